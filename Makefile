@@ -1,0 +1,91 @@
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+PORT ?= 8000
+# More for pytest: make test ARGS='-k refunds -x'
+ARGS ?=
+
+BIN := .venv/bin
+PAGE := web/dist/graphiql/manifest.json
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# The lines of constraints.txt from the head of a section to the next empty line.
+section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
+install = { $(foreach name,$(1),$(call section,$(name));) } | \
+	$(PIP) install --require-hashes -r /dev/stdin
+
+.PHONY: help run test test-fast check lock clean
+
+help: ## Say what can be made.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-15s %s\n", $$1, $$2}'
+
+run: .venv/.portal $(PAGE) ## Serve the demo on 127.0.0.1 (PORT=8000, DEMO_JSON=FILE for its URL and tokens).
+	@exec $(BIN)/portal demo --port $(PORT) $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
+
+test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and PostgreSQL (ARGS='-k name').
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@echo 'Running every test …'
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: .venv/.test .venv/.portal ## Run the tests that start no server and no browser.
+	@$(BIN)/python -m pytest -m 'not server and not browser' $(ARGS)
+
+check: .venv/.lint .venv/.test .venv/.portal ## Format, lint, types, the import contract, schema.graphql.
+	@echo 'Checking format, lint, types, imports and schema.graphql …'
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/portal schema --check
+
+lock: .venv/.lock ## Pin the newest packages that pyproject.toml allows in constraints.txt.
+	@echo 'Pinning the packages of pyproject.toml …'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python .ci/lock.py
+
+clean: ## Remove what the other targets made; the demo's data stays.
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf web/dist web/node_modules
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made:
+	@for python in '$(PYTHON)' python3.13 python3.12 python3.11 ''; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo '$(PYTHON) is older than Python 3.11, or not there. Install a newer one, or name it:' >&2; \
+		echo 'make PYTHON=/path/to/python3.13' >&2; \
+		exit 1; \
+	fi; \
+	[ "$$python" = '$(PYTHON)' ] || echo "$(PYTHON) is older than Python 3.11 or not there, so $$python is taken."; \
+	echo 'Setting up .venv (once, about half a minute) …'; \
+	"$$python" -m venv --clear .venv
+	@touch $@
+
+.venv/.run: .venv/.made constraints.txt
+	@echo 'Installing the packages of constraints.txt …'
+	@$(call install,run)
+	@touch $@
+
+# The project itself: a .pth with this folder, and the portal command.
+.venv/.portal: .venv/.run pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Each of the other sections on top of [run]: test, lint, postgres, node, lock.
+.venv/.%: .venv/.run
+	@echo 'Adding the $* packages to .venv (once) …'
+	@$(call install,run $*)
+	@touch $@
+
+# Node bundles the page and never serves it, so where there is none this says so and the API
+# runs without the page.
+$(PAGE): $(shell find web/graphiql -type f) web/build.mjs web/build.sh web/package-lock.json
+	@node="$${NODE:-node}"; \
+	if ! "$$node" -e 'process.exit(+(parseInt(process.versions.node) < 18))' 2>/dev/null; then \
+		echo 'There is no Node 18 or newer in PATH, so the one of a wheel is taken.'; \
+		$(MAKE) -s .venv/.node && node='$(CURDIR)/$(BIN)/node'; \
+	fi; \
+	NODE="$$node" sh web/build.sh || { \
+		echo 'The GraphiQL page was not built, for the reason above, and the API runs without it.' >&2; \
+		echo 'It needs Node 18 or newer, in PATH or as NODE=/path/to/node. Then run this again.' >&2; \
+	}

@@ -1,0 +1,136 @@
+"""A client's account: the balance, what it is made of, and what may be done about it.
+
+Ledger rows that name an invoice are owed; the others (payments, refunds, credits) are a pool, which
+allocations put toward invoices. So the balance is what is due of all invoices less unused credit.
+"""
+
+import enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, not_, select
+
+from billing.invoices import Sums, total
+from models import EntryKind
+from models.literals import constant
+
+
+class BalanceTermKind(enum.StrEnum):
+    INVOICED = "INVOICED"
+    PAID = "PAID"
+    UNALLOCATED_CREDIT = "UNALLOCATED_CREDIT"
+    REFUNDED = "REFUNDED"
+    WRITTEN_OFF = "WRITTEN_OFF"
+    ADJUSTED = "ADJUSTED"
+
+
+class PermissionReason(enum.StrEnum):
+    ONLINE_PAYMENTS_OFF = "ONLINE_PAYMENTS_OFF"
+    NO_RIGHT_TO_PAY = "NO_RIGHT_TO_PAY"
+    NOTHING_TO_PAY = "NOTHING_TO_PAY"
+    AMOUNT_TOO_SMALL = "AMOUNT_TOO_SMALL"
+    PAYMENT_IN_PROGRESS = "PAYMENT_IN_PROGRESS"
+
+
+def movements(entry: Any, practice_id: Any, client_id: Any) -> Select[*tuple[Any, ...]]:
+    """The sums of a client's ledger that the account is made of."""
+    amount, of_invoice = entry.c.amount_minor, entry.c.invoice_id.is_not(None)
+
+    def kinds(*kinds: EntryKind) -> ColumnElement[bool]:
+        matches: ColumnElement[bool] = entry.c.kind.in_([constant(kind) for kind in kinds])
+        return matches
+
+    def over(name: str, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        return total(case((and_(*conditions), amount))).label(name)
+
+    return (
+        select(
+            total(amount).label("balance"),
+            over("pool", not_(of_invoice)),
+            over("invoiced", kinds(EntryKind.SESSION, EntryKind.CHARGE)),
+            over("refunded", kinds(EntryKind.REFUND)),
+            over("written_off", kinds(EntryKind.WRITE_OFF), of_invoice),
+            over("adjusted", kinds(EntryKind.ADJUSTMENT), of_invoice),
+        )
+        .select_from(entry)
+        .where(entry.c.practice_id == practice_id, entry.c.client_id == client_id)
+    )
+
+
+def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
+    """All that was put toward a client's invoices."""
+    return (
+        select(total(allocation.c.amount_minor).label("total"))
+        .select_from(allocation)
+        .where(allocation.c.practice_id == practice_id, allocation.c.client_id == client_id)
+    )
+
+
+class Account:
+    """A client's account, from the sums of `movements` and `allocated`."""
+
+    def __init__(self, movements: Sums, allocated: Sums) -> None:
+        self.movements, self.allocated = movements, allocated
+
+    @property
+    def balance(self) -> ColumnElement[int]:
+        return self.movements["balance"]
+
+    @property
+    def credit(self) -> ColumnElement[int]:
+        """What was paid or credited and put toward no invoice yet."""
+        return -(self.movements["pool"] + self.allocated["total"])
+
+    @property
+    def due(self) -> ColumnElement[int]:
+        """What is due of all invoices: what their ledger rows ask for, less what was put there."""
+        return self.movements["balance"] - self.movements["pool"] - self.allocated["total"]
+
+    @property
+    def payable(self) -> ColumnElement[int]:
+        """What Pay Now charges for the balance: what is due, less unused credit."""
+        return never_negative(self.balance)
+
+    def payable_of(self, due: ColumnElement[int]) -> ColumnElement[int]:
+        """What Pay Now charges for one invoice."""
+        return never_negative(due - self.credit)
+
+    @property
+    def terms(self) -> list[tuple[BalanceTermKind, ColumnElement[int]]]:
+        """What the balance is made of; they add up to it.
+
+        PAID is all that was put toward invoices, also what was refunded since: REFUNDED takes that
+        back. A write-off or adjustment that names no invoice is credit.
+        """
+        sums = self.movements
+        return [
+            (BalanceTermKind.INVOICED, sums["invoiced"]),
+            (BalanceTermKind.PAID, -(self.allocated["total"] + sums["refunded"])),
+            (BalanceTermKind.UNALLOCATED_CREDIT, sums["pool"] + self.allocated["total"]),
+            (BalanceTermKind.REFUNDED, sums["refunded"]),
+            (BalanceTermKind.WRITTEN_OFF, sums["written_off"]),
+            (BalanceTermKind.ADJUSTED, sums["adjusted"]),
+        ]
+
+    def why_not_pay(
+        self, *, online: Any, may_pay: Any, in_progress: Any, smallest: Any
+    ) -> ColumnElement[str]:
+        """The first reason against paying the balance; NULL where there's none."""
+        too_small = and_(self.balance > constant(0), self.balance < smallest)
+        return case(
+            *why_no_card(online, may_pay),
+            (in_progress, constant(PermissionReason.PAYMENT_IN_PROGRESS)),
+            (self.due <= constant(0), constant(PermissionReason.NOTHING_TO_PAY)),
+            (too_small, constant(PermissionReason.AMOUNT_TOO_SMALL)),
+        )
+
+
+def why_no_card(online: Any, may_pay: Any) -> list[tuple[Any, Any]]:
+    """The reasons against anything with a card, as cases."""
+    return [
+        (not_(online), constant(PermissionReason.ONLINE_PAYMENTS_OFF)),
+        (not_(may_pay), constant(PermissionReason.NO_RIGHT_TO_PAY)),
+    ]
+
+
+def never_negative(amount: ColumnElement[int]) -> ColumnElement[int]:
+    return case((amount > constant(0), amount), else_=constant(0))

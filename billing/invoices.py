@@ -1,0 +1,77 @@
+"""What is paid and due of an invoice, and its status: derived from the ledger, in this place.
+
+An invoice's ledger rows (its lines, write-offs, adjustments, the reversals of a void) are what it
+asks for; allocations are what was put toward it.
+"""
+
+import enum
+from typing import Any, Protocol
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, false, func, select
+
+from models.literals import constant
+
+
+class InvoiceStatus(enum.StrEnum):
+    UNPAID = "UNPAID"
+    PARTIALLY_PAID = "PARTIALLY_PAID"
+    PAID = "PAID"
+    VOID = "VOID"
+
+
+class Sums(Protocol):
+    """Sums by name, each an expression beside a row."""
+
+    def __getitem__(self, name: str) -> ColumnElement[Any]: ...
+
+
+def total(amount: ColumnElement[Any]) -> ColumnElement[int]:
+    """A sum as an integer, zero over no rows; sum(bigint) is numeric on PostgreSQL."""
+    return cast(func.coalesce(func.sum(amount), constant(0)), BigInteger)
+
+
+def billed(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
+    """What the ledger asks for an invoice."""
+    return (
+        select(total(entry.c.amount_minor).label("total"))
+        .select_from(entry)
+        .where(entry.c.practice_id == practice_id, entry.c.invoice_id == invoice_id)
+    )
+
+
+def paid(allocation: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
+    """What was put toward an invoice."""
+    return (
+        select(total(allocation.c.amount_minor).label("total"))
+        .select_from(allocation)
+        .where(allocation.c.practice_id == practice_id, allocation.c.invoice_id == invoice_id)
+    )
+
+
+class Standing:
+    """How an invoice stands, from its void flag and the sums of `billed` and `paid`."""
+
+    def __init__(self, is_void: Any, billed: Sums, paid: Sums) -> None:
+        self.is_void, self.billed, self.sums = is_void, billed, paid
+
+    @property
+    def paid(self) -> ColumnElement[int]:
+        return self.sums["total"]
+
+    @property
+    def due(self) -> ColumnElement[int]:
+        return self.billed["total"] - self.sums["total"]
+
+    @property
+    def status(self) -> ColumnElement[str]:
+        return case(
+            (self.is_void, constant(InvoiceStatus.VOID)),
+            (self.due <= constant(0), constant(InvoiceStatus.PAID)),
+            (self.paid > constant(0), constant(InvoiceStatus.PARTIALLY_PAID)),
+            else_=constant(InvoiceStatus.UNPAID),
+        )
+
+    def past_due(self, due_on: Any, today: Any) -> ColumnElement[bool]:
+        """False, not unknown, where there's no due date."""
+        late = func.coalesce(due_on < today, false())
+        return and_(late, ~self.is_void, self.due > constant(0))

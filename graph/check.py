@@ -1,0 +1,58 @@
+"""The check at start-up: every field of the contract is planned once, for each kind of viewer.
+
+So a field without a source, one that promises more than its column holds, or a table read without
+its sight stops the server before it answers anybody.
+"""
+
+import uuid
+from collections.abc import Iterator
+
+import strawberry
+from graphql import (
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    get_named_type,
+    is_composite_type,
+    parse,
+)
+from graphql.execution.values import VariableValues
+
+from models import ViewerKind
+from resolvers.planner.planner import Planner
+from resolvers.planner.selection import Selection
+from resolvers.planner.sources import source_of
+from resolvers.sight import Sight
+
+# Arguments that some kind of viewer is refused without.
+NEEDED = {"Query.client": f'(id: "cli_{uuid.UUID(int=0)}")'}
+
+
+def check(schema: strawberry.Schema, *, lateral: bool) -> None:
+    """Plans one document with every field in it; whatever is wrong with a source is raised."""
+    core = schema._schema
+    root = core.query_type
+    assert root is not None
+    document = parse(" ".join(everything(root, set())))
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    for kind in ViewerKind:
+        selection = Selection(core, {}, VariableValues({}, {}))
+        sight = Sight(kind, digits=2, lateral=lateral)
+        Planner(schema, selection, sight).operation(operation)
+
+
+def everything(type_: GraphQLObjectType, seen: set[str]) -> Iterator[str]:
+    """A selection of all fields: objects within objects where a type is met first, then leaves."""
+    is_new = type_.name not in seen
+    seen.add(type_.name)
+    yield "{ __typename"
+    for name, field in type_.fields.items():
+        if source_of(field) is None:
+            raise TypeError(f"{type_.name}.{name} has no source")
+        inside = get_named_type(field.type)
+        if not is_composite_type(inside):
+            yield name
+        elif is_new and isinstance(inside, GraphQLObjectType):
+            yield f"{name}{NEEDED.get(f'{type_.name}.{name}', '')}"
+            yield from everything(inside, seen)
+    yield "}"

@@ -1,0 +1,164 @@
+"""A client, and all that the billing page shows of one."""
+
+import datetime as dt
+from typing import Annotated
+
+import strawberry
+
+from billing.accounts import BalanceTermKind, PermissionReason
+from billing.invoices import InvoiceStatus
+from graph.card import PaymentMethod
+from graph.connections import PAGE, After, Before, Connection, First, Last
+from graph.history import AccountHistoryEntry
+from graph.inputs import DateRange, InvoiceOrder
+from graph.invoice import Invoice
+from graph.money import Money, money
+from graph.node import Node, identity
+from graph.practice import Address, Clinician, Practice, address, clinician, practice
+from graph.statement import Statement
+from graph.superbill import Superbill
+from models import EntryKind
+from resolvers import cards, clients, documents, history, invoices
+from resolvers.money import Amount
+from resolvers.planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
+
+
+@strawberry.type(description="Whether the viewer may do a thing for this client now.")
+class Permission:
+    is_allowed: bool = field(
+        Value(lambda permission: permission.is_allowed), description="Whether they may."
+    )
+    reason: PermissionReason | None = field(
+        Value(lambda permission: permission.reason), description="Why not; null where they may."
+    )
+
+
+@strawberry.type(description="A part of the balance.")
+class BalanceTerm:
+    kind: BalanceTermKind = field(Value(lambda term: term.kind), description="What it is.")
+    amount: Money = money(lambda term: term.amount, "Signed: above zero it is owed.")
+
+
+@strawberry.type(description="What a client owes, and what it is made of.")
+class Balance:
+    amount: Money = money(
+        lambda client: Amount(client.account.balance), "What is owed; below zero: a credit."
+    )
+    payable: Money = money(
+        lambda client: Amount(client.account.payable),
+        "What Pay Now charges: all that is due, less unused credit; never below zero."
+        " Send it as `expectedAmount`.",
+    )
+    terms: list[BalanceTerm] = field(
+        Parts(clients.terms),
+        description="One of each kind, in this order; they add up to `amount`.",
+    )
+    uninvoiced: Money = money(
+        lambda client: Amount(client.uninvoiced["total"]),
+        "The fees of sessions that are on no invoice yet. They are outside the balance.",
+    )
+
+
+@strawberry.type(description=PAGE)
+class AccountHistoryConnection(Connection[AccountHistoryEntry]):
+    """The one connection that isn't named after its nodes."""
+
+
+Issued = Annotated[
+    DateRange | None, strawberry.argument(description="Only those issued in these days.")
+]
+Period = Annotated[
+    DateRange | None,
+    strawberry.argument(description="Only those of whose period a day is among these."),
+]
+
+
+@strawberry.type(description="Somebody in therapy, whose bills these are.")
+class Client(Node):
+    id: strawberry.ID = identity("cli")
+    name: str = column("name", "The client's name. Needs `phi:read`.")
+    email: str | None = column("email", "The client's e-mail address. Needs `phi:read`.")
+    phone: str | None = column("phone", "The client's telephone number. Needs `phi:read`.")
+    date_of_birth: dt.date | None = column("date_of_birth", "Needs `phi:read`.")
+    address: Address | None = address
+    practice: Practice = practice
+    clinician: Clinician | None = clinician
+    balance: Balance = field(Part(lambda client: client), description="What the client owes.")
+    can_pay: Permission = field(
+        Part(clients.can_pay), description="Whether this viewer may pay the balance now."
+    )
+    can_add_card: Permission = field(
+        Part(clients.can_add_card), description="Whether this viewer may keep a card on file."
+    )
+    payment_methods: list[PaymentMethod] = field(
+        Many(cards.of_client), description="The cards on file: the default first, then the newest."
+    )
+    default_payment_method: PaymentMethod | None = field(
+        One(cards.default), description="The Default Card; null where there is no card on file."
+    )
+
+    @planned(Paged(invoices.of_client), description="Invoices, the newest first unless said.")
+    def invoices(
+        self,
+        date_range: Issued = None,
+        status: Annotated[
+            list[InvoiceStatus] | None, strawberry.argument(description="Only of these statuses.")
+        ] = None,
+        past_due: Annotated[
+            bool | None, strawberry.argument(description="Only those that are past due, or not.")
+        ] = None,
+        order_by: Annotated[
+            InvoiceOrder | None, strawberry.argument(description="Their order.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Invoice]:
+        raise AssertionError("its source answers")
+
+    @planned(Paged(documents.statements), description="Statements, the newest first.")
+    def statements(
+        self,
+        date_range: Period = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Statement]:
+        raise AssertionError("its source answers")
+
+    @planned(Paged(documents.superbills), description="Superbills, the newest first.")
+    def superbills(
+        self,
+        date_range: Period = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Superbill]:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Paged(history.of_client),
+        description="The account history, the newest first: all that moved the balance, sessions"
+        " not yet invoiced, and payments that are pending or failed.",
+    )
+    def account_history(
+        self,
+        date_range: Annotated[
+            DateRange | None,
+            strawberry.argument(
+                description="Only entries of these days. Left out or null: since 30 days ago;"
+                " `{}`: all."
+            ),
+        ] = None,
+        kind: Annotated[
+            list[EntryKind] | None, strawberry.argument(description="Only of these kinds.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> AccountHistoryConnection:
+        raise AssertionError("its source answers")

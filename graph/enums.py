@@ -1,0 +1,116 @@
+"""The enums of the contract: plain ones from below, with their descriptions."""
+
+import enum
+from typing import Any
+
+import strawberry
+
+from billing.accounts import BalanceTermKind, PermissionReason
+from billing.history import HistoryStatus
+from billing.invoices import InvoiceStatus
+from models import CardBrand, EntryKind, Scope, ViewerKind
+from resolvers.invoices import InvoiceOrderField, OrderDirection
+
+
+def described(
+    members: type[enum.Enum], description: str, name: str | None = None, **values: str
+) -> None:
+    """Makes an enum part of the language; each of its values has to be described."""
+    strawberry.enum(members, name=name, description=description)
+    definition: Any = members.__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = values.pop(value.name)
+    assert not values, values
+
+
+described(
+    ViewerKind,
+    "What kind of viewer a token is of.",
+    CLIENT="A client, who sees their own billing.",
+    CONTACT="A parent, guardian or partner, who sees the clients that they are linked to.",
+    DASHBOARD="A program of the practice, which reads the whole practice within its scopes.",
+)
+described(
+    Scope,
+    "What a token may read.",
+    BILLING_READ="Money: balances, invoices and payments (`billing:read`).",
+    DOCUMENTS_READ="Documents to print and download (`documents:read`).",
+    PHI_READ="Health information: names, sessions, diagnoses (`phi:read`).",
+    AGGREGATES_READ="Sums over the whole practice (`aggregates:read`).",
+)
+described(
+    BalanceTermKind,
+    "What a part of the balance is. The parts are signed and add up to the balance.",
+    INVOICED="Plus: all lines of invoices, less those of void ones.",
+    PAID="Minus: what was put toward invoices, refunded since or not.",
+    UNALLOCATED_CREDIT="Minus: payments and credits that are put toward no invoice yet.",
+    REFUNDED="Plus: what was given back.",
+    WRITTEN_OFF="What the practice has given up of invoices; usually minus.",
+    ADJUSTED="What the practice has corrected of invoices; plus or minus.",
+)
+described(
+    PermissionReason,
+    "Why a viewer can't do a thing. The first that applies is given.",
+    ONLINE_PAYMENTS_OFF="The practice takes no payments online.",
+    NO_RIGHT_TO_PAY="The viewer may see this client's bills but not pay them.",
+    PAYMENT_IN_PROGRESS="A payment of this client is under way; see how it ends first.",
+    NOTHING_TO_PAY="No invoice has anything due.",
+    AMOUNT_TOO_SMALL="What is payable is less than a card can be charged.",
+)
+described(
+    InvoiceStatus,
+    "How far an invoice is paid. Whether it is past due is a separate truth.",
+    UNPAID="Nothing is paid.",
+    PARTIALLY_PAID="Something is paid and something is due.",
+    PAID="Nothing is due.",
+    VOID="The practice has taken the invoice back.",
+)
+described(
+    InvoiceOrderField,
+    "What invoices are ordered by; ties by number.",
+    ISSUED_ON="The day of issue.",
+    DUE_ON="The day it is due; those without one as if it were the last.",
+    NUMBER="The number, in the order in which they were given out.",
+)
+described(
+    OrderDirection,
+    "Which end of an order comes first.",
+    ASC="The lowest, the earliest.",
+    DESC="The highest, the latest.",
+)
+described(
+    EntryKind,
+    "What an entry of the account history is.",
+    name="AccountHistoryKind",
+    SESSION="A session, invoiced or not yet.",
+    CHARGE="Another line of an invoice.",
+    PAYMENT="A payment, also one that is pending or failed.",
+    REFUND="Money given back.",
+    CREDIT="A credit given by the practice.",
+    ADJUSTMENT="A correction by the practice.",
+    WRITE_OFF="What the practice has given up.",
+)
+described(
+    HistoryStatus,
+    "The status beside an entry of the account history.",
+    name="AccountHistoryStatus",
+    UNINVOICED="A session that is on no invoice yet.",
+    UNPAID="Nothing of its invoice is paid.",
+    PARTIALLY_PAID="A part of its invoice is paid.",
+    PAID="Its invoice is paid; or the payment succeeded.",
+    PENDING="The payment is under way.",
+    FAILED="The payment failed; nothing was charged.",
+    REFUNDED="The payment was given back in full.",
+)
+described(
+    CardBrand,
+    "The network of a card.",
+    VISA="Visa.",
+    MASTERCARD="Mastercard.",
+    AMEX="American Express.",
+    DISCOVER="Discover.",
+    DINERS="Diners Club.",
+    JCB="JCB.",
+    UNIONPAY="UnionPay.",
+    OTHER="Any other network.",
+)

@@ -1,0 +1,113 @@
+"""The way of a request: from its text, through what turns it away, to its answer."""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from graphql import DocumentNode, OperationDefinitionNode
+
+from graph.scopes import health_information, scope_required
+from models.connections import PostgresReads, SqliteReads
+from resolvers.planner import reference
+from resolvers.planner.operation import (
+    Errors,
+    Operation,
+    named,
+    parsed,
+    refusal,
+    root_fields,
+    understood,
+)
+from resolvers.planner.plans import Plans, Recent
+from resolvers.planner.reference import Answer, refused
+from resolvers.viewer import Viewer
+
+DOCUMENTS = 1_000
+INTROSPECTION = frozenset({"__schema", "__type"})
+
+
+class Introspection(enum.StrEnum):
+    """Who may ask what the schema is."""
+
+    EVERYONE = "everyone"
+    VIEWERS = "viewers"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sends: the GraphQL document and what goes with it."""
+
+    query: str
+    operation_name: str | None
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Readied:
+    """An operation and the health information that it asks for, as `Type.field`."""
+
+    operation: Operation
+    health_information: tuple[str, ...]
+
+
+class Unauthenticated(Exception):
+    """Only a viewer may ask this."""
+
+
+class Graph:
+    """The schema over one database: answers requests, and remembers documents and plans."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        reads: SqliteReads | PostgresReads,
+        introspection: Introspection,
+    ) -> None:
+        self.schema, self.introspection = schema, introspection
+        self.plans = Plans(schema, reads)
+        self.documents: Recent[str, DocumentNode | Errors] = Recent(DOCUMENTS)
+        self.readied: Recent[tuple[str, str | None], Readied | Errors] = Recent(DOCUMENTS)
+
+    async def answer(self, request: Request, viewer: Viewer | None, today: dt.date) -> Answer:
+        """The response to a request of a viewer, or of nobody in particular (None)."""
+        document = self.documents.get(request.query, lambda: parsed(request.query))
+        if not isinstance(document, DocumentNode):
+            return refused(document)
+        node = named(document, request.operation_name)
+        if not isinstance(node, OperationDefinitionNode):
+            return refused(node)
+        if turned_away := self.unwelcome(root_fields(document, node), viewer):
+            return refused(turned_away)
+        ready = self.readied.get(
+            (request.query, request.operation_name), lambda: self.ready(document, node)
+        )
+        if not isinstance(ready, Readied):
+            return refused(ready)
+        if viewer is None:
+            schema = self.schema._schema
+            return reference.executed(schema, ready.operation, request.variables, None)
+        if error := scope_required(ready.health_information, viewer.scopes):
+            return refused([error])
+        return await self.plans.answer(ready.operation, request.variables, viewer, today)
+
+    def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
+        """Why the root's fields are not for this viewer."""
+        introspects = not asked.isdisjoint(INTROSPECTION)
+        if viewer is None and asked - INTROSPECTION - {"__typename"}:
+            raise Unauthenticated
+        if introspects and self.introspection is Introspection.NOBODY:
+            return [refusal("INTROSPECTION_OFF", "this server doesn't tell its schema")]
+        if introspects and viewer is None and self.introspection is Introspection.VIEWERS:
+            raise Unauthenticated
+        return []
+
+    def ready(self, document: DocumentNode, node: OperationDefinitionNode) -> Readied | Errors:
+        schema = self.schema._schema
+        operation = understood(schema, document, node)
+        if not isinstance(operation, Operation):
+            return operation
+        return Readied(operation, health_information(schema, operation))

@@ -1,0 +1,27 @@
+"""Money, as every amount is given."""
+
+from collections.abc import Callable
+from typing import Any
+
+import strawberry
+
+from graph.scalars import CurrencyCode, Decimal, Long
+from resolvers.money import amount, currency, major_units
+from resolvers.planner.sources import Part, Value, Viewed, field
+
+
+@strawberry.type(description="An amount in the practice's currency; below zero it is a credit.")
+class Money:
+    amount: Decimal = field(
+        Viewed(major_units),
+        description='In major units, with the currency\'s decimals: `"125.00"`.',
+    )
+    minor_units: Long = field(
+        Value(lambda amount: amount.minor), description="In the smallest unit: 12500 cents."
+    )
+    currency: CurrencyCode = field(Viewed(currency), description="The practice's currency.")
+
+
+def money(of: str | Callable[[Any], Any], description: str) -> Any:
+    """A field that is an amount: of a column, or of what a function makes of the row."""
+    return field(Part(amount(of) if isinstance(of, str) else of), description=description)

@@ -1,0 +1,110 @@
+"""The scalars of the contract. Values leave the database as text; input is read here."""
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.scalar import ScalarDefinition
+
+CountryCode = NewType("CountryCode", str)
+CurrencyCode = NewType("CurrencyCode", str)
+Decimal = NewType("Decimal", str)
+Long = NewType("Long", int)
+
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,3})?", re.ASCII)
+
+
+def date(value: Any) -> dt.date:
+    """A calendar day, in the one form that GraphQL's LocalDate has."""
+    if isinstance(value, str) and DATE.fullmatch(value):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise unreadable("a Date is a day of the calendar, as 2026-03-15")
+
+
+def date_time(value: Any) -> dt.datetime:
+    if isinstance(value, str):
+        try:
+            moment = dt.datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                return moment.astimezone(dt.UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise unreadable("a DateTime is a moment with its offset, as 2026-03-15T09:30:00Z")
+
+
+def decimal(value: Any) -> str:
+    if isinstance(value, str) and DECIMAL.fullmatch(value):
+        return value
+    raise unreadable('a Decimal is a string of digits with at most three decimals, as "125.00"')
+
+
+def long(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return value
+    raise unreadable("a Long is an integer between -2^53 and 2^53")
+
+
+def code(length: int) -> Callable[[Any], str]:
+    def parsed(value: Any) -> str:
+        if isinstance(value, str) and len(value) == length and value.isascii() and value.isupper():
+            return value
+        raise unreadable(f"a code of {length} capital letters")
+
+    return parsed
+
+
+def unreadable(what: str) -> GraphQLError:
+    return GraphQLError(what, extensions={"code": "BAD_USER_INPUT"})
+
+
+def as_it_is(value: Any) -> Any:
+    """What a planned statement wrote is already the scalar's JSON."""
+    return value
+
+
+def scalar(
+    name: str, parse: Callable[[Any], Any], description: str, specified_by: str | None = None
+) -> ScalarDefinition:
+    return strawberry.scalar(
+        name=name,
+        serialize=as_it_is,
+        parse_value=parse,
+        description=description,
+        specified_by_url=specified_by,
+    )
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    dt.date: scalar(
+        "Date",
+        date,
+        "A day of the calendar, as `2026-03-15`.",
+        "https://scalars.graphql.org/andimarek/local-date.html",
+    ),
+    dt.datetime: scalar(
+        "DateTime",
+        date_time,
+        "A moment, in UTC and to the second, as `2026-03-15T09:30:00Z`.",
+        "https://scalars.graphql.org/andimarek/date-time.html",
+    ),
+    Decimal: scalar(
+        "Decimal",
+        decimal,
+        'An exact decimal in a string: digits, at most three decimals, as `"125.00"`.'
+        " Never a float, NaN or exponent; a JSON number is refused.",
+    ),
+    Long: scalar(
+        "Long", long, "An integer beyond 32 bits, as a JSON number; always between -2^53 and 2^53."
+    ),
+    CurrencyCode: scalar("CurrencyCode", code(3), "A currency of ISO 4217, as `USD`."),
+    CountryCode: scalar("CountryCode", code(2), "A country of ISO 3166-1 alpha-2, as `US`."),
+}
+CONFIG = StrawberryConfig(scalar_map=SCALARS)

@@ -1,0 +1,45 @@
+"""Statements: snapshots of a period."""
+
+import datetime as dt
+
+import strawberry
+
+from graph.invoice import LazyClient, client
+from graph.money import Money, money
+from graph.node import Node, identity
+from graph.practice import Provider, provider
+from resolvers import documents
+from resolvers.planner.sources import Many, column, field
+
+
+@strawberry.type(description="An entry of a statement's timeline.")
+class StatementLine:
+    date: dt.date = column("date", "The day of the entry.")
+    description: str = column("description", "What it was.")
+    invoice_number: str | None = column("invoice_number", "The invoice it belongs to, if one.")
+    invoiced: Money = money("invoiced_minor", "What it added to the account.")
+    paid: Money = money("paid_minor", "What it took off the account.")
+    balance_after: Money = money("balance_after_minor", "The account after it.")
+
+
+@strawberry.type(
+    description="A frozen snapshot of a period: what happens later changes nothing in it."
+    " It is not a bill. `endingBalance` = `beginningBalance` + `totalInvoiced` - `totalPaid`."
+)
+class Statement(Node):
+    id: strawberry.ID = identity("stm")
+    number: str = column("number", "As printed, unique in the practice: `STM-2026-0042`.")
+    client: LazyClient = client
+    provider: Provider = provider
+    issued_on: dt.date = column("issued_on", "The day of issue.")
+    period_start: dt.date = column("period_start", "The first day of the period.")
+    period_end: dt.date = column("period_end", "The last day of the period.")
+    beginning_balance: Money = money("beginning_minor", "The balance before the period.")
+    total_invoiced: Money = money(
+        "invoiced_minor", "What was invoiced, net of voids, write-offs and adjustments."
+    )
+    total_paid: Money = money("paid_minor", "What was paid, net of refunds.")
+    ending_balance: Money = money("ending_minor", "The balance at the end of the period.")
+    lines: list[StatementLine] = field(
+        Many(documents.statement_lines), description="The timeline, in the order as printed."
+    )

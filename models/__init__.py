@@ -1,0 +1,59 @@
+"""The rows: mapped classes, one noun a module, and the connections to where they are kept."""
+
+from models.client import Client, Contact, ContactRight, Relation
+from models.counter import DocumentCounter, DocumentKind
+from models.invoice import Invoice, InvoiceLine
+from models.ledger import EntryKind, LedgerEntry
+from models.payment import (
+    ACTIVE_STATES,
+    Allocation,
+    Claim,
+    DeclineReason,
+    Payment,
+    PaymentMethodKind,
+    PaymentState,
+    Receipt,
+)
+from models.payment_method import CardBrand, PaymentMethod
+from models.practice import Clinician, Letterhead, Practice
+from models.row import Row
+from models.session import Session
+from models.statement import Statement, StatementLine
+from models.superbill import Superbill, SuperbillDiagnosis, SuperbillLine
+from models.token import Scope, Token, ViewerKind
+
+__all__ = [
+    "ACTIVE_STATES",
+    "Allocation",
+    "CardBrand",
+    "Claim",
+    "Client",
+    "Clinician",
+    "Contact",
+    "ContactRight",
+    "DeclineReason",
+    "DocumentCounter",
+    "DocumentKind",
+    "EntryKind",
+    "Invoice",
+    "InvoiceLine",
+    "LedgerEntry",
+    "Letterhead",
+    "Payment",
+    "PaymentMethod",
+    "PaymentMethodKind",
+    "PaymentState",
+    "Practice",
+    "Receipt",
+    "Relation",
+    "Row",
+    "Scope",
+    "Session",
+    "Statement",
+    "StatementLine",
+    "Superbill",
+    "SuperbillDiagnosis",
+    "SuperbillLine",
+    "Token",
+    "ViewerKind",
+]

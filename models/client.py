@@ -1,0 +1,69 @@
+"""Clients, and the contacts (parents, guardians, partners) who may look after their bills."""
+
+import datetime as dt
+import enum
+
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.address import Addressed, address_is_whole
+from models.row import Key, Reference, Row, choice, of_practice, refers
+
+
+class Client(Addressed, Row):
+    """Somebody in therapy, whose bills these are."""
+
+    __tablename__ = "client"
+    __table_args__ = (
+        of_practice(),
+        refers("clinician", "clinician_id"),
+        address_is_whole(),
+        Index(None, "practice_id", "clinician_id"),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    name: Mapped[str]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    date_of_birth: Mapped[dt.date | None]
+    clinician_id: Mapped[Reference | None]
+    created_at: Mapped[dt.datetime]
+    stripe_customer: Mapped[str | None]
+
+
+class Contact(Row):
+    """Somebody who may see or pay the bills of clients that they are linked to."""
+
+    __tablename__ = "contact"
+    __table_args__ = (of_practice(),)
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    name: Mapped[str]
+    email: Mapped[str | None]
+
+
+class Relation(enum.StrEnum):
+    PARENT = "PARENT"
+    GUARDIAN = "GUARDIAN"
+    PARTNER = "PARTNER"
+
+
+class ContactRight(Row):
+    """What a contact may do for one client. A link without a right would mean nothing."""
+
+    __tablename__ = "contact_right"
+    __table_args__ = (
+        refers("contact", "contact_id"),
+        refers("client", "client_id"),
+        CheckConstraint("sees_documents OR can_pay", name="some_right"),
+        Index(None, "practice_id", "client_id"),
+    )
+
+    practice_id: Mapped[Key]
+    contact_id: Mapped[Key]
+    client_id: Mapped[Key]
+    relation: Mapped[Relation] = mapped_column(choice(Relation, "relation"))
+    sees_documents: Mapped[bool]
+    can_pay: Mapped[bool]

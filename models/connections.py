@@ -1,0 +1,200 @@
+"""How the rows are reached: an engine for what writes, and connections for planned reads.
+
+Planned reads are one statement each whose only value is text, so they go to the driver itself:
+SQLAlchemy compiles them and does not run them.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, Dialect, event, make_url
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg as postgresql
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+BUSY_TIMEOUT_MS = 10_000
+PREPARED_A_CONNECTION = 100
+# SQLite asks the progress handler after so many steps of its virtual machine.
+STEPS_BETWEEN_LOOKS = 10_000
+SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+
+
+class StatementTimeout(Exception):
+    """The database took longer than a statement may."""
+
+
+def engine(url: str) -> AsyncEngine:
+    """The SQLAlchemy engine for `sqlite:///file` or `postgresql://…`: writes, migrations, tests."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"))
+    made = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+    event.listen(made.sync_engine, "connect", set_up_sqlite)
+    event.listen(made.sync_engine, "begin", begin_immediate)
+    return made
+
+
+def set_up_sqlite(connection: Any, _: Any) -> None:
+    # The driver's own BEGIN would be a deferred one.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    for pragma in SQLITE_PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def begin_immediate(connection: Any) -> None:
+    """One writer at a time, from its start: a deferred one that turns writer loses to BUSY."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+# -- planned reads ---------------------------------------------------------------------------------
+
+
+def reads(url: str, *, size: int = 10, timeout_s: float = 10) -> "SqliteReads | PostgresReads":
+    """Connections for planned reads, opened when they are first needed."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return PostgresReads(parsed, size, timeout_s)
+    return SqliteReads(parsed.database or "", timeout_s)
+
+
+class SqliteReads:
+    """One connection in a thread of its own, so that no statement holds the event loop."""
+
+    dialect: Dialect = sqlite.dialect()
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        self.path, self.timeout_s = path, timeout_s
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reads")
+        self.connection: sqlite3.Connection | None = None
+        self.deadline = 0.0
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """The first row of the statement, if there is one."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self.fetch, sql, values)
+
+    async def value(self, sql: str, values: Sequence[Any]) -> Any:
+        row = await self.row(sql, values)
+        return row[0] if row else None
+
+    def fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        if self.connection is None:
+            self.connection = self.opened()
+        self.deadline = time.monotonic() + self.timeout_s
+        try:
+            row: Sequence[Any] | None = self.connection.execute(sql, values).fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise StatementTimeout from None
+            raise
+        return row
+
+    def opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, cached_statements=PREPARED_A_CONNECTION)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA query_only=ON")
+        connection.set_progress_handler(self.is_late, STEPS_BETWEEN_LOOKS)
+        return connection
+
+    def is_late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    async def close(self) -> None:
+        if self.connection is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self.thread, self.connection.close)
+            self.connection = None
+        self.thread.shutdown()
+
+
+class Prepared:
+    """A connection and the statements prepared on it, the least recently used forgotten first.
+
+    asyncpg's own cache leaves out statements of over 15 kB, and ours are often longer.
+    """
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connection = connection
+        self.statements: OrderedDict[str, Any] = OrderedDict()
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        statement = self.statements.get(sql)
+        if statement is None:
+            statement = self.statements[sql] = await self.connection.prepare(sql)
+            if len(self.statements) > PREPARED_A_CONNECTION:
+                self.statements.popitem(last=False)
+        self.statements.move_to_end(sql)
+        row = await statement.fetchrow(*values)
+        return tuple(row) if row is not None else None
+
+
+class PostgresReads:
+    """A few connections, each with its prepared statements.
+
+    Not asyncpg's pool: what is prepared there ends when a connection is given back, and giving it
+    back is a round trip of its own.
+    """
+
+    dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+    def __init__(self, url: URL, size: int, timeout_s: float) -> None:
+        self.dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.timeout_s = timeout_s
+        self.idle: list[Prepared] = []
+        self.places = asyncio.Semaphore(size)
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """The first row of the statement, if there is one."""
+        async with self.connection() as connection:
+            try:
+                return await connection.row(sql, values)
+            except asyncpg.QueryCanceledError:
+                raise StatementTimeout from None
+
+    async def value(self, sql: str, values: Sequence[Any]) -> Any:
+        row = await self.row(sql, values)
+        return row[0] if row else None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Prepared]:
+        async with self.places:
+            connection = self.idle.pop() if self.idle else await self.opened()
+            if connection.connection.is_closed():
+                connection = await self.opened()
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                # The statement may still be running: nobody else can use this connection.
+                connection.connection.terminate()
+                raise
+            finally:
+                if not connection.connection.is_closed():
+                    self.idle.append(connection)
+
+    async def opened(self) -> Prepared:
+        settings = {
+            "statement_timeout": str(int(self.timeout_s * 1000)),
+            "default_transaction_read_only": "on",
+            "DateStyle": "ISO",
+            "TimeZone": "UTC",
+            # Compiling machine code for a statement takes longer than running it once.
+            "jit": "off",
+        }
+        connection = await asyncpg.connect(
+            self.dsn, server_settings=settings, statement_cache_size=0
+        )
+        return Prepared(connection)
+
+    async def close(self) -> None:
+        while self.idle:
+            await self.idle.pop().connection.close()

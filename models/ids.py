@@ -1,0 +1,16 @@
+"""Ids of rows: UUIDv7, made here, so that a row has its id before the database hears of it."""
+
+import secrets
+import time
+import uuid
+
+
+def new_id() -> str:
+    return uuid7(time.time_ns() // 1_000_000, secrets.randbits(74))
+
+
+def uuid7(milliseconds: int, random_bits: int) -> str:
+    """RFC 9562: 48 bits of Unix time, the version, 12 random bits, the variant, 62 random bits."""
+    high, low = random_bits >> 62 & 0xFFF, random_bits & (1 << 62) - 1
+    value = milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,83 @@
+"""Invoices and their lines. What is paid and due is derived (billing/invoices.py), never stored."""
+
+import datetime as dt
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.row import Count, Key, Minor, Reference, Row, exact, refers
+
+
+class Invoice(Row):
+    """A bill, frozen when it was issued; afterwards it can only be voided."""
+
+    __tablename__ = "invoice"
+    __table_args__ = (
+        refers("client", "client_id"),
+        refers("clinician", "clinician_id"),
+        refers("letterhead", "letterhead_id"),
+        UniqueConstraint("practice_id", "serial"),
+        # What foreign keys with the client, and those of lines with is_void, refer to.
+        UniqueConstraint("practice_id", "client_id", "id"),
+        UniqueConstraint("practice_id", "id", "is_void"),
+        CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),
+        *exact("total_minor"),
+        Index(None, "practice_id", "client_id", "issued_on", "serial"),
+        Index(None, "practice_id", "issued_on", "serial"),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    clinician_id: Mapped[Reference | None]
+    letterhead_id: Mapped[Reference]
+    client_name: Mapped[str]
+    # The number as printed, INV-2026-0042, and its place in the practice's count.
+    number: Mapped[str]
+    serial: Mapped[int]
+    issued_on: Mapped[dt.date]
+    due_on: Mapped[dt.date | None]
+    # The sum of the lines, as printed.
+    total_minor: Mapped[Minor]
+    notes: Mapped[str | None]
+    is_void: Mapped[bool]
+    voided_on: Mapped[dt.date | None]
+    shared_at: Mapped[dt.datetime | None]
+
+
+class InvoiceLine(Row):
+    """A line of an invoice. `is_void` follows the invoice, by the foreign key's cascade."""
+
+    __tablename__ = "invoice_line"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["practice_id", "invoice_id", "is_void"],
+            ["invoice.practice_id", "invoice.id", "invoice.is_void"],
+            ondelete="RESTRICT",
+            onupdate="CASCADE",
+        ),
+        refers("session", "session_id"),
+        # A session stands on one invoice at a time.
+        Index(
+            "uq_invoice_line_session",
+            "practice_id",
+            "session_id",
+            unique=True,
+            postgresql_where=text("NOT is_void"),
+            sqlite_where=text("NOT is_void"),
+        ),
+        CheckConstraint("quantity_hundredths > 0", name="quantity_positive"),
+        *exact("unit_price_minor", "amount_minor"),
+    )
+
+    practice_id: Mapped[Key]
+    invoice_id: Mapped[Key]
+    position: Mapped[Count] = mapped_column(primary_key=True)
+    session_id: Mapped[Reference | None]
+    date: Mapped[dt.date | None]
+    description: Mapped[str]
+    service_code: Mapped[str | None]
+    quantity_hundredths: Mapped[int]
+    unit_price_minor: Mapped[Minor]
+    amount_minor: Mapped[Minor]
+    is_void: Mapped[bool]

@@ -1,0 +1,95 @@
+"""The schema's revisions: Alembic's, the same for both databases, driven from here.
+
+`python -m models.migrations "what changes"` writes a new one from what the rows now say.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+# Any number that nobody else locks in the database of a portal.
+LOCK = 7_026_061_907
+
+
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """Upgrade to the revision, in one transaction; nothing happens where it is there already."""
+    async with alone(engine) as connection:
+        await connection.run_sync(lambda sync: command.upgrade(config(sync), revision))
+
+
+async def roll_back(engine: AsyncEngine, revision: str) -> None:
+    """Downgrade to the revision; `base` takes away every table, and what is in them."""
+    async with alone(engine) as connection:
+        await connection.run_sync(lambda sync: command.downgrade(config(sync), revision))
+
+
+async def current(engine: AsyncEngine) -> str | None:
+    """The revision that the database is at; None for an empty one."""
+    async with engine.connect() as connection:
+        return await connection.run_sync(
+            lambda sync: MigrationContext.configure(sync).get_current_revision()
+        )
+
+
+async def is_current(engine: AsyncEngine) -> bool:
+    """Whether the database is at the revision that this code was written for."""
+    return await current(engine) == head()
+
+
+def head() -> str | None:
+    return ScriptDirectory.from_config(config()).get_current_head()
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's settings, without a file; env.py finds the connection among them."""
+    made = Config(attributes={"connection": connection})
+    # Alembic interpolates options, and a folder's name may have a percent sign.
+    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    return made
+
+
+@asynccontextmanager
+async def alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that no other migration runs beside: a second one waits, and finds it done."""
+    async with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            async with without_foreign_keys(connection), connection.begin():
+                yield connection
+                await refuse_dangling(connection)
+        else:
+            async with connection.begin():
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+                yield connection
+
+
+@asynccontextmanager
+async def without_foreign_keys(connection: AsyncConnection) -> AsyncIterator[None]:
+    """SQLite alters a table by making it anew, which the rows that refer to it would refuse.
+
+    Inside a transaction the pragma does nothing, so it goes to the driver before there is one.
+    """
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        await driver.execute("PRAGMA foreign_keys=ON")
+
+
+async def refuse_dangling(connection: AsyncConnection) -> None:
+    dangling = (await connection.execute(text("PRAGMA foreign_key_check"))).all()
+    if dangling:
+        raise DanglingRows(f"{len(dangling)} rows refer to nothing, the first in {dangling[0][0]}")
+
+
+class DanglingRows(Exception):
+    """A migration left rows on SQLite that refer to rows which aren't there; it was undone."""

@@ -1,0 +1,76 @@
+"""Cards on file: what Stripe keeps for a client, and what may be shown of it."""
+
+import datetime as dt
+import enum
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.row import Count, Key, Reference, Row, choice, digits, refers
+
+
+class CardBrand(enum.StrEnum):
+    VISA = "VISA"
+    MASTERCARD = "MASTERCARD"
+    AMEX = "AMEX"
+    DISCOVER = "DISCOVER"
+    DINERS = "DINERS"
+    JCB = "JCB"
+    UNIONPAY = "UNIONPAY"
+    OTHER = "OTHER"
+
+
+KEPT = text("removed_at IS NULL")
+DEFAULT = text("is_default AND removed_at IS NULL")
+
+
+class PaymentMethod(Row):
+    """A card. A removed one stays as a row, since payments name it."""
+
+    __tablename__ = "payment_method"
+    __table_args__ = (
+        refers("client", "client_id"),
+        UniqueConstraint("practice_id", "client_id", "id"),
+        UniqueConstraint("practice_id", "stripe_id"),
+        # The same card is kept once, and one is the default.
+        Index(
+            "uq_payment_method_fingerprint",
+            "practice_id",
+            "client_id",
+            "fingerprint",
+            unique=True,
+            postgresql_where=KEPT,
+            sqlite_where=KEPT,
+        ),
+        Index(
+            "uq_payment_method_default",
+            "practice_id",
+            "client_id",
+            unique=True,
+            postgresql_where=DEFAULT,
+            sqlite_where=DEFAULT,
+        ),
+        CheckConstraint("NOT is_default OR removed_at IS NULL", name="default_is_kept"),
+        CheckConstraint("exp_month BETWEEN 1 AND 12", name="exp_month"),
+        CheckConstraint("exp_year BETWEEN 2000 AND 2200", name="exp_year"),
+        digits("last4", 4),
+        Index(None, "practice_id", "client_id", "added_at", "id"),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    stripe_id: Mapped[str]
+    fingerprint: Mapped[str]
+    brand: Mapped[CardBrand] = mapped_column(choice(CardBrand, "brand"))
+    last4: Mapped[str]
+    exp_month: Mapped[Count]
+    exp_year: Mapped[Count]
+    cardholder_name: Mapped[str | None]
+    billing_zip: Mapped[str | None]
+    is_default: Mapped[bool]
+    added_at: Mapped[dt.datetime]
+    # Which text the client agreed to when the card was kept, and when.
+    consent_version: Mapped[str]
+    consented_at: Mapped[dt.datetime]
+    removed_at: Mapped[dt.datetime | None]

@@ -1,0 +1,65 @@
+"""The practice, its clinicians, and the letterheads that its documents are printed under."""
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.address import Addressed, address_is_whole
+from models.row import Key, Row, digits, of_practice
+
+
+class Practice(Addressed, Row):
+    """A practice. Its currency and time zone hold for all its rows and don't change."""
+
+    __tablename__ = "practice"
+    __table_args__ = (
+        address_is_whole(),
+        CheckConstraint("length(currency) = 3", name="currency_iso"),
+    )
+
+    id: Mapped[Key]
+    name: Mapped[str]
+    time_zone: Mapped[str]
+    currency: Mapped[str] = mapped_column(String(3))
+    locale: Mapped[str]
+    phone: Mapped[str | None]
+    email: Mapped[str | None]
+    portal_url: Mapped[str | None]
+    # Where its payments go; none: Online Payments are off.
+    stripe_account: Mapped[str | None] = mapped_column(unique=True)
+    clients_remove_cards: Mapped[bool]
+
+
+class Clinician(Row):
+    """A therapist of the practice."""
+
+    __tablename__ = "clinician"
+    __table_args__ = (of_practice(), digits("npi", 10))
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    name: Mapped[str]
+    credentials: Mapped[str | None]
+    npi: Mapped[str | None]
+    licence_number: Mapped[str | None]
+
+
+class Letterhead(Addressed, Row):
+    """Who a document says it is from, frozen when it was issued; never changed."""
+
+    __tablename__ = "letterhead"
+    __table_args__ = (
+        of_practice(),
+        address_is_whole(),
+        digits("npi", 10),
+        digits("tax_id_last4", 4),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    name: Mapped[str]
+    credentials: Mapped[str | None]
+    npi: Mapped[str | None]
+    licence_number: Mapped[str | None]
+    tax_id_encrypted: Mapped[bytes | None]
+    tax_id_last4: Mapped[str | None]
+    phone: Mapped[str | None]

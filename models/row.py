@@ -1,0 +1,112 @@
+"""What every row has in common: the declarative base, and the types of columns.
+
+Every table of a practice has `practice_id` first in its primary key, its indexes and its unique
+constraints, and foreign keys are composite, so that no row can point into another practice.
+"""
+
+import datetime as dt
+import enum
+from typing import Annotated, Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.types import TypeEngine
+
+# Text of 36 characters on SQLite, so that an id reads the same in both databases.
+ID: TypeEngine[str] = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
+
+# Amounts stay below 2^53: exact as a JSON number, and abs() can't overflow on SQLite.
+AMOUNT_LIMIT = 2**53
+
+# Short enough for PostgreSQL, which would cut a name after 63 characters.
+CONSTRAINT_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Instant(TypeDecorator[dt.datetime]):
+    """A moment: an aware datetime in UTC, which SQLite keeps without its zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+
+    def process_result_value(
+        self, value: dt.datetime | None, dialect: Dialect
+    ) -> dt.datetime | None:
+        return value.replace(tzinfo=dt.UTC) if value and not value.tzinfo else value
+
+
+Key = Annotated[str, mapped_column(ID, primary_key=True)]
+Reference = Annotated[str, mapped_column(ID)]
+# 32 bits: what GraphQL's Int holds.
+Count = Annotated[int, mapped_column(Integer)]
+Minor = Annotated[int, mapped_column(BigInteger)]
+
+
+class Row(DeclarativeBase):
+    """A row of one of the tables."""
+
+    metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        int: BigInteger,
+        dt.date: Date,
+        dt.datetime: Instant,
+    }
+
+
+def choice(members: type[enum.StrEnum], name: str) -> Enum:
+    """A column of an enum's names, as text that a CHECK constraint holds to them."""
+    # The length leaves room for longer names, which then change the constraint alone.
+    return Enum(members, native_enum=False, create_constraint=True, name=name, length=32)
+
+
+def refers(target: str, column: str, *, client: bool = False) -> ForeignKeyConstraint:
+    """A foreign key within the practice; with `client`, to a row of the same client."""
+    shared = ["practice_id", "client_id"] if client else ["practice_id"]
+    return ForeignKeyConstraint(
+        [*shared, column], [f"{target}.{name}" for name in (*shared, "id")], ondelete="RESTRICT"
+    )
+
+
+def of_practice() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["practice_id"], ["practice.id"], ondelete="RESTRICT")
+
+
+def exact(*columns: str) -> list[CheckConstraint]:
+    """Amounts in minor units that stay within what JSON and SQLite hold exactly."""
+    return [CheckConstraint(f"abs({c}) < {AMOUNT_LIMIT}", name=f"{c}_exact") for c in columns]
+
+
+def digits(column: str, length: int) -> CheckConstraint:
+    """Text of just so many digits; written so that both databases understand it."""
+    return CheckConstraint(
+        f"length({column}) = {length} AND ltrim({column}, '0123456789') = ''",
+        name=f"{column}_digits",
+    )

@@ -1,0 +1,34 @@
+"""Sessions of therapy: what happened, and its fee."""
+
+import datetime as dt
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped
+
+from models.row import Count, Key, Minor, Reference, Row, exact, refers
+
+
+class Session(Row):
+    """One appointment that took place. It is invoiced while a line of a valid invoice names it."""
+
+    __tablename__ = "session"
+    __table_args__ = (
+        refers("client", "client_id"),
+        refers("clinician", "clinician_id"),
+        # What a foreign key with the client in it refers to.
+        UniqueConstraint("practice_id", "client_id", "id"),
+        CheckConstraint("fee_minor >= 0", name="fee_positive"),
+        *exact("fee_minor"),
+        Index(None, "practice_id", "client_id", "date", "id"),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    clinician_id: Mapped[Reference | None]
+    date: Mapped[dt.date]
+    starts_at: Mapped[dt.datetime | None]
+    duration_minutes: Mapped[Count | None]
+    description: Mapped[str]
+    service_code: Mapped[str | None]
+    fee_minor: Mapped[Minor]

@@ -1,0 +1,52 @@
+"""Tokens: who asks. The secret itself is nowhere in the database."""
+
+import datetime as dt
+import enum
+
+from sqlalchemy import JSON, CheckConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.row import Key, Reference, Row, choice, of_practice, refers
+
+
+class ViewerKind(enum.StrEnum):
+    CLIENT = "CLIENT"
+    CONTACT = "CONTACT"
+    DASHBOARD = "DASHBOARD"
+
+
+class Scope(enum.StrEnum):
+    BILLING_READ = "BILLING_READ"
+    DOCUMENTS_READ = "DOCUMENTS_READ"
+    PHI_READ = "PHI_READ"
+    AGGREGATES_READ = "AGGREGATES_READ"
+
+
+class Token(Row):
+    """A credential of one viewer of one practice, found by its keyed hash in all practices."""
+
+    __tablename__ = "token"
+    __table_args__ = (
+        of_practice(),
+        refers("client", "client_id"),
+        refers("contact", "contact_id"),
+        UniqueConstraint("hash"),
+        CheckConstraint(
+            "(kind = 'CLIENT') = (client_id IS NOT NULL) AND"
+            " (kind = 'CONTACT') = (contact_id IS NOT NULL)",
+            name="one_subject",
+        ),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    kind: Mapped[ViewerKind] = mapped_column(choice(ViewerKind, "kind"))
+    client_id: Mapped[Reference | None]
+    contact_id: Mapped[Reference | None]
+    name: Mapped[str]
+    # HMAC-SHA-256 of the token, in hexadecimal.
+    hash: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    revoked_at: Mapped[dt.datetime | None]

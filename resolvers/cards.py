@@ -1,0 +1,44 @@
+"""Cards on file."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, and_
+
+from models import PaymentMethod
+from models.literals import constant
+from resolvers.clients import owned
+from resolvers.planner.later import Later, bound
+from resolvers.planner.sources import Rows
+from resolvers.sight import Sight
+
+# A card that expires within so many months, this one included, expires soon.
+SOON_MONTHS = 2
+
+
+def of_client(client: Any, sight: Sight) -> Rows:
+    """The default first, then the newest."""
+    table = sight(PaymentMethod)
+    kept = [owned(table, client), table.c.removed_at.is_(None)]
+    return Rows(table, kept, (table.c.is_default, table.c.added_at, table.c.id), descending=True)
+
+
+def default(client: Any, sight: Sight) -> Rows:
+    table = sight(PaymentMethod)
+    return Rows(table, [owned(table, client), table.c.is_default, table.c.removed_at.is_(None)])
+
+
+def is_expired(card: Any) -> ColumnElement[bool]:
+    """A card works to the end of its month."""
+    return months_left(card) < constant(0)
+
+
+def expires_soon(card: Any) -> ColumnElement[bool]:
+    left = months_left(card)
+    return and_(left >= constant(0), left < constant(SOON_MONTHS))
+
+
+def months_left(card: Any) -> ColumnElement[int]:
+    """Months from this one to the last in which the card works."""
+    this_month = Later(lambda asked: asked.today.year * 12 + asked.today.month)
+    last: ColumnElement[int] = card.c.exp_year * constant(12) + card.c.exp_month
+    return last - bound(this_month, Integer())

@@ -1,0 +1,201 @@
+"""Clients and their accounts."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, and_, case, exists, false, select, true
+
+from billing.accounts import Account, allocated, movements, why_no_card
+from billing.invoices import total
+from billing.money import smallest_charge
+from models import (
+    ACTIVE_STATES,
+    Allocation,
+    Client,
+    ContactRight,
+    InvoiceLine,
+    LedgerEntry,
+    Payment,
+    Practice,
+    Session,
+    ViewerKind,
+)
+from models.literals import constant
+from models.row import ID
+from resolvers.ids import row_id
+from resolvers.money import Amount
+from resolvers.planner.later import Asked, Later, Refusal, bound
+from resolvers.planner.sources import Beside, Rows
+from resolvers.sight import Sight
+
+
+class ClientRow:
+    """A client, and what is worked out beside the row where a field asks for it."""
+
+    def __init__(self, table: Any, sight: Sight) -> None:
+        self.c, self.sight = table.c, sight
+        self.account, sums = account_of(sight, table.c.practice_id, table.c.id)
+        self.uninvoiced = sight.beside(uninvoiced(table, sight))
+        self.practice = sight.beside(online_payments(table, sight))
+        self.beside = (*sums, self.uninvoiced, self.practice)
+
+    @property
+    def may_pay(self) -> ColumnElement[bool]:
+        """Clients for themselves, contacts where they have the right."""
+        if self.sight.kind is ViewerKind.CONTACT:
+            return has_right_to_pay(self, self.sight)
+        return true() if self.sight.kind is ViewerKind.CLIENT else false()
+
+
+def account_of(
+    sight: Sight, practice_id: Any, client_id: Any
+) -> tuple[Account, tuple[Beside, Beside]]:
+    """The account of the client that a row names, and the sums that go beside the row."""
+    entry, allocation = sight.counted(LedgerEntry), sight.counted(Allocation)
+    moved = movements(entry, practice_id, client_id).where(sight.only(entry))
+    put = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
+    sums = sight.beside(correlated(moved, client_id)), sight.beside(correlated(put, client_id))
+    return Account(*sums), sums
+
+
+def correlated(found: Any, column: Any) -> Any:
+    return found.correlate(column.table)
+
+
+def rows(sight: Sight, *where: Any) -> Rows:
+    """Clients in sight, ordered by id, as fields of a client are read from them."""
+    table = sight(Client)
+    row = ClientRow(table, sight)
+    conditions = [condition(table) for condition in where]
+    return Rows(table, conditions, (table.c.id,), row=row, beside=row.beside)
+
+
+def client(_: Any, sight: Sight, id: Any = None) -> Rows:
+    """The client of this id; without one, the only client that the viewer sees."""
+    if id is not None:
+        return rows(sight, lambda table: table.c.id == row_id(id, "cli"))
+    if sight.kind is ViewerKind.DASHBOARD:
+        raise several()
+    return rows(sight, lambda table: table.c.id == bound(Later(sole_client), ID))
+
+
+def sole_client(asked: Asked) -> str:
+    if asked.viewer.sole_client_id is None:
+        raise several()
+    return asked.viewer.sole_client_id
+
+
+def several() -> Refusal:
+    return Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
+
+
+def viewers_clients(_: Any, sight: Sight) -> Rows:
+    """The clients that a client or a contact looks after; none for a dashboard."""
+    if sight.kind is ViewerKind.DASHBOARD:
+        return rows(sight, lambda _: false())
+    return rows(sight)
+
+
+def client_of(row: Any, sight: Sight) -> Rows:
+    return rows(sight, lambda table: owner(row, table))
+
+
+def owner(child: Any, client: Any) -> ColumnElement[bool]:
+    return and_(client.c.practice_id == child.c.practice_id, client.c.id == child.c.client_id)
+
+
+def owned(child: Any, client: Any) -> ColumnElement[bool]:
+    return and_(child.c.practice_id == client.c.practice_id, child.c.client_id == client.c.id)
+
+
+# -- what a client's account asks ------------------------------------------------------------------
+
+
+def uninvoiced(client: Any, sight: Sight) -> Any:
+    """The fees of sessions that stand on no invoice."""
+    session = sight.counted(Session)
+    return (
+        select(total(session.c.fee_minor).label("total"))
+        .select_from(session)
+        .where(sight.only(session), owned(session, client), ~is_invoiced(session, sight))
+        .correlate(client)
+    )
+
+
+def is_invoiced(session: Any, sight: Sight) -> ColumnElement[bool]:
+    """Whether a line of a valid invoice names the session."""
+    line = sight.counted(InvoiceLine)
+    named = and_(
+        line.c.practice_id == session.c.practice_id,
+        line.c.session_id == session.c.id,
+        ~line.c.is_void,
+    )
+    return exists().where(sight.only(line), named).correlate(session)
+
+
+def online_payments(client: Any, sight: Sight) -> Any:
+    practice = sight(Practice)
+    is_on = practice.c.stripe_account.is_not(None)
+    return (
+        select(is_on.label("online"))
+        .where(sight.only(practice), practice.c.id == client.c.practice_id)
+        .correlate(client)
+    )
+
+
+def has_right_to_pay(client: Any, sight: Sight) -> ColumnElement[bool]:
+    right = sight(ContactRight)
+    mine = and_(
+        right.c.contact_id == sight.subject_id,
+        right.c.practice_id == client.c.practice_id,
+        right.c.client_id == client.c.id,
+        right.c.can_pay,
+    )
+    return exists().where(sight.only(right), mine).correlate(client.c.id.table)
+
+
+def pays_already(client: Any, sight: Sight) -> ColumnElement[bool]:
+    payment = sight.counted(Payment)
+    active = payment.c.state.in_([constant(state) for state in ACTIVE_STATES])
+    return (
+        exists()
+        .where(sight.only(payment), owned(payment, client), active)
+        .correlate(client.c.id.table)
+    )
+
+
+# -- permissions and terms -------------------------------------------------------------------------
+
+
+class Permission:
+    """Whether the viewer may do a thing for the client now: no reason is a yes."""
+
+    def __init__(self, reason: ColumnElement[str]) -> None:
+        self.reason = reason
+        self.is_allowed = reason.is_(None)
+
+
+def can_pay(client: ClientRow) -> Permission:
+    smallest = Later(lambda asked: smallest_charge(asked.viewer.currency))
+    return Permission(
+        client.account.why_not_pay(
+            online=client.practice["online"],
+            may_pay=client.may_pay,
+            in_progress=pays_already(client, client.sight),
+            smallest=bound(smallest, BigInteger()),
+        )
+    )
+
+
+def can_add_card(client: ClientRow) -> Permission:
+    return Permission(case(*why_no_card(client.practice["online"], client.may_pay)))
+
+
+class Term:
+    """One of the sums that a balance is made of."""
+
+    def __init__(self, kind: Any, minor: ColumnElement[int]) -> None:
+        self.kind, self.amount = constant(kind), Amount(minor)
+
+
+def terms(client: ClientRow) -> list[Term]:
+    return [Term(kind, minor) for kind, minor in client.account.terms]

@@ -1,0 +1,18 @@
+"""Days of the practice, which a request brings: SQL's own would be the server's."""
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import BindParameter, Date
+
+from resolvers.planner.later import Later, bound
+
+TODAY = Later(lambda asked: asked.today)
+
+
+def today() -> BindParameter[Any]:
+    return bound(TODAY, Date())
+
+
+def days_ago(days: int) -> Later:
+    return Later(lambda asked: asked.today - dt.timedelta(days=days))

@@ -1,0 +1,100 @@
+"""Conditions that arguments ask for; each takes plain values and `Later` alike."""
+
+import datetime as dt
+import enum
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Date, Text, TypeDecorator, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from resolvers.planner.later import Later, Refusal, bound, derive
+
+
+@dataclass
+class DateRange:
+    """Both ends inclusive; either may be missing."""
+
+    gte: dt.date | None = None
+    lte: dt.date | None = None
+
+
+def within(column: ColumnElement[dt.date], range_: DateRange | None) -> ColumnElement[bool]:
+    """Days in the range; all where there is none."""
+    return overlapping(column, column, range_)
+
+
+def overlapping(
+    start: ColumnElement[dt.date], end: ColumnElement[dt.date], range_: DateRange | None
+) -> ColumnElement[bool]:
+    """Periods of which at least a day is in the range."""
+    if range_ is None:
+        return true()
+    first, last = ordered(range_.gte, range_.lte)
+    condition: ColumnElement[bool] = true()
+    if first is not None:
+        condition &= end >= bound(first, Date())
+    if last is not None:
+        condition &= start <= bound(last, Date())
+    return condition
+
+
+def ordered(first: Any, last: Any) -> tuple[Any, Any]:
+    """The ends of a range, refused where they're the wrong way round."""
+    if first is None or last is None:
+        return first, last
+    ends = derive(in_order, first, last)
+    return derive(lambda pair: pair[0], ends), derive(lambda pair: pair[1], ends)
+
+
+def in_order(first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
+    if last < first:
+        raise Refusal("BAD_RANGE", "gte is after lte")
+    return first, last
+
+
+class Texts(TypeDecorator[list[str]]):
+    """A list as one parameter: an array on PostgreSQL, JSON text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        return dialect.type_descriptor(ARRAY(Text) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Any) -> Any:
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class one_of(FunctionElement[bool]):
+    """column = any of the list, however long it is: the statement stays the same."""
+
+    inherit_cache = False
+
+
+@compiles(one_of, "postgresql")
+def one_of_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = element.clauses
+    return f"({compiler.process(column, **kw)}) = ANY ({compiler.process(values, **kw)})"
+
+
+@compiles(one_of, "sqlite")
+def one_of_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = element.clauses
+    listed = compiler.process(values, **kw)
+    return f"({compiler.process(column, **kw)}) IN (SELECT value FROM json_each({listed}))"
+
+
+def among(column: ColumnElement[str], members: list[Any] | None) -> ColumnElement[bool]:
+    """The column's value is one of the enum's members; no list, no condition."""
+    if members is None:
+        return true()
+    listed = members[0] if len(members) == 1 and isinstance(members[0], Later) else members
+    return one_of(column, bound(derive(names, listed), Texts()))
+
+
+def names(members: list[enum.Enum]) -> list[str]:
+    return [member.value for member in members]

@@ -1,0 +1,182 @@
+"""The account history: the ledger, sessions not yet invoiced, payments not (yet) in the ledger."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+    tuple_,
+    union_all,
+)
+
+from billing.history import HistoryStatus, status
+from billing.invoices import Standing, total
+from models import ACTIVE_STATES, EntryKind, Invoice, LedgerEntry, Payment, PaymentState, Session
+from models.literals import constant
+from models.row import ID
+from resolvers.clients import correlated, is_invoiced, owned
+from resolvers.days import days_ago
+from resolvers.filters import DateRange, among, within
+from resolvers.invoices import standing_sums
+from resolvers.money import Amount
+from resolvers.planner.sources import Rows
+from resolvers.sight import Sight
+
+DEFAULT_DAYS = 30
+# What stands beside a payment that has no ledger row to describe it.
+UNSETTLED_PAYMENT = literal_column("'Payment'", Text)
+
+
+class HistoryRow:
+    """An entry, and what is worked out beside it where a field asks for it."""
+
+    def __init__(self, table: Any, sight: Sight) -> None:
+        self.c = table.c
+        practice_id, invoice_id = table.c.practice_id, table.c.invoice_id
+        self.void = sight.beside(is_void(table, sight))
+        self.billed, self.paid = standing_sums(sight, practice_id, invoice_id)
+        self.refunded = sight.beside(refunded(table, sight))
+        self.upto = sight.beside(upto(table, sight))
+        self.beside = (self.void, self.billed, self.paid, self.refunded, self.upto)
+
+    @property
+    def status(self) -> ColumnElement[str]:
+        invoice = Standing(self.void["is_void"], self.billed, self.paid)
+        of_ledger = status(self.c.kind, self.c.amount_minor, invoice, self.refunded["total"])
+        return func.coalesce(self.c.status, of_ledger)
+
+    @property
+    def balance_after(self) -> Amount:
+        return Amount(self.upto["total"])
+
+
+def of_client(
+    client: Any,
+    sight: Sight,
+    date_range: DateRange | None = None,
+    kind: list[EntryKind] | None = None,
+) -> Rows:
+    range_ = DateRange(gte=days_ago(DEFAULT_DAYS)) if date_range is None else date_range  # type: ignore[arg-type]
+    entries = union_all(
+        *(
+            branch.where(within(table.c[date], range_)).correlate(client.c.id.table)
+            for branch, table, date in branches(client, sight)
+        )
+    ).subquery()
+    where = [among(entries.c.kind, kind)]
+    row = HistoryRow(entries, sight)
+    return Rows(entries, where, (entries.c.date, entries.c.id), True, "history", row, row.beside)
+
+
+def branches(client: Any, sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
+    """What the history is made of, each with the table that it's from and its column of days."""
+    entry, session, payment = sight(LedgerEntry), sight(Session), sight(Payment)
+    ledger = of(entry, client, sight, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
+                entry.c.amount_minor, cast(null(), Text), session=entry.c.session_id,
+                invoice=entry.c.invoice_id, payment=entry.c.payment_id)  # fmt: skip
+    uninvoiced = of(session, client, sight, session.c.date, constant(EntryKind.SESSION),
+                    session.c.description, constant(0), constant(HistoryStatus.UNINVOICED),
+                    session=session.c.id).where(~is_invoiced(session, sight))  # fmt: skip
+    unsettled = of(payment, client, sight, payment.c.created_on, constant(EntryKind.PAYMENT),
+                   UNSETTLED_PAYMENT, constant(0), unsettled_status(payment),
+                   payment=payment.c.id).where(unsettled_status(payment).is_not(None))  # fmt: skip
+    return (
+        (ledger, entry, "date"),
+        (uninvoiced, session, "date"),
+        (unsettled, payment, "created_on"),
+    )
+
+
+def of(
+    table: Any,
+    client: Any,
+    sight: Sight,
+    date: Any,
+    kind: Any,
+    description: Any,
+    amount: Any,
+    status: Any,
+    *,
+    session: Any = None,
+    invoice: Any = None,
+    payment: Any = None,
+) -> Select[Any]:
+    """One branch: a client's rows of one table, in the columns that all branches have."""
+    ids = {"session_id": session, "invoice_id": invoice, "payment_id": payment}
+    return select(
+        table.c.practice_id,
+        table.c.client_id,
+        table.c.id,
+        date.label("date"),
+        kind.label("kind"),
+        description.label("description"),
+        amount.label("amount_minor"),
+        status.label("status"),
+        *(
+            (cast(null(), ID) if column is None else column).label(name)
+            for name, column in ids.items()
+        ),
+    ).where(sight.only(table), owned(table, client))
+
+
+def unsettled_status(payment: Any) -> ColumnElement[str]:
+    """Of a payment that moved nothing (yet); one that the client gave up isn't shown."""
+    active = payment.c.state.in_([constant(state) for state in ACTIVE_STATES])
+    failed = payment.c.state == constant(PaymentState.FAILED)
+    return case((active, constant(HistoryStatus.PENDING)), (failed, constant(HistoryStatus.FAILED)))
+
+
+# -- beside an entry -------------------------------------------------------------------------------
+
+
+def is_void(entry: Any, sight: Sight) -> Select[Any]:
+    invoice = sight.counted(Invoice)
+    return (
+        select(invoice.c.is_void.label("is_void"))
+        .where(
+            sight.only(invoice),
+            invoice.c.practice_id == entry.c.practice_id,
+            invoice.c.id == entry.c.invoice_id,
+        )
+        .correlate(entry)
+    )
+
+
+def refunded(entry: Any, sight: Sight) -> Select[Any]:
+    """What was refunded of the payment that the entry names."""
+    other = sight.counted(LedgerEntry)
+    return (
+        select(total(other.c.amount_minor).label("total"))
+        .select_from(other)
+        .where(
+            sight.only(other),
+            other.c.practice_id == entry.c.practice_id,
+            other.c.payment_id == entry.c.payment_id,
+            other.c.kind == constant(EntryKind.REFUND),
+        )
+        .correlate(entry)
+    )
+
+
+def upto(entry: Any, sight: Sight) -> Select[Any]:
+    """The sum of the client's ledger up to this entry, whatever the page and the range show."""
+    other = sight.counted(LedgerEntry)
+    here = tuple_(other.c.date, other.c.id) <= tuple_(entry.c.date, entry.c.id)
+    found = select(total(other.c.amount_minor).label("total")).select_from(other)
+    return correlated(found.where(sight.only(other), owned_alike(other, entry), here), entry.c.id)  # type: ignore[no-any-return]
+
+
+def owned_alike(row: Any, other: Any) -> ColumnElement[bool]:
+    """Rows of the same client."""
+    same: ColumnElement[bool] = (row.c.practice_id == other.c.practice_id) & (
+        row.c.client_id == other.c.client_id
+    )
+    return same

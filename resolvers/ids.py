@@ -1,0 +1,30 @@
+"""Ids as the API shows them: opaque, and of a kind that their prefix tells."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Text, cast
+
+from models.row import ID
+from resolvers.planner.jsontext import Joined
+from resolvers.planner.later import Refusal, bound, derive, prefix
+from resolvers.planner.paging import UUID
+
+
+def api_id(kind: str, column: str = "id") -> Callable[[Any], ColumnElement[str]]:
+    """The row's id as the API shows it."""
+    return lambda row: Joined([f"{kind}_", cast(row.c[column], Text)])
+
+
+def row_id(id_: Any, kind: str) -> BindParameter[Any]:
+    """The row's id in an API id of this kind, as a parameter."""
+    if prefix(id_) != kind:
+        raise Refusal("BAD_ID", f"not an id of this kind: it would begin with {kind}_")
+    return bound(derive(bare, id_), ID)
+
+
+def bare(id_: str) -> str:
+    text = id_.partition("_")[2]
+    if not UUID.fullmatch(text):
+        raise Refusal("BAD_ID", "not an id")
+    return text

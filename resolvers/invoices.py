@@ -1,0 +1,131 @@
+"""Invoices: a client's, their lines, and the one that another row names."""
+
+import datetime as dt
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Date, and_, func, literal_column
+
+from billing.invoices import InvoiceStatus, Standing, billed, paid
+from models import Allocation, Invoice, InvoiceLine, LedgerEntry, Letterhead, Session
+from resolvers.clients import account_of, correlated, owned
+from resolvers.days import today
+from resolvers.filters import DateRange, among, within
+from resolvers.money import Amount
+from resolvers.planner.sources import Beside, Rows
+from resolvers.sight import Sight
+
+
+class OrderDirection(enum.StrEnum):
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class InvoiceOrderField(enum.StrEnum):
+    ISSUED_ON = "ISSUED_ON"
+    DUE_ON = "DUE_ON"
+    NUMBER = "NUMBER"
+
+
+@dataclass
+class InvoiceOrder:
+    field: InvoiceOrderField = InvoiceOrderField.ISSUED_ON
+    direction: OrderDirection = OrderDirection.DESC
+
+
+class InvoiceRow:
+    """An invoice, and what is worked out beside the row where a field asks for it."""
+
+    def __init__(self, table: Any, sight: Sight) -> None:
+        self.c = table.c
+        self.billed, self.paid = standing_sums(sight, table.c.practice_id, table.c.id)
+        self.standing = Standing(table.c.is_void, self.billed, self.paid)
+        self.account, sums = account_of(sight, table.c.practice_id, table.c.client_id)
+        self.beside = (self.billed, self.paid, *sums)
+
+    @property
+    def is_past_due(self) -> ColumnElement[bool]:
+        return self.standing.past_due(self.c.due_on, today())
+
+    @property
+    def payable(self) -> Amount:
+        return Amount(self.account.payable_of(self.standing.due))
+
+
+def standing_sums(sight: Sight, practice_id: Any, invoice_id: Any) -> tuple[Beside, Beside]:
+    """What is asked for and what is paid of the invoice that a row names."""
+    entry, allocation = sight.counted(LedgerEntry), sight.counted(Allocation)
+    asked = billed(entry, practice_id, invoice_id).where(sight.only(entry))
+    put = paid(allocation, practice_id, invoice_id).where(sight.only(allocation))
+    return (
+        sight.beside(correlated(asked, invoice_id)),
+        sight.beside(correlated(put, invoice_id)),
+    )
+
+
+def of_client(
+    client: Any,
+    sight: Sight,
+    date_range: DateRange | None = None,
+    status: list[InvoiceStatus] | None = None,
+    past_due: bool | None = None,
+    order_by: InvoiceOrder | None = None,
+) -> Rows:
+    table = sight(Invoice)
+    row = InvoiceRow(table, sight)
+    where = [owned(table, client), within(table.c.issued_on, date_range)]
+    if status is not None:
+        where.append(among(row.standing.status, status))
+    if past_due is not None:
+        where.append(row.is_past_due if past_due else ~row.is_past_due)
+    order_by = order_by or InvoiceOrder()
+    name, keys = ORDERS[order_by.field](table)
+    descending = order_by.direction is OrderDirection.DESC
+    return Rows(table, where, keys, descending, name, row, row.beside)
+
+
+# An invoice without a due date comes after all that have one.
+NEVER: ColumnElement[dt.date] = literal_column("'9999-12-31'", Date)
+
+ORDERS: dict[InvoiceOrderField, Any] = {
+    InvoiceOrderField.ISSUED_ON: lambda t: ("invoice-issued", (t.c.issued_on, t.c.serial)),
+    InvoiceOrderField.DUE_ON: lambda t: (
+        "invoice-due",
+        (func.coalesce(t.c.due_on, NEVER), t.c.serial),
+    ),
+    InvoiceOrderField.NUMBER: lambda t: ("invoice-number", (t.c.serial,)),
+}
+
+
+def named_by(row: Any, sight: Sight) -> Rows:
+    """The invoice that the row names, if it does and the invoice is in sight."""
+    table = sight(Invoice)
+    same = and_(table.c.practice_id == row.c.practice_id, table.c.id == row.c.invoice_id)
+    invoice = InvoiceRow(table, sight)
+    return Rows(table, [same], row=invoice, beside=invoice.beside)
+
+
+def lines(invoice: Any, sight: Sight) -> Rows:
+    table = sight(InvoiceLine)
+    same = and_(table.c.practice_id == invoice.c.practice_id, table.c.invoice_id == invoice.c.id)
+    return Rows(table, [same], (table.c.position,))
+
+
+def letterhead(document: Any, sight: Sight) -> Rows:
+    """Who a document says it is from."""
+    table = sight(Letterhead)
+    return Rows(
+        table,
+        [
+            table.c.practice_id == document.c.practice_id,
+            table.c.id == document.c.letterhead_id,
+        ],
+    )
+
+
+def session_of(row: Any, sight: Sight) -> Rows:
+    """The session that the row names."""
+    table = sight(Session)
+    same = and_(table.c.practice_id == row.c.practice_id, table.c.id == row.c.session_id)
+    return Rows(table, [same])

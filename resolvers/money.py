@@ -1,0 +1,31 @@
+"""Amounts: what a Money is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text
+
+from resolvers.planner.jsontext import decimal
+from resolvers.planner.later import Later, bound
+from resolvers.sight import Sight
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Minor units of the practice's currency."""
+
+    minor: Any
+
+
+def amount(column: str) -> Callable[[Any], Amount]:
+    """The amount in a column of the row."""
+    return lambda row: Amount(row.c[column])
+
+
+def major_units(amount: Amount, sight: Sight) -> ColumnElement[str]:
+    return decimal(amount.minor, sight.digits)
+
+
+def currency(_: Amount, __: Sight) -> ColumnElement[str]:
+    return bound(Later(lambda asked: asked.viewer.currency), Text())

@@ -1,0 +1,150 @@
+"""From a request's text to a validated operation, or to the errors that GraphQL has for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLInputType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    StringValueNode,
+    Visitor,
+    get_operation_ast,
+    parse,
+    type_from_ast,
+    validate,
+    visit,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from resolvers.planner.selection import fragments_of
+
+# A query of the whole billing page has some 400.
+MAX_TOKENS = 4_000
+
+Errors = Sequence[GraphQLError]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """A validated document's operation, its variables' types, and the shapes it was planned in."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+    types: Mapping[str, GraphQLInputType]
+    shapes: set[Any] = field(default_factory=set)
+
+
+def parsed(query: str) -> DocumentNode | Errors:
+    """The document, whose strings a database can hold."""
+    try:
+        document = parse(query, max_tokens=MAX_TOKENS)
+        visit(document, StringsWithoutNul())
+    except GraphQLError as error:
+        return [coded(error, "GRAPHQL_PARSE_FAILED")]
+    except RecursionError:
+        return [refusal("GRAPHQL_PARSE_FAILED", "the document is nested too deeply")]
+    return document
+
+
+class StringsWithoutNul(Visitor):
+    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+        check_text(node.value)
+
+
+def check_text(text: str) -> None:
+    """PostgreSQL has no NUL in text, and a lone surrogate is no character at all."""
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise refusal("BAD_USER_INPUT", "text has a NUL or a lone surrogate")
+
+
+def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode | Errors:
+    """The operation that the request means."""
+    node = get_operation_ast(document, name)
+    if node is not None:
+        return node
+    what = f"no operation is named {name}" if name else "say which operation, by operationName"
+    return [refusal("OPERATION_RESOLUTION_FAILURE", what)]
+
+
+def understood(
+    schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode
+) -> Operation | Errors:
+    """The operation, valid for the schema."""
+    try:
+        errors = validate(schema, document, max_errors=20, hide_suggestions=True)
+    except RecursionError:
+        errors = [refusal("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
+    if errors:
+        return [coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors]
+    types = {
+        v.variable.name.value: cast(GraphQLInputType, type_from_ast(schema, v.type))
+        for v in node.variable_definitions or ()
+    }
+    return Operation(document, node, types)
+
+
+def coerced(
+    schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any]
+) -> VariableValues | Errors:
+    """The variables as GraphQL reads them: defaults in their place, scalars parsed."""
+    try:
+        check_texts(variables)
+    except GraphQLError as error:
+        return [error]
+    definitions = operation.node.variable_definitions or ()
+    given = get_variable_values(
+        schema, definitions, dict(variables), max_errors=20, hide_suggestions=True
+    )
+    if isinstance(given, VariableValues):
+        return given
+    return [coded(error, "BAD_USER_INPUT") for error in given]
+
+
+def check_texts(value: Any) -> None:
+    """Every string in a JSON value, without recursion: a request may nest it as it likes."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            check_text(value)
+        elif isinstance(value, Mapping):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+
+
+def root_fields(document: DocumentNode, node: OperationDefinitionNode) -> set[str]:
+    """The names of what the operation asks of the root, whatever is skipped."""
+    fragments, waiting = fragments_of(document), [node.selection_set]
+    names: set[str] = set()
+    opened: set[str] = set()
+    while waiting:
+        for selection in waiting.pop().selections:
+            if isinstance(selection, FieldNode):
+                names.add(selection.name.value)
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name in fragments and name not in opened:
+                    opened.add(name)
+                    waiting.append(fragments[name].selection_set)
+            else:
+                waiting.append(cast(SelectionSetNode, selection.selection_set))  # type: ignore[attr-defined]
+    return names
+
+
+def refusal(code: str, message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": code})
+
+
+def coded(error: GraphQLError, code: str) -> GraphQLError:
+    """The error with a code, its own if it has one."""
+    if not (error.extensions or {}).get("code"):
+        error.extensions = {**(error.extensions or {}), "code": code}
+    return error

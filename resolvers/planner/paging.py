@@ -1,0 +1,221 @@
+"""A page of a connection: keyset cursors both ways, inside the one statement.
+
+The inner SELECT has the page's rows, nearest to the cursor first, and one more where somebody asks
+whether there are more; the outer one, which `Page` gives the expressions for, puts them together.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Date,
+    Integer,
+    Select,
+    Text,
+    case,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from models.literals import constant
+from resolvers.planner.jsontext import Joined, hexadecimal
+from resolvers.planner.later import Refusal, bound, derive
+from resolvers.planner.sources import Rows
+
+DEFAULT_SIZE = 25
+MAX_SIZE = 100
+# Added to a row's number so that numbers sort as text: all have four digits.
+RANK = 1000
+
+
+class Edge:
+    """The row of an edge: its node's, and the cursor."""
+
+    def __init__(self, row: Any, cursor: ColumnElement[str]) -> None:
+        self.row, self.cursor = row, cursor
+
+
+class Page:
+    """The rows that `first` and `after`, or `last` and `before`, leave; what's known of them."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        place: Any,
+        count: Callable[[], ColumnElement[int]],
+        *,
+        peek: bool,
+        first: Any = None,
+        after: Any = None,
+        last: Any = None,
+        before: Any = None,
+    ) -> None:
+        self.rows, self.place, self.count, self.peek = rows, place, count, peek
+        self.after, self.before = after, before
+        self.backward = last is not None
+        if self.backward and first is not None:
+            raise Refusal("BAD_PAGE", "first and last don't go together")
+        self.size = derive(page_size, last if self.backward else first)
+        self.written: list[ColumnElement[Any]] = []
+        # Whether any field reads the page's rows. If none does, there's no SELECT over them: it
+        # would have no aggregate, and so a row for each of them or none.
+        self.read = False
+        self.ranked = peek or self.backward
+
+    # -- the inner SELECT --------------------------------------------------------------------------
+
+    @cached_property
+    def cursor(self) -> ColumnElement[str]:
+        """The place of a row in the order: its name and keys, in hexadecimal."""
+        pieces: list[Any] = [self.rows.name]
+        for key in self.rows.order:
+            pieces += ["~", cast(key, Text)]
+        return hexadecimal(Joined(pieces))
+
+    @property
+    def node(self) -> Any:
+        return self.rows.row or self.rows.table
+
+    @property
+    def edge(self) -> Edge:
+        return Edge(self.node, self.cursor)
+
+    def column(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Has the inner SELECT write the expression; returns it as the outer one reads it."""
+        self.read = True
+        name = f"c{len(self.written)}"
+        self.written.append(expression.label(name))
+        return column(name, expression.type)
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        if not self.ranked:
+            return self.written or [constant(1).label("c")]
+        rank = func.row_number().over(order_by=self.ordering()) + constant(RANK)
+        return [*self.written, rank.label("rank")]
+
+    def ordering(self) -> list[ColumnElement[Any]]:
+        down = self.rows.descending is not self.backward
+        return [key.desc() if down else key.asc() for key in self.rows.order]
+
+    def cut(self, found: Select[Any]) -> Select[Any]:
+        """The page's rows out of all, in the order that the client sees."""
+        for cursor, beyond in ((self.after, True), (self.before, False)):
+            if cursor is not None:
+                found = found.where(self.side(cursor, after=beyond))
+        limit = derive(lambda size: size + self.peek, self.size)
+        found = found.order_by(*self.ordering()).limit(bound(limit, BigInteger()))
+        if not self.backward:
+            return found
+        inner = found.subquery()
+        return select(*inner.c).order_by(inner.c.rank.desc())
+
+    def side(self, cursor: Any, *, after: bool) -> ColumnElement[bool]:
+        """The rows on one side of the cursor."""
+        types = [key.type for key in self.rows.order]
+        keys = derive(lambda text: decoded(text, self.rows.name, types), cursor)
+        at = [
+            bound(derive(lambda keys, i=i: keys[i], keys), type_) for i, type_ in enumerate(types)
+        ]
+        here = tuple_(*self.rows.order)
+        return here > tuple_(*at) if after is not self.rows.descending else here < tuple_(*at)
+
+    # -- the outer SELECT --------------------------------------------------------------------------
+
+    @property
+    def total(self) -> ColumnElement[int]:
+        return self.count()
+
+    @cached_property
+    def last_rank(self) -> ColumnElement[Any]:
+        return bound(derive(lambda size: size + RANK, self.size), BigInteger())
+
+    def shown(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The value, but not of the row that is there to tell whether more follow."""
+        return case((column("rank", Integer) <= self.last_rank, value)) if self.peek else value
+
+    @property
+    def more(self) -> ColumnElement[bool]:
+        self.read = True
+        return func.count() > bound(self.size, BigInteger())
+
+    @property
+    def has_next(self) -> ColumnElement[bool]:
+        return given(self.before) if self.backward else self.more
+
+    @property
+    def has_previous(self) -> ColumnElement[bool]:
+        return self.more if self.backward else given(self.after)
+
+    @property
+    def start(self) -> ColumnElement[str]:
+        return self.extreme(func.max if self.backward else func.min)
+
+    @property
+    def end(self) -> ColumnElement[str]:
+        return self.extreme(func.min if self.backward else func.max)
+
+    @cached_property
+    def written_cursor(self) -> ColumnElement[str]:
+        return self.column(self.cursor)
+
+    def extreme(self, aggregate: Any) -> ColumnElement[str]:
+        """The cursor of the first or last row shown: ranks are of one length, so text sorts."""
+        self.ranked = True
+        ranked = Joined([cast(column("rank", Integer), Text), self.written_cursor])
+        cursor: ColumnElement[str] = func.substr(aggregate(self.shown(ranked)), constant(5))
+        return cursor
+
+
+def given(cursor: Any) -> ColumnElement[bool]:
+    """A cursor is of a row that was there: there is something on its other side."""
+    return literal_column("1 = 1" if cursor is not None else "1 = 0", Boolean)
+
+
+def page_size(asked: int | None) -> int:
+    size = DEFAULT_SIZE if asked is None else asked
+    if not 1 <= size <= MAX_SIZE:
+        raise Refusal("BAD_PAGE", f"a page has 1 to {MAX_SIZE} items, not {size}")
+    return size
+
+
+HEXADECIMAL = re.compile("([0-9a-f]{2})+", re.ASCII)
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+INTEGER = re.compile("-?[0-9]{1,18}", re.ASCII)
+
+
+def decoded(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
+    """The keys that a cursor of this order is made of."""
+    try:
+        if not HEXADECIMAL.fullmatch(cursor):
+            raise ValueError(cursor)
+        order, *keys = bytes.fromhex(cursor).decode("ascii").split("~")
+        if order != name:
+            raise ValueError(order)
+        return [key(text, type_) for text, type_ in zip(keys, types, strict=True)]
+    except ValueError:
+        raise Refusal("BAD_CURSOR", "not a cursor of this list in this order") from None
+
+
+def key(text: str, type_: Any) -> Any:
+    """One key, of its column's type and in the form that the database wrote."""
+    if isinstance(type_, Date):
+        if dt.date.fromisoformat(text).isoformat() != text:
+            raise ValueError(text)
+        return dt.date.fromisoformat(text)
+    if isinstance(type_, Integer):
+        if not INTEGER.fullmatch(text):
+            raise ValueError(text)
+        return int(text)
+    if not UUID.fullmatch(text):
+        raise ValueError(text)
+    return text

@@ -1,0 +1,311 @@
+"""A validated GraphQL operation becomes one SELECT whose only value is the answer's JSON text.
+
+`Planner.operation` is the way in. It walks the selection as the GraphQL specification collects
+fields; each field's source says which SQL it is, and the pieces of text join on the way back up.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    get_argument_values,
+    get_named_type,
+)
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, select, true
+from strawberry.types.arguments import convert_arguments
+
+from models.literals import constant
+from resolvers.planner.jsontext import (
+    Joined,
+    Piece,
+    comma_separated,
+    json_list,
+    leaf,
+    literal_text,
+    or_broken,
+    or_null,
+)
+from resolvers.planner.later import Refusal, Unplannable
+from resolvers.planner.paging import Page
+from resolvers.planner.selection import Selection
+from resolvers.planner.sources import (
+    Beside,
+    Items,
+    Many,
+    One,
+    Paged,
+    Part,
+    Parts,
+    Rows,
+    Source,
+    Value,
+    Viewed,
+    source_of,
+)
+from resolvers.sight import Sight
+
+PAGE_ARGUMENTS = ("first", "after", "last", "before")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the walk is: the row that fields are read from, and the SELECT around it."""
+
+    row: Any
+    tables: tuple[FromClause, ...] = ()
+    besides: tuple[Beside, ...] = ()
+    # To-one objects of this row, which PostgreSQL joins to it.
+    joins: list[FromClause] = field(default_factory=list)
+
+    def at(self, row: Any) -> "Place":
+        """The same SELECT, another row made of it."""
+        return replace(self, row=row)
+
+    def inside(self, rows: Rows) -> "Place":
+        """A SELECT of these rows within this one."""
+        row = rows.table if rows.row is None else rows.row
+        return Place(row, (*self.tables, rows.table), (*self.besides, *rows.beside))
+
+    @property
+    def outer(self) -> list[FromClause]:
+        """What a subquery here may refer to."""
+        return [*self.tables, *(b.joined for b in self.besides if b.joined is not None)]
+
+
+class Planner:
+    """Plans for one document, one kind of viewer, one shape of variables, one database.
+
+    `exact` is for the reference executor: refusals and unexpected nulls are written into the answer
+    for it to report, where a plan would be Unplannable or its answer thrown away.
+    """
+
+    def __init__(
+        self,
+        schema: Any,
+        selection: Selection,
+        sight: Sight,
+        *,
+        exact: bool = False,
+    ) -> None:
+        self.strawberry_schema = schema
+        self.selection, self.sight, self.exact = selection, sight, exact
+        # Left out of the statement, but the arguments in them are still to be checked.
+        self.unread: list[Select[Any]] = []
+
+    def operation(self, node: OperationDefinitionNode) -> Select[Any]:
+        """The whole response."""
+        root = self.selection.schema.query_type
+        if node.operation is not OperationType.QUERY or root is None:
+            raise Unplannable("only queries")
+        data = self.object(root, [node.selection_set], Place(None))
+        statement = select(Joined(['{"data":', data, "}"]))
+        self.sight.check()
+        return statement
+
+    # -- objects and fields ------------------------------------------------------------------------
+
+    def object(
+        self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode], place: Place
+    ) -> Joined:
+        """The object's text; NULL where a field that can't be null is."""
+        pieces: list[Piece] = [f'{{"$type":"{type_.name}"'] if self.exact else ["{"]
+        for key, nodes in self.selection.fields(type_, sets).items():
+            if self.exact and self.ordinary(type_, nodes[0]):
+                continue
+            comma = "" if pieces == ["{"] else ","
+            pieces += [f'{comma}"{key}":', self.field(type_, nodes, place)]
+        return Joined([*pieces, "}"])
+
+    def ordinary(self, type_: GraphQLObjectType, node: FieldNode) -> bool:
+        """The field has no source: its own resolver answers, under the reference executor."""
+        definition = type_.fields.get(node.name.value)
+        return definition is None or source_of(definition) is None
+
+    def field(
+        self, type_: GraphQLObjectType, nodes: Sequence[FieldNode], place: Place
+    ) -> ColumnElement[str]:
+        name = nodes[0].name.value
+        if name == "__typename":
+            return literal_text(f'"{type_.name}"')
+        definition = type_.fields.get(name)
+        source = definition and source_of(definition)
+        if definition is None or source is None:
+            raise Unplannable(name)
+        before = self.sight.handed_out.copy()
+        try:
+            return self.sourced(definition, source, nodes, place)
+        except Refusal as refusal:
+            if not self.exact:
+                raise Unplannable(refusal.code) from None
+            self.sight.handed_out = before  # the field isn't in the statement
+            return literal_text(refused(refusal))
+
+    def sourced(
+        self, definition: GraphQLField, source: Source, nodes: Sequence[FieldNode], place: Place
+    ) -> ColumnElement[str]:
+        """The field's text, by the kind of its source."""
+        type_, sets = definition.type, [n.selection_set for n in nodes if n.selection_set]
+        match source:
+            case Value(of):
+                return self.leaf(type_, of(place.row))
+            case Viewed(of):
+                return self.leaf(type_, of(place.row, self.sight))
+            case Part(of, when):
+                return self.part(type_, sets, place.at(of(place.row)), when and when(place.row))
+            case Parts(of):
+                objects = [
+                    self.object(object_type(type_), sets, place.at(r)) for r in of(place.row)
+                ]
+                return Joined(["[", *separated(objects), "]"])
+            case One(rows):
+                given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
+                return self.one(type_, sets, given, place)
+            case Many(rows):
+                given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
+                return self.many(object_type(type_), sets, given, place)
+            case Paged(rows):
+                return self.paged(definition, rows, nodes[0], sets, place)
+            case Items(of):
+                return self.items(of, object_type(type_), sets, place)
+
+    def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
+        """The field's arguments as Strawberry gives them to a resolver, `Later` where unknown."""
+        try:
+            values = get_argument_values(definition, node, self.selection.variables)
+        except GraphQLError as error:
+            raise Unplannable(error.message) from None
+        converter = self.strawberry_schema.schema_converter
+        return convert_arguments(
+            values,
+            definition.extensions["strawberry-definition"].arguments,
+            scalar_registry=converter.scalar_registry,
+            config=converter.config,
+        )
+
+    def leaf(self, type_: GraphQLOutputType, value: ColumnElement[Any]) -> ColumnElement[str]:
+        text = leaf(type_, value)
+        return or_null(text) if self.exact else text
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def part(
+        self,
+        type_: GraphQLOutputType,
+        sets: list[SelectionSetNode],
+        place: Place,
+        when: ColumnElement[bool] | None,
+    ) -> ColumnElement[str]:
+        text = self.object(object_type(type_), sets, place)
+        if when is None:
+            return text
+        return case((when, or_broken(text)), else_=literal_text("null"))
+
+    def one(
+        self, type_: GraphQLOutputType, sets: list[SelectionSetNode], rows: Rows, place: Place
+    ) -> ColumnElement[str]:
+        """A row's object, or null. PostgreSQL is quicker with a join than with a subquery."""
+        inside = place.inside(rows)
+        text = or_broken(self.object(object_type(type_), sets, inside))
+        found = self.rows(inside, rows, place, text.label("json")).limit(constant(1))
+        if self.sight.lateral and place.tables:
+            joined = found.lateral()
+            place.joins.append(joined)
+            value: ColumnElement[str] = joined.c.json
+        else:
+            value = found.scalar_subquery()
+        if isinstance(type_, GraphQLNonNull) and not self.exact:
+            return or_broken(value)
+        return or_null(value)
+
+    def many(
+        self, type_: GraphQLObjectType, sets: list[SelectionSetNode], rows: Rows, place: Place
+    ) -> ColumnElement[str]:
+        inside = place.inside(rows)
+        text = or_broken(self.object(type_, sets, inside))
+        found = self.rows(inside, rows, place, text.label("json"))
+        listed = found.order_by(*ordering(rows)).subquery()
+        return json_list(select(comma_separated(listed.c.json)).scalar_subquery())
+
+    def rows(
+        self, inside: Place, rows: Rows, place: Place, *columns: ColumnElement[Any]
+    ) -> Select[Any]:
+        """The rows in sight, with what is worked out beside them and what their objects join."""
+        where = [self.sight.only(rows.table), *rows.where]
+        origin = rows.table
+        for joined in [*(b.joined for b in rows.beside if b.joined is not None), *inside.joins]:
+            origin = origin.outerjoin(joined, true())
+        return select(*columns).select_from(origin).where(*where).correlate(*place.outer)
+
+    # -- connections -------------------------------------------------------------------------------
+
+    def paged(
+        self,
+        definition: GraphQLField,
+        rows: Callable[..., Rows],
+        node: FieldNode,
+        sets: list[SelectionSetNode],
+        place: Place,
+    ) -> ColumnElement[str]:
+        """A connection: its fields are read from the page, a SELECT over the page's rows."""
+        type_ = object_type(definition.type)
+        arguments = self.arguments(definition, node)
+        bounds = {name: arguments.pop(name, None) for name in PAGE_ARGUMENTS}
+
+        def count() -> ColumnElement[int]:
+            counted = rows(place.row, self.sight, **arguments)
+            inside = place.inside(counted)
+            return self.rows(inside, counted, place, func.count()).scalar_subquery()
+
+        given = rows(place.row, self.sight, **arguments)
+        inside = place.inside(given)
+        asked = self.selection.fields(type_, sets).values()
+        peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
+        page = Page(given, inside, count, peek=peek, **bounds)
+        text = or_broken(self.object(type_, sets, Place(page, place.tables, place.besides)))
+        found = page.cut(self.rows(inside, given, place, *page.columns()))
+        if not page.read:
+            self.unread.append(found)
+            return text
+        return select(text).select_from(found.subquery()).scalar_subquery()
+
+    def items(
+        self,
+        of: Callable[[Any], Any],
+        type_: GraphQLObjectType,
+        sets: list[SelectionSetNode],
+        place: Place,
+    ) -> ColumnElement[str]:
+        """The objects of the page's rows: written in the inner SELECT, put together here."""
+        page: Page = place.row
+        text = or_broken(self.object(type_, sets, page.place.at(of(page))))
+        return json_list(comma_separated(page.shown(page.column(text))))
+
+
+def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:
+    named = get_named_type(type_)
+    assert isinstance(named, GraphQLObjectType)
+    return named
+
+
+def ordering(rows: Rows) -> list[ColumnElement[Any]]:
+    return [key.desc() if rows.descending else key.asc() for key in rows.order]
+
+
+def separated(objects: Sequence[Joined]) -> list[Piece]:
+    return [piece for n, text in enumerate(objects) for piece in ("," if n else "", text)]
+
+
+def refused(refusal: Refusal) -> str:
+    """A refusal as the reference finds it in the place of the field's value."""
+    return json.dumps({"$refused": [refusal.code, str(refusal)]})

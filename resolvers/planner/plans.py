@@ -1,0 +1,170 @@
+"""Plans kept for the next request, and the way a request takes: planned, or to the reference."""
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+from graphql.execution.values import VariableValues
+from sqlalchemy import BindParameter, Dialect, Select
+from sqlalchemy.sql import visitors
+
+from billing.money import digits
+from models.connections import PostgresReads, SqliteReads
+from resolvers.planner import reference
+from resolvers.planner.jsontext import BROKEN
+from resolvers.planner.later import (
+    Asked,
+    Later,
+    Refusal,
+    Unplannable,
+    read,
+    shape,
+    stand_in,
+    variable,
+)
+from resolvers.planner.operation import Operation, coerced
+from resolvers.planner.planner import Planner
+from resolvers.planner.reference import Answer, refused
+from resolvers.planner.selection import Selection, fragments_of
+from resolvers.sight import Sight
+from resolvers.viewer import Viewer
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+PLANS = 1_000
+# Of one document, since Booleans, enums and absent values each double them.
+SHAPES_A_DOCUMENT = 64
+
+
+class Recent(Generic[K, V]):
+    """A bounded mapping that forgets what was used longest ago."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.items = size, OrderedDict[K, V]()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        if key in self.items:
+            self.items.move_to_end(key)
+            return self.items[key]
+        value = self.items[key] = make()
+        if len(self.items) > self.size:
+            self.items.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A statement, and for each of its parameters the value and the driver's form of it.
+
+    `checks` are values that no parameter has, read for the refusal that may be in them.
+    """
+
+    sql: str
+    slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
+    checks: tuple[Later, ...] = ()
+
+    def values(self, asked: Asked) -> list[Any]:
+        for check in self.checks:
+            check.read(asked)
+        return [
+            process(read(value, asked)) if process else read(value, asked)
+            for value, process in self.slots
+        ]
+
+
+def compiled(statement: Select[Any], dialect: Dialect, unread: Sequence[Select[Any]] = ()) -> Plan:
+    code: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    # What SQLAlchemy's own executor puts values through for the driver.
+    process = code._bind_processors
+    slots = tuple((code.params[name], process.get(name)) for name in code.positiontup or ())
+    return Plan(code.string, slots, tuple(later for select in unread for later in laters(select)))
+
+
+def laters(select: Select[Any]) -> Iterator[Later]:
+    for element in visitors.iterate(select):
+        if isinstance(element, BindParameter) and isinstance(element.value, Later):
+            yield element.value
+
+
+class Plans:
+    """All that is planned for one schema and one database."""
+
+    def __init__(self, schema: Any, reads: SqliteReads | PostgresReads) -> None:
+        self.schema, self.reads = schema, reads
+        self.plans: Recent[Any, Plan | None] = Recent(PLANS)
+
+    async def answer(
+        self, operation: Operation, variables: Mapping[str, Any], viewer: Viewer, today: dt.date
+    ) -> Answer:
+        """The response's JSON: one statement's value, or what the reference executor says."""
+        given = coerced(self.schema._schema, operation, variables)
+        if not isinstance(given, VariableValues):
+            return refused(given)
+        asked = Asked(viewer, today, given.coerced)
+        found = self.planned(operation, given, asked)
+        if found is not None:
+            text = await self.reads.value(*found)
+            if text is not None and BROKEN not in text:
+                return Answer(text.encode(), has_data=True)
+        return await self.exact(operation, given, variables, asked)
+
+    def planned(
+        self, operation: Operation, given: VariableValues, asked: Asked
+    ) -> tuple[str, list[Any]] | None:
+        """The statement and its parameters, or nothing where the reference is to answer."""
+        plan = self.plan(operation, given, asked.viewer)
+        try:
+            return (plan.sql, plan.values(asked)) if plan else None
+        except Refusal:
+            return None
+
+    def plan(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
+        """The plan for these variables' shapes, kept unless the document has had too many."""
+        shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
+        key = (viewer.kind, digits(viewer.currency), repr(shapes))
+        if key not in operation.shapes:
+            if len(operation.shapes) >= SHAPES_A_DOCUMENT:
+                return self.made(operation, given, viewer)
+            operation.shapes.add(key)
+        return self.plans.get((operation, key), lambda: self.made(operation, given, viewer))
+
+    def made(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
+        try:
+            symbols = {
+                name: stand_in(operation.types[name], value, variable(name))
+                for name, value in given.coerced.items()
+            }
+            planner = self.planner(operation, VariableValues(given.sources, symbols), viewer)
+            statement = planner.operation(operation.node)
+            return compiled(statement, self.reads.dialect, planner.unread)
+        except (Unplannable, Refusal):
+            return None
+
+    def planner(
+        self, operation: Operation, given: VariableValues, viewer: Viewer, *, exact: bool = False
+    ) -> Planner:
+        selection = Selection(self.schema._schema, fragments_of(operation.document), given)
+        lateral = self.reads.dialect.name == "postgresql"
+        sight = Sight(viewer.kind, digits=digits(viewer.currency), lateral=lateral)
+        return Planner(self.schema, selection, sight, exact=exact)
+
+    async def exact(
+        self,
+        operation: Operation,
+        given: VariableValues,
+        variables: Mapping[str, Any],
+        asked: Asked,
+    ) -> Answer:
+        """The reference executor's answer, which reads every row it needs by one statement."""
+        planner = self.planner(operation, given, asked.viewer, exact=True)
+        try:
+            plan = compiled(planner.operation(operation.node), self.reads.dialect)
+            text = await self.reads.value(plan.sql, plan.values(asked))
+        except Unplannable:
+            text = None
+        root = orjson.loads(text)["data"] if text else None
+        return reference.executed(self.schema._schema, operation, variables, root)

@@ -1,0 +1,91 @@
+"""The reference executor: graphql-core, reading every planned field out of one exact answer.
+
+The operation is planned with the request's own values and without shortcuts, so that refusals and
+unexpected nulls are in the answer for graphql-core to report. All GraphQL errors come from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    execute_sync,
+    get_nullable_type,
+)
+
+from resolvers.planner.operation import Errors, Operation, coded, refusal
+from resolvers.planner.sources import source_of
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response's body, as JSON. Without data the request was turned away as a whole."""
+
+    body: bytes
+    has_data: bool
+
+
+def refused(errors: Errors) -> Answer:
+    """The whole request turned away."""
+    return Answer(orjson.dumps({"errors": [error.formatted for error in errors]}), has_data=False)
+
+
+def executed(
+    schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any], root: Any
+) -> Answer:
+    """The operation under graphql-core, over what an exact statement answered."""
+    name = operation.node.name
+    result = execute_sync(
+        schema,
+        operation.document,
+        root_value=root,
+        variable_values=dict(variables),
+        operation_name=name.value if name else None,
+        hide_suggestions=True,
+    )
+    errors = [coded(error, "INTERNAL") for error in result.errors or ()]
+    if result.data is None and all(error.path is None for error in errors):
+        return refused(errors)
+    body: dict[str, Any] = {"data": result.data}
+    if errors:
+        body["errors"] = [error.formatted for error in errors]
+    return Answer(orjson.dumps(body), has_data=True)
+
+
+def install(schema: GraphQLSchema) -> None:
+    """Has graphql-core read every field with a source out of the answer."""
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLInterfaceType):
+            type_.resolve_type = lambda value, *_: value["$type"]
+        if isinstance(type_, GraphQLObjectType):
+            type_.is_type_of = None
+            for field in type_.fields.values():
+                if source_of(field):
+                    field.resolve = by_response_key
+
+
+def by_response_key(source: Any, info: GraphQLResolveInfo[Any], **_: Any) -> Any:
+    value = source[info.path.key]
+    if isinstance(value, dict) and "$refused" in value:
+        raise refusal(*value["$refused"])
+    return parsed(info.return_type, value)
+
+
+def parsed(type_: GraphQLOutputType, value: Any) -> Any:
+    """JSON back to what graphql-core serializes: names to enums' members, all else as it is."""
+    bare = get_nullable_type(type_)
+    if value is None:
+        return None
+    if isinstance(bare, GraphQLList):
+        return [parsed(bare.of_type, item) for item in value]
+    if isinstance(bare, GraphQLEnumType):
+        return bare.parse_value(value)
+    return value

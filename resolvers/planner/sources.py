@@ -1,0 +1,142 @@
+"""Where a field comes from: what a Strawberry field carries as metadata and the planner reads.
+
+A *row* is what an object's fields are read from: a table's alias, or any Python object made of one
+that has its columns as `c`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from graphql import GraphQLField
+from sqlalchemy import ColumnElement, FromClause, Select
+
+KEY = "source"
+
+
+class Beside:
+    """What a subquery of one row works out beside each row of a table, by name: sums, mostly.
+
+    PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
+    it written wherever it is read.
+    """
+
+    def __init__(self, found: Select[*tuple[Any, ...]], *, lateral: bool) -> None:
+        self.found, self.lateral = found, lateral
+        self.joined: FromClause | None = None
+
+    def __getitem__(self, name: str) -> ColumnElement[Any]:
+        if self.lateral:
+            if self.joined is None:
+                self.joined = self.found.lateral()
+            return self.joined.c[name]
+        only = self.found.with_only_columns(
+            self.found.selected_columns[name], maintain_column_froms=True
+        )
+        return only.scalar_subquery()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table or a subquery: which of them, and in which order.
+
+    `order` is unique over the rows and all one way, so that it can be a keyset; `name` tells the
+    cursors of one order from another's. `row` is what fields are read from, if not the table.
+    """
+
+    table: FromClause
+    where: Sequence[ColumnElement[bool]] = ()
+    order: Sequence[ColumnElement[Any]] = ()
+    descending: bool = False
+    name: str = ""
+    row: Any = None
+    beside: Sequence[Beside] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A leaf: an SQL expression over the row."""
+
+    of: Callable[[Any], ColumnElement[Any]]
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A leaf that depends on the viewer too: an expression over the row and the sight."""
+
+    of: Callable[[Any, Any], ColumnElement[Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An object made of the row itself (Money, PageInfo): `of` gives the row of its fields.
+
+    With `when`, null in rows for which it isn't true.
+    """
+
+    of: Callable[[Any], Any]
+    when: Callable[[Any], ColumnElement[bool]] | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A list of objects made of the row itself, as many for each row."""
+
+    of: Callable[[Any], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class One:
+    """An object of another row, or of none. Rows, given the row, the sight and the arguments."""
+
+    rows: Callable[..., Rows]
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list of all rows."""
+
+    rows: Callable[..., Rows]
+
+
+@dataclass(frozen=True)
+class Paged:
+    """A connection over the rows, a page at a time."""
+
+    rows: Callable[..., Rows]
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list with an object for each row of the page; `of` gives its row, from the page."""
+
+    of: Callable[[Any], Any]
+
+
+Source = Value | Viewed | Part | Parts | One | Many | Paged | Items
+
+
+def field(source: Source, *, description: str | None = None) -> Any:
+    """A Strawberry field that the planner answers from the source."""
+    return strawberry.field(metadata={KEY: source}, description=description)
+
+
+def column(name: str, description: str) -> Any:
+    """A Strawberry field that is a column of the row."""
+    return field(Value(lambda row: row.c[name]), description=description)
+
+
+def planned(source: Source, *, description: str) -> Callable[[Callable[..., Any]], Any]:
+    """A field with arguments: the function only declares them, the source answers."""
+
+    def declared(function: Callable[..., Any]) -> Any:
+        return strawberry.field(function, metadata={KEY: source}, description=description)
+
+    return declared
+
+
+def source_of(definition: GraphQLField) -> Source | None:
+    """The source that a field of the finished schema carries."""
+    strawberry_field = definition.extensions.get("strawberry-definition")
+    return strawberry_field.metadata.get(KEY) if strawberry_field else None

@@ -1,0 +1,173 @@
+"""Who sees which rows. Every table is reached through `Sight`, which puts the predicate in."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, true
+
+from models import (
+    Allocation,
+    Client,
+    Clinician,
+    Contact,
+    ContactRight,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    Letterhead,
+    Payment,
+    PaymentMethod,
+    Practice,
+    Row,
+    Session,
+    Statement,
+    StatementLine,
+    Superbill,
+    SuperbillDiagnosis,
+    SuperbillLine,
+    Token,
+    ViewerKind,
+)
+from models.row import ID
+from resolvers.planner.later import Later, bound
+from resolvers.planner.sources import Beside
+
+Predicate = Callable[["Sight", Any], ColumnElement[bool]]
+
+
+class Sight:
+    """The eyes of one kind of viewer; the viewer's own ids are bound values of the statement.
+
+    `digits` are the decimals of the practice's currency; `lateral`: the database has such joins.
+    """
+
+    def __init__(self, kind: ViewerKind, *, digits: int, lateral: bool) -> None:
+        self.kind, self.digits, self.lateral = kind, digits, lateral
+        self.practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
+        self.subject_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
+        self.token_id = bound(Later(lambda asked: asked.viewer.token_id), ID)
+        self.handed_out: dict[FromClause, Predicate] = {}
+        self.applied: set[FromClause] = set()
+
+    def __call__(self, model: type[Row]) -> FromClause:
+        """The model's table, newly named, for rows that the viewer may look at.
+
+        The planner adds `only` where it selects from the table; a subquery does so itself.
+        """
+        return self.handed(model, SEEN[model])
+
+    def counted(self, model: type[Row]) -> FromClause:
+        """The model's table for sums over a client in sight, whether or not each row may be read.
+
+        What is owed is true also to somebody who may pay a client's bills but not open them.
+        """
+        return self.handed(model, COUNTED[model])
+
+    def handed(self, model: type[Row], predicate: Predicate) -> FromClause:
+        alias = model.__table__.alias()
+        self.handed_out[alias] = predicate
+        return alias
+
+    def only(self, table: Any) -> ColumnElement[bool]:
+        """The condition for this viewer on a table; none on a subquery made of such tables."""
+        if table not in self.handed_out:
+            return true()
+        self.applied.add(table)
+        return self.handed_out[table](self, table)
+
+    def beside(self, found: Select[*tuple[Any, ...]]) -> Beside:
+        return Beside(found, lateral=self.lateral)
+
+    def check(self) -> None:
+        """Stops a statement that has a table without its predicate: a bug in a source."""
+        if missing := self.handed_out.keys() - self.applied:
+            raise AssertionError(f"read without sight: {[str(table) for table in missing]}")
+
+
+def in_practice(sight: Sight, table: Any) -> ColumnElement[bool]:
+    """Rows that anybody of the practice sees, or that are reached only from a row in sight."""
+    return and_(table.c.practice_id == sight.practice_id)
+
+
+def the_practice(sight: Sight, table: Any) -> ColumnElement[bool]:
+    return and_(table.c.id == sight.practice_id)
+
+
+def of_client(column: str, *, opened: bool) -> Predicate:
+    """Rows of a client: one's own, a contact's clients', the whole practice's for a dashboard.
+
+    `opened`: what a contact needs the right to see documents for.
+    """
+
+    def seen(sight: Sight, table: Any) -> ColumnElement[bool]:
+        here = in_practice(sight, table)
+        if sight.kind is ViewerKind.DASHBOARD:
+            return here
+        if sight.kind is ViewerKind.CLIENT:
+            return and_(here, table.c[column] == sight.subject_id)
+        return and_(here, table.c[column].in_(clients_of_contact(sight, opened)))
+
+    return seen
+
+
+def clients_of_contact(sight: Sight, opened: bool) -> Select[Any]:
+    right = ContactRight.__table__.alias()
+    enough = right.c.sees_documents if opened else or_(right.c.sees_documents, right.c.can_pay)
+    return select(right.c.client_id).where(
+        right.c.practice_id == sight.practice_id, right.c.contact_id == sight.subject_id, enough
+    )
+
+
+def shared(sight: Sight, table: Any) -> ColumnElement[bool]:
+    """Documents: the practice has to share one before a client or a contact sees it."""
+    seen = of_client("client_id", opened=True)(sight, table)
+    if sight.kind is ViewerKind.DASHBOARD:
+        return seen
+    return and_(seen, table.c.shared_at.is_not(None))
+
+
+def oneself(kind: ViewerKind) -> Predicate:
+    """The viewer's own row, for viewers of one kind."""
+
+    def seen(sight: Sight, table: Any) -> ColumnElement[bool]:
+        assert sight.kind is kind
+        return and_(in_practice(sight, table), table.c.id == sight.subject_id)
+
+    return seen
+
+
+def own_token(sight: Sight, table: Any) -> ColumnElement[bool]:
+    return and_(in_practice(sight, table), table.c.id == sight.token_id)
+
+
+# Rows that a viewer may look at.
+SEEN: dict[type[Row], Predicate] = {
+    Practice: the_practice,
+    Clinician: in_practice,
+    Letterhead: in_practice,
+    Client: of_client("id", opened=False),
+    Contact: oneself(ViewerKind.CONTACT),
+    ContactRight: in_practice,
+    Token: own_token,
+    PaymentMethod: of_client("client_id", opened=False),
+    Session: of_client("client_id", opened=True),
+    LedgerEntry: of_client("client_id", opened=True),
+    Payment: of_client("client_id", opened=True),
+    Invoice: shared,
+    InvoiceLine: in_practice,
+    Statement: shared,
+    StatementLine: in_practice,
+    Superbill: shared,
+    SuperbillLine: in_practice,
+    SuperbillDiagnosis: in_practice,
+}
+
+# Rows that may be summed up for a client in sight.
+COUNTED: dict[type[Row], Predicate] = {
+    Session: of_client("client_id", opened=False),
+    LedgerEntry: of_client("client_id", opened=False),
+    Allocation: of_client("client_id", opened=False),
+    Payment: of_client("client_id", opened=False),
+    Invoice: of_client("client_id", opened=False),
+    InvoiceLine: in_practice,
+}

@@ -1,0 +1,200 @@
+"""Tokens: how one is written, kept as a hash, and looked up to find the viewer who bears it."""
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ContactRight, Practice, Scope, Token, ViewerKind
+from models.connections import PostgresReads, SqliteReads
+from models.ids import new_id
+from models.literals import constant
+from models.row import Instant
+from resolvers.planner.jsontext import instant
+from resolvers.planner.later import Later, bound
+from resolvers.planner.plans import Plan, compiled
+from resolvers.viewer import Viewer
+
+PREFIX = "cbp_"
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# 43 letters of 62 are 256 bits; the last six are a checksum, so that a scanner for leaked secrets
+# or a slip of the hand is told from a token without asking the database.
+SECRET_LENGTH, CHECKSUM_LENGTH = 43, 6
+WRITTEN = re.compile(f"{PREFIX}([0-9A-Za-z]{{{SECRET_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
+
+# Everything of one's own: what clients and contacts may read.
+PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
+
+
+def new_secret() -> str:
+    """A token's text, which only its bearer is to know."""
+    secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+    return f"{PREFIX}{secret}{checksum(secret)}"
+
+
+def checksum(secret: str) -> str:
+    value, letters = zlib.crc32(secret.encode()), ""
+    for _ in range(CHECKSUM_LENGTH):
+        value, letter = divmod(value, len(ALPHABET))
+        letters = ALPHABET[letter] + letters
+    return letters
+
+
+def is_written_right(token: str) -> bool:
+    """Whether the text can be a token at all."""
+    found = WRITTEN.fullmatch(token)
+    return found is not None and checksum(found[1]) == found[2]
+
+
+def hashed(token: str, key: str) -> str:
+    """What the database keeps: without the key, which isn't there, it tells nothing."""
+    return hmac.new(key.encode(), token.encode(), hashlib.sha256).hexdigest()
+
+
+# -- who bears a token -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A token's hash, and when it is shown."""
+
+    hash: str
+    now: dt.datetime
+
+
+class Bearers:
+    """Looks up viewers by their tokens: one statement, on each request."""
+
+    def __init__(self, reads: SqliteReads | PostgresReads, key: str) -> None:
+        self.reads, self.key = reads, key
+        self.plan = look_up(reads.dialect)
+
+    async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
+        """The bearer of a token that is known, not revoked and not expired."""
+        if not is_written_right(token):
+            return None
+        presented: Any = Presented(hashed(token, self.key), now)
+        row = await self.reads.row(self.plan.sql, self.plan.values(presented))
+        return viewer_of(*row) if row else None
+
+
+def look_up(dialect: Dialect) -> Plan:
+    presented = bound(Later(lambda p: p.hash), Text())  # type: ignore[attr-defined]
+    now = bound(Later(lambda p: p.now), Instant())  # type: ignore[attr-defined]
+    token, practice = Token.__table__.alias("token"), Practice.__table__.alias("practice")
+    statement = (
+        select(
+            token.c.kind,
+            cast(token.c.practice_id, Text),
+            cast(token.c.id, Text),
+            cast(func.coalesce(token.c.client_id, token.c.contact_id), Text),
+            case(
+                (token.c.kind == constant(ViewerKind.CLIENT), cast(token.c.client_id, Text)),
+                (token.c.kind == constant(ViewerKind.CONTACT), sole_client(token)),
+            ),
+            cast(token.c.scopes, Text),
+            practice.c.currency,
+            practice.c.time_zone,
+            instant(token.c.expires_at),
+        )
+        .join_from(token, practice, practice.c.id == token.c.practice_id)
+        .where(token.c.hash == presented, token.c.revoked_at.is_(None), token.c.expires_at > now)
+    )
+    return compiled(statement, dialect)
+
+
+def sole_client(token: Any) -> Any:
+    """The client of a contact who is linked to just one."""
+    right = ContactRight.__table__.alias("contact_right")
+    client_id = cast(right.c.client_id, Text)
+    only = case((func.count() == constant(1), func.min(client_id)))
+    mine = and_(
+        right.c.practice_id == token.c.practice_id, right.c.contact_id == token.c.contact_id
+    )
+    found: Select[Any] = select(only).select_from(right).where(mine).correlate(token)
+    return found.scalar_subquery()
+
+
+def viewer_of(
+    kind: str,
+    practice_id: str,
+    token_id: str,
+    subject_id: str | None,
+    sole_client_id: str | None,
+    scopes: str,
+    currency: str,
+    time_zone: str,
+    expires_at: str,
+) -> Viewer:
+    return Viewer(
+        ViewerKind(kind),
+        practice_id,
+        token_id,
+        subject_id,
+        sole_client_id,
+        frozenset(Scope(scope) for scope in json.loads(scopes)),
+        currency,
+        time_zone,
+        dt.datetime.fromisoformat(expires_at),
+    )
+
+
+# -- giving out and taking back --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a token is for: a client, a contact, or (neither) a dashboard of the practice."""
+
+    practice_id: str
+    client_id: str | None = None
+    contact_id: str | None = None
+
+    @property
+    def kind(self) -> ViewerKind:
+        if self.client_id:
+            return ViewerKind.CLIENT
+        return ViewerKind.CONTACT if self.contact_id else ViewerKind.DASHBOARD
+
+
+async def create(
+    connection: AsyncConnection,
+    key: str,
+    subject: Subject,
+    name: str,
+    scopes: frozenset[Scope],
+    now: dt.datetime,
+    lasts: dt.timedelta,
+) -> tuple[str, str]:
+    """A new token's id and its text, which is shown this once."""
+    secret, id_ = new_secret(), new_id()
+    await connection.execute(
+        insert(Token).values(
+            practice_id=subject.practice_id,
+            id=id_,
+            kind=subject.kind,
+            client_id=subject.client_id,
+            contact_id=subject.contact_id,
+            name=name,
+            hash=hashed(secret, key),
+            scopes=sorted(scopes),
+            created_at=now,
+            expires_at=now + lasts,
+        )
+    )
+    return id_, secret
+
+
+async def revoke(connection: AsyncConnection, id_: str, now: dt.datetime) -> bool:
+    """Stops the token from its next request on; whether there was such a one still working."""
+    working = and_(Token.id == id_, Token.revoked_at.is_(None), Token.expires_at > now)
+    found = await connection.execute(update(Token).where(working).values(revoked_at=now))
+    return bool(found.rowcount)

@@ -1,0 +1,53 @@
+"""Who asks, and the practice that they ask in."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, null
+from sqlalchemy import cast as sql_cast
+
+from models import Client, Clinician, Contact, Practice, Token, ViewerKind
+from models.literals import constant
+from models.row import Instant
+from resolvers.planner.later import Later, bound
+from resolvers.planner.sources import Rows
+from resolvers.sight import Sight
+
+WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBOARD: Token}
+
+
+class ViewerRow:
+    """The client, the contact, or the dashboard's token."""
+
+    def __init__(self, table: Any, sight: Sight) -> None:
+        self.name = table.c.name
+        self.kind = constant(sight.kind)
+        self.email: ColumnElement[Any] = (
+            table.c.email if "email" in table.c else sql_cast(null(), Text)
+        )
+        self.scopes = bound(Later(scopes), Text())
+        self.expires_at = bound(Later(lambda asked: asked.viewer.expires_at), Instant())
+
+
+def viewer(_: Any, sight: Sight) -> Rows:
+    table = sight(WHO[sight.kind])
+    own = sight.token_id if sight.kind is ViewerKind.DASHBOARD else sight.subject_id
+    return Rows(table, [table.c.id == own], row=ViewerRow(table, sight))
+
+
+def scopes(asked: Any) -> str:
+    """The scopes as a JSON list of names, none of which needs escaping."""
+    return "[" + ",".join(f'"{scope}"' for scope in sorted(asked.viewer.scopes)) + "]"
+
+
+def practice(_: Any, sight: Sight) -> Rows:
+    return Rows(sight(Practice))
+
+
+def clinicians(practice: Any, sight: Sight) -> Rows:
+    table = sight(Clinician)
+    return Rows(table, [table.c.practice_id == practice.c.id], (table.c.id,))
+
+
+def clinician_of(row: Any, sight: Sight) -> Rows:
+    table = sight(Clinician)
+    return Rows(table, [table.c.practice_id == row.c.practice_id, table.c.id == row.c.clinician_id])

@@ -1,0 +1,1 @@
+"""The process: reads the environment, opens sockets, wires the rest."""

@@ -1,0 +1,95 @@
+"""The application: one database, one schema, and the addresses that it answers."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from graph.check import check
+from graph.execution import Graph
+from graph.schema import schema
+from models import connections
+from resolvers.tokens import Bearers
+from server import graphiql
+from server.graphiql import PageConfig
+from server.graphql import Endpoint, TurnedAway, refused
+from server.settings import Settings, from_environment
+
+LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def app(
+    settings: Settings,
+    *,
+    page: PageConfig | None = None,
+    local: bool = False,
+    now: Callable[[], dt.datetime] = utc_now,
+) -> Starlette:
+    """The portal's server. `local` lets pages of this machine ask, on any port."""
+    reads = connections.reads(
+        settings.database_url,
+        size=settings.database_connections,
+        timeout_s=settings.statement_timeout_s,
+    )
+    language = schema()
+    check(language, lateral=reads.dialect.name == "postgresql")
+    graph = Graph(language, reads, settings.introspection)
+    endpoint = Endpoint(graph, Bearers(reads, settings.token_key), now)
+
+    async def graphql(request: Request) -> Response:
+        if request.method == "POST":
+            return await endpoint(request)
+        if "text/html" in request.headers.get("accept", ""):
+            return graphiql.page(page or PageConfig())
+        away = TurnedAway(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
+        return refused(request, away)
+
+    async def health(_: Request) -> Response:
+        """Whether the database answers."""
+        await reads.row("SELECT 1", [])
+        return PlainTextResponse("ok\n")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await reads.close()
+
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/health", health),
+            graphiql.assets(),
+        ],
+        middleware=middleware(settings, local=local),
+        lifespan=lifespan,
+    )
+
+
+def middleware(settings: Settings, *, local: bool) -> list[Middleware]:
+    return [
+        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_origin_regex=LOCAL_ORIGINS if local else None,
+            allow_methods=["POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            max_age=86_400,
+        ),
+    ]
+
+
+def served() -> Starlette:
+    """What `portal serve` runs in each of its processes."""
+    return app(from_environment())

@@ -1,0 +1,201 @@
+"""The command line: `portal`."""
+
+import asyncio
+import datetime as dt
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+import uvicorn
+
+from graph.schema import schema, sdl
+from models import connections, migrations
+from server import demo as demonstration
+from server import explaining, giving
+from server.exclusive import AlreadyServed, sole_server
+from server.settings import Settings, WrongSettings, from_environment
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The GraphQL server behind a therapy practice's client billing portal.",
+)
+token_commands = typer.Typer(no_args_is_help=True, help="Give out tokens and take them back.")
+app.add_typer(token_commands, name="token")
+
+CONTRACT = Path("schema.graphql")
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Port = 8000,
+    processes: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
+) -> None:
+    """Serve the API. Settings come from the environment; the README lists them."""
+    settings = settings_or_stop()
+    run(refuse_other_revisions(settings.database_url))
+    try:
+        with sole_server(settings.database_url, processes):
+            uvicorn.run(
+                "server.app:served",
+                factory=True,
+                host=host,
+                port=port,
+                workers=processes,
+                server_header=False,
+            )
+    except AlreadyServed as error:
+        stop(str(error))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    settings = settings_or_stop()
+
+    async def upgrade() -> str | None:
+        engine = connections.engine(settings.database_url)
+        await migrations.migrate(engine)
+        revision = await migrations.current(engine)
+        await engine.dispose()
+        return revision
+
+    typer.echo(f"The database is at revision {run(upgrade())}.")
+
+
+@app.command()
+def demo(
+    port: Port = 8000,
+    database: Annotated[
+        str | None,
+        typer.Option(help="Where to keep the demo, instead of an SQLite file of its own."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the URL and the tokens to this file too.")
+    ] = None,
+) -> None:
+    """Serve made-up practices on this machine, with a token for each kind of viewer."""
+    try:
+        demonstration.serve(port, database, json)
+    except (AlreadyServed, demonstration.NotADemo) as error:
+        stop(str(error))
+
+
+@app.command("schema")
+def print_contract(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether schema.graphql is up to date.")
+    ] = False,
+) -> None:
+    """Print the contract, as schema.graphql has it."""
+    contract = sdl(schema())
+    if not check:
+        sys.stdout.write(contract)
+    elif not CONTRACT.exists() or CONTRACT.read_text() != contract:
+        stop("schema.graphql is not what the code says: run `portal schema > schema.graphql`.")
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A GraphQL document.")],
+    variables: Annotated[str, typer.Option(help="Its variables, as a JSON object.")] = "{}",
+    operation: Annotated[str | None, typer.Option(help="Which of its operations.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="PORTAL_TOKEN", help="Ask as the bearer of this token.")
+    ] = None,
+    analyze: Annotated[
+        bool, typer.Option("--analyze", help="Run it, and show what the database measured.")
+    ] = False,
+) -> None:
+    """Show the one statement that a document becomes, and the database's plan for it."""
+    settings = settings_or_stop()
+    explained = explaining.explain(
+        settings, file.read_text(), variables, operation, token, analyze=analyze
+    )
+    try:
+        typer.echo(run(explained))
+    except explaining.NotExplained as error:
+        stop(str(error))
+
+
+# -- tokens ----------------------------------------------------------------------------------------
+
+
+@token_commands.command("create")
+def create_token(
+    name: Annotated[str, typer.Option(help="What to call it in the list.")],
+    practice: Annotated[str, typer.Option(help="The practice: pra_…")],
+    client: Annotated[str | None, typer.Option(help="For a client: cli_…")] = None,
+    contact: Annotated[str | None, typer.Option(help="For a contact: their row's id.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="For a dashboard, once for each scope: billing:read, phi:read …"),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How long it works.")] = 90,
+) -> None:
+    """Give out a token, and print it this once. Neither client nor contact: for a dashboard."""
+    settings = settings_or_stop()
+    given = giving.create(
+        settings,
+        name,
+        practice,
+        client,
+        contact,
+        scope or ["billing:read"],
+        dt.timedelta(days=days),
+    )
+    try:
+        typer.echo(run(given))
+    except giving.NotGiven as error:
+        stop(str(error))
+
+
+@token_commands.command("list")
+def list_tokens() -> None:
+    """List the tokens that work or worked: id, kind, name, scopes, until when."""
+    for line in run(giving.listed(settings_or_stop())):
+        typer.echo(line)
+
+
+@token_commands.command("revoke")
+def revoke_token(id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
+    """Stop a token, from its next request on."""
+    if not run(giving.revoked(settings_or_stop(), id)):
+        stop(f"No token {id} was working.")
+    typer.echo(f"Token {id} is revoked.")
+
+
+# -- shared ----------------------------------------------------------------------------------------
+
+
+def run(awaited: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(awaited)
+
+
+def settings_or_stop() -> Settings:
+    try:
+        return from_environment()
+    except WrongSettings as error:
+        stop(str(error))
+
+
+def stop(message: str) -> NoReturn:
+    """Ends with a sentence, not a traceback."""
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+async def refuse_other_revisions(url: str) -> None:
+    engine = connections.engine(url)
+    try:
+        if not await migrations.is_current(engine):
+            stop("The database is not up to date: run `portal migrate` first.")
+    finally:
+        await engine.dispose()

@@ -1,0 +1,206 @@
+"""`portal demo`: made-up practices on this machine, and a token for each kind of viewer."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import typer
+import uvicorn
+from sqlalchemy import select
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing import demo
+from graph.execution import Introspection
+from models import Practice, Scope, Token, connections, migrations
+from resolvers import tokens
+from resolvers.tokens import PERSONAL_SCOPES, Subject
+from server.app import app
+from server.exclusive import sole_server
+from server.graphiql import PageConfig, Tab
+from server.settings import Settings
+
+# Ignored by git, and readable by its owner only: the tokens are kept here.
+HOME = Path(".demo")
+QUERIES = Path(__file__).parent.parent / "web" / "queries"
+LASTS = dt.timedelta(days=90)
+# A token that stops working within a day is made anew.
+SPARE = dt.timedelta(days=1)
+DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.AGGREGATES_READ)
+WHO = {
+    "client": "a client, who owes something",
+    "sibling": "another client of the same practice",
+    "guardian": "the guardian of two minors",
+    "stranger": "a client of another practice",
+    "dashboard": "a dashboard, without health information",
+}
+
+
+class NotADemo(Exception):
+    """The database has rows, and they are not the demo's."""
+
+
+def serve(port: int, database: str | None, json_file: Path | None) -> None:
+    """Serves until it is interrupted; makes what isn't there yet."""
+    HOME.mkdir(mode=0o700, exist_ok=True)
+    url = database or f"sqlite:///{HOME / 'portal.sqlite'}"
+    with sole_server(url):
+        kept = remembered(url)
+        key = kept.get("token_key") or secrets.token_hex(32)
+        given = asyncio.run(prepared(url, key, kept.get("tokens", {})))
+        remember(url, key, given)
+        address = f"http://127.0.0.1:{port}"
+
+        def started() -> None:
+            announce(address, given)
+            if json_file is not None:
+                write_private(json_file, {"graphql": f"{address}/graphql", "tokens": given})
+
+        listen(settings(url, key), port, given["client"], started)
+
+
+def settings(url: str, key: str) -> Settings:
+    return Settings(
+        database_url=url,
+        token_key=key,
+        introspection=Introspection.EVERYONE,
+        # A page elsewhere that has its own name point here is not let in.
+        allowed_hosts=["127.0.0.1", "localhost"],
+    )
+
+
+class Server(uvicorn.Server):
+    """Says so once it listens."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.say = started
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self.say()
+
+
+def listen(settings: Settings, port: int, token: str, started: Callable[[], None]) -> None:
+    application = app(settings, page=PageConfig(token, tabs()), local=True)
+    config = uvicorn.Config(
+        application, host="127.0.0.1", port=port, log_level="warning", server_header=False
+    )
+    Server(config, started).run()
+
+
+def tabs() -> list[Tab]:
+    """A tab for each query of the README."""
+    return [
+        Tab(file.stem.replace("-", " ").capitalize(), file.read_text())
+        for file in sorted(QUERIES.glob("*.graphql"), reverse=True)
+    ]
+
+
+# -- rows and tokens -------------------------------------------------------------------------------
+
+
+async def prepared(url: str, key: str, kept: Mapping[str, str]) -> dict[str, str]:
+    """A token for each of WHO, over a database with the demo's rows in it."""
+    engine = connections.engine(url)
+    await migrations.migrate(engine)
+    now = dt.datetime.now(dt.UTC)
+    try:
+        async with engine.connect() as connection:
+            is_empty = (await connection.execute(select(Practice.id).limit(1))).first() is None
+        if is_empty:
+            typer.echo("Making two years of demo data …")
+            await demo.load(engine, now.date())
+        async with engine.begin() as connection:
+            subjects = await people(connection)
+            return {
+                who: await working(connection, key, who, subject, kept.get(who), now)
+                for who, subject in subjects.items()
+            }
+    finally:
+        await engine.dispose()
+
+
+async def working(
+    connection: AsyncConnection,
+    key: str,
+    who: str,
+    subject: Subject,
+    kept: str | None,
+    now: dt.datetime,
+) -> str:
+    """The token that this machine remembers, or a new one where it doesn't work any more."""
+    if kept is not None:
+        works = select(Token.id).where(
+            Token.hash == tokens.hashed(kept, key),
+            Token.revoked_at.is_(None),
+            Token.expires_at > now + SPARE,
+        )
+        if (await connection.execute(works)).first() is not None:
+            return kept
+    scopes = DASHBOARD_SCOPES if who == "dashboard" else PERSONAL_SCOPES
+    _, token = await tokens.create(
+        connection, key, subject, f"demo {who}", frozenset(scopes), now, LASTS
+    )
+    return token
+
+
+# -- what is kept beside the database --------------------------------------------------------------
+
+
+def remembered(url: str) -> dict[str, Any]:
+    """The key and the tokens of this database, if this machine has made them."""
+    try:
+        kept = json.loads((HOME / "tokens.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return kept if kept.get("database") == url else {}
+
+
+def remember(url: str, key: str, given: Mapping[str, str]) -> None:
+    kept = {"database": url, "token_key": key, "tokens": given}
+    write_private(HOME / "tokens.json", kept)
+
+
+def write_private(path: Path, content: Any) -> None:
+    """A whole file at once, of mode 600 from its first byte."""
+    partial = path.with_name(path.name + ".part")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+    partial.replace(path)
+
+
+# -- what is printed -------------------------------------------------------------------------------
+
+
+def announce(address: str, given: Mapping[str, str]) -> None:
+    lines = [f"  {given[who]}  {who}: {what}" for who, what in WHO.items()]
+    query = "{ client { name balance { amount { amount currency } } } }"
+    typer.echo(
+        f"""
+The demo is served until you press Ctrl-C.
+
+  GraphiQL  {address}/graphql   (in a browser; the client's token is filled in)
+  API       {address}/graphql   (POST)
+
+Tokens, for the header Authorization: Bearer …
+{chr(10).join(lines)}
+
+A query to paste:
+
+  curl -s {address}/graphql -H 'Content-Type: application/json' \\
+    -H 'Authorization: Bearer {given["client"]}' \\
+    -d '{{"query": "{query}"}}'
+"""
+    )
+
+
+_ = Row

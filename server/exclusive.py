@@ -1,0 +1,30 @@
+"""SQLite has one writer: one process serves a file, and a lock file beside it says so."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+
+class AlreadyServed(Exception):
+    """Another process serves this file, or this one was asked to be several."""
+
+
+@contextmanager
+def sole_server(database_url: str, processes: int = 1) -> Iterator[None]:
+    """Holds the file's lock while serving; PostgreSQL needs none."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite":
+        yield
+        return
+    if processes > 1:
+        raise AlreadyServed("SQLite is served by one process: leave --processes at 1.")
+    path = Path(f"{url.database}.lock")
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyServed(f"Another process serves {url.database}.") from None
+        yield

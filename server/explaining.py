@@ -1,0 +1,124 @@
+"""`portal explain`: the statement that a document becomes, and the database's plan for it."""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from graphql import DocumentNode, OperationDefinitionNode
+from graphql.execution.values import VariableValues
+
+from graph.execution import Graph, Readied
+from graph.schema import schema
+from models import Scope, ViewerKind, connections
+from resolvers.planner.later import Asked
+from resolvers.planner.operation import coerced, named, parsed
+from resolvers.tokens import Bearers
+from resolvers.viewer import Viewer
+from server.settings import Settings
+
+NOBODY = str(uuid.UUID(int=0))
+
+
+class NotExplained(Exception):
+    """The document is refused, or isn't answered by a statement of its own."""
+
+
+async def explain(
+    settings: Settings,
+    query: str,
+    variables: str,
+    operation: str | None,
+    token: str | None,
+    *,
+    analyze: bool,
+) -> str:
+    """The statement, its parameters and its plan, for a token's bearer or some client."""
+    reads = connections.reads(settings.database_url, timeout_s=settings.statement_timeout_s)
+    try:
+        now = dt.datetime.now(dt.UTC)
+        viewer = await bearer(Bearers(reads, settings.token_key), token, now)
+        today = now.astimezone(ZoneInfo(viewer.time_zone)).date()
+        graph = Graph(schema(), reads, settings.introspection)
+        sql, values = planned(graph, query, operation, given(variables), viewer, today)
+    finally:
+        await reads.close()
+    plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
+    return "\n\n".join([sql, f"Parameters: {values!r}", plan])
+
+
+async def bearer(bearers: Bearers, token: str | None, now: dt.datetime) -> Viewer:
+    if token is None:
+        scopes = frozenset(Scope)
+        return Viewer(ViewerKind.CLIENT, NOBODY, NOBODY, NOBODY, NOBODY, scopes, "USD", "UTC", now)
+    viewer = await bearers.viewer(token, now)
+    if viewer is None:
+        raise NotExplained("The token is unknown, expired or revoked.")
+    return viewer
+
+
+def given(variables: str) -> dict[str, Any]:
+    try:
+        read = orjson.loads(variables)
+    except orjson.JSONDecodeError:
+        read = None
+    if not isinstance(read, dict):
+        raise NotExplained("--variables takes a JSON object.")
+    return read
+
+
+def planned(
+    graph: Graph,
+    query: str,
+    name: str | None,
+    variables: dict[str, Any],
+    viewer: Viewer,
+    today: dt.date,
+) -> tuple[str, list[Any]]:
+    """The statement and its parameters, as a request with this document gets them."""
+    document = parsed(query)
+    node = named(document, name) if isinstance(document, DocumentNode) else document
+    if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
+        raise NotExplained(messages(node))
+    ready = graph.ready(document, node)
+    if not isinstance(ready, Readied):
+        raise NotExplained(messages(ready))
+    values = coerced(graph.schema._schema, ready.operation, variables)
+    if not isinstance(values, VariableValues):
+        raise NotExplained(messages(values))
+    asked = Asked(viewer, today, values.coerced)
+    found = graph.plans.planned(ready.operation, values, asked)
+    if found is None:
+        raise NotExplained("This is not planned: it is refused, or asks only for the schema.")
+    return found
+
+
+def messages(errors: Any) -> str:
+    return "\n".join(error.message for error in errors)
+
+
+async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
+    """What the database says of how it runs the statement."""
+    engine = connections.engine(url)
+    if engine.dialect.name == "sqlite":
+        command = "EXPLAIN QUERY PLAN"
+    else:
+        command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
+    async with engine.connect() as connection:
+        rows = (await connection.exec_driver_sql(f"{command} {sql}", tuple(values))).all()
+    await engine.dispose()
+    if engine.dialect.name == "postgresql":
+        return "\n".join(row[0] for row in rows)
+    return "\n".join(tree(rows))
+
+
+def tree(rows: Sequence[Any]) -> list[str]:
+    """SQLite's plan: (id, parent, unused, text) rows, indented under their parents."""
+    depth = {0: -1}
+    lines = []
+    for id_, parent, _, text in rows:
+        depth[id_] = depth.get(parent, -1) + 1
+        lines.append("  " * depth[id_] + text)
+    return lines

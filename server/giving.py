@@ -1,0 +1,88 @@
+"""Tokens given out, listed and taken back from the command line."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import Scope, Token, connections
+from resolvers import tokens
+from resolvers.tokens import PERSONAL_SCOPES, Subject
+from server.settings import Settings
+
+SCOPES = {scope.value.lower().replace("_", ":"): scope for scope in Scope}
+
+
+class NotGiven(Exception):
+    """There is nobody such a token could be for."""
+
+
+@asynccontextmanager
+async def writing(settings: Settings) -> AsyncIterator[AsyncConnection]:
+    engine = connections.engine(settings.database_url)
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+async def create(
+    settings: Settings,
+    name: str,
+    practice: str,
+    client: str | None,
+    contact: str | None,
+    scopes: Sequence[str],
+    lasts: dt.timedelta,
+) -> str:
+    """The token's text. A client's and a contact's reads all that is theirs."""
+    if client and contact:
+        raise NotGiven("A token is for a client or for a contact, not for both.")
+    subject = Subject(bare(practice), bare(client), bare(contact))
+    granted = PERSONAL_SCOPES if client or contact else [known(scope) for scope in scopes]
+    try:
+        async with writing(settings) as connection:
+            now = dt.datetime.now(dt.UTC)
+            _, token = await tokens.create(
+                connection, settings.token_key, subject, name, frozenset(granted), now, lasts
+            )
+    except (IntegrityError, StatementError):
+        raise NotGiven("The database has no such practice, client or contact.") from None
+    return token
+
+
+def bare(id_: str | None) -> str:
+    """The row's id, with or without the prefix that the API shows it with."""
+    return (id_ or "").rpartition("_")[2]
+
+
+def known(scope: str) -> Scope:
+    try:
+        return SCOPES[scope]
+    except KeyError:
+        raise NotGiven(f"There is no scope {scope}. There are: {', '.join(SCOPES)}.") from None
+
+
+async def listed(settings: Settings) -> list[str]:
+    """A line for each token, the newest first."""
+    async with writing(settings) as connection:
+        rows = (await connection.execute(select(Token.__table__).order_by(Token.id.desc()))).all()
+    return [line(row, dt.datetime.now(dt.UTC)) for row in rows]
+
+
+def line(row: object, now: dt.datetime) -> str:
+    token = row._mapping  # type: ignore[attr-defined]
+    until = token["expires_at"]
+    state = "revoked" if token["revoked_at"] else "expired" if until <= now else "works"
+    scopes = " ".join(s.lower().replace("_", ":") for s in token["scopes"])
+    who = f"{token['kind']:10} {token['name']}"
+    return f"{token['id']}  {state:8} until {until:%Y-%m-%d}  {who}  [{scopes}]"
+
+
+async def revoked(settings: Settings, id_: str) -> bool:
+    async with writing(settings) as connection:
+        return await tokens.revoke(connection, id_, dt.datetime.now(dt.UTC))

@@ -1,0 +1,194 @@
+"""The GraphiQL page that a browser gets on GET /graphql, and the built files it loads.
+
+The files come from `web/`, bundled by `web/build.sh`; nothing is read before it is asked for.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from string import Template
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
+
+BUILT = Path(__file__).parent.parent / "web" / "dist" / "graphiql"
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab of the editor: a query, and its variables as JSON text."""
+
+    title: str
+    query: str
+    variables: str | None = None
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """What the page is filled in with; the token goes into the headers editor."""
+
+    token: str | None = None
+    tabs: Sequence[Tab] = ()
+
+
+def page(config: PageConfig, built: Path = BUILT) -> Response:
+    """Answer with the page, or with how to build it where that has not been done."""
+    try:
+        files = json.loads((built / "manifest.json").read_text())
+    except FileNotFoundError:
+        return HTMLResponse(UNBUILT, headers=_page_headers("default-src 'none'"))
+    nonce = secrets.token_urlsafe(16)
+    text = PAGE.substitute(files, nonce=nonce, config=_data_block(asdict(config)))
+    return HTMLResponse(text, headers=_page_headers(_policy(nonce)))
+
+
+def assets(built: Path = BUILT) -> Route:
+    """Serve the built files under /graphiql/, compressed as far as the client takes it."""
+
+    async def asset(request: Request) -> Response:
+        return _asset(built, request.path_params["name"], request.headers.get("accept-encoding"))
+
+    return Route("/graphiql/{name}", asset, methods=["GET"], name="graphiql-asset")
+
+
+PAGE = Template("""\
+<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Client billing portal · GraphiQL</title>
+    <link rel="icon" href="data:image/svg+xml,\
+%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
+%3Cpath d='M8 1l6 3.5v7L8 15l-6-3.5v-7z' fill='none' stroke='%23d60590' stroke-width='1.5'/%3E\
+%3C/svg%3E">
+    <link rel="stylesheet" href="/graphiql/$style">
+    <script type="application/json" id="config" nonce="$nonce">$config</script>
+    <script type="module" src="/graphiql/$script"></script>
+  </head>
+  <body>
+    <div id="graphiql">
+      <noscript><p class="message">GraphiQL needs JavaScript. The API works without it:
+      POST a query to this address.</p></noscript>
+    </div>
+  </body>
+</html>
+""")
+
+UNBUILT = """\
+<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>Client billing portal · GraphiQL</title>
+  </head>
+  <body>
+    <p>The GraphiQL page has not been built: put Node 18 or newer in PATH and start with
+    <code>make run</code>, or build it now with <code>sh web/build.sh</code> and load this page
+    again.</p>
+    <p>The API works without it: POST a query to this address.</p>
+  </body>
+</html>
+"""
+
+
+def _policy(nonce: str) -> str:
+    """Say what the page may load: its own files and nothing else.
+
+    Styles need two openings. Monaco makes `<style>` elements for its theme, which the page
+    gives this nonce. And it writes its lines of text as HTML with `style` attributes, for which
+    the policy language knows no nonce; they set the looks of one element, can't select others,
+    and load nothing from elsewhere, since images and fonts have their own lines.
+    """
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            f"style-src-elem 'self' 'nonce-{nonce}'",
+            "style-src-attr 'unsafe-inline'",
+            "font-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _page_headers(policy: str) -> dict[str, str]:
+    """Say that the page holds a credential: kept nowhere, framed by none, opened by none."""
+    return {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+# What could end a script element or, in old JavaScript, a line. In JSON these are found
+# in strings only, where the escape means the same.
+_UNSAFE = re.compile("[<>&\u2028\u2029]")
+
+
+def _data_block(value: object) -> str:
+    """Write JSON that is safe between `<script type="application/json">` and its end."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_TYPES = {
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+    "woff2": "font/woff2",
+    "woff": "font/woff",
+    "ttf": "font/ttf",
+}
+
+# Every file but the manifest has its content's hash in its name, as esbuild writes it.
+_HASHED = re.compile(r"\w[\w.-]*-[A-Z0-9]{8}(?:\.\w+)*\.(?P<type>js|css|txt|woff2|woff|ttf)")
+
+_ASSET_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Vary": "Accept-Encoding",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # A worker obeys the policy of its own file, not the page's; ours load nothing at all.
+    "Content-Security-Policy": "default-src 'none'",
+}
+
+
+def _asset(built: Path, name: str, accepted: str | None) -> Response:
+    """Answer with one built file, in the best encoding there is of those that are accepted."""
+    found = _HASHED.fullmatch(name)
+    if found is None or not (built / name).is_file():
+        raise HTTPException(404)
+    encoding, path = _encoded(built / name, accepted or "")
+    headers = _ASSET_HEADERS | ({"Content-Encoding": encoding} if encoding else {})
+    return FileResponse(path, headers=headers, media_type=_TYPES[found["type"]])
+
+
+def _encoded(path: Path, accepted: str) -> tuple[str | None, Path]:
+    """Choose the copy of a file to send, brotli before gzip before the file itself."""
+    taken = _codings(accepted)
+    for encoding, suffix in (("br", ".br"), ("gzip", ".gz")):
+        copy = path.with_name(path.name + suffix)
+        if encoding in taken and copy.is_file():
+            return encoding, copy
+    return None, path
+
+
+def _codings(accepted: str) -> set[str]:
+    """Read the content codings of an Accept-Encoding header, without those of weight 0."""
+    pairs = (part.replace(" ", "").lower().partition(";q=") for part in accepted.split(","))
+    return {coding for coding, _, weight in pairs if not re.fullmatch(r"0(\.0*)?", weight)}

@@ -1,0 +1,157 @@
+"""GraphQL over HTTP: POST /graphql, and what turns a request away before GraphQL sees it."""
+
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from graph import execution
+from graph.execution import Graph, Unauthenticated
+from models.connections import StatementTimeout
+from resolvers.planner.reference import Answer
+from resolvers.tokens import Bearers
+from resolvers.viewer import Viewer
+
+MAX_BODY = 2**20
+JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
+# Answers are health information and money: nothing on the way may keep one.
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
+
+log = logging.getLogger("portal")
+
+
+class TurnedAway(Exception):
+    """A request that is answered without asking GraphQL."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.headers = status, code, headers or {}
+
+
+class Endpoint:
+    """Answers POST /graphql. `now` is the clock, in UTC."""
+
+    def __init__(self, graph: Graph, bearers: Bearers, now: Callable[[], dt.datetime]) -> None:
+        self.graph, self.bearers, self.now = graph, bearers, now
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            return await self.answer(request)
+        except TurnedAway as away:
+            return refused(request, away)
+        except StatementTimeout:
+            message = "the database took too long: ask for less at a time"
+            return refused(request, TurnedAway(503, "TIMEOUT", message))
+        except Exception:
+            return refused(request, internal())
+
+    async def answer(self, request: Request) -> Response:
+        now = self.now()
+        asked = read(await body(request))
+        viewer = await self.viewer(request, now)
+        today = now.astimezone(ZoneInfo(viewer.time_zone)).date() if viewer else now.date()
+        try:
+            answer = await self.graph.answer(asked, viewer, today)
+        except Unauthenticated:
+            raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
+        return response(request, answer)
+
+    async def viewer(self, request: Request, now: dt.datetime) -> Viewer | None:
+        """The bearer of the request's token; None where it has none."""
+        header = request.headers.get("authorization")
+        if header is None:
+            return None
+        scheme, _, token = header.partition(" ")
+        viewer = None
+        if scheme.lower() == "bearer":
+            viewer = await self.bearers.viewer(token.strip(), now)
+        if viewer is None:
+            raise unauthenticated("the token is unknown, expired or revoked", invalid=True)
+        return viewer
+
+
+# -- requests --------------------------------------------------------------------------------------
+
+
+async def body(request: Request) -> bytes:
+    """The request's body, if it is JSON and not too long."""
+    type_, _, parameters = request.headers.get("content-type", "").partition(";")
+    if type_.strip().lower() != JSON:
+        raise TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", "send Content-Type: application/json")
+    if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
+        raise TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", "JSON is UTF-8")
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > MAX_BODY:
+                raise TurnedAway(413, "TOO_LARGE", f"a body has at most {MAX_BODY} bytes")
+    except ClientDisconnect:
+        raise TurnedAway(400, "BAD_REQUEST", "the body ended early") from None
+    return bytes(content)
+
+
+def read(content: bytes) -> execution.Request:
+    """The GraphQL request in a JSON body."""
+    try:
+        asked = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise bad("the body is not JSON in UTF-8, or nested too deeply") from None
+    if not isinstance(asked, dict):
+        raise bad("the body is a JSON object with query, variables and operationName")
+    query, name, variables = (asked.get(k) for k in ("query", "operationName", "variables"))
+    if not isinstance(query, str):
+        raise bad("query is the text of a GraphQL document")
+    if name is not None and not isinstance(name, str):
+        raise bad("operationName is a string, null or left out")
+    if variables is not None and not isinstance(variables, dict):
+        raise bad("variables is an object, null or left out")
+    return execution.Request(query, name or None, variables or {})
+
+
+def bad(message: str) -> TurnedAway:
+    return TurnedAway(400, "BAD_REQUEST", message)
+
+
+def unauthenticated(message: str, *, invalid: bool = False) -> TurnedAway:
+    """RFC 6750: an error is named only where credentials were given."""
+    challenge = 'Bearer realm="portal"' + (', error="invalid_token"' if invalid else "")
+    return TurnedAway(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": challenge})
+
+
+def internal() -> TurnedAway:
+    """What went wrong here is told to the log, and outside by an id only."""
+    id_ = uuid.uuid4().hex
+    log.exception("internal error %s", id_)
+    return TurnedAway(500, "INTERNAL", f"something went wrong here; the log has it as {id_}")
+
+
+# -- responses -------------------------------------------------------------------------------------
+
+
+def response(request: Request, answer: Answer) -> Response:
+    """In the media type that the client takes; only the newer one tells a refusal by its status."""
+    newer = GRAPHQL_JSON in request.headers.get("accept", "")
+    status = 400 if newer and not answer.has_data else 200
+    return Response(
+        answer.body, status, HEADERS, media_type=f"{GRAPHQL_JSON if newer else JSON}; charset=utf-8"
+    )
+
+
+def refused(request: Request, away: TurnedAway) -> Response:
+    error: dict[str, Any] = {"message": str(away), "extensions": {"code": away.code}}
+    newer = GRAPHQL_JSON in request.headers.get("accept", "")
+    return Response(
+        orjson.dumps({"errors": [error]}),
+        away.status,
+        HEADERS | dict(away.headers),
+        media_type=f"{GRAPHQL_JSON if newer else JSON}; charset=utf-8",
+    )

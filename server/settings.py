@@ -1,0 +1,89 @@
+"""What the environment sets. This is the whole list; the README's table is made of it."""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from graph.execution import Introspection
+
+DATABASES = ("sqlite", "postgresql")
+
+
+class Settings(BaseSettings):
+    """Read from environment variables of the same names, in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    database_url: str = Field(
+        description="Where the rows are: `postgresql://user:password@host/name`, or"
+        " `sqlite:///file` for one process on one machine."
+    )
+    token_key: str = Field(
+        min_length=32,
+        description="Secret of 32 characters or more that tokens are hashed with; with another key"
+        " all tokens stop working. For instance: `openssl rand -hex 32`.",
+    )
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Origins of pages that may ask from a browser, with commas between:"
+        " `https://portal.example.com`.",
+    )
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default=["*"],
+        description="Host names that the server answers to, with commas between; `*`: any.",
+    )
+    introspection: Introspection = Field(
+        default=Introspection.VIEWERS,
+        description="Who may ask what the schema is: `everyone`, `viewers` (with a token) or"
+        " `nobody`.",
+    )
+    database_connections: int = Field(
+        default=10, ge=1, le=200, description="Connections for reads, in each process (PostgreSQL)."
+    )
+    statement_timeout_s: float = Field(
+        default=10, gt=0, le=600, description="Seconds after which the database gives a read up."
+    )
+
+    @field_validator("allowed_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def between_commas(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+    @field_validator("database_url")
+    @classmethod
+    def known_database(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError("is not a URL") from None
+        if url.get_backend_name() not in DATABASES:
+            raise ValueError("begins with neither postgresql:// nor sqlite:///")
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("names no file, and SQLite is used with a file only")
+        return value
+
+
+class WrongSettings(Exception):
+    """The environment is not right; the text says what is, a line for each."""
+
+
+def from_environment() -> Settings:
+    try:
+        return Settings.model_validate({})
+    except ValidationError as error:
+        raise WrongSettings("\n".join(map(sentence, error.errors()))) from None
+
+
+def sentence(error: object) -> str:
+    """What is wrong with one variable, without its value: it may be a secret."""
+    assert isinstance(error, dict)
+    name = str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        return f"{name} is not set. {Settings.model_fields[name.lower()].description}"
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {reason[0].lower()}{reason[1:]}."

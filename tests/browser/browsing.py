@@ -1,0 +1,146 @@
+"""A chromium that reaches one server and no other, and a watch over what its page does."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import BrowserContext, Page, async_playwright
+
+FLAGS = [
+    "--no-sandbox",  # Chromium's own sandbox refuses to run as root, which CI is.
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    # A browser would look for updates, time and field trials by itself.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=NetworkTimeServiceQuerying,OptimizationHints",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+    window.violations.push(`${event.effectiveDirective}: ${event.blockedURI}`));
+"""
+
+# All that a page can leave in a browser, as one text.
+KEPT = """async () => {
+    const kept = [{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state];
+    for (const { name } of await indexedDB.databases()) {
+        const database = await answer(indexedDB.open(name));
+        for (const store of database.objectStoreNames) {
+            const rows = database.transaction(store).objectStore(store);
+            kept.push(name, store, await answer(rows.getAllKeys()), await answer(rows.getAll()));
+        }
+        database.close();
+    }
+    for (const name of await caches.keys()) {
+        const cache = await caches.open(name);
+        for (const request of await cache.keys()) {
+            kept.push(request.url, await (await cache.match(request)).text());
+        }
+    }
+    return JSON.stringify(kept);
+
+    function answer(request) {
+        return new Promise((resolve, reject) => {
+            request.onsuccess = () => resolve(request.result);
+            request.onerror = () => reject(request.error);
+        });
+    }
+}"""
+
+
+@dataclass
+class Watched:
+    """A page with what it asked for and what it complained about."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def heard(self, kind: str, text: str) -> None:
+        """Take down what the console shows in colour."""
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+    def origins(self) -> set[str]:
+        """The origins of all requests; a data: address is its own content and reaches none."""
+        urls = [urlsplit(url) for url in self.requests]
+        return {f"{url.scheme}://{url.netloc}" for url in urls if url.scheme != "data"}
+
+    async def violations(self) -> list[str]:
+        """What the page's content security policy refused since it was loaded."""
+        found: list[str] = await self.page.evaluate("window.violations")
+        return found
+
+    async def kept(self) -> str:
+        """All that the page left in its browser: storages, databases, caches, cookies."""
+        inside: str = await self.page.evaluate(KEPT)
+        cookies = await self.page.context.cookies()
+        return json.dumps([inside, [dict(cookie) for cookie in cookies], self.page.url])
+
+    async def text(self, editor: str) -> str:
+        """The whole text of an editor, named as its file; the page holds the lines in sight."""
+        value: str = await self.page.evaluate(
+            """(name) => __MONACO.editor.getModels()
+                .find((model) => model.uri.path.endsWith(name)).getValue()""",
+            editor,
+        )
+        return value
+
+    async def answer(self) -> Any:
+        """The JSON in the result pane, as soon as there is some."""
+        await self.page.wait_for_function(
+            """() => { try {
+                return "data" in JSON.parse(__MONACO.editor.getModels()
+                    .find((model) => model.uri.path.endsWith("response.json")).getValue());
+            } catch { return false; } }"""
+        )
+        return json.loads(await self.text("response.json"))
+
+
+@asynccontextmanager
+async def browser(chromium: str, profile: Path) -> AsyncIterator[BrowserContext]:
+    """Start chromium with a profile of its own, and end it."""
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=chromium,
+            args=FLAGS,
+            viewport={"width": 1400, "height": 850},
+            device_scale_factor=2,
+            color_scheme="light",
+        )
+        try:
+            yield context
+        finally:
+            await context.close()
+
+
+async def watch(context: BrowserContext) -> Watched:
+    """Open an empty page and begin to watch it."""
+    page = await context.new_page()
+    watched = Watched(page)
+    page.on("request", lambda request: watched.requests.append(request.url))
+    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    page.on("crash", lambda _: watched.complaints.append("the page crashed"))
+    page.on("console", lambda message: watched.heard(message.type, message.text))
+    await page.add_init_script(WATCH)
+    return watched
+
+
+async def open_graphiql(context: BrowserContext, url: str) -> Watched:
+    """Open GraphiQL and wait until its editors and the schema are there."""
+    watched = await watch(context)
+    async with watched.page.expect_response(lambda response: response.request.method == "POST"):
+        await watched.page.goto(f"{url}/graphql")
+    await watched.page.wait_for_selector(".graphiql-query-editor .view-line span")
+    await watched.page.wait_for_selector("[aria-label^='Re-fetch GraphQL schema']:enabled")
+    return watched

@@ -1,0 +1,68 @@
+"""What every test may ask for."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests import chromium as chromium_program
+from tests import postgres
+
+MISSING = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A PostgreSQL server, as the URL that `tests.postgres.database` makes databases with."""
+    with postgres.server() as url:
+        if url is None:
+            do_without(request.config, "PostgreSQL", postgres.HOW_TO_GET)
+        yield url
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractAsyncContextManager[str]]:
+    """What makes an empty database and gives its URL: of the one kind, then of the other."""
+    if request.param == "sqlite":
+        return lambda: sqlite_file(tmp_path_factory.mktemp("database") / "portal.db")
+    server_url: str = request.getfixturevalue("postgres_url")
+    return lambda: postgres.database(server_url)
+
+
+@asynccontextmanager
+async def sqlite_file(path: Path) -> AsyncIterator[str]:
+    yield f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> str:
+    """The path of chromium's executable."""
+    found = chromium_program.find()
+    if found is None:
+        do_without(request.config, "chromium", chromium_program.HOW_TO_GET)
+    return found
+
+
+def do_without(config: pytest.Config, program: str, how_to_get: str) -> NoReturn:
+    """Skip the tests that need a program; in CI, where it must be there, fail them."""
+    reason = f"no {program} was found: {how_to_get}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    config.stash.setdefault(MISSING, {})[program] = how_to_get
+    pytest.skip(reason)
+
+
+# Outermost, so that these are the last lines, after the short summary.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator[None]:
+    yield
+    for program, how_to_get in config.stash.get(MISSING, {}).items():
+        terminalreporter.section(f"the tests with {program} were skipped", yellow=True)
+        terminalreporter.line(f"No {program} was found. To run them: {how_to_get}.")

@@ -1,0 +1,119 @@
+"""What an answer should be: worked out in Python, from rows that plain selects have read.
+
+The planner and its fallback read by the same sources, so they would make the same mistake in one.
+This shares nothing with them but the contract's text and the tables; its rules are the domain's.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLResolveInfo,
+    OperationDefinitionNode,
+    build_schema,
+    execute_sync,
+    get_named_type,
+    get_operation_ast,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models import Scope
+from tests.oracle import scalars
+from tests.oracle.health import health_information
+from tests.oracle.shown import Money, Query
+from tests.oracle.world import Tables, World, read, refusal, snake
+
+CONTRACT = Path(__file__).parents[2] / "schema.graphql"
+
+
+class Oracle:
+    """Answers operations from the rows of a small database, as they were when it was made."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.schema = build_schema(CONTRACT.read_text())
+        scalars.install(self.schema)
+
+    @classmethod
+    async def over(cls, engine: AsyncEngine) -> "Oracle":
+        return cls(await read(engine))
+
+    def answer(
+        self,
+        query: str,
+        variables: Mapping[str, Any],
+        token_id: str,
+        today: dt.date,
+        operation_name: str | None = None,
+    ) -> dict[str, Any]:
+        """The response to the bearer of a token, before it is JSON."""
+        world = World(self.tables, token_id, today)
+        try:
+            document, node = self.understood(query, operation_name)
+        except GraphQLError as error:
+            return {"errors": [error.formatted]}
+        if error := self.turned_away(document, node, world) or self.unreadable(node, variables):
+            return {"errors": [error.formatted]}
+        result = execute_sync(
+            self.schema,
+            document,
+            root_value=Query(world, None),
+            variable_values=dict(variables),
+            operation_name=operation_name,
+            field_resolver=resolve,
+        )
+        errors = [coded(error, "BAD_USER_INPUT").formatted for error in result.errors or ()]
+        return {"data": result.data} | ({"errors": errors} if errors else {})
+
+    def understood(
+        self, query: str, operation_name: str | None
+    ) -> tuple[DocumentNode, OperationDefinitionNode]:
+        """The document and the operation that is meant, both valid for the contract."""
+        try:
+            document = parse(query)
+        except GraphQLError as error:
+            raise coded(error, "GRAPHQL_PARSE_FAILED") from None
+        node = get_operation_ast(document, operation_name)
+        if node is None:
+            raise refusal("OPERATION_RESOLUTION_FAILURE")
+        for error in validate(self.schema, document):
+            raise coded(error, "GRAPHQL_VALIDATION_FAILED")
+        return document, node
+
+    def turned_away(
+        self, document: DocumentNode, node: OperationDefinitionNode, world: World
+    ) -> GraphQLError | None:
+        """Health information is for those with its scope: the whole request is refused."""
+        if Scope.PHI_READ in world.token.scopes:
+            return None
+        asked = health_information(self.schema, document, node)
+        return refusal("SCOPE_REQUIRED") if asked else None
+
+    def unreadable(
+        self, node: OperationDefinitionNode, variables: Mapping[str, Any]
+    ) -> GraphQLError | None:
+        """A variable that isn't what the operation says it is."""
+        given = get_variable_values(self.schema, node.variable_definitions or (), dict(variables))
+        return coded(given[0], "BAD_USER_INPUT") if isinstance(given, list) else None
+
+
+def resolve(thing: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    """A field is an attribute of the thing, called with the field's arguments if it has some."""
+    value = getattr(thing, snake(info.field_name))
+    if callable(value):
+        value = value(**{snake(name): given for name, given in arguments.items()})
+    if get_named_type(info.return_type).name == "Money":
+        return Money(thing.world, value)
+    return value
+
+
+def coded(error: GraphQLError, code: str) -> GraphQLError:
+    error.extensions = {"code": code} | (error.extensions or {})
+    return error

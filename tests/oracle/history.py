@@ -1,0 +1,79 @@
+"""The account history: which entries there are, and what stands beside each."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from models import EntryKind, Invoice, LedgerEntry, Payment, PaymentState
+from tests.oracle import money
+from tests.oracle.world import World
+
+STATUSES = {
+    PaymentState.CREATED: "PENDING",
+    PaymentState.CONFIRMING: "PENDING",
+    PaymentState.REQUIRES_ACTION: "PENDING",
+    PaymentState.PROCESSING: "PENDING",
+    PaymentState.FAILED: "FAILED",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A movement of the ledger, a session on no invoice, or a payment that moved nothing."""
+
+    id: str
+    client_id: str
+    date: dt.date
+    kind: EntryKind
+    description: str
+    amount_minor: int
+    status: str | None
+    session_id: str | None = None
+    invoice_id: str | None = None
+
+
+def entries(world: World, client_id: str) -> list[Entry]:
+    if not world.opens(client_id):
+        return []
+    ledger = [of_ledger(world, row) for row in world.where(LedgerEntry, client_id=client_id)]
+    sessions = [of_session(session) for session in money.uninvoiced(world, client_id)]
+    payments = world.where(Payment, client_id=client_id)
+    return [*ledger, *sessions, *(of_payment(one) for one in payments if one.state in STATUSES)]
+
+
+def of_ledger(world: World, row: Any) -> Entry:
+    return Entry(
+        row.id, row.client_id, row.date, row.kind, row.description, row.amount_minor,
+        status(world, row), row.session_id, row.invoice_id,
+    )  # fmt: skip
+
+
+def of_session(session: Any) -> Entry:
+    return Entry(
+        session.id, session.client_id, session.date, EntryKind.SESSION, session.description, 0,
+        "UNINVOICED", session.id,
+    )  # fmt: skip
+
+
+def of_payment(payment: Any) -> Entry:
+    return Entry(
+        payment.id, payment.client_id, payment.created_on, EntryKind.PAYMENT, "Payment", 0,
+        STATUSES[payment.state],
+    )  # fmt: skip
+
+
+def status(world: World, row: Any) -> str | None:
+    """A charge's follows its invoice, and a void one has none; a payment's follows its refunds."""
+    if row.kind in (EntryKind.SESSION, EntryKind.CHARGE):
+        invoice = world.by_id(Invoice, row.invoice_id)
+        return None if invoice.is_void else money.status(world, invoice)
+    if row.kind is not EntryKind.PAYMENT:
+        return None
+    refunds = world.where(LedgerEntry, payment_id=row.payment_id, kind=EntryKind.REFUND)
+    return "REFUNDED" if money.summed(refunds) == -row.amount_minor else "PAID"
+
+
+def balance_after(world: World, entry: Entry) -> int:
+    """Of all that moved the account up to the entry, days first and ids within a day."""
+    ledger = world.where(LedgerEntry, client_id=entry.client_id)
+    return money.summed(row for row in ledger if (row.date, row.id) <= (entry.date, entry.id))

@@ -1,0 +1,144 @@
+"""What is paid, due and owed, by the definitions of the practice's bookkeeping."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from models import (
+    Allocation,
+    EntryKind,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    Payment,
+    PaymentState,
+    Session,
+)
+from tests.oracle.world import World
+
+DIGITS = {"USD": 2, "JPY": 0, "KWD": 3}
+SMALLEST_CHARGE = {"USD": 50, "JPY": 50, "KWD": 500}
+CORRECTIONS = (EntryKind.WRITE_OFF, EntryKind.ADJUSTMENT)
+AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
+
+
+def summed(rows: Iterable[Any]) -> int:
+    return sum(row.amount_minor for row in rows)
+
+
+# -- an invoice ------------------------------------------------------------------------------------
+
+
+def paid(world: World, invoice: Any) -> int:
+    """What was put toward it, less what was taken back."""
+    return summed(world.where(Allocation, invoice_id=invoice.id))
+
+
+def due(world: World, invoice: Any) -> int:
+    """Its total, corrected, less what is paid. Nobody owes a void invoice."""
+    if invoice.is_void:
+        return 0
+    entries = world.where(LedgerEntry, invoice_id=invoice.id)
+    corrections = summed(entry for entry in entries if entry.kind in CORRECTIONS)
+    return int(invoice.total_minor + corrections - paid(world, invoice))
+
+
+def status(world: World, invoice: Any) -> str:
+    if invoice.is_void:
+        return "VOID"
+    if due(world, invoice) == 0:
+        return "PAID"
+    return "PARTIALLY_PAID" if paid(world, invoice) else "UNPAID"
+
+
+def is_past_due(world: World, invoice: Any) -> bool:
+    late = invoice.due_on is not None and invoice.due_on < world.today
+    return late and due(world, invoice) != 0
+
+
+# -- a client --------------------------------------------------------------------------------------
+
+
+def all_due(world: World, client_id: str) -> int:
+    return sum(due(world, invoice) for invoice in world.where(Invoice, client_id=client_id))
+
+
+def received(world: World, client_id: str) -> int:
+    """Payments and whatever else is credit, refunds not yet taken off."""
+    entries = world.where(LedgerEntry, client_id=client_id, invoice_id=None)
+    return -summed(entry for entry in entries if entry.kind is not EntryKind.REFUND)
+
+
+def refunded(world: World, client_id: str) -> int:
+    return summed(world.where(LedgerEntry, client_id=client_id, kind=EntryKind.REFUND))
+
+
+def credit(world: World, client_id: str) -> int:
+    """What was received, neither given back nor put toward an invoice."""
+    put = summed(world.where(Allocation, client_id=client_id))
+    return received(world, client_id) - refunded(world, client_id) - put
+
+
+def balance(world: World, client_id: str) -> int:
+    return all_due(world, client_id) - credit(world, client_id)
+
+
+def payable(world: World, client_id: str, asked: int) -> int:
+    """Unused credit goes first."""
+    return max(0, asked - credit(world, client_id))
+
+
+def terms(world: World, client_id: str) -> list[tuple[str, int]]:
+    """Of what the balance is made up."""
+    valid = world.where(Invoice, client_id=client_id, is_void=False)
+    corrections = {
+        kind: summed(
+            entry
+            for invoice in world.where(Invoice, client_id=client_id)
+            for entry in world.where(LedgerEntry, invoice_id=invoice.id, kind=kind)
+        )
+        for kind in CORRECTIONS
+    }
+    unused = credit(world, client_id)
+    return [
+        ("INVOICED", sum(invoice.total_minor for invoice in valid)),
+        ("PAID", unused - received(world, client_id)),
+        ("UNALLOCATED_CREDIT", -unused),
+        ("REFUNDED", refunded(world, client_id)),
+        ("WRITTEN_OFF", corrections[EntryKind.WRITE_OFF]),
+        ("ADJUSTED", corrections[EntryKind.ADJUSTMENT]),
+    ]
+
+
+def is_invoiced(world: World, session_id: str) -> bool:
+    """Whether a line of a valid invoice is for the session."""
+    lines = world.where(InvoiceLine, session_id=session_id)
+    return any(not world.by_id(Invoice, line.invoice_id).is_void for line in lines)
+
+
+def uninvoiced(world: World, client_id: str) -> list[Any]:
+    """The sessions that are on no invoice."""
+    sessions = world.where(Session, client_id=client_id)
+    return [session for session in sessions if not is_invoiced(world, session.id)]
+
+
+# -- permissions -----------------------------------------------------------------------------------
+
+
+def why_no_card(world: World, client_id: str) -> str | None:
+    if world.practice.stripe_account is None:
+        return "ONLINE_PAYMENTS_OFF"
+    return None if world.may_pay(client_id) else "NO_RIGHT_TO_PAY"
+
+
+def why_not_pay(world: World, client_id: str) -> str | None:
+    """The first reason that applies."""
+    owed = all_due(world, client_id)
+    asked = payable(world, client_id, owed)
+    if reason := why_no_card(world, client_id):
+        return reason
+    if any(payment.state not in AT_REST for payment in world.where(Payment, client_id=client_id)):
+        return "PAYMENT_IN_PROGRESS"
+    if owed == 0:
+        return "NOTHING_TO_PAY"
+    # What credit covers in full is paid without a card.
+    return "AMOUNT_TOO_SMALL" if 0 < asked < SMALLEST_CHARGE[world.practice.currency] else None

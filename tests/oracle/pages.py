@@ -1,0 +1,102 @@
+"""A page of a list: where it starts, where it ends, what is said of it."""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.oracle.world import World, refusal
+
+HEX = re.compile("([0-9a-f][0-9a-f])+")
+ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a list: its name, and the keys of an item by which it is sorted."""
+
+    name: str
+    keys: Callable[[Any], tuple[Any, ...]]
+    types: tuple[Callable[[str], Any], ...]
+    descending: bool = True
+
+    def cursor(self, keys: Sequence[Any]) -> str:
+        return "~".join([self.name, *map(str, keys)]).encode().hex()
+
+    def place(self, cursor: str) -> tuple[Any, ...]:
+        """The keys in a cursor of this order."""
+        try:
+            name, *texts = bytes.fromhex(cursor).decode("ascii").split("~")
+            keys = tuple(type_(text) for type_, text in zip(self.types, texts, strict=True))
+        except ValueError:
+            raise refusal("BAD_CURSOR") from None
+        if name != self.name or self.cursor(keys) != cursor:
+            raise refusal("BAD_CURSOR")
+        return keys
+
+
+def identifier(text: str) -> str:
+    if not ID.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+day: Callable[[str], Any] = dt.date.fromisoformat
+
+
+class PageInfo:
+    def __init__(self, world: World, cursors: list[str], *, next_: bool, previous: bool) -> None:
+        self.world = world
+        self.has_next_page, self.has_previous_page = next_, previous
+        self.start_cursor = cursors[0] if cursors else None
+        self.end_cursor = cursors[-1] if cursors else None
+
+
+class Edge:
+    def __init__(self, world: World, cursor: str, node: Any) -> None:
+        self.world, self.cursor, self.node = world, cursor, node
+
+
+class Connection:
+    """A page of items that `order` puts in order."""
+
+    def __init__(
+        self,
+        world: World,
+        items: Sequence[Any],
+        order: Order,
+        first: int | None,
+        after: str | None,
+        last: int | None,
+        before: str | None,
+    ) -> None:
+        size = page_size(first, last)
+        self.world = world
+        self.total_count = len(items)
+        shown = sorted(items, key=order.keys, reverse=order.descending)
+        # A cursor of an item that is gone, or filtered away, still tells its place.
+        if after is not None:
+            shown = [item for item in shown if follows(order, order.place(after), order.keys(item))]
+        if before is not None:
+            shown = [item for item in shown if follows(order, order.keys(item), order.place(before))]
+        more, beyond = len(shown) > size, (before if last is not None else after) is not None
+        self.nodes = shown[-size:] if last is not None else shown[:size]
+        cursors = [order.cursor(order.keys(node)) for node in self.nodes]
+        next_, previous = (beyond, more) if last is not None else (more, beyond)
+        self.page_info = PageInfo(world, cursors, next_=next_, previous=previous)
+        self.edges = [Edge(world, *pair) for pair in zip(cursors, self.nodes, strict=True)]
+
+
+def follows(order: Order, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether the other place is behind the one, as the list goes."""
+    return other < one if order.descending else other > one
+
+
+def page_size(first: int | None, last: int | None) -> int:
+    if first is not None and last is not None:
+        raise refusal("BAD_PAGE")
+    size = next((asked for asked in (first, last) if asked is not None), 25)
+    if not 1 <= size <= 100:
+        raise refusal("BAD_PAGE")
+    return size

