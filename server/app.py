@@ -65,7 +65,7 @@ def app(
         yield
         await reads.close()
 
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/graphql", graphql, methods=["GET", "POST"]),
             Route("/health", health),
@@ -74,6 +74,8 @@ def app(
         middleware=middleware(settings, local=local),
         lifespan=lifespan,
     )
+    application.state.reads = reads
+    return application
 
 
 def middleware(settings: Settings, *, local: bool) -> list[Middleware]:
