@@ -13,8 +13,7 @@ from typing import Any
 import typer
 import uvicorn
 from sqlalchemy import select
-from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing import demo
 from graph.execution import Introspection
@@ -113,19 +112,41 @@ async def prepared(url: str, key: str, kept: Mapping[str, str]) -> dict[str, str
     await migrations.migrate(engine)
     now = dt.datetime.now(dt.UTC)
     try:
-        async with engine.connect() as connection:
-            is_empty = (await connection.execute(select(Practice.id).limit(1))).first() is None
-        if is_empty:
-            typer.echo("Making two years of demo data …")
-            await demo.load(engine, now.date())
+        subjects = await remaining(engine) or await loaded(engine, now.date())
         async with engine.begin() as connection:
-            subjects = await people(connection)
             return {
                 who: await working(connection, key, who, subject, kept.get(who), now)
                 for who, subject in subjects.items()
             }
     finally:
         await engine.dispose()
+
+
+async def remaining(engine: AsyncEngine) -> dict[str, Subject] | None:
+    """Whom the demo's tokens are for, in a database that has them; none in an empty one."""
+    columns = Token.name, Token.practice_id, Token.client_id, Token.contact_id
+    async with engine.connect() as connection:
+        found = (await connection.execute(select(*columns))).all()
+        is_empty = (await connection.execute(select(Practice.id).limit(1))).first() is None
+    subjects = {row.name.removeprefix("demo "): Subject(*row[1:]) for row in found}
+    if is_empty:
+        return None
+    if not WHO.keys() <= subjects.keys():
+        raise NotADemo("The database has rows that are not the demo's: name an empty one.")
+    return {who: subjects[who] for who in WHO}
+
+
+async def loaded(engine: AsyncEngine, today: dt.date) -> dict[str, Subject]:
+    """Whom the tokens are for, in newly made rows."""
+    typer.echo("Making two years of demo data …")
+    people = await demo.load(engine, today)
+    return {
+        "client": Subject(people.practice_id, client_id=people.client_id),
+        "sibling": Subject(people.practice_id, client_id=people.sibling_id),
+        "guardian": Subject(people.practice_id, contact_id=people.guardian_id),
+        "stranger": Subject(people.other_practice_id, client_id=people.stranger_id),
+        "dashboard": Subject(people.practice_id),
+    }
 
 
 async def working(
@@ -202,5 +223,3 @@ A query to paste:
 """
     )
 
-
-_ = Row

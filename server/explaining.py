@@ -1,6 +1,7 @@
 """`portal explain`: the statement that a document becomes, and the database's plan for it."""
 
 import datetime as dt
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -102,16 +103,20 @@ def messages(errors: Any) -> str:
 async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
     """What the database says of how it runs the statement."""
     engine = connections.engine(url)
-    if engine.dialect.name == "sqlite":
-        command = "EXPLAIN QUERY PLAN"
-    else:
-        command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
+    is_sqlite, parameters = engine.dialect.name == "sqlite", tuple(values)
+    command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
     async with engine.connect() as connection:
-        rows = (await connection.exec_driver_sql(f"{command} {sql}", tuple(values))).all()
+        if is_sqlite:
+            command = "EXPLAIN QUERY PLAN"
+        rows = (await connection.exec_driver_sql(f"{command} {sql}", parameters)).all()
+        lines = tree(rows) if is_sqlite else [row[0] for row in rows]
+        if is_sqlite and analyze:
+            # SQLite measures nothing itself.
+            began = time.perf_counter()
+            (await connection.exec_driver_sql(sql, parameters)).all()
+            lines.append(f"run in {(time.perf_counter() - began) * 1000:.1f} ms")
     await engine.dispose()
-    if engine.dialect.name == "postgresql":
-        return "\n".join(row[0] for row in rows)
-    return "\n".join(tree(rows))
+    return "\n".join(lines)
 
 
 def tree(rows: Sequence[Any]) -> list[str]:

@@ -9,7 +9,9 @@ from typing import NoReturn
 import pytest
 
 from tests import chromium as chromium_program
+from tests import demo as demonstration
 from tests import postgres
+from tests.demo import Demo
 
 MISSING = pytest.StashKey[dict[str, str]]()
 
@@ -66,3 +68,10 @@ def pytest_terminal_summary(
     for program, how_to_get in config.stash.get(MISSING, {}).items():
         terminalreporter.section(f"the tests with {program} were skipped", yellow=True)
         terminalreporter.line(f"No {program} was found. To run them: {how_to_get}.")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A real `portal demo`, on a port of its own."""
+    with demonstration.served(tmp_path_factory.mktemp("demo")) as started:
+        yield started

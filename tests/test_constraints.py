@@ -1,23 +1,37 @@
 """What the database itself holds, whoever writes to it: on both of them, after the migrations."""
 
 import datetime as dt
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKeyConstraint, Table, insert, text
+from sqlalchemy import (
+    Column,
+    Enum,
+    ForeignKeyConstraint,
+    Table,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models import (
+    ACTIVE_STATES,
     Allocation,
     Claim,
     Client,
     Clinician,
     Contact,
     ContactRight,
+    DeclineReason,
     DocumentCounter,
     DocumentKind,
     EntryKind,
@@ -38,6 +52,7 @@ from models import (
     SuperbillDiagnosis,
     SuperbillLine,
     Token,
+    ViewerKind,
     connections,
     migrations,
 )
@@ -45,6 +60,18 @@ from models import (
 DAY = dt.date(2026, 3, 2)
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 LIMIT = 2**53
+
+
+def table(row: type[Row]) -> Table:
+    made = row.__table__
+    assert isinstance(made, Table)
+    return made
+
+
+def link_column(link: ForeignKeyConstraint) -> str:
+    """The column of a composite foreign key that holds the other row's id."""
+    return next(element.parent.name for element in link.elements if element.column.name == "id")
+
 
 # What a row of each table needs beside the rows that it refers to.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
@@ -158,39 +185,469 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
 SERIALS = ("serial", "stripe_id", "fingerprint", "reference", "hash")
 
 
+NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash")
+
+NUMBERS = itertools.count(1)
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture(scope="module")
+async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
+    async with new_database() as url:
+        engine = connections.engine(url)
+        await migrations.migrate(engine)
+        yield engine
+        await engine.dispose()
+
+
+@pytest.fixture
+async def books(engine: AsyncEngine) -> AsyncIterator["Books"]:
+    """A practice's books, forgotten after the test."""
+    async with engine.connect() as connection, connection.begin() as transaction:
+        yield await Books.opened(connection)
+        await transaction.rollback()
+
+
+@pytest.fixture
+async def every_row(books: "Books") -> "Books":
+    """Books with a row in each table."""
+    await books.fill()
+    return books
+
+
+@asynccontextmanager
+async def refused(books: "Books", kind: str, name: str) -> AsyncIterator[None]:
+    """That the database refuses what is written, and by which constraint.
+
+    SQLite names none for a foreign key, and for uniqueness the columns.
+    """
+    savepoint = await books.connection.begin_nested()
+    with pytest.raises(IntegrityError) as caught:
+        yield
+    await savepoint.rollback()
+    said = str(caught.value.orig)
+    if books.connection.dialect.name == "sqlite":
+        assert f"{kind} constraint failed" in said
+        assert kind != "CHECK" or name in said
+    else:
+        assert f"{kind.lower()} constraint" in said
+        assert name in said
+
+
+# -- one at a time ---------------------------------------------------------------------------------
+
+
+async def test_a_client_has_one_default_card(books: "Books") -> None:
+    client = await books.client()
+    await books.card(client, is_default=True)
+    await books.card(client)
+    await books.card(await books.client(), is_default=True)
+    async with refused(books, "UNIQUE", "uq_payment_method_default"):
+        await books.card(client, is_default=True)
+
+
+async def test_a_removed_card_is_not_the_default(books: "Books") -> None:
+    client = await books.client()
+    await books.card(client, removed_at=NOON)
+    async with refused(books, "CHECK", "ck_payment_method_default_is_kept"):
+        await books.card(client, is_default=True, removed_at=NOON)
+
+
+async def test_the_same_card_is_kept_once_and_may_be_added_again_when_removed(
+    books: "Books",
+) -> None:
+    client = await books.client()
+    first = await books.card(client, fingerprint="same")
+    async with refused(books, "UNIQUE", "uq_payment_method_fingerprint"):
+        await books.card(client, fingerprint="same")
+    await books.change(PaymentMethod, first, removed_at=NOON)
+    await books.card(client, fingerprint="same")
+
+
+@pytest.mark.parametrize("second", ACTIVE_STATES)
+@pytest.mark.parametrize("first", ACTIVE_STATES)
+async def test_a_client_has_one_active_payment(
+    books: "Books", first: PaymentState, second: PaymentState
+) -> None:
+    client = await books.client()
+    await books.payment(client, first)
+    await books.payment(await books.client(), second)
+    async with refused(books, "UNIQUE", "uq_payment_active"):
+        await books.payment(client, second)
+
+
+async def test_payments_at_rest_are_as_many_as_there_are(books: "Books") -> None:
+    client = await books.client()
+    at_rest = set(PaymentState) - set(ACTIVE_STATES)
+    for state in [*at_rest, *at_rest, PaymentState.CREATED]:
+        await books.payment(client, state)
+
+
+async def test_a_session_stands_on_one_valid_invoice(books: "Books") -> None:
+    client = await books.client()
+    session = await books.add(Session, client_id=client)
+    await books.invoice(client, session)
+    async with refused(books, "UNIQUE", "uq_invoice_line_session"):
+        await books.invoice(client, session)
+
+
+async def test_voiding_an_invoice_frees_its_sessions_for_another(books: "Books") -> None:
+    client = await books.client()
+    session = await books.add(Session, client_id=client)
+    first = await books.invoice(client, session)
+    await books.change(Invoice, first, is_void=True, voided_on=DAY)
+    assert await books.connection.scalar(select(InvoiceLine.is_void)) is True
+    await books.invoice(client, session)
+    async with refused(books, "UNIQUE", "uq_invoice_line_session"):
+        await books.change(Invoice, first, is_void=False, voided_on=None)
+
+
+async def test_lines_without_a_session_are_as_many_as_there_are(books: "Books") -> None:
+    invoice = await books.invoice(await books.client())
+    await books.line(invoice, None, position=1)
+    await books.line(invoice, None, position=2)
+
+
+async def test_a_line_is_as_void_as_its_invoice(books: "Books") -> None:
+    invoice = await books.invoice(await books.client())
+    async with refused(books, "FOREIGN KEY", "fk_invoice_line_practice_id_invoice_id_is_void"):
+        await books.line(invoice, None, is_void=True)
+
+
+async def test_an_invoice_is_claimed_by_one_payment(books: "Books") -> None:
+    client = await books.client()
+    invoice = await books.invoice(client)
+    payment = await books.payment(client)
+    claim = {"client_id": client, "payment_id": payment}
+    await books.add(Claim, **claim, invoice_id=invoice)
+    await books.add(Claim, **claim)
+    async with refused(books, "UNIQUE", "uq_claim_practice_id_invoice_id"):
+        await books.add(Claim, **claim, invoice_id=invoice)
+
+
+async def test_a_payment_has_one_receipt(books: "Books") -> None:
+    client = await books.client()
+    payment = await books.payment(client)
+    await books.add(Receipt, client_id=client, payment_id=payment)
+    async with refused(books, "UNIQUE", "uq_receipt_practice_id_payment_id"):
+        await books.add(Receipt, client_id=client, payment_id=payment)
+
+
+@pytest.mark.parametrize("document", [Invoice, Statement, Superbill, Receipt])
+async def test_a_number_is_given_once_in_a_practice(books: "Books", document: type[Row]) -> None:
+    elsewhere = await Books.opened(books.connection)
+    for practice in (books, elsewhere):
+        await practice.document(document, serial=1)
+    async with refused(books, "UNIQUE", f"uq_{document.__tablename__}_practice_id_serial"):
+        await books.document(document, serial=1)
+
+
+async def test_a_request_to_pay_is_taken_once(books: "Books") -> None:
+    client = await books.client()
+    await books.payment(client, idempotency_key="k1")
+    await books.payment(client, idempotency_key="k2")
+    await books.payment(await books.client(), idempotency_key="k1")
+    async with refused(books, "UNIQUE", "uq_payment_practice_id_client_id_idempotency_key"):
+        await books.payment(client, idempotency_key="k1")
+
+
+async def test_a_movement_is_entered_once(books: "Books") -> None:
+    client = await books.client()
+    invoice = await books.invoice(client)
+    of_client = {"client_id": client, "kind": EntryKind.ADJUSTMENT, "reference": "line 1"}
+    await books.add(LedgerEntry, **of_client)
+    await books.add(LedgerEntry, **of_client, invoice_id=invoice)
+    async with refused(books, "UNIQUE", "uq_ledger_entry_of_client"):
+        await books.add(LedgerEntry, **of_client)
+    async with refused(books, "UNIQUE", "uq_ledger_entry_of_invoice"):
+        await books.add(LedgerEntry, **of_client, invoice_id=invoice)
+
+
+async def test_a_token_is_known_once_in_all_practices(books: "Books") -> None:
+    await books.add(Token, hash="same")
+    elsewhere = await Books.opened(books.connection)
+    async with refused(books, "UNIQUE", "uq_token_hash"):
+        await elsewhere.add(Token, hash="same")
+
+
+# -- values ----------------------------------------------------------------------------------------
+
+DIGITS = [
+    (Clinician, "npi", "1234567893"),
+    (Letterhead, "npi", "1234567893"),
+    (Letterhead, "tax_id_last4", "6789"),
+    (PaymentMethod, "last4", "4242"),
+    (Payment, "card_last4", "4242"),
+    (SuperbillLine, "place_of_service", "11"),
+]
+
+
+@pytest.mark.parametrize(("row", "column", "right"), DIGITS)
+async def test_text_of_digits_has_just_so_many(
+    every_row: "Books", row: type[Row], column: str, right: str
+) -> None:
+    await every_row.change_all(row, **{column: right})
+    wrong = [right[:-1], right + "1", right[:-1] + "x", " " + right[1:], right[:-1] + "٣", ""]
+    for value in wrong:
+        async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_{column}_digits"):
+            await every_row.change_all(row, **{column: value})
+
+
+CHOICES = [
+    (row, column)
+    for row in DEFAULTS
+    for column in table(row).columns
+    if isinstance(column.type, Enum)
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "column"), [pytest.param(*each, id=str(each[1])) for each in CHOICES]
+)
+async def test_an_enum_holds_its_own_values_alone(
+    every_row: "Books", row: type[Row], column: Column[Any]
+) -> None:
+    """Said in plain SQL, since SQLAlchemy would refuse the value before the database could."""
+    async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_{column.name}"):
+        await every_row.change_all(row, **{column.name: literal_column("'OF_NO_KIND'")})
+
+
+AMOUNTS = [
+    (row, column)
+    for row in DEFAULTS
+    for column in table(row).columns
+    if column.name.endswith("_minor")
+]
+
+
+# A statement's amounts have to add up, whatever they are.
+BALANCED = {
+    "beginning_minor": "ending_minor",
+    "ending_minor": "beginning_minor",
+    "invoiced_minor": "paid_minor",
+    "paid_minor": "invoiced_minor",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "column"), [pytest.param(*each, id=str(each[1])) for each in AMOUNTS]
+)
+@pytest.mark.parametrize("amount", [LIMIT, -LIMIT])
+async def test_an_amount_is_exact_as_a_json_number(
+    every_row: "Books", row: type[Row], column: Column[Any], amount: int
+) -> None:
+    values = {column.name: amount}
+    if row is Statement:
+        values = dict.fromkeys(BALANCED, 0) | values | {BALANCED[column.name]: amount}
+    # Some may not be below zero at all, and either constraint may speak first.
+    constraint = f"ck_{row.__tablename__}_" if amount < 0 else "_exact"
+    async with refused(every_row, "CHECK", constraint):
+        await every_row.change_all(row, **values)
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [(Invoice, "total_minor"), (LedgerEntry, "amount_minor"), (Allocation, "amount_minor")],
+)
+@pytest.mark.parametrize("amount", [LIMIT - 1, 1 - LIMIT])
+async def test_the_largest_exact_amounts_are_held(
+    every_row: "Books", row: type[Row], column: str, amount: int
+) -> None:
+    await every_row.change_all(row, **{column: amount})
+    assert await every_row.count(row, **{column: amount}) == await every_row.count(row)
+
+
+@pytest.mark.parametrize(
+    ("row", "values", "constraint"),
+    [
+        (ContactRight, {"sees_documents": False, "can_pay": False}, "some_right"),
+        (Invoice, {"is_void": True}, "void_has_a_day"),
+        (Invoice, {"voided_on": DAY}, "void_has_a_day"),
+        (InvoiceLine, {"quantity_hundredths": 0}, "quantity_positive"),
+        (SuperbillLine, {"units_hundredths": 0}, "units_positive"),
+        (Session, {"fee_minor": -1}, "fee_positive"),
+        (Payment, {"amount_minor": -1}, "amount_positive"),
+        (Payment, {"paid_at": None}, "paid_has_a_time"),
+        (Payment, {"state": PaymentState.PROCESSING}, "paid_has_a_time"),
+        (Payment, {"state": PaymentState.FAILED, "paid_at": None}, "failed_has_a_reason"),
+        (Allocation, {"amount_minor": 0}, "amount_not_zero"),
+        (Allocation, {"payment_id": None}, "has_a_source"),
+        (Claim, {"amount_minor": 0}, "amount_positive"),
+        (Claim, {"amount_minor": -1}, "amount_positive"),
+        (PaymentMethod, {"exp_month": 0}, "exp_month"),
+        (PaymentMethod, {"exp_month": 13}, "exp_month"),
+        (PaymentMethod, {"exp_year": 30}, "exp_year"),
+        (Statement, {"ending_minor": 10001}, "sum"),
+        (Statement, {"period_end": DAY - dt.timedelta(1)}, "period_in_order"),
+        (Superbill, {"period_end": DAY - dt.timedelta(1)}, "period_in_order"),
+        (DocumentCounter, {"last": -1}, "last_positive"),
+        (Practice, {"currency": "DM"}, "currency_iso"),
+        (Client, {"address_line1": "1 Harbor Lane"}, "address_whole"),
+        (Practice, {"address_city": "Portland"}, "address_whole"),
+        (Token, {"kind": ViewerKind.CLIENT}, "one_subject"),
+        (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
+        # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
+        (LedgerEntry, {"kind": EntryKind.SESSION, "invoice_id": None}, "charge_is_invoiced"),
+        (LedgerEntry, {"kind": EntryKind.CHARGE, "invoice_id": None}, "charge_is_invoiced"),
+        (LedgerEntry, {"kind": EntryKind.CREDIT}, "money_is_allocated"),
+        (LedgerEntry, {"kind": EntryKind.PAYMENT, "amount_minor": -1}, "money_is_allocated"),
+        (LedgerEntry, {"kind": EntryKind.REFUND}, "money_is_allocated"),
+        *(
+            (LedgerEntry, {"kind": kind, "invoice_id": None} | values, constraint)
+            for kind, values, constraint in [
+                (EntryKind.PAYMENT, {"payment_id": None, "amount_minor": -1}, "money_is_a_payment"),
+                (EntryKind.REFUND, {"payment_id": None}, "money_is_a_payment"),
+                (EntryKind.PAYMENT, {"amount_minor": 1}, "payment_lowers"),
+                (EntryKind.REFUND, {"amount_minor": -1}, "refund_raises"),
+            ]
+        ),
+    ],
+)
+async def test_a_row_that_makes_no_sense_is_refused(
+    every_row: "Books", row: type[Row], values: dict[str, Any], constraint: str
+) -> None:
+    async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_{constraint}"):
+        await every_row.change_all(row, **values)
+
+
+# -- whose rows ------------------------------------------------------------------------------------
+
+LINKS = [
+    pytest.param(row, link, id=f"{row.__tablename__}.{link_column(link)}")
+    for row in DEFAULTS
+    for link in sorted(table(row).foreign_key_constraints, key=link_column)
+    if len(link.elements) > 1
+]
+
+
+@pytest.mark.parametrize(("row", "link"), LINKS)
+async def test_no_row_can_point_into_another_practice(
+    every_row: "Books", row: type[Row], link: ForeignKeyConstraint
+) -> None:
+    elsewhere = await Books.opened(every_row.connection)
+    await elsewhere.fill()
+    async with refused(every_row, "FOREIGN KEY", f"fk_{row.__tablename__}_practice_id_"):
+        await every_row.redirect(row, link_column(link), elsewhere.target(link))
+
+
+WITHIN_CLIENT = [link for link in LINKS if "client_id" in link.values[1].column_keys[:-1]]
+
+
+@pytest.mark.parametrize(("row", "link"), WITHIN_CLIENT)
+async def test_no_row_can_point_to_what_is_another_client_s(
+    every_row: "Books", row: type[Row], link: ForeignKeyConstraint
+) -> None:
+    another = every_row.beside()
+    await another.fill()
+    async with refused(every_row, "FOREIGN KEY", str(link.name)):
+        await every_row.redirect(row, link_column(link), another.target(link))
+
+
+def test_every_link_to_an_invoice_payment_or_card_is_within_the_client() -> None:
+    kept = {"invoice", "payment", "payment_method"}
+    loose = [link for link in LINKS if link not in WITHIN_CLIENT]
+    # A line has no client of its own: it is its invoice's.
+    assert [link.id for link in loose if link.values[1].referred_table.name in kept] == [
+        "invoice_line.invoice_id"
+    ]
+
+
+@pytest.mark.parametrize("row", [row for row in DEFAULTS if row is not Practice])
+async def test_a_row_belongs_to_a_practice_that_is_there(
+    every_row: "Books", row: type[Row]
+) -> None:
+    async with refused(every_row, "FOREIGN KEY", ""):
+        await every_row.redirect(row, "practice_id", str(uuid.uuid4()))
+
+
+async def test_what_others_point_to_cannot_be_deleted(every_row: "Books") -> None:
+    for link in LINKS:
+        assert link.values[1].ondelete == "RESTRICT"
+    async with refused(every_row, "FOREIGN KEY", "fk_invoice_line"):
+        await every_row.connection.execute(
+            delete(Invoice).where(Invoice.id == await every_row.invoice_with_a_line())
+        )
+
+
+def test_these_tests_know_every_table() -> None:
+    assert {row.__tablename__ for row in DEFAULTS} == set(Row.metadata.tables)
+
+
+# -- the books that the tests write ----------------------------------------------------------------
+
+
 class Books:
     """A practice's rows, written with as little said as a test needs."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
-        self.practice = str(uuid.uuid4())
-        self.written = 0
+    def __init__(self, connection: AsyncConnection, practice: str) -> None:
+        self.connection, self.practice = connection, practice
+        self.ids: dict[str, str] = {"practice": practice}
 
     @classmethod
     async def opened(cls, connection: AsyncConnection) -> "Books":
-        books = cls(connection)
-        values = DEFAULTS[Practice] | {"id": books.practice}
-        await connection.execute(insert(Practice).values(values))
-        return books
+        practice = str(uuid.uuid4())
+        await connection.execute(insert(Practice).values(DEFAULTS[Practice] | {"id": practice}))
+        return cls(connection, practice)
+
+    def beside(self) -> "Books":
+        """Other clients' books in the same practice."""
+        return Books(self.connection, self.practice)
 
     async def add(self, row: type[Row], **given: Any) -> str:
         """Insert a row, and give its id."""
-        self.written += 1
         columns = table(row).columns
-        fresh: dict[str, Any] = {"practice_id": self.practice, "id": str(uuid.uuid4())}
-        for name in SERIALS:
-            numeric = name in columns and columns[name].type.python_type is int
-            fresh[name] = self.written if numeric else f"{self.practice} {self.written}"
-        needed = {name: value for name, value in fresh.items() if name in columns}
-        if nullable_stripe_id(row):
-            needed.pop("stripe_id")
-        values = needed | DEFAULTS[row] | given
+        needed = {"practice_id": self.practice, "id": str(uuid.uuid4())}
+        fresh = {name: fresh_number(columns[name]) for name in NUMBERED if name in columns}
+        own = {name: value for name, value in needed.items() if name in columns}
+        values = own | fresh | DEFAULTS[row] | given
         await self.connection.execute(insert(row).values(values))
-        return str(values.get("id"))
+        self.ids[row.__tablename__] = str(values.get("id"))
+        return self.ids[row.__tablename__]
 
-    async def invoice(self, client: str, *sessions: str) -> str:
+    async def change(self, row: type[Row], key: str, **values: Any) -> None:
+        await self.connection.execute(
+            update(row).where(table(row).columns["id"] == key).values(values)
+        )
+
+    async def change_all(self, row: type[Row], **values: Any) -> None:
+        """Change the rows of this practice."""
+        columns = table(row).columns
+        of = columns["practice_id"] if "practice_id" in columns else columns["id"]
+        await self.connection.execute(update(row).where(of == self.practice).values(values))
+
+    async def redirect(self, row: type[Row], column: str, key: str) -> None:
+        """Make the rows of this practice that point somewhere point to another row."""
+        columns = table(row).columns
+        pointing = update(row).where(
+            columns["practice_id"] == self.practice, columns[column].is_not(None)
+        )
+        await self.connection.execute(pointing.values({column: key}))
+
+    async def count(self, row: type[Row], **values: Any) -> int:
+        columns = table(row).columns
+        wanted = select(func.count()).where(
+            *(columns[name] == value for name, value in values.items())
+        )
+        return int(await self.connection.scalar(wanted.select_from(row)) or 0)
+
+    async def client(self) -> str:
+        return await self.add(Client)
+
+    async def card(self, client: str, **given: Any) -> str:
+        return await self.add(PaymentMethod, client_id=client, **given)
+
+    async def payment(
+        self, client: str, state: PaymentState = PaymentState.SUCCEEDED, **given: Any
+    ) -> str:
+        paid_at = NOON if state == PaymentState.SUCCEEDED else None
+        reason = DeclineReason.GENERIC if state == PaymentState.FAILED else None
+        values = {"state": state, "paid_at": paid_at, "failure_reason": reason} | given
+        return await self.add(Payment, client_id=client, **values)
+
+    async def invoice(self, client: str, *sessions: str, **given: Any) -> str:
         letterhead = await self.add(Letterhead)
-        invoice = await self.add(Invoice, client_id=client, letterhead_id=letterhead)
+        invoice = await self.add(Invoice, client_id=client, letterhead_id=letterhead, **given)
         for position, session in enumerate(sessions, 1):
             await self.line(invoice, session, position=position)
         return invoice
@@ -198,27 +655,38 @@ class Books:
     async def line(self, invoice: str, session: str | None, **given: Any) -> None:
         await self.add(InvoiceLine, invoice_id=invoice, session_id=session, **given)
 
-    async def card(self, client: str, **given: Any) -> str:
-        return await self.add(PaymentMethod, client_id=client, **given)
+    async def document(self, row: type[Row], **given: Any) -> str:
+        """An invoice, a statement, a superbill or a receipt, of whoever it takes."""
+        client = await self.client()
+        if row is Receipt:
+            given["payment_id"] = await self.payment(client)
+        else:
+            given["letterhead_id"] = await self.add(Letterhead)
+        return await self.add(row, client_id=client, **given)
 
-    async def payment(self, client: str, state: str = "SUCCEEDED", **given: Any) -> str:
-        paid_at = NOON if state == "SUCCEEDED" else None
-        given = {"state": state, "paid_at": paid_at} | given
-        return await self.add(Payment, client_id=client, **given)
+    async def invoice_with_a_line(self) -> str:
+        invoice = await self.invoice(await self.client())
+        await self.line(invoice, None)
+        return invoice
 
-    async def void(self, invoice: str) -> None:
-        await self.connection.execute(
-            text("UPDATE invoice SET is_void = true, voided_on = :day WHERE id = :id").bindparams(
-                id=key(self.connection, invoice), day=day(self.connection, DAY)
-            )
-        )
+    async def fill(self) -> None:
+        """A row of one client in each table, with every link there is."""
+        rows = {row.__tablename__: row for row in DEFAULTS if row not in (Practice, Token)}
+        for name in (each.name for each in Row.metadata.sorted_tables if each.name in rows):
+            row = rows[name]
+            counted = row is DocumentCounter and await self.count(row, practice_id=self.practice)
+            links = {
+                link_column(link): self.target(link) for link in table(row).foreign_key_constraints
+            }
+            if not counted:
+                await self.add(row, **links)
+        await self.add(Token, kind=ViewerKind.CLIENT, client_id=self.ids["client"])
+        await self.add(Token, kind=ViewerKind.CONTACT, contact_id=self.ids["contact"])
+        await self.add(Token)
+
+    def target(self, link: ForeignKeyConstraint) -> str:
+        return self.ids[link.referred_table.name]
 
 
-def table(row: type[Row]) -> Table:
-    made = row.__table__
-    assert isinstance(made, Table)
-    return made
-
-
-def nullable_stripe_id(row: type[Row]) -> bool:
-    return "stripe_id" in table(row).columns and bool(table(row).columns["stripe_id"].nullable)
+def fresh_number(column: Column[Any]) -> Any:
+    return next(NUMBERS) if column.type.python_type is int else str(uuid.uuid4())

@@ -16,7 +16,6 @@ from graphql import (
     OperationDefinitionNode,
     build_schema,
     execute_sync,
-    get_named_type,
     get_operation_ast,
     parse,
     validate,
@@ -26,8 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models import Scope
 from tests.oracle import scalars
+from tests.oracle.clients import Query
 from tests.oracle.health import health_information
-from tests.oracle.shown import Money, Query
+from tests.oracle.shown import shown
 from tests.oracle.world import Tables, World, read, refusal, snake
 
 CONTRACT = Path(__file__).parents[2] / "schema.graphql"
@@ -59,8 +59,9 @@ class Oracle:
             document, node = self.understood(query, operation_name)
         except GraphQLError as error:
             return {"errors": [error.formatted]}
-        if error := self.turned_away(document, node, world) or self.unreadable(node, variables):
-            return {"errors": [error.formatted]}
+        away = self.turned_away(document, node, world) or self.unreadable(node, variables)
+        if away is not None:
+            return {"errors": [away.formatted]}
         result = execute_sync(
             self.schema,
             document,
@@ -83,8 +84,8 @@ class Oracle:
         node = get_operation_ast(document, operation_name)
         if node is None:
             raise refusal("OPERATION_RESOLUTION_FAILURE")
-        for error in validate(self.schema, document):
-            raise coded(error, "GRAPHQL_VALIDATION_FAILED")
+        if errors := validate(self.schema, document):
+            raise coded(errors[0], "GRAPHQL_VALIDATION_FAILED")
         return document, node
 
     def turned_away(
@@ -104,14 +105,12 @@ class Oracle:
         return coded(given[0], "BAD_USER_INPUT") if isinstance(given, list) else None
 
 
-def resolve(thing: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def resolve(thing: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
     """A field is an attribute of the thing, called with the field's arguments if it has some."""
     value = getattr(thing, snake(info.field_name))
     if callable(value):
         value = value(**{snake(name): given for name, given in arguments.items()})
-    if get_named_type(info.return_type).name == "Money":
-        return Money(thing.world, value)
-    return value
+    return shown(thing.world, info.return_type, value)
 
 
 def coded(error: GraphQLError, code: str) -> GraphQLError:

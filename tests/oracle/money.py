@@ -1,6 +1,7 @@
 """What is paid, due and owed, by the definitions of the practice's bookkeeping."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from models import (
@@ -87,8 +88,14 @@ def payable(world: World, client_id: str, asked: int) -> int:
     return max(0, asked - credit(world, client_id))
 
 
-def terms(world: World, client_id: str) -> list[tuple[str, int]]:
-    """Of what the balance is made up."""
+@dataclass(frozen=True)
+class Term:
+    kind: str
+    amount: int
+
+
+def terms(world: World, client_id: str) -> list[Term]:
+    """What the balance is made of."""
     valid = world.where(Invoice, client_id=client_id, is_void=False)
     corrections = {
         kind: summed(
@@ -100,12 +107,12 @@ def terms(world: World, client_id: str) -> list[tuple[str, int]]:
     }
     unused = credit(world, client_id)
     return [
-        ("INVOICED", sum(invoice.total_minor for invoice in valid)),
-        ("PAID", unused - received(world, client_id)),
-        ("UNALLOCATED_CREDIT", -unused),
-        ("REFUNDED", refunded(world, client_id)),
-        ("WRITTEN_OFF", corrections[EntryKind.WRITE_OFF]),
-        ("ADJUSTED", corrections[EntryKind.ADJUSTMENT]),
+        Term("INVOICED", sum(invoice.total_minor for invoice in valid)),
+        Term("PAID", unused - received(world, client_id)),
+        Term("UNALLOCATED_CREDIT", -unused),
+        Term("REFUNDED", refunded(world, client_id)),
+        Term("WRITTEN_OFF", corrections[EntryKind.WRITE_OFF]),
+        Term("ADJUSTED", corrections[EntryKind.ADJUSTMENT]),
     ]
 
 
@@ -124,21 +131,24 @@ def uninvoiced(world: World, client_id: str) -> list[Any]:
 # -- permissions -----------------------------------------------------------------------------------
 
 
-def why_no_card(world: World, client_id: str) -> str | None:
-    if world.practice.stripe_account is None:
-        return "ONLINE_PAYMENTS_OFF"
-    return None if world.may_pay(client_id) else "NO_RIGHT_TO_PAY"
+def why_no_card(world: World, client_id: str) -> list[str]:
+    reasons = {
+        "ONLINE_PAYMENTS_OFF": world.practice.stripe_account is None,
+        "NO_RIGHT_TO_PAY": not world.may_pay(client_id),
+    }
+    return [reason for reason, applies in reasons.items() if applies]
 
 
-def why_not_pay(world: World, client_id: str) -> str | None:
-    """The first reason that applies."""
+def why_not_pay(world: World, client_id: str) -> list[str]:
+    """The reasons against paying the balance, the first to be given first."""
     owed = all_due(world, client_id)
     asked = payable(world, client_id, owed)
-    if reason := why_no_card(world, client_id):
-        return reason
-    if any(payment.state not in AT_REST for payment in world.where(Payment, client_id=client_id)):
-        return "PAYMENT_IN_PROGRESS"
-    if owed == 0:
-        return "NOTHING_TO_PAY"
-    # What credit covers in full is paid without a card.
-    return "AMOUNT_TOO_SMALL" if 0 < asked < SMALLEST_CHARGE[world.practice.currency] else None
+    payments = world.where(Payment, client_id=client_id)
+    reasons = {
+        "PAYMENT_IN_PROGRESS": any(payment.state not in AT_REST for payment in payments),
+        "NOTHING_TO_PAY": owed == 0,
+        # What credit covers in full is paid without a card.
+        "AMOUNT_TOO_SMALL": 0 < asked < SMALLEST_CHARGE[world.practice.currency],
+    }
+    applying = [reason for reason, applies in reasons.items() if applies]
+    return why_no_card(world, client_id) + applying

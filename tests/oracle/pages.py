@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.oracle.world import World, refusal
@@ -20,6 +20,9 @@ class Order:
     keys: Callable[[Any], tuple[Any, ...]]
     types: tuple[Callable[[str], Any], ...]
     descending: bool = True
+
+    def going(self, *, descending: bool) -> "Order":
+        return replace(self, descending=descending)
 
     def cursor(self, keys: Sequence[Any]) -> str:
         return "~".join([self.name, *map(str, keys)]).encode().hex()
@@ -45,7 +48,13 @@ def identifier(text: str) -> str:
 day: Callable[[str], Any] = dt.date.fromisoformat
 
 
-class PageInfo:
+class Whole:
+    """What has its fields as attributes, and is made of no row."""
+
+    world: World
+
+
+class PageInfo(Whole):
     def __init__(self, world: World, cursors: list[str], *, next_: bool, previous: bool) -> None:
         self.world = world
         self.has_next_page, self.has_previous_page = next_, previous
@@ -53,12 +62,12 @@ class PageInfo:
         self.end_cursor = cursors[-1] if cursors else None
 
 
-class Edge:
+class Edge(Whole):
     def __init__(self, world: World, cursor: str, node: Any) -> None:
         self.world, self.cursor, self.node = world, cursor, node
 
 
-class Connection:
+class Connection(Whole):
     """A page of items that `order` puts in order."""
 
     def __init__(
@@ -79,7 +88,9 @@ class Connection:
         if after is not None:
             shown = [item for item in shown if follows(order, order.place(after), order.keys(item))]
         if before is not None:
-            shown = [item for item in shown if follows(order, order.keys(item), order.place(before))]
+            shown = [
+                item for item in shown if follows(order, order.keys(item), order.place(before))
+            ]
         more, beyond = len(shown) > size, (before if last is not None else after) is not None
         self.nodes = shown[-size:] if last is not None else shown[:size]
         cursors = [order.cursor(order.keys(node)) for node in self.nodes]

@@ -1,0 +1,209 @@
+"""How much one operation may ask for, worked out before it is validated.
+
+One pass, linear in the document: a fragment is measured once, however often it is spread. What the
+numbers are of is what the operation would be with all fragments opened.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    NullValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+)
+from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
+
+from resolvers.planner.operation import refusal
+from resolvers.planner.paging import DEFAULT_SIZE
+from resolvers.planner.selection import fragments_of
+from resolvers.planner.sources import Items, Many, Paged, source_of
+
+MAX_FIELDS = 500
+MAX_DEPTH = 20
+MAX_LISTS = 4
+MAX_ALIASES = 200
+MAX_DIRECTIVES = 100
+# Objects that an answer may have. A page of 500 with an object in each item is 1,000.
+MAX_COST = 25_000
+# What a list that isn't paged is taken to have: lines of an invoice, cards of a client.
+UNPAGED = 10
+# Beyond this a number is only "too large".
+ENDLESS = 10**12
+
+INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+
+ADVICE = {
+    "fields": (MAX_FIELDS, "Ask for fewer fields, or in several operations."),
+    "depth": (MAX_DEPTH, "Ask for the inner objects by their ids, in another operation."),
+    "lists": (MAX_LISTS, "Ask for the inner lists by their parents' ids, in another operation."),
+    "aliases": (MAX_ALIASES, "Ask in several operations."),
+    "directives": (MAX_DIRECTIVES, "Leave out what is not wanted instead of skipping it."),
+    "cost": (MAX_COST, "Ask for smaller pages with `first` or `last`."),
+}
+
+
+@dataclass
+class Size:
+    """What a selection asks for, its fragments opened."""
+
+    fields: int = 0
+    depth: int = 0
+    lists: int = 0
+    aliases: int = 0
+    directives: int = 0
+    cost: int = 0
+
+    def add(self, other: "Size") -> None:
+        """Beside what is here already."""
+        self.fields = min(self.fields + other.fields, ENDLESS)
+        self.aliases = min(self.aliases + other.aliases, ENDLESS)
+        self.directives = min(self.directives + other.directives, ENDLESS)
+        self.cost = min(self.cost + other.cost, ENDLESS)
+        self.depth = max(self.depth, other.depth)
+        self.lists = max(self.lists, other.lists)
+
+
+@dataclass
+class Measure:
+    """Measures one document. `numbers` are the variables that page sizes were found to be."""
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    variables: Mapping[str, Any]
+    numbers: set[str] = field(default_factory=set)
+    measured: dict[str, Size] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.fragments = fragments_of(self.document)
+
+    def operation(self, node: OperationDefinitionNode) -> Size:
+        self.defaults = {
+            v.variable.name.value: v.default_value for v in node.variable_definitions or ()
+        }
+        return self.selection(self.schema.get_root_type(node.operation), node.selection_set)
+
+    def selection(self, type_: GraphQLNamedType | None, set_: SelectionSetNode) -> Size:
+        size = Size()
+        for node in set_.selections:
+            size.directives += len(node.directives or ())
+            if isinstance(node, FieldNode):
+                size.add(self.field(type_, node))
+            elif isinstance(node, FragmentSpreadNode):
+                size.add(self.fragment(node.name.value))
+            elif isinstance(node, InlineFragmentNode):
+                size.add(self.selection(self.condition(node) or type_, node.selection_set))
+        return size
+
+    def fragment(self, name: str) -> Size:
+        """Once for each fragment; one that opens itself is refused by validation."""
+        if name not in self.measured:
+            self.measured[name] = Size()
+            node = self.fragments.get(name)
+            if node is not None:
+                self.measured[name] = self.selection(self.condition(node), node.selection_set)
+        return self.measured[name]
+
+    def condition(
+        self, node: InlineFragmentNode | FragmentDefinitionNode
+    ) -> GraphQLNamedType | None:
+        named = node.type_condition
+        return self.schema.type_map.get(named.name.value) if named else None
+
+    def field(self, type_: GraphQLNamedType | None, node: FieldNode) -> Size:
+        definition = self.definition(type_, node.name.value)
+        alias = 1 if node.alias else 0
+        if node.selection_set is None:
+            return Size(fields=1, depth=1, aliases=alias)
+        inside = get_named_type(definition.type) if definition else None
+        inner = self.selection(inside, node.selection_set)
+        items = self.items(definition, node)
+        return Size(
+            fields=inner.fields + 1,
+            depth=inner.depth + 1,
+            lists=inner.lists + (items is not None),
+            aliases=inner.aliases + alias,
+            directives=inner.directives,
+            cost=min((items or 1) * (1 + inner.cost), ENDLESS),
+        )
+
+    def definition(self, type_: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+        if name in INTROSPECTION:
+            return INTROSPECTION[name]
+        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
+            found: GraphQLField | None = type_.fields.get(name)
+            return found
+        return None
+
+    def items(self, definition: GraphQLField | None, node: FieldNode) -> int | None:
+        """How many objects the field may bring, if it is a list."""
+        source = source_of(definition) if definition else None
+        if isinstance(source, Paged):
+            return self.page_size(node)
+        if isinstance(source, Items) or definition is None:
+            return None  # it is the connection that counts
+        if isinstance(source, Many):
+            return UNPAGED
+        nullable = get_nullable_type(definition.type)
+        is_list = is_list_type(nullable) and is_composite_type(get_named_type(nullable))
+        return UNPAGED if is_list else None
+
+    # -- page sizes --------------------------------------------------------------------------------
+
+    def page_size(self, node: FieldNode) -> int:
+        sizes = [
+            self.number(argument.value)
+            for argument in node.arguments or ()
+            if argument.name.value in ("first", "last")
+        ]
+        return max([size for size in sizes if size is not None], default=DEFAULT_SIZE)
+
+    def number(self, value: ValueNode | None) -> int | None:
+        """An integer as it will be; what is none is refused later, whatever it costs."""
+        if isinstance(value, VariableNode):
+            name = value.name.value
+            self.numbers.add(name)
+            if name not in self.variables:
+                return self.number(self.defaults.get(name))
+            given = self.variables[name]
+            is_number = isinstance(given, int) and not isinstance(given, bool)
+            return min(max(given, 1), ENDLESS) if is_number else None
+        if value is None or isinstance(value, NullValueNode):
+            return None
+        text = value.value if isinstance(value, IntValueNode) else "1"
+        return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
+
+
+def too_large(size: Size) -> list[GraphQLError]:
+    """A refusal for each limit that is passed: which, by how much, and what to ask instead."""
+    return [
+        limited(name, getattr(size, name), most, advice)
+        for name, (most, advice) in ADVICE.items()
+        if getattr(size, name) > most
+    ]
+
+
+def limited(name: str, value: int, most: int, advice: str) -> GraphQLError:
+    shown = f"{value:,}" if value < ENDLESS else "endless"
+    error = refusal("LIMIT_EXCEEDED", f"{name}: {shown} of at most {most:,}. {advice}")
+    error.extensions = {**(error.extensions or {}), "limit": name, "value": value, "most": most}
+    return error

@@ -1,0 +1,127 @@
+"""Cards, sessions, invoices, statements, superbills and the account history, with their parts."""
+
+from typing import Any
+
+import models
+from tests.oracle import history, money
+from tests.oracle.scalars import decimal
+from tests.oracle.shown import Shown
+
+
+class Session(Shown):
+    prefix = "ses"
+
+
+class PaymentMethod(Shown):
+    prefix = "crd"
+
+    @property
+    def months_left(self) -> int:
+        """From this month to the last in which it works."""
+        today = self.world.today
+        return int((self.row.exp_year - today.year) * 12 + self.row.exp_month - today.month)
+
+    @property
+    def is_expired(self) -> bool:
+        return self.months_left < 0
+
+    @property
+    def expires_soon(self) -> bool:
+        return self.months_left in (0, 1)
+
+
+class Invoice(Shown):
+    prefix = "inv"
+
+    @property
+    def status(self) -> str:
+        return money.status(self.world, self.row)
+
+    @property
+    def is_past_due(self) -> bool:
+        return money.is_past_due(self.world, self.row)
+
+    @property
+    def amount_paid(self) -> int:
+        return money.paid(self.world, self.row)
+
+    @property
+    def amount_due(self) -> int:
+        return money.due(self.world, self.row)
+
+    @property
+    def payable(self) -> int:
+        return money.payable(self.world, self.row.client_id, self.amount_due)
+
+    @property
+    def lines(self) -> list[Any]:
+        return self.parts(models.InvoiceLine, invoice_id=self.row.id)
+
+
+class InvoiceLine(Shown):
+    @property
+    def quantity(self) -> str:
+        return decimal(self.row.quantity_hundredths, 2)
+
+
+class AccountHistoryEntry(Shown):
+    prefix = "aht"
+
+    @property
+    def balance_after(self) -> int:
+        return history.balance_after(self.world, self.row)
+
+    @property
+    def invoice(self) -> Any:
+        found = self.world.by_id(models.Invoice, self.row.invoice_id)
+        return found if found and self.world.reads(found) else None
+
+
+class Statement(Shown):
+    prefix = "stm"
+
+    @property
+    def beginning_balance(self) -> int:
+        return int(self.row.beginning_minor)
+
+    @property
+    def total_invoiced(self) -> int:
+        return int(self.row.invoiced_minor)
+
+    @property
+    def total_paid(self) -> int:
+        return int(self.row.paid_minor)
+
+    @property
+    def ending_balance(self) -> int:
+        return int(self.row.ending_minor)
+
+    @property
+    def lines(self) -> list[Any]:
+        return self.parts(models.StatementLine, statement_id=self.row.id)
+
+
+class Superbill(Shown):
+    prefix = "sbl"
+
+    @property
+    def lines(self) -> list[Any]:
+        return self.parts(models.SuperbillLine, superbill_id=self.row.id)
+
+    @property
+    def diagnoses(self) -> list[Any]:
+        return self.parts(models.SuperbillDiagnosis, superbill_id=self.row.id)
+
+    @property
+    def total_fee(self) -> int:
+        return sum(line.fee_minor for line in self.lines)
+
+    @property
+    def total_paid(self) -> int:
+        return sum(line.paid_minor for line in self.lines)
+
+
+class SuperbillLine(Shown):
+    @property
+    def units(self) -> str:
+        return decimal(self.row.units_hundredths, 2)

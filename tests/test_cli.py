@@ -1,0 +1,147 @@
+"""The command line, as an operator uses it."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.ids import new_id
+from server import cli
+from server.exclusive import sole_server
+from tests.portal import KEY, Portal, served
+
+CONTRACT = Path(__file__).parent.parent / "schema.graphql"
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Settings for an SQLite file that isn't there yet, and nothing else of ours set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///portal.sqlite")
+    monkeypatch.setenv("TOKEN_KEY", KEY)
+    for name in ("ALLOWED_ORIGINS", "INTROSPECTION"):
+        monkeypatch.delenv(name, raising=False)
+    yield tmp_path
+
+
+@pytest.fixture
+def practice(environment: Path) -> Portal:
+    async def made() -> Portal:
+        async with served("sqlite:///portal.sqlite") as portal:
+            return portal
+
+    return asyncio.run(made())
+
+
+def portal(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def test_the_contract_is_what_the_code_says() -> None:
+    assert portal("schema").stdout == CONTRACT.read_text()
+
+
+def test_a_contract_out_of_date_is_told(environment: Path) -> None:
+    assert portal("schema", "--check").exit_code == 1
+    Path("schema.graphql").write_text(CONTRACT.read_text())
+    assert portal("schema", "--check").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TOKEN_KEY", None, "TOKEN_KEY is not set"),
+        ("TOKEN_KEY", "short", "TOKEN_KEY: "),
+        ("DATABASE_URL", "mysql://x/y", "postgresql://"),
+        ("DATABASE_URL", "sqlite://", "names no file"),
+        ("DATABASE_URL", "nonsense", "not a URL"),
+        ("INTROSPECTION", "perhaps", "INTROSPECTION: "),
+        ("STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S: "),
+    ],
+)
+def test_a_wrong_setting_stops_with_a_sentence(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, said: str
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    result = portal("serve")
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert value is None or len(value) < 5 or value not in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_serving_an_old_database_is_refused(environment: Path) -> None:
+    result = portal("serve")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "The database is not up to date: run `portal migrate` first.\n",
+    )
+    assert "revision" in portal("migrate").stdout
+    assert portal("migrate").exit_code == 0
+
+
+def test_tokens_are_given_out_listed_and_taken_back(practice: Portal) -> None:
+    given = portal(
+        "token", "create", "--name", "Grafana", "--practice", f"pra_{practice.practice_id}",
+        "--scope", "billing:read", "--scope", "aggregates:read", "--days", "7",
+    )  # fmt: skip
+    assert re.fullmatch(r"cbp_\w{49}\n", given.stdout)
+    (line,) = portal("token", "list").stdout.splitlines()
+    assert "works" in line
+    assert "DASHBOARD  Grafana  [aggregates:read billing:read]" in line
+    id_ = line.split()[0]
+    assert portal("token", "revoke", id_).stdout == f"Token {id_} is revoked.\n"
+    assert "revoked" in portal("token", "list").stdout
+    assert portal("token", "revoke", id_).exit_code == 1
+
+
+def test_a_token_for_nobody_is_refused(practice: Portal) -> None:
+    ours = ["--name", "x", "--practice", f"pra_{practice.practice_id}"]
+    for wrong in (
+        ["--name", "x", "--practice", f"pra_{new_id()}"],
+        ["--name", "x", "--practice", "nonsense"],
+        [*ours, "--client", f"cli_{new_id()}"],
+        [*ours, "--client", "a", "--contact", "b"],
+        [*ours, "--scope", "everything"],
+    ):
+        result = portal("token", "create", *wrong)
+        assert result.exit_code == 1
+        assert result.stderr
+        assert "Traceback" not in result.output
+    assert portal("token", "list").stdout == ""
+
+
+def test_explain_shows_the_statement_and_its_plan(practice: Portal) -> None:
+    Path("q.graphql").write_text(
+        "query Q($n: Int) { client { invoices(first: $n) { totalCount } } }"
+    )
+    result = portal("explain", "q.graphql", "--variables", '{"n": 3}')
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("SELECT ")
+    assert "SEARCH invoice" in result.stdout
+    assert "run in" in portal("explain", "q.graphql", "--analyze").stdout
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [("{", "{}"), ("{ nonsense }", "{}"), ("{ __typename }", "[]"), ("{ client { id } }", "no")],
+)
+def test_explain_says_why_it_cannot(practice: Portal, query: str, variables: str) -> None:
+    Path("q.graphql").write_text(query)
+    result = portal("explain", "q.graphql", "--variables", variables)
+    assert result.exit_code == 1
+    assert result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_one_process_serves_an_sqlite_file(practice: Portal) -> None:
+    with sole_server("sqlite:///portal.sqlite"):
+        result = portal("serve")
+    assert (result.exit_code, result.stderr) == (1, "Another process serves portal.sqlite.\n")
+    assert portal("serve", "--processes", "2").exit_code == 1

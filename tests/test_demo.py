@@ -1,0 +1,123 @@
+"""`portal demo`: what `make run` serves."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import demo as demonstration
+from tests.demo import Demo
+
+pytestmark = pytest.mark.server
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+QUERIES = sorted((Path(__file__).parent.parent / "web" / "queries").glob("*.graphql"))
+
+
+def ask(demo: Demo, who: str | None, query: str) -> Any:
+    headers = {"Authorization": f"Bearer {demo.tokens[who]}"} if who else {}
+    response = httpx.post(f"{demo.url}/graphql", json={"query": query}, headers=headers)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_each_token_sees_what_it_is_for(demo: Demo) -> None:
+    query = "{ viewer { kind clients { name balance { amount { minorUnits } } } } }"
+    seen = {
+        who: ask(demo, who, query)["data"]["viewer"] for who in demo.tokens if who != "dashboard"
+    }
+    assert {who: viewer["kind"] for who, viewer in seen.items()} == {
+        "client": "CLIENT",
+        "sibling": "CLIENT",
+        "guardian": "CONTACT",
+        "stranger": "CLIENT",
+    }
+    assert {who: len(viewer["clients"]) for who, viewer in seen.items()} == {
+        "client": 1,
+        "sibling": 1,
+        "guardian": 2,
+        "stranger": 1,
+    }
+    assert seen["client"]["clients"][0]["balance"]["amount"]["minorUnits"] > 0
+    names = [c["name"] for viewer in seen.values() for c in viewer["clients"]]
+    assert len(set(names)) == 5
+    assert ask(demo, "dashboard", "{ viewer { kind scopes clients { id } } }")["data"] == {
+        "viewer": {
+            "kind": "DASHBOARD",
+            "scopes": ["AGGREGATES_READ", "BILLING_READ"],
+            "clients": [],
+        }
+    }
+
+
+def test_the_dashboard_gets_no_health_information(demo: Demo) -> None:
+    (error,) = ask(demo, "dashboard", "{ client { name } }")["errors"]
+    assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+def test_anybody_may_introspect_the_demo(demo: Demo) -> None:
+    assert ask(demo, None, "{ __schema { queryType { name } } }")["data"]
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_the_readmes_queries_are_those_of_the_tabs(demo: Demo, path: Path) -> None:
+    assert f"```graphql\n{path.read_text()}```" in README
+    assert "errors" not in ask(demo, "client", path.read_text())
+
+
+def test_the_readmes_answer_is_the_demos(demo: Demo) -> None:
+    """But for the days and the document numbers, which follow the day that the demo was made."""
+    (answer,) = [part.partition("```")[0] for part in README.split("```json\n")[1:]]
+    query = (QUERIES[0].parent / "billing-page.graphql").read_text()
+    assert undated(ask(demo, "client", query)) == undated(json.loads(answer))
+
+
+def undated(value: Any) -> Any:
+    if isinstance(value, dict):
+        dated = ("number", "periodStart", "periodEnd")
+        return {key: undated(item) for key, item in value.items() if key not in dated}
+    return [undated(item) for item in value] if isinstance(value, list) else value
+
+
+def test_pages_of_this_machine_may_ask(demo: Demo) -> None:
+    for origin, allowed in (("http://localhost:5173", True), ("http://localhost.evil.test", False)):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        response = httpx.options(f"{demo.url}/graphql", headers=asked)
+        assert (response.headers.get("access-control-allow-origin") == origin) is allowed
+
+
+def test_a_name_that_points_here_from_elsewhere_is_not_answered(demo: Demo) -> None:
+    page = {"Accept": "text/html", "Host": "evil.test"}
+    response = httpx.get(f"{demo.url}/graphql", headers=page)
+    assert response.status_code == 400
+    assert demo.tokens["client"] not in response.text
+
+
+def test_the_tokens_are_kept_from_other_users(demo: Demo) -> None:
+    for path in (demo.folder / ".demo" / "tokens.json", demo.folder / "demo.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((demo.folder / ".demo").stat().st_mode) == 0o700
+
+
+def test_it_prints_all_that_is_needed_to_begin(demo: Demo) -> None:
+    printed = demo.printed.read_text()
+    for needed in (f"{demo.url}/graphql", "curl", *demo.tokens.values(), *demo.tokens):
+        assert needed in printed
+
+
+def test_a_second_start_keeps_data_and_tokens_and_another_machine_has_others(
+    demo: Demo, tmp_path: Path
+) -> None:
+    with demonstration.served(tmp_path) as first:
+        before = dict(first.tokens)
+        assert not set(before.values()) & set(demo.tokens.values())
+    with demonstration.served(tmp_path) as second:
+        assert second.tokens == before
+        assert "Making" not in second.printed.read_text()
+    (tmp_path / ".demo" / "tokens.json").unlink()
+    with demonstration.served(tmp_path) as third:
+        assert not set(third.tokens.values()) & set(before.values())
+        assert ask(third, "client", "{ client { balance { amount { amount } } } }")["data"]
