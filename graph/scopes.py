@@ -8,11 +8,9 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
-    TypeInfo,
-    TypeInfoVisitor,
-    Visitor,
+    SelectionSetNode,
     get_named_type,
-    visit,
+    is_object_type,
 )
 
 from models import Scope
@@ -46,39 +44,45 @@ PHI_FIELDS = frozenset(
 
 
 def health_information(schema: GraphQLSchema, operation: Operation) -> tuple[str, ...]:
-    """The fields that need `phi:read`, as `Type.field`, of all that the operation names."""
+    """The fields that need `phi:read`, as `Type.field`, of all that the operation names.
+
+    By the type of the object that they are of: a fragment on Node in a session asks of the session.
+    """
     found: set[str] = set()
-    fragments, waiting, opened = fragments_of(operation.document), [operation.node], set[str]()
+    fragments, opened = fragments_of(operation.document), set[tuple[str, str]]()
+    waiting: list[tuple[SelectionSetNode, Any]] = [
+        (operation.node.selection_set, schema.query_type)
+    ]
     while waiting:
-        fields = Fields(schema)
-        visit(waiting.pop(), TypeInfoVisitor(fields.types, fields))
-        found |= fields.found
-        for name in fields.spreads - opened:
-            opened.add(name)
-            waiting.append(fragments[name])  # type: ignore[arg-type]
+        set_, type_ = waiting.pop()
+        for node in set_.selections:
+            if isinstance(node, FieldNode):
+                name = node.name.value
+                found.add(f"{type_.name}.{name}")
+                if node.selection_set and name in type_.fields:
+                    waiting.append((node.selection_set, get_named_type(type_.fields[name].type)))
+                continue
+            fragment: Any = node
+            if isinstance(node, FragmentSpreadNode):
+                fragment = fragments[node.name.value]
+                if (node.name.value, type_.name) in opened:
+                    continue
+                opened.add((node.name.value, type_.name))
+            waiting.append((fragment.selection_set, narrowed(schema, fragment, type_)))
     return tuple(sorted(filter(is_health_information, found)))
 
 
+def narrowed(schema: GraphQLSchema, fragment: Any, type_: Any) -> Any:
+    """The type of the objects that a fragment is for, among those of a type."""
+    if fragment.type_condition is None:
+        return type_
+    condition = schema.type_map[fragment.type_condition.name.value]
+    return condition if is_object_type(condition) else type_
+
+
 def is_health_information(coordinate: str) -> bool:
-    return coordinate in PHI_FIELDS or coordinate.partition(".")[0] in PHI_TYPES
-
-
-class Fields(Visitor):
-    """Collects the fields and the fragments that a piece of a document names."""
-
-    def __init__(self, schema: GraphQLSchema) -> None:
-        super().__init__()
-        self.types = TypeInfo(schema)
-        self.found: set[str] = set()
-        self.spreads: set[str] = set()
-
-    def enter_field(self, node: FieldNode, *_: Any) -> None:
-        parent = self.types.get_parent_type()
-        if parent is not None and not node.name.value.startswith("__"):
-            self.found.add(f"{get_named_type(parent).name}.{node.name.value}")
-
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
-        self.spreads.add(node.name.value)
+    type_, _, name = coordinate.partition(".")
+    return coordinate in PHI_FIELDS or (type_ in PHI_TYPES and not name.startswith("__"))
 
 
 def scope_required(fields: Collection[str], scopes: Collection[Scope]) -> GraphQLError | None:

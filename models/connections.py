@@ -30,6 +30,14 @@ class StatementTimeout(Exception):
     """The database took longer than a statement may."""
 
 
+class StatementTooDeep(Exception):
+    """A statement is nested more deeply than the database can read."""
+
+
+# How SQLite says so; its releases before 3.46 keep no more than a hundred open constructs.
+TOO_DEEP = ("parser stack overflow", "Expression tree is too large")
+
+
 def engine(url: str) -> AsyncEngine:
     """The SQLAlchemy engine for `sqlite:///file` or `postgresql://…`: writes, migrations, tests."""
     parsed = make_url(url)
@@ -96,6 +104,8 @@ class SqliteReads:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise StatementTimeout from None
+            if str(error).startswith(TOO_DEEP):
+                raise StatementTooDeep from None
             raise
         return row
 
@@ -160,6 +170,8 @@ class PostgresReads:
                 return await connection.row(sql, values)
             except asyncpg.QueryCanceledError:
                 raise StatementTimeout from None
+            except asyncpg.StatementTooComplexError:
+                raise StatementTooDeep from None
 
     async def value(self, sql: str, values: Sequence[Any]) -> Any:
         row = await self.row(sql, values)

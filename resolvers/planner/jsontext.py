@@ -43,7 +43,7 @@ def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
         pieces = [
             "(" + " || ".join(pieces[i : i + CHAIN]) + ")" for i in range(0, len(pieces), CHAIN)
         ]
-    return "(" + " || ".join(pieces) + ")" if len(pieces) > 1 else pieces[0]
+    return " || ".join(pieces)
 
 
 def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
@@ -65,11 +65,16 @@ def sql_string(text: str) -> str:
 # -- what stands around values ---------------------------------------------------------------------
 
 
-def leaf(type_: GraphQLOutputType, value: ColumnElement[Any]) -> ColumnElement[str]:
-    """A scalar or enum of the given GraphQL type as JSON text."""
+def leaf(type_: GraphQLOutputType, value: ColumnElement[Any], *, exact: bool) -> ColumnElement[str]:
+    """A scalar or enum of the given GraphQL type as JSON text, which is never NULL.
+
+    So no object's text is, no list can lose an item, and no object can vanish.
+    """
     check(type_, value)
     text = Joined(present(type_, value))
-    return text if isinstance(type_, GraphQLNonNull) else or_null(text)
+    if exact or not isinstance(type_, GraphQLNonNull):
+        return or_null(text)
+    return text if isinstance(value, Column) else or_broken(text)
 
 
 def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
@@ -112,12 +117,12 @@ def or_null(text: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def or_broken(text: ColumnElement[str]) -> ColumnElement[str]:
-    """A row's text is never NULL, so a list can't lose an item and an object can't vanish."""
     return func.coalesce(text, literal_text(BROKEN))
 
 
 def json_list(texts: ColumnElement[str]) -> ColumnElement[str]:
-    return Joined(["[", func.coalesce(texts, literal_text("")), "]"])
+    """The rows' texts as a list. What is around a subquery would cost SQLite's parser room."""
+    return Joined(["[", func.coalesce(comma_separated(texts), literal_text("")), "]"])
 
 
 def literal_text(text: str) -> ColumnElement[str]:

@@ -29,7 +29,6 @@ from models.literals import constant
 from resolvers.planner.jsontext import (
     Joined,
     Piece,
-    comma_separated,
     json_list,
     leaf,
     literal_text,
@@ -118,7 +117,7 @@ class Planner:
     def object(
         self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode], place: Place
     ) -> Joined:
-        """The object's text; NULL where a field that can't be null is."""
+        """The object's text, which is never NULL."""
         pieces: list[Piece] = [f'{{"$type":"{type_.name}"'] if self.exact else ["{"]
         for key, nodes in self.selection.fields(type_, sets).items():
             if self.exact and self.ordinary(type_, nodes[0]):
@@ -194,8 +193,7 @@ class Planner:
         )
 
     def leaf(self, type_: GraphQLOutputType, value: ColumnElement[Any]) -> ColumnElement[str]:
-        text = leaf(type_, value)
-        return or_null(text) if self.exact else text
+        return leaf(type_, value, exact=self.exact)
 
     # -- rows --------------------------------------------------------------------------------------
 
@@ -209,14 +207,14 @@ class Planner:
         text = self.object(object_type(type_), sets, place)
         if when is None:
             return text
-        return case((when, or_broken(text)), else_=literal_text("null"))
+        return case((when, text), else_=literal_text("null"))
 
     def one(
         self, type_: GraphQLOutputType, sets: list[SelectionSetNode], rows: Rows, place: Place
     ) -> ColumnElement[str]:
         """A row's object, or null. PostgreSQL is quicker with a join than with a subquery."""
         inside = place.inside(rows)
-        text = or_broken(self.object(object_type(type_), sets, inside))
+        text = self.object(object_type(type_), sets, inside)
         found = self.rows(inside, rows, place, text.label("json")).limit(constant(1))
         if self.sight.lateral and place.tables:
             joined = found.lateral()
@@ -232,10 +230,10 @@ class Planner:
         self, type_: GraphQLObjectType, sets: list[SelectionSetNode], rows: Rows, place: Place
     ) -> ColumnElement[str]:
         inside = place.inside(rows)
-        text = or_broken(self.object(type_, sets, inside))
+        text = self.object(type_, sets, inside)
         found = self.rows(inside, rows, place, text.label("json"))
         listed = found.order_by(*ordering(rows)).subquery()
-        return json_list(select(comma_separated(listed.c.json)).scalar_subquery())
+        return select(json_list(listed.c.json)).scalar_subquery()
 
     def rows(
         self, inside: Place, rows: Rows, place: Place, *columns: ColumnElement[Any]
@@ -272,7 +270,7 @@ class Planner:
         asked = self.selection.fields(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
         page = Page(given, inside, count, peek=peek, **bounds)
-        text = or_broken(self.object(type_, sets, Place(page, place.tables, place.besides)))
+        text = self.object(type_, sets, Place(page, place.tables, place.besides))
         found = page.cut(self.rows(inside, given, place, *page.columns()))
         if not page.read:
             self.unread.append(found)
@@ -288,8 +286,8 @@ class Planner:
     ) -> ColumnElement[str]:
         """The objects of the page's rows: written in the inner SELECT, put together here."""
         page: Page = place.row
-        text = or_broken(self.object(type_, sets, page.place.at(of(page))))
-        return json_list(comma_separated(page.shown(page.column(text))))
+        text = self.object(type_, sets, page.place.at(of(page)))
+        return json_list(page.shown(page.column(text)))
 
 
 def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:
