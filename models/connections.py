@@ -5,6 +5,7 @@ SQLAlchemy compiles them and does not run them.
 """
 
 import asyncio
+import datetime as dt
 import sqlite3
 import time
 from collections import OrderedDict
@@ -204,6 +205,10 @@ class PostgresReads:
         }
         connection = await asyncpg.connect(
             self.dsn, server_settings=settings, statement_cache_size=0
+        )
+        # asyncpg's own takes the last day of Python's calendar for infinity.
+        await connection.set_type_codec(
+            "date", schema="pg_catalog", encoder=str, decoder=dt.date.fromisoformat
         )
         return Prepared(connection)
 

@@ -204,6 +204,18 @@ def test_a_courtesy_credit_is_partly_spent_and_partly_left(world: Ledgers) -> No
     assert any(spent(one) > 0 and world.credit(one["id"]) > 0 for one in clients)
 
 
+def test_a_payment_of_the_balance_paid_several_invoices_and_was_refunded_in_part(
+    world: Ledgers,
+) -> None:
+    several = [
+        one["id"]
+        for one in world.all(Payment, invoice_id=None)
+        if len(world.all(Allocation, payment_id=one["id"])) > 1
+    ]
+    refunds = world.all(LedgerEntry, kind=EntryKind.REFUND)
+    assert any(refund["payment_id"] in several for refund in refunds)
+
+
 def test_somebody_is_ahead(world: Ledgers) -> None:
     assert any(world.balance(one["id"]) < 0 for one in world.all(Client))
 

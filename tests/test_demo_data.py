@@ -165,6 +165,18 @@ def test_a_payment_of_the_balance_pays_the_oldest_invoices_first(world: Ledgers)
         )
 
 
+def test_a_refund_takes_back_from_the_last_invoice_first(world: Ledgers) -> None:
+    for refund in world.all(LedgerEntry, kind=EntryKind.REFUND):
+        put = by(world.all(Allocation, payment_id=refund["payment_id"], is_credit=False), "id")
+        given = [one["amount_minor"] for one in put if one["amount_minor"] > 0]
+        invoices = [one["invoice_id"] for one in put if one["amount_minor"] > 0]
+        left = [
+            total(one for one in put if one["invoice_id"] == invoice_id) for invoice_id in invoices
+        ]
+        kept = sum(left)
+        assert left == [min(max(kept - before, 0), one) for before, one in starts(given)]
+
+
 def test_a_day_is_the_practice_s_own_and_nothing_is_of_the_future(world: Ledgers) -> None:
     end = dt.datetime.combine(world.today, dt.time(0, 20), dt.UTC)
     for row, moment, date in [
@@ -180,6 +192,11 @@ def test_a_day_is_the_practice_s_own_and_nothing_is_of_the_future(world: Ledgers
         assert entry["date"] <= world.day(entry["practice_id"], entry["created_at"]) < world.today
     for session in world.all(Session):
         assert world.day(session["practice_id"], session["starts_at"]) == session["date"]
+
+
+def starts(amounts: list[int]) -> list[tuple[int, int]]:
+    """Each amount, with the sum of those before it."""
+    return list(zip([0, *sums(amounts)], amounts, strict=False))
 
 
 # -- documents -------------------------------------------------------------------------------------

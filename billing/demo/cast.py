@@ -134,7 +134,8 @@ def owes_something(company: Company, therapist: Therapist) -> None:
     )
     company.cast["client"] = life.account.client["id"]
     life.invoice()
-    life.pay(but={10, 24, 206, 304})
+    life.pay(but={10, 24, 150, 164, 206, 304})
+    stories.pays_all(life, 148)
     stories.is_declined(life, 24, 13, DeclineReason.INSUFFICIENT_FUNDS)
     life.settle(24, 12, PaymentMethodKind.CHECK, 15000)
     stories.is_given_credit(life, 5, 2500)
@@ -229,7 +230,8 @@ def credits_and_refunds(company: Company, therapist: Therapist) -> None:
 
     refunded = company.join("Fionnuala O'Neill", therapist, Habit(began=420, hour=13))
     refunded.invoice()
-    refunded.pay(but={10})
+    refunded.pay(but={10, 38, 66})
+    stories.pays_all(refunded, 35)
     stories.is_refunded(refunded, 15, 10000)
     refunded.document()
 
