@@ -23,7 +23,7 @@ from models.literals import constant
 from models.row import ID
 from resolvers.ids import row_id
 from resolvers.money import Amount
-from resolvers.planner.later import Asked, Later, Refusal, bound
+from resolvers.planner.later import Later, Refusal, bound
 from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
 
@@ -73,19 +73,10 @@ def client(_: Any, sight: Sight, id: Any = None) -> Rows:
     """The client of this id; without one, the only client that the viewer sees."""
     if id is not None:
         return rows(sight, lambda table: table.c.id == row_id(id, "cli"))
-    if sight.kind is ViewerKind.DASHBOARD:
-        raise several()
-    return rows(sight, lambda table: table.c.id == bound(Later(sole_client), ID))
-
-
-def sole_client(asked: Asked) -> str:
-    if asked.viewer.sole_client_id is None:
-        raise several()
-    return asked.viewer.sole_client_id
-
-
-def several() -> Refusal:
-    return Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
+    if not sight.sees_one:
+        raise Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
+    only = Later(lambda asked: asked.viewer.sole_client_id)
+    return rows(sight, lambda table: table.c.id == bound(only, ID))
 
 
 def viewers_clients(_: Any, sight: Sight) -> Rows:

@@ -25,7 +25,7 @@ INVOICE_ORDERS = {
     "NUMBER": "invoice-number",
 }
 # Of a hundred arguments, so many that are refused.
-JUNK = 2
+JUNK = 3
 
 Draw = Callable[[Any], Any]
 
@@ -125,10 +125,10 @@ class Arguments(Choices):
         return found
 
     def date_range(self, *, often: bool) -> Any:
-        if not self.chance(80 if often else 40):
+        if not self.chance(65 if often else 30):
             return None
         first, last = sorted([self.one(DAYS), self.one(DAYS)])
-        if self.junk():
+        if first != last and self.junk():
             first, last = last, first
         ends = {"gte": str(first), "lte": str(last)}
         if self.chance(60):
