@@ -34,8 +34,8 @@ class ClientRow:
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.sight = table.c, sight
         self.account, sums = account_of(sight, table.c.practice_id, table.c.id)
-        self.uninvoiced = sight.beside(uninvoiced(table, sight))
-        self.practice = sight.beside(online_payments(table, sight))
+        self.uninvoiced = sight.beside(lambda: uninvoiced(table, sight))
+        self.practice = sight.beside(lambda: online_payments(table, sight))
         self.beside = (*sums, self.uninvoiced, self.practice)
 
     @property
@@ -50,10 +50,18 @@ def account_of(
     sight: Sight, practice_id: Any, client_id: Any
 ) -> tuple[Account, tuple[Beside, Beside]]:
     """The account of the client that a row names, and the sums that go beside the row."""
-    entry, allocation = sight.counted(LedgerEntry), sight.counted(Allocation)
-    moved = movements(entry, practice_id, client_id).where(sight.only(entry))
-    put = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
-    sums = sight.beside(correlated(moved, client_id)), sight.beside(correlated(put, client_id))
+
+    def moved() -> Any:
+        entry = sight.counted(LedgerEntry)
+        found = movements(entry, practice_id, client_id).where(sight.only(entry))
+        return correlated(found, client_id)
+
+    def put() -> Any:
+        allocation = sight.counted(Allocation)
+        found = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
+        return correlated(found, client_id)
+
+    sums = sight.beside(moved), sight.beside(put)
     return Account(*sums), sums
 
 

@@ -28,7 +28,7 @@ class SuperbillRow:
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c = table.c
-        self.totals = sight.beside(totals(table, sight))
+        self.totals = sight.beside(lambda: totals(table, sight))
         self.beside = (self.totals,)
 
 

@@ -78,8 +78,8 @@ class Sight:
         self.applied.add(table)
         return self.handed_out[table](self, table)
 
-    def beside(self, found: Select[*tuple[Any, ...]]) -> Beside:
-        return Beside(found, lateral=self.lateral)
+    def beside(self, find: Callable[[], Select[*tuple[Any, ...]]]) -> Beside:
+        return Beside(find, lateral=self.lateral)
 
     def check(self) -> None:
         """Stops a statement that has a table without its predicate: a bug in a source."""

@@ -29,16 +29,16 @@ from tests.written import WRITTEN
 pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
 
 # So many generated operations are tried before the written ones.
-BOUND = 90
-# Of a hundred faults, so many the generated ones have to tell by themselves.
-GENERATED = 65
+BOUND = 150
+# Of a hundred faults, so many at least the generated ones tell by themselves.
+GENERATED = 55
 # Beside all that is written elsewhere.
 TWO_CURSORS = """query ($after: String, $before: String) { client { accountHistory(
     dateRange: {}, after: $after, before: $before) { nodes { id } } } }"""
 REVERSED = (
     '{ client { invoices(dateRange: {gte: "2026-03-15", lte: "2026-03-14"}) { totalCount } } }'
 )
-ASKERS = ("USD client 0", "USD client 2")
+ASKERS = ("USD client 0", "USD client 2", "JPY contact who pays for one")
 
 SEEN: dict[Any, Any] = sight.SEEN
 Plant = Callable[[pytest.MonkeyPatch], None]

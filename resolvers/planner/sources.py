@@ -6,6 +6,7 @@ that has its columns as `c`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import strawberry
@@ -19,12 +20,16 @@ class Beside:
     """What a subquery of one row works out beside each row of a table, by name: sums, mostly.
 
     PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
-    it written wherever it is read.
+    it written wherever it is read. `find` makes the subquery when it is first read.
     """
 
-    def __init__(self, found: Select[*tuple[Any, ...]], *, lateral: bool) -> None:
-        self.found, self.lateral = found, lateral
+    def __init__(self, find: Callable[[], Select[*tuple[Any, ...]]], *, lateral: bool) -> None:
+        self.find, self.lateral = find, lateral
         self.joined: FromClause | None = None
+
+    @cached_property
+    def found(self) -> Select[*tuple[Any, ...]]:
+        return self.find()
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
         if self.lateral:
