@@ -56,8 +56,24 @@ def set_up_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     for pragma in SQLITE_PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
+        patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
+
+
+def patiently(cursor: Any, statement: str) -> None:
+    """Runs it again while another connection is in the way.
+
+    A file's first change to WAL asks for the lock once, whatever the busy timeout.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 def begin_immediate(connection: Any) -> None:
