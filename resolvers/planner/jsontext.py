@@ -3,15 +3,32 @@
 Concatenation, not json_build_object, which looks types up in the catalog for every row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, get_named_type, is_enum_type
-from sqlalchemy import Column, ColumnElement, Integer, String, Text, func
+from sqlalchemy import (
+    Alias,
+    BinaryExpression,
+    Case,
+    Cast,
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    String,
+    Table,
+    Text,
+    TypeCoerce,
+    UnaryExpression,
+    func,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.functions import FunctionElement, coalesce
 
 # In no JSON text: control characters are escaped. An answer with it in it has a null where the
 # schema has none, and is thrown away: the reference executor then says what GraphQL says.
@@ -36,6 +53,8 @@ class Joined(FunctionElement[str]):
 
 @compiles(Joined)
 def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
+    # SQLite's parser has room for some hundred open brackets and words: a column needs none.
+    bare = kw.pop("within_columns_clause", False)
     pieces = [
         sql_string(p) if isinstance(p, str) else compiler.process(p, **kw) for p in element.pieces
     ]
@@ -43,7 +62,8 @@ def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
         pieces = [
             "(" + " || ".join(pieces[i : i + CHAIN]) + ")" for i in range(0, len(pieces), CHAIN)
         ]
-    return "(" + " || ".join(pieces) + ")" if len(pieces) > 1 else pieces[0]
+    text = " || ".join(pieces)
+    return text if bare or len(pieces) == 1 else f"({text})"
 
 
 def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
@@ -58,6 +78,31 @@ def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
     return out or [""]
 
 
+def lifted(text: Joined, write: Callable[[ColumnElement[Any]], ColumnElement[Any]]) -> Joined:
+    """The text with each subquery in it replaced by a column that `write` makes of it.
+
+    SQLite's parser keeps a word for all that is open around a subquery, and has room for a
+    hundred; as a column of its own a subquery has the least around it.
+    """
+    return Joined(piece if isinstance(piece, str) else lifted_piece(piece, write) for piece in text.pieces)
+
+
+def lifted_piece(piece: ColumnElement[Any], write: Any) -> ColumnElement[Any]:
+    match piece:
+        case ScalarSelect():
+            return write(piece)  # type: ignore[no-any-return]
+        case coalesce():
+            first, *others = piece.clauses
+            return func.coalesce(lifted_piece(first, write), *others)
+        case certain():
+            return certain(lifted_piece(next(iter(piece.clauses)), write))
+        case decimal():
+            return decimal(lifted_piece(next(iter(piece.clauses)), write), piece.digits)
+        case Joined():
+            return lifted(piece, write)
+    return piece
+
+
 def sql_string(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -65,11 +110,64 @@ def sql_string(text: str) -> str:
 # -- what stands around values ---------------------------------------------------------------------
 
 
-def leaf(type_: GraphQLOutputType, value: ColumnElement[Any]) -> ColumnElement[str]:
-    """A scalar or enum of the given GraphQL type as JSON text."""
+def leaf(
+    type_: GraphQLOutputType, value: ColumnElement[Any], *, exact: bool = False
+) -> ColumnElement[str]:
+    """A scalar or enum of the given GraphQL type as JSON text, which is never NULL.
+
+    So the text of an object, which is made of such, is never NULL either. With `exact` a null is
+    written where the type has none.
+    """
     check(type_, value)
     text = Joined(present(type_, value))
-    return text if isinstance(type_, GraphQLNonNull) else or_null(text)
+    if isinstance(type_, GraphQLNonNull) and is_certain(value):
+        return text
+    return or_broken(text) if isinstance(type_, GraphQLNonNull) and not exact else or_null(text)
+
+
+class certain(FunctionElement[Any]):
+    """A value that is never NULL, though nothing in how it is written tells."""
+
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[Any]) -> None:
+        self.type = value.type
+        super().__init__(value)
+
+
+@compiles(certain)
+def write_certain(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(next(iter(element.clauses)), **kw)
+
+
+def is_certain(value: Any) -> bool:
+    """Whether the value is never NULL, as far as can be told from how it is written."""
+    match value:
+        case certain():
+            return True
+        case Column():
+            return not value.nullable and is_of_table(value)
+        case ColumnClause():
+            return value.is_literal
+        case Joined():
+            return all(isinstance(piece, str) or is_certain(piece) for piece in value.pieces)
+        case Cast() | TypeCoerce():
+            return is_certain(value.clause)
+        case UnaryExpression() | Grouping():
+            return is_certain(value.element)
+        case BinaryExpression():
+            return is_certain(value.left) and is_certain(value.right)
+        case Case():
+            results = [result for _, result in value.whens]
+            return value.else_ is not None and all(map(is_certain, [*results, value.else_]))
+        case decimal() | hexadecimal() | instant():
+            return all(map(is_certain, value.clauses))
+    return False
+
+
+def is_of_table(column: Column[Any]) -> bool:
+    """A column of a table itself: of a subquery's, the database has promised nothing."""
+    return isinstance(column.table, Alias) and isinstance(column.table.element, Table)
 
 
 def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
@@ -112,11 +210,12 @@ def or_null(text: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def or_broken(text: ColumnElement[str]) -> ColumnElement[str]:
-    """A row's text is never NULL, so a list can't lose an item and an object can't vanish."""
+    """Marked where it is NULL and must not be: NULL would swallow all the text around it."""
     return func.coalesce(text, literal_text(BROKEN))
 
 
 def json_list(texts: ColumnElement[str]) -> ColumnElement[str]:
+    """An aggregate of items as a list, of no items where there was no row."""
     return Joined(["[", func.coalesce(texts, literal_text("")), "]"])
 
 
@@ -193,7 +292,7 @@ def decimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     scaled = compiler.process(element.clauses, **kw)
     if element.digits == 0:
         return f"CAST({scaled} AS TEXT)"
-    if isinstance(next(iter(element.clauses)), Column):
+    if isinstance(next(iter(element.clauses)), ColumnClause):
         return decimal_sql(scaled, element.digits)
     return f"(SELECT {decimal_sql('scaled', element.digits)} FROM (SELECT {scaled} AS scaled))"
 

@@ -5,7 +5,7 @@ fields; each field's source says which SQL it is, and the pieces of text join on
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,7 +41,9 @@ from resolvers.planner.paging import Page
 from resolvers.planner.selection import Selection
 from resolvers.planner.sources import (
     Beside,
+    Chosen,
     Items,
+    Kind,
     Many,
     One,
     Paged,
@@ -49,6 +51,7 @@ from resolvers.planner.sources import (
     Parts,
     Rows,
     Source,
+    Typed,
     Value,
     Viewed,
     source_of,
@@ -118,7 +121,7 @@ class Planner:
     def object(
         self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode], place: Place
     ) -> Joined:
-        """The object's text; NULL where a field that can't be null is."""
+        """The object's text, which is never NULL."""
         pieces: list[Piece] = [f'{{"$type":"{type_.name}"'] if self.exact else ["{"]
         for key, nodes in self.selection.fields(type_, sets).items():
             if self.exact and self.ordinary(type_, nodes[0]):
@@ -174,10 +177,16 @@ class Planner:
             case Many(rows):
                 given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
                 return self.many(object_type(type_), sets, given, place)
-            case Paged(rows):
-                return self.paged(definition, rows, nodes[0], sets, place)
+            case Paged(rows, most):
+                return self.paged(definition, rows, most, nodes[0], sets, place)
             case Items(of):
                 return self.items(of, object_type(type_), sets, place)
+            case Typed(pick):
+                name, rows = pick(**self.arguments(definition, nodes[0]))
+                return self.one(self.named(name), sets, rows(place.row, self.sight), place)
+            case Chosen(rows, kinds):
+                given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
+                return self.chosen(kinds, sets, given, place)
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         """The field's arguments as Strawberry gives them to a resolver, `Later` where unknown."""
@@ -194,8 +203,7 @@ class Planner:
         )
 
     def leaf(self, type_: GraphQLOutputType, value: ColumnElement[Any]) -> ColumnElement[str]:
-        text = leaf(type_, value)
-        return or_null(text) if self.exact else text
+        return leaf(type_, value, exact=self.exact)
 
     # -- rows --------------------------------------------------------------------------------------
 
@@ -207,21 +215,25 @@ class Planner:
         when: ColumnElement[bool] | None,
     ) -> ColumnElement[str]:
         text = self.object(object_type(type_), sets, place)
-        if when is None:
-            return text
-        return case((when, or_broken(text)), else_=literal_text("null"))
+        return text if when is None else case((when, text), else_=literal_text("null"))
 
     def one(
-        self, type_: GraphQLOutputType, sets: list[SelectionSetNode], rows: Rows, place: Place
+        self,
+        type_: GraphQLOutputType,
+        sets: list[SelectionSetNode],
+        rows: Rows,
+        place: Place,
+        *,
+        joined: bool = True,
     ) -> ColumnElement[str]:
         """A row's object, or null. PostgreSQL is quicker with a join than with a subquery."""
         inside = place.inside(rows)
-        text = or_broken(self.object(object_type(type_), sets, inside))
+        text = self.object(object_type(type_), sets, inside)
         found = self.rows(inside, rows, place, text.label("json")).limit(constant(1))
-        if self.sight.lateral and place.tables:
-            joined = found.lateral()
-            place.joins.append(joined)
-            value: ColumnElement[str] = joined.c.json
+        if joined and self.sight.lateral and place.tables:
+            beside = found.lateral()
+            place.joins.append(beside)
+            value: ColumnElement[str] = beside.c.json
         else:
             value = found.scalar_subquery()
         if isinstance(type_, GraphQLNonNull) and not self.exact:
@@ -232,10 +244,48 @@ class Planner:
         self, type_: GraphQLObjectType, sets: list[SelectionSetNode], rows: Rows, place: Place
     ) -> ColumnElement[str]:
         inside = place.inside(rows)
-        text = or_broken(self.object(type_, sets, inside))
-        found = self.rows(inside, rows, place, text.label("json"))
-        listed = found.order_by(*ordering(rows)).subquery()
-        return json_list(select(comma_separated(listed.c.json)).scalar_subquery())
+        return self.listed(self.object(type_, sets, inside), inside, rows, place)
+
+    def chosen(
+        self,
+        kinds: Mapping[str, Kind],
+        sets: list[SelectionSetNode],
+        rows: Rows,
+        place: Place,
+    ) -> ColumnElement[str]:
+        """A list whose items are of several types: for each a subquery, of which one is run."""
+        inside = place.inside(rows)
+        row = inside.row
+        text = case(
+            *(
+                (
+                    row.kind == literal_text(prefix),
+                    self.one(
+                        self.named(kind.name),
+                        sets,
+                        kind.rows(row, self.sight),
+                        inside,
+                        joined=False,
+                    ),
+                )
+                for prefix, kind in kinds.items()
+            )
+        )
+        return self.listed(Joined([text]), inside, rows, place)
+
+    def listed(
+        self, text: Joined, inside: Place, rows: Rows, place: Place
+    ) -> ColumnElement[str]:
+        """The texts of all rows, as one list in their order."""
+        columns = Columns()
+        item = text if self.sight.lateral else lifted(text, columns.write)
+        written = item if columns.written else columns.write(item)
+        found = self.rows(inside, rows, place, *columns.written).order_by(*ordering(rows))
+        texts = json_list(comma_separated(written))
+        return select(texts).select_from(found.subquery()).scalar_subquery()
+
+    def named(self, name: str) -> GraphQLObjectType:
+        return object_type(self.selection.schema.type_map[name])  # type: ignore[arg-type]
 
     def rows(
         self, inside: Place, rows: Rows, place: Place, *columns: ColumnElement[Any]
@@ -253,6 +303,7 @@ class Planner:
         self,
         definition: GraphQLField,
         rows: Callable[..., Rows],
+        most: int,
         node: FieldNode,
         sets: list[SelectionSetNode],
         place: Place,
@@ -271,8 +322,8 @@ class Planner:
         inside = place.inside(given)
         asked = self.selection.fields(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
-        page = Page(given, inside, count, peek=peek, **bounds)
-        text = or_broken(self.object(type_, sets, Place(page, place.tables, place.besides)))
+        page = Page(given, inside, count, most=most, peek=peek, **bounds)
+        text = self.object(type_, sets, Place(page, place.tables, place.besides))
         found = page.cut(self.rows(inside, given, place, *page.columns()))
         if not page.read:
             self.unread.append(found)
@@ -288,7 +339,7 @@ class Planner:
     ) -> ColumnElement[str]:
         """The objects of the page's rows: written in the inner SELECT, put together here."""
         page: Page = place.row
-        text = or_broken(self.object(type_, sets, page.place.at(of(page))))
+        text = self.object(type_, sets, page.place.at(of(page)))
         return json_list(comma_separated(page.shown(page.column(text))))
 
 

@@ -4,7 +4,7 @@ A *row* is what an object's fields are read from: a table's alias, or any Python
 that has its columns as `c`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +12,29 @@ import strawberry
 from graphql import GraphQLField
 from sqlalchemy import ColumnElement, FromClause, Select
 
+from resolvers.planner.jsontext import certain
+
 KEY = "source"
+MAX_SIZE = 100
 
 
 class Beside:
     """What a subquery of one row works out beside each row of a table, by name: sums, mostly.
 
     PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
-    it written wherever it is read.
+    it written wherever it is read. `always`: it has a row, and nothing in it is NULL.
     """
 
-    def __init__(self, found: Select[*tuple[Any, ...]], *, lateral: bool) -> None:
-        self.found, self.lateral = found, lateral
+    def __init__(
+        self, found: Select[*tuple[Any, ...]], *, lateral: bool, always: bool = True
+    ) -> None:
+        self.found, self.lateral, self.always = found, lateral, always
         self.joined: FromClause | None = None
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
+        return certain(self.column(name)) if self.always else self.column(name)
+
+    def column(self, name: str) -> ColumnElement[Any]:
         if self.lateral:
             if self.joined is None:
                 self.joined = self.found.lateral()
@@ -42,7 +50,9 @@ class Rows:
     """Rows of a table or a subquery: which of them, and in which order.
 
     `order` is unique over the rows and all one way, so that it can be a keyset; `name` tells the
-    cursors of one order from another's. `row` is what fields are read from, if not the table.
+    cursors of one order from another's. Where `place` is given a cursor has only the row's id, and
+    `place` makes the order's keys of it: for orders by what must not be in a cursor. `row` is what
+    fields are read from, if not the table.
     """
 
     table: FromClause
@@ -52,6 +62,7 @@ class Rows:
     name: str = ""
     row: Any = None
     beside: Sequence[Beside] = ()
+    place: Callable[[ColumnElement[Any]], Sequence[ColumnElement[Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +113,10 @@ class Many:
 
 @dataclass(frozen=True)
 class Paged:
-    """A connection over the rows, a page at a time."""
+    """A connection over the rows, a page of `most` at the most at a time."""
 
     rows: Callable[..., Rows]
+    most: int = MAX_SIZE
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,31 @@ class Items:
     of: Callable[[Any], Any]
 
 
-Source = Value | Viewed | Part | Parts | One | Many | Paged | Items
+@dataclass(frozen=True)
+class Typed:
+    """An interface's object, of the type that an id's prefix tells: its name and its rows."""
+
+    pick: Callable[..., tuple[str, Callable[..., Rows]]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the types that an interface's object may be, and its rows by their id."""
+
+    name: str
+    rows: Callable[[Any, Any], Rows]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A list of an interface's objects, null where there is none, each of the kind that its row
+    says: `rows` gives the rows in their order, `kind` and `id` are read from each."""
+
+    rows: Callable[..., Rows]
+    kinds: Mapping[str, Kind]
+
+
+Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen
 
 
 def field(source: Source, *, description: str | None = None) -> Any:
