@@ -4,6 +4,7 @@ Concatenation, not json_build_object, which looks types up in the catalog for ev
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, get_named_type, is_enum_type
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeCoerce,
     UnaryExpression,
+    column,
     func,
 )
 from sqlalchemy import cast as sql_cast
@@ -78,29 +80,59 @@ def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
     return out or [""]
 
 
-def lifted(text: Joined, write: Callable[[ColumnElement[Any]], ColumnElement[Any]]) -> Joined:
-    """The text with each subquery in it replaced by a column that `write` makes of it.
+# -- subqueries as columns -------------------------------------------------------------------------
 
-    SQLite's parser keeps a word for all that is open around a subquery, and has room for a
-    hundred; as a column of its own a subquery has the least around it.
+Write = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+
+
+def lifted(text: Joined, write: Write) -> Joined:
+    """The text made of columns, one for each subquery in it, that `write` adds to an inner SELECT.
+
+    SQLite's parser keeps a word for all that is open around a subquery and has room for a hundred;
+    as a column of its own a subquery has the least around it.
     """
-    return Joined(piece if isinstance(piece, str) else lifted_piece(piece, write) for piece in text.pieces)
+    pieces: list[Piece] = []
+    for has_subquery, run in groupby(text.pieces, key=has_subqueries):
+        if has_subquery:
+            pieces += [lifted_piece(piece, write) for piece in run]
+        else:
+            pieces.append(write(Joined(run)))
+    return Joined(pieces)
 
 
-def lifted_piece(piece: ColumnElement[Any], write: Any) -> ColumnElement[Any]:
+def has_subqueries(piece: Piece) -> bool:
     match piece:
         case ScalarSelect():
-            return write(piece)  # type: ignore[no-any-return]
+            return True
+        case decimal():
+            return not isinstance(next(iter(piece.clauses)), ColumnClause)
+        case coalesce() | certain() | Joined():
+            return any(map(has_subqueries, piece.clauses))
+    return False
+
+
+def lifted_piece(piece: Any, write: Write) -> ColumnElement[Any]:
+    match piece:
         case coalesce():
             first, *others = piece.clauses
             return func.coalesce(lifted_piece(first, write), *others)
-        case certain():
-            return certain(lifted_piece(next(iter(piece.clauses)), write))
         case decimal():
-            return decimal(lifted_piece(next(iter(piece.clauses)), write), piece.digits)
+            return decimal(write(next(iter(piece.clauses))), piece.digits)
         case Joined():
             return lifted(piece, write)
-    return piece
+    return write(piece)
+
+
+class Columns:
+    """The columns of an inner SELECT, and how the outer one reads each."""
+
+    def __init__(self) -> None:
+        self.written: list[ColumnElement[Any]] = []
+
+    def write(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        name = f"c{len(self.written)}"
+        self.written.append(expression.label(name))
+        return column(name, expression.type)
 
 
 def sql_string(text: str) -> str:

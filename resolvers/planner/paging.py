@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from models.literals import constant
-from resolvers.planner.jsontext import Joined, hexadecimal
+from resolvers.planner.jsontext import Columns, Joined, hexadecimal
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.sources import Rows
 
@@ -67,7 +67,7 @@ class Page:
             raise Refusal("BAD_PAGE", "first and last don't go together")
         asked = last if self.backward else first
         self.size = derive(lambda asked: page_size(asked, most), asked)
-        self.written: list[ColumnElement[Any]] = []
+        self.inner = Columns()
         # Whether any field reads the page's rows. If none does, there's no SELECT over them: it
         # would have no aggregate, and so a row for each of them or none.
         self.read = False
@@ -99,15 +99,14 @@ class Page:
     def column(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """Has the inner SELECT write the expression; returns it as the outer one reads it."""
         self.read = True
-        name = f"c{len(self.written)}"
-        self.written.append(expression.label(name))
-        return column(name, expression.type)
+        return self.inner.write(expression)
 
     def columns(self) -> list[ColumnElement[Any]]:
+        written = self.inner.written
         if not self.ranked:
-            return self.written or [constant(1).label("c")]
+            return written or [constant(1).label("c")]
         rank = func.row_number().over(order_by=self.ordering()) + constant(RANK)
-        return [*self.written, rank.label("rank")]
+        return [*written, rank.label("rank")]
 
     def ordering(self) -> list[ColumnElement[Any]]:
         down = self.rows.descending is not self.backward

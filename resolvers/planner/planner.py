@@ -27,11 +27,14 @@ from strawberry.types.arguments import convert_arguments
 
 from models.literals import constant
 from resolvers.planner.jsontext import (
+    Columns,
     Joined,
     Piece,
+    Write,
     comma_separated,
     json_list,
     leaf,
+    lifted,
     literal_text,
     or_broken,
     or_null,
@@ -273,16 +276,17 @@ class Planner:
         )
         return self.listed(Joined([text]), inside, rows, place)
 
-    def listed(
-        self, text: Joined, inside: Place, rows: Rows, place: Place
-    ) -> ColumnElement[str]:
+    def listed(self, text: Joined, inside: Place, rows: Rows, place: Place) -> ColumnElement[str]:
         """The texts of all rows, as one list in their order."""
         columns = Columns()
-        item = text if self.sight.lateral else lifted(text, columns.write)
-        written = item if columns.written else columns.write(item)
+        item = self.inner(text, columns.write)
         found = self.rows(inside, rows, place, *columns.written).order_by(*ordering(rows))
-        texts = json_list(comma_separated(written))
+        texts = json_list(comma_separated(item))
         return select(texts).select_from(found.subquery()).scalar_subquery()
+
+    def inner(self, text: Joined, write: Write) -> ColumnElement[str]:
+        """Has an inner SELECT write the text of an item; returns it as the outer one reads it."""
+        return write(text) if self.sight.lateral else lifted(text, write)
 
     def named(self, name: str) -> GraphQLObjectType:
         return object_type(self.selection.schema.type_map[name])  # type: ignore[arg-type]
@@ -340,7 +344,7 @@ class Planner:
         """The objects of the page's rows: written in the inner SELECT, put together here."""
         page: Page = place.row
         text = self.object(type_, sets, page.place.at(of(page)))
-        return json_list(comma_separated(page.shown(page.column(text))))
+        return json_list(comma_separated(page.shown(self.inner(text, page.column))))
 
 
 def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:
