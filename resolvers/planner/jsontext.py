@@ -3,7 +3,7 @@
 Concatenation, not json_build_object, which looks types up in the catalog for every row.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +16,8 @@ from sqlalchemy import (
     Column,
     ColumnClause,
     ColumnElement,
+    Exists,
+    FromClause,
     Integer,
     ScalarSelect,
     String,
@@ -28,9 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
-from sqlalchemy.sql.functions import FunctionElement, coalesce
+from sqlalchemy.sql.functions import FunctionElement
 
 # In no JSON text: control characters are escaped. An answer with it in it has a null where the
 # schema has none, and is thrown away: the reference executor then says what GraphQL says.
@@ -49,8 +52,15 @@ class Joined(FunctionElement[str]):
     inherit_cache = False
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
-        self.pieces = merged(pieces)
-        super().__init__(*(p for p in self.pieces if not isinstance(p, str)))
+        flat = merged(pieces)
+        # The strings, and None where an expression stands: those are SQLAlchemy's to traverse.
+        self.strings = [piece if isinstance(piece, str) else None for piece in flat]
+        super().__init__(*(piece for piece in flat if not isinstance(piece, str)))
+
+    @property
+    def pieces(self) -> list[Piece]:
+        expressions = iter(self.clauses)
+        return [next(expressions) if text is None else text for text in self.strings]
 
 
 @compiles(Joined)
@@ -82,45 +92,39 @@ def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
 
 # -- subqueries as columns -------------------------------------------------------------------------
 
-Write = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
-
-def lifted(text: Joined, write: Write) -> Joined:
-    """The text made of columns, one for each subquery in it, that `write` adds to an inner SELECT.
+def lifted(text: Joined, table: FromClause, columns: "Columns") -> Joined:
+    """The text made of columns that an inner SELECT over the table fetches: its subqueries, and
+    what stands between them.
 
     SQLite's parser keeps a word for all that is open around a subquery and has room for a hundred;
-    as a column of its own a subquery has the least around it.
+    as a column of its own a subquery has the least around it, and is run once.
     """
     pieces: list[Piece] = []
     for has_subquery, run in groupby(text.pieces, key=has_subqueries):
         if has_subquery:
-            pieces += [lifted_piece(piece, write) for piece in run]
+            pieces += [fetched(piece, table, columns) for piece in run]
         else:
-            pieces.append(write(Joined(run)))
+            pieces.append(columns.write(Joined(run)))
     return Joined(pieces)
 
 
 def has_subqueries(piece: Piece) -> bool:
-    match piece:
-        case ScalarSelect():
-            return True
-        case decimal():
-            return not isinstance(next(iter(piece.clauses)), ColumnClause)
-        case coalesce() | certain() | Joined():
-            return any(map(has_subqueries, piece.clauses))
-    return False
+    return not isinstance(piece, str) and any(map(is_subquery, visitors.iterate(piece)))
 
 
-def lifted_piece(piece: Any, write: Write) -> ColumnElement[Any]:
-    match piece:
-        case coalesce():
-            first, *others = piece.clauses
-            return func.coalesce(lifted_piece(first, write), *others)
-        case decimal():
-            return decimal(write(next(iter(piece.clauses))), piece.digits)
-        case Joined():
-            return lifted(piece, write)
-    return write(piece)
+def is_subquery(element: Any) -> bool:
+    return isinstance(element, ScalarSelect | Exists)
+
+
+def fetched(piece: Any, table: FromClause, columns: "Columns") -> Any:
+    """The expression over fetched columns, where it was one over the table and subqueries."""
+
+    def swap(element: Any, **_: Any) -> ColumnElement[Any] | None:
+        own = isinstance(element, ColumnClause) and element.table is table
+        return columns.write(element) if own or is_subquery(element) else None
+
+    return visitors.replacement_traverse(piece, {}, swap)
 
 
 class Columns:
@@ -128,11 +132,15 @@ class Columns:
 
     def __init__(self) -> None:
         self.written: list[ColumnElement[Any]] = []
+        self.read: dict[Any, ColumnElement[Any]] = {}
 
     def write(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
-        name = f"c{len(self.written)}"
-        self.written.append(expression.label(name))
-        return column(name, expression.type)
+        """Has the inner SELECT write the expression, once; returns it as the outer one reads it."""
+        if expression not in self.read:
+            name = f"c{len(self.written)}"
+            self.written.append(expression.label(name))
+            self.read[expression] = column(name, expression.type)
+        return self.read[expression]
 
 
 def sql_string(text: str) -> str:

@@ -30,7 +30,6 @@ from resolvers.planner.jsontext import (
     Columns,
     Joined,
     Piece,
-    Write,
     comma_separated,
     json_list,
     leaf,
@@ -279,14 +278,14 @@ class Planner:
     def listed(self, text: Joined, inside: Place, rows: Rows, place: Place) -> ColumnElement[str]:
         """The texts of all rows, as one list in their order."""
         columns = Columns()
-        item = self.inner(text, columns.write)
+        item = self.fetched(text, rows.table, columns)
         found = self.rows(inside, rows, place, *columns.written).order_by(*ordering(rows))
         texts = json_list(comma_separated(item))
         return select(texts).select_from(found.subquery()).scalar_subquery()
 
-    def inner(self, text: Joined, write: Write) -> ColumnElement[str]:
+    def fetched(self, text: Joined, table: FromClause, columns: Columns) -> ColumnElement[str]:
         """Has an inner SELECT write the text of an item; returns it as the outer one reads it."""
-        return write(text) if self.sight.lateral else lifted(text, write)
+        return columns.write(text) if self.sight.lateral else lifted(text, table, columns)
 
     def named(self, name: str) -> GraphQLObjectType:
         return object_type(self.selection.schema.type_map[name])  # type: ignore[arg-type]
@@ -344,7 +343,9 @@ class Planner:
         """The objects of the page's rows: written in the inner SELECT, put together here."""
         page: Page = place.row
         text = self.object(type_, sets, page.place.at(of(page)))
-        return json_list(comma_separated(page.shown(self.inner(text, page.column))))
+        page.read = True
+        item = self.fetched(text, page.rows.table, page.inner)
+        return json_list(comma_separated(page.shown(item)))
 
 
 def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:

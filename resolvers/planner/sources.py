@@ -30,6 +30,7 @@ class Beside:
     ) -> None:
         self.found, self.lateral, self.always = found, lateral, always
         self.joined: FromClause | None = None
+        self.columns: dict[str, ColumnElement[Any]] = {}
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
         return certain(self.column(name)) if self.always else self.column(name)
@@ -39,10 +40,11 @@ class Beside:
             if self.joined is None:
                 self.joined = self.found.lateral()
             return self.joined.c[name]
-        only = self.found.with_only_columns(
-            self.found.selected_columns[name], maintain_column_froms=True
-        )
-        return only.scalar_subquery()
+        if name not in self.columns:
+            column = self.found.selected_columns[name]
+            only = self.found.with_only_columns(column, maintain_column_froms=True)
+            self.columns[name] = only.scalar_subquery()
+        return self.columns[name]
 
 
 @dataclass(frozen=True)
