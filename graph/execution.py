@@ -9,6 +9,7 @@ from typing import Any
 import strawberry
 from graphql import DocumentNode, OperationDefinitionNode
 
+from graph.limits import Limits
 from graph.scopes import health_information, scope_required
 from models.connections import PostgresReads, SqliteReads
 from resolvers.planner import reference
@@ -69,6 +70,7 @@ class Graph:
     ) -> None:
         self.schema, self.introspection = schema, introspection
         self.plans = Plans(schema, reads)
+        self.limits = Limits(schema._schema)
         self.documents: Recent[str, DocumentNode | Errors] = Recent(DOCUMENTS)
         self.readied: Recent[tuple[str, str | None], Readied | Errors] = Recent(DOCUMENTS)
 
@@ -82,9 +84,10 @@ class Graph:
             return refused(node)
         if turned_away := self.unwelcome(root_fields(document, node), viewer):
             return refused(turned_away)
-        ready = self.readied.get(
-            (request.query, request.operation_name), lambda: self.ready(document, node)
-        )
+        key = (request.query, request.operation_name)
+        if too_large := self.limits.refuse(key, document, node, request.variables):
+            return refused(too_large)
+        ready = self.readied.get(key, lambda: self.ready(document, node))
         if not isinstance(ready, Readied):
             return refused(ready)
         if viewer is None:
