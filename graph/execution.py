@@ -10,7 +10,8 @@ import strawberry
 from graphql import DocumentNode, OperationDefinitionNode
 
 from graph.limits import Limits
-from graph.scopes import health_information, scope_required
+from graph.scopes import HealthInformation, health_information, scope_required
+from models import Scope
 from models.connections import PostgresReads, SqliteReads
 from resolvers.planner import reference
 from resolvers.planner.operation import (
@@ -49,10 +50,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Readied:
-    """An operation and the health information that it asks for, as `Type.field`."""
+    """An operation, and the health information that it asks for."""
 
     operation: Operation
-    health_information: tuple[str, ...]
+    health_information: HealthInformation
 
 
 class Unauthenticated(Exception):
@@ -93,8 +94,10 @@ class Graph:
         if viewer is None:
             schema = self.schema._schema
             return reference.executed(schema, ready.operation, request.variables, None)
-        if error := scope_required(ready.health_information, viewer.scopes):
-            return refused([error])
+        if Scope.PHI_READ not in viewer.scopes:
+            schema, asked = self.schema._schema, ready.health_information
+            if told := asked.asked(schema, ready.operation, request.variables):
+                return refused([scope_required(told)])
         return await self.plans.answer(ready.operation, request.variables, viewer, today)
 
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
