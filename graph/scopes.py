@@ -1,6 +1,6 @@
 """What of the contract is health information: the one list, and the refusal without `phi:read`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,10 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
-    TypeInfo,
-    TypeInfoVisitor,
-    Visitor,
+    SelectionSetNode,
     get_argument_values,
     get_named_type,
-    visit,
+    is_object_type,
 )
 from graphql.execution.values import VariableValues
 
@@ -96,46 +94,49 @@ def told_by_arguments(
 
 def health_information(schema: GraphQLSchema, operation: Operation) -> HealthInformation:
     """What needs `phi:read` of all that the operation names, whatever is skipped."""
-    found: set[str] = set()
-    with_arguments: list[tuple[str, FieldNode]] = []
-    fragments, waiting, opened = fragments_of(operation.document), [operation.node], set[str]()
-    while waiting:
-        fields = Fields(schema)
-        visit(waiting.pop(), TypeInfoVisitor(fields.types, fields))
-        found |= fields.found
-        with_arguments += fields.with_arguments
-        for name in fields.spreads - opened:
-            opened.add(name)
-            waiting.append(fragments[name])  # type: ignore[arg-type]
-    told = frozenset(filter(is_health_information, found))
-    return HealthInformation(told, tuple(with_arguments))
+    named = list(fields_of(schema, operation))
+    told = frozenset(coordinate for coordinate, _ in named if is_health_information(coordinate))
+    return HealthInformation(told, tuple(field for field in named if field[0] in PHI_ARGUMENTS))
 
 
 def is_health_information(coordinate: str) -> bool:
-    return coordinate in PHI_FIELDS or coordinate.partition(".")[0] in PHI_TYPES
+    type_, _, name = coordinate.partition(".")
+    return coordinate in PHI_FIELDS or (type_ in PHI_TYPES and not name.startswith("__"))
 
 
-class Fields(Visitor):
-    """Collects the fields and the fragments that a piece of a document names."""
+def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str, FieldNode]]:
+    """All fields that the operation names, as `Type.field`.
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        super().__init__()
-        self.types = TypeInfo(schema)
-        self.found: set[str] = set()
-        self.with_arguments: list[tuple[str, FieldNode]] = []
-        self.spreads: set[str] = set()
+    By the type of the object that they are of: a fragment on Node in a session asks of the session.
+    """
+    fragments, opened = fragments_of(operation.document), set[tuple[str, str]]()
+    waiting: list[tuple[SelectionSetNode, Any]] = [
+        (operation.node.selection_set, schema.query_type)
+    ]
+    while waiting:
+        set_, type_ = waiting.pop()
+        for node in set_.selections:
+            if isinstance(node, FieldNode):
+                name = node.name.value
+                yield f"{type_.name}.{name}", node
+                if node.selection_set and name in type_.fields:
+                    waiting.append((node.selection_set, get_named_type(type_.fields[name].type)))
+                continue
+            fragment: Any = node
+            if isinstance(node, FragmentSpreadNode):
+                fragment = fragments[node.name.value]
+                if (node.name.value, type_.name) in opened:
+                    continue
+                opened.add((node.name.value, type_.name))
+            waiting.append((fragment.selection_set, narrowed(schema, fragment, type_)))
 
-    def enter_field(self, node: FieldNode, *_: Any) -> None:
-        parent = self.types.get_parent_type()
-        if parent is None or node.name.value.startswith("__"):
-            return
-        coordinate = f"{get_named_type(parent).name}.{node.name.value}"
-        self.found.add(coordinate)
-        if coordinate in PHI_ARGUMENTS:
-            self.with_arguments.append((coordinate, node))
 
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
-        self.spreads.add(node.name.value)
+def narrowed(schema: GraphQLSchema, fragment: Any, type_: Any) -> Any:
+    """The type of the objects that a fragment is for, among those of a type."""
+    if fragment.type_condition is None:
+        return type_
+    condition = schema.type_map[fragment.type_condition.name.value]
+    return condition if is_object_type(condition) else type_
 
 
 def scope_required(coordinates: Sequence[str]) -> GraphQLError:

@@ -5,6 +5,7 @@ SQLAlchemy compiles them and does not run them.
 """
 
 import asyncio
+import datetime as dt
 import sqlite3
 import time
 from collections import OrderedDict
@@ -28,6 +29,14 @@ SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 class StatementTimeout(Exception):
     """The database took longer than a statement may."""
+
+
+class StatementTooDeep(Exception):
+    """A statement is nested more deeply than the database can read."""
+
+
+# How SQLite says so; its releases before 3.46 keep no more than a hundred open constructs.
+TOO_DEEP = ("parser stack overflow", "Expression tree is too large")
 
 
 def engine(url: str) -> AsyncEngine:
@@ -96,6 +105,8 @@ class SqliteReads:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise StatementTimeout from None
+            if str(error).startswith(TOO_DEEP):
+                raise StatementTooDeep from None
             raise
         return row
 
@@ -160,6 +171,8 @@ class PostgresReads:
                 return await connection.row(sql, values)
             except asyncpg.QueryCanceledError:
                 raise StatementTimeout from None
+            except asyncpg.StatementTooComplexError:
+                raise StatementTooDeep from None
 
     async def value(self, sql: str, values: Sequence[Any]) -> Any:
         row = await self.row(sql, values)
@@ -192,6 +205,10 @@ class PostgresReads:
         }
         connection = await asyncpg.connect(
             self.dsn, server_settings=settings, statement_cache_size=0
+        )
+        # asyncpg's own takes the last day of Python's calendar for infinity.
+        await connection.set_type_codec(
+            "date", schema="pg_catalog", encoder=str, decoder=dt.date.fromisoformat
         )
         return Prepared(connection)
 

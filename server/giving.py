@@ -42,7 +42,7 @@ async def create(
     """The token's text. A client's and a contact's reads all that is theirs."""
     if client and contact:
         raise NotGiven("A token is for a client or for a contact, not for both.")
-    subject = Subject(bare(practice), bare(client), bare(contact))
+    subject = Subject(bare(practice), client and bare(client), contact and bare(contact))
     granted = PERSONAL_SCOPES if client or contact else [known(scope) for scope in scopes]
     try:
         async with writing(settings) as connection:
@@ -55,9 +55,9 @@ async def create(
     return token
 
 
-def bare(id_: str | None) -> str:
+def bare(id_: str) -> str:
     """The row's id, with or without the prefix that the API shows it with."""
-    return (id_ or "").rpartition("_")[2]
+    return id_.rpartition("_")[2]
 
 
 def known(scope: str) -> Scope:

@@ -11,8 +11,12 @@ import pytest
 from tests import chromium as chromium_program
 from tests import demo as demonstration
 from tests import postgres
+from tests.comparison import Comparison, compared
 from tests.demo import Demo
+from tests.practices import made
 
+# Of the practices and operations that are made by chance; a soak tries others.
+SEED = int(os.environ.get("PRACTICES_SEED", "1"))
 MISSING = pytest.StashKey[dict[str, str]]()
 
 
@@ -75,3 +79,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A real `portal demo`, on a port of its own."""
     with demonstration.served(tmp_path_factory.mktemp("demo")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+async def comparison(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[Comparison]:
+    """Small practices in a database, as the server reads them and as the oracle does."""
+    async with new_database() as url, compared(url, made(SEED)) as comparison:
+        yield comparison

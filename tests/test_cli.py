@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,14 @@ CONTRACT = Path(__file__).parent.parent / "schema.graphql"
 
 
 @pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings for an SQLite file that isn't there yet, and nothing else of ours set."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", "sqlite:///portal.sqlite")
     monkeypatch.setenv("TOKEN_KEY", KEY)
     for name in ("ALLOWED_ORIGINS", "INTROSPECTION"):
         monkeypatch.delenv(name, raising=False)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture

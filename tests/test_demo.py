@@ -77,7 +77,7 @@ def test_the_readmes_answer_is_the_demos(demo: Demo) -> None:
 
 def undated(value: Any) -> Any:
     if isinstance(value, dict):
-        dated = ("number", "periodStart", "periodEnd")
+        dated = ("number", "date", "periodEnd")
         return {key: undated(item) for key, item in value.items() if key not in dated}
     return [undated(item) for item in value] if isinstance(value, list) else value
 

@@ -65,8 +65,6 @@ class Joined(FunctionElement[str]):
 
 @compiles(Joined)
 def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
-    # SQLite's parser has room for some hundred open brackets and words: a column needs none.
-    bare = kw.pop("within_columns_clause", False)
     pieces = [
         sql_string(p) if isinstance(p, str) else compiler.process(p, **kw) for p in element.pieces
     ]
@@ -74,8 +72,7 @@ def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
         pieces = [
             "(" + " || ".join(pieces[i : i + CHAIN]) + ")" for i in range(0, len(pieces), CHAIN)
         ]
-    text = " || ".join(pieces)
-    return text if bare or len(pieces) == 1 else f"({text})"
+    return " || ".join(pieces)
 
 
 def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:

@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
 from billing.money import digits
-from models.connections import PostgresReads, SqliteReads
+from models.connections import PostgresReads, SqliteReads, StatementTooDeep
 from resolvers.planner import reference
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
@@ -25,7 +25,7 @@ from resolvers.planner.later import (
     stand_in,
     variable,
 )
-from resolvers.planner.operation import Operation, coerced
+from resolvers.planner.operation import Operation, coerced, refusal
 from resolvers.planner.planner import Planner
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
@@ -105,12 +105,18 @@ class Plans:
         if not isinstance(given, VariableValues):
             return refused(given)
         asked = Asked(viewer, today, given.coerced)
-        found = self.planned(operation, given, asked)
-        if found is not None:
-            text = await self.reads.value(*found)
+        try:
+            text = await self.text(operation, given, asked)
             if text is not None and BROKEN not in text:
                 return Answer(text.encode(), has_data=True)
-        return await self.exact(operation, given, variables, asked)
+            return await self.exact(operation, given, variables, asked)
+        except (StatementTooDeep, RecursionError):
+            return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
+
+    async def text(self, operation: Operation, given: VariableValues, asked: Asked) -> str | None:
+        """What the planned statement answers, if there is a plan."""
+        found = self.planned(operation, given, asked)
+        return await self.reads.value(*found) if found is not None else None
 
     def planned(
         self, operation: Operation, given: VariableValues, asked: Asked

@@ -1,5 +1,6 @@
 """What of the contract is health information, and which of it an operation names."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
@@ -37,18 +38,20 @@ def health_information(
     return set(named(schema, fragments, node.selection_set, schema.query_type))
 
 
-def named(schema: GraphQLSchema, fragments: Any, selections: Any, type_: Any) -> Any:
-    """Fields by the type of the object that they are read from: a fragment's type is no matter."""
+def named(
+    schema: GraphQLSchema, fragments: Any, selections: Any, type_: Any
+) -> Iterator[tuple[str, str]]:
+    """Fields by the type of their object, also where a fragment calls it a Node."""
     for node in selections.selections:
         if not isinstance(node, FieldNode):
             fragment = node if isinstance(node, InlineFragmentNode) else fragments[node.name.value]
-            yield from named(schema, fragments, fragment.selection_set, type_)
+            condition = fragment.type_condition.name.value if fragment.type_condition else "Node"
+            inside = type_ if condition == "Node" else schema.type_map[condition]
+            yield from named(schema, fragments, fragment.selection_set, inside)
             continue
         field = node.name.value
-        if type_.name in WHOLLY and field != "__typename":
+        if field in HEALTH.get(type_.name, ()) or (type_.name in WHOLLY and field != "__typename"):
             yield type_.name, field
-        if field in HEALTH.get(type_.name, ()):
-            yield type_.name, field
-        if node.selection_set and field in type_.fields:
+        if node.selection_set:
             inner = get_named_type(type_.fields[field].type)
             yield from named(schema, fragments, node.selection_set, inner)

@@ -81,16 +81,15 @@ class Connection(Whole):
         before: str | None,
     ) -> None:
         size = page_size(first, last)
+        start, end = (None if text is None else order.place(text) for text in (after, before))
         self.world = world
         self.total_count = len(items)
         shown = sorted(items, key=order.keys, reverse=order.descending)
         # A cursor of an item that is gone, or filtered away, still tells its place.
-        if after is not None:
-            shown = [item for item in shown if follows(order, order.place(after), order.keys(item))]
-        if before is not None:
-            shown = [
-                item for item in shown if follows(order, order.keys(item), order.place(before))
-            ]
+        if start is not None:
+            shown = [item for item in shown if follows(order, start, order.keys(item))]
+        if end is not None:
+            shown = [item for item in shown if follows(order, order.keys(item), end)]
         more, beyond = len(shown) > size, (before if last is not None else after) is not None
         self.nodes = shown[-size:] if last is not None else shown[:size]
         cursors = [order.cursor(order.keys(node)) for node in self.nodes]

@@ -17,8 +17,8 @@ def install(schema: GraphQLSchema) -> None:
     day, moment = schema.type_map["Date"], schema.type_map["DateTime"]
     assert isinstance(day, GraphQLScalarType)
     assert isinstance(moment, GraphQLScalarType)
-    day.parse_value, day.serialize = to_day, from_day  # type: ignore[method-assign]
-    moment.serialize = from_moment  # type: ignore[method-assign]
+    day.coerce_input_value, day.coerce_output_value = to_day, from_day
+    moment.coerce_output_value = from_moment
 
 
 def to_day(value: Any) -> dt.date:

@@ -1,0 +1,153 @@
+"""Clients whose lives are drawn by chance: as many as are wanted, all different."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from billing.demo import stories
+from billing.demo.account import Account
+from billing.demo.documents import Insurance
+from billing.demo.entries import Chance
+from billing.demo.lives import TWO_YEARS, Habit, Life
+from billing.demo.names import email, strangers
+from billing.demo.office import Office, Therapist
+from models import CardBrand, PaymentMethodKind
+
+DIAGNOSES = {
+    "F32.1": "Major depressive disorder, single episode, moderate",
+    "F33.1": "Major depressive disorder, recurrent, moderate",
+    "F40.10": "Social phobia, unspecified",
+    "F41.1": "Generalized anxiety disorder",
+    "F43.10": "Post-traumatic stress disorder, unspecified",
+    "F43.23": "Adjustment disorder with mixed anxiety and depressed mood",
+    "F50.81": "Binge eating disorder",
+    "F51.01": "Primary insomnia",
+}
+BRANDS = (CardBrand.VISA, CardBrand.MASTERCARD, CardBrand.AMEX, CardBrand.DISCOVER)
+PAID_WITHOUT_A_CARD = (
+    PaymentMethodKind.BANK_TRANSFER,
+    PaymentMethodKind.CASH,
+    PaymentMethodKind.CHECK,
+)
+# An invoice that nobody pays for so long is written off.
+GIVEN_UP_AFTER = 120
+
+
+def crowd(office: Office, size: int) -> Iterator[Life]:
+    """So many clients; the same ones first, however many."""
+    names = strangers(Chance(office.seed, office.key, "names"))
+    for number in range(size):
+        chance = Chance(office.seed, office.key, number)
+        yield drawn(office, chance, next(names))
+
+
+def drawn(office: Office, chance: Chance, name: str) -> Life:
+    habit = a_habit(office, chance)
+    therapist = chance.random.choice(office.therapists)
+    account = opened(office, therapist, chance, name, habit.began)
+    if habit.pays_with == PaymentMethodKind.CARD:
+        account.keep(a_card(office, chance, name))
+    life = Life(account, habit, therapist)
+    life.attend()
+    for day in habit.away:
+        if chance.happens(0.2):
+            stories.cancels_late(life, day, office.services["90834"].fee_minor // 2)
+    for day in habit.invoices():
+        an_invoice(life, chance, day)
+    life.document()
+    return life
+
+
+def an_invoice(life: Life, chance: Chance, day: int) -> None:
+    """An invoice and what becomes of it: paid soon or late or in two parts, void, or given up."""
+    soon = day - life.habit.pays_after
+    then, late, hopeless = soon - 4, soon - 25, day - GIVEN_UP_AFTER
+    fee = life.office.services[life.habit.service].fee_minor
+    if then > 0 and chance.happens(0.02):
+        stories.is_voided(life, day, then)
+        life.settle(then, max(late, 1))
+    else:
+        life.issue(day)
+    if soon > 0 and chance.happens(0.85):
+        life.settle(day, soon)
+    elif soon > 0 and chance.happens(0.5):
+        life.settle(day, soon, PaymentMethodKind.CASH, fee // 2)
+    if late > 0 and chance.happens(0.8):
+        life.settle(day, late)
+    if hopeless > 0:
+        stories.is_written_off(life, day, hopeless)
+    if then > 0 and chance.happens(0.015):
+        stories.is_given_credit(life, then, fee // 5)
+    if then > 0 and chance.happens(0.01):
+        stories.is_refunded(life, then, fee // 4)
+
+
+# -- what is drawn ---------------------------------------------------------------------------------
+
+
+def a_habit(office: Office, chance: Chance) -> Habit:
+    draw = chance.random
+    every = draw.choice((7, 7, 14))
+    last = draw.randint(1, every)
+    began = draw.randint(60, TWO_YEARS)
+    days = range(last, began, every)
+    with_card = office.takes_cards and chance.happens(0.8)
+    code = draw.choice(list(DIAGNOSES))
+    return Habit(
+        service=draw.choice(("90834", "90837", "90837", "90847")),
+        every=every,
+        began=began,
+        last=last,
+        hour=draw.randint(8, 15),
+        last_invoiced=draw.randint(3, 20),
+        due_in=draw.choice((7, 14, 30)),
+        pays_with=PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
+        pays_after=draw.randint(1, 12),
+        insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.3) else None,
+        away=frozenset(day for day in days if chance.happens(0.07)),
+    )
+
+
+def opened(
+    office: Office,
+    therapist: Therapist,
+    chance: Chance,
+    name: str,
+    began: int,
+    *,
+    age: int | None = None,
+    **facts: Any,
+) -> Account:
+    """The account of a new client, some days before the first session."""
+    draw = chance.random
+    years = draw.randint(19, 78) if age is None else age
+    client = office.address(chance) | {
+        "name": name,
+        "email": email(name),
+        "phone": f"+1 207 555 01{draw.randint(0, 99):02}" if chance.happens(0.8) else None,
+        "date_of_birth": office.today - dt.timedelta(years * 365.25 + draw.randint(30, 330)),
+        "clinician_id": therapist.id,
+        "stripe_customer": f"cus_sandbox_{chance.digits(14)}" if office.takes_cards else None,
+    }
+    return Account(office, chance, office.moment(began + 3, 16), **client | facts)
+
+
+def a_card(
+    office: Office,
+    chance: Chance,
+    holder: str,
+    brand: CardBrand | None = None,
+    *,
+    expires_in: int | None = None,
+) -> dict[str, Any]:
+    """A card that works for so many months after this one; below zero, it doesn't any more."""
+    months = expires_in if expires_in is not None else chance.random.randint(2, 40)
+    year, month = divmod(office.today.year * 12 + office.today.month - 1 + months, 12)
+    return {
+        "brand": brand or chance.random.choice(BRANDS),
+        "last4": chance.digits(4),
+        "exp_year": year,
+        "exp_month": month + 1,
+        "cardholder_name": holder,
+        "billing_zip": chance.random.choice(("04101", "04103", "04106")),
+    }

@@ -1,0 +1,154 @@
+"""How a client's two years go: the usual round of sessions, invoices, payments and documents.
+
+A life is a plan of deeds, each some days ago at some hour. What isn't usual is added by `stories`.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from billing.demo.account import Account
+from billing.demo.bills import Bill
+from billing.demo.documents import Insurance, Period, statement, superbill
+from billing.demo.entries import Entered
+from billing.demo.office import Therapist, months, next_month
+from models import PaymentMethodKind
+
+TWO_YEARS = 728
+# All is done before seven in the evening: some hours before the day ends, wherever the practice is.
+MORNING, AFTERNOON, CLOSING = (7, 0), (17, 10), (18, 0)
+PAYING, LATE = (18, 20), (18, 40)
+SUPERBILLS_ON = 20
+
+
+@dataclass(frozen=True)
+class Habit:
+    """What a client's weeks are like; days are counted back from today."""
+
+    service: str = "90837"
+    every: int = 7
+    began: int = TWO_YEARS
+    last: int = 2
+    hour: int = 10
+    fee_minor: int | None = None
+    invoiced_every: int = 28
+    last_invoiced: int = 10
+    due_in: int = 14
+    pays_with: PaymentMethodKind = PaymentMethodKind.CARD
+    pays_after: int = 3
+    insurance: Insurance | None = None
+    away: frozenset[int] = frozenset()
+
+    def sessions(self) -> list[int]:
+        """The days of sessions, the first one first."""
+        days = range(self.last, self.began + 1, self.every)
+        return [day for day in reversed(days) if day not in self.away]
+
+    def invoices(self) -> list[int]:
+        return list(reversed(range(self.last_invoiced, self.began, self.invoiced_every)))
+
+
+class Life:
+    """An account, and what is going to happen to it."""
+
+    def __init__(self, account: Account, habit: Habit, therapist: Therapist) -> None:
+        self.account, self.habit, self.therapist = account, habit, therapist
+        self.office = account.office
+        # Not everyone does the same thing in the same second.
+        self.slack = dt.timedelta(seconds=account.chance.random.randrange(600))
+        self.plan: list[tuple[dt.datetime, Callable[[], object]]] = []
+        self.issued: dict[int, Bill] = {}
+
+    def on(self, days_ago: int, time: tuple[int, int], deed: Callable[[], object]) -> None:
+        self.plan.append((self.office.moment(days_ago, *time) + self.slack, deed))
+
+    def entries(self) -> Iterator[Entered]:
+        """The rows of all deeds, each made only when the ones before it are taken."""
+        yield from self.account.written()
+        for moment, deed in sorted(self.plan, key=lambda planned: planned[0]):
+            self.account.at = moment
+            deed()
+            yield from self.account.written()
+
+    # -- the usual round ---------------------------------------------------------------------------
+
+    def attend(self) -> None:
+        """All sessions of the habit, the first of them an intake."""
+        for nth, day in enumerate(self.habit.sessions()):
+            code = self.habit.service if nth else "90791"
+            service = self.office.services[code]
+            if nth and self.habit.fee_minor is not None:
+                service = replace(service, fee_minor=self.habit.fee_minor)
+            self.on(day, (self.habit.hour, 0), partial(self.account.attend, service))
+
+    def invoice(self, *, but: Container[int] = ()) -> None:
+        for day in self.habit.invoices():
+            if day not in but:
+                self.issue(day)
+
+    def issue(self, day: int, **facts: Any) -> None:
+        """An invoice of all that isn't on one yet; stories find it again by its day."""
+        account = self.account
+
+        def deed() -> None:
+            items, account.unbilled = account.unbilled, []
+            due_on = account.today + dt.timedelta(self.habit.due_in)
+            if items:
+                self.issued[day] = account.issue(items, due_on, **facts)
+
+        self.on(day, CLOSING, deed)
+
+    def about(
+        self, invoice: int, day: int, time: tuple[int, int], deed: Callable[[Bill], object]
+    ) -> None:
+        """Something about the invoice of another day, where there was anything to invoice then."""
+        self.on(day, time, lambda: invoice in self.issued and deed(self.issued[invoice]))
+
+    def pay(self, *, but: Container[int] = ()) -> None:
+        """Each invoice some days after it came, but those of some days."""
+        for day in self.habit.invoices():
+            if day not in but and day > self.habit.pays_after:
+                self.settle(day, day - self.habit.pays_after)
+
+    def settle(
+        self,
+        invoice: int,
+        day: int,
+        method: PaymentMethodKind | None = None,
+        amount: int | None = None,
+    ) -> None:
+        """On a day, pay the invoice of another day, or some of it."""
+        how = method or self.habit.pays_with
+
+        def deed(bill: Bill) -> None:
+            if bill.due > 0:
+                self.account.pay(how, bill, amount)
+
+        self.about(invoice, day, PAYING, deed)
+
+    def document(self, *, unshared: int = 0, incomplete: int = 0) -> None:
+        """A statement for each month that has ended, and a superbill some weeks later.
+
+        `unshared`: how many of the last statements the practice keeps to itself so far;
+        `incomplete`: the last superbill but so many (1: the last) is one without a diagnosis.
+        """
+        today = self.office.today
+        first = today - dt.timedelta(self.habit.began)
+        periods = list(months(first, today - dt.timedelta(1)))
+        for nth, period in enumerate(periods):
+            is_shared = nth < len(periods) - unshared
+            deed = partial(statement, self.account, period, is_shared=is_shared)
+            self.on((today - next_month(period[0])).days, MORNING, deed)
+        if self.habit.insurance is not None:
+            self.claim(periods, self.habit.insurance, incomplete)
+
+    def claim(self, periods: list[Period], insurance: Insurance, incomplete: int) -> None:
+        asked = {period: next_month(period[0]).replace(day=SUPERBILLS_ON) for period in periods}
+        days = {period: (self.office.today - day).days for period, day in asked.items()}
+        made = [period for period in periods if days[period] > 0]
+        for left, period in zip(range(len(made), 0, -1), made, strict=True):
+            told = replace(insurance, diagnoses={}) if left == incomplete else insurance
+            deed = partial(superbill, self.account, period, self.therapist, told)
+            self.on(days[period], MORNING, deed)

@@ -1,0 +1,76 @@
+"""Invented people: what they are called and where they live."""
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from billing.demo.entries import Chance
+
+GIVEN = (
+    "Abena Agnieszka Aisha Alejandro Anaïs Anders Beatriz Benoît Chiara Chloé Conor Daniela Dmitri"
+    " Ebony Eilidh Emeka Fatima François Giulia Håkon Hana Inés Ioana Ismael Jürgen Kaito Kofi"
+    " Latoya Léa Liam Lucía Magda Marguerite Mehmet Niamh Nikhil Noor Olena Oscar Penelope Quyên"
+    " Rafael Rosalind Saoirse Sebastián Seung-hee Tadeusz Thandiwe Tomás Ursula Viktória Wiremu"
+    " Xiomara Yael Yusuf Zainab"
+).split()
+FAMILY = (
+    "Abernathy Achterberg Adeyemi Ågren Bianchi Bőszörményi Castellanos Chaudhry Cortázar"
+    " D'Angelo Dvořák Eriksen Ferreira Gallagher Gonçalves Haddad Hernández Ivanova Jankowski"
+    " Kaplan Kowalczyk Lindqvist MacLeod Mbeki Moreau Nakamura N'Diaye Novák O'Brien O'Sullivan"
+    " Okafor Öztürk Papadopoulos Peña Quigley Ramaswamy Rosenthal Saint-Pierre Santos Schäfer"
+    " Şahin Takahashi Thornton Ustinov Vasquez Von-Hagen Washington Wiśniewski Yamamoto Zhao"
+).split()
+STREETS = ("Alder Court", "Birch Street", "Cobblers Row", "Fore Hill", "Mill Pond Road", "Tern Way")
+TOWNS = (("Portland", "04101"), ("Portland", "04103"), ("South Portland", "04106"))
+WARDS = (("Meguro-ku", "153-0061"), ("Setagaya-ku", "154-0004"), ("Bunkyo-ku", "112-0002"))
+
+
+def strangers(chance: Chance) -> Iterator[str]:
+    """Names that nobody else has."""
+    taken: set[str] = set()
+    while True:
+        name = f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
+        if name not in taken:
+            taken.add(name)
+            yield name
+
+
+def email(name: str) -> str:
+    """The name without its accents, and without what isn't Latin."""
+    letters = unicodedata.normalize("NFKD", name.lower())
+    plain = "".join(letter for letter in letters if letter.isascii() and letter not in "'-")
+    return ".".join(plain.split()) + "@example.com"
+
+
+def american_address(chance: Chance) -> dict[str, Any]:
+    town, postal_code = chance.random.choice(TOWNS)
+    flat = f"Apt {chance.random.randint(1, 12)}" if chance.happens(0.3) else None
+    return {
+        "address_line1": f"{chance.random.randint(2, 340)} {chance.random.choice(STREETS)}",
+        "address_line2": flat,
+        "address_city": town,
+        "address_region": "ME",
+        "address_postal_code": postal_code,
+        "address_country": "US",
+    }
+
+
+def japanese_address(chance: Chance) -> dict[str, Any]:
+    ward, postal_code = chance.random.choice(WARDS)
+    numbers = "-".join(str(chance.random.randint(1, 20)) for _ in range(3))
+    return {
+        "address_line1": numbers,
+        "address_line2": None,
+        "address_city": ward,
+        "address_region": "Tokyo",
+        "address_postal_code": postal_code,
+        "address_country": "JP",
+    }
+
+
+def npi(chance: Chance) -> str:
+    """A National Provider Identifier: the last digit is Luhn's over 80840 and the nine before."""
+    nine = "1" + chance.digits(8)
+    doubled = [int(digit) * (2 - at % 2) for at, digit in enumerate(reversed("80840" + nine))]
+    total = sum(digit // 10 + digit % 10 for digit in doubled)
+    return f"{nine}{-total % 10}"

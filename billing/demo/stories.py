@@ -1,0 +1,112 @@
+"""What isn't usual: one function for each thing that can happen to an account.
+
+`day` is how many days ago; an invoice is named by how many days ago it was issued.
+"""
+
+import datetime as dt
+
+from billing.demo.bills import Bill, Item
+from billing.demo.lives import AFTERNOON, CLOSING, LATE, PAYING, Life
+from models import DeclineReason, EntryKind, PaymentMethodKind
+
+
+def cancels_late(life: Life, day: int, fee_minor: int) -> None:
+    """A session that didn't take place, and is charged for."""
+    account = life.account
+    fee = "Late cancellation fee"
+    life.on(day, AFTERNOON, lambda: account.charge(fee, fee_minor, account.today))
+
+
+def asks_for_a_letter(life: Life, day: int, fee_minor: int) -> None:
+    life.on(day, AFTERNOON, lambda: life.account.charge("Letter to an employer", fee_minor))
+
+
+def overpays(life: Life, invoice: int, day: int, extra_minor: int) -> None:
+    """By bank transfer, more than the invoice asks for: the rest is credit."""
+    transfer = PaymentMethodKind.BANK_TRANSFER
+    life.about(
+        invoice,
+        day,
+        PAYING,
+        lambda bill: life.account.pay(transfer, bill, bill.due + extra_minor),
+    )
+
+
+def is_refunded(life: Life, day: int, amount_minor: int) -> None:
+    """Part of the last payment: of unused credit where there is enough, else of what it paid."""
+
+    def deed() -> None:
+        if life.account.payments:
+            payment = life.account.payments[-1]
+            life.account.refund(payment, min(amount_minor, payment["amount_minor"]), "Refund")
+
+    life.on(day, LATE, deed)
+
+
+def is_given_credit(life: Life, day: int, amount_minor: int) -> None:
+    life.on(day, AFTERNOON, lambda: life.account.give_credit(amount_minor, "Courtesy credit"))
+
+
+def credit_is_put_toward(life: Life, invoice: int, day: int, amount_minor: int) -> None:
+    """The practice pays some of an invoice out of the client's credit."""
+    life.about(invoice, day, LATE, lambda bill: life.account.spend([bill], amount_minor))
+
+
+def is_written_off(life: Life, invoice: int, day: int) -> None:
+    """What is due of an invoice is given up."""
+
+    def deed(bill: Bill) -> None:
+        if bill.due > 0:
+            life.account.correct(EntryKind.WRITE_OFF, -bill.due, "Write-off on invoice", bill)
+
+    life.about(invoice, day, LATE, deed)
+
+
+def is_adjusted(life: Life, invoice: int, day: int, amount_minor: int) -> None:
+    kind = EntryKind.ADJUSTMENT
+    life.about(
+        invoice,
+        day,
+        LATE,
+        lambda bill: life.account.correct(kind, amount_minor, "Sliding scale on invoice", bill),
+    )
+
+
+def credit_is_adjusted(life: Life, day: int, amount_minor: int) -> None:
+    """An adjustment of no invoice: below zero it is more credit."""
+    kind = EntryKind.ADJUSTMENT
+    life.on(day, LATE, lambda: life.account.correct(kind, amount_minor, "Adjustment", None))
+
+
+def fee_is_corrected(life: Life, day: int, amount_minor: int) -> None:
+    """An invoice below zero, for a fee that was too high; nobody has to pay it by some day."""
+    correction = Item("Correction of an earlier fee", -amount_minor)
+    life.on(day, CLOSING, lambda: life.account.issue([correction], None))
+
+
+def is_voided(life: Life, invoice: int, day: int) -> None:
+    """An invoice is taken back some days after it was issued, and issued again."""
+    account = life.account
+
+    def deed(bill: Bill) -> None:
+        account.void(bill)
+        due_on = account.today + dt.timedelta(life.habit.due_in)
+        life.issued[day] = account.issue(bill.items, due_on, notes=f"Replaces {bill.number}.")
+
+    life.issue(invoice, voided_on=life.office.today - dt.timedelta(day))
+    life.about(invoice, day, LATE, deed)
+
+
+def is_declined(life: Life, invoice: int, day: int, reason: DeclineReason) -> None:
+    """The card is refused when the invoice is to be paid."""
+    life.about(invoice, day, AFTERNOON, lambda bill: life.account.decline(bill.due, bill, reason))
+
+
+def is_paying(life: Life, day: int) -> None:
+    """The balance, with a card whose bank hasn't answered yet."""
+    life.on(day, PAYING, life.account.begin)
+
+
+def pays_all(life: Life, day: int) -> None:
+    """The whole balance, out of credit as far as there is any."""
+    life.on(day, PAYING, lambda: life.account.pay(life.habit.pays_with))

@@ -1,0 +1,303 @@
+"""A practice's rows, written with as little said as a test needs: factories with defaults."""
+
+import datetime as dt
+import itertools
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import (
+    Allocation,
+    Claim,
+    Client,
+    Clinician,
+    Contact,
+    ContactRight,
+    DeclineReason,
+    DocumentCounter,
+    DocumentKind,
+    EntryKind,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    Letterhead,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Practice,
+    Receipt,
+    Row,
+    Session,
+    Statement,
+    StatementLine,
+    Superbill,
+    SuperbillDiagnosis,
+    SuperbillLine,
+    Token,
+)
+
+
+class Books:
+    """A practice's rows, written with as little said as a test needs."""
+
+    def __init__(self, connection: AsyncConnection, practice: str) -> None:
+        self.connection, self.practice = connection, practice
+        self.ids: dict[str, str] = {"practice": practice}
+
+    @classmethod
+    async def opened(cls, connection: AsyncConnection) -> "Books":
+        practice = str(uuid.uuid4())
+        await connection.execute(insert(Practice).values(DEFAULTS[Practice] | {"id": practice}))
+        return cls(connection, practice)
+
+    def beside(self) -> "Books":
+        """Another client's books in the same practice."""
+        other = Books(self.connection, self.practice)
+        other.ids["document_counter"] = "one for the practice"
+        return other
+
+    async def add(self, row: type[Row], **given: Any) -> str:
+        """Insert a row, and give its id."""
+        columns = table(row).columns
+        needed = {"practice_id": self.practice, "id": str(uuid.uuid4())}
+        fresh = {name: fresh_number(columns[name]) for name in NUMBERED if name in columns}
+        own = {name: value for name, value in needed.items() if name in columns}
+        values = own | fresh | DEFAULTS[row] | given
+        await self.connection.execute(insert(row).values(values))
+        self.ids[row.__tablename__] = str(values.get("id"))
+        return self.ids[row.__tablename__]
+
+    async def change(self, row: type[Row], key: str, **values: Any) -> None:
+        await self.connection.execute(
+            update(row).where(table(row).columns["id"] == key).values(values)
+        )
+
+    async def change_all(self, row: type[Row], **values: Any) -> None:
+        """Change the rows of this practice."""
+        columns = table(row).columns
+        of = columns["practice_id"] if "practice_id" in columns else columns["id"]
+        await self.connection.execute(update(row).where(of == self.practice).values(values))
+
+    async def count(self, row: type[Row], **values: Any) -> int:
+        columns = table(row).columns
+        wanted = select(func.count()).where(
+            *(columns[name] == value for name, value in values.items())
+        )
+        return int(await self.connection.scalar(wanted.select_from(row)) or 0)
+
+    async def client(self) -> str:
+        return await self.add(Client)
+
+    async def card(self, client: str, **given: Any) -> str:
+        return await self.add(PaymentMethod, client_id=client, **given)
+
+    async def payment(
+        self, client: str, state: PaymentState = PaymentState.SUCCEEDED, **given: Any
+    ) -> str:
+        paid_at = NOON if state == PaymentState.SUCCEEDED else None
+        reason = DeclineReason.GENERIC if state == PaymentState.FAILED else None
+        values = {"state": state, "paid_at": paid_at, "failure_reason": reason} | given
+        return await self.add(Payment, client_id=client, **values)
+
+    async def invoice(self, client: str, *sessions: str, **given: Any) -> str:
+        letterhead = await self.add(Letterhead)
+        invoice = await self.add(Invoice, client_id=client, letterhead_id=letterhead, **given)
+        for position, session in enumerate(sessions, 1):
+            await self.line(invoice, session, position=position)
+        return invoice
+
+    async def line(self, invoice: str, session: str | None, **given: Any) -> None:
+        await self.add(InvoiceLine, invoice_id=invoice, session_id=session, **given)
+
+    async def document(self, row: type[Row], **given: Any) -> str:
+        """An invoice, a statement, a superbill or a receipt, of whoever it takes."""
+        client = await self.client()
+        if row is Receipt:
+            given["payment_id"] = await self.payment(client)
+        else:
+            given["letterhead_id"] = await self.add(Letterhead)
+        return await self.add(row, client_id=client, **given)
+
+    async def invoice_with_a_line(self) -> str:
+        invoice = await self.invoice(await self.client())
+        await self.line(invoice, None)
+        return invoice
+
+    async def fill(self, until: type[Row] | None = None) -> None:
+        """A row of one client in each table, or in each that one of `until` may refer to."""
+        rows = {row.__tablename__: row for row in DEFAULTS if row is not Practice}
+        for name in (each.name for each in Row.metadata.sorted_tables if each.name in rows):
+            if rows[name] is until:
+                return
+            if rows[name] is not DocumentCounter or self.ids.get(name) is None:
+                await self.add(rows[name], **self.links(rows[name]))
+
+    def links(
+        self, row: type[Row], one: ForeignKeyConstraint | None = None, whose: "Books | None" = None
+    ) -> dict[str, str]:
+        """What a row says of the others, all of this client; `one` of the links of `whose`."""
+        links = {link_column(link): self.ids[referred(link)] for link in all_links(row)}
+        if "client_id" in table(row).columns:
+            links["client_id"] = self.ids["client"]
+        if row is Token:
+            # A token is one's alone: a client's, unless it is the link to the contact that counts.
+            kind = referred(one) if one is not None else "client"
+            links = {"kind": kind.upper(), f"{kind}_id": links[f"{kind}_id"]}
+        if one is not None and whose is not None:
+            links[link_column(one)] = whose.ids[referred(one)]
+        return links
+
+
+def fresh_number(column: Column[Any]) -> Any:
+    return next(NUMBERS) if column.type.python_type is int else str(uuid.uuid4())
+
+
+DAY = dt.date(2026, 3, 2)
+NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
+LIMIT = 2**53
+
+
+def table(row: type[Row]) -> Table:
+    made = row.__table__
+    assert isinstance(made, Table)
+    return made
+
+
+def link_column(link: ForeignKeyConstraint) -> str:
+    """The column of a composite foreign key that holds the other row's id."""
+    return next(element.parent.name for element in link.elements if element.column.name == "id")
+
+
+def all_links(row: type[Row]) -> list[ForeignKeyConstraint]:
+    return sorted(table(row).foreign_key_constraints, key=link_column)
+
+
+def referred(link: ForeignKeyConstraint) -> str:
+    return link.referred_table.name
+
+
+# What a row of each table needs beside the rows that it refers to.
+DEFAULTS: dict[type[Row], dict[str, Any]] = {
+    Practice: {
+        "name": "Harbor Lane",
+        "time_zone": "America/New_York",
+        "currency": "USD",
+        "locale": "en-US",
+        "clients_remove_cards": False,
+    },
+    Clinician: {"name": "Ruth Adeyemi"},
+    Letterhead: {"name": "Harbor Lane"},
+    Client: {"name": "Jamie Appleseed", "created_at": NOON},
+    Contact: {"name": "Robin Appleseed"},
+    ContactRight: {"relation": "PARTNER", "sees_documents": True, "can_pay": False},
+    DocumentCounter: {"kind": DocumentKind.INVOICE, "last": 0},
+    Session: {"date": DAY, "description": "Psychotherapy", "fee_minor": 15000},
+    Invoice: {
+        "client_name": "Jamie Appleseed",
+        "number": "INV-2026-0001",
+        "issued_on": DAY,
+        "total_minor": 15000,
+        "is_void": False,
+    },
+    InvoiceLine: {
+        "position": 1,
+        "description": "Psychotherapy",
+        "quantity_hundredths": 100,
+        "unit_price_minor": 15000,
+        "amount_minor": 15000,
+        "is_void": False,
+    },
+    PaymentMethod: {
+        "brand": "VISA",
+        "last4": "4242",
+        "exp_month": 12,
+        "exp_year": 2030,
+        "is_default": False,
+        "added_at": NOON,
+        "consent_version": "1",
+        "consented_at": NOON,
+    },
+    Payment: {
+        "method": "CASH",
+        "state": PaymentState.SUCCEEDED,
+        "amount_minor": 5000,
+        "created_at": NOON,
+        "created_on": DAY,
+        "paid_at": NOON,
+    },
+    Allocation: {"is_credit": False, "amount_minor": 5000, "date": DAY, "created_at": NOON},
+    Claim: {"amount_minor": 5000},
+    LedgerEntry: {
+        "date": DAY,
+        "kind": EntryKind.ADJUSTMENT,
+        "description": "Adjustment",
+        "amount_minor": 100,
+        "created_at": NOON,
+    },
+    Receipt: {
+        "number": "RCP-2026-0001",
+        "amount_minor": 5000,
+        "issued_at": NOON,
+        "issued_on": DAY,
+    },
+    Statement: {
+        "client_name": "Jamie Appleseed",
+        "number": "STM-2026-0001",
+        "issued_on": DAY,
+        "period_start": DAY,
+        "period_end": DAY,
+        "beginning_minor": 0,
+        "invoiced_minor": 15000,
+        "paid_minor": 5000,
+        "ending_minor": 10000,
+    },
+    StatementLine: {
+        "position": 1,
+        "date": DAY,
+        "description": "Invoice",
+        "invoiced_minor": 15000,
+        "paid_minor": 0,
+        "balance_after_minor": 15000,
+    },
+    Superbill: {
+        "client_name": "Jamie Appleseed",
+        "number": "SB-2026-0001",
+        "issued_on": DAY,
+        "period_start": DAY,
+        "period_end": DAY,
+    },
+    SuperbillLine: {
+        "position": 1,
+        "date": DAY,
+        "modifiers": [],
+        "units_hundredths": 100,
+        "diagnosis_pointers": [],
+        "fee_minor": 15000,
+        "paid_minor": 5000,
+    },
+    SuperbillDiagnosis: {"position": 1, "code": "F41.1"},
+    Token: {
+        "kind": "DASHBOARD",
+        "name": "Monthly report",
+        "scopes": [],
+        "created_at": NOON,
+        "expires_at": NOON,
+    },
+}
+# Columns that have to differ from row to row.
+SERIALS = ("serial", "stripe_id", "fingerprint", "reference", "hash")
+
+
+NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash")
+
+NUMBERS = itertools.count(1)

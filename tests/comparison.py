@@ -1,0 +1,182 @@
+"""One operation answered three ways: as planned, by the fallback, and by the oracle."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql.execution.values import VariableValues
+from sqlalchemy import make_url
+
+from graph.execution import Graph, Introspection, Readied, Request
+from graph.schema import schema
+from models import ContactRight, Practice, Scope, Token
+from models.connections import PostgresReads, SqliteReads, engine
+from resolvers.planner.later import Asked
+from resolvers.planner.operation import coerced
+from resolvers.planner.plans import Plans
+from resolvers.planner.reference import Answer, refused
+from resolvers.viewer import Viewer
+from tests.oracle import Oracle
+from tests.practices import Practices
+from tests.practices.books import load
+from tests.practices.draws import TODAY
+
+
+@dataclass(frozen=True)
+class Case:
+    """What somebody asks; `who` is a name of a token, as `USD client 0`.
+
+    With junk, a value in it is refused wherever its field is reached.
+    """
+
+    who: str
+    query: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    operation_name: str | None = None
+    has_junk: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A response as it is compared: its data, and where it has which errors."""
+
+    data: Any
+    errors: Sequence[tuple[Any, str]]
+
+    @classmethod
+    def of(cls, response: Mapping[str, Any]) -> "Answered":
+        errors = [
+            (error.get("path"), error["extensions"]["code"]) for error in response.get("errors", ())
+        ]
+        # A request that is turned away may have several reasons; the first is enough.
+        found = sorted(errors, key=repr) if "data" in response else errors[:1]
+        return cls(response.get("data"), found)
+
+
+class Counted:
+    """Reads that remember the statements."""
+
+    statements: list[str]
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Any:
+        self.statements.append(sql)
+        return await super().row(sql, values)  # type: ignore[misc]
+
+
+class CountedSqlite(Counted, SqliteReads):
+    pass
+
+
+class CountedPostgres(Counted, PostgresReads):
+    pass
+
+
+class WatchedPlans(Plans):
+    """Counts what the fallback answers."""
+
+    fallbacks = 0
+
+    async def exact(self, *given: Any) -> Answer:
+        self.fallbacks += 1
+        return await super().exact(*given)
+
+
+class Comparison:
+    """The graph over one database, and the oracle beside it."""
+
+    def __init__(self, reads: Any, oracle: Oracle, practices: Practices) -> None:
+        self.reads, self.oracle, self.practices = reads, oracle, practices
+        self.database: str = reads.dialect.name
+        self.viewers = {who: self.viewer(token_id) for who, token_id in practices.tokens.items()}
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins anew: no document and no plan is remembered."""
+        self.graph = Graph(schema(), self.reads, Introspection.EVERYONE)
+        self.plans = self.graph.plans = WatchedPlans(self.graph.schema, self.reads)
+        self.statements: list[str] = []
+        self.reads.statements = self.statements
+
+    async def answer(self, case: Case) -> tuple[Answered, bool]:
+        """As the server answers, and whether a plan did it, with one statement."""
+        self.statements.clear()
+        before = self.plans.fallbacks
+        request = Request(case.query, case.operation_name, case.variables)
+        answer = await self.graph.answer(request, self.viewers[case.who], TODAY)
+        planned = self.plans.fallbacks == before and len(self.statements) == 1
+        body = json.loads(answer.body)
+        assert answer.has_data == ("data" in body)
+        return Answered.of(body), planned
+
+    async def fallback(self, case: Case) -> Answered:
+        """As the reference executor answers what the server was asked just before."""
+        ready = self.graph.readied.items[case.query, case.operation_name]
+        assert isinstance(ready, Readied)
+        given = coerced(self.graph.schema._schema, ready.operation, case.variables)
+        if not isinstance(given, VariableValues):
+            return Answered.of(json.loads(refused(given).body))
+        asked = Asked(self.viewers[case.who], TODAY, given.coerced)
+        answer = await Plans.exact(self.plans, ready.operation, given, case.variables, asked)
+        return Answered.of(json.loads(answer.body))
+
+    def foretold(self, case: Case) -> Answered:
+        """As the oracle answers."""
+        token_id = self.practices.tokens[case.who]
+        response = self.oracle.answer(
+            case.query, case.variables, token_id, TODAY, case.operation_name
+        )
+        return Answered.of(json.loads(json.dumps(response)))
+
+    async def check(self, case: Case, *, fallback: bool = True) -> tuple[Answered, bool]:
+        """The answer, which all three have to agree on; and whether it was planned."""
+        foretold = self.foretold(case)
+        answered, planned = await self.answer(case)
+        assert answered == foretold, case
+        if fallback and foretold.errors[:1] != [(None, "SCOPE_REQUIRED")]:
+            assert await self.fallback(case) == foretold, case
+        return foretold, planned
+
+    def viewer(self, token_id: str) -> Viewer:
+        """The bearer of a token, as the rows tell."""
+        (token,) = self.found(Token, id=token_id)
+        (practice,) = self.found(Practice, id=token["practice_id"])
+        linked = [
+            row["client_id"] for row in self.found(ContactRight, contact_id=token["contact_id"])
+        ]
+        sole = token["client_id"] or (linked[0] if len(linked) == 1 else None)
+        return Viewer(
+            kind=token["kind"],
+            practice_id=token["practice_id"],
+            token_id=token_id,
+            subject_id=token["client_id"] or token["contact_id"],
+            sole_client_id=sole,
+            scopes=frozenset(Scope(scope) for scope in token["scopes"]),
+            currency=practice["currency"],
+            time_zone=practice["time_zone"],
+            expires_at=token["expires_at"],
+        )
+
+    def found(self, model: Any, **columns: Any) -> list[dict[str, Any]]:
+        """Rows as they were entered."""
+        return [row for row in self.practices.rows[model] if columns.items() <= row.items()]
+
+
+@asynccontextmanager
+async def compared(url: str, practices: Practices) -> AsyncIterator[Comparison]:
+    """Over the empty database of this URL."""
+    writing = engine(url)
+    await load(writing, practices.rows)
+    oracle = await Oracle.over(writing)
+    await writing.dispose()
+    parsed_url = make_url(url)
+    reads: CountedSqlite | CountedPostgres
+    if parsed_url.get_backend_name() == "sqlite":
+        reads = CountedSqlite(parsed_url.database or "", timeout_s=20)
+    else:
+        reads = CountedPostgres(parsed_url, size=2, timeout_s=20)
+    try:
+        yield Comparison(reads, oracle, practices)
+    finally:
+        await reads.close()

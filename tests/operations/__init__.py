@@ -1,0 +1,221 @@
+"""Operations over the contract by chance: whole queries that a client could send.
+
+Most are answered without an error: cursors fit their lists, ranges have two ends, fragments go
+deep. Lists nest no deeper, and fields are no more, than the server takes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    GraphQLList,
+    GraphQLSchema,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_interface_type,
+)
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.comparison import Case
+from tests.operations.arguments import Arguments
+from tests.operations.pools import Pool
+from tests.oracle.health import HEALTH, WHOLLY
+
+LISTS = 4
+# Most are of a page's size; some are large.
+FIELDS = (8, 12, 16, 20, 24, 32, 120)
+
+# SQLite's parser keeps at most a hundred constructs open (until 3.46): how many of them are left to
+# a query's fields, and how many a field takes for itself and for what is in it. Measured.
+OPEN = 68
+ONE, LIST, PART, MONEY, LEAF = 10, 13, 0, 12, 6
+TAKES = {
+    "accountHistory": 28, "address": 12, "balance": 32, "canPay": 24, "canAddCard": 12,
+    "payable": 38, "amountDue": 26, "amountPaid": 24, "totalFee": 22, "totalPaid": 22,
+    "status": 20, "isPastDue": 17, "pageInfo": 12, "invoices": 26, "edges": 0, "nodes": 0,
+    "node": 0, "terms": 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Room:
+    """How far a selection may still go: in lists within lists, and for SQLite's parser."""
+
+    lists: int = LISTS
+    open: int = OPEN
+
+    def within(self, name: str, type_: Any) -> "Room":
+        is_list = isinstance(get_nullable_type(type_), GraphQLList) and name != "terms"
+        is_connection = get_named_type(type_).name.endswith("Connection")
+        # A filter's expression is not around the objects of the list.
+        takes = LIST if name == "invoices" else taken(name, type_)
+        return Room(self.lists - is_list - is_connection + (name in ITEMS), self.open - takes)
+
+
+# Lists within a connection, which has counted as one.
+ITEMS = frozenset({"nodes", "edges"})
+
+
+def taken(name: str, type_: Any) -> int:
+    """How many constructs a field opens."""
+    named = get_named_type(type_)
+    if name in TAKES:
+        return TAKES[name]
+    if named.name in ("Money", "BalanceTerm"):
+        return MONEY
+    if not is_composite_type(named):
+        return LEAF
+    is_list = isinstance(get_nullable_type(type_), GraphQLList)
+    return LIST if is_list or named.name.endswith("Connection") else ONE
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A named fragment, which may be spread again where it fits."""
+
+    name: str
+    type_: Any
+    room: Room
+    fields: int
+
+
+class Writer(Arguments):
+    """Writes one operation."""
+
+    def __init__(self, draw: Callable[[Any], Any], schema: GraphQLSchema, pool: Pool) -> None:
+        super().__init__(draw, pool)
+        self.schema, self.left = schema, self.one(FIELDS)
+        self.fragments: list[Fragment] = []
+        self.definitions: list[str] = []
+
+    def case(self) -> Case:
+        body = self.selection(self.schema.query_type, Room())
+        head = f"({', '.join(self.declared)})" if self.declared else ""
+        query = "\n".join([f"query Q{head} {body}", *self.definitions])
+        return Case(self.pool.who, query, self.variables, has_junk=self.has_junk)
+
+    def selection(self, type_: Any, room: Room) -> str:
+        many = 5 if type_.name == "Client" else 3
+        pieces = [self.piece(type_, room) for _ in range(self.number(1, many))]
+        return "{ " + " ".join(pieces) + " }"
+
+    def piece(self, type_: Any, room: Room) -> str:
+        if self.left > 0 and self.chance(25):
+            fitting = [f for f in self.fragments if self.goes(f, type_, room)]
+            if fitting and self.chance(45):
+                return self.spread(self.one(fitting))
+            return self.fragment(type_, room)
+        names = self.askable(type_, room)
+        if not names or self.chance(6):
+            return f"{self.name('t')}: __typename{self.directive()}"
+        return self.field(type_, self.one(names), room)
+
+    def askable(self, type_: Any, room: Room) -> list[str]:
+        """The names of fields that there is room for; the likelier ones more than once."""
+        names = [name for name, field in type_.fields.items() if self.fits(name, field.type, room)]
+        if not self.pool.sees_health:
+            names = [name for name in names if not self.is_health(type_.name, name)]
+        deep = [
+            name for name in names if is_composite_type(get_named_type(type_.fields[name].type))
+        ]
+        return names + [name for name in deep if name != "pageInfo"] * 2
+
+    def fits(self, name: str, type_: Any, room: Room) -> bool:
+        if not is_composite_type(get_named_type(type_)):
+            return taken(name, type_) <= room.open
+        inside = room.within(name, type_)
+        least = LEAF if name not in ITEMS else 2 * LEAF
+        enough = taken(name, type_) <= room.open and inside.open >= least
+        return enough and inside.lists >= 0 and self.left > 0
+
+    def is_health(self, type_: str, name: str) -> bool:
+        named = type_ in WHOLLY or name in HEALTH.get(type_, ()) or name == "session"
+        return named and not self.chance(1)
+
+    def field(self, type_: Any, name: str, room: Room) -> str:
+        definition = type_.fields[name]
+        self.left -= 1
+        # Two of a name with other arguments, in one object, would be no valid document.
+        alias = f"{self.name('a')}: " if definition.args or self.chance(30) else ""
+        head = f"{alias}{name}{self.of(name, definition.args) if definition.args else ''}"
+        named = get_named_type(definition.type)
+        if not is_composite_type(named):
+            return head + self.directive()
+        times = 2 if self.chance(12) else 1
+        return " ".join(
+            f"{head}{self.directive()} {self.selection(named, room.within(name, definition.type))}"
+            for _ in range(times)
+        )
+
+    # -- fragments ---------------------------------------------------------------------------------
+
+    def fragment(self, type_: Any, room: Room) -> str:
+        inside = type_
+        if is_interface_type(type_):
+            inside = self.one([type_, *self.schema.get_possible_types(type_)])
+        elif type_.interfaces and self.chance(20):
+            inside = type_.interfaces[0]
+        if self.chance(50):
+            return self.spread(self.defined(inside, room))
+        condition = "" if inside is type_ and self.chance(40) else f" on {inside.name}"
+        return f"...{condition}{self.directive()} {self.selection(inside, room)}"
+
+    def defined(self, type_: Any, room: Room) -> Fragment:
+        before = self.left
+        body, name = self.selection(type_, room), self.name("F")
+        self.definitions.append(f"fragment {name} on {type_.name} {body}")
+        fragment = Fragment(name, type_, room, before - self.left)
+        self.fragments.append(fragment)
+        # The first spread counts it.
+        self.left = before
+        return fragment
+
+    def goes(self, fragment: Fragment, type_: Any, room: Room) -> bool:
+        """Whether the fragment may be spread here too."""
+        fits = room.open >= fragment.room.open and room.lists >= fragment.room.lists
+        return fragment.type_ is type_ and fits and fragment.fields <= self.left
+
+    def spread(self, fragment: Fragment) -> str:
+        self.left -= fragment.fields
+        return f"...{fragment.name}{self.directive()}"
+
+    def directive(self) -> str:
+        if not self.chance(10):
+            return ""
+        flag = self.one([True, False])
+        value, name = str(flag).lower(), self.name("b")
+        if self.chance(60):
+            declared = f"${name}: Boolean!" if self.chance(50) else f"${name}: Boolean = {value}"
+            self.declared.append(declared)
+            if declared.endswith("!"):
+                self.variables[name] = flag
+            value = f"${name}"
+        return f" @{self.one(['skip', 'include'])}(if: {value})"
+
+
+@st.composite
+def operations(draw: Callable[[Any], Any], schema: GraphQLSchema, pools: Sequence[Pool]) -> Case:
+    return Writer(draw, schema, draw(st.sampled_from(pools))).case()
+
+
+def drawn(count: int, schema: GraphQLSchema, pools: Sequence[Pool], seed_: int = 0) -> list[Case]:
+    """So many operations, always the same for a seed."""
+    cases: list[Case] = []
+
+    @seed(seed_)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operations(schema, pools))
+    def draw(case: Case) -> None:
+        cases.append(case)
+
+    draw()
+    return cases

@@ -1,0 +1,185 @@
+"""Arguments by chance: first what a value is to be, then how it is written.
+
+As a literal, as a variable, as a variable's default, or piece by piece with variables inside.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLList,
+    GraphQLNonNull,
+    get_nullable_type,
+)
+from hypothesis import strategies as st
+
+from tests.operations.pools import DAYS, JUNK_CURSORS, JUNK_IDS, Pool
+
+ORDERS = {"statements": "statement", "superbills": "superbill", "accountHistory": "history"}
+INVOICE_ORDERS = {
+    "ISSUED_ON": "invoice-issued",
+    "DUE_ON": "invoice-due",
+    "NUMBER": "invoice-number",
+}
+# Of a hundred arguments, so many that are refused.
+JUNK = 2
+
+Draw = Callable[[Any], Any]
+
+
+class Choices:
+    """Choices that Hypothesis makes, and makes smaller when a test fails."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+
+    def one(self, choices: Sequence[Any]) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def number(self, least: int, most: int) -> int:
+        found: int = self.draw(st.integers(least, most))
+        return found
+
+    def chance(self, percent: int) -> bool:
+        # Hypothesis favours both ends of a range, and makes numbers smaller towards a no.
+        return self.number(0, 99) in range(50 - percent // 2, 50 - percent // 2 + percent)
+
+
+class Arguments(Choices):
+    """The arguments of an operation's fields, and the variables that they need."""
+
+    def __init__(self, draw: Draw, pool: Pool) -> None:
+        super().__init__(draw)
+        self.pool = pool
+        self.declared: list[str] = []
+        self.variables: dict[str, Any] = {}
+        self.names = 0
+        self.has_junk = False
+
+    def name(self, letter: str) -> str:
+        self.names += 1
+        return f"{letter}{self.names}"
+
+    def of(self, field: str, arguments: Any) -> str:
+        """A field's arguments as they stand in the document, brackets included."""
+        values = self.of_client() if field == "client" else self.of_list(field)
+        written = [
+            f"{name}: {self.written(arguments[name].type, value)}"
+            for name, value in values.items()
+            if name in arguments and (value is not None or self.chance(15))
+        ]
+        return f"({', '.join(written)})" if written else ""
+
+    def junk(self) -> bool:
+        """Whether this value is to be one that is refused."""
+        found = self.chance(JUNK)
+        self.has_junk = self.has_junk or found
+        return found
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def of_client(self) -> dict[str, Any]:
+        if self.pool.sees_one and self.chance(60):
+            return {"id": None}
+        ids = list(self.pool.client_ids) if self.chance(90) else list(self.pool.strange_ids)
+        return {"id": self.one(JUNK_IDS) if self.junk() else self.one(ids or self.pool.strange_ids)}
+
+    def of_list(self, field: str) -> dict[str, Any]:
+        order_by, order = self.order(field)
+        statuses, kinds = ("UNPAID", "PAID", "PARTIALLY_PAID", "VOID"), HISTORY_KINDS
+        return {
+            "dateRange": self.date_range(often=field == "accountHistory"),
+            "status": self.some(statuses) if self.chance(30) else None,
+            "kind": self.some(kinds) if self.chance(30) else None,
+            "pastDue": self.one([True, False]) if self.chance(25) else None,
+            "orderBy": order_by,
+            **self.page(self.pool.cursors[order]),
+        }
+
+    def order(self, field: str) -> tuple[Any, str]:
+        """An order of invoices and its name; the other lists have one only."""
+        if field != "invoices":
+            return None, ORDERS[field]
+        by = self.one(list(INVOICE_ORDERS))
+        direction = {"direction": self.one(["ASC", "DESC"])} if self.chance(60) else {}
+        if by != "ISSUED_ON" or self.chance(30):
+            return {"field": by} | direction, INVOICE_ORDERS[by]
+        return direction or self.one([None, {}]), INVOICE_ORDERS[by]
+
+    def page(self, cursors: Sequence[str]) -> dict[str, Any]:
+        size, cursor = self.one(["first", "first", "last"]), self.one(["after", "after", "before"])
+        if size == "last":
+            cursor = self.one(["before", "before", "after"])
+        values: dict[str, Any] = {size: self.size()} if self.chance(75) else {}
+        if self.chance(50) and cursors:
+            values[cursor] = self.one(JUNK_CURSORS) if self.junk() else self.one(cursors)
+        if self.junk():
+            values["last" if size == "first" else "first"] = 2
+        return values
+
+    def size(self) -> int:
+        found: int = self.one([0, 101, -1]) if self.junk() else self.one([1, 2, 3, 5, 100])
+        return found
+
+    def date_range(self, *, often: bool) -> Any:
+        if not self.chance(80 if often else 40):
+            return None
+        first, last = sorted([self.one(DAYS), self.one(DAYS)])
+        if self.junk():
+            first, last = last, first
+        ends = {"gte": str(first), "lte": str(last)}
+        if self.chance(60):
+            return ends
+        return self.one([{}, {"gte": str(first)}, {"lte": str(last)}, ends | {"gte": None}])
+
+    def some(self, choices: Sequence[str]) -> list[str]:
+        return [self.one(choices) for _ in range(self.number(0, 3))]
+
+    # -- forms -------------------------------------------------------------------------------------
+
+    def written(self, type_: Any, value: Any) -> str:
+        """The value as it stands in the document, perhaps as a variable."""
+        if self.chance(45):
+            return self.variable(type_, value)
+        bare = get_nullable_type(type_)
+        if isinstance(value, dict) and isinstance(bare, GraphQLInputObjectType):
+            inner = (f"{k}: {self.written(bare.fields[k].type, v)}" for k, v in value.items())
+            return "{" + ", ".join(inner) + "}"
+        if isinstance(value, list) and isinstance(bare, GraphQLList):
+            return "[" + ", ".join(self.written(bare.of_type, item) for item in value) + "]"
+        return literal(bare, value)
+
+    def variable(self, type_: Any, value: Any) -> str:
+        name, bare = self.name("v"), get_nullable_type(type_)
+        if value is None:
+            # Absent is as good as null where nothing is the default.
+            self.declared.append(f"${name}: {bare}")
+            if self.chance(50):
+                self.variables[name] = None
+        elif self.chance(20):
+            self.declared.append(f"${name}: {bare} = {literal(bare, value)}")
+        else:
+            strict = "!" if isinstance(type_, GraphQLNonNull) or self.chance(30) else ""
+            self.declared.append(f"${name}: {bare}{strict}")
+            self.variables[name] = value
+        return f"${name}"
+
+
+HISTORY_KINDS = ("SESSION", "CHARGE", "PAYMENT", "REFUND", "CREDIT", "ADJUSTMENT", "WRITE_OFF")
+
+
+def literal(type_: Any, value: Any) -> str:
+    """The value in the language of documents."""
+    bare = get_nullable_type(type_)
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ", ".join(f"{k}: {literal(bare.fields[k].type, v)}" for k, v in value.items())
+            + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ", ".join(literal(bare.of_type, item) for item in value) + "]"
+    return str(value) if isinstance(bare, GraphQLEnumType) and value else json.dumps(value)

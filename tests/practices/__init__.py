@@ -1,0 +1,154 @@
+"""Small practices for reading: made by chance from a seed, with all that is hard to get right.
+
+Ties and missing dates, strings that have to be escaped, amounts around every boundary, documents
+that aren't shared, invoices void and negative, payments in every state, rights of every kind.
+"""
+
+import datetime as dt
+import hashlib
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from models import (
+    Client,
+    Clinician,
+    Contact,
+    ContactRight,
+    Letterhead,
+    Practice,
+    Relation,
+    Row,
+    Scope,
+    Token,
+    ViewerKind,
+)
+from tests.practices.books import Books, Entered
+from tests.practices.draws import MOMENT, Draws
+from tests.practices.lives import Lives
+
+CURRENCIES = ("USD", "JPY", "KWD")
+EVERYTHING = tuple(Scope)
+PERSONAL = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
+
+
+@dataclass
+class Practices:
+    """All rows, and the ids of tokens by whom they are of."""
+
+    rows: dict[type[Row], list[Entered]] = field(default_factory=lambda: defaultdict(list))
+    tokens: dict[str, str] = field(default_factory=dict)
+
+
+def made(seed: int = 1) -> Practices:
+    practices = Practices()
+    for currency in CURRENCIES:
+        founded = Founding(random.Random(f"{seed} {currency}"), currency)
+        for model, entered in founded.books.rows.items():
+            practices.rows[model] += entered
+        for who, token in founded.tokens.items():
+            practices.tokens[f"{currency} {who}"] = token
+    return practices
+
+
+class Founding(Draws):
+    """One practice, its clients and what became of them, and who has a token."""
+
+    def __init__(self, chance: random.Random, currency: str) -> None:
+        super().__init__(chance)
+        self.tokens: dict[str, str] = {}
+        self.books = Books(chance)
+        self.practice(currency)
+        lives = Lives(self.books, self.clinicians, self.letterheads)
+        kinds = [lives.everything, lives.everything, lives.one_of_each, lives.sessions_only]
+        kinds += [lives.credit_only, lives.small_sum, lives.nothing]
+        self.clients = [self.client() for _ in kinds]
+        for live, client in zip(kinds, self.clients, strict=True):
+            live(client["id"])
+        self.contacts()
+        self.tokens_of_clients_and_dashboards()
+
+    def practice(self, currency: str) -> None:
+        id_ = self.books.practice_id
+        self.books.enter(
+            Practice,
+            id=id_,
+            name=f"{currency} {self.text()}",
+            time_zone="America/New_York",
+            currency=currency,
+            locale="en-US",
+            stripe_account=None if currency == "KWD" else f"acct_{currency}",
+            clients_remove_cards=False,
+            email=self.maybe("desk@example.org"),
+            **self.address(),
+        )
+        self.clinicians: list[Any] = [None]
+        for _ in range({"USD": 2, "JPY": 1, "KWD": 0}[currency]):
+            row = self.books.enter(Clinician, name=self.text(), credentials=self.maybe("PhD"))
+            self.clinicians.append(row["id"])
+        self.letterheads = [
+            self.books.enter(
+                Letterhead,
+                name=self.text(),
+                npi=self.maybe("1234567893"),
+                tax_id_last4=self.maybe("0042"),
+                **self.address(),
+            )["id"]
+            for _ in range(2)
+        ]
+
+    def client(self) -> Entered:
+        return self.books.enter(
+            Client,
+            name=self.text(),
+            email=self.maybe("someone@example.org"),
+            phone=self.maybe("+1 555 0100"),
+            date_of_birth=self.maybe(dt.date(1987, 2, 28)),
+            clinician_id=self.chance.choice(self.clinicians),
+            created_at=MOMENT,
+            **self.address(),
+        )
+
+    def contacts(self) -> None:
+        sees, pays, both = (True, False), (False, True), (True, True)
+        self.contact(
+            "contact of several", dict(zip(range(4), (sees, pays, both, sees), strict=True))
+        )
+        self.contact("contact who sees one", {0: sees})
+        self.contact("contact who pays for one", {0: pays})
+        self.contact("contact of nobody", {})
+
+    def contact(self, who: str, rights: dict[int, tuple[bool, bool]]) -> None:
+        contact = self.books.enter(Contact, name=self.text(), email=self.maybe("p@example.org"))
+        for number, (sees, pays) in rights.items():
+            self.books.enter(
+                ContactRight,
+                contact_id=contact["id"],
+                client_id=self.clients[number]["id"],
+                relation=self.chance.choice(list(Relation)),
+                sees_documents=sees,
+                can_pay=pays,
+            )
+        self.token(who, ViewerKind.CONTACT, PERSONAL, contact_id=contact["id"])
+
+    def tokens_of_clients_and_dashboards(self) -> None:
+        for number, client in enumerate(self.clients):
+            who = f"client {number}"
+            self.token(who, ViewerKind.CLIENT, PERSONAL, client_id=client["id"])
+        self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
+        without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
+        self.token("dashboard without phi", ViewerKind.DASHBOARD, without)
+
+    def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **subject: str) -> None:
+        row = self.books.enter(
+            Token,
+            kind=kind,
+            name=self.text(),
+            hash=hashlib.sha256(f"{self.books.practice_id} {who}".encode()).hexdigest(),
+            scopes=[scope.value for scope in scopes],
+            created_at=MOMENT,
+            expires_at=MOMENT + dt.timedelta(days=365),
+            **subject,
+        )
+        self.tokens[who] = row["id"]

@@ -1,0 +1,272 @@
+"""Enters a practice's rows as its bookkeeping has them, so that every balance adds up."""
+
+import datetime as dt
+import random
+import uuid
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models import (
+    Allocation,
+    CardBrand,
+    DeclineReason,
+    EntryKind,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    PaymentMethodKind,
+    PaymentState,
+    Receipt,
+    Row,
+    Session,
+)
+
+Entered = dict[str, Any]
+NOON = dt.time(12, tzinfo=dt.UTC)
+
+
+def noon(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, NOON)
+
+
+class Books:
+    """The rows of one practice, and what is due and unused in them so far."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.practice_id = self.new_id()
+        self.rows: defaultdict[type[Row], list[Entered]] = defaultdict(list)
+        self.due: defaultdict[str, int] = defaultdict(int)
+        self.credit: defaultdict[str, int] = defaultdict(int)
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
+
+    def enter(self, model: type[Row], **columns: Any) -> Entered:
+        """A row, with an id if it has one, and nothing in the columns left out."""
+        names = model.__table__.c.keys()
+        own = {"practice_id": self.practice_id, "id": self.new_id()}
+        row = {name: (own | columns).get(name) for name in names}
+        assert columns.keys() <= set(names)
+        self.rows[model].append(row)
+        return row
+
+    def serial(self, model: type[Row]) -> int:
+        return len(self.rows[model]) + 1
+
+    def of(self, model: type[Row], **columns: Any) -> list[Entered]:
+        """What is entered with these values."""
+        return [row for row in self.rows[model] if columns.items() <= row.items()]
+
+    # -- what is asked for -------------------------------------------------------------------------
+
+    def session(self, client_id: str, date: dt.date, fee: int, **columns: Any) -> Entered:
+        return self.enter(Session, client_id=client_id, date=date, fee_minor=fee, **columns)
+
+    def invoice(
+        self,
+        client_id: str,
+        issued_on: dt.date,
+        lines: list[tuple[Entered | None, int]],
+        describe: Any,
+        **columns: Any,
+    ) -> Entered:
+        """An invoice of sessions and of other charges, each with its amount."""
+        serial = self.serial(Invoice)
+        total = sum(amount for _, amount in lines)
+        invoice = self.enter(
+            Invoice,
+            client_id=client_id,
+            issued_on=issued_on,
+            total_minor=total,
+            serial=serial,
+            number=f"INV-2026-{serial:04}",
+            is_void=False,
+            **columns,
+        )
+        for position, (session, amount) in enumerate(lines, 1):
+            self.line(invoice, position, session, amount, describe)
+        self.due[invoice["id"]] = total
+        if total < 0:
+            # What the practice owes by it is credit from now on.
+            self.allocate(invoice, total, issued_on)
+        return invoice
+
+    def line(
+        self, invoice: Entered, position: int, session: Entered | None, amount: int, describe: Any
+    ) -> None:
+        quantity = self.chance.choice([100, 100, 200, 25, 1, 123456])
+        date = session["date"] if session else self.chance.choice([None, invoice["issued_on"]])
+        self.enter(
+            InvoiceLine,
+            invoice_id=invoice["id"],
+            position=position,
+            session_id=session and session["id"],
+            date=date,
+            description=describe(),
+            service_code=self.chance.choice([None, "90834"]),
+            quantity_hundredths=quantity,
+            unit_price_minor=amount * 100 // quantity,
+            amount_minor=amount,
+            is_void=False,
+        )
+        kind = EntryKind.SESSION if session else EntryKind.CHARGE
+        of = {"invoice_id": invoice["id"], "session_id": session and session["id"]}
+        day = session["date"] if session else invoice["issued_on"]
+        self.move(invoice["client_id"], kind, amount, day, f"line {position}", describe(), **of)
+
+    def move(
+        self,
+        client_id: str,
+        kind: EntryKind,
+        amount: int,
+        date: dt.date,
+        reference: str,
+        description: str,
+        **columns: Any,
+    ) -> Entered:
+        """A movement of the account."""
+        return self.enter(
+            LedgerEntry,
+            client_id=client_id,
+            kind=kind,
+            amount_minor=amount,
+            date=date,
+            reference=reference,
+            description=description,
+            created_at=noon(date),
+            **columns,
+        )
+
+    def correct(self, invoice: Entered, kind: EntryKind, amount: int, date: dt.date) -> None:
+        """A write-off or an adjustment of an invoice, of which something stays due, or nothing."""
+        self.due[invoice["id"]] += amount
+        assert self.due[invoice["id"]] >= 0
+        reference = f"correction {len(self.of(LedgerEntry, invoice_id=invoice['id']))}"
+        of = {"invoice_id": invoice["id"]}
+        self.move(invoice["client_id"], kind, amount, date, reference, "Corrected", **of)
+
+    def void(self, invoice: Entered, date: dt.date) -> None:
+        """Its rows are reversed, and what was put toward it is credit again."""
+        for number, row in enumerate(self.of(LedgerEntry, invoice_id=invoice["id"]), 1):
+            of = {name: row[name] for name in ("invoice_id", "session_id")}
+            reversed_ = -row["amount_minor"]
+            self.move(
+                row["client_id"], row["kind"], reversed_, date, f"void {number}", "Void", **of
+            )
+        for put in self.of(Allocation, invoice_id=invoice["id"]):
+            self.allocate(invoice, -put["amount_minor"], date, put["payment_id"])
+        invoice.update(is_void=True, voided_on=date)
+        for line in self.of(InvoiceLine, invoice_id=invoice["id"]):
+            line["is_void"] = True
+        self.due[invoice["id"]] = 0
+
+    # -- what comes in and goes back ---------------------------------------------------------------
+
+    def give_credit(self, client_id: str, kind: EntryKind, amount: int, date: dt.date) -> None:
+        """Credit; below zero, some of it taken back."""
+        self.credit[client_id] += amount
+        assert self.credit[client_id] >= 0
+        reference = f"credit {self.serial(LedgerEntry)}"
+        self.move(client_id, kind, -amount, date, reference, "Credit")
+
+    def allocate(
+        self, invoice: Entered, amount: int, date: dt.date, payment_id: str | None = None
+    ) -> None:
+        """Credit put toward an invoice; below zero, taken back from it."""
+        self.due[invoice["id"]] -= amount
+        self.credit[invoice["client_id"]] -= amount
+        self.enter(
+            Allocation,
+            client_id=invoice["client_id"],
+            invoice_id=invoice["id"],
+            payment_id=payment_id,
+            is_credit=payment_id is None,
+            amount_minor=amount,
+            date=date,
+            created_at=noon(date),
+        )
+
+    def attempt(self, client_id: str, amount: int, date: dt.date, state: PaymentState) -> Entered:
+        """A payment, of which nothing is in the ledger unless it succeeds."""
+        failed, paid = state is PaymentState.FAILED, state is PaymentState.SUCCEEDED
+        return self.enter(
+            Payment,
+            client_id=client_id,
+            method=PaymentMethodKind.CARD,
+            state=state,
+            amount_minor=amount,
+            failure_reason=DeclineReason.GENERIC if failed else None,
+            created_at=noon(date),
+            created_on=date,
+            paid_at=noon(date) if paid else None,
+        )
+
+    def pay(self, client_id: str, amount: int, date: dt.date) -> Entered:
+        """A payment that succeeded; all of it is unused credit at first."""
+        payment = self.attempt(client_id, amount, date, PaymentState.SUCCEEDED)
+        of = {"payment_id": payment["id"]}
+        self.credit[client_id] += amount
+        self.move(client_id, EntryKind.PAYMENT, -amount, date, payment["id"], "Card", **of)
+        serial = self.serial(Receipt)
+        self.enter(
+            Receipt,
+            client_id=client_id,
+            number=f"RCP-{serial}",
+            serial=serial,
+            amount_minor=amount,
+            issued_at=noon(date),
+            issued_on=date,
+            **of,
+        )
+        return payment
+
+    def refund(self, payment: Entered, amount: int, date: dt.date) -> None:
+        """Money back: taken from what the payment was put toward, last first, else from credit."""
+        invoices = {row["id"]: row for row in self.rows[Invoice]}
+        left = amount
+        for put in reversed(self.of(Allocation, payment_id=payment["id"])):
+            taken = min(left, put["amount_minor"])
+            if taken > 0 and not invoices[put["invoice_id"]]["is_void"]:
+                self.allocate(invoices[put["invoice_id"]], -taken, date, payment["id"])
+                left -= taken
+        self.credit[payment["client_id"]] -= amount
+        assert self.credit[payment["client_id"]] >= 0
+        refunds = self.of(LedgerEntry, payment_id=payment["id"], kind=EntryKind.REFUND)
+        reference, of = f"{payment['id']} {len(refunds)}", {"payment_id": payment["id"]}
+        client_id = payment["client_id"]
+        self.move(client_id, EntryKind.REFUND, amount, date, reference, "Refund", **of)
+
+    def card(
+        self, client_id: str, added_at: dt.datetime, month: tuple[int, int], **columns: Any
+    ) -> Entered:
+        number = self.serial(PaymentMethod)
+        return self.enter(
+            PaymentMethod,
+            client_id=client_id,
+            stripe_id=f"pm_{number}",
+            fingerprint=f"fingerprint {number}",
+            brand=self.chance.choice(list(CardBrand)),
+            last4=f"{number:04}",
+            exp_year=month[0],
+            exp_month=month[1],
+            added_at=added_at,
+            consent_version="1",
+            consented_at=added_at,
+            **columns,
+        )
+
+
+async def load(engine: AsyncEngine, rows: dict[type[Row], list[Entered]]) -> None:
+    """Makes the tables and fills them, referred rows first."""
+    by_table = {model.__table__: entered for model, entered in rows.items() if entered}
+    async with engine.begin() as connection:
+        await connection.run_sync(Row.metadata.create_all)
+        for table in Row.metadata.sorted_tables:
+            if table in by_table:
+                await connection.execute(insert(table), by_table[table])

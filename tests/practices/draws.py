@@ -1,0 +1,52 @@
+"""What rows are made of: values by chance, of few kinds, each hard to get right in its own way."""
+
+import datetime as dt
+import random
+from typing import Any
+
+TODAY = dt.date(2026, 3, 15)
+STRINGS = (
+    "",
+    "Individual therapy",
+    'O\'Brien "Bo" \\ 100% :name {0}',
+    "\x01\x02 control \x1f\x7f",
+    "😀 \U0001f469\u200d\U0001f467 ünï",
+    "one\u2028two\u2029three",
+    "שלום عليكم",
+    "</script><!-- ]]>",
+    "tab\tnew\nline\r",
+    "$1 ? %(x)s null",
+)
+AMOUNTS = (0, 5, 49, 50, 99, 100, 101, 12_500, 12_500, 999_999, 90_071_992_547)
+MOMENT = dt.datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
+MONTHS = ((2025, 12), (2026, 2), (2026, 3), (2026, 4), (2026, 5), (2027, 2))
+
+
+class Draws:
+    """Values by chance."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+
+    def text(self) -> str:
+        return self.chance.choice(STRINGS)
+
+    def maybe(self, value: Any) -> Any:
+        return self.chance.choice([value, None])
+
+    def day(self) -> dt.date:
+        """One of few, so that there are ties; some before the history's thirty days."""
+        return TODAY + dt.timedelta(days=self.chance.choice([-60, -31, -30, -29, -3, -1, 0, 1]))
+
+    def shared(self) -> dt.datetime | None:
+        return self.chance.choice([MOMENT, MOMENT, MOMENT, None])
+
+    def amount(self, *, signed: bool = False) -> int:
+        return self.chance.choice(AMOUNTS) * (self.chance.choice([1, 1, -1]) if signed else 1)
+
+    def address(self) -> dict[str, Any]:
+        if self.chance.random() < 0.4:
+            return {}
+        parts = {"line1": self.text(), "city": self.text(), "postal_code": "01234"}
+        more = {"country": "US", "line2": self.maybe(""), "region": self.maybe("NY")}
+        return {f"address_{name}": value for name, value in (parts | more).items()}

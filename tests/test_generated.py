@@ -1,0 +1,63 @@
+"""Operations made by chance: planned, by the fallback and by the oracle, one answer.
+
+GENERATED_OPERATIONS tries more of them, PRACTICES_SEED others, over other practices.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.comparison import Comparison
+from tests.conftest import SEED
+from tests.operations import operations
+from tests.operations.pools import Pool, pools
+
+OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "200"))
+# Of a hundred, so many have to be answered by a plan. The others are refused.
+PLANNED = 90
+
+
+@pytest.fixture(scope="module")
+def tally() -> Counter[tuple[str, bool]]:
+    """How many were planned and how many not, by database."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def askers(comparison: Comparison) -> list[Pool]:
+    return pools(comparison)
+
+
+@seed(SEED)
+@settings(
+    max_examples=OPERATIONS,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+async def test_an_operation_has_one_answer(
+    comparison: Comparison,
+    askers: list[Pool],
+    tally: Counter[tuple[str, bool]],
+    data: st.DataObject,
+) -> None:
+    case = data.draw(operations(comparison.oracle.schema, askers))
+    answered, planned = await comparison.check(case)
+    # What is refused may stand where no row of the answer reaches it.
+    assert planned or answered.errors or case.has_junk
+    tally[comparison.database, planned] += 1
+
+
+async def test_nearly_all_of_them_were_planned(
+    comparison: Comparison, tally: Counter[tuple[str, bool]]
+) -> None:
+    planned, refused = (tally[comparison.database, kind] for kind in (True, False))
+    print(f"{comparison.database}: {planned} planned, {refused} refused")
+    if not planned:
+        pytest.skip("the operations before this test were not tried")
+    assert planned + refused >= OPERATIONS
+    assert planned * 100 >= (planned + refused) * PLANNED

@@ -1,0 +1,66 @@
+"""The oracle is independent, and the practices that it is asked about add up."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from models import Client, EntryKind, Invoice, LedgerEntry
+from tests.comparison import Comparison
+from tests.oracle import Oracle, money
+from tests.oracle.world import World
+from tests.practices.draws import TODAY
+
+OURS = {"server", "graph", "resolvers", "billing"}
+# What of the models the oracle may know: the tables and their enums.
+READING = {"connections", "literals", "migrations", "ids"}
+
+
+def test_the_oracle_imports_nothing_that_it_is_to_judge() -> None:
+    names = {name for path in Path("tests/oracle").glob("*.py") for name in imported(path)}
+    assert "models" in {name.partition(".")[0] for name in names}
+    assert not {name for name in names if name.partition(".")[0] in OURS}
+    assert not {name for name in names if READING & set(name.split("."))}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def worlds(oracle: Oracle, tokens: dict[str, str]) -> list[World]:
+    return [World(oracle.tables, id_, TODAY) for who, id_ in tokens.items() if "board" in who]
+
+
+async def test_the_ledger_is_what_is_due_less_unused_credit(comparison: Comparison) -> None:
+    for world in worlds(comparison.oracle, comparison.practices.tokens):
+        for client in world.where(Client):
+            ledger = money.summed(world.where(LedgerEntry, client_id=client.id))
+            assert ledger == money.balance(world, client.id)
+            assert ledger == sum(term.amount for term in money.terms(world, client.id))
+            assert money.credit(world, client.id) >= 0
+
+
+async def test_an_invoices_ledger_rows_are_its_lines_and_corrections(
+    comparison: Comparison,
+) -> None:
+    charged = (EntryKind.SESSION, EntryKind.CHARGE)
+    for world in worlds(comparison.oracle, comparison.practices.tokens):
+        for invoice in world.where(Invoice):
+            rows = world.where(LedgerEntry, invoice_id=invoice.id)
+            charges = money.summed(row for row in rows if row.kind in charged)
+            assert charges == (0 if invoice.is_void else invoice.total_minor)
+            assert money.due(world, invoice) >= 0
+            assert not invoice.is_void or money.summed(rows) == money.paid(world, invoice) == 0
+
+
+async def test_the_practices_have_all_that_is_hard(comparison: Comparison) -> None:
+    for world in worlds(comparison.oracle, comparison.practices.tokens):
+        statuses = {money.status(world, invoice) for invoice in world.where(Invoice)}
+        assert statuses == {"PAID", "PARTIALLY_PAID", "UNPAID", "VOID"}
+        assert {row.kind for row in world.where(LedgerEntry)} == set(EntryKind)
+        assert any(money.is_past_due(world, invoice) for invoice in world.where(Invoice))
+        assert any(invoice.total_minor < 0 for invoice in world.where(Invoice))
+        assert {True, False} == {one.shared_at is None for one in world.where(Invoice)}

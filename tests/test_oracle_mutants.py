@@ -1,0 +1,271 @@
+"""Faults planted one at a time: the comparison with the oracle turns red for each.
+
+Planner and fallback share their sources, so comparing them with each other finds few of these.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Date, and_, false, func, literal_column, select, true
+
+from billing.accounts import Account, never_negative
+from billing.invoices import Standing
+from models import Client, ContactRight, Invoice, InvoiceLine, LedgerEntry
+from resolvers import cards, clients, filters, history, invoices, sight
+from resolvers.invoices import InvoiceOrderField
+from resolvers.planner import paging, planner, plans
+from resolvers.planner.paging import Page
+from resolvers.planner.selection import Selection
+from tests.comparison import Answered, Case, Comparison
+from tests.conftest import SEED
+from tests.operations import drawn
+from tests.operations.pools import pools
+
+# So many generated operations have to be enough.
+BOUND = 150
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+FAULTS: dict[str, Plant] = {}
+
+
+def fault(plant: Plant) -> Plant:
+    FAULTS[plant.__name__.replace("_", " ")] = plant
+    return plant
+
+
+@pytest.fixture(scope="module")
+def foretold(comparison: Comparison) -> list[tuple[Case, Answered]]:
+    """Generated operations and what the oracle says to each."""
+    cases = drawn(BOUND, comparison.oracle.schema, pools(comparison), SEED)
+    return [(case, comparison.foretold(case)) for case in cases]
+
+
+@pytest.fixture(autouse=True)
+def anew(comparison: Comparison) -> Iterator[None]:
+    """No plan outlives its fault."""
+    comparison.forget()
+    yield
+    comparison.forget()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_it_turns_red(
+    comparison: Comparison,
+    foretold: list[tuple[Case, Answered]],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    FAULTS[name](monkeypatch)
+    for number, (case, answer) in enumerate(foretold, 1):
+        found, _ = await comparison.answer(case)
+        if found != answer:
+            print(f"{comparison.database}: operation {number}")
+            return
+    pytest.fail(f"{BOUND} operations don't tell that {name}")
+
+
+async def test_without_a_fault_it_stays_green(
+    comparison: Comparison, foretold: list[tuple[Case, Answered]]
+) -> None:
+    for case, answer in foretold:
+        found, _ = await comparison.answer(case)
+        assert found == answer
+
+
+# -- orders and pages ------------------------------------------------------------------------------
+
+
+@fault
+def a_list_is_the_wrong_way_round(patch: pytest.MonkeyPatch) -> None:
+    right = planner.ordering
+    patch.setattr(
+        planner, "ordering", lambda rows: right(replace(rows, descending=not rows.descending))
+    )
+
+
+@fault
+def a_connection_is_the_wrong_way_round(patch: pytest.MonkeyPatch) -> None:
+    right = Page.__init__
+
+    def wrong(self: Page, rows: Any, *given: Any, **more: Any) -> None:
+        right(self, replace(rows, descending=not rows.descending), *given, **more)
+
+    patch.setattr(Page, "__init__", wrong)
+
+
+@fault
+def ties_are_in_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(
+        invoices.ORDERS,
+        InvoiceOrderField.ISSUED_ON,
+        lambda t: ("invoice-issued", (t.c.issued_on, -t.c.serial)),
+    )
+
+
+@fault
+def an_invoice_without_a_due_day_comes_first(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(invoices, "NEVER", literal_column("'0001-01-01'", Date))
+
+
+@fault
+def a_page_has_one_too_many(patch: pytest.MonkeyPatch) -> None:
+    right = paging.page_size
+    patch.setattr(paging, "page_size", lambda asked: right(asked) + 1)
+
+
+@fault
+def a_cursors_own_row_is_shown_again(patch: pytest.MonkeyPatch) -> None:
+    right = Page.side
+
+    def wrong(self: Page, cursor: Any, *, after: bool) -> Any:
+        return ~right(self, cursor, after=not after)
+
+    patch.setattr(Page, "side", wrong)
+
+
+@fault
+def the_last_page_is_not_the_last(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Page, "has_next", property(lambda self: self.more))
+
+
+@fault
+def a_page_forgets_its_other_cursor(patch: pytest.MonkeyPatch) -> None:
+    right = Page.cut
+
+    def wrong(self: Page, found: Any) -> Any:
+        if self.after is not None:
+            self.before = None
+        return right(self, found)
+
+    patch.setattr(Page, "cut", wrong)
+
+
+# -- filters ---------------------------------------------------------------------------------------
+
+
+@fault
+def a_reversed_range_is_let_through(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(filters, "in_order", lambda first, last: (first, last))
+
+
+@fault
+def the_end_of_a_range_is_outside(patch: pytest.MonkeyPatch) -> None:
+    right = filters.overlapping
+
+    def wrong(start: Any, end: Any, range_: Any) -> Any:
+        inside = right(start, end, range_)
+        last = range_ and range_.lte
+        return and_(inside, ~(start == filters.bound(last, start.type))) if last else inside
+
+    patch.setattr(filters, "overlapping", wrong)
+
+
+@fault
+def the_default_range_is_a_day_short(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(history, "DEFAULT_DAYS", history.DEFAULT_DAYS - 1)
+
+
+@fault
+def skip_is_include(patch: pytest.MonkeyPatch) -> None:
+    right = Selection.included
+    patch.setattr(
+        Selection, "included", lambda self, node: not node.directives or not right(self, node)
+    )
+
+
+# -- money -----------------------------------------------------------------------------------------
+
+
+@fault
+def the_balance_has_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Account, "balance", property(lambda self: -self.movements["balance"]))
+
+
+@fault
+def unused_credit_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Account, "payable_of", lambda self, due: never_negative(due))
+
+
+@fault
+def refunds_are_not_taken_back_from_what_is_paid(patch: pytest.MonkeyPatch) -> None:
+    right = Account.terms
+
+    def wrong(self: Account) -> Any:
+        assert right.fget
+        return [
+            (kind, -self.allocated["total"] if kind.name == "PAID" else sum_)
+            for kind, sum_ in right.fget(self)
+        ]
+
+    patch.setattr(Account, "terms", property(wrong))
+
+
+@fault
+def a_void_invoice_is_called_paid(patch: pytest.MonkeyPatch) -> None:
+    right = Standing.__init__
+    patch.setattr(
+        Standing, "__init__", lambda self, _, billed, paid: right(self, false(), billed, paid)
+    )
+
+
+@fault
+def a_paid_invoice_is_past_due(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        Standing,
+        "past_due",
+        lambda self, due_on, today: and_(func.coalesce(due_on < today, false()), ~self.is_void),
+    )
+
+
+@fault
+def a_session_of_a_void_invoice_counts_as_invoiced(patch: pytest.MonkeyPatch) -> None:
+    def wrong(session: Any, eyes: Any) -> Any:
+        line = eyes.counted(InvoiceLine)
+        same = and_(line.c.practice_id == session.c.practice_id, line.c.session_id == session.c.id)
+        return select(line.c.position).where(eyes.only(line), same).exists().correlate(session)
+
+    patch.setattr(clients, "is_invoiced", wrong)
+
+
+@fault
+def every_currency_has_two_decimals(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plans, "digits", lambda _: 2)
+
+
+@fault
+def a_card_expires_soon_a_month_too_early(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cards, "SOON_MONTHS", cards.SOON_MONTHS + 1)
+
+
+# -- sight -----------------------------------------------------------------------------------------
+
+
+@fault
+def a_table_has_no_predicate_for_its_client(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sight.SEEN, Client, sight.in_practice)
+
+
+@fault
+def the_practice_is_no_wall(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sight.SEEN, Client, lambda _, __: true())
+
+
+@fault
+def unshared_documents_are_seen(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sight.SEEN, Invoice, sight.of_client("client_id", opened=True))
+
+
+@fault
+def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sight.SEEN, LedgerEntry, sight.of_client("client_id", opened=False))
+
+
+@fault
+def anothers_rights_count(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, opened: bool) -> Any:
+        right = ContactRight.__table__.alias()
+        return select(right.c.client_id).where(right.c.practice_id == eyes.practice_id)
+
+    patch.setattr(sight, "clients_of_contact", wrong)

@@ -1,0 +1,104 @@
+"""Written operations: each is one statement on both databases, and answers what the oracle does."""
+
+import pytest
+
+from tests.comparison import Case, Comparison
+from tests.operations.pools import pool
+from tests.written import PAGE, WRITTEN
+
+# Clients of every kind of life, and contacts with either right.
+ASKERS = (
+    "USD client 0",
+    "JPY client 2",
+    "USD client 6",
+    "USD contact who sees one",
+    "KWD contact who pays for one",
+)
+# Each with the number of one of the clients that they see.
+CHOOSING = (("USD dashboard", 2), ("JPY dashboard without phi", 0), ("KWD contact of several", 2))
+
+
+@pytest.mark.parametrize("sentence", WRITTEN)
+async def test_one_statement_reads(comparison: Comparison, sentence: str) -> None:
+    query, variables = WRITTEN[sentence]
+    for who in ASKERS:
+        case = Case(who, query, variables, "Page" if "query Page " in query else None)
+        answered, planned = await comparison.check(case, fallback=who == ASKERS[0])
+        assert planned
+        assert not answered.errors
+        assert answered.data
+
+
+@pytest.mark.parametrize("sentence", WRITTEN)
+async def test_a_dashboard_reads_any_client(comparison: Comparison, sentence: str) -> None:
+    """The same for a client who is named, unless that is health information out of scope."""
+    query, variables = WRITTEN[sentence]
+    for who, number in CHOOSING:
+        id_ = pool(comparison, who).client_ids[number]
+        named = query.replace("client {", f'client(id: "{id_}") {{', 1)
+        case = Case(who, named, variables, "Page" if "query Page " in query else None)
+        answered, planned = await comparison.check(case, fallback=False)
+        assert planned or answered.errors == [(None, "SCOPE_REQUIRED")]
+
+
+# -- paging ----------------------------------------------------------------------------------------
+
+LISTS = (
+    "invoices(",
+    "invoices(orderBy: {direction: ASC}, ",
+    "invoices(orderBy: {field: DUE_ON}, ",
+    "invoices(orderBy: {field: DUE_ON, direction: ASC}, ",
+    "invoices(orderBy: {field: NUMBER}, ",
+    "invoices(pastDue: false, ",
+    "statements(",
+    "superbills(",
+    "accountHistory(dateRange: {}, ",
+    "accountHistory(",
+)
+
+
+@pytest.mark.parametrize("list_", LISTS)
+@pytest.mark.parametrize("forward", [True, False], ids=["forward", "backward"])
+async def test_page_after_page_is_the_whole_list(
+    comparison: Comparison, list_: str, forward: bool
+) -> None:
+    size, beyond = ("first", "after") if forward else ("last", "before")
+    end, more = ("endCursor", "hasNextPage") if forward else ("startCursor", "hasPreviousPage")
+    query = (
+        f"query ($at: String) {{ client {{ page: {list_}{size}: 2, {beyond}: $at)"
+        f" {{ totalCount edges {{ cursor node {{ id }} }} {PAGE} }}"
+        f" all: {list_}first: 100) {{ nodes {{ id }} }} }} }}"
+    )
+    ids: list[str] = []
+    at, goes_on = None, True
+    while goes_on:
+        case = Case("USD client 0", query, {"at": at})
+        answered, planned = await comparison.check(case, fallback=at is None)
+        assert planned
+        page, whole = answered.data["client"]["page"], answered.data["client"]["all"]
+        found = [edge["node"]["id"] for edge in page["edges"]]
+        ids = [*ids, *found] if forward else [*found, *ids]
+        assert page["totalCount"] == len(whole["nodes"])
+        at, goes_on = page["pageInfo"][end], page["pageInfo"][more]
+        assert len(ids) <= len(whole["nodes"])
+    assert ids == [node["id"] for node in whole["nodes"]]
+    assert len(ids) > 2
+
+
+async def test_a_page_between_two_cursors(comparison: Comparison) -> None:
+    query = (
+        "query ($after: String, $before: String) { client { all: accountHistory(dateRange: {})"
+        " { edges { cursor } } between: accountHistory(dateRange: {}, after: $after,"
+        f" before: $before, first: 2) {{ nodes {{ id }} {PAGE} }} back: accountHistory("
+        "dateRange: {}, after: $after, before: $before, last: 2) { nodes { id } pageInfo"
+        " { hasPreviousPage } } } }"
+    )
+    answered, _ = await comparison.check(Case("USD client 0", query))
+    cursors = [edge["cursor"] for edge in answered.data["client"]["all"]["edges"]]
+    for after, before in ((0, 5), (0, 3), (3, 4), (5, 1)):
+        variables = {"after": cursors[after], "before": cursors[before]}
+        answered, planned = await comparison.check(Case("USD client 0", query, variables))
+        assert planned
+        assert len(answered.data["client"]["between"]["nodes"]) == max(
+            0, min(2, before - after - 1)
+        )
