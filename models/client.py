@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
+from models.names import folded
 from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, refers
 
 
@@ -27,7 +28,9 @@ class Client(Addressed, Row):
     id: Mapped[Key]
     name: Mapped[str]
     # The name with case and accents folded: what clients are ordered by.
-    folded_name: Mapped[str] = mapped_column(ByCode)
+    folded_name: Mapped[str] = mapped_column(
+        ByCode, default=lambda context: folded(context.get_current_parameters()["name"])
+    )
     email: Mapped[str | None]
     phone: Mapped[str | None]
     date_of_birth: Mapped[dt.date | None]

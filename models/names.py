@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 WORD = re.compile(r"\w+")
@@ -14,15 +15,11 @@ def folded(name: str) -> str:
     return " ".join(WORD.findall(letters))
 
 
-def parts(practice_id: str, client_id: str, name: str) -> list[dict[str, Any]]:
-    """Rows of ClientNamePart: the folded name from each of its words on."""
-    words = folded(name).split()
+def parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of ClientNamePart for a client's: the folded name from each of its words on."""
+    own = {"practice_id": client["practice_id"], "client_id": client["id"]}
+    words = folded(client["name"]).split()
     return [
-        {
-            "practice_id": practice_id,
-            "client_id": client_id,
-            "position": position,
-            "text": " ".join(words[position:]),
-        }
+        {**own, "position": position, "text": " ".join(words[position:])}
         for position in range(len(words))
     ]

@@ -222,4 +222,3 @@ A query to paste:
     -d '{{"query": "{query}"}}'
 """
     )
-

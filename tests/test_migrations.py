@@ -119,9 +119,7 @@ async def test_foreign_keys_are_watched_again_after_a_migration(sqlite: AsyncEng
 
 
 async def test_a_migration_that_leaves_rows_dangling_is_undone(sqlite: AsyncEngine) -> None:
-    with pytest.raises(
-        migrations.DanglingRows, match="1 rows refer to nothing"
-    ):
+    with pytest.raises(migrations.DanglingRows, match="1 rows refer to nothing"):
         async with migrations.alone(sqlite) as connection:
             await connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
             await connection.execute(text("CREATE TABLE child (id INTEGER REFERENCES parent)"))

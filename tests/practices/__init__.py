@@ -13,6 +13,7 @@ from typing import Any
 
 from models import (
     Client,
+    ClientNamePart,
     Clinician,
     Contact,
     ContactRight,
@@ -24,6 +25,7 @@ from models import (
     Token,
     ViewerKind,
 )
+from models.names import folded, parts
 from tests.practices.books import Books, Entered
 from tests.practices.draws import MOMENT, Draws
 from tests.practices.lives import Lives
@@ -99,9 +101,11 @@ class Founding(Draws):
         ]
 
     def client(self) -> Entered:
-        return self.books.enter(
+        name = self.text()
+        client = self.books.enter(
             Client,
-            name=self.text(),
+            name=name,
+            folded_name=folded(name),
             email=self.maybe("someone@example.org"),
             phone=self.maybe("+1 555 0100"),
             date_of_birth=self.maybe(dt.date(1987, 2, 28)),
@@ -109,6 +113,9 @@ class Founding(Draws):
             created_at=MOMENT,
             **self.address(),
         )
+        for part in parts(client):
+            self.books.enter(ClientNamePart, **part)
+        return client
 
     def contacts(self) -> None:
         sees, pays, both = (True, False), (False, True), (True, True)
