@@ -29,7 +29,7 @@ from models.row import ID
 from resolvers.ids import row_id
 from resolvers.money import Amount
 from resolvers.orders import OrderDirection
-from resolvers.planner.later import Asked, Later, Refusal, bound, derive
+from resolvers.planner.later import Later, Refusal, bound, derive
 from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
 
@@ -40,8 +40,8 @@ class ClientRow:
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.sight = table.c, sight
         self.account, sums = account_of(sight, table.c.practice_id, table.c.id)
-        self.uninvoiced = sight.beside(uninvoiced(table, sight))
-        self.practice = sight.beside(online_payments(table, sight))
+        self.uninvoiced = sight.beside(lambda: uninvoiced(table, sight))
+        self.practice = sight.beside(lambda: online_payments(table, sight))
         self.beside = (*sums, self.uninvoiced, self.practice)
 
     @property
@@ -56,10 +56,18 @@ def account_of(
     sight: Sight, practice_id: Any, client_id: Any
 ) -> tuple[Account, tuple[Beside, Beside]]:
     """The account of the client that a row names, and the sums that go beside the row."""
-    entry, allocation = sight.counted(LedgerEntry), sight.counted(Allocation)
-    moved = movements(entry, practice_id, client_id).where(sight.only(entry))
-    put = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
-    sums = sight.beside(correlated(moved, client_id)), sight.beside(correlated(put, client_id))
+
+    def moved() -> Any:
+        entry = sight.counted(LedgerEntry)
+        found = movements(entry, practice_id, client_id).where(sight.only(entry))
+        return correlated(found, client_id)
+
+    def put() -> Any:
+        allocation = sight.counted(Allocation)
+        found = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
+        return correlated(found, client_id)
+
+    sums = sight.beside(moved), sight.beside(put)
     return Account(*sums), sums
 
 
@@ -79,9 +87,10 @@ def client(_: Any, sight: Sight, id: Any = None) -> Rows:
     """The client of this id; without one, the only client that the viewer sees."""
     if id is not None:
         return rows(sight, lambda table: table.c.id == row_id(id, "cli"))
-    if sight.kind is ViewerKind.DASHBOARD:
-        raise several()
-    return rows(sight, lambda table: table.c.id == bound(Later(sole_client), ID))
+    if not sight.sees_one:
+        raise Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
+    only = Later(lambda asked: asked.viewer.sole_client_id)
+    return rows(sight, lambda table: table.c.id == bound(only, ID))
 
 
 # -- all clients of the practice -------------------------------------------------------------------
@@ -148,16 +157,6 @@ def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
     )
     named: ColumnElement[bool] = client.c.id.in_(found)
     return named
-
-
-def sole_client(asked: Asked) -> str:
-    if asked.viewer.sole_client_id is None:
-        raise several()
-    return asked.viewer.sole_client_id
-
-
-def several() -> Refusal:
-    return Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
 
 
 def viewers_clients(_: Any, sight: Sight) -> Rows:

@@ -41,10 +41,10 @@ class HistoryRow:
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c = table.c
         practice_id, invoice_id = table.c.practice_id, table.c.invoice_id
-        self.void = sight.beside(is_void(table, sight), always=False)
+        self.void = sight.beside(lambda: is_void(table, sight), always=False)
         self.billed, self.paid = standing_sums(sight, practice_id, invoice_id)
-        self.refunded = sight.beside(refunded(table, sight))
-        self.upto = sight.beside(upto(table, sight))
+        self.refunded = sight.beside(lambda: refunded(table, sight))
+        self.upto = sight.beside(lambda: upto(table, sight))
         self.beside = (self.void, self.billed, self.paid, self.refunded, self.upto)
 
     @property

@@ -53,13 +53,19 @@ class InvoiceRow:
 
 def standing_sums(sight: Sight, practice_id: Any, invoice_id: Any) -> tuple[Beside, Beside]:
     """What is asked for and what is paid of the invoice that a row names."""
-    entry, allocation = sight.counted(LedgerEntry), sight.counted(Allocation)
-    asked = billed(entry, practice_id, invoice_id).where(sight.only(entry))
-    put = paid(allocation, practice_id, invoice_id).where(sight.only(allocation))
-    return (
-        sight.beside(correlated(asked, invoice_id)),
-        sight.beside(correlated(put, invoice_id)),
-    )
+
+    def asked() -> Any:
+        entry = sight.counted(LedgerEntry)
+        return correlated(
+            billed(entry, practice_id, invoice_id).where(sight.only(entry)), invoice_id
+        )
+
+    def put() -> Any:
+        allocation = sight.counted(Allocation)
+        found = paid(allocation, practice_id, invoice_id).where(sight.only(allocation))
+        return correlated(found, invoice_id)
+
+    return sight.beside(asked), sight.beside(put)
 
 
 def of_client(

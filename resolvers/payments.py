@@ -28,7 +28,7 @@ class PaymentRow:
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c = table.c
-        self.refunds = sight.beside(refunds(table, sight))
+        self.refunds = sight.beside(lambda: refunds(table, sight))
         self.beside = (self.refunds,)
 
     @property

@@ -40,11 +40,14 @@ Predicate = Callable[["Sight", Any], ColumnElement[bool]]
 class Sight:
     """The eyes of one kind of viewer; the viewer's own ids are bound values of the statement.
 
-    `digits` are the decimals of the practice's currency; `lateral`: the database has such joins.
+    `digits` are the decimals of the practice's currency; `lateral`: the database has such joins;
+    `sees_one`: the viewer is known to see a single client.
     """
 
-    def __init__(self, kind: ViewerKind, *, digits: int, lateral: bool) -> None:
-        self.kind, self.digits, self.lateral = kind, digits, lateral
+    def __init__(
+        self, kind: ViewerKind, *, digits: int, lateral: bool, sees_one: bool = False
+    ) -> None:
+        self.kind, self.digits, self.lateral, self.sees_one = kind, digits, lateral, sees_one
         self.practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
         self.subject_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
         self.token_id = bound(Later(lambda asked: asked.viewer.token_id), ID)
@@ -81,8 +84,10 @@ class Sight:
         self.applied.add(table)
         return self.handed_out[table](self, table)
 
-    def beside(self, found: Select[*tuple[Any, ...]], *, always: bool = True) -> Beside:
-        return Beside(found, lateral=self.lateral, always=always)
+    def beside(
+        self, find: Callable[[], Select[*tuple[Any, ...]]], *, always: bool = True
+    ) -> Beside:
+        return Beside(find, lateral=self.lateral, always=always)
 
     def check(self) -> None:
         """Stops a statement that has a table without its predicate: a bug in a source."""

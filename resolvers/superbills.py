@@ -19,7 +19,7 @@ class SuperbillRow:
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.table, self.sight = table.c, table, sight
-        self.totals = sight.beside(totals(table, sight))
+        self.totals = sight.beside(lambda: totals(table, sight))
         self.beside = (self.totals,)
 
     @property

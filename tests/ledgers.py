@@ -58,7 +58,12 @@ class Ledgers:
         return total(self.all(Allocation, invoice_id=invoice["id"]))
 
     def due(self, invoice: Values) -> int:
-        return total(self.all(LedgerEntry, invoice_id=invoice["id"])) - self.paid(invoice)
+        """As it is printed, corrected, less what was put toward it; nothing of a void one."""
+        if invoice["is_void"]:
+            return 0
+        entries = self.all(LedgerEntry, invoice_id=invoice["id"])
+        corrections = [entry for entry in entries if entry["kind"] not in ISSUED]
+        return int(invoice["total_minor"]) + total(corrections) - self.paid(invoice)
 
     def status(self, invoice: Values) -> str:
         if invoice["is_void"]:

@@ -211,6 +211,20 @@ async def test_a_request_to_pay_is_taken_once(books: Books) -> None:
         await books.payment(client, idempotency_key="k1")
 
 
+async def test_what_stripe_names_is_there_once(books: Books) -> None:
+    client, elsewhere = await books.client(), await Books.opened(books.connection)
+    for practice, owner in ((books, client), (elsewhere, await elsewhere.client())):
+        await practice.card(owner, stripe_id="pm_1")
+        await practice.payment(owner, stripe_id="pi_1")
+    async with refused(books, "UNIQUE", "uq_payment_method_practice_id_stripe_id"):
+        await books.card(client, stripe_id="pm_1")
+    async with refused(books, "UNIQUE", "uq_payment_practice_id_stripe_id"):
+        await books.payment(client, stripe_id="pi_1")
+    await books.change_all(Practice, stripe_account="acct_1")
+    async with refused(books, "UNIQUE", "uq_practice_stripe_account"):
+        await elsewhere.change_all(Practice, stripe_account="acct_1")
+
+
 async def test_a_movement_is_entered_once(books: Books) -> None:
     client = await books.client()
     invoice = await books.invoice(client)
@@ -288,29 +302,29 @@ AMOUNTS = [
 ]
 
 
-# A statement's amounts have to add up, whatever they are.
-BALANCED = {
-    "beginning_minor": "ending_minor",
-    "ending_minor": "beginning_minor",
-    "invoiced_minor": "paid_minor",
-    "paid_minor": "invoiced_minor",
+# A statement's amounts have to add up, so that one alone can't be too large.
+ADDING_UP = {
+    "beginning_minor": {"paid_minor": 1, "ending_minor": LIMIT - 1},
+    "ending_minor": {"beginning_minor": LIMIT - 1, "invoiced_minor": 1},
+    "invoiced_minor": {"paid_minor": 1, "ending_minor": LIMIT - 1},
+    "paid_minor": {"invoiced_minor": 1, "ending_minor": 1 - LIMIT},
 }
 
 
 @pytest.mark.parametrize(
     ("row", "column"), [pytest.param(*each, id=str(each[1])) for each in AMOUNTS]
 )
-@pytest.mark.parametrize("amount", [LIMIT, -LIMIT])
+@pytest.mark.parametrize("sign", [1, -1])
 async def test_an_amount_is_exact_as_a_json_number(
-    every_row: Books, row: type[Row], column: Column[Any], amount: int
+    every_row: Books, row: type[Row], column: Column[Any], sign: int
 ) -> None:
-    values = {column.name: amount}
+    values = {column.name: LIMIT}
     if row is Statement:
-        values = dict.fromkeys(BALANCED, 0) | values | {BALANCED[column.name]: amount}
+        values |= dict.fromkeys(ADDING_UP, 0) | ADDING_UP[column.name] | values
     # Some may not be below zero at all, and either constraint may speak first.
-    constraint = f"ck_{row.__tablename__}_" if amount < 0 else "_exact"
+    constraint = "_exact" if sign > 0 else f"ck_{row.__tablename__}_"
     async with refused(every_row, "CHECK", constraint):
-        await every_row.change_all(row, **values)
+        await every_row.change_all(row, **{name: sign * amount for name, amount in values.items()})
 
 
 @pytest.mark.parametrize(
@@ -355,7 +369,9 @@ OF_REFUND: dict[str, Any] = {"kind": EntryKind.REFUND, "amount_minor": 1, "invoi
         (DocumentCounter, {"last": -1}, "last_positive"),
         (Practice, {"currency": "DM"}, "currency_iso"),
         (Client, {"address_line1": "1 Harbor Lane"}, "address_whole"),
+        (Letterhead, {"address_country": "US"}, "address_whole"),
         (Practice, {"address_city": "Portland"}, "address_whole"),
+        (Superbill, {"address_postal_code": "04101"}, "address_whole"),
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
@@ -402,6 +418,15 @@ async def test_no_row_can_point_into_another_practice(
     async with refused(books, "FOREIGN KEY", f"fk_{row.__tablename__}_practice_id_"):
         await books.add(row, **books.links(row, link, elsewhere))
     await books.add(row, **books.links(row, link, books))
+
+
+@pytest.mark.parametrize("row", [Payment, LedgerEntry])
+async def test_what_names_nobody_else_is_a_client_s_of_the_practice(
+    books: Books, row: type[Row]
+) -> None:
+    elsewhere = await Books.opened(books.connection)
+    async with refused(books, "FOREIGN KEY", f"fk_{row.__tablename__}_practice_id_client_id"):
+        await books.add(row, client_id=await elsewhere.client())
 
 
 WITHIN_CLIENT = [link for link in LINKS if "client_id" in link[1].column_keys[:-1]]

@@ -192,6 +192,7 @@ def test_a_day_is_the_practice_s_own_and_nothing_is_of_the_future(world: Ledgers
         assert entry["date"] <= world.day(entry["practice_id"], entry["created_at"]) < world.today
     for session in world.all(Session):
         assert world.day(session["practice_id"], session["starts_at"]) == session["date"]
+        assert session["starts_at"].minute == 0
 
 
 def starts(amounts: list[int]) -> list[tuple[int, int]]:

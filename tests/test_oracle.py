@@ -10,13 +10,14 @@ from tests.oracle import Oracle, money
 from tests.oracle.world import World
 from tests.practices.draws import TODAY
 
+ORACLE = Path(__file__).parent / "oracle"
 OURS = {"server", "graph", "resolvers", "billing"}
 # What of the models the oracle may know: the tables and their enums.
 READING = {"connections", "literals", "migrations", "ids"}
 
 
 def test_the_oracle_imports_nothing_that_it_is_to_judge() -> None:
-    names = {name for path in Path("tests/oracle").glob("*.py") for name in imported(path)}
+    names = {name for path in ORACLE.glob("*.py") for name in imported(path)}
     assert "models" in {name.partition(".")[0] for name in names}
     assert not {name for name in names if name.partition(".")[0] in OURS}
     assert not {name for name in names if READING & set(name.split("."))}

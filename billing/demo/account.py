@@ -72,10 +72,9 @@ class Account(Books):
 
     # -- what is owed ------------------------------------------------------------------------------
 
-    def attend(self, service: Service) -> None:
+    def attend(self, service: Service, starts_at: dt.datetime) -> None:
         """A session takes place; some later invoice will have it."""
         # The row is written when the session is over.
-        starts_at = self.at.replace(second=0, microsecond=0)
         self.at += dt.timedelta(minutes=service.minutes)
         session = self.write(
             Session,

@@ -81,7 +81,9 @@ class Life:
             service = self.office.services[code]
             if nth and self.habit.fee_minor is not None:
                 service = replace(service, fee_minor=self.habit.fee_minor)
-            self.on(day, (self.habit.hour, 0), partial(self.account.attend, service))
+            time = (self.habit.hour, 0)
+            starts_at = self.office.moment(day, *time)
+            self.on(day, time, partial(self.account.attend, service, starts_at))
 
     def invoice(self, *, but: Container[int] = ()) -> None:
         for day in self.habit.invoices():

@@ -66,6 +66,10 @@ def check_text(text: str) -> None:
 
 def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode | Errors:
     """The operation that the request means."""
+    try:
+        check_text(name or "")
+    except GraphQLError as error:
+        return [error]
     node = get_operation_ast(document, name)
     if node is not None:
         return node

@@ -197,7 +197,7 @@ def page_size(asked: int | None, most: int) -> int:
 
 HEXADECIMAL = re.compile("([0-9a-f]{2})+", re.ASCII)
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-INTEGER = re.compile("-?[0-9]{1,18}", re.ASCII)
+INTEGER = re.compile("0|-?[1-9][0-9]{0,17}", re.ASCII)
 
 
 def decoded(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:

@@ -40,7 +40,7 @@ from resolvers.planner.jsontext import (
 )
 from resolvers.planner.later import Refusal, Unplannable
 from resolvers.planner.paging import Page
-from resolvers.planner.selection import Selection
+from resolvers.planner.selection import Selected, Selection
 from resolvers.planner.sources import (
     Beside,
     Chosen,
@@ -125,12 +125,21 @@ class Planner:
     ) -> Joined:
         """The object's text, which is never NULL."""
         pieces: list[Piece] = [f'{{"$type":"{type_.name}"'] if self.exact else ["{"]
-        for key, nodes in self.selection.fields(type_, sets).items():
+        for key, nodes in self.selected(type_, sets).items():
             if self.exact and self.ordinary(type_, nodes[0]):
                 continue
             comma = "" if pieces == ["{"] else ","
             pieces += [f'{comma}"{key}":', self.field(type_, nodes, place)]
         return Joined([*pieces, "}"])
+
+    def selected(self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> Selected:
+        """What is asked of an object. A directive that can't be read, the reference comes to."""
+        try:
+            return self.selection.fields(type_, sets)
+        except GraphQLError as error:
+            if not self.exact:
+                raise Unplannable(error.message) from None
+            return {}
 
     def ordinary(self, type_: GraphQLObjectType, node: FieldNode) -> bool:
         """The field has no source: its own resolver answers, under the reference executor."""
@@ -195,7 +204,7 @@ class Planner:
         try:
             values = get_argument_values(definition, node, self.selection.variables)
         except GraphQLError as error:
-            raise Unplannable(error.message) from None
+            raise Refusal("BAD_USER_INPUT", error.message) from None
         converter = self.strawberry_schema.schema_converter
         return convert_arguments(
             values,
@@ -323,7 +332,7 @@ class Planner:
 
         given = rows(place.row, self.sight, **arguments)
         inside = place.inside(given)
-        asked = self.selection.fields(type_, sets).values()
+        asked = self.selected(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
         page = Page(given, inside, count, most=most, peek=peek, **bounds)
         text = self.object(type_, sets, Place(page, place.tables, place.besides))

@@ -90,6 +90,10 @@ def laters(select: Select[Any]) -> Iterator[Later]:
             yield element.value
 
 
+def sees_one(viewer: Viewer) -> bool:
+    return viewer.sole_client_id is not None
+
+
 class Plans:
     """All that is planned for one schema and one database."""
 
@@ -131,7 +135,7 @@ class Plans:
     def plan(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
         """The plan for these variables' shapes, kept unless the document has had too many."""
         shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
-        key = (viewer.kind, digits(viewer.currency), repr(shapes))
+        key = (viewer.kind, sees_one(viewer), digits(viewer.currency), repr(shapes))
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return self.made(operation, given, viewer)
@@ -155,7 +159,12 @@ class Plans:
     ) -> Planner:
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
         lateral = self.reads.dialect.name == "postgresql"
-        sight = Sight(viewer.kind, digits=digits(viewer.currency), lateral=lateral)
+        sight = Sight(
+            viewer.kind,
+            digits=digits(viewer.currency),
+            lateral=lateral,
+            sees_one=sees_one(viewer),
+        )
         return Planner(self.schema, selection, sight, exact=exact)
 
     async def exact(

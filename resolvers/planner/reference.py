@@ -4,6 +4,7 @@ The operation is planned with the request's own values and without shortcuts, so
 unexpected nulls are in the answer for graphql-core to report. All GraphQL errors come from here.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 from graphql import (
     GraphQLEnumType,
+    GraphQLError,
     GraphQLInterfaceType,
     GraphQLList,
     GraphQLObjectType,
@@ -23,6 +25,11 @@ from graphql import (
 
 from resolvers.planner.operation import Errors, Operation, coded, refusal
 from resolvers.planner.sources import source_of
+
+# What GraphQL says where a value that can't be null is.
+BROKEN_PROMISE = "Cannot return null for non-nullable field"
+
+log = logging.getLogger("portal")
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,25 @@ def executed(
         operation_name=name.value if name else None,
         hide_suggestions=True,
     )
-    errors = [coded(error, "INTERNAL") for error in result.errors or ()]
+    errors = [reported(error) for error in result.errors or ()]
     if result.data is None and all(error.path is None for error in errors):
         return refused(errors)
     body: dict[str, Any] = {"data": result.data}
     if errors:
         body["errors"] = [error.formatted for error in errors]
     return Answer(orjson.dumps(body), has_data=True)
+
+
+def reported(error: GraphQLError) -> GraphQLError:
+    """An error as the client sees it: with a code, and without the text of a bug."""
+    bug = error.original_error
+    if bug is None or isinstance(bug, GraphQLError):
+        return coded(error, "BAD_USER_INPUT")
+    log.error("a field failed: %s", error.path, exc_info=bug)
+    if error.message.startswith(BROKEN_PROMISE):
+        return coded(error, "INTERNAL")
+    internal = {"code": "INTERNAL"}
+    return GraphQLError("internal error", error.nodes, path=error.path, extensions=internal)
 
 
 def install(schema: GraphQLSchema) -> None:

@@ -6,6 +6,7 @@ that has its columns as `c`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import strawberry
@@ -22,15 +23,20 @@ class Beside:
     """What a subquery of one row works out beside each row of a table, by name: sums, mostly.
 
     PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
-    it written wherever it is read. `always`: it has a row, and nothing in it is NULL.
+    it written wherever it is read. `find` makes the subquery when it is first read; `always`: it
+    has a row, and nothing in it is NULL.
     """
 
     def __init__(
-        self, found: Select[*tuple[Any, ...]], *, lateral: bool, always: bool = True
+        self, find: Callable[[], Select[*tuple[Any, ...]]], *, lateral: bool, always: bool
     ) -> None:
-        self.found, self.lateral, self.always = found, lateral, always
+        self.find, self.lateral, self.always = find, lateral, always
         self.joined: FromClause | None = None
         self.columns: dict[str, ColumnElement[Any]] = {}
+
+    @cached_property
+    def found(self) -> Select[*tuple[Any, ...]]:
+        return self.find()
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
         return certain(self.column(name)) if self.always else self.column(name)
