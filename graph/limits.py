@@ -169,7 +169,7 @@ class Measure:
         """How many objects the field may bring, if it is a list."""
         source = source_of(definition) if definition else None
         if isinstance(source, Paged):
-            return self.page_size(node)
+            return min(self.page_size(node), source.most)  # more is refused by its own rule
         if isinstance(source, Items) or definition is None:
             return None  # it is the connection that counts
         if isinstance(source, Many):
