@@ -72,7 +72,8 @@ def asked(_: Any, sight: Sight, ids: Any) -> Rows:
     """The ids as rows, in the order asked: a list of any length is one parameter."""
     listed = bound(derive(checked, derived_list(ids)), Texts())
     if sight.lateral:
-        table: Any = func.unnest(listed).table_valued("value", with_ordinality="place")
+        rows = func.unnest(listed).table_valued("value", with_ordinality="place")
+        table: Any = rows.render_derived()
         place = table.c.place
     else:
         table = func.json_each(listed).table_valued("value", "key")
