@@ -120,7 +120,7 @@ class Comparison:
         planned = self.plans.fallbacks == before and len(self.statements) == 1
         body = json.loads(answer.body)
         assert answer.has_data == ("data" in body)
-        return Answered.of(body), planned
+        return Answered.of(body), planned and answer.has_data
 
     async def fallback(self, case: Case) -> Answered:
         """As the reference executor answers what the server was asked just before."""
