@@ -4,8 +4,8 @@ import datetime as dt
 
 import strawberry
 
-from graph.invoice import LazyClient, client
 from graph.node import Node, identity
+from graph.payment import LazyClient, client
 from models import CardBrand
 from resolvers import cards
 from resolvers.planner.jsontext import instant

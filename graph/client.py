@@ -6,20 +6,31 @@ from typing import Annotated
 import strawberry
 
 from billing.accounts import BalanceTermKind, PermissionReason
-from billing.invoices import InvoiceStatus
 from graph.card import PaymentMethod
 from graph.connections import PAGE, After, Before, Connection, First, Last
 from graph.history import AccountHistoryEntry
-from graph.inputs import DateRange, InvoiceOrder
+from graph.inputs import DateRange
 from graph.invoice import Invoice
 from graph.money import Money, money
 from graph.node import Node, identity
-from graph.practice import Address, Clinician, Practice, address, clinician, practice
+from graph.payment import Payment, Receipt
+from graph.practice import (
+    Begun,
+    InvoicesOrder,
+    Issued,
+    PastDue,
+    PaymentStatuses,
+    Practice,
+    Statuses,
+    practice,
+)
+from graph.provider import Address, Clinician, address, clinician
 from graph.statement import Statement
 from graph.superbill import Superbill
 from models import EntryKind
-from resolvers import cards, clients, documents, history, invoices
+from resolvers import cards, clients, documents, history, invoices, payments, superbills
 from resolvers.money import Amount
+from resolvers.payments import receipts as receipts_of_client
 from resolvers.planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
 
 
@@ -64,9 +75,6 @@ class AccountHistoryConnection(Connection[AccountHistoryEntry]):
     """The one connection that isn't named after its nodes."""
 
 
-Issued = Annotated[
-    DateRange | None, strawberry.argument(description="Only those issued in these days.")
-]
 Period = Annotated[
     DateRange | None,
     strawberry.argument(description="Only those of whose period a day is among these."),
@@ -101,15 +109,9 @@ class Client(Node):
     def invoices(
         self,
         date_range: Issued = None,
-        status: Annotated[
-            list[InvoiceStatus] | None, strawberry.argument(description="Only of these statuses.")
-        ] = None,
-        past_due: Annotated[
-            bool | None, strawberry.argument(description="Only those that are past due, or not.")
-        ] = None,
-        order_by: Annotated[
-            InvoiceOrder | None, strawberry.argument(description="Their order.")
-        ] = None,
+        status: Statuses = None,
+        past_due: PastDue = None,
+        order_by: InvoicesOrder = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -128,7 +130,7 @@ class Client(Node):
     ) -> Connection[Statement]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(documents.superbills), description="Superbills, the newest first.")
+    @planned(Paged(superbills.of_client), description="Superbills, the newest first.")
     def superbills(
         self,
         date_range: Period = None,
@@ -137,6 +139,36 @@ class Client(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Superbill]:
+        raise AssertionError("its source answers")
+
+    active_payment: Payment | None = field(
+        One(payments.active),
+        description="A payment that is under way, to be resumed or cancelled after a reload.",
+    )
+
+    @planned(Paged(payments.of_client), description="Payments, the newest first.")
+    def payments(
+        self,
+        date_range: Begun = None,
+        status: PaymentStatuses = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Payment]:
+        raise AssertionError("its source answers")
+
+    @planned(Paged(receipts_of_client), description="Receipts, the newest first.")
+    def receipts(
+        self,
+        date_range: Annotated[
+            DateRange | None, strawberry.argument(description="Only those made in these days.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Receipt]:
         raise AssertionError("its source answers")
 
     @planned(

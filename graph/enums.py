@@ -8,8 +8,12 @@ import strawberry
 from billing.accounts import BalanceTermKind, PermissionReason
 from billing.history import HistoryStatus
 from billing.invoices import InvoiceStatus
-from models import CardBrand, EntryKind, Scope, ViewerKind
-from resolvers.invoices import InvoiceOrderField, OrderDirection
+from billing.payments import PaymentsMode, PaymentStatus
+from billing.superbills import SuperbillGapCode
+from models import CardBrand, DeclineReason, EntryKind, PaymentMethodKind, Scope, ViewerKind
+from resolvers.clients import ClientOrderField
+from resolvers.invoices import InvoiceOrderField
+from resolvers.orders import OrderDirection
 
 
 def described(
@@ -113,4 +117,60 @@ described(
     JCB="JCB.",
     UNIONPAY="UnionPay.",
     OTHER="Any other network.",
+)
+described(
+    ClientOrderField,
+    "What clients are ordered by; ties by id.",
+    NAME="The name, case and accents folded.",
+    CREATED="When the practice took them on.",
+)
+described(
+    PaymentStatus,
+    "How a payment stands.",
+    PENDING="Begun; nothing is known of it yet.",
+    REQUIRES_ACTION="It waits for the cardholder, who has to confirm it to the bank.",
+    PROCESSING="It waits for the bank.",
+    SUCCEEDED="The money moved.",
+    FAILED="It was declined; nothing was charged.",
+    CANCELED="It was given up; nothing was charged.",
+)
+described(
+    PaymentMethodKind,
+    "How a payment was made.",
+    CARD="By card, online.",
+    CASH="In cash.",
+    CHECK="By check.",
+    BANK_TRANSFER="By a bank transfer.",
+    CREDIT="Out of unused credit: nothing was charged.",
+    OTHER="In another way.",
+)
+described(
+    DeclineReason,
+    "Why a card was declined, as far as it may be told.",
+    GENERIC="For a reason that the bank doesn't tell.",
+    INSUFFICIENT_FUNDS="The card has insufficient funds.",
+    EXPIRED_CARD="The card has expired.",
+    INCORRECT_CVC="The security code is incorrect.",
+    INCORRECT_ZIP="The postal code doesn't match.",
+    AUTHENTICATION_FAILED="The cardholder wasn't confirmed.",
+)
+described(
+    PaymentsMode,
+    "Where card payments go.",
+    OFF="Nowhere: the practice takes none online.",
+    SANDBOX="To this server's own stand-in for Stripe: no money moves.",
+    TEST="To Stripe in test mode: no money moves.",
+    LIVE="To Stripe: money moves.",
+)
+described(
+    SuperbillGapCode,
+    "What an insurer would miss on a superbill.",
+    PROVIDER_NPI="The provider's NPI.",
+    PROVIDER_TAX_ID="The provider's tax id.",
+    PROVIDER_ADDRESS="The provider's address.",
+    CLIENT_DATE_OF_BIRTH="The client's date of birth.",
+    CLIENT_ADDRESS="The client's address.",
+    DIAGNOSIS="A diagnosis.",
+    CPT_CODE="The CPT code of a visit.",
+    PLACE_OF_SERVICE="The place of service of a visit.",
 )

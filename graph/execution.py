@@ -9,7 +9,9 @@ from typing import Any
 import strawberry
 from graphql import DocumentNode, OperationDefinitionNode
 
-from graph.scopes import health_information, scope_required
+from graph.limits import Limits
+from graph.scopes import HealthInformation, health_information, scope_required
+from models import Scope
 from models.connections import PostgresReads, SqliteReads
 from resolvers.planner import reference
 from resolvers.planner.operation import (
@@ -48,10 +50,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Readied:
-    """An operation and the health information that it asks for, as `Type.field`."""
+    """An operation, and the health information that it asks for."""
 
     operation: Operation
-    health_information: tuple[str, ...]
+    health_information: HealthInformation
 
 
 class Unauthenticated(Exception):
@@ -69,6 +71,7 @@ class Graph:
     ) -> None:
         self.schema, self.introspection = schema, introspection
         self.plans = Plans(schema, reads)
+        self.limits = Limits(schema._schema)
         self.documents: Recent[str, DocumentNode | Errors] = Recent(DOCUMENTS)
         self.readied: Recent[tuple[str, str | None], Readied | Errors] = Recent(DOCUMENTS)
 
@@ -82,16 +85,19 @@ class Graph:
             return refused(node)
         if turned_away := self.unwelcome(root_fields(document, node), viewer):
             return refused(turned_away)
-        ready = self.readied.get(
-            (request.query, request.operation_name), lambda: self.ready(document, node)
-        )
+        key = (request.query, request.operation_name)
+        if too_large := self.limits.refuse(key, document, node, request.variables):
+            return refused(too_large)
+        ready = self.readied.get(key, lambda: self.ready(document, node))
         if not isinstance(ready, Readied):
             return refused(ready)
         if viewer is None:
             schema = self.schema._schema
             return reference.executed(schema, ready.operation, request.variables, None)
-        if error := scope_required(ready.health_information, viewer.scopes):
-            return refused([error])
+        if Scope.PHI_READ not in viewer.scopes:
+            schema, asked = self.schema._schema, ready.health_information
+            if told := asked.asked(schema, ready.operation, request.variables):
+                return refused([scope_required(told)])
         return await self.plans.answer(ready.operation, request.variables, viewer, today)
 
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:

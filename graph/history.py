@@ -8,6 +8,7 @@ from billing.history import HistoryStatus
 from graph.invoice import Invoice, Session, invoice, session
 from graph.money import Money, money
 from graph.node import Node, identity
+from graph.payment import Payment, payment
 from models import EntryKind
 from resolvers.planner.sources import Value, column, field
 
@@ -30,3 +31,4 @@ class AccountHistoryEntry(Node):
     balance_after: Money = money(lambda entry: entry.balance_after, "The balance after it.")
     session: Session | None = session
     invoice: Invoice | None = invoice
+    payment: Payment | None = payment

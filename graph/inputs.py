@@ -4,8 +4,10 @@ import datetime as dt
 
 import strawberry
 
-from resolvers import filters, invoices
-from resolvers.invoices import InvoiceOrderField, OrderDirection
+from resolvers import clients, filters, invoices
+from resolvers.clients import ClientOrderField
+from resolvers.invoices import InvoiceOrderField
+from resolvers.orders import OrderDirection
 
 
 @strawberry.input(
@@ -24,4 +26,14 @@ class InvoiceOrder(invoices.InvoiceOrder):
     )
     direction: OrderDirection = strawberry.field(
         default=OrderDirection.DESC, description="Which end comes first."
+    )
+
+
+@strawberry.input(description="How clients are ordered; by name unless said.")
+class ClientOrder(clients.ClientOrder):
+    field: ClientOrderField = strawberry.field(
+        default=ClientOrderField.NAME, description="What they are ordered by."
+    )
+    direction: OrderDirection = strawberry.field(
+        default=OrderDirection.ASC, description="Which end comes first."
     )

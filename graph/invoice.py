@@ -1,25 +1,22 @@
 """Invoices, their lines, and the sessions that the lines are for."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
 from billing.invoices import InvoiceStatus
 from graph.money import Money, money
 from graph.node import Node, identity
-from graph.practice import Clinician, Provider, clinician, provider
+from graph.payment import LazyClient, Payment, client
+from graph.provider import Clinician, Provider, clinician, provider
 from graph.scalars import Decimal
-from resolvers import clients, invoices
+from resolvers import invoices, payments, sessions
 from resolvers.money import Amount
 from resolvers.planner.jsontext import decimal, instant
 from resolvers.planner.sources import Many, One, Value, column, field
 
-if TYPE_CHECKING:
-    from graph.client import Client
-
-LazyClient = Annotated["Client", strawberry.lazy("graph.client")]
-client = field(One(clients.client_of), description="Whose it is.")
+LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.invoice")]
 
 
 @strawberry.type(description="An appointment that took place.")
@@ -35,9 +32,13 @@ class Session(Node):
     description: str = column("description", "What it was, in the practice's words.")
     service_code: str | None = column("service_code", "The service's code, usually CPT.")
     fee: Money = money("fee_minor", "What the client owes for it once it is invoiced.")
+    invoice: LazyInvoice | None = field(
+        One(sessions.invoice_of),
+        description="The invoice that it stands on; null: none yet, or it isn't shared.",
+    )
 
 
-session = field(One(invoices.session_of), description="The session; null where there is none.")
+session = field(One(sessions.named_by), description="The session; null where there is none.")
 
 
 @strawberry.type(description="A line of an invoice, as printed.")
@@ -82,6 +83,10 @@ class Invoice(Node):
         " Send it as `expectedAmount`.",
     )
     lines: list[InvoiceLine] = field(Many(invoices.lines), description="In the order as printed.")
+    payments: list[Payment] = field(
+        Many(payments.of_invoice),
+        description="Payments that something was put toward it from, the newest first.",
+    )
     notes: str | None = column("notes", "What the practice wrote on it.")
     provider: Provider = provider
 

@@ -35,6 +35,7 @@ from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
 from resolvers.planner.operation import refusal
 from resolvers.planner.paging import DEFAULT_SIZE
+from resolvers.planner.plans import Recent
 from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Items, Many, Paged, source_of
 
@@ -51,6 +52,10 @@ UNPAGED = 10
 ENDLESS = 10**12
 
 INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+
+# Of documents and page sizes.
+REMEMBERED = 1_000
+Key = tuple[str, str | None]
 
 ADVICE = {
     "fields": (MAX_FIELDS, "Ask for fewer fields, or in several operations."),
@@ -143,8 +148,14 @@ class Measure:
             lists=inner.lists + (items is not None),
             aliases=inner.aliases + alias,
             directives=inner.directives,
-            cost=min((items or 1) * (1 + inner.cost), ENDLESS),
+            cost=min(self.cost(definition, items, inner.cost), ENDLESS),
         )
+
+    def cost(self, definition: GraphQLField | None, items: int | None, inner: int) -> int:
+        """Objects: an item and what is in it, as often as there are items."""
+        if definition is not None and isinstance(source_of(definition), Items):
+            return inner  # the connection has counted them
+        return (items or 1) * (1 + inner)
 
     def definition(self, type_: GraphQLNamedType | None, name: str) -> GraphQLField | None:
         if name in INTROSPECTION:
@@ -158,7 +169,7 @@ class Measure:
         """How many objects the field may bring, if it is a list."""
         source = source_of(definition) if definition else None
         if isinstance(source, Paged):
-            return self.page_size(node)
+            return min(self.page_size(node), source.most)  # more is refused by its own rule
         if isinstance(source, Items) or definition is None:
             return None  # it is the connection that counts
         if isinstance(source, Many):
@@ -191,6 +202,31 @@ class Measure:
             return None
         text = value.value if isinstance(value, IntValueNode) else "1"
         return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
+
+
+class Limits:
+    """Refuses what is too large; remembers what was measured."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self.schema = schema
+        self.numbers: Recent[Key, frozenset[str]] = Recent(REMEMBERED)
+        self.refusals: Recent[tuple[Key, Any], list[GraphQLError]] = Recent(REMEMBERED)
+
+    def refuse(
+        self, key: Key, document: DocumentNode, node: OperationDefinitionNode, variables: Any
+    ) -> list[GraphQLError]:
+        """Why the operation is refused with these variables, of which page sizes alone count."""
+        measure = Measure(self.schema, document, variables)
+        numbers = self.numbers.get(key, lambda: page_sizes(measure, node))
+        values = tuple((name, repr(variables.get(name))) for name in sorted(numbers))
+        return self.refusals.get((key, values), lambda: too_large(measure.operation(node)))
+
+
+def page_sizes(measure: Measure, node: OperationDefinitionNode) -> frozenset[str]:
+    """The variables that page sizes are."""
+    measure.operation(node)
+    measure.measured.clear()
+    return frozenset(measure.numbers)
 
 
 def too_large(size: Size) -> list[GraphQLError]:

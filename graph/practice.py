@@ -1,35 +1,65 @@
-"""The practice, its clinicians, and who a document is from."""
+"""The practice, and what a dashboard reads over all of it."""
+
+from typing import Annotated
 
 import strawberry
 
+from billing.invoices import InvoiceStatus
+from billing.payments import PaymentsMode, PaymentStatus
+from graph.connections import After, Before, Connection, First, Last
+from graph.inputs import DateRange, InvoiceOrder
+from graph.invoice import Invoice
+from graph.money import Money, money
 from graph.node import Node, identity
-from graph.scalars import CountryCode, CurrencyCode
-from resolvers import invoices, viewers
-from resolvers.addresses import AddressRow, has_address
-from resolvers.planner.sources import Many, One, Part, column, field
+from graph.payment import Payment
+from graph.provider import Address, Clinician, address
+from graph.scalars import CurrencyCode
+from resolvers import invoices, online, payments, viewers
+from resolvers.planner.sources import Many, One, Paged, Part, Value, column, field, planned
+
+WHOLE_PRACTICE = 500
+
+Issued = Annotated[
+    DateRange | None, strawberry.argument(description="Only those issued in these days.")
+]
+Begun = Annotated[
+    DateRange | None, strawberry.argument(description="Only those begun in these days.")
+]
+Statuses = Annotated[
+    list[InvoiceStatus] | None, strawberry.argument(description="Only of these statuses.")
+]
+PaymentStatuses = Annotated[
+    list[PaymentStatus] | None, strawberry.argument(description="Only of these statuses.")
+]
+PastDue = Annotated[
+    bool | None, strawberry.argument(description="Only those that are past due, or not.")
+]
+InvoicesOrder = Annotated[InvoiceOrder | None, strawberry.argument(description="Their order.")]
 
 
-@strawberry.type(description="A postal address.")
-class Address:
-    line1: str = column("address_line1", "Street and number.")
-    line2: str | None = column("address_line2", "What else belongs above the city.")
-    city: str = column("address_city", "The city.")
-    region: str | None = column("address_region", "State, province or the like.")
-    postal_code: str = column("address_postal_code", "ZIP or postal code.")
-    country: CountryCode = column("address_country", "The country.")
-
-
-address = field(
-    Part(AddressRow, when=has_address),
-    description="The address; null where none is known.",
-)
-
-
-@strawberry.type(description="A therapist of the practice.")
-class Clinician(Node):
-    id: strawberry.ID = identity("cln")
-    name: str = column("name", "The therapist's name.")
-    credentials: str | None = column("credentials", "As on a door: LCSW, PhD.")
+@strawberry.type(description="Whether and how the practice takes payments online.")
+class OnlinePayments:
+    is_enabled: bool = field(
+        Value(lambda online: online.is_enabled), description="Whether Pay Now exists at all."
+    )
+    mode: PaymentsMode = field(
+        Value(lambda online: online.mode), description="Where card payments go."
+    )
+    publishable_key: str | None = field(
+        Value(lambda online: online.publishable_key),
+        description="What Stripe.js is started with; null where it isn't needed.",
+    )
+    can_remove_cards: bool = field(
+        Value(lambda online: online.can_remove_cards),
+        description="Whether clients may remove cards on file.",
+    )
+    consent_text: str = field(
+        Value(lambda online: online.consent_text),
+        description="What a client agrees to by keeping a card; to be shown beside Save Card.",
+    )
+    minimum: Money = money(
+        lambda online: online.minimum, "The smallest amount that a card can be charged."
+    )
 
 
 @strawberry.type(description="The practice whose bills these are.")
@@ -41,24 +71,47 @@ class Practice(Node):
     address: Address | None = address
     phone: str | None = column("phone", "For questions about a bill.")
     email: str | None = column("email", "For questions about a bill.")
+    online_payments: OnlinePayments = field(
+        Part(online.OnlineRow), description="Whether and how it takes payments online."
+    )
     clinicians: list[Clinician] = field(
         Many(viewers.clinicians), description="The practice's therapists."
     )
 
-
-@strawberry.type(description="Who a document is from, as printed: frozen when it was issued.")
-class Provider:
-    name: str = column("name", "The practice or the therapist.")
-    credentials: str | None = column("credentials", "As on a door: LCSW, PhD.")
-    npi: str | None = column("npi", "National Provider Identifier, ten digits.")
-    licence_number: str | None = column("licence_number", "The licence to practise.")
-    tax_id_last4: str | None = column(
-        "tax_id_last4", "The tax id's last four digits; all of it stands on the document only."
+    @planned(
+        Paged(invoices.of_practice, most=WHOLE_PRACTICE),
+        description="All invoices in sight, the newest first unless said; 500 at most at a time.",
     )
-    address: Address | None = address
-    phone: str | None = column("phone", "As printed.")
+    def invoices(
+        self,
+        date_range: Issued = None,
+        status: Statuses = None,
+        past_due: PastDue = None,
+        clinician_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only this therapist's: `cln_…`.")
+        ] = None,
+        order_by: InvoicesOrder = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Invoice]:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Paged(payments.of_practice, most=WHOLE_PRACTICE),
+        description="All payments in sight, the newest first; 500 at most at a time.",
+    )
+    def payments(
+        self,
+        date_range: Begun = None,
+        status: PaymentStatuses = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Payment]:
+        raise AssertionError("its source answers")
 
 
-provider = field(One(invoices.letterhead), description="Who it is from, as printed.")
-clinician = field(One(viewers.clinician_of), description="The therapist; null where none is named.")
 practice = field(One(viewers.practice), description="The practice.")

@@ -6,11 +6,14 @@ from typing import Annotated
 import strawberry
 
 from graph.client import Client
-from graph.practice import Practice, practice
+from graph.connections import After, Before, Connection, First, Last
+from graph.inputs import ClientOrder
+from graph.node import Node
+from graph.practice import WHOLE_PRACTICE, Practice, practice
 from models import Scope, ViewerKind
-from resolvers import clients, viewers
+from resolvers import clients, nodes, viewers
 from resolvers.planner.jsontext import instant
-from resolvers.planner.sources import Many, One, Value, field, planned
+from resolvers.planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
 
 
 @strawberry.type(description="Who asks: the bearer of the token.")
@@ -52,4 +55,53 @@ class Query:
             strawberry.ID | None, strawberry.argument(description="Which client: `cli_…`.")
         ] = None,
     ) -> Client | None:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Paged(clients.listed, most=WHOLE_PRACTICE),
+        description="The clients in sight, by name unless said; 500 at most at a time.",
+    )
+    def clients(
+        self,
+        search: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Only those whose name, from one of its words on, begins so; case and"
+                " accents don't count. Needs `phi:read`."
+            ),
+        ] = None,
+        with_balance: Annotated[
+            bool | None,
+            strawberry.argument(description="Only those whose balance isn't zero, or is."),
+        ] = None,
+        order_by: Annotated[
+            ClientOrder | None,
+            strawberry.argument(description="Their order; by NAME needs `phi:read`."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Client]:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Typed(nodes.pick),
+        description="Anything with an id; null where it is out of sight. An id of no kind is an"
+        " error (BAD_ID).",
+    )
+    def node(
+        self, id: Annotated[strawberry.ID, strawberry.argument(description="Any id.")]
+    ) -> Node | None:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Chosen(nodes.asked, nodes.KINDS),
+        description="Things with ids, in the order asked, 50 at most; null for each that is out of"
+        " sight.",
+    )
+    def nodes(
+        self,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Ids of any kinds.")],
+    ) -> list[Node | None]:
         raise AssertionError("its source answers")

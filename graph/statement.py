@@ -4,10 +4,10 @@ import datetime as dt
 
 import strawberry
 
-from graph.invoice import LazyClient, client
 from graph.money import Money, money
 from graph.node import Node, identity
-from graph.practice import Provider, provider
+from graph.payment import LazyClient, client
+from graph.provider import Provider, provider
 from resolvers import documents
 from resolvers.planner.sources import Many, column, field
 

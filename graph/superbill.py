@@ -4,15 +4,17 @@ import datetime as dt
 
 import strawberry
 
-from graph.invoice import LazyClient, Session, client, session
+from billing.superbills import SuperbillGapCode
+from graph.invoice import Session, session
 from graph.money import Money, money
 from graph.node import Node, identity
-from graph.practice import Provider, provider
+from graph.payment import LazyClient, client
+from graph.provider import Provider, provider
 from graph.scalars import Decimal
-from resolvers import documents
+from resolvers import superbills
 from resolvers.money import Amount
 from resolvers.planner.jsontext import decimal
-from resolvers.planner.sources import Many, Value, column, field
+from resolvers.planner.sources import Many, Part, Value, column, field
 
 
 @strawberry.type(description="A visit, as an insurer asks for it.")
@@ -41,6 +43,25 @@ class Diagnosis:
     description: str | None = column("description", "In words.")
 
 
+@strawberry.type(description="Something that an insurer would miss.")
+class SuperbillGap:
+    code: SuperbillGapCode = field(Value(lambda gap: gap.c.code), description="What it is.")
+    line: int | None = field(
+        Value(lambda gap: gap.c.line), description="The line, from 1; null: it is of no line."
+    )
+    message: str = field(Value(lambda gap: gap.c.message), description="In words.")
+
+
+@strawberry.type(description="Whether an insurer can work with a superbill.")
+class Completeness:
+    is_complete: bool = field(
+        Value(lambda superbill: superbill.is_complete), description="Whether nothing is missing."
+    )
+    missing: list[SuperbillGap] = field(
+        Many(superbills.gaps), description="What is missing: of the head first, then line by line."
+    )
+
+
 @strawberry.type(description="A statement for insurance reimbursement, frozen when issued.")
 class Superbill(Node):
     id: strawberry.ID = identity("sbl")
@@ -51,9 +72,13 @@ class Superbill(Node):
     period_start: dt.date = column("period_start", "The first day of the period.")
     period_end: dt.date = column("period_end", "The last day of the period.")
     lines: list[SuperbillLine] = field(
-        Many(documents.superbill_lines), description="The visits, in the order as printed."
+        Many(superbills.lines), description="The visits, in the order as printed."
     )
-    diagnoses: list[Diagnosis] = field(Many(documents.diagnoses), description="By their position.")
+    diagnoses: list[Diagnosis] = field(Many(superbills.diagnoses), description="By their position.")
+    completeness: Completeness = field(
+        Part(lambda superbill: superbill),
+        description="Whether an insurer can work with it, and what is missing.",
+    )
     total_fee: Money = money(lambda bill: Amount(bill.totals["fee"]), "The fees of all visits.")
     total_paid: Money = money(
         lambda bill: Amount(bill.totals["paid"]), "What was paid of them at issue."

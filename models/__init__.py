@@ -1,6 +1,6 @@
 """The rows: mapped classes, one noun a module, and the connections to where they are kept."""
 
-from models.client import Client, Contact, ContactRight, Relation
+from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
@@ -28,6 +28,7 @@ __all__ = [
     "CardBrand",
     "Claim",
     "Client",
+    "ClientNamePart",
     "Clinician",
     "Contact",
     "ContactRight",

@@ -7,7 +7,8 @@ from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.row import Key, Reference, Row, choice, of_practice, refers
+from models.names import folded
+from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, refers
 
 
 class Client(Addressed, Row):
@@ -19,17 +20,38 @@ class Client(Addressed, Row):
         refers("clinician", "clinician_id"),
         address_is_whole(),
         Index(None, "practice_id", "clinician_id"),
+        Index(None, "practice_id", "folded_name", "id"),
+        Index(None, "practice_id", "created_at", "id"),
     )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
     name: Mapped[str]
+    # The name with case and accents folded: what clients are ordered by.
+    folded_name: Mapped[str] = mapped_column(
+        ByCode, default=lambda context: folded(context.get_current_parameters()["name"])
+    )
     email: Mapped[str | None]
     phone: Mapped[str | None]
     date_of_birth: Mapped[dt.date | None]
     clinician_id: Mapped[Reference | None]
     created_at: Mapped[dt.datetime]
     stripe_customer: Mapped[str | None]
+
+
+class ClientNamePart(Row):
+    """A client's folded name from one of its words on: what a search is the beginning of."""
+
+    __tablename__ = "client_name_part"
+    __table_args__ = (
+        refers("client", "client_id"),
+        Index(None, "practice_id", "text"),
+    )
+
+    practice_id: Mapped[Key]
+    client_id: Mapped[Key]
+    position: Mapped[Count] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(ByCode)
 
 
 class Contact(Row):

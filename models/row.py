@@ -42,6 +42,10 @@ CONSTRAINT_NAMES = {
 }
 
 
+# Text that is compared by its code points, on every server the same way.
+ByCode: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
+
+
 class Instant(TypeDecorator[dt.datetime]):
     """A moment: an aware datetime in UTC, which SQLite keeps without its zone."""
 

@@ -15,16 +15,20 @@ from resolvers.sight import Sight
 SOON_MONTHS = 2
 
 
-def of_client(client: Any, sight: Sight) -> Rows:
-    """The default first, then the newest."""
+def rows(sight: Sight, *where: Any) -> Rows:
+    """Cards in sight that are kept: the default first, then the newest."""
     table = sight(PaymentMethod)
-    kept = [owned(table, client), table.c.removed_at.is_(None)]
-    return Rows(table, kept, (table.c.is_default, table.c.added_at, table.c.id), descending=True)
+    conditions = [table.c.removed_at.is_(None), *(condition(table) for condition in where)]
+    order = (table.c.is_default, table.c.added_at, table.c.id)
+    return Rows(table, conditions, order, descending=True)
+
+
+def of_client(client: Any, sight: Sight) -> Rows:
+    return rows(sight, lambda table: owned(table, client))
 
 
 def default(client: Any, sight: Sight) -> Rows:
-    table = sight(PaymentMethod)
-    return Rows(table, [owned(table, client), table.c.is_default, table.c.removed_at.is_(None)])
+    return rows(sight, lambda table: owned(table, client), lambda table: table.c.is_default)
 
 
 def is_expired(card: Any) -> ColumnElement[bool]:

@@ -1,8 +1,11 @@
 """Clients and their accounts."""
 
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, exists, false, select, true
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
 
 from billing.accounts import Account, allocated, movements, why_no_card
 from billing.invoices import total
@@ -11,6 +14,7 @@ from models import (
     ACTIVE_STATES,
     Allocation,
     Client,
+    ClientNamePart,
     ContactRight,
     InvoiceLine,
     LedgerEntry,
@@ -20,10 +24,12 @@ from models import (
     ViewerKind,
 )
 from models.literals import constant
+from models.names import folded
 from models.row import ID
 from resolvers.ids import row_id
 from resolvers.money import Amount
-from resolvers.planner.later import Later, Refusal, bound
+from resolvers.orders import OrderDirection
+from resolvers.planner.later import Later, Refusal, bound, derive
 from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
 
@@ -85,6 +91,72 @@ def client(_: Any, sight: Sight, id: Any = None) -> Rows:
         raise Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
     only = Later(lambda asked: asked.viewer.sole_client_id)
     return rows(sight, lambda table: table.c.id == bound(only, ID))
+
+
+# -- all clients of the practice -------------------------------------------------------------------
+
+
+class ClientOrderField(enum.StrEnum):
+    NAME = "NAME"
+    CREATED = "CREATED"
+
+
+@dataclass
+class ClientOrder:
+    field: ClientOrderField = ClientOrderField.NAME
+    direction: OrderDirection = OrderDirection.ASC
+
+
+def listed(
+    _: Any,
+    sight: Sight,
+    search: Any = None,
+    with_balance: bool | None = None,
+    order_by: ClientOrder | None = None,
+) -> Rows:
+    """The clients in sight, by name unless said."""
+    table = sight(Client)
+    row = ClientRow(table, sight)
+    where = []
+    if search is not None:
+        where.append(is_named(table, sight, search))
+    if with_balance is not None:
+        owes_nothing = row.account.balance == constant(0)
+        where.append(~owes_nothing if with_balance else owes_nothing)
+    order_by = order_by or ClientOrder()
+    name, key = ORDERS[order_by.field]
+    descending = order_by.direction is OrderDirection.DESC
+
+    def place(id_: Any) -> Sequence[ColumnElement[Any]]:
+        """Where the client of a cursor stands: a name must not be in the cursor itself."""
+        other = sight(Client)
+        stands = select(other.c[key]).where(sight.only(other), other.c.id == id_)
+        return stands.scalar_subquery(), id_
+
+    order = (table.c[key], table.c.id)
+    return Rows(table, where, order, descending, name, row, row.beside, place)
+
+
+ORDERS = {
+    ClientOrderField.NAME: ("client-name", "folded_name"),
+    ClientOrderField.CREATED: ("client-created", "created_at"),
+}
+# Comes after every character that a folded name has.
+LAST_CHARACTER = "\U0010ffff"
+
+
+def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
+    """Whether the name, from one of its words on, begins with what is searched."""
+    part = sight.counted(ClientNamePart)
+    beginning = derive(folded, search)
+    end = derive(lambda text: text + LAST_CHARACTER, beginning)
+    found = select(part.c.client_id).where(
+        sight.only(part),
+        part.c.text >= bound(beginning, Text()),
+        part.c.text < bound(end, Text()),
+    )
+    named: ColumnElement[bool] = client.c.id.in_(found)
+    return named
 
 
 def viewers_clients(_: Any, sight: Sight) -> Rows:

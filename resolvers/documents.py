@@ -1,11 +1,10 @@
-"""Statements and superbills: frozen documents, with their lines."""
+"""Statements, and what all frozen documents have in common."""
 
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import and_
 
-from billing.invoices import total
-from models import Statement, StatementLine, Superbill, SuperbillDiagnosis, SuperbillLine
+from models import Letterhead, Statement, StatementLine
 from models.row import Row
 from resolvers.clients import owned
 from resolvers.filters import DateRange, overlapping
@@ -13,53 +12,21 @@ from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 
-def statements(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
+def rows(sight: Sight, *where: Any) -> Rows:
+    """Statements in sight, the newest first."""
     table = sight(Statement)
-    where = [owned(table, client), in_period(table, date_range)]
-    return Rows(table, where, (table.c.issued_on, table.c.serial), True, "statement")
+    conditions = [condition(table) for condition in where]
+    return Rows(table, conditions, (table.c.issued_on, table.c.serial), True, "statement")
+
+
+def statements(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
+    return rows(
+        sight, lambda table: owned(table, client), lambda table: in_period(table, date_range)
+    )
 
 
 def statement_lines(statement: Any, sight: Sight) -> Rows:
     return part_of(StatementLine, "statement_id", statement, sight)
-
-
-class SuperbillRow:
-    """A superbill, and its totals where a field asks for them."""
-
-    def __init__(self, table: Any, sight: Sight) -> None:
-        self.c = table.c
-        self.totals = sight.beside(lambda: totals(table, sight))
-        self.beside = (self.totals,)
-
-
-def superbills(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
-    table = sight(Superbill)
-    row = SuperbillRow(table, sight)
-    where = [owned(table, client), in_period(table, date_range)]
-    keys = (table.c.issued_on, table.c.serial)
-    return Rows(table, where, keys, True, "superbill", row, row.beside)
-
-
-def superbill_lines(superbill: Any, sight: Sight) -> Rows:
-    return part_of(SuperbillLine, "superbill_id", superbill, sight)
-
-
-def diagnoses(superbill: Any, sight: Sight) -> Rows:
-    return part_of(SuperbillDiagnosis, "superbill_id", superbill, sight)
-
-
-def totals(superbill: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
-    line = sight(SuperbillLine)
-    return (
-        select(total(line.c.fee_minor).label("fee"), total(line.c.paid_minor).label("paid"))
-        .select_from(line)
-        .where(
-            sight.only(line),
-            line.c.practice_id == superbill.c.practice_id,
-            line.c.superbill_id == superbill.c.id,
-        )
-        .correlate(superbill)
-    )
 
 
 def in_period(table: Any, date_range: DateRange | None) -> Any:
@@ -71,3 +38,10 @@ def part_of(model: type[Row], column: str, document: Any, sight: Sight) -> Rows:
     table = sight(model)
     same = and_(table.c.practice_id == document.c.practice_id, table.c[column] == document.c.id)
     return Rows(table, [same], (table.c.position,))
+
+
+def letterhead(document: Any, sight: Sight) -> Rows:
+    """Who a document says it is from."""
+    table = sight(Letterhead)
+    here = table.c.practice_id == document.c.practice_id
+    return Rows(table, [here, table.c.id == document.c.letterhead_id])

@@ -41,7 +41,7 @@ class HistoryRow:
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c = table.c
         practice_id, invoice_id = table.c.practice_id, table.c.invoice_id
-        self.void = sight.beside(lambda: is_void(table, sight))
+        self.void = sight.beside(lambda: is_void(table, sight), always=False)
         self.billed, self.paid = standing_sums(sight, practice_id, invoice_id)
         self.refunded = sight.beside(lambda: refunded(table, sight))
         self.upto = sight.beside(lambda: upto(table, sight))
@@ -65,27 +65,42 @@ def of_client(
     kind: list[EntryKind] | None = None,
 ) -> Rows:
     range_ = DateRange(gte=days_ago(DEFAULT_DAYS)) if date_range is None else date_range  # type: ignore[arg-type]
-    entries = union_all(
-        *(
-            branch.where(within(table.c[date], range_)).correlate(client.c.id.table)
-            for branch, table, date in branches(client, sight)
+    found = [
+        branch.where(owned(table, client), within(table.c[date], range_)).correlate(
+            client.c.id.table
         )
-    ).subquery()
-    where = [among(entries.c.kind, kind)]
+        for branch, table, date in branches(sight)
+    ]
+    return rows(sight, found, lambda entries: among(entries.c.kind, kind))
+
+
+def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
+    """The entry of this id, of whatever client in sight; `around` is where the id is from."""
+    found = [
+        branch.where(table.c.id == id_).correlate(*around) for branch, table, _ in branches(sight)
+    ]
+    return rows(sight, found)
+
+
+def rows(sight: Sight, found: Sequence[Select[Any]], *where: Any) -> Rows:
+    """Entries, the newest first."""
+    entries = union_all(*found).subquery()
     row = HistoryRow(entries, sight)
-    return Rows(entries, where, (entries.c.date, entries.c.id), True, "history", row, row.beside)
+    conditions = [condition(entries) for condition in where]
+    order = (entries.c.date, entries.c.id)
+    return Rows(entries, conditions, order, True, "history", row, row.beside)
 
 
-def branches(client: Any, sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
+def branches(sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
     """What the history is made of, each with the table that it's from and its column of days."""
-    entry, session, payment = sight(LedgerEntry), sight(Session), sight(Payment)
-    ledger = of(entry, client, sight, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
+    entry, session, payment = sight(LedgerEntry), sight(Session), sight.opened(Payment)
+    ledger = of(entry, sight, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
                 entry.c.amount_minor, cast(null(), Text), session=entry.c.session_id,
                 invoice=entry.c.invoice_id, payment=entry.c.payment_id)  # fmt: skip
-    uninvoiced = of(session, client, sight, session.c.date, constant(EntryKind.SESSION),
+    uninvoiced = of(session, sight, session.c.date, constant(EntryKind.SESSION),
                     session.c.description, constant(0), constant(HistoryStatus.UNINVOICED),
                     session=session.c.id).where(~is_invoiced(session, sight))  # fmt: skip
-    unsettled = of(payment, client, sight, payment.c.created_on, constant(EntryKind.PAYMENT),
+    unsettled = of(payment, sight, payment.c.created_on, constant(EntryKind.PAYMENT),
                    UNSETTLED_PAYMENT, constant(0), unsettled_status(payment),
                    payment=payment.c.id).where(unsettled_status(payment).is_not(None))  # fmt: skip
     return (
@@ -97,7 +112,6 @@ def branches(client: Any, sight: Sight) -> Sequence[tuple[Select[Any], Any, str]
 
 def of(
     table: Any,
-    client: Any,
     sight: Sight,
     date: Any,
     kind: Any,
@@ -109,7 +123,7 @@ def of(
     invoice: Any = None,
     payment: Any = None,
 ) -> Select[Any]:
-    """One branch: a client's rows of one table, in the columns that all branches have."""
+    """One branch: the rows of one table, in the columns that all branches have."""
     ids = {"session_id": session, "invoice_id": invoice, "payment_id": payment}
     return select(
         table.c.practice_id,
@@ -124,7 +138,7 @@ def of(
             (cast(null(), ID) if column is None else column).label(name)
             for name, column in ids.items()
         ),
-    ).where(sight.only(table), owned(table, client))
+    ).where(sight.only(table))
 
 
 def unsettled_status(payment: Any) -> ColumnElement[str]:

@@ -2,24 +2,22 @@
 
 import datetime as dt
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Date, and_, func, literal_column
 
 from billing.invoices import InvoiceStatus, Standing, billed, paid
-from models import Allocation, Invoice, InvoiceLine, LedgerEntry, Letterhead, Session
+from models import Allocation, Invoice, InvoiceLine, LedgerEntry
 from resolvers.clients import account_of, correlated, owned
 from resolvers.days import today
 from resolvers.filters import DateRange, among, within
+from resolvers.ids import row_id
 from resolvers.money import Amount
+from resolvers.orders import OrderDirection
 from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
-
-
-class OrderDirection(enum.StrEnum):
-    ASC = "ASC"
-    DESC = "DESC"
 
 
 class InvoiceOrderField(enum.StrEnum):
@@ -78,9 +76,38 @@ def of_client(
     past_due: bool | None = None,
     order_by: InvoiceOrder | None = None,
 ) -> Rows:
+    return filtered(sight, lambda t: owned(t, client), date_range, status, past_due, order_by)
+
+
+def of_practice(
+    practice: Any,
+    sight: Sight,
+    date_range: DateRange | None = None,
+    status: list[InvoiceStatus] | None = None,
+    past_due: bool | None = None,
+    clinician_id: Any = None,
+    order_by: InvoiceOrder | None = None,
+) -> Rows:
+    def here(table: Any) -> ColumnElement[bool]:
+        if clinician_id is None:
+            return and_(table.c.practice_id == practice.c.id)
+        named = table.c.clinician_id == row_id(clinician_id, "cln")
+        return and_(table.c.practice_id == practice.c.id, named)
+
+    return filtered(sight, here, date_range, status, past_due, order_by)
+
+
+def filtered(
+    sight: Sight,
+    of: Callable[[Any], ColumnElement[bool]],
+    date_range: DateRange | None,
+    status: list[InvoiceStatus] | None,
+    past_due: bool | None,
+    order_by: InvoiceOrder | None,
+) -> Rows:
     table = sight(Invoice)
     row = InvoiceRow(table, sight)
-    where = [owned(table, client), within(table.c.issued_on, date_range)]
+    where = [of(table), within(table.c.issued_on, date_range)]
     if status is not None:
         where.append(among(row.standing.status, status))
     if past_due is not None:
@@ -104,34 +131,24 @@ ORDERS: dict[InvoiceOrderField, Any] = {
 }
 
 
+def rows(sight: Sight, *where: Any) -> Rows:
+    """Invoices in sight, as fields of an invoice are read from them."""
+    table = sight(Invoice)
+    row = InvoiceRow(table, sight)
+    return Rows(table, [condition(table) for condition in where], row=row, beside=row.beside)
+
+
 def named_by(row: Any, sight: Sight) -> Rows:
     """The invoice that the row names, if it does and the invoice is in sight."""
-    table = sight(Invoice)
-    same = and_(table.c.practice_id == row.c.practice_id, table.c.id == row.c.invoice_id)
-    invoice = InvoiceRow(table, sight)
-    return Rows(table, [same], row=invoice, beside=invoice.beside)
+    return rows(
+        sight,
+        lambda table: and_(
+            table.c.practice_id == row.c.practice_id, table.c.id == row.c.invoice_id
+        ),
+    )
 
 
 def lines(invoice: Any, sight: Sight) -> Rows:
     table = sight(InvoiceLine)
     same = and_(table.c.practice_id == invoice.c.practice_id, table.c.invoice_id == invoice.c.id)
     return Rows(table, [same], (table.c.position,))
-
-
-def letterhead(document: Any, sight: Sight) -> Rows:
-    """Who a document says it is from."""
-    table = sight(Letterhead)
-    return Rows(
-        table,
-        [
-            table.c.practice_id == document.c.practice_id,
-            table.c.id == document.c.letterhead_id,
-        ],
-    )
-
-
-def session_of(row: Any, sight: Sight) -> Rows:
-    """The session that the row names."""
-    table = sight(Session)
-    same = and_(table.c.practice_id == row.c.practice_id, table.c.id == row.c.session_id)
-    return Rows(table, [same])

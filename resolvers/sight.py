@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, tru
 from models import (
     Allocation,
     Client,
+    ClientNamePart,
     Clinician,
     Contact,
     ContactRight,
@@ -18,6 +19,7 @@ from models import (
     Payment,
     PaymentMethod,
     Practice,
+    Receipt,
     Row,
     Session,
     Statement,
@@ -59,6 +61,10 @@ class Sight:
         """
         return self.handed(model, SEEN[model])
 
+    def opened(self, model: type[Row]) -> FromClause:
+        """The model's table, only for those who may see the client's documents."""
+        return self.handed(model, of_client("client_id", opened=True))
+
     def counted(self, model: type[Row]) -> FromClause:
         """The model's table for sums over a client in sight, whether or not each row may be read.
 
@@ -78,8 +84,10 @@ class Sight:
         self.applied.add(table)
         return self.handed_out[table](self, table)
 
-    def beside(self, find: Callable[[], Select[*tuple[Any, ...]]]) -> Beside:
-        return Beside(find, lateral=self.lateral)
+    def beside(
+        self, find: Callable[[], Select[*tuple[Any, ...]]], *, always: bool = True
+    ) -> Beside:
+        return Beside(find, lateral=self.lateral, always=always)
 
     def check(self) -> None:
         """Stops a statement that has a table without its predicate: a bug in a source."""
@@ -155,7 +163,8 @@ SEEN: dict[type[Row], Predicate] = {
     PaymentMethod: of_client("client_id", opened=False),
     Session: of_client("client_id", opened=True),
     LedgerEntry: of_client("client_id", opened=True),
-    Payment: of_client("client_id", opened=True),
+    Payment: of_client("client_id", opened=False),
+    Receipt: of_client("client_id", opened=True),
     Invoice: shared,
     InvoiceLine: in_practice,
     Statement: shared,
@@ -173,4 +182,5 @@ COUNTED: dict[type[Row], Predicate] = {
     Payment: of_client("client_id", opened=False),
     Invoice: of_client("client_id", opened=False),
     InvoiceLine: in_practice,
+    ClientNamePart: in_practice,
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, null
+from sqlalchemy import ColumnElement, Text, and_, null
 from sqlalchemy import cast as sql_cast
 
 from models import Client, Clinician, Contact, Practice, Token, ViewerKind
@@ -40,14 +40,27 @@ def scopes(asked: Any) -> str:
 
 
 def practice(_: Any, sight: Sight) -> Rows:
-    return Rows(sight(Practice))
+    return practices(sight)
+
+
+def practices(sight: Sight, *where: Any) -> Rows:
+    table = sight(Practice)
+    return Rows(table, [condition(table) for condition in where])
+
+
+def clinician_rows(sight: Sight, *where: Any) -> Rows:
+    table = sight(Clinician)
+    return Rows(table, [condition(table) for condition in where], (table.c.id,))
 
 
 def clinicians(practice: Any, sight: Sight) -> Rows:
-    table = sight(Clinician)
-    return Rows(table, [table.c.practice_id == practice.c.id], (table.c.id,))
+    return clinician_rows(sight, lambda table: table.c.practice_id == practice.c.id)
 
 
 def clinician_of(row: Any, sight: Sight) -> Rows:
-    table = sight(Clinician)
-    return Rows(table, [table.c.practice_id == row.c.practice_id, table.c.id == row.c.clinician_id])
+    return clinician_rows(
+        sight,
+        lambda table: and_(
+            table.c.practice_id == row.c.practice_id, table.c.id == row.c.clinician_id
+        ),
+    )

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphql import get_operation_ast, parse
 from graphql.execution.values import VariableValues
 from sqlalchemy import make_url
 
 from graph.execution import Graph, Introspection, Readied, Request
+from graph.limits import Measure, too_large
 from graph.schema import schema
 from models import ContactRight, Practice, Scope, Token
 from models.connections import PostgresReads, SqliteReads, engine
@@ -22,6 +24,8 @@ from tests.oracle import Oracle
 from tests.practices import Practices
 from tests.practices.books import load
 from tests.practices.draws import TODAY
+
+SCHEMA = schema()._schema
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,14 @@ class Case:
     variables: Mapping[str, Any] = field(default_factory=dict)
     operation_name: str | None = None
     has_junk: bool = False
+
+
+def is_within_limits(case: Case) -> bool:
+    """Whether the server takes an operation of this size; the oracle knows no sizes."""
+    document = parse(case.query)
+    node = get_operation_ast(document, case.operation_name)
+    assert node
+    return not too_large(Measure(SCHEMA, document, case.variables).operation(node))
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ class Comparison:
         planned = self.plans.fallbacks == before and len(self.statements) == 1
         body = json.loads(answer.body)
         assert answer.has_data == ("data" in body)
-        return Answered.of(body), planned
+        return Answered.of(body), planned and answer.has_data
 
     async def fallback(self, case: Case) -> Answered:
         """As the reference executor answers what the server was asked just before."""

@@ -117,7 +117,7 @@ def an_invoice_without_a_due_day_comes_first(patch: pytest.MonkeyPatch) -> None:
 @fault
 def a_page_has_one_too_many(patch: pytest.MonkeyPatch) -> None:
     right = paging.page_size
-    patch.setattr(paging, "page_size", lambda asked: right(asked) + 1)
+    patch.setattr(paging, "page_size", lambda asked, most: right(asked, most) + 1)
 
 
 @fault

@@ -54,6 +54,8 @@ LISTS = (
     "superbills(",
     "accountHistory(dateRange: {}, ",
     "accountHistory(",
+    "payments(",
+    "receipts(",
 )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import BinaryExpression
 
 from billing.invoices import total
 from models import Client, Practice, SuperbillLine
-from resolvers import documents
+from resolvers import superbills
 from resolvers.planner import plans
 from resolvers.planner.later import Asked, Later
 from resolvers.viewer import Viewer
@@ -62,7 +62,7 @@ async def test_a_table_that_sight_did_not_give_is_found_out(
         fee = total(line.c.fee_minor)
         return select(fee.label("fee"), fee.label("paid")).select_from(line)
 
-    monkeypatch.setattr(documents, "totals", bare)
+    monkeypatch.setattr(superbills, "totals", bare)
     await comparison.answer(Case(WHO[0], TOTALS))
     (statement,) = statements
     assert unheld(statement, comparison.viewers[WHO[0]]) == {"superbill_line"}
@@ -117,6 +117,6 @@ async def test_a_sum_that_forgets_its_sight_makes_no_plan(
         return select(*sums).select_from(line).where(of_it).correlate(superbill)
 
     comparison.forget()
-    monkeypatch.setattr(documents, "totals", forgetful)
+    monkeypatch.setattr(superbills, "totals", forgetful)
     with pytest.raises(AssertionError, match="read without sight"):
         await comparison.answer(Case(WHO[0], TOTALS))

@@ -217,6 +217,132 @@ WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
         {},
     ),
 }
+PAYMENT = (
+    f"id status method amount {MONEY} refunded {MONEY} createdAt createdOn paidAt card {{ brand"
+    " last4 } failure { reason message }"
+)
+WIDEST = " ".join(f"w{number}: balance {{ amount {MONEY} }}" for number in range(99))
+
+WRITTEN |= {
+    "payments with all that they have": (
+        f"{{ client {{ payments {{ totalCount nodes {{ {PAYMENT} client {{ id }} allocations"
+        f" {{ amount {MONEY} invoice {{ id number }} }} receipt {{ id number }} }} {PAGE} }} }} }}",
+        {},
+    ),
+    "payments of some statuses, begun in a range": (
+        "query ($status: [PaymentStatus!], $range: DateRange) { client {"
+        " payments(status: $status, dateRange: $range) { totalCount nodes { status createdOn } }"
+        " none: payments(status: []) { totalCount }"
+        " pending: payments(status: [PENDING]) { nodes { id } } } }",
+        {"status": ["SUCCEEDED", "PENDING"], "range": {"gte": "2026-02-14"}},
+    ),
+    "payments from the end": (
+        f"{{ client {{ payments(last: 2) {{ edges {{ cursor node {{ id }} }} {PAGE} }} }} }}",
+        {},
+    ),
+    "receipts with all that they have": (
+        f"{{ client {{ receipts {{ totalCount nodes {{ id number amount {MONEY} issuedAt"
+        f" client {{ id }} payment {{ {PAYMENT} }} }} {PAGE} }} }} }}",
+        {},
+    ),
+    "receipts of a range, from either end": (
+        '{ client { a: receipts(first: 1, dateRange: {gte: "2026-02-14"}) { edges { cursor }'
+        f' {PAGE} }} b: receipts(last: 1, dateRange: {{lte: "2026-03-14"}}) {{ edges {{ cursor }}'
+        f" {PAGE} }} }} }}",
+        {},
+    ),
+    "the payment that is under way": (
+        f"{{ client {{ activePayment {{ {PAYMENT} }} canPay {{ isAllowed reason }} }} }}",
+        {},
+    ),
+    "what paid an invoice": (
+        "{ client { invoices { nodes { number payments { id createdOn allocations {"
+        " amount { amount } } } } } } }",
+        {},
+    ),
+    "the invoice of a session, and the payment of an entry": (
+        "{ client { accountHistory(dateRange: {}, first: 100) { nodes { kind payment { id status }"
+        " session { id invoice { id number } } } } } }",
+        {},
+    ),
+    "what an insurer would miss": (
+        "{ client { superbills { nodes { number completeness { isComplete missing { code line"
+        " message } } } } } }",
+        {},
+    ),
+    "whether payments are taken online": (
+        "{ practice { onlinePayments { isEnabled mode publishableKey canRemoveCards consentText"
+        f" minimum {MONEY} }} }} }}",
+        {},
+    ),
+    "all invoices of the practice, five hundred at a time": (
+        f"{{ practice {{ invoices(first: 500) {{ totalCount nodes {{ {INVOICE} }} {PAGE} }} }} }}",
+        {},
+    ),
+    "the practice's invoices, filtered": (
+        "query ($late: Boolean, $status: [InvoiceStatus!], $by: InvoiceOrder) { practice {"
+        " invoices(pastDue: $late, status: $status, orderBy: $by, last: 3,"
+        ' dateRange: {lte: "2026-03-14"}) { totalCount nodes { id number } } } }',
+        {"late": True, "status": ["UNPAID"], "by": {"field": "DUE_ON"}},
+    ),
+    "a therapist's invoices": (
+        "query ($of: ID) { practice { invoices(clinicianId: $of) { totalCount } none:"
+        ' invoices(clinicianId: "cln_00000000-0000-4000-8000-000000000000") { totalCount } } }',
+        {},
+    ),
+    "all payments of the practice": (
+        "{ practice { payments(first: 500, status: [SUCCEEDED, FAILED],"
+        ' dateRange: {gte: "2026-01-01"}) { totalCount nodes { id status } }'
+        f" last: payments(last: 2) {{ nodes {{ id }} {PAGE} }} }} }}",
+        {},
+    ),
+    "the clients in sight, by name": (
+        f"{{ clients {{ totalCount edges {{ cursor node {{ id name }} }} {PAGE} }} }}",
+        {},
+    ),
+    "clients from the end of their names": (
+        f"{{ clients(orderBy: {{direction: DESC}}, last: 2) {{ nodes {{ name }} {PAGE} }} }}",
+        {},
+    ),
+    "clients as they came": (
+        "query ($by: ClientOrder, $first: Int) { clients(orderBy: $by, first: $first)"
+        f" {{ nodes {{ id }} {PAGE} }} }}",
+        {"by": {"field": "CREATED", "direction": "DESC"}, "first": 500},
+    ),
+    "clients who owe something, and who owe nothing": (
+        "{ some: clients(withBalance: true) { totalCount nodes { balance { amount { amount } } } }"
+        " none: clients(withBalance: false) { totalCount } all: clients(withBalance: null)"
+        " { totalCount } }",
+        {},
+    ),
+    "clients by a search": (
+        "query ($search: String) { clients(search: $search) { totalCount nodes { name } }"
+        ' two: clients(search: "MARÍA nu") { nodes { name } } empty: clients(search: "")'
+        ' { totalCount } nobody: clients(search: "zzz") { totalCount } }',
+        {"search": "jose m"},
+    ),
+    "nothing under an id that is nobody's": (
+        '{ node(id: "inv_00000000-0000-4000-8000-000000000000") { id ... on Invoice { number } }'
+        " __typename }",
+        {},
+    ),
+    "things by ids that are a variable": (
+        "query ($ids: [ID!]!, $one: ID!) { nodes(ids: $ids) { __typename id"
+        " ... on Client { name } } mixed: nodes(ids: [$one,"
+        ' "aht_00000000-0000-4000-8000-000000000000"]) { id } }',
+        {
+            "ids": ["cli_00000000-0000-4000-8000-000000000000"] * 50,
+            "one": "pmt_00000000-0000-4000-8000-000000000000",
+        },
+    ),
+    "no things at all": ("{ nodes(ids: []) { id } __typename }", {}),
+    "four lists, one in another": (
+        "{ clients(first: 3) { nodes { invoices(first: 3) { nodes { payments { allocations {"
+        " amount { amount } } } } } } } }",
+        {},
+    ),
+    "nearly as many fields as there may be": (f"{{ client {{ {WIDEST} }} }}", {}),
+}
 WRITTEN |= {
     f"the page's own query, {path.stem}": (path.read_text(), {})
     for path in sorted(QUERIES.glob("*.graphql"))

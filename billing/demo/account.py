@@ -14,6 +14,7 @@ from billing.demo.office import Office, Service
 from models import (
     Claim,
     Client,
+    ClientNamePart,
     DeclineReason,
     EntryKind,
     Invoice,
@@ -25,6 +26,7 @@ from models import (
     Receipt,
     Session,
 )
+from models.names import folded, parts
 
 SAID = {
     PaymentMethodKind.CASH: "cash",
@@ -46,7 +48,12 @@ class Account(Books):
         self.movements: list[Movement] = []
         self.credit = 0
         self.refunds: dict[str, list[int]] = {}
-        self.client = self.write(Client, id=self.client["id"], created_at=at, **client)
+        name = folded(client["name"])
+        self.client = self.write(
+            Client, id=self.client["id"], created_at=at, folded_name=name, **client
+        )
+        for part in parts(self.client):
+            self.write(ClientNamePart, **part)
 
     def keep(self, card: dict[str, Any]) -> None:
         """A card on file; the first is the default."""

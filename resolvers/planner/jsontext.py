@@ -4,13 +4,35 @@ Concatenation, not json_build_object, which looks types up in the catalog for ev
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, get_named_type, is_enum_type
-from sqlalchemy import Column, ColumnElement, Integer, String, Text, func
+from sqlalchemy import (
+    Alias,
+    BinaryExpression,
+    Case,
+    Cast,
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Exists,
+    FromClause,
+    Integer,
+    ScalarSelect,
+    String,
+    Table,
+    Text,
+    TypeCoerce,
+    UnaryExpression,
+    column,
+    func,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 
 # In no JSON text: control characters are escaped. An answer with it in it has a null where the
@@ -30,8 +52,15 @@ class Joined(FunctionElement[str]):
     inherit_cache = False
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
-        self.pieces = merged(pieces)
-        super().__init__(*(p for p in self.pieces if not isinstance(p, str)))
+        flat = merged(pieces)
+        # The strings, and None where an expression stands: those are SQLAlchemy's to traverse.
+        self.strings = [piece if isinstance(piece, str) else None for piece in flat]
+        super().__init__(*(piece for piece in flat if not isinstance(piece, str)))
+
+    @property
+    def pieces(self) -> list[Piece]:
+        expressions = iter(self.clauses)
+        return [next(expressions) if text is None else text for text in self.strings]
 
 
 @compiles(Joined)
@@ -58,6 +87,59 @@ def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
     return out or [""]
 
 
+# -- subqueries as columns -------------------------------------------------------------------------
+
+
+def lifted(text: Joined, table: FromClause, columns: "Columns") -> Joined:
+    """The text made of columns that an inner SELECT over the table fetches: its subqueries, and
+    what stands between them.
+
+    SQLite's parser keeps a word for all that is open around a subquery and has room for a hundred;
+    as a column of its own a subquery has the least around it, and is run once.
+    """
+    pieces: list[Piece] = []
+    for has_subquery, run in groupby(text.pieces, key=has_subqueries):
+        if has_subquery:
+            pieces += [fetched(piece, table, columns) for piece in run]
+        else:
+            pieces.append(columns.write(Joined(run)))
+    return Joined(pieces)
+
+
+def has_subqueries(piece: Piece) -> bool:
+    return not isinstance(piece, str) and any(map(is_subquery, visitors.iterate(piece)))
+
+
+def is_subquery(element: Any) -> bool:
+    return isinstance(element, ScalarSelect | Exists)
+
+
+def fetched(piece: Any, table: FromClause, columns: "Columns") -> Any:
+    """The expression over fetched columns, where it was one over the table and subqueries."""
+
+    def swap(element: Any, **_: Any) -> ColumnElement[Any] | None:
+        own = isinstance(element, ColumnClause) and element.table is table
+        return columns.write(element) if own or is_subquery(element) else None
+
+    return visitors.replacement_traverse(piece, {}, swap)
+
+
+class Columns:
+    """The columns of an inner SELECT, and how the outer one reads each."""
+
+    def __init__(self) -> None:
+        self.written: list[ColumnElement[Any]] = []
+        self.read: dict[Any, ColumnElement[Any]] = {}
+
+    def write(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Has the inner SELECT write the expression, once; returns it as the outer one reads it."""
+        if expression not in self.read:
+            name = f"c{len(self.written)}"
+            self.written.append(expression.label(name))
+            self.read[expression] = column(name, expression.type)
+        return self.read[expression]
+
+
 def sql_string(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -65,16 +147,64 @@ def sql_string(text: str) -> str:
 # -- what stands around values ---------------------------------------------------------------------
 
 
-def leaf(type_: GraphQLOutputType, value: ColumnElement[Any], *, exact: bool) -> ColumnElement[str]:
+def leaf(
+    type_: GraphQLOutputType, value: ColumnElement[Any], *, exact: bool = False
+) -> ColumnElement[str]:
     """A scalar or enum of the given GraphQL type as JSON text, which is never NULL.
 
-    So no object's text is, no list can lose an item, and no object can vanish.
+    So the text of an object, which is made of such, is never NULL either. With `exact` a null is
+    written where the type has none.
     """
     check(type_, value)
     text = Joined(present(type_, value))
-    if exact or not isinstance(type_, GraphQLNonNull):
-        return or_null(text)
-    return text if isinstance(value, Column) else or_broken(text)
+    if isinstance(type_, GraphQLNonNull) and is_certain(value):
+        return text
+    return or_broken(text) if isinstance(type_, GraphQLNonNull) and not exact else or_null(text)
+
+
+class certain(FunctionElement[Any]):
+    """A value that is never NULL, though nothing in how it is written tells."""
+
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[Any]) -> None:
+        self.type = value.type
+        super().__init__(value)
+
+
+@compiles(certain)
+def write_certain(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(next(iter(element.clauses)), **kw)
+
+
+def is_certain(value: Any) -> bool:
+    """Whether the value is never NULL, as far as can be told from how it is written."""
+    match value:
+        case certain():
+            return True
+        case Column():
+            return not value.nullable and is_of_table(value)
+        case ColumnClause():
+            return value.is_literal
+        case Joined():
+            return all(isinstance(piece, str) or is_certain(piece) for piece in value.pieces)
+        case Cast() | TypeCoerce():
+            return is_certain(value.clause)
+        case UnaryExpression() | Grouping():
+            return is_certain(value.element)
+        case BinaryExpression():
+            return is_certain(value.left) and is_certain(value.right)
+        case Case():
+            results = [result for _, result in value.whens]
+            return value.else_ is not None and all(map(is_certain, [*results, value.else_]))
+        case decimal() | hexadecimal() | instant():
+            return all(map(is_certain, value.clauses))
+    return False
+
+
+def is_of_table(column: Column[Any]) -> bool:
+    """A column of a table itself: of a subquery's, the database has promised nothing."""
+    return isinstance(column.table, Alias) and isinstance(column.table.element, Table)
 
 
 def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
@@ -117,12 +247,13 @@ def or_null(text: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def or_broken(text: ColumnElement[str]) -> ColumnElement[str]:
+    """Marked where it is NULL and must not be: NULL would swallow all the text around it."""
     return func.coalesce(text, literal_text(BROKEN))
 
 
 def json_list(texts: ColumnElement[str]) -> ColumnElement[str]:
-    """The rows' texts as a list. What is around a subquery would cost SQLite's parser room."""
-    return Joined(["[", func.coalesce(comma_separated(texts), literal_text("")), "]"])
+    """An aggregate of items as a list, of no items where there was no row."""
+    return Joined(["[", func.coalesce(texts, literal_text("")), "]"])
 
 
 def literal_text(text: str) -> ColumnElement[str]:
@@ -198,7 +329,7 @@ def decimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     scaled = compiler.process(element.clauses, **kw)
     if element.digits == 0:
         return f"CAST({scaled} AS TEXT)"
-    if isinstance(next(iter(element.clauses)), Column):
+    if isinstance(next(iter(element.clauses)), ColumnClause):
         return decimal_sql(scaled, element.digits)
     return f"(SELECT {decimal_sql('scaled', element.digits)} FROM (SELECT {scaled} AS scaled))"
 

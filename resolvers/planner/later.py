@@ -21,6 +21,7 @@ from graphql import (
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
 
+from billing.payments import SANDBOX, Online
 from resolvers.viewer import Viewer
 
 
@@ -31,6 +32,7 @@ class Asked:
     viewer: Viewer
     today: dt.date
     variables: Mapping[str, Any]
+    payments: Online = SANDBOX
 
 
 Reader = Callable[[Asked], Any]

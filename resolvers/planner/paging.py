@@ -28,12 +28,11 @@ from sqlalchemy import (
 )
 
 from models.literals import constant
-from resolvers.planner.jsontext import Joined, hexadecimal
+from resolvers.planner.jsontext import Columns, Joined, hexadecimal
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.sources import Rows
 
 DEFAULT_SIZE = 25
-MAX_SIZE = 100
 # Added to a row's number so that numbers sort as text: all have four digits.
 RANK = 1000
 
@@ -54,6 +53,7 @@ class Page:
         place: Any,
         count: Callable[[], ColumnElement[int]],
         *,
+        most: int,
         peek: bool,
         first: Any = None,
         after: Any = None,
@@ -65,8 +65,9 @@ class Page:
         self.backward = last is not None
         if self.backward and first is not None:
             raise Refusal("BAD_PAGE", "first and last don't go together")
-        self.size = derive(page_size, last if self.backward else first)
-        self.written: list[ColumnElement[Any]] = []
+        asked = last if self.backward else first
+        self.size = derive(lambda asked: page_size(asked, most), asked)
+        self.inner = Columns()
         # Whether any field reads the page's rows. If none does, there's no SELECT over them: it
         # would have no aggregate, and so a row for each of them or none.
         self.read = False
@@ -78,9 +79,14 @@ class Page:
     def cursor(self) -> ColumnElement[str]:
         """The place of a row in the order: its name and keys, in hexadecimal."""
         pieces: list[Any] = [self.rows.name]
-        for key in self.rows.order:
+        for key in self.keys:
             pieces += ["~", cast(key, Text)]
         return hexadecimal(Joined(pieces))
+
+    @property
+    def keys(self) -> Sequence[ColumnElement[Any]]:
+        """What a cursor is made of: the order's keys, or the id that tells them."""
+        return self.rows.order if self.rows.place is None else self.rows.order[-1:]
 
     @property
     def node(self) -> Any:
@@ -93,15 +99,14 @@ class Page:
     def column(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """Has the inner SELECT write the expression; returns it as the outer one reads it."""
         self.read = True
-        name = f"c{len(self.written)}"
-        self.written.append(expression.label(name))
-        return column(name, expression.type)
+        return self.inner.write(expression)
 
     def columns(self) -> list[ColumnElement[Any]]:
+        written = self.inner.written
         if not self.ranked:
-            return self.written or [constant(1).label("c")]
+            return written or [constant(1).label("c")]
         rank = func.row_number().over(order_by=self.ordering()) + constant(RANK)
-        return [*self.written, rank.label("rank")]
+        return [*written, rank.label("rank")]
 
     def ordering(self) -> list[ColumnElement[Any]]:
         down = self.rows.descending is not self.backward
@@ -121,11 +126,13 @@ class Page:
 
     def side(self, cursor: Any, *, after: bool) -> ColumnElement[bool]:
         """The rows on one side of the cursor."""
-        types = [key.type for key in self.rows.order]
+        types = [key.type for key in self.keys]
         keys = derive(lambda text: decoded(text, self.rows.name, types), cursor)
-        at = [
+        at: Sequence[ColumnElement[Any]] = [
             bound(derive(lambda keys, i=i: keys[i], keys), type_) for i, type_ in enumerate(types)
         ]
+        if self.rows.place is not None:
+            at = self.rows.place(at[0])
         here = tuple_(*self.rows.order)
         return here > tuple_(*at) if after is not self.rows.descending else here < tuple_(*at)
 
@@ -181,10 +188,10 @@ def given(cursor: Any) -> ColumnElement[bool]:
     return literal_column("1 = 1" if cursor is not None else "1 = 0", Boolean)
 
 
-def page_size(asked: int | None) -> int:
+def page_size(asked: int | None, most: int) -> int:
     size = DEFAULT_SIZE if asked is None else asked
-    if not 1 <= size <= MAX_SIZE:
-        raise Refusal("BAD_PAGE", f"a page has 1 to {MAX_SIZE} items, not {size}")
+    if not 1 <= size <= most:
+        raise Refusal("BAD_PAGE", f"a page of this list has 1 to {most} items, not {size}")
     return size
 
 

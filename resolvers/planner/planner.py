@@ -5,7 +5,7 @@ fields; each field's source says which SQL it is, and the pieces of text join on
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,10 +27,13 @@ from strawberry.types.arguments import convert_arguments
 
 from models.literals import constant
 from resolvers.planner.jsontext import (
+    Columns,
     Joined,
     Piece,
+    comma_separated,
     json_list,
     leaf,
+    lifted,
     literal_text,
     or_broken,
     or_null,
@@ -40,7 +43,9 @@ from resolvers.planner.paging import Page
 from resolvers.planner.selection import Selected, Selection
 from resolvers.planner.sources import (
     Beside,
+    Chosen,
     Items,
+    Kind,
     Many,
     One,
     Paged,
@@ -48,6 +53,7 @@ from resolvers.planner.sources import (
     Parts,
     Rows,
     Source,
+    Typed,
     Value,
     Viewed,
     source_of,
@@ -182,10 +188,16 @@ class Planner:
             case Many(rows):
                 given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
                 return self.many(object_type(type_), sets, given, place)
-            case Paged(rows):
-                return self.paged(definition, rows, nodes[0], sets, place)
+            case Paged(rows, most):
+                return self.paged(definition, rows, most, nodes[0], sets, place)
             case Items(of):
                 return self.items(of, object_type(type_), sets, place)
+            case Typed(pick):
+                name, rows = pick(**self.arguments(definition, nodes[0]))
+                return self.one(self.named(name), sets, rows(place.row, self.sight), place)
+            case Chosen(rows, kinds):
+                given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
+                return self.chosen(kinds, sets, given, place)
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         """The field's arguments as Strawberry gives them to a resolver, `Later` where unknown."""
@@ -214,21 +226,25 @@ class Planner:
         when: ColumnElement[bool] | None,
     ) -> ColumnElement[str]:
         text = self.object(object_type(type_), sets, place)
-        if when is None:
-            return text
-        return case((when, text), else_=literal_text("null"))
+        return text if when is None else case((when, text), else_=literal_text("null"))
 
     def one(
-        self, type_: GraphQLOutputType, sets: list[SelectionSetNode], rows: Rows, place: Place
+        self,
+        type_: GraphQLOutputType,
+        sets: list[SelectionSetNode],
+        rows: Rows,
+        place: Place,
+        *,
+        joined: bool = True,
     ) -> ColumnElement[str]:
         """A row's object, or null. PostgreSQL is quicker with a join than with a subquery."""
         inside = place.inside(rows)
         text = self.object(object_type(type_), sets, inside)
         found = self.rows(inside, rows, place, text.label("json")).limit(constant(1))
-        if self.sight.lateral and place.tables:
-            joined = found.lateral()
-            place.joins.append(joined)
-            value: ColumnElement[str] = joined.c.json
+        if joined and self.sight.lateral and place.tables:
+            beside = found.lateral()
+            place.joins.append(beside)
+            value: ColumnElement[str] = beside.c.json
         else:
             value = found.scalar_subquery()
         if isinstance(type_, GraphQLNonNull) and not self.exact:
@@ -239,10 +255,49 @@ class Planner:
         self, type_: GraphQLObjectType, sets: list[SelectionSetNode], rows: Rows, place: Place
     ) -> ColumnElement[str]:
         inside = place.inside(rows)
-        text = self.object(type_, sets, inside)
-        found = self.rows(inside, rows, place, text.label("json"))
-        listed = found.order_by(*ordering(rows)).subquery()
-        return select(json_list(listed.c.json)).scalar_subquery()
+        return self.listed(self.object(type_, sets, inside), inside, rows, place)
+
+    def chosen(
+        self,
+        kinds: Mapping[str, Kind],
+        sets: list[SelectionSetNode],
+        rows: Rows,
+        place: Place,
+    ) -> ColumnElement[str]:
+        """A list whose items are of several types: for each a subquery, of which one is run."""
+        inside = place.inside(rows)
+        row = inside.row
+        text = case(
+            *(
+                (
+                    row.kind == literal_text(prefix),
+                    self.one(
+                        self.named(kind.name),
+                        sets,
+                        kind.rows(row, self.sight),
+                        inside,
+                        joined=False,
+                    ),
+                )
+                for prefix, kind in kinds.items()
+            )
+        )
+        return self.listed(Joined([text]), inside, rows, place)
+
+    def listed(self, text: Joined, inside: Place, rows: Rows, place: Place) -> ColumnElement[str]:
+        """The texts of all rows, as one list in their order."""
+        columns = Columns()
+        item = self.fetched(text, rows.table, columns)
+        found = self.rows(inside, rows, place, *columns.written).order_by(*ordering(rows))
+        texts = json_list(comma_separated(item))
+        return select(texts).select_from(found.subquery()).scalar_subquery()
+
+    def fetched(self, text: Joined, table: FromClause, columns: Columns) -> ColumnElement[str]:
+        """Has an inner SELECT write the text of an item; returns it as the outer one reads it."""
+        return columns.write(text) if self.sight.lateral else lifted(text, table, columns)
+
+    def named(self, name: str) -> GraphQLObjectType:
+        return object_type(self.selection.schema.type_map[name])  # type: ignore[arg-type]
 
     def rows(
         self, inside: Place, rows: Rows, place: Place, *columns: ColumnElement[Any]
@@ -260,6 +315,7 @@ class Planner:
         self,
         definition: GraphQLField,
         rows: Callable[..., Rows],
+        most: int,
         node: FieldNode,
         sets: list[SelectionSetNode],
         place: Place,
@@ -278,7 +334,7 @@ class Planner:
         inside = place.inside(given)
         asked = self.selected(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
-        page = Page(given, inside, count, peek=peek, **bounds)
+        page = Page(given, inside, count, most=most, peek=peek, **bounds)
         text = self.object(type_, sets, Place(page, place.tables, place.besides))
         found = page.cut(self.rows(inside, given, place, *page.columns()))
         if not page.read:
@@ -296,7 +352,9 @@ class Planner:
         """The objects of the page's rows: written in the inner SELECT, put together here."""
         page: Page = place.row
         text = self.object(type_, sets, page.place.at(of(page)))
-        return json_list(page.shown(page.column(text)))
+        page.read = True
+        item = self.fetched(text, page.rows.table, page.inner)
+        return json_list(comma_separated(page.shown(item)))
 
 
 def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:

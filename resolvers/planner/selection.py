@@ -33,10 +33,6 @@ class Selection:
     fragments: dict[str, FragmentDefinitionNode]
     variables: VariableValues
 
-    @classmethod
-    def of(cls, schema: GraphQLSchema, document: DocumentNode, variables: VariableValues) -> Any:
-        return cls(schema, fragments_of(document), variables)
-
     def fields(self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> Selected:
         """Response key to its fields, in the order that the answer has them."""
         fields: Selected = {}

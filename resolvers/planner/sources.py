@@ -4,7 +4,7 @@ A *row* is what an object's fields are read from: a table's alias, or any Python
 that has its columns as `c`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,33 +13,44 @@ import strawberry
 from graphql import GraphQLField
 from sqlalchemy import ColumnElement, FromClause, Select
 
+from resolvers.planner.jsontext import certain
+
 KEY = "source"
+MAX_SIZE = 100
 
 
 class Beside:
     """What a subquery of one row works out beside each row of a table, by name: sums, mostly.
 
     PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
-    it written wherever it is read. `find` makes the subquery when it is first read.
+    it written wherever it is read. `find` makes the subquery when it is first read; `always`: it
+    has a row, and nothing in it is NULL.
     """
 
-    def __init__(self, find: Callable[[], Select[*tuple[Any, ...]]], *, lateral: bool) -> None:
-        self.find, self.lateral = find, lateral
+    def __init__(
+        self, find: Callable[[], Select[*tuple[Any, ...]]], *, lateral: bool, always: bool
+    ) -> None:
+        self.find, self.lateral, self.always = find, lateral, always
         self.joined: FromClause | None = None
+        self.columns: dict[str, ColumnElement[Any]] = {}
 
     @cached_property
     def found(self) -> Select[*tuple[Any, ...]]:
         return self.find()
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
+        return certain(self.column(name)) if self.always else self.column(name)
+
+    def column(self, name: str) -> ColumnElement[Any]:
         if self.lateral:
             if self.joined is None:
                 self.joined = self.found.lateral()
             return self.joined.c[name]
-        only = self.found.with_only_columns(
-            self.found.selected_columns[name], maintain_column_froms=True
-        )
-        return only.scalar_subquery()
+        if name not in self.columns:
+            column = self.found.selected_columns[name]
+            only = self.found.with_only_columns(column, maintain_column_froms=True)
+            self.columns[name] = only.scalar_subquery()
+        return self.columns[name]
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,9 @@ class Rows:
     """Rows of a table or a subquery: which of them, and in which order.
 
     `order` is unique over the rows and all one way, so that it can be a keyset; `name` tells the
-    cursors of one order from another's. `row` is what fields are read from, if not the table.
+    cursors of one order from another's. Where `place` is given a cursor has only the row's id, and
+    `place` makes the order's keys of it: for orders by what must not be in a cursor. `row` is what
+    fields are read from, if not the table.
     """
 
     table: FromClause
@@ -57,6 +70,7 @@ class Rows:
     name: str = ""
     row: Any = None
     beside: Sequence[Beside] = ()
+    place: Callable[[ColumnElement[Any]], Sequence[ColumnElement[Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,9 +121,10 @@ class Many:
 
 @dataclass(frozen=True)
 class Paged:
-    """A connection over the rows, a page at a time."""
+    """A connection over the rows, a page of `most` at the most at a time."""
 
     rows: Callable[..., Rows]
+    most: int = MAX_SIZE
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,31 @@ class Items:
     of: Callable[[Any], Any]
 
 
-Source = Value | Viewed | Part | Parts | One | Many | Paged | Items
+@dataclass(frozen=True)
+class Typed:
+    """An interface's object, of the type that an id's prefix tells: its name and its rows."""
+
+    pick: Callable[..., tuple[str, Callable[..., Rows]]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the types that an interface's object may be, and its rows by their id."""
+
+    name: str
+    rows: Callable[[Any, Any], Rows]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A list of an interface's objects, null where there is none, each of the kind that its row
+    says: `rows` gives the rows in their order, `kind` and `id` are read from each."""
+
+    rows: Callable[..., Rows]
+    kinds: Mapping[str, Kind]
+
+
+Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen
 
 
 def field(source: Source, *, description: str | None = None) -> Any:

@@ -4,11 +4,14 @@ Most are answered without an error: cursors fit their lists, ranges have two end
 deep. Lists nest no deeper, and fields are no more, than the server takes.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from graphql import (
+    GraphQLInterfaceType,
     GraphQLList,
     GraphQLSchema,
     get_named_type,
@@ -16,10 +19,10 @@ from graphql import (
     is_composite_type,
     is_interface_type,
 )
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.comparison import Case
+from tests.comparison import Case, is_within_limits
 from tests.operations.arguments import Arguments
 from tests.operations.pools import Pool
 from tests.oracle.health import HEALTH, WHOLLY
@@ -90,12 +93,28 @@ class Fragment:
     fields: int
 
 
+@cache
+def clashing(schema: GraphQLSchema) -> frozenset[str]:
+    """Fields that are of one type in one object and of another in another, both behind a Node.
+
+    Without an alias of its own such a field would be no valid document.
+    """
+    types: defaultdict[str, set[str]] = defaultdict(set)
+    node = schema.type_map["Node"]
+    assert isinstance(node, GraphQLInterfaceType)
+    for type_ in schema.get_possible_types(node):
+        for name, field in type_.fields.items():
+            types[name].add(str(field.type))
+    return frozenset(name for name, found in types.items() if len(found) > 1)
+
+
 class Writer(Arguments):
     """Writes one operation."""
 
     def __init__(self, draw: Callable[[Any], Any], schema: GraphQLSchema, pool: Pool) -> None:
         super().__init__(draw, pool)
         self.schema, self.left = schema, self.one(FIELDS)
+        self.clashing = clashing(schema)
         self.fragments: list[Fragment] = []
         self.definitions: list[str] = []
 
@@ -110,7 +129,8 @@ class Writer(Arguments):
         return "{ " + " ".join(pieces) + " }"
 
     def piece(self, type_: Any, room: Room) -> str:
-        if self.left > 0 and self.chance(25):
+        # An interface says little by itself.
+        if self.left > 0 and self.chance(85 if is_interface_type(type_) else 25):
             fitting = [f for f in self.fragments if self.goes(f, type_, room)]
             if fitting and self.chance(45):
                 return self.spread(self.one(fitting))
@@ -143,9 +163,13 @@ class Writer(Arguments):
         definition = type_.fields[name]
         self.left -= 1
         # Two of a name with other arguments, in one object, would be no valid document.
-        alias = f"{self.name('a')}: " if definition.args or self.chance(30) else ""
-        head = f"{alias}{name}{self.of(name, definition.args) if definition.args else ''}"
+        clashes = definition.args or name in self.clashing
+        alias = f"{self.name('a')}: " if clashes or self.chance(30) else ""
         named = get_named_type(definition.type)
+        head = f"{alias}{name}"
+        if definition.args:
+            nested, most = room.lists < LISTS, 500 if type_.name == "Practice" else 100
+            head += self.of(name, definition.args, nested=nested, most=most)
         if not is_composite_type(named):
             return head + self.directive()
         times = 2 if self.chance(12) else 1
@@ -202,7 +226,9 @@ class Writer(Arguments):
 
 @st.composite
 def operations(draw: Callable[[Any], Any], schema: GraphQLSchema, pools: Sequence[Pool]) -> Case:
-    return Writer(draw, schema, draw(st.sampled_from(pools))).case()
+    case = Writer(draw, schema, draw(st.sampled_from(pools))).case()
+    assume(is_within_limits(case))
+    return case
 
 
 def drawn(count: int, schema: GraphQLSchema, pools: Sequence[Pool], seed_: int = 0) -> list[Case]:

@@ -17,9 +17,15 @@ from graphql import (
 )
 from hypothesis import strategies as st
 
-from tests.operations.pools import DAYS, JUNK_CURSORS, JUNK_IDS, Pool
+from tests.operations.pools import DAYS, JUNK_CURSORS, JUNK_IDS, JUNK_NODES, Pool
 
-ORDERS = {"statements": "statement", "superbills": "superbill", "accountHistory": "history"}
+ORDERS = {
+    "statements": "statement",
+    "superbills": "superbill",
+    "accountHistory": "history",
+    "payments": "payment",
+    "receipts": "receipt",
+}
 INVOICE_ORDERS = {
     "ISSUED_ON": "invoice-issued",
     "DUE_ON": "invoice-due",
@@ -67,9 +73,19 @@ class Arguments(Choices):
         self.names += 1
         return f"{letter}{self.names}"
 
-    def of(self, field: str, arguments: Any) -> str:
+    def of(self, field: str, arguments: Any, *, nested: bool, most: int) -> str:
         """A field's arguments as they stand in the document, brackets included."""
-        values = self.of_client() if field == "client" else self.of_list(field)
+        match field:
+            case "client":
+                values = self.of_client()
+            case "node":
+                values = {"id": self.node_id()}
+            case "nodes":
+                values = {"ids": [self.node_id() for _ in range(self.number(0, 6))]}
+            case "clients":
+                values = self.of_clients()
+            case _:
+                values = self.of_list(field, nested=nested, most=most)
         written = [
             f"{name}: {self.written(arguments[name].type, value)}"
             for name, value in values.items()
@@ -91,16 +107,39 @@ class Arguments(Choices):
         ids = list(self.pool.client_ids) if self.chance(90) else list(self.pool.strange_ids)
         return {"id": self.one(JUNK_IDS) if self.junk() else self.one(ids or self.pool.strange_ids)}
 
-    def of_list(self, field: str) -> dict[str, Any]:
+    def node_id(self) -> str:
+        if self.junk():
+            return str(self.one(JUNK_NODES))
+        if self.pool.hidden_ids and self.chance(15):
+            return str(self.one(self.pool.hidden_ids))
+        return str(self.one(self.pool.node_ids[self.one(list(self.pool.node_ids))]))
+
+    def of_clients(self) -> dict[str, Any]:
+        """Names are told by a search and by their order: few ask for them out of scope."""
+        told = self.pool.sees_health or self.chance(1)
+        by = self.one(["NAME", "CREATED"]) if told else "CREATED"
+        order_by: Any = {"direction": self.one(["ASC", "DESC"])} if self.chance(60) else {}
+        if by == "CREATED" or self.chance(40):
+            order_by = {"field": by} | order_by
+        return {
+            "search": self.one(self.pool.searches) if told and self.chance(50) else None,
+            "withBalance": self.one([True, False]) if self.chance(30) else None,
+            "orderBy": order_by or self.one([None, {}]),
+            **self.page(self.pool.cursors[CLIENT_ORDERS[by]], nested=False, most=500),
+        }
+
+    def of_list(self, field: str, *, nested: bool, most: int) -> dict[str, Any]:
         order_by, order = self.order(field)
-        statuses, kinds = ("UNPAID", "PAID", "PARTIALLY_PAID", "VOID"), HISTORY_KINDS
+        statuses: Any = PAYMENT_STATUSES if field == "payments" else INVOICE_STATUSES
+        kinds = HISTORY_KINDS
         return {
             "dateRange": self.date_range(often=field == "accountHistory"),
             "status": self.some(statuses) if self.chance(30) else None,
             "kind": self.some(kinds) if self.chance(30) else None,
             "pastDue": self.one([True, False]) if self.chance(25) else None,
+            "clinicianId": self.clinician_id() if most == 500 and self.chance(25) else None,
             "orderBy": order_by,
-            **self.page(self.pool.cursors[order]),
+            **self.page(self.pool.cursors[order], nested=nested, most=most),
         }
 
     def order(self, field: str) -> tuple[Any, str]:
@@ -113,19 +152,26 @@ class Arguments(Choices):
             return {"field": by} | direction, INVOICE_ORDERS[by]
         return direction or self.one([None, {}]), INVOICE_ORDERS[by]
 
-    def page(self, cursors: Sequence[str]) -> dict[str, Any]:
+    def clinician_id(self) -> str:
+        ids = self.pool.clinician_ids
+        return str(self.one([*JUNK_IDS, *self.pool.client_ids] if self.junk() else ids))
+
+    def page(self, cursors: Sequence[str], *, nested: bool, most: int) -> dict[str, Any]:
         size, cursor = self.one(["first", "first", "last"]), self.one(["after", "after", "before"])
         if size == "last":
             cursor = self.one(["before", "before", "after"])
-        values: dict[str, Any] = {size: self.size()} if self.chance(75) else {}
+        # What is in a list in a list may have few items each: the limits count them.
+        has_size = nested or self.chance(75)
+        values: dict[str, Any] = {size: self.size(nested, most)} if has_size else {}
         if self.chance(50) and cursors:
             values[cursor] = self.one(JUNK_CURSORS) if self.junk() else self.one(cursors)
         if self.junk():
             values["last" if size == "first" else "first"] = 2
         return values
 
-    def size(self) -> int:
-        found: int = self.one([0, 101, -1]) if self.junk() else self.one([1, 2, 3, 5, 100])
+    def size(self, nested: bool, most: int) -> int:
+        sizes = [1, 2, 3] if nested else [1, 2, 3, 5, most]
+        found: int = self.one([0, most + 1, -1]) if self.junk() else self.one(sizes)
         return found
 
     def date_range(self, *, often: bool) -> Any:
@@ -172,6 +218,11 @@ class Arguments(Choices):
         return f"${name}"
 
 
+INVOICE_STATUSES = ("UNPAID", "PAID", "PARTIALLY_PAID", "VOID")
+PAYMENT_STATUSES = (
+    "PENDING", "REQUIRES_ACTION", "PROCESSING", "SUCCEEDED", "FAILED", "CANCELED",
+)  # fmt: skip
+CLIENT_ORDERS = {"NAME": "client-name", "CREATED": "client-created"}
 HISTORY_KINDS = ("SESSION", "CHARGE", "PAYMENT", "REFUND", "CREDIT", "ADJUSTMENT", "WRITE_OFF")
 
 

@@ -1,19 +1,60 @@
-"""What a viewer may ask with so that it means something: ids, cursors of real rows, days."""
+"""What a viewer may ask with so that it means something: ids, cursors of real rows, days, names."""
 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import Client, Invoice, LedgerEntry, Row, Statement, Superbill
+from models import (
+    Client,
+    Clinician,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    Practice,
+    Receipt,
+    Row,
+    Session,
+    Statement,
+    Superbill,
+)
 from tests.comparison import Comparison
-from tests.oracle.clients import HISTORY, INVOICES, STATEMENTS, SUPERBILLS
-from tests.oracle.world import World
+from tests.oracle.clients import (
+    CLIENTS,
+    HISTORY,
+    INVOICES,
+    PAYMENTS,
+    RECEIPTS,
+    STATEMENTS,
+    SUPERBILLS,
+)
+from tests.oracle.history import entries
+from tests.oracle.names import folded
+from tests.oracle.nodes import node
+from tests.oracle.world import Tables, World
 from tests.practices.draws import TODAY
 
 DAYS = [TODAY + dt.timedelta(days=days) for days in (-61, -60, -31, -30, -29, -3, -1, 0, 1, 30)]
-JUNK_CURSORS = ["", "00", "zz", b"history~2026-02-30~x".hex(), b"invoice-number~".hex()]
+JUNK_CURSORS = [
+    "",
+    "00",
+    "zz",
+    b"history~2026-02-30~x".hex(),
+    b"invoice-number~".hex(),
+    b"client-name~ana".hex(),
+]
 JUNK_IDS = ["", "cli_", "cli_1", "inv_00000000-0000-4000-8000-000000000000", "CLI_x", "cli"]
+# No id of any kind.
+JUNK_NODES = ["", "cli_", "pmt_1", "CLI_x", "cli", "xyz_00000000-0000-4000-8000-000000000000",
+              "rct_00000000-0000-4000-8000-00000000000G"]  # fmt: skip
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+SEARCHES = ["", " ", "zzz", "JOSÉ", "jose m", "maria nun", "o", "O'", "\u0301", "%", "strasse s"]
+
+KINDS = {
+    "pra": Practice, "cln": Clinician, "cli": Client, "ses": Session, "inv": Invoice,
+    "stm": Statement, "sbl": Superbill, "pmt": Payment, "rct": Receipt, "crd": PaymentMethod,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +64,11 @@ class Pool:
     who: str
     client_ids: Sequence[str]
     strange_ids: Sequence[str]
+    clinician_ids: Sequence[str]
+    # Of things in sight by their kind; of things that aren't, of whatever kind.
+    node_ids: dict[str, list[str]]
+    hidden_ids: Sequence[str]
+    searches: Sequence[str]
     cursors: dict[str, list[str]]
     sees_one: bool
     sees_health: bool
@@ -46,19 +92,57 @@ def pool(comparison: Comparison, who: str) -> Pool:
     entered = of(LedgerEntry)
     listed: list[tuple[Any, list[Any]]] = [
         *((order, of(Invoice)) for order in INVOICES.values()),
+        *((order, tables.rows[Client]) for order in CLIENTS.values()),
         (STATEMENTS, of(Statement)),
         (SUPERBILLS, of(Superbill)),
-        (HISTORY, entered),
+        (PAYMENTS, of(Payment)),
+        (RECEIPTS, of(Receipt)),
+        (HISTORY, [entry for id_ in seen for entry in entries(world, id_)]),
     ]
+    shown, hidden = ids_of(world, tables)
     # Whoever's account moved more is asked for more often.
     moved = [row.client_id for row in entered][::5]
     return Pool(
         who,
         client_ids=[f"cli_{id_}" for id_ in (*seen, *moved)],
         strange_ids=[f"cli_{id_}" for id_ in others],
+        clinician_ids=[f"cln_{row.id}" for row in tables.rows[Clinician]],
+        node_ids=shown,
+        hidden_ids=hidden,
+        searches=[*SEARCHES, *beginnings(world)],
         cursors={
             order.name: [order.cursor(order.keys(row)) for row in rows] for order, rows in listed
         },
         sees_one=len(seen) == 1,
         sees_health="without phi" not in who,
     )
+
+
+def ids_of(world: World, tables: Tables) -> tuple[dict[str, list[str]], list[str]]:
+    """The ids of what is in sight by kind, and some of what isn't."""
+    ids = [f"{kind}_{row.id}" for kind, model in KINDS.items() for row in tables.rows[model]]
+    # Entries of the account history have ids of three tables.
+    entered = [f"aht_{id_[4:]}" for id_ in ids if id_[:3] in ("ses", "pmt")]
+    entered += [f"aht_{row.id}" for row in tables.rows[LedgerEntry]]
+    seen = {entry.id for client in world.clients() for entry in entries(world, client.id)}
+    shown: dict[str, list[str]] = {"aht": sorted(f"aht_{id_}" for id_ in seen)}
+    hidden = [f"{kind}_{NOWHERE}" for kind in (*KINDS, "aht")]
+    hidden += [id_ for id_ in entered if id_[4:] not in seen]
+    for id_ in ids:
+        if node(world, id_) is None:
+            hidden.append(id_)
+        else:
+            shown.setdefault(id_[:3], []).append(id_)
+    # What is there, but not under this prefix.
+    hidden += [f"inv_{id_[4:]}" for id_ in shown.get("cli", ())]
+    return {kind: of_kind for kind, of_kind in shown.items() if of_kind}, hidden
+
+
+def beginnings(world: World) -> list[str]:
+    """Of names in sight, from one of their words on: of one word, of two, in either case."""
+    found: list[str] = []
+    for client in world.clients():
+        words = folded(client.name).split()
+        for number, word in enumerate(words):
+            found += [word[:2], word.upper(), " ".join(words[number : number + 2])[:-1]]
+    return [search for search in found if search]

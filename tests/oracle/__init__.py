@@ -59,7 +59,9 @@ class Oracle:
             document, node = self.understood(query, operation_name)
         except GraphQLError as error:
             return {"errors": [error.formatted]}
-        away = self.turned_away(document, node, world) or self.unreadable(node, variables)
+        away = self.turned_away(document, node, variables, world) or self.unreadable(
+            node, variables
+        )
         if away is not None:
             return {"errors": [away.formatted]}
         result = execute_sync(
@@ -69,6 +71,7 @@ class Oracle:
             variable_values=dict(variables),
             operation_name=operation_name,
             field_resolver=resolve,
+            type_resolver=lambda thing, *_: type(thing).__name__,
         )
         errors = [coded(error, "BAD_USER_INPUT").formatted for error in result.errors or ()]
         return {"data": result.data} | ({"errors": errors} if errors else {})
@@ -89,12 +92,16 @@ class Oracle:
         return document, node
 
     def turned_away(
-        self, document: DocumentNode, node: OperationDefinitionNode, world: World
+        self,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        world: World,
     ) -> GraphQLError | None:
         """Health information is for those with its scope: the whole request is refused."""
         if Scope.PHI_READ in world.token.scopes:
             return None
-        asked = health_information(self.schema, document, node)
+        asked = health_information(self.schema, document, node, variables)
         return refusal("SCOPE_REQUIRED") if asked else None
 
     def unreadable(

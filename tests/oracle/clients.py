@@ -1,17 +1,22 @@
-"""Where a query begins, and a client with all their lists."""
+"""Where a query begins, and the lists of a client and of a whole practice."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import models
 from tests.oracle import (
     documents,  # noqa: F401  (what the lists are of)
+    gaps,  # noqa: F401
     history,
     money,
+    nodes,
+    payments,
 )
-from tests.oracle.pages import ID, Connection, Order, day, identifier
+from tests.oracle.names import folded, is_named
+from tests.oracle.pages import Connection, Order, Unnamed, bare_id, day, identifier
 from tests.oracle.shown import Shown
-from tests.oracle.world import refusal
+from tests.oracle.world import World, by_id, refusal
 
 NEVER = dt.date(9999, 12, 31)
 INVOICES = {
@@ -22,6 +27,13 @@ INVOICES = {
 STATEMENTS = Order("statement", lambda row: (row.issued_on, row.serial), (day, int))
 SUPERBILLS = Order("superbill", lambda row: (row.issued_on, row.serial), (day, int))
 HISTORY = Order("history", lambda entry: (entry.date, entry.id), (day, identifier))
+PAYMENTS = Order("payment", lambda row: (row.created_on, row.id), (day, identifier))
+RECEIPTS = Order("receipt", lambda row: (row.issued_on, row.serial), (day, int))
+CLIENTS = {
+    "NAME": Unnamed("client-name", lambda row: (folded(row.name), row.id), (identifier,)),
+    "CREATED": Unnamed("client-created", lambda row: (row.created_at, row.id), (identifier,)),
+}
+WHOLE_PRACTICE = 500
 DEFAULT_RANGE = dt.timedelta(days=30)
 
 
@@ -33,16 +45,61 @@ class Query(Shown):
     def client(self, id: str | None) -> Any:
         if id is None:
             return self.only_client()
-        kind, _, bare = id.partition("_")
-        if kind != "cli" or not ID.fullmatch(bare):
-            raise refusal("BAD_ID")
+        bare = bare_id(id, "cli")
         return next((client for client in self.world.clients() if client.id == bare), None)
+
+    def node(self, id: str) -> Any:
+        return nodes.node(self.world, id)
+
+    def nodes(self, ids: list[str]) -> Any:
+        return nodes.nodes(self.world, ids)
+
+    def clients(
+        self, search: str | None, with_balance: bool | None, order_by: Any, **page: Any
+    ) -> Connection:
+        seen = self.world.clients()
+        chosen = [
+            client
+            for client in seen
+            if (search is None or is_named(client.name, search))
+            and with_balance in (None, money.balance(self.world, client.id) != 0)
+        ]
+        asked = order_by or {}
+        order = CLIENTS[asked.get("field", "NAME")]
+        order = replace(order, places={client.id: order.keys(client) for client in seen})
+        going = order.going(descending=asked.get("direction", "ASC") == "DESC")
+        return Connection(self.world, chosen, going, **page, most=WHOLE_PRACTICE)
 
     def only_client(self) -> Any:
         seen = self.world.clients()
         if self.world.token.kind is models.ViewerKind.DASHBOARD or len(seen) != 1:
             raise refusal("CLIENT_REQUIRED")
         return seen[0]
+
+
+class Practice(Shown):
+    prefix = "pra"
+
+    @property
+    def online_payments(self) -> Any:
+        return self.row
+
+    @property
+    def clinicians(self) -> list[Any]:
+        return by_id(self.world.where(models.Clinician))
+
+    def invoices(self, clinician_id: str | None, order_by: Any, **given: Any) -> Connection:
+        world = self.world
+        seen = [one for one in world.where(models.Invoice) if world.reads(one)]
+        if clinician_id is not None:
+            id_ = bare_id(clinician_id, "cln")
+            seen = [one for one in seen if one.clinician_id == id_]
+        return invoices(world, seen, ordered(order_by), most=WHOLE_PRACTICE, **given)
+
+    def payments(self, **given: Any) -> Connection:
+        world = self.world
+        seen = [one for one in world.where(models.Payment) if world.sees(one.client_id)]
+        return listed_payments(world, seen, most=WHOLE_PRACTICE, **given)
 
 
 class Client(Shown):
@@ -69,18 +126,25 @@ class Client(Shown):
     def default_payment_method(self) -> Any:
         return next((card for card in self.payment_methods if card.is_default), None)
 
-    def invoices(
-        self, date_range: Any, status: Any, past_due: bool | None, order_by: Any, **page: Any
-    ) -> Connection:
-        world, within = self.world, overlapping(date_range)
-        chosen = [
-            invoice
-            for invoice in self.documents(models.Invoice)
-            if within(invoice.issued_on, invoice.issued_on)
-            and (status is None or money.status(world, invoice) in status)
-            and past_due in (None, money.is_past_due(world, invoice))
-        ]
-        return Connection(world, chosen, ordered(order_by), **page)
+    @property
+    def active_payment(self) -> Any:
+        of_client = self.world.where(models.Payment, client_id=self.row.id)
+        return next((one for one in of_client if one.state not in money.AT_REST), None)
+
+    def invoices(self, order_by: Any, **given: Any) -> Connection:
+        found = self.documents(models.Invoice)
+        return invoices(self.world, found, ordered(order_by), **given)
+
+    def payments(self, **given: Any) -> Connection:
+        of_client = self.world.where(models.Payment, client_id=self.row.id)
+        return listed_payments(self.world, of_client, **given)
+
+    def receipts(self, date_range: Any, **page: Any) -> Connection:
+        within = overlapping(date_range)
+        found = self.world.where(models.Receipt, client_id=self.row.id)
+        seen = found if self.world.opens(self.row.id) else []
+        chosen = [one for one in seen if within(one.issued_on, one.issued_on)]
+        return Connection(self.world, chosen, RECEIPTS, **page)
 
     def statements(self, date_range: Any, **page: Any) -> Connection:
         within = overlapping(date_range)
@@ -109,6 +173,39 @@ class Client(Shown):
         """The client's documents that the viewer may read."""
         found = self.world.where(model, client_id=self.row.id)
         return [document for document in found if self.world.reads(document)]
+
+
+def invoices(
+    world: World,
+    found: list[Any],
+    order: Order,
+    date_range: Any,
+    status: Any,
+    past_due: bool | None,
+    **page: Any,
+) -> Connection:
+    within = overlapping(date_range)
+    chosen = [
+        invoice
+        for invoice in found
+        if within(invoice.issued_on, invoice.issued_on)
+        and (status is None or money.status(world, invoice) in status)
+        and past_due in (None, money.is_past_due(world, invoice))
+    ]
+    return Connection(world, chosen, order, **page)
+
+
+def listed_payments(
+    world: World, found: list[Any], date_range: Any, status: Any, **page: Any
+) -> Connection:
+    within = overlapping(date_range)
+    chosen = [
+        payment
+        for payment in found
+        if within(payment.created_on, payment.created_on)
+        and (status is None or payments.status(payment) in status)
+    ]
+    return Connection(world, chosen, PAYMENTS, **page)
 
 
 def ordered(order_by: Any) -> Order:

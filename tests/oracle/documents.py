@@ -11,6 +11,14 @@ from tests.oracle.shown import Shown
 class Session(Shown):
     prefix = "ses"
 
+    @property
+    def invoice(self) -> Any:
+        """The valid one: a session stands on one at a time."""
+        lines = self.world.where(models.InvoiceLine, session_id=self.row.id)
+        invoices = [self.world.by_id(models.Invoice, line.invoice_id) for line in lines]
+        valid = next((one for one in invoices if not one.is_void), None)
+        return valid if valid and self.world.reads(valid) else None
+
 
 class PaymentMethod(Shown):
     prefix = "crd"
@@ -56,6 +64,15 @@ class Invoice(Shown):
     @property
     def lines(self) -> list[Any]:
         return self.parts(models.InvoiceLine, invoice_id=self.row.id)
+
+    @property
+    def payments(self) -> list[Any]:
+        """Those that something was put toward it from, taken back since or not."""
+        put = self.world.where(models.Allocation, invoice_id=self.row.id)
+        ids = {row.payment_id for row in put} - {None}
+        found = [self.world.by_id(models.Payment, id_) for id_ in ids]
+        seen = [payment for payment in found if self.world.sees(payment.client_id)]
+        return sorted(seen, key=lambda one: (one.created_on, one.id), reverse=True)
 
 
 class InvoiceLine(Shown):
@@ -111,6 +128,10 @@ class Superbill(Shown):
     @property
     def diagnoses(self) -> list[Any]:
         return self.parts(models.SuperbillDiagnosis, superbill_id=self.row.id)
+
+    @property
+    def completeness(self) -> Any:
+        return self.row
 
     @property
     def total_fee(self) -> int:

@@ -30,6 +30,7 @@ class Entry:
     status: str | None
     session_id: str | None = None
     invoice_id: str | None = None
+    payment_id: str | None = None
 
 
 def entries(world: World, client_id: str) -> list[Entry]:
@@ -44,7 +45,7 @@ def entries(world: World, client_id: str) -> list[Entry]:
 def of_ledger(world: World, row: Any) -> Entry:
     return Entry(
         row.id, row.client_id, row.date, row.kind, row.description, row.amount_minor,
-        status(world, row), row.session_id, row.invoice_id,
+        status(world, row), row.session_id, row.invoice_id, row.payment_id,
     )  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def of_session(session: Any) -> Entry:
 def of_payment(payment: Any) -> Entry:
     return Entry(
         payment.id, payment.client_id, payment.created_on, EntryKind.PAYMENT, "Payment", 0,
-        STATUSES[payment.state],
+        STATUSES[payment.state], payment_id=payment.id,
     )  # fmt: skip
 
 

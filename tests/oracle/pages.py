@@ -2,8 +2,8 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.oracle.world import World, refusal
@@ -27,7 +27,7 @@ class Order:
     def cursor(self, keys: Sequence[Any]) -> str:
         return "~".join([self.name, *map(str, keys)]).encode().hex()
 
-    def place(self, cursor: str) -> tuple[Any, ...]:
+    def place(self, cursor: str) -> tuple[Any, ...] | None:
         """The keys in a cursor of this order."""
         try:
             name, *texts = bytes.fromhex(cursor).decode("ascii").split("~")
@@ -37,6 +37,29 @@ class Order:
         if name != self.name or self.cursor(keys) != cursor:
             raise refusal("BAD_CURSOR")
         return keys
+
+
+@dataclass(frozen=True)
+class Unnamed(Order):
+    """An order by what must not be in a cursor: it has an item's id, the last key, and no more."""
+
+    places: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def cursor(self, keys: Sequence[Any]) -> str:
+        return super().cursor(keys[-1:])
+
+    def place(self, cursor: str) -> tuple[Any, ...] | None:
+        """That item's keys; None for one that is out of sight."""
+        (id_,) = super().place(cursor) or ()
+        return self.places.get(id_)
+
+
+def bare_id(id_: str, kind: str) -> str:
+    """The row's id in an id of this kind."""
+    found, _, bare = id_.partition("_")
+    if found != kind or not ID.fullmatch(bare):
+        raise refusal("BAD_ID")
+    return bare
 
 
 def identifier(text: str) -> str:
@@ -79,17 +102,19 @@ class Connection(Whole):
         after: str | None,
         last: int | None,
         before: str | None,
+        most: int = 100,
     ) -> None:
-        size = page_size(first, last)
-        start, end = (None if text is None else order.place(text) for text in (after, before))
+        size = page_size(first, last, most)
         self.world = world
         self.total_count = len(items)
         shown = sorted(items, key=order.keys, reverse=order.descending)
         # A cursor of an item that is gone, or filtered away, still tells its place.
-        if start is not None:
-            shown = [item for item in shown if follows(order, start, order.keys(item))]
-        if end is not None:
-            shown = [item for item in shown if follows(order, order.keys(item), end)]
+        if after is not None:
+            start = order.place(after)
+            shown = [item for item in shown if start and follows(order, start, order.keys(item))]
+        if before is not None:
+            end = order.place(before)
+            shown = [item for item in shown if end and follows(order, order.keys(item), end)]
         more, beyond = len(shown) > size, (before if last is not None else after) is not None
         self.nodes = shown[-size:] if last is not None else shown[:size]
         cursors = [order.cursor(order.keys(node)) for node in self.nodes]
@@ -103,10 +128,10 @@ def follows(order: Order, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return other < one if order.descending else other > one
 
 
-def page_size(first: int | None, last: int | None) -> int:
+def page_size(first: int | None, last: int | None, most: int) -> int:
     if first is not None and last is not None:
         raise refusal("BAD_PAGE")
     size = next((asked for asked in (first, last) if asked is not None), 25)
-    if not 1 <= size <= 100:
+    if not 1 <= size <= most:
         raise refusal("BAD_PAGE")
     return size

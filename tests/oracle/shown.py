@@ -12,7 +12,7 @@ from models import ViewerKind
 from tests.oracle import money
 from tests.oracle.pages import Whole
 from tests.oracle.scalars import decimal
-from tests.oracle.world import World, by_id
+from tests.oracle.world import World
 
 SHOWN: dict[str, type["Shown"]] = {}
 
@@ -62,6 +62,11 @@ class Shown:
         found = self.world.by_id(models.Session, self.row.session_id)
         return found if found and self.world.opens(found.client_id) else None
 
+    @property
+    def payment(self) -> Any:
+        """In sight wherever what names it is."""
+        return self.world.by_id(models.Payment, self.row.payment_id)
+
     def parts(self, model: type[models.Row], **columns: Any) -> list[Any]:
         """The rows that a document is made of, in their order on paper."""
         return sorted(self.world.where(model, **columns), key=lambda row: row.position)
@@ -74,7 +79,7 @@ def shown(world: World, type_: GraphQLOutputType, value: Any) -> Any:
         return None
     if isinstance(bare, GraphQLList):
         return [shown(world, bare.of_type, item) for item in value]
-    if isinstance(value, Whole) or not isinstance(bare, GraphQLObjectType):
+    if isinstance(value, Whole | Shown) or not isinstance(bare, GraphQLObjectType):
         return value
     return SHOWN.get(bare.name, Shown)(world, value)
 
@@ -103,14 +108,6 @@ class Viewer(Shown):
     @property
     def clients(self) -> list[Any]:
         return [] if self.row.kind is ViewerKind.DASHBOARD else self.world.clients()
-
-
-class Practice(Shown):
-    prefix = "pra"
-
-    @property
-    def clinicians(self) -> list[Any]:
-        return by_id(self.world.where(models.Clinician))
 
 
 class Clinician(Shown):

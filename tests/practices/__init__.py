@@ -13,10 +13,12 @@ from typing import Any
 
 from models import (
     Client,
+    ClientNamePart,
     Clinician,
     Contact,
     ContactRight,
     Letterhead,
+    PaymentState,
     Practice,
     Relation,
     Row,
@@ -24,8 +26,9 @@ from models import (
     Token,
     ViewerKind,
 )
+from models.names import folded, parts
 from tests.practices.books import Books, Entered
-from tests.practices.draws import MOMENT, Draws
+from tests.practices.draws import MOMENT, NAMES, TODAY, Draws
 from tests.practices.lives import Lives
 
 CURRENCIES = ("USD", "JPY", "KWD")
@@ -66,6 +69,7 @@ class Founding(Draws):
         self.clients = [self.client() for _ in kinds]
         for live, client in zip(kinds, self.clients, strict=True):
             live(client["id"])
+        self.payments_under_way()
         self.contacts()
         self.tokens_of_clients_and_dashboards()
 
@@ -79,7 +83,7 @@ class Founding(Draws):
             currency=currency,
             locale="en-US",
             stripe_account=None if currency == "KWD" else f"acct_{currency}",
-            clients_remove_cards=False,
+            clients_remove_cards=currency == "JPY",
             email=self.maybe("desk@example.org"),
             **self.address(),
         )
@@ -97,18 +101,45 @@ class Founding(Draws):
             )["id"]
             for _ in range(2)
         ]
+        self.letterheads.append(self.whole_letterhead())
+
+    def whole_letterhead(self) -> Any:
+        """One that has all that an insurer asks for."""
+        address = {"line1": "1 Main St", "city": "Albany", "postal_code": "1", "country": "US"}
+        return self.books.enter(
+            Letterhead,
+            name=self.text(),
+            credentials="LCSW",
+            npi="1234567893",
+            licence_number="7",
+            tax_id_encrypted=b"sealed",
+            tax_id_last4="0042",
+            **{f"address_{name}": value for name, value in address.items()},
+        )["id"]
 
     def client(self) -> Entered:
-        return self.books.enter(
+        name = self.chance.choice(NAMES)
+        client = self.books.enter(
             Client,
-            name=self.text(),
+            name=name,
+            folded_name=folded(name),
             email=self.maybe("someone@example.org"),
             phone=self.maybe("+1 555 0100"),
             date_of_birth=self.maybe(dt.date(1987, 2, 28)),
             clinician_id=self.chance.choice(self.clinicians),
-            created_at=MOMENT,
+            # Some of them at the same moment.
+            created_at=MOMENT - dt.timedelta(microseconds=len(self.books.rows[Client]) // 2 % 3),
             **self.address(),
         )
+        for part in parts(client):
+            self.books.enter(ClientNamePart, **part)
+        return client
+
+    def payments_under_way(self) -> None:
+        """One in each state that is not at rest; the third client has one already."""
+        states = (PaymentState.CREATED, PaymentState.CONFIRMING, PaymentState.REQUIRES_ACTION)
+        for state, number in zip(states, (1, 3, 4), strict=True):
+            self.books.attempt(self.clients[number]["id"], 75, TODAY, state)
 
     def contacts(self) -> None:
         sees, pays, both = (True, False), (False, True), (True, True)

@@ -195,13 +195,21 @@ class Books:
     def attempt(self, client_id: str, amount: int, date: dt.date, state: PaymentState) -> Entered:
         """A payment, of which nothing is in the ledger unless it succeeds."""
         failed, paid = state is PaymentState.FAILED, state is PaymentState.SUCCEEDED
+        number, reasons = self.serial(Payment), list(DeclineReason)
+        methods = [PaymentMethodKind.CARD, PaymentMethodKind.CARD, *PaymentMethodKind]
+        method = methods[number % len(methods)] if paid else PaymentMethodKind.CARD
+        has_card = method is PaymentMethodKind.CARD and state is not PaymentState.CREATED
+        # One that was declined at first and then given up keeps the reason.
+        declined = failed or state is PaymentState.CANCELED
         return self.enter(
             Payment,
             client_id=client_id,
-            method=PaymentMethodKind.CARD,
+            method=method,
             state=state,
             amount_minor=amount,
-            failure_reason=DeclineReason.GENERIC if failed else None,
+            card_brand=list(CardBrand)[number % len(CardBrand)] if has_card else None,
+            card_last4=f"{number:04}" if has_card else None,
+            failure_reason=reasons[number % len(reasons)] if declined else None,
             created_at=noon(date),
             created_on=date,
             paid_at=noon(date) if paid else None,

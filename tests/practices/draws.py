@@ -17,6 +17,14 @@ STRINGS = (
     "tab\tnew\nline\r",
     "$1 ? %(x)s null",
 )
+NAMES = (
+    *STRINGS,
+    "José María Núñez-Ångström",
+    "jose maria",
+    "Straße STRASSE",
+    "\U00010400 \uff21b",
+    "Ana-María O'Neill",
+)
 AMOUNTS = (0, 5, 49, 50, 99, 100, 101, 12_500, 12_500, 999_999, 90_071_992_547)
 MOMENT = dt.datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
 MONTHS = ((2025, 12), (2026, 2), (2026, 3), (2026, 4), (2026, 5), (2027, 2))

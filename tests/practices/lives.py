@@ -68,6 +68,7 @@ class Lives(Draws):
         self.books.enter(Claim, client_id=client_id, payment_id=pending["id"],
                          invoice_id=part["id"], amount_minor=50)  # fmt: skip
         self.documents(client_id, 2)
+        self.whole_superbill(client_id)
         self.cards(client_id, 4)
 
     def everything(self, client_id: str) -> None:
@@ -211,7 +212,12 @@ class Lives(Draws):
             )
 
     def superbill(self, client_id: str, lines: int) -> None:
-        superbill = self.books.enter(Superbill, **self.frozen(client_id, Superbill, "SB"))
+        superbill = self.books.enter(
+            Superbill,
+            client_date_of_birth=self.maybe(dt.date(1987, 2, 28)),
+            **self.address(),
+            **self.frozen(client_id, Superbill, "SB"),
+        )
         sessions = self.books.of(Session, client_id=client_id)
         for position in range(lines):
             self.books.enter(
@@ -235,3 +241,17 @@ class Lives(Draws):
                 code="F41.1",
                 description=self.maybe(self.text()),
             )
+
+    def whole_superbill(self, client_id: str) -> None:
+        """One that an insurer can work with."""
+        self.superbill(client_id, 2)
+        (*_, superbill) = self.books.of(Superbill)
+        address = {"line1": "2 Main St", "city": "Albany", "postal_code": "1", "country": "US"}
+        superbill.update(
+            letterhead_id=self.letterheads[-1],
+            client_date_of_birth=dt.date(1987, 2, 28),
+            shared_at=MOMENT,
+            **{f"address_{name}": value for name, value in address.items()},
+        )
+        for line in self.books.of(SuperbillLine, superbill_id=superbill["id"]):
+            line.update(cpt_code="90837", place_of_service="11")

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from models.row import ID, Instant
+from models.row import ID, ByCode, Instant
 
 revision = "0001"
 down_revision = None
@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("folded_name", ByCode, nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("date_of_birth", sa.Date(), nullable=True),
@@ -95,6 +96,26 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_client_practice_id_clinician_id"), "client", ["practice_id", "clinician_id"]
+    )
+    op.create_index(
+        op.f("ix_client_practice_id_created_at_id"), "client", ["practice_id", "created_at", "id"]
+    )
+    op.create_index(
+        op.f("ix_client_practice_id_folded_name_id"), "client", ["practice_id", "folded_name", "id"]
+    )
+    op.create_table(
+        "client_name_part",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("text", ByCode, nullable=False),
+        refers("client_name_part", "client", "client_id"),
+        sa.PrimaryKeyConstraint(
+            "practice_id", "client_id", "position", name=op.f("pk_client_name_part")
+        ),
+    )
+    op.create_index(
+        op.f("ix_client_name_part_practice_id_text"), "client_name_part", ["practice_id", "text"]
     )
     op.create_table(
         "contact_right",
@@ -673,6 +694,7 @@ def downgrade() -> None:
         "payment_method",
         "invoice",
         "contact_right",
+        "client_name_part",
         "client",
         "letterhead",
         "document_counter",

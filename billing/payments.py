@@ -1,0 +1,72 @@
+"""What may be said of a payment: its status, and why it failed."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, case, literal_column
+
+from models import DeclineReason, PaymentState
+from models.literals import constant
+
+
+class PaymentStatus(enum.StrEnum):
+    PENDING = "PENDING"
+    REQUIRES_ACTION = "REQUIRES_ACTION"
+    PROCESSING = "PROCESSING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class PaymentsMode(enum.StrEnum):
+    OFF = "OFF"
+    SANDBOX = "SANDBOX"
+    TEST = "TEST"
+    LIVE = "LIVE"
+
+
+@dataclass(frozen=True)
+class Online:
+    """Where this server sends card payments."""
+
+    mode: PaymentsMode = PaymentsMode.SANDBOX
+    publishable_key: str | None = None
+
+
+SANDBOX = Online()
+
+# What a client agrees to by keeping a card. Another text is another version.
+CONSENT_VERSION = "2026-11"
+CONSENT_TEXT = (
+    "I allow my practice to keep this card with Stripe, its payment processor, for payments that I"
+    " make here. I can ask the practice to remove it at any time."
+)
+
+# What a cardholder may be told: that a card was reported lost or stolen is not among it.
+DECLINE_MESSAGES = {
+    DeclineReason.GENERIC: "The bank declined the card. Try another card, or ask the bank.",
+    DeclineReason.INSUFFICIENT_FUNDS: "The card has insufficient funds.",
+    DeclineReason.EXPIRED_CARD: "The card has expired.",
+    DeclineReason.INCORRECT_CVC: "The security code is incorrect.",
+    DeclineReason.INCORRECT_ZIP: "The postal code does not match the card.",
+    DeclineReason.AUTHENTICATION_FAILED: "The bank could not confirm that it is you.",
+}
+
+
+def status(state: Any) -> ColumnElement[str]:
+    """The status of a payment in this state: before Stripe has it, it is pending."""
+    pending = (PaymentState.CREATED, PaymentState.CONFIRMING)
+    return case(
+        (state.in_([constant(s) for s in pending]), constant(PaymentStatus.PENDING)), else_=state
+    )
+
+
+def decline_message(reason: Any) -> ColumnElement[str]:
+    """Why a payment failed, in words for the cardholder."""
+    return case(
+        *(
+            (reason == constant(member), literal_column(f"'{text}'", Text))
+            for member, text in DECLINE_MESSAGES.items()
+        )
+    )

@@ -1,0 +1,105 @@
+"""Anything that has an id, found by it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import BigInteger, Text, cast, func
+
+from models.literals import constant
+from models.row import ID
+from resolvers import (
+    cards,
+    clients,
+    documents,
+    history,
+    invoices,
+    payments,
+    sessions,
+    superbills,
+    viewers,
+)
+from resolvers.filters import Texts
+from resolvers.ids import bare, row_id
+from resolvers.planner.later import Refusal, bound, derive, prefix
+from resolvers.planner.sources import Kind, Rows
+from resolvers.sight import Sight
+
+MOST = 50
+
+
+def by_id(find: Callable[..., Rows]) -> Callable[..., Rows]:
+    """The row of an id, from what gives the rows that meet conditions."""
+    return lambda id_, sight, *_: find(sight, lambda table: table.c.id == id_)
+
+
+FOUND: dict[str, tuple[str, Callable[..., Rows]]] = {
+    "pra": ("Practice", by_id(viewers.practices)),
+    "cln": ("Clinician", by_id(viewers.clinician_rows)),
+    "cli": ("Client", by_id(clients.rows)),
+    "ses": ("Session", by_id(sessions.rows)),
+    "inv": ("Invoice", by_id(invoices.rows)),
+    "stm": ("Statement", by_id(documents.rows)),
+    "sbl": ("Superbill", by_id(superbills.rows)),
+    "pmt": ("Payment", by_id(payments.rows)),
+    "rct": ("Receipt", by_id(payments.receipt_rows)),
+    "crd": ("PaymentMethod", by_id(cards.rows)),
+    "aht": ("AccountHistoryEntry", history.by_id),
+}
+
+
+def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
+    """The type that an id is of, and the rows of that id."""
+    kind = prefix(id)
+    if kind not in FOUND:
+        raise Refusal("BAD_ID", "not an id")
+    name, find = FOUND[kind]
+    return name, lambda _, sight: find(row_id(id, kind), sight)
+
+
+# -- several at once -------------------------------------------------------------------------------
+
+
+class AskedId:
+    """One of the ids that were asked for: its kind, and the row's id in it."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.kind = func.substr(table.c.value, constant(1), constant(3), type_=Text())
+        self.id = cast(func.substr(table.c.value, constant(5), type_=Text()), ID)
+
+
+def asked(_: Any, sight: Sight, ids: Any) -> Rows:
+    """The ids as rows, in the order asked: a list of any length is one parameter."""
+    listed = bound(derive(checked, derived_list(ids)), Texts())
+    if sight.lateral:
+        rows = func.unnest(listed).table_valued("value", with_ordinality="place")
+        table: Any = rows.render_derived()
+        place = table.c.place
+    else:
+        table = func.json_each(listed).table_valued("value", "key")
+        place = table.c.key
+    return Rows(table, [], (cast(place, BigInteger),), row=AskedId(table))
+
+
+def derived_list(ids: list[Any]) -> Any:
+    """The ids as one value: a variable is a list already, a literal may have variables in it."""
+    if len(ids) == 1 and getattr(ids[0], "hint", "") == "list":
+        return ids[0]
+    return derive(lambda *each: list(each), *ids) if ids else ids
+
+
+def checked(ids: list[str]) -> list[str]:
+    if len(ids) > MOST:
+        raise Refusal("BAD_INPUT", f"at most {MOST} ids at a time, not {len(ids)}")
+    for id_ in ids:
+        bare(id_)
+        if prefix(id_) not in FOUND:
+            raise Refusal("BAD_ID", "not an id")
+    return ids
+
+
+def of_kind(find: Callable[..., Rows]) -> Callable[[AskedId, Sight], Rows]:
+    return lambda row, sight: find(row.id, sight, row.table)
+
+
+KINDS = {kind: Kind(name, of_kind(find)) for kind, (name, find) in FOUND.items()}

@@ -1,0 +1,8 @@
+"""Which end of an order comes first."""
+
+import enum
+
+
+class OrderDirection(enum.StrEnum):
+    ASC = "ASC"
+    DESC = "DESC"

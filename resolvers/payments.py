@@ -1,0 +1,199 @@
+"""Payments, what they paid, and their receipts."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, select, type_coerce
+
+from billing.invoices import total
+from billing.payments import decline_message, status
+from models import (
+    ACTIVE_STATES,
+    Allocation,
+    EntryKind,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    PaymentState,
+    Receipt,
+)
+from models.literals import constant
+from resolvers.clients import owned
+from resolvers.filters import DateRange, among, within
+from resolvers.planner.sources import Rows
+from resolvers.sight import Sight
+
+
+class PaymentRow:
+    """A payment, and what is worked out beside the row where a field asks for it."""
+
+    def __init__(self, table: Any, sight: Sight) -> None:
+        self.c = table.c
+        self.refunds = sight.beside(lambda: refunds(table, sight))
+        self.beside = (self.refunds,)
+
+    @property
+    def status(self) -> ColumnElement[str]:
+        return status(self.c.state)
+
+
+class CardRow:
+    """The card of a payment that was made with one."""
+
+    def __init__(self, payment: PaymentRow) -> None:
+        self.brand = type_coerce(payment.c.card_brand, Text)
+        self.last4 = type_coerce(payment.c.card_last4, Text)
+
+
+def has_card(payment: PaymentRow) -> ColumnElement[bool]:
+    return and_(payment.c.card_brand.is_not(None), payment.c.card_last4.is_not(None))
+
+
+class FailureRow:
+    """Why a payment that failed did."""
+
+    def __init__(self, payment: PaymentRow) -> None:
+        self.reason = type_coerce(payment.c.failure_reason, Text)
+        self.message = decline_message(payment.c.failure_reason)
+
+
+def has_failed(payment: PaymentRow) -> ColumnElement[bool]:
+    return and_(payment.c.state == constant(PaymentState.FAILED))
+
+
+def rows(sight: Sight, *where: Any) -> Rows:
+    """Payments in sight, the newest first."""
+    table = sight(Payment)
+    row = PaymentRow(table, sight)
+    conditions = [condition(table) for condition in where]
+    order = (table.c.created_on, table.c.id)
+    return Rows(table, conditions, order, True, "payment", row, row.beside)
+
+
+def of_client(
+    client: Any,
+    sight: Sight,
+    date_range: DateRange | None = None,
+    status: list[Any] | None = None,
+) -> Rows:
+    return filtered(sight, date_range, status, lambda table: owned(table, client))
+
+
+def of_practice(
+    practice: Any,
+    sight: Sight,
+    date_range: DateRange | None = None,
+    status: list[Any] | None = None,
+) -> Rows:
+    here = practice.c.id
+    return filtered(sight, date_range, status, lambda table: table.c.practice_id == here)
+
+
+def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any) -> Rows:
+    return rows(
+        sight,
+        of,
+        lambda table: within(table.c.created_on, date_range),
+        lambda table: among(status(table.c.state), statuses),
+    )
+
+
+def active(client: Any, sight: Sight) -> Rows:
+    """The payment that is under way: at most one, as the database holds."""
+    states = [constant(state) for state in ACTIVE_STATES]
+    return rows(sight, lambda table: owned(table, client), lambda table: table.c.state.in_(states))
+
+
+def named_by(row: Any, sight: Sight) -> Rows:
+    """The payment that the row names."""
+    return rows(
+        sight,
+        lambda table: and_(
+            table.c.practice_id == row.c.practice_id, table.c.id == row.c.payment_id
+        ),
+    )
+
+
+def of_invoice(invoice: Any, sight: Sight) -> Rows:
+    """Payments of which a part was put toward the invoice."""
+
+    def paid_it(table: Any) -> ColumnElement[bool]:
+        allocation = sight.counted(Allocation)
+        here = and_(
+            allocation.c.practice_id == invoice.c.practice_id,
+            allocation.c.invoice_id == invoice.c.id,
+            allocation.c.payment_id == table.c.id,
+        )
+        own = invoice.c.id.table
+        return exists().where(sight.only(allocation), here).correlate(own, table)
+
+    return rows(sight, paid_it)
+
+
+def refunds(payment: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
+    entry = sight.counted(LedgerEntry)
+    return (
+        select(total(entry.c.amount_minor).label("total"))
+        .select_from(entry)
+        .where(
+            sight.only(entry),
+            entry.c.practice_id == payment.c.practice_id,
+            entry.c.payment_id == payment.c.id,
+            entry.c.kind == constant(EntryKind.REFUND),
+        )
+        .correlate(payment)
+    )
+
+
+def allocations(payment: PaymentRow, sight: Sight) -> Rows:
+    """What the payment paid of each invoice in sight, net of what was taken back; oldest first."""
+    allocation, invoice = sight.counted(Allocation), sight(Invoice)
+    same = and_(
+        invoice.c.practice_id == allocation.c.practice_id, invoice.c.id == allocation.c.invoice_id
+    )
+    put = total(allocation.c.amount_minor)
+    sums = (
+        select(
+            invoice.c.practice_id,
+            invoice.c.id.label("invoice_id"),
+            invoice.c.serial,
+            put.label("amount_minor"),
+        )
+        .join_from(allocation, invoice, same)
+        .where(
+            sight.only(allocation),
+            sight.only(invoice),
+            allocation.c.practice_id == payment.c.practice_id,
+            allocation.c.payment_id == payment.c.id,
+        )
+        .group_by(invoice.c.practice_id, invoice.c.id, invoice.c.serial)
+        .having(func.sum(allocation.c.amount_minor) != constant(0))
+        .correlate(payment.c.id.table)
+        .subquery()
+    )
+    return Rows(sums, [], (sums.c.serial,))
+
+
+# -- receipts --------------------------------------------------------------------------------------
+
+
+def receipt_rows(sight: Sight, *where: Any) -> Rows:
+    table = sight(Receipt)
+    conditions = [condition(table) for condition in where]
+    return Rows(table, conditions, (table.c.issued_on, table.c.serial), True, "receipt")
+
+
+def receipts(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
+    return receipt_rows(
+        sight,
+        lambda table: owned(table, client),
+        lambda table: within(table.c.issued_on, date_range),
+    )
+
+
+def receipt_of(payment: Any, sight: Sight) -> Rows:
+    return receipt_rows(
+        sight,
+        lambda table: and_(
+            table.c.practice_id == payment.c.practice_id, table.c.payment_id == payment.c.id
+        ),
+    )

@@ -1,0 +1,123 @@
+"""Payments, what they paid, and their receipts; and whether a practice takes any online."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import models
+from models import DeclineReason, EntryKind, PaymentState
+from tests.oracle import money
+from tests.oracle.shown import Shown
+
+PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
+CONSENT_TEXT = (
+    "I allow my practice to keep this card with Stripe, its payment processor, for payments that I"
+    " make here. I can ask the practice to remove it at any time."
+)
+MESSAGES = {
+    DeclineReason.GENERIC: "The bank declined the card. Try another card, or ask the bank.",
+    DeclineReason.INSUFFICIENT_FUNDS: "The card has insufficient funds.",
+    DeclineReason.EXPIRED_CARD: "The card has expired.",
+    DeclineReason.INCORRECT_CVC: "The security code is incorrect.",
+    DeclineReason.INCORRECT_ZIP: "The postal code does not match the card.",
+    DeclineReason.AUTHENTICATION_FAILED: "The bank could not confirm that it is you.",
+}
+
+
+def status(payment: Any) -> str:
+    return "PENDING" if payment.state in PENDING else str(payment.state)
+
+
+@dataclass(frozen=True)
+class Put:
+    """What of a payment stands in an invoice."""
+
+    invoice: Any
+    amount: int
+
+
+class Payment(Shown):
+    prefix = "pmt"
+
+    @property
+    def status(self) -> str:
+        return status(self.row)
+
+    @property
+    def card(self) -> Any:
+        return self.row if self.row.card_brand and self.row.card_last4 else None
+
+    @property
+    def failure(self) -> Any:
+        return self.row if self.row.state is PaymentState.FAILED else None
+
+    @property
+    def allocations(self) -> list[Put]:
+        """By invoice, of those in sight; what was taken back wholly is left out."""
+        rows = self.world.where(models.Allocation, payment_id=self.row.id)
+        sums = {row.invoice_id: 0 for row in rows}
+        for row in rows:
+            sums[row.invoice_id] += row.amount_minor
+        invoices = [self.world.by_id(models.Invoice, id_) for id_, put in sums.items() if put]
+        seen = [invoice for invoice in invoices if self.world.reads(invoice)]
+        return [Put(one, sums[one.id]) for one in sorted(seen, key=lambda one: one.serial)]
+
+    @property
+    def refunded(self) -> int:
+        kind = EntryKind.REFUND
+        return money.summed(self.world.where(models.LedgerEntry, payment_id=self.row.id, kind=kind))
+
+    @property
+    def receipt(self) -> Any:
+        (found, *_) = [*self.world.where(models.Receipt, payment_id=self.row.id), None]
+        return found if found and self.world.opens(found.client_id) else None
+
+
+class PaymentCard(Shown):
+    """Of a payment's row."""
+
+    @property
+    def brand(self) -> str:
+        return str(self.row.card_brand)
+
+    @property
+    def last4(self) -> str:
+        return str(self.row.card_last4)
+
+
+class PaymentFailure(Shown):
+    """Of a payment's row."""
+
+    @property
+    def reason(self) -> str:
+        return str(self.row.failure_reason)
+
+    @property
+    def message(self) -> str:
+        return MESSAGES[self.row.failure_reason]
+
+
+class Receipt(Shown):
+    prefix = "rct"
+
+
+class OnlinePayments(Shown):
+    """Of a practice's row. Where they are on, this server has its sandbox."""
+
+    publishable_key = None
+    consent_text = CONSENT_TEXT
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.row.stripe_account is not None
+
+    @property
+    def mode(self) -> str:
+        return "SANDBOX" if self.is_enabled else "OFF"
+
+    @property
+    def can_remove_cards(self) -> bool:
+        return bool(self.row.clients_remove_cards)
+
+    @property
+    def minimum(self) -> int:
+        return money.SMALLEST_CHARGE[self.row.currency]

@@ -1,0 +1,137 @@
+"""How much one operation may ask for: each limit at its edge, and what passes it."""
+
+import time
+from typing import Any
+
+import pytest
+from graphql import (
+    DocumentNode,
+    OperationDefinitionNode,
+    get_introspection_query,
+    get_operation_ast,
+)
+
+from graph.limits import (
+    MAX_ALIASES,
+    MAX_COST,
+    MAX_DIRECTIVES,
+    MAX_FIELDS,
+    MAX_LISTS,
+    Limits,
+    Measure,
+    Size,
+)
+from graph.schema import schema
+from resolvers.planner.operation import MAX_TOKENS, parsed
+
+SCHEMA = schema()._schema
+
+
+def measured(query: str, **variables: Any) -> Size:
+    document, node = operation(query)
+    return Measure(SCHEMA, document, variables).operation(node)
+
+
+def refused(query: str, **variables: Any) -> dict[str, int]:
+    """The limits that are passed, and by what number."""
+    document, node = operation(query)
+    errors = Limits(SCHEMA).refuse((query, None), document, node, variables)
+    assert all(
+        error.extensions and error.extensions["code"] == "LIMIT_EXCEEDED" for error in errors
+    )
+    return {e.extensions["limit"]: e.extensions["value"] for e in errors if e.extensions}
+
+
+def operation(query: str) -> tuple[DocumentNode, OperationDefinitionNode]:
+    document = parsed(query)
+    assert isinstance(document, DocumentNode), document
+    node = get_operation_ast(document)
+    assert node is not None
+    return document, node
+
+
+def fields(count: int) -> str:
+    return " ".join(["id"] * count)
+
+
+def test_fields_count_with_fragments_opened() -> None:
+    query = "{ client { ...A ...A } } fragment A on Client { %s }"
+    assert refused(query % fields((MAX_FIELDS - 2) // 2)) == {}
+    assert refused(query % fields(MAX_FIELDS // 2)) == {"fields": MAX_FIELDS + 1}
+
+
+def test_lists_nest_four_deep() -> None:
+    four = "{ clients { nodes { invoices { nodes { payments { allocations { %s } } } } } } }"
+    assert measured(four % "amount { amount }").lists == MAX_LISTS
+    assert "lists" not in refused(
+        four % "amount { amount }",
+    )
+    deeper = refused(four % "invoice { lines { date } }")
+    assert deeper["lists"] == MAX_LISTS + 1
+
+
+def test_aliases_and_directives_are_counted() -> None:
+    many = " ".join(f"a{n}: id" for n in range(MAX_ALIASES + 1))
+    assert refused(f"{{ client {{ {many} }} }}") == {"aliases": MAX_ALIASES + 1}
+    many = " ".join(["id @skip(if: false)"] * (MAX_DIRECTIVES + 1))
+    assert refused(f"{{ client {{ {many} }} }}") == {"directives": MAX_DIRECTIVES + 1}
+
+
+def test_cost_is_of_the_page_sizes_as_they_will_be() -> None:
+    """Two lists of n and m cost n * (1 + m): the objects that an answer may have."""
+    literal = "{ clients(first: 100) { nodes { invoices(first: 100) { nodes { id } } } } }"
+    assert measured(literal).cost == 100 * (1 + 100)
+    inner = "nodes { invoices(last: $m) { nodes { id } } }"
+    query = f"query Q($n: Int, $m: Int = 3) {{ clients(first: $n) {{ {inner} }} }}"
+    assert measured(query, n=100, m=100).cost == measured(literal).cost
+    assert measured(query, n=2).cost == measured(query, n=2, m=3).cost
+    assert measured(query, n=None).cost == measured(query, n=25).cost
+    assert measured(query).cost == measured(query, n=25).cost
+    assert refused(query, n=500, m=100)["cost"] > MAX_COST
+
+
+def test_each_page_size_is_looked_at_again() -> None:
+    inner = "nodes { invoices(first: 100) { nodes { id } } }"
+    query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
+    document, node = operation(query)
+    limits = Limits(SCHEMA)
+    answers = [
+        bool(limits.refuse((query, None), document, node, {"n": n})) for n in (1, 500, 1, 500)
+    ]
+    assert answers == [False, True, False, True]
+
+
+@pytest.mark.parametrize("wrong", ["x", True, [3], {"a": 1}, 10**40, -5, 0, 1.5])
+def test_a_page_size_that_is_none_is_no_way_round(wrong: Any) -> None:
+    query = "query Q($n: Int) { clients(first: $n) { nodes { id } } }"
+    assert measured(query, n=wrong).cost >= 1
+
+
+def test_introspection_as_tools_send_it_is_allowed() -> None:
+    assert refused(get_introspection_query(input_value_deprecation=True)) == {}
+
+
+def test_introspection_in_a_ring_is_refused() -> None:
+    ring = "fields { type { " * 6 + "name" + " } }" * 6
+    assert refused(f"{{ __schema {{ types {{ {ring} }} }} }}")
+
+
+@pytest.mark.parametrize("depth", [10, 100, 300])
+def test_fragments_that_double_are_measured_at_once(depth: int) -> None:
+    """Each opens the next twice: 2^depth fields, in a document of a few kilobytes."""
+    spreads = " ".join(
+        f"fragment F{n} on Client {{ a: id ...F{n + 1} ...F{n + 1} }}" for n in range(depth)
+    )
+    query = f"{{ client {{ ...F0 }} }} {spreads} fragment F{depth} on Client {{ id }}"
+    began = time.thread_time()
+    assert "fields" in refused(query)
+    assert time.thread_time() - began < 5
+
+
+def test_fragments_in_a_ring_are_left_to_validation() -> None:
+    query = "{ client { ...A } } fragment A on Client { ...B } fragment B on Client { id ...A }"
+    assert refused(query) == {}
+
+
+def test_a_document_has_a_length() -> None:
+    assert not isinstance(parsed("{ " + "id " * MAX_TOKENS + "}"), DocumentNode)
