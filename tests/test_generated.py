@@ -15,9 +15,9 @@ from tests.conftest import SEED
 from tests.operations import operations
 from tests.operations.pools import Pool, pools
 
-OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "200"))
+OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "400"))
 # Of a hundred, so many have to be answered by a plan. The others are refused.
-PLANNED = 80
+PLANNED = 88
 
 
 @pytest.fixture(scope="module")
