@@ -153,11 +153,15 @@ class Prepared:
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.connection = connection
         self.statements: OrderedDict[str, Any] = OrderedDict()
+        self.prepared = 0
 
     async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
         statement = self.statements.get(sql)
         if statement is None:
-            statement = self.statements[sql] = await self.connection.prepare(sql)
+            # Without a name, and without asyncpg's cache, each run would parse and plan it again.
+            self.prepared += 1
+            statement = await self.connection.prepare(sql, name=f"read_{self.prepared}")
+            self.statements[sql] = statement
             if len(self.statements) > PREPARED_A_CONNECTION:
                 self.statements.popitem(last=False)
         self.statements.move_to_end(sql)
