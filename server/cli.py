@@ -13,7 +13,7 @@ import uvicorn
 from graph.schema import schema, sdl
 from models import connections, migrations
 from server import demo as demonstration
-from server import explaining, giving
+from server import explaining, giving, loading
 from server.exclusive import AlreadyServed, sole_server
 from server.settings import Settings, WrongSettings, from_environment
 
@@ -85,6 +85,23 @@ def demo(
     try:
         demonstration.serve(port, database, json)
     except (AlreadyServed, demonstration.NotADemo) as error:
+        stop(str(error))
+
+
+@app.command("load-demo")
+def load_demo(
+    clients: Annotated[int, typer.Option(min=1, help="How many clients in all.")] = 1000,
+    practices: Annotated[int, typer.Option(min=1, help="Over how many practices.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another number: other rows.")] = 1,
+) -> None:
+    """Fill a migrated, empty database with made-up practices and clients, to measure with.
+
+    Each client has about 25 rows of account history within the last two years. The same numbers
+    give the same rows on the same day. Interrupted, it leaves whole practices only.
+    """
+    try:
+        loading.load(settings_or_stop(), clients, practices, seed)
+    except loading.NotLoaded as error:
         stop(str(error))
 
 

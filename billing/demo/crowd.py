@@ -1,7 +1,7 @@
 """Clients whose lives are drawn by chance: as many as are wanted, all different."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from billing.demo import stories
@@ -33,16 +33,17 @@ PAID_WITHOUT_A_CARD = (
 GIVEN_UP_AFTER = 120
 
 
-def crowd(office: Office, size: int) -> Iterator[Life]:
+def crowd(
+    office: Office, size: int, habit: Callable[[Office, Chance], Habit] | None = None
+) -> Iterator[Life]:
     """So many clients; the same ones first, however many."""
     names = strangers(Chance(office.seed, office.key, "names"))
     for number in range(size):
         chance = Chance(office.seed, office.key, number)
-        yield drawn(office, chance, next(names))
+        yield drawn(office, chance, next(names), (habit or a_habit)(office, chance))
 
 
-def drawn(office: Office, chance: Chance, name: str) -> Life:
-    habit = a_habit(office, chance)
+def drawn(office: Office, chance: Chance, name: str, habit: Habit) -> Life:
     therapist = chance.random.choice(office.therapists)
     account = opened(office, therapist, chance, name, habit.began)
     if habit.pays_with == PaymentMethodKind.CARD:

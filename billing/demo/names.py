@@ -26,10 +26,14 @@ WARDS = (("Meguro-ku", "153-0061"), ("Setagaya-ku", "154-0004"), ("Bunkyo-ku", "
 
 
 def strangers(chance: Chance) -> Iterator[str]:
-    """Names that nobody else has."""
+    """Names that nobody else has; with one more given name once half of the shorter are taken."""
     taken: set[str] = set()
+    given = 1
     while True:
-        name = f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
+        if len(taken) > len(GIVEN) ** given * len(FAMILY) // 2:
+            given += 1
+        words = [chance.random.choice(GIVEN) for _ in range(given)]
+        name = " ".join([*words, chance.random.choice(FAMILY)])
         if name not in taken:
             taken.add(name)
             yield name

@@ -1,0 +1,125 @@
+"""Many practices with many clients, for a database of a real size.
+
+The same day and seed give the same rows, and a practice's don't depend on any other's: practices
+may be made side by side, in any order.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from billing.demo.crowd import DIAGNOSES, PAID_WITHOUT_A_CARD, crowd
+from billing.demo.documents import Insurance
+from billing.demo.entries import Chance, Entered, numbered
+from billing.demo.lives import TWO_YEARS, Habit, Life
+from billing.demo.names import FAMILY, GIVEN
+from billing.demo.office import Office
+from billing.demo.places import PLACES, Place
+from models import Contact, ContactRight, PaymentMethodKind, Relation
+
+# A clinician sees so many of the practice's clients in two years.
+CLIENTS_A_CLINICIAN = 60
+STANDS_BY = ("Harbor", "Orchard", "Meadow", "Lantern", "Bridge", "Quarry", "Cedar", "Tidewater")
+IS_CALLED = ("Therapy", "Counselling", "Psychology", "Family Practice", "Wellbeing")
+CREDENTIALS = ("PhD", "PsyD", "LCSW", "LPC", "LMFT")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One of the practices that are to be made."""
+
+    today: dt.date
+    seed: int
+    number: int
+    clients: int
+
+
+def plans(today: dt.date, seed: int, clients: int, practices: int) -> list[Plan]:
+    """The clients shared out evenly, at least one to each practice."""
+    every, more = divmod(clients, practices)
+    return [Plan(today, seed, at, every + (at < more)) for at in range(practices)]
+
+
+def office(plan: Plan) -> Office:
+    """The practice, with its clinicians."""
+    place = PLACES[plan.number % len(PLACES)]
+    key = f"practice {plan.number}"
+    chance = Chance(plan.seed, key, "staff")
+    made = Office(plan.today, plan.seed, key, facts(plan, place), place.services, place.address)
+    for _ in range(max(2, plan.clients // CLIENTS_A_CLINICIAN)):
+        name = f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
+        licence = f"L{chance.digits(5)}"
+        has_npi = place.country == "US" and chance.happens(0.9)
+        made.employ(name, chance.random.choice(CREDENTIALS), licence, has_npi=has_npi)
+    return made
+
+
+def entries(plan: Plan) -> Iterator[Entered]:
+    """Every row of the practice, in the order in which it could have been written."""
+    made = office(plan)
+    lives = list(crowd(made, plan.clients, a_habit))
+    for number, life in enumerate(lives):
+        look_after(life, Chance(plan.seed, made.key, number, "contact"))
+    yield from made.rows
+    yield from numbered(made.id, made.moment(0, 0), [life.entries() for life in lives])
+
+
+# -- what is drawn ---------------------------------------------------------------------------------
+
+
+def facts(plan: Plan, place: Place) -> dict[str, object]:
+    chance = Chance(plan.seed, f"practice {plan.number}", "facts")
+    name = f"{chance.random.choice(STANDS_BY)} {chance.random.choice(IS_CALLED)} {plan.number + 1}"
+    domain = f"{name.lower().replace(' ', '-')}.example.com"
+    return place.address(chance) | {
+        "name": name,
+        "time_zone": place.time_zone,
+        "currency": place.currency,
+        "locale": place.locale,
+        "phone": f"{place.phone}{chance.digits(2)}",
+        "email": f"billing@{domain}",
+        "portal_url": f"https://portal.{domain}",
+        "stripe_account": f"acct_sandbox_{plan.number}" if place.takes_cards else None,
+        "clients_remove_cards": chance.happens(0.5),
+    }
+
+
+def a_habit(office: Office, chance: Chance) -> Habit:
+    """Some months of sessions in the last two years, for one client in three until now."""
+    draw = chance.random
+    every = draw.choice((7, 7, 14))
+    lasts = draw.randint(4, 31) * every
+    is_over = chance.happens(0.65)
+    last = draw.randint(30, TWO_YEARS - lasts) if is_over else draw.randint(1, every)
+    began = last + lasts
+    with_card = office.takes_cards and chance.happens(0.8)
+    code = draw.choice(list(DIAGNOSES))
+    return Habit(
+        service=draw.choice(("90834", "90837", "90837", "90847")),
+        every=every,
+        began=began,
+        last=last,
+        hour=draw.randint(8, 15),
+        last_invoiced=last - draw.randint(0, 20) if is_over else draw.randint(3, 20),
+        due_in=draw.choice((7, 14, 30)),
+        pays_with=PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
+        pays_after=draw.randint(1, 12),
+        insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.3) else None,
+        away=frozenset(day for day in range(last, began, every) if chance.happens(0.07)),
+    )
+
+
+def look_after(life: Life, chance: Chance) -> None:
+    """For one client in twenty there is somebody who may see their documents, or pay."""
+    if not chance.happens(0.05):
+        return
+    account, name = life.account, f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
+    contact = account.write(Contact, name=name, email=None)
+    sees_documents = chance.happens(0.7)
+    account.write(
+        ContactRight,
+        contact_id=contact["id"],
+        relation=chance.random.choice(list(Relation)),
+        sees_documents=sees_documents,
+        can_pay=not sees_documents or chance.happens(0.5),
+    )

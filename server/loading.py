@@ -1,0 +1,176 @@
+"""`portal load-demo`: a database of a real size, with made-up practices and their clients."""
+
+import asyncio
+import datetime as dt
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import asynccontextmanager, contextmanager
+from multiprocessing.sharedctypes import Synchronized
+
+import typer
+from sqlalchemy import func, make_url, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.demo import filling, many
+from billing.demo.many import Plan
+from models import Client, Practice, connections, migrations
+from server import giving
+from server.settings import Settings
+
+# Processes that share nothing with this one but what they are given.
+SPAWN = multiprocessing.get_context("spawn")
+LOOKS_EVERY_S = 0.2
+LASTS = dt.timedelta(days=90)
+
+
+class NotLoaded(Exception):
+    """Nothing, or less than was asked for, is in the database now; the text says why."""
+
+
+def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
+    """Loads, with a progress bar on a terminal; then prints what is there, and two tokens."""
+    if practices > clients:
+        raise NotLoaded(f"{practices} practices need at least as many clients, not {clients}.")
+    url = settings.database_url
+    asyncio.run(refuse_unready(url))
+    began = time.monotonic()
+    today = dt.datetime.now(dt.UTC).date()
+    rows = write(url, many.plans(today, seed, clients, practices))
+    practice_id, client_id = asyncio.run(finished(url))
+    announce(rows, time.monotonic() - began)
+    asyncio.run(give_tokens(settings, practice_id, client_id))
+
+
+async def refuse_unready(url: str) -> None:
+    async with opened(url) as engine:
+        if not await migrations.is_current(engine):
+            raise NotLoaded("The database is not up to date: run `portal migrate` first.")
+        if await practices_in(engine):
+            raise NotLoaded("The database has practices already: name an empty one.")
+
+
+async def finished(url: str) -> tuple[str, str]:
+    """The ids of a practice and of its first client, when the planner knows of all rows."""
+    async with opened(url) as engine:
+        await filling.finish(engine)
+        ids = select(Client.practice_id, Client.id).order_by(Client.practice_id, Client.id)
+        async with engine.connect() as connection:
+            practice_id, client_id = (await connection.execute(ids.limit(1))).one()
+    return practice_id, client_id
+
+
+async def practices_in(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        counted = await connection.execute(select(func.count()).select_from(Practice))
+        return int(counted.scalar_one())
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connections.engine(url)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+# -- practices side by side ------------------------------------------------------------------------
+
+
+def write(url: str, plans: list[Plan]) -> Counter[str]:
+    """The practices' rows by table. Each practice is one transaction, of one of some processes."""
+    written = SPAWN.Value("q", 0)
+    clients = sum(plan.clients for plan in plans)
+    rows: Counter[str] = Counter()
+    try:
+        with (
+            workers(url, written) as pool,
+            typer.progressbar(length=clients, label="Clients") as bar,
+        ):
+            # The first alone: see filling.fill.
+            for batch in (plans[:1], plans[1:]):
+                running = {pool.submit(fill, url, plan) for plan in batch}
+                while running:
+                    ended, running = wait(running, LOOKS_EVERY_S, FIRST_COMPLETED)
+                    bar.update(written.value - bar.pos)
+                    rows += sum((future.result() for future in ended), Counter())
+    except KeyboardInterrupt:
+        loaded = asyncio.run(whole(url))
+        raise NotLoaded(
+            f"Interrupted: {loaded} of {len(plans)} practices are in the database, each whole."
+        ) from None
+    return rows
+
+
+async def whole(url: str) -> int:
+    async with opened(url) as engine:
+        return await practices_in(engine)
+
+
+@contextmanager
+def workers(url: str, written: "Synchronized[int]") -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with the block, whatever they are at then."""
+    # SQLite has one writer at a time.
+    size = 1 if make_url(url).get_backend_name() == "sqlite" else os.cpu_count()
+    others = multiprocessing.active_children()
+    pool = ProcessPoolExecutor(size, SPAWN, begin, (written,))
+    try:
+        yield pool
+    except BaseException:
+        for process in multiprocessing.active_children():
+            if process not in others:
+                process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# What a worker tells how many clients it has written.
+telling: "Synchronized[int]"
+
+
+def begin(written: "Synchronized[int]") -> None:
+    """A worker's start. Ctrl-C is for the process that it works for."""
+    global telling
+    telling = written
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def fill(url: str, plan: Plan) -> Counter[str]:
+    return asyncio.run(filled(url, plan))
+
+
+async def filled(url: str, plan: Plan) -> Counter[str]:
+    async with opened(url) as engine:
+        return await filling.fill(engine, plan, tell)
+
+
+def tell(clients: int) -> None:
+    with telling.get_lock():
+        telling.value += clients
+
+
+# -- what is printed -------------------------------------------------------------------------------
+
+
+def announce(rows: Counter[str], seconds: float) -> None:
+    for table, count in rows.most_common():
+        typer.echo(f"{count:>12,}  {table}")
+    typer.echo(f"{rows.total():>12,}  rows in {seconds:.0f} seconds")
+
+
+async def give_tokens(settings: Settings, practice_id: str, client_id: str) -> None:
+    scopes = list(giving.SCOPES)
+    arguments = settings, "load-demo", practice_id
+    dashboard = await giving.create(*arguments, None, None, scopes, LASTS)
+    client = await giving.create(*arguments, client_id, None, [], LASTS)
+    typer.echo(
+        f"\nTokens, for the header Authorization: Bearer …\n"
+        f"  {dashboard}  a dashboard of a practice, with all scopes\n"
+        f"  {client}  a client of it"
+    )
