@@ -1,0 +1,154 @@
+"""The endpoint that the portal is measured against: three operations written by hand, raw ASGI.
+
+It takes the same requests and gives the same bytes, but knows only what is measured: it looks the
+token up as the portal does, picks the statement by the operation's name and passes its text on.
+"""
+
+import asyncio
+import datetime as dt
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import orjson
+
+from bench import statements
+from models import ViewerKind
+from resolvers.tokens import hashed, is_written_right
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Statements = dict[str, "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]"]
+
+CONNECTIONS = 10
+STATEMENTS = {
+    "viewer": statements.VIEWER,
+    "BillingPage": statements.BILLING,
+    "Dashboard": statements.DASHBOARD,
+    "Balance": statements.TINY,
+}
+SETTINGS = {"jit": "off", "default_transaction_read_only": "on", "statement_timeout": "10000"}
+HEADERS = [
+    (b"content-type", b"application/json; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"Accept, Origin"),
+]
+UNAUTHENTICATED, FORBIDDEN = 401, 403
+
+
+class HandWritten:
+    """The ASGI application, over the database of this URL."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url, self.key = url, key
+        self.idle: list[Statements] = []
+        self.connections: list[asyncpg.Connection[asyncpg.Record]] = []
+        self.places = asyncio.Semaphore(CONNECTIONS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        message = await receive()
+        content = message["body"]
+        while message.get("more_body"):
+            message = await receive()
+            content += message["body"]
+        status, body = await self.answer(scope, content)
+        length = (b"content-length", str(len(body)).encode())
+        start = {"type": "http.response.start", "status": status, "headers": [*HEADERS, length]}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+    async def answer(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
+        asked, now = orjson.loads(content), dt.datetime.now(dt.UTC)
+        token = bearer(scope)
+        if not is_written_right(token):
+            return UNAUTHENTICATED, b""
+        async with self.places:
+            prepared = self.idle.pop() if self.idle else await self.opened()
+            try:
+                viewer = await prepared["viewer"].fetchrow(hashed(token, self.key), now)
+                if viewer is None:
+                    return UNAUTHENTICATED, b""
+                text = await OPERATIONS[asked["operationName"]](
+                    prepared, viewer, asked["variables"], now
+                )
+            finally:
+                self.idle.append(prepared)
+        return (200, text.encode()) if text is not None else (FORBIDDEN, b"")
+
+    async def opened(self) -> Statements:
+        connection = await asyncpg.connect(self.url, server_settings=SETTINGS)
+        self.connections.append(connection)
+        return {name: await connection.prepare(sql) for name, sql in STATEMENTS.items()}
+
+    async def close(self) -> None:
+        for connection in self.connections:
+            await connection.close()
+
+
+def bearer(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            return token if scheme.lower() == "bearer" else ""
+    return ""
+
+
+# -- the operations --------------------------------------------------------------------------------
+
+
+async def billing(
+    prepared: Statements, viewer: asyncpg.Record, variables: Any, now: dt.datetime
+) -> str | None:
+    if not may_read_health_information(viewer, ViewerKind.CLIENT):
+        return None
+    text: str = await prepared["BillingPage"].fetchval(
+        viewer["practice_id"],
+        viewer["client_id"],
+        now.astimezone(ZoneInfo(viewer["time_zone"])).date(),
+        dt.date.fromisoformat(variables["range"]["gte"]),
+        variables["first"],
+        viewer["currency"],
+    )
+    return text
+
+
+async def dashboard(
+    prepared: Statements, viewer: asyncpg.Record, variables: Any, _: dt.datetime
+) -> str | None:
+    if not may_read_health_information(viewer, ViewerKind.DASHBOARD):
+        return None
+    last = dt.date.fromisoformat(variables["range"]["lte"])
+    text: str = await prepared["Dashboard"].fetchval(
+        viewer["practice_id"], last, viewer["currency"]
+    )
+    return text
+
+
+async def balance(
+    prepared: Statements, viewer: asyncpg.Record, _: Any, __: dt.datetime
+) -> str | None:
+    if viewer["kind"] != ViewerKind.CLIENT:
+        return None
+    text: str = await prepared["Balance"].fetchval(
+        viewer["practice_id"], viewer["client_id"], viewer["currency"]
+    )
+    return text
+
+
+OPERATIONS = {"BillingPage": billing, "Dashboard": dashboard, "Balance": balance}
+
+
+def may_read_health_information(viewer: asyncpg.Record, kind: ViewerKind) -> bool:
+    return viewer["kind"] == kind and "PHI_READ" in json.loads(viewer["scopes"])
+
+
+def served() -> HandWritten:
+    """What uvicorn runs."""
+    return HandWritten(os.environ["DATABASE_URL"], os.environ["TOKEN_KEY"])

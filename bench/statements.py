@@ -1,0 +1,202 @@
+"""The statements of the hand-written endpoint: each gives the response's whole JSON as text.
+
+Written to be as fast as the tables allow, by someone who knows that the currency has two decimals,
+that a client has some hundred ledger rows, and which fields are asked for. What is sorted and cut
+is cut before anything is looked up beside it.
+"""
+
+# $1 the token's hash, $2 the time.
+VIEWER = """
+SELECT t.kind, t.practice_id, t.client_id, t.scopes, p.currency, p.time_zone
+FROM token t JOIN practice p ON p.id = t.practice_id
+WHERE t.hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
+"""
+
+# $1 the practice, $2 the client, $3 today, $4 the first day of the history, $5 the lists' size,
+# $6 the currency.
+BILLING = """
+WITH ledger AS MATERIALIZED (
+    SELECT kind, amount_minor, invoice_id, payment_id
+    FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
+), billed AS MATERIALIZED (
+    SELECT invoice_id, sum(amount_minor)::bigint AS minor
+    FROM ledger WHERE invoice_id IS NOT NULL GROUP BY invoice_id
+), paid AS MATERIALIZED (
+    SELECT invoice_id, sum(amount_minor)::bigint AS minor
+    FROM allocation WHERE practice_id = $1 AND client_id = $2 GROUP BY invoice_id
+), sums AS MATERIALIZED (
+    SELECT coalesce(sum(amount_minor), 0)::bigint AS balance,
+        coalesce(sum(amount_minor) FILTER (WHERE invoice_id IS NULL), 0)::bigint AS pool,
+        coalesce(sum(amount_minor) FILTER (WHERE kind IN ('SESSION', 'CHARGE')), 0)::bigint
+            AS invoiced,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'REFUND'), 0)::bigint AS refunded,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL), 0
+            )::bigint AS written_off,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT' AND invoice_id IS NOT NULL), 0
+            )::bigint AS adjusted,
+        (SELECT coalesce(sum(minor), 0)::bigint FROM paid) AS allocated
+    FROM ledger
+)
+SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
+    || ',"balance":{"amount":{"amount":"' || balance * 0.01 || '","currency":"' || $6::text
+    || '"},"payable":{"amount":"' || greatest(balance, 0) * 0.01
+    || '"},"terms":[{"kind":"INVOICED","amount":{"amount":"' || invoiced * 0.01
+    || '"}},{"kind":"PAID","amount":{"amount":"' || -(allocated + refunded) * 0.01
+    || '"}},{"kind":"UNALLOCATED_CREDIT","amount":{"amount":"' || (pool + allocated) * 0.01
+    || '"}},{"kind":"REFUNDED","amount":{"amount":"' || refunded * 0.01
+    || '"}},{"kind":"WRITTEN_OFF","amount":{"amount":"' || written_off * 0.01
+    || '"}},{"kind":"ADJUSTED","amount":{"amount":"' || adjusted * 0.01
+    || '"}}]},"canPay":{"isAllowed":' || coalesce('false,"reason":"' || CASE
+        WHEN p.stripe_account IS NULL THEN 'ONLINE_PAYMENTS_OFF'
+        WHEN EXISTS (SELECT FROM payment WHERE practice_id = $1 AND client_id = $2
+            AND state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING'))
+            THEN 'PAYMENT_IN_PROGRESS'
+        WHEN balance - pool - allocated <= 0 THEN 'NOTHING_TO_PAY'
+        WHEN balance > 0 AND balance < 50 THEN 'AMOUNT_TOO_SMALL' END || '"',
+        'true,"reason":null')
+    || '},"invoices":{"nodes":[' || (
+        SELECT coalesce(string_agg(item, ',') FILTER (WHERE n <= $5), '')
+            || '],"pageInfo":{"hasNextPage":' || (count(*) > $5)
+        FROM (
+            SELECT row_number() OVER (ORDER BY issued_on DESC, serial DESC) AS n,
+                '{"id":"inv_' || id || '","number":' || to_json(number)
+                || ',"issuedOn":"' || issued_on || '","dueOn":'
+                || coalesce('"' || due_on || '"', 'null') || ',"status":"' || CASE
+                    WHEN is_void THEN 'VOID'
+                    WHEN coalesce(b.minor, 0) - coalesce(a.minor, 0) <= 0 THEN 'PAID'
+                    WHEN a.minor > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+                || '","isPastDue":' || (coalesce(due_on < $3, false) AND NOT is_void
+                    AND coalesce(b.minor, 0) > coalesce(a.minor, 0))
+                || ',"total":{"amount":"' || total_minor * 0.01 || '","currency":"' || $6::text
+                || '"},"amountDue":{"amount":"' || (coalesce(b.minor, 0) - coalesce(a.minor, 0))
+                    * 0.01 || '"}}' AS item
+            FROM (
+                SELECT * FROM invoice
+                WHERE practice_id = $1 AND client_id = $2 AND shared_at IS NOT NULL
+                ORDER BY issued_on DESC, serial DESC LIMIT $5 + 1
+            ) i
+            LEFT JOIN billed b ON b.invoice_id = id LEFT JOIN paid a ON a.invoice_id = id
+            ORDER BY issued_on DESC, serial DESC
+        ) invoices
+    ) || '}},"statements":{"nodes":[' || (
+        SELECT coalesce(string_agg(item, ','), '') FROM (
+            SELECT '{"id":"stm_' || id || '","number":' || to_json(number)
+                || ',"periodStart":"' || period_start || '","periodEnd":"' || period_end
+                || '","endingBalance":{"amount":"' || ending_minor * 0.01 || '"}}' AS item
+            FROM statement
+            WHERE practice_id = $1 AND client_id = $2 AND shared_at IS NOT NULL
+            ORDER BY issued_on DESC, serial DESC LIMIT $5
+        ) statements
+    ) || ']},"superbills":{"nodes":[' || (
+        SELECT coalesce(string_agg(item, ','), '') FROM (
+            SELECT '{"id":"sbl_' || s.id || '","number":' || to_json(number)
+                || ',"periodStart":"' || period_start || '","periodEnd":"' || period_end
+                || '","totalFee":{"amount":"' || coalesce(fee, 0) * 0.01 || '"}}' AS item
+            FROM superbill s, LATERAL (
+                SELECT sum(fee_minor)::bigint AS fee FROM superbill_line
+                WHERE practice_id = $1 AND superbill_id = s.id
+            ) lines
+            WHERE practice_id = $1 AND client_id = $2 AND shared_at IS NOT NULL
+            ORDER BY issued_on DESC, serial DESC LIMIT $5
+        ) superbills
+    ) || ']},"accountHistory":{"nodes":[' || (
+        SELECT coalesce(string_agg(item, ',') FILTER (WHERE n <= 20), '')
+            || '],"pageInfo":{"hasNextPage":' || (count(*) > 20) || ',"endCursor":'
+            || coalesce('"' || encode(convert_to(
+                substr(max((1000 + n) || cursor) FILTER (WHERE n <= 20), 5), 'UTF8'), 'hex') || '"',
+                'null')
+        FROM (
+            SELECT n, 'history~' || date || '~' || h.id AS cursor,
+                '{"id":"aht_' || h.id || '","date":"' || date || '","kind":"' || kind
+                || '","description":' || to_json(description) || ',"status":' || coalesce('"' ||
+                coalesce(status, CASE
+                    WHEN kind IN ('SESSION', 'CHARGE') THEN CASE
+                        WHEN (SELECT is_void FROM invoice i
+                            WHERE i.practice_id = $1 AND i.id = h.invoice_id) THEN NULL
+                        WHEN coalesce(b.minor, 0) - coalesce(a.minor, 0) <= 0 THEN 'PAID'
+                        WHEN a.minor > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+                    WHEN kind = 'PAYMENT' THEN CASE
+                        WHEN (SELECT coalesce(sum(r.amount_minor), 0) FROM ledger r
+                            WHERE r.payment_id = h.payment_id AND r.kind = 'REFUND')
+                            >= -amount_minor THEN 'REFUNDED' ELSE 'PAID' END END) || '"', 'null')
+                || ',"amount":{"amount":"' || amount_minor * 0.01 || '"},"balanceAfter":{"amount":"'
+                || (balance - newer) * 0.01 || '"}}' AS item
+            FROM (
+                SELECT *, row_number() OVER newest AS n,
+                    (sum(amount_minor) OVER newest)::bigint - amount_minor AS newer
+                FROM (
+                    (SELECT id, date, kind, description, amount_minor, invoice_id, payment_id,
+                        NULL AS status
+                    FROM ledger_entry WHERE practice_id = $1 AND client_id = $2 AND date >= $4
+                    ORDER BY date DESC, id DESC LIMIT 21)
+                    UNION ALL
+                    (SELECT id, date, 'SESSION', description, 0, NULL, NULL, 'UNINVOICED'
+                    FROM session s WHERE practice_id = $1 AND client_id = $2 AND date >= $4
+                    AND NOT EXISTS (SELECT FROM invoice_line l WHERE l.practice_id = $1
+                        AND l.session_id = s.id AND NOT l.is_void)
+                    ORDER BY date DESC, id DESC LIMIT 21)
+                    UNION ALL
+                    (SELECT id, created_on, 'PAYMENT', 'Payment', 0, NULL, NULL,
+                        CASE state WHEN 'FAILED' THEN 'FAILED' ELSE 'PENDING' END
+                    FROM payment WHERE practice_id = $1 AND client_id = $2 AND created_on >= $4
+                    AND state NOT IN ('SUCCEEDED', 'CANCELED')
+                    ORDER BY created_on DESC, id DESC LIMIT 21)
+                ) entries
+                WINDOW newest AS (ORDER BY date DESC, id DESC ROWS UNBOUNDED PRECEDING)
+                ORDER BY date DESC, id DESC LIMIT 21
+            ) h
+            LEFT JOIN billed b ON b.invoice_id = h.invoice_id
+            LEFT JOIN paid a ON a.invoice_id = h.invoice_id
+            ORDER BY date DESC, h.id DESC
+        ) history
+    ) || '}},"paymentMethods":[' || (
+        SELECT coalesce(string_agg(item, ','), '') FROM (
+            SELECT '{"id":"crd_' || id || '","brand":"' || brand || '","last4":"' || last4
+                || '","expMonth":' || exp_month || ',"expYear":' || exp_year
+                || ',"isDefault":' || is_default || ',"isExpired":'
+                || (make_date(exp_year, exp_month, 1) < date_trunc('month', $3::timestamp)) || '}'
+                AS item
+            FROM payment_method
+            WHERE practice_id = $1 AND client_id = $2 AND removed_at IS NULL
+            ORDER BY is_default DESC, added_at DESC, id DESC
+        ) cards
+    ) || ']}}}'
+FROM client c, practice p, sums
+WHERE c.practice_id = $1 AND c.id = $2 AND p.id = $1
+"""
+
+# $1 the practice, $2 the last day of issue, $3 the currency.
+DASHBOARD = """
+SELECT '{"data":{"practice":{"invoices":{"nodes":[' || coalesce(string_agg(item, ','), '')
+    || ']}}}}'
+FROM (
+    SELECT '{"id":"inv_' || i.id || '","number":' || to_json(number)
+        || ',"issuedOn":"' || issued_on || '","dueOn":' || coalesce('"' || due_on || '"', 'null')
+        || ',"status":"' || CASE WHEN is_void THEN 'VOID' WHEN billed - paid <= 0 THEN 'PAID'
+            WHEN paid > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+        || '","total":{"amount":"' || total_minor * 0.01 || '","currency":"' || $3::text
+        || '"},"client":{"id":"cli_' || i.client_id || '","name":' || to_json(c.name) || '}}'
+        AS item
+    FROM invoice i
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount_minor), 0)::bigint AS billed FROM ledger_entry
+        WHERE practice_id = $1 AND invoice_id = i.id
+    ) b ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount_minor), 0)::bigint AS paid FROM allocation
+        WHERE practice_id = $1 AND invoice_id = i.id
+    ) a ON true
+    LEFT JOIN LATERAL (
+        SELECT name FROM client WHERE practice_id = $1 AND id = i.client_id LIMIT 1
+    ) c ON true
+    WHERE i.practice_id = $1 AND issued_on <= $2
+    ORDER BY issued_on DESC, serial DESC LIMIT 500
+) items
+"""
+
+# $1 the practice, $2 the client, $3 the currency.
+TINY = """
+SELECT '{"data":{"client":{"balance":{"amount":{"amount":"'
+    || coalesce(sum(amount_minor), 0)::bigint * 0.01 || '","currency":"' || $3::text || '"}}}}}'
+FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
+"""
