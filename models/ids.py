@@ -2,7 +2,6 @@
 
 import secrets
 import time
-import uuid
 
 
 def new_id() -> str:
@@ -13,4 +12,5 @@ def uuid7(milliseconds: int, random_bits: int) -> str:
     """RFC 9562: 48 bits of Unix time, the version, 12 random bits, the variant, 62 random bits."""
     high, low = random_bits >> 62 & 0xFFF, random_bits & (1 << 62) - 1
     value = milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,13 +1,14 @@
 """A client's books: what every deed is written with."""
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 from billing.demo.bills import Bill, Item
 from billing.demo.entries import Chance, Entered, filled
 from billing.demo.office import Office
 from models import Allocation, EntryKind, LedgerEntry, Row
+
+MILLISECOND = dt.timedelta(milliseconds=1)
 
 
 class Books:
@@ -73,17 +74,17 @@ class Books:
 
     def write(self, row: type[Row], **values: Any) -> dict[str, Any]:
         # A millisecond apart, so that ids are in the order of writing.
-        self.at += dt.timedelta(milliseconds=1)
-        columns = row.__table__.columns
-        known = {"practice_id": self.office.id, "client_id": self.client["id"]}
-        if "id" in columns and "id" not in values:
-            known["id"] = self.chance.id(self.at)
-        own = {name: value for name, value in known.items() if name in columns}
-        written = filled(row, **own) | values
+        self.at += MILLISECOND
+        written = filled(row, **values)
+        written["practice_id"] = self.office.id
+        if "client_id" in written:
+            written["client_id"] = self.client["id"]
+        if "id" in written and "id" not in values:
+            written["id"] = self.chance.id(self.at)
         self.entered.append(Entered(self.at, row, written))
         return written
 
-    def written(self) -> Iterator[Entered]:
+    def written(self) -> list[Entered]:
         """What was written since this was last asked."""
         entered, self.entered = self.entered, []
-        yield from entered
+        return entered

@@ -4,9 +4,9 @@ import datetime as dt
 import heapq
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from models import DocumentCounter, DocumentKind, Invoice, Receipt, Row, Statement, Superbill
 from models.ids import uuid7
@@ -19,8 +19,7 @@ DOCUMENTS: dict[type[Row], tuple[DocumentKind, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Entered:
+class Entered(NamedTuple):
     """A row and when it was written."""
 
     at: dt.datetime
@@ -47,7 +46,12 @@ class Chance:
 
 def filled(row: type[Row], **values: Any) -> dict[str, Any]:
     """All columns, absent ones as None: rows that are inserted together need the same."""
-    return dict.fromkeys(row.__table__.columns.keys()) | values
+    return blank(row) | values
+
+
+@cache
+def blank(row: type[Row]) -> dict[str, Any]:
+    return dict.fromkeys(row.__table__.columns.keys())
 
 
 def numbered(

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -58,9 +59,7 @@ class Office:
 
     def moment(self, days_ago: int, hour: int, minute: int = 0) -> dt.datetime:
         """A time of that day on the practice's clock, in UTC."""
-        day = self.today - dt.timedelta(days_ago)
-        local = dt.datetime.combine(day, dt.time(hour, minute), self.zone)
-        return local.astimezone(dt.UTC)
+        return instant(self.today - dt.timedelta(days_ago), hour, minute, self.zone)
 
     def day(self, at: dt.datetime) -> dt.date:
         return at.astimezone(self.zone).date()
@@ -93,6 +92,11 @@ class Office:
         own = {"practice_id": self.id, "id": made}
         self.rows.append(Entered(self.founded, row, filled(row, **own) | values))
         return made
+
+
+@cache
+def instant(day: dt.date, hour: int, minute: int, zone: ZoneInfo) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(hour, minute), zone).astimezone(dt.UTC)
 
 
 def months(first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, dt.date]]:
