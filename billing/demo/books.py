@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from billing.demo.bills import Bill, Item
-from billing.demo.entries import Chance, Entered, filled
+from billing.demo.entries import Chance, Entered, blank
 from billing.demo.office import Office
 from models import Allocation, EntryKind, LedgerEntry, Row
 
@@ -75,7 +75,7 @@ class Books:
     def write(self, row: type[Row], **values: Any) -> dict[str, Any]:
         # A millisecond apart, so that ids are in the order of writing.
         self.at += MILLISECOND
-        written = filled(row, **values)
+        written = blank(row) | values
         written["practice_id"] = self.office.id
         if "client_id" in written:
             written["client_id"] = self.client["id"]

@@ -40,6 +40,7 @@ class Habit:
     pays_after: int = 3
     insurance: Insurance | None = None
     away: frozenset[int] = frozenset()
+    gets_statements: bool = True
 
     def sessions(self) -> list[int]:
         """The days of sessions, the first one first."""
@@ -139,7 +140,7 @@ class Life:
         today = self.office.today
         first = today - dt.timedelta(self.habit.began)
         periods = list(months(first, today - dt.timedelta(1)))
-        for nth, period in enumerate(periods):
+        for nth, period in enumerate(periods if self.habit.gets_statements else ()):
             is_shared = nth < len(periods) - unshared
             deed = partial(statement, self.account, period, is_shared=is_shared)
             self.on((today - next_month(period[0])).days, MORNING, deed)

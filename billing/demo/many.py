@@ -105,6 +105,7 @@ def a_habit(office: Office, chance: Chance) -> Habit:
         pays_with=PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
         pays_after=draw.randint(1, 12),
         insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.3) else None,
+        gets_statements=chance.happens(0.6),
         away=frozenset(day for day in range(last, began, every) if chance.happens(0.07)),
     )
 
