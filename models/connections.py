@@ -9,9 +9,8 @@ import datetime as dt
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -186,33 +185,30 @@ class PostgresReads:
 
     async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
         """The first row of the statement, if there is one."""
-        async with self.connection() as connection:
+        async with self.places:
+            connection = await self.taken()
             try:
                 return await connection.row(sql, values)
+            except asyncio.CancelledError:
+                # The statement may still be running: nobody else can use this connection.
+                connection.connection.terminate()
+                raise
             except asyncpg.QueryCanceledError:
                 raise StatementTimeout from None
             except asyncpg.StatementTooComplexError:
                 raise StatementTooDeep from None
+            finally:
+                if not connection.connection.is_closed():
+                    self.idle.append(connection)
 
     async def value(self, sql: str, values: Sequence[Any]) -> Any:
         row = await self.row(sql, values)
         return row[0] if row else None
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Prepared]:
-        async with self.places:
-            connection = self.idle.pop() if self.idle else await self.opened()
-            if connection.connection.is_closed():
-                connection = await self.opened()
-            try:
-                yield connection
-            except asyncio.CancelledError:
-                # The statement may still be running: nobody else can use this connection.
-                connection.connection.terminate()
-                raise
-            finally:
-                if not connection.connection.is_closed():
-                    self.idle.append(connection)
+    async def taken(self) -> Prepared:
+        """A connection that nobody else uses until it is idle again."""
+        connection = self.idle.pop() if self.idle else await self.opened()
+        return await self.opened() if connection.connection.is_closed() else connection
 
     async def opened(self) -> Prepared:
         settings = {

@@ -1,13 +1,13 @@
 """Tokens: how one is written, kept as a hash, and looked up to find the viewer who bears it."""
 
 import datetime as dt
-import hashlib
 import hmac
 import json
 import re
 import secrets
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, insert, select, update
@@ -29,6 +29,8 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # or a slip of the hand is told from a token without asking the database.
 SECRET_LENGTH, CHECKSUM_LENGTH = 43, 6
 WRITTEN = re.compile(f"{PREFIX}([0-9A-Za-z]{{{SECRET_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
+
+REMEMBERED = 1_000
 
 # Everything of one's own: what clients and contacts may read.
 PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
@@ -56,7 +58,7 @@ def is_written_right(token: str) -> bool:
 
 def hashed(token: str, key: str) -> str:
     """What the database keeps: without the key, which isn't there, it tells nothing."""
-    return hmac.new(key.encode(), token.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key.encode(), token.encode(), "sha256").hex()
 
 
 # -- who bears a token -----------------------------------------------------------------------------
@@ -123,6 +125,8 @@ def sole_client(token: Any) -> Any:
     return found.scalar_subquery()
 
 
+# What is remembered is what a row means, never that there is one.
+@lru_cache(REMEMBERED)
 def viewer_of(
     kind: str,
     practice_id: str,
