@@ -1,0 +1,275 @@
+"""How many rows the database reads for how many that it gives: `python -m bench.rows_read`.
+
+It asks look-ups and pages of a large practice as the server does, and counts what PostgreSQL says
+that it read. At most 20 rows may be read for each that is given, and 200 more.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import asyncpg
+import orjson
+import typer
+from sqlalchemy import make_url
+
+from bench.lookups import lists, lookups
+from billing.demo import many
+from graph.execution import Graph, Introspection
+from graph.schema import schema
+from models import Scope, ViewerKind, connections, migrations
+from resolvers.viewer import Viewer
+from server import loading
+from server.explaining import NOBODY, planned
+from tests import postgres
+
+ROWS_EACH, ROWS_MORE = 20, 200
+# A plan for these values, and the one for any that PostgreSQL takes after some uses.
+MODES = ("force_custom_plan", "force_generic_plan")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a page or a look-up gave, and what was read for it with the worse of the two plans."""
+
+    name: str
+    returned: int
+    read: int
+
+    @property
+    def is_within(self) -> bool:
+        return self.read <= ROWS_EACH * self.returned + ROWS_MORE
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Who and what is asked for: ids as the API has them, by kind."""
+
+    viewer: Viewer
+    ids: Mapping[str, str]
+    month: Mapping[str, str]
+    names: tuple[str, str]
+
+
+class Asking:
+    """The server's way to a statement, and EXPLAIN instead of running it."""
+
+    def __init__(self, reads: connections.PostgresReads, driver: Any, subjects: Subjects) -> None:
+        self.graph = Graph(schema(), reads, Introspection.NOBODY)
+        self.reads, self.driver, self.subjects = reads, driver, subjects
+
+    async def all(self) -> AsyncIterator[Measured]:
+        ids = self.subjects.ids
+        for one in lookups():
+            measured, _ = await self.measure(one.name, one.query, {"id": ids[one.kind]})
+            yield measured
+        client = {"client": ids["Client"]}
+        for each in lists(self.subjects.month, self.subjects.names, ids["Clinician"]):
+            given = client if "$client" in each.query else {}
+            for place, measured in [m async for m in self.pages(each, given)]:
+                yield Measured(f"{each.name} {place}", measured.returned, measured.read)
+
+    async def pages(
+        self, each: Any, given: Mapping[str, Any]
+    ) -> AsyncIterator[tuple[str, Measured]]:
+        """The first page, the next one, the last, and what follows a row near the end."""
+        forward, backward = (each.query % f"{way}: {each.size}, after: $after"
+                             for way in ("first", "last"))  # fmt: skip
+        backward = backward.replace(", after: $after", "").replace(", $after: String", "")
+        backward = backward.replace("Q($after: String)", "Q")
+        first, info = await self.measure(each.name, forward, given)
+        yield f"first {each.size}", first
+        if first.returned >= each.size:
+            after = {"after": info["endCursor"]}
+            yield "next", (await self.measure(each.name, forward, {**given, **after}))[0]
+        last, info = await self.measure(each.name, backward, given)
+        yield f"last {each.size}", last
+        if last.returned >= each.size:
+            after = {"after": info["startCursor"]}
+            yield "end", (await self.measure(each.name, forward, {**given, **after}))[0]
+
+    async def measure(
+        self, name: str, query: str, variables: Mapping[str, Any]
+    ) -> tuple[Measured, Any]:
+        """And the answer's pageInfo, if it has one."""
+        viewer, today = self.subjects.viewer, dt.datetime.now(dt.UTC).date()
+        sql, values = await planned(self.graph, query, None, dict(variables), viewer, today)
+        answer = orjson.loads(await self.reads.value(sql, values))
+        read = max([await self.rows_read(sql, values, mode) for mode in MODES])
+        return Measured(name, rows_in(answer), read), page_info(answer)
+
+    async def rows_read(self, sql: str, values: Sequence[Any], mode: str) -> int:
+        await self.driver.execute(f"SET plan_cache_mode = {mode}")
+        await self.driver.execute(f"PREPARE asked AS {sql}")
+        given = f"({', '.join(map(literal, values))})" if values else ""
+        try:
+            explained = await self.driver.fetchval(
+                f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE asked{given}"
+            )
+        finally:
+            await self.driver.execute("DEALLOCATE asked")
+        return scanned(orjson.loads(explained)[0]["Plan"])
+
+
+def literal(value: Any) -> str:
+    """A value as SQL has it; whoever prepared the statement knows its type."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, (list, tuple)):
+        return f"ARRAY[{', '.join(map(literal, value))}]::text[]"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("'", "''")
+    return f"'{text}'"
+
+
+def scanned(plan: Mapping[str, Any]) -> int:
+    """The rows that the plan's scans of tables came across, also those that they left out."""
+    rows = 0.0
+    if "Relation Name" in plan:
+        left_out = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+        seen = plan["Actual Rows"] + sum(plan.get(name, 0) for name in left_out)
+        rows = seen * plan["Actual Loops"]
+    return round(rows) + sum(scanned(part) for part in plan.get("Plans", ()))
+
+
+def rows_in(answer: Any) -> int:
+    """The items of all lists, or the one thing that was asked for."""
+    return items(answer) or 1
+
+
+def items(answer: Any) -> int:
+    if isinstance(answer, dict):
+        return sum(map(items, answer.values()))
+    if isinstance(answer, list):
+        return len(answer) + sum(map(items, answer))
+    return 0
+
+
+def page_info(answer: Any) -> Any:
+    if isinstance(answer, dict):
+        found = (answer.get("pageInfo"), *map(page_info, answer.values()))
+        return next((one for one in found if one), None)
+    return None
+
+
+# -- whom it is about ------------------------------------------------------------------------------
+
+IDS = {
+    "Clinician": ("cln", "SELECT id FROM clinician WHERE practice_id = $1"),
+    "Session": ("ses", "SELECT id FROM session WHERE practice_id = $1"),
+    "Invoice": ("inv", "SELECT id FROM invoice WHERE practice_id = $1"),
+    "Statement": ("stm", "SELECT id FROM statement WHERE practice_id = $1"),
+    "Superbill": ("sbl", "SELECT id FROM superbill WHERE practice_id = $1"),
+    "Payment": ("pmt", "SELECT id FROM payment WHERE practice_id = $1"),
+    "Receipt": ("rct", "SELECT id FROM receipt WHERE practice_id = $1"),
+    "PaymentMethod": ("crd", "SELECT id FROM payment_method WHERE practice_id = $1"),
+    "AccountHistoryEntry": ("aht", "SELECT id FROM ledger_entry WHERE practice_id = $1"),
+    "Client": (
+        "cli",
+        "SELECT client_id FROM ledger_entry WHERE practice_id = $1"
+        " GROUP BY client_id ORDER BY count(*) DESC",
+    ),
+}
+
+
+async def subjects(driver: Any) -> Subjects:
+    """A dashboard of the practice with the most clients, and its client with the most history."""
+    practice = await driver.fetchrow(
+        "SELECT p.* FROM practice p ORDER BY (SELECT count(*) FROM client c"
+        " WHERE c.practice_id = p.id) DESC, p.id LIMIT 1"
+    )
+    id_ = practice["id"]
+    ids = {"Practice": f"pra_{id_}"}
+    for kind, (prefix, query) in IDS.items():
+        ids[kind] = f"{prefix}_{await driver.fetchval(f'{query} LIMIT 1', id_)}"
+    days = await driver.fetchrow(
+        "SELECT min(issued_on) + (max(issued_on) - min(issued_on)) / 2 AS middle"
+        " FROM invoice WHERE practice_id = $1",
+        id_,
+    )
+    first = days["middle"].replace(day=1)
+    month = {"first": first.isoformat(), "last": (first + dt.timedelta(27)).isoformat()}
+    name = await driver.fetchval("SELECT name FROM client WHERE practice_id = $1 LIMIT 1", id_)
+    viewer = Viewer(
+        ViewerKind.DASHBOARD, str(id_), NOBODY, None, None, frozenset(Scope),
+        practice["currency"], practice["time_zone"], dt.datetime.now(dt.UTC),
+    )  # fmt: skip
+    return Subjects(viewer, ids, month, (name, name[0]))
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+async def measured(url: str) -> list[Measured]:
+    """Of the database's largest practice."""
+    reads = connections.reads(url, timeout_s=600)
+    assert isinstance(reads, connections.PostgresReads)
+    driver: Any = await asyncpg.connect(reads.dsn, statement_cache_size=0)
+    try:
+        await driver.execute("SET jit = off")
+        asking = Asking(reads, driver, await subjects(driver))
+        return [each async for each in asking.all()]
+    finally:
+        await driver.close()
+        await reads.close()
+
+
+def table(rows: Sequence[Measured]) -> Iterator[str]:
+    width = max(len(row.name) for row in rows)
+    yield f"{'':{width}}  {'given':>7} {'read':>9} {'limit':>9}"
+    for row in rows:
+        limit = ROWS_EACH * row.returned + ROWS_MORE
+        verdict = "" if row.is_within else "  TOO MANY"
+        yield f"{row.name:{width}}  {row.returned:>7,} {row.read:>9,} {limit:>9,}{verdict}"
+    over = sum(not row.is_within for row in rows)
+    yield f"{len(rows)} measured, {over} over the limit."
+
+
+@contextmanager
+def loaded(clients: int, practices: int) -> Iterator[str]:
+    """A database of that size, on a server that is there for it alone."""
+    with postgres.server() as server:
+        if server is None:
+            raise SystemExit(f"No PostgreSQL: {postgres.HOW_TO_GET}.")
+        made = postgres.database(server)
+        runner = asyncio.Runner()
+        url = runner.run(made.__aenter__())
+        try:
+            runner.run(migrated(url))
+            today = dt.datetime.now(dt.UTC).date()
+            loading.write(url, many.plans(today, 1, clients, practices))
+            runner.run(loading.finished(url))
+            yield url
+        finally:
+            runner.run(made.__aexit__(None, None, None))
+            runner.close()
+
+
+async def migrated(url: str) -> None:
+    async with loading.opened(url) as engine:
+        await migrations.migrate(engine)
+
+
+def main(
+    database: Annotated[
+        str | None, typer.Option(help="A PostgreSQL that `portal load-demo` has filled.")
+    ] = None,
+    clients: Annotated[int, typer.Option(min=1, help="Else: how many to load.")] = 100_000,
+    practices: Annotated[int, typer.Option(min=1, help="Over how many practices.")] = 50,
+) -> None:
+    """Print a line for each look-up and page; exit with 1 where one reads too much."""
+    if database is not None:
+        rows = asyncio.run(measured(make_url(database).render_as_string(hide_password=False)))
+    else:
+        with loaded(clients, practices) as url:
+            rows = asyncio.run(measured(url))
+    typer.echo("\n".join(table(rows)))
+    raise typer.Exit(any(not row.is_within for row in rows))
+
+
+if __name__ == "__main__":
+    typer.run(main)
