@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+MINUTES ?= 60
 # More for pytest: make test ARGS='-k refunds -x'
 ARGS ?=
 
@@ -14,7 +15,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes -r /dev/stdin
 
-.PHONY: help run test test-fast check lock clean
+.PHONY: help run test test-fast soak bench-quick check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-15s %s\n", $$1, $$2}'
@@ -29,6 +30,14 @@ test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and Postgre
 
 test-fast: .venv/.test .venv/.portal ## Run the tests that start no server and no browser.
 	@$(BIN)/python -m pytest -m 'not server and not browser' $(ARGS)
+
+soak: .venv/.test .venv/.portal ## Try generated operations for MINUTES=60, others each time.
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.soak $(MINUTES)
+
+bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.quick
 
 check: .venv/.lint .venv/.test .venv/.portal ## Format, lint, types, the import contract, schema.graphql.
 	@echo 'Checking format, lint, types, imports and schema.graphql …'

@@ -17,7 +17,7 @@ from tests.operations.pools import Pool, pools
 
 OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "400"))
 # Of a hundred, so many have to be answered by a plan. The others are refused.
-PLANNED = 88
+PLANNED = 80
 
 
 @pytest.fixture(scope="module")
