@@ -1,0 +1,91 @@
+"""Probes of the door: over HTTP, with tokens that work, that did once, and that never were."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from resolvers.tokens import new_secret
+from server.app import app
+from server.settings import Settings
+from tests.isolation.households import NOW, Bearer
+from tests.isolation.ids import NOWHERE, TAKERS, Asked, Taker, some
+from tests.isolation.matrix import Matrix
+from tests.isolation.sight import Eyes
+from tests.portal import KEY
+
+
+@asynccontextmanager
+async def server(matrix: Matrix) -> AsyncIterator[httpx.AsyncClient]:
+    """The server over the matrix's rows, on the day of the matrix."""
+    settings = Settings(database_url=matrix.url, token_key=KEY, database_connections=2)
+    application = app(settings, now=lambda: NOW)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(application), base_url="http://portal"
+        ) as client,
+    ):
+        yield client
+
+
+async def asked(
+    client: httpx.AsyncClient, query: str, id_: str, header: str | None
+) -> tuple[int, str, dict[str, str]]:
+    """The whole response: what of it tells anything tells it to whoever counts bytes."""
+    headers = {"Authorization": header} if header is not None else {}
+    body = {"query": query, "variables": {"id": id_}}
+    response = await client.post("/graphql", json=body, headers=headers)
+    return response.status_code, response.text, dict(response.headers)
+
+
+def wrong_headers(stale: list[Bearer]) -> dict[str, str | None]:
+    """What may stand in a request's header that lets nobody in."""
+    live = next(one.secret for one in stale if one.state == "live")
+    found: dict[str, str | None] = {
+        f"{one.state} token": f"Bearer {one.secret}" for one in stale if one.state != "live"
+    }
+    return found | {
+        "no token": None,
+        "unknown token": f"Bearer {new_secret()}",
+        "token misspelt": f"Bearer {live[:-1]}{'0' if live[-1] != '0' else '1'}",
+        "token in another scheme": f"Basic {live}",
+        "two tokens": f"Bearer {live} {live}",
+        "token without a scheme": live,
+    }
+
+
+async def shut_doors(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) -> None:
+    """Without a token that works, all ids are answered alike: with a 401 that says why."""
+    eyes = matrix.eyes(bearer)
+    same = [
+        one
+        for one in matrix.households.bearers
+        if (one.sort, one.practice) == (bearer.sort, bearer.practice)
+    ]
+    for why, header in wrong_headers(same).items():
+        for what, taker in TAKERS.items():
+            expected = await asked(client, taker.query, f"{taker.kind}_{NOWHERE}", header)
+            refused = (expected[0], '"code":"UNAUTHENTICATED"' in expected[1])
+            matrix.report.check(eyes, what, why, refused, (401, True))
+            for id_, whose in fitting(matrix, eyes, taker):
+                found = await asked(client, taker.query, id_, header)
+                matrix.report.check(eyes, what, f"{whose}, {why}", found, expected)
+
+
+async def open_doors(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) -> None:
+    """With a token that works, the server answers as the graph does behind it."""
+    eyes = matrix.eyes(bearer)
+    header = f"Bearer {bearer.secret}"
+    for what, taker in TAKERS.items():
+        nowhere = await asked(client, taker.query, f"{taker.kind}_{NOWHERE}", header)
+        for id_, whose in fitting(matrix, eyes, taker):
+            found = await asked(client, taker.query, id_, header)
+            expected = (await matrix.body(bearer, taker.query, {"id": id_})).decode()
+            matrix.report.check(eyes, what, f"{whose}, by HTTP", found[1], expected)
+            if expected == nowhere[1]:
+                matrix.report.check(eyes, what, f"{whose}, by HTTP", found, nowhere)
+
+
+def fitting(matrix: Matrix, eyes: Eyes, taker: Taker) -> list[Asked]:
+    return [one for one in some(matrix, eyes) if one[0][:3] == taker.kind]

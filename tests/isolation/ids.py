@@ -1,0 +1,245 @@
+"""Probes of the fields that take an id: everybody's ids, ids of nothing, and what is no id."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models import ViewerKind
+from tests.isolation.households import Bearer
+from tests.isolation.links import HEALTH, selection, told
+from tests.isolation.matrix import Matrix
+from tests.isolation.sight import PREFIXES, Eyes, Thing, relation
+
+NOWHERE = "0192a000-0000-7000-8000-00000000c0de"
+TYPES = {prefix: name for name, prefix in PREFIXES.items()}
+NODES = 50
+BATCH = 4
+# An id, and whose it is.
+Asked = tuple[str, str]
+
+
+def other_practices(matrix: Matrix, eyes: Eyes) -> Iterator[tuple[str, Thing]]:
+    """Things of other practices, with ids that the own practice has nothing of."""
+    for facts in matrix.facts.values():
+        for name in PREFIXES:
+            own = {thing["id"] for thing in eyes.facts.things[name]}
+            for thing in facts.things[name]:
+                if thing["id"] not in own:
+                    yield name, thing
+
+
+def everything(matrix: Matrix, eyes: Eyes) -> list[Asked]:
+    """Every id of every practice, each with whose it is."""
+    own = [
+        (f"{PREFIXES[name]}_{thing['id']}", relation(eyes, name, thing))
+        for name in PREFIXES
+        for thing in eyes.facts.things[name]
+    ]
+    others = [
+        (f"{PREFIXES[name]}_{thing['id']}", "other practice")
+        for name, thing in other_practices(matrix, eyes)
+    ]
+    nowhere = [(f"{prefix}_{NOWHERE}", "nowhere") for prefix in TYPES]
+    return list(dict.fromkeys([*own, *others, *nowhere]))
+
+
+def some(matrix: Matrix, eyes: Eyes) -> list[Asked]:
+    """Of each kind, and of each whose, two that are seen and two that aren't."""
+    found: dict[Any, list[Asked]] = defaultdict(list)
+    for id_, whose in everything(matrix, eyes):
+        found[id_[:3], whose, thing_of(eyes, id_) is None].append((id_, whose))
+    return [one for ids in found.values() for one in (ids[0], ids[-1])]
+
+
+def thing_of(eyes: Eyes, id_: str) -> Thing | None:
+    """What of it the viewer sees."""
+    prefix, _, bare = id_.partition("_")
+    return next(iter(eyes.those(TYPES[prefix], "id", bare)), None)
+
+
+def node(matrix: Matrix, eyes: Eyes, id_: str) -> Any:
+    """What a query for an id, with the fragments of `fragments`, should be answered."""
+    thing, name = thing_of(eyes, id_), TYPES[id_[:3]]
+    if thing is None:
+        return None
+    if name in HEALTH and not eyes.bearer.reads_health:
+        return {"__typename": name, "id": id_}
+    return {"__typename": name} | told(matrix.schema, eyes, name, thing, 0)
+
+
+def fragments(matrix: Matrix, eyes: Eyes, names: Sequence[str] = tuple(PREFIXES)) -> str:
+    readable = [name for name in names if eyes.bearer.reads_health or name not in HEALTH]
+    inner = [f"... on {name} {{ {selection(matrix.schema, eyes, name, 0)} }}" for name in readable]
+    return " ".join(["__typename ... on Node { id }", *inner])
+
+
+async def ids_of_everybody(matrix: Matrix, bearer: Bearer) -> None:
+    """Each id of each practice, and ids under the prefixes of other kinds, fifty at a time."""
+    eyes = matrix.eyes(bearer)
+    asked = everything(matrix, eyes)
+    misnamed = [
+        (f"{prefix}_{id_[4:]}", f"{whose}, of another kind")
+        for id_, whose in some(matrix, eyes)[::5]
+        for prefix in TYPES
+        if prefix != id_[:3]
+    ]
+    # Each fifty has ids of all kinds, and own and foreign ones in turn.
+    asked = [*asked, *misnamed]
+    step = -(-len(asked) // NODES)
+    query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ {fragments(matrix, eyes)} }} }}"
+    for start in range(step):
+        ids = asked[start::step]
+        data = await matrix.data(bearer, query, {"ids": [id_ for id_, _ in ids]})
+        answers = data.get("nodes") or ["no answer"] * len(ids)
+        for (id_, whose), answer in zip(ids, answers, strict=True):
+            what = f"Query.nodes(ids: {id_[:3]})"
+            matrix.report.check(eyes, what, whose, answer, node(matrix, eyes, id_))
+
+
+async def one_id(matrix: Matrix, bearer: Bearer) -> None:
+    """`node` for some of each kind; what is hidden is answered as what never was, to the byte."""
+    eyes = matrix.eyes(bearer)
+    by_kind = defaultdict(list)
+    for id_, whose in some(matrix, eyes):
+        by_kind[id_[:3]].append((id_, whose))
+    for prefix, ids in by_kind.items():
+        ending = f"fragment F on Node {{ {fragments(matrix, eyes, [TYPES[prefix]])} }}"
+        await each(matrix, eyes, "node", ids, "...F", ending)
+
+
+async def one_client(matrix: Matrix, bearer: Bearer) -> None:
+    """`client` for every client of every practice, and without an id."""
+    eyes = matrix.eyes(bearer)
+    ids = [one for one in everything(matrix, eyes) if one[0].startswith("cli")]
+    asked = f"__typename {selection(matrix.schema, eyes, 'Client', 0)}"
+    await each(matrix, eyes, "client", ids, asked)
+    answer = await matrix.ask(bearer, f"{{ client {{ {asked} }} }}")
+    seen = [] if bearer.kind is ViewerKind.DASHBOARD else eyes.seen["Client"]
+    expected = ["CLIENT_REQUIRED"] if len(seen) != 1 else []
+    matrix.report.check(eyes, "Query.client", "self", codes(answer), expected)
+    only = node(matrix, eyes, f"cli_{seen[0]['id']}") if len(seen) == 1 else None
+    matrix.report.check(eyes, "Query.client", "self", answer["data"]["client"], only)
+
+
+async def each(
+    matrix: Matrix, eyes: Eyes, field: str, ids: list[Asked], inner: str, ending: str = ""
+) -> None:
+    """A field of the root for each id; and its bytes for what is hidden."""
+    for batch in batches(ids):
+        data = await matrix.data(eyes.bearer, *several(field, batch, inner, ending))
+        for n, (id_, whose) in enumerate(batch):
+            what, answer = f"Query.{field}(id: {id_[:3]})", data.get(f"n{n}")
+            matrix.report.check(eyes, what, whose, answer, node(matrix, eyes, id_))
+    for batch in batches([one for one in ids if thing_of(eyes, one[0]) is None]):
+        nothing = [(f"{id_[:4]}{NOWHERE}", "") for id_, _ in batch]
+        found = await matrix.body(eyes.bearer, *several(field, batch, inner, ending))
+        expected = await matrix.body(eyes.bearer, *several(field, nothing, inner, ending))
+        for id_, whose in batch:
+            what = f"Query.{field}(id: {id_[:3]}), the bytes"
+            matrix.report.check(eyes, what, whose, found.decode(), expected.decode())
+
+
+def batches(ids: list[Asked]) -> Iterator[list[Asked]]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]
+
+
+def several(
+    field: str, ids: Sequence[Asked], inner: str, ending: str = ""
+) -> tuple[str, dict[str, Any]]:
+    """One operation that asks a field of the root for each id, and its variables."""
+    # Always as many, so that one plan does.
+    ids = [*ids, *[(f"{ids[0][0][:4]}{NOWHERE}", "")] * (BATCH - len(ids))]
+    declared = ", ".join(f"$i{n}: ID!" for n, _ in enumerate(ids))
+    fields = [f"n{n}: {field}(id: $i{n}) {{ {inner} }}" for n, _ in enumerate(ids)]
+    variables = {f"i{n}": id_ for n, (id_, _) in enumerate(ids)}
+    return f"query ({declared}) {{ {' '.join(fields)} }} {ending}", variables
+
+
+# -- the practice's invoices of one therapist ------------------------------------------------------
+
+
+async def one_clinician(matrix: Matrix, bearer: Bearer) -> None:
+    """The filter by a therapist, of whatever practice, on both ways to a practice's invoices."""
+    eyes = matrix.eyes(bearer)
+    ids = [one for one in everything(matrix, eyes) if one[0].startswith("cln")]
+    asked = "practice { invoices(first: 200, clinicianId: $id) { totalCount nodes { id number } } }"
+    query = (
+        f"query ($id: ID) {{ {asked} clients(first: 1, orderBy: {{field: CREATED}})"
+        f" {{ nodes {{ {asked} }} }} }}"
+    )
+    for id_, whose in ids:
+        of_it = [one for one in eyes.seen["Invoice"] if f"cln_{one['clinician_id']}" == id_]
+        nodes = [{"id": f"inv_{one['id']}", "number": one["number"]} for one in of_it]
+        expected = {"invoices": {"totalCount": len(of_it), "nodes": nodes}}
+        data = await matrix.data(bearer, query, {"id": id_})
+        for practice in (data, *data["clients"]["nodes"]):
+            found = practice["practice"]
+            matrix.report.check(eyes, "Practice.invoices(clinicianId:)", whose, found, expected)
+
+
+# -- what is no id ---------------------------------------------------------------------------------
+
+SPOILS: tuple[Callable[[str], str], ...] = (
+    lambda id_: id_[:4].upper() + id_[4:],
+    lambda id_: id_[:4] + id_[4:].upper(),
+    lambda id_: id_.replace("-", ""),
+    lambda id_: id_.replace("_", ""),
+    lambda id_: id_.replace("_", "__"),
+    lambda id_: id_[:4] + id_,
+    lambda id_: id_[4:],
+    lambda id_: id_[:-1],
+    lambda id_: f"{id_}0",
+    lambda id_: f" {id_}",
+    lambda id_: f"{id_}\n",
+    lambda id_: f"{id_[:4]}{{{id_[4:]}}}",
+    lambda id_: f"{id_[:4]}urn:uuid:{id_[4:]}",
+    lambda id_: f"con_{id_[4:]}",
+    lambda id_: f"tok_{id_[4:]}",
+    lambda id_: f"{id_}' OR '1'='1",
+)
+
+
+@dataclass(frozen=True)
+class Taker:
+    """A field that takes an id: how it is asked, and of which kind, if not of any."""
+
+    query: str
+    kind: str
+    takes_any: bool = False
+
+
+TAKERS: dict[str, Taker] = {
+    "Query.node(id:)": Taker("query ($id: ID!) { node(id: $id) { id } }", "inv", takes_any=True),
+    "Query.nodes(ids:)": Taker(
+        "query ($id: ID!) { nodes(ids: [$id]) { id } }", "pmt", takes_any=True
+    ),
+    "Query.client(id:)": Taker("query ($id: ID!) { client(id: $id) { id } }", "cli"),
+    "Practice.invoices(clinicianId:)": Taker(
+        "query ($id: ID!) { practice { invoices(clinicianId: $id) { totalCount } } }", "cln"
+    ),
+}
+
+
+async def what_is_no_id(matrix: Matrix, bearer: Bearer) -> None:
+    """Refused in the same words whoever's id was spoiled, and as an id of nothing."""
+    eyes = matrix.eyes(bearer)
+    ids = some(matrix, eyes)
+    for what, taker in TAKERS.items():
+        fitting = [one for one in ids if one[0][:3] == taker.kind]
+        # Each spoilt in its way; and ids of other kinds, of which there is nothing to spoil.
+        tries = [(spoil, *fitting[n % len(fitting)]) for n, spoil in enumerate(SPOILS)]
+        if not taker.takes_any:
+            tries += [(str, id_, whose) for id_, whose in ids[::5] if id_[:3] != taker.kind]
+        for spoil, id_, whose in tries:
+            found = await matrix.ask(bearer, taker.query, {"id": spoil(id_)})
+            nothing = {"id": spoil(f"{id_[:4]}{NOWHERE}")}
+            expected = await matrix.ask(bearer, taker.query, nothing)
+            matrix.report.check(eyes, what, f"{whose}, no id", found, expected)
+            refused = (codes(found), any((found["data"] or {}).values()))
+            matrix.report.check(eyes, what, f"{whose}, no id", refused, (["BAD_ID"], False))
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    return [error["extensions"]["code"] for error in answer.get("errors", ())]

@@ -1,0 +1,221 @@
+"""Probes of lists: cursors of other people's lists, filters, counts, and the search by name."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    GraphQLField,
+    get_named_type,
+    get_nullable_type,
+    is_enum_type,
+    is_list_type,
+)
+
+from tests.isolation.households import Bearer
+from tests.isolation.ids import codes
+from tests.isolation.links import LINKS, definition, is_connection, links
+from tests.isolation.matrix import Cursor, Matrix
+from tests.isolation.sight import PREFIXES, Eyes, Thing, relation
+from tests.isolation.ways import Root, first_and_last, roots
+
+SEARCHES = ("Ana", "PRIETO", "osei", "dora o", "a", "twin", "")
+
+
+@dataclass(frozen=True)
+class List:
+    """A connection of a thing that the viewer sees, and the ids that it should have."""
+
+    root: Root
+    field: str
+    of: GraphQLField
+    ids: frozenset[str]
+
+    @property
+    def what(self) -> str:
+        return f"{self.root.type_}.{self.field}"
+
+    @property
+    def owner(self) -> str:
+        return str(self.root.thing.get("id", ""))
+
+    def asked(self, alias: str, more: str, inner: str = "totalCount nodes { id }") -> str:
+        size = 200 if self.root.type_ == "Practice" else 60
+        everything = "dateRange: {}, " * (self.field == "accountHistory")
+        return f"{alias}: {self.field}({everything}first: {size}, {more}) {{ {inner} }}"
+
+    def orders(self, eyes: Eyes) -> list[str]:
+        """The ways in which the list can be ordered; by name is health information."""
+        if "orderBy" not in self.of.args:
+            return [""]
+        input_: Any = get_named_type(self.of.args["orderBy"].type)
+        names = get_named_type(input_.fields["field"].type).values
+        allowed = [name for name in names if name != "NAME" or eyes.bearer.reads_health]
+        return [f"orderBy: {{field: {name}}}" for name in allowed]
+
+
+def lists(matrix: Matrix, eyes: Eyes, clients: Iterable[Thing]) -> Iterator[List]:
+    """Every connection that the viewer can ask for, those of a client for some clients."""
+    for root in roots(eyes, clients):
+        for field, link in links(eyes, root.type_):
+            of = definition(matrix.schema, root.type_, field)
+            if is_connection(of):
+                found = link.find(eyes, root.thing)
+                ids = frozenset(f"{PREFIXES[link.to]}_{one['id']}" for one in found)
+                yield List(root, field, of, ids)
+
+
+# -- cursors ---------------------------------------------------------------------------------------
+
+
+async def gather_cursors(matrix: Matrix) -> None:
+    """Cursors of all lists of all practices: some of a practice's, of each client's one."""
+    for bearer in matrix.households.of("dashboard of everything"):
+        eyes = matrix.eyes(bearer)
+        for list_ in lists(matrix, eyes, eyes.seen["Client"]):
+            for order in list_.orders(eyes):
+                query = list_.root.query(list_.asked("it", order, "edges { cursor node { id } }"))
+                data = await matrix.data(bearer, query, list_.root.variables)
+                edges = list_.root.inside(data)["it"]["edges"]
+                matrix.cursors[list_.what, order] += [
+                    Cursor(bearer.practice, list_.owner, edge["node"]["id"], edge["cursor"])
+                    for edge in chosen(list_, edges)
+                ]
+
+
+def chosen(list_: List, edges: list[Any]) -> list[Any]:
+    if list_.root.type_ == "Client":
+        return edges[len(edges) // 2 :][:1]
+    return edges if list_.field == "clients" else edges[:: max(1, len(edges) // 3)]
+
+
+async def cursors_of_others(matrix: Matrix, bearer: Bearer) -> None:
+    """A cursor only says where to cut one's own list, whoever's it was."""
+    if not matrix.cursors:
+        await gather_cursors(matrix)
+    eyes = matrix.eyes(bearer)
+    for list_ in lists(matrix, eyes, eyes.seen["Client"][:1]):
+        for order in list_.orders(eyes):
+            sides = [list_.asked(side, f"{order} {side}: $at") for side in ("after", "before")]
+            query = list_.root.query(" ".join(sides), "$at: String")
+            for cursor in of_each(eyes, matrix.cursors[list_.what, order]):
+                given = list_.root.variables | {"at": cursor.text}
+                found = list_.root.inside(await matrix.data(bearer, query, given))
+                cut_in_two(matrix, eyes, list_, cursor, found)
+
+
+def of_each(eyes: Eyes, cursors: list[Cursor]) -> Iterable[Cursor]:
+    """One for each practice, and whose it is in it."""
+    return {(cursor.practice, of_whom(eyes, cursor)): cursor for cursor in cursors}.values()
+
+
+def cut_in_two(
+    matrix: Matrix, eyes: Eyes, list_: List, cursor: Cursor, answer: dict[str, Any]
+) -> None:
+    """What is on either side of the cursor is the whole list, less the cursor's own place.
+
+    A client's place in the list of clients isn't in the cursor: unless the client is in sight,
+    there is nothing on either side.
+    """
+    sides = [answer.get(side) or {} for side in ("after", "before")]
+    after, before = ({one["id"] for one in side.get("nodes", ())} for side in sides)
+    left_out = len(list_.ids - after - before)
+    place_unknown = list_.what == "Query.clients" and cursor.node not in list_.ids
+    expected_left_out = len(list_.ids) if place_unknown else min(left_out, 1)
+    found = {
+        "outside": sorted((after | before) - list_.ids),
+        "on both sides": sorted(after & before),
+        "left out": left_out,
+        "counts": [side.get("totalCount") for side in sides],
+    }
+    expected = {
+        "outside": [],
+        "on both sides": [],
+        "left out": expected_left_out,
+        "counts": [len(list_.ids)] * 2,
+    }
+    matrix.report.check(
+        eyes, f"{list_.what}(after:, before:)", of_whom(eyes, cursor), found, expected
+    )
+
+
+def of_whom(eyes: Eyes, cursor: Cursor) -> str:
+    if cursor.practice != eyes.bearer.practice:
+        return "other practice"
+    clients = eyes.facts.things["Client"]
+    owner = next((one for one in clients if one["id"] in (cursor.owner, cursor.node[4:])), None)
+    return relation(eyes, "Client", owner) if owner else "practice"
+
+
+# -- filters ---------------------------------------------------------------------------------------
+
+
+async def filters(matrix: Matrix, bearer: Bearer) -> None:
+    """A list's parts by each value of a filter are, together, the list: no row more, each once."""
+    eyes = matrix.eyes(bearer)
+    for list_ in lists(matrix, eyes, first_and_last(eyes)):
+        whose = relation(eyes, list_.root.type_, list_.root.thing)
+        for name, type_, values in choices(list_.of):
+            asked = list_.asked("part", f"{list_.orders(eyes)[0]} {name}: $value")
+            query = list_.root.query(asked, f"$value: {type_}")
+            ids: list[str] = []
+            count = 0
+            for value in values:
+                given = list_.root.variables | {"value": value}
+                part = list_.root.inside(await matrix.data(bearer, query, given)).get("part") or {}
+                ids += [one["id"] for one in part.get("nodes", ())]
+                count += part.get("totalCount", 0)
+            what, expected = f"{list_.what}({name}:)", [sorted(list_.ids), len(list_.ids)]
+            matrix.report.check(eyes, what, whose, [sorted(ids), count], expected)
+
+
+def choices(of: GraphQLField) -> Iterator[tuple[str, Any, list[Any]]]:
+    """The filters by one of a few values: the argument, its type, and those values."""
+    for name, argument in of.args.items():
+        named: Any = get_named_type(argument.type)
+        if is_enum_type(named):
+            is_list = is_list_type(get_nullable_type(argument.type))
+            yield name, argument.type, [[value] if is_list else value for value in named.values]
+        elif named.name == "Boolean":
+            yield name, argument.type, [True, False]
+
+
+async def search(matrix: Matrix, bearer: Bearer) -> None:
+    """By the words of all names of all practices; without `phi:read`, refused."""
+    eyes = matrix.eyes(bearer)
+    query = "query ($text: String) { clients(search: $text) { totalCount nodes { id } } }"
+    for text in SEARCHES:
+        answer = await matrix.ask(bearer, query, {"text": text})
+        if bearer.reads_health:
+            named = [f"cli_{one['id']}" for one in eyes.seen["Client"] if is_named(one, text)]
+            nodes = [{"id": id_} for id_ in named]
+            expected: Any = {"data": {"clients": {"totalCount": len(named), "nodes": nodes}}}
+        else:
+            answer, expected = {"refused": codes(answer)}, {"refused": ["SCOPE_REQUIRED"]}
+        matrix.report.check(eyes, "Query.clients(search:)", "everybody", answer, expected)
+
+
+def is_named(client: Thing, text: str) -> bool:
+    return f" {text}".lower() in f" {client['name']}".lower()
+
+
+# -- health information ----------------------------------------------------------------------------
+
+
+async def without_the_scope(matrix: Matrix, bearer: Bearer) -> None:
+    """Links to health information are refused whole, whoever's and by whatever way."""
+    eyes = matrix.eyes(bearer)
+    for type_, of_type in LINKS.items():
+        allowed = dict(links(eyes, type_))
+        for field, link in of_type.items():
+            if field in allowed or type_ not in PREFIXES:
+                continue
+            inner = "fee { minorUnits }" if link.to == "SuperbillLine" else "id"
+            asked = f"... on {type_} {{ {field} {{ {inner} }} }}"
+            query = f"query ($id: ID!) {{ node(id: $id) {{ {asked} }} }}"
+            for thing in eyes.seen[type_][::9]:
+                id_ = f"{PREFIXES[type_]}_{thing['id']}"
+                answer = await matrix.ask(bearer, query, {"id": id_})
+                found, whose = (answer.get("data"), codes(answer)), relation(eyes, type_, thing)
+                expected = (None, ["SCOPE_REQUIRED"])
+                matrix.report.check(eyes, f"{type_}.{field}", whose, found, expected)

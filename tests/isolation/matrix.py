@@ -1,0 +1,155 @@
+"""One server's answers held against what should be answered, and the count of it."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import GraphQLSchema, build_client_schema, get_introspection_query
+
+from graph.execution import Graph, Introspection, Request
+from graph.schema import schema
+from models import connections
+from resolvers.tokens import Bearers
+from tests.isolation.households import NOW, Bearer, Households
+from tests.isolation.sight import Eyes, Facts
+from tests.portal import KEY
+from tests.practices.books import load
+from tests.practices.draws import TODAY
+
+
+@dataclass
+class Report:
+    """How often each field was tried, by whom, on whose rows; and every answer that was wrong."""
+
+    probes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, what: str, sort: str, whose: str, count: int = 1) -> None:
+        self.probes[what, sort, whose] += count
+
+    def check(self, eyes: Eyes, what: str, whose: str, found: Any, expected: Any) -> None:
+        """One probe: what a field answered about somebody's row."""
+        self.add(what, eyes.bearer.sort, whose)
+        if in_any_order(found) != in_any_order(expected):
+            difference = next(differences(found, expected, ""))
+            self.faults.append(f"{eyes.bearer} asks {what}, {whose}: {difference}")
+
+    @contextmanager
+    def fresh(self) -> Iterator[None]:
+        """Everything that is asked in here is answered right."""
+        self.faults.clear()
+        yield
+        assert not self.faults, f"{len(self.faults)} wrong: " + "\n".join(self.faults[:10])
+
+    @property
+    def total(self) -> int:
+        return self.probes.total()
+
+
+def in_any_order(value: Any) -> Any:
+    """A list's order is no matter of sight."""
+    if isinstance(value, dict):
+        return {key: in_any_order(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return sorted(map(in_any_order, value), key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def differences(found: Any, expected: Any, path: str) -> Any:
+    """Where two answers differ, and how."""
+    if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
+        for key in found:
+            if in_any_order(found[key]) != in_any_order(expected[key]):
+                yield from differences(found[key], expected[key], f"{path}.{key}")
+        return
+    if isinstance(found, list) and isinstance(expected, list):
+        shown = [one for one in found if in_any_order(one) not in map(in_any_order, expected)]
+        missed = [one for one in expected if in_any_order(one) not in map(in_any_order, found)]
+        yield f"{path}: {short(shown)} should not be there, {short(missed)} should"
+        return
+    yield f"{path}: {short(found)}, not {short(expected)}"
+
+
+def short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 300 else f"{text[:300]} …"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a node stands in a list of its practice, which is of an owner."""
+
+    practice: str
+    owner: str
+    node: str
+    text: str
+
+
+class Matrix:
+    """The graph over the households' rows, asked with their tokens."""
+
+    def __init__(self, url: str, reads: Any, households: Households) -> None:
+        self.url, self.reads, self.households = url, reads, households
+        self.facts = {name: Facts(rows) for name, rows in households.rows.items()}
+        self.report = Report()
+        # Which probes were made of which sorts of viewers.
+        self.made: set[tuple[str, str]] = set()
+        # By the list's field, and the order that they are for.
+        self.cursors: defaultdict[tuple[str, str], list[Cursor]] = defaultdict(list)
+        self.bearers = Bearers(reads, KEY)
+        self.forget()
+        self.schema: GraphQLSchema
+
+    def forget(self) -> None:
+        """No document and no plan is remembered."""
+        self.graph = Graph(schema(), self.reads, Introspection.EVERYONE)
+
+    async def introspect(self) -> None:
+        request = Request(get_introspection_query(), None, {})
+        answer = await self.graph.answer(request, None, TODAY)
+        self.schema = build_client_schema(json.loads(answer.body)["data"])
+
+    def eyes(self, bearer: Bearer) -> Eyes:
+        return Eyes(self.facts[bearer.practice], bearer)
+
+    async def body(
+        self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """The response to a request, as it goes over the wire."""
+        viewer = await self.bearers.viewer(bearer.secret, NOW)
+        assert viewer is not None
+        request = Request(query, None, variables or {})
+        return (await self.graph.answer(request, viewer, TODAY)).body
+
+    async def ask(
+        self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(await self.body(bearer, query, variables))
+        return answer
+
+    async def data(
+        self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The answer to what nobody is refused."""
+        answer = await self.ask(bearer, query, variables)
+        if "errors" in answer:
+            self.report.faults.append(f"{bearer}: {short(answer['errors'])} to {query[:200]}")
+        return answer.get("data") or {}
+
+
+@asynccontextmanager
+async def over(url: str, households: Households) -> AsyncIterator[Matrix]:
+    """The matrix over the empty database of this URL, which the households fill."""
+    writing = connections.engine(url)
+    await load(writing, households.all_rows)
+    await writing.dispose()
+    reads = connections.reads(url, size=2, timeout_s=20)
+    matrix = Matrix(url, reads, households)
+    await matrix.introspect()
+    try:
+        yield matrix
+    finally:
+        await reads.close()

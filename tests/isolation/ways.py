@@ -1,0 +1,93 @@
+"""Probes of the fields that give rows: whatever leads on from what is seen."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.isolation.households import Bearer
+from tests.isolation.ids import NODES
+from tests.isolation.links import HEALTH, follow, led, links
+from tests.isolation.matrix import Matrix
+from tests.isolation.sight import PREFIXES, Eyes, Thing, relation
+
+
+async def links_of_all(matrix: Matrix, bearer: Bearer) -> None:
+    """Every link of every thing in sight, found by its id."""
+    eyes = matrix.eyes(bearer)
+    for name in PREFIXES:
+        if name in HEALTH and not bearer.reads_health:
+            continue
+        asked = [follow(matrix.schema, eyes, name, field, 0) for field, _ in links(eyes, name)]
+        things = eyes.seen[name] if asked else []
+        inner = f"... on {name} {{ {' '.join(asked)} }}"
+        query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ {inner} }} }}"
+        for start in range(0, len(things), NODES):
+            some = things[start : start + NODES]
+            ids = [f"{PREFIXES[name]}_{thing['id']}" for thing in some]
+            data = await matrix.data(bearer, query, {"ids": ids})
+            for thing, found in zip(some, data.get("nodes") or [None] * len(ids), strict=True):
+                compare(matrix, eyes, name, thing, found, 0)
+
+
+async def links_of_links(matrix: Matrix, bearer: Bearer) -> None:
+    """From each root two links deep: what is reached in one way and goes on in another."""
+    eyes = matrix.eyes(bearer)
+    for root in roots(eyes, first_and_last(eyes)):
+        for field, _ in links(eyes, root.type_):
+            asked = follow(matrix.schema, eyes, root.type_, field, 1)
+            data = await matrix.data(bearer, root.query(asked), root.variables)
+            compare(matrix, eyes, root.type_, root.thing, root.inside(data), 1, [field])
+
+
+@dataclass(frozen=True)
+class Root:
+    """A thing, and the way to it from the root of a query; no way: it is the root."""
+
+    type_: str
+    thing: Thing
+    way: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"client": f"cli_{self.thing['id']}"} if "$client" in self.way else {}
+
+    def query(self, inner: str, declared: str = "") -> str:
+        declared = "$client: ID! " * bool(self.variables) + declared
+        asked = f"{self.way} {{ {inner} }}" if self.way else inner
+        return f"query {f'({declared})' * bool(declared)} {{ {asked} }}"
+
+    def inside(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What the answer has for the thing."""
+        inner = data.get(self.way.partition("(")[0]) if self.way else data
+        return inner or {}
+
+
+def roots(eyes: Eyes, clients: Iterable[Thing]) -> Iterator[Root]:
+    yield Root("Query", {})
+    yield Root("Viewer", {}, "viewer")
+    yield Root("Practice", eyes.facts.practice, "practice")
+    for client in clients:
+        yield Root("Client", client, "client(id: $client)")
+
+
+def first_and_last(eyes: Eyes) -> list[Thing]:
+    """Of the clients in sight."""
+    seen = eyes.seen["Client"]
+    return [seen[0], seen[-1]] if len(seen) > 1 else seen
+
+
+def compare(
+    matrix: Matrix,
+    eyes: Eyes,
+    type_: str,
+    thing: Thing,
+    found: Any,
+    depth: int,
+    fields: list[str] | None = None,
+) -> None:
+    """A probe for each link of a thing."""
+    whose = relation(eyes, type_, thing)
+    for field in fields or [name for name, _ in links(eyes, type_)]:
+        expected = led(matrix.schema, eyes, type_, thing, field, depth)
+        what = f"{type_}.{field}" + ", and on" * bool(depth)
+        matrix.report.check(eyes, what, whose, (found or {}).get(field, "nothing"), expected)

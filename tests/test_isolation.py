@@ -1,0 +1,141 @@
+"""Nobody reaches what isn't theirs: each field that takes or gives an id, for each sort of viewer.
+
+Every answer is compared with what the rules say in plain Python, so a probe fails on a row too
+many, on a row too few, and on a row of the right id and the wrong practice.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from graphql import extend_schema, is_interface_type, parse
+
+from tests.isolation import contract, doors, ids, lists, ways
+from tests.isolation.households import SORTS, STALE_SORTS, Bearer, founded
+from tests.isolation.links import LINKS
+from tests.isolation.matrix import Matrix, over
+from tests.isolation.sight import PREFIXES
+
+Probe = Callable[[Matrix, Bearer], Awaitable[None]]
+PROBES: dict[str, Probe] = {
+    "ids of everybody": ids.ids_of_everybody,
+    "one id": ids.one_id,
+    "one client": ids.one_client,
+    "one clinician": ids.one_clinician,
+    "links of all": ways.links_of_all,
+    "links of links": ways.links_of_links,
+    "cursors of others": lists.cursors_of_others,
+    "filters": lists.filters,
+    "search": lists.search,
+    "without the scope": lists.without_the_scope,
+}
+# These go far for each viewer, so one of each kind will do: the guardian has wards of every right.
+DEEP = ("links of links", "cursors of others", "filters")
+CELLS = [(probe, sort) for probe in PROBES for sort in (STALE_SORTS if probe in DEEP else SORTS)]
+AT_LEAST = 3_000
+# On whose rows each sort of viewer has to have been tried.
+STRANGERS = {"other practice", "nowhere"}
+WHOSE = {
+    "Ana Prieto": STRANGERS | {"self", "sibling", "stranger"},
+    "guardian of several": STRANGERS | {"ward seespays", "ward sees", "ward pays", "stranger"},
+    "guardian of one": STRANGERS | {"ward seespays", "sibling", "stranger"},
+    "contact who sees": STRANGERS | {"ward sees", "sibling", "stranger"},
+    "contact who pays": STRANGERS | {"ward pays", "sibling", "stranger"},
+    "contact of nobody": STRANGERS | {"stranger"},
+    "dashboard of money": STRANGERS | {"client"},
+    "dashboard of everything": STRANGERS | {"client"},
+}
+
+
+@pytest.fixture(scope="module")
+async def matrix(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[Matrix]:
+    async with new_database() as url, over(url, founded()) as made:
+        yield made
+
+
+# The same documents one after the other, so that each is planned and prepared once.
+@pytest.mark.parametrize(("probe", "sort"), CELLS)
+async def test_each_sees_their_own(matrix: Matrix, probe: str, sort: str) -> None:
+    with matrix.report.fresh():
+        for bearer in matrix.households.of(sort):
+            await PROBES[probe](matrix, bearer)
+    matrix.made.add((sort, probe))
+
+
+@pytest.mark.parametrize("sort", STALE_SORTS)
+async def test_what_is_no_id_is_refused_alike(matrix: Matrix, sort: str) -> None:
+    with matrix.report.fresh():
+        await ids.what_is_no_id(matrix, matrix.households.of(sort)[0])
+
+
+async def test_http_lets_in_whom_a_token_is_of_and_nobody_else(matrix: Matrix) -> None:
+    async with doors.server(matrix) as client:
+        with matrix.report.fresh():
+            for sort in STALE_SORTS:
+                await doors.shut_doors(matrix, client, matrix.households.of(sort)[0])
+                await doors.open_doors(matrix, client, matrix.households.of(sort)[0])
+
+
+async def test_every_sort_of_viewer_was_tried_on_everybody(
+    matrix: Matrix, record_property: Callable[[str, object], None]
+) -> None:
+    if len(matrix.made) < len(CELLS):
+        pytest.skip("only some of the matrix was asked before this test")
+    record_property("probes", matrix.report.total)
+    print(f"{matrix.report.total:,} probes")
+    assert matrix.report.total >= AT_LEAST
+    tried = {
+        (sort, field.partition(": ")[2][:3], whose)
+        for field, sort, whose in matrix.report.probes
+        if field.startswith("Query.nodes(ids: ")
+    }
+    for sort, everybody in WHOSE.items():
+        for prefix in PREFIXES.values():
+            # The practice and its therapists are nobody's of its people.
+            for whose in STRANGERS if prefix in ("pra", "cln") else everybody:
+                assert (sort, prefix, whose) in tried
+
+
+# -- the matrix has all of the contract ------------------------------------------------------------
+
+
+def test_every_field_that_takes_an_id_is_probed(matrix: Matrix) -> None:
+    taking = set(contract.takers_of_ids(matrix.schema))
+    assert taking == ids.TAKERS.keys()
+
+
+def test_every_field_that_gives_a_row_is_probed(matrix: Matrix) -> None:
+    by_id = {("Query", name) for name in ("node", "nodes", "client")}
+    linked = {(type_, field) for type_, fields in LINKS.items() for field in fields}
+    assert set(contract.links_of(matrix.schema)) == linked | by_id
+
+
+def test_everything_with_an_id_has_a_kind(matrix: Matrix) -> None:
+    types = contract.with_ids(matrix.schema)
+    assert {one for one in types if not is_interface_type(matrix.schema.type_map[one])} == set(
+        PREFIXES
+    )
+
+
+def test_a_new_field_would_be_noticed(matrix: Matrix) -> None:
+    """Also one whose id is deep in an input, and one that leads to a row by a union."""
+    more = """
+        extend type Practice { revenue(clinicianId: ID): Int }
+        type Changes { pay(input: PayInput!): PayResult! }
+        input PayInput { source: PaySource! }
+        input PaySource { paymentMethodId: ID }
+        union PayResult = Paid | Refused
+        type Paid { payment: Payment! }
+        type Refused { message: String! }
+    """
+    schema = extend_schema(matrix.schema, parse(more))
+    assert set(contract.takers_of_ids(schema)) - ids.TAKERS.keys() == {
+        "Practice.revenue(clinicianId:)",
+        "Changes.pay(input.source.paymentMethodId:)",
+    }
+    assert set(contract.links_of(schema)) - set(contract.links_of(matrix.schema)) == {
+        ("Changes", "pay"),
+        ("Paid", "payment"),
+    }

@@ -1,0 +1,293 @@
+"""Leaks planted one at a time: the isolation matrix tells each of them."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import ColumnElement, and_, or_, select, true
+
+from graph import scopes
+from models import (
+    Client,
+    ContactRight,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    Receipt,
+    Session,
+    Statement,
+    Superbill,
+    ViewerKind,
+)
+from models.row import ID
+from resolvers import cards, clients, ids, invoices, sight
+from resolvers.planner.later import Refusal, bound, derive
+from resolvers.planner.paging import Page
+from resolvers.tokens import Bearers
+from tests.isolation import doors
+from tests.isolation.households import founded
+from tests.isolation.ids import NOWHERE, what_is_no_id
+from tests.isolation.matrix import Matrix, over
+from tests.test_isolation import PROBES
+
+# What is tried here is the matrix, not a database.
+pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
+
+# Of each kind; more would only find the same things again.
+ASKERS = (
+    "Ana Prieto",
+    "guardian of several",
+    "contact who sees",
+    "contact who pays",
+    "dashboard of everything",
+    "dashboard of money",
+)
+ALL = PROBES | {"what is no id": what_is_no_id}
+SEEN: dict[Any, Any] = sight.SEEN
+COUNTED: dict[Any, Any] = sight.COUNTED
+Plant = Callable[[pytest.MonkeyPatch], None]
+# Each with the probe that has to tell it.
+FAULTS: dict[str, tuple[Plant, str]] = {}
+
+
+def fault(probe: str) -> Callable[[Plant], Plant]:
+    def kept(plant: Plant) -> Plant:
+        FAULTS[plant.__name__.replace("_", " ")] = plant, probe
+        return plant
+
+    return kept
+
+
+@pytest.fixture(scope="module")
+async def matrix(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[Matrix]:
+    async with new_database() as url, over(url, founded()) as made:
+        yield made
+
+
+# -- whose rows ------------------------------------------------------------------------------------
+
+
+@fault("ids of everybody")
+def a_client_sees_the_practices_clients(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Client, sight.in_practice)
+
+
+@fault("one id")
+def a_client_sees_everybodys_cards(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, PaymentMethod, sight.in_practice)
+
+
+@fault("links of all")
+def a_client_sees_everybodys_sessions(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Session, sight.in_practice)
+
+
+@fault("links of links")
+def a_contact_has_everybodys_rights(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, opened: bool) -> Any:
+        right = ContactRight.__table__.alias()
+        return select(right.c.client_id).where(right.c.practice_id == eyes.practice_id)
+
+    patch.setattr(sight, "clients_of_contact", wrong)
+
+
+@fault("links of all")
+def a_payment_is_seen_by_who_may_open_it_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Payment, sight.of_client("client_id", opened=True))
+
+
+# -- the practice ----------------------------------------------------------------------------------
+
+
+def anywhere(right: Any) -> Any:
+    """A predicate that forgets the practice, and holds to the client alone."""
+
+    def wrong(eyes: Any, table: Any) -> ColumnElement[bool]:
+        column = table.c.id if table.element is Client.__table__ else table.c.client_id
+        if eyes.kind is ViewerKind.DASHBOARD:
+            return true()
+        if eyes.kind is ViewerKind.CLIENT:
+            return and_(column == eyes.subject_id)
+        return and_(column.in_(sight.clients_of_contact(eyes, opened=False)))
+
+    return wrong
+
+
+@fault("one client")
+def the_practice_is_no_wall_for_clients(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Client, anywhere(SEEN[Client]))
+
+
+@fault("ids of everybody")
+def the_practice_is_no_wall_for_payments(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Payment, anywhere(SEEN[Payment]))
+
+
+@fault("links of links")
+def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, opened: bool) -> Any:
+        right = ContactRight.__table__.alias()
+        enough = right.c.sees_documents if opened else or_(right.c.sees_documents, right.c.can_pay)
+        return select(right.c.client_id).where(right.c.contact_id == eyes.subject_id, enough)
+
+    patch.setattr(sight, "clients_of_contact", wrong)
+
+
+# -- what of them ----------------------------------------------------------------------------------
+
+
+@fault("one clinician")
+def unshared_invoices_are_seen(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Invoice, sight.of_client("client_id", opened=True))
+
+
+@fault("ids of everybody")
+def unshared_statements_are_seen(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Statement, sight.of_client("client_id", opened=True))
+
+
+@fault("ids of everybody")
+def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, table: Any) -> Any:
+        seen = sight.of_client("client_id", opened=False)(eyes, table)
+        shared = table.c.shared_at.is_not(None)
+        return seen if eyes.kind is ViewerKind.DASHBOARD else and_(seen, shared)
+
+    patch.setitem(SEEN, Superbill, wrong)
+
+
+@fault("filters")
+def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, LedgerEntry, sight.of_client("client_id", opened=False))
+
+
+@fault("cursors of others")
+def who_may_only_pay_sees_receipts(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Receipt, sight.of_client("client_id", opened=False))
+
+
+@fault("links of all")
+def removed_cards_are_seen(patch: pytest.MonkeyPatch) -> None:
+    right = cards.rows
+
+    def wrong(eyes: Any, *where: Any) -> Any:
+        rows = right(eyes, *where)
+        return replace(rows, where=rows.where[1:])
+
+    patch.setattr(cards, "rows", wrong)
+
+
+@fault("one client")
+def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(COUNTED, LedgerEntry, sight.of_client("client_id", opened=True))
+
+
+@fault("without the scope")
+def sessions_need_no_scope(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(scopes, "PHI_TYPES", frozenset({"SuperbillLine"}))
+
+
+# -- ids, cursors and filters ----------------------------------------------------------------------
+
+
+@fault("what is no id")
+def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:
+    def wrong(id_: Any, _: str) -> Any:
+        return bound(derive(ids.bare, id_), ID)
+
+    for module in (clients, invoices):
+        patch.setattr(module, "row_id", wrong)
+
+
+@fault("one clinician")
+def a_therapist_of_nobody_is_everybody(patch: pytest.MonkeyPatch) -> None:
+    right = invoices.filtered
+
+    def wrong(eyes: Any, _: Any, *given: Any) -> Any:
+        return right(eyes, lambda table: true(), *given)
+
+    patch.setattr(invoices, "filtered", wrong)
+
+
+@fault("cursors of others")
+def a_cursor_tells_where_a_stranger_stands(patch: pytest.MonkeyPatch) -> None:
+    right = Page.side
+
+    def wrong(self: Page, cursor: Any, *, after: bool) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setitem(SEEN, Client, sight.in_practice)
+            return right(self, cursor, after=after)
+
+    patch.setattr(Page, "side", wrong)
+
+
+@fault("search")
+def a_count_is_of_the_whole_practice(patch: pytest.MonkeyPatch) -> None:
+    right: Any = Page.total
+
+    def wrong(self: Page) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setitem(SEEN, Client, sight.in_practice)
+            return right.fget(self)
+
+    patch.setattr(Page, "total", property(wrong))
+
+
+@fault("one id")
+def a_hidden_id_is_refused_not_null(patch: pytest.MonkeyPatch) -> None:
+    def wrong(id_: str) -> str:
+        found = bare(id_)
+        if found != NOWHERE:
+            return found
+        raise Refusal("NOT_FOUND", "there is nothing of this id")
+
+    bare = ids.bare
+    patch.setattr(ids, "bare", wrong)
+
+
+# -- the matrix ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_the_matrix_tells(matrix: Matrix, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    plant, probe = FAULTS[name]
+    plant(monkeypatch)
+    faults = await told(matrix, probe)
+    print(*faults[:1])
+    assert faults, f"{probe} doesn't tell that {name}"
+
+
+def test_each_probe_has_a_fault_to_tell(matrix: Matrix) -> None:
+    assert {probe for _, probe in FAULTS.values()} == ALL.keys()
+
+
+async def told(matrix: Matrix, probe: str) -> list[str]:
+    """What the probe finds, of the first sort of viewer for whom it finds anything."""
+    matrix.forget()
+    matrix.report.faults.clear()
+    for sort in ASKERS:
+        await ALL[probe](matrix, matrix.households.of(sort)[0])
+        if matrix.report.faults:
+            break
+    return matrix.report.faults
+
+
+async def test_a_token_that_outlives_its_day_is_told(
+    matrix: Matrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Bearers.viewer
+
+    async def wrong(self: Bearers, token: str, now: dt.datetime) -> Any:
+        return await right(self, token, now - dt.timedelta(days=30))
+
+    monkeypatch.setattr(Bearers, "viewer", wrong)
+    matrix.report.faults.clear()
+    async with doors.server(matrix) as client:
+        await doors.shut_doors(matrix, client, matrix.households.of(ASKERS[0])[0])
+    assert matrix.report.faults
