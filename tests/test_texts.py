@@ -1,0 +1,103 @@
+"""How each database writes values as text, held against Python's own."""
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, Boolean, Text, literal, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models.connections import engine
+from models.row import Instant
+from resolvers.planner.jsontext import decimal, escaped, hexadecimal, instant, truth
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+# What a column of minor units holds, on both databases.
+LARGEST = 2**53 - 1
+FIRST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+LAST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+tried_often = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture(scope="module")
+async def database(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
+    async with new_database() as url:
+        opened = engine(url)
+        yield opened
+        await opened.dispose()
+
+
+async def written(database: AsyncEngine, write: Any, type_: Any, values: Sequence[Any]) -> Any:
+    """Each value's text: of a column, and of an expression around it."""
+    columns = [select(literal(value, type_).label("value")).subquery() for value in values]
+    texts = [select(write(each.c.value)).scalar_subquery() for each in columns]
+    bare = [write(literal(value, type_)) for value in values]
+    async with database.connect() as connection:
+        found = list((await connection.execute(select(*texts, *bare))).one())
+    assert found[: len(values)] == found[len(values) :]
+    return found[: len(values)]
+
+
+@tried_often
+@example(minor=[-50, -1, 0, 1, 5, 99, 100, -100, 1000, LARGEST, -LARGEST], digits=2)
+@given(
+    minor=st.lists(st.integers(-LARGEST, LARGEST), min_size=1, max_size=20),
+    digits=st.sampled_from([0, 2, 3]),
+)
+async def test_money_is_exact(database: AsyncEngine, minor: list[int], digits: int) -> None:
+    texts = await written(database, lambda value: decimal(value, digits), BigInteger, minor)
+    assert texts == [f"{Decimal(each).scaleb(-digits):.{digits}f}" for each in minor]
+
+
+@tried_often
+@example(texts=["", '"', "\\", "\x01\x1f\x7f", "\u2028", "é", "\U0001f0cf", "</script>", "'"])
+@given(texts=st.lists(TEXTS, min_size=1, max_size=10))
+async def test_a_string_is_the_json_of_itself(database: AsyncEngine, texts: list[str]) -> None:
+    found = await written(database, escaped, Text, texts)
+    assert [json.loads(each) for each in found] == texts
+    # The mark of what must not be null is in no string's text.
+    assert not any("\x01" in each for each in found)
+
+
+@tried_often
+@given(texts=st.lists(TEXTS, min_size=1, max_size=10))
+async def test_a_cursor_is_the_hexadecimal_of_its_text(
+    database: AsyncEngine, texts: list[str]
+) -> None:
+    found = await written(database, hexadecimal, Text, texts)
+    assert found == [each.encode().hex() for each in texts]
+
+
+@tried_often
+@given(
+    moments=st.lists(
+        st.floats(FIRST.timestamp(), LAST.timestamp()).map(
+            lambda seconds: dt.datetime.fromtimestamp(seconds, dt.UTC)
+        ),
+        min_size=1,
+        max_size=10,
+    )
+)
+async def test_an_instant_is_to_the_second_and_in_utc(
+    database: AsyncEngine, moments: list[dt.datetime]
+) -> None:
+    found = await written(database, instant, Instant, moments)
+    assert found == [f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in moments]
+
+
+async def test_a_boolean_is_a_word_and_null_stays_null(database: AsyncEngine) -> None:
+    assert await written(database, truth, Boolean, [True, False]) == ["true", "false"]
+    assert await written(database, truth, Boolean, [None]) == [None]
+    assert await written(database, escaped, Text, [None]) == [None]
+    assert await written(database, lambda value: decimal(value, 2), BigInteger, [None]) == [None]
