@@ -24,6 +24,9 @@ class Invoice(Row):
         *exact("total_minor"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
         Index(None, "practice_id", "issued_on", "serial"),
+        Index(None, "practice_id", "clinician_id", "issued_on", "serial"),
+        # By the day that it is due: one without a day comes last.
+        Index("ix_invoice_due", "practice_id", text("coalesce(due_on, '9999-12-31')"), "serial"),
     )
 
     practice_id: Mapped[Key]

@@ -180,6 +180,16 @@ def upgrade() -> None:
         "invoice",
         ["practice_id", "issued_on", "serial"],
     )
+    op.create_index(
+        op.f("ix_invoice_practice_id_clinician_id_issued_on_serial"),
+        "invoice",
+        ["practice_id", "clinician_id", "issued_on", "serial"],
+    )
+    op.create_index(
+        "ix_invoice_due",
+        "invoice",
+        ["practice_id", sa.text("coalesce(due_on, '9999-12-31')"), "serial"],
+    )
     op.create_table(
         "payment_method",
         sa.Column("practice_id", ID, nullable=False),
