@@ -9,7 +9,7 @@ from typing import Any
 import strawberry
 from graphql import DocumentNode, OperationDefinitionNode
 
-from graph.limits import Limits
+from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.scopes import HealthInformation, health_information, scope_required
 from models import Scope
 from models.connections import PostgresReads, SqliteReads
@@ -27,7 +27,6 @@ from resolvers.planner.plans import Plans, Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.viewer import Viewer
 
-DOCUMENTS = 1_000
 INTROSPECTION = frozenset({"__schema", "__type"})
 
 
@@ -72,11 +71,15 @@ class Graph:
         self.schema, self.introspection = schema, introspection
         self.plans = Plans(schema, reads)
         self.limits = Limits(schema._schema)
-        self.documents: Recent[str, DocumentNode | Errors] = Recent(DOCUMENTS)
-        self.readied: Recent[tuple[str, str | None], Readied | Errors] = Recent(DOCUMENTS)
+        self.documents: Recent[str, DocumentNode | Errors] = Recent(
+            REMEMBERED, lambda query, _: length((query, None))
+        )
+        self.readied: Recent[Key, Readied | Errors] = Recent(REMEMBERED, length)
 
     async def answer(self, request: Request, viewer: Viewer | None, today: dt.date) -> Answer:
         """The response to a request of a viewer, or of nobody in particular (None)."""
+        if long := too_long(request.query):
+            return refused(long)
         document = self.documents.get(request.query, lambda: parsed(request.query))
         if not isinstance(document, DocumentNode):
             return refused(document)
@@ -88,12 +91,15 @@ class Graph:
         key = (request.query, request.operation_name)
         if too_large := self.limits.refuse(key, document, node, request.variables):
             return refused(too_large)
-        ready = self.readied.get(key, lambda: self.ready(document, node))
+        ready = await self.readied.awaited(
+            key, lambda: self.plans.apart(self.ready, document, node)
+        )
         if not isinstance(ready, Readied):
             return refused(ready)
         if viewer is None:
             schema = self.schema._schema
-            return reference.executed(schema, ready.operation, request.variables, None)
+            given = (schema, ready.operation, request.variables, None)
+            return await self.plans.apart(reference.executed, *given)
         if Scope.PHI_READ not in viewer.scopes:
             schema, asked = self.schema._schema, ready.health_information
             if told := asked.asked(schema, ready.operation, request.variables):

@@ -13,7 +13,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLNamedType,
@@ -33,34 +32,43 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from resolvers.planner.operation import refusal
+from graph.weights import nested, selects
+from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
 from resolvers.planner.plans import Recent
 from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Items, Many, Paged, source_of
 
+# Characters of a document. The whole billing page takes a thousand.
+MAX_LENGTH = 100_000
 MAX_FIELDS = 500
 MAX_DEPTH = 20
 MAX_LISTS = 4
+# Objects of other rows, one in another: before 3.46 SQLite's parser has no room for more.
+MAX_NESTING = 5
+# SELECTs in the statement, at the most: what the time to plan it goes with.
+MAX_SELECTS = 400
 MAX_ALIASES = 200
 MAX_DIRECTIVES = 100
 # Objects that an answer may have. A page of 500 with an object in each item is 1,000.
 MAX_COST = 25_000
 # What a list that isn't paged is taken to have: lines of an invoice, cards of a client.
 UNPAGED = 10
-# Beyond this a number is only "too large".
-ENDLESS = 10**12
-
 INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
-# Of documents and page sizes.
-REMEMBERED = 1_000
+# Characters of documents.
+REMEMBERED = 2**18
 Key = tuple[str, str | None]
 
 ADVICE = {
     "fields": (MAX_FIELDS, "Ask for fewer fields, or in several operations."),
     "depth": (MAX_DEPTH, "Ask for the inner objects by their ids, in another operation."),
     "lists": (MAX_LISTS, "Ask for the inner lists by their parents' ids, in another operation."),
+    "nesting": (
+        MAX_NESTING,
+        "Ask for the inner objects by their ids, in another operation.",
+    ),
+    "selects": (MAX_SELECTS, "Ask for fewer lists and objects, or in several operations."),
     "aliases": (MAX_ALIASES, "Ask in several operations."),
     "directives": (MAX_DIRECTIVES, "Leave out what is not wanted instead of skipping it."),
     "cost": (MAX_COST, "Ask for smaller pages with `first` or `last`."),
@@ -74,6 +82,8 @@ class Size:
     fields: int = 0
     depth: int = 0
     lists: int = 0
+    nesting: int = 0
+    selects: int = 0
     aliases: int = 0
     directives: int = 0
     cost: int = 0
@@ -81,11 +91,13 @@ class Size:
     def add(self, other: "Size") -> None:
         """Beside what is here already."""
         self.fields = min(self.fields + other.fields, ENDLESS)
+        self.selects = min(self.selects + other.selects, ENDLESS)
         self.aliases = min(self.aliases + other.aliases, ENDLESS)
         self.directives = min(self.directives + other.directives, ENDLESS)
         self.cost = min(self.cost + other.cost, ENDLESS)
         self.depth = max(self.depth, other.depth)
         self.lists = max(self.lists, other.lists)
+        self.nesting = max(self.nesting, other.nesting)
 
 
 @dataclass
@@ -136,9 +148,9 @@ class Measure:
 
     def field(self, type_: GraphQLNamedType | None, node: FieldNode) -> Size:
         definition = self.definition(type_, node.name.value)
-        alias = 1 if node.alias else 0
+        alias, own = 1 if node.alias else 0, selects(type_, node.name.value, definition)
         if node.selection_set is None:
-            return Size(fields=1, depth=1, aliases=alias)
+            return Size(fields=1, depth=1, aliases=alias, selects=own)
         inside = get_named_type(definition.type) if definition else None
         inner = self.selection(inside, node.selection_set)
         items = self.items(definition, node)
@@ -146,6 +158,8 @@ class Measure:
             fields=inner.fields + 1,
             depth=inner.depth + 1,
             lists=inner.lists + (items is not None),
+            nesting=inner.nesting + nested(type_, node.name.value, definition),
+            selects=inner.selects + own,
             aliases=inner.aliases + alias,
             directives=inner.directives,
             cost=min(self.cost(definition, items, inner.cost), ENDLESS),
@@ -195,13 +209,17 @@ class Measure:
             self.numbers.add(name)
             if name not in self.variables:
                 return self.number(self.defaults.get(name))
-            given = self.variables[name]
-            is_number = isinstance(given, int) and not isinstance(given, bool)
-            return min(max(given, 1), ENDLESS) if is_number else None
+            return self.given(name)
         if value is None or isinstance(value, NullValueNode):
             return None
         text = value.value if isinstance(value, IntValueNode) else "1"
         return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
+
+    def given(self, name: str) -> int | None:
+        """A variable as a page size; 0: it is left out."""
+        given = self.variables.get(name, 0)
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        return min(max(given, int(name in self.variables)), ENDLESS) if is_number else None
 
 
 class Limits:
@@ -209,17 +227,34 @@ class Limits:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self.schema = schema
-        self.numbers: Recent[Key, frozenset[str]] = Recent(REMEMBERED)
-        self.refusals: Recent[tuple[Key, Any], list[GraphQLError]] = Recent(REMEMBERED)
+        self.numbers: Recent[Key, frozenset[str]] = Recent(REMEMBERED, length)
+        self.refusals: Recent[tuple[Key, Any], Errors] = Recent(
+            REMEMBERED, lambda key, _: length(key[0])
+        )
 
     def refuse(
         self, key: Key, document: DocumentNode, node: OperationDefinitionNode, variables: Any
-    ) -> list[GraphQLError]:
+    ) -> Errors:
         """Why the operation is refused with these variables, of which page sizes alone count."""
         measure = Measure(self.schema, document, variables)
-        numbers = self.numbers.get(key, lambda: page_sizes(measure, node))
-        values = tuple((name, repr(variables.get(name))) for name in sorted(numbers))
-        return self.refusals.get((key, values), lambda: too_large(measure.operation(node)))
+        try:
+            numbers = self.numbers.get(key, lambda: page_sizes(measure, node))
+            values = tuple((name, measure.given(name)) for name in sorted(numbers))
+            return self.refusals.get((key, values), lambda: too_large(measure.operation(node)))
+        except RecursionError:
+            return [limited("depth", ENDLESS, MAX_DEPTH, "Ask with fewer fragments in fragments.")]
+
+
+def length(key: Key, _: Any = None) -> int:
+    """What a document takes of what may be remembered."""
+    return 1_000 + len(key[0])
+
+
+def too_long(query: str) -> Errors:
+    """A refusal before the text is read."""
+    if len(query) <= MAX_LENGTH:
+        return []
+    return [limited("length", len(query), MAX_LENGTH, "Ask in several operations.")]
 
 
 def page_sizes(measure: Measure, node: OperationDefinitionNode) -> frozenset[str]:
@@ -229,17 +264,10 @@ def page_sizes(measure: Measure, node: OperationDefinitionNode) -> frozenset[str
     return frozenset(measure.numbers)
 
 
-def too_large(size: Size) -> list[GraphQLError]:
-    """A refusal for each limit that is passed: which, by how much, and what to ask instead."""
+def too_large(size: Size) -> Errors:
+    """A refusal for each limit that is passed."""
     return [
         limited(name, getattr(size, name), most, advice)
         for name, (most, advice) in ADVICE.items()
         if getattr(size, name) > most
     ]
-
-
-def limited(name: str, value: int, most: int, advice: str) -> GraphQLError:
-    shown = f"{value:,}" if value < ENDLESS else "endless"
-    error = refusal("LIMIT_EXCEEDED", f"{name}: {shown} of at most {most:,}. {advice}")
-    error.extensions = {**(error.extensions or {}), "limit": name, "value": value, "most": most}
-    return error

@@ -1,6 +1,7 @@
 """The application: one database, one schema, and the addresses that it answers."""
 
 import datetime as dt
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,8 @@ from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.settings import Settings, from_environment
 
+# All but one are answered with what to do instead.
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -67,14 +70,14 @@ def app(
 
     application = Starlette(
         routes=[
-            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/graphql", graphql, methods=METHODS),
             Route("/health", health),
             graphiql.assets(),
         ],
         middleware=middleware(settings, local=local),
         lifespan=lifespan,
     )
-    application.state.reads = reads
+    application.state.reads, application.state.graph = reads, graph
     return application
 
 
@@ -94,4 +97,8 @@ def middleware(settings: Settings, *, local: bool) -> list[Middleware]:
 
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
-    return app(from_environment())
+    application = app(from_environment())
+    # What is there from the start is never garbage: looking through it holds the event loop.
+    gc.collect()
+    gc.freeze()
+    return application

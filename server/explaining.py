@@ -43,7 +43,7 @@ async def explain(
         viewer = await bearer(Bearers(reads, settings.token_key), token, now)
         today = now.astimezone(ZoneInfo(viewer.time_zone)).date()
         graph = Graph(schema(), reads, settings.introspection)
-        sql, values = planned(graph, query, operation, given(variables), viewer, today)
+        sql, values = await planned(graph, query, operation, given(variables), viewer, today)
     finally:
         await reads.close()
     plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
@@ -70,7 +70,7 @@ def given(variables: str) -> dict[str, Any]:
     return read
 
 
-def planned(
+async def planned(
     graph: Graph,
     query: str,
     name: str | None,
@@ -90,7 +90,7 @@ def planned(
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))
     asked = Asked(viewer, today, values.coerced)
-    found = graph.plans.planned(ready.operation, values, asked)
+    found = await graph.plans.planned(ready.operation, values, asked)
     if found is None:
         raise NotExplained("This is not planned: it is refused, or asks only for the schema.")
     return found

@@ -129,7 +129,7 @@ async def test_null_where_only_a_default_may_stand_is_refused(
 async def test_what_nests_too_deeply_is_refused(comparison: Comparison, depth: int) -> None:
     card = "defaultPaymentMethod { client { "
     query = "{ client { " + card * depth + "id" + "} }" * depth + " } }"
-    assert await codes(comparison, query) == ["LIMIT_EXCEEDED"]
+    assert set(await codes(comparison, query)) == {"LIMIT_EXCEEDED"}
 
 
 # -- health information ----------------------------------------------------------------------------

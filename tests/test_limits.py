@@ -1,5 +1,6 @@
 """How much one operation may ask for: each limit at its edge, and what passes it."""
 
+import datetime as dt
 import time
 from typing import Any
 
@@ -10,21 +11,34 @@ from graphql import (
     get_introspection_query,
     get_operation_ast,
 )
+from graphql.execution.values import VariableValues
 
 from graph.limits import (
     MAX_ALIASES,
     MAX_COST,
     MAX_DIRECTIVES,
     MAX_FIELDS,
+    MAX_LENGTH,
     MAX_LISTS,
+    MAX_NESTING,
+    MAX_SELECTS,
     Limits,
     Measure,
     Size,
+    too_long,
 )
 from graph.schema import schema
-from resolvers.planner.operation import MAX_TOKENS, parsed
+from models import Scope, ViewerKind
+from models.connections import PostgresReads, SqliteReads
+from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
+from resolvers.planner.plans import Plans
+from resolvers.viewer import Viewer
+from tests.written import WRITTEN
 
 SCHEMA = schema()._schema
+CLIENT = Viewer(
+    ViewerKind.CLIENT, "p", "t", "c", "c", frozenset(Scope), "USD", "UTC", dt.datetime.now(dt.UTC)
+)
 
 
 def measured(query: str, **variables: Any) -> Size:
@@ -135,3 +149,59 @@ def test_fragments_in_a_ring_are_left_to_validation() -> None:
 
 def test_a_document_has_a_length() -> None:
     assert not isinstance(parsed("{ " + "id " * MAX_TOKENS + "}"), DocumentNode)
+
+
+def test_a_document_of_too_many_characters_is_not_read() -> None:
+    assert too_long(" " * MAX_LENGTH) == []
+    (error,) = too_long(" " * (MAX_LENGTH + 1))
+    assert error.extensions
+    assert (error.extensions["code"], error.extensions["limit"]) == ("LIMIT_EXCEEDED", "length")
+
+
+def test_objects_of_other_rows_nest_five_deep() -> None:
+    five = "{ viewer { clients { activePayment { receipt { client { %s } } } } } }"
+    assert measured(five % "name clinician { name } address { line1 }").nesting == MAX_NESTING
+    assert refused(five % "invoices { nodes { id } }") == {"nesting": MAX_NESTING + 1}
+    assert refused(five % "canPay { isAllowed }") == {"nesting": MAX_NESTING + 1}
+    assert measured("{ nodes(ids: []) { ... on Client { practice { id } } } }").nesting == 3
+
+
+def test_lists_and_objects_are_counted_by_the_selects_they_take() -> None:
+    histories = " ".join(f"a{n}: accountHistory {{ nodes {{ status }} }}" for n in range(22))
+    assert refused(f"{{ client {{ {histories} }} }}") == {"selects": 2 + 22 * (11 + 8)}
+    assert MAX_SELECTS < 2 + 22 * (11 + 8)
+
+
+@pytest.mark.parametrize("reads", [SqliteReads, PostgresReads], ids=["sqlite", "postgresql"])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) -> None:
+    """But for filters, and for what is written again for each part of an amount."""
+    query, variables = WRITTEN[name]
+    document = parsed(query)
+    assert isinstance(document, DocumentNode)
+    node = next(n for n in document.definitions if isinstance(n, OperationDefinitionNode))
+    ready = understood(SCHEMA, document, node)
+    assert isinstance(ready, Operation)
+    given = coerced(SCHEMA, ready, variables)
+    assert isinstance(given, VariableValues)
+    plan = Plans(schema(), reads).made(ready, given, CLIENT)
+    counted = Measure(SCHEMA, document, variables).operation(node).selects
+    assert plan is None or plan.sql.count("SELECT") <= 1 + 3 * counted
+
+
+@pytest.mark.parametrize("deep", ["lists", "fragments"])
+def test_what_is_nested_beyond_all_sense_is_refused(deep: str) -> None:
+    chain = "".join(f" fragment F{n} on Client {{ ...F{n + 1} }}" for n in range(440))
+    query = f"{{ client {{ ...F0 }} }} {chain} fragment F440 on Client {{ id }}"
+    document, node = operation(query)
+    if deep == "lists":
+        assert not isinstance(parsed("{ client(id: " + "[" * 9_000), DocumentNode)
+        return
+
+    def from_deep_inside(levels: int) -> Any:
+        if levels:
+            return from_deep_inside(levels - 1)
+        return Limits(SCHEMA).refuse((query, None), document, node, {})
+
+    (error,) = from_deep_inside(500)
+    assert error.extensions["code"] == "LIMIT_EXCEEDED"

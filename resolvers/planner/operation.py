@@ -1,5 +1,6 @@
 """From a request's text to a validated operation, or to the errors that GraphQL has for it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -27,25 +28,40 @@ from resolvers.planner.selection import fragments_of
 
 # A query of the whole billing page has some 400.
 MAX_TOKENS = 4_000
+# Strings, numbers and keys in a request's variables.
+MAX_VALUES = 10_000
+# Of a message and of an error's places: both can be as long as what was sent.
+MESSAGE, PLACES = 400, 5
+
+# PostgreSQL has no NUL in text, and a lone surrogate is no character at all.
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+# Beyond this a number is only "too large".
+ENDLESS = 10**12
 
 Errors = Sequence[GraphQLError]
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """A validated document's operation, its variables' types, and the shapes it was planned in."""
+    """A validated document's operation, its variables' types, and the shapes it was planned in.
+
+    Plans are kept by `name`, which isn't the operation itself: it may be forgotten before they are.
+    """
 
     document: DocumentNode
     node: OperationDefinitionNode
     types: Mapping[str, GraphQLInputType]
     shapes: set[Any] = field(default_factory=set)
+    name: object = field(default_factory=object)
 
 
 def parsed(query: str) -> DocumentNode | Errors:
     """The document, whose strings a database can hold."""
     try:
         document = parse(query, max_tokens=MAX_TOKENS)
-        visit(document, StringsWithoutNul())
+        if "\\u" in query or NO_TEXT.search(query):
+            visit(document, StringsWithoutNul())
     except GraphQLError as error:
         return [coded(error, "GRAPHQL_PARSE_FAILED")]
     except RecursionError:
@@ -59,8 +75,7 @@ class StringsWithoutNul(Visitor):
 
 
 def check_text(text: str) -> None:
-    """PostgreSQL has no NUL in text, and a lone surrogate is no character at all."""
-    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    if NO_TEXT.search(text):
         raise refusal("BAD_USER_INPUT", "text has a NUL or a lone surrogate")
 
 
@@ -113,9 +128,11 @@ def coerced(
 
 def check_texts(value: Any) -> None:
     """Every string in a JSON value, without recursion: a request may nest it as it likes."""
-    waiting = [value]
+    waiting, values = [value], 0
     while waiting:
-        value = waiting.pop()
+        value, values = waiting.pop(), values + 1
+        if values + len(waiting) > MAX_VALUES:
+            raise limited("values", values + len(waiting), MAX_VALUES, "Send less in variables.")
         if isinstance(value, str):
             check_text(value)
         elif isinstance(value, Mapping):
@@ -144,11 +161,24 @@ def root_fields(document: DocumentNode, node: OperationDefinitionNode) -> set[st
 
 
 def refusal(code: str, message: str) -> GraphQLError:
-    return GraphQLError(message, extensions={"code": code})
+    return coded(GraphQLError(message), code)
+
+
+def limited(name: str, value: int, most: int, advice: str) -> GraphQLError:
+    """A refusal of what is too large: which limit, by how much, and what to ask instead."""
+    shown = f"{value:,}" if value < ENDLESS else "endless"
+    error = refusal("LIMIT_EXCEEDED", f"{name}: {shown} of at most {most:,}. {advice}")
+    error.extensions = {**(error.extensions or {}), "limit": name, "value": value, "most": most}
+    return error
 
 
 def coded(error: GraphQLError, code: str) -> GraphQLError:
-    """The error with a code, its own if it has one."""
+    """The error with a code, its own if it has one, no longer than needed and without a guess."""
+    error.message = error.message.partition(" Did you mean ")[0]
+    if len(error.message) > MESSAGE:
+        error.message = error.message[:MESSAGE] + "…"
+    if error.locations:
+        error.locations = error.locations[:PLACES]
     if not (error.extensions or {}).get("code"):
         error.extensions = {**(error.extensions or {}), "code": code}
     return error

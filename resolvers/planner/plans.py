@@ -1,9 +1,12 @@
 """Plans kept for the next request, and the way a request takes: planned, or to the reference."""
 
+import asyncio
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -35,24 +38,41 @@ from resolvers.viewer import Viewer
 K = TypeVar("K")
 V = TypeVar("V")
 
-PLANS = 1_000
+# Characters of SQL: some thousand pages, or a hundred of the widest statements.
+PLANS = 2**24
 # Of one document, since Booleans, enums and absent values each double them.
 SHAPES_A_DOCUMENT = 64
 
 
 class Recent(Generic[K, V]):
-    """A bounded mapping that forgets what was used longest ago."""
+    """A bounded mapping that forgets what was used longest ago.
 
-    def __init__(self, size: int) -> None:
-        self.size, self.items = size, OrderedDict[K, V]()
+    `weigh` says how much of the size an item takes: one, unless said.
+    """
+
+    def __init__(self, size: int, weigh: Callable[[K, V], int] = lambda *_: 1) -> None:
+        self.size, self.weigh, self.weight = size, weigh, 0
+        self.items = OrderedDict[K, V]()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         if key in self.items:
             self.items.move_to_end(key)
             return self.items[key]
-        value = self.items[key] = make()
-        if len(self.items) > self.size:
-            self.items.popitem(last=False)
+        return self.keep(key, make())
+
+    async def awaited(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
+        """As `get`, of what is made elsewhere."""
+        if key in self.items:
+            self.items.move_to_end(key)
+            return self.items[key]
+        return self.keep(key, await make())
+
+    def keep(self, key: K, value: V) -> V:
+        if key not in self.items:
+            self.items[key] = value
+            self.weight += self.weigh(key, value)
+        while self.weight > self.size:
+            self.weight -= self.weigh(*self.items.popitem(last=False))
         return value
 
 
@@ -90,6 +110,11 @@ def laters(select: Select[Any]) -> Iterator[Later]:
             yield element.value
 
 
+def size(plan: Plan | None) -> int:
+    """What a plan takes of what may be kept; what can't be planned is remembered too."""
+    return 1_000 + (len(plan.sql) if plan else 0)
+
+
 def sees_one(viewer: Viewer) -> bool:
     return viewer.sole_client_id is not None
 
@@ -99,7 +124,12 @@ class Plans:
 
     def __init__(self, schema: Any, reads: SqliteReads | PostgresReads) -> None:
         self.schema, self.reads = schema, reads
-        self.plans: Recent[Any, Plan | None] = Recent(PLANS)
+        self.plans: Recent[Any, Plan | None] = Recent(PLANS, lambda _, plan: size(plan))
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
+
+    async def apart(self, work: Callable[..., V], *given: Any) -> V:
+        """What takes longer than others should wait: in a thread, while the loop serves them."""
+        return await asyncio.get_running_loop().run_in_executor(self.thread, work, *given)
 
     async def answer(
         self, operation: Operation, variables: Mapping[str, Any], viewer: Viewer, today: dt.date
@@ -119,28 +149,31 @@ class Plans:
 
     async def text(self, operation: Operation, given: VariableValues, asked: Asked) -> str | None:
         """What the planned statement answers, if there is a plan."""
-        found = self.planned(operation, given, asked)
+        found = await self.planned(operation, given, asked)
         return await self.reads.value(*found) if found is not None else None
 
-    def planned(
+    async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked
     ) -> tuple[str, list[Any]] | None:
         """The statement and its parameters, or nothing where the reference is to answer."""
-        plan = self.plan(operation, given, asked.viewer)
+        plan = await self.plan(operation, given, asked.viewer)
         try:
             return (plan.sql, plan.values(asked)) if plan else None
         except Refusal:
             return None
 
-    def plan(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
+    async def plan(
+        self, operation: Operation, given: VariableValues, viewer: Viewer
+    ) -> Plan | None:
         """The plan for these variables' shapes, kept unless the document has had too many."""
         shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
         key = (viewer.kind, sees_one(viewer), digits(viewer.currency), repr(shapes))
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
-                return self.made(operation, given, viewer)
+                return await self.apart(self.made, operation, given, viewer)
             operation.shapes.add(key)
-        return self.plans.get((operation, key), lambda: self.made(operation, given, viewer))
+        make = partial(self.apart, self.made, operation, given, viewer)
+        return await self.plans.awaited((operation.name, key), make)
 
     def made(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
         try:
@@ -175,11 +208,19 @@ class Plans:
         asked: Asked,
     ) -> Answer:
         """The reference executor's answer, which reads every row it needs by one statement."""
-        planner = self.planner(operation, given, asked.viewer, exact=True)
+        plan = await self.apart(self.exactly, operation, given, asked.viewer)
+        text = await self.reads.value(plan.sql, plan.values(asked)) if plan else None
+        return await self.apart(self.referred, operation, variables, text)
+
+    def exactly(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
+        planner = self.planner(operation, given, viewer, exact=True)
         try:
-            plan = compiled(planner.operation(operation.node), self.reads.dialect)
-            text = await self.reads.value(plan.sql, plan.values(asked))
+            return compiled(planner.operation(operation.node), self.reads.dialect)
         except Unplannable:
-            text = None
+            return None
+
+    def referred(
+        self, operation: Operation, variables: Mapping[str, Any], text: str | None
+    ) -> Answer:
         root = orjson.loads(text)["data"] if text else None
         return reference.executed(self.schema._schema, operation, variables, root)

@@ -29,6 +29,9 @@ from resolvers.planner.sources import source_of
 # What GraphQL says where a value that can't be null is.
 BROKEN_PROMISE = "Cannot return null for non-nullable field"
 
+# A list may have one in each of its items.
+MOST_ERRORS = 100
+
 log = logging.getLogger("portal")
 
 
@@ -58,7 +61,7 @@ def executed(
         operation_name=name.value if name else None,
         hide_suggestions=True,
     )
-    errors = [reported(error) for error in result.errors or ()]
+    errors = [reported(error) for error in (result.errors or ())[:MOST_ERRORS]]
     if result.data is None and all(error.path is None for error in errors):
         return refused(errors)
     body: dict[str, Any] = {"data": result.data}

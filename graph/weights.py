@@ -1,0 +1,90 @@
+"""What a field asks of the statement: SELECTs of its own, and another level of rows."""
+
+from collections.abc import Mapping
+
+from graphql import GraphQLField, GraphQLNamedType, get_named_type
+
+from resolvers.planner.sources import Chosen, Items, Many, One, Paged, Typed, source_of
+
+# SELECTs by the kind of a field's source, and of fields that take more: what they say is worked
+# out from other rows. Of the two databases the dearer one counts; a test holds these numbers.
+ONE, MANY = 2, 3
+SELECTS: Mapping[str, int] = {
+    "AccountHistoryConnection.edges": 11,
+    "AccountHistoryConnection.nodes": 11,
+    "AccountHistoryConnection.totalCount": 10,
+    "AccountHistoryEntry.balanceAfter": 2,
+    "AccountHistoryEntry.status": 8,
+    "Balance.amount": 4,
+    "Balance.payable": 6,
+    "Balance.terms": 28,
+    "Balance.uninvoiced": 5,
+    "Client.canAddCard": 2,
+    "Completeness.isComplete": 10,
+    "Completeness.missing": 11,
+    "Invoice.amountDue": 6,
+    "Invoice.amountPaid": 4,
+    "Invoice.isPastDue": 6,
+    "Invoice.payable": 18,
+    "Invoice.payments": 5,
+    "Invoice.status": 6,
+    "OnlinePayments.minimum": 1,
+    "PageInfo.endCursor": 3,
+    "PageInfo.hasNextPage": 3,
+    "PageInfo.startCursor": 3,
+    "Payment.allocations": 5,
+    "Payment.refunded": 4,
+    "Permission.isAllowed": 14,
+    "Permission.reason": 14,
+    "Query.nodes": 36,
+    "Session.invoice": 3,
+    "Superbill.totalFee": 3,
+    "Superbill.totalPaid": 3,
+}
+
+
+def selects(type_: GraphQLNamedType | None, name: str, definition: GraphQLField | None) -> int:
+    """How many SELECTs the field adds to the statement, at the most."""
+    if definition is None or type_ is None:
+        return 0
+    written = SELECTS.get(f"{type_.name}.{name}")
+    if written is not None:
+        return written
+    if name == "totalCount":
+        return ONE
+    match source_of(definition):
+        case One() | Typed():
+            return ONE
+        case Many() | Items():
+            return MANY
+    return 0
+
+
+# Worked out through so many rows that they count as a level themselves.
+LEVELS = frozenset(
+    {
+        "Balance.payable",
+        "Balance.terms",
+        "Client.canPay",
+        "Invoice.amountDue",
+        "Invoice.payable",
+    }
+)
+
+
+# Nothing in them has rows of its own, so they take no more room than a sum does.
+LEAVES = frozenset({"Clinician", "Provider"})
+
+
+def nested(type_: GraphQLNamedType | None, name: str, definition: GraphQLField | None) -> int:
+    """How many levels of rows the field is, around what is asked of it."""
+    if type_ is not None and f"{type_.name}.{name}" in LEVELS:
+        return 1
+    if definition is None or get_named_type(definition.type).name in LEAVES:
+        return 0
+    match source_of(definition):
+        case One() | Many() | Paged() | Typed():
+            return 1
+        case Chosen():
+            return 2  # the ids that were asked for are rows too
+    return 0

@@ -1,0 +1,176 @@
+"""Requests that mean harm: each is answered in plain words, soon, and leaves nothing behind."""
+
+import gc
+import json
+import re
+import resource
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models import Scope
+from resolvers.tokens import Subject
+from tests.hostile import Hostile, document
+from tests.hostile.allowed import ALLOWED
+from tests.hostile.corpus import corpus
+from tests.hostile.generated import generated
+from tests.portal import Portal, served
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+# In all, a quarter to each of two databases and two viewers.
+GENERATED = 2_000
+# Of the event loop's thread, which serves everybody.
+MOST_S = 0.25
+# An answer that refuses says no more than this.
+MOST_ERRORS, MOST_BYTES = 101, 64 * 1024
+# What is kept of a thousand requests that will not come again.
+MOST_KEPT = 32 * 2**20
+
+CODES = frozenset(
+    """GRAPHQL_PARSE_FAILED GRAPHQL_VALIDATION_FAILED OPERATION_RESOLUTION_FAILURE BAD_USER_INPUT
+    BAD_ID BAD_CURSOR BAD_PAGE BAD_RANGE BAD_INPUT CLIENT_REQUIRED SCOPE_REQUIRED LIMIT_EXCEEDED
+    TOO_DEEP INTROSPECTION_OFF UNAUTHENTICATED BAD_REQUEST UNSUPPORTED_MEDIA_TYPE TOO_LARGE
+    METHOD_NOT_ALLOWED""".split()
+)
+NEVER_SAID = ("Traceback", "object at 0x", "NoneType", "asyncpg", "sqlite", "psycopg", "Error(")
+
+CORPUS = corpus()
+
+
+@pytest.fixture(scope="module")
+async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
+    async with new_database() as url, served(url) as it:
+        yield it
+
+
+@pytest.fixture(scope="module", params=["nobody", "client", "dashboard"])
+async def headers(request: pytest.FixtureRequest, portal: Portal) -> dict[str, str]:
+    if request.param == "nobody":
+        return {}
+    subject = Subject(portal.practice_id) if request.param == "dashboard" else None
+    return {"Authorization": f"Bearer {await portal.token(subject)}"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> Iterator[None]:
+    """What is there when the server starts is no garbage, and need not be looked through."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+async def ask(portal: Portal, hostile: Hostile, headers: dict[str, str]) -> httpx.Response:
+    all_headers = {**headers, **hostile.headers}
+    return await portal.http.request(
+        hostile.method, "/graphql", content=hostile.content, headers=all_headers
+    )
+
+
+async def timed(
+    portal: Portal, hostile: Hostile, headers: dict[str, str]
+) -> tuple[httpx.Response, float]:
+    """The answer, and the seconds of the loop's thread that it took."""
+    began = time.thread_time()
+    response = await ask(portal, hostile, headers)
+    return response, time.thread_time() - began
+
+
+async def check(portal: Portal, hostile: Hostile, headers: dict[str, str]) -> None:
+    response, took = await timed(portal, hostile, headers)
+    for _ in range(2):
+        if took < MOST_S:
+            break
+        forget(portal)
+        gc.collect()
+        took = min(took, (await timed(portal, hostile, headers))[1])
+    assert took < MOST_S, f"{hostile.name}: {took:.3f} s"
+    assert_plain(hostile, response)
+
+
+def assert_plain(hostile: Hostile, response: httpx.Response) -> None:
+    """A refusal in plain words, or an answer."""
+    assert response.status_code < 500, (hostile.name, response.text[:300])
+    if hostile.method in ("HEAD", "OPTIONS"):
+        return
+    answer = json.loads(response.content)
+    errors = answer.get("errors", [])
+    assert "data" in answer or errors, hostile.name
+    for error in errors:
+        assert error["message"], hostile.name
+        assert error["extensions"]["code"] in CODES, (hostile.name, error)
+        assert not any(word in error["message"] for word in (*NEVER_SAID, "Did you mean")), error
+    if errors:
+        assert len(errors) <= MOST_ERRORS, hostile.name
+        assert len(response.content) <= MOST_BYTES, hostile.name
+
+
+def forget(portal: Portal) -> None:
+    """As if the server had just started."""
+    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    for kept in (graph.documents, graph.readied, graph.plans.plans):
+        kept.items.clear()
+        kept.weight = 0
+
+
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+async def test_a_hostile_request_is_answered_soon_and_in_plain_words(
+    portal: Portal, headers: dict[str, str], hostile: Hostile
+) -> None:
+    await check(portal, hostile, headers)
+
+
+async def test_so_are_two_thousand_made_by_chance(portal: Portal) -> None:
+    client = {"Authorization": f"Bearer {await portal.token()}"}
+    dashboard = {"Authorization": f"Bearer {await portal.token(Subject(portal.practice_id))}"}
+    for number, hostile in enumerate(generated(GENERATED, seed=1)):
+        await check(portal, hostile, (client, dashboard, {})[number % 3])
+    healthy = await portal.http.get("/health")
+    assert healthy.status_code == 200
+
+
+async def test_nothing_of_them_is_kept(portal: Portal) -> None:
+    """A thousand requests, no two alike, after as many that filled what is remembered."""
+    client = {"Authorization": f"Bearer {await portal.token()}"}
+    for hostile in generated(1_000, seed=2):
+        await ask(portal, hostile, client)
+    gc.collect()
+    before = resident()
+    for hostile in generated(1_000, seed=3):
+        await ask(portal, hostile, client)
+    gc.collect()
+    kept = resident() - before
+    print(f"kept: {kept / 2**20:.1f} MiB")
+    assert kept < MOST_KEPT
+
+
+def resident() -> int:
+    """The bytes of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+# -- what is just allowed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("kind", ["client", "contact", "dashboard"])
+async def test_the_worst_that_is_allowed_is_answered(portal: Portal, name: str, kind: str) -> None:
+    """No database finds it too much: what is too much is refused before, for both alike."""
+    subject = {
+        "client": None,
+        "contact": Subject(portal.practice_id, contact_id=portal.guardian_id),
+        "dashboard": Subject(portal.practice_id),
+    }[kind]
+    scopes = frozenset(Scope) if kind == "dashboard" else None
+    id_ = f"cli_{portal.client_id}"
+    query = re.sub(r"^\{ client ", f'{{ client(id: "{id_}") ', ALLOWED[name]).replace("%s", id_)
+    headers = {"Authorization": f"Bearer {await portal.token(subject, scopes=scopes)}"}
+    hostile = document(name, query)
+    await check(portal, hostile, headers)
+    answer = (await ask(portal, hostile, headers)).json()
+    assert "errors" not in answer, answer["errors"]
