@@ -27,6 +27,10 @@ NODES = {
 }
 
 
+# Arguments about what is only known from sums: how an invoice stands, what a client owes.
+SUMS = {"invoices": ("status", "pastDue"), "clients": ("withBalance",)}
+
+
 @dataclass(frozen=True)
 class Lookup:
     """One thing by its id."""
@@ -43,6 +47,7 @@ class List:
     name: str
     query: str
     size: int
+    by_sums: bool
 
 
 def lookups() -> Iterator[Lookup]:
@@ -128,4 +133,5 @@ def listed(name: str, filters: str, fields: str, size: int, of: str = "") -> Lis
         asked = f"client(id: $client) {{ {asked} }}"
     variables = "$client: ID!, $after: String" if of == "client" else "$after: String"
     shown = ", ".join(part for part in (of, name) if part).replace(", ", ".")
-    return List(f"{shown}({filters})", f"query Q({variables}) {{ {asked} }}", size)
+    by_sums = "balance" in fields or any(sum_ in filters for sum_ in SUMS.get(name, ()))
+    return List(f"{shown}({filters})", f"query Q({variables}) {{ {asked} }}", size, by_sums)

@@ -1,6 +1,7 @@
 """What may be said of a payment: its status, and why it failed."""
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +55,23 @@ DECLINE_MESSAGES = {
 }
 
 
+# Before Stripe has it, a payment is pending.
+PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
+
+
 def status(state: Any) -> ColumnElement[str]:
-    """The status of a payment in this state: before Stripe has it, it is pending."""
-    pending = (PaymentState.CREATED, PaymentState.CONFIRMING)
+    """The status of a payment in this state; any other than PENDING has the state's name."""
     return case(
-        (state.in_([constant(s) for s in pending]), constant(PaymentStatus.PENDING)), else_=state
+        (state.in_([constant(s) for s in PENDING]), constant(PaymentStatus.PENDING)), else_=state
     )
+
+
+def states(statuses: Iterable[PaymentStatus]) -> list[str]:
+    """The states that payments of these statuses are in."""
+    found: list[str] = []
+    for status in statuses:
+        found += PENDING if status is PaymentStatus.PENDING else [status.value]
+    return found
 
 
 def decline_message(reason: Any) -> ColumnElement[str]:

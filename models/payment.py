@@ -78,6 +78,7 @@ class Payment(Row):
         digits("card_last4", 4),
         Index(None, "practice_id", "client_id", "created_on", "id"),
         Index(None, "practice_id", "created_on", "id"),
+        Index(None, "practice_id", "state", "created_on", "id"),
     )
 
     practice_id: Mapped[Key]

@@ -3,6 +3,7 @@
 import datetime as dt
 import enum
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,13 +89,17 @@ def one_of_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({compiler.process(column, **kw)}) IN (SELECT value FROM json_each({listed}))"
 
 
-def among(column: ColumnElement[str], members: list[Any] | None) -> ColumnElement[bool]:
-    """The column's value is one of the enum's members; no list, no condition."""
+def names(members: list[enum.Enum]) -> list[str]:
+    return [member.value for member in members]
+
+
+def among(
+    column: ColumnElement[str],
+    members: list[Any] | None,
+    written: Callable[[list[Any]], list[str]] = names,
+) -> ColumnElement[bool]:
+    """The column's value is one of the enum's members, as written there; no list, no condition."""
     if members is None:
         return true()
     listed = members[0] if len(members) == 1 and isinstance(members[0], Later) else members
-    return one_of(column, bound(derive(names, listed), Texts()))
-
-
-def names(members: list[enum.Enum]) -> list[str]:
-    return [member.value for member in members]
+    return one_of(column, bound(derive(written, listed), Texts()))

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, select, type_coerce
 
 from billing.invoices import total
-from billing.payments import decline_message, status
+from billing.payments import decline_message, states, status
 from models import (
     ACTIVE_STATES,
     Allocation,
@@ -93,7 +93,7 @@ def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any)
         sight,
         of,
         lambda table: within(table.c.created_on, date_range),
-        lambda table: among(status(table.c.state), statuses),
+        lambda table: among(table.c.state, statuses, states),
     )
 
 

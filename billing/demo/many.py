@@ -7,15 +7,17 @@ may be made side by side, in any order.
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from billing.demo import stories
 from billing.demo.crowd import DIAGNOSES, PAID_WITHOUT_A_CARD, crowd
 from billing.demo.documents import Insurance
 from billing.demo.entries import Chance, Entered, numbered
-from billing.demo.lives import TWO_YEARS, Habit, Life
+from billing.demo.lives import PAYING, TWO_YEARS, Habit, Life
 from billing.demo.names import FAMILY, GIVEN
 from billing.demo.office import Office
 from billing.demo.places import PLACES, Place
-from models import Contact, ContactRight, PaymentMethodKind, Relation
+from models import Contact, ContactRight, DeclineReason, PaymentMethodKind, Relation
 
 # A clinician sees so many of the practice's clients in two years.
 CLIENTS_A_CLINICIAN = 60
@@ -60,6 +62,7 @@ def entries(plan: Plan) -> Iterator[Entered]:
     lives = list(crowd(made, plan.clients, a_habit))
     for number, life in enumerate(lives):
         look_after(life, Chance(plan.seed, made.key, number, "contact"))
+        decline(life, Chance(plan.seed, made.key, number, "declines"))
     yield from made.rows
     yield from numbered(made.id, made.moment(0, 0), [life.entries() for life in lives])
 
@@ -108,6 +111,23 @@ def a_habit(office: Office, chance: Chance) -> Habit:
         gets_statements=chance.happens(0.6),
         away=frozenset(day for day in range(last, began, every) if chance.happens(0.07)),
     )
+
+
+def decline(life: Life, chance: Chance) -> None:
+    """A card is refused now and then, and some payment is still under way."""
+    if life.habit.pays_with != PaymentMethodKind.CARD:
+        return
+    for day in life.habit.invoices():
+        if day > 1 and chance.happens(0.04):
+            stories.is_declined(life, day, day - 1, chance.random.choice(list(DeclineReason)))
+    if chance.happens(0.05):
+        life.on(1, PAYING, partial(begin, life))
+
+
+def begin(life: Life) -> None:
+    account = life.account
+    if sum(bill.due for bill in account.open_bills()) > account.credit:
+        account.begin()
 
 
 def look_after(life: Life, chance: Chance) -> None:

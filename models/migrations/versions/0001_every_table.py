@@ -478,6 +478,11 @@ def upgrade() -> None:
         op.f("ix_payment_practice_id_created_on_id"), "payment", ["practice_id", "created_on", "id"]
     )
     op.create_index(
+        op.f("ix_payment_practice_id_state_created_on_id"),
+        "payment",
+        ["practice_id", "state", "created_on", "id"],
+    )
+    op.create_index(
         "uq_payment_active",
         "payment",
         ["practice_id", "client_id"],

@@ -1,0 +1,42 @@
+"""No look-up and no page reads much more than it gives, by what PostgreSQL itself counts."""
+
+import datetime as dt
+
+import pytest
+
+from bench import rows_read
+from billing.demo import filling, many
+from models import connections, migrations
+from tests import postgres
+
+TODAY = dt.date(2026, 3, 18)
+# A practice of which all that is there is read at once, if anything is, and another beside it.
+PLANS = (many.Plan(TODAY, 1, 0, 300), many.Plan(TODAY, 1, 1, 20))
+
+# Of a client's history all is sorted, however little of it is shown; and a plan that is kept for
+# any statuses goes through payments of all of them.
+KNOWN = ("accountHistory", "payments(status: [FAILED])", "payments(status: [PROCESSING])")
+
+
+@pytest.fixture(scope="module")
+async def measured(postgres_url: str) -> list[rows_read.Measured]:
+    async with postgres.database(postgres_url) as url:
+        engine = connections.engine(url)
+        await migrations.migrate(engine)
+        for plan in PLANS:
+            await filling.fill(engine, plan, lambda clients: None)
+        await filling.finish(engine)
+        await engine.dispose()
+        return await rows_read.measured(url)
+
+
+async def test_20_rows_are_read_for_each_given_and_200_more(
+    measured: list[rows_read.Measured],
+) -> None:
+    assert len(measured) > 150
+    over = [one for one in measured if one.verdict == "TOO MANY"]
+    assert not [one for one in over if not any(known in one.name for known in KNOWN)]
+
+
+async def test_all_of_a_practice_would_be_too_many(measured: list[rows_read.Measured]) -> None:
+    assert any(one.verdict == "over, by sums" and one.read > 2 * one.limit for one in measured)
