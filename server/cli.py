@@ -96,8 +96,8 @@ def load_demo(
 ) -> None:
     """Fill a migrated, empty database with made-up practices and clients, to measure with.
 
-    Each client has about 25 rows of account history within the last two years. The same numbers
-    give the same rows on the same day. Interrupted, it leaves whole practices only.
+    Each client has about 25 rows of account history in the last two years. On the same day the
+    same numbers give the same rows. When it is interrupted, the practices that are there are whole.
     """
     try:
         loading.load(settings_or_stop(), clients, practices, seed)
