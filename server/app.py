@@ -25,6 +25,7 @@ from server.settings import Settings, from_environment
 
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PAGE_METHODS = ("GET", "HEAD")
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -53,7 +54,7 @@ def app(
     async def graphql(request: Request) -> Response:
         if request.method == "POST":
             return await endpoint(request)
-        if "text/html" in request.headers.get("accept", ""):
+        if request.method in PAGE_METHODS and "text/html" in request.headers.get("accept", ""):
             return graphiql.page(page or PageConfig())
         away = TurnedAway(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
         return refused(request, away)
