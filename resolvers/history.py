@@ -38,14 +38,16 @@ UNSETTLED_PAYMENT = literal_column("'Payment'", Text)
 class HistoryRow:
     """An entry, and what is worked out beside it where a field asks for it."""
 
-    def __init__(self, table: Any, sight: Sight) -> None:
+    def __init__(self, table: Any, sight: Sight, client: Any = None) -> None:
         self.c = table.c
+        # From the balance back there is little to sum, since the newest are asked for most.
+        self.account = client.account if client and sight.lateral else None
         practice_id, invoice_id = table.c.practice_id, table.c.invoice_id
         self.void = sight.beside(lambda: is_void(table, sight), always=False)
         self.billed, self.paid = standing_sums(sight, practice_id, invoice_id)
         self.refunded = sight.beside(lambda: refunded(table, sight))
-        self.upto = sight.beside(lambda: upto(table, sight))
-        self.beside = (self.void, self.billed, self.paid, self.refunded, self.upto)
+        self.moved = sight.beside(lambda: moved(table, sight, later=self.account is not None))
+        self.beside = (self.void, self.billed, self.paid, self.refunded, self.moved)
 
     @property
     def status(self) -> ColumnElement[str]:
@@ -55,7 +57,8 @@ class HistoryRow:
 
     @property
     def balance_after(self) -> Amount:
-        return Amount(self.upto["total"])
+        moved = self.moved["total"]
+        return Amount(moved if self.account is None else self.account.balance - moved)
 
 
 def of_client(
@@ -71,7 +74,7 @@ def of_client(
         )
         for branch, table, date in branches(sight)
     ]
-    return rows(sight, found, lambda entries: among(entries.c.kind, kind))
+    return rows(sight, found, lambda entries: among(entries.c.kind, kind), client=client)
 
 
 def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
@@ -82,10 +85,10 @@ def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
     return rows(sight, found)
 
 
-def rows(sight: Sight, found: Sequence[Select[Any]], *where: Any) -> Rows:
+def rows(sight: Sight, found: Sequence[Select[Any]], *where: Any, client: Any = None) -> Rows:
     """Entries, the newest first."""
     entries = union_all(*found).subquery()
-    row = HistoryRow(entries, sight)
+    row = HistoryRow(entries, sight, client)
     conditions = [condition(entries) for condition in where]
     order = (entries.c.date, entries.c.id)
     return Rows(entries, conditions, order, True, "history", row, row.beside)
@@ -180,10 +183,12 @@ def refunded(entry: Any, sight: Sight) -> Select[Any]:
     )
 
 
-def upto(entry: Any, sight: Sight) -> Select[Any]:
-    """The sum of the client's ledger up to this entry, whatever the page and the range show."""
+def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:
+    """The sum of the client's ledger after this entry, or up to it with its own amount; whatever
+    the page and the range show."""
     other = sight.counted(LedgerEntry)
-    here = tuple_(other.c.date, other.c.id) <= tuple_(entry.c.date, entry.c.id)
+    its, own = tuple_(other.c.date, other.c.id), tuple_(entry.c.date, entry.c.id)
+    here = its > own if later else its <= own
     found = select(total(other.c.amount_minor).label("total")).select_from(other)
     return correlated(found.where(sight.only(other), owned_alike(other, entry), here), entry.c.id)  # type: ignore[no-any-return]
 

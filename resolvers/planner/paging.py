@@ -114,14 +114,21 @@ class Page:
 
     def cut(self, found: Select[Any]) -> Select[Any]:
         """The page's rows out of all, in the order that the client sees."""
+        return self.turned(self.nearest(found))
+
+    def nearest(self, found: Select[Any]) -> Select[Any]:
+        """The page's rows out of all, those nearest to the cursor first."""
         for cursor, beyond in ((self.after, True), (self.before, False)):
             if cursor is not None:
                 found = found.where(self.side(cursor, after=beyond))
         limit = derive(lambda size: size + self.peek, self.size)
-        found = found.order_by(*self.ordering()).limit(bound(limit, BigInteger()))
+        return found.order_by(*self.ordering()).limit(bound(limit, BigInteger()))
+
+    def turned(self, nearest: Select[Any]) -> Select[Any]:
+        """Rows that are nearest to the cursor first, in the order that the client sees."""
         if not self.backward:
-            return found
-        inner = found.subquery()
+            return nearest
+        inner = nearest.subquery()
         return select(*inner.c).order_by(inner.c.rank.desc())
 
     def side(self, cursor: Any, *, after: bool) -> ColumnElement[bool]:

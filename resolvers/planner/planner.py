@@ -6,7 +6,6 @@ fields; each field's source says which SQL it is, and the pieces of text join on
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
@@ -22,7 +21,7 @@ from graphql import (
     get_argument_values,
     get_named_type,
 )
-from sqlalchemy import ColumnElement, FromClause, Select, case, func, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
 from strawberry.types.arguments import convert_arguments
 
 from models.literals import constant
@@ -40,9 +39,9 @@ from resolvers.planner.jsontext import (
 )
 from resolvers.planner.later import Refusal, Unplannable
 from resolvers.planner.paging import Page
+from resolvers.planner.places import Place, found, found_page
 from resolvers.planner.selection import Selected, Selection
 from resolvers.planner.sources import (
-    Beside,
     Chosen,
     Items,
     Kind,
@@ -61,31 +60,6 @@ from resolvers.planner.sources import (
 from resolvers.sight import Sight
 
 PAGE_ARGUMENTS = ("first", "after", "last", "before")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the walk is: the row that fields are read from, and the SELECT around it."""
-
-    row: Any
-    tables: tuple[FromClause, ...] = ()
-    besides: tuple[Beside, ...] = ()
-    # To-one objects of this row, which PostgreSQL joins to it.
-    joins: list[FromClause] = field(default_factory=list)
-
-    def at(self, row: Any) -> "Place":
-        """The same SELECT, another row made of it."""
-        return replace(self, row=row)
-
-    def inside(self, rows: Rows) -> "Place":
-        """A SELECT of these rows within this one."""
-        row = rows.table if rows.row is None else rows.row
-        return Place(row, (*self.tables, rows.table), (*self.besides, *rows.beside))
-
-    @property
-    def outer(self) -> list[FromClause]:
-        """What a subquery here may refer to."""
-        return [*self.tables, *(b.joined for b in self.besides if b.joined is not None)]
 
 
 class Planner:
@@ -240,13 +214,13 @@ class Planner:
         """A row's object, or null. PostgreSQL is quicker with a join than with a subquery."""
         inside = place.inside(rows)
         text = self.object(object_type(type_), sets, inside)
-        found = self.rows(inside, rows, place, text.label("json")).limit(constant(1))
+        matching = found(self.sight, rows, inside, place, text.label("json")).limit(constant(1))
         if joined and self.sight.lateral and place.tables:
-            beside = found.lateral()
+            beside = matching.lateral()
             place.joins.append(beside)
             value: ColumnElement[str] = beside.c.json
         else:
-            value = found.scalar_subquery()
+            value = matching.scalar_subquery()
         if isinstance(type_, GraphQLNonNull) and not self.exact:
             return or_broken(value)
         return or_null(value)
@@ -288,9 +262,9 @@ class Planner:
         """The texts of all rows, as one list in their order."""
         columns = Columns()
         item = self.fetched(text, rows.table, columns)
-        found = self.rows(inside, rows, place, *columns.written).order_by(*ordering(rows))
-        texts = json_list(comma_separated(item))
-        return select(texts).select_from(found.subquery()).scalar_subquery()
+        matching = found(self.sight, rows, inside, place, *columns.written)
+        ordered = matching.order_by(*ordering(rows)).subquery()
+        return select(json_list(comma_separated(item))).select_from(ordered).scalar_subquery()
 
     def fetched(self, text: Joined, table: FromClause, columns: Columns) -> ColumnElement[str]:
         """Has an inner SELECT write the text of an item; returns it as the outer one reads it."""
@@ -298,16 +272,6 @@ class Planner:
 
     def named(self, name: str) -> GraphQLObjectType:
         return object_type(self.selection.schema.type_map[name])  # type: ignore[arg-type]
-
-    def rows(
-        self, inside: Place, rows: Rows, place: Place, *columns: ColumnElement[Any]
-    ) -> Select[Any]:
-        """The rows in sight, with what is worked out beside them and what their objects join."""
-        where = [self.sight.only(rows.table), *rows.where]
-        origin = rows.table
-        for joined in [*(b.joined for b in rows.beside if b.joined is not None), *inside.joins]:
-            origin = origin.outerjoin(joined, true())
-        return select(*columns).select_from(origin).where(*where).correlate(*place.outer)
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -328,19 +292,19 @@ class Planner:
         def count() -> ColumnElement[int]:
             counted = rows(place.row, self.sight, **arguments)
             inside = place.inside(counted)
-            return self.rows(inside, counted, place, func.count()).scalar_subquery()
+            return found(self.sight, counted, inside, place, func.count()).scalar_subquery()
 
         given = rows(place.row, self.sight, **arguments)
-        inside = place.inside(given)
+        filters_beside = any(beside.joined is not None for beside in given.beside)
         asked = self.selected(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
-        page = Page(given, inside, count, most=most, peek=peek, **bounds)
+        page = Page(given, place.inside(given), count, most=most, peek=peek, **bounds)
         text = self.object(type_, sets, Place(page, place.tables, place.besides))
-        found = page.cut(self.rows(inside, given, place, *page.columns()))
+        shown = found_page(self.sight, page, place, filters_beside=filters_beside)
         if not page.read:
-            self.unread.append(found)
+            self.unread.append(shown)
             return text
-        return select(text).select_from(found.subquery()).scalar_subquery()
+        return select(text).select_from(shown.subquery()).scalar_subquery()
 
     def items(
         self,

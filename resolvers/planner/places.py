@@ -1,0 +1,108 @@
+"""Where the planner's walk is, and the SELECTs of rows that it makes there."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from sqlalchemy import (
+    Alias,
+    BindParameter,
+    ColumnClause,
+    ColumnElement,
+    FromClause,
+    Select,
+    select,
+    true,
+)
+from sqlalchemy.sql import visitors
+
+from resolvers.planner.paging import Page
+from resolvers.planner.sources import Beside, Rows
+from resolvers.sight import Sight
+
+
+@dataclass(frozen=True)
+class Place:
+    """The row that fields are read from, and the SELECT around it."""
+
+    row: Any
+    tables: tuple[FromClause, ...] = ()
+    besides: tuple[Beside, ...] = ()
+    # To-one objects of this row, which PostgreSQL joins to it.
+    joins: list[FromClause] = field(default_factory=list)
+
+    def at(self, row: Any) -> "Place":
+        """The same SELECT, another row made of it."""
+        return replace(self, row=row)
+
+    def inside(self, rows: Rows) -> "Place":
+        """A SELECT of these rows within this one."""
+        row = rows.table if rows.row is None else rows.row
+        return Place(row, (*self.tables, rows.table), (*self.besides, *rows.beside))
+
+    @property
+    def outer(self) -> list[FromClause]:
+        """What a subquery here may refer to."""
+        return [*self.tables, *(b.joined for b in self.besides if b.joined is not None)]
+
+
+def found(
+    sight: Sight, rows: Rows, inside: Place, place: Place, *columns: ColumnElement[Any]
+) -> Select[Any]:
+    """The rows in sight, with what is worked out beside them and what their objects join."""
+    where = [sight.only(rows.table), *rows.where]
+    origin = with_joins(rows, inside)
+    return select(*columns).select_from(origin).where(*where).correlate(*place.outer)
+
+
+def with_joins(rows: Rows, inside: Place) -> FromClause:
+    origin = rows.table
+    for joined in joins(rows, inside):
+        origin = origin.outerjoin(joined, true())
+    return origin
+
+
+def joins(rows: Rows, inside: Place) -> list[FromClause]:
+    """What is worked out beside the rows, and what their objects join."""
+    return [*(b.joined for b in rows.beside if b.joined is not None), *inside.joins]
+
+
+# -- pages -----------------------------------------------------------------------------------------
+
+
+def found_page(sight: Sight, page: Page, place: Place, *, filters_beside: bool) -> Select[Any]:
+    """The page's rows. Where a filter reads what is worked out beside a row, all rows need it."""
+    if filters_beside or not joins(page.rows, page.place):
+        return page.cut(found(sight, page.rows, page.place, place, *page.columns()))
+    return cut_first(sight, page, place)
+
+
+def cut_first(sight: Sight, page: Page, place: Place) -> Select[Any]:
+    """The page's rows, cut before anything is worked out beside them: PostgreSQL would do so for
+    every row that it has to sort."""
+    rows = page.rows
+    everything = select(*rows.table.c).select_from(rows.table)
+    seen = everything.where(sight.only(rows.table), *rows.where).correlate(*place.outer)
+    cut = page.nearest(seen).subquery()
+    columns = select(*page.columns()).select_from(with_joins(rows, page.place))
+    moved = over(columns.order_by(*page.ordering()), rows.table, cut)
+    return page.turned(moved.correlate(*place.outer))
+
+
+def over(found: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
+    """The SELECT over another table with the same columns."""
+
+    def swap(element: Any, **_: Any) -> Any:
+        if element is table:
+            return other
+        if isinstance(element, ColumnClause) and element.table is table:
+            return other.c[element.key]
+        # A copy of a parameter would be a parameter of its own, one of a table out of sight.
+        own = isinstance(element, BindParameter) or is_of_alias(element)
+        return element if own else None
+
+    return cast(Select[Any], visitors.replacement_traverse(found, {}, swap))
+
+
+def is_of_alias(element: Any) -> bool:
+    table = element.table if isinstance(element, ColumnClause) else element
+    return isinstance(table, Alias)
