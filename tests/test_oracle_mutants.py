@@ -5,15 +5,37 @@ Planner and fallback share their sources, so comparing them with each other find
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Date, and_, false, func, literal_column, select, true
+from sqlalchemy import BigInteger, Date, and_, cast, false, func, literal_column, select, true
 
+import billing.superbills
 from billing.accounts import Account, never_negative
 from billing.invoices import Standing
-from models import Client, ContactRight, Invoice, InvoiceLine, LedgerEntry
-from resolvers import cards, clients, filters, history, invoices, sight
+from models import (
+    Client,
+    ContactRight,
+    EntryKind,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    PaymentState,
+)
+from resolvers import (
+    cards,
+    clients,
+    filters,
+    history,
+    invoices,
+    nodes,
+    online,
+    payments,
+    sight,
+    superbills,
+)
+from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
 from resolvers.planner import paging, planner, plans
 from resolvers.planner.later import bound
@@ -31,13 +53,15 @@ pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, 
 # So many generated operations are tried before the written ones.
 BOUND = 150
 # Of a hundred faults, so many at least the generated ones tell by themselves.
-GENERATED = 55
+GENERATED = 50
 # Beside all that is written elsewhere.
 TWO_CURSORS = """query ($after: String, $before: String) { client { accountHistory(
     dateRange: {}, after: $after, before: $before) { nodes { id } } } }"""
 REVERSED = (
     '{ client { invoices(dateRange: {gte: "2026-03-15", lte: "2026-03-14"}) { totalCount } } }'
 )
+NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+BY_NAME = "{ clients { nodes { id } } }"
 ASKERS = ("USD client 0", "USD client 2", "JPY contact who pays for one")
 
 SEEN: dict[Any, Any] = sight.SEEN
@@ -60,9 +84,12 @@ def generated(comparison: Comparison) -> Foretold:
 
 @pytest.fixture(scope="module")
 def written(comparison: Comparison) -> Foretold:
-    cursors = sorted(pool(comparison, ASKERS[0]).cursors["history"])
+    known = pool(comparison, ASKERS[0])
+    cursors, ids = sorted(known.cursors["history"]), known.node_ids["inv"][:5]
     ends = {"before": cursors[-5], "after": cursors[-1]}
     cases = [Case(ASKERS[0], REVERSED), Case(ASKERS[0], TWO_CURSORS, ends)]
+    cases += [Case(ASKERS[0], NODES, {"ids": ids})]
+    cases += [Case(f"{currency} dashboard", BY_NAME) for currency in ("USD", "JPY", "KWD")]
     cases += [Case(who, *asked, name_in(asked[0])) for asked in WRITTEN.values() for who in ASKERS]
     return [(case, comparison.foretold(case)) for case in cases]
 
@@ -178,6 +205,48 @@ def skip_is_include(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Selection, "included", lambda self, node: not node.directives or not right(self, node)
     )
+
+
+@fault
+def names_are_ordered_as_they_are_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(clients.ORDERS, ClientOrderField.NAME, ("client-name", "name"))
+
+
+@fault
+def a_search_minds_accents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(clients, "folded", str.casefold)
+
+
+@fault
+def nodes_come_in_another_order_than_asked(patch: pytest.MonkeyPatch) -> None:
+    def wrong(value: Any, type_: Any) -> Any:
+        return -cast(value, type_) if type_ is BigInteger else cast(value, type_)
+
+    patch.setattr(nodes, "cast", wrong)
+
+
+# -- payments and superbills -----------------------------------------------------------------------
+
+
+@fault
+def a_payment_that_failed_is_active(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(payments, "ACTIVE_STATES", (PaymentState.FAILED,))
+
+
+@fault
+def what_was_paid_counts_as_refunded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(payments, "EntryKind", SimpleNamespace(REFUND=EntryKind.PAYMENT))
+
+
+@fault
+def a_visit_without_a_code_is_complete(patch: pytest.MonkeyPatch) -> None:
+    right = billing.superbills.line_gaps
+    patch.setattr(superbills, "line_gaps", lambda line: [gap.where(false()) for gap in right(line)])
+
+
+@fault
+def the_least_payment_is_too_little(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(online, "smallest_charge", lambda _: 49)
 
 
 # -- money -----------------------------------------------------------------------------------------
