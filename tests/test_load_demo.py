@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
@@ -31,10 +32,12 @@ from models import (
     Practice,
     Row,
     connections,
+    copying,
     migrations,
 )
 from models.names import folded, parts
 from server import cli
+from tests import postgres
 from tests import test_demo_data as demo_data
 from tests.ledgers import Ledgers, Values, by
 from tests.portal import KEY
@@ -175,6 +178,29 @@ def test_a_practice_is_the_same_whatever_others_there_are_and_another_seed_s_is_
         for row in (Practice, Client, LedgerEntry):
             mine = {one["id"] for one in third[row]}
             assert mine.isdisjoint(one["id"] for one in made[row])
+
+
+async def test_one_who_is_no_superuser_loads_too_and_every_reference_is_checked(
+    postgres_url: str,
+) -> None:
+    name = f"loader_{secrets.token_hex(4)}"
+    async with migrated(lambda: postgres.database(postgres_url)) as url:
+        await postgres.execute(
+            url,
+            f"CREATE ROLE {name} LOGIN PASSWORD '{name}';"
+            f" GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}",
+        )
+        theirs = make_url(url).set(username=name, password=name)
+        try:
+            async with opened(theirs.render_as_string(hide_password=False)) as engine:
+                async with engine.begin() as connection:
+                    await copying.trust_foreign_keys(connection)
+                    checked = await connection.scalar(text("SHOW session_replication_role"))
+                assert checked == "origin"
+                await filling.fill(engine, many.Plan(TODAY, 1, 0, 20), lambda clients: None)
+            assert await counted(url, Client) == 20
+        finally:
+            await postgres.execute(url, f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 # -- the command -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
     entered, counted = entries(plan), Counter[str]()
     needs_statistics = plan.number == 0
     async with engine.begin() as connection:
+        await copying.trust_foreign_keys(connection)
         while batch := list(islice(entered, BATCH)):
             tables = by_table(batch)
             for row, values in tables.items():
@@ -38,7 +39,5 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
 
 async def finish(engine: AsyncEngine) -> None:
     """Tell the database's planner what is in the tables now."""
-    command = "VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text(command))
+    async with engine.begin() as connection:
+        await connection.execute(text("ANALYZE"))

@@ -90,8 +90,8 @@ def facts(plan: Plan, place: Place) -> dict[str, object]:
 def a_habit(office: Office, chance: Chance) -> Habit:
     """Some months of sessions in the last two years, for one client in three until now."""
     draw = chance.random
-    every = draw.choice((7, 7, 14))
-    lasts = draw.randint(4, 31) * every
+    every = draw.choice((7, 7, 7, 14))
+    lasts = draw.randint(4, 33) * every
     is_over = chance.happens(0.65)
     last = draw.randint(30, TWO_YEARS - lasts) if is_over else draw.randint(1, every)
     began = last + lasts
@@ -107,8 +107,8 @@ def a_habit(office: Office, chance: Chance) -> Habit:
         due_in=draw.choice((7, 14, 30)),
         pays_with=PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
         pays_after=draw.randint(1, 12),
-        insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.3) else None,
-        gets_statements=chance.happens(0.6),
+        insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.2) else None,
+        gets_statements=chance.happens(0.5),
         away=frozenset(day for day in range(last, began, every) if chance.happens(0.07)),
     )
 
