@@ -68,6 +68,18 @@ def test_the_readmes_queries_are_those_of_the_tabs(demo: Demo, path: Path) -> No
     assert "errors" not in ask(demo, "client", path.read_text())
 
 
+def test_the_readmes_dashboard_reads_money(demo: Demo) -> None:
+    (query,) = [
+        block.partition("```")[0]
+        for block in README.split("```graphql\n")[1:]
+        if "query Overdue" in block.partition("```")[0]
+    ]
+    answer = ask(demo, "dashboard", query)
+    assert "errors" not in answer
+    assert answer["data"]["practice"]["invoices"]["nodes"]
+    assert answer["data"]["clients"]["nodes"]
+
+
 def test_the_readmes_answer_is_the_demos(demo: Demo) -> None:
     """But for the days and the document numbers, which follow the day that the demo was made."""
     (answer,) = [part.partition("```")[0] for part in README.split("```json\n")[1:]]
