@@ -13,8 +13,8 @@ TODAY = dt.date(2026, 3, 18)
 # A practice of which all that is there is read at once, if anything is, and another beside it.
 PLANS = (many.Plan(TODAY, 1, 0, 600), many.Plan(TODAY, 1, 1, 20))
 
-# Of a client's history all is sorted, however little of it is shown; and a plan that is kept for
-# any statuses goes through payments of all of them.
+# Where nearly all rows are one small practice's, its invoices are read once and joined to a
+# client's history; and a plan kept for any statuses goes through payments of all of them.
 KNOWN = ("accountHistory", "payments(status: [FAILED])", "payments(status: [PROCESSING])")
 
 
