@@ -15,7 +15,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes -r /dev/stdin
 
-.PHONY: help run test test-fast soak bench-quick check lock clean
+.PHONY: help run test test-fast soak bench-quick rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-15s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ soak: .venv/.test .venv/.portal ## Try generated operations for MINUTES=60, othe
 bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.quick
+
+rows-read: .venv/.test .venv/.portal ## Count the rows that PostgreSQL reads for pages of 100,000 clients (ten minutes).
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.rows_read
 
 check: .venv/.lint .venv/.test .venv/.portal ## Format, lint, types, the import contract, schema.graphql.
 	@echo 'Checking format, lint, types, imports and schema.graphql …'
