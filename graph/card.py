@@ -8,8 +8,8 @@ from graph.node import Node, identity
 from graph.payment import LazyClient, client
 from models import CardBrand
 from resolvers import cards
-from resolvers.planner.jsontext import instant
 from resolvers.planner.sources import Value, column, field
+from resolvers.planner.texts import instant
 
 
 @strawberry.type(description="A card on file. Its number is known to Stripe alone.")

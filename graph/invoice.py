@@ -13,8 +13,8 @@ from graph.provider import Clinician, Provider, clinician, provider
 from graph.scalars import Decimal
 from resolvers import invoices, payments, sessions
 from resolvers.money import Amount
-from resolvers.planner.jsontext import decimal, instant
 from resolvers.planner.sources import Many, One, Value, column, field
+from resolvers.planner.texts import decimal, instant
 
 LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.invoice")]
 

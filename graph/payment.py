@@ -11,8 +11,8 @@ from graph.node import Node, identity
 from models import CardBrand, DeclineReason, PaymentMethodKind
 from resolvers import clients, invoices, payments
 from resolvers.money import Amount
-from resolvers.planner.jsontext import instant
 from resolvers.planner.sources import Many, One, Part, Value, column, field
+from resolvers.planner.texts import instant
 
 if TYPE_CHECKING:
     from graph.client import Client

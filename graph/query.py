@@ -12,8 +12,8 @@ from graph.node import Node
 from graph.practice import WHOLE_PRACTICE, Practice, practice
 from models import Scope, ViewerKind
 from resolvers import clients, nodes, viewers
-from resolvers.planner.jsontext import instant
 from resolvers.planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
+from resolvers.planner.texts import instant
 
 
 @strawberry.type(description="Who asks: the bearer of the token.")

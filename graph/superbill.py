@@ -13,8 +13,8 @@ from graph.provider import Provider, provider
 from graph.scalars import Decimal
 from resolvers import superbills
 from resolvers.money import Amount
-from resolvers.planner.jsontext import decimal
 from resolvers.planner.sources import Many, Part, Value, column, field
+from resolvers.planner.texts import decimal
 
 
 @strawberry.type(description="A visit, as an insurer asks for it.")

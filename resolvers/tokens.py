@@ -18,9 +18,9 @@ from models.connections import PostgresReads, SqliteReads
 from models.ids import new_id
 from models.literals import constant
 from models.row import Instant
-from resolvers.planner.jsontext import instant
 from resolvers.planner.later import Later, bound
 from resolvers.planner.plans import Plan, compiled
+from resolvers.planner.texts import instant
 from resolvers.viewer import Viewer
 
 PREFIX = "cbp_"

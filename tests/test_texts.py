@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.connections import engine
 from models.row import Instant
-from resolvers.planner.jsontext import decimal, escaped, hexadecimal, instant, truth
+from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, truth
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 

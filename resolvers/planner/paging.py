@@ -28,9 +28,10 @@ from sqlalchemy import (
 )
 
 from models.literals import constant
-from resolvers.planner.jsontext import Columns, Joined, hexadecimal
+from resolvers.planner.jsontext import Columns, Joined
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.sources import Rows
+from resolvers.planner.texts import hexadecimal
 
 DEFAULT_SIZE = 25
 # Added to a row's number so that numbers sort as text: all have four digits.

@@ -29,7 +29,6 @@ from resolvers.planner.jsontext import (
     Columns,
     Joined,
     Piece,
-    comma_separated,
     json_list,
     leaf,
     lifted,
@@ -57,6 +56,7 @@ from resolvers.planner.sources import (
     Viewed,
     source_of,
 )
+from resolvers.planner.texts import comma_separated
 from resolvers.sight import Sight
 
 PAGE_ARGUMENTS = ("first", "after", "last", "before")
