@@ -51,9 +51,9 @@ from tests.written import WRITTEN
 pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
 
 # So many generated operations are tried before the written ones.
-BOUND = 150
+BOUND = 100
 # Of a hundred faults, so many at least the generated ones tell by themselves.
-GENERATED = 50
+GENERATED = 40
 # Beside all that is written elsewhere.
 TWO_CURSORS = """query ($after: String, $before: String) { client { accountHistory(
     dateRange: {}, after: $after, before: $before) { nodes { id } } } }"""
@@ -61,7 +61,7 @@ REVERSED = (
     '{ client { invoices(dateRange: {gte: "2026-03-15", lte: "2026-03-14"}) { totalCount } } }'
 )
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
-BY_NAME = "{ clients { nodes { id } } }"
+BY_NAME = '{ clients { nodes { id } } found: clients(search: "JOSÉ") { nodes { id } } }'
 ASKERS = ("USD client 0", "USD client 2", "JPY contact who pays for one")
 
 SEEN: dict[Any, Any] = sight.SEEN
