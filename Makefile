@@ -28,8 +28,8 @@ test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and Postgre
 	@echo 'Running every test …'
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-fast: .venv/.test .venv/.portal ## Run the tests that start no server and no browser.
-	@$(BIN)/python -m pytest -m 'not server and not browser' $(ARGS)
+test-fast: .venv/.test .venv/.portal ## Run the tests that need no server, no browser and no campaign.
+	@$(BIN)/python -m pytest -m 'not server and not browser and not campaign' $(ARGS)
 
 soak: .venv/.test .venv/.portal ## Try generated operations for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

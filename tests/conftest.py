@@ -20,6 +20,14 @@ SEED = int(os.environ.get("PRACTICES_SEED", "1"))
 MISSING = pytest.StashKey[dict[str, str]]()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test on PostgreSQL needs a server, whoever asks for it."""
+    callspec = getattr(item, "callspec", None)
+    on_postgres = callspec is not None and callspec.params.get("new_database") == "postgresql"
+    if on_postgres or "postgres_url" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.server)
+
+
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A PostgreSQL server, as the URL that `tests.postgres.database` makes databases with."""

@@ -15,6 +15,8 @@ from tests.conftest import SEED
 from tests.operations import operations
 from tests.operations.pools import Pool, pools
 
+pytestmark = pytest.mark.campaign
+
 OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "400"))
 # Of a hundred, so many have to be answered by a plan. The others are refused.
 PLANNED = 80

@@ -20,6 +20,8 @@ from tests.hostile.corpus import corpus
 from tests.hostile.generated import generated
 from tests.portal import Portal, served
 
+pytestmark = pytest.mark.campaign
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # On each database, of the two thousand.
 GENERATED = 1_000

@@ -16,6 +16,8 @@ from tests.isolation.links import LINKS
 from tests.isolation.matrix import Matrix, over
 from tests.isolation.sight import PREFIXES
 
+pytestmark = pytest.mark.campaign
+
 Probe = Callable[[Matrix, Bearer], Awaitable[None]]
 PROBES: dict[str, Probe] = {
     "ids of everybody": ids.ids_of_everybody,

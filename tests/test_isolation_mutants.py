@@ -35,7 +35,10 @@ from tests.isolation.matrix import Matrix, over
 from tests.test_isolation import PROBES
 
 # What is tried here is the matrix, not a database.
-pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
+pytestmark = [
+    pytest.mark.campaign,
+    pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
+]
 
 # Of each kind; more would only find the same things again.
 ASKERS = (

@@ -48,7 +48,10 @@ from tests.operations.pools import pool, pools
 from tests.written import WRITTEN
 
 # What is tried here is the comparison, not a database.
-pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
+pytestmark = [
+    pytest.mark.campaign,
+    pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
+]
 
 # So many generated operations are tried before the written ones.
 BOUND = 100
