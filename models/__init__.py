@@ -19,6 +19,7 @@ from models.practice import Clinician, Letterhead, Practice
 from models.row import Row
 from models.session import Session
 from models.statement import Statement, StatementLine
+from models.stripe_event import StripeEvent
 from models.superbill import Superbill, SuperbillDiagnosis, SuperbillLine
 from models.token import Scope, Token, ViewerKind
 
@@ -52,6 +53,7 @@ __all__ = [
     "Session",
     "Statement",
     "StatementLine",
+    "StripeEvent",
     "Superbill",
     "SuperbillDiagnosis",
     "SuperbillLine",

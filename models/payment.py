@@ -29,6 +29,7 @@ ACTIVE_STATES = (
     PaymentState.PROCESSING,
 )
 IS_ACTIVE = text("state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')")
+IS_DECLINED = text("state = 'FAILED' AND address_hash IS NOT NULL")
 
 
 class PaymentMethodKind(enum.StrEnum):
@@ -79,6 +80,18 @@ class Payment(Row):
         Index(None, "practice_id", "client_id", "created_on", "id"),
         Index(None, "practice_id", "created_on", "id"),
         Index(None, "practice_id", "state", "created_on", "id"),
+        # What the reconciler looks for, over all practices.
+        Index(
+            "ix_payment_active", "checked_at", postgresql_where=IS_ACTIVE, sqlite_where=IS_ACTIVE
+        ),
+        Index(
+            "ix_payment_declined",
+            "practice_id",
+            "address_hash",
+            "changed_at",
+            postgresql_where=IS_DECLINED,
+            sqlite_where=IS_DECLINED,
+        ),
     )
 
     practice_id: Mapped[Key]
@@ -101,6 +114,16 @@ class Payment(Row):
     # The day in the practice's time zone.
     created_on: Mapped[dt.date]
     paid_at: Mapped[dt.datetime | None]
+    # What the client asked for with a new card: to keep it, and as the default.
+    save_card: Mapped[bool | None]
+    make_default: Mapped[bool | None]
+    # Which text was agreed to, if the card is to be kept; created_at says when.
+    consent_version: Mapped[str | None]
+    # Keyed hash of the network address that it was asked from: declines are counted by it.
+    address_hash: Mapped[str | None]
+    # When its state last changed, and when it was last compared with Stripe's.
+    changed_at: Mapped[dt.datetime | None]
+    checked_at: Mapped[dt.datetime | None]
 
 
 class Allocation(Row):
