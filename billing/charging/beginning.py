@@ -1,0 +1,214 @@
+"""T1: a payment and its claims are written, or it is refused and nothing is."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import Row, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.charging import attempts
+from billing.charging.folding import succeed
+from billing.charging.till import Till, day, lock
+from billing.dues import Dues, owed
+from billing.gateway import Card
+from billing.money import smallest_charge
+from billing.payments import CONSENT_VERSION
+from billing.refusals import (
+    AmountChanged,
+    AmountTooSmall,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NothingToPay,
+    PaymentInProgress,
+)
+from models import (
+    ACTIVE_STATES,
+    Claim,
+    Payment,
+    PaymentMethod,
+    PaymentMethodKind,
+    PaymentState,
+    Practice,
+)
+from models.ids import new_id
+
+# Where a page's input has how it is to be paid.
+SOURCE = ("input", "source")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be paid, and how: by a saved card, by a new one, or by credit alone (neither).
+
+    `invoice_id`: one invoice; none: the balance. `expected_minor` is what the page showed.
+    """
+
+    practice_id: str
+    client_id: str
+    invoice_id: str | None
+    expected_minor: int
+    idempotency_key: str
+    saved_card: "Row[tuple[PaymentMethod]] | None" = None
+    new_card: Card | None = None
+    save_card: bool = False
+    make_default: bool = False
+    address_hash: str | None = None
+
+
+async def begin(till: Till, wanted: Wanted) -> str:
+    """The payment's id: a new one's, or that of the same request sent before. Or a Refusal."""
+    try:
+        async with till.engine.begin() as rows:
+            await lock(rows, wanted.practice_id, wanted.client_id)
+            before = await same_key(rows, wanted)
+            if before is not None:
+                return before
+            return await begun(rows, wanted, till.now())
+    except IntegrityError:
+        # One payment of a client is active at a time, and the database holds it.
+        raise await in_progress(till, wanted) from None
+
+
+async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
+    """The payment that this request began before; IdempotencyKeyReused, if another one did."""
+    found = await rows.execute(
+        select(Payment).where(
+            Payment.practice_id == wanted.practice_id,
+            Payment.client_id == wanted.client_id,
+            Payment.idempotency_key == wanted.idempotency_key,
+        )
+    )
+    before = found.first()
+    if before is None:
+        return None
+    if asked_before(before) != asked_now(wanted):
+        raise IdempotencyKeyReused(
+            "This key was sent with another request before.", ("input", "idempotencyKey")
+        )
+    return str(before.id)
+
+
+def asked_before(payment: "Row[tuple[Payment]]") -> tuple[object, ...]:
+    return (
+        payment.invoice_id,
+        payment.amount_minor,
+        payment.payment_method_id if not payment.save_card else None,
+        bool(payment.save_card),
+        bool(payment.make_default),
+        payment.method,
+    )
+
+
+def asked_now(wanted: Wanted) -> tuple[object, ...]:
+    """Not the confirmation token: a retry after a lost answer has another."""
+    card = wanted.saved_card
+    return (
+        wanted.invoice_id,
+        wanted.expected_minor,
+        card.id if card is not None else None,
+        wanted.save_card,
+        wanted.make_default,
+        method(wanted),
+    )
+
+
+def method(wanted: Wanted) -> PaymentMethodKind:
+    return PaymentMethodKind.CARD if wanted.expected_minor else PaymentMethodKind.CREDIT
+
+
+async def begun(rows: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
+    """A new payment. It is written first: that no other is active the database says."""
+    await attempts.allow(rows, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
+    practice = (
+        await rows.execute(
+            select(Practice.currency, Practice.time_zone).where(Practice.id == wanted.practice_id)
+        )
+    ).one()
+    payment_id = new_id()
+    await write(rows, wanted, payment_id, now, day(now, practice.time_zone))
+    dues = (await owed(rows, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
+    check(dues, wanted, practice.currency)
+    await claim(rows, wanted, payment_id, dues)
+    if not wanted.expected_minor:
+        await succeed(rows, wanted.practice_id, payment_id, now)
+    return payment_id
+
+
+def check(dues: Dues, wanted: Wanted, currency: str) -> None:
+    """That what is expected is what is payable, and can be charged."""
+    payable, smallest = dues.payable_minor, smallest_charge(currency)
+    if dues.due_minor <= 0:
+        raise NothingToPay("Nothing is due.")
+    if payable != wanted.expected_minor:
+        raise AmountChanged(wanted.expected_minor, payable)
+    if 0 < payable < smallest:
+        raise AmountTooSmall(smallest)
+    if payable and wanted.saved_card is None and wanted.new_card is None:
+        raise InvalidInput("Credit doesn't cover this: a card is needed.", (*SOURCE, "credit"))
+
+
+async def write(
+    rows: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, today: dt.date
+) -> None:
+    card = (wanted.saved_card or wanted.new_card) if wanted.expected_minor else None
+    saved = wanted.saved_card
+    await rows.execute(
+        insert(Payment).values(
+            practice_id=wanted.practice_id,
+            id=payment_id,
+            client_id=wanted.client_id,
+            invoice_id=wanted.invoice_id,
+            method=method(wanted),
+            state=PaymentState.CREATED,
+            amount_minor=wanted.expected_minor,
+            payment_method_id=saved.id if saved is not None else None,
+            card_brand=card.brand if card is not None else None,
+            card_last4=card.last4 if card is not None else None,
+            idempotency_key=wanted.idempotency_key,
+            created_at=now,
+            created_on=today,
+            save_card=wanted.save_card,
+            make_default=wanted.make_default,
+            consent_version=CONSENT_VERSION if wanted.save_card else None,
+            address_hash=wanted.address_hash,
+            changed_at=now,
+            checked_at=now,
+        )
+    )
+
+
+async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Dues) -> None:
+    """What the payment holds until it is at rest: what is due of each invoice, and credit."""
+    of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
+    credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
+    claims: dict[str | None, int] = {**of_invoices, None: credit}
+    await rows.execute(
+        insert(Claim),
+        [
+            {
+                "practice_id": wanted.practice_id,
+                "id": new_id(),
+                "client_id": wanted.client_id,
+                "payment_id": payment_id,
+                "invoice_id": invoice_id,
+                "amount_minor": minor,
+            }
+            for invoice_id, minor in claims.items()
+            if minor
+        ],
+    )
+
+
+async def in_progress(till: Till, wanted: Wanted) -> PaymentInProgress:
+    async with till.engine.connect() as rows:
+        active = await rows.scalar(
+            select(Payment.id).where(
+                Payment.practice_id == wanted.practice_id,
+                Payment.client_id == wanted.client_id,
+                Payment.state.in_(ACTIVE_STATES),
+            )
+        )
+    if active is None:
+        raise AssertionError("refused by the database, and no payment is under way")
+    return PaymentInProgress(active)

@@ -1,0 +1,212 @@
+"""T3: what Stripe says of a payment is written here, once and in one transaction.
+
+SUCCEEDED absorbs: nothing changes it, and it overrules FAILED and CANCELED where Stripe says that
+the money moved. So it doesn't matter who tells of an intent, how often, or in which order.
+"""
+
+import datetime as dt
+import logging
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing import cards, receipts
+from billing.charging.till import AT_REST, Till, day, lock, payment
+from billing.dues import Dues, owed, shared_out
+from billing.gateway import Intent, IntentStatus
+from models import (
+    Allocation,
+    Claim,
+    DeclineReason,
+    EntryKind,
+    LedgerEntry,
+    Payment,
+    PaymentMethodKind,
+    PaymentState,
+)
+from models.ids import new_id
+
+STATES = {
+    IntentStatus.REQUIRES_PAYMENT_METHOD: PaymentState.CONFIRMING,
+    IntentStatus.REQUIRES_CONFIRMATION: PaymentState.CONFIRMING,
+    IntentStatus.REQUIRES_ACTION: PaymentState.REQUIRES_ACTION,
+    IntentStatus.PROCESSING: PaymentState.PROCESSING,
+    IntentStatus.SUCCEEDED: PaymentState.SUCCEEDED,
+}
+
+log = logging.getLogger("portal.payments")
+
+
+async def fold(
+    till: Till,
+    practice_id: str,
+    payment_id: str,
+    intent: Intent,
+    reason: DeclineReason | None = None,
+) -> None:
+    """Write what Stripe says. `reason` is why the bank refused, where the caller has heard it."""
+    now, why = till.now(), reason or intent.decline
+    async with till.engine.begin() as rows:
+        before = await payment(rows, practice_id, payment_id)
+        await lock(rows, practice_id, before.client_id)
+        before = await payment(rows, practice_id, payment_id)
+        state = state_of(intent, why)
+        if before.state is PaymentState.SUCCEEDED or (
+            before.state in AT_REST and state is not PaymentState.SUCCEEDED
+        ):
+            return
+        if state is PaymentState.SUCCEEDED:
+            await succeed(rows, practice_id, payment_id, now, intent)
+        elif state is not before.state:
+            await change(rows, practice_id, payment_id, state, now, why)
+
+
+def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState:
+    if intent.status is IntentStatus.CANCELED:
+        return PaymentState.FAILED if reason else PaymentState.CANCELED
+    return STATES[intent.status]
+
+
+async def change(
+    rows: AsyncConnection,
+    practice_id: str,
+    payment_id: str,
+    state: PaymentState,
+    now: dt.datetime,
+    reason: DeclineReason | None = None,
+) -> None:
+    """Another state; at rest, the payment's claims are released with it."""
+    values = {"state": state, "changed_at": now, "checked_at": now}
+    if state is PaymentState.SUCCEEDED:
+        values["paid_at"] = now
+    values["failure_reason"] = reason if state is PaymentState.FAILED else None
+    mine = Payment.practice_id == practice_id, Payment.id == payment_id
+    await rows.execute(update(Payment).where(*mine).values(values))
+    if state in AT_REST:
+        mine = Claim.practice_id == practice_id, Claim.payment_id == payment_id
+        await rows.execute(delete(Claim).where(*mine))
+
+
+# -- the money moved -------------------------------------------------------------------------------
+
+
+async def succeed(
+    rows: AsyncConnection,
+    practice_id: str,
+    payment_id: str,
+    now: dt.datetime,
+    intent: Intent | None = None,
+) -> None:
+    """The ledger, what goes to each invoice, the receipt and the card that was to be kept.
+
+    Without an intent nothing was charged: credit covered it all.
+    """
+    paid = await payment(rows, practice_id, payment_id)
+    received = intent.received_minor if intent else 0
+    dues = await claimed_dues(rows, paid)
+    today = day(now, paid.time_zone)
+    own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
+    if received:
+        await enter(rows, own, paid, intent, received, now, today)
+    shares = shared_out(dues, received)
+    if shares:
+        rest = {"date": today, "created_at": now}
+        await rows.execute(
+            insert(Allocation),
+            [
+                own
+                | rest
+                | {
+                    "id": new_id(),
+                    "invoice_id": share.invoice_id,
+                    "amount_minor": share.minor,
+                    "is_credit": share.is_credit,
+                }
+                for share in shares
+            ],
+        )
+    await receipts.make(rows, practice_id, paid.client_id, payment_id, received, now, today)
+    if intent and intent.card:
+        await remember(rows, paid, intent, now)
+    warn(paid, received, shares)
+    await change(rows, practice_id, payment_id, PaymentState.SUCCEEDED, now)
+
+
+async def claimed_dues(rows: AsyncConnection, paid: Payment) -> Dues:
+    """What the payment may pay: the invoices that it claims, of what is still due of them.
+
+    One that was given up and is paid after all claims nothing any more: then what it was for, of
+    invoices that no other payment claims, and no credit if another payment counts on it.
+    """
+    dues = (await owed(rows, paid.practice_id, paid.client_id)).of(paid.invoice_id)
+    held = (
+        await rows.execute(
+            select(Claim.payment_id, Claim.invoice_id, Claim.amount_minor).where(
+                Claim.practice_id == paid.practice_id, Claim.client_id == paid.client_id
+            )
+        )
+    ).all()
+    mine = {claim.invoice_id: claim.amount_minor for claim in held if claim.payment_id == paid.id}
+    others = {claim.invoice_id for claim in held if claim.payment_id != paid.id}
+    if mine:
+        invoices = [due for due in dues.invoices if due.minor < 0 or due.invoice_id in mine]
+        return Dues(invoices, min(dues.credit_minor, mine.get(None, 0)))
+    free = [due for due in dues.invoices if due.invoice_id not in others]
+    return Dues(free, 0 if others else dues.credit_minor)
+
+
+async def enter(
+    rows: AsyncConnection,
+    own: dict[str, str],
+    paid: Payment,
+    intent: Intent | None,
+    received_minor: int,
+    now: dt.datetime,
+    today: dt.date,
+) -> None:
+    """The payment in the ledger: once, as its reference is unique there."""
+    card = intent.card if intent else None
+    brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
+    said = f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
+    await rows.execute(
+        insert(LedgerEntry).values(
+            **own,
+            id=own["payment_id"],
+            date=today,
+            kind=EntryKind.PAYMENT,
+            description=said,
+            amount_minor=-received_minor,
+            reference=own["payment_id"],
+            created_at=now,
+        )
+    )
+
+
+async def remember(
+    rows: AsyncConnection, paid: Payment, intent: Intent, now: dt.datetime
+) -> None:
+    """What is kept of the card: as it was, for the payment; on file, if that was asked for."""
+    card = intent.card
+    assert card is not None
+    values: dict[str, object] = {"card_brand": card.brand, "card_last4": card.last4}
+    if paid.save_card and card.stripe_id:
+        values["payment_method_id"] = await cards.keep(
+            rows,
+            paid.practice_id,
+            paid.client_id,
+            card,
+            make_default=bool(paid.make_default),
+            consent_version=paid.consent_version or "",
+            consented_at=paid.created_at,
+            now=now,
+        )
+    mine = Payment.practice_id == paid.practice_id, Payment.id == paid.id
+    await rows.execute(update(Payment).where(*mine).values(values))
+
+
+def warn(paid: Payment, received_minor: int, shares: list) -> None:  # type: ignore[type-arg]
+    """What the practice is to look at: money that came after the payment was given up."""
+    if paid.state in AT_REST:
+        log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)
+    if paid.method is PaymentMethodKind.CARD and received_minor != paid.amount_minor:
+        log.error("alert: payment %s received another amount than it asked for", paid.id)

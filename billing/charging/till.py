@@ -1,0 +1,54 @@
+"""What charging needs at hand: the database that is written, Stripe, and the clock."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.gateway import Stripe
+from models import Client, Payment, PaymentState, Practice
+
+AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
+
+
+@dataclass(frozen=True)
+class Till:
+    """`now` is the clock, in UTC."""
+
+    engine: AsyncEngine
+    stripe: Stripe
+    now: Callable[[], dt.datetime]
+
+
+def day(moment: dt.datetime, time_zone: str) -> dt.date:
+    """The practice's day at a moment."""
+    return moment.astimezone(ZoneInfo(time_zone)).date()
+
+
+async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
+    """Nobody else writes to the client's account until this transaction ends."""
+    mine = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
+    await rows.execute(mine.with_for_update())
+
+
+async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> "Row[tuple[Payment]]":
+    """The payment's columns, with its practice's account, currency and time zone, and the
+    client's customer."""
+    found = await rows.execute(
+        select(
+            *Payment.__table__.c,
+            Practice.stripe_account,
+            Practice.currency,
+            Practice.time_zone,
+            Client.stripe_customer,
+        )
+        .join(Practice, Practice.id == Payment.practice_id)
+        .join(
+            Client, (Client.practice_id == Payment.practice_id) & (Client.id == Payment.client_id)
+        )
+        .where(Payment.practice_id == practice_id, Payment.id == payment_id)
+    )
+    return found.one()

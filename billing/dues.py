@@ -1,0 +1,109 @@
+"""What a client owes of each invoice, and how a payment is shared out over them."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import Allocation, Claim, Invoice, LedgerEntry
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is due of one invoice, in minor units; below zero: a negative invoice, a credit."""
+
+    invoice_id: str
+    minor: int
+
+
+@dataclass(frozen=True)
+class Dues:
+    """All that is due of a client's invoices, the oldest first, and the unused credit."""
+
+    invoices: Sequence[Due]
+    credit_minor: int
+
+    def of(self, invoice_id: str | None) -> "Dues":
+        """Of one invoice alone; of all, without one."""
+        if invoice_id is None:
+            return self
+        one = [due for due in self.invoices if due.invoice_id == invoice_id]
+        return Dues(one, self.credit_minor)
+
+    @property
+    def due_minor(self) -> int:
+        return sum(due.minor for due in self.invoices)
+
+    @property
+    def payable_minor(self) -> int:
+        """What Pay Now charges: unused credit is taken off first."""
+        return max(0, self.due_minor - self.credit_minor)
+
+
+async def owed(rows: AsyncConnection, practice_id: str, client_id: str) -> Dues:
+    """What the client owes, as this transaction sees it. The client's row is to be locked."""
+    invoices = await open_invoices(rows, practice_id, client_id)
+    pool = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
+        LedgerEntry.practice_id == practice_id,
+        LedgerEntry.client_id == client_id,
+        LedgerEntry.invoice_id.is_(None),
+    )
+    put = select(func.coalesce(func.sum(Allocation.amount_minor), 0)).where(
+        Allocation.practice_id == practice_id, Allocation.client_id == client_id
+    )
+    credit = -(int(await rows.scalar(pool)) + int(await rows.scalar(put)))
+    return Dues(invoices, credit)
+
+
+async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str) -> list[Due]:
+    """Invoices of which something is due, by the day of issue and then by number."""
+    asked = sums(LedgerEntry, practice_id, client_id)
+    put = sums(Allocation, practice_id, client_id)
+    due = asked.c.minor - func.coalesce(put.c.minor, 0)
+    found = await rows.execute(
+        select(Invoice.id, due.label("minor"))
+        .join(asked, asked.c.invoice_id == Invoice.id)
+        .outerjoin(put, put.c.invoice_id == Invoice.id)
+        .where(Invoice.practice_id == practice_id, Invoice.client_id == client_id, due != 0)
+        .order_by(Invoice.issued_on, Invoice.serial)
+    )
+    return [Due(row.id, int(row.minor)) for row in found]
+
+
+def sums(of: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str):  # type: ignore[no-untyped-def]
+    return (
+        select(of.invoice_id, func.sum(of.amount_minor).label("minor"))
+        .where(
+            of.practice_id == practice_id, of.client_id == client_id, of.invoice_id.is_not(None)
+        )
+        .group_by(of.invoice_id)
+        .subquery()
+    )
+
+
+@dataclass(frozen=True)
+class Share:
+    """What goes to one invoice, in minor units: out of unused credit, or out of what is charged."""
+
+    invoice_id: str
+    minor: int
+    is_credit: bool
+
+
+def shared_out(dues: Dues, charged_minor: int) -> list[Share]:
+    """Unused credit first, then what is charged; the oldest invoice first.
+
+    A negative invoice is credit and gives its own. What is left over of the charge stays unused.
+    """
+    given = [Share(due.invoice_id, due.minor, True) for due in dues.invoices if due.minor < 0]
+    credit = max(0, dues.credit_minor) - sum(share.minor for share in given)
+    shares, charge = list(given), charged_minor
+    for due in dues.invoices:
+        of_credit = min(credit, max(0, due.minor))
+        of_charge = min(charge, max(0, due.minor) - of_credit)
+        credit, charge = credit - of_credit, charge - of_charge
+        parts = (Share(due.invoice_id, of_credit, True), Share(due.invoice_id, of_charge, False))
+        shares += [share for share in parts if share.minor > 0]
+    return shares

@@ -1,0 +1,92 @@
+"""What is refused, and why: each refusal is a class, and the code tells it to a program.
+
+Refusal
+├── InvalidInput            an argument is wrong; `path` says which
+├── NotFound                there is no such thing in sight
+├── NotAllowed              in sight, but not to be paid for by this viewer
+├── OnlinePaymentsOff       the practice takes no payments online
+├── CardUnusable            the card on file has expired
+├── NothingToPay            nothing is due
+├── AmountChanged           what is payable isn't what the page showed
+├── AmountTooSmall          less than a card can be charged
+├── PaymentInProgress       another payment of the client is under way
+├── IdempotencyKeyReused    the key belongs to another request
+└── TooManyAttempts         too many declines of late
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+
+
+class Refusal(Exception):
+    """Nothing was begun. `path` is the input to blame, if one is."""
+
+    code = ""
+
+    def __init__(self, message: str, path: Sequence[str] | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class InvalidInput(Refusal):
+    code = "INVALID_INPUT"
+
+
+class NotFound(Refusal):
+    code = "NOT_FOUND"
+
+
+class NotAllowed(Refusal):
+    code = "NOT_ALLOWED"
+
+
+class OnlinePaymentsOff(Refusal):
+    code = "ONLINE_PAYMENTS_OFF"
+
+
+class CardUnusable(Refusal):
+    code = "CARD_UNUSABLE"
+
+
+class NothingToPay(Refusal):
+    code = "NOTHING_TO_PAY"
+
+
+class AmountChanged(Refusal):
+    """Both amounts in minor units."""
+
+    code = "AMOUNT_CHANGED"
+
+    def __init__(self, expected_minor: int, payable_minor: int) -> None:
+        super().__init__("What is payable has changed: show the new amount, and ask again.")
+        self.expected_minor, self.payable_minor = expected_minor, payable_minor
+
+
+class AmountTooSmall(Refusal):
+    """The smallest amount, in minor units."""
+
+    code = "AMOUNT_TOO_SMALL"
+
+    def __init__(self, minimum_minor: int) -> None:
+        super().__init__("This is less than a card can be charged.")
+        self.minimum_minor = minimum_minor
+
+
+class PaymentInProgress(Refusal):
+    code = "PAYMENT_IN_PROGRESS"
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__("Another payment is under way: see first how it ends.")
+        self.payment_id = payment_id
+
+
+class IdempotencyKeyReused(Refusal):
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class TooManyAttempts(Refusal):
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, retry_at: dt.datetime) -> None:
+        super().__init__("Too many cards were declined. Try again later.")
+        self.retry_at = retry_at
