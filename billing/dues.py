@@ -1,13 +1,12 @@
 """What a client owes of each invoice, and how a payment is shared out over them."""
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Allocation, Claim, Invoice, LedgerEntry
+from models import Allocation, Invoice, LedgerEntry
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ async def owed(rows: AsyncConnection, practice_id: str, client_id: str) -> Dues:
     put = select(func.coalesce(func.sum(Allocation.amount_minor), 0)).where(
         Allocation.practice_id == practice_id, Allocation.client_id == client_id
     )
-    credit = -(int(await rows.scalar(pool)) + int(await rows.scalar(put)))
-    return Dues(invoices, credit)
+    unused = [(await rows.execute(one)).scalar_one() for one in (pool, put)]
+    return Dues(invoices, -sum(map(int, unused)))
 
 
 async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str) -> list[Due]:
@@ -72,12 +71,10 @@ async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str)
     return [Due(row.id, int(row.minor)) for row in found]
 
 
-def sums(of: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str):  # type: ignore[no-untyped-def]
+def sums(of: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str) -> Subquery:
     return (
         select(of.invoice_id, func.sum(of.amount_minor).label("minor"))
-        .where(
-            of.practice_id == practice_id, of.client_id == client_id, of.invoice_id.is_not(None)
-        )
+        .where(of.practice_id == practice_id, of.client_id == client_id, of.invoice_id.is_not(None))
         .group_by(of.invoice_id)
         .subquery()
     )

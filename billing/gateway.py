@@ -302,7 +302,6 @@ def plain_error(error: stripe.StripeError) -> Mapping[str, Any]:
 def intent(answer: Any) -> Intent:
     told = plain(answer)
     method, failed = told.get("payment_method"), told.get("last_payment_error")
-    has_card = isinstance(method, Mapping) and method.get("card")
     return Intent(
         told["id"],
         IntentStatus(told["status"]),
@@ -310,7 +309,7 @@ def intent(answer: Any) -> Intent:
         told.get("amount_received") or 0,
         told["client_secret"],
         decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None,
-        card(method) if has_card else None,
+        card(method) if isinstance(method, Mapping) and method.get("card") else None,
     )
 
 

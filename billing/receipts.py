@@ -1,12 +1,17 @@
 """Receipts, and the numbers of documents: in order, never reused."""
 
 import datetime as dt
+from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import DocumentCounter, DocumentKind, Receipt
 from models.ids import new_id
+
+# ON CONFLICT is each dialect's own.
+INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 async def make(
@@ -37,15 +42,12 @@ async def make(
 
 async def next_serial(rows: AsyncConnection, practice_id: str, kind: DocumentKind) -> int:
     """Counted up in this transaction: a number of one that is undone is given out again."""
+    first = INSERTS[rows.dialect.name](DocumentCounter)
     counted_up = (
-        update(DocumentCounter)
-        .where(DocumentCounter.practice_id == practice_id, DocumentCounter.kind == kind)
-        .values(last=DocumentCounter.last + 1)
+        first.values(practice_id=practice_id, kind=kind, last=1)
+        .on_conflict_do_update(
+            index_elements=["practice_id", "kind"], set_={"last": DocumentCounter.last + 1}
+        )
         .returning(DocumentCounter.last)
     )
-    serial = await rows.scalar(counted_up)
-    if serial is None:
-        first = {"practice_id": practice_id, "kind": kind, "last": 1}
-        await rows.execute(insert(DocumentCounter).values(first))
-        return 1
-    return int(serial)
+    return int((await rows.execute(counted_up)).scalar_one())

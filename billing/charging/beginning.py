@@ -2,8 +2,9 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +27,6 @@ from models import (
     ACTIVE_STATES,
     Claim,
     Payment,
-    PaymentMethod,
     PaymentMethodKind,
     PaymentState,
     Practice,
@@ -35,6 +35,8 @@ from models.ids import new_id
 
 # Where a page's input has how it is to be paid.
 SOURCE = ("input", "source")
+# Another payment may come to rest while it is looked for.
+TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Wanted:
     invoice_id: str | None
     expected_minor: int
     idempotency_key: str
-    saved_card: "Row[tuple[PaymentMethod]] | None" = None
+    saved_card: Row[Any] | None = None
     new_card: Card | None = None
     save_card: bool = False
     make_default: bool = False
@@ -58,16 +60,21 @@ class Wanted:
 
 async def begin(till: Till, wanted: Wanted) -> str:
     """The payment's id: a new one's, or that of the same request sent before. Or a Refusal."""
-    try:
-        async with till.engine.begin() as rows:
-            await lock(rows, wanted.practice_id, wanted.client_id)
-            before = await same_key(rows, wanted)
-            if before is not None:
-                return before
-            return await begun(rows, wanted, till.now())
-    except IntegrityError:
-        # One payment of a client is active at a time, and the database holds it.
-        raise await in_progress(till, wanted) from None
+    for _ in range(TRIES):
+        try:
+            return await began(till, wanted)
+        except IntegrityError:
+            # One payment of a client is active at a time, and the database holds it.
+            active = await under_way(till, wanted)
+        if active is not None:
+            raise PaymentInProgress(active)
+    raise AssertionError("refused by the database, and no payment is under way")
+
+
+async def began(till: Till, wanted: Wanted) -> str:
+    async with till.engine.begin() as rows:
+        await lock(rows, wanted.practice_id, wanted.client_id)
+        return await same_key(rows, wanted) or await begun(rows, wanted, till.now())
 
 
 async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
@@ -89,7 +96,7 @@ async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
     return str(before.id)
 
 
-def asked_before(payment: "Row[tuple[Payment]]") -> tuple[object, ...]:
+def asked_before(payment: Row[Any]) -> tuple[object, ...]:
     return (
         payment.invoice_id,
         payment.amount_minor,
@@ -182,7 +189,7 @@ async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Du
     """What the payment holds until it is at rest: what is due of each invoice, and credit."""
     of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
     credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
-    claims: dict[str | None, int] = {**of_invoices, None: credit}
+    claims: list[tuple[str | None, int]] = [*of_invoices.items(), (None, credit)]
     await rows.execute(
         insert(Claim),
         [
@@ -194,21 +201,20 @@ async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Du
                 "invoice_id": invoice_id,
                 "amount_minor": minor,
             }
-            for invoice_id, minor in claims.items()
+            for invoice_id, minor in claims
             if minor
         ],
     )
 
 
-async def in_progress(till: Till, wanted: Wanted) -> PaymentInProgress:
+async def under_way(till: Till, wanted: Wanted) -> str | None:
+    """The client's payment that is active, unless it has come to rest by now."""
     async with till.engine.connect() as rows:
-        active = await rows.scalar(
+        active: str | None = await rows.scalar(
             select(Payment.id).where(
                 Payment.practice_id == wanted.practice_id,
                 Payment.client_id == wanted.client_id,
                 Payment.state.in_(ACTIVE_STATES),
             )
         )
-    if active is None:
-        raise AssertionError("refused by the database, and no payment is under way")
-    return PaymentInProgress(active)
+    return active

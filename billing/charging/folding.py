@@ -6,13 +6,15 @@ the money moved. So it doesn't matter who tells of an intent, how often, or in w
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import cards, receipts
 from billing.charging.till import AT_REST, Till, day, lock, payment
-from billing.dues import Dues, owed, shared_out
+from billing.dues import Dues, Share, owed, shared_out
 from billing.gateway import Intent, IntentStatus
 from models import (
     Allocation,
@@ -132,7 +134,7 @@ async def succeed(
     await change(rows, practice_id, payment_id, PaymentState.SUCCEEDED, now)
 
 
-async def claimed_dues(rows: AsyncConnection, paid: Payment) -> Dues:
+async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     """What the payment may pay: the invoices that it claims, of what is still due of them.
 
     One that was given up and is paid after all claims nothing any more: then what it was for, of
@@ -158,7 +160,7 @@ async def claimed_dues(rows: AsyncConnection, paid: Payment) -> Dues:
 async def enter(
     rows: AsyncConnection,
     own: dict[str, str],
-    paid: Payment,
+    paid: Row[Any],
     intent: Intent | None,
     received_minor: int,
     now: dt.datetime,
@@ -182,9 +184,7 @@ async def enter(
     )
 
 
-async def remember(
-    rows: AsyncConnection, paid: Payment, intent: Intent, now: dt.datetime
-) -> None:
+async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:
     """What is kept of the card: as it was, for the payment; on file, if that was asked for."""
     card = intent.card
     assert card is not None
@@ -204,7 +204,7 @@ async def remember(
     await rows.execute(update(Payment).where(*mine).values(values))
 
 
-def warn(paid: Payment, received_minor: int, shares: list) -> None:  # type: ignore[type-arg]
+def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
     """What the practice is to look at: money that came after the payment was given up."""
     if paid.state in AT_REST:
         log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, select
@@ -34,7 +35,7 @@ async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
     await rows.execute(mine.with_for_update())
 
 
-async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> "Row[tuple[Payment]]":
+async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
     """The payment's columns, with its practice's account, currency and time zone, and the
     client's customer."""
     found = await rows.execute(
@@ -51,4 +52,5 @@ async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> "
         )
         .where(Payment.practice_id == practice_id, Payment.id == payment_id)
     )
-    return found.one()
+    row: Row[Any] = found.one()
+    return row

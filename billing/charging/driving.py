@@ -1,0 +1,233 @@
+"""A, T2 and B: a payment that was begun is driven on, or asked about, or given up.
+
+Each of these ends with what is known of the payment; what nobody can tell is left to the next who
+asks. None of them holds a transaction while it waits for Stripe.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, update
+
+from billing.charging.folding import change, fold
+from billing.charging.till import AT_REST, Till, lock, payment
+from billing.gateway import Declined, Intent, IntentStatus, Order, Rejected, Unknown
+from models import Client, DeclineReason, Payment, PaymentMethod, PaymentState
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a payment stands. `client_secret`: for a cardholder who has to confirm it to the bank."""
+
+    payment_id: str
+    state: PaymentState
+    reason: DeclineReason | None
+    client_secret: str | None = None
+
+
+async def drive(till: Till, practice_id: str, payment_id: str, token: str | None) -> Standing:
+    """Charge a payment that is begun. `token`: a new card's, used while none was used before."""
+    paying = await find(till, practice_id, payment_id)
+    if paying.state is PaymentState.CREATED:
+        if not await announce(till, paying):
+            return await standing(till, practice_id, payment_id)
+        paying = await find(till, practice_id, payment_id)
+    elif paying.state is not PaymentState.CONFIRMING or paying.payment_method_id is None:
+        return await ask(till, practice_id, payment_id)
+    return await confirm(till, paying, token)
+
+
+async def announce(till: Till, paying: Row[Any]) -> bool:
+    """A and T2: whether the payment is now CONFIRMING, with the id of a PaymentIntent."""
+    try:
+        intent = await till.stripe.create(await order(till, paying))
+    except Unknown:
+        return False
+    except Rejected:
+        await give_up_unannounced(till, paying)
+        return False
+    async with till.engine.begin() as rows:
+        # Not if it was given up meanwhile; then nothing will ever confirm the intent.
+        unannounced = (
+            update(Payment)
+            .where(
+                Payment.practice_id == paying.practice_id,
+                Payment.id == paying.id,
+                Payment.stripe_id.is_(None),
+                Payment.state == PaymentState.CREATED,
+            )
+            .values(
+                stripe_id=intent.id,
+                state=PaymentState.CONFIRMING,
+                changed_at=till.now(),
+                checked_at=till.now(),
+            )
+        )
+        return bool((await rows.execute(unannounced)).rowcount)
+
+
+async def order(till: Till, paying: Row[Any]) -> Order:
+    customer = paying.stripe_customer
+    needs_one = paying.save_card or paying.payment_method_id is not None
+    if needs_one and customer is None:
+        customer = await customer_of(till, paying)
+    return Order(
+        paying.id,
+        paying.practice_id,
+        paying.stripe_account,
+        paying.amount_minor,
+        paying.currency,
+        customer if needs_one else None,
+        bool(paying.save_card),
+    )
+
+
+async def customer_of(till: Till, paying: Row[Any]) -> str:
+    """The client's customer at Stripe, whose id is written before anything names it."""
+    account = paying.stripe_account
+    made = await till.stripe.customer(account, paying.practice_id, paying.client_id)
+    mine = Client.practice_id == paying.practice_id, Client.id == paying.client_id
+    async with till.engine.begin() as rows:
+        unnamed = update(Client).where(*mine, Client.stripe_customer.is_(None))
+        await rows.execute(unnamed.values(stripe_customer=made))
+    return str((await find(till, paying.practice_id, paying.id)).stripe_customer)
+
+
+async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:
+    """B and T3."""
+    account, method = paying.stripe_account, None
+    if paying.payment_method_id is not None and not paying.save_card:
+        method = await stripe_method(till, paying)
+    try:
+        intent = await till.stripe.confirm(
+            paying.id, account, paying.stripe_id, method=method, token=token
+        )
+    except Declined as declined:
+        return await fence(till, paying, declined.reason)
+    except Rejected:
+        # Used before, expired, detached; or confirmed or cancelled by another meanwhile.
+        return await ask(till, paying.practice_id, paying.id, rejected=True)
+    except Unknown:
+        return await standing(till, paying.practice_id, paying.id)
+    return await settle(till, paying, intent)
+
+
+async def stripe_method(till: Till, paying: Row[Any]) -> str:
+    async with till.engine.connect() as rows:
+        found = await rows.execute(
+            PaymentMethod.__table__.select().where(
+                PaymentMethod.practice_id == paying.practice_id,
+                PaymentMethod.id == paying.payment_method_id,
+            )
+        )
+        return str(found.one().stripe_id)
+
+
+# -- asking ----------------------------------------------------------------------------------------
+
+
+async def ask(till: Till, practice_id: str, payment_id: str, *, rejected: bool = False) -> Standing:
+    """Read the payment from Stripe and write what it says; what is known, if it doesn't answer.
+
+    `rejected`: Stripe would not confirm it.
+    """
+    try:
+        return await look(till, practice_id, payment_id, rejected=rejected)
+    except (Unknown, Rejected):
+        return await standing(till, practice_id, payment_id)
+
+
+async def look(
+    till: Till, practice_id: str, payment_id: str, *, rejected: bool = False
+) -> Standing:
+    """As `ask`, but Unknown or Rejected where Stripe doesn't tell."""
+    asked = await find(till, practice_id, payment_id)
+    if asked.stripe_id is None or asked.state is PaymentState.SUCCEEDED:
+        return known(asked)
+    intent = await till.stripe.intent(asked.stripe_account, asked.stripe_id)
+    if rejected and is_unconfirmed(intent):
+        return await fence(till, asked, intent.decline or DeclineReason.GENERIC)
+    return await settle(till, asked, intent)
+
+
+def is_unconfirmed(intent: Intent) -> bool:
+    """Nothing is under way at the bank."""
+    return intent.status in (
+        IntentStatus.REQUIRES_PAYMENT_METHOD,
+        IntentStatus.REQUIRES_CONFIRMATION,
+    )
+
+
+async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:
+    """Write what Stripe says; a decline is fenced first."""
+    if is_unconfirmed(intent) and intent.decline is not None:
+        return await fence(till, paying, intent.decline)
+    await fold(till, paying.practice_id, paying.id, intent)
+    return await standing(till, paying.practice_id, paying.id, intent)
+
+
+# -- giving up -------------------------------------------------------------------------------------
+
+
+async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
+    """End a payment. If the money moved first, it succeeded."""
+    paying = await find(till, practice_id, payment_id)
+    if paying.state is PaymentState.CREATED:
+        await give_up_unannounced(till, paying)
+        paying = await find(till, practice_id, payment_id)
+    if paying.stripe_id is None or paying.state in AT_REST:
+        return known(paying)
+    return await fence(till, paying, None)
+
+
+async def give_up_unannounced(till: Till, paying: Row[Any]) -> None:
+    """End a payment that no PaymentIntent is known for: none will be, by T2's condition."""
+    async with till.engine.begin() as rows:
+        await lock(rows, paying.practice_id, paying.client_id)
+        now = await payment(rows, paying.practice_id, paying.id)
+        if now.state is PaymentState.CREATED:
+            canceled = PaymentState.CANCELED
+            await change(rows, paying.practice_id, paying.id, canceled, till.now())
+
+
+async def fence(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:
+    """Cancel the PaymentIntent, so that no late charge can follow; then release the invoices."""
+    try:
+        intent = await till.stripe.cancel(paying.stripe_account, paying.stripe_id)
+    except Rejected:
+        # It is cancelled already, or the money moved, or the bank is at it.
+        return await after_all(till, paying, reason)
+    except Unknown:
+        return await standing(till, paying.practice_id, paying.id)
+    await fold(till, paying.practice_id, paying.id, intent, reason)
+    return await standing(till, paying.practice_id, paying.id)
+
+
+async def after_all(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:
+    try:
+        intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
+    except (Unknown, Rejected):
+        return await standing(till, paying.practice_id, paying.id)
+    if not is_unconfirmed(intent):
+        await fold(till, paying.practice_id, paying.id, intent, reason)
+    return await standing(till, paying.practice_id, paying.id, intent)
+
+
+# -- how it stands ---------------------------------------------------------------------------------
+
+
+async def find(till: Till, practice_id: str, payment_id: str) -> Row[Any]:
+    async with till.engine.connect() as rows:
+        return await payment(rows, practice_id, payment_id)
+
+
+async def standing(
+    till: Till, practice_id: str, payment_id: str, intent: Intent | None = None
+) -> Standing:
+    return known(await find(till, practice_id, payment_id), intent)
+
+
+def known(paying: Row[Any], intent: Intent | None = None) -> Standing:
+    waits = paying.state is PaymentState.REQUIRES_ACTION and intent is not None
+    secret = intent.client_secret if waits and intent else None
+    return Standing(paying.id, paying.state, paying.failure_reason, secret)

@@ -1,0 +1,101 @@
+"""The webhook's inbox. An event is a hint: what is true, Stripe is asked for.
+
+It is written first and handled after the answer, by any of the serving processes.
+"""
+
+import datetime as dt
+import logging
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from billing.charging.driving import look
+from billing.charging.till import Till
+from billing.gateway import OWN, Event, StripeTrouble
+from models import Payment, Practice, StripeEvent
+
+# Another worker leaves an event alone for so long after one began with it.
+LEASE = dt.timedelta(seconds=60)
+AT_A_TIME = 20
+# ON CONFLICT is each dialect's own.
+INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+log = logging.getLogger("portal.payments")
+
+
+async def receive(till: Till, event: Event) -> None:
+    """Write the event down, if it isn't there yet."""
+    now = till.now()
+    async with till.engine.begin() as rows:
+        written = INSERTS[rows.dialect.name](StripeEvent).values(
+            id=event.id,
+            account=event.account,
+            type=event.type,
+            intent_id=event.intent_id,
+            practice_id=event.practice_id,
+            received_at=now,
+            checked_at=now - LEASE,
+        )
+        await rows.execute(written.on_conflict_do_nothing(index_elements=["id"]))
+
+
+async def work(till: Till) -> int:
+    """Handle the events that wait; how many there were."""
+    events = await taken(till)
+    for event in events:
+        try:
+            refusal = await follow(till, event)
+        except StripeTrouble:
+            continue  # it waits until the lease is over
+        async with till.engine.begin() as rows:
+            done = update(StripeEvent).where(StripeEvent.id == event.id)
+            await rows.execute(done.values(handled_at=till.now(), refusal=refusal))
+    return len(events)
+
+
+async def taken(till: Till) -> list[Row[Any]]:
+    """Some events that nobody else is at, theirs for the length of the lease."""
+    now = till.now()
+    waiting = (
+        select(StripeEvent.id)
+        .where(StripeEvent.handled_at.is_(None), StripeEvent.checked_at <= now - LEASE)
+        .order_by(StripeEvent.checked_at)
+        .limit(AT_A_TIME)
+        .with_for_update(skip_locked=True)
+    )
+    mine = update(StripeEvent).where(StripeEvent.id.in_(waiting)).values(checked_at=now)
+    async with till.engine.begin() as rows:
+        return list(await rows.execute(mine.returning(*StripeEvent.__table__.c)))
+
+
+async def follow(till: Till, event: Row[Any]) -> str | None:
+    """Ask Stripe of the payment that the event is about; why not, where it is refused."""
+    if event.intent_id is None:
+        return None
+    async with till.engine.connect() as rows:
+        account = event.account or OWN
+        found = await rows.execute(
+            select(Payment.id, Payment.practice_id, Practice.stripe_account)
+            .join(Practice, Practice.id == Payment.practice_id)
+            .where(Practice.stripe_account == account, Payment.stripe_id == event.intent_id)
+        )
+        payment = found.first()
+    if payment is not None:
+        await look(till, payment.practice_id, payment.id)
+        return None
+    return await stranger(till, event)
+
+
+async def stranger(till: Till, event: Row[Any]) -> str | None:
+    """An intent that no payment of the account has: another program's, or one given up before its
+    id was written, or one that names a practice whose account this isn't."""
+    if event.practice_id is None:
+        return None
+    async with till.engine.connect() as rows:
+        theirs = select(Practice.stripe_account).where(Practice.id == event.practice_id)
+        account = await rows.scalar(theirs)
+    if account in (None, event.account or OWN):
+        return None
+    log.error("alert: event %s names a practice of another Stripe account", event.id)
+    return "ACCOUNT_MISMATCH"
