@@ -54,6 +54,16 @@ DECLINE_MESSAGES = {
     DeclineReason.AUTHENTICATION_FAILED: "The bank could not confirm that it is you.",
 }
 
+# Whether the same card may be tried again, with what was wrong put right.
+RETRYABLE = frozenset(
+    {
+        DeclineReason.INSUFFICIENT_FUNDS,
+        DeclineReason.INCORRECT_CVC,
+        DeclineReason.INCORRECT_ZIP,
+        DeclineReason.AUTHENTICATION_FAILED,
+    }
+)
+
 
 # Before Stripe has it, a payment is pending.
 PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)

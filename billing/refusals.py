@@ -15,13 +15,29 @@ Refusal
 """
 
 import datetime as dt
+import enum
 from collections.abc import Sequence
+
+
+class ErrorCode(enum.StrEnum):
+    CARD_DECLINED = "CARD_DECLINED"
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    ONLINE_PAYMENTS_OFF = "ONLINE_PAYMENTS_OFF"
+    CARD_UNUSABLE = "CARD_UNUSABLE"
+    NOTHING_TO_PAY = "NOTHING_TO_PAY"
+    AMOUNT_CHANGED = "AMOUNT_CHANGED"
+    AMOUNT_TOO_SMALL = "AMOUNT_TOO_SMALL"
+    PAYMENT_IN_PROGRESS = "PAYMENT_IN_PROGRESS"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 
 
 class Refusal(Exception):
     """Nothing was begun. `path` is the input to blame, if one is."""
 
-    code = ""
+    code: ErrorCode
 
     def __init__(self, message: str, path: Sequence[str] | None = None) -> None:
         super().__init__(message)
@@ -29,33 +45,33 @@ class Refusal(Exception):
 
 
 class InvalidInput(Refusal):
-    code = "INVALID_INPUT"
+    code = ErrorCode.INVALID_INPUT
 
 
 class NotFound(Refusal):
-    code = "NOT_FOUND"
+    code = ErrorCode.NOT_FOUND
 
 
 class NotAllowed(Refusal):
-    code = "NOT_ALLOWED"
+    code = ErrorCode.NOT_ALLOWED
 
 
 class OnlinePaymentsOff(Refusal):
-    code = "ONLINE_PAYMENTS_OFF"
+    code = ErrorCode.ONLINE_PAYMENTS_OFF
 
 
 class CardUnusable(Refusal):
-    code = "CARD_UNUSABLE"
+    code = ErrorCode.CARD_UNUSABLE
 
 
 class NothingToPay(Refusal):
-    code = "NOTHING_TO_PAY"
+    code = ErrorCode.NOTHING_TO_PAY
 
 
 class AmountChanged(Refusal):
     """Both amounts in minor units."""
 
-    code = "AMOUNT_CHANGED"
+    code = ErrorCode.AMOUNT_CHANGED
 
     def __init__(self, expected_minor: int, payable_minor: int) -> None:
         super().__init__("What is payable has changed: show the new amount, and ask again.")
@@ -65,7 +81,7 @@ class AmountChanged(Refusal):
 class AmountTooSmall(Refusal):
     """The smallest amount, in minor units."""
 
-    code = "AMOUNT_TOO_SMALL"
+    code = ErrorCode.AMOUNT_TOO_SMALL
 
     def __init__(self, minimum_minor: int) -> None:
         super().__init__("This is less than a card can be charged.")
@@ -73,7 +89,7 @@ class AmountTooSmall(Refusal):
 
 
 class PaymentInProgress(Refusal):
-    code = "PAYMENT_IN_PROGRESS"
+    code = ErrorCode.PAYMENT_IN_PROGRESS
 
     def __init__(self, payment_id: str) -> None:
         super().__init__("Another payment is under way: see first how it ends.")
@@ -81,11 +97,11 @@ class PaymentInProgress(Refusal):
 
 
 class IdempotencyKeyReused(Refusal):
-    code = "IDEMPOTENCY_KEY_REUSED"
+    code = ErrorCode.IDEMPOTENCY_KEY_REUSED
 
 
 class TooManyAttempts(Refusal):
-    code = "TOO_MANY_ATTEMPTS"
+    code = ErrorCode.TOO_MANY_ATTEMPTS
 
     def __init__(self, retry_at: dt.datetime) -> None:
         super().__init__("Too many cards were declined. Try again later.")

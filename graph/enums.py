@@ -9,6 +9,7 @@ from billing.accounts import BalanceTermKind, PermissionReason
 from billing.history import HistoryStatus
 from billing.invoices import InvoiceStatus
 from billing.payments import PaymentsMode, PaymentStatus
+from billing.refusals import ErrorCode
 from billing.superbills import SuperbillGapCode
 from models import CardBrand, DeclineReason, EntryKind, PaymentMethodKind, Scope, ViewerKind
 from resolvers.clients import ClientOrderField
@@ -173,4 +174,20 @@ described(
     DIAGNOSIS="A diagnosis.",
     CPT_CODE="The CPT code of a visit.",
     PLACE_OF_SERVICE="The place of service of a visit.",
+)
+described(
+    ErrorCode,
+    "What a refusal is, for a program: its type's name.",
+    CARD_DECLINED="The bank refused the card.",
+    INVALID_INPUT="An argument is wrong.",
+    NOT_FOUND="There is no such thing in sight.",
+    NOT_ALLOWED="The viewer may not do that.",
+    ONLINE_PAYMENTS_OFF="The practice takes no payments online.",
+    CARD_UNUSABLE="The card on file has expired.",
+    NOTHING_TO_PAY="Nothing is due.",
+    AMOUNT_CHANGED="What is payable isn't what was expected.",
+    AMOUNT_TOO_SMALL="It is less than a card can be charged.",
+    PAYMENT_IN_PROGRESS="Another payment is under way.",
+    IDEMPOTENCY_KEY_REUSED="The key belongs to another request.",
+    TOO_MANY_ATTEMPTS="Too many cards were declined of late.",
 )

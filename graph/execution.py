@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, OperationDefinitionNode
+from graphql import DocumentNode, OperationDefinitionNode, OperationType
 
+from billing.charging.till import Till
+from billing.payments import SANDBOX, Online
+from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.scopes import HealthInformation, health_information, scope_required
 from models import Scope
 from models.connections import PostgresReads, SqliteReads
+from resolvers.outcomes import Acting
 from resolvers.planner import reference
 from resolvers.planner.operation import (
     Errors,
@@ -67,16 +71,24 @@ class Graph:
         schema: strawberry.Schema,
         reads: SqliteReads | PostgresReads,
         introspection: Introspection,
+        till: Till | None = None,
+        online: Online = SANDBOX,
     ) -> None:
-        self.schema, self.introspection = schema, introspection
-        self.plans = Plans(schema, reads)
+        self.schema, self.introspection, self.till = schema, introspection, till
+        self.plans = Plans(schema, reads, online)
         self.limits = Limits(schema._schema)
         self.documents: Recent[str, DocumentNode | Errors] = Recent(
             REMEMBERED, lambda query, _: length((query, None))
         )
         self.readied: Recent[Key, Readied | Errors] = Recent(REMEMBERED, length)
 
-    async def answer(self, request: Request, viewer: Viewer | None, today: dt.date) -> Answer:
+    async def answer(
+        self,
+        request: Request,
+        viewer: Viewer | None,
+        today: dt.date,
+        address_hash: str | None = None,
+    ) -> Answer:
         """The response to a request of a viewer, or of nobody in particular (None)."""
         if long := too_long(request.query):
             return refused(long)
@@ -88,6 +100,9 @@ class Graph:
             return refused(node)
         if turned_away := self.unwelcome(root_fields(document, node), viewer):
             return refused(turned_away)
+        changes = node.operation is OperationType.MUTATION
+        if changes and (card := card_number(document, request.variables)):
+            return refused(card)
         key = (request.query, request.operation_name)
         if too_large := self.limits.refuse(key, document, node, request.variables):
             return refused(too_large)
@@ -104,7 +119,8 @@ class Graph:
             schema, asked = self.schema._schema, ready.health_information
             if told := asked.asked(schema, ready.operation, request.variables):
                 return refused([scope_required(told)])
-        return await self.plans.answer(ready.operation, request.variables, viewer, today)
+        acting = Acting(viewer, today, self.till, address_hash) if changes and self.till else None
+        return await self.plans.answer(ready.operation, request.variables, viewer, today, acting)
 
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
         """Why the root's fields are not for this viewer."""

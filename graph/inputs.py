@@ -4,6 +4,7 @@ import datetime as dt
 
 import strawberry
 
+from graph.scalars import CurrencyCode, Decimal
 from resolvers import clients, filters, invoices
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
@@ -37,3 +38,73 @@ class ClientOrder(clients.ClientOrder):
     direction: OrderDirection = strawberry.field(
         default=OrderDirection.ASC, description="Which end comes first."
     )
+
+
+# -- paying ----------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="An amount of money.")
+class MoneyInput:
+    amount: Decimal = strawberry.field(
+        description='In major units, with no more decimals than the currency has: `"125.00"`.'
+    )
+    currency: CurrencyCode = strawberry.field(description="The practice's currency.")
+
+
+@strawberry.input(description="A card that the practice has not on file.")
+class NewCard:
+    confirmation_token: str = strawberry.field(
+        description="Made in the browser by Stripe.js; it carries the cardholder's name and billing"
+        " zip, both required there. Card numbers never reach this server. Works once."
+    )
+    save_card: bool = strawberry.field(
+        default=False,
+        description="Keep the card on file. Show `consentText` beside the box: ticking it agrees.",
+    )
+    make_default: bool = strawberry.field(
+        default=False, description="Make it the Default Card; only with `saveCard`."
+    )
+
+
+@strawberry.input(
+    description="How to pay: exactly one of these.",
+    one_of=True,
+)
+class PaySource:
+    payment_method_id: strawberry.Maybe[strawberry.ID] = strawberry.field(
+        description="By a card on file: `crd_…`."
+    )
+    new_card: strawberry.Maybe[NewCard] = strawberry.field(description="By another card.")
+    credit: strawberry.Maybe[bool] = strawberry.field(
+        description="`true`: by unused credit alone, where it covers everything (payable 0)."
+    )
+
+
+@strawberry.input(description="What to pay, and how.")
+class PayInput:
+    client_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Whose balance: `cli_…`. Who sees a single client may leave it out; it isn't"
+        " needed with `invoiceId`.",
+    )
+    invoice_id: strawberry.ID | None = strawberry.field(
+        default=None, description="One invoice, `inv_…`; without it the whole balance."
+    )
+    expected_amount: MoneyInput = strawberry.field(
+        description="The `payable` that the page showed. That is charged, or nothing."
+    )
+    source: PaySource = strawberry.field(description="How to pay.")
+    idempotency_key: str = strawberry.field(
+        description="Made by the page once for each click and kept across retries; 16 to 255"
+        " characters."
+    )
+
+
+@strawberry.input(description="Which payment to ask about.")
+class RefreshPaymentInput:
+    payment_id: strawberry.ID = strawberry.field(description="The payment: `pmt_…`.")
+
+
+@strawberry.input(description="Which payment to give up.")
+class CancelPaymentInput:
+    payment_id: strawberry.ID = strawberry.field(description="The payment: `pmt_…`.")

@@ -4,6 +4,7 @@ import strawberry
 from graphql import lexicographic_sort_schema, print_schema
 
 import graph.enums  # noqa: F401  (makes the enums part of the language)
+from graph.mutation import Mutation
 from graph.query import Query
 from graph.scalars import CONFIG
 from resolvers.planner import reference
@@ -11,7 +12,7 @@ from resolvers.planner import reference
 
 def schema() -> strawberry.Schema:
     """The public language, with every planned field read from its statement."""
-    made = strawberry.Schema(Query, config=CONFIG)
+    made = strawberry.Schema(Query, Mutation, config=CONFIG)
     reference.install(made._schema)
     return made
 

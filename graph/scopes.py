@@ -111,7 +111,7 @@ def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str
     """
     fragments, opened = fragments_of(operation.document), set[tuple[str, str]]()
     waiting: list[tuple[SelectionSetNode, Any]] = [
-        (operation.node.selection_set, schema.query_type)
+        (operation.node.selection_set, schema.get_root_type(operation.node.operation))
     ]
     while waiting:
         set_, type_ = waiting.pop()

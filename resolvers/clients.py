@@ -29,6 +29,7 @@ from models.row import ID
 from resolvers.ids import row_id
 from resolvers.money import Amount
 from resolvers.orders import OrderDirection
+from resolvers.outcomes import OutcomeRow
 from resolvers.planner.later import Later, Refusal, bound, derive
 from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
@@ -168,6 +169,15 @@ def viewers_clients(_: Any, sight: Sight) -> Rows:
 
 def client_of(row: Any, sight: Sight) -> Rows:
     return rows(sight, lambda table: owner(row, table))
+
+
+def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
+    """The client of the payment that a mutation was about."""
+    payment = sight.counted(Payment)
+    theirs = select(payment.c.client_id).where(
+        sight.only(payment), payment.c.id == outcome.id("payment_id")
+    )
+    return rows(sight, lambda table: table.c.id == theirs.scalar_subquery())
 
 
 def owner(child: Any, client: Any) -> ColumnElement[bool]:

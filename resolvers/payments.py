@@ -19,6 +19,7 @@ from models import (
 from models.literals import constant
 from resolvers.clients import owned
 from resolvers.filters import DateRange, among, within
+from resolvers.outcomes import OutcomeRow
 from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
@@ -111,6 +112,11 @@ def named_by(row: Any, sight: Sight) -> Rows:
             table.c.practice_id == row.c.practice_id, table.c.id == row.c.payment_id
         ),
     )
+
+
+def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
+    """The payment that a mutation was about."""
+    return rows(sight, lambda table: table.c.id == outcome.id("payment_id"))
 
 
 def of_invoice(invoice: Any, sight: Sight) -> Rows:

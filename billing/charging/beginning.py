@@ -1,7 +1,7 @@
 """T1: a payment and its claims are written, or it is refused and nothing is."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, insert, select
@@ -44,6 +44,7 @@ class Wanted:
     """What is to be paid, and how: by a saved card, by a new one, or by credit alone (neither).
 
     `invoice_id`: one invoice; none: the balance. `expected_minor` is what the page showed.
+    `new_card` is looked up once it is needed: not where the same was asked for before.
     """
 
     practice_id: str
@@ -52,10 +53,14 @@ class Wanted:
     expected_minor: int
     idempotency_key: str
     saved_card: Row[Any] | None = None
+    has_new_card: bool = False
     new_card: Card | None = None
     save_card: bool = False
     make_default: bool = False
     address_hash: str | None = None
+
+    def with_card(self, card: Card) -> "Wanted":
+        return replace(self, new_card=card)
 
 
 async def begin(till: Till, wanted: Wanted) -> str:
@@ -75,6 +80,12 @@ async def began(till: Till, wanted: Wanted) -> str:
     async with till.engine.begin() as rows:
         await lock(rows, wanted.practice_id, wanted.client_id)
         return await same_key(rows, wanted) or await begun(rows, wanted, till.now())
+
+
+async def begun_before(till: Till, wanted: Wanted) -> bool:
+    """Whether the same request was sent before; IdempotencyKeyReused, if another was."""
+    async with till.engine.connect() as rows:
+        return await same_key(rows, wanted) is not None
 
 
 async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
@@ -151,7 +162,7 @@ def check(dues: Dues, wanted: Wanted, currency: str) -> None:
         raise AmountChanged(wanted.expected_minor, payable)
     if 0 < payable < smallest:
         raise AmountTooSmall(smallest)
-    if payable and wanted.saved_card is None and wanted.new_card is None:
+    if payable and wanted.saved_card is None and not wanted.has_new_card:
         raise InvalidInput("Credit doesn't cover this: a card is needed.", (*SOURCE, "credit"))
 
 

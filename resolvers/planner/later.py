@@ -6,7 +6,7 @@ source is written once, for values; `derive` and `bound` are all it needs to kno
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -33,6 +33,8 @@ class Asked:
     today: dt.date
     variables: Mapping[str, Any]
     payments: Online = SANDBOX
+    # Of a mutation: what each of its fields came to.
+    outcomes: Mapping[str, Any] = field(default_factory=dict)
 
 
 Reader = Callable[[Asked], Any]

@@ -5,7 +5,7 @@ fields; each field's source says which SQL it is, and the pieces of text join on
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -16,7 +16,6 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     OperationDefinitionNode,
-    OperationType,
     SelectionSetNode,
     get_argument_values,
     get_named_type,
@@ -25,6 +24,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
 from strawberry.types.arguments import convert_arguments
 
 from models.literals import constant
+from resolvers.outcomes import OutcomeRow
 from resolvers.planner.jsontext import (
     Columns,
     Joined,
@@ -45,6 +45,7 @@ from resolvers.planner.sources import (
     Items,
     Kind,
     Many,
+    Mutated,
     One,
     Paged,
     Part,
@@ -59,6 +60,8 @@ from resolvers.planner.sources import (
 from resolvers.planner.texts import comma_separated
 from resolvers.sight import Sight
 
+# Of a mutation's fields, by response key: the type that each came to, or why it was refused.
+Outcomes = Mapping[str, str | Refusal]
 PAGE_ARGUMENTS = ("first", "after", "last", "before")
 
 
@@ -76,21 +79,43 @@ class Planner:
         sight: Sight,
         *,
         exact: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self.strawberry_schema = schema
         self.selection, self.sight, self.exact = selection, sight, exact
+        self.outcomes = outcomes or {}
         # Left out of the statement, but the arguments in them are still to be checked.
         self.unread: list[Select[Any]] = []
 
     def operation(self, node: OperationDefinitionNode) -> Select[Any]:
         """The whole response."""
-        root = self.selection.schema.query_type
-        if node.operation is not OperationType.QUERY or root is None:
-            raise Unplannable("only queries")
+        root = self.selection.schema.get_root_type(node.operation)
+        if root is None:
+            raise Unplannable("no such operations")
         data = self.object(root, [node.selection_set], Place(None))
         statement = select(Joined(['{"data":', data, "}"]))
         self.sight.check()
         return statement
+
+    def acts(
+        self, node: OperationDefinitionNode
+    ) -> Iterator[tuple[str, Callable[[Any], Awaitable[Any]]]]:
+        """A mutation's fields in their order: the response key, and what does it for who acts."""
+        root = self.selection.schema.mutation_type
+        assert root is not None
+        for key, nodes in self.selection.fields(root, [node.selection_set]).items():
+            definition = root.fields.get(nodes[0].name.value)
+            source = definition and source_of(definition)
+            if definition is not None and isinstance(source, Mutated):
+                yield key, self.act(source, definition, nodes[0])
+
+    def act(
+        self, source: Mutated, definition: GraphQLField, node: FieldNode
+    ) -> Callable[[Any], Awaitable[Any]]:
+        async def acted(acting: Any) -> Any:
+            return await source.act(acting, **self.arguments(definition, node))
+
+        return acted
 
     # -- objects and fields ------------------------------------------------------------------------
 
@@ -169,9 +194,20 @@ class Planner:
             case Typed(pick):
                 name, rows = pick(**self.arguments(definition, nodes[0]))
                 return self.one(self.named(name), sets, rows(place.row, self.sight), place)
+            case Mutated():
+                return self.outcome(response_key(nodes[0]), sets, place)
             case Chosen(rows, kinds):
                 given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
                 return self.chosen(kinds, sets, given, place)
+
+    def outcome(self, key: str, sets: list[SelectionSetNode], place: Place) -> Joined:
+        """What a mutation came to, told by its values and by rows as they are now."""
+        came_to = self.outcomes.get(key)
+        if came_to is None:
+            raise Unplannable("not done")
+        if isinstance(came_to, Refusal):
+            raise came_to
+        return self.object(self.named(came_to), sets, place.at(OutcomeRow(key)))
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         """The field's arguments as Strawberry gives them to a resolver, `Later` where unknown."""
@@ -319,6 +355,10 @@ class Planner:
         page.read = True
         item = self.fetched(text, page.rows.table, page.inner)
         return json_list(comma_separated(page.shown(item)))
+
+
+def response_key(node: FieldNode) -> str:
+    return (node.alias or node.name).value
 
 
 def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:

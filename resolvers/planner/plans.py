@@ -15,7 +15,9 @@ from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
 from billing.money import digits
+from billing.payments import SANDBOX, Online
 from models.connections import PostgresReads, SqliteReads, StatementTooDeep
+from resolvers.outcomes import Acting, Outcome
 from resolvers.planner import reference
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
@@ -29,7 +31,7 @@ from resolvers.planner.later import (
     variable,
 )
 from resolvers.planner.operation import Operation, coerced, refusal
-from resolvers.planner.planner import Planner
+from resolvers.planner.planner import Outcomes, Planner
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
 from resolvers.sight import Sight
@@ -115,6 +117,13 @@ def size(plan: Plan | None) -> int:
     return 1_000 + (len(plan.sql) if plan else 0)
 
 
+def types(outcomes: Mapping[str, Outcome | Refusal]) -> dict[str, str | Refusal]:
+    return {
+        key: outcome.type if isinstance(outcome, Outcome) else outcome
+        for key, outcome in outcomes.items()
+    }
+
+
 def sees_one(viewer: Viewer) -> bool:
     return viewer.sole_client_id is not None
 
@@ -122,8 +131,10 @@ def sees_one(viewer: Viewer) -> bool:
 class Plans:
     """All that is planned for one schema and one database."""
 
-    def __init__(self, schema: Any, reads: SqliteReads | PostgresReads) -> None:
-        self.schema, self.reads = schema, reads
+    def __init__(
+        self, schema: Any, reads: SqliteReads | PostgresReads, online: Online = SANDBOX
+    ) -> None:
+        self.schema, self.reads, self.online = schema, reads, online
         self.plans: Recent[Any, Plan | None] = Recent(PLANS, lambda _, plan: size(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
@@ -132,13 +143,22 @@ class Plans:
         return await asyncio.get_running_loop().run_in_executor(self.thread, work, *given)
 
     async def answer(
-        self, operation: Operation, variables: Mapping[str, Any], viewer: Viewer, today: dt.date
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any],
+        viewer: Viewer,
+        today: dt.date,
+        acting: Acting | None = None,
     ) -> Answer:
-        """The response's JSON: one statement's value, or what the reference executor says."""
+        """The response's JSON: one statement's value, or what the reference executor says.
+
+        Of a mutation `acting` says who changes what it changes; it is done before it is read.
+        """
         given = coerced(self.schema._schema, operation, variables)
         if not isinstance(given, VariableValues):
             return refused(given)
-        asked = Asked(viewer, today, given.coerced)
+        outcomes = await self.acted(operation, given, acting) if acting else {}
+        asked = Asked(viewer, today, given.coerced, self.online, outcomes)
         try:
             text = await self.text(operation, given, asked)
             if text is not None and BROKEN not in text:
@@ -146,6 +166,19 @@ class Plans:
             return await self.exact(operation, given, variables, asked)
         except (StatementTooDeep, RecursionError):
             return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
+
+    async def acted(
+        self, operation: Operation, given: VariableValues, acting: Acting
+    ) -> dict[str, Outcome | Refusal]:
+        """What each of a mutation's fields comes to, done one after the other."""
+        planner = self.planner(operation, given, acting.viewer)
+        outcomes: dict[str, Outcome | Refusal] = {}
+        for key, act in planner.acts(operation.node):
+            try:
+                outcomes[key] = await act(acting)
+            except Refusal as refusal:
+                outcomes[key] = refusal
+        return outcomes
 
     async def text(self, operation: Operation, given: VariableValues, asked: Asked) -> str | None:
         """What the planned statement answers, if there is a plan."""
@@ -156,39 +189,54 @@ class Plans:
         self, operation: Operation, given: VariableValues, asked: Asked
     ) -> tuple[str, list[Any]] | None:
         """The statement and its parameters, or nothing where the reference is to answer."""
-        plan = await self.plan(operation, given, asked.viewer)
+        plan = await self.plan(operation, given, asked)
         try:
             return (plan.sql, plan.values(asked)) if plan else None
         except Refusal:
             return None
 
-    async def plan(
-        self, operation: Operation, given: VariableValues, viewer: Viewer
-    ) -> Plan | None:
+    async def plan(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
         """The plan for these variables' shapes, kept unless the document has had too many."""
+        viewer, came_to = asked.viewer, types(asked.outcomes)
+        if any(isinstance(type_, Refusal) for type_ in came_to.values()):
+            return None
         shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
-        key = (viewer.kind, sees_one(viewer), digits(viewer.currency), repr(shapes))
+        own = (viewer.kind, sees_one(viewer), digits(viewer.currency))
+        key = (*own, repr(shapes), tuple(came_to.items()))
+        make = partial(self.apart, self.made, operation, given, viewer, came_to)
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
-                return await self.apart(self.made, operation, given, viewer)
+                return await make()
             operation.shapes.add(key)
-        make = partial(self.apart, self.made, operation, given, viewer)
         return await self.plans.awaited((operation.name, key), make)
 
-    def made(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
+    def made(
+        self,
+        operation: Operation,
+        given: VariableValues,
+        viewer: Viewer,
+        outcomes: Outcomes | None = None,
+    ) -> Plan | None:
         try:
             symbols = {
                 name: stand_in(operation.types[name], value, variable(name))
                 for name, value in given.coerced.items()
             }
-            planner = self.planner(operation, VariableValues(given.sources, symbols), viewer)
+            values = VariableValues(given.sources, symbols)
+            planner = self.planner(operation, values, viewer, outcomes=outcomes)
             statement = planner.operation(operation.node)
             return compiled(statement, self.reads.dialect, planner.unread)
         except (Unplannable, Refusal):
             return None
 
     def planner(
-        self, operation: Operation, given: VariableValues, viewer: Viewer, *, exact: bool = False
+        self,
+        operation: Operation,
+        given: VariableValues,
+        viewer: Viewer,
+        *,
+        exact: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> Planner:
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
         lateral = self.reads.dialect.name == "postgresql"
@@ -198,7 +246,7 @@ class Plans:
             lateral=lateral,
             sees_one=sees_one(viewer),
         )
-        return Planner(self.schema, selection, sight, exact=exact)
+        return Planner(self.schema, selection, sight, exact=exact, outcomes=outcomes)
 
     async def exact(
         self,
@@ -208,12 +256,15 @@ class Plans:
         asked: Asked,
     ) -> Answer:
         """The reference executor's answer, which reads every row it needs by one statement."""
-        plan = await self.apart(self.exactly, operation, given, asked.viewer)
+        came_to = types(asked.outcomes)
+        plan = await self.apart(self.exactly, operation, given, asked.viewer, came_to)
         text = await self.reads.value(plan.sql, plan.values(asked)) if plan else None
         return await self.apart(self.referred, operation, variables, text)
 
-    def exactly(self, operation: Operation, given: VariableValues, viewer: Viewer) -> Plan | None:
-        planner = self.planner(operation, given, viewer, exact=True)
+    def exactly(
+        self, operation: Operation, given: VariableValues, viewer: Viewer, outcomes: Outcomes
+    ) -> Plan | None:
+        planner = self.planner(operation, given, viewer, exact=True, outcomes=outcomes)
         try:
             return compiled(planner.operation(operation.node), self.reads.dialect)
         except Unplannable:

@@ -19,6 +19,7 @@ from graphql import (
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    GraphQLUnionType,
     execute_sync,
     get_nullable_type,
 )
@@ -85,7 +86,7 @@ def reported(error: GraphQLError) -> GraphQLError:
 def install(schema: GraphQLSchema) -> None:
     """Has graphql-core read every field with a source out of the answer."""
     for type_ in schema.type_map.values():
-        if isinstance(type_, GraphQLInterfaceType):
+        if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
             type_.resolve_type = lambda value, *_: value["$type"]
         if isinstance(type_, GraphQLObjectType):
             type_.is_type_of = None

@@ -4,7 +4,7 @@ A *row* is what an object's fields are read from: a table's alias, or any Python
 that has its columns as `c`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -158,7 +158,15 @@ class Chosen:
     kinds: Mapping[str, Kind]
 
 
-Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen
+@dataclass(frozen=True)
+class Mutated:
+    """A mutation's result. `act` changes what it has to, given who acts and the arguments; what
+    it comes to is then read like any other object, after all is committed."""
+
+    act: Callable[..., Awaitable[Any]]
+
+
+Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen | Mutated
 
 
 def field(source: Source, *, description: str | None = None) -> Any:

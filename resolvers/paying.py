@@ -1,0 +1,239 @@
+"""The mutations that pay: what exactly is asked for, and what it came to."""
+
+import datetime as dt
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row
+
+from billing.charging import beginning, driving
+from billing.charging.beginning import SOURCE, Wanted
+from billing.charging.driving import Standing
+from billing.gateway import Card, Rejected, Unknown
+from billing.money import digits
+from billing.payments import DECLINE_MESSAGES, RETRYABLE
+from billing.refusals import (
+    AmountChanged,
+    AmountTooSmall,
+    CardUnusable,
+    ErrorCode,
+    InvalidInput,
+    NotFound,
+    OnlinePaymentsOff,
+    PaymentInProgress,
+    Refusal,
+    TooManyAttempts,
+)
+from models import PaymentState
+from resolvers import sighted
+from resolvers.ids import bare
+from resolvers.outcomes import Acting, Outcome
+from resolvers.planner import later
+
+KEY_LENGTHS = range(16, 256)
+TOKEN = re.compile(r"ctoken_[0-9A-Za-z]{8,100}")
+RETRY_AFTER_S = 3
+NEW_CARD = (*SOURCE, "newCard")
+
+
+async def pay(acting: Acting, input: Any) -> Outcome:
+    """Pays the balance, or one invoice."""
+    return await told(lambda: paid(acting, input))
+
+
+async def refresh(acting: Acting, input: Any) -> Outcome:
+    """Asks Stripe how a payment stands."""
+    return await told(lambda: of_payment(acting, input, driving.ask))
+
+
+async def cancel(acting: Acting, input: Any) -> Outcome:
+    """Gives a payment up; if the money moved first, it succeeded."""
+    return await told(lambda: of_payment(acting, input, driving.give_up))
+
+
+async def paid(acting: Acting, input: Any) -> Standing:
+    wanted, account = await asked(acting, input)
+    token = input.source.new_card.value.confirmation_token if wanted.has_new_card else None
+    if token is not None and not await beginning.begun_before(acting.till, wanted):
+        wanted = wanted.with_card(await new_card(acting, account, token))
+    payment_id = await beginning.begin(acting.till, wanted)
+    return await driving.drive(acting.till, wanted.practice_id, payment_id, token)
+
+
+async def of_payment(
+    acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]
+) -> Standing:
+    id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
+    payment_id = await sighted.payment(acting, id_)
+    return await do(acting.till, acting.viewer.practice_id, payment_id)
+
+
+# -- what is asked for -----------------------------------------------------------------------------
+
+
+async def asked(acting: Acting, input: Any) -> tuple[Wanted, str]:
+    """What the input wants, and the practice's account at Stripe. Nothing is written yet."""
+    if len(input.idempotency_key) not in KEY_LENGTHS:
+        raise InvalidInput("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
+    expected = minor(input.expected_amount, acting.viewer.currency)
+    owner, invoice_id = await whose(acting, input)
+    new, saved = chosen(input.source)
+    wanted = Wanted(
+        acting.viewer.practice_id,
+        owner.id,
+        invoice_id,
+        expected,
+        input.idempotency_key,
+        await saved_card(acting, owner.id, saved) if saved is not None else None,
+        has_new_card=new is not None,
+        save_card=new is not None and new.save_card,
+        make_default=new is not None and new.make_default,
+        address_hash=acting.address_hash,
+    )
+    return wanted, owner.stripe_account
+
+
+def minor(amount: Any, currency: str) -> int:
+    """Minor units of the practice's currency. Another currency isn't taken for it."""
+    path = ("input", "expectedAmount")
+    if amount.currency != currency:
+        raise InvalidInput(f"Amounts are in {currency}.", (*path, "currency"))
+    units = Decimal(amount.amount).scaleb(digits(currency))
+    if units != units.to_integral_value():
+        raise InvalidInput(f"{currency} has {digits(currency)} decimals.", (*path, "amount"))
+    if not 0 <= units < 2**53:
+        raise InvalidInput("What is to be paid is not below zero.", (*path, "amount"))
+    return int(units)
+
+
+async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
+    """The client, and the invoice's id if it is about one."""
+    viewer, client_id, invoice_id = acting.viewer, None, None
+    if input.invoice_id is not None:
+        invoice_id = read_id(input.invoice_id, "inv", ("input", "invoiceId"))
+    if input.client_id is not None:
+        client_id = read_id(input.client_id, "cli", ("input", "clientId"))
+    elif invoice_id is None:
+        client_id = viewer.sole_client_id
+        if client_id is None:
+            raise InvalidInput("Say which client.", ("input", "clientId"))
+    owner = await sighted.payer(acting, client_id, invoice_id)
+    if owner.stripe_account is None:
+        raise OnlinePaymentsOff("The practice takes no payments online.")
+    return owner, invoice_id
+
+
+def chosen(source: Any) -> tuple[Any, str | None]:
+    """The new card or the id of the saved one; neither, if credit is to cover it."""
+    if source.new_card is not None and source.new_card.value is not None:
+        new = source.new_card.value
+        if new.make_default and not new.save_card:
+            raise InvalidInput(
+                "Only a card that is saved can be the default.", (*NEW_CARD, "makeDefault")
+            )
+        if not TOKEN.fullmatch(new.confirmation_token):
+            raise InvalidInput(
+                "This is no confirmation token: ctoken_…", (*NEW_CARD, "confirmationToken")
+            )
+        return new, None
+    if source.payment_method_id is not None and source.payment_method_id.value is not None:
+        path = (*SOURCE, "paymentMethodId")
+        return None, read_id(source.payment_method_id.value, "crd", path)
+    if source.credit is None or not source.credit.value:
+        raise InvalidInput("Say `credit: true`, or which card.", (*SOURCE, "credit"))
+    return None, None
+
+
+async def saved_card(acting: Acting, client_id: str, card_id: str) -> Row[Any]:
+    path = (*SOURCE, "paymentMethodId")
+    card = await sighted.card(acting, client_id, card_id)
+    if card is None:
+        raise NotFound("There is no such card on file.", path)
+    if is_over(card, acting.today):
+        raise CardUnusable("The card has expired: pay with another.", path)
+    return card
+
+
+def is_over(card: Any, today: dt.date) -> bool:
+    """A card works to the end of its month."""
+    return (card.exp_year, card.exp_month) < (today.year, today.month)
+
+
+async def new_card(acting: Acting, account: str, token: str) -> Card:
+    """The card of a page's token, with what the bank checks: the name and the postal code."""
+    path = (*NEW_CARD, "confirmationToken")
+    try:
+        card = await acting.till.stripe.token(account, token)
+    except Rejected:
+        raise InvalidInput("There is no such confirmation token, or it is over.", path) from None
+    except Unknown:
+        message = "Stripe doesn't answer, and nothing was begun: try again"
+        raise later.Refusal("UNAVAILABLE", message) from None
+    if not card.name or not card.zip:
+        raise InvalidInput("The cardholder's name and billing zip are needed.", path)
+    return card
+
+
+def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
+    """The row's id in an API id of this kind."""
+    try:
+        if later.prefix(id_) != kind:
+            raise later.Refusal("BAD_ID", "another kind")
+        return bare(id_)
+    except later.Refusal:
+        raise InvalidInput(f"Not an id of this kind: it would begin with {kind}_.", path) from None
+
+
+# -- what it came to -------------------------------------------------------------------------------
+
+TYPES = {
+    PaymentState.CREATED: "PayProcessing",
+    PaymentState.CONFIRMING: "PayProcessing",
+    PaymentState.PROCESSING: "PayProcessing",
+    PaymentState.SUCCEEDED: "PaySucceeded",
+    PaymentState.CANCELED: "PayCanceled",
+    PaymentState.FAILED: "CardDeclined",
+}
+
+
+async def told(do: Callable[[], Awaitable[Standing]]) -> Outcome:
+    try:
+        return outcome(await do())
+    except Refusal as refusal:
+        return refused(refusal)
+
+
+def outcome(standing: Standing) -> Outcome:
+    values: dict[str, Any] = {"payment_id": standing.payment_id}
+    if standing.state is PaymentState.REQUIRES_ACTION:
+        # Without Stripe's answer nobody knows what the cardholder would confirm with.
+        if standing.client_secret is None:
+            return Outcome("PayProcessing", values | {"retry_after_s": RETRY_AFTER_S})
+        return Outcome("PayRequiresAction", values | {"client_secret": standing.client_secret})
+    if standing.reason is not None and standing.state is PaymentState.FAILED:
+        values |= {
+            "reason": standing.reason,
+            "is_retryable": standing.reason in RETRYABLE,
+            "code": ErrorCode.CARD_DECLINED,
+            "message": DECLINE_MESSAGES[standing.reason],
+        }
+    return Outcome(TYPES[standing.state], values | {"retry_after_s": RETRY_AFTER_S})
+
+
+def refused(refusal: Refusal) -> Outcome:
+    values: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}
+    if refusal.path is not None:
+        # Names of the contract: none needs escaping.
+        values["path"] = "[" + ",".join(f'"{name}"' for name in refusal.path) + "]"
+    match refusal:
+        case AmountChanged():
+            values |= {"expected": refusal.expected_minor, "payable": refusal.payable_minor}
+        case AmountTooSmall():
+            values |= {"minimum": refusal.minimum_minor}
+        case PaymentInProgress():
+            values |= {"payment_id": refusal.payment_id}
+        case TooManyAttempts():
+            values |= {"retry_at": f"{refusal.retry_at:%Y-%m-%dT%H:%M:%SZ}"}
+    return Outcome(type(refusal).__name__, values)

@@ -1,0 +1,93 @@
+"""What a mutation looks at, with the viewer's own eyes: the same predicates as a planned read's."""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Row, Select, and_, select
+from sqlalchemy.sql import visitors
+
+from billing.money import digits
+from billing.refusals import NotAllowed, NotFound
+from models import Client, Invoice, Payment, PaymentMethod, Practice
+from resolvers.clients import ClientRow
+from resolvers.outcomes import Acting
+from resolvers.planner.later import Asked, read
+from resolvers.sight import Sight
+
+
+def eyes(acting: Acting) -> Sight:
+    viewer = acting.viewer
+    return Sight(viewer.kind, digits=digits(viewer.currency), lateral=False)
+
+
+async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any] | None:
+    """The statement's first row; what it has from the viewer is filled in."""
+    sight.check()
+    asked = Asked(acting.viewer, acting.today, {})
+
+    def known(parameter: BindParameter[Any]) -> None:
+        parameter.value = read(parameter.value, asked)
+
+    filled = visitors.cloned_traverse(statement, {}, {"bindparam": known})
+    async with acting.till.engine.connect() as rows:
+        row: Row[Any] | None = (await rows.execute(filled)).first()
+    return row
+
+
+async def payer(acting: Acting, client_id: str | None, invoice_id: str | None) -> Row[Any]:
+    """The client whose bills are to be paid, and whether the practice takes payments online.
+
+    NotFound where the client or the invoice is out of sight, NotAllowed where they are not to be
+    paid by this viewer.
+    """
+    sight = eyes(acting)
+    client, practice = sight(Client), sight(Practice)
+    row = ClientRow(client, sight)
+    statement = (
+        select(client.c.id, row.may_pay.label("may_pay"), practice.c.stripe_account)
+        .join_from(client, practice, practice.c.id == client.c.practice_id)
+        .where(sight.only(client), sight.only(practice))
+    )
+    if client_id is not None:
+        statement = statement.where(client.c.id == client_id)
+    if invoice_id is not None:
+        invoice = sight(Invoice)
+        same = and_(
+            invoice.c.practice_id == client.c.practice_id, invoice.c.client_id == client.c.id
+        )
+        statement = statement.join(invoice, same).where(
+            sight.only(invoice), invoice.c.id == invoice_id
+        )
+    owner = await found(acting, sight, statement)
+    if owner is None:
+        path = ("input", "invoiceId" if invoice_id is not None else "clientId")
+        raise NotFound("There is no such thing in sight.", path)
+    if not owner.may_pay:
+        raise NotAllowed("You may not pay for this client.")
+    return owner
+
+
+async def card(acting: Acting, client_id: str, card_id: str) -> Row[Any] | None:
+    """The client's card on file."""
+    sight = eyes(acting)
+    table: Any = sight(PaymentMethod)
+    mine = and_(table.c.client_id == client_id, table.c.id == card_id, table.c.removed_at.is_(None))
+    return await found(acting, sight, select(*table.c).where(sight.only(table), mine))
+
+
+async def payment(acting: Acting, payment_id: str) -> str:
+    """The id of a payment that the viewer may drive on or give up; NotFound or NotAllowed."""
+    sight = eyes(acting)
+    table, client = sight(Payment), sight(Client)
+    row = ClientRow(client, sight)
+    same = and_(client.c.practice_id == table.c.practice_id, client.c.id == table.c.client_id)
+    statement = (
+        select(table.c.id, row.may_pay.label("may_pay"))
+        .join_from(table, client, same)
+        .where(sight.only(table), sight.only(client), table.c.id == payment_id)
+    )
+    seen = await found(acting, sight, statement)
+    if seen is None:
+        raise NotFound("There is no such payment in sight.", ("input", "paymentId"))
+    if not seen.may_pay:
+        raise NotAllowed("You may not pay for this client.")
+    return str(seen.id)
