@@ -10,15 +10,17 @@ from collections.abc import Iterator
 import strawberry
 from graphql import (
     GraphQLObjectType,
+    GraphQLSchema,
     OperationDefinitionNode,
     get_named_type,
     is_composite_type,
+    is_union_type,
     parse,
 )
 from graphql.execution.values import VariableValues
 
 from models import ViewerKind
-from resolvers.planner.planner import Planner
+from resolvers.planner.planner import Outcomes, Planner
 from resolvers.planner.selection import Selection
 from resolvers.planner.sources import source_of
 from resolvers.sight import Sight
@@ -32,13 +34,41 @@ def check(schema: strawberry.Schema, *, lateral: bool) -> None:
     core = schema._schema
     root = core.query_type
     assert root is not None
-    document = parse(" ".join(everything(root, set())))
-    (operation,) = document.definitions
-    assert isinstance(operation, OperationDefinitionNode)
     for kind in ViewerKind:
-        selection = Selection(core, {}, VariableValues({}, {}))
-        sight = Sight(kind, digits=2, lateral=lateral)
-        Planner(schema, selection, sight).operation(operation)
+        plan(schema, kind, " ".join(everything(root, set())), lateral=lateral)
+        for type_, field in outcomes(core).items():
+            others = core.type_map.keys() - {type_.name}
+            inside = " ".join(everything(type_, set(others)))
+            asked = f"mutation {{ {field} {{ ... on {type_.name} {inside} }} }}"
+            plan(schema, kind, asked, {field: type_.name}, lateral=lateral)
+
+
+def plan(
+    schema: strawberry.Schema,
+    kind: ViewerKind,
+    query: str,
+    outcomes: Outcomes | None = None,
+    *,
+    lateral: bool,
+) -> None:
+    (operation,) = parse(query).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    selection = Selection(schema._schema, {}, VariableValues({}, {}))
+    sight = Sight(kind, digits=2, lateral=lateral)
+    Planner(schema, selection, sight, outcomes=outcomes).operation(operation)
+
+
+def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:
+    """Each type that a mutation may come to, with such a mutation."""
+    mutation = schema.mutation_type
+    assert mutation is not None
+    found = {}
+    for name, field in mutation.fields.items():
+        if source_of(field) is None:
+            raise TypeError(f"Mutation.{name} has no source")
+        result = get_named_type(field.type)
+        found |= dict.fromkeys(result.types if is_union_type(result) else [result], name)
+    return found
 
 
 def everything(type_: GraphQLObjectType, seen: set[str]) -> Iterator[str]:

@@ -14,19 +14,26 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from billing.charging.errands import Errands
+from billing.charging.till import Till
+from billing.gateway import Stripe
+from billing.payments import Online
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema
 from models import connections
-from resolvers.tokens import Bearers
+from resolvers.tokens import Bearers, hashed
 from server import graphiql
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.settings import Settings, from_environment
+from server.webhook import Webhook
 
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
+# The sandbox takes any test key, and signs with this.
+SANDBOX_KEY, SANDBOX_SECRET = "sk_test_sandbox", "whsec_sandbox"
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -63,8 +70,12 @@ def app(
     page: PageConfig | None = None,
     local: bool = False,
     now: Callable[[], dt.datetime] = utc_now,
+    stripe: Stripe | None = None,
 ) -> Starlette:
-    """The portal's server. `local` lets pages of this machine ask, on any port."""
+    """The portal's server. `local` lets pages of this machine ask, on any port.
+
+    `stripe`: another than the settings name.
+    """
     reads = connections.reads(
         settings.database_url,
         size=settings.database_connections,
@@ -72,8 +83,12 @@ def app(
     )
     language = schema()
     check(language, lateral=reads.dialect.name == "postgresql")
-    graph = Graph(language, reads, settings.introspection)
-    endpoint = Endpoint(graph, Bearers(reads, settings.token_key), now)
+    till = Till(connections.engine(settings.database_url), stripe or payments(settings), now)
+    online = Online(settings.mode, settings.stripe_publishable_key)
+    graph = Graph(language, reads, settings.introspection, till, online)
+    key = settings.token_key
+    endpoint = Endpoint(graph, Bearers(reads, key), now, lambda host: hashed(host, key))
+    errands = Errands(till)
 
     async def health(_: Request) -> Response:
         """Whether the database answers."""
@@ -82,20 +97,35 @@ def app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with errands.running():
+            yield
         await reads.close()
+        await till.stripe.close()
+        await till.engine.dispose()
 
     application = Starlette(
         routes=[
             Route("/graphql", Address(endpoint, page or PageConfig()), methods=METHODS),
             Route("/health", health),
+            Route("/stripe/webhook", Webhook(till, errands.hurry), methods=["POST"]),
             graphiql.assets(),
         ],
         middleware=middleware(settings, local=local),
         lifespan=lifespan,
     )
     application.state.reads, application.state.graph = reads, graph
+    application.state.till = till
     return application
+
+
+def payments(settings: Settings) -> Stripe:
+    """Stripe, with the settings' keys."""
+    key, secret = settings.stripe_api_key, settings.stripe_webhook_secret
+    return Stripe(
+        key.get_secret_value() if key else SANDBOX_KEY,
+        base=settings.stripe_api_base,
+        webhook_secret=secret.get_secret_value() if secret else SANDBOX_SECRET,
+    )
 
 
 def middleware(settings: Settings, *, local: bool) -> list[Middleware]:

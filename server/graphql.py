@@ -39,8 +39,15 @@ class TurnedAway(Exception):
 class Endpoint:
     """Answers POST /graphql. `now` is the clock, in UTC."""
 
-    def __init__(self, graph: Graph, bearers: Bearers, now: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        bearers: Bearers,
+        now: Callable[[], dt.datetime],
+        address_hash: Callable[[str], str] = str,
+    ) -> None:
         self.graph, self.bearers, self.now = graph, bearers, now
+        self.address_hash = address_hash
 
     async def __call__(self, request: Request) -> Response:
         try:
@@ -59,10 +66,14 @@ class Endpoint:
         viewer = await self.viewer(request, now)
         today = now.astimezone(ZoneInfo(viewer.time_zone)).date() if viewer else now.date()
         try:
-            answer = await self.graph.answer(asked, viewer, today)
+            answer = await self.graph.answer(asked, viewer, today, self.address(request))
         except Unauthenticated:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)
+
+    def address(self, request: Request) -> str | None:
+        """The network address that it was sent from, as far as one tells it from another."""
+        return self.address_hash(request.client.host) if request.client else None
 
     async def viewer(self, request: Request, now: dt.datetime) -> Viewer | None:
         """The bearer of the request's token; None where it has none."""

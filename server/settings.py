@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from billing.gateway import mode
+from billing.payments import PaymentsMode
 from graph.execution import Introspection
 
 DATABASES = ("sqlite", "postgresql")
@@ -47,6 +49,27 @@ class Settings(BaseSettings):
         default=10, gt=0, le=600, description="Seconds after which the database gives a read up."
     )
 
+    stripe_api_key: SecretStr | None = Field(
+        default=None,
+        description="Stripe's secret key, `sk_live_…` or `sk_test_…`; without one payments go to"
+        " the sandbox, where no money moves.",
+    )
+    stripe_publishable_key: str | None = Field(
+        default=None,
+        description="Stripe's publishable key, `pk_…`: what pages start Stripe.js with.",
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that Stripe signs webhooks with, `whsec_…`: needed with a key.",
+    )
+    stripe_api_base: str | None = Field(
+        default=None,
+        description="Another address of Stripe's API, for tests; never with a live key.",
+    )
+    sandbox_file: str = Field(
+        default="sandbox.sqlite", description="Where the sandbox keeps what Stripe would."
+    )
+
     @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def between_commas(cls, value: object) -> object:
@@ -67,6 +90,32 @@ class Settings(BaseSettings):
             raise ValueError("names no file, and SQLite is used with a file only")
         return value
 
+    @field_validator("stripe_api_key")
+    @classmethod
+    def secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        mode(value.get_secret_value() if value else None)
+        return value
+
+    @model_validator(mode="after")
+    def keys_fit(self) -> "Settings":
+        """A key without its webhooks would lose what Stripe tells later."""
+        if self.stripe_api_key is None:
+            return self
+        if self.stripe_webhook_secret is None:
+            raise ValueError("STRIPE_WEBHOOK_SECRET is not set, and STRIPE_API_KEY is.")
+        if self.mode is PaymentsMode.LIVE and self.stripe_api_base is not None:
+            raise ValueError("STRIPE_API_BASE is for tests: never beside a live key.")
+        kind = f"pk_{self.mode.lower()}_"
+        if not (self.stripe_publishable_key or "").startswith(kind):
+            raise ValueError(f"STRIPE_PUBLISHABLE_KEY: with this secret key it begins with {kind}.")
+        return self
+
+    @property
+    def mode(self) -> PaymentsMode:
+        """Where payments go."""
+        key = self.stripe_api_key
+        return mode(key.get_secret_value() if key else None)
+
 
 class WrongSettings(Exception):
     """The environment is not right; the text says what is, a line for each."""
@@ -82,6 +131,8 @@ def from_environment() -> Settings:
 def sentence(error: object) -> str:
     """What is wrong with one variable, without its value: it may be a secret."""
     assert isinstance(error, dict)
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0]).upper()
     if error["type"] == "missing":
         return f"{name} is not set. {Settings.model_fields[name.lower()].description}"

@@ -1,0 +1,39 @@
+"""The double as a process of its own, for tests: `python -m sandbox --file FILE`."""
+
+import argparse
+import asyncio
+import json
+import socket
+
+import httpx
+import uvicorn
+
+from sandbox.app import app
+from sandbox.deliveries import Webhook, deliver
+from sandbox.store import Store
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="sandbox", description=__doc__)
+    parser.add_argument("--file", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--webhook", help="Where events are sent.")
+    parser.add_argument("--secret", default="whsec_sandbox")
+    given = parser.parse_args()
+    listening = socket.create_server(("127.0.0.1", given.port))
+    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
+    webhook = Webhook(given.webhook, given.secret) if given.webhook else None
+    asyncio.run(serve(Store(given.file), webhook, listening))
+
+
+async def serve(store: Store, webhook: Webhook | None, listening: socket.socket) -> None:
+    config = uvicorn.Config(app(store, controls=True), log_level="error")
+    async with httpx.AsyncClient() as client:
+        sending = asyncio.create_task(deliver(store, webhook, client)) if webhook else None
+        await uvicorn.Server(config).serve([listening])
+        if sending is not None:
+            sending.cancel()
+
+
+if __name__ == "__main__":
+    main()
