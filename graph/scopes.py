@@ -13,6 +13,7 @@ from graphql import (
     get_argument_values,
     get_named_type,
     is_object_type,
+    is_union_type,
 )
 from graphql.execution.values import VariableValues
 
@@ -119,7 +120,8 @@ def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str
             if isinstance(node, FieldNode):
                 name = node.name.value
                 yield f"{type_.name}.{name}", node
-                if node.selection_set and name in type_.fields:
+                # Of a union only __typename is asked.
+                if node.selection_set and name in getattr(type_, "fields", ()):
                     waiting.append((node.selection_set, get_named_type(type_.fields[name].type)))
                 continue
             fragment: Any = node
@@ -132,11 +134,14 @@ def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str
 
 
 def narrowed(schema: GraphQLSchema, fragment: Any, type_: Any) -> Any:
-    """The type of the objects that a fragment is for, among those of a type."""
+    """The type of the objects that a fragment is for, among those of a type.
+
+    A union has no fields of its own: an interface's are asked of its members.
+    """
     if fragment.type_condition is None:
         return type_
     condition = schema.type_map[fragment.type_condition.name.value]
-    return condition if is_object_type(condition) else type_
+    return condition if is_object_type(condition) or is_union_type(type_) else type_
 
 
 def scope_required(coordinates: Sequence[str]) -> GraphQLError:

@@ -58,7 +58,7 @@ class Store:
 
     # -- objects -----------------------------------------------------------------------------------
 
-    def new(self, account: str, kind: str, prefix: str, **facts: Any) -> Object:
+    def new(self, account: str, kind: str, prefix: str, /, **facts: Any) -> Object:
         """A new object, with an id unless the facts have one."""
         common = {"id": f"{prefix}_{secrets.token_hex(12)}", "object": kind, "livemode": False}
         made = common | {"created": int(time.time())} | facts

@@ -1,0 +1,235 @@
+"""A portal whose practice takes cards, beside a double of Stripe in this process."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select, update
+
+from billing.charging.till import Till
+from billing.gateway import Stripe
+from models import (
+    EntryKind,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+    Letterhead,
+    Practice,
+    Row,
+)
+from models.connections import engine
+from models.ids import new_id
+from models.migrations import migrate
+from sandbox.api import Api
+from sandbox.app import app as double
+from sandbox.deliveries import signature
+from sandbox.pages import token as new_token
+from sandbox.store import PAGE, Store
+from server.app import SANDBOX_SECRET, app
+from server.settings import Settings
+from tests.portal import KEY, Portal
+
+ACCOUNT = "acct_test"
+GOOD, DECLINED, ASKS = "4242424242424242", "4000000000000002", "4000002500003155"
+
+OUTCOME = """
+fragment outcome on PayResult {
+  __typename
+  ... on PaymentOutcome { payment { id status amount { minorUnits } card { brand last4 }
+    failure { reason message } receipt { number amount { minorUnits } }
+    allocations { invoice { id } amount { minorUnits } } } }
+  ... on PaySucceeded { client { balance { amount { minorUnits } } } }
+  ... on PayRequiresAction { clientSecret }
+  ... on PayProcessing { retryAfterSeconds }
+  ... on CardDeclined { reason isRetryable }
+  ... on AmountChanged { expected { minorUnits } payable { minorUnits } }
+  ... on AmountTooSmall { minimum { minorUnits } }
+  ... on PaymentInProgress { payment { id } }
+  ... on TooManyAttempts { retryAt }
+  ... on UserError { code message path }
+}
+"""
+PAY = "mutation Pay($input: PayInput!) { pay(input: $input) { ...outcome } }" + OUTCOME
+REFRESH = (
+    "mutation Refresh($id: ID!) { refreshPayment(input: {paymentId: $id}) { ...outcome } }"
+    + OUTCOME
+)
+CANCEL = (
+    "mutation Cancel($id: ID!) { cancelPayment(input: {paymentId: $id}) { ...outcome } }" + OUTCOME
+)
+
+
+class Paying(Portal):
+    """Tests say what is owed, and pay it as a page would."""
+
+    store: Store
+    api: Api
+    till: Till
+    bearer: str
+
+    # -- what is owed ------------------------------------------------------------------------------
+
+    async def invoice(self, amount: int, client_id: str | None = None, **facts: Any) -> str:
+        """A shared invoice of one line; its id."""
+        id_, client_id = new_id(), client_id or self.client_id
+        own = {"practice_id": self.practice_id}
+        serial = 1 + await self.count(Invoice)
+        day = self.clock().date()
+        letterhead = await self.letterhead()
+        await self.insert(
+            Invoice,
+            own
+            | {
+                "id": id_,
+                "client_id": client_id,
+                "letterhead_id": letterhead,
+                "client_name": "Ana Prieto",
+                "number": f"INV-2026-{serial:04}",
+                "serial": serial,
+                "issued_on": day,
+                "total_minor": amount,
+                "is_void": False,
+                "shared_at": self.clock(),
+            }
+            | facts,
+        )
+        await self.insert(
+            InvoiceLine,
+            own
+            | {
+                "invoice_id": id_,
+                "position": 1,
+                "description": "Session",
+                "quantity_hundredths": 100,
+                "unit_price_minor": amount,
+                "amount_minor": amount,
+                "is_void": False,
+            },
+        )
+        await self.enter(EntryKind.CHARGE, amount, client_id, invoice_id=id_, reference="line 1")
+        return id_
+
+    async def letterhead(self) -> str:
+        async with self.engine.connect() as rows:
+            found: str | None = await rows.scalar(select(Letterhead.id))
+        if found is None:
+            found = new_id()
+            await self.insert(
+                Letterhead, {"practice_id": self.practice_id, "id": found, "name": "Harbor"}
+            )
+        return found
+
+    async def credit(self, amount: int, client_id: str | None = None) -> None:
+        reference = f"credit {new_id()}"
+        await self.enter(
+            EntryKind.CREDIT, -amount, client_id or self.client_id, reference=reference
+        )
+
+    async def enter(self, kind: EntryKind, amount: int, client_id: str, **facts: Any) -> None:
+        entry = {
+            "practice_id": self.practice_id,
+            "id": new_id(),
+            "client_id": client_id,
+            "date": self.clock().date(),
+            "kind": kind,
+            "description": kind.value.title(),
+            "amount_minor": amount,
+            "created_at": self.clock(),
+        }
+        await self.insert(LedgerEntry, entry | facts)
+
+    # -- paying ------------------------------------------------------------------------------------
+
+    def card(self, number: str = GOOD, **facts: Any) -> dict[str, Any]:
+        """A source: a new card's confirmation token, as Stripe's form makes it."""
+        given = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
+        asked = {key: facts.pop(key, value) for key, value in given.items()}
+        with self.store.transaction():
+            token = new_token(self.store, PAGE, number, asked)
+        return {"newCard": {"confirmationToken": token, **facts}}
+
+    def input(self, amount: int, source: dict[str, Any], **more: Any) -> dict[str, Any]:
+        money = {"amount": f"{amount / 100:.2f}", "currency": "USD"}
+        key = {"idempotencyKey": f"key-{uuid.uuid4()}"}
+        return key | {"expectedAmount": money, "source": source} | more
+
+    async def pay(self, amount: int, source: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return await self.sent(self.input(amount, source, **more))
+
+    async def sent(self, input: dict[str, Any], token: str | None = None) -> dict[str, Any]:
+        return await self.came_to("pay", PAY, token, input=input)
+
+    async def refresh(self, id_: str, token: str | None = None) -> dict[str, Any]:
+        return await self.came_to("refreshPayment", REFRESH, token, id=id_)
+
+    async def cancel(self, id_: str, token: str | None = None) -> dict[str, Any]:
+        return await self.came_to("cancelPayment", CANCEL, token, id=id_)
+
+    async def came_to(
+        self, field: str, query: str, token: str | None = None, **variables: Any
+    ) -> dict[str, Any]:
+        answer = (await self.ask(query, token or self.bearer, **variables)).json()
+        assert "errors" not in answer, answer
+        found: dict[str, Any] = answer["data"][field]
+        return found
+
+    # -- what is there afterwards ------------------------------------------------------------------
+
+    async def count(self, row: type[Row]) -> int:
+        async with self.engine.connect() as rows:
+            return int((await rows.execute(select(func.count()).select_from(row))).scalar_one())
+
+    async def all(self, row: type[Row]) -> list[Any]:
+        async with self.engine.connect() as rows:
+            return list((await rows.execute(select(row))).all())
+
+    def charges(self) -> list[dict[str, Any]]:
+        return self.store.all("charge")
+
+    async def ledger_of_payments(self) -> int:
+        async with self.engine.connect() as rows:
+            paid = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
+                LedgerEntry.kind == EntryKind.PAYMENT
+            )
+            return -int((await rows.execute(paid)).scalar_one())
+
+    async def webhook(self, event: dict[str, Any], **headers: str) -> httpx.Response:
+        """Stripe's webhook, signed now."""
+        import json
+
+        body = json.dumps(event)
+        signed = signature(SANDBOX_SECRET, body, int(self.clock().timestamp()))
+        given = {"Stripe-Signature": signed} | headers
+        return await self.http.post("/stripe/webhook", content=body, headers=given)
+
+
+@asynccontextmanager
+async def paying(url: str) -> AsyncIterator[Paying]:
+    """A portal over the empty database of this URL, whose practice takes cards."""
+    writing = engine(url)
+    await migrate(writing)
+    portal = Paying(url, writing)
+    await portal.fill()
+    async with writing.begin() as rows:
+        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+    portal.store = Store(":memory:")
+    portal.api = Api(portal.store)
+    stripe = Stripe(
+        "sk_test_double",
+        base="http://stripe",
+        transport=httpx.ASGITransport(double(portal.store, portal.api)),
+        webhook_secret=SANDBOX_SECRET,
+    )
+    application = app(Settings(database_url=url, token_key=KEY), now=portal.clock, stripe=stripe)
+    portal.till = application.state.till
+    portal.bearer = await portal.token()
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
+    ):
+        yield portal
+    await writing.dispose()
+    portal.store.close()
