@@ -3,7 +3,7 @@
 import datetime as dt
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from billing.charging.errands import Errands
 from billing.charging.till import Till
 from billing.gateway import Stripe
-from billing.payments import Online
+from billing.payments import Online, PaymentsMode
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema
@@ -26,14 +26,13 @@ from resolvers.tokens import Bearers, hashed
 from server import graphiql
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
+from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
 from server.webhook import Webhook
 
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
-# The sandbox takes any test key, and signs with this.
-SANDBOX_KEY, SANDBOX_SECRET = "sk_test_sandbox", "whsec_sandbox"
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -83,12 +82,16 @@ def app(
     )
     language = schema()
     check(language, lateral=reads.dialect.name == "postgresql")
-    till = Till(connections.engine(settings.database_url), stripe or payments(settings), now)
+    is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
+    sandbox = Sandbox(settings.sandbox_file) if is_sandbox else None
+    stripe = stripe or (sandbox.stripe() if sandbox else at_stripe(settings))
+    till = Till(connections.engine(settings.database_url), stripe, now)
     online = Online(settings.mode, settings.stripe_publishable_key)
     graph = Graph(language, reads, settings.introspection, till, online)
     key = settings.token_key
     endpoint = Endpoint(graph, Bearers(reads, key), now, lambda host: hashed(host, key))
     errands = Errands(till)
+    webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
     async def health(_: Request) -> Response:
         """Whether the database answers."""
@@ -97,34 +100,40 @@ def app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with errands.running():
+        async with AsyncExitStack() as running:
+            await running.enter_async_context(errands.running())
+            if sandbox is not None:
+                await running.enter_async_context(sandbox.delivering(webhook))
             yield
         await reads.close()
-        await till.stripe.close()
+        await stripe.close()
         await till.engine.dispose()
 
     application = Starlette(
         routes=[
             Route("/graphql", Address(endpoint, page or PageConfig()), methods=METHODS),
             Route("/health", health),
-            Route("/stripe/webhook", Webhook(till, errands.hurry), methods=["POST"]),
+            webhook,
             graphiql.assets(),
+            *([sandbox.addresses()] if sandbox else []),
         ],
         middleware=middleware(settings, local=local),
         lifespan=lifespan,
     )
     application.state.reads, application.state.graph = reads, graph
-    application.state.till = till
+    application.state.till, application.state.sandbox = till, sandbox
     return application
 
 
-def payments(settings: Settings) -> Stripe:
+def at_stripe(settings: Settings) -> Stripe:
     """Stripe, with the settings' keys."""
     key, secret = settings.stripe_api_key, settings.stripe_webhook_secret
+    assert key is not None
+    assert secret is not None
     return Stripe(
-        key.get_secret_value() if key else SANDBOX_KEY,
+        key.get_secret_value(),
         base=settings.stripe_api_base,
-        webhook_secret=secret.get_secret_value() if secret else SANDBOX_SECRET,
+        webhook_secret=secret.get_secret_value(),
     )
 
 

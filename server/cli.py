@@ -10,10 +10,13 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 import uvicorn
 
+from billing.gateway import Rejected, Unknown
+from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
 from models import connections, migrations
 from server import demo as demonstration
-from server import explaining, giving, loading
+from server import explaining, giving, loading, sandboxed
+from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
 from server.settings import Settings, WrongSettings, from_environment
 
@@ -41,6 +44,7 @@ def serve(
     """Serve the API. Settings come from the environment; the README lists them."""
     settings = settings_or_stop()
     run(refuse_other_revisions(settings.database_url))
+    run(check_payments(settings))
     try:
         with sole_server(settings.database_url, processes):
             uvicorn.run(
@@ -207,6 +211,22 @@ def stop(message: str) -> NoReturn:
     """Ends with a sentence, not a traceback."""
     typer.echo(message, err=True)
     raise typer.Exit(1)
+
+
+async def check_payments(settings: Settings) -> None:
+    """Says loudly where payments go, and stops where Stripe doesn't know the key."""
+    if settings.mode is PaymentsMode.SANDBOX:
+        typer.secho(sandboxed.WARNING, fg="yellow", err=True)
+        return
+    stripe = at_stripe(settings)
+    try:
+        await stripe.verify()
+    except Rejected:
+        stop("STRIPE_API_KEY: Stripe doesn't know this key, or it may not take payments.")
+    except Unknown:
+        typer.secho("Stripe doesn't answer now; the portal starts all the same.", err=True)
+    finally:
+        await stripe.close()
 
 
 async def refuse_other_revisions(url: str) -> None:

@@ -23,6 +23,7 @@ from resolvers.tokens import PERSONAL_SCOPES, Subject
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
+from server.seeding import seeded
 from server.settings import Settings
 
 # Ignored by git, and readable by its owner only: the tokens are kept here.
@@ -47,6 +48,8 @@ class NotADemo(Exception):
 
 def serve(port: int, database: str | None, json_file: Path | None) -> None:
     """Serves until it is interrupted; makes what isn't there yet."""
+    if "_live_" in os.environ.get("STRIPE_API_KEY", ""):
+        raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run beside one.")
     HOME.mkdir(mode=0o700, exist_ok=True)
     url = database or f"sqlite:///{HOME / 'portal.sqlite'}"
     with sole_server(url):
@@ -69,6 +72,9 @@ def settings(url: str, key: str) -> Settings:
         database_url=url,
         token_key=key,
         introspection=Introspection.EVERYONE,
+        # Whatever the environment says: the demo's money is not money.
+        stripe_api_key=None,
+        sandbox_file=str(HOME / "sandbox.sqlite"),
         # A page elsewhere that has its own name point here is not let in.
         allowed_hosts=["127.0.0.1", "localhost"],
     )
@@ -89,6 +95,7 @@ class Server(uvicorn.Server):
 
 def listen(settings: Settings, port: int, token: str, started: Callable[[], None]) -> None:
     application = app(settings, page=PageConfig(token, tabs()), local=True)
+    asyncio.run(seeded(settings.database_url, application.state.sandbox.store))
     config = uvicorn.Config(
         application, host="127.0.0.1", port=port, log_level="warning", server_header=False
     )

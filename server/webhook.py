@@ -19,7 +19,7 @@ class Webhook:
     def __init__(self, till: Till, hurry: Callable[[], None]) -> None:
         self.till, self.hurry = till, hurry
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         content = bytearray()
         try:
             async for chunk in request.stream():

@@ -1,5 +1,6 @@
 """A portal whose practice takes cards, beside a double of Stripe in this process."""
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,8 @@ from sandbox.app import app as double
 from sandbox.deliveries import signature
 from sandbox.pages import token as new_token
 from sandbox.store import PAGE, Store
-from server.app import SANDBOX_SECRET, app
+from server.app import app
+from server.sandboxed import SECRET
 from server.settings import Settings
 from tests.portal import KEY, Portal
 
@@ -197,10 +199,8 @@ class Paying(Portal):
 
     async def webhook(self, event: dict[str, Any], **headers: str) -> httpx.Response:
         """Stripe's webhook, signed now."""
-        import json
-
         body = json.dumps(event)
-        signed = signature(SANDBOX_SECRET, body, int(self.clock().timestamp()))
+        signed = signature(SECRET, body, int(self.clock().timestamp()))
         given = {"Stripe-Signature": signed} | headers
         return await self.http.post("/stripe/webhook", content=body, headers=given)
 
@@ -220,7 +220,7 @@ async def paying(url: str) -> AsyncIterator[Paying]:
         "sk_test_double",
         base="http://stripe",
         transport=httpx.ASGITransport(double(portal.store, portal.api)),
-        webhook_secret=SANDBOX_SECRET,
+        webhook_secret=SECRET,
     )
     application = app(Settings(database_url=url, token_key=KEY), now=portal.clock, stripe=stripe)
     portal.till = application.state.till

@@ -100,7 +100,7 @@ async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
     await migrate(writing)
     portal = Portal(url, writing)
     await portal.fill()
-    given = {"introspection": Introspection.VIEWERS} | settings
+    given = {"introspection": Introspection.VIEWERS, "sandbox_file": ":memory:"} | settings
     application = app(Settings(database_url=url, token_key=KEY, **given), now=portal.clock)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
