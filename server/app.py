@@ -4,7 +4,9 @@ import datetime as dt
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 
+import strawberry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -80,8 +82,7 @@ def app(
         size=settings.database_connections,
         timeout_s=settings.statement_timeout_s,
     )
-    language = schema()
-    check(language, lateral=reads.dialect.name == "postgresql")
+    language = checked(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
     sandbox = Sandbox(settings.sandbox_file) if is_sandbox else None
     stripe = stripe or (sandbox.stripe() if sandbox else at_stripe(settings))
@@ -123,6 +124,14 @@ def app(
     application.state.reads, application.state.graph = reads, graph
     application.state.till, application.state.sandbox = till, sandbox
     return application
+
+
+@cache
+def checked(*, lateral: bool) -> strawberry.Schema:
+    """The schema, each of whose fields was planned once; the same for all apps of a process."""
+    language = schema()
+    check(language, lateral=lateral)
+    return language
 
 
 def at_stripe(settings: Settings) -> Stripe:

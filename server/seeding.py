@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import and_, select
 
 from models import Client, Payment, PaymentMethod, PaymentState, Practice, connections
 from sandbox import seeds
@@ -30,7 +30,7 @@ async def seeded(url: str, store: Store) -> None:
     await engine.dispose()
 
 
-def seed_card(store: Store, card: Row[Any]) -> None:
+def seed_card(store: Store, card: Any) -> None:
     """Only a test card is taken; any other was made before there was a sandbox."""
     number = seeds.number_of(card.brand.lower(), card.last4)
     if number is None:
@@ -48,7 +48,7 @@ def seed_card(store: Store, card: Row[Any]) -> None:
     )
 
 
-def seed_payment(store: Store, payment: Row[Any]) -> None:
+def seed_payment(store: Store, payment: Any) -> None:
     seeds.processing(
         store,
         payment.stripe_account,

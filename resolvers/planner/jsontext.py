@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, get_named_type, is_enum_type
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLOutputType,
+    get_named_type,
+    get_nullable_type,
+    is_enum_type,
+)
 from sqlalchemy import (
     Alias,
     BinaryExpression,
@@ -212,7 +219,7 @@ def is_of_table(column: Column[Any]) -> bool:
 def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
     """The text of a value that isn't NULL."""
     named = get_named_type(type_)
-    if isinstance(getattr(type_, "of_type", type_), GraphQLList):
+    if isinstance(get_nullable_type(type_), GraphQLList):
         return [as_text(value)]  # JSON text already
     if named.name in NUMBERS:
         return [as_text(value)]
