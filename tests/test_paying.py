@@ -259,7 +259,8 @@ async def test_what_is_wrong_is_said_by_its_path(
 @pytest.mark.parametrize("missing", ["name", "zip"])
 async def test_a_token_without_name_or_zip_is_refused(portal: Paying, missing: str) -> None:
     await portal.invoice(10_000)
-    refused = await portal.pay(10_000, portal.card(**{missing: None}))
+    facts: dict[str, Any] = {missing: None}
+    refused = await portal.pay(10_000, portal.card(**facts))
     assert refused["__typename"] == "InvalidInput"
     assert refused["path"] == ["input", "source", "newCard", "confirmationToken"]
 

@@ -1,0 +1,78 @@
+"""Processes of their own: the double of Stripe, and portals that pay by it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.demo import PROJECT, free_port
+from tests.portal import KEY
+
+SECRET = "whsec_test"
+STARTS_WITHIN_S = 60
+
+
+@contextmanager
+def double(folder: Path, webhook: str | None = None) -> Iterator[str]:
+    """The double of Stripe as a process of its own; its address."""
+    command = [sys.executable, "-m", "sandbox", "--file", str(folder / "stripe.sqlite")]
+    command += ["--secret", SECRET, *(["--webhook", webhook] if webhook else [])]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def portals(database_url: str, stripe: str, folder: Path, count: int) -> Iterator[list[str]]:
+    """So many portals over one database, each a process of its own; their addresses."""
+    ports = [free_port() for _ in range(count)]
+    with ExitStack() as running:
+        for port in ports:
+            running.enter_context(portal(database_url, stripe, folder, port))
+        addresses = [f"http://127.0.0.1:{port}" for port in ports]
+        for address in addresses:
+            wait_for(address)
+        yield addresses
+
+
+@contextmanager
+def portal(database_url: str, stripe: str, folder: Path, port: int) -> Iterator[None]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "DATABASE_URL": database_url,
+        "TOKEN_KEY": KEY,
+        "STRIPE_API_KEY": "sk_test_double",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_double",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "STRIPE_API_BASE": stripe,
+    }
+    command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
+    with (
+        (folder / f"portal-{port}.txt").open("w") as out,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def wait_for(address: str) -> None:
+    until = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < until:
+        try:
+            if httpx.get(f"{address}/health").is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} did not start")

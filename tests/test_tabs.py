@@ -1,0 +1,148 @@
+"""Fifty tabs at once, over several processes: one charge, and credit is spent once."""
+
+import asyncio
+import datetime as dt
+import random
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select, update
+
+from models import Allocation, Claim, LedgerEntry, Payment, PaymentState, Practice
+from models.connections import engine
+from models.migrations import migrate
+from tests import postgres
+from tests.conftest import SEED
+from tests.paying import ACCOUNT, PAY, Paying
+from tests.processes import double, portals
+
+pytestmark = [pytest.mark.server, pytest.mark.campaign]
+
+PROCESSES, ROUNDS, TABS = 3, 20, 50
+LOSERS = {"PaymentInProgress", "AmountChanged", "NothingToPay", "PayProcessing"}
+
+
+async def test_fifty_tabs_are_one_charge(postgres_url: str, tmp_path: Path) -> None:
+    async with postgres.database(postgres_url) as url:
+        practice = await opened(url)
+        with (
+            double(tmp_path) as stripe,
+            portals(url, stripe, tmp_path, PROCESSES) as addresses,
+        ):
+            limits = httpx.Limits(max_connections=TABS)
+            async with httpx.AsyncClient(timeout=60, limits=limits) as http:
+                chance = random.Random(SEED)
+                for round_ in range(ROUNDS):
+                    await play(practice, http, stripe, addresses, chance, round_)
+        await practice.engine.dispose()
+
+
+async def opened(url: str) -> Paying:
+    """Rows of a practice that takes cards; its clock is the processes'."""
+    writing = engine(url)
+    await migrate(writing)
+    practice = Paying(url, writing)
+    practice.clock.time = dt.datetime.now(dt.UTC)
+    await practice.fill()
+    async with writing.begin() as rows:
+        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+    practice.bearer = await practice.token()
+    return practice
+
+
+async def play(
+    practice: Paying,
+    http: httpx.AsyncClient,
+    stripe: str,
+    addresses: list[str],
+    chance: random.Random,
+    round_: int,
+) -> None:
+    """Two invoices and a credit; every tab pays the balance or one of them, all at once."""
+    first, second = await practice.invoice(10_000), await practice.invoice(5_000)
+    await practice.credit(2_000)
+    wishes = [(13_000, None), (8_000, first), (3_000, second)]
+    before = await charges(http, stripe)
+    tokens = [await token(http, stripe) for _ in range(TABS)]
+    answers = await asyncio.gather(
+        *(
+            send(practice, http, chance.choice(addresses), new, *chance.choice(wishes))
+            for new in tokens
+        )
+    )
+    names = Counter(answer["__typename"] for answer in answers)
+    assert names["PaySucceeded"] == 1, (round_, names)
+    assert set(names) <= {"PaySucceeded", *LOSERS}, (round_, names)
+    assert len(await charges(http, stripe)) == before_and_one(before)
+    await judge(practice, await charges(http, stripe))
+    await settle(practice, http, stripe, addresses[0])
+
+
+def before_and_one(before: list[Any]) -> int:
+    return len(before) + 1
+
+
+async def charges(http: httpx.AsyncClient, stripe: str) -> list[Any]:
+    found: list[Any] = (await http.get(f"{stripe}/controls/state")).json()["charge"]
+    return found
+
+
+async def token(http: httpx.AsyncClient, stripe: str) -> str:
+    card = {"number": "4242424242424242", "expMonth": 12, "expYear": 2031, "cvc": "123"}
+    asked = card | {"name": "Ana Prieto", "zip": "04101"}
+    made = await http.post(f"{stripe}/sandbox/confirmation_tokens", json=asked)
+    return str(made.json()["id"])
+
+
+async def send(
+    practice: Paying,
+    http: httpx.AsyncClient,
+    address: str,
+    new: str,
+    amount: int,
+    invoice: str | None,
+) -> dict[str, Any]:
+    input = practice.input(amount, {"newCard": {"confirmationToken": new}})
+    input["idempotencyKey"] = str(uuid.uuid4())
+    if invoice is not None:
+        input["invoiceId"] = f"inv_{invoice}"
+    body = {"query": PAY, "variables": {"input": input}}
+    headers = {"Authorization": f"Bearer {practice.bearer}"}
+    answer = (await http.post(f"{address}/graphql", json=body, headers=headers)).json()
+    assert "errors" not in answer, answer
+    found: dict[str, Any] = answer["data"]["pay"]
+    return found
+
+
+async def judge(practice: Paying, charged: list[Any]) -> None:
+    """By the double's state and plain sums alone."""
+    async with practice.engine.connect() as rows:
+
+        async def total(of: Any, *where: Any) -> int:
+            return int(await rows.scalar(select(func.coalesce(func.sum(of), 0)).where(*where)) or 0)
+
+        paid = await total(LedgerEntry.amount_minor, LedgerEntry.kind == "PAYMENT")
+        put = await total(Allocation.amount_minor, Allocation.is_credit)
+        given = await total(LedgerEntry.amount_minor, LedgerEntry.kind == "CREDIT")
+        claims = await rows.scalar(select(func.count()).select_from(Claim))
+        states = set(await rows.scalars(select(Payment.state)))
+    assert -paid == sum(charge["amount"] for charge in charged)
+    assert put <= -given
+    assert claims == 0
+    assert states <= {PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED}
+
+
+async def settle(practice: Paying, http: httpx.AsyncClient, stripe: str, address: str) -> None:
+    """Pays what the round left, so that the next begins with nothing owed."""
+    balance = "{ client { balance { payable { minorUnits } } } }"
+    headers = {"Authorization": f"Bearer {practice.bearer}"}
+    answer = await http.post(f"{address}/graphql", json={"query": balance}, headers=headers)
+    payable = answer.json()["data"]["client"]["balance"]["payable"]["minorUnits"]
+    if payable:
+        new = await token(http, stripe)
+        done = await send(practice, http, address, new, payable, None)
+        assert done["__typename"] == "PaySucceeded"
