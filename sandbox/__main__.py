@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("--webhook", help="Where events are sent.")
     parser.add_argument("--secret", default="whsec_sandbox")
     given = parser.parse_args()
-    listening = socket.create_server(("127.0.0.1", given.port))
+    # asyncio turns Nagle's delays off only where the protocol is named.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", given.port))
     print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
     webhook = Webhook(given.webhook, given.secret) if given.webhook else None
     asyncio.run(serve(Store(given.file), webhook, listening))

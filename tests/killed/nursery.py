@@ -1,0 +1,122 @@
+"""A warmed process that forks servers: `python -m tests.killed.nursery`, asked by JSON lines.
+
+It has imported everything and runs no thread and no loop, so that a server costs half a second.
+"""
+
+import datetime as dt
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import uvicorn
+from sqlalchemy import event
+
+from billing.charging import errands, reconciling
+from billing.charging.till import Till
+from server.app import app, checked
+from server.settings import Settings
+
+OFTEN_S = 0.2
+
+
+def main() -> None:
+    for lateral in (False, True):
+        checked(lateral=lateral)
+    print(json.dumps("warm"), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        answer = reaped(asked["reap"]) if "reap" in asked else born(asked)
+        print(json.dumps(answer), flush=True)
+
+
+def born(asked: dict[str, Any]) -> int:
+    """The process id of a new server."""
+    child = os.fork()
+    if child:
+        return child
+    # A server that failed to begin must not go on as a second nursery.
+    try:
+        serve(**asked)
+    finally:
+        os._exit(1)
+
+
+def reaped(child: int) -> int:
+    """The signal that a server ended by; 0: it ended by itself."""
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None) -> None:
+    """`later_s`: how far its clock is ahead. `die`: the point at which it is killed."""
+    ahead = dt.timedelta(seconds=later_s)
+    reconciling.EVERY_S = errands.INBOX_EVERY_S = OFTEN_S
+    application = app(Settings(**settings), now=lambda: dt.datetime.now(dt.UTC) + ahead)
+    if die is not None:
+        arm(application.state.till, die)
+    uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical")
+
+
+# -- where a server dies ---------------------------------------------------------------------------
+
+# A transaction is told by what it writes.
+WRITES = {
+    "T1": ("INSERT INTO payment ", ""),
+    "T2": ("UPDATE payment SET", "stripe_id="),
+    "T3": ("UPDATE payment SET", "failure_reason="),
+    "inbox": ("INSERT INTO stripe_event", ""),
+}
+CALLS = {"create": "/payment_intents", "confirm": "/confirm", "cancel": "/cancel"}
+
+
+def arm(till: Till, die: str) -> None:
+    """Has this process killed at a point, as "before T2" or "after confirm"."""
+
+    def passing(point: str) -> None:
+        if point == die:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watch_commits(till, passing)
+    watch_calls(till, passing)
+
+
+def watch_commits(till: Till, passing: Any) -> None:
+    engine = till.engine.sync_engine
+    writing: dict[int, str] = {}
+    commit = engine.dialect.do_commit
+
+    def wrote(connection: Any, _: Any, statement: str, *__: Any) -> None:
+        for name, (beginning, part) in WRITES.items():
+            if statement.startswith(beginning) and part in statement:
+                writing[id(connection.connection)] = name
+
+    def committed(connection: Any) -> None:
+        name = writing.pop(id(connection), "")
+        passing(f"before {name}")
+        commit(connection)
+        passing(f"after {name}")
+
+    event.listen(engine, "before_cursor_execute", wrote)
+    engine.dialect.do_commit = committed  # type: ignore[assignment,method-assign]
+
+
+def watch_calls(till: Till, passing: Any) -> None:
+    for http in (till.stripe.http, till.stripe.slow_http):
+        request = http.request_async
+
+        async def sent(method: str, url: str, *given: Any, request: Any = request) -> Any:
+            name = next(
+                (n for n, end in CALLS.items() if method == "post" and url.endswith(end)), ""
+            )
+            passing(f"before {name}")
+            answer = await request(method, url, *given)
+            passing(f"after {name}")
+            return answer
+
+        http.request_async = sent  # type: ignore[assignment,method-assign]
+
+
+if __name__ == "__main__":
+    main()

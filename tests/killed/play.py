@@ -1,0 +1,287 @@
+"""A scenario, played: a server dies at its point, the next goes on, and what is there is judged."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Set
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select, update
+
+from models import (
+    CardBrand,
+    Client,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Practice,
+)
+from models.connections import engine
+from models.ids import new_id
+from models.migrations import migrate
+from resolvers.tokens import Subject
+from sandbox import intents, seeds
+from sandbox.deliveries import signature
+from sandbox.errors import StripeError
+from sandbox.store import Store
+from tests.demo import PROJECT, free_port
+from tests.killed.judge import AT_REST, Bill, intents_of, judge
+from tests.killed.scenarios import AFTERS, Scenario
+from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, PAY, Paying
+from tests.portal import KEY
+from tests.processes import SECRET, wait_for
+
+NUMBERS = {"good": GOOD, "declined": DECLINED, "asks": ASKS}
+# The reconciler looks at payments of a minute ago, and waits half an hour for a cardholder.
+SOON_S, LATE_S = 90, 45 * 60
+AT_REST_WITHIN_S = 20
+
+
+class Nursery:
+    """The warmed process that servers are forked from."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.killed.nursery"]
+        self.process = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert json.loads(self.process.stdout.readline()) == "warm"
+
+    def ask(self, **asked: Any) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        return int(json.loads(self.process.stdout.readline()))
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@dataclass
+class Player:
+    """One database, one double of Stripe, and the nursery."""
+
+    practice: Paying
+    store: Store
+    stripe: str
+    nursery: Nursery
+    events: set[str] = field(default_factory=set)
+
+    @asynccontextmanager
+    async def server(self, die: str | None = None, later_s: float = 0) -> AsyncIterator[str]:
+        """A server's address; it is killed in the end if it wasn't before, as it had to be."""
+        port = free_port()
+        settings = {
+            "database_url": self.practice.url,
+            "token_key": KEY,
+            "stripe_api_key": "sk_test_double",
+            "stripe_publishable_key": "pk_test_double",
+            "stripe_webhook_secret": SECRET,
+            "stripe_api_base": self.stripe,
+        }
+        child = self.nursery.ask(port=port, settings=settings, later_s=later_s, die=die)
+        try:
+            await asyncio.to_thread(wait_for, f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            if die is None:
+                os.kill(child, signal.SIGKILL)
+            ended_by = await asyncio.to_thread(self.nursery.ask, reap=child)
+            assert ended_by == signal.SIGKILL, f"it was not killed at {die}"
+
+
+@asynccontextmanager
+async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIterator[Player]:
+    """Over the empty database of this URL. `file` is the double's."""
+    writing = engine(url)
+    await migrate(writing)
+    practice = Paying(url, writing)
+    practice.clock.time = dt.datetime.now(dt.UTC)
+    await practice.fill()
+    async with writing.begin() as rows:
+        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+    store = practice.store = Store(str(file))
+    yield Player(practice, store, stripe, nursery)
+    store.close()
+    await writing.dispose()
+
+
+async def play(player: Player, scenario: Scenario) -> None:
+    bill = await billed(player, scenario)
+    if scenario.after == "inbox":
+        await die_at_inbox(player, scenario, bill)
+    else:
+        async with player.server(scenario.die) as address:
+            with suppress(httpx.HTTPError):
+                await send(player, address, bill)
+    await go_on(player, scenario, bill)
+    await judge(player.practice, bill)
+
+
+# -- what is owed, and how it is to be paid --------------------------------------------------------
+
+
+async def billed(player: Player, scenario: Scenario) -> Bill:
+    practice, client_id = player.practice, new_id()
+    own = {"practice_id": practice.practice_id, "id": client_id, "created_at": practice.clock()}
+    await practice.insert(Client, own | {"name": "Cleo Vance"})
+    first = await practice.invoice(10_000, client_id)
+    await practice.invoice(5_000, client_id)
+    if scenario.credit:
+        await practice.credit(2_000, client_id)
+    bearer = await practice.token(Subject(practice.practice_id, client_id=client_id))
+    amount = (10_000 if scenario.one else 15_000) - (2_000 if scenario.credit else 0)
+    input = practice.input(amount, await source(player, scenario, client_id))
+    if scenario.one:
+        input["invoiceId"] = f"inv_{first}"
+    return Bill(client_id, bearer, amount, 15_000, input)
+
+
+async def source(player: Player, scenario: Scenario, client_id: str) -> dict[str, Any]:
+    if scenario.way == "saved":
+        return {"paymentMethodId": f"crd_{await saved(player, scenario, client_id)}"}
+    return player.practice.card(NUMBERS[scenario.card], saveCard=scenario.way == "save")
+
+
+async def saved(player: Player, scenario: Scenario, client_id: str) -> str:
+    """A card on file, here and at Stripe."""
+    practice, card_id, number = player.practice, new_id(), NUMBERS[scenario.card]
+    customer, method = f"cus_{uuid.uuid4().hex}", f"pm_{uuid.uuid4().hex}"
+    with player.store.transaction():
+        seeds.customer(player.store, ACCOUNT, customer)
+        seeds.saved_card(
+            player.store, ACCOUNT, method, customer, number, (12, 2031), "Cleo Vance", "04101"
+        )
+    async with practice.engine.begin() as rows:
+        mine = update(Client).where(Client.id == client_id)
+        await rows.execute(mine.values(stripe_customer=customer))
+    await practice.insert(
+        PaymentMethod,
+        {
+            "practice_id": practice.practice_id,
+            "id": card_id,
+            "client_id": client_id,
+            "stripe_id": method,
+            "fingerprint": uuid.uuid4().hex,
+            "brand": CardBrand.VISA,
+            "last4": number[-4:],
+            "exp_month": 12,
+            "exp_year": 2031,
+            "is_default": True,
+            "added_at": practice.clock(),
+            "consent_version": "1",
+            "consented_at": practice.clock(),
+        },
+    )
+    return card_id
+
+
+async def send(player: Player, address: str, bill: Bill, **other: Any) -> dict[str, Any]:
+    body = {"query": PAY, "variables": {"input": bill.input | other}}
+    headers = {"Authorization": f"Bearer {bill.bearer}"}
+    async with httpx.AsyncClient(timeout=30) as http:
+        answer = (await http.post(f"{address}/graphql", json=body, headers=headers)).json()
+    assert "errors" not in answer, answer
+    found: dict[str, Any] = answer["data"]["pay"]
+    return found
+
+
+# -- how it goes on --------------------------------------------------------------------------------
+
+
+async def die_at_inbox(player: Player, scenario: Scenario, bill: Bill) -> None:
+    """The charge's answer is lost; then the server that hears of it by webhook dies too."""
+    async with player.server("after confirm") as address:
+        with suppress(httpx.HTTPError):
+            await send(player, address, bill)
+    async with player.server(scenario.die) as address:
+        with suppress(httpx.HTTPError):
+            for event in await events(player, bill):
+                await deliver(address, event)
+
+
+async def go_on(player: Player, scenario: Scenario, bill: Bill) -> None:
+    later_s = LATE_S if scenario.after == "gone" else SOON_S
+    async with player.server(later_s=later_s) as address:
+        if scenario.after == "retry":
+            again = bill.input["source"]
+            if "newCard" in again:
+                # A page that sends again has another token.
+                save = again["newCard"]["saveCard"]
+                again = player.practice.card(NUMBERS[scenario.card], saveCard=save)
+            await send(player, address, bill, source=again)
+        if scenario.after == "other tab":
+            key = {"idempotencyKey": str(uuid.uuid4())}
+            await send(player, address, bill, source=player.practice.card(), **key)
+        if scenario.after in ("webhook", "inbox"):
+            several = await events(player, bill) * 5
+            random.Random(str(scenario)).shuffle(several)
+            for event in several:
+                await deliver(address, event, later_s)
+        if scenario.after in ("approves", "fails"):
+            await decide(player, bill, succeed=scenario.after == "approves")
+        waits = scenario.card == "asks" and scenario.after in AFTERS
+        await at_rest(player, bill, {PaymentState.REQUIRES_ACTION} if waits else set())
+    if waits:
+        async with player.server(later_s=LATE_S):
+            await at_rest(player, bill)
+    if scenario.after == "gone":
+        # The bank approves when all is over.
+        await decide(player, bill, succeed=True)
+
+
+async def decide(player: Player, bill: Bill, *, succeed: bool) -> None:
+    for intent in await intents_of(player.practice, bill):
+        with suppress(StripeError), player.store.transaction():
+            intents.authenticate(player.store, ACCOUNT, intent["id"], succeed=succeed)
+
+
+async def events(player: Player, bill: Bill) -> list[dict[str, Any]]:
+    """All that Stripe would tell of this client's payments."""
+    ids = {intent["id"] for intent in await intents_of(player.practice, bill)}
+
+    def about(event: dict[str, Any]) -> Any:
+        told = event["data"]["object"]
+        return told["id"] if told["object"] == "payment_intent" else told.get("payment_intent")
+
+    return [event for event in player.store.all("event") if about(event) in ids]
+
+
+async def deliver(address: str, event: dict[str, Any], later_s: float = 0) -> None:
+    body = json.dumps(event)
+    now = dt.datetime.now(dt.UTC).timestamp() + later_s
+    headers = {"Stripe-Signature": signature(SECRET, body, int(now))}
+    async with httpx.AsyncClient() as http:
+        url = f"{address}/stripe/webhook"
+        answer = await http.post(url, content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+async def at_rest(player: Player, bill: Bill, or_in: Set[PaymentState] = frozenset()) -> None:
+    """Waits until every payment is, or in one of the other states."""
+    until = asyncio.get_running_loop().time() + AT_REST_WITHIN_S
+    states: set[PaymentState] = set()
+    while asyncio.get_running_loop().time() < until:
+        async with player.practice.engine.connect() as rows:
+            mine = select(Payment.state).where(Payment.client_id == bill.client_id)
+            states = set(await rows.scalars(mine))
+        if states <= AT_REST | or_in:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not at rest: {states}")

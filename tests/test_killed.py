@@ -1,0 +1,39 @@
+"""Nothing is charged twice or lost, wherever a server is killed."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.killed.play import Nursery, Player, play, player
+from tests.killed.scenarios import SCENARIOS, Scenario
+from tests.processes import double
+
+pytestmark = [pytest.mark.server, pytest.mark.campaign]
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    started = Nursery()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+async def players(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+    nursery: Nursery,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Player]:
+    folder = tmp_path_factory.mktemp("stripe")
+    with double(folder) as stripe:
+        async with (
+            new_database() as url,
+            player(url, stripe, folder / "stripe.sqlite", nursery) as ready,
+        ):
+            yield ready
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_a_kill_charges_once_and_loses_nothing(players: Player, scenario: Scenario) -> None:
+    await play(players, scenario)
