@@ -62,7 +62,7 @@ def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:
     """Each type that a mutation may come to, with such a mutation."""
     mutation = schema.mutation_type
     assert mutation is not None
-    found = {}
+    found: dict[GraphQLObjectType, str] = {}
     for name, field in mutation.fields.items():
         if source_of(field) is None:
             raise TypeError(f"Mutation.{name} has no source")

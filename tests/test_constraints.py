@@ -472,4 +472,5 @@ async def test_what_others_point_to_cannot_be_deleted(every_row: Books) -> None:
 
 
 def test_these_tests_know_every_table() -> None:
-    assert {row.__tablename__ for row in DEFAULTS} == set(Row.metadata.tables)
+    # The inbox of webhooks is no practice's, and points to nothing.
+    assert {row.__tablename__ for row in DEFAULTS} == set(Row.metadata.tables) - {"stripe_event"}

@@ -87,6 +87,22 @@ def test_the_readmes_answer_is_the_demos(demo: Demo) -> None:
     assert undated(ask(demo, "client", query)) == undated(json.loads(answer))
 
 
+def test_the_readmes_two_steps_pay(tmp_path: Path) -> None:
+    card = README.partition("/sandbox/confirmation_tokens -d '")[2].partition("'")[0]
+    (mutation,) = [
+        block.partition("```")[0]
+        for block in README.split("```graphql\n")[1:]
+        if "mutation PayTheBalance" in block.partition("```")[0]
+    ]
+    with demonstration.served(tmp_path) as own:
+        made = httpx.post(f"{own.url}/sandbox/confirmation_tokens", content=card).json()
+        answer = ask(own, "client", mutation.replace("ctoken_…", made["id"]))
+        again = ask(own, "client", mutation.replace("ctoken_…", made["id"]))
+    assert answer["data"]["pay"]["__typename"] == "PaySucceeded"
+    assert answer["data"]["pay"]["client"]["balance"]["amount"]["amount"] == "0.00"
+    assert answer == again
+
+
 def undated(value: Any) -> Any:
     if isinstance(value, dict):
         dated = ("number", "date", "periodEnd")

@@ -1,5 +1,7 @@
 """What paying online keeps: of a payment, what it was asked with; and the inbox of the webhook."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,7 +10,7 @@ from models.row import Instant
 revision = "0002"
 down_revision = "0001"
 
-COLUMNS = {
+COLUMNS: dict[str, Any] = {
     "save_card": sa.Boolean(),
     "make_default": sa.Boolean(),
     "consent_version": sa.Text(),
