@@ -1,0 +1,40 @@
+"""Payments by chance: whatever comes in whatever order, nothing is charged twice or lost."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from hypothesis import seed
+from hypothesis.stateful import run_state_machine_as_test
+
+from models.ids import new_id
+from tests import postgres
+from tests.conftest import SEED, sqlite_file
+from tests.machine import made, sized
+
+pytestmark = pytest.mark.campaign
+
+
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the serving process does by itself, the machine does."""
+    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
+    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
+    monkeypatch.setattr("billing.gateway.BACKOFFS_S", (0.0, 0.0))
+
+
+def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
+    def new() -> AbstractAsyncContextManager[str]:
+        return sqlite_file(tmp_path / f"{new_id()}.sqlite")
+
+    machine = made(new)
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(40, 25))
+    assert machine.told["steps"] >= 1_000
+    assert machine.told["PaySucceeded"] >= 20, machine.told
+
+
+@pytest.mark.server
+def test_payments_by_chance_on_postgresql(postgres_url: str) -> None:
+    machine = made(lambda: postgres.database(postgres_url))
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(12, 25))
+    assert machine.told["steps"] >= 300
