@@ -7,6 +7,9 @@ MINUTES ?= 60
 # More for pytest: make test ARGS='-k refunds -x'
 ARGS ?=
 
+# Two processes of tests, each with a PostgreSQL of its own; AT_ONCE= for one.
+AT_ONCE ?= -n 2 --dist loadfile
+
 BIN := .venv/bin
 PAGE := web/dist/graphiql/manifest.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -26,10 +29,10 @@ run: .venv/.portal $(PAGE) ## Serve the demo on 127.0.0.1 (PORT=8000, DEMO_JSON=
 test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and PostgreSQL (ARGS='-k name').
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@echo 'Running every test …'
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 test-fast: .venv/.test .venv/.portal ## Run the tests that need no server, no browser and no campaign.
-	@$(BIN)/python -m pytest -m 'not server and not browser and not campaign' $(ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not server and not browser and not campaign' $(ARGS)
 
 soak: .venv/.test .venv/.portal ## Try generated operations for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

@@ -44,9 +44,9 @@ def serve(
     """Serve the API. Settings come from the environment; the README lists them."""
     settings = settings_or_stop()
     run(refuse_other_revisions(settings.database_url))
-    run(check_payments(settings))
     try:
         with sole_server(settings.database_url, processes):
+            run(check_payments(settings))
             uvicorn.run(
                 "server.app:served",
                 factory=True,

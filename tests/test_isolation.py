@@ -11,6 +11,7 @@ import pytest
 from graphql import extend_schema, is_interface_type, parse
 
 from tests.isolation import contract, doors, ids, lists, ways
+from tests.isolation.changes import CHANGERS, RESULTS
 from tests.isolation.households import SORTS, STALE_SORTS, Bearer, founded
 from tests.isolation.links import LINKS
 from tests.isolation.matrix import Matrix, over
@@ -102,13 +103,13 @@ async def test_every_sort_of_viewer_was_tried_on_everybody(matrix: Matrix) -> No
 
 def test_every_field_that_takes_an_id_is_probed(matrix: Matrix) -> None:
     taking = set(contract.takers_of_ids(matrix.schema))
-    assert taking == ids.TAKERS.keys()
+    assert taking == ids.TAKERS.keys() | CHANGERS.keys()
 
 
 def test_every_field_that_gives_a_row_is_probed(matrix: Matrix) -> None:
     by_id = {("Query", name) for name in ("node", "nodes", "client")}
     linked = {(type_, field) for type_, fields in LINKS.items() for field in fields}
-    assert set(contract.links_of(matrix.schema)) == linked | by_id
+    assert set(contract.links_of(matrix.schema)) == linked | by_id | RESULTS
 
 
 def test_everything_with_an_id_has_a_kind(matrix: Matrix) -> None:
@@ -122,19 +123,19 @@ def test_a_new_field_would_be_noticed(matrix: Matrix) -> None:
     """Also one whose id is deep in an input, and one that leads to a row by a union."""
     more = """
         extend type Practice { revenue(clinicianId: ID): Int }
-        type Changes { pay(input: PayInput!): PayResult! }
-        input PayInput { source: PaySource! }
-        input PaySource { paymentMethodId: ID }
-        union PayResult = Paid | Refused
+        type Changes { settle(input: SettleInput!): SettleResult! }
+        input SettleInput { source: SettleSource! }
+        input SettleSource { paymentMethodId: ID }
+        union SettleResult = Paid | Refused
         type Paid { payment: Payment! }
         type Refused { message: String! }
     """
     schema = extend_schema(matrix.schema, parse(more))
-    assert set(contract.takers_of_ids(schema)) - ids.TAKERS.keys() == {
+    assert set(contract.takers_of_ids(schema)) - ids.TAKERS.keys() - CHANGERS.keys() == {
         "Practice.revenue(clinicianId:)",
-        "Changes.pay(input.source.paymentMethodId:)",
+        "Changes.settle(input.source.paymentMethodId:)",
     }
     assert set(contract.links_of(schema)) - set(contract.links_of(matrix.schema)) == {
-        ("Changes", "pay"),
+        ("Changes", "settle"),
         ("Paid", "payment"),
     }

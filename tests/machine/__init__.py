@@ -34,6 +34,7 @@ FAULTS = st.sampled_from(
 PASSES = st.sampled_from(
     [dt.timedelta(seconds=90), dt.timedelta(minutes=31), dt.timedelta(hours=2)]
 )
+ONES = st.sampled_from([None, None, 0, -1])
 MOST_ROUNDS = 20
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -91,9 +92,29 @@ class Machine(RuleBasedStateMachine):
 
     # -- what clients do ---------------------------------------------------------------------------
 
-    @rule(card=CARDS, save=st.booleans(), one=st.sampled_from([None, 0, 1]), die=DIES)
+    @rule(card=CARDS, save=st.booleans(), one=ONES, die=DIES)
     def pays(self, card: str, save: bool, one: int | None, die: str | None) -> None:
         self.run(self.pay(card, one, save), die)
+
+    @rule(card=CARDS, save=st.booleans(), one=ONES, die=DIES)
+    def pays_afresh(self, card: str, save: bool, one: int | None, die: str | None) -> None:
+        """What was under way is over first, and there is something to pay."""
+        self.run(self.refreshed())
+        self.run(self.pay(card, one, save), die)
+
+    @rule(card=CARDS, one=ONES, succeed=st.booleans(), die=DIES)
+    def pays_and_asks(self, card: str, one: int | None, succeed: bool, die: str | None) -> None:
+        """The cardholder answers the bank at once, and the page asks how it stands."""
+        self.run(self.refreshed())
+        self.run(self.pay(card, one, False))
+        self.confirms_to_the_bank(0, succeed)
+        self.looks_after(-1, False, die)
+
+    async def refreshed(self) -> None:
+        self.portal.clock.time += dt.timedelta(minutes=31)
+        self.portal.bearer = await self.portal.token()
+        await reconciling.reconcile(self.portal.till)
+        self.invoices.append(await self.portal.invoice(4_000))
 
     @rule(k=st.integers(0, 50), die=DIES)
     def sends_again(self, k: int, die: str | None) -> None:
@@ -102,7 +123,7 @@ class Machine(RuleBasedStateMachine):
             save = asked["source"]["newCard"]["saveCard"]
             self.run(self.answered(asked | {"source": self.portal.card(card, saveCard=save)}), die)
 
-    @rule(cards=st.tuples(CARDS, CARDS), ones=st.tuples(*[st.sampled_from([None, 0, 1])] * 2))
+    @rule(cards=st.tuples(CARDS, CARDS), ones=st.tuples(ONES, ONES))
     def pays_in_two_tabs(self, cards: tuple[str, str], ones: tuple[int | None, int | None]) -> None:
         async def both() -> None:
             tabs = zip(cards, ones, strict=True)
