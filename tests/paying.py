@@ -31,6 +31,7 @@ from sandbox.store import PAGE, Store
 from server.app import app
 from server.sandboxed import SECRET
 from server.settings import Settings
+from tests import allowed
 from tests.portal import KEY, Portal
 
 ACCOUNT = "acct_test"
@@ -232,4 +233,6 @@ async def paying(url: str) -> AsyncIterator[Paying]:
     ):
         yield portal
     await writing.dispose()
+    sent = portal.store.journal()
     portal.store.close()
+    allowed.hold(sent)

@@ -34,6 +34,7 @@ from sandbox import intents, seeds
 from sandbox.deliveries import signature
 from sandbox.errors import StripeError
 from sandbox.store import Store
+from tests import allowed
 from tests.demo import PROJECT, free_port
 from tests.killed.judge import AT_REST, Bill, intents_of, judge
 from tests.killed.scenarios import AFTERS, Scenario
@@ -118,7 +119,9 @@ async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIt
         await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
     store = practice.store = Store(str(file))
     yield Player(practice, store, stripe, nursery)
+    sent = store.journal()
     store.close()
+    allowed.hold(sent)
     await writing.dispose()
 
 

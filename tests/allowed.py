@@ -1,0 +1,59 @@
+"""All that Stripe may be told: opaque ids and an amount. Whatever reaches the double is held to it.
+
+Stripe signs no agreement about health information: no name of a service, no date of one, no
+clinician and no document's number is sent to it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+EXPAND = {"expand[0]": "payment_method"}
+PARAMS: dict[str, dict[str, str]] = {
+    "POST payment_intents": {
+        "amount": "[0-9]+",
+        "currency": "[a-z]{3}",
+        "payment_method_types[0]": "card",
+        "metadata[payment]": UUID,
+        "metadata[practice]": UUID,
+        "customer": "cus_[0-9a-z_]+",
+        "setup_future_usage": "on_session",
+    },
+    r"POST payment_intents/\w+/confirm": {
+        "payment_method": "pm_[0-9a-z_]+",
+        "confirmation_token": "ctoken_[0-9a-z]+",
+        "use_stripe_sdk": "true",
+        **EXPAND,
+    },
+    r"POST payment_intents/\w+/cancel": EXPAND,
+    r"GET payment_intents/\w+": EXPAND,
+    r"GET confirmation_tokens/\w+": {},
+    "GET account": {},
+    "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
+}
+# The SDK gives a call without a key one by chance.
+KEY = re.compile(f"{UUID}(?:-(?:create|confirm|customer))?")
+
+
+def hold(journal: Sequence[dict[str, Any]]) -> None:
+    """Fails on the first call, parameter, value or idempotency key that isn't on the list."""
+    for sent in journal:
+        called = f"{sent['method']} {sent['path']}"
+        allowed = next((p for call, p in PARAMS.items() if re.fullmatch(call, called)), None)
+        assert allowed is not None, f"not on the list: {called}"
+        for name, value in flat(sent["params"]):
+            known = allowed.get(name)
+            assert known is not None, f"not on the list: {name} in {called}"
+            assert re.fullmatch(known, str(value)), f"not on the list: {name}={value} in {called}"
+        assert sent["key"] is None or KEY.fullmatch(sent["key"]), sent["key"]
+
+
+def flat(params: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
+    items = enumerate(params) if isinstance(params, list) else params.items()
+    for name, value in items:
+        path = f"{inside}[{name}]" if inside else str(name)
+        if isinstance(value, dict | list):
+            yield from flat(value, path)
+        else:
+            yield path, value

@@ -1,0 +1,44 @@
+"""The list of what Stripe may be told lets nothing else through."""
+
+from typing import Any
+
+import pytest
+
+from models.ids import new_id
+from tests.allowed import hold
+
+PAYMENT, PRACTICE = new_id(), new_id()
+GOOD: dict[str, Any] = {
+    "method": "POST",
+    "path": "payment_intents",
+    "key": f"{PAYMENT}-create",
+    "params": {
+        "amount": "10000",
+        "currency": "usd",
+        "metadata": {"payment": PAYMENT, "practice": PRACTICE},
+    },
+}
+
+
+def test_what_is_sent_for_a_payment_is_on_the_list() -> None:
+    hold([GOOD])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"description": "Session with Dr. Lee"},
+        {"statement_descriptor": "THERAPY"},
+        {"metadata": {"payment": PAYMENT, "invoice": "INV-2026-0042"}},
+        {"metadata": {"payment": "Ana Prieto"}},
+        {"receipt_email": "ana@example.com"},
+    ],
+)
+def test_anything_else_is_not(more: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="not on the list"):
+        hold([GOOD | {"params": GOOD["params"] | more}])
+
+
+def test_another_call_is_not() -> None:
+    with pytest.raises(AssertionError, match="not on the list"):
+        hold([GOOD | {"path": "charges"}])

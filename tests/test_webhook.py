@@ -1,0 +1,107 @@
+"""Stripe's webhook: what is signed is written down and answered, and followed afterwards."""
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from models import Payment, PaymentState, StripeEvent
+from sandbox import intents
+from sandbox.deliveries import signature
+from server.sandboxed import SECRET
+from tests.paying import ACCOUNT, ASKS, Paying, paying
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
+    async with new_database() as url, paying(url) as portal:
+        yield portal
+
+
+async def charged_late(portal: Paying) -> dict[str, Any]:
+    """A payment that the cardholder has confirmed and nobody has asked about; Stripe's event."""
+    await portal.invoice(10_000)
+    await portal.pay(10_000, portal.card(ASKS))
+    (intent,) = portal.store.all("payment_intent")
+    with portal.store.transaction():
+        intents.authenticate(portal.store, ACCOUNT, intent["id"], succeed=True)
+    return portal.store.all("event")[-1]
+
+
+async def until(portal: Paying, state: PaymentState) -> None:
+    for _ in range(200):
+        (payment,) = await portal.all(Payment)
+        if payment.state is state:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"still {payment.state}")
+
+
+async def test_an_event_is_answered_and_followed(portal: Paying) -> None:
+    event = await charged_late(portal)
+    assert (await portal.webhook(event)).status_code == 200
+    await until(portal, PaymentState.SUCCEEDED)
+    assert await portal.ledger_of_payments() == 10_000
+
+
+async def test_an_event_is_written_once_however_often_it_is_sent(portal: Paying) -> None:
+    event = await charged_late(portal)
+    answers = await asyncio.gather(*(portal.webhook(event) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert [one.id for one in await portal.all(StripeEvent)] == [event["id"]]
+
+
+async def test_an_event_of_another_account_is_kept_refused_and_told(
+    portal: Paying, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = await charged_late(portal)
+    await portal.webhook(event | {"account": "acct_other"})
+    for _ in range(200):
+        (kept,) = await portal.all(StripeEvent)
+        if kept.handled_at is not None:
+            break
+        await asyncio.sleep(0.05)
+    assert kept.refusal == "ACCOUNT_MISMATCH"
+    assert "alert" in caplog.text
+    (payment,) = await portal.all(Payment)
+    assert payment.state is PaymentState.REQUIRES_ACTION
+
+
+@pytest.mark.parametrize("off_s", [-301, 301, 86_400])
+async def test_a_time_that_is_off_is_refused_either_way(portal: Paying, off_s: int) -> None:
+    body = json.dumps(await charged_late(portal))
+    at = int((portal.clock() + dt.timedelta(seconds=off_s)).timestamp())
+    headers = {"Stripe-Signature": signature(SECRET, body, at)}
+    answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert await portal.all(StripeEvent) == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff\xfe", b'{"id": 1}', b'{"id":"evt_1","data":{"object":7}}']
+)
+@pytest.mark.parametrize("header", ["", "t=1", "t=x,v1=y", "v1=", "signed"])
+async def test_what_stripe_did_not_sign_or_would_not_say_is_refused(
+    portal: Paying, body: bytes, header: str
+) -> None:
+    headers = {"Stripe-Signature": header}
+    if header == "signed":
+        text, at = body.decode("latin-1"), int(portal.clock().timestamp())
+        headers = {"Stripe-Signature": signature(SECRET, text, at)}
+    answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert await portal.all(StripeEvent) == []
+
+
+async def test_another_secret_is_refused(portal: Paying) -> None:
+    body = json.dumps(await charged_late(portal))
+    forged = signature("whsec_other", body, int(portal.clock().timestamp()))
+    headers = {"Stripe-Signature": forged}
+    answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
+    assert answer.status_code == 400
