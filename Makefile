@@ -34,7 +34,7 @@ test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and Postgre
 test-fast: .venv/.test .venv/.portal ## Run the tests that need no server, no browser and no campaign.
 	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not server and not browser and not campaign' $(ARGS)
 
-soak: .venv/.test .venv/.portal ## Try generated operations for MINUTES=60, others each time.
+soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m tests.soak $(MINUTES)
 

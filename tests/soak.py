@@ -1,8 +1,9 @@
-"""Generated operations for as long as one likes: python -m tests.soak MINUTES.
+"""Generated operations and killed servers for as long as one likes: python -m tests.soak MINUTES.
 
-Each round has practices and operations of its own; a round that fails says how to repeat it.
+Each round has practices, operations and kills of its own; one that fails says how to repeat it.
 """
 
+import asyncio
 import os
 import re
 import secrets
@@ -10,19 +11,31 @@ import subprocess
 import sys
 import time
 
+from tests import postgres
+from tests.killed import soak as killed
+
 OPERATIONS = 500
+KILLING_S = 60
 ROUND = (sys.executable, "-m", "pytest", "-q", "-s", "tests/test_generated.py")
 TALLY = re.compile(r"^\.*(sqlite|postgresql): (\d+) planned, (\d+) refused$", re.MULTILINE)
 
 
-def soak(minutes: float) -> int:
-    """Rounds until the time is over, at least one; how many operations were tried."""
-    tried, ends = 0, time.monotonic() + minutes * 60
-    while tried == 0 or time.monotonic() < ends:
-        seed = secrets.randbelow(10**9)
-        tried += operations_of(seed)
-        print(f"{tried:,} operations, each with one answer (seed {seed})", flush=True)
-    return tried
+def soak(minutes: float) -> None:
+    """Rounds until the time is over, at least one."""
+    tried, kills, ends = 0, 0, time.monotonic() + minutes * 60
+    with postgres.server() as url:
+        if url is None:
+            sys.exit(f"No PostgreSQL was found: {postgres.HOW_TO_GET}.")
+        while tried == 0 or time.monotonic() < ends:
+            seed = secrets.randbelow(10**9)
+            tried += operations_of(seed)
+            print(f"{tried:,} operations, each with one answer (seed {seed})", flush=True)
+            kills += asyncio.run(killed.soak(url, KILLING_S, seed))
+            print(
+                f"{kills:,} kills of a server that takes a payment: charged twice 0, lost 0, ledger"
+                f" unlike Stripe's 0, not at rest 0 (95 %: fewer than {killed.bound(kills)})",
+                flush=True,
+            )
 
 
 def operations_of(seed: int) -> int:

@@ -30,7 +30,7 @@ def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
     machine = made(new)
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(25, 45))
     assert machine.told["steps"] >= 1_000
-    assert machine.told["PaySucceeded"] >= 50, machine.told
+    assert machine.told["PaySucceeded"] >= 25, machine.told
 
 
 @pytest.mark.server

@@ -126,6 +126,7 @@ class Machine(RuleBasedStateMachine):
     @rule(cards=st.tuples(CARDS, CARDS), ones=st.tuples(ONES, ONES))
     def pays_in_two_tabs(self, cards: tuple[str, str], ones: tuple[int | None, int | None]) -> None:
         async def both() -> None:
+            await self.refreshed()
             tabs = zip(cards, ones, strict=True)
             await asyncio.gather(*(self.pay(card, one, False) for card, one in tabs))
 

@@ -29,5 +29,11 @@ async def judge(portal: Paying) -> None:
     totals = {one.id: one.total_minor for one in invoices}
     assert all(put[id_] <= total for id_, total in totals.items()), "an invoice is over-paid"
     assert charged <= sum(totals.values()), "charged more than was ever owed"
+    charged_for = Counter(dict.fromkeys(by_card, 0))
+    for one in allocations:
+        charged_for[one.payment_id] += 0 if one.is_credit else one.amount_minor
+    for one in payments:
+        surplus = one.id in by_card and one.amount_minor != charged_for[one.id]
+        assert not surplus, "charged for what was not owed"
     given = -sum(one.amount_minor for one in ledger if one.kind == "CREDIT")
     assert sum(put.values()) <= charged + given, "credit is spent twice"

@@ -1,0 +1,203 @@
+"""The tests of paying can fail: each wall of the protocol, taken down, turns something red.
+
+Three faults are told by the state machine, two by interleavings that are written down here, since
+a machine that takes one step after another does not see them.
+"""
+
+import asyncio
+import dataclasses
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import seed
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import text, update
+
+from billing.charging import beginning, driving, folding, reconciling
+from billing.charging.driving import Standing
+from billing.charging.till import Till
+from billing.gateway import Intent, IntentStatus, Stripe
+from models import DeclineReason, Payment, PaymentState
+from models.connections import engine
+from models.ids import new_id
+from models.migrations import migrate
+from sandbox import intents
+from tests.conftest import SEED, sqlite_file
+from tests.machine import made, sized
+from tests.paying import ACCOUNT, ASKS, Paying, paying
+
+pytestmark = pytest.mark.campaign
+
+EXAMPLES, STEPS = 60, 45
+
+
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
+    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
+    monkeypatch.setattr("billing.gateway.BACKOFFS_S", (0.0, 0.0))
+
+
+def goes_red(new: Callable[[], AbstractAsyncContextManager[str]]) -> None:
+    machine = made(new)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(seed(SEED)(machine), settings=sized(EXAMPLES, STEPS))
+
+
+# -- told by the machine ---------------------------------------------------------------------------
+
+
+def test_without_the_unique_claim_it_goes_red(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def without() -> AsyncIterator[str]:
+        url = f"sqlite:///{tmp_path / new_id()}.sqlite"
+        writing = engine(url)
+        await migrate(writing)
+        async with writing.begin() as rows:
+            await rows.execute(text("DROP INDEX uq_payment_active"))
+        await writing.dispose()
+        yield url
+
+    async def nothing(*_: Any) -> None:
+        """Claims hold the same: one invoice is claimed once."""
+
+    monkeypatch.setattr(beginning, "claim", nothing)
+    goes_red(without)
+
+
+def test_without_the_fence_it_goes_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def open_gate(till: Till, paying: Any, reason: DeclineReason | None) -> Standing:
+        intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
+        given_up = dataclasses.replace(intent, status=IntentStatus.CANCELED)
+        await folding.fold(till, paying.practice_id, paying.id, given_up, reason)
+        return await driving.standing(till, paying.practice_id, paying.id)
+
+    monkeypatch.setattr(driving, "fence", open_gate)
+    goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
+
+
+def test_created_and_confirmed_in_one_step_it_goes_red(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, drive = Stripe.create, driving.drive
+    tokens: dict[str, str | None] = {}
+
+    async def driven(till: Till, practice_id: str, id_: str, token: str | None) -> Standing:
+        tokens[id_] = token
+        return await drive(till, practice_id, id_, token)
+
+    async def at_once(self: Stripe, order: Any) -> Intent:
+        made = await create(self, order)
+        token = tokens[order.payment_id]
+        return await self.confirm(order.payment_id, order.account, made.id, token=token)
+
+    monkeypatch.setattr(driving, "drive", driven)
+    monkeypatch.setattr(Stripe, "create", at_once)
+    goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
+
+
+# -- told by an interleaving -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Any]:
+    """Stops the first call of a method after it is done, until it is let go on."""
+
+    def pause(of: Any, name: str) -> tuple[asyncio.Event, asyncio.Event]:
+        reached, go_on, call = asyncio.Event(), asyncio.Event(), getattr(of, name)
+
+        async def paused(*given: Any, **named: Any) -> Any:
+            answer = await call(*given, **named)
+            if not reached.is_set():
+                reached.set()
+                await go_on.wait()
+            return answer
+
+        monkeypatch.setattr(of, name, paused)
+        return reached, go_on
+
+    return pause
+
+
+async def given_up_between_create_and_t2(portal: Paying, pausing: Any) -> int:
+    """A slow tab is given up between A and T2, another pays, and the slow one goes on."""
+    await portal.invoice(10_000)
+    reached, go_on = pausing(Stripe, "create")
+    slow = asyncio.create_task(portal.pay(10_000, portal.card()))
+    await reached.wait()
+    portal.clock.time += dt.timedelta(seconds=90)
+    await reconciling.reconcile(portal.till)
+    assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
+    go_on.set()
+    await slow
+    return len(portal.charges())
+
+
+async def stale_after_success(portal: Paying, pausing: Any) -> PaymentState:
+    """One reads that the cardholder is waited for, another that the money moved; the first writes
+    last."""
+    await portal.invoice(10_000)
+    payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
+    reached, go_on = pausing(Stripe, "intent")
+    stale = asyncio.create_task(portal.refresh(payment))
+    await reached.wait()
+    (waiting,) = portal.store.all("payment_intent")
+    with portal.store.transaction():
+        intents.authenticate(portal.store, ACCOUNT, waiting["id"], succeed=True)
+    assert (await portal.refresh(payment))["__typename"] == "PaySucceeded"
+    go_on.set()
+    await stale
+    (row,) = await portal.all(Payment)
+    state: PaymentState = row.state
+    return state
+
+
+async def test_a_payment_given_up_is_not_confirmed(tmp_path: Path, pausing: Any) -> None:
+    async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
+        assert await given_up_between_create_and_t2(portal, pausing) == 1
+
+
+async def test_without_the_compare_and_set_it_is_charged_twice(
+    tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def announced(till: Till, paid: Any) -> bool:
+        intent = await till.stripe.create(await driving.order(till, paid))
+        async with till.engine.begin() as rows:
+            mine = update(Payment).where(Payment.id == paid.id)
+            confirming = {"stripe_id": intent.id, "state": PaymentState.CONFIRMING}
+            await rows.execute(mine.values(confirming))
+        return True
+
+    monkeypatch.setattr(driving, "announce", announced)
+    async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
+        assert await given_up_between_create_and_t2(portal, pausing) == 2
+
+
+async def test_what_succeeded_stays_so(tmp_path: Path, pausing: Any) -> None:
+    async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
+        assert await stale_after_success(portal, pausing) is PaymentState.SUCCEEDED
+
+
+async def test_if_success_does_not_absorb_it_is_lost(
+    tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forgetful(
+        till: Till, practice_id: str, id_: str, intent: Intent, reason: DeclineReason | None = None
+    ) -> None:
+        state, now = folding.state_of(intent, reason), till.now()
+        async with till.engine.begin() as rows:
+            if state is PaymentState.SUCCEEDED:
+                await folding.succeed(rows, practice_id, id_, now, intent)
+                return
+            mine = update(Payment).where(Payment.id == id_)
+            await rows.execute(mine.values(state=state, paid_at=None))
+
+    monkeypatch.setattr(driving, "fold", forgetful)
+    async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
+        assert await stale_after_success(portal, pausing) is PaymentState.REQUIRES_ACTION
