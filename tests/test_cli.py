@@ -75,6 +75,49 @@ def test_a_wrong_setting_stops_with_a_sentence(
     assert "Traceback" not in result.output
 
 
+KEYS = {
+    "STRIPE_API_KEY": "sk_test_1",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+    "STRIPE_WEBHOOK_SECRET": "whsec_1",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"STRIPE_API_KEY": "pk_test_1"}, "STRIPE_API_KEY: is no secret key"),
+        ({"STRIPE_WEBHOOK_SECRET": None}, "STRIPE_WEBHOOK_SECRET is not set"),
+        ({"STRIPE_PUBLISHABLE_KEY": None}, "begins with pk_test_"),
+        ({"STRIPE_API_KEY": "sk_live_1"}, "begins with pk_live_"),
+        ({"STRIPE_API_KEY": "sk_live_1", "STRIPE_PUBLISHABLE_KEY": "pk_live_1",
+          "STRIPE_API_BASE": "http://127.0.0.1:1"}, "never beside a live key"),
+    ],
+)  # fmt: skip
+def test_keys_that_do_not_fit_stop_with_a_sentence(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str | None], said: str
+) -> None:
+    for name, value in (KEYS | given).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    result = portal("serve")
+    assert result.exit_code == 1
+    assert said in result.stderr
+    # No key is told, not even a part of one.
+    assert "sk_live_1" not in result.stderr
+    assert "whsec_1" not in result.stderr
+
+
+def test_a_demo_does_not_run_beside_a_live_key(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_live_1")
+    result = portal("demo")
+    assert result.exit_code == 1
+    assert "live key" in result.stderr
+
+
 def test_serving_an_old_database_is_refused(environment: Path) -> None:
     result = portal("serve")
     assert (result.exit_code, result.stderr) == (

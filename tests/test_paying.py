@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from models import (
     Claim,
+    Client,
     ContactRight,
     LedgerEntry,
     Payment,
@@ -18,6 +19,7 @@ from models import (
     Practice,
     Receipt,
 )
+from models.ids import new_id
 from resolvers.tokens import Subject
 from sandbox import intents
 from sandbox.api import Fault
@@ -428,6 +430,23 @@ async def test_after_five_declines_in_an_hour_stripe_is_not_asked(portal: Paying
     portal.clock.time = dt.datetime(2026, 3, 15, 13, 0, 1, tzinfo=dt.UTC)
     portal.bearer = await portal.token()
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
+
+
+async def test_after_twenty_declines_from_an_address_nobody_there_asks_stripe(
+    portal: Paying,
+) -> None:
+    for _ in range(4):
+        client_id = new_id()
+        row = {"practice_id": portal.practice_id, "id": client_id, "name": "Cleo Vance"}
+        await portal.insert(Client, row | {"created_at": portal.clock()})
+        await portal.invoice(10_000, client_id)
+        bearer = await portal.token(Subject(portal.practice_id, client_id=client_id))
+        for _ in range(5):
+            asked = portal.input(10_000, portal.card(DECLINED))
+            assert (await portal.sent(asked, bearer))["__typename"] == "CardDeclined"
+    await portal.invoice(10_000)
+    refused = await portal.pay(10_000, portal.card())
+    assert refused["__typename"] == "TooManyAttempts"
 
 
 async def test_a_ledger_has_one_row_of_each_payment(portal: Paying) -> None:
