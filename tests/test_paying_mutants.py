@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import seed
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import text, update
 
@@ -44,7 +45,8 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def goes_red(new: Callable[[], AbstractAsyncContextManager[str]]) -> None:
     machine = made(new)
-    with pytest.raises(AssertionError):
+    # Two tabs at once don't race the same way each time, which Hypothesis calls flaky.
+    with pytest.raises((AssertionError, FlakyFailure)):
         run_state_machine_as_test(seed(SEED)(machine), settings=sized(EXAMPLES, STEPS))
 
 
