@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.gateway import Card
+from billing.stripe_objects import Card
 from models import PaymentMethod
 from models.ids import new_id
 

@@ -11,9 +11,7 @@ StripeTrouble
 """
 
 import asyncio
-import contextlib
 import datetime as dt
-import enum
 import json
 import logging
 import random
@@ -25,7 +23,17 @@ import httpx
 import stripe
 
 from billing.payments import PaymentsMode
-from models import CardBrand, DeclineReason
+from billing.stripe_objects import (
+    Card,
+    Event,
+    Intent,
+    NotAnEvent,
+    card,
+    decline_reason,
+    hint,
+    intent,
+)
+from models import DeclineReason
 
 T = TypeVar("T")
 
@@ -65,55 +73,6 @@ class Unknown(StripeTrouble):
     """Nobody can tell whether it was done: ask, never guess."""
 
 
-class IntentStatus(enum.StrEnum):
-    """A PaymentIntent's, of those that card payments have."""
-
-    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
-    REQUIRES_CONFIRMATION = "requires_confirmation"
-    REQUIRES_ACTION = "requires_action"
-    PROCESSING = "processing"
-    SUCCEEDED = "succeeded"
-    CANCELED = "canceled"
-
-
-@dataclass(frozen=True)
-class Card:
-    """A card as Stripe has it, with the name and postal code that the bank checks."""
-
-    stripe_id: str | None
-    fingerprint: str
-    brand: CardBrand
-    last4: str
-    exp_month: int
-    exp_year: int
-    name: str | None
-    zip: str | None
-
-
-@dataclass(frozen=True)
-class Intent:
-    """A PaymentIntent. `decline` is why its last try failed; amounts in minor units."""
-
-    id: str
-    status: IntentStatus
-    amount_minor: int
-    received_minor: int
-    client_secret: str
-    decline: DeclineReason | None
-    card: Card | None
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a webhook told: a hint of where to look, no more."""
-
-    id: str
-    account: str | None
-    type: str
-    intent_id: str | None
-    practice_id: str | None
-
-
 @dataclass(frozen=True)
 class Order:
     """What Stripe is told of a payment: opaque ids and an amount in minor units, nothing else."""
@@ -125,10 +84,6 @@ class Order:
     currency: str
     customer: str | None
     save_card: bool
-
-
-class NotAnEvent(Exception):
-    """A webhook's body that Stripe did not sign, or not lately."""
 
 
 class Stripe:
@@ -174,7 +129,7 @@ class Stripe:
             params["setup_future_usage"] = "on_session"
         options = named(order.account, f"{order.payment_id}-create")
         created = await answered(lambda: self.api.payment_intents.create_async(params, options))
-        return intent(created)
+        return intent(plain(created))
 
     async def confirm(
         self,
@@ -190,18 +145,18 @@ class Stripe:
         params: Any = {**source, "use_stripe_sdk": True, "expand": ["payment_method"]}
         options = named(account, f"{payment_id}-confirm")
         confirm = self.slow_api.payment_intents.confirm_async
-        return intent(await answered(lambda: confirm(intent_id, params, options)))
+        return intent(plain(await answered(lambda: confirm(intent_id, params, options))))
 
     async def cancel(self, account: str, intent_id: str) -> Intent:
         """The fence: after it no charge can follow. Rejected, where the money may have moved."""
         params: Any = {"expand": ["payment_method"]}
         cancel = self.api.payment_intents.cancel_async
-        return intent(await answered(lambda: cancel(intent_id, params, named(account))))
+        return intent(plain(await answered(lambda: cancel(intent_id, params, named(account)))))
 
     async def intent(self, account: str, intent_id: str) -> Intent:
         params: Any = {"expand": ["payment_method"]}
         retrieve = self.api.payment_intents.retrieve_async
-        return intent(await answered(lambda: retrieve(intent_id, params, named(account))))
+        return intent(plain(await answered(lambda: retrieve(intent_id, params, named(account)))))
 
     # -- cards -------------------------------------------------------------------------------------
 
@@ -286,9 +241,6 @@ def trouble(error: stripe.StripeError) -> StripeTrouble:
     return Unknown(type(error).__name__)
 
 
-# -- Stripe's objects as our own values ------------------------------------------------------------
-
-
 def plain(answer: Any) -> dict[str, Any]:
     made: dict[str, Any] = answer.to_dict()
     return made
@@ -297,71 +249,6 @@ def plain(answer: Any) -> dict[str, Any]:
 def plain_error(error: stripe.StripeError) -> Mapping[str, Any]:
     body = error.json_body
     return body.get("error", {}) if isinstance(body, dict) else {}
-
-
-def intent(answer: Any) -> Intent:
-    told = plain(answer)
-    method, failed = told.get("payment_method"), told.get("last_payment_error")
-    return Intent(
-        told["id"],
-        IntentStatus(told["status"]),
-        told["amount"],
-        told.get("amount_received") or 0,
-        told["client_secret"],
-        decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None,
-        card(method) if isinstance(method, Mapping) and method.get("card") else None,
-    )
-
-
-def card(method: Mapping[str, Any]) -> Card:
-    """The card of a PaymentMethod, or of a token's preview, which has no id yet."""
-    billing, facts = method.get("billing_details") or {}, method["card"]
-    return Card(
-        method.get("id"),
-        facts.get("fingerprint") or "",
-        brand(facts["brand"]),
-        facts["last4"],
-        facts["exp_month"],
-        facts["exp_year"],
-        billing.get("name") or None,
-        (billing.get("address") or {}).get("postal_code") or None,
-    )
-
-
-def brand(name: str) -> CardBrand:
-    with contextlib.suppress(ValueError):
-        return CardBrand(name.upper())
-    return CardBrand.OTHER
-
-
-DECLINES = {
-    "insufficient_funds": DeclineReason.INSUFFICIENT_FUNDS,
-    "expired_card": DeclineReason.EXPIRED_CARD,
-    "incorrect_cvc": DeclineReason.INCORRECT_CVC,
-    "invalid_cvc": DeclineReason.INCORRECT_CVC,
-    "incorrect_zip": DeclineReason.INCORRECT_ZIP,
-    "authentication_required": DeclineReason.AUTHENTICATION_FAILED,
-    "payment_intent_authentication_failure": DeclineReason.AUTHENTICATION_FAILED,
-    "setup_intent_authentication_failure": DeclineReason.AUTHENTICATION_FAILED,
-}
-
-
-def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
-    """What may be told: of a lost, stolen or fraudulent card no more than of any other."""
-    known = DECLINES.get(decline_code or "") or DECLINES.get(code or "")
-    return known or DeclineReason.GENERIC
-
-
-def hint(event: Mapping[str, Any]) -> Event:
-    try:
-        told = event["data"]["object"]
-        is_intent = told.get("object") == "payment_intent"
-        about = told["id"] if is_intent else told.get("payment_intent")
-        practice = (told.get("metadata") or {}).get("practice")
-        texts = str(event["id"]), event.get("account"), str(event["type"])
-    except (KeyError, TypeError, AttributeError):
-        raise NotAnEvent from None
-    return Event(*texts, about if isinstance(about, str) else None, practice)
 
 
 def mode(api_key: str | None) -> PaymentsMode:

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from billing.charging import beginning, driving
 from billing.charging.beginning import SOURCE, Wanted
 from billing.charging.driving import Standing
-from billing.gateway import Card, Rejected, Unknown
+from billing.gateway import Rejected, Unknown
 from billing.money import digits
 from billing.payments import DECLINE_MESSAGES, RETRYABLE
 from billing.refusals import (
@@ -26,6 +26,7 @@ from billing.refusals import (
     Refusal,
     TooManyAttempts,
 )
+from billing.stripe_objects import Card
 from models import PaymentState
 from resolvers import sighted
 from resolvers.ids import bare

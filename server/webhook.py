@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from billing.charging import inbox
 from billing.charging.till import Till
-from billing.gateway import NotAnEvent
+from billing.stripe_objects import NotAnEvent
 
 # Stripe's events are smaller by far.
 MAX_BODY = 2**20

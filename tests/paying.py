@@ -70,6 +70,7 @@ class Paying(Portal):
     store: Store
     api: Api
     till: Till
+    reads: Any
     bearer: str
 
     # -- what is owed ------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ async def paying(url: str) -> AsyncIterator[Paying]:
         webhook_secret=SECRET,
     )
     application = app(Settings(database_url=url, token_key=KEY), now=portal.clock, stripe=stripe)
-    portal.till = application.state.till
+    portal.till, portal.reads = application.state.till, application.state.reads
     portal.bearer = await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (

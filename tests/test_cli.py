@@ -4,10 +4,14 @@ import asyncio
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from billing.gateway import Stripe
 from models.ids import new_id
+from sandbox.app import app as double
+from sandbox.store import Store
 from server import cli
 from server.exclusive import sole_server
 from tests.portal import KEY, Portal, served
@@ -107,6 +111,22 @@ def test_keys_that_do_not_fit_stop_with_a_sentence(
     # No key is told, not even a part of one.
     assert "sk_live_1" not in result.stderr
     assert "whsec_1" not in result.stderr
+
+
+def test_a_key_that_stripe_does_not_know_stops_the_start(
+    practice: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The double knows no live key, as Stripe knows none but its own."""
+    store = Store(":memory:")
+    transport = httpx.ASGITransport(double(store))
+    refused = Stripe("sk_live_unknown", base="http://stripe", transport=transport)
+    monkeypatch.setattr(cli, "at_stripe", lambda _: refused)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    result = portal("serve")
+    store.close()
+    assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "STRIPE_API_KEY")
+    assert "doesn't know this key" in result.stderr
 
 
 def test_a_demo_does_not_run_beside_a_live_key(

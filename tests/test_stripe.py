@@ -8,16 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from billing.gateway import (
-    OWN,
-    Declined,
-    IntentStatus,
-    Missing,
-    Order,
-    Rejected,
-    Stripe,
-    Unknown,
-)
+from billing.gateway import OWN, Declined, Missing, Order, Rejected, Stripe, Unknown
+from billing.stripe_objects import IntentStatus
 from models import DeclineReason
 from models.ids import new_id
 from sandbox.api import Api

@@ -12,7 +12,6 @@ from billing.charging import attempts
 from billing.charging.folding import succeed
 from billing.charging.till import Till, day, lock
 from billing.dues import Dues, owed
-from billing.gateway import Card
 from billing.money import smallest_charge
 from billing.payments import CONSENT_VERSION
 from billing.refusals import (
@@ -23,6 +22,7 @@ from billing.refusals import (
     NothingToPay,
     PaymentInProgress,
 )
+from billing.stripe_objects import Card
 from models import (
     ACTIVE_STATES,
     Claim,

@@ -11,7 +11,8 @@ from sqlalchemy import Row, update
 
 from billing.charging.folding import change, fold
 from billing.charging.till import AT_REST, Till, lock, payment
-from billing.gateway import Declined, Intent, IntentStatus, Order, Rejected, Unknown
+from billing.gateway import Declined, Order, Rejected, Unknown
+from billing.stripe_objects import Intent, IntentStatus
 from models import Client, DeclineReason, Payment, PaymentMethod, PaymentState
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing import cards, receipts
 from billing.charging.till import AT_REST, Till, day, lock, payment
 from billing.dues import Dues, Share, owed, shared_out
-from billing.gateway import Intent, IntentStatus
+from billing.stripe_objects import Intent, IntentStatus
 from models import (
     Allocation,
     Claim,
@@ -210,3 +210,5 @@ def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
         log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)
     if paid.method is PaymentMethodKind.CARD and received_minor != paid.amount_minor:
         log.error("alert: payment %s received another amount than it asked for", paid.id)
+    if received_minor > sum(share.minor for share in shares if not share.is_credit):
+        log.error("alert: payment %s is more than is due: the rest is unused credit", paid.id)

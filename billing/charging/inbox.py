@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from billing.charging.driving import look
 from billing.charging.till import Till
-from billing.gateway import OWN, Event, StripeTrouble
+from billing.gateway import OWN, StripeTrouble
+from billing.stripe_objects import Event
 from models import Payment, Practice, StripeEvent
 
 # Another worker leaves an event alone for so long after one began with it.
