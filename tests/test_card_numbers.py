@@ -19,7 +19,9 @@ from tests.paying import Paying, paying
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 NUMBER = "4242424242424242"
 WRITTEN = [NUMBER, "4242 4242 4242 4242", "4242-4242-4242-4242", "378282246310005",
-           f"my card is {NUMBER}, thanks", "6200000000000005", "30569309025904"]  # fmt: skip
+           f"my card is {NUMBER}, thanks",
+           f"01935e42-1234-7123-8123-123456789012 {NUMBER}",
+           "6200000000000005", "30569309025904"]  # fmt: skip
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def test_ids_keys_and_zips_are_not_refused() -> None:
     makers: list[Callable[[], str]] = [
         lambda: f"inv_{new_id()}",
         lambda: str(uuid.uuid4()),
+        lambda: f"pay-{uuid.uuid4()}",
         lambda: secrets.token_hex(16),
         lambda: secrets.token_urlsafe(24),
         lambda: f"ctoken_{''.join(chance.choices(letters, k=24))}",
