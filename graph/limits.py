@@ -37,7 +37,7 @@ from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
 from resolvers.planner.plans import Recent
 from resolvers.planner.selection import fragments_of
-from resolvers.planner.sources import Items, Many, Paged, source_of
+from resolvers.planner.sources import Items, Many, Mutated, Paged, source_of
 
 # Characters of a document. The whole billing page takes a thousand.
 MAX_LENGTH = 100_000
@@ -50,6 +50,8 @@ MAX_NESTING = 5
 MAX_SELECTS = 400
 MAX_ALIASES = 200
 MAX_DIRECTIVES = 100
+# Fields that change something, one after the other: each may wait for Stripe.
+MAX_CHANGES = 10
 # Objects that an answer may have. A page of 500 with an object in each item is 1,000.
 MAX_COST = 25_000
 # What a list that isn't paged is taken to have: lines of an invoice, cards of a client.
@@ -71,6 +73,7 @@ ADVICE = {
     "selects": (MAX_SELECTS, "Ask for fewer lists and objects, or in several operations."),
     "aliases": (MAX_ALIASES, "Ask in several operations."),
     "directives": (MAX_DIRECTIVES, "Leave out what is not wanted instead of skipping it."),
+    "changes": (MAX_CHANGES, "Change in several operations."),
     "cost": (MAX_COST, "Ask for smaller pages with `first` or `last`."),
 }
 
@@ -86,6 +89,7 @@ class Size:
     selects: int = 0
     aliases: int = 0
     directives: int = 0
+    changes: int = 0
     cost: int = 0
 
     def add(self, other: "Size") -> None:
@@ -94,6 +98,7 @@ class Size:
         self.selects = min(self.selects + other.selects, ENDLESS)
         self.aliases = min(self.aliases + other.aliases, ENDLESS)
         self.directives = min(self.directives + other.directives, ENDLESS)
+        self.changes = min(self.changes + other.changes, ENDLESS)
         self.cost = min(self.cost + other.cost, ENDLESS)
         self.depth = max(self.depth, other.depth)
         self.lists = max(self.lists, other.lists)
@@ -162,6 +167,7 @@ class Measure:
             selects=inner.selects + own,
             aliases=inner.aliases + alias,
             directives=inner.directives,
+            changes=int(definition is not None and isinstance(source_of(definition), Mutated)),
             cost=min(self.cost(definition, items, inner.cost), ENDLESS),
         )
 

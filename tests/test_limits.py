@@ -15,6 +15,7 @@ from graphql.execution.values import VariableValues
 
 from graph.limits import (
     MAX_ALIASES,
+    MAX_CHANGES,
     MAX_COST,
     MAX_DIRECTIVES,
     MAX_FIELDS,
@@ -89,6 +90,13 @@ def test_aliases_and_directives_are_counted() -> None:
     assert refused(f"{{ client {{ {many} }} }}") == {"aliases": MAX_ALIASES + 1}
     many = " ".join(["id @skip(if: false)"] * (MAX_DIRECTIVES + 1))
     assert refused(f"{{ client {{ {many} }} }}") == {"directives": MAX_DIRECTIVES + 1}
+
+
+def test_changes_are_counted() -> None:
+    refresh = 'refreshPayment(input: { paymentId: "pmt_" }) { __typename }'
+    changes = [f"a{number}: {refresh}" for number in range(MAX_CHANGES + 1)]
+    assert refused(f"mutation {{ {' '.join(changes)} }}") == {"changes": MAX_CHANGES + 1}
+    assert refused(f"mutation {{ {' '.join(changes[1:])} }}") == {}
 
 
 def test_cost_is_of_the_page_sizes_as_they_will_be() -> None:

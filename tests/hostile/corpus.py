@@ -20,6 +20,7 @@ def corpus() -> list[Hostile]:
         *introspection(),
         *pages(),
         *variables(),
+        *changes(),
         *bodies(),
         *transports(),
     ]
@@ -243,6 +244,84 @@ def variables() -> Iterator[Hostile]:
         yield Hostile(f"variables: {name} nested deeply", content, JSON)
     yield document("variables: a NUL", "query ($v: ID) { client(id: $v) { id } }", v="\0")
     yield document("variables: a lone surrogate", ids, v=["\ud800"])
+
+
+def changes() -> Iterator[Hostile]:
+    """Mutations that begin nothing, whatever is wrong with them."""
+    query = "mutation ($i: PayInput!) { pay(input: $i) { __typename ... on UserError { path } } }"
+    for name, wrong in WRONG_INPUTS.items():
+        yield document(f"changes: {name}", query, i=PAY_INPUT | wrong)
+    credit = 'expectedAmount: {amount: "1", currency: "USD"}, source: {credit: true}'
+    pay = f'pay(input: {{{credit}, idempotencyKey: "%s"}}) {{ __typename }}'
+    refresh = f'refreshPayment(input: {{paymentId: "{ID}"}}) {{ __typename }}'
+    kinds = {
+        "ten": f"mutation {{ {many('a#: ' + refresh, 10)} }}",
+        "a hundred": f"mutation {{ {many('a#: ' + refresh, 100)} }}",
+        "a hundred by fragments": "fragment F on Mutation { ...G ...G } fragment G on Mutation {"
+        f" {many('a#: ' + refresh, 50)} }} mutation {{ ...F }}",
+        "of one name": f"mutation {{ {(refresh + ' ') * 100} }}",
+        "a NUL in a key": f"mutation {{ {pay % ('k' * 16 + chr(92) + 'u0000')} }}",
+        "a long key": f"mutation {{ {pay % ('k' * 90_000)} }}",
+        "no selection": "mutation { signOut }",
+        "skipped": f"mutation {{ {refresh} @skip(if: true) }}",
+        "a query's field": "mutation { client { id } }",
+    }
+    for name, asked in kinds.items():
+        yield document(f"changes: {name}", asked)
+
+
+PAY_INPUT = {
+    "expectedAmount": {"amount": "1.00", "currency": "USD"},
+    "source": {"credit": True},
+    "idempotencyKey": "a-key-of-enough-characters",
+}
+
+
+def amount(text: Any, currency: Any = "USD") -> dict[str, Any]:
+    return {"expectedAmount": {"amount": text, "currency": currency}}
+
+
+def new_card(token: Any, **more: Any) -> dict[str, Any]:
+    return {"source": {"newCard": {"confirmationToken": token, **more}}}
+
+
+WRONG_INPUTS: dict[str, dict[str, Any]] = {
+    "a float amount": amount(1.0),
+    "not a number": amount("NaN"),
+    "an infinite amount": amount("Infinity"),
+    "an exponent": amount("1e400"),
+    "a long amount": amount("9" * 90_000),
+    "a negative amount": amount("-1.00"),
+    "a negative nought": amount("-0"),
+    "wide digits": amount("\uff11\uff12"),
+    "a space before": amount(" 1"),
+    "beyond 2^53": amount(str(2**53)),
+    "another currency": amount("1.00", "EUR"),
+    "a currency in small letters": amount("1.00", "usd"),
+    "a long currency": amount("1.00", "U" * 90_000),
+    "a short key": {"idempotencyKey": "k"},
+    "a key with a NUL": {"idempotencyKey": "k" * 16 + "\0"},
+    "a key with a lone surrogate": {"idempotencyKey": "k" * 16 + "\ud800"},
+    "a key that is a number": {"idempotencyKey": 10**20},
+    "a key that is a list": {"idempotencyKey": ["k" * 16]},
+    "two sources": {"source": {"credit": True, "paymentMethodId": ID}},
+    "no source": {"source": {}},
+    "a null source": {"source": {"credit": None}},
+    "no credit": {"source": {"credit": False}},
+    "a card of another kind": {"source": {"paymentMethodId": ID}},
+    "Stripe's own id": {"source": {"paymentMethodId": "pm_1234567890"}},
+    "a card number for a card": {"source": {"paymentMethodId": "4242 4242 4242 4242"}},
+    "a card number for a token": new_card("4242424242424242"),
+    "a token with a path": new_card("ctoken_12345678/../customers"),
+    "a token with a line's end": new_card("ctoken_12345678\n"),
+    "a long token": new_card("ctoken_" + "a" * 90_000),
+    "a token of another's": new_card("ctoken_1234567890"),
+    "a default that isn't saved": new_card("ctoken_1234567890", makeDefault=True),
+    "a field too many": {"tip": "1.00"},
+    "a client that is none": {"clientId": "cli_zzz"},
+    "an invoice that is none": {"invoiceId": "inv_" + "0" * 36},
+    "a client of another kind": {"clientId": "inv_00000000-0000-4000-8000-000000000000"},
+}
 
 
 def bodies() -> Iterator[Hostile]:

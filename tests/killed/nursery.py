@@ -18,7 +18,7 @@ from billing.charging.till import Till
 from server.app import app, checked
 from server.settings import Settings
 
-OFTEN_S = 0.2
+OFTEN_S, SELDOM_S = 0.2, 3600
 
 
 def main() -> None:
@@ -49,13 +49,14 @@ def reaped(child: int) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None) -> None:
-    """`later_s`: how far its clock is ahead. `die`: the point at which it is killed."""
+def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, by: int) -> None:
+    """`later_s`: how far its clock is ahead. `die`: the point at which it gets the signal `by`."""
     ahead = dt.timedelta(seconds=later_s)
-    reconciling.EVERY_S = errands.INBOX_EVERY_S = OFTEN_S
+    # One that is to be stopped must not be in an errand's transaction then, with its lock.
+    reconciling.EVERY_S = errands.INBOX_EVERY_S = SELDOM_S if by == signal.SIGSTOP else OFTEN_S
     application = app(Settings(**settings), now=lambda: dt.datetime.now(dt.UTC) + ahead)
     if die is not None:
-        arm(application.state.till, die)
+        arm(application.state.till, die, by)
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical")
 
 
@@ -71,12 +72,12 @@ WRITES = {
 CALLS = {"create": "/payment_intents", "confirm": "/confirm", "cancel": "/cancel"}
 
 
-def arm(till: Till, die: str) -> None:
-    """Has this process killed at a point, as "before T2" or "after confirm"."""
+def arm(till: Till, die: str, by: int) -> None:
+    """Has this process killed or stopped at a point, as "before T2" or "after confirm"."""
 
     def passing(point: str) -> None:
         if point == die:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
 
     watch_commits(till, passing)
     watch_calls(till, passing)

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager, suppress
@@ -87,6 +88,26 @@ class Player:
     @asynccontextmanager
     async def server(self, die: str | None = None, later_s: float = 0) -> AsyncIterator[str]:
         """A server's address; it is killed in the end if it wasn't before, as it had to be."""
+        address, child = await self.born(die, signal.SIGKILL, later_s)
+        try:
+            yield address
+        finally:
+            if die is None:
+                os.kill(child, signal.SIGKILL)
+            ended_by = await asyncio.to_thread(self.nursery.ask, reap=child)
+            assert ended_by == signal.SIGKILL, f"it was not killed at {die}"
+
+    @asynccontextmanager
+    async def sleeper(self, at: str) -> AsyncIterator[tuple[str, int]]:
+        """A server's address and process, which stops when it comes to this point."""
+        address, child = await self.born(at, signal.SIGSTOP)
+        try:
+            yield address, child
+        finally:
+            os.kill(child, signal.SIGKILL)
+            await asyncio.to_thread(self.nursery.ask, reap=child)
+
+    async def born(self, die: str | None, by: int, later_s: float = 0) -> tuple[str, int]:
         port = free_port()
         settings = {
             "database_url": self.practice.url,
@@ -96,15 +117,10 @@ class Player:
             "stripe_webhook_secret": SECRET,
             "stripe_api_base": self.stripe,
         }
-        child = self.nursery.ask(port=port, settings=settings, later_s=later_s, die=die)
-        try:
-            await asyncio.to_thread(wait_for, f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            if die is None:
-                os.kill(child, signal.SIGKILL)
-            ended_by = await asyncio.to_thread(self.nursery.ask, reap=child)
-            assert ended_by == signal.SIGKILL, f"it was not killed at {die}"
+        child = self.nursery.ask(port=port, settings=settings, later_s=later_s, die=die, by=by)
+        address = f"http://127.0.0.1:{port}"
+        await asyncio.to_thread(wait_for, address)
+        return address, child
 
 
 @asynccontextmanager
@@ -127,6 +143,9 @@ async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIt
 
 async def play(player: Player, scenario: Scenario) -> None:
     bill = await billed(player, scenario)
+    if scenario.sleeps:
+        await sleep_and_wake(player, scenario, bill)
+        return
     if scenario.after == "inbox":
         await die_at_inbox(player, scenario, bill)
     else:
@@ -219,6 +238,28 @@ async def die_at_inbox(player: Player, scenario: Scenario, bill: Bill) -> None:
                 await deliver(address, event)
 
 
+async def sleep_and_wake(player: Player, scenario: Scenario, bill: Bill) -> None:
+    """A server stops in the middle of a payment; it goes on when others have dealt with it."""
+    async with player.sleeper(scenario.die) as (address, process):
+        sent = asyncio.create_task(send(player, address, bill))
+        await asyncio.to_thread(stopped, process)
+        await go_on(player, scenario, bill)
+        async with player.server() as other:
+            await from_another_tab(player, other, bill)
+        os.kill(process, signal.SIGCONT)
+        await sent
+        await at_rest(player, bill)
+        await judge(player.practice, bill)
+
+
+def stopped(process: int) -> None:
+    """Waits until it is."""
+    until = time.monotonic() + AT_REST_WITHIN_S
+    while "T (stopped)" not in Path(f"/proc/{process}/status").read_text():
+        assert time.monotonic() < until, "it never came to its point"
+        time.sleep(0.02)
+
+
 async def go_on(player: Player, scenario: Scenario, bill: Bill) -> None:
     later_s = LATE_S if scenario.after == "gone" else SOON_S
     async with player.server(later_s=later_s) as address:
@@ -230,8 +271,7 @@ async def go_on(player: Player, scenario: Scenario, bill: Bill) -> None:
                 again = player.practice.card(NUMBERS[scenario.card], saveCard=save)
             await send(player, address, bill, source=again)
         if scenario.after == "other tab":
-            key = {"idempotencyKey": str(uuid.uuid4())}
-            await send(player, address, bill, source=player.practice.card(), **key)
+            await from_another_tab(player, address, bill)
         if scenario.after in ("webhook", "inbox"):
             several = await events(player, bill) * 5
             random.Random(str(scenario)).shuffle(several)
@@ -247,6 +287,11 @@ async def go_on(player: Player, scenario: Scenario, bill: Bill) -> None:
     if scenario.after == "gone":
         # The bank approves when all is over.
         await decide(player, bill, succeed=True)
+
+
+async def from_another_tab(player: Player, address: str, bill: Bill) -> None:
+    key = {"idempotencyKey": str(uuid.uuid4())}
+    await send(player, address, bill, source=player.practice.card(), **key)
 
 
 async def decide(player: Player, bill: Bill, *, succeed: bool) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 
@@ -12,6 +12,7 @@ class Scenario:
 
     `after` is what happens in the next server: nothing but the reconciler, the same request again,
     another tab, every event five times, the cardholder approves, fails or is gone.
+    `sleeps`: the first server is stopped, not killed, and wakes when all that is over.
     """
 
     die: str
@@ -20,9 +21,11 @@ class Scenario:
     after: str = "reconcile"
     credit: bool = False
     one: bool = False
+    sleeps: bool = False
 
     def __str__(self) -> str:
         more = ("credit " if self.credit else "") + ("one" if self.one else "balance")
+        more += ", sleeps" if self.sleeps else ""
         return f"{self.die}, {self.card} {self.way}, {self.after}, {more}"
 
 
@@ -53,12 +56,21 @@ SCENARIOS = [
     Scenario("before inbox", after="inbox"),
     Scenario("after inbox", after="inbox"),
     Scenario("before T3", after="inbox"),
+    Scenario("after T1", sleeps=True),
+    Scenario("after create", sleeps=True),
+    Scenario("after create", way="save", after="other tab", sleeps=True),
+    Scenario("after T2", sleeps=True),
+    Scenario("after T2", way="saved", after="retry", credit=True, sleeps=True),
+    Scenario("after confirm", after="retry", sleeps=True),
+    Scenario("after confirm", "asks", after="gone", sleeps=True),
+    Scenario("before cancel", "declined", after="webhook", sleeps=True),
 ]
 
 POINTS = (
     *("before T1", "after T1", "before create", "after create", "before T2", "after T2"),
     *("before confirm", "after confirm", "before T3", "after T3"),
 )
+AWAKE = ("after T1", "after create", "after T2", "before confirm", "after confirm", "before cancel")
 AFTERS = ("reconcile", "retry", "other tab", "webhook")
 OF_CARD = {"good": AFTERS, "declined": AFTERS, "asks": ("approves", "fails", "gone", *AFTERS)}
 
@@ -82,7 +94,9 @@ def all_scenarios() -> list[Scenario]:
             ("before cancel", "after cancel"), ("new", "save"), AFTERS, (False, True)
         )
     ]
-    return made + fences
+    # One that sleeps within a transaction would keep its lock.
+    asleep = [replace(one, sleeps=True) for one in made + fences if one.die in AWAKE]
+    return made + fences + asleep
 
 
 def by_chance(seed: int) -> Iterator[Scenario]:
