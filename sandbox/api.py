@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox import intents
+from sandbox import intents, methods, reversals, setups
 from sandbox.errors import StripeError, invalid
 from sandbox.store import Object, Store
 
@@ -134,13 +134,13 @@ def dispatched(store: Store, account: str, called: str, params: Object) -> Objec
     for pattern, call in CALLS.items():
         if found := re.fullmatch(pattern, called):
             answer = call(store, account, *found.groups(), params)
-            return intents.expanded(store, account, answer, params)
+            return methods.expanded(store, account, answer, params)
     raise invalid(f"Unrecognized request URL ({called}).")
 
 
 def new_customer(store: Store, account: str, params: Object) -> Object:
     metadata = params.get("metadata", {})
-    return store.new(account, "customer", "cus", metadata=metadata, payment_method=None)
+    return store.new(account, "customer", "cus", metadata=metadata)
 
 
 def get(kind: str) -> Callable[[Store, str, str, Object], Object]:
@@ -149,21 +149,17 @@ def get(kind: str) -> Callable[[Store, str, str, Object], Object]:
 
 def token(store: Store, account: str, id_: str, _: Object) -> Object:
     found = intents.token_of(store, account, id_)
-    method = intents.shown(store.find(account, "payment_method", found["method"]))
+    method = methods.shown(store.find(account, "payment_method", found["method"]))
     preview = {name: method[name] for name in ("type", "card", "billing_details")}
-    return found | {"payment_method_preview": preview, "payment_method": None}
+    return found | {"payment_method_preview": preview}
 
 
-def detach(store: Store, account: str, id_: str, _: Object) -> Object:
-    method = store.find(account, "payment_method", id_)
-    method["customer"] = None
-    store.save(account, method)
-    store.tell(account, "payment_method.detached", intents.shown(method))
-    return intents.shown(method) | {"payment_method": None}
+def a_list(kind: str) -> Callable[[Store, str, Object], Object]:
+    return lambda store, account, params: reversals.listed(store, account, kind, params)
 
 
 def own_account(_: Store, account: str, __: Object) -> Object:
-    return {"id": f"acct_{account}", "object": "account", "payment_method": None}
+    return {"id": f"acct_{account}", "object": "account"}
 
 
 CALLS: dict[str, Callable[..., Object]] = {
@@ -171,10 +167,18 @@ CALLS: dict[str, Callable[..., Object]] = {
     r"POST payment_intents/(\w+)/confirm": intents.confirm,
     r"POST payment_intents/(\w+)/cancel": intents.cancel,
     r"GET payment_intents/(\w+)": get("payment_intent"),
+    "GET payment_intents": a_list("payment_intent"),
+    "POST setup_intents": setups.create,
+    r"POST setup_intents/(\w+)/cancel": setups.cancel,
+    r"GET setup_intents/(\w+)": get("setup_intent"),
     r"GET confirmation_tokens/(\w+)": token,
     "POST customers": new_customer,
     r"GET customers/(\w+)": get("customer"),
-    r"POST payment_methods/(\w+)/detach": detach,
+    r"GET payment_methods/(\w+)": methods.get,
+    r"POST payment_methods/(\w+)/detach": methods.detach,
+    "POST refunds": reversals.refund,
+    "GET refunds": a_list("refund"),
+    "GET disputes": a_list("dispute"),
     "GET account": own_account,
 }
 

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a card does: its decline, if it has one; `asks`: 3-D Secure comes first."""
+    """What a card does: its decline, if it has one; `asks`: 3-D Secure comes first.
+
+    `can_be_kept`: it is declined only when it is charged. `is_disputed`: once it was charged.
+    """
 
     brand: str
     code: str | None = None
     decline_code: str | None = None
     asks: bool = False
+    can_be_kept: bool = False
+    is_disputed: bool = False
 
 
 CARDS = {
@@ -35,7 +40,8 @@ CARDS = {
     "4000000000000069": Behaviour("visa", "expired_card", "expired_card"),
     "4000000000000127": Behaviour("visa", "incorrect_cvc", "incorrect_cvc"),
     "4000000000000119": Behaviour("visa", "processing_error", "processing_error"),
-    "4000000000000341": Behaviour("visa", "card_declined", "generic_decline"),
+    "4000000000000341": Behaviour("visa", "card_declined", "generic_decline", can_be_kept=True),
+    "4000000000000259": Behaviour("visa", is_disputed=True),
     "4000002500003155": Behaviour("visa", asks=True),
     "4000002760003184": Behaviour("visa", asks=True),
     "4000000000003220": Behaviour("visa", asks=True),

@@ -2,10 +2,11 @@
 
 import secrets
 import time
-from typing import Any
 
 from sandbox.cards import CARDS
 from sandbox.errors import StripeError, invalid
+from sandbox.methods import attach
+from sandbox.reversals import dispute
 from sandbox.store import Object, Store
 
 # In minor units, of the currencies that have two decimals or none.
@@ -132,10 +133,11 @@ def charge(store: Store, account: str, intent: Object, method: Object) -> None:
     intent.update(latest_charge=made["id"], last_payment_error=None)
     store.save(account, intent)
     if intent["setup_future_usage"] and intent["customer"]:
-        method["customer"] = intent["customer"]
-        store.save(account, method)
+        attach(store, account, method, intent["customer"])
     store.tell(account, "charge.succeeded", made)
     store.tell(account, "payment_intent.succeeded", intent)
+    if CARDS[method["card"]["number"]].is_disputed:
+        dispute(store, account, intent["id"])
 
 
 def cancel(store: Store, account: str, id_: str, _: Object) -> Object:
@@ -160,18 +162,3 @@ def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Obje
         return decided(store, account, intent, method)
     except StripeError:
         return intent
-
-
-def expanded(store: Store, account: str, intent: Object, params: Object) -> Object:
-    """With the objects in it that the call asks for."""
-    wanted: Any = params.get("expand", [])
-    if "payment_method" in wanted and intent["payment_method"]:
-        method = store.find(account, "payment_method", intent["payment_method"])
-        return intent | {"payment_method": shown(method)}
-    return intent
-
-
-def shown(method: Object) -> Object:
-    """A PaymentMethod as Stripe shows it: without the number."""
-    card = {name: value for name, value in method["card"].items() if name != "number"}
-    return method | {"card": card}

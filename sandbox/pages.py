@@ -11,14 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import intents
-from sandbox.cards import CARDS, fingerprint
+from sandbox import intents, setups
+from sandbox.cards import CARDS
 from sandbox.errors import StripeError
+from sandbox.methods import card
 from sandbox.store import PAGE, Object, Store
 
 MAX_BODY = 2**16
 # A payment's id as the portal's API shows it, of which its metadata has the rest.
 PREFIX = "pmt_"
+PAID = "payment_intent"
 
 
 class Wrong(Exception):
@@ -29,22 +31,42 @@ def routes(store: Store) -> list[Route]:
     async def new_token(request: Request) -> Response:
         asked = await body(request)
         with store.transaction():
-            number = str(asked.get("number", "")).replace(" ", "")
-            return JSONResponse({"id": token(store, PAGE, number, asked)})
+            return JSONResponse({"id": token(store, PAGE, asked)})
+
+    async def keep(request: Request) -> Response:
+        """The form that keeps a card: what `stripe.confirmSetup` does."""
+        asked = await body(request)
+        with store.transaction():
+            account, id_ = by_secret(store, asked, "setup_intent")
+            method = new_method(store, account, asked)
+            # What a declined card leaves behind stays, as at Stripe.
+            return outcome(lambda: setups.confirm(store, account, id_, method))
+
+    async def next_action(request: Request) -> Response:
+        """The cardholder's answer to the bank: what `stripe.handleNextAction` comes to."""
+        asked = await body(request)
+        succeed = is_yes(asked)
+        with store.transaction():
+            kind = "setup_intent" if str(asked.get("clientSecret")).startswith("seti_") else PAID
+            found = by_secret(store, asked, kind)
+            of = intents if kind == PAID else setups
+            made = of.authenticate(store, *found, succeed=succeed)
+        return JSONResponse({"id": made["id"], "status": made["status"]})
 
     async def authenticate(request: Request) -> Response:
         asked = await body(request)
-        if not isinstance(asked.get("succeed"), bool):
-            raise Wrong('send {"succeed": true} or {"succeed": false}')
+        succeed = is_yes(asked)
         with store.transaction():
             found = of_payment(store, request.path_params["payment"])
             if found is None:
                 raise Wrong("no payment with this id has reached the sandbox")
-            intent = intents.authenticate(store, *found, succeed=asked["succeed"])
+            intent = intents.authenticate(store, *found, succeed=succeed)
         return JSONResponse({"status": intent["status"]})
 
     return [
         Route("/confirmation_tokens", told(new_token), methods=["POST"]),
+        Route("/setup_intents/confirm", told(keep), methods=["POST"]),
+        Route("/next_action", told(next_action), methods=["POST"]),
         Route("/payments/{payment}/authenticate", told(authenticate), methods=["POST"]),
     ]
 
@@ -77,8 +99,31 @@ async def body(request: Request) -> Object:
     return asked
 
 
-def token(store: Store, account: str, number: str, asked: Object) -> str:
+def is_yes(asked: Object) -> bool:
+    succeed = asked.get("succeed")
+    if not isinstance(succeed, bool):
+        raise Wrong('send {"succeed": true} or {"succeed": false}')
+    return succeed
+
+
+def outcome(do: Callable[[], Object]) -> Response:
+    """The object's id and status, or the bank's refusal."""
+    try:
+        made = do()
+    except StripeError as error:
+        return JSONResponse({"error": error.error}, error.status)
+    return JSONResponse({"id": made["id"], "status": made["status"]})
+
+
+def token(store: Store, account: str, asked: Object) -> str:
     """A confirmation token's id, of a card that Stripe publishes for tests."""
+    facts = {"method": new_method(store, account, asked)["id"], "payment_intent": None}
+    return str(store.new(account, "confirmation_token", "ctoken", **facts)["id"])
+
+
+def new_method(store: Store, account: str, asked: Object) -> Object:
+    """The card that a form was filled in with."""
+    number = str(asked.get("number", "")).replace(" ", "")
     if number not in CARDS:
         raise Wrong("only Stripe's published test numbers are taken, as 4242 4242 4242 4242")
     month, year = asked.get("expMonth"), asked.get("expYear")
@@ -87,9 +132,7 @@ def token(store: Store, account: str, number: str, asked: Object) -> str:
     today = dt.datetime.now(dt.UTC)
     if not (today.year, today.month) <= (year, month) <= (today.year + 50, 12):
         raise Wrong("the card has expired, or never will")
-    method = card(store, account, number, month, year, text(asked, "name"), text(asked, "zip"))
-    facts = {"method": method["id"], "payment_intent": None}
-    return str(store.new(account, "confirmation_token", "ctoken", **facts)["id"])
+    return card(store, account, number, month, year, text(asked, "name"), text(asked, "zip"))
 
 
 def text(asked: Object, name: str) -> str | None:
@@ -97,36 +140,17 @@ def text(asked: Object, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def card(
-    store: Store,
-    account: str,
-    number: str,
-    month: int,
-    year: int,
-    name: str | None,
-    zip_: str | None,
-    **facts: Any,
-) -> Object:
-    """A PaymentMethod; the number is known to this double alone."""
-    return store.new(
-        account,
-        "payment_method",
-        "pm",
-        **{
-            "type": "card",
-            "customer": None,
-            "billing_details": {"name": name, "address": {"postal_code": zip_}},
-            "card": {
-                "brand": CARDS[number].brand,
-                "last4": number[-4:],
-                "exp_month": month,
-                "exp_year": year,
-                "fingerprint": fingerprint(number),
-                "number": number,
-            },
-            **facts,
-        },
+def by_secret(store: Store, asked: Object, kind: str) -> tuple[str, str]:
+    """The account and id of the intent whose client secret a page has."""
+    rows = store.connection.execute(
+        "SELECT account, id FROM object WHERE kind = ?"
+        " AND json_extract(body, '$.client_secret') = ?",
+        (kind, text(asked, "clientSecret")),
     )
+    found: tuple[str, str] | None = rows.fetchone()
+    if found is None:
+        raise Wrong("nothing has this clientSecret")
+    return found
 
 
 def of_payment(store: Store, payment: str) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 from sandbox.cards import CARDS
 from sandbox.errors import StripeError
-from sandbox.pages import card
+from sandbox.methods import card
 from sandbox.store import Store
 
 

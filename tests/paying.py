@@ -151,7 +151,7 @@ class Paying(Portal):
         given = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
         asked = {key: facts.pop(key, value) for key, value in given.items()}
         with self.store.transaction():
-            token = new_token(self.store, PAGE, number, asked)
+            token = new_token(self.store, PAGE, {"number": number, **asked})
         return {"newCard": {"confirmationToken": token, **facts}}
 
     def input(self, amount: int, source: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Remote:
         if self.store is not None:
             card = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
             with self.store.transaction():
-                return new_token(self.store, PAGE, number, card)
+                return new_token(self.store, PAGE, {"number": number, **card})
         billing = {"name": "Ana Prieto", "address": {"postal_code": "04101"}}
         params: Any = {
             "payment_method": METHODS[number],
