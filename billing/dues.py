@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Subquery, func, select
+from sqlalchemy import Select, Subquery, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Allocation, Invoice, LedgerEntry
+from models import Allocation, Dispute, DisputeState, Invoice, LedgerEntry
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ async def owed(rows: AsyncConnection, practice_id: str, client_id: str) -> Dues:
 
 
 async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str) -> list[Due]:
-    """Invoices of which something is due, by the day of issue and then by number."""
+    """Invoices of which something is due, by the day of issue and then by number; not those whose
+    payment is disputed: the bank may yet give it back."""
     asked = sums(LedgerEntry, practice_id, client_id)
     put = sums(Allocation, practice_id, client_id)
     due = asked.c.minor - func.coalesce(put.c.minor, 0)
@@ -65,10 +67,32 @@ async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str)
         select(Invoice.id, due.label("minor"))
         .join(asked, asked.c.invoice_id == Invoice.id)
         .outerjoin(put, put.c.invoice_id == Invoice.id)
-        .where(Invoice.practice_id == practice_id, Invoice.client_id == client_id, due != 0)
+        .where(
+            Invoice.practice_id == practice_id,
+            Invoice.client_id == client_id,
+            due != 0,
+            Invoice.id.not_in(disputed(practice_id, client_id)),
+        )
         .order_by(Invoice.issued_on, Invoice.serial)
     )
     return [Due(row.id, int(row.minor)) for row in found]
+
+
+def disputed(practice_id: str, client_id: str) -> Select[Any]:
+    """The invoices that open disputes have made due again."""
+    same = and_(
+        LedgerEntry.practice_id == Dispute.practice_id, LedgerEntry.dispute_id == Dispute.id
+    )
+    return (
+        select(LedgerEntry.invoice_id)
+        .join(Dispute, same)
+        .where(
+            Dispute.practice_id == practice_id,
+            Dispute.client_id == client_id,
+            Dispute.state == DisputeState.OPEN,
+            LedgerEntry.invoice_id.is_not(None),
+        )
+    )
 
 
 def sums(of: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str) -> Subquery:

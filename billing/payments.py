@@ -27,6 +27,10 @@ class PaymentsMode(enum.StrEnum):
     LIVE = "LIVE"
 
 
+# A practice's account at Stripe, where it is the key's own: an installation of one practice.
+OWN = "own"
+
+
 @dataclass(frozen=True)
 class Online:
     """Where this server sends card payments."""
@@ -36,6 +40,8 @@ class Online:
 
 
 SANDBOX = Online()
+# What a page starts the sandbox's form with.
+SANDBOX_KEY = "pk_test_sandbox"
 
 # What a client agrees to by keeping a card. Another text is another version.
 CONSENT_VERSION = "2026-11"

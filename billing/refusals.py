@@ -11,12 +11,18 @@ Refusal
 ├── AmountTooSmall          less than a card can be charged
 ├── PaymentInProgress       another payment of the client is under way
 ├── IdempotencyKeyReused    the key belongs to another request
-└── TooManyAttempts         too many declines of late
+├── TooManyAttempts         too many declines of late
+├── CardRefused             the bank refused a card that was to be kept
+├── CardRemovalOff          the practice doesn't let clients remove cards
+└── ReplacementNeeded       the default is removed, and which card comes next isn't said
 """
 
 import datetime as dt
 import enum
 from collections.abc import Sequence
+
+from billing.payments import DECLINE_MESSAGES
+from models import DeclineReason
 
 
 class ErrorCode(enum.StrEnum):
@@ -32,6 +38,9 @@ class ErrorCode(enum.StrEnum):
     PAYMENT_IN_PROGRESS = "PAYMENT_IN_PROGRESS"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    CARD_REFUSED = "CARD_REFUSED"
+    CARD_REMOVAL_OFF = "CARD_REMOVAL_OFF"
+    REPLACEMENT_NEEDED = "REPLACEMENT_NEEDED"
 
 
 class Refusal(Exception):
@@ -106,3 +115,21 @@ class TooManyAttempts(Refusal):
     def __init__(self, retry_at: dt.datetime) -> None:
         super().__init__("Too many cards were declined. Try again later.")
         self.retry_at = retry_at
+
+
+class CardRefused(Refusal):
+    """With the reason, as far as it may be told."""
+
+    code = ErrorCode.CARD_REFUSED
+
+    def __init__(self, reason: DeclineReason) -> None:
+        super().__init__(DECLINE_MESSAGES[reason], ("input", "setupIntentId"))
+        self.reason = reason
+
+
+class CardRemovalOff(Refusal):
+    code = ErrorCode.CARD_REMOVAL_OFF
+
+
+class ReplacementNeeded(Refusal):
+    code = ErrorCode.REPLACEMENT_NEEDED

@@ -189,5 +189,8 @@ described(
     AMOUNT_TOO_SMALL="It is less than a card can be charged.",
     PAYMENT_IN_PROGRESS="Another payment is under way.",
     IDEMPOTENCY_KEY_REUSED="The key belongs to another request.",
+    CARD_REFUSED="The bank refused the card that was to be kept.",
+    CARD_REMOVAL_OFF="Only the practice removes cards.",
+    REPLACEMENT_NEEDED="Another card has to become the default.",
     TOO_MANY_ATTEMPTS="Too many cards were declined of late.",
 )

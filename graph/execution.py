@@ -9,8 +9,8 @@ from typing import Any
 import strawberry
 from graphql import DocumentNode, OperationDefinitionNode, OperationType
 
-from billing.charging.till import Till
 from billing.payments import SANDBOX, Online
+from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.scopes import HealthInformation, health_information, scope_required

@@ -108,3 +108,43 @@ class RefreshPaymentInput:
 @strawberry.input(description="Which payment to give up.")
 class CancelPaymentInput:
     payment_id: strawberry.ID = strawberry.field(description="The payment: `pmt_…`.")
+
+
+# -- cards -----------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="Whose card it will be.")
+class PrepareCardInput:
+    client_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The client: `cli_…`. Who sees a single client may leave it out.",
+    )
+
+
+@strawberry.input(description="Which card to keep. Keeping it agrees to `consentText`.")
+class AddCardInput:
+    client_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The client: `cli_…`. Who sees a single client may leave it out.",
+    )
+    setup_intent_id: strawberry.ID = strawberry.field(
+        description="From `prepareCard`, once Stripe.js has confirmed it: `seti_…`."
+    )
+    make_default: bool = strawberry.field(
+        default=False, description="Make it the Default Card. The first card always is."
+    )
+
+
+@strawberry.input(description="Which card is to be the Default Card.")
+class MakeDefaultInput:
+    payment_method_id: strawberry.ID = strawberry.field(description="The card: `crd_…`.")
+
+
+@strawberry.input(description="Which card to take off file.")
+class RemoveCardInput:
+    payment_method_id: strawberry.ID = strawberry.field(description="The card: `crd_…`.")
+    replacement_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Which card is the default then: needed for the Default Card while there are"
+        " others.",
+    )

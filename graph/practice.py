@@ -49,6 +49,11 @@ class OnlinePayments:
         Value(lambda online: online.publishable_key),
         description="What Stripe.js is started with; null where it isn't needed.",
     )
+    stripe_account: str | None = field(
+        Value(lambda online: online.stripe_account),
+        description="What Stripe.js is started with beside the key, as `stripeAccount`; null where"
+        " the key is the practice's own.",
+    )
     can_remove_cards: bool = field(
         Value(lambda online: online.can_remove_cards),
         description="Whether clients may remove cards on file.",

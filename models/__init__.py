@@ -1,5 +1,6 @@
 """The rows: mapped classes, one noun a module, and the connections to where they are kept."""
 
+from models.card_setup import CardSetup, Detachment, SetupState
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
 from models.invoice import Invoice, InvoiceLine
@@ -16,6 +17,7 @@ from models.payment import (
 )
 from models.payment_method import CardBrand, PaymentMethod
 from models.practice import Clinician, Letterhead, Practice
+from models.reversal import Dispute, DisputeState, Refund, RefundState
 from models.row import Row
 from models.session import Session
 from models.statement import Statement, StatementLine
@@ -27,6 +29,7 @@ __all__ = [
     "ACTIVE_STATES",
     "Allocation",
     "CardBrand",
+    "CardSetup",
     "Claim",
     "Client",
     "ClientNamePart",
@@ -34,6 +37,9 @@ __all__ = [
     "Contact",
     "ContactRight",
     "DeclineReason",
+    "Detachment",
+    "Dispute",
+    "DisputeState",
     "DocumentCounter",
     "DocumentKind",
     "EntryKind",
@@ -47,10 +53,13 @@ __all__ = [
     "PaymentState",
     "Practice",
     "Receipt",
+    "Refund",
+    "RefundState",
     "Relation",
     "Row",
     "Scope",
     "Session",
+    "SetupState",
     "Statement",
     "StatementLine",
     "StripeEvent",

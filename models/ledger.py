@@ -19,6 +19,9 @@ class EntryKind(enum.StrEnum):
     WRITE_OFF = "WRITE_OFF"
 
 
+OF_DISPUTE = text("dispute_id IS NOT NULL")
+
+
 class LedgerEntry(Row):
     """A movement; above zero the client owes more. Never changed: what was wrong is reversed.
 
@@ -32,6 +35,7 @@ class LedgerEntry(Row):
         refers("invoice", "invoice_id", client=True),
         refers("session", "session_id", client=True),
         refers("payment", "payment_id", client=True),
+        refers("dispute", "dispute_id", client=True),
         CheckConstraint(
             "kind NOT IN ('SESSION', 'CHARGE') OR invoice_id IS NOT NULL", name="charge_is_invoiced"
         ),
@@ -43,7 +47,9 @@ class LedgerEntry(Row):
             "kind NOT IN ('PAYMENT', 'REFUND') OR payment_id IS NOT NULL", name="money_is_a_payment"
         ),
         CheckConstraint("kind <> 'PAYMENT' OR amount_minor < 0", name="payment_lowers"),
-        CheckConstraint("kind <> 'REFUND' OR amount_minor > 0", name="refund_raises"),
+        CheckConstraint(
+            "dispute_id IS NULL OR kind = 'ADJUSTMENT'", name="dispute_is_an_adjustment"
+        ),
         *exact("amount_minor"),
         # The same thing is entered once, however often it is heard of.
         Index(
@@ -68,6 +74,13 @@ class LedgerEntry(Row):
         ),
         Index(None, "practice_id", "client_id", "date", "id"),
         Index(None, "practice_id", "payment_id"),
+        Index(
+            "ix_ledger_entry_dispute",
+            "practice_id",
+            "dispute_id",
+            postgresql_where=OF_DISPUTE,
+            sqlite_where=OF_DISPUTE,
+        ),
     )
 
     practice_id: Mapped[Key]
@@ -83,3 +96,5 @@ class LedgerEntry(Row):
     # What the row is of, in its own kind's terms: a line's position, "void 1", a payment's id.
     reference: Mapped[str]
     created_at: Mapped[dt.datetime]
+    # An adjustment's, where a dispute is what made it.
+    dispute_id: Mapped[Reference | None]

@@ -134,6 +134,7 @@ class Allocation(Row):
         refers("client", "client_id"),
         refers("invoice", "invoice_id", client=True),
         refers("payment", "payment_id", client=True),
+        refers("refund", "refund_id", client=True),
         CheckConstraint("is_credit OR payment_id IS NOT NULL", name="has_a_source"),
         CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
         *exact("amount_minor"),
@@ -153,6 +154,8 @@ class Allocation(Row):
     amount_minor: Mapped[Minor]
     date: Mapped[dt.date]
     created_at: Mapped[dt.datetime]
+    # The refund that took it back, or gave it again when it failed.
+    refund_id: Mapped[Reference | None]
 
 
 class Claim(Row):

@@ -1,5 +1,7 @@
 """The practice, its clinicians, and the letterheads that its documents are printed under."""
 
+import datetime as dt
+
 from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,6 +29,10 @@ class Practice(Addressed, Row):
     # Where its payments go; none: Online Payments are off.
     stripe_account: Mapped[str | None] = mapped_column(unique=True)
     clients_remove_cards: Mapped[bool]
+    # When its payments were last compared with all that Stripe has.
+    compared_at: Mapped[dt.datetime | None]
+    # When that is to be done again.
+    compare_after: Mapped[dt.datetime | None]
 
 
 class Clinician(Row):

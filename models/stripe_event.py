@@ -27,8 +27,9 @@ class StripeEvent(Row):
     # The connected account; none: the key's own.
     account: Mapped[str | None]
     type: Mapped[str]
-    # The PaymentIntent that it is about, and the practice that its metadata names, if it does.
-    intent_id: Mapped[str | None]
+    # The PaymentIntent, SetupIntent or PaymentMethod that it is about, and the practice that its
+    # metadata names, if it does.
+    object_id: Mapped[str | None]
     practice_id: Mapped[str | None]
     received_at: Mapped[dt.datetime]
     # When a worker last began with it, so that another leaves it alone for a while.

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Integer, and_
 from models import PaymentMethod
 from models.literals import constant
 from resolvers.clients import owned
+from resolvers.outcomes import OutcomeRow
 from resolvers.planner.later import Later, bound
 from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
@@ -29,6 +30,11 @@ def of_client(client: Any, sight: Sight) -> Rows:
 
 def default(client: Any, sight: Sight) -> Rows:
     return rows(sight, lambda table: owned(table, client), lambda table: table.c.is_default)
+
+
+def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
+    """The card that a mutation was about."""
+    return rows(sight, lambda table: table.c.id == outcome.id("card_id"))
 
 
 def is_expired(card: Any) -> ColumnElement[bool]:

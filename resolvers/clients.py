@@ -180,6 +180,11 @@ def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
     return rows(sight, lambda table: table.c.id == theirs.scalar_subquery())
 
 
+def told(outcome: OutcomeRow, sight: Sight) -> Rows:
+    """The client that a mutation names."""
+    return rows(sight, lambda table: table.c.id == outcome.id("client_id"))
+
+
 def owner(child: Any, client: Any) -> ColumnElement[bool]:
     return and_(client.c.practice_id == child.c.practice_id, client.c.id == child.c.client_id)
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, case
+from sqlalchemy import BigInteger, ColumnElement, Text, case, literal_column
 
 from billing.money import smallest_charge
-from billing.payments import CONSENT_TEXT, PaymentsMode
+from billing.payments import CONSENT_TEXT, OWN, SANDBOX_KEY, PaymentsMode
 from models.literals import constant
 from resolvers.money import Amount
 from resolvers.planner.later import Later, bound
@@ -20,7 +20,15 @@ class OnlineRow:
         self.mode = case((self.is_enabled, mode), else_=constant(PaymentsMode.OFF))
         key = bound(Later(lambda asked: asked.payments.publishable_key), Text())
         self.publishable_key = case((self.is_enabled, key))
+        # The key's own account needs no name.
+        named = practice.c.stripe_account != literal_column(f"'{OWN}'", Text)
+        self.stripe_account = case((named, practice.c.stripe_account))
         self.can_remove_cards = practice.c.clients_remove_cards
         self.consent_text = bound(CONSENT_TEXT, Text())
         smallest = Later(lambda asked: smallest_charge(asked.viewer.currency))
         self.minimum = Amount(bound(smallest, BigInteger()))
+
+
+def page_key(_: Any) -> ColumnElement[str]:
+    """What a page starts Stripe.js with; the sandbox's form has a key as well."""
+    return bound(Later(lambda asked: asked.payments.publishable_key or SANDBOX_KEY), Text())

@@ -1,16 +1,18 @@
 """What a mutation comes to: one of its result's types, and the values that its fields tell."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BindParameter, Boolean, Integer, Text
 from sqlalchemy.types import TypeEngine
 
-from billing.charging.till import Till
+from billing import refusals as billing
+from billing.till import Till
 from models.row import ID
-from resolvers.planner.later import Later, bound
+from resolvers.ids import bare
+from resolvers.planner.later import Later, Refusal, bound, prefix
 from resolvers.viewer import Viewer
 
 
@@ -56,3 +58,49 @@ class OutcomeRow:
 
     def id(self, name: str) -> BindParameter[Any]:
         return self.value(name, ID)
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+async def refusable(do: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """What it comes to, which may be a refusal."""
+    try:
+        return await do()
+    except billing.Refusal as refusal:
+        return refused(refusal)
+
+
+def refused(refusal: billing.Refusal) -> Outcome:
+    values: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}
+    if refusal.path is not None:
+        # Names of the contract: none needs escaping.
+        values["path"] = "[" + ",".join(f'"{name}"' for name in refusal.path) + "]"
+    match refusal:
+        case billing.AmountChanged():
+            values |= {"expected": refusal.expected_minor, "payable": refusal.payable_minor}
+        case billing.AmountTooSmall():
+            values |= {"minimum": refusal.minimum_minor}
+        case billing.PaymentInProgress():
+            values |= {"payment_id": refusal.payment_id}
+        case billing.TooManyAttempts():
+            values |= {"retry_at": f"{refusal.retry_at:%Y-%m-%dT%H:%M:%SZ}"}
+        case billing.CardRefused():
+            values |= {"reason": refusal.reason}
+    return Outcome(type(refusal).__name__, values)
+
+
+def unavailable() -> Refusal:
+    """Stripe is out of reach before anything was begun: no refusal of the contract's fits."""
+    return Refusal("UNAVAILABLE", "Stripe doesn't answer, and nothing was begun: try again")
+
+
+def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
+    """The row's id in an API id of this kind."""
+    try:
+        if prefix(id_) != kind:
+            raise Refusal("BAD_ID", "another kind")
+        return bare(id_)
+    except Refusal:
+        message = f"Not an id of this kind: it would begin with {kind}_."
+        raise billing.InvalidInput(message, path) from None

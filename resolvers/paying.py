@@ -1,37 +1,30 @@
 """The mutations that pay: what exactly is asked for, and what it came to."""
 
-import datetime as dt
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row
 
+from billing.cards.filing import is_over
 from billing.charging import beginning, driving
 from billing.charging.beginning import SOURCE, Wanted
 from billing.charging.driving import Standing
 from billing.gateway import Rejected, Unknown
+from billing.gateway.objects import Card
 from billing.money import digits
 from billing.payments import DECLINE_MESSAGES, RETRYABLE
 from billing.refusals import (
-    AmountChanged,
-    AmountTooSmall,
     CardUnusable,
     ErrorCode,
     InvalidInput,
     NotFound,
     OnlinePaymentsOff,
-    PaymentInProgress,
-    Refusal,
-    TooManyAttempts,
 )
-from billing.stripe_objects import Card
 from models import PaymentState
 from resolvers import sighted
-from resolvers.ids import bare
-from resolvers.outcomes import Acting, Outcome
-from resolvers.planner import later
+from resolvers.outcomes import Acting, Outcome, read_id, refusable, unavailable
 
 KEY_LENGTHS = range(16, 256)
 TOKEN = re.compile(r"ctoken_[0-9A-Za-z]{8,100}")
@@ -41,34 +34,32 @@ NEW_CARD = (*SOURCE, "newCard")
 
 async def pay(acting: Acting, input: Any) -> Outcome:
     """Pays the balance, or one invoice."""
-    return await told(lambda: paid(acting, input))
+    return await refusable(lambda: paid(acting, input))
 
 
 async def refresh(acting: Acting, input: Any) -> Outcome:
     """Asks Stripe how a payment stands."""
-    return await told(lambda: of_payment(acting, input, driving.ask))
+    return await refusable(lambda: of_payment(acting, input, driving.ask))
 
 
 async def cancel(acting: Acting, input: Any) -> Outcome:
     """Gives a payment up; if the money moved first, it succeeded."""
-    return await told(lambda: of_payment(acting, input, driving.give_up))
+    return await refusable(lambda: of_payment(acting, input, driving.give_up))
 
 
-async def paid(acting: Acting, input: Any) -> Standing:
+async def paid(acting: Acting, input: Any) -> Outcome:
     wanted, account = await asked(acting, input)
     token = input.source.new_card.value.confirmation_token if wanted.has_new_card else None
     if token is not None and not await beginning.begun_before(acting.till, wanted):
         wanted = wanted.with_card(await new_card(acting, account, token))
     payment_id = await beginning.begin(acting.till, wanted)
-    return await driving.drive(acting.till, wanted.practice_id, payment_id, token)
+    return outcome(await driving.drive(acting.till, wanted.practice_id, payment_id, token))
 
 
-async def of_payment(
-    acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]
-) -> Standing:
+async def of_payment(acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]) -> Outcome:
     id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
     payment_id = await sighted.payment(acting, id_)
-    return await do(acting.till, acting.viewer.practice_id, payment_id)
+    return outcome(await do(acting.till, acting.viewer.practice_id, payment_id))
 
 
 # -- what is asked for -----------------------------------------------------------------------------
@@ -157,11 +148,6 @@ async def saved_card(acting: Acting, client_id: str, card_id: str) -> Row[Any]:
     return card
 
 
-def is_over(card: Any, today: dt.date) -> bool:
-    """A card works to the end of its month."""
-    return (card.exp_year, card.exp_month) < (today.year, today.month)
-
-
 async def new_card(acting: Acting, account: str, token: str) -> Card:
     """The card of a page's token, with what the bank checks: the name and the postal code."""
     path = (*NEW_CARD, "confirmationToken")
@@ -170,21 +156,10 @@ async def new_card(acting: Acting, account: str, token: str) -> Card:
     except Rejected:
         raise InvalidInput("There is no such confirmation token, or it is over.", path) from None
     except Unknown:
-        message = "Stripe doesn't answer, and nothing was begun: try again"
-        raise later.Refusal("UNAVAILABLE", message) from None
+        raise unavailable() from None
     if not card.name or not card.zip:
         raise InvalidInput("The cardholder's name and billing zip are needed.", path)
     return card
-
-
-def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
-    """The row's id in an API id of this kind."""
-    try:
-        if later.prefix(id_) != kind:
-            raise later.Refusal("BAD_ID", "another kind")
-        return bare(id_)
-    except later.Refusal:
-        raise InvalidInput(f"Not an id of this kind: it would begin with {kind}_.", path) from None
 
 
 # -- what it came to -------------------------------------------------------------------------------
@@ -197,13 +172,6 @@ TYPES = {
     PaymentState.CANCELED: "PayCanceled",
     PaymentState.FAILED: "CardDeclined",
 }
-
-
-async def told(do: Callable[[], Awaitable[Standing]]) -> Outcome:
-    try:
-        return outcome(await do())
-    except Refusal as refusal:
-        return refused(refusal)
 
 
 def outcome(standing: Standing) -> Outcome:
@@ -221,20 +189,3 @@ def outcome(standing: Standing) -> Outcome:
             "message": DECLINE_MESSAGES[standing.reason],
         }
     return Outcome(TYPES[standing.state], values | {"retry_after_s": RETRY_AFTER_S})
-
-
-def refused(refusal: Refusal) -> Outcome:
-    values: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}
-    if refusal.path is not None:
-        # Names of the contract: none needs escaping.
-        values["path"] = "[" + ",".join(f'"{name}"' for name in refusal.path) + "]"
-    match refusal:
-        case AmountChanged():
-            values |= {"expected": refusal.expected_minor, "payable": refusal.payable_minor}
-        case AmountTooSmall():
-            values |= {"minimum": refusal.minimum_minor}
-        case PaymentInProgress():
-            values |= {"payment_id": refusal.payment_id}
-        case TooManyAttempts():
-            values |= {"retry_at": f"{refusal.retry_at:%Y-%m-%dT%H:%M:%SZ}"}
-    return Outcome(type(refusal).__name__, values)

@@ -74,6 +74,33 @@ async def card(acting: Acting, client_id: str, card_id: str) -> Row[Any] | None:
     return await found(acting, sight, select(*table.c).where(sight.only(table), mine))
 
 
+async def held_card(acting: Acting, card_id: str) -> Row[Any]:
+    """A card on file that the viewer may change, whose it is, and whether clients may remove cards;
+    NotFound or NotAllowed."""
+    sight = eyes(acting)
+    card, client, practice = sight(PaymentMethod), sight(Client), sight(Practice)
+    row = ClientRow(client, sight)
+    same = and_(client.c.practice_id == card.c.practice_id, client.c.id == card.c.client_id)
+    statement = (
+        select(
+            card.c.id,
+            card.c.client_id,
+            row.may_pay.label("may_pay"),
+            practice.c.clients_remove_cards,
+        )
+        .join_from(card, client, same)
+        .join(practice, practice.c.id == card.c.practice_id)
+        .where(sight.only(card), sight.only(client), sight.only(practice))
+        .where(card.c.id == card_id, card.c.removed_at.is_(None))
+    )
+    seen = await found(acting, sight, statement)
+    if seen is None:
+        raise NotFound("There is no such card in sight.", ("input", "paymentMethodId"))
+    if not seen.may_pay:
+        raise NotAllowed("You may not change this client's cards.")
+    return seen
+
+
 async def payment(acting: Acting, payment_id: str) -> str:
     """The id of a payment that the viewer may drive on or give up; NotFound or NotAllowed."""
     sight = eyes(acting)

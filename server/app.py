@@ -17,9 +17,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from billing.charging.errands import Errands
-from billing.charging.till import Till
 from billing.gateway import Stripe
 from billing.payments import Online, PaymentsMode
+from billing.till import Till
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema

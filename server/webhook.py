@@ -6,8 +6,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from billing.charging import inbox
-from billing.charging.till import Till
-from billing.stripe_objects import NotAnEvent
+from billing.gateway.objects import NotAnEvent
+from billing.till import Till
 
 # Stripe's events are smaller by far.
 MAX_BODY = 2**20

@@ -10,6 +10,12 @@ from typing import Any
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 EXPAND = {"expand[0]": "payment_method"}
+LISTED = {
+    "payment_intent": "pi_[0-9a-z]+",
+    "created[gte]": "[0-9]+",
+    "limit": "[0-9]+",
+    "starting_after": r"\w+",
+}
 PARAMS: dict[str, dict[str, str]] = {
     "POST payment_intents": {
         "amount": "[0-9]+",
@@ -28,12 +34,32 @@ PARAMS: dict[str, dict[str, str]] = {
     },
     r"POST payment_intents/\w+/cancel": EXPAND,
     r"GET payment_intents/\w+": EXPAND,
+    "GET payment_intents": LISTED,
+    "GET refunds": LISTED,
+    "GET disputes": LISTED,
+    "POST refunds": {
+        "payment_intent": "pi_[0-9a-z]+",
+        "amount": "[0-9]+",
+        "metadata[refund]": UUID,
+        "metadata[practice]": UUID,
+    },
+    "POST setup_intents": {
+        "customer": "cus_[0-9a-z_]+",
+        "usage": "on_session",
+        "payment_method_types[0]": "card",
+        "metadata[client]": UUID,
+        "metadata[practice]": UUID,
+    },
+    r"POST setup_intents/\w+/cancel": EXPAND,
+    r"GET setup_intents/\w+": EXPAND,
+    r"GET payment_methods/\w+": {},
+    r"POST payment_methods/\w+/detach": {},
     r"GET confirmation_tokens/\w+": {},
     "GET account": {},
     "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
 }
 # The SDK gives a call without a key one by chance.
-KEY = re.compile(f"{UUID}(?:-(?:create|confirm|customer))?")
+KEY = re.compile(f"{UUID}(?:-(?:create|confirm|customer|setup|refund))?")
 
 
 def hold(journal: Sequence[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """A portal whose practice takes cards, beside a double of Stripe in this process."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -9,8 +10,9 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select, update
 
-from billing.charging.till import Till
+from billing.charging import inbox
 from billing.gateway import Stripe
+from billing.till import Till
 from models import (
     EntryKind,
     Invoice,
@@ -19,6 +21,7 @@ from models import (
     Letterhead,
     Practice,
     Row,
+    StripeEvent,
 )
 from models.connections import engine
 from models.ids import new_id
@@ -205,6 +208,18 @@ class Paying(Portal):
         signed = signature(SECRET, body, int(self.clock().timestamp()))
         given = {"Stripe-Signature": signed} | headers
         return await self.http.post("/stripe/webhook", content=body, headers=given)
+
+    async def hears_all(self) -> None:
+        """All that Stripe has told is sent, and followed."""
+        await self.hears(*self.store.all("event"))
+
+    async def hears(self, *events: dict[str, Any]) -> None:
+        for event in events:
+            assert (await self.webhook(event)).status_code == 200
+        while any(event.handled_at is None for event in await self.all(StripeEvent)):
+            # A worker of the application's is at it too.
+            await inbox.work(self.till)
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -20,9 +20,9 @@ from sqlalchemy import text, update
 
 from billing.charging import beginning, driving, folding, reconciling
 from billing.charging.driving import Standing
-from billing.charging.till import Till
 from billing.gateway import Stripe
-from billing.stripe_objects import Intent, IntentStatus
+from billing.gateway.objects import Intent, IntentStatus
+from billing.till import Till
 from models import DeclineReason, Payment, PaymentState
 from models.connections import engine
 from models.ids import new_id

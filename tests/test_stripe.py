@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from billing.gateway import OWN, Declined, Missing, Order, Rejected, Stripe, Unknown
-from billing.stripe_objects import IntentStatus
+from billing.gateway import Declined, Missing, Order, Rejected, Stripe, Unknown
+from billing.gateway.objects import IntentStatus
+from billing.payments import OWN
 from models import DeclineReason
 from models.ids import new_id
 from sandbox.api import Api

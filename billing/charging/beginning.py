@@ -8,10 +8,10 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.charging import attempts
+from billing import attempts
 from billing.charging.folding import succeed
-from billing.charging.till import Till, day, lock
 from billing.dues import Dues, owed
+from billing.gateway.objects import Card
 from billing.money import smallest_charge
 from billing.payments import CONSENT_VERSION
 from billing.refusals import (
@@ -22,7 +22,7 @@ from billing.refusals import (
     NothingToPay,
     PaymentInProgress,
 )
-from billing.stripe_objects import Card
+from billing.till import Till, day, lock
 from models import (
     ACTIVE_STATES,
     Claim,

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Row, update
 
 from billing.charging.folding import change, fold
-from billing.charging.till import AT_REST, Till, lock, payment
+from billing.customers import customer
 from billing.gateway import Declined, Order, Rejected, Unknown
-from billing.stripe_objects import Intent, IntentStatus
-from models import Client, DeclineReason, Payment, PaymentMethod, PaymentState
+from billing.gateway.objects import Intent, IntentStatus
+from billing.till import AT_REST, Till, lock, payment
+from models import DeclineReason, Payment, PaymentMethod, PaymentState
 
 
 @dataclass(frozen=True)
@@ -68,30 +69,17 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
 
 
 async def order(till: Till, paying: Row[Any]) -> Order:
-    customer = paying.stripe_customer
     needs_one = paying.save_card or paying.payment_method_id is not None
-    if needs_one and customer is None:
-        customer = await customer_of(till, paying)
+    whose = paying.stripe_account, paying.practice_id, paying.client_id
     return Order(
         paying.id,
         paying.practice_id,
         paying.stripe_account,
         paying.amount_minor,
         paying.currency,
-        customer if needs_one else None,
+        await customer(till, *whose) if needs_one else None,
         bool(paying.save_card),
     )
-
-
-async def customer_of(till: Till, paying: Row[Any]) -> str:
-    """The client's customer at Stripe, whose id is written before anything names it."""
-    account = paying.stripe_account
-    made = await till.stripe.customer(account, paying.practice_id, paying.client_id)
-    mine = Client.practice_id == paying.practice_id, Client.id == paying.client_id
-    async with till.engine.begin() as rows:
-        unnamed = update(Client).where(*mine, Client.stripe_customer.is_(None))
-        await rows.execute(unnamed.values(stripe_customer=made))
-    return str((await find(till, paying.practice_id, paying.id)).stripe_customer)
 
 
 async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:

@@ -1,4 +1,5 @@
-"""What a serving process does beside its answers: it empties the inbox, and it reconciles."""
+"""What a serving process does beside its answers: it empties the inbox, it reconciles, has Stripe
+forget cards, and once a day it compares."""
 
 import asyncio
 import contextlib
@@ -6,8 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from billing.charging import inbox, reconciling
-from billing.charging.till import Till
+from billing.cards import forgetting
+from billing.charging import comparing, inbox, reconciling
+from billing.till import Till
 
 INBOX_EVERY_S = 5.0
 
@@ -45,6 +47,8 @@ class Errands:
         while True:
             await asyncio.sleep(reconciling.EVERY_S)
             await surely(lambda: reconciling.reconcile(self.till))
+            await surely(lambda: forgetting.work(self.till))
+            await surely(lambda: comparing.work(self.till))
 
 
 async def surely(errand: Callable[[], Awaitable[int]]) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing import cards, receipts
-from billing.charging.till import AT_REST, Till, day, lock, payment
+from billing import receipts
+from billing.cards.filing import Consent, keep
 from billing.dues import Dues, Share, owed, shared_out
-from billing.stripe_objects import Intent, IntentStatus
+from billing.gateway.objects import Intent, IntentStatus
+from billing.till import AT_REST, Till, day, lock, payment
 from models import (
     Allocation,
     Claim,
@@ -190,16 +191,10 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
     assert card is not None
     values: dict[str, object] = {"card_brand": card.brand, "card_last4": card.last4}
     if paid.save_card and card.stripe_id:
-        values["payment_method_id"] = await cards.keep(
-            rows,
-            paid.practice_id,
-            paid.client_id,
-            card,
-            make_default=bool(paid.make_default),
-            consent_version=paid.consent_version or "",
-            consented_at=paid.created_at,
-            now=now,
-        )
+        consent = Consent(paid.consent_version or "", paid.created_at)
+        own, is_default = (paid.practice_id, paid.client_id), bool(paid.make_default)
+        filed = await keep(rows, *own, card, consent, now, make_default=is_default)
+        values["payment_method_id"] = filed.id
     mine = Payment.practice_id == paid.practice_id, Payment.id == paid.id
     await rows.execute(update(Payment).where(*mine).values(values))
 

@@ -10,15 +10,20 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from billing.cards import following, keeping
 from billing.charging.driving import look
-from billing.charging.till import Till
-from billing.gateway import OWN, StripeTrouble
-from billing.stripe_objects import Event
+from billing.charging.reversing import reverse
+from billing.gateway import StripeTrouble
+from billing.gateway.objects import Event
+from billing.payments import OWN
+from billing.till import Till
 from models import Payment, Practice, StripeEvent
 
 # Another worker leaves an event alone for so long after one began with it.
 LEASE = dt.timedelta(seconds=60)
 AT_A_TIME = 20
+# Events of money that went back.
+REVERSALS = ("charge.refund", "charge.dispute", "refund.")
 # ON CONFLICT is each dialect's own.
 INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
@@ -33,7 +38,7 @@ async def receive(till: Till, event: Event) -> None:
             id=event.id,
             account=event.account,
             type=event.type,
-            intent_id=event.intent_id,
+            object_id=event.object_id,
             practice_id=event.practice_id,
             received_at=now,
             checked_at=now - LEASE,
@@ -71,25 +76,51 @@ async def taken(till: Till) -> list[Row[Any]]:
 
 
 async def follow(till: Till, event: Row[Any]) -> str | None:
-    """Ask Stripe of the payment that the event is about; why not, where it is refused."""
-    if event.intent_id is None:
+    """Ask Stripe of what the event is about; why not, where it is refused."""
+    account, about = event.account or OWN, event.object_id
+    if about is None:
         return None
+    if about.startswith("pm_"):
+        await following.follow(till, account, about)
+    elif about.startswith("seti_"):
+        return await follow_setup(till, event, account)
+    else:
+        return await follow_payment(till, event, account)
+    return None
+
+
+async def follow_payment(till: Till, event: Row[Any], account: str) -> str | None:
+    payment = await paid_by(till, account, event.object_id)
+    if payment is None:
+        return await stranger(till, event)
+    await look(till, payment.practice_id, payment.id)
+    if event.type.startswith(REVERSALS):
+        await reverse(till, payment.practice_id, payment.id)
+    return None
+
+
+async def follow_setup(till: Till, event: Row[Any], account: str) -> str | None:
+    setup = await keeping.find(till, account, event.object_id)
+    if setup is None:
+        return await stranger(till, event)
+    await keeping.settle(till, setup)
+    return None
+
+
+async def paid_by(till: Till, account: str, intent_id: str) -> Row[Any] | None:
+    """The payment of the account's practice that has this PaymentIntent."""
+    columns: list[Any] = [Payment.id, Payment.practice_id]
     async with till.engine.connect() as rows:
-        account = event.account or OWN
         found = await rows.execute(
-            select(Payment.id, Payment.practice_id, Practice.stripe_account)
+            select(*columns)
             .join(Practice, Practice.id == Payment.practice_id)
-            .where(Practice.stripe_account == account, Payment.stripe_id == event.intent_id)
+            .where(Practice.stripe_account == account, Payment.stripe_id == intent_id)
         )
-        payment = found.first()
-    if payment is not None:
-        await look(till, payment.practice_id, payment.id)
-        return None
-    return await stranger(till, event)
+        return found.first()
 
 
 async def stranger(till: Till, event: Row[Any]) -> str | None:
-    """An intent that no payment of the account has: another program's, or one given up before its
+    """An intent that nothing of the account has: another program's, or one given up before its
     id was written, or one that names a practice whose account this isn't."""
     if event.practice_id is None:
         return None

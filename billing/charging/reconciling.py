@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from billing.charging.driving import ask, find, give_up, is_unconfirmed
-from billing.charging.till import Till
 from billing.gateway import Rejected, Unknown
+from billing.till import Till
 from models import ACTIVE_STATES, Payment, PaymentState
 
 EVERY_S = 15.0

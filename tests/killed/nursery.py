@@ -14,7 +14,7 @@ import uvicorn
 from sqlalchemy import event
 
 from billing.charging import errands, reconciling
-from billing.charging.till import Till
+from billing.till import Till
 from server.app import app, checked
 from server.settings import Settings
 

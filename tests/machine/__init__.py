@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from billing.charging import inbox, reconciling
-from billing.stripe_objects import hint
+from billing.gateway.objects import hint
 from sandbox import intents
 from sandbox.api import Fault
 from sandbox.errors import StripeError

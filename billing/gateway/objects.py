@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models import CardBrand, DeclineReason
+from models import CardBrand, DeclineReason, DisputeState, RefundState
 
 
 class IntentStatus(enum.StrEnum):
@@ -22,7 +22,10 @@ class IntentStatus(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Card:
-    """A card as Stripe has it, with the name and postal code that the bank checks."""
+    """A card as Stripe has it, with the name and postal code that the bank checks.
+
+    No `customer`: it is kept for nobody there, or no more.
+    """
 
     stripe_id: str | None
     fingerprint: str
@@ -32,19 +35,70 @@ class Card:
     exp_year: int
     name: str | None
     zip: str | None
+    customer: str | None
 
 
 @dataclass(frozen=True)
 class Intent:
-    """A PaymentIntent. `decline` is why its last try failed; amounts in minor units."""
+    """A PaymentIntent. `decline` is why its last try failed; amounts in minor units.
+
+    `payment_id` is what its metadata names: another program's intents name none.
+    """
 
     id: str
+    payment_id: str | None
     status: IntentStatus
     amount_minor: int
     received_minor: int
     client_secret: str
     decline: DeclineReason | None
     card: Card | None
+
+
+class SetupStatus(enum.StrEnum):
+    """A SetupIntent's."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A SetupIntent. `client_id` is whom its metadata names; `decline` why its last try failed."""
+
+    id: str
+    status: SetupStatus
+    client_secret: str
+    client_id: str | None
+    decline: DeclineReason | None
+    card: Card | None
+
+
+@dataclass(frozen=True)
+class Refunded:
+    """A refund. `refund_id` is ours, where it was asked for here; amounts in minor units."""
+
+    id: str
+    intent_id: str | None
+    refund_id: str | None
+    amount_minor: int
+    state: RefundState
+    created: int
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """A dispute; no `state`: an inquiry, which moves no money. Amounts in minor units."""
+
+    id: str
+    intent_id: str | None
+    amount_minor: int
+    state: DisputeState | None
+    created: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +108,7 @@ class Event:
     id: str
     account: str | None
     type: str
-    intent_id: str | None
+    object_id: str | None
     practice_id: str | None
 
 
@@ -69,6 +123,7 @@ def intent(told: Mapping[str, Any]) -> Intent:
     method, failed = told.get("payment_method"), told.get("last_payment_error")
     return Intent(
         told["id"],
+        (told.get("metadata") or {}).get("payment"),
         IntentStatus(told["status"]),
         told["amount"],
         told.get("amount_received") or 0,
@@ -90,6 +145,58 @@ def card(method: Mapping[str, Any]) -> Card:
         facts["exp_year"],
         billing.get("name") or None,
         (billing.get("address") or {}).get("postal_code") or None,
+        method.get("customer"),
+    )
+
+
+def setup(told: Mapping[str, Any]) -> Setup:
+    method, failed = told.get("payment_method"), told.get("last_setup_error")
+    return Setup(
+        told["id"],
+        SetupStatus(told["status"]),
+        told["client_secret"],
+        (told.get("metadata") or {}).get("client"),
+        decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None,
+        card(method) if isinstance(method, Mapping) and method.get("card") else None,
+    )
+
+
+REFUND_STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+
+def refunded(told: Mapping[str, Any]) -> Refunded:
+    return Refunded(
+        told["id"],
+        told.get("payment_intent"),
+        (told.get("metadata") or {}).get("refund"),
+        told["amount"],
+        REFUND_STATES.get(told["status"], RefundState.PENDING),
+        told["created"],
+    )
+
+
+DISPUTE_STATES = {
+    "needs_response": DisputeState.OPEN,
+    "under_review": DisputeState.OPEN,
+    "appeal_needs_response": DisputeState.OPEN,
+    "appeal_under_review": DisputeState.OPEN,
+    "won": DisputeState.WON,
+    "prevented": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+
+
+def disputed(told: Mapping[str, Any]) -> Disputed:
+    return Disputed(
+        told["id"],
+        told.get("payment_intent"),
+        told["amount"],
+        DISPUTE_STATES.get(told["status"]),
+        told["created"],
     )
 
 
@@ -117,11 +224,14 @@ def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
     return known or DeclineReason.GENERIC
 
 
+# What an event may be about; of all else (charges, refunds, disputes) the payment is looked at.
+ABOUT = ("payment_intent", "setup_intent", "payment_method")
+
+
 def hint(event: Mapping[str, Any]) -> Event:
     try:
         told = event["data"]["object"]
-        is_intent = told.get("object") == "payment_intent"
-        about = told["id"] if is_intent else told.get("payment_intent")
+        about = told["id"] if told.get("object") in ABOUT else told.get("payment_intent")
         practice = (told.get("metadata") or {}).get("practice")
         texts = str(event["id"]), event.get("account"), str(event["type"])
     except (KeyError, TypeError, AttributeError):

@@ -1,76 +1,36 @@
-"""Stripe: the only module that speaks to it. What it answers leaves here as our own values.
+"""Stripe's API: what this project asks of it. What it answers leaves here as our own values."""
 
-A call ends in one of four ways: an answer; `Declined`, by the bank; `Rejected`, as Stripe won't do
-such a thing; or `Unknown`, where nobody can tell whether it was done.
-
-StripeTrouble
-├── Declined
-├── Rejected
-│   └── Missing
-└── Unknown
-"""
-
-import asyncio
 import datetime as dt
 import json
-import logging
-import random
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import httpx
 import stripe
 
-from billing.payments import PaymentsMode
-from billing.stripe_objects import (
+from billing.gateway.calls import Rejected, answered, client, named, plain
+from billing.gateway.objects import (
     Card,
+    Disputed,
     Event,
     Intent,
     NotAnEvent,
+    Refunded,
+    Setup,
     card,
-    decline_reason,
+    disputed,
     hint,
     intent,
+    refunded,
+    setup,
 )
-from models import DeclineReason
 
-T = TypeVar("T")
-
-API_VERSION = "2026-10-28.endive"
 CONFIRM_TIMEOUT_S, TIMEOUT_S = 20.0, 10.0
-# The SDK doesn't try again after 429.
-BACKOFFS_S = (0.5, 1.0, 2.0)
 # How far a webhook's time may be off, either way.
 TOLERANCE = dt.timedelta(seconds=300)
-# The account of the key itself, for an installation of one practice.
-OWN = "own"
-
-log = logging.getLogger("portal.stripe")
-
-
-class StripeTrouble(Exception):
-    """A call that had no good answer."""
-
-
-class Declined(StripeTrouble):
-    """The bank refused the card."""
-
-    def __init__(self, reason: DeclineReason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Rejected(StripeTrouble):
-    """Stripe won't do this, and has not."""
-
-
-class Missing(Rejected):
-    """Stripe has no such thing in this account."""
-
-
-class Unknown(StripeTrouble):
-    """Nobody can tell whether it was done: ask, never guess."""
+# Objects that a page of a list has, at the most.
+PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
@@ -176,6 +136,83 @@ class Stripe:
             raise Rejected("not a card's token")
         return card(preview)
 
+    async def prepare(
+        self, account: str, practice_id: str, client_id: str, setup_id: str, customer: str
+    ) -> Setup:
+        """A SetupIntent, which a page's form confirms; its metadata names whose card it will be."""
+        params: Any = {
+            "customer": customer,
+            "usage": "on_session",
+            "payment_method_types": ["card"],
+            "metadata": {"client": client_id, "practice": practice_id},
+        }
+        options = named(account, f"{setup_id}-setup")
+        create = self.api.setup_intents.create_async
+        return setup(plain(await answered(lambda: create(params, options))))
+
+    async def setup(self, account: str, setup_id: str) -> Setup:
+        params: Any = {"expand": ["payment_method"]}
+        retrieve = self.api.setup_intents.retrieve_async
+        return setup(plain(await answered(lambda: retrieve(setup_id, params, named(account)))))
+
+    async def abandon(self, account: str, setup_id: str) -> Setup:
+        """Cancel a SetupIntent, so that no more cards are tried with it."""
+        params: Any = {"expand": ["payment_method"]}
+        cancel = self.api.setup_intents.cancel_async
+        return setup(plain(await answered(lambda: cancel(setup_id, params, named(account)))))
+
+    async def method(self, account: str, method_id: str) -> Card:
+        """A card as Stripe has it now."""
+        retrieve = self.api.payment_methods.retrieve_async
+        return card(plain(await answered(lambda: retrieve(method_id, None, named(account)))))
+
+    async def detach(self, account: str, method_id: str) -> None:
+        """Have Stripe forget a card; Rejected, where it has none attached."""
+        detach = self.api.payment_methods.detach_async
+        await answered(lambda: detach(method_id, None, named(account)))
+
+    # -- money that goes back ----------------------------------------------------------------------
+
+    async def refund(
+        self, account: str, practice_id: str, refund_id: str, intent_id: str, amount_minor: int
+    ) -> Refunded:
+        """Give back so much of a payment: once for the same refund."""
+        params: Any = {
+            "payment_intent": intent_id,
+            "amount": amount_minor,
+            "metadata": {"refund": refund_id, "practice": practice_id},
+        }
+        options = named(account, f"{refund_id}-refund")
+        create = self.slow_api.refunds.create_async
+        return refunded(plain(await answered(lambda: create(params, options))))
+
+    async def refunds(self, account: str, **which: Any) -> list[Refunded]:
+        """Refunds, the oldest first: of a `payment_intent`, or those `created` in a range."""
+        return [refunded(one) for one in await self.listed(self.api.refunds, account, which)]
+
+    async def disputes(self, account: str, **which: Any) -> list[Disputed]:
+        """Disputes, the oldest first: of a `payment_intent`, or those `created` in a range."""
+        return [disputed(one) for one in await self.listed(self.api.disputes, account, which)]
+
+    async def intents(self, account: str, **which: Any) -> list[Intent]:
+        """PaymentIntents, the oldest first: those `created` in a range."""
+        return [intent(one) for one in await self.listed(self.api.payment_intents, account, which)]
+
+    async def listed(
+        self, service: Any, account: str, which: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """All pages of a list, which Stripe gives the newest first, the other way round."""
+        found: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        while True:
+            params = which | {"limit": PAGE_SIZE} | after
+            ask = partial(service.list_async, params, named(account))
+            page = plain(await answered(ask))
+            found += page["data"]
+            if not page["has_more"]:
+                return found[::-1]
+            after = {"starting_after": found[-1]["id"]}
+
     # -- webhooks ----------------------------------------------------------------------------------
 
     def event(self, body: bytes, signature: str | None, now: dt.datetime) -> Event:
@@ -190,72 +227,3 @@ class Stripe:
         if abs(now.timestamp() - signed_at) > TOLERANCE.total_seconds():
             raise NotAnEvent
         return hint(event)
-
-
-def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> Any:
-    made = stripe.StripeClient(
-        api_key,
-        stripe_version=API_VERSION,
-        base_addresses={"api": base} if base else None,
-        http_client=http,
-        max_network_retries=0,
-    )
-    return made.v1
-
-
-def named(account: str, key: str | None = None) -> Any:
-    """A call's options: in which account, and under which idempotency key."""
-    options = {} if account == OWN else {"stripe_account": account}
-    return options | ({"idempotency_key": key} if key else {})
-
-
-async def answered(call: Callable[[], Awaitable[T]]) -> T:
-    """What the call answers; its errors as one of ours."""
-    for backoff_s in (*BACKOFFS_S, None):
-        try:
-            return await call()
-        except stripe.RateLimitError:
-            if backoff_s is None:
-                raise Unknown("too many requests") from None
-            await asyncio.sleep(backoff_s * random.uniform(0.5, 1))  # noqa: S311 (jitter)
-        except stripe.StripeError as error:
-            raise trouble(error) from None
-        except httpx.HTTPError as error:
-            raise Unknown(type(error).__name__) from None
-    raise AssertionError("the last try returns or raises")
-
-
-def trouble(error: stripe.StripeError) -> StripeTrouble:
-    """Without the text, which may have what was sent in it."""
-    if isinstance(error, stripe.CardError):
-        return Declined(decline_reason(error.code, plain_error(error).get("decline_code")))
-    if isinstance(error, stripe.InvalidRequestError):
-        log.warning("stripe rejected a call: %s %s", error.code, error.param)
-        kind = Missing if error.code == "resource_missing" else Rejected
-        return kind(error.code or "invalid_request")
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        log.error("stripe refused the key: %s", error.code)
-        return Rejected(error.code or "authentication")
-    # Resets, timeouts, 5xx, and 409: another call under the same key is still running.
-    log.warning("stripe gave no answer: %s", type(error).__name__)
-    return Unknown(type(error).__name__)
-
-
-def plain(answer: Any) -> dict[str, Any]:
-    made: dict[str, Any] = answer.to_dict()
-    return made
-
-
-def plain_error(error: stripe.StripeError) -> Mapping[str, Any]:
-    body = error.json_body
-    return body.get("error", {}) if isinstance(body, dict) else {}
-
-
-def mode(api_key: str | None) -> PaymentsMode:
-    """Where a key sends payments; none: to the sandbox. ValueError for what is no secret key."""
-    if api_key is None:
-        return PaymentsMode.SANDBOX
-    for kind, found in (("test", PaymentsMode.TEST), ("live", PaymentsMode.LIVE)):
-        if api_key.startswith((f"sk_{kind}_", f"rk_{kind}_")):
-            return found
-    raise ValueError("is no secret key of Stripe's: it begins with sk_test_, sk_live_ or rk_")

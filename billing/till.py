@@ -36,20 +36,16 @@ async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
 
 
 async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
-    """The payment's columns, with its practice's account, currency and time zone, and the
-    client's customer."""
+    """The payment's columns, with its practice's account, currency and time zone."""
     columns: list[Any] = [
         *Payment.__table__.c,
         Practice.stripe_account,
         Practice.currency,
         Practice.time_zone,
-        Client.stripe_customer,
     ]
-    same_client = (Client.practice_id == Payment.practice_id) & (Client.id == Payment.client_id)
     found = await rows.execute(
         select(*columns)
         .join(Practice, Practice.id == Payment.practice_id)
-        .join(Client, same_client)
         .where(Payment.practice_id == practice_id, Payment.id == payment_id)
     )
     return found.one()

@@ -1,0 +1,86 @@
+"""Cards on their way to be kept, and cards that Stripe is still to forget."""
+
+import datetime as dt
+import enum
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.payment import DeclineReason
+from models.row import Key, Reference, Row, choice, refers
+
+
+class SetupState(enum.StrEnum):
+    PREPARED = "PREPARED"
+    KEPT = "KEPT"
+    REFUSED = "REFUSED"
+
+
+IS_REFUSED = text("state = 'REFUSED'")
+IS_WAITING = text("done_at IS NULL")
+
+
+class CardSetup(Row):
+    """A SetupIntent that a client was given, to keep a card with."""
+
+    __tablename__ = "card_setup"
+    __table_args__ = (
+        refers("client", "client_id"),
+        refers("payment_method", "payment_method_id", client=True),
+        UniqueConstraint("practice_id", "stripe_id"),
+        CheckConstraint(
+            "(state = 'KEPT') = (payment_method_id IS NOT NULL)", name="kept_is_a_card"
+        ),
+        CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
+        Index(None, "practice_id", "client_id", "changed_at"),
+        Index(
+            "ix_card_setup_refused",
+            "practice_id",
+            "address_hash",
+            "changed_at",
+            postgresql_where=IS_REFUSED,
+            sqlite_where=IS_REFUSED,
+        ),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    stripe_id: Mapped[str]
+    state: Mapped[SetupState] = mapped_column(choice(SetupState, "state"))
+    reason: Mapped[DeclineReason | None] = mapped_column(choice(DeclineReason, "reason"))
+    # The card that it became, and whether that was on file before.
+    payment_method_id: Mapped[Reference | None]
+    was_on_file: Mapped[bool | None]
+    # Which text was shown; keeping the card agrees to it.
+    consent_version: Mapped[str]
+    # Keyed hash of the network address that it was asked from: declines are counted by it.
+    address_hash: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    changed_at: Mapped[dt.datetime]
+
+
+class Detachment(Row):
+    """A card that Stripe is to forget: written with what made it so, carried out afterwards."""
+
+    __tablename__ = "detachment"
+    __table_args__ = (
+        refers("client", "client_id"),
+        UniqueConstraint("practice_id", "stripe_id"),
+        Index(
+            "ix_detachment_waiting",
+            "checked_at",
+            postgresql_where=IS_WAITING,
+            sqlite_where=IS_WAITING,
+        ),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    # The PaymentMethod.
+    stripe_id: Mapped[str]
+    created_at: Mapped[dt.datetime]
+    # When a worker last began with it, so that another leaves it alone for a while.
+    checked_at: Mapped[dt.datetime]
+    done_at: Mapped[dt.datetime | None]

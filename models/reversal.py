@@ -1,0 +1,95 @@
+"""Money that goes back: refunds by the practice, and disputes at a cardholder's bank."""
+
+import datetime as dt
+import enum
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.row import Key, Minor, Reference, Row, choice, exact, refers
+
+
+class RefundState(enum.StrEnum):
+    """REQUESTED: written here, and nobody knows yet whether Stripe has it."""
+
+    REQUESTED = "REQUESTED"
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class DisputeState(enum.StrEnum):
+    OPEN = "OPEN"
+    WON = "WON"
+    LOST = "LOST"
+
+
+IS_REQUESTED = text("state = 'REQUESTED'")
+IS_OPEN = text("state = 'OPEN'")
+
+
+class Refund(Row):
+    """A part of a payment, or all of it, that is given back to the card."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        refers("client", "client_id"),
+        refers("payment", "payment_id", client=True),
+        UniqueConstraint("practice_id", "client_id", "id"),
+        UniqueConstraint("practice_id", "stripe_id"),
+        # What nobody knows the end of is ended before another is begun.
+        Index(
+            "uq_refund_requested",
+            "practice_id",
+            "payment_id",
+            unique=True,
+            postgresql_where=IS_REQUESTED,
+            sqlite_where=IS_REQUESTED,
+        ),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("state = 'REQUESTED' OR stripe_id IS NOT NULL", name="known_has_an_id"),
+        *exact("amount_minor"),
+        Index(None, "practice_id", "payment_id"),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    payment_id: Mapped[Reference]
+    amount_minor: Mapped[Minor]
+    state: Mapped[RefundState] = mapped_column(choice(RefundState, "state"))
+    stripe_id: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    changed_at: Mapped[dt.datetime]
+
+
+class Dispute(Row):
+    """A payment that the cardholder went to the bank about. While it is open, the bank has it."""
+
+    __tablename__ = "dispute"
+    __table_args__ = (
+        refers("client", "client_id"),
+        refers("payment", "payment_id", client=True),
+        UniqueConstraint("practice_id", "client_id", "id"),
+        UniqueConstraint("practice_id", "stripe_id"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        *exact("amount_minor"),
+        Index(None, "practice_id", "payment_id"),
+        Index(
+            "ix_dispute_open",
+            "practice_id",
+            "client_id",
+            postgresql_where=IS_OPEN,
+            sqlite_where=IS_OPEN,
+        ),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    payment_id: Mapped[Reference]
+    amount_minor: Mapped[Minor]
+    state: Mapped[DisputeState] = mapped_column(choice(DisputeState, "state"))
+    stripe_id: Mapped[str]
+    created_at: Mapped[dt.datetime]
+    changed_at: Mapped[dt.datetime]

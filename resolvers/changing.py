@@ -1,0 +1,104 @@
+"""The mutations of cards on file: whose they are, one call, and what it came to."""
+
+import re
+from typing import Any
+
+from sqlalchemy import Row
+
+from billing.cards import changing, keeping
+from billing.cards.keeping import Holder
+from billing.gateway import Rejected, Unknown
+from billing.refusals import CardRemovalOff, InvalidInput, NotFound, OnlinePaymentsOff
+from resolvers import sighted
+from resolvers.outcomes import Acting, Outcome, read_id, refusable, unavailable
+
+SETUP = re.compile(r"seti_[0-9A-Za-z]{8,100}")
+CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
+
+
+async def prepare(acting: Acting, input: Any) -> Outcome:
+    """Gives a page what it keeps a card with."""
+    return await refusable(lambda: prepared(acting, input))
+
+
+async def add(acting: Acting, input: Any) -> Outcome:
+    """Puts the card on file that a page's form has confirmed."""
+    return await refusable(lambda: added(acting, input))
+
+
+async def make_default(acting: Acting, input: Any) -> Outcome:
+    """Makes a card the Default Card."""
+    return await refusable(lambda: made_default(acting, input))
+
+
+async def remove(acting: Acting, input: Any) -> Outcome:
+    """Takes a card off file."""
+    return await refusable(lambda: removed(acting, input))
+
+
+async def prepared(acting: Acting, input: Any) -> Outcome:
+    try:
+        setup = await keeping.prepare(acting.till, await holder(acting, input))
+    except (Unknown, Rejected):
+        raise unavailable() from None
+    values = {"setup_intent_id": setup.id, "client_secret": setup.client_secret}
+    return Outcome("CardPrepared", values)
+
+
+async def added(acting: Acting, input: Any) -> Outcome:
+    owner = await holder(acting, input)
+    if not SETUP.fullmatch(input.setup_intent_id):
+        raise InvalidInput("This is no SetupIntent's id: seti_…", keeping.PATH)
+    wanted = input.setup_intent_id, input.make_default
+    try:
+        filed = await keeping.add(acting.till, owner, wanted[0], make_default=wanted[1])
+    except (Unknown, Rejected):
+        raise unavailable() from None
+    values = {"card_id": filed.id, "was_on_file": filed.was_on_file}
+    return Outcome("CardAdded", values | {"client_id": owner.client_id})
+
+
+async def made_default(acting: Acting, input: Any) -> Outcome:
+    card = await card_of(acting, input)
+    own = acting.viewer.practice_id, card.client_id
+    await changing.make_default(acting.till, *own, card.id, acting.today)
+    return Outcome("DefaultMade", {"card_id": card.id, "client_id": card.client_id})
+
+
+async def removed(acting: Acting, input: Any) -> Outcome:
+    card = await card_of(acting, input)
+    if not card.clients_remove_cards:
+        raise CardRemovalOff("Ask the practice to remove the card.")
+    replacement_id = None
+    if input.replacement_id is not None:
+        replacement_id = read_id(input.replacement_id, "crd", REPLACEMENT)
+    own = acting.viewer.practice_id, card.client_id
+    await changing.remove(acting.till, *own, card.id, replacement_id, acting.today)
+    return Outcome("CardRemoved", {"client_id": card.client_id})
+
+
+async def holder(acting: Acting, input: Any) -> Holder:
+    """The client whose card it will be."""
+    if input.client_id is not None:
+        client_id = read_id(input.client_id, "cli", ("input", "clientId"))
+    elif acting.viewer.sole_client_id is not None:
+        client_id = acting.viewer.sole_client_id
+    else:
+        raise InvalidInput("Say which client.", ("input", "clientId"))
+    owner = await sighted.payer(acting, client_id, None)
+    if owner.stripe_account is None:
+        raise OnlinePaymentsOff("The practice takes no payments online.")
+    place = acting.viewer.practice_id, owner.id, owner.stripe_account
+    return Holder(*place, acting.address_hash)
+
+
+async def card_of(acting: Acting, input: Any) -> Row[Any]:
+    return await sighted.held_card(acting, read_card_id(input))
+
+
+def read_card_id(input: Any) -> str:
+    """An id that is none of a card's names no card: these results have no InvalidInput."""
+    try:
+        return read_id(input.payment_method_id, "crd", CARD)
+    except InvalidInput as wrong:
+        raise NotFound(str(wrong), CARD) from None
