@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import (
     Allocation,
+    CardSetup,
     Claim,
     Client,
     ClientNamePart,
@@ -25,6 +26,8 @@ from models import (
     Contact,
     ContactRight,
     DeclineReason,
+    Detachment,
+    Dispute,
     DocumentCounter,
     DocumentKind,
     EntryKind,
@@ -37,6 +40,7 @@ from models import (
     PaymentState,
     Practice,
     Receipt,
+    Refund,
     Row,
     Session,
     Statement,
@@ -239,6 +243,21 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     },
     Allocation: {"is_credit": False, "amount_minor": 5000, "date": DAY, "created_at": NOON},
     Claim: {"amount_minor": 5000},
+    CardSetup: {
+        "state": "KEPT",
+        "was_on_file": False,
+        "consent_version": "1",
+        "created_at": NOON,
+        "changed_at": NOON,
+    },
+    Detachment: {"created_at": NOON, "checked_at": NOON},
+    Refund: {
+        "amount_minor": 100,
+        "state": "SUCCEEDED",
+        "created_at": NOON,
+        "changed_at": NOON,
+    },
+    Dispute: {"amount_minor": 100, "state": "OPEN", "created_at": NOON, "changed_at": NOON},
     LedgerEntry: {
         "date": DAY,
         "kind": EntryKind.ADJUSTMENT,

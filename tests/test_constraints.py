@@ -21,10 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models import (
     ACTIVE_STATES,
     Allocation,
+    CardSetup,
     Claim,
     Client,
     Clinician,
     ContactRight,
+    Dispute,
     DocumentCounter,
     EntryKind,
     Invoice,
@@ -36,6 +38,8 @@ from models import (
     PaymentState,
     Practice,
     Receipt,
+    Refund,
+    RefundState,
     Row,
     Session,
     Statement,
@@ -185,6 +189,16 @@ async def test_an_invoice_is_claimed_by_one_payment(books: Books) -> None:
         await books.add(Claim, **claim, invoice_id=invoice)
 
 
+async def test_one_refund_of_a_payment_has_no_end_yet(books: Books) -> None:
+    client = await books.client()
+    refund = {"client_id": client, "payment_id": await books.payment(client)}
+    requested = {"state": RefundState.REQUESTED, "stripe_id": None}
+    await books.add(Refund, **refund)
+    await books.add(Refund, **refund, **requested)
+    async with refused(books, "UNIQUE", "uq_refund_requested"):
+        await books.add(Refund, **refund, **requested)
+
+
 async def test_a_payment_has_one_receipt(books: Books) -> None:
     client = await books.client()
     payment = await books.payment(client)
@@ -277,6 +291,8 @@ CHOICES = [
 
 # What keeps the other constraints quiet when the value is none that they know.
 FITTING = {
+    "card_setup.state": {"payment_method_id": None},
+    "ledger_entry.kind": {"dispute_id": None},
     "payment.state": {"paid_at": None},
     "token.kind": {"client_id": None, "contact_id": None},
 }
@@ -339,8 +355,10 @@ async def test_the_largest_exact_amounts_are_held(
     assert await every_row.count(row, **{column: amount}) == await every_row.count(row)
 
 
-OF_MONEY: dict[str, Any] = {"kind": EntryKind.PAYMENT, "amount_minor": -1, "invoice_id": None}
-OF_REFUND: dict[str, Any] = {"kind": EntryKind.REFUND, "amount_minor": 1, "invoice_id": None}
+NO_DISPUTE: dict[str, Any] = {"dispute_id": None}
+OF_MONEY = NO_DISPUTE | {"kind": EntryKind.PAYMENT, "amount_minor": -1, "invoice_id": None}
+OF_REFUND = NO_DISPUTE | {"kind": EntryKind.REFUND, "amount_minor": 1, "invoice_id": None}
+REFUSED = {"state": "REFUSED", "payment_method_id": None}
 
 
 @pytest.mark.parametrize(
@@ -376,15 +394,33 @@ OF_REFUND: dict[str, Any] = {"kind": EntryKind.REFUND, "amount_minor": 1, "invoi
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
         # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
-        (LedgerEntry, {"kind": EntryKind.SESSION, "invoice_id": None}, "charge_is_invoiced"),
-        (LedgerEntry, {"kind": EntryKind.CHARGE, "invoice_id": None}, "charge_is_invoiced"),
-        (LedgerEntry, {"kind": EntryKind.CREDIT}, "money_is_allocated"),
-        (LedgerEntry, {"kind": EntryKind.PAYMENT, "amount_minor": -1}, "money_is_allocated"),
-        (LedgerEntry, {"kind": EntryKind.REFUND}, "money_is_allocated"),
+        (
+            LedgerEntry,
+            NO_DISPUTE | {"kind": EntryKind.SESSION, "invoice_id": None},
+            "charge_is_invoiced",
+        ),
+        (
+            LedgerEntry,
+            NO_DISPUTE | {"kind": EntryKind.CHARGE, "invoice_id": None},
+            "charge_is_invoiced",
+        ),
+        (LedgerEntry, NO_DISPUTE | {"kind": EntryKind.CREDIT}, "money_is_allocated"),
+        (
+            LedgerEntry,
+            NO_DISPUTE | {"kind": EntryKind.PAYMENT, "amount_minor": -1},
+            "money_is_allocated",
+        ),
+        (LedgerEntry, NO_DISPUTE | {"kind": EntryKind.REFUND}, "money_is_allocated"),
         (LedgerEntry, OF_MONEY | {"payment_id": None}, "money_is_a_payment"),
         (LedgerEntry, OF_MONEY | {"amount_minor": 1}, "payment_lowers"),
         (LedgerEntry, OF_REFUND | {"payment_id": None}, "money_is_a_payment"),
-        (LedgerEntry, OF_REFUND | {"amount_minor": -1}, "refund_raises"),
+        (LedgerEntry, {"kind": EntryKind.WRITE_OFF}, "dispute_is_an_adjustment"),
+        (CardSetup, {"payment_method_id": None}, "kept_is_a_card"),
+        (CardSetup, {"state": "PREPARED"}, "kept_is_a_card"),
+        (CardSetup, REFUSED, "refused_has_a_reason"),
+        (Refund, {"amount_minor": 0}, "amount_positive"),
+        (Refund, {"stripe_id": None}, "known_has_an_id"),
+        (Dispute, {"amount_minor": 0}, "amount_positive"),
     ],
 )
 async def test_a_row_that_makes_no_sense_is_refused(

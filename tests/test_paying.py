@@ -275,7 +275,7 @@ async def test_an_answer_that_is_lost_is_not_a_failure(
 async def test_too_many_requests_are_sent_again(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.gateway.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
     await portal.invoice(10_000)
     portal.api.faults.append(Fault("payment_intents", 429, times=2))
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"

@@ -20,7 +20,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the serving process does by itself, the machine does."""
     monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
     monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
-    monkeypatch.setattr("billing.gateway.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
 
 
 def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:

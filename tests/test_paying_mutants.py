@@ -41,7 +41,7 @@ EXAMPLES, STEPS = 60, 45
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
     monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
-    monkeypatch.setattr("billing.gateway.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
 
 
 def goes_red(new: Callable[[], AbstractAsyncContextManager[str]]) -> None:
