@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, not_, select
 
 from billing.invoices import Sums, total
-from models import EntryKind
+from models import DisputeState, EntryKind
 from models.literals import constant
 
 
@@ -65,11 +65,30 @@ def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
     )
 
 
-class Account:
-    """A client's account, from the sums of `movements` and `allocated`."""
+def disputed(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
+    """The invoices that open disputes have made due again: the bank may yet give it back."""
+    same = and_(entry.c.practice_id == dispute.c.practice_id, entry.c.dispute_id == dispute.c.id)
+    return (
+        select(entry.c.invoice_id)
+        .join_from(dispute, entry, same)
+        .where(
+            dispute.c.practice_id == practice_id,
+            dispute.c.client_id == client_id,
+            dispute.c.state == constant(DisputeState.OPEN),
+            entry.c.invoice_id.is_not(None),
+        )
+    )
 
-    def __init__(self, movements: Sums, allocated: Sums) -> None:
+
+class Account:
+    """A client's account, from the sums of `movements` and `allocated`; `disputed_asked` and
+    `disputed_put` are the same of disputed invoices alone, which are not payable."""
+
+    def __init__(
+        self, movements: Sums, allocated: Sums, disputed_asked: Sums, disputed_put: Sums
+    ) -> None:
         self.movements, self.allocated = movements, allocated
+        self.disputed_asked, self.disputed_put = disputed_asked, disputed_put
 
     @property
     def balance(self) -> ColumnElement[int]:
@@ -86,13 +105,21 @@ class Account:
         return self.movements["balance"] - self.movements["pool"] - self.allocated["total"]
 
     @property
-    def payable(self) -> ColumnElement[int]:
-        """What Pay Now charges for the balance: what is due, less unused credit."""
-        return never_negative(self.balance)
+    def disputed(self) -> ColumnElement[int]:
+        """What is due of disputed invoices."""
+        return self.disputed_asked["total"] - self.disputed_put["total"]
 
-    def payable_of(self, due: ColumnElement[int]) -> ColumnElement[int]:
+    @property
+    def payable(self) -> ColumnElement[int]:
+        """What Pay Now charges for the balance: what is due and undisputed, less unused credit."""
+        return never_negative(self.balance - self.disputed)
+
+    def payable_of(
+        self, due: ColumnElement[int], is_disputed: ColumnElement[bool]
+    ) -> ColumnElement[int]:
         """What Pay Now charges for one invoice."""
-        return never_negative(due - self.credit)
+        asked = due - self.credit
+        return case((and_(~is_disputed, asked > constant(0)), asked), else_=constant(0))
 
     @property
     def terms(self) -> list[tuple[BalanceTermKind, ColumnElement[int]]]:
@@ -115,11 +142,12 @@ class Account:
         self, *, online: Any, may_pay: Any, in_progress: Any, smallest: Any
     ) -> ColumnElement[str]:
         """The first reason against paying the balance; NULL where there's none."""
-        too_small = and_(self.balance > constant(0), self.balance < smallest)
+        left = self.balance - self.disputed
+        too_small = and_(left > constant(0), left < smallest)
         return case(
             *why_no_card(online, may_pay),
             (in_progress, constant(PermissionReason.PAYMENT_IN_PROGRESS)),
-            (self.due <= constant(0), constant(PermissionReason.NOTHING_TO_PAY)),
+            (self.due <= self.disputed, constant(PermissionReason.NOTHING_TO_PAY)),
             (too_small, constant(PermissionReason.AMOUNT_TOO_SMALL)),
         )
 

@@ -57,7 +57,8 @@ class Balance:
     )
     payable: Money = money(
         lambda client: Amount(client.account.payable),
-        "What Pay Now charges: all that is due, less unused credit; never below zero."
+        "What Pay Now charges: all that is due and not disputed, less unused credit; never below"
+        " zero."
         " Send it as `expectedAmount`.",
     )
     terms: list[BalanceTerm] = field(

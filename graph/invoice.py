@@ -79,8 +79,13 @@ class Invoice(Node):
     )
     payable: Money = money(
         lambda invoice: invoice.payable,
-        "What Pay Now on this invoice charges: `amountDue` less unused credit, never below zero."
-        " Send it as `expectedAmount`.",
+        "What Pay Now on this invoice charges: `amountDue` less unused credit, never below zero;"
+        " zero while it is disputed. Send it as `expectedAmount`.",
+    )
+    is_disputed: bool = field(
+        Value(lambda invoice: invoice.is_disputed),
+        description="Whether the bank has yet to decide about a payment of it. It is due again"
+        " meanwhile, but not payable.",
     )
     lines: list[InvoiceLine] = field(Many(invoices.lines), description="In the order as printed.")
     payments: list[Payment] = field(

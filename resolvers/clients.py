@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
 
-from billing.accounts import Account, allocated, movements, why_no_card
+from billing.accounts import Account, allocated, disputed, movements, why_no_card
 from billing.invoices import total
 from billing.money import smallest_charge
 from models import (
@@ -16,6 +16,7 @@ from models import (
     Client,
     ClientNamePart,
     ContactRight,
+    Dispute,
     InvoiceLine,
     LedgerEntry,
     Payment,
@@ -55,7 +56,7 @@ class ClientRow:
 
 def account_of(
     sight: Sight, practice_id: Any, client_id: Any
-) -> tuple[Account, tuple[Beside, Beside]]:
+) -> tuple[Account, tuple[Beside, ...]]:
     """The account of the client that a row names, and the sums that go beside the row."""
 
     def moved() -> Any:
@@ -68,8 +69,39 @@ def account_of(
         found = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
         return correlated(found, client_id)
 
-    sums = sight.beside(moved), sight.beside(put)
+    def invoices() -> Any:
+        entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
+        found = disputed(entry, dispute, practice_id, client_id)
+        own = client_id.table
+        return found.where(sight.only(entry), sight.only(dispute)).correlate(own)
+
+    def asked_of_disputed() -> Any:
+        return of_disputed(LedgerEntry)
+
+    def put_to_disputed() -> Any:
+        return of_disputed(Allocation)
+
+    def of_disputed(model: type[LedgerEntry | Allocation]) -> Any:
+        table: Any = sight.counted(model)
+        theirs = and_(table.c.practice_id == practice_id, table.c.client_id == client_id)
+        found = (
+            select(total(table.c.amount_minor).label("total"))
+            .select_from(table)
+            .where(theirs, sight.only(table), table.c.invoice_id.in_(invoices()))
+        )
+        return correlated(found, client_id)
+
+    besides = (moved, put, asked_of_disputed, put_to_disputed)
+    sums = tuple(sight.beside(beside) for beside in besides)
     return Account(*sums), sums
+
+
+def is_disputed(sight: Sight, practice_id: Any, client_id: Any, invoice_id: Any) -> Any:
+    """Whether an open dispute has made the invoice due again."""
+    entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
+    found = disputed(entry, dispute, practice_id, client_id)
+    mine = found.where(sight.only(entry), sight.only(dispute), entry.c.invoice_id == invoice_id)
+    return mine.correlate(invoice_id.table).exists()
 
 
 def correlated(found: Any, column: Any) -> Any:

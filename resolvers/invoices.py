@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Date, and_, func, literal_column
 
 from billing.invoices import InvoiceStatus, Standing, billed, paid
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
-from resolvers.clients import account_of, correlated, owned
+from resolvers.clients import account_of, correlated, is_disputed, owned
 from resolvers.days import today
 from resolvers.filters import DateRange, among, within
 from resolvers.ids import row_id
@@ -36,7 +36,7 @@ class InvoiceRow:
     """An invoice, and what is worked out beside the row where a field asks for it."""
 
     def __init__(self, table: Any, sight: Sight) -> None:
-        self.c = table.c
+        self.c, self.sight = table.c, sight
         self.billed, self.paid = standing_sums(sight, table.c.practice_id, table.c.id)
         self.standing = Standing(table.c.is_void, self.billed, self.paid)
         self.account, sums = account_of(sight, table.c.practice_id, table.c.client_id)
@@ -48,7 +48,14 @@ class InvoiceRow:
 
     @property
     def payable(self) -> Amount:
-        return Amount(self.account.payable_of(self.standing.due))
+        return Amount(self.account.payable_of(self.standing.due, self.is_disputed))
+
+    @property
+    def is_disputed(self) -> ColumnElement[bool]:
+        disputed: ColumnElement[bool] = is_disputed(
+            self.sight, self.c.practice_id, self.c.client_id, self.c.id
+        )
+        return disputed
 
 
 def standing_sums(sight: Sight, practice_id: Any, invoice_id: Any) -> tuple[Beside, Beside]:

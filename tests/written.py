@@ -7,7 +7,9 @@ from typing import Any
 QUERIES = Path(__file__).parent.parent / "web" / "queries"
 
 MONEY = "{ amount minorUnits currency }"
-INVOICE = f"number status isPastDue dueOn total {MONEY} amountDue {MONEY} payable {MONEY}"
+INVOICE = (
+    f"number status isPastDue isDisputed dueOn total {MONEY} amountDue {MONEY} payable {MONEY}"
+)
 PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
 # Query and variables, by what is asked for.

@@ -47,7 +47,8 @@ TAKES = {
 LIKELY = {
     "client": 12, "viewer": 2, "clients": 6, "invoices": 8, "accountHistory": 8, "statements": 3,
     "superbills": 2, "payments": 2, "paymentMethods": 3, "balance": 5, "nodes": 3, "edges": 3,
-    "node": 4, "payable": 3, "status": 3, "isPastDue": 3, "lines": 2, "terms": 5, "uninvoiced": 3,
+    "node": 4, "payable": 3, "isDisputed": 3, "status": 3, "isPastDue": 3, "lines": 2, "terms": 5,
+    "uninvoiced": 3,
 }  # fmt: skip
 
 

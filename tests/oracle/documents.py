@@ -59,7 +59,12 @@ class Invoice(Shown):
 
     @property
     def payable(self) -> int:
-        return money.payable(self.world, self.row.client_id, self.amount_due)
+        asked = 0 if self.is_disputed else self.amount_due
+        return money.payable(self.world, self.row.client_id, asked)
+
+    @property
+    def is_disputed(self) -> bool:
+        return money.is_disputed(self.world, self.row)
 
     @property
     def lines(self) -> list[Any]:

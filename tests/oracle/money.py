@@ -6,6 +6,7 @@ from typing import Any
 
 from models import (
     Allocation,
+    Dispute,
     EntryKind,
     Invoice,
     InvoiceLine,
@@ -61,6 +62,19 @@ def is_past_due(world: World, invoice: Any) -> bool:
 
 def all_due(world: World, client_id: str) -> int:
     return sum(due(world, invoice) for invoice in world.where(Invoice, client_id=client_id))
+
+
+def is_disputed(world: World, invoice: Any) -> bool:
+    """Whether a bank has yet to decide what was paid of it."""
+    dispute_ids = {entry.dispute_id for entry in world.where(LedgerEntry, invoice_id=invoice.id)}
+    disputes = [world.by_id(Dispute, id_) for id_ in dispute_ids - {None}]
+    return any(dispute.state == "OPEN" for dispute in disputes)
+
+
+def may_be_paid(world: World, client_id: str) -> int:
+    """What is due, but for what a bank has yet to decide."""
+    invoices = world.where(Invoice, client_id=client_id)
+    return sum(due(world, invoice) for invoice in invoices if not is_disputed(world, invoice))
 
 
 def received(world: World, client_id: str) -> int:
@@ -141,7 +155,7 @@ def why_no_card(world: World, client_id: str) -> list[str]:
 
 def why_not_pay(world: World, client_id: str) -> list[str]:
     """The reasons against paying the balance, the first to be given first."""
-    owed = all_due(world, client_id)
+    owed = may_be_paid(world, client_id)
     asked = payable(world, client_id, owed)
     payments = world.where(Payment, client_id=client_id)
     reasons = {

@@ -158,7 +158,7 @@ class Balance(Shown):
 
     @property
     def payable(self) -> int:
-        return money.payable(self.world, self.row.id, money.all_due(self.world, self.row.id))
+        return money.payable(self.world, self.row.id, money.may_be_paid(self.world, self.row.id))
 
     @property
     def terms(self) -> list[money.Term]:

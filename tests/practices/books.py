@@ -13,6 +13,8 @@ from models import (
     Allocation,
     CardBrand,
     DeclineReason,
+    Dispute,
+    DisputeState,
     EntryKind,
     Invoice,
     InvoiceLine,
@@ -249,6 +251,23 @@ class Books:
         reference, of = f"{payment['id']} {len(refunds)}", {"payment_id": payment["id"]}
         client_id = payment["client_id"]
         self.move(client_id, EntryKind.REFUND, amount, date, reference, "Refund", **of)
+
+    def dispute(
+        self, payment: Entered, invoice: Entered, amount: int, date: dt.date, state: DisputeState
+    ) -> None:
+        """The bank takes back what a payment put toward an invoice, and may give it again."""
+        client_id, stripe_id = payment["client_id"], f"du_{self.serial(Dispute)}"
+        of = {"client_id": client_id, "payment_id": payment["id"]}
+        times = {"created_at": noon(date), "changed_at": noon(date)}
+        facts = {"amount_minor": amount, "state": state, "stripe_id": stripe_id}
+        made = self.enter(Dispute, **of, **times, **facts)
+        taken = [amount] if state is not DisputeState.WON else [amount, -amount]
+        for number, moved in enumerate(taken):
+            self.due[invoice["id"]] += moved
+            named = {"invoice_id": invoice["id"], "dispute_id": made["id"]}
+            reference = f"{stripe_id} {number}"
+            self.move(client_id, EntryKind.ADJUSTMENT, moved, date, reference, "Disputed",
+                      payment_id=payment["id"], **named)  # fmt: skip
 
     def card(
         self, client_id: str, added_at: dt.datetime, month: tuple[int, int], **columns: Any

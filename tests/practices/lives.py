@@ -5,6 +5,7 @@ from typing import Any
 
 from models import (
     Claim,
+    DisputeState,
     EntryKind,
     Invoice,
     InvoiceLine,
@@ -61,6 +62,8 @@ class Lives(Draws):
         books.correct(written, EntryKind.WRITE_OFF, -400, TODAY)
         books.correct(part, EntryKind.ADJUSTMENT, 25, TODAY)
         books.refund(payment, 100, TODAY)
+        books.dispute(payment, part, 60, TODAY, DisputeState.LOST)
+        books.dispute(payment, paid, 200, TODAY, DisputeState.OPEN)
         whole = books.pay(client_id, 70, TODAY)
         books.refund(whole, 70, TODAY)
         self.invoice(client_id, [(None, -80)], **shared)
@@ -114,6 +117,9 @@ class Lives(Draws):
         back = self.chance.choice([0, 0, amount // 2, amount])
         if back and self.books.credit[client_id] + put >= back:
             self.books.refund(payment, back, self.day())
+        elif put and self.chance.random() < 0.2:
+            state = self.chance.choice(list(DisputeState))
+            self.books.dispute(payment, invoice, put, self.day(), state)
 
     def voided(self, invoice: Entered, day: dt.date) -> None:
         """An invoice taken back, and some of its sessions put on a new one."""
