@@ -40,27 +40,52 @@ def saved_card(
         card(store, account, number, *expires, name, zip_, id=id_, customer=customer_id)
 
 
-def processing(
-    store: Store, account: str, id_: str, payment_id: str, amount: int, currency: str
+def payment(
+    store: Store,
+    account: str,
+    id_: str,
+    payment_id: str,
+    amount: int,
+    currency: str,
+    *,
+    status: str,
 ) -> None:
-    """A payment that the bank has not decided."""
+    """A payment that succeeded, or one that the bank has not decided (processing)."""
     if has(store, account, "payment_intent", id_):
         return
+    charge = succeeded(store, account, id_, amount, currency) if status == "succeeded" else None
     store.new(
         account,
         "payment_intent",
         "pi",
         id=id_,
         amount=amount,
-        amount_received=0,
+        amount_received=amount if charge else 0,
         currency=currency.lower(),
         customer=None,
         payment_method=None,
         metadata={"payment": payment_id},
         setup_future_usage=None,
-        status="processing",
+        status=status,
         next_action=None,
         last_payment_error=None,
-        latest_charge=None,
+        latest_charge=charge,
         client_secret=f"{id_}_secret_seeded",
     )
+
+
+def succeeded(store: Store, account: str, intent: str, amount: int, currency: str) -> str:
+    """The charge of such a payment; its id."""
+    made = store.new(
+        account,
+        "charge",
+        "ch",
+        amount=amount,
+        amount_refunded=0,
+        currency=currency.lower(),
+        payment_intent=intent,
+        payment_method=None,
+        metadata={},
+        status="succeeded",
+    )
+    return str(made["id"])

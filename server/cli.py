@@ -15,7 +15,7 @@ from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
 from models import connections, migrations
 from server import demo as demonstration
-from server import explaining, giving, loading, sandboxed
+from server import explaining, giving, loading, operating, sandboxed
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
 from server.settings import Settings, WrongSettings, from_environment
@@ -144,6 +144,42 @@ def explain(
         typer.echo(run(explained))
     except explaining.NotExplained as error:
         stop(str(error))
+
+
+# -- money -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def refund(
+    payment: Annotated[str, typer.Argument(help="The payment: pmt_…")],
+    amount: Annotated[
+        str | None, typer.Option(help="How much, as 12.50; all that is left, unless said.")
+    ] = None,
+) -> None:
+    """Give a card payment back, or a part of it. Run again after a crash, it is given back once."""
+    try:
+        typer.echo(run(operating.refund(settings_or_stop(), payment, amount)))
+    except operating.NotDone as error:
+        stop(str(error))
+
+
+@app.command()
+def reconcile(
+    since: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="From which day on; 90 days, unless said."),
+    ] = None,
+) -> None:
+    """List what differs between the ledger and Stripe; change nothing. Exit code 1: some does."""
+    try:
+        lines = run(operating.differences(settings_or_stop(), since))
+    except operating.NotDone as error:
+        stop(str(error))
+    for line in lines:
+        typer.echo(line)
+    if lines:
+        raise typer.Exit(1)
+    typer.echo("The ledger is as Stripe has it.")
 
 
 # -- tokens ----------------------------------------------------------------------------------------

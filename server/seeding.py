@@ -8,24 +8,28 @@ from models import Client, Payment, PaymentMethod, PaymentState, Practice, conne
 from sandbox import seeds
 from sandbox.store import Store
 
+SEEDED = (PaymentState.PROCESSING, PaymentState.SUCCEEDED)
+
 
 async def seeded(url: str, store: Store) -> None:
-    """Customers, cards on file, and payments that the bank has not decided."""
+    """Customers, cards on file, and payments by card that ended well or not yet."""
     engine = connections.engine(url)
     same_client = and_(
         Client.practice_id == PaymentMethod.practice_id, Client.id == PaymentMethod.client_id
     )
     cards = select(PaymentMethod, Client.stripe_customer, Practice.stripe_account)
     cards = cards.join(Client, same_client).join(Practice, Practice.id == Client.practice_id)
-    pending = (
+    paid = (
         select(Payment, Practice.stripe_account, Practice.currency)
         .join(Practice, Practice.id == Payment.practice_id)
-        .where(Payment.state == PaymentState.PROCESSING)
+        .where(Payment.state.in_(SEEDED), Payment.stripe_id.is_not(None))
     )
     async with engine.connect() as rows:
-        for card in await rows.execute(cards):
+        found = (await rows.execute(cards)).all(), (await rows.execute(paid)).all()
+    with store.transaction():
+        for card in found[0]:
             seed_card(store, card)
-        for payment in (await rows.execute(pending)).all():
+        for payment in found[1]:
             seed_payment(store, payment)
     await engine.dispose()
 
@@ -49,11 +53,13 @@ def seed_card(store: Store, card: Any) -> None:
 
 
 def seed_payment(store: Store, payment: Any) -> None:
-    seeds.processing(
+    has_ended = payment.state is PaymentState.SUCCEEDED
+    seeds.payment(
         store,
         payment.stripe_account,
         payment.stripe_id,
         payment.id,
         payment.amount_minor,
         payment.currency,
+        status="succeeded" if has_ended else "processing",
     )

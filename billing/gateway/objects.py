@@ -42,11 +42,12 @@ class Card:
 class Intent:
     """A PaymentIntent. `decline` is why its last try failed; amounts in minor units.
 
-    `payment_id` is what its metadata names: another program's intents name none.
+    `payment_id` and `practice_id` are what its metadata names: another program's name none.
     """
 
     id: str
     payment_id: str | None
+    practice_id: str | None
     status: IntentStatus
     amount_minor: int
     received_minor: int
@@ -124,6 +125,7 @@ def intent(told: Mapping[str, Any]) -> Intent:
     return Intent(
         told["id"],
         (told.get("metadata") or {}).get("payment"),
+        (told.get("metadata") or {}).get("practice"),
         IntentStatus(told["status"]),
         told["amount"],
         told.get("amount_received") or 0,

@@ -1,0 +1,202 @@
+"""The ledger against Stripe: what differs is told, and nothing is changed."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from billing.gateway import Missing
+from billing.gateway.objects import Disputed, Intent, IntentStatus, Refunded
+from billing.till import Till
+from models import (
+    Dispute,
+    DisputeState,
+    EntryKind,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Receipt,
+    Refund,
+    RefundState,
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`what` it is of: an id of ours or of Stripe's; `why`, in words."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Stripes:
+    """What Stripe has in its lists."""
+
+    intents: dict[str, Intent]
+    refunds: dict[str, Refunded]
+    disputes: dict[str, Disputed]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A practice's rows."""
+
+    payments: Sequence[Row[Any]]
+    refunds: Sequence[Row[Any]]
+    disputes: Sequence[Row[Any]]
+    entries: dict[str, list[Row[Any]]]
+    receipts: set[str]
+    cards: Sequence[Row[Any]]
+
+    def sum(self, payment_id: str, kind: EntryKind, **columns: Any) -> int:
+        """What the ledger has of a payment."""
+        return sum(
+            entry.amount_minor
+            for entry in self.entries[payment_id]
+            if entry.kind is kind
+            if all(entry._mapping[name] == value for name, value in columns.items())
+        )
+
+
+async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[Difference]:
+    """All that differs of what was begun since then; Unknown, if Stripe doesn't answer."""
+    created = {"created": {"gte": int(since.timestamp())}}
+    stripes = Stripes(
+        {one.id: one for one in await till.stripe.intents(account, **created)},
+        {one.id: one for one in await till.stripe.refunds(account, **created)},
+        {one.id: one for one in await till.stripe.disputes(account, **created)},
+    )
+    ours = await written(till, practice_id)
+    found = [
+        *of_intents(stripes, ours, practice_id),
+        *of_payments(stripes, ours, since),
+        *of_refunds(stripes, ours, since),
+        *of_disputes(stripes, ours, since),
+    ]
+    return found + [gone async for gone in gone_cards(till, account, ours)]
+
+
+async def written(till: Till, practice_id: str) -> Ours:
+    async with till.engine.connect() as rows:
+
+        async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
+            mine = select(table.__table__).where(table.practice_id == practice_id, *where)
+            return (await rows.execute(mine)).all()
+
+        by_payment: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+        for entry in await all_of(LedgerEntry, LedgerEntry.payment_id.is_not(None)):
+            by_payment[entry.payment_id].append(entry)
+        return Ours(
+            await all_of(Payment, Payment.stripe_id.is_not(None)),
+            await all_of(Refund),
+            await all_of(Dispute),
+            by_payment,
+            {receipt.payment_id for receipt in await all_of(Receipt)},
+            await all_of(PaymentMethod, PaymentMethod.removed_at.is_(None)),
+        )
+
+
+# -- payments --------------------------------------------------------------------------------------
+
+
+def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:
+    """Money that moved at Stripe, and not here."""
+    known = {payment.stripe_id: payment for payment in ours.payments}
+    for intent in stripes.intents.values():
+        if intent.payment_id is None or intent.status is not IntentStatus.SUCCEEDED:
+            continue  # another program's, or nothing moved
+        payment = known.get(intent.id)
+        if payment is None:
+            if intent.practice_id in (None, practice_id):
+                yield Difference(intent.id, "succeeded at Stripe, and no payment here has it")
+        elif payment.state is not PaymentState.SUCCEEDED:
+            yield Difference(f"pmt_{payment.id}", f"{payment.state} here, succeeded at Stripe")
+
+
+def of_payments(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+    """Money that moved here, and not at Stripe, or another amount."""
+    for payment in ours.payments:
+        if payment.state is not PaymentState.SUCCEEDED or payment.created_at < since:
+            continue
+        of, intent = f"pmt_{payment.id}", stripes.intents.get(payment.stripe_id)
+        entered = -ours.sum(payment.id, EntryKind.PAYMENT)
+        if intent is None:
+            yield Difference(of, "succeeded here, and Stripe has no such PaymentIntent")
+        elif intent.status is not IntentStatus.SUCCEEDED:
+            yield Difference(of, f"succeeded here, {intent.status} at Stripe")
+        elif intent.received_minor != entered:
+            yield Difference(of, f"{entered} in the ledger, {intent.received_minor} at Stripe")
+        if payment.id not in ours.receipts:
+            yield Difference(of, "succeeded, and has no receipt")
+
+
+# -- refunds and disputes --------------------------------------------------------------------------
+
+
+def of_refunds(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+    known = {refund.stripe_id: refund for refund in ours.refunds}
+    yield from unknown(stripes.refunds.values(), known, ours, "refund")
+    for refund in ours.refunds:
+        told, of = stripes.refunds.get(refund.stripe_id), refund.stripe_id or refund.id
+        if refund.state is RefundState.REQUESTED:
+            yield Difference(of, "a refund was begun and nobody knows its end")
+        elif told is None:
+            if refund.created_at >= since:
+                yield Difference(of, "a refund here, and Stripe has none such")
+        else:
+            expected = 0 if told.state is RefundState.FAILED else told.amount_minor
+            entered = sum(
+                entry.amount_minor
+                for entry in ours.entries[refund.payment_id]
+                if entry.kind is EntryKind.REFUND and entry.reference.split()[0] == told.id
+            )
+            if entered != expected:
+                yield Difference(of, f"{entered} refunded in the ledger, {expected} at Stripe")
+
+
+def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+    known = {dispute.stripe_id: dispute for dispute in ours.disputes}
+    told_of = [one for one in stripes.disputes.values() if one.state is not None]
+    yield from unknown(told_of, known, ours, "dispute")
+    for dispute in ours.disputes:
+        told = stripes.disputes.get(dispute.stripe_id)
+        if told is None:
+            if dispute.created_at >= since:
+                yield Difference(dispute.stripe_id, "a dispute here, and Stripe has none such")
+        elif told.state is not dispute.state:
+            yield Difference(told.id, f"the dispute is {dispute.state} here, {told.state} there")
+        else:
+            expected = 0 if told.state is DisputeState.WON else told.amount_minor
+            kind = EntryKind.ADJUSTMENT
+            entered = ours.sum(dispute.payment_id, kind, dispute_id=dispute.id)
+            if entered != expected:
+                yield Difference(told.id, f"{entered} disputed in the ledger, {expected} at Stripe")
+
+
+def unknown(
+    told: Iterable[Refunded | Disputed], known: dict[str, Any], ours: Ours, kind: str
+) -> Iterator[Difference]:
+    """What went back at Stripe of a payment of ours, and not here."""
+    payments = {payment.stripe_id for payment in ours.payments}
+    for one in told:
+        if one.id not in known and one.intent_id in payments:
+            yield Difference(one.id, f"a {kind} at Stripe, and none here")
+
+
+# -- cards -----------------------------------------------------------------------------------------
+
+
+async def gone_cards(till: Till, account: str, ours: Ours) -> Any:
+    """Cards on file that Stripe has no more."""
+    for card in ours.cards:
+        try:
+            told = await till.stripe.method(account, card.stripe_id)
+        except Missing:
+            told = None
+        if told is None or told.customer is None:
+            yield Difference(f"crd_{card.id}", "on file here, and Stripe has it no more")
