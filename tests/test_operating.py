@@ -1,0 +1,105 @@
+"""What the operator does about money on the command line, over the demo's practices."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from models import LedgerEntry, Payment, PaymentState, connections
+from sandbox.store import Store
+from server import cli, demo
+from server.seeding import seeded
+from tests.portal import KEY
+
+URL = "sqlite:///portal.sqlite"
+
+
+@pytest.fixture
+def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A payment by card, of the demo; its id."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("TOKEN_KEY", KEY)
+    store = Store("sandbox.sqlite")
+
+    async def made() -> str:
+        await demo.prepared(URL, KEY, {})
+        await seeded(URL, store)
+        engine = connections.engine(URL)
+        by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
+        whole = select(LedgerEntry.payment_id).where(LedgerEntry.kind == "REFUND")
+        untouched = Payment.id.not_in(whole)
+        async with engine.connect() as rows:
+            found = await rows.scalar(select(Payment.id).where(*by_card, untouched))
+        await engine.dispose()
+        return f"pmt_{found}"
+
+    given = asyncio.run(made())
+    store.close()
+    return given
+
+
+def portal(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def there(kind: str) -> list[dict[str, Any]]:
+    store = Store("sandbox.sqlite")
+    found = store.all(kind)
+    store.close()
+    return found
+
+
+def test_a_refund_is_given_back_and_the_ledger_fits(payment: str) -> None:
+    assert portal("reconcile").stdout == "The ledger is as Stripe has it.\n"
+    part = portal("refund", payment, "--amount", "1.25")
+    assert part.exit_code == 0
+    assert part.stdout.startswith(f"1.25 USD of {payment}: SUCCEEDED (re_")
+    assert portal("refund", payment).exit_code == 0
+    (first, rest) = there("refund")
+    assert first["amount"] == 125
+    assert first["amount"] + rest["amount"] == there_charge(first["charge"])
+    assert portal("reconcile").exit_code == 0
+    again = portal("refund", payment)
+    assert again.exit_code == 1
+    assert "more than is left" in again.stderr
+
+
+def there_charge(charge: str) -> int:
+    return int(next(one["amount"] for one in there("charge") if one["id"] == charge))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pmt_nothing"], "There is no payment pmt_nothing."),
+        (["inv_00000000-0000-4000-8000-000000000000"], "There is no payment inv_"),
+        (["PAYMENT", "--amount", "1.255"], "1.255 is no amount of USD."),
+        (["PAYMENT", "--amount", "NaN"], "NaN is no amount of USD."),
+        (["PAYMENT", "--amount", "-1"], "not more than nothing"),
+        (["PAYMENT", "--amount", "99999"], "more than is left of it"),
+    ],
+)
+def test_what_can_not_be_refunded_says_why(payment: str, arguments: list[str], said: str) -> None:
+    refused = portal("refund", *(payment if one == "PAYMENT" else one for one in arguments))
+    assert refused.exit_code == 1
+    assert said in refused.stderr
+    assert there("refund") == []
+
+
+def test_a_difference_is_listed_and_changes_the_exit_code(payment: str) -> None:
+    store = Store("sandbox.sqlite")
+    intent = next(
+        one for one in store.all("payment_intent") if f"pmt_{one['metadata']['payment']}" == payment
+    )
+    with store.transaction():
+        store.save("acct_sandbox", intent | {"amount_received": 1})
+    store.close()
+    found = portal("reconcile", "--since", "2020-01-01")
+    assert found.exit_code == 1
+    (line,) = found.stdout.splitlines()
+    assert payment in line
+    assert "1 at Stripe" in line
