@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,9 +35,10 @@ CREATE TABLE IF NOT EXISTS journal (
 
 
 class Store:
-    """`path` is a file's, or ":memory:"."""
+    """`path` is a file's, or ":memory:". `now` is what objects are made at, in seconds."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, now: Callable[[], float] = time.time) -> None:
+        self.now = now
         self.connection = sqlite3.connect(path, isolation_level=None, timeout=20)
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=NORMAL")
@@ -61,7 +62,7 @@ class Store:
     def new(self, account: str, kind: str, prefix: str, /, **facts: Any) -> Object:
         """A new object, with an id unless the facts have one."""
         common = {"id": f"{prefix}_{secrets.token_hex(12)}", "object": kind, "livemode": False}
-        made = common | {"created": int(time.time())} | facts
+        made = common | {"created": int(self.now())} | facts
         count = self.connection.execute("SELECT coalesce(max(number), 0) + 1 FROM object")
         row = (account, made["id"], kind, count.fetchone()[0], json.dumps(made))
         self.connection.execute("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?)", row)

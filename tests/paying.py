@@ -231,7 +231,7 @@ async def paying(url: str) -> AsyncIterator[Paying]:
     await portal.fill()
     async with writing.begin() as rows:
         await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
-    portal.store = Store(":memory:")
+    portal.store = Store(":memory:", lambda: portal.clock().timestamp())
     portal.api = Api(portal.store)
     stripe = Stripe(
         "sk_test_double",
