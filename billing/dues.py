@@ -42,9 +42,15 @@ class Dues:
         return max(0, self.due_minor - self.credit_minor)
 
 
-async def owed(rows: AsyncConnection, practice_id: str, client_id: str) -> Dues:
-    """What the client owes, as this transaction sees it. The client's row is to be locked."""
-    invoices = await open_invoices(rows, practice_id, client_id)
+async def owed(
+    rows: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool = False
+) -> Dues:
+    """What the client owes, as this transaction sees it. The client's row is to be locked.
+
+    Not of invoices whose payment is disputed, unless that is asked for: the bank may yet give it
+    back.
+    """
+    invoices = await open_invoices(rows, practice_id, client_id, also_disputed=also_disputed)
     pool = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
         LedgerEntry.practice_id == practice_id,
         LedgerEntry.client_id == client_id,
@@ -57,12 +63,14 @@ async def owed(rows: AsyncConnection, practice_id: str, client_id: str) -> Dues:
     return Dues(invoices, -sum(map(int, unused)))
 
 
-async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str) -> list[Due]:
-    """Invoices of which something is due, by the day of issue and then by number; not those whose
-    payment is disputed: the bank may yet give it back."""
+async def open_invoices(
+    rows: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
+) -> list[Due]:
+    """Invoices of which something is due, by the day of issue and then by number."""
     asked = sums(LedgerEntry, practice_id, client_id)
     put = sums(Allocation, practice_id, client_id)
     due = asked.c.minor - func.coalesce(put.c.minor, 0)
+    held = () if also_disputed else (Invoice.id.not_in(disputed(practice_id, client_id)),)
     found = await rows.execute(
         select(Invoice.id, due.label("minor"))
         .join(asked, asked.c.invoice_id == Invoice.id)
@@ -71,7 +79,7 @@ async def open_invoices(rows: AsyncConnection, practice_id: str, client_id: str)
             Invoice.practice_id == practice_id,
             Invoice.client_id == client_id,
             due != 0,
-            Invoice.id.not_in(disputed(practice_id, client_id)),
+            *held,
         )
         .order_by(Invoice.issued_on, Invoice.serial)
     )

@@ -43,3 +43,22 @@ def spread(
                 room[invoice_id], left = room[invoice_id] - share, left - share
         mine.of_credit = reversal.minor - sum(mine.of_invoices.values())
     return taken
+
+
+def moves(
+    before: Mapping[str, int], wanted: Mapping[str, int], due: Mapping[str, int], spare_minor: int
+) -> list[tuple[str, int]]:
+    """What is to be taken from each invoice beside what was taken before; below zero: given back.
+
+    An invoice that was paid again meanwhile is given no more than is `due` of it, and all are given
+    no more than is taken from others and there is to `spare`: the rest stays unused credit.
+    """
+    changes = {key: wanted.get(key, 0) - before.get(key, 0) for key in {**before, **wanted}}
+    taken = {key: change for key, change in changes.items() if change > 0}
+    left = sum(taken.values()) + max(0, spare_minor)
+    given: dict[str, int] = {}
+    for key, change in changes.items():
+        if change < 0:
+            given[key] = min(-change, max(0, due.get(key, 0)), left)
+            left -= given[key]
+    return [*taken.items(), *((key, -minor) for key, minor in given.items() if minor)]

@@ -15,6 +15,8 @@ def refund(store: Store, account: str, params: Object) -> Object:
     amount = str(params.get("amount", left))
     if not amount.isdigit() or int(amount) == 0:
         raise invalid("Invalid integer: amount", "parameter_invalid_integer", "amount")
+    if disputed(store, account, charge):
+        raise invalid("The charge is disputed.", "charge_disputed")
     if left == 0:
         raise invalid("The charge has already been refunded.", "charge_already_refunded")
     if int(amount) > left:
@@ -84,6 +86,12 @@ def close(store: Store, account: str, id_: str, *, won: bool) -> Object:
     if won:
         store.tell(account, "charge.dispute.funds_reinstated", made)
     return made
+
+
+def disputed(store: Store, account: str, charge: Object) -> bool:
+    """Whether the bank has the money; none is given back beside it."""
+    found = store.all("dispute", account)
+    return any(one["charge"] == charge["id"] and one["status"] != "won" for one in found)
 
 
 def charge_of(store: Store, account: str, intent: str) -> Object:

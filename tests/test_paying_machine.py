@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from models.ids import new_id
 from tests import postgres
 from tests.conftest import SEED, sqlite_file
-from tests.machine import made, sized
+from tests.machine import aftermath, made, sized
 
 pytestmark = pytest.mark.campaign
 
@@ -36,5 +36,23 @@ def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
 @pytest.mark.server
 def test_payments_by_chance_on_postgresql(postgres_url: str) -> None:
     machine = made(lambda: postgres.database(postgres_url))
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
+    assert machine.told["steps"] >= 300
+
+
+def test_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
+    def new() -> AbstractAsyncContextManager[str]:
+        return sqlite_file(tmp_path / f"{new_id()}.sqlite")
+
+    machine = aftermath.made(new)
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(28, 45))
+    assert machine.told["steps"] >= 1_000
+    for done in ("refunds", "refund", "fail", "dispute", "close", "keeps", "detach"):
+        assert machine.told[done] >= 2, (done, machine.told)
+
+
+@pytest.mark.server
+def test_payments_cards_refunds_and_disputes_on_postgresql(postgres_url: str) -> None:
+    machine = aftermath.made(lambda: postgres.database(postgres_url))
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
     assert machine.told["steps"] >= 300

@@ -259,7 +259,7 @@ async def test_a_card_that_is_always_disputed_is(portal: Paying) -> None:
 # -- histories -------------------------------------------------------------------------------------
 
 # On each database, in make test; HISTORIES=1000 for more.
-HISTORIES = int(os.environ.get("HISTORIES", "25"))
+HISTORIES = int(os.environ.get("HISTORIES", "12"))
 MOVES = ("refund", "refund", "fail", "dispute", "win", "lose")
 
 

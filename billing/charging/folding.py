@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import receipts
 from billing.cards.filing import Consent, keep
-from billing.dues import Dues, Share, owed, shared_out
+from billing.dues import Due, Dues, Share, owed, shared_out
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import AT_REST, Till, day, lock, payment
 from models import (
@@ -141,7 +141,7 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     One that was given up and is paid after all claims nothing any more: then what it was for, of
     invoices that no other payment claims, and no credit if another payment counts on it.
     """
-    dues = (await owed(rows, paid.practice_id, paid.client_id)).of(paid.invoice_id)
+    own = paid.practice_id, paid.client_id
     held = (
         await rows.execute(
             select(Claim.payment_id, Claim.invoice_id, Claim.amount_minor).where(
@@ -152,8 +152,15 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     mine = {claim.invoice_id: claim.amount_minor for claim in held if claim.payment_id == paid.id}
     others = {claim.invoice_id for claim in held if claim.payment_id != paid.id}
     if mine:
-        invoices = [due for due in dues.invoices if due.minor < 0 or due.invoice_id in mine]
+        # Whatever has become due of them since, by a refund or a dispute, was not charged.
+        dues = (await owed(rows, *own, also_disputed=True)).of(paid.invoice_id)
+        invoices = [
+            Due(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
+            for due in dues.invoices
+            if due.minor < 0 or due.invoice_id in mine
+        ]
         return Dues(invoices, min(dues.credit_minor, mine.get(None, 0)))
+    dues = (await owed(rows, *own)).of(paid.invoice_id)
     free = [due for due in dues.invoices if due.invoice_id not in others]
     return Dues(free, 0 if others else dues.credit_minor)
 

@@ -5,17 +5,17 @@ it doesn't matter which event told of them, how often, or in which order.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.charging.driving import find
-from billing.dues import owed
+from billing.dues import Dues, owed
 from billing.gateway.objects import Disputed, Refunded
-from billing.reversals import Reversal, Taken, spread
+from billing.reversals import Reversal, Taken, moves, spread
 from billing.till import Till, day, lock
 from models import (
     Allocation,
@@ -29,8 +29,6 @@ from models import (
     RefundState,
 )
 from models.ids import new_id
-
-K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -214,7 +212,8 @@ async def take_back(book: Book, refund_id: str, taken: Taken) -> None:
         .group_by(Allocation.invoice_id)
     )
     before = {invoice_id: -int(minor) for invoice_id, minor in found}
-    for invoice_id, more in differences(before, taken.of_invoices):
+    dues = await all_dues(book)
+    for invoice_id, more in moves(before, taken.of_invoices, by_id(dues), dues.credit_minor):
         await book.rows.execute(
             insert(Allocation).values(
                 **book.own,
@@ -232,8 +231,6 @@ async def take_back(book: Book, refund_id: str, taken: Taken) -> None:
 
 async def adjust(book: Book, told: Disputed, dispute_id: str, taken: Taken) -> None:
     """What the bank has taken is due again, of each invoice; no more, once the dispute is won."""
-    wanted: dict[str | None, int] = {None: taken.of_credit}
-    wanted.update(taken.of_invoices)
     minor = func.sum(LedgerEntry.amount_minor)
     of_dispute = LedgerEntry.dispute_id == dispute_id
     found = await book.rows.execute(
@@ -242,11 +239,28 @@ async def adjust(book: Book, told: Disputed, dispute_id: str, taken: Taken) -> N
         .group_by(LedgerEntry.invoice_id)
     )
     before = {invoice_id: int(minor) for invoice_id, minor in found}
-    for invoice_id, more in differences(before, wanted):
-        said = "Payment disputed" if more > 0 else "Dispute won"
-        written = of_dispute, LedgerEntry.invoice_id.is_not_distinct_from(invoice_id)
-        total, kind = wanted.get(invoice_id, 0), EntryKind.ADJUSTMENT
-        await enter(book, kind, told.id, invoice_id, total, said, written, dispute_id=dispute_id)
+    total = sum(taken.of_invoices.values()) + taken.of_credit
+    named = {invoice_id: minor for invoice_id, minor in before.items() if invoice_id is not None}
+    dues = await all_dues(book)
+    spare = max(0, dues.credit_minor) + sum(before.values()) - total
+    after: dict[str | None, int] = dict(named.items())
+    for invoice_id, more in moves(named, taken.of_invoices, by_id(dues), spare):
+        after[invoice_id] = after.get(invoice_id, 0) + more
+    after[None] = total - sum(after.values())
+    for of, all_ in after.items():
+        said = "Payment disputed" if all_ > before.get(of, 0) else "Dispute won"
+        written = of_dispute, LedgerEntry.invoice_id.is_not_distinct_from(of)
+        kind = EntryKind.ADJUSTMENT
+        await enter(book, kind, told.id, of, all_, said, written, dispute_id=dispute_id)
+
+
+async def all_dues(book: Book) -> Dues:
+    own = book.paid.practice_id, book.paid.client_id
+    return await owed(book.rows, *own, also_disputed=True)
+
+
+def by_id(dues: Dues) -> dict[str, int]:
+    return {due.invoice_id: due.minor for due in dues.invoices}
 
 
 async def enter(
@@ -281,9 +295,3 @@ async def enter(
             created_at=book.now,
         )
     )
-
-
-def differences(before: Mapping[K, int], after: Mapping[K, int]) -> list[tuple[K, int]]:
-    """What is to be added to each, where anything is."""
-    changes = [(key, after.get(key, 0) - before.get(key, 0)) for key in {**before, **after}]
-    return [(key, minor) for key, minor in changes if minor]

@@ -2,7 +2,17 @@
 
 from collections import Counter
 
-from models import Allocation, Claim, Invoice, LedgerEntry, Payment, PaymentState, Receipt
+from models import (
+    Allocation,
+    Claim,
+    Detachment,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Receipt,
+)
 from tests.paying import Paying
 
 AT_REST = {PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED}
@@ -23,17 +33,48 @@ async def judge(portal: Paying) -> None:
     assert by_card == at_stripe, "another state than Stripe's"
     receipts = [one.payment_id for one in await portal.all(Receipt)]
     assert sorted(receipts) == sorted(succeeded), "not one receipt a payment"
+    back = went_back(portal)
+    of_disputes = sum(one.amount_minor for one in ledger if one.dispute_id is not None)
+    refunded = sum(one.amount_minor for one in ledger if one.kind == "REFUND")
+    assert refunded == back["refund"], f"Stripe refunded {back['refund']}, the ledger {refunded}"
+    assert of_disputes == back["dispute"], "another amount is disputed at Stripe"
     put: Counter[str] = Counter()
     for one in allocations:
         put[one.invoice_id] += one.amount_minor
-    totals = {one.id: one.total_minor for one in invoices}
-    assert all(put[id_] <= total for id_, total in totals.items()), "an invoice is over-paid"
-    assert charged <= sum(totals.values()), "charged more than was ever owed"
+    asked = Counter({one.id: one.total_minor for one in invoices})
+    for one in ledger:
+        asked[one.invoice_id] += one.amount_minor if one.dispute_id and one.invoice_id else 0
+    assert all(put[id_] <= asked[id_] for id_ in put), "an invoice is over-paid"
+    kept = charged - sum(back.values())
+    assert kept <= sum(one.total_minor for one in invoices), "charged more than was ever owed"
     charged_for = Counter(dict.fromkeys(by_card, 0))
     for one in allocations:
-        charged_for[one.payment_id] += 0 if one.is_credit else one.amount_minor
+        by_refund = one.refund_id is not None
+        charged_for[one.payment_id] += 0 if one.is_credit or by_refund else one.amount_minor
     for one in payments:
         surplus = one.id in by_card and one.amount_minor != charged_for[one.id]
         assert not surplus, "charged for what was not owed"
     given = -sum(one.amount_minor for one in ledger if one.kind == "CREDIT")
-    assert sum(put.values()) <= charged + given, "credit is spent twice"
+    pooled = sum(one.amount_minor for one in ledger if one.dispute_id and not one.invoice_id)
+    assert sum(put.values()) <= charged - refunded - pooled + given, "credit is spent twice"
+    await judge_cards(portal)
+
+
+def went_back(portal: Paying) -> Counter[str]:
+    """What Stripe gave back, and what the banks have taken."""
+    refunds, disputes = portal.store.all("refund"), portal.store.all("dispute")
+    return Counter(
+        refund=sum(one["amount"] for one in refunds if one["status"] != "failed"),
+        dispute=sum(one["amount"] for one in disputes if one["status"] != "won"),
+    )
+
+
+async def judge_cards(portal: Paying) -> None:
+    cards = [one for one in await portal.all(PaymentMethod) if one.removed_at is None]
+    assert len({one.fingerprint for one in cards}) == len(cards), "a card is on file twice"
+    assert sum(one.is_default for one in cards) == min(1, len(cards)), "not one default"
+    attached = {one["id"] for one in portal.store.all("payment_method") if one["customer"]}
+    waiting = {one.stripe_id for one in await portal.all(Detachment) if one.done_at is None}
+    on_file = {one.stripe_id for one in cards}
+    assert on_file <= attached, "on file, and Stripe has it no more"
+    assert attached - waiting <= on_file, "Stripe keeps what is not on file"

@@ -1,0 +1,147 @@
+"""The machine with what comes after a payment: refunds, disputes, and cards on file."""
+
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+from sqlalchemy import update
+
+from billing.cards import forgetting
+from billing.charging import comparing
+from billing.charging.refunding import NotRefunded, refund
+from billing.gateway import StripeTrouble
+from models import PaymentMethod, Practice
+from sandbox import methods, reversals
+from sandbox.errors import StripeError
+from tests import card_forms
+from tests.machine import DIES, Machine, NewDatabase
+from tests.paying import ACCOUNT, GOOD
+
+NUMBERS = st.sampled_from(
+    ["4242424242424242", "5555555555554444", "378282246310005", "4000000000000002"]
+)
+PARTS = st.sampled_from([None, 700, 5_000])
+
+
+class Aftermath(Machine):
+    """One client's payments and cards, and what becomes of them."""
+
+    async def opened(self) -> None:
+        await super().opened()
+        async with self.portal.engine.begin() as rows:
+            await rows.execute(update(Practice).values(clients_remove_cards=True))
+
+    def there(self, what: Any, *given: Any, **named: Any) -> None:
+        """Something happens at Stripe, if it can."""
+        with suppress(StripeError), self.portal.store.transaction():
+            what(self.portal.store, ACCOUNT, *given, **named)
+            self.told[what.__name__] += 1
+
+    def charge(self, k: int) -> dict[str, Any] | None:
+        """One of the charges; the first is made for this."""
+        if not self.portal.charges():
+            self.run(self.refreshed())
+            self.run(self.pay(GOOD, None, False))
+        found = self.portal.charges()
+        return found[k % len(found)] if found else None
+
+    # -- money that goes back ----------------------------------------------------------------------
+
+    @rule(k=st.integers(0, 20), part=PARTS, die=DIES)
+    def refunds(self, k: int, part: int | None, die: str | None) -> None:
+        """The operator does."""
+        if charge := self.charge(k):
+            self.run(self.refunded(charge["metadata"]["payment"], part), die)
+
+    async def refunded(self, payment_id: str, part: int | None) -> None:
+        with suppress(NotRefunded, StripeTrouble):
+            await refund(self.portal.till, payment_id, part)
+            self.told["refunds"] += 1
+
+    @rule(k=st.integers(0, 20), amount=st.sampled_from([500, 4_000]))
+    def refunds_there(self, k: int, amount: int) -> None:
+        if charge := self.charge(k):
+            params = {"payment_intent": charge["payment_intent"], "amount": str(amount)}
+            self.there(reversals.refund, params)
+
+    @rule(k=st.integers(0, 20), amount=st.sampled_from([500, 4_000]), hears=st.booleans())
+    def refund_fails(self, k: int, amount: int, hears: bool) -> None:
+        """One that was heard of before, or one that nobody knew."""
+        self.refunds_there(k, amount)
+        if hears:
+            self.run(self.hear(self.portal.store.all("event")))
+        if found := self.portal.store.all("refund"):
+            self.there(reversals.fail, found[-1]["id"])
+
+    @rule(k=st.integers(0, 20))
+    def disputes(self, k: int) -> None:
+        charge = self.charge(k)
+        if charge and (left := charge["amount"] - charge["amount_refunded"]):
+            self.there(reversals.dispute, charge["payment_intent"], left)
+
+    @rule(k=st.integers(0, 20), won=st.booleans(), hears=st.booleans())
+    def is_decided(self, k: int, won: bool, hears: bool) -> None:
+        """A dispute that was heard of before, or one that nobody knew."""
+        self.disputes(k)
+        if hears:
+            self.run(self.hear(self.portal.store.all("event")))
+        if found := self.portal.store.all("dispute"):
+            self.there(reversals.close, found[k % len(found)]["id"], won=won)
+
+    # -- cards -------------------------------------------------------------------------------------
+
+    @rule(number=NUMBERS, default=st.booleans(), page_dies=st.booleans(), die=DIES)
+    def keeps(self, number: str, default: bool, page_dies: bool, die: str | None) -> None:
+        self.run(self.kept(number, default, page_dies), die)
+
+    async def kept(self, number: str, default: bool, page_dies: bool) -> None:
+        query = card_forms.PREPARE
+        answer = (await self.portal.ask(query, self.portal.bearer, i={})).json()
+        prepared = (answer["data"] or {}).get("prepareCard") or {}
+        if "setupIntentId" not in prepared:
+            return
+        card_forms.fill_in(self.portal, prepared["setupIntentId"], number)
+        if not page_dies:
+            input = {"setupIntentId": prepared["setupIntentId"], "makeDefault": default}
+            await self.portal.ask(card_forms.ADD, self.portal.bearer, i=input)
+            self.told["keeps"] += 1
+
+    @rule(k=st.integers(0, 20))
+    def chooses(self, k: int) -> None:
+        self.run(self.card_changed(k, card_forms.MAKE_DEFAULT))
+
+    @rule(k=st.integers(0, 20))
+    def removes(self, k: int) -> None:
+        self.run(self.card_changed(k, card_forms.REMOVE))
+
+    async def card_changed(self, k: int, query: str) -> None:
+        cards = [one for one in await self.portal.all(PaymentMethod) if one.removed_at is None]
+        if cards:
+            input = {"paymentMethodId": f"crd_{cards[k % len(cards)].id}"}
+            await self.portal.ask(query, self.portal.bearer, i=input)
+
+    @rule(k=st.integers(0, 20))
+    def detaches_there(self, k: int) -> None:
+        found = [one for one in self.portal.store.all("payment_method") if one["customer"]]
+        if found:
+            self.there(methods.detach, found[k % len(found)]["id"], {})
+
+    @rule(die=DIES)
+    def compares(self, die: str | None) -> None:
+        self.run(comparing.work(self.portal.till), die)
+
+    async def ended(self) -> None:
+        await super().ended()
+        self.portal.clock.time += comparing.EVERY
+        await comparing.work(self.portal.till)
+        await super().ended()
+        while await forgetting.work(self.portal.till):
+            pass
+
+
+def made(new: NewDatabase) -> type[Aftermath]:
+    """The machine over databases that `new` makes, with a tally of its own."""
+    own = {"new_database": staticmethod(new), "told": Counter()}
+    return type("AftermathOf", (Aftermath,), own)
