@@ -1,5 +1,5 @@
-"""Nobody pays, asks about or gives up what isn't theirs: each id that a mutation takes, for each
-sort of viewer."""
+"""Nobody pays, asks about, gives up or changes what isn't theirs: each id that a mutation takes, for
+each sort of viewer."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +11,7 @@ from sqlalchemy import update
 from models import Client, Contact, ContactRight, PaymentMethod, Practice, Relation
 from models.ids import new_id
 from resolvers.tokens import Subject
+from tests import card_forms
 from tests.isolation.changes import CHANGERS
 from tests.paying import ASKS, Paying, paying
 from tests.portal import practice
@@ -18,7 +19,16 @@ from tests.portal import practice
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # Another amount than is payable: who gets so far is told, and nothing is charged.
 WRONG = 123
-REACHED = {"pay": "AmountChanged", "cancelPayment": "PayCanceled", "refreshPayment": "PayCanceled"}
+REACHED = {
+    "pay": "AmountChanged",
+    "cancelPayment": "PayCanceled",
+    "refreshPayment": "PayCanceled",
+    "prepareCard": "CardPrepared",
+    # Nobody has confirmed it.
+    "addCard": "InvalidInput",
+    "makeDefault": "DefaultMade",
+    "removeCard": "CardRemovalOff",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +40,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
         await portal.invoice(10_000)
         given_up = await portal.pay(10_000, portal.card(ASKS))
         await portal.cancel(given_up["payment"]["id"])
+        await card_forms.prepare(portal)
         yield portal
 
 
@@ -95,26 +106,37 @@ async def ids(portal: Paying) -> dict[str, str]:
     query = """{ client { id payments { nodes { id } }
                           invoices(status: [UNPAID]) { nodes { id } } } }"""
     client = (await portal.ask(query, portal.bearer)).json()["data"]["client"]
+    (setup, *_) = portal.store.all("setup_intent")
     (invoice,), payment = client["invoices"]["nodes"], client["payments"]["nodes"][0]
     return {
         "client": client["id"],
         "invoice": invoice["id"],
         "payment": payment["id"],
         "card": f"crd_{card.id}",
+        "setup": setup["id"],
     }
+
+
+OF_PAYMENT = " ... on PaymentOutcome { payment { id } }"
 
 
 def query_of(field: str) -> str:
     type_ = f"{field[0].upper()}{field[1:]}Input"
     return (
         f"mutation M($input: {type_}!) {{ {field}(input: $input) {{ __typename"
-        " ... on PaymentOutcome { payment { id } } } }"
+        f"{OF_PAYMENT if 'ay' in field else ''} }} }}"
     )
 
 
 def input_of(portal: Paying, field: str, kind: str, asked: dict[str, str]) -> dict[str, Any]:
     if kind == "payment":
         return {"paymentId": asked["payment"]}
+    if field in ("makeDefault", "removeCard"):
+        return {"paymentMethodId": asked["card"]}
+    if field == "prepareCard":
+        return {"clientId": asked["client"]}
+    if field == "addCard":
+        return {"clientId": asked["client"], "setupIntentId": asked["setup"]}
     if kind == "card":
         source = {"paymentMethodId": asked["card"]}
         return portal.input(WRONG, source, clientId=asked["client"])

@@ -2,15 +2,29 @@
 
 # Each argument with an id in it, by what of a client's it names.
 CHANGERS = {
+    "Mutation.addCard(input.clientId:)": "client",
+    "Mutation.addCard(input.setupIntentId:)": "setup",
     "Mutation.cancelPayment(input.paymentId:)": "payment",
+    "Mutation.makeDefault(input.paymentMethodId:)": "card",
     "Mutation.pay(input.clientId:)": "client",
     "Mutation.pay(input.invoiceId:)": "invoice",
     "Mutation.pay(input.source.paymentMethodId:)": "card",
+    "Mutation.prepareCard(input.clientId:)": "client",
     "Mutation.refreshPayment(input.paymentId:)": "payment",
+    "Mutation.removeCard(input.paymentMethodId:)": "card",
+    "Mutation.removeCard(input.replacementId:)": "card",
 }
 
-# A result leads to the payment that the request was about, and to its client.
+# A result leads to the payment or card that the request was about, and to its client.
 RESULTS = {
+    ("Mutation", "addCard"),
+    ("Mutation", "makeDefault"),
+    ("Mutation", "removeCard"),
+    ("CardAdded", "client"),
+    ("CardAdded", "paymentMethod"),
+    ("CardRemoved", "client"),
+    ("DefaultMade", "client"),
+    ("DefaultMade", "paymentMethod"),
     ("Mutation", "cancelPayment"),
     ("Mutation", "pay"),
     ("Mutation", "refreshPayment"),
