@@ -1,5 +1,5 @@
-"""Nobody pays, asks about, gives up or changes what isn't theirs: each id that a mutation takes, for
-each sort of viewer."""
+"""Nobody pays, gives up or changes what isn't theirs: each id that a mutation takes, for each sort
+of viewer."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
