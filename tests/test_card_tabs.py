@@ -22,7 +22,7 @@ from tests.test_tabs import opened
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
-PROCESSES, ROUNDS, TABS = 3, 5, 50
+PROCESSES, ROUNDS, TABS = 3, 4, 50
 NUMBERS = ("4242424242424242", "5555555555554444", "378282246310005", "6011111111111117")
 
 

@@ -262,7 +262,7 @@ def the_balance_has_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def unused_credit_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Account, "payable_of", lambda self, due: never_negative(due))
+    patch.setattr(Account, "payable_of", lambda self, due, _: never_negative(due))
 
 
 @fault

@@ -33,13 +33,6 @@ def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
     assert machine.told["PaySucceeded"] >= 25, machine.told
 
 
-@pytest.mark.server
-def test_payments_by_chance_on_postgresql(postgres_url: str) -> None:
-    machine = made(lambda: postgres.database(postgres_url))
-    run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
-    assert machine.told["steps"] >= 300
-
-
 def test_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
     def new() -> AbstractAsyncContextManager[str]:
         return sqlite_file(tmp_path / f"{new_id()}.sqlite")
