@@ -1,0 +1,81 @@
+/** Money, days and the server's words, as a person reads them. */
+
+/** `{ amount: "-12.50", currency: "USD" }` as "$12.50 CR": below zero it is a credit. */
+export function money({ amount, currency }) {
+  const isCredit = amount.startsWith("-");
+  const text = unsigned(isCredit ? amount.slice(1) : amount, currency);
+  return isCredit ? `${text} CR` : text;
+}
+
+/** As `money`, with a sign: what an entry of the history moved the balance by. */
+export function signed({ amount, currency }) {
+  const isNegative = amount.startsWith("-");
+  return `${isNegative ? "−" : ""}${unsigned(isNegative ? amount.slice(1) : amount, currency)}`;
+}
+
+/** The text is formatted as it is: a decimal text never becomes a float here. */
+function unsigned(amount, currency) {
+  return new Intl.NumberFormat(undefined, { style: "currency", currency }).format(amount);
+}
+
+/** "2026-03-15" as "Mar 15, 2026". A day has no time zone, so none is applied. */
+export function day(date) {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+  return format.format(new Date(`${date}T00:00:00Z`));
+}
+
+export function period({ periodStart, periodEnd }) {
+  return `${day(periodStart)} to ${day(periodEnd)}`;
+}
+
+const STATUSES = {
+  UNPAID: "Unpaid",
+  PARTIALLY_PAID: "Partially paid",
+  PAID: "Paid",
+  VOID: "Void",
+  PENDING: "Pending",
+  FAILED: "Failed",
+  REFUNDED: "Refunded",
+  UNINVOICED: "Not invoiced",
+  PROCESSING: "Processing",
+  REQUIRES_ACTION: "Waiting for you",
+};
+
+const REASONS = {
+  AMOUNT_TOO_SMALL: "The amount is too small for a card.",
+  NOTHING_TO_PAY: "There is nothing to pay.",
+  NO_RIGHT_TO_PAY: "You can see these bills, but not pay them.",
+  PAYMENT_IN_PROGRESS: "A payment is under way.",
+};
+
+const BRANDS = {
+  AMEX: "American Express",
+  DINERS: "Diners Club",
+  DISCOVER: "Discover",
+  JCB: "JCB",
+  MASTERCARD: "Mastercard",
+  OTHER: "Card",
+  UNIONPAY: "UnionPay",
+  VISA: "Visa",
+};
+
+const TERMS = {
+  INVOICED: "Invoiced",
+  PAID: "Paid",
+  UNALLOCATED_CREDIT: "Unused credit",
+  REFUNDED: "Refunded",
+  WRITTEN_OFF: "Written off",
+  ADJUSTED: "Adjusted",
+};
+
+export const statusWord = (status) => STATUSES[status] ?? status;
+export const reasonWord = (reason) => REASONS[reason] ?? null;
+export const termWord = (kind) => TERMS[kind] ?? kind;
+
+export function cardName({ brand, last4 }) {
+  return `${BRANDS[brand] ?? brand} ending in ${last4}`;
+}
+
+export function expiry({ expMonth, expYear }) {
+  return `${String(expMonth).padStart(2, "0")}/${expYear}`;
+}
