@@ -1,0 +1,167 @@
+/** The portal page: who is signed in, and which view the address asks for. */
+
+import { ask, token, TurnedAway } from "./api.js";
+import { button, el } from "./elements.js";
+import { invoice } from "./views/invoice.js";
+import { newCard } from "./views/new-card.js";
+import { overview } from "./views/overview.js";
+import { payBalance, payInvoice } from "./views/pay.js";
+import { signIn } from "./views/sign-in.js";
+import { statement } from "./views/statement.js";
+import { superbill } from "./views/superbill.js";
+
+const VIEWS = [
+  [/^\/$/, overview],
+  [/^\/pay$/, payBalance],
+  [/^\/invoices\/(\w+)$/, invoice],
+  [/^\/invoices\/(\w+)\/pay$/, payInvoice],
+  [/^\/statements\/(\w+)$/, statement],
+  [/^\/superbills\/(\w+)$/, superbill],
+  [/^\/new-card$/, newCard],
+];
+
+const CLIENT = "client";
+const header = document.getElementById("header");
+const main = document.getElementById("main");
+const notice = document.getElementById("notice");
+
+let viewer = null;
+let shown = 0;
+
+/** What a view may do beside being shown. `range`: of the account history; null is the default. */
+const page = {
+  client: null,
+  range: null,
+  notify,
+  show,
+
+  /** Goes to another view, and says something there. */
+  go(address, message = "") {
+    if (location.hash === `#${address}`) show(message);
+    else {
+      page.said = message;
+      location.hash = address;
+    }
+  },
+};
+
+function notify(message) {
+  notice.textContent = message;
+}
+
+/** Shows the view of the address; a newer call wins over one that still waits for its data. */
+async function show(message = "") {
+  const turn = (shown += 1);
+  main.setAttribute("aria-busy", "true");
+  let content;
+  try {
+    content = token.get() ? await view() : signIn(signedIn);
+  } catch (error) {
+    content = failed(error);
+  }
+  if (turn !== shown) return;
+  main.replaceChildren(content);
+  main.removeAttribute("aria-busy");
+  notify(message);
+  const title = main.querySelector("h1");
+  document.title = title ? `${title.textContent} · Billing & Payments` : "Billing & Payments";
+  if (turn > 1) (title ?? main).focus();
+}
+
+async function view() {
+  if (!viewer) await recognise();
+  const address = location.hash.slice(1) || "/";
+  for (const [pattern, made] of VIEWS) {
+    const found = pattern.exec(address);
+    if (found) return made(page, ...found.slice(1));
+  }
+  return missing();
+}
+
+async function recognise() {
+  const answer = await ask("viewer");
+  if (answer.viewer.clients.length === 0) {
+    throw new TurnedAway("This token is of a program, and sees no client's page.", "NO_CLIENT");
+  }
+  viewer = answer.viewer;
+  const kept = sessionStorage.getItem(CLIENT);
+  page.client = viewer.clients.some(({ id }) => id === kept) ? kept : viewer.clients[0].id;
+  showHeader();
+}
+
+function signedIn() {
+  viewer = null;
+  show();
+}
+
+function signOut(message) {
+  token.forget();
+  viewer = page.client = page.range = null;
+  header.replaceChildren();
+  history.replaceState(null, "", "#/");
+  show(message);
+}
+
+function showHeader() {
+  const { name, practice } = viewer.clients.find(({ id }) => id === page.client);
+  const whose =
+    viewer.clients.length > 1
+      ? el(
+          "label",
+          {},
+          "Billing of ",
+          el(
+            "select",
+            { onchange: (event) => look(event.target.value) },
+            ...viewer.clients.map(({ id, name }) => el("option", { value: id, selected: id === page.client }, name)),
+          ),
+        )
+      : el("span", {}, name);
+  header.replaceChildren(
+    el("a", { class: "practice", href: "#/" }, practice.name),
+    el("div", { class: "who" }, whose, button("Sign out", () => signOut("You are signed out."))),
+  );
+}
+
+function look(client) {
+  sessionStorage.setItem(CLIENT, client);
+  page.client = client;
+  page.range = null;
+  showHeader();
+  page.go("/");
+}
+
+function missing() {
+  return el("div", {}, heading("Not found"), el("p", {}, "There is no such page. ", el("a", { href: "#/" }, "Back")));
+}
+
+/** What is shown where a view has no data: its reason, and what can be done. */
+function failed(error) {
+  if (error.code === "UNAUTHENTICATED" || error.code === "NO_CLIENT") {
+    token.forget();
+    header.replaceChildren();
+    const words = error.code === "NO_CLIENT" ? error.message : "The token doesn't work, or no more. Sign in again.";
+    return signIn(signedIn, words);
+  }
+  console.error(error);
+  return el(
+    "div",
+    {},
+    heading("That didn't work"),
+    el("p", {}, error.message),
+    el("p", {}, button("Try again", () => show())),
+  );
+}
+
+function heading(text) {
+  return el("h1", { tabindex: "-1" }, text);
+}
+
+addEventListener("hashchange", () => {
+  // The skip link's target is a place on the page, no view.
+  if (location.hash === "#main") return main.focus();
+  const said = page.said;
+  page.said = "";
+  show(said);
+});
+show();

@@ -1,0 +1,72 @@
+/** Account History: the most recent sessions and payments, of the days that the client chooses. */
+
+import { ask } from "../api.js";
+import { button, el, field, link, section } from "../elements.js";
+import { day, signed } from "../words.js";
+import { growing, row } from "./rows.js";
+
+export function accountHistory(page, connection) {
+  const entries = el("div", { "aria-live": "polite" }, shown(page, connection));
+  const problem = el("p", { class: "error", role: "alert" });
+
+  const choose = async (range) => {
+    problem.textContent = "";
+    try {
+      const found = await ask("history", { client: page.client, range });
+      page.range = range;
+      entries.replaceChildren(...[shown(page, found.client.accountHistory)].flat(2));
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  };
+  return section("Account History", range(page, choose), problem, entries);
+}
+
+/** The range's form. Nothing chosen is the last 30 days, both ends empty are all. */
+function range(page, choose) {
+  const submitted = (event) => {
+    event.preventDefault();
+    const { gte, lte } = Object.fromEntries(new FormData(form));
+    choose({ ...(gte && { gte }), ...(lte && { lte }) });
+  };
+  const recent = () => {
+    for (const input of form.querySelectorAll("input")) input.value = "";
+    choose(null);
+  };
+  const form = el(
+    "form",
+    { class: "range", onsubmit: submitted },
+    field("From", { name: "gte", type: "date", value: page.range?.gte }),
+    field("To", { name: "lte", type: "date", value: page.range?.lte }),
+    el("button", {}, "Show these days"),
+    button("Last 30 days", recent),
+  );
+  return form;
+}
+
+function shown(page, connection) {
+  const next = async (after) => {
+    const found = await ask("history", { client: page.client, range: page.range, after });
+    return found.client.accountHistory;
+  };
+  const caption = el("p", { class: "remark" }, `Shown: ${words(page.range)}.`);
+  const made = growing({ connection, what: "entries", made: entry, next, notify: page.notify });
+  return [caption, made].flat();
+}
+
+function words(range) {
+  if (!range) return "the last 30 days";
+  const { gte, lte } = range;
+  if (gte && lte) return `${day(gte)} to ${day(lte)}`;
+  if (gte) return `since ${day(gte)}`;
+  return lte ? `until ${day(lte)}` : "all days";
+}
+
+function entry({ date, description, status, amount, invoice }) {
+  return row({
+    name: description,
+    remark: el("span", {}, day(date), invoice && " · ", invoice && link(`/invoices/${invoice.id}`, invoice.number)),
+    status,
+    amount: signed(amount),
+  });
+}

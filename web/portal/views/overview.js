@@ -1,0 +1,90 @@
+/** Billing & Payments: the balance, the documents, the account history and the cards. */
+
+import { ask } from "../api.js";
+import { button, el, facts } from "../elements.js";
+import { cards } from "./cards.js";
+import { documents } from "./documents.js";
+import { accountHistory } from "./history.js";
+import { cancelled, resumed } from "../paying.js";
+import { money, reasonWord, termWord } from "../words.js";
+
+export async function overview(page) {
+  const { client } = await ask("overview", { client: page.client, range: page.range });
+  if (!client) throw new Error("This client's billing is out of sight.");
+  const online = client.practice.onlinePayments;
+  return el(
+    "div",
+    {},
+    el("h1", { tabindex: "-1" }, "Billing & Payments"),
+    online.mode === "SANDBOX" && sandbox(),
+    client.activePayment && underWay(page, client.activePayment),
+    balance(client, online),
+    el("div", { class: "columns" }, ...documents(page, client)),
+    accountHistory(page, client.accountHistory),
+    (online.isEnabled || client.paymentMethods.length > 0) && cards(page, client, online),
+  );
+}
+
+function sandbox() {
+  return el(
+    "p",
+    { class: "panel remark" },
+    "This is a sandbox: no money moves. ",
+    el("a", { href: "/sandbox/" }, "Its test cards, and what each does"),
+  );
+}
+
+function balance({ balance, canPay }, online) {
+  const due = money(balance.amount);
+  return el(
+    "section",
+    { class: "panel balance", "aria-labelledby": "balance" },
+    el("h2", { id: "balance" }, "Current balance"),
+    el("p", { class: "figure" }, due),
+    online.isEnabled && payNow(canPay, balance.payable),
+    el(
+      "details",
+      {},
+      el("summary", {}, "How it adds up"),
+      facts([
+        ...balance.terms.map(({ kind, amount }) => [termWord(kind), money(amount)]),
+        ["Balance", due],
+        ["Sessions not invoiced yet, outside the balance", money(balance.uninvoiced)],
+      ]),
+    ),
+  );
+}
+
+function payNow({ isAllowed, reason }, payable) {
+  if (isAllowed) return el("p", {}, el("a", { class: "primary", href: "#/pay" }, `Pay Now: ${money(payable)}`));
+  const why = reasonWord(reason);
+  return why && el("p", { class: "remark" }, why);
+}
+
+/** A payment that a reload or a closed dialog has left: to be gone on with, or given up. */
+function underWay(page, payment) {
+  const waits = payment.status === "REQUIRES_ACTION";
+  const amount = money(payment.amount);
+  const act = (how) => async (event) => {
+    event.target.disabled = true;
+    try {
+      const { message } = await how(page.client, payment.id);
+      page.show(message);
+    } catch (error) {
+      page.notify(error.message);
+      event.target.disabled = false;
+    }
+  };
+  return el(
+    "section",
+    { class: "panel attention", "aria-labelledby": "under-way" },
+    el("h2", { id: "under-way" }, `A payment of ${amount} is under way`),
+    el("p", {}, waits ? "Your bank waits for you to confirm it." : "The bank has not decided yet."),
+    el(
+      "p",
+      { class: "actions" },
+      button(waits ? "Confirm it" : "See how it stands", act(resumed), { class: "primary" }),
+      waits && button("Cancel this payment", act(cancelled)),
+    ),
+  );
+}
