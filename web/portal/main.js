@@ -157,9 +157,12 @@ function heading(text) {
   return el("h1", { tabindex: "-1" }, text);
 }
 
+// The address is the view's, so the skip link leaves it as it is.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 addEventListener("hashchange", () => {
-  // The skip link's target is a place on the page, no view.
-  if (location.hash === "#main") return main.focus();
   const said = page.said;
   page.said = "";
   show(said);

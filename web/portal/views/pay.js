@@ -1,0 +1,131 @@
+/** Pay Now: the balance or one invoice, by a card on file, by another card, or by credit. */
+
+import { ask } from "../api.js";
+import { CardFields } from "../card-fields.js";
+import { choice, el } from "../elements.js";
+import { paid } from "../paying.js";
+import { cardName, expiry, money, reasonWord } from "../words.js";
+
+const NEW = "new";
+
+export async function payBalance(page) {
+  const { client } = await ask("pay-form", { client: page.client });
+  return form(page, client, { title: "Pay your balance", payable: client.balance.payable, back: "#/" });
+}
+
+export async function payInvoice(page, id) {
+  const { node } = await ask("pay-invoice-form", { id });
+  if (!node) throw new Error("There is no such invoice.");
+  const title = `Pay invoice ${node.number}`;
+  const back = `#/invoices/${id}`;
+  return form(page, node.client, { title, payable: node.payable, back, invoiceId: id });
+}
+
+function form(page, client, { title, payable, back, invoiceId }) {
+  const heading = el("h1", { tabindex: "-1" }, title);
+  if (!client.canPay.isAllowed) {
+    const why = reasonWord(client.canPay.reason) ?? "The practice takes no payments online.";
+    return el("div", { class: "panel" }, heading, el("p", {}, why), el("p", {}, el("a", { href: back }, "Back")));
+  }
+  const how = payable.minorUnits === 0 ? byCredit() : byCard(client, payable);
+  const problem = el("p", { class: "error", role: "alert" });
+  const submit = el("button", { class: "primary" });
+  const label = () => {
+    submit.textContent = payable.minorUnits === 0 ? "Pay by credit" : `Pay ${money(payable)}`;
+  };
+  label();
+
+  const pay = async () => {
+    const { amount, currency } = payable;
+    const input = { expectedAmount: { amount, currency }, source: await how.source() };
+    return paid(page.client, { ...input, ...(invoiceId ? { invoiceId } : { clientId: client.id }) });
+  };
+  const submitted = async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    submit.disabled = true;
+    submit.textContent = "Paying …";
+    try {
+      const { isOver, message, payable: changed } = await pay();
+      if (isOver) return page.go("/", message);
+      problem.textContent = message;
+      // A new amount is paid by another click, never by this one.
+      if (changed) how.update((payable = changed));
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+    submit.disabled = false;
+    label();
+  };
+
+  how.mount?.().catch((error) => (problem.textContent = error.message));
+  return el(
+    "form",
+    { class: "panel", onsubmit: submitted },
+    heading,
+    ...how.fields,
+    problem,
+    el("p", { class: "actions" }, submit, el("a", { href: back }, "Cancel")),
+  );
+}
+
+function byCredit() {
+  return {
+    fields: [el("p", {}, "Your unused credit covers this: no card is charged.")],
+    source: async () => ({ credit: true }),
+    update() {},
+  };
+}
+
+function byCard({ paymentMethods, canAddCard, practice }, payable) {
+  const online = practice.onlinePayments;
+  const card = new CardFields(online, { mode: "payment", paymentMethodCreation: "manual", ...charged(payable) });
+  const save = choice("checkbox", { name: "save", onchange: () => told() }, "Save Card");
+  const makeDefault = choice("checkbox", { name: "default" }, "Make default");
+  const consent = el("p", { class: "remark" }, online.consentText);
+  const another = el("div", { class: "another" }, card.root, canAddCard.isAllowed && [save, consent, makeDefault]);
+  const sources = [...paymentMethods.map(onFile), choice("radio", { name: "source", value: NEW }, "Another card")];
+  const whole = el("fieldset", { onchange: () => told() }, el("legend", {}, "Pay with"), ...sources);
+
+  const chosen = () => whole.querySelector("input:checked")?.value;
+  const ticked = (box) => box.querySelector("input").checked;
+  const told = () => {
+    const isNew = chosen() === NEW;
+    another.hidden = !isNew;
+    for (const input of another.querySelectorAll("input[required]")) input.disabled = !isNew;
+    const hasDefault = paymentMethods.length > 0;
+    makeDefault.hidden = !hasDefault || !ticked(save);
+    card.update({ setupFutureUsage: ticked(save) ? "on_session" : null });
+  };
+  (whole.querySelector("input:not([disabled])")).checked = true;
+  told();
+
+  return {
+    fields: [whole, another],
+    mount: async () => {
+      await card.mount();
+      told();
+    },
+    update: (changed) => card.update(charged(changed)),
+    source: async () => {
+      if (chosen() !== NEW) return { paymentMethodId: chosen() };
+      const [saveCard, isDefault] = [ticked(save), ticked(makeDefault)];
+      return { newCard: { confirmationToken: await card.token(), saveCard, makeDefault: saveCard && isDefault } };
+    },
+  };
+}
+
+/** The amount as Stripe's form takes it. */
+function charged({ minorUnits, currency }) {
+  return { amount: minorUnits, currency: currency.toLowerCase() };
+}
+
+function onFile(card) {
+  const remarks = [card.isDefault && "Default Card", card.isExpired ? "expired" : `expires ${expiry(card)}`];
+  return choice(
+    "radio",
+    { name: "source", value: card.id, disabled: card.isExpired },
+    cardName(card),
+    el("span", { class: "remark" }, ` ${remarks.filter(Boolean).join(" · ")}`),
+  );
+}
