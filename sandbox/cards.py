@@ -49,6 +49,21 @@ CARDS = {
 }
 
 
+def does(number: str) -> str:
+    """What a card does, in words."""
+    card = CARDS[number]
+    parts = ["asks for 3-D Secure first"] if card.asks else []
+    if card.code is not None:
+        reason = (card.decline_code or card.code).replace("_", " ")
+        when = " once it is on file and charged" if card.can_be_kept else ""
+        parts.append(f"is declined{when}: {reason}")
+    elif card.is_disputed:
+        parts.append("pays, and is disputed at once")
+    else:
+        parts.append("pays")
+    return ", then ".join(parts).capitalize()
+
+
 def fingerprint(number: str) -> str:
     """The same for the same number, and nothing to tell the number by."""
     return hashlib.sha256(number.encode()).hexdigest()[:16]

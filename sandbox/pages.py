@@ -5,10 +5,11 @@ cardholder passes 3-D Secure or doesn't. Mounted at /sandbox, and only where the
 import datetime as dt
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox import intents, setups
@@ -17,6 +18,17 @@ from sandbox.errors import StripeError
 from sandbox.methods import card
 from sandbox.store import PAGE, Object, Store
 
+FILES = Path(__file__).parent / "web"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 MAX_BODY = 2**16
 # A payment's id as the portal's API shows it, of which its metadata has the rest.
 PREFIX = "pmt_"
@@ -64,11 +76,21 @@ def routes(store: Store) -> list[Route]:
         return JSONResponse({"status": intent["status"]})
 
     return [
+        Route("/stripe.js", file("stripe.js")),
         Route("/confirmation_tokens", told(new_token), methods=["POST"]),
         Route("/setup_intents/confirm", told(keep), methods=["POST"]),
         Route("/next_action", told(next_action), methods=["POST"]),
         Route("/payments/{payment}/authenticate", told(authenticate), methods=["POST"]),
     ]
+
+
+def file(name: str) -> Callable[[Request], Any]:
+    """One of the files that a browser loads."""
+
+    async def answered(_: Request) -> Response:
+        return FileResponse(FILES / name, headers=HEADERS)
+
+    return answered
 
 
 def told(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:

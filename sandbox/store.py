@@ -118,9 +118,16 @@ class Store:
         facts: dict[str, Any] = {"type": type_, "data": {"object": about}}
         if account != "own":
             facts["account"] = account
-        event = self.new(account, "event", "evt", **facts)
+        self.tell_again(self.new(account, "event", "evt", **facts))
+
+    def tell_again(self, event: Object) -> None:
+        """An event, sent once more, whether it was taken or not."""
         row = (event["id"], json.dumps(event), 0, time.time())
-        self.connection.execute("INSERT INTO delivery VALUES (?, ?, ?, ?)", row)
+        self.connection.execute("INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?)", row)
+
+    def waiting(self) -> dict[str, int]:
+        """Events that nobody has taken yet, and how often each was tried."""
+        return dict(self.connection.execute("SELECT event, tries FROM delivery"))
 
     def due(self, now: float) -> list[tuple[str, str, int]]:
         """Events to be sent by now: id, body, how often it was tried."""

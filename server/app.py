@@ -25,7 +25,7 @@ from graph.execution import Graph
 from graph.schema import schema
 from models import connections
 from resolvers.tokens import Bearers, hashed
-from server import graphiql
+from server import graphiql, portal_page
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.sandboxed import Sandbox
@@ -73,7 +73,8 @@ def app(
     now: Callable[[], dt.datetime] = utc_now,
     stripe: Stripe | None = None,
 ) -> Starlette:
-    """The portal's server. `local` lets pages of this machine ask, on any port.
+    """The portal's server. `local`: the example page is there and the sandbox's own, and pages of
+    this machine may ask, on any port.
 
     `stripe`: another than the settings name.
     """
@@ -116,7 +117,8 @@ def app(
             Route("/health", health),
             webhook,
             graphiql.assets(),
-            *([sandbox.addresses()] if sandbox else []),
+            *([sandbox.addresses(local=local)] if sandbox else []),
+            *([portal_page.mounted()] if local else []),
         ],
         middleware=middleware(settings, local=local),
         lifespan=lifespan,

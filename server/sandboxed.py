@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from billing.gateway import Stripe
-from sandbox import pages
+from sandbox import pages, panel
 from sandbox.app import app
 from sandbox.deliveries import Webhook as Destination
 from sandbox.deliveries import deliver
@@ -30,9 +30,10 @@ class Sandbox:
         transport = httpx.ASGITransport(app(self.store))
         return Stripe(KEY, base="http://sandbox", transport=transport, webhook_secret=SECRET)
 
-    def addresses(self) -> Mount:
-        """What a page does with Stripe's own form in real life."""
-        return Mount("/sandbox", routes=pages.routes(self.store))
+    def addresses(self, *, local: bool) -> Mount:
+        """What a page does with Stripe's own form in real life; to `local` users, its own page."""
+        own = panel.routes(self.store) if local else []
+        return Mount("/sandbox", routes=[*pages.routes(self.store), *own])
 
     @asynccontextmanager
     async def delivering(self, webhook: Route) -> AsyncIterator[None]:

@@ -1,0 +1,120 @@
+"""The sandbox's own page, for whoever tries the portal: the test cards, what was paid, refunds and
+disputes, events to be sent again, and what the portal has asked. Only on a machine of one's own:
+it asks nobody who they are.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox import intents, reversals
+from sandbox.cards import CARDS, does
+from sandbox.errors import invalid
+from sandbox.pages import body, file, is_yes, told
+from sandbox.store import Object, Store
+
+# Of each kind, the newest are shown.
+SHOWN = 50
+
+
+def routes(store: Store) -> list[Route]:
+    """The page and what its buttons do. What is acted on is found by its id, whosever it is."""
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(shown(store), headers={"Cache-Control": "no-store"})
+
+    def action(kind: str, act: Callable[[str, Object, Object], Any]) -> Callable[..., Any]:
+        async def answered(request: Request) -> Response:
+            asked = await body(request)
+            with store.transaction():
+                account, found = owned(store, kind, str(asked.get("id")))
+                act(account, found, asked)
+            return JSONResponse({})
+
+        return told(answered)
+
+    def authenticate(account: str, intent: Object, asked: Object) -> None:
+        intents.authenticate(store, account, intent["id"], succeed=is_yes(asked))
+
+    def refund(account: str, intent: Object, asked: Object) -> None:
+        amount = {"amount": asked["amount"]} if "amount" in asked else {}
+        reversals.refund(store, account, {"payment_intent": intent["id"], **amount})
+
+    def dispute(account: str, intent: Object, _: Object) -> None:
+        reversals.dispute(store, account, intent["id"])
+
+    def close(account: str, found: Object, asked: Object) -> None:
+        reversals.close(store, account, found["id"], won=is_yes(asked))
+
+    def fail(account: str, found: Object, _: Object) -> None:
+        reversals.fail(store, account, found["id"])
+
+    def again(_: str, event: Object, __: Object) -> None:
+        store.tell_again(event)
+
+    actions = {
+        "authenticate": action("payment_intent", authenticate),
+        "refund": action("payment_intent", refund),
+        "dispute": action("payment_intent", dispute),
+        "close": action("dispute", close),
+        "fail": action("refund", fail),
+        "again": action("event", again),
+    }
+    return [
+        Route("/", file("panel.html")),
+        *(Route(f"/{name}", file(name)) for name in ("panel.js", "panel.css")),
+        Route("/state", state),
+        *(Route(f"/actions/{name}", act, methods=["POST"]) for name, act in actions.items()),
+    ]
+
+
+def shown(store: Store) -> Object:
+    """What the page shows, the newest first."""
+    waiting = store.waiting()
+    events = [event | {"tries": waiting.get(event["id"])} for event in newest(store, "event")]
+    return {
+        "cards": [{"number": grouped(number), "does": does(number)} for number in CARDS],
+        "payments": [payment(store, intent) for intent in newest(store, "payment_intent")],
+        "events": [
+            {name: event.get(name) for name in ("id", "type", "created", "tries")}
+            | {"about": event["data"]["object"]["id"]}
+            for event in events
+        ],
+        "journal": store.journal()[: -SHOWN - 1 : -1],
+    }
+
+
+def newest(store: Store, kind: str) -> list[Object]:
+    return store.all(kind)[: -SHOWN - 1 : -1]
+
+
+def payment(store: Store, intent: Object) -> Object:
+    """A PaymentIntent, with what came of it since."""
+    facts = ("id", "amount", "currency", "status", "created", "latest_charge")
+    backs = {
+        f"{kind}s": [
+            {"id": one["id"], "amount": one["amount"], "status": one["status"]}
+            for one in store.all(kind)
+            if one["payment_intent"] == intent["id"]
+        ]
+        for kind in ("refund", "dispute")
+    }
+    return {name: intent[name] for name in facts} | backs
+
+
+def grouped(number: str) -> str:
+    """As it is printed on the card, for Amex and Diners as for the others."""
+    return " ".join(number[start : start + 4] for start in range(0, len(number), 4))
+
+
+def owned(store: Store, kind: str, id_: str) -> tuple[str, Object]:
+    """An object with the account that has it."""
+    row = store.connection.execute(
+        "SELECT account FROM object WHERE kind = ? AND id = ?", (kind, id_)
+    ).fetchone()
+    if row is None:
+        raise invalid(f"There is no {kind} with the id {id_}.")
+    return row[0], store.find(row[0], kind, id_)
