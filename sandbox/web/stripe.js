@@ -171,8 +171,8 @@
   // -- Stripe -------------------------------------------------------------------------------------
 
   window.Stripe = (publishableKey) => {
-    if (!String(publishableKey).startsWith("pk_test_")) {
-      throw new Error("The sandbox is started with a key for tests, pk_test_….");
+    if (String(publishableKey).includes("_live_")) {
+      throw new Error("A live key has no business in a sandbox.");
     }
     return {
       elements: (options = {}) => new Elements(options),

@@ -18,13 +18,14 @@ function list(page, what, connection, made) {
   return [growing({ connection, what, made, next, notify: page.notify })].flat();
 }
 
-function invoice({ id, number, issuedOn, status, isPastDue, isDisputed, amountDue }) {
+function invoice({ id, number, issuedOn, status, isPastDue, isDisputed, total, amountDue }) {
+  const isPartlyDue = status === "PARTIALLY_PAID";
   return row({
     name: link(`/invoices/${id}`, number),
-    remark: day(issuedOn),
+    remark: isPartlyDue ? `${day(issuedOn)} · ${money(amountDue)} due` : day(issuedOn),
     status,
     marks: [isPastDue && mark("Past due", "past-due"), isDisputed && mark("Disputed", "past-due")],
-    amount: `${money(amountDue)} due`,
+    amount: money(total),
   });
 }
 

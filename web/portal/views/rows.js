@@ -5,11 +5,12 @@ import { statusWord } from "../words.js";
 
 /** A row: what it is, the words below it, its status and its amount. */
 export function row({ name, remark, status, marks = [], amount }) {
+  const shown = [status && badge(status), ...marks].filter(Boolean);
   return el(
     "li",
     {},
     el("div", { class: "what" }, el("div", {}, name), remark && el("div", { class: "remark" }, remark)),
-    el("div", { class: "marks" }, status && badge(status), ...marks),
+    shown.length > 0 && el("div", { class: "marks" }, ...shown),
     amount && el("div", { class: "amount" }, amount),
   );
 }
