@@ -1,0 +1,45 @@
+"""Demos that a test may change: each test has one of its own, made of the same rows."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import BrowserContext
+
+from tests import demo as demonstration
+from tests.browser import browsing
+from tests.browser.visiting import Visit, visit
+from tests.demo import Demo
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a demo that has ended."""
+    folder = tmp_path_factory.mktemp("made")
+    with demonstration.served(folder):
+        pass
+    return folder
+
+
+@pytest.fixture
+def own_demo(made: Path, tmp_path: Path) -> Iterator[Demo]:
+    folder = tmp_path / "demo"
+    shutil.copytree(made, folder)
+    with demonstration.served(folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def chrome(
+    chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[BrowserContext]:
+    """One chromium for all visits: a page keeps what it keeps for its tab alone."""
+    async with browsing.browser(chromium, tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+async def visitor(chrome: BrowserContext, own_demo: Demo) -> AsyncIterator[Visit]:
+    async with visit(chrome, own_demo) as visiting:
+        yield visiting

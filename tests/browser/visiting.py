@@ -1,0 +1,141 @@
+"""Somebody at the portal page: what they read and click, by the words that a person sees."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from playwright.async_api import BrowserContext, Locator, Page, expect
+
+from tests.browser.browsing import Watched, watch
+from tests.demo import Demo
+
+CARD = {"Cardholder's name": "Renée Lindqvist", "Billing zip": "04101"}
+FORM = {"Expiration (MM/YY)": "12/31", "Security code": "123"}
+VISA, MASTERCARD, DECLINED = "4242 4242 4242 4242", "5555 5555 5555 4444", "4000 0000 0000 0002"
+ASKS = "4000 0025 0000 3155"
+
+
+class Visit:
+    """A tab of the portal page, and the demo behind it."""
+
+    def __init__(self, demo: Demo, watched: Watched) -> None:
+        self.demo, self.watched = demo, watched
+        self.page: Page = watched.page
+        self.operations: list[dict[str, Any]] = []
+        self.page.on("request", lambda request: self.asked(request.url, request.post_data))
+
+    def asked(self, url: str, body: str | None) -> None:
+        if url.endswith("/graphql") and body:
+            self.operations.append(json.loads(body))
+
+    def sent(self, name: str) -> list[dict[str, Any]]:
+        """The variables of each operation of this name that the page has sent."""
+        return [one["variables"] for one in self.operations if f" {name}(" in one["query"]]
+
+    # -- what a person does ------------------------------------------------------------------------
+
+    async def sign_in(self, who: str = "client") -> None:
+        await self.page.goto(f"{self.demo.url}/portal/")
+        await self.page.get_by_label("Token").fill(self.demo.tokens[who])
+        await self.click("Sign in")
+        await self.title("Billing & Payments")
+
+    async def go(self, address: str, title: str) -> None:
+        await self.page.goto(f"{self.demo.url}/portal/#{address}")
+        await self.title(title)
+
+    async def click(self, name: str, *, nth: int = 0) -> None:
+        """A button or a link, by the beginning of its name."""
+        for role in ("button", "link"):
+            found = self.page.get_by_role(role, name=name)  # type: ignore[arg-type]
+            if await found.count() > nth:
+                return await found.nth(nth).click()
+        raise AssertionError(f"there is no {name} to click")
+
+    async def fill(self, number: str) -> None:
+        """The card form."""
+        for label, value in {**CARD, "Card number": number, **FORM}.items():
+            await self.page.get_by_label(label).fill(value)
+
+    async def open_payment(self) -> None:
+        await self.click("Pay Now")
+        await self.title("Pay your balance")
+
+    async def another_card(self, number: str) -> None:
+        await self.page.get_by_label("Another card").check()
+        await self.fill(number)
+
+    # -- what a person reads -----------------------------------------------------------------------
+
+    async def title(self, text: str) -> None:
+        await expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+
+    async def told(self, text: str) -> None:
+        """What the page says of what was done."""
+        await expect(self.page.locator("#notice")).to_contain_text(text)
+
+    async def problem(self, text: str) -> None:
+        """What the page says is wrong."""
+        await expect(self.page.locator(".error:visible")).to_contain_text(text)
+
+    def section(self, name: str) -> Locator:
+        return self.page.get_by_role("region", name=name)
+
+    async def rows(self, section: str) -> list[str]:
+        """A section's rows, each in one line."""
+        found = await self.section(section).locator(".rows > li").all_inner_texts()
+        return [" ".join(text.split()) for text in found]
+
+    async def balance(self) -> str:
+        return await self.page.locator(".figure").inner_text()
+
+    @property
+    def bank(self) -> Locator:
+        """The bank's dialog, for 3-D Secure."""
+        return self.page.get_by_role("dialog", name="3-D Secure")
+
+    # -- what is behind the page -------------------------------------------------------------------
+
+    async def api(self, query: str, who: str = "client", **variables: Any) -> Any:
+        """What any program gets of the API."""
+        headers = {"Authorization": f"Bearer {self.demo.tokens[who]}"}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            response = await client.post(
+                f"{self.demo.url}/graphql",
+                json={"query": query, "variables": variables},
+                headers=headers,
+            )
+        answer = response.json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def stripe(self) -> Any:
+        """What the sandbox holds and was asked."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"{self.demo.url}/sandbox/state")).json()
+
+    async def charges(self) -> list[int]:
+        """The amounts that were charged in this visit, the oldest first."""
+        found = (await self.stripe())["payments"]
+        return [one["amount"] for one in reversed(found) if is_new(one) and one["latest_charge"]]
+
+    async def is_clean(self) -> None:
+        """Nothing was refused by the page's policy, complained of, or asked of elsewhere."""
+        assert await self.watched.violations() == []
+        assert self.watched.complaints == []
+        assert self.watched.origins() == {self.demo.url}
+
+
+def is_new(payment: Mapping[str, Any]) -> bool:
+    """Whether the payment was made by the page, not by the demo's story."""
+    return not payment["id"].startswith("pi_sandbox")
+
+
+@asynccontextmanager
+async def visit(context: BrowserContext, demo: Demo) -> AsyncIterator[Visit]:
+    watched = await watch(context)
+    watched.page.set_default_timeout(10_000)
+    yield Visit(demo, watched)
+    await watched.page.close()
