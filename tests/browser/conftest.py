@@ -1,4 +1,4 @@
-"""Demos that a test may change: each test has one of its own, made of the same rows."""
+"""Who visits the portal page: a reader shares the demo, whoever pays has one of their own."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_demo(made: Path, tmp_path: Path) -> Iterator[Demo]:
+    """A demo that a test may change, of the same rows as all others."""
     folder = tmp_path / "demo"
     shutil.copytree(made, folder)
     with demonstration.served(folder) as started:
@@ -40,6 +41,12 @@ async def chrome(
 
 
 @pytest.fixture
-async def visitor(chrome: BrowserContext, own_demo: Demo) -> AsyncIterator[Visit]:
+async def reader(chrome: BrowserContext, demo: Demo) -> AsyncIterator[Visit]:
+    async with visit(chrome, demo) as visiting:
+        yield visiting
+
+
+@pytest.fixture
+async def payer(chrome: BrowserContext, own_demo: Demo) -> AsyncIterator[Visit]:
     async with visit(chrome, own_demo) as visiting:
         yield visiting

@@ -1,10 +1,10 @@
-"""The portal page in a real browser: each line of what it is to show, and that anybody can read it."""
+"""The portal page in a real browser: what each view shows, and that anybody can read it."""
 
 import datetime as dt
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page, ViewportSize, expect
 
 from tests.browser.visiting import Visit
 
@@ -12,36 +12,36 @@ pytestmark = pytest.mark.browser
 
 # What is asked of a page by WCAG 2.2 AA.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1400, "height": 850}
+PHONE, DESK = ViewportSize(width=360, height=740), ViewportSize(width=1400, height=850)
 
 
-async def test_who_signs_in_sees_balance_documents_history_and_cards(visitor: Visit) -> None:
-    await visitor.sign_in()
-    assert await visitor.balance() == "$525.00"
-    await expect(visitor.page.get_by_role("link", name="Pay Now: $525.00")).to_be_visible()
+async def test_who_signs_in_sees_balance_documents_history_and_cards(reader: Visit) -> None:
+    await reader.sign_in()
+    assert await reader.balance() == "$525.00"
+    await expect(reader.page.get_by_role("link", name="Pay Now: $525.00")).to_be_visible()
     for name, prefix in {"Invoices": "INV-", "Statements": "STM-", "Superbills": "SB-"}.items():
-        rows = await visitor.rows(name)
+        rows = await reader.rows(name)
         assert len(rows) == 5
         assert all(row.startswith(prefix) for row in rows)
-    history = await visitor.rows("Account History")
+    history = await reader.rows("Account History")
     assert any("Psychotherapy" in row and "Unpaid" in row for row in history)
     assert any("Payment by check" in row and "Paid" in row for row in history)
-    cards = await visitor.rows("Payment Methods")
+    cards = await reader.rows("Payment Methods")
     assert [row.startswith("Visa ending in 4242") for row in cards] == [True, False, False]
     assert ["Default Card" in row for row in cards] == [True, False, False]
     assert ["Expired" in row for row in cards] == [False, True, False]
     # The whole page is one operation, and each of those is one statement.
-    assert [one["query"].split()[1].split("(")[0] for one in visitor.operations] == [
+    assert [one["query"].split()[1].split("(")[0] for one in reader.operations] == [
         "Viewer",
         "Overview",
     ]
-    await visitor.is_clean()
+    await reader.is_clean()
 
 
-async def test_the_balance_explains_itself(visitor: Visit) -> None:
-    await visitor.sign_in()
-    await visitor.page.get_by_text("How it adds up").click()
-    terms = await visitor.page.locator("details dd").all_inner_texts()
+async def test_the_balance_explains_itself(reader: Visit) -> None:
+    await reader.sign_in()
+    await reader.page.get_by_text("How it adds up").click()
+    terms = await reader.page.locator("details dd").all_inner_texts()
     *parts, total, _ = [minor(text) for text in terms]
     assert sum(parts) == total == 52500
 
@@ -52,23 +52,23 @@ def minor(text: str) -> int:
     return sign * int("".join(filter(str.isdigit, text)))
 
 
-async def test_a_wrong_token_is_told_and_kept_nowhere(visitor: Visit) -> None:
-    await visitor.page.goto(f"{visitor.demo.url}/portal/")
-    await visitor.page.get_by_label("Token").fill("cbp_wrong")
-    await visitor.click("Sign in")
-    await visitor.problem("The token doesn't work")
-    assert "cbp_wrong" not in await visitor.watched.kept()
+async def test_a_wrong_token_is_told_and_kept_nowhere(reader: Visit) -> None:
+    await reader.page.goto(f"{reader.demo.url}/portal/")
+    await reader.page.get_by_label("Token").fill("cbp_wrong")
+    await reader.click("Sign in")
+    await reader.problem("The token doesn't work")
+    assert "cbp_wrong" not in await reader.watched.kept()
 
 
-async def test_signing_out_leaves_nothing_behind(visitor: Visit) -> None:
-    await visitor.sign_in()
-    token = visitor.demo.tokens["client"]
-    assert token in await visitor.watched.kept()
-    await visitor.click("Sign out")
-    await visitor.title("Sign in")
-    assert token not in await visitor.watched.kept()
-    await visitor.page.reload()
-    await visitor.title("Sign in")
+async def test_signing_out_leaves_nothing_behind(reader: Visit) -> None:
+    await reader.sign_in()
+    token = reader.demo.tokens["client"]
+    assert token in await reader.watched.kept()
+    await reader.click("Sign out")
+    await reader.title("Sign in")
+    assert token not in await reader.watched.kept()
+    await reader.page.reload()
+    await reader.title("Sign in")
 
 
 @pytest.mark.parametrize(
@@ -80,75 +80,75 @@ async def test_signing_out_leaves_nothing_behind(visitor: Visit) -> None:
     ],
 )
 async def test_each_document_opens(
-    visitor: Visit, section: str, kind: str, table: str, fact: str
+    reader: Visit, section: str, kind: str, table: str, fact: str
 ) -> None:
-    await visitor.sign_in()
-    number = (await visitor.rows(section))[1].split()[0]
-    await visitor.page.get_by_role("link", name=number).first.click()
-    await visitor.title(f"{kind} {number}")
-    assert await visitor.section(table).locator("tbody tr").count() > 0
-    await expect(visitor.page.locator("dt", has_text=fact)).to_be_visible()
-    await visitor.click("← Billing & Payments")
-    await visitor.title("Billing & Payments")
-    await visitor.is_clean()
+    await reader.sign_in()
+    number = (await reader.rows(section))[1].split()[0]
+    await reader.page.get_by_role("link", name=number).first.click()
+    await reader.title(f"{kind} {number}")
+    assert await reader.section(table).locator("tbody tr").count() > 0
+    await expect(reader.page.locator("dt", has_text=fact)).to_be_visible()
+    await reader.click("← Billing & Payments")
+    await reader.title("Billing & Payments")
+    await reader.is_clean()
 
 
-async def test_what_is_out_of_sight_is_not_there(visitor: Visit) -> None:
-    await visitor.sign_in("sibling")
-    found = await visitor.api("{ client { invoices(first: 1) { nodes { id } } } }")
+async def test_what_is_out_of_sight_is_not_there(reader: Visit) -> None:
+    await reader.sign_in("sibling")
+    found = await reader.api("{ client { invoices(first: 1) { nodes { id } } } }")
     (invoice,) = found["client"]["invoices"]["nodes"]
-    await visitor.go(f"/invoices/{invoice['id']}", "That didn't work")
-    await expect(visitor.page.get_by_text("There is no such invoice.")).to_be_visible()
+    await reader.go(f"/invoices/{invoice['id']}", "That didn't work")
+    await expect(reader.page.get_by_text("There is no such invoice.")).to_be_visible()
 
 
-async def test_the_history_is_of_the_days_that_were_chosen(visitor: Visit) -> None:
-    await visitor.sign_in()
-    before = await visitor.rows("Account History")
+async def test_the_history_is_of_the_days_that_were_chosen(reader: Visit) -> None:
+    await reader.sign_in()
+    before = await reader.rows("Account History")
     query = """query($range: DateRange) { client {
         accountHistory(dateRange: $range, first: 100) { nodes { date } totalCount } } }"""
-    whole = await visitor.api(query, range={})
+    whole = await reader.api(query, range={})
     days = sorted({entry["date"] for entry in whole["client"]["accountHistory"]["nodes"]})
     first, last = days[-12], days[-4]
-    expected = await visitor.api(query, range={"gte": first, "lte": last})
+    expected = await reader.api(query, range={"gte": first, "lte": last})
 
-    await visitor.page.get_by_label("From").fill(first)
-    await visitor.page.get_by_label("To").fill(last)
-    await visitor.click("Show these days")
-    await expect(visitor.section("Account History")).to_contain_text(f"Shown: {written(first)} to")
-    shown = await whole_list(visitor, "Account History", "More entries")
+    await reader.page.get_by_label("From").fill(first)
+    await reader.page.get_by_label("To").fill(last)
+    await reader.click("Show these days")
+    await expect(reader.section("Account History")).to_contain_text(f"Shown: {written(first)} to")
+    shown = await whole_list(reader, "Account History", "More entries")
     assert len(shown) == expected["client"]["accountHistory"]["totalCount"]
     assert written(first) in shown[-1]
     assert written(last) in shown[0]
 
-    await visitor.click("Last 30 days")
-    await expect(visitor.section("Account History")).to_contain_text("Shown: the last 30 days")
-    assert await visitor.rows("Account History") == before
+    await reader.click("Last 30 days")
+    await expect(reader.section("Account History")).to_contain_text("Shown: the last 30 days")
+    assert await reader.rows("Account History") == before
 
 
-async def test_a_range_the_wrong_way_round_is_told(visitor: Visit) -> None:
-    await visitor.sign_in()
-    await visitor.page.get_by_label("From").fill("2026-03-02")
-    await visitor.page.get_by_label("To").fill("2026-03-01")
-    await visitor.click("Show these days")
-    await expect(visitor.section("Account History").get_by_role("alert")).not_to_be_empty()
+async def test_a_range_the_wrong_way_round_is_told(reader: Visit) -> None:
+    await reader.sign_in()
+    await reader.page.get_by_label("From").fill("2026-03-02")
+    await reader.page.get_by_label("To").fill("2026-03-01")
+    await reader.click("Show these days")
+    await expect(reader.section("Account History").get_by_role("alert")).not_to_be_empty()
 
 
-async def test_a_list_goes_on_to_its_end(visitor: Visit) -> None:
-    await visitor.sign_in()
-    counted = await visitor.api("{ client { invoices { totalCount } } }")
-    rows = await whole_list(visitor, "Invoices", "More invoices")
+async def test_a_list_goes_on_to_its_end(reader: Visit) -> None:
+    await reader.sign_in()
+    counted = await reader.api("{ client { invoices { totalCount } } }")
+    rows = await whole_list(reader, "Invoices", "More invoices")
     assert len(set(rows)) == len(rows) == counted["client"]["invoices"]["totalCount"]
 
 
-async def whole_list(visitor: Visit, section: str, more: str) -> list[str]:
-    button = visitor.page.get_by_role("button", name=more)
+async def whole_list(reader: Visit, section: str, more: str) -> list[str]:
+    button = reader.page.get_by_role("button", name=more)
     while await button.count():
-        before = len(await visitor.rows(section))
+        before = len(await reader.rows(section))
         await button.click()
-        rows = visitor.section(section).locator(".rows > li")
+        rows = reader.section(section).locator(".rows > li")
         await expect(rows.nth(before)).to_be_visible()
-        await expect(visitor.page.locator(f"button:disabled:has-text('{more}')")).to_have_count(0)
-    return await visitor.rows(section)
+        await expect(reader.page.locator(f"button:disabled:has-text('{more}')")).to_have_count(0)
+    return await reader.rows(section)
 
 
 def written(day: str) -> str:
@@ -157,63 +157,63 @@ def written(day: str) -> str:
     return f"{date:%b} {date.day}, {date.year}"
 
 
-async def test_without_online_payments_there_is_no_paying_and_no_adding(visitor: Visit) -> None:
-    await visitor.sign_in("stranger")
-    assert (await visitor.balance()).startswith("¥")
-    await expect(visitor.page.get_by_text("Pay Now")).to_have_count(0)
-    await expect(visitor.page.get_by_text("+ New Card")).to_have_count(0)
-    await visitor.go("/pay", "Pay your balance")
-    await expect(visitor.page.get_by_text("takes no payments online")).to_be_visible()
-    await visitor.go("/new-card", "New card")
-    await expect(visitor.page.get_by_text("No card can be added here.")).to_be_visible()
+async def test_without_online_payments_there_is_no_paying_and_no_adding(reader: Visit) -> None:
+    await reader.sign_in("stranger")
+    assert (await reader.balance()).startswith("¥")
+    await expect(reader.page.get_by_text("Pay Now")).to_have_count(0)
+    await expect(reader.page.get_by_text("+ New Card")).to_have_count(0)
+    await reader.go("/pay", "Pay your balance")
+    await expect(reader.page.get_by_text("takes no payments online")).to_be_visible()
+    await reader.go("/new-card", "New card")
+    await expect(reader.page.get_by_text("No card can be added here.")).to_be_visible()
 
 
-async def test_a_guardian_chooses_whose_billing_it_is(visitor: Visit) -> None:
-    await visitor.sign_in("guardian")
-    choice = visitor.page.get_by_label("Billing of")
+async def test_a_guardian_chooses_whose_billing_it_is(reader: Visit) -> None:
+    await reader.sign_in("guardian")
+    choice = reader.page.get_by_label("Billing of")
     names = await choice.locator("option").all_inner_texts()
     assert len(names) == 2
-    first = await visitor.rows("Invoices")
+    first = await reader.rows("Invoices")
     await choice.select_option(names[1])
-    await expect(visitor.section("Invoices")).not_to_contain_text(first[0].split()[0])
-    await visitor.page.reload()
-    await visitor.title("Billing & Payments")
+    await expect(reader.section("Invoices")).not_to_contain_text(first[0].split()[0])
+    await reader.page.reload()
+    await reader.title("Billing & Payments")
     assert await choice.locator("option:checked").inner_text() == names[1]
 
 
-async def test_anybody_can_read_and_use_each_view(visitor: Visit) -> None:
-    await visitor.page.goto(f"{visitor.demo.url}/portal/")
-    await visitor.title("Sign in")
-    await is_accessible(visitor.page)
-    await visitor.sign_in()
-    await visitor.page.get_by_text("How it adds up").click()
+async def test_anybody_can_read_and_use_each_view(reader: Visit) -> None:
+    await reader.page.goto(f"{reader.demo.url}/portal/")
+    await reader.title("Sign in")
+    await is_accessible(reader.page)
+    await reader.sign_in()
+    await reader.page.get_by_text("How it adds up").click()
     views = {"/": "Billing & Payments", "/pay": "Pay your balance", "/new-card": "New card"}
     for kind, address in {"Invoice": "/invoices/", "Statement": "/statements/"}.items():
-        found = await visitor.page.locator(f"a[href*='#{address}']").first.get_attribute("href")
+        found = await reader.page.locator(f"a[href*='#{address}']").first.get_attribute("href")
         views[str(found).removeprefix("#")] = kind
     for address, title in views.items():
-        await visitor.page.goto(f"{visitor.demo.url}/portal/#{address}")
-        await expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(title)
+        await reader.page.goto(f"{reader.demo.url}/portal/#{address}")
+        await expect(reader.page.get_by_role("heading", level=1)).to_contain_text(title)
         if address == "/pay":
-            await visitor.page.get_by_label("Another card").check()
-            await visitor.page.get_by_label("Save Card").check()
+            await reader.page.get_by_label("Another card").check()
+            await reader.page.get_by_label("Save Card").check()
         for size in (DESK, PHONE):
-            await visitor.page.set_viewport_size(size)
-            await is_accessible(visitor.page)
-            width = await visitor.page.evaluate("document.documentElement.scrollWidth")
+            await reader.page.set_viewport_size(size)
+            await is_accessible(reader.page)
+            width = await reader.page.evaluate("document.documentElement.scrollWidth")
             assert width <= size["width"], f"{title} is {width} wide"
-    await visitor.page.set_viewport_size(DESK)
+    await reader.page.set_viewport_size(DESK)
 
 
-async def test_what_nobody_can_read_is_found(visitor: Visit) -> None:
-    await visitor.page.goto(f"{visitor.demo.url}/portal/")
-    await visitor.title("Sign in")
-    await visitor.page.evaluate(
+async def test_what_nobody_can_read_is_found(reader: Visit) -> None:
+    await reader.page.goto(f"{reader.demo.url}/portal/")
+    await reader.title("Sign in")
+    await reader.page.evaluate(
         """() => { const input = document.createElement("input");
             document.querySelector("form").append(input); }"""
     )
     with pytest.raises(AssertionError, match="label"):
-        await is_accessible(visitor.page)
+        await is_accessible(reader.page)
 
 
 async def is_accessible(page: Page) -> None:
@@ -223,28 +223,3 @@ async def is_accessible(page: Page) -> None:
         for one in found.response["violations"]
     ]
     assert wrong == []
-
-
-async def test_the_balance_is_paid_by_keyboard_alone(visitor: Visit) -> None:
-    keyboard = visitor.page.keyboard
-    await visitor.page.goto(f"{visitor.demo.url}/portal/")
-    await visitor.title("Sign in")
-    await tab_to(visitor, "input[name=token]")
-    await keyboard.type(visitor.demo.tokens["client"])
-    await keyboard.press("Enter")
-    await visitor.title("Billing & Payments")
-    await tab_to(visitor, "a[href='#/pay']")
-    await keyboard.press("Enter")
-    await visitor.title("Pay your balance")
-    await tab_to(visitor, "form button.primary")
-    await keyboard.press("Enter")
-    await visitor.told("Paid $525.00")
-
-
-async def tab_to(visitor: Visit, selector: str) -> None:
-    for _ in range(30):
-        await visitor.page.keyboard.press("Tab")
-        script = "(selector) => document.activeElement.matches(selector)"
-        if await visitor.page.evaluate(script, selector):
-            return
-    raise AssertionError(f"{selector} is not reached by the keyboard")

@@ -13,10 +13,10 @@ import { superbill } from "./views/superbill.js";
 const VIEWS = [
   [/^\/$/, overview],
   [/^\/pay$/, payBalance],
-  [/^\/invoices\/(\w+)$/, invoice],
-  [/^\/invoices\/(\w+)\/pay$/, payInvoice],
-  [/^\/statements\/(\w+)$/, statement],
-  [/^\/superbills\/(\w+)$/, superbill],
+  [/^\/invoices\/([\w-]+)$/, invoice],
+  [/^\/invoices\/([\w-]+)\/pay$/, payInvoice],
+  [/^\/statements\/([\w-]+)$/, statement],
+  [/^\/superbills\/([\w-]+)$/, superbill],
   [/^\/new-card$/, newCard],
 ];
 
