@@ -18,7 +18,7 @@ async def is_paid(payer: Visit, *amounts: int) -> None:
     await payer.title("Billing & Payments")
     assert await payer.balance() == "$0.00"
     first = (await payer.rows("Account History"))[:2]
-    assert any("Payment" in row and "Paid" in row and "−$525.00" in row for row in first), first
+    assert any("Payment" in row and "Paid" in row and "$525.00" in row for row in first), first
     assert await payer.charges() == [*amounts]
     await payer.is_clean()
 

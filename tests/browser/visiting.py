@@ -49,7 +49,7 @@ class Visit:
     async def click(self, name: str, *, nth: int = 0) -> None:
         """A button or a link, by the beginning of its name."""
         for role in ("button", "link"):
-            found = self.page.get_by_role(role, name=name)  # type: ignore[arg-type]
+            found = self.page.get_by_role(role, name=name)
             if await found.count() > nth:
                 return await found.nth(nth).click()
         raise AssertionError(f"there is no {name} to click")

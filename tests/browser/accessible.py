@@ -1,0 +1,16 @@
+"""Whether anybody can read and use a page, as far as axe can tell."""
+
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page
+
+# What WCAG 2.2 asks of a page on its levels A and AA.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+async def is_accessible(page: Page) -> None:
+    found = await Axe().run(page, options=RULES)
+    wrong = [
+        f"{one['id']}: {one['help']} ({one['nodes'][0]['html']})"
+        for one in found.response["violations"]
+    ]
+    assert wrong == []

@@ -1,0 +1,134 @@
+"""The sandbox's page in a real browser: what its buttons do is seen at the portal page."""
+
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Locator, expect
+
+from sandbox.cards import CARDS
+from tests.browser.accessible import is_accessible
+from tests.browser.visiting import ASKS, Visit
+
+pytestmark = pytest.mark.browser
+
+
+async def sandbox(payer: Visit) -> None:
+    await payer.page.goto(f"{payer.demo.url}/sandbox")
+    await payer.title("Sandbox")
+    await expect(payer.section("payments").locator("tbody tr").first).to_be_visible()
+
+
+async def portal(payer: Visit) -> None:
+    await payer.page.goto(f"{payer.demo.url}/portal/")
+    await payer.title("Billing & Payments")
+
+
+async def paid(payer: Visit) -> Locator:
+    """The balance is paid; the payment's row at the sandbox."""
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.click("Pay $525.00")
+    await payer.told("Paid $525.00")
+    await sandbox(payer)
+    return payer.section("payments").locator("tbody tr", has_text="52500 usd").first
+
+
+async def becomes(payer: Visit, balance: str) -> None:
+    """What happened at the sandbox is told by a webhook, soon."""
+    for _ in range(50):
+        await portal(payer)
+        if await payer.balance() == balance:
+            return
+        await payer.page.wait_for_timeout(100)
+    raise AssertionError(f"the balance is {await payer.balance()}, not {balance}")
+
+
+async def test_it_shows_the_cards_and_what_was_sent(payer: Visit) -> None:
+    await paid(payer)
+    cards = await payer.section("cards").locator("tbody tr").all_inner_texts()
+    assert len(cards) == len(CARDS)
+    assert any("4000 0000 0000 9995" in card and "insufficient funds" in card for card in cards)
+    sent = await payer.section("journal").locator("tbody tr").all_inner_texts()
+    assert any("POST payment_intents/" in call and "/confirm" in call for call in sent)
+    events = await payer.section("events").locator("tbody tr").all_inner_texts()
+    assert any("payment_intent.succeeded" in event for event in events)
+    await is_accessible(payer.page)
+    await payer.is_clean()
+
+
+async def test_refunds_whole_in_part_and_failed(payer: Visit) -> None:
+    payment = await paid(payer)
+    await payment.get_by_role("button", name="Refund half").click()
+    await payer.told("Done: Refund half")
+    await becomes(payer, "$262.50")
+    await sandbox(payer)
+    await payment.get_by_role("button", name="Refund: ").click()
+    await payer.told("Done: Refund")
+    await becomes(payer, "$525.00")
+    await sandbox(payer)
+    await payment.get_by_role("button", name="Fail the refund").first.click()
+    await payer.told("Done: Fail the refund")
+    await becomes(payer, "$262.50")
+
+
+@pytest.mark.parametrize(
+    ("wins", "balance"), [("Practice wins", "$0.00"), ("Cardholder wins", "$525.00")]
+)
+async def test_a_dispute_is_opened_and_closed(payer: Visit, wins: str, balance: str) -> None:
+    payment = await paid(payer)
+    await payment.get_by_role("button", name="Dispute").click()
+    await payer.told("Done: Dispute")
+    await becomes(payer, "$525.00")
+    assert any("Disputed" in row for row in await payer.rows("Invoices"))
+    await expect(payer.page.get_by_role("link", name="Pay Now")).to_have_count(0)
+    await sandbox(payer)
+    await payment.get_by_role("button", name=wins).click()
+    await payer.told(f"Done: {wins}")
+    await becomes(payer, balance)
+    if wins == "Cardholder wins":
+        await expect(payer.page.get_by_role("link", name="Pay Now")).to_be_visible()
+
+
+async def test_3d_secure_is_approved_from_there(payer: Visit) -> None:
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(ASKS)
+    await payer.click("Pay $525.00")
+    await expect(payer.bank).to_be_visible()
+    await sandbox(payer)
+    await payer.click("Approve 3-D Secure")
+    await payer.told("Done: Approve 3-D Secure")
+    await becomes(payer, "$0.00")
+
+
+async def test_events_that_are_sent_again_change_nothing(payer: Visit) -> None:
+    await paid(payer)
+    before = await everything(payer)
+    buttons = payer.section("events").get_by_role("button", name="Send again")
+    for number in range(await buttons.count()):
+        await buttons.nth(number).click()
+        await payer.told("Done: Send again")
+    for _ in range(50):
+        if all(event["tries"] is None for event in (await payer.stripe())["events"]):
+            break
+        await payer.page.wait_for_timeout(100)
+    assert await everything(payer) == before
+    assert await payer.charges() == [52500]
+
+
+async def everything(payer: Visit) -> Any:
+    return await payer.api(
+        """{ client { balance { amount { amount } } receipts { totalCount }
+             accountHistory(first: 100) { nodes { id status amount { amount } } } } }"""
+    )
+
+
+@pytest.mark.parametrize("action", ["authenticate", "refund", "dispute", "close", "fail", "again"])
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1}', b'{"id": "pi_none"}', b"[" * 10_000])
+async def test_nonsense_is_told_in_words(reader: Visit, action: str, body: bytes) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        url = f"{reader.demo.url}/sandbox/actions/{action}"
+        response = await client.post(url, content=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"]
