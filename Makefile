@@ -18,7 +18,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes -r /dev/stdin
 
-.PHONY: help run test test-fast soak bench-quick bench-paying rows-read check lock clean
+.PHONY: help run test test-fast pictures soak bench-quick bench-paying rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-15s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and Postgre
 
 test-fast: .venv/.test .venv/.portal ## Run the tests that need no server, no browser and no campaign.
 	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not server and not browser and not campaign' $(ARGS)
+
+pictures: .venv/.test .venv/.portal $(PAGE) ## Take the README's pictures anew, in chromium.
+	@PICTURES=docs/pictures $(BIN)/python -m pytest -q -k 'readmes_picture' tests/browser
 
 soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

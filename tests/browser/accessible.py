@@ -13,4 +13,5 @@ async def is_accessible(page: Page) -> None:
         f"{one['id']}: {one['help']} ({one['nodes'][0]['html']})"
         for one in found.response["violations"]
     ]
-    assert wrong == []
+    if wrong:
+        raise AssertionError("\n".join(wrong))

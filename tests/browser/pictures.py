@@ -1,10 +1,13 @@
-"""The README's pictures: `PICTURES=docs/pictures python -m pytest -k picture`."""
+"""The README's pictures: `make pictures`."""
 
 from pathlib import Path
 
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, ViewportSize
 
 from tests.browser.browsing import open_graphiql
+from tests.browser.visiting import VISA, Visit
+
+PHONE = ViewportSize(width=360, height=740)
 
 
 async def graphiql(context: BrowserContext, url: str, folder: Path) -> Path:
@@ -24,3 +27,32 @@ async def graphiql(context: BrowserContext, url: str, folder: Path) -> Path:
     path = folder / "graphiql.png"
     await page.screenshot(path=path, animations="disabled")
     return path
+
+
+async def portal(visitor: Visit, folder: Path) -> list[Path]:
+    """Take the pictures of the portal page and the sandbox's, and pay something meanwhile."""
+    page, taken = visitor.page, []
+    usual = page.viewport_size
+
+    async def picture(name: str, *, whole: bool = False) -> None:
+        await page.evaluate("document.activeElement.blur()")
+        await page.mouse.move(0, 0)
+        taken.append(folder / f"{name}.png")
+        await page.screenshot(path=taken[-1], full_page=whole, animations="disabled", scale="css")
+
+    await visitor.sign_in()
+    await picture("portal", whole=True)
+    await visitor.open_payment()
+    await visitor.another_card(VISA)
+    await page.get_by_label("Save Card").check()
+    await picture("paying", whole=True)
+    await visitor.click("Pay $525.00")
+    await visitor.told("Paid $525.00")
+    await page.set_viewport_size(PHONE)
+    await picture("phone")
+    assert usual is not None
+    await page.set_viewport_size(usual)
+    await page.goto(f"{visitor.demo.url}/sandbox")
+    await page.wait_for_selector("#journal tbody tr")
+    await picture("sandbox")
+    return taken

@@ -1,10 +1,13 @@
 """Paying at the portal page in a real browser, and what the sandbox has charged in the end."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Route, expect
 
+from tests.browser import pictures
 from tests.browser.visiting import ASKS, DECLINED, VISA, Visit
 
 pytestmark = pytest.mark.browser
@@ -210,6 +213,14 @@ async def test_a_balance_that_changed_is_shown_and_not_charged(payer: Visit) -> 
     await payer.click(f"Pay {rest}")
     await payer.told(f"Paid {rest}")
     assert await payer.charges() == [paid, 52500 - paid]
+
+
+async def test_the_readmes_pictures_of_the_portal_can_be_taken(
+    payer: Visit, tmp_path: Path
+) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path / "pictures")
+    taken = await pictures.portal(payer, folder)
+    assert all(path.stat().st_size > 10_000 for path in taken)
 
 
 # -- cards -----------------------------------------------------------------------------------------
