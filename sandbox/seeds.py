@@ -6,10 +6,9 @@ from sandbox.methods import card
 from sandbox.store import Store
 
 
-def number_of(brand: str, last4: str) -> str | None:
+def number_of(brand: str, last4: str) -> str:
     """The test card of this brand that ends so."""
-    matching = (n for n, does in CARDS.items() if does.brand == brand and n.endswith(last4))
-    return next(matching, None)
+    return next(n for n, does in CARDS.items() if does.brand == brand and n.endswith(last4))
 
 
 def has(store: Store, account: str, kind: str, id_: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser import pictures
-from tests.browser.visiting import ASKS, DECLINED, VISA, Visit
+from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit
 
 pytestmark = pytest.mark.browser
 
@@ -246,6 +246,14 @@ async def test_cards_are_kept_and_the_default_is_chosen(payer: Visit) -> None:
     await payer.click("Save Card")
     await payer.told("Visa ending in 5556 was on file before, and is up to date now.")
     assert await default(payer) == "Visa ending in 5556"
+    assert len(await payer.rows("Payment Methods")) == 5
+
+    # A card of the demo's story is the same card as well.
+    await payer.click("+ New Card")
+    await payer.title("New card")
+    await payer.fill(MASTERCARD)
+    await payer.click("Save Card")
+    await payer.told("Mastercard ending in 4444 was on file before, and is up to date now.")
     assert len(await payer.rows("Payment Methods")) == 5
 
     await payer.click("Remove: Visa ending in 5556")
