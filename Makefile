@@ -8,7 +8,7 @@ MINUTES ?= 60
 ARGS ?=
 
 # Two processes of tests, each with a PostgreSQL of its own; AT_ONCE= for one.
-AT_ONCE ?= -n 2 --dist loadfile
+AT_ONCE ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 PAGE := web/dist/graphiql/manifest.json

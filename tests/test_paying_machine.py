@@ -28,9 +28,9 @@ def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
         return sqlite_file(tmp_path / f"{new_id()}.sqlite")
 
     machine = made(new)
-    run_state_machine_as_test(seed(SEED)(machine), settings=sized(25, 45))
-    assert machine.told["steps"] >= 1_000
-    assert machine.told["PaySucceeded"] >= 25, machine.told
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
+    assert machine.told["steps"] >= 300
+    assert machine.told["PaySucceeded"] >= 8, machine.told
 
 
 def test_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:

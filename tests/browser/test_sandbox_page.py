@@ -34,14 +34,15 @@ async def paid(payer: Visit) -> Locator:
     return payer.section("payments").locator("tbody tr", has_text="52500 usd").first
 
 
-async def becomes(payer: Visit, balance: str) -> None:
-    """What happened at the sandbox is told by a webhook, soon."""
+async def becomes(payer: Visit, balance: str, pay: bool | None = None) -> None:
+    """What happened at the sandbox is told by a webhook, soon. `pay`: whether Pay Now is there."""
     for _ in range(50):
         await portal(payer)
-        if await payer.balance() == balance:
+        can_pay = await payer.page.get_by_role("link", name="Pay Now").count() > 0
+        if await payer.balance() == balance and pay in (None, can_pay):
             return
         await payer.page.wait_for_timeout(100)
-    raise AssertionError(f"the balance is {await payer.balance()}, not {balance}")
+    raise AssertionError(f"the balance is {await payer.balance()}, and can be paid: {can_pay}")
 
 
 async def test_it_shows_the_cards_and_what_was_sent(payer: Visit) -> None:
@@ -79,15 +80,12 @@ async def test_a_dispute_is_opened_and_closed(payer: Visit, wins: str, balance: 
     payment = await paid(payer)
     await payment.get_by_role("button", name="Dispute").click()
     await payer.told("Done: Dispute")
-    await becomes(payer, "$525.00")
+    await becomes(payer, "$525.00", pay=False)
     assert any("Disputed" in row for row in await payer.rows("Invoices"))
-    await expect(payer.page.get_by_role("link", name="Pay Now")).to_have_count(0)
     await sandbox(payer)
     await payment.get_by_role("button", name=wins).click()
     await payer.told(f"Done: {wins}")
-    await becomes(payer, balance)
-    if wins == "Cardholder wins":
-        await expect(payer.page.get_by_role("link", name="Pay Now")).to_be_visible()
+    await becomes(payer, balance, pay=wins == "Cardholder wins")
 
 
 async def test_3d_secure_is_approved_from_there(payer: Visit) -> None:
