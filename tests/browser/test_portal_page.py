@@ -186,7 +186,8 @@ async def test_anybody_can_read_and_use_each_view(reader: Visit) -> None:
     await reader.sign_in()
     await reader.page.get_by_text("How it adds up").click()
     views = {"/": "Billing & Payments", "/pay": "Pay your balance", "/new-card": "New card"}
-    for kind, address in {"Invoice": "/invoices/", "Statement": "/statements/"}.items():
+    for kind in ("Invoice", "Statement", "Superbill"):
+        address = f"/{kind.lower()}s/"
         found = await reader.page.locator(f"a[href*='#{address}']").first.get_attribute("href")
         views[str(found).removeprefix("#")] = kind
     for address, title in views.items():

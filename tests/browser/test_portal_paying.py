@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser import pictures
+from tests.browser.accessible import is_accessible
 from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit
 
 pytestmark = pytest.mark.browser
@@ -150,6 +151,7 @@ async def test_a_closed_dialog_leaves_a_payment_that_waits(payer: Visit) -> None
     await payer.another_card(ASKS)
     await payer.click("Pay $525.00")
     await expect(payer.bank).to_be_visible()
+    await is_accessible(payer.page)
     await payer.page.keyboard.press("Escape")
     await payer.told("Your bank still waits for you to confirm the payment.")
     await expect(payer.page.get_by_role("button", name="Confirm it")).to_be_visible()

@@ -15,7 +15,7 @@ export function documents(page, client) {
 
 function list(page, what, connection, made) {
   const next = async (after) => (await ask(what, { client: page.client, after })).client[what];
-  return [growing({ connection, what, made, next, notify: page.notify })].flat();
+  return growing({ connection, what, made, next, notify: page.notify });
 }
 
 function invoice({ id, number, issuedOn, status, isPastDue, isDisputed, total, amountDue }) {

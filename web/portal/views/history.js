@@ -6,7 +6,8 @@ import { day, signed } from "../words.js";
 import { growing, row } from "./rows.js";
 
 export function accountHistory(page, connection) {
-  const entries = el("div", { "aria-live": "polite" }, shown(page, connection));
+  const days = el("p", { class: "remark", role: "status" }, `Shown: ${words(page.range)}.`);
+  const entries = el("div", {}, list(page, connection));
   const problem = el("p", { class: "error", role: "alert" });
 
   const choose = async (range) => {
@@ -14,12 +15,13 @@ export function accountHistory(page, connection) {
     try {
       const found = await ask("history", { client: page.client, range });
       page.range = range;
-      entries.replaceChildren(...[shown(page, found.client.accountHistory)].flat(2));
+      days.textContent = `Shown: ${words(range)}.`;
+      entries.replaceChildren(...list(page, found.client.accountHistory));
     } catch (error) {
       problem.textContent = error.message;
     }
   };
-  return section("Account History", range(page, choose), problem, entries);
+  return section("Account History", range(page, choose), problem, days, entries);
 }
 
 /** The range's form. Nothing chosen is the last 30 days, both ends empty are all. */
@@ -44,14 +46,12 @@ function range(page, choose) {
   return form;
 }
 
-function shown(page, connection) {
+function list(page, connection) {
   const next = async (after) => {
     const found = await ask("history", { client: page.client, range: page.range, after });
     return found.client.accountHistory;
   };
-  const caption = el("p", { class: "remark" }, `Shown: ${words(page.range)}.`);
-  const made = growing({ connection, what: "entries", made: entry, next, notify: page.notify });
-  return [caption, made].flat();
+  return growing({ connection, what: "entries", made: entry, next, notify: page.notify });
 }
 
 function words(range) {

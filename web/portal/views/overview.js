@@ -2,11 +2,11 @@
 
 import { ask } from "../api.js";
 import { button, el, facts } from "../elements.js";
+import { cancelled, resumed } from "../paying.js";
+import { money, reasonWord, termWord } from "../words.js";
 import { cards } from "./cards.js";
 import { documents } from "./documents.js";
 import { accountHistory } from "./history.js";
-import { cancelled, resumed } from "../paying.js";
-import { money, reasonWord, termWord } from "../words.js";
 
 export async function overview(page) {
   const { client } = await ask("overview", { client: page.client, range: page.range });
@@ -67,6 +67,7 @@ function underWay(page, payment) {
   const amount = money(payment.amount);
   const act = (how) => async (event) => {
     event.target.disabled = true;
+    page.notify("Asking the bank …");
     try {
       const { message } = await how(page.client, payment.id);
       page.show(message);

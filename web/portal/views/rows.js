@@ -24,14 +24,14 @@ export function mark(text, kind = "") {
 }
 
 /**
- * A list that grows: the rows of a connection, and a button while there are more.
+ * A list that grows, as elements: the rows of a connection, and a button while there are more.
  * `next(cursor)` asks for the connection that goes on from there.
  */
 export function growing({ connection, what, made, next, notify }) {
-  if (connection.nodes.length === 0) return el("p", { class: "empty" }, `No ${what}.`);
+  if (connection.nodes.length === 0) return [el("p", { class: "empty" }, `No ${what}.`)];
   const list = el("ul", { class: "rows" }, ...connection.nodes.map(made));
   const { hasNextPage, endCursor } = connection.pageInfo;
-  if (!hasNextPage) return list;
+  if (!hasNextPage) return [list];
 
   let cursor = endCursor;
   const more = button(`More ${what}`, async () => {
