@@ -1,0 +1,64 @@
+"""Money, days and numbers as a practice writes them, in its locale."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+
+from billing.money import digits
+
+# A locale that nobody has data for is written as this.
+FALLBACK = Locale("en", "US")
+
+
+@cache
+def locale_of(tag: str) -> Locale:
+    """The locale of a BCP 47 tag; of its language alone, where there is no data for its country."""
+    for part in (tag, tag.partition("-")[0]):
+        try:
+            return Locale.parse(part, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return FALLBACK
+
+
+@dataclass(frozen=True)
+class Words:
+    """`currency`: ISO 4217; `locale`: a BCP 47 tag, as `en-US`."""
+
+    currency: str
+    locale: str
+
+    def money(self, minor: int) -> str:
+        """An amount in minor units, with the currency's own decimals: `-$1,250.00`."""
+        amount = Decimal(minor).scaleb(-digits(self.currency))
+        text = format_currency(
+            abs(amount), self.currency, locale=locale_of(self.locale), currency_digits=False,
+            format=self.pattern, decimal_quantization=False,
+        )  # fmt: skip
+        return f"\N{MINUS SIGN}{text}" if minor < 0 else text
+
+    @property
+    def pattern(self) -> str:
+        """The locale's pattern with exactly the currency's decimals; its sign is put by `money`."""
+        decimals = "." + "0" * digits(self.currency) if digits(self.currency) else ""
+        standard = locale_of(self.locale).currency_formats["standard"].pattern.partition(";")[0]
+        return str(standard).replace(".00", decimals)
+
+    def balance(self, minor: int) -> str:
+        """What is owed; a credit is marked so: `$25.00 CR`."""
+        return f"{self.money(-minor)} CR" if minor < 0 else self.money(minor)
+
+    def day(self, date: dt.date) -> str:
+        return format_date(date, "medium", locale=locale_of(self.locale))
+
+    def period(self, first: dt.date, last: dt.date) -> str:
+        return f"{self.day(first)} \N{EN DASH} {self.day(last)}"
+
+    def hundredths(self, count: int) -> str:
+        """A quantity, without decimals that say nothing: `1`, `1.5`."""
+        return str(format_decimal(Decimal(count).scaleb(-2), locale=locale_of(self.locale)))
