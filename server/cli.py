@@ -15,7 +15,7 @@ from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
 from models import connections, migrations
 from server import demo as demonstration
-from server import explaining, giving, loading, operating, sandboxed
+from server import explaining, giving, loading, operating, printing, sandboxed
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
 from server.settings import Settings, WrongSettings, from_environment
@@ -147,6 +147,18 @@ def explain(
 
 
 # -- money -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def document(
+    id: Annotated[str, typer.Argument(help="Which: inv_…, stm_…, sbl_… or rct_….")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+) -> None:
+    """Write a document as PDF."""
+    try:
+        typer.echo(run(printing.write(settings_or_stop(), id, out)))
+    except printing.NoDocument as error:
+        stop(str(error))
 
 
 @app.command()

@@ -70,7 +70,13 @@ class Settings(BaseSettings):
         default="sandbox.sqlite", description="Where the sandbox keeps what Stripe would."
     )
 
-    @field_validator("allowed_origins", "allowed_hosts", mode="before")
+    font_paths: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Folders of fonts for documents, with commas between, beside those of the"
+        " machine: for names that these can't write, as Chinese ones.",
+    )
+
+    @field_validator("allowed_origins", "allowed_hosts", "font_paths", mode="before")
     @classmethod
     def between_commas(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -19,6 +19,8 @@ from billing.documents.reading import Document
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 PROFILE: list[Any] = ["a-2a", "ua-1"]
+# The machine's fonts are taken beside typst's own.
+SYSTEM_FONTS = True
 log = logging.getLogger(__name__)
 
 
@@ -41,15 +43,14 @@ def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
         return Printed(compiled(document, font_paths, []), is_archival=False)
 
 
-def compiled(
-    document: Document, font_paths: Sequence[str], profile: list[Any]
-) -> bytes:
+def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
     # The same facts are the same bytes, whenever they are printed.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
     content = typst.compile(
         TEMPLATES / f"{document.kind}.typ",
         root=TEMPLATES,
         font_paths=[*font_paths],
+        ignore_system_fonts=not SYSTEM_FONTS,
         format="pdf",
         sys_inputs={"document": json.dumps(document.facts)},
         pdf_standards=profile,

@@ -1,0 +1,368 @@
+"""What stands in the PDFs, taken out of them again and compared with the rows that were written."""
+
+import datetime as dt
+import io
+import random
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pylopdf_fonts_zh_cn
+import pytest
+from pypdf import PdfReader
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.documents import typesetting
+from billing.documents.reading import Document, read
+from billing.documents.typesetting import printed
+from models import (
+    CardBrand,
+    Client,
+    Invoice,
+    InvoiceLine,
+    Letterhead,
+    PaymentMethodKind,
+    Practice,
+    Receipt,
+    Statement,
+    StatementLine,
+    Superbill,
+    SuperbillDiagnosis,
+    SuperbillLine,
+)
+from models.connections import engine
+from models.migrations import migrate
+from tests.books import Books
+
+FONTS = [str(Path(pylopdf_fonts_zh_cn.__file__).parent)]
+CHINESE = "王小明"
+NAMES = [
+    "Renée O\N{RIGHT SINGLE QUOTATION MARK}Hara-Łukasiewicz",
+    "Şükrü Đặng-Ångström",
+    CHINESE,
+    "محمد",
+    "#import *a* _b_ $x$ <b>&amp;</b> \\emph @c",
+    "[a](b) = `c` // d /* e */ ~",
+]
+CURRENCIES = {"USD": 2, "JPY": 0, "KWD": 3}
+LENGTHS = (1, 1, 2, 2, 3, 3, 8, 40, 40, 500)
+# Of each kind on each database: 200 in all.
+EACH = 25
+
+
+@pytest.fixture(scope="module")
+async def rows(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[AsyncConnection]:
+    async with new_database() as url:
+        database = engine(url)
+        await migrate(database)
+        async with database.begin() as connection:
+            yield connection
+        await database.dispose()
+
+
+class Written:
+    """A practice by chance, and what its documents have to say."""
+
+    def __init__(self, books: Books, chance: random.Random, currency: str) -> None:
+        self.books, self.chance, self.currency = books, chance, currency
+        self.texts: list[str] = []
+
+    def figure(self, minor: int) -> str:
+        """As every reader knows it, in English: digits, with commas between thousands."""
+        decimals = CURRENCIES[self.currency]
+        number = f"{Decimal(abs(minor)).scaleb(-decimals):,.{decimals}f}"
+        self.texts.append(number)
+        return number
+
+    def text(self, *choices: str) -> str:
+        chosen = self.chance.choice(choices or NAMES)
+        self.texts.append(chosen)
+        return chosen
+
+    def amount(self, *, signed: bool = False) -> int:
+        size = self.chance.choice((9, 999, 99_999, 12_345_678_901))
+        amount = self.chance.randint(1, size)
+        return -amount if signed and self.chance.random() < 0.3 else amount
+
+    async def letterhead(self) -> str:
+        return await self.books.add(
+            Letterhead, name=self.text(), tax_id_last4="1234", phone="+1 207 555 0101"
+        )
+
+
+async def written(rows: AsyncConnection, seed: int) -> Written:
+    chance = random.Random(seed)
+    books = await Books.opened(rows)
+    currency = chance.choice(sorted(CURRENCIES))
+    changed = {"currency": currency, "locale": chance.choice(("en-US", "en", "en-XX", "en-GB"))}
+    await rows.execute(update(Practice).where(Practice.id == books.practice).values(changed))
+    return Written(books, chance, currency)
+
+
+async def invoice(made: Written) -> str:
+    books = made.books
+    lines = made.chance.choice(LENGTHS)
+    amounts = [made.amount(signed=True) for _ in range(lines)]
+    made.figure(sum(amounts))
+    id_ = await books.add(
+        Invoice,
+        client_id=await books.client(),
+        letterhead_id=await made.letterhead(),
+        client_name=made.text(),
+        number=made.text("INV-2026-0042"),
+        total_minor=sum(amounts),
+        notes=made.text(),
+    )
+    for position, amount in enumerate(amounts, 1):
+        made.figure(amount)
+        await books.add(
+            InvoiceLine,
+            invoice_id=id_,
+            session_id=None,
+            position=position,
+            description=made.text(),
+            unit_price_minor=amount,
+            amount_minor=amount,
+        )
+    return id_
+
+
+async def statement(made: Written) -> str:
+    books = made.books
+    beginning = balance = made.amount(signed=True)
+    moves = [(made.amount(), made.amount()) for _ in range(made.chance.choice(LENGTHS))]
+    invoiced, paid = (sum(side) for side in zip(*moves, strict=True))
+    for amount in (beginning, invoiced, paid, beginning + invoiced - paid):
+        made.figure(amount)
+    id_ = await books.add(
+        Statement,
+        client_id=await books.client(),
+        letterhead_id=await made.letterhead(),
+        client_name=made.text(),
+        beginning_minor=beginning,
+        invoiced_minor=invoiced,
+        paid_minor=paid,
+        ending_minor=beginning + invoiced - paid,
+    )
+    for position, (more, less) in enumerate(moves, 1):
+        balance += more - less
+        for amount in (more, less, balance):
+            made.figure(amount)
+        await books.add(
+            StatementLine,
+            statement_id=id_,
+            position=position,
+            description=made.text(),
+            invoiced_minor=more,
+            paid_minor=less,
+            balance_after_minor=balance,
+        )
+    if balance < 0:
+        made.texts.append("CR")
+    return id_
+
+
+async def superbill(made: Written) -> str:
+    books = made.books
+    visits = [(made.amount(), made.amount()) for _ in range(made.chance.choice(LENGTHS))]
+    for total in map(sum, zip(*visits, strict=True)):
+        made.figure(total)
+    id_ = await books.add(
+        Superbill,
+        client_id=await books.client(),
+        letterhead_id=await made.letterhead(),
+        client_name=made.text(),
+    )
+    await books.add(
+        SuperbillDiagnosis,
+        superbill_id=id_,
+        position=1,
+        code=made.text("F41.1", "F43.22"),
+        description=made.text(),
+    )
+    for position, (fee, paid) in enumerate(visits, 1):
+        made.figure(fee)
+        made.figure(paid)
+        await books.add(
+            SuperbillLine,
+            superbill_id=id_,
+            session_id=None,
+            position=position,
+            cpt_code=made.text("90834", "90837"),
+            modifiers=["95", "GT"],
+            diagnosis_pointers=[1],
+            fee_minor=fee,
+            paid_minor=paid,
+        )
+    return id_
+
+
+async def receipt(made: Written) -> str:
+    books = made.books
+    client = await books.add(Client, name=made.text())
+    amount = made.amount()
+    made.figure(amount)
+    card = {"card_brand": CardBrand.VISA, "card_last4": made.text("4242", "0005")}
+    payment = await books.payment(
+        client, amount_minor=amount, method=PaymentMethodKind.CARD, **card
+    )
+    return await books.add(Receipt, client_id=client, payment_id=payment, amount_minor=amount)
+
+
+KINDS = {"invoice": invoice, "statement": statement, "superbill": superbill, "receipt": receipt}
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_figure_and_name_stands_in_the_pdf(rows: AsyncConnection, kind: str) -> None:
+    for seed in range(EACH):
+        made = await written(rows, seed)
+        id_ = await KINDS[kind](made)
+        document = await read(rows, kind, id_)
+        assert document is not None
+        pdf = printed(document, FONTS)
+        assert pdf.is_archival
+        missing = lacking(pdf.content, made.texts)
+        assert missing == [], f"{kind} of seed {seed}"
+
+
+def lacking(pdf: bytes, texts: list[str]) -> list[str]:
+    """Which of the texts aren't there, each as often as it was written; spaces don't count."""
+    pages = [page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages]
+    whole = squeezed("".join(pages))
+    numbers = re.findall(r"[\d,.]*\d", " ".join(pages))
+    found: list[str] = []
+    for text in set(texts):
+        if re.fullmatch(r"[\d,.]+", text):
+            # A figure is a whole number of the text, not a part of another.
+            if numbers.count(text) < texts.count(text):
+                found.append(text)
+        elif squeezed(text) not in whole:
+            found.append(text)
+    return found
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
+    made = await written(rows, 1)
+    document = await read(rows, "invoice", await invoice(made))
+    assert document is not None
+    pdf = printed(document, FONTS).content
+    assert lacking(pdf, [*made.texts, "31,415.92"]) == ["31,415.92"]
+
+
+async def test_a_long_table_says_its_heads_on_each_page(rows: AsyncConnection) -> None:
+    made = await written(rows, 2)
+    made.chance = random.Random(3)
+    document = await read(rows, "invoice", await long_invoice(made))
+    assert document is not None
+    pages = PdfReader(io.BytesIO(printed(document, FONTS).content)).pages
+    assert len(pages) > 5
+    for number, page in enumerate(pages, 1):
+        text = page.extract_text()
+        assert f"Page {number} of {len(pages)}" in text
+        assert "Unit price" in text
+
+
+async def long_invoice(made: Written) -> str:
+    books = made.books
+    id_ = await books.invoice(await books.client(), number="INV-1")
+    for position in range(1, 301):
+        await books.line(id_, None, position=position)
+    return id_
+
+
+async def test_a_document_is_for_archives_and_screen_readers(rows: AsyncConnection) -> None:
+    document = await one(rows)
+    reader = PdfReader(io.BytesIO(printed(document).content))
+    assert reader.metadata is not None
+    assert reader.metadata.title == f"Invoice {document.number}"
+    xmp = reader.trailer["/Root"]["/Metadata"].get_object().get_data().decode()
+    assert re.search(r"pdfaid:part[^\d]*2", xmp)
+    assert re.search(r"pdfaid:conformance[^A]*A", xmp)
+    assert re.search(r"pdfuaid:part[^\d]*1", xmp)
+    assert "/StructTreeRoot" in reader.trailer["/Root"]
+
+
+async def one(rows: AsyncConnection, **practice: Any) -> Document:
+    books = await Books.opened(rows)
+    if practice:
+        mine = Practice.id == books.practice
+        await rows.execute(update(Practice).where(mine).values(**practice))
+    id_ = await books.invoice(await books.client())
+    await books.line(id_, None)
+    document = await read(rows, "invoice", id_)
+    assert document is not None
+    return document
+
+
+async def test_the_same_document_is_the_same_bytes(rows: AsyncConnection) -> None:
+    document = await one(rows)
+    assert printed(document).content == printed(document).content
+
+
+ADDRESS = {"address_line1": "1 A", "address_city": "B", "address_postal_code": "C"}
+
+
+@pytest.mark.parametrize(("country", "width"), [("US", 612), ("DE", 595)])
+async def test_the_paper_is_the_practices(rows: AsyncConnection, country: str, width: int) -> None:
+    document = await one(rows, **ADDRESS, address_country=country)
+    (page,) = PdfReader(io.BytesIO(printed(document).content)).pages
+    assert round(float(page.mediabox.width)) == width
+
+
+async def test_money_and_days_are_the_locales(rows: AsyncConnection) -> None:
+    document = await one(rows, locale="de-DE", currency="EUR")
+    text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
+    issued: dt.date = document.issued_on
+    assert f"{issued:%d.%m.%Y}" in text
+    assert re.search(r"\d,\d\d\s€", text)
+
+
+async def test_without_a_font_there_is_a_document_all_the_same(
+    rows: AsyncConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typesetting, "SYSTEM_FONTS", False)
+    books = await Books.opened(rows)
+    id_ = await books.invoice(await books.client(), client_name=CHINESE)
+    document = await read(rows, "invoice", id_)
+    assert document is not None
+    plain, whole = printed(document), printed(document, FONTS)
+    assert (plain.is_archival, whole.is_archival) == (False, True)
+    assert "set FONT_PATHS" in caplog.text
+    assert document.number in PdfReader(io.BytesIO(plain.content)).pages[0].extract_text()
+
+
+async def test_a_void_invoice_says_so(rows: AsyncConnection) -> None:
+    books = await Books.opened(rows)
+    void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
+    id_ = await books.invoice(await books.client(), **void)
+    document = await read(rows, "invoice", id_)
+    assert document is not None
+    assert "Void since" in PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
+
+
+async def test_a_superbill_says_what_an_insurer_would_miss(rows: AsyncConnection) -> None:
+    books = await Books.opened(rows)
+    head = await books.add(Letterhead, npi=None)
+    id_ = await books.add(Superbill, client_id=await books.client(), letterhead_id=head)
+    document = await read(rows, "superbill", id_)
+    assert document is not None
+    text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
+    assert "The provider has no NPI." in text
+    assert "There is no diagnosis." in text
+    assert "s signature" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_not_there_is_none(rows: AsyncConnection, kind: str) -> None:
+    assert await read(rows, kind, "00000000-0000-7000-8000-000000000000") is None
