@@ -208,9 +208,12 @@ async def receipt(made: Written) -> str:
     client = await books.add(Client, name=made.text())
     amount = made.amount()
     made.figure(amount)
-    card = {"card_brand": CardBrand.VISA, "card_last4": made.text("4242", "0005")}
     payment = await books.payment(
-        client, amount_minor=amount, method=PaymentMethodKind.CARD, **card
+        client,
+        amount_minor=amount,
+        method=PaymentMethodKind.CARD,
+        card_brand=CardBrand.VISA,
+        card_last4=made.text("4242", "0005"),
     )
     return await books.add(Receipt, client_id=client, payment_id=payment, amount_minor=amount)
 
@@ -286,11 +289,12 @@ async def test_a_document_is_for_archives_and_screen_readers(rows: AsyncConnecti
     reader = PdfReader(io.BytesIO(printed(document).content))
     assert reader.metadata is not None
     assert reader.metadata.title == f"Invoice {document.number}"
-    xmp = reader.trailer["/Root"]["/Metadata"].get_object().get_data().decode()
+    root: Any = reader.trailer["/Root"]
+    xmp = root["/Metadata"].get_object().get_data().decode()
     assert re.search(r"pdfaid:part[^\d]*2", xmp)
     assert re.search(r"pdfaid:conformance[^A]*A", xmp)
     assert re.search(r"pdfuaid:part[^\d]*1", xmp)
-    assert "/StructTreeRoot" in reader.trailer["/Root"]
+    assert "/StructTreeRoot" in root
 
 
 async def one(rows: AsyncConnection, **practice: Any) -> Document:

@@ -49,7 +49,7 @@ def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) 
     content = typst.compile(
         TEMPLATES / f"{document.kind}.typ",
         root=TEMPLATES,
-        font_paths=[*font_paths],
+        font_paths=[Path(folder) for folder in font_paths],
         ignore_system_fonts=not SYSTEM_FONTS,
         format="pdf",
         sys_inputs={"document": json.dumps(document.facts)},
