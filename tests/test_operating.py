@@ -5,10 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
-from models import LedgerEntry, Payment, PaymentState, connections
+from models import (
+    Invoice,
+    LedgerEntry,
+    Payment,
+    PaymentState,
+    Receipt,
+    Statement,
+    Superbill,
+    connections,
+)
 from sandbox.store import Store
 from server import cli, demo
 from server.seeding import seeded
@@ -103,3 +113,31 @@ def test_a_difference_is_listed_and_changes_the_exit_code(payment: str) -> None:
     (line,) = found.stdout.splitlines()
     assert payment in line
     assert "1 at Stripe" in line
+
+
+DOCUMENTS = {"inv": Invoice, "stm": Statement, "sbl": Superbill, "rct": Receipt}
+
+
+@pytest.mark.parametrize("prefix", DOCUMENTS)
+def test_a_document_is_written_as_pdf(payment: str, prefix: str) -> None:
+    number, id_ = asyncio.run(document(DOCUMENTS[prefix]))
+    written = portal("document", f"{prefix}_{id_}", "--out", "it.pdf")
+    assert written.exit_code == 0, written.stderr
+    assert number in written.stdout
+    assert number in PdfReader("it.pdf").pages[0].extract_text()
+
+
+async def document(table: Any) -> tuple[str, str]:
+    engine = connections.engine(URL)
+    async with engine.connect() as rows:
+        number, id_ = (await rows.execute(select(table.number, table.id).limit(1))).one()
+    await engine.dispose()
+    return number, id_
+
+
+@pytest.mark.parametrize("id_", ["", "inv_", "inv_1", "pmt_00000000-0000-7000-8000-000000000000"])
+def test_no_document_is_told(payment: str, id_: str) -> None:
+    told = portal("document", id_, "--out", "it.pdf")
+    assert told.exit_code == 1
+    assert told.stderr.strip().endswith(f"There is no document {id_}.")
+    assert not Path("it.pdf").exists()
