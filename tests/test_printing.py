@@ -342,8 +342,26 @@ async def test_without_a_font_there_is_a_document_all_the_same(
     assert document is not None
     plain, whole = printed(document), printed(document, FONTS)
     assert (plain.is_archival, whole.is_archival) == (False, True)
-    assert "set FONT_PATHS" in caplog.text
+    assert "FONT_PATHS may help" in caplog.text
     assert document.number in PdfReader(io.BytesIO(plain.content)).pages[0].extract_text()
+
+
+ODD_NAMES = (
+    *("", " ", "x" * 5_000, "a\u0301" * 99, "\x07\n", "\u202eevil", "\u00ad\u200b"),
+    # Of no font's: for private use, emoji joined to one, no characters at all, a tag.
+    *("\ue000", "\U0001f469\u200d\U0001f469", "\ufffe\ufdd0", "\U000e0041"),
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+async def test_no_name_leaves_a_client_without_a_document(rows: AsyncConnection, name: str) -> None:
+    books = await Books.opened(rows)
+    id_ = await books.invoice(await books.client(), client_name=name, notes=name)
+    await books.line(id_, None, description=name)
+    document = await read(rows, "invoice", id_)
+    assert document is not None
+    text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
+    assert document.number in text
 
 
 async def test_a_void_invoice_says_so(rows: AsyncConnection) -> None:

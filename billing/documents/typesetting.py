@@ -1,8 +1,8 @@
 """PDF by typst: facts go in as data, never as markup.
 
-A PDF is made as PDF/A-2a and PDF/UA-1 at once, for archives and screen readers. Both refuse a
-character that no font has; such a document is made without them, since no client is left without
-their document, and the log says so.
+A PDF is made as PDF/A-2a and PDF/UA-1 at once, for archives and screen readers. Both refuse some
+texts, as a character that no font has; such a document is made without them, since no client is
+left without a document, and the log says so.
 """
 
 import datetime as dt
@@ -37,9 +37,7 @@ def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
     try:
         return Printed(compiled(document, font_paths, PROFILE), is_archival=True)
     except typst.TypstError as error:
-        if "could not be displayed with font" not in str(error):
-            raise
-        log.warning("%s lacks a font, set FONT_PATHS: %s", document.number, error.message)
+        log.warning("%s is no PDF/A, FONT_PATHS may help: %s", document.number, error.message)
         return Printed(compiled(document, font_paths, []), is_archival=False)
 
 
