@@ -28,10 +28,14 @@ const notice = document.getElementById("notice");
 let viewer = null;
 let shown = 0;
 
-/** What a view may do beside being shown. `range`: of the account history; null is the default. */
+/**
+ * What a view may do beside being shown. `range`: of the account history; null is the default.
+ * `said`: what the next view is to say.
+ */
 const page = {
   client: null,
   range: null,
+  said: "",
   notify,
   show,
 

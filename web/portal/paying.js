@@ -4,8 +4,11 @@ import { ask, Unanswered } from "./api.js";
 import { stripe } from "./stripe.js";
 import { money } from "./words.js";
 
+// How often a lost answer is asked for, and how often a bank that has not decided.
 const TRIES = 6;
 const WAITS = 20;
+// The mutations, and the files that they are in.
+const FILES = { pay: "pay", refreshPayment: "refresh-payment", cancelPayment: "cancel-payment" };
 
 /** Pays, under one key however often it is sent; gives what `outcome` does. */
 export async function paid(client, input) {
@@ -34,8 +37,6 @@ async function sent(field, input) {
     }
   }
 }
-
-const FILES = { pay: "pay", refreshPayment: "refresh-payment", cancelPayment: "cancel-payment" };
 
 /** Follows a payment to its rest: the bank is asked for, once, and waited for. */
 async function followed(client, result) {
