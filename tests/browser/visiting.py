@@ -15,6 +15,9 @@ CARD = {"Cardholder's name": "Renée Lindqvist", "Billing zip": "04101"}
 FORM = {"Expiration (MM/YY)": "12/31", "Security code": "123"}
 VISA, MASTERCARD, DECLINED = "4242 4242 4242 4242", "5555 5555 5555 4444", "4000 0000 0000 0002"
 ASKS = "4000 0025 0000 3155"
+# Long enough for a machine that does much else meanwhile.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Visit:
@@ -136,6 +139,6 @@ def is_new(payment: Mapping[str, Any]) -> bool:
 @asynccontextmanager
 async def visit(context: BrowserContext, demo: Demo) -> AsyncIterator[Visit]:
     watched = await watch(context)
-    watched.page.set_default_timeout(10_000)
+    watched.page.set_default_timeout(PATIENCE_MS)
     yield Visit(demo, watched)
     await watched.page.close()
