@@ -57,14 +57,18 @@ def portal(database_url: str, stripe: str, folder: Path, port: int) -> Iterator[
         "STRIPE_API_BASE": stripe,
     }
     command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
+    told = folder / f"portal-{port}.txt"
     with (
-        (folder / f"portal-{port}.txt").open("w") as out,
+        told.open("w") as out,
         subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out) as process,
     ):
         try:
             yield
         finally:
+            ended = process.poll()
             process.terminate()
+            if ended is not None:
+                raise AssertionError(f"the portal ended by itself ({ended}): {told.read_text()}")
 
 
 def wait_for(address: str) -> None:

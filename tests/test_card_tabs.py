@@ -35,7 +35,7 @@ async def test_fifty_tabs_leave_one_default_and_no_card_twice(
             double(tmp_path) as stripe,
             portals(url, stripe, tmp_path, PROCESSES) as addresses,
         ):
-            limits = httpx.Limits(max_connections=TABS, keepalive_expiry=1)
+            limits = httpx.Limits(max_connections=TABS, max_keepalive_connections=0)
             async with httpx.AsyncClient(timeout=60, limits=limits) as http:
                 chance = random.Random(SEED)
                 for round_ in range(ROUNDS):
