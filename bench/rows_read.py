@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 
 from bench.lookups import lists, lookups
 from billing.demo import many
+from billing.documents.links import Signer
 from graph.execution import Graph, Introspection
 from graph.schema import schema
 from models import Scope, ViewerKind, connections, migrations
@@ -69,7 +70,7 @@ class Asking:
     """The server's way to a statement, and EXPLAIN instead of running it."""
 
     def __init__(self, reads: connections.PostgresReads, driver: Any, subjects: Subjects) -> None:
-        self.graph = Graph(schema(), reads, Introspection.NOBODY)
+        self.graph = Graph(schema(), reads, Introspection.NOBODY, Signer("", ""))
         self.reads, self.driver, self.subjects = reads, driver, subjects
 
     async def all(self) -> AsyncIterator[Measured]:
@@ -107,8 +108,8 @@ class Asking:
         self, name: str, query: str, variables: Mapping[str, Any]
     ) -> tuple[Measured, Any]:
         """And the answer's pageInfo, if it has one."""
-        viewer, today = self.subjects.viewer, dt.datetime.now(dt.UTC).date()
-        sql, values = await planned(self.graph, query, None, dict(variables), viewer, today)
+        viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
+        sql, values = await planned(self.graph, query, None, dict(variables), viewer, now)
         answer = orjson.loads(await self.reads.value(sql, values))
         read = await self.rows_read(sql, values)
         return Measured(name, rows_in(answer), read), page_info(answer)

@@ -1,17 +1,13 @@
 """Receipts, and the numbers of documents: in order, never reused."""
 
 import datetime as dt
-from typing import Any
 
 from sqlalchemy import insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import DocumentCounter, DocumentKind, Receipt
 from models.ids import new_id
-
-# ON CONFLICT is each dialect's own.
-INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+from models.inserting import insert_into
 
 
 async def make(
@@ -42,7 +38,7 @@ async def make(
 
 async def next_serial(rows: AsyncConnection, practice_id: str, kind: DocumentKind) -> int:
     """Counted up in this transaction: a number of one that is undone is given out again."""
-    first = INSERTS[rows.dialect.name](DocumentCounter)
+    first = insert_into(rows, DocumentCounter)
     counted_up = (
         first.values(practice_id=practice_id, kind=kind, last=1)
         .on_conflict_do_update(

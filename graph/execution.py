@@ -9,6 +9,7 @@ from typing import Any
 import strawberry
 from graphql import DocumentNode, OperationDefinitionNode, OperationType
 
+from billing.documents.links import Signer
 from billing.payments import SANDBOX, Online
 from billing.till import Till
 from graph.card_numbers import card_number
@@ -71,11 +72,12 @@ class Graph:
         schema: strawberry.Schema,
         reads: SqliteReads | PostgresReads,
         introspection: Introspection,
+        signer: Signer,
         till: Till | None = None,
         online: Online = SANDBOX,
     ) -> None:
         self.schema, self.introspection, self.till = schema, introspection, till
-        self.plans = Plans(schema, reads, online)
+        self.plans = Plans(schema, reads, signer, online)
         self.limits = Limits(schema._schema)
         self.documents: Recent[str, DocumentNode | Errors] = Recent(
             REMEMBERED, lambda query, _: length((query, None))
@@ -86,10 +88,10 @@ class Graph:
         self,
         request: Request,
         viewer: Viewer | None,
-        today: dt.date,
+        now: dt.datetime,
         address_hash: str | None = None,
     ) -> Answer:
-        """The response to a request of a viewer, or of nobody in particular (None)."""
+        """The response to a request of a viewer, or of nobody (None); `now` is in UTC."""
         if long := too_long(request.query):
             return refused(long)
         document = self.documents.get(request.query, lambda: parsed(request.query))
@@ -119,8 +121,8 @@ class Graph:
             schema, asked = self.schema._schema, ready.health_information
             if told := asked.asked(schema, ready.operation, request.variables):
                 return refused([scope_required(told)])
-        acting = Acting(viewer, today, self.till, address_hash) if changes and self.till else None
-        return await self.plans.answer(ready.operation, request.variables, viewer, today, acting)
+        acting = Acting(viewer, now, self.till, address_hash) if changes and self.till else None
+        return await self.plans.answer(ready.operation, request.variables, viewer, now, acting)
 
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
         """Why the root's fields are not for this viewer."""

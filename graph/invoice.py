@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from billing.invoices import InvoiceStatus
+from graph.document import DocumentLink, document
 from graph.money import Money, money
 from graph.node import Node, identity
 from graph.payment import LazyClient, Payment, client
@@ -94,6 +95,7 @@ class Invoice(Node):
     )
     notes: str | None = column("notes", "What the practice wrote on it.")
     provider: Provider = provider
+    document: DocumentLink = document("inv")
 
 
 invoice = field(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from billing.payments import PaymentStatus
+from graph.document import DocumentLink, document
 from graph.money import Money, money
 from graph.node import Node, identity
 from models import CardBrand, DeclineReason, PaymentMethodKind
@@ -92,6 +93,7 @@ class Receipt(Node):
     issued_at: dt.datetime = field(
         Value(lambda receipt: instant(receipt.c.issued_at)), description="When it was made."
     )
+    document: DocumentLink = document("rct")
 
 
 payment = field(

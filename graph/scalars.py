@@ -14,6 +14,7 @@ CountryCode = NewType("CountryCode", str)
 CurrencyCode = NewType("CurrencyCode", str)
 Decimal = NewType("Decimal", str)
 Long = NewType("Long", int)
+URL = NewType("URL", str)
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,3})?", re.ASCII)
@@ -50,6 +51,12 @@ def long(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
         return value
     raise unreadable("a Long is an integer between -2^53 and 2^53")
+
+
+def url(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise unreadable("a URL is a string")
 
 
 def code(length: int) -> Callable[[Any], str]:
@@ -106,5 +113,11 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     CurrencyCode: scalar("CurrencyCode", code(3), "A currency of ISO 4217, as `USD`."),
     CountryCode: scalar("CountryCode", code(2), "A country of ISO 3166-1 alpha-2, as `US`."),
+    URL: scalar(
+        "URL",
+        url,
+        "An absolute address of RFC 3986.",
+        "https://datatracker.ietf.org/doc/html/rfc3986",
+    ),
 }
 CONFIG = StrawberryConfig(scalar_map=SCALARS)

@@ -22,7 +22,7 @@ from resolvers.planner.operation import Operation, coerced, refusal
 from resolvers.planner.selection import fragments_of
 
 # Types of which every field is health information.
-PHI_TYPES = frozenset({"Session", "SuperbillLine", "Diagnosis"})
+PHI_TYPES = frozenset({"Session", "SuperbillLine", "Diagnosis", "DocumentLink"})
 
 # Fields that are, of other types. What gives such a type is refused by its fields.
 PHI_FIELDS = frozenset(

@@ -4,6 +4,7 @@ import datetime as dt
 
 import strawberry
 
+from graph.document import DocumentLink, document
 from graph.money import Money, money
 from graph.node import Node, identity
 from graph.payment import LazyClient, client
@@ -43,3 +44,4 @@ class Statement(Node):
     lines: list[StatementLine] = field(
         Many(documents.statement_lines), description="The timeline, in the order as printed."
     )
+    document: DocumentLink = document("stm")

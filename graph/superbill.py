@@ -5,6 +5,7 @@ import datetime as dt
 import strawberry
 
 from billing.superbills import SuperbillGapCode
+from graph.document import DocumentLink, document
 from graph.invoice import Session, session
 from graph.money import Money, money
 from graph.node import Node, identity
@@ -83,3 +84,4 @@ class Superbill(Node):
     total_paid: Money = money(
         lambda bill: Amount(bill.totals["paid"]), "What was paid of them at issue."
     )
+    document: DocumentLink = document("sbl")

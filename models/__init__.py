@@ -5,6 +5,7 @@ from models.client import Client, ClientNamePart, Contact, ContactRight, Relatio
 from models.counter import DocumentCounter, DocumentKind
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
+from models.logo import Logo
 from models.payment import (
     ACTIVE_STATES,
     Allocation,
@@ -17,6 +18,7 @@ from models.payment import (
 )
 from models.payment_method import CardBrand, PaymentMethod
 from models.practice import Clinician, Letterhead, Practice
+from models.printed_document import PrintedDocument
 from models.reversal import Dispute, DisputeState, Refund, RefundState
 from models.row import Row
 from models.session import Session
@@ -47,11 +49,13 @@ __all__ = [
     "InvoiceLine",
     "LedgerEntry",
     "Letterhead",
+    "Logo",
     "Payment",
     "PaymentMethod",
     "PaymentMethodKind",
     "PaymentState",
     "Practice",
+    "PrintedDocument",
     "Receipt",
     "Refund",
     "RefundState",

@@ -6,6 +6,7 @@ SQLAlchemy compiles them and does not run them.
 
 import asyncio
 import datetime as dt
+import hashlib
 import sqlite3
 import time
 from collections import OrderedDict
@@ -57,6 +58,12 @@ def set_up_sqlite(connection: Any, _: Any) -> None:
     for pragma in SQLITE_PRAGMAS:
         patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
+    connection.create_function("sha256", 1, sha256, deterministic=True)
+
+
+def sha256(text: str) -> str:
+    """SQLite's missing function: a text's digest, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def patiently(cursor: Any, statement: str) -> None:
@@ -129,6 +136,7 @@ class SqliteReads:
         connection = sqlite3.connect(self.path, cached_statements=PREPARED_A_CONNECTION)
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA query_only=ON")
+        connection.create_function("sha256", 1, sha256, deterministic=True)
         connection.set_progress_handler(self.is_late, STEPS_BETWEEN_LOOKS)
         return connection
 

@@ -18,15 +18,20 @@ from resolvers.viewer import Viewer
 
 @dataclass(frozen=True)
 class Acting:
-    """Who changes something, on which day of the practice, from where, and what with.
+    """Who changes something, when (in UTC), from where, and what with.
 
     `address_hash` tells one network address from another, and not which it is.
     """
 
     viewer: Viewer
-    today: dt.date
+    now: dt.datetime
     till: Till
     address_hash: str | None
+
+    @property
+    def today(self) -> dt.date:
+        """The practice's day."""
+        return self.viewer.day(self.now)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def eyes(acting: Acting) -> Sight:
 async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any] | None:
     """The statement's first row; what it has from the viewer is filled in."""
     sight.check()
-    asked = Asked(acting.viewer, acting.today, {})
+    asked = Asked(acting.viewer, acting.now, {})
 
     def known(parameter: BindParameter[Any]) -> None:
         parameter.value = read(parameter.value, asked)

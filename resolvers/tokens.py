@@ -12,12 +12,13 @@ from typing import Any
 
 from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.connections import PostgresReads, SqliteReads
 from models.ids import new_id
 from models.literals import constant
-from models.row import Instant
+from models.row import ID, Instant
 from resolvers.planner.later import Later, bound
 from resolvers.planner.plans import Plan, compiled
 from resolvers.planner.texts import instant
@@ -66,9 +67,9 @@ def hashed(token: str, key: str) -> str:
 
 @dataclass(frozen=True)
 class Presented:
-    """A token's hash, and when it is shown."""
+    """A token's hash, or its id, and when it is shown."""
 
-    hash: str
+    name: str
     now: dt.datetime
 
 
@@ -77,20 +78,29 @@ class Bearers:
 
     def __init__(self, reads: SqliteReads | PostgresReads, key: str) -> None:
         self.reads, self.key = reads, key
-        self.plan = look_up(reads.dialect)
+        self.by_hash = look_up(reads.dialect, "hash", Text())
+        self.by_id = look_up(reads.dialect, "id", ID)
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
         """The bearer of a token that is known, not revoked and not expired."""
         if not is_written_right(token):
             return None
-        presented: Any = Presented(hashed(token, self.key), now)
-        row = await self.reads.row(self.plan.sql, self.plan.values(presented))
+        return await self.found(self.by_hash, hashed(token, self.key), now)
+
+    async def holder(self, token_id: str, now: dt.datetime) -> Viewer | None:
+        """Who bears the token of an id, while it works."""
+        return await self.found(self.by_id, token_id, now)
+
+    async def found(self, plan: Plan, name: str, now: dt.datetime) -> Viewer | None:
+        presented: Any = Presented(name, now)
+        row = await self.reads.row(plan.sql, plan.values(presented))
         return viewer_of(*row) if row else None
 
 
-def look_up(dialect: Dialect) -> Plan:
-    presented = bound(Later(lambda p: p.hash), Text())  # type: ignore[attr-defined]
-    now = bound(Later(lambda p: p.now), Instant())  # type: ignore[attr-defined]
+def look_up(dialect: Dialect, column: str, type_: TypeEngine[str]) -> Plan:
+    """A token that works, by a column of its own."""
+    name = bound(Later(lambda p: p.name), type_)  # type: ignore[attr-defined]
+    now = bound(Later(lambda p: p.now), Instant())
     token, practice = Token.__table__.alias("token"), Practice.__table__.alias("practice")
     statement = (
         select(
@@ -108,7 +118,7 @@ def look_up(dialect: Dialect) -> Plan:
             instant(token.c.expires_at),
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
-        .where(token.c.hash == presented, token.c.revoked_at.is_(None), token.c.expires_at > now)
+        .where(token.c[column] == name, token.c.revoked_at.is_(None), token.c.expires_at > now)
     )
     return compiled(statement, dialect)
 

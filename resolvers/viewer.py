@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from billing.till import day
 from models import Scope, ViewerKind
 
 
@@ -22,3 +23,7 @@ class Viewer:
     currency: str
     time_zone: str
     expires_at: dt.datetime
+
+    def day(self, moment: dt.datetime) -> dt.date:
+        """The practice's day."""
+        return day(moment, self.time_zone)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gc
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from billing.charging.errands import Errands
+from billing.documents.press import Press
 from billing.gateway import Stripe
 from billing.payments import Online, PaymentsMode
 from billing.till import Till
@@ -24,8 +26,10 @@ from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema
 from models import connections
+from resolvers.printed import PrintedDocuments
 from resolvers.tokens import Bearers, hashed
 from server import graphiql, portal_page
+from server.documents import Documents
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.sandboxed import Sandbox
@@ -89,9 +93,12 @@ def app(
     stripe = stripe or (sandbox.stripe() if sandbox else at_stripe(settings))
     till = Till(connections.engine(settings.database_url), stripe, now)
     online = Online(settings.mode, settings.stripe_publishable_key)
-    graph = Graph(language, reads, settings.introspection, till, online)
+    graph = Graph(language, reads, settings.introspection, settings.signer, till, online)
     key = settings.token_key
-    endpoint = Endpoint(graph, Bearers(reads, key), now, lambda host: hashed(host, key))
+    bearers = Bearers(reads, key)
+    endpoint = Endpoint(graph, bearers, now, lambda host: hashed(host, key))
+    press = Press(till.engine, now, settings.font_paths, settings.field_keys)
+    documents = Documents(settings.signer, bearers, PrintedDocuments(reads), press, now)
     errands = Errands(till)
     webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
@@ -107,6 +114,7 @@ def app(
             if sandbox is not None:
                 await running.enter_async_context(sandbox.delivering(webhook))
             yield
+        press.close()
         await reads.close()
         await stripe.close()
         await till.engine.dispose()
@@ -114,6 +122,7 @@ def app(
     application = Starlette(
         routes=[
             Route("/graphql", Address(endpoint, page or PageConfig()), methods=METHODS),
+            documents.addresses(),
             Route("/health", health),
             webhook,
             graphiql.assets(),
@@ -162,9 +171,19 @@ def middleware(settings: Settings, *, local: bool) -> list[Middleware]:
     ]
 
 
+def without_query(record: logging.LogRecord) -> bool:
+    """Keeps what follows an address's question mark out of the log: a link's signature opens."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            part.partition("?")[0] if isinstance(part, str) else part for part in record.args
+        )
+    return True
+
+
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
     application = app(from_environment())
+    logging.getLogger("uvicorn.access").addFilter(without_query)
     # What is there from the start is never garbage: looking through it holds the event loop.
     gc.collect()
     gc.freeze()

@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 from graphql import DocumentNode, OperationDefinitionNode
@@ -41,9 +40,8 @@ async def explain(
     try:
         now = dt.datetime.now(dt.UTC)
         viewer = await bearer(Bearers(reads, settings.token_key), token, now)
-        today = now.astimezone(ZoneInfo(viewer.time_zone)).date()
-        graph = Graph(schema(), reads, settings.introspection)
-        sql, values = await planned(graph, query, operation, given(variables), viewer, today)
+        graph = Graph(schema(), reads, settings.introspection, settings.signer)
+        sql, values = await planned(graph, query, operation, given(variables), viewer, now)
     finally:
         await reads.close()
     plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
@@ -76,7 +74,7 @@ async def planned(
     name: str | None,
     variables: dict[str, Any],
     viewer: Viewer,
-    today: dt.date,
+    now: dt.datetime,
 ) -> tuple[str, list[Any]]:
     """The statement and its parameters, as a request with this document gets them."""
     document = parsed(query)
@@ -89,7 +87,7 @@ async def planned(
     values = coerced(graph.schema._schema, ready.operation, variables)
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))
-    asked = Asked(viewer, today, values.coerced)
+    asked = Asked(viewer, now, values.coerced, signer=graph.plans.signer)
     found = await graph.plans.planned(ready.operation, values, asked)
     if found is None:
         raise NotExplained("This is not planned: it is refused, or asks only for the schema.")

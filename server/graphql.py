@@ -5,7 +5,6 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -64,9 +63,8 @@ class Endpoint:
         now = self.now()
         asked = read(await body(request))
         viewer = await self.viewer(request, now)
-        today = now.astimezone(ZoneInfo(viewer.time_zone)).date() if viewer else now.date()
         try:
-            answer = await self.graph.answer(asked, viewer, today, self.address(request))
+            answer = await self.graph.answer(asked, viewer, now, self.address(request))
         except Unauthenticated:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)

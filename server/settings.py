@@ -1,5 +1,6 @@
 """What the environment sets. This is the whole list; the README's table is made of it."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -7,11 +8,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from billing.documents.links import Signer
+from billing.encryption import FieldKeys
 from billing.gateway import mode
 from billing.payments import PaymentsMode
 from graph.execution import Introspection
 
 DATABASES = ("sqlite", "postgresql")
+# With a path where a proxy gives it one; nothing in it needs escaping in JSON.
+ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 
 
 class Settings(BaseSettings):
@@ -27,6 +32,11 @@ class Settings(BaseSettings):
         min_length=32,
         description="Secret of 32 characters or more that tokens are hashed with; with another key"
         " all tokens stop working. For instance: `openssl rand -hex 32`.",
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="Where browsers reach this server: links to documents begin with it, as"
+        " `https://api.example.com`.",
     )
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         default=[],
@@ -76,12 +86,34 @@ class Settings(BaseSettings):
         " machine: for names that these can't write, as Chinese ones.",
     )
 
-    @field_validator("allowed_origins", "allowed_hosts", "font_paths", mode="before")
+    field_key: Annotated[list[SecretStr], NoDecode] = Field(
+        default=[],
+        description="Secrets that tax ids are encrypted with at rest, with commas between: the"
+        " first encrypts, any of them reads. Each is 32 bytes in URL-safe base64.",
+    )
+
+    @field_validator("allowed_origins", "allowed_hosts", "font_paths", "field_key", mode="before")
     @classmethod
     def between_commas(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+    @field_validator("public_url")
+    @classmethod
+    def an_address(cls, value: str) -> str:
+        if not ADDRESS.fullmatch(value):
+            raise ValueError("is not an address as https://api.example.com")
+        return value.rstrip("/")
+
+    @field_validator("field_key")
+    @classmethod
+    def keys_of_fields(cls, value: list[SecretStr]) -> list[SecretStr]:
+        try:
+            FieldKeys([key.get_secret_value() for key in value])
+        except ValueError:
+            raise ValueError("has a key that is not 32 bytes in URL-safe base64") from None
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -115,6 +147,15 @@ class Settings(BaseSettings):
         if not (self.stripe_publishable_key or "").startswith(kind):
             raise ValueError(f"STRIPE_PUBLISHABLE_KEY: with this secret key it begins with {kind}.")
         return self
+
+    @property
+    def signer(self) -> Signer:
+        """Of links to documents."""
+        return Signer(self.public_url, self.token_key)
+
+    @property
+    def field_keys(self) -> FieldKeys:
+        return FieldKeys([key.get_secret_value() for key in self.field_key])
 
     @property
     def mode(self) -> PaymentsMode:

@@ -35,10 +35,12 @@ from models import (
     InvoiceLine,
     LedgerEntry,
     Letterhead,
+    Logo,
     Payment,
     PaymentMethod,
     PaymentState,
     Practice,
+    PrintedDocument,
     Receipt,
     Refund,
     Row,
@@ -68,7 +70,7 @@ class Books:
     def beside(self) -> "Books":
         """Another client's books in the same practice."""
         other = Books(self.connection, self.practice)
-        other.ids["document_counter"] = "one for the practice"
+        other.ids |= {row.__tablename__: "one for the practice" for row in ONE_A_PRACTICE}
         return other
 
     async def add(self, row: type[Row], **given: Any) -> str:
@@ -144,7 +146,7 @@ class Books:
         for name in (each.name for each in Row.metadata.sorted_tables if each.name in rows):
             if rows[name] is until:
                 return
-            if rows[name] is not DocumentCounter or self.ids.get(name) is None:
+            if rows[name] not in ONE_A_PRACTICE or self.ids.get(name) is None:
                 await self.add(rows[name], **self.links(rows[name]))
 
     def links(
@@ -191,6 +193,9 @@ def referred(link: ForeignKeyConstraint) -> str:
     return link.referred_table.name
 
 
+# Tables that a default row stands in once for each practice.
+ONE_A_PRACTICE = (DocumentCounter, Logo, PrintedDocument)
+
 # What a row of each table needs beside the rows that it refers to.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
     Practice: {
@@ -206,6 +211,15 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     ClientNamePart: {"position": 1, "text": "jamie appleseed"},
     Contact: {"name": "Robin Appleseed"},
     ContactRight: {"relation": "PARTNER", "sees_documents": True, "can_pay": False},
+    Logo: {"since": DAY, "content": b"<svg/>"},
+    PrintedDocument: {
+        "kind": DocumentKind.INVOICE,
+        "document_id": str(uuid.UUID(int=1)),
+        "is_void": False,
+        "content": b"%PDF-1.7",
+        "is_archival": True,
+        "printed_at": NOON,
+    },
     DocumentCounter: {"kind": DocumentKind.INVOICE, "last": 0},
     Session: {"date": DAY, "description": "Psychotherapy", "fee_minor": 15000},
     Invoice: {

@@ -10,6 +10,7 @@ from graphql import get_operation_ast, parse
 from graphql.execution.values import VariableValues
 from sqlalchemy import make_url
 
+from billing.documents.links import Signer
 from graph.execution import Graph, Introspection, Readied, Request
 from graph.limits import Measure, too_large
 from graph.schema import schema
@@ -21,11 +22,13 @@ from resolvers.planner.plans import Plans
 from resolvers.planner.reference import Answer, refused
 from resolvers.viewer import Viewer
 from tests.oracle import Oracle
+from tests.oracle.links import ADDRESS, SECRET
 from tests.practices import Practices
 from tests.practices.books import load
-from tests.practices.draws import TODAY
+from tests.practices.draws import NOW
 
 SCHEMA = schema()._schema
+SIGNER = Signer(ADDRESS, SECRET)
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class Comparison:
 
     def forget(self) -> None:
         """Begins anew: no document and no plan is remembered."""
-        self.graph = Graph(schema(), self.reads, Introspection.EVERYONE)
-        self.plans = self.graph.plans = WatchedPlans(self.graph.schema, self.reads)
+        self.graph = Graph(schema(), self.reads, Introspection.EVERYONE, SIGNER)
+        self.plans = self.graph.plans = WatchedPlans(self.graph.schema, self.reads, SIGNER)
         self.statements: list[str] = []
         self.reads.statements = self.statements
 
@@ -116,7 +119,7 @@ class Comparison:
         self.statements.clear()
         before = self.plans.fallbacks
         request = Request(case.query, case.operation_name, case.variables)
-        answer = await self.graph.answer(request, self.viewers[case.who], TODAY)
+        answer = await self.graph.answer(request, self.viewers[case.who], NOW)
         planned = self.plans.fallbacks == before and len(self.statements) == 1
         body = json.loads(answer.body)
         assert answer.has_data == ("data" in body)
@@ -129,7 +132,7 @@ class Comparison:
         given = coerced(self.graph.schema._schema, ready.operation, case.variables)
         if not isinstance(given, VariableValues):
             return Answered.of(json.loads(refused(given).body))
-        asked = Asked(self.viewers[case.who], TODAY, given.coerced)
+        asked = Asked(self.viewers[case.who], NOW, given.coerced, signer=SIGNER)
         answer = await Plans.exact(self.plans, ready.operation, given, case.variables, asked)
         return Answered.of(json.loads(answer.body))
 
@@ -137,7 +140,7 @@ class Comparison:
         """As the oracle answers."""
         token_id = self.practices.tokens[case.who]
         response = self.oracle.answer(
-            case.query, case.variables, token_id, TODAY, case.operation_name
+            case.query, case.variables, token_id, NOW, case.operation_name
         )
         return Answered.of(json.loads(json.dumps(response)))
 

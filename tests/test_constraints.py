@@ -28,6 +28,7 @@ from models import (
     ContactRight,
     Dispute,
     DocumentCounter,
+    DocumentKind,
     EntryKind,
     Invoice,
     InvoiceLine,
@@ -37,6 +38,7 @@ from models import (
     PaymentMethod,
     PaymentState,
     Practice,
+    PrintedDocument,
     Receipt,
     Refund,
     RefundState,
@@ -256,6 +258,16 @@ async def test_a_token_is_known_once_in_all_practices(books: Books) -> None:
     elsewhere = await Books.opened(books.connection)
     async with refused(books, "UNIQUE", "uq_token_hash"):
         await elsewhere.add(Token, hash="same")
+
+
+async def test_a_document_is_given_out_in_one_way(books: Books) -> None:
+    await books.add(PrintedDocument)
+    await books.add(PrintedDocument, is_void=True)
+    await books.add(PrintedDocument, kind=DocumentKind.RECEIPT)
+    async with refused(books, "UNIQUE", "pk_printed_document"):
+        await books.add(PrintedDocument, content=b"another")
+    async with refused(books, "CHECK", "ck_printed_document_void_is_an_invoice"):
+        await books.add(PrintedDocument, kind=DocumentKind.STATEMENT, is_void=True)
 
 
 # -- values ----------------------------------------------------------------------------------------

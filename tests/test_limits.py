@@ -13,6 +13,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
+from billing.documents.links import Signer
 from graph.limits import (
     MAX_ALIASES,
     MAX_CHANGES,
@@ -192,7 +193,7 @@ def test_a_statement_has_no_more_selects_than_were_counted(name: str, reads: Any
     assert isinstance(ready, Operation)
     given = coerced(SCHEMA, ready, variables)
     assert isinstance(given, VariableValues)
-    plan = Plans(schema(), reads).made(ready, given, CLIENT)
+    plan = Plans(schema(), reads, Signer("", "")).made(ready, given, CLIENT)
     counted = Measure(SCHEMA, document, variables).operation(node).selects
     assert plan is None or plan.sql.count("SELECT") <= 1 + 3 * counted
 

@@ -8,7 +8,7 @@ from models import Client, EntryKind, Invoice, LedgerEntry
 from tests.comparison import Comparison
 from tests.oracle import Oracle, money
 from tests.oracle.world import World
-from tests.practices.draws import TODAY
+from tests.practices.draws import NOW
 
 ORACLE = Path(__file__).parent / "oracle"
 OURS = {"server", "graph", "resolvers", "billing"}
@@ -32,7 +32,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def worlds(oracle: Oracle, tokens: dict[str, str]) -> list[World]:
-    return [World(oracle.tables, id_, TODAY) for who, id_ in tokens.items() if "board" in who]
+    return [World(oracle.tables, id_, NOW) for who, id_ in tokens.items() if "board" in who]
 
 
 async def test_the_ledger_is_what_is_due_less_unused_credit(comparison: Comparison) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pylopdf_fonts_zh_cn
 import pytest
+from cryptography.fernet import Fernet
 from pypdf import PdfReader
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,9 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.documents import typesetting
 from billing.documents.reading import Document, read
 from billing.documents.typesetting import printed
+from billing.encryption import FieldKeys
 from models import (
     CardBrand,
     Client,
+    DocumentKind,
     Invoice,
     InvoiceLine,
     Letterhead,
@@ -38,6 +41,7 @@ from models.connections import engine
 from models.migrations import migrate
 from tests.books import Books
 
+KEYS = FieldKeys([Fernet.generate_key().decode()])
 FONTS = [str(Path(pylopdf_fonts_zh_cn.__file__).parent)]
 CHINESE = "王小明"
 NAMES = [
@@ -218,16 +222,23 @@ async def receipt(made: Written) -> str:
     return await books.add(Receipt, client_id=client, payment_id=payment, amount_minor=amount)
 
 
-KINDS = {"invoice": invoice, "statement": statement, "superbill": superbill, "receipt": receipt}
+KINDS = {
+    DocumentKind.INVOICE: invoice,
+    DocumentKind.STATEMENT: statement,
+    DocumentKind.SUPERBILL: superbill,
+    DocumentKind.RECEIPT: receipt,
+}
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_figure_and_name_stands_in_the_pdf(rows: AsyncConnection, kind: str) -> None:
+async def test_every_figure_and_name_stands_in_the_pdf(
+    rows: AsyncConnection, kind: DocumentKind
+) -> None:
     for seed in range(EACH):
         made = await written(rows, seed)
         id_ = await KINDS[kind](made)
-        document = await read(rows, kind, id_)
+        document = await read(rows, kind, id_, KEYS)
         assert document is not None
         pdf = printed(document, FONTS)
         assert pdf.is_archival
@@ -257,7 +268,7 @@ def squeezed(text: str) -> str:
 
 async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
     made = await written(rows, 1)
-    document = await read(rows, "invoice", await invoice(made))
+    document = await read(rows, DocumentKind.INVOICE, await invoice(made), KEYS)
     assert document is not None
     pdf = printed(document, FONTS).content
     assert lacking(pdf, [*made.texts, "31,415.92"]) == ["31,415.92"]
@@ -266,7 +277,7 @@ async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
 async def test_a_long_table_says_its_heads_on_each_page(rows: AsyncConnection) -> None:
     made = await written(rows, 2)
     made.chance = random.Random(3)
-    document = await read(rows, "invoice", await long_invoice(made))
+    document = await read(rows, DocumentKind.INVOICE, await long_invoice(made), KEYS)
     assert document is not None
     pages = PdfReader(io.BytesIO(printed(document, FONTS).content)).pages
     assert len(pages) > 5
@@ -304,7 +315,7 @@ async def one(rows: AsyncConnection, **practice: Any) -> Document:
         await rows.execute(update(Practice).where(mine).values(**practice))
     id_ = await books.invoice(await books.client())
     await books.line(id_, None)
-    document = await read(rows, "invoice", id_)
+    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
     assert document is not None
     return document
 
@@ -338,7 +349,7 @@ async def test_without_a_font_there_is_a_document_all_the_same(
     monkeypatch.setattr(typesetting, "SYSTEM_FONTS", False)
     books = await Books.opened(rows)
     id_ = await books.invoice(await books.client(), client_name=CHINESE)
-    document = await read(rows, "invoice", id_)
+    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
     assert document is not None
     plain, whole = printed(document), printed(document, FONTS)
     assert (plain.is_archival, whole.is_archival) == (False, True)
@@ -358,7 +369,7 @@ async def test_no_name_leaves_a_client_without_a_document(rows: AsyncConnection,
     books = await Books.opened(rows)
     id_ = await books.invoice(await books.client(), client_name=name, notes=name)
     await books.line(id_, None, description=name)
-    document = await read(rows, "invoice", id_)
+    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
     assert document is not None
     text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
     assert document.number in text
@@ -368,7 +379,7 @@ async def test_a_void_invoice_says_so(rows: AsyncConnection) -> None:
     books = await Books.opened(rows)
     void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
     id_ = await books.invoice(await books.client(), **void)
-    document = await read(rows, "invoice", id_)
+    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
     assert document is not None
     assert "Void since" in PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
 
@@ -377,7 +388,7 @@ async def test_a_superbill_says_what_an_insurer_would_miss(rows: AsyncConnection
     books = await Books.opened(rows)
     head = await books.add(Letterhead, npi=None)
     id_ = await books.add(Superbill, client_id=await books.client(), letterhead_id=head)
-    document = await read(rows, "superbill", id_)
+    document = await read(rows, DocumentKind.SUPERBILL, id_, KEYS)
     assert document is not None
     text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
     assert "The provider has no NPI." in text
@@ -386,5 +397,5 @@ async def test_a_superbill_says_what_an_insurer_would_miss(rows: AsyncConnection
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_not_there_is_none(rows: AsyncConnection, kind: str) -> None:
-    assert await read(rows, kind, "00000000-0000-7000-8000-000000000000") is None
+async def test_what_is_not_there_is_none(rows: AsyncConnection, kind: DocumentKind) -> None:
+    assert await read(rows, kind, "00000000-0000-7000-8000-000000000000", KEYS) is None

@@ -8,7 +8,7 @@ import pytest
 from graph.execution import Request
 from tests.comparison import Answered, Case, Comparison
 from tests.operations.pools import pool
-from tests.practices.draws import TODAY
+from tests.practices.draws import NOW
 
 CLIENT = "USD client 0"
 BY_ID = "query ($id: ID) { client(id: $id) { id } }"
@@ -24,7 +24,7 @@ NEVER_SAID = ("Traceback", "NoneType", "object at", "TypeError", "ValueError", "
 async def codes(comparison: Comparison, query: str, variables: Any = None, name: Any = None) -> Any:
     """The codes of all errors, which are said in plain words."""
     request = Request(query, name, variables or {})
-    answer = await comparison.graph.answer(request, comparison.viewers[CLIENT], TODAY)
+    answer = await comparison.graph.answer(request, comparison.viewers[CLIENT], NOW)
     errors = json.loads(answer.body).get("errors", [])
     for error in errors:
         assert error["message"]

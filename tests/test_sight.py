@@ -14,7 +14,7 @@ from resolvers.planner import plans
 from resolvers.planner.later import Asked, Later
 from resolvers.viewer import Viewer
 from tests.comparison import Case, Comparison
-from tests.practices.draws import TODAY
+from tests.practices.draws import NOW
 from tests.written import WRITTEN
 
 WHO = ("USD client 0", "USD contact who sees one", "USD dashboard")
@@ -70,7 +70,7 @@ async def test_a_table_that_sight_did_not_give_is_found_out(
 
 def unheld(statement: Select[Any], viewer: Viewer) -> set[str]:
     """The names of tables that no condition holds to the viewer's practice."""
-    asked, held, read = Asked(viewer, TODAY, {}), set[Any](), set[Any]()
+    asked, held, read = Asked(viewer, NOW, {}), set[Any](), set[Any]()
     for element in walked(statement):
         if isinstance(element, Table) or is_table(element):
             read.add(element)

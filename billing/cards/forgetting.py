@@ -7,26 +7,24 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.gateway import Rejected, Unknown
 from billing.till import Till
 from models import Detachment, Practice
 from models.ids import new_id
+from models.inserting import insert_into
 
 # Another worker leaves one alone for so long after one began with it.
 LEASE = dt.timedelta(seconds=60)
 AT_A_TIME = 20
-# ON CONFLICT is each dialect's own.
-INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 async def write_down(
     rows: AsyncConnection, practice_id: str, client_id: str, stripe_id: str, now: dt.datetime
 ) -> None:
     """Have Stripe forget a card, once this transaction is committed."""
-    written = INSERTS[rows.dialect.name](Detachment).values(
+    written = insert_into(rows, Detachment).values(
         practice_id=practice_id,
         id=new_id(),
         client_id=client_id,

@@ -8,7 +8,6 @@ import logging
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from billing.cards import following, keeping
 from billing.charging.driving import look
@@ -18,14 +17,13 @@ from billing.gateway.objects import Event
 from billing.payments import OWN
 from billing.till import Till
 from models import Payment, Practice, StripeEvent
+from models.inserting import insert_into
 
 # Another worker leaves an event alone for so long after one began with it.
 LEASE = dt.timedelta(seconds=60)
 AT_A_TIME = 20
 # Events of money that went back.
 REVERSALS = ("charge.refund", "charge.dispute", "refund.")
-# ON CONFLICT is each dialect's own.
-INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 log = logging.getLogger("portal.payments")
 
@@ -34,7 +32,7 @@ async def receive(till: Till, event: Event) -> None:
     """Write the event down, if it isn't there yet."""
     now = till.now()
     async with till.engine.begin() as rows:
-        written = INSERTS[rows.dialect.name](StripeEvent).values(
+        written = insert_into(rows, StripeEvent).values(
             id=event.id,
             account=event.account,
             type=event.type,

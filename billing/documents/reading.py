@@ -6,6 +6,7 @@ as the client is called now.
 """
 
 import datetime as dt
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,17 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing.documents.links import file_name
 from billing.documents.wording import Words, locale_of
+from billing.encryption import FieldKeys
 from billing.superbills import GAP_MESSAGES, SuperbillGapCode
 from models import (
     Client,
+    DocumentKind,
     Invoice,
     InvoiceLine,
     Letterhead,
+    Logo,
     Payment,
     PaymentMethodKind,
     Practice,
@@ -42,43 +47,70 @@ METHODS = {
     PaymentMethodKind.OTHER: "Other",
 }
 Facts = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Document:
-    """What is printed. `facts` are texts, as the template of this `kind` takes them."""
+    """What is printed. `facts` are texts, as the template of this `kind` takes them; `logo` is a
+    picture, as PNG, JPEG or SVG."""
 
-    kind: str
+    practice_id: str
+    kind: DocumentKind
+    id: str
+    is_void: bool
     number: str
     issued_on: dt.date
     facts: Facts
+    logo: bytes | None = None
 
     @property
     def file_name(self) -> str:
-        return f"{self.kind.capitalize()} {self.number}.pdf"
+        return file_name(self.kind, self.number)
 
 
-async def read(rows: AsyncConnection, kind: str, id_: str) -> Document | None:
-    """The document of a kind (invoice, statement, superbill, receipt) and a row's id, if it is."""
+@dataclass(frozen=True)
+class Practised:
+    """What of a practice is needed to word its documents."""
+
+    row: Any
+    words: Words
+    keys: FieldKeys
+
+
+async def read(
+    rows: AsyncConnection, kind: DocumentKind, id_: str, keys: FieldKeys
+) -> Document | None:
+    """The document of a kind and a row's id, if it is. `keys` read the tax id, which stands whole
+    on a superbill alone."""
     table, facts = KINDS[kind]
     found = (await rows.execute(select(table).where(table.id == id_))).first()
     if found is None:
         return None
     practice = (await rows.execute(select(Practice).where(Practice.id == found.practice_id))).one()
     words = Words(practice.currency, practice.locale)
-    own = await facts(rows, found, practice, words)
-    title = f"{kind.capitalize()} {found.number}"
+    own = await facts(rows, found, Practised(practice, words, keys))
     sheet = {
-        "title": title,
+        "title": f"{kind.capitalize()} {found.number}",
         "language": locale_of(practice.locale).language,
         "paper": "us-letter" if practice.address_country in LETTER else "a4",
         "issued": [found.issued_on.year, found.issued_on.month, found.issued_on.day],
         "contact": " · ".join(filter(None, (practice.phone, practice.email))),
     }
-    return Document(kind, found.number, found.issued_on, sheet | own)
+    return Document(
+        practice_id=found.practice_id,
+        kind=kind,
+        id=found.id,
+        is_void=kind is DocumentKind.INVOICE and found.is_void,
+        number=found.number,
+        issued_on=found.issued_on,
+        facts=sheet | own,
+        logo=await logo(rows, found),
+    )
 
 
-async def invoice(rows: AsyncConnection, found: Any, _: Any, words: Words) -> Facts:
+async def invoice(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+    words = practised.words
     lines = await of(rows, InvoiceLine, InvoiceLine.invoice_id, found)
     return {
         "from": provider(await letterhead(rows, found)),
@@ -105,7 +137,8 @@ async def invoice(rows: AsyncConnection, found: Any, _: Any, words: Words) -> Fa
     }
 
 
-async def statement(rows: AsyncConnection, found: Any, _: Any, words: Words) -> Facts:
+async def statement(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+    words = practised.words
     lines = await of(rows, StatementLine, StatementLine.statement_id, found)
     return {
         "from": provider(await letterhead(rows, found)),
@@ -134,7 +167,8 @@ async def statement(rows: AsyncConnection, found: Any, _: Any, words: Words) -> 
     }
 
 
-async def superbill(rows: AsyncConnection, found: Any, _: Any, words: Words) -> Facts:
+async def superbill(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+    words = practised.words
     head = await letterhead(rows, found)
     lines = await of(rows, SuperbillLine, SuperbillLine.superbill_id, found)
     diagnoses = await of(rows, SuperbillDiagnosis, SuperbillDiagnosis.superbill_id, found)
@@ -151,7 +185,7 @@ async def superbill(rows: AsyncConnection, found: Any, _: Any, words: Words) -> 
             ("Period", words.period(found.period_start, found.period_end)),
             ("NPI", head.npi),
             ("Licence", head.licence_number),
-            ("Tax id ends in", head.tax_id_last4),
+            tax_id(head, practised.keys),
         ),
         "missing": missing(found, head, lines, diagnoses),
         "diagnoses": [[str(one.position), one.code, one.description or ""] for one in diagnoses],
@@ -175,7 +209,8 @@ async def superbill(rows: AsyncConnection, found: Any, _: Any, words: Words) -> 
     }
 
 
-async def receipt(rows: AsyncConnection, found: Any, practice: Any, words: Words) -> Facts:
+async def receipt(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+    practice, words = practised.row, practised.words
     same = (Payment.practice_id == found.practice_id, Payment.id == found.payment_id)
     payment = (await rows.execute(select(Payment).where(*same))).one()
     named = (Client.practice_id == found.practice_id, Client.id == found.client_id)
@@ -194,11 +229,13 @@ async def receipt(rows: AsyncConnection, found: Any, practice: Any, words: Words
     }
 
 
-KINDS: dict[str, tuple[Any, Callable[[AsyncConnection, Any, Any, Words], Awaitable[Facts]]]] = {
-    "invoice": (Invoice, invoice),
-    "statement": (Statement, statement),
-    "superbill": (Superbill, superbill),
-    "receipt": (Receipt, receipt),
+KINDS: dict[
+    DocumentKind, tuple[Any, Callable[[AsyncConnection, Any, Practised], Awaitable[Facts]]]
+] = {
+    DocumentKind.INVOICE: (Invoice, invoice),
+    DocumentKind.STATEMENT: (Statement, statement),
+    DocumentKind.SUPERBILL: (Superbill, superbill),
+    DocumentKind.RECEIPT: (Receipt, receipt),
 }
 
 
@@ -214,6 +251,23 @@ async def of(rows: AsyncConnection, table: Any, whose: Any, document: Any) -> li
 async def letterhead(rows: AsyncConnection, document: Any) -> Any:
     mine = (Letterhead.practice_id == document.practice_id, Letterhead.id == document.letterhead_id)
     return (await rows.execute(select(Letterhead).where(*mine))).one()
+
+
+async def logo(rows: AsyncConnection, document: Any) -> bytes | None:
+    """The practice's, as it was on the day of issue."""
+    mine = (Logo.practice_id == document.practice_id, Logo.since <= document.issued_on)
+    found = select(Logo.content).where(*mine).order_by(Logo.since.desc()).limit(1)
+    return (await rows.execute(found)).scalar_one_or_none()
+
+
+def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:
+    """Whole; its last digits where it can't be read."""
+    whole = keys.read(head.tax_id_encrypted) if head.tax_id_encrypted else None
+    if whole is not None:
+        return "Tax id", whole
+    if head.tax_id_encrypted:
+        log.warning("The tax id of letterhead %s can't be read: see FIELD_KEY", head.id)
+    return "Tax id ends in", head.tax_id_last4
 
 
 def provider(head: Any) -> Facts:

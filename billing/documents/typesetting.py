@@ -44,13 +44,14 @@ def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
 def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
     # The same facts are the same bytes, whenever they are printed.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
+    facts = document.facts | {"logo": list(document.logo or b"")}
     content = typst.compile(
-        TEMPLATES / f"{document.kind}.typ",
+        TEMPLATES / f"{document.kind.lower()}.typ",
         root=TEMPLATES,
         font_paths=[Path(folder) for folder in font_paths],
         ignore_system_fonts=not SYSTEM_FONTS,
         format="pdf",
-        sys_inputs={"document": json.dumps(document.facts)},
+        sys_inputs={"document": json.dumps(facts)},
         pdf_standards=profile,
         timestamp=issued,
     )

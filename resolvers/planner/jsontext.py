@@ -42,7 +42,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 
-from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, truth
+from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, sha256, truth
 
 # In no JSON text: control characters are escaped. An answer with it in it has a null where the
 # schema has none, and is thrown away: the reference executor then says what GraphQL says.
@@ -206,7 +206,7 @@ def is_certain(value: Any) -> bool:
         case Case():
             results = [result for _, result in value.whens]
             return value.else_ is not None and all(map(is_certain, [*results, value.else_]))
-        case decimal() | hexadecimal() | instant():
+        case decimal() | hexadecimal() | instant() | sha256():
             return all(map(is_certain, value.clauses))
     return False
 
@@ -234,7 +234,7 @@ def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
 
 NUMBERS = frozenset({"Int", "Long"})
 # Scalars whose text can't need escaping.
-PLAIN = frozenset({"ID", "Date", "Decimal", "CurrencyCode", "CountryCode", "DateTime"})
+PLAIN = frozenset({"ID", "Date", "Decimal", "CurrencyCode", "CountryCode", "DateTime", "URL"})
 
 
 def check(type_: GraphQLOutputType, value: ColumnElement[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Values that a plan doesn't know yet and every request brings: variables, the viewer, today.
+"""Values that a plan doesn't know yet and every request brings: variables, the viewer, the clock.
 
 A plan is made by running the same source functions with `Later` in the place of each value. So a
 source is written once, for values; `derive` and `bound` are all it needs to know of this.
@@ -7,6 +7,7 @@ source is written once, for values; `derive` and `bound` are all it needs to kno
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -21,20 +22,33 @@ from graphql import (
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
 
+from billing.documents.links import Links, Signer
 from billing.payments import SANDBOX, Online
 from resolvers.viewer import Viewer
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, as far as a statement's values depend on it. `today` is the practice's day."""
+    """One request, as far as a statement's values depend on it; `now` is in UTC."""
 
     viewer: Viewer
-    today: dt.date
+    now: dt.datetime
     variables: Mapping[str, Any]
     payments: Online = SANDBOX
+    signer: Signer | None = None
     # Of a mutation: what each of its fields came to.
     outcomes: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def today(self) -> dt.date:
+        """The practice's day."""
+        return self.viewer.day(self.now)
+
+    @cached_property
+    def links(self) -> Links:
+        """Where documents open for this viewer, for some minutes."""
+        assert self.signer is not None
+        return self.signer.links(self.viewer.token_id, self.now)
 
 
 Reader = Callable[[Asked], Any]

@@ -14,6 +14,7 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
+from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
 from models.connections import PostgresReads, SqliteReads, StatementTooDeep
@@ -132,9 +133,13 @@ class Plans:
     """All that is planned for one schema and one database."""
 
     def __init__(
-        self, schema: Any, reads: SqliteReads | PostgresReads, online: Online = SANDBOX
+        self,
+        schema: Any,
+        reads: SqliteReads | PostgresReads,
+        signer: Signer,
+        online: Online = SANDBOX,
     ) -> None:
-        self.schema, self.reads, self.online = schema, reads, online
+        self.schema, self.reads, self.signer, self.online = schema, reads, signer, online
         self.plans: Recent[Any, Plan | None] = Recent(PLANS, lambda _, plan: size(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
@@ -147,7 +152,7 @@ class Plans:
         operation: Operation,
         variables: Mapping[str, Any],
         viewer: Viewer,
-        today: dt.date,
+        now: dt.datetime,
         acting: Acting | None = None,
     ) -> Answer:
         """The response's JSON: one statement's value, or what the reference executor says.
@@ -158,7 +163,7 @@ class Plans:
         if not isinstance(given, VariableValues):
             return refused(given)
         outcomes = await self.acted(operation, given, acting) if acting else {}
-        asked = Asked(viewer, today, given.coerced, self.online, outcomes)
+        asked = Asked(viewer, now, given.coerced, self.online, self.signer, outcomes)
         try:
             text = await self.text(operation, given, asked)
             if text is not None and BROKEN not in text:

@@ -121,6 +121,25 @@ def hexadecimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"lower(hex({compiler.process(element.clauses, **kw)}))"
 
 
+class sha256(FunctionElement[str]):
+    """SHA-256 of a text's UTF-8, in hexadecimal."""
+
+    type = Text()
+    inherit_cache = False
+
+
+@compiles(sha256, "postgresql")
+def sha256_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
+
+
+@compiles(sha256, "sqlite")
+def sha256_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    # Not SQLite's own: each connection is given it (models/connections.py).
+    return f"sha256({compiler.process(element.clauses, **kw)})"
+
+
 class comma_separated(FunctionElement[str]):
     """All rows' texts with commas between them, in the order that the rows come in."""
 

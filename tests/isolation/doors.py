@@ -8,11 +8,12 @@ import httpx
 from resolvers.tokens import new_secret
 from server.app import app
 from server.settings import Settings
-from tests.isolation.households import NOW, Bearer
+from tests.isolation.households import Bearer
 from tests.isolation.ids import NOWHERE, TAKERS, Asked, Taker, some
 from tests.isolation.matrix import Matrix
 from tests.isolation.sight import Eyes
 from tests.portal import KEY
+from tests.practices.draws import NOW
 
 
 @asynccontextmanager

@@ -40,10 +40,9 @@ from models.row import Instant
 from resolvers.tokens import PERSONAL_SCOPES, hashed, new_secret
 from tests.portal import KEY
 from tests.practices.books import Books, Entered
-from tests.practices.draws import MOMENT, TODAY
+from tests.practices.draws import MOMENT, NOW, TODAY
 from tests.practices.lives import Lives
 
-NOW = dt.datetime.combine(TODAY, dt.time(12), dt.UTC)
 CLIENTS = ("Ana Prieto", "Ben Prieto", "Cleo Prieto", "Dora Osei", "Emil Anders")
 BOTH, SEES, PAYS = (True, True), (True, False), (False, True)
 Rights = Mapping[str, Mapping[str, tuple[bool, bool]]]

@@ -9,15 +9,16 @@ from typing import Any
 
 from graphql import GraphQLSchema, build_client_schema, get_introspection_query
 
+from billing.documents.links import Signer
 from graph.execution import Graph, Introspection, Request
 from graph.schema import schema
 from models import connections
 from resolvers.tokens import Bearers
-from tests.isolation.households import NOW, Bearer, Households
+from tests.isolation.households import Bearer, Households
 from tests.isolation.sight import Eyes, Facts
 from tests.portal import KEY
 from tests.practices.books import load
-from tests.practices.draws import TODAY
+from tests.practices.draws import NOW
 
 
 @dataclass
@@ -105,11 +106,13 @@ class Matrix:
 
     def forget(self) -> None:
         """No document and no plan is remembered."""
-        self.graph = Graph(schema(), self.reads, Introspection.EVERYONE)
+        self.graph = Graph(
+            schema(), self.reads, Introspection.EVERYONE, Signer("http://portal", KEY)
+        )
 
     async def introspect(self) -> None:
         request = Request(get_introspection_query(), None, {})
-        answer = await self.graph.answer(request, None, TODAY)
+        answer = await self.graph.answer(request, None, NOW)
         self.schema = build_client_schema(json.loads(answer.body)["data"])
 
     def eyes(self, bearer: Bearer) -> Eyes:
@@ -122,7 +125,7 @@ class Matrix:
         viewer = await self.bearers.viewer(bearer.secret, NOW)
         assert viewer is not None
         request = Request(query, None, variables or {})
-        return (await self.graph.answer(request, viewer, TODAY)).body
+        return (await self.graph.answer(request, viewer, NOW)).body
 
     async def ask(
         self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None

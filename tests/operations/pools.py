@@ -33,7 +33,7 @@ from tests.oracle.history import entries
 from tests.oracle.names import folded
 from tests.oracle.nodes import node
 from tests.oracle.world import Tables, World
-from tests.practices.draws import TODAY
+from tests.practices.draws import NOW, TODAY
 
 DAYS = [TODAY + dt.timedelta(days=days) for days in (-61, -60, -31, -30, -29, -3, -1, 0, 1, 30)]
 JUNK_CURSORS = [
@@ -82,7 +82,7 @@ def pools(comparison: Comparison) -> list[Pool]:
 
 def pool(comparison: Comparison, who: str) -> Pool:
     tables, tokens = comparison.oracle.tables, comparison.practices.tokens
-    world = World(tables, tokens[who], TODAY)
+    world = World(tables, tokens[who], NOW)
     seen = [client.id for client in world.clients()]
     others = [row.id for row in tables.rows[Client] if row.id not in seen]
 

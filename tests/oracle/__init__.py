@@ -50,11 +50,11 @@ class Oracle:
         query: str,
         variables: Mapping[str, Any],
         token_id: str,
-        today: dt.date,
+        now: dt.datetime,
         operation_name: str | None = None,
     ) -> dict[str, Any]:
         """The response to the bearer of a token, before it is JSON."""
-        world = World(self.tables, token_id, today)
+        world = World(self.tables, token_id, now)
         try:
             document, node = self.understood(query, operation_name)
         except GraphQLError as error:

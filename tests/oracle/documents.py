@@ -4,6 +4,7 @@ from typing import Any
 
 import models
 from tests.oracle import history, money
+from tests.oracle.links import paper
 from tests.oracle.scalars import decimal
 from tests.oracle.shown import Shown
 
@@ -40,6 +41,10 @@ class PaymentMethod(Shown):
 
 class Invoice(Shown):
     prefix = "inv"
+
+    @property
+    def document(self) -> Any:
+        return paper(self, "Invoice")
 
     @property
     def status(self) -> str:
@@ -103,6 +108,10 @@ class Statement(Shown):
     prefix = "stm"
 
     @property
+    def document(self) -> Any:
+        return paper(self, "Statement")
+
+    @property
     def beginning_balance(self) -> int:
         return int(self.row.beginning_minor)
 
@@ -125,6 +134,10 @@ class Statement(Shown):
 
 class Superbill(Shown):
     prefix = "sbl"
+
+    @property
+    def document(self) -> Any:
+        return paper(self, "Superbill")
 
     @property
     def lines(self) -> list[Any]:

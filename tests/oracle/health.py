@@ -25,8 +25,8 @@ HEALTH: dict[str, frozenset[str]] = {
     "AccountHistoryEntry": frozenset({"description"}),
     "PaymentMethod": frozenset({"cardholderName", "billingZip"}),
 }
-# All that is said of a session, by whichever name.
-WHOLLY = frozenset({"Session"})
+# All that is said of a session or of where a document opens, by whichever name.
+WHOLLY = frozenset({"Session", "DocumentLink"})
 
 
 def health_information(

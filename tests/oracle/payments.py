@@ -6,6 +6,7 @@ from typing import Any
 import models
 from models import DeclineReason, EntryKind, PaymentState
 from tests.oracle import money
+from tests.oracle.links import paper
 from tests.oracle.shown import Shown
 
 PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
@@ -98,6 +99,10 @@ class PaymentFailure(Shown):
 
 class Receipt(Shown):
     prefix = "rct"
+
+    @property
+    def document(self) -> Any:
+        return paper(self, "Receipt")
 
 
 class OnlinePayments(Shown):

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from graphql import GraphQLError
 from sqlalchemy import select
@@ -39,16 +40,18 @@ async def read(engine: AsyncEngine) -> Tables:
 
 @dataclass
 class World:
-    """The rows of the viewer's practice, whom the viewer sees, and what day it is there."""
+    """The rows of the viewer's practice, and whom the viewer sees. `now` is in UTC."""
 
     tables: Tables
     token_id: str
-    today: dt.date
+    now: dt.datetime
 
     def __post_init__(self) -> None:
         (self.token,) = self.tables.where(Token, id=self.token_id)
         self.practice_id = self.token.practice_id
         (self.practice,) = self.tables.where(Practice, id=self.practice_id)
+        # The practice's day.
+        self.today = self.now.astimezone(ZoneInfo(self.practice.time_zone)).date()
 
     def where(self, model: type[Row], **columns: Any) -> list[Any]:
         """Rows of the practice."""

@@ -4,7 +4,8 @@ import datetime as dt
 import random
 from typing import Any
 
-TODAY = dt.date(2026, 3, 15)
+NOW = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
+TODAY = NOW.date()
 STRINGS = (
     "",
     "Individual therapy",

@@ -1,0 +1,110 @@
+"""Printing beside the event loop, a few documents at a time.
+
+The bytes of a document that are first given out are kept, and given again: a client, an insurer and
+an archive hold the same file, whatever later becomes of fonts, templates or the practice's address.
+"""
+
+import asyncio
+import datetime as dt
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.documents.reading import Document, read
+from billing.documents.typesetting import Printed, printed
+from billing.encryption import FieldKeys
+from models import DocumentKind, PrintedDocument
+from models.inserting import insert_into
+
+AT_ONCE = 2
+# So many may wait for their turn: some seconds of work.
+MOST = 100
+# How far behind all other work, as of `nice`.
+NICENESS = 10
+
+
+class Busy(Exception):
+    """Too many documents wait to be printed."""
+
+
+class Press:
+    """Prints documents of one database. `now` is the clock, in UTC; typst leaves Python's lock
+    alone, so threads are enough."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        now: Callable[[], dt.datetime],
+        fonts: Sequence[str] = (),
+        keys: FieldKeys | None = None,
+    ) -> None:
+        self.engine, self.now, self.fonts, self.keys = engine, now, fonts, keys or FieldKeys()
+        self.threads = ThreadPoolExecutor(AT_ONCE, "press", initializer=step_back)
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.waiting = 0
+
+    async def printed(self, kind: DocumentKind, id_: str) -> tuple[Document, Printed] | None:
+        """The document and its bytes: those first given out, or new ones that are kept from now on.
+
+        None where there is no such document; Busy where too many wait already.
+        """
+        if self.waiting >= MOST:
+            raise Busy
+        self.waiting += 1
+        try:
+            async with self.places:
+                return await self.made(kind, id_)
+        finally:
+            self.waiting -= 1
+
+    async def made(self, kind: DocumentKind, id_: str) -> tuple[Document, Printed] | None:
+        async with self.engine.connect() as rows:
+            document = await read(rows, kind, id_, self.keys)
+            if document is None:
+                return None
+            if kept := await first(rows, document):
+                return document, kept
+        loop = asyncio.get_running_loop()
+        new = await loop.run_in_executor(self.threads, printed, document, self.fonts)
+        async with self.engine.begin() as rows:
+            await rows.execute(
+                insert_into(rows, PrintedDocument)
+                .values(**named(document), **vars(new), printed_at=self.now())
+                .on_conflict_do_nothing()
+            )
+            # Another process may have been first.
+            return document, await first(rows, document) or new
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def first(rows: AsyncConnection, document: Document) -> Printed | None:
+    """The bytes that were first given out."""
+    columns = PrintedDocument.content, PrintedDocument.is_archival
+    kept = (await rows.execute(select(*columns).filter_by(**named(document)))).first()
+    return Printed(*kept) if kept else None
+
+
+def named(document: Document) -> dict[str, Any]:
+    return {
+        "practice_id": document.practice_id,
+        "kind": document.kind,
+        "document_id": document.id,
+        "is_void": document.is_void,
+    }
+
+
+def step_back() -> None:
+    """Has this thread, and those that typst starts from it, run when nothing else would.
+
+    Only Linux sets a thread's own priority; elsewhere it would be the whole process's.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

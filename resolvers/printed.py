@@ -1,0 +1,83 @@
+"""A document to be opened by a link, for those who may see it."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import Dialect, and_, select
+
+from billing.documents.links import file_name
+from models import (
+    DocumentKind,
+    Invoice,
+    PrintedDocument,
+    Receipt,
+    Row,
+    Scope,
+    Statement,
+    Superbill,
+    ViewerKind,
+)
+from models.connections import PostgresReads, SqliteReads
+from models.literals import constant
+from models.row import ID
+from resolvers.planner.later import Asked, Later, bound
+from resolvers.planner.plans import Plan, compiled
+from resolvers.sight import Sight
+from resolvers.viewer import Viewer
+
+TABLES: dict[DocumentKind, type[Row]] = {
+    DocumentKind.INVOICE: Invoice,
+    DocumentKind.STATEMENT: Statement,
+    DocumentKind.SUPERBILL: Superbill,
+    DocumentKind.RECEIPT: Receipt,
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A document in sight, and the bytes that were given out before, if it was."""
+
+    file_name: str
+    content: bytes | None
+
+
+class PrintedDocuments:
+    """Looks documents up, each by one statement."""
+
+    def __init__(self, reads: SqliteReads | PostgresReads) -> None:
+        self.reads = reads
+        self.plans = {
+            (kind, viewer): look_up(kind, viewer, reads.dialect)
+            for kind in DocumentKind
+            for viewer in ViewerKind
+        }
+
+    async def seen(
+        self, viewer: Viewer, kind: DocumentKind, id_: str, now: dt.datetime
+    ) -> Seen | None:
+        """The document, if this viewer sees it. All of one is health information."""
+        if Scope.PHI_READ not in viewer.scopes:
+            return None
+        plan = self.plans[kind, viewer.kind]
+        row = await self.reads.row(plan.sql, plan.values(Asked(viewer, now, {"id": id_})))
+        return Seen(file_name(kind, row[0]), row[1]) if row else None
+
+
+def look_up(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:
+    sight = Sight(viewer, digits=0, lateral=False)
+    table, printed = sight(TABLES[kind]), PrintedDocument.__table__.alias()
+    is_invoice = kind is DocumentKind.INVOICE
+    same = and_(
+        printed.c.practice_id == table.c.practice_id,
+        printed.c.kind == constant(kind),
+        printed.c.document_id == table.c.id,
+        printed.c.is_void == table.c.is_void if is_invoice else ~printed.c.is_void,
+    )
+    wanted = bound(Later(lambda asked: asked.variables["id"]), ID)
+    statement = (
+        select(table.c.number, printed.c.content)
+        .select_from(table.outerjoin(printed, same))
+        .where(sight.only(table), table.c.id == wanted)
+    )
+    sight.check()
+    return compiled(statement, dialect)

@@ -1,0 +1,120 @@
+"""GET /documents/…: a document as PDF, by an address that says itself for whom it was made."""
+
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Callable
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from billing.documents.links import Link, Signer
+from billing.documents.press import Busy, Press
+from models.connections import StatementTimeout
+from resolvers.printed import PrintedDocuments, Seen
+from resolvers.tokens import Bearers
+
+# What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
+HEADERS = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+}
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<h1>{title}</h1>
+<p>{text}</p>
+</html>
+"""
+log = logging.getLogger("portal")
+
+
+class Documents:
+    """Answers what `DocumentLink` names."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        bearers: Bearers,
+        documents: PrintedDocuments,
+        press: Press,
+        now: Callable[[], dt.datetime],
+    ) -> None:
+        self.signer, self.bearers, self.now = signer, bearers, now
+        self.documents, self.press = documents, press
+
+    def addresses(self) -> Route:
+        return Route("/documents/{address:path}", self.answer)
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            return await self.found(request) or missing()
+        except (Busy, StatementTimeout):
+            return busy()
+        except Exception:
+            id_ = uuid.uuid4().hex
+            log.exception("internal error %s", id_)
+            return page(500, "That didn't work", f"The practice's log has the reason as {id_}.")
+
+    async def found(self, request: Request) -> Response | None:
+        now = self.now()
+        link = self.signer.read(asked(request), now)
+        if link is None:
+            return None
+        viewer = await self.bearers.holder(link.viewer_id, now)
+        seen = await self.documents.seen(viewer, link.kind, link.id, now) if viewer else None
+        if seen is None:
+            return None
+        content = seen.content
+        if content is None:
+            made = await self.press.printed(link.kind, link.id)
+            content = made[1].content if made else None
+        return opened(link, seen, content) if content is not None else None
+
+
+def asked(request: Request) -> str:
+    """The address as it was sent, from the document's id on: each is written in one way."""
+    raw: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return f"{raw.decode('latin-1').rpartition('/documents/')[2]}?{query.decode('latin-1')}"
+
+
+def opened(link: Link, seen: Seen, content: bytes) -> Response:
+    way = "attachment" if link.is_download else "inline"
+    headers = HEADERS | {"Content-Disposition": f"{way}; {named(seen.file_name)}"}
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
+def named(file_name: str) -> str:
+    """A file's name for a header: what every browser reads, and all of it for those of RFC 6266."""
+    plain = "".join(
+        c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in file_name
+    )
+    return f"filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+
+
+# -- pages, where there is no document -------------------------------------------------------------
+
+
+def missing() -> Response:
+    """The same for a link that is altered, too old or another's, and for what is out of sight."""
+    text = (
+        "Links to documents work for ten minutes, for the person whom they were made for."
+        " Open the document from the billing page again."
+    )
+    return page(404, "This link does not work", text)
+
+
+def busy() -> Response:
+    response = page(503, "One moment", "Many documents are being printed. Try again in a minute.")
+    response.headers["Retry-After"] = "60"
+    return response
+
+
+def page(status: int, title: str, text: str) -> Response:
+    policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+    return HTMLResponse(PAGE.format(title=title, text=text), status, HEADERS | policy)

@@ -1,0 +1,463 @@
+"""Documents by their links: whom each opens for, how long, and that no other address opens."""
+
+import asyncio
+import datetime as dt
+import io
+import logging
+import random
+import string
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import httpx
+import pytest
+from pypdf import PdfReader
+from sqlalchemy import delete, insert, select, update
+
+from billing.documents import press, typesetting
+from billing.documents.links import LASTS, Signer
+from models import (
+    ContactRight,
+    Invoice,
+    Letterhead,
+    PrintedDocument,
+    Receipt,
+    Row,
+    Scope,
+    Statement,
+    Superbill,
+    Token,
+)
+from resolvers import tokens
+from resolvers.tokens import Subject
+from server.app import without_query
+from server.documents import named
+from tests.books import Books
+from tests.portal import KEY, Portal, served
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+BASE = "https://portal.example/api"
+MODELS: dict[str, type[Row]] = {
+    "inv": Invoice,
+    "stm": Statement,
+    "sbl": Superbill,
+    "rct": Receipt,
+}
+NAMES = {"inv": "Invoice", "stm": "Statement", "sbl": "Superbill", "rct": "Receipt"}
+WAYS = {"printUrl": "inline", "downloadUrl": "attachment"}
+LINK = "document { printUrl downloadUrl expiresAt fileName }"
+QUERY = "query ($id: ID!) { node(id: $id) {" + "".join(
+    f" ... on {name} {{ {LINK} }}" for name in NAMES.values()
+)
+QUERY += " } }"
+# Links tried with one letter, part or digit otherwise; on each database.
+FUZZED = 5_000
+
+
+@pytest.fixture(scope="module")
+async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
+    async with new_database() as url, served(url, public_url=BASE) as it:
+        yield it
+
+
+async def made(portal: Portal, prefix: str, client_id: str | None = None, **given: Any) -> str:
+    """A document of the client's; its API id."""
+    async with portal.engine.begin() as connection:
+        books = Books(connection, portal.practice_id)
+        client = client_id or portal.client_id
+        if prefix == "rct":
+            given["payment_id"] = await books.payment(client)
+        else:
+            given["letterhead_id"] = await books.add(Letterhead)
+            given = {"shared_at": portal.clock()} | given
+        return f"{prefix}_{await books.add(MODELS[prefix], client_id=client, **given)}"
+
+
+async def link(portal: Portal, id_: str, token: str | None = None) -> Any:
+    response = await portal.ask(QUERY, token or await portal.token(), id=id_)
+    return response.json()["data"]["node"]["document"]
+
+
+async def get(portal: Portal, url: str, **how: Any) -> httpx.Response:
+    """What the server behind the proxy answers."""
+    return await portal.http.get(url.removeprefix(BASE), **how)
+
+
+def text(pdf: bytes) -> str:
+    return "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+
+
+def is_refused(response: httpx.Response) -> bool:
+    return (response.status_code, response.content) == (404, REFUSED)
+
+
+# The same page, whatever the reason.
+REFUSED = b"".join(
+    [
+        b'<!doctype html>\n<html lang="en"><meta charset="utf-8">',
+        b'<meta name="viewport" content="width=device-width">\n',
+        b"<title>This link does not work</title>\n<h1>This link does not work</h1>\n",
+        b"<p>Links to documents work for ten minutes, for the person whom they were made for.",
+        b" Open the document from the billing page again.</p>\n</html>\n",
+    ]
+)
+
+
+# -- what opens ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("prefix", MODELS)
+async def test_a_link_opens_its_document(portal: Portal, prefix: str, way: str) -> None:
+    id_ = await made(portal, prefix, number=f"{prefix.upper()}-2026-0042")
+    found = await link(portal, id_)
+    assert found["fileName"] == f"{NAMES[prefix]} {prefix.upper()}-2026-0042.pdf"
+    assert found["expiresAt"] == "2026-03-15T12:10:00Z"
+    assert found[way].startswith(f"{BASE}/documents/{id_}/")
+    response = await get(portal, found[way])
+    assert response.status_code == 200
+    assert f"{prefix.upper()}-2026-0042" in text(response.content)
+    headers = response.headers
+    assert headers["content-type"] == "application/pdf"
+    assert headers["content-disposition"].startswith(f'{WAYS[way]}; filename="{NAMES[prefix]} ')
+    assert headers["cache-control"] == "private, no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_no_credential_is_in_an_address(portal: Portal) -> None:
+    token = await portal.token()
+    found = await link(portal, await made(portal, "inv"), token)
+    async with portal.engine.connect() as rows:
+        hashes = (await rows.execute(select(Token.hash))).scalars().all()
+    for way in WAYS:
+        assert token not in found[way]
+        assert not any(hash_ in found[way] for hash_ in hashes)
+        assert KEY not in found[way]
+
+
+async def test_only_the_head_is_given_where_that_is_asked(portal: Portal) -> None:
+    found = await link(portal, await made(portal, "inv"))
+    path = found["printUrl"].removeprefix(BASE)
+    response = await portal.http.head(path)
+    assert response.status_code == 200
+    assert int(response.headers["content-length"]) > 1_000
+    assert (await portal.http.post(path)).status_code == 405
+
+
+async def test_a_guardian_and_a_dashboard_open_what_they_see(portal: Portal) -> None:
+    id_ = await made(portal, "stm", number="STM-7")
+    guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    dashboard = await portal.token(
+        Subject(portal.practice_id), scopes=frozenset({Scope.BILLING_READ, Scope.PHI_READ})
+    )
+    for token in (guardian, dashboard):
+        found = await link(portal, id_, token)
+        assert "STM-7" in text((await get(portal, found["printUrl"])).content)
+
+
+@pytest.mark.parametrize(
+    "number", ["Rechnung Nr. 7/2026", "請求書 42", 'a"b\\c\r\nX-Evil: 1', "100%", ""]
+)
+async def test_a_file_has_its_name_whatever_is_in_it(portal: Portal, number: str) -> None:
+    found = await link(portal, await made(portal, "inv", number=number))
+    assert found["fileName"] == f"Invoice {number}.pdf"
+    response = await get(portal, found["downloadUrl"])
+    header = response.headers["content-disposition"]
+    assert "x-evil" not in response.headers
+    assert header.isascii()
+    assert header == f"attachment; {named(found['fileName'])}"
+    encoded = header.partition("filename*=UTF-8''")[2]
+    assert httpx.URL(f"http://x/?q={encoded}").params["q"] == found["fileName"]
+
+
+# -- what doesn't ----------------------------------------------------------------------------------
+
+
+async def test_a_link_that_is_altered_in_any_part_is_refused(portal: Portal) -> None:
+    first, second = await made(portal, "inv"), await made(portal, "inv")
+    found, other = await link(portal, first), await link(portal, second)
+    url = found["printUrl"]
+    path, _, query = url.partition("?")
+    viewer, expires, signature = (part.partition("=")[2] for part in query.split("&"))
+    altered = {
+        "another document": url.replace(first, second),
+        "another kind": url.replace("inv_", "sbl_"),
+        "another way": url.replace("/print?", "/download?"),
+        "another viewer": url.replace(viewer, portal.client_id),
+        "later": url.replace(expires, str(int(expires) + 1)),
+        "earlier": url.replace(expires, str(int(expires) - 1)),
+        "another's signature": f"{path}?{query.replace(signature, other['printUrl'][-64:])}",
+        "no signature": url.replace(signature, ""),
+        "a shorter signature": url[:-1],
+        "a longer signature": url + "0",
+        "no query": path,
+        "in capitals": f"{path}?{query.replace(signature, signature.upper())}",
+        "said twice": f"{url}&signature={signature}",
+        "something more": f"{url}&more=1",
+        "in another order": f"{path}?expires={expires}&viewer={viewer}&signature={signature}",
+        "encoded": url.replace("inv_", "%69nv_"),
+        "a slash": url.replace("/print", "//print"),
+        "a longer path": url.replace("/print", "/print/x"),
+        "a line's end": url + "%0A",
+    }
+    assert len({*altered.values(), url}) == len(altered) + 1
+    for what, wrong in altered.items():
+        assert is_refused(await get(portal, wrong)), what
+    assert (await get(portal, url)).status_code == 200
+
+
+async def test_a_link_works_for_ten_minutes(portal: Portal) -> None:
+    found = await link(portal, await made(portal, "rct"))
+    began = portal.clock.time
+    try:
+        portal.clock.time = began + LASTS - dt.timedelta(seconds=1)
+        assert (await get(portal, found["printUrl"])).status_code == 200
+        portal.clock.time = began + LASTS
+        assert is_refused(await get(portal, found["printUrl"]))
+    finally:
+        portal.clock.time = began
+
+
+async def test_a_link_of_the_far_future_is_none_even_if_we_signed_it(portal: Portal) -> None:
+    id_, viewer = await made(portal, "inv"), await token_id(portal)
+    for minutes, status in ((0, 200), (1, 404), (525_600, 404)):
+        signed = forged(portal, id_, viewer, after=dt.timedelta(minutes=minutes))
+        assert (await get(portal, signed)).status_code == status
+
+
+async def token_id(portal: Portal, subject: Subject | None = None, *scopes: Scope) -> str:
+    """The id of a new token, which is in its links."""
+    given = frozenset(scopes) or frozenset(tokens.PERSONAL_SCOPES)
+    await portal.token(subject, scopes=given)
+    async with portal.engine.connect() as rows:
+        return str(await rows.scalar(select(Token.id).order_by(Token.id.desc()).limit(1)))
+
+
+def forged(
+    portal: Portal,
+    id_: str,
+    viewer: str,
+    *,
+    after: dt.timedelta = dt.timedelta(),
+    key: str = KEY,
+) -> str:
+    """A link as the server itself would sign it."""
+    links = Signer(BASE, key).links(viewer, portal.clock() + after)
+    return f"{links.stem}{id_}/print{links.query}{links.signature(id_, 'print')}"
+
+
+async def test_a_link_by_another_key_is_refused(portal: Portal) -> None:
+    id_, viewer = await made(portal, "inv"), await token_id(portal)
+    assert (await get(portal, forged(portal, id_, viewer))).status_code == 200
+    assert is_refused(await get(portal, forged(portal, id_, viewer, key=KEY[::-1])))
+
+
+async def test_links_end_with_the_token_that_they_were_made_for(portal: Portal) -> None:
+    id_, token = await made(portal, "inv"), await portal.token()
+    found = await link(portal, id_, token)
+    assert (await get(portal, found["printUrl"])).status_code == 200
+    async with portal.engine.begin() as rows:
+        mine = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+        assert await tokens.revoke(rows, str(await rows.scalar(mine)), portal.clock())
+    assert is_refused(await get(portal, found["printUrl"]))
+
+
+async def test_links_end_when_a_contact_may_not_see_documents_any_more(portal: Portal) -> None:
+    guardian = Subject(portal.practice_id, contact_id=portal.guardian_id)
+    id_ = await made(portal, "inv", portal.other_id)
+    found = await link(portal, id_, await portal.token(guardian))
+    mine = ContactRight.client_id == portal.other_id
+    assert (await get(portal, found["printUrl"])).status_code == 200
+    async with portal.engine.begin() as rows:
+        await rows.execute(
+            update(ContactRight).where(mine).values(sees_documents=False, can_pay=True)
+        )
+    assert is_refused(await get(portal, found["printUrl"]))
+    async with portal.engine.begin() as rows:
+        await rows.execute(
+            update(ContactRight).where(mine).values(sees_documents=True, can_pay=False)
+        )
+
+
+async def test_links_end_when_a_document_is_shared_no_more(portal: Portal) -> None:
+    id_ = await made(portal, "sbl")
+    found = await link(portal, id_)
+    assert (await get(portal, found["printUrl"])).status_code == 200
+    async with portal.engine.begin() as rows:
+        mine = Superbill.id == id_[4:]
+        await rows.execute(update(Superbill).where(mine).values(shared_at=None))
+    assert is_refused(await get(portal, found["printUrl"]))
+
+
+async def test_what_is_out_of_sight_does_not_open_even_if_we_signed_it(portal: Portal) -> None:
+    """The signature says who asks; the database says what they see."""
+    mine = await token_id(portal)
+    theirs = await made(portal, "inv", portal.other_id)
+    unshared = await made(portal, "inv", shared_at=None)
+    async with portal.engine.begin() as rows:
+        elsewhere = await Books.opened(rows)
+        foreign = await elsewhere.document(Invoice, shared_at=portal.clock())
+    for id_ in (theirs, unshared, f"inv_{foreign}", "inv_00000000-0000-7000-8000-000000000000"):
+        assert is_refused(await get(portal, forged(portal, id_, mine))), id_
+
+
+async def test_documents_are_health_information(portal: Portal) -> None:
+    subject, id_ = Subject(portal.practice_id), await made(portal, "inv")
+    scopes = frozenset({Scope.BILLING_READ, Scope.DOCUMENTS_READ})
+    response = await portal.ask(QUERY, await portal.token(subject, scopes=scopes), id=id_)
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+    assert "DocumentLink.printUrl" in error["extensions"]["fields"]
+    viewer = await token_id(portal, subject, *scopes)
+    assert is_refused(await get(portal, forged(portal, id_, viewer)))
+
+
+@pytest.mark.campaign
+async def test_no_altered_link_opens_anything(portal: Portal) -> None:
+    chance = random.Random(7)
+    ids = [await made(portal, prefix) for prefix in MODELS]
+    links = [(await link(portal, id_))[way] for id_ in ids for way in WAYS]
+    tried = {fuzzed(chance, links) for _ in range(FUZZED * 2)} - set(links)
+    assert len(tried) >= FUZZED
+    for url in sorted(tried)[:FUZZED]:
+        response = await get(portal, url)
+        assert is_refused(response), url
+    for url in links:
+        assert (await get(portal, url)).status_code == 200
+
+
+def fuzzed(chance: random.Random, links: list[str]) -> str:
+    """A link with some of its letters changed, moved, lost, or taken from another's."""
+    stem = f"{BASE}/documents/"
+    url = chance.choice(links).removeprefix(stem)
+    for _ in range(chance.choice((1, 1, 1, 2, 5))):
+        at, to = sorted(chance.choices(range(len(url)), k=2))
+        letter = chance.choice(string.hexdigits + "-_/?&=.~+,;:@!$'()*%25%00%2F")
+        other = chance.choice(links).removeprefix(stem)
+        url = chance.choice(
+            [
+                url[:at] + letter + url[at + 1 :],
+                url[:at] + letter + url[at:],
+                url[:at] + url[at + 1 :],
+                url[:at] + url[to:],
+                url[:at] + url[at:to][::-1] + url[to:],
+                url[:at] + other[at:],
+                url[:at] + url[at:to].swapcase() + url[to:],
+                url[to:] + url[:to],
+            ]
+        )
+    return stem + url
+
+
+# -- printed once ----------------------------------------------------------------------------------
+
+
+async def test_what_was_given_out_first_is_given_again(portal: Portal) -> None:
+    id_ = await made(portal, "inv")
+    first = await get(portal, (await link(portal, id_))["printUrl"])
+    async with portal.engine.begin() as rows:
+        await rows.execute(update(Letterhead).values(name="Another name"))
+    again = await get(portal, (await link(portal, id_))["downloadUrl"])
+    assert again.content == first.content
+    assert "Another name" in text((await get(portal, await printed_anew(portal, id_))).content)
+
+
+async def printed_anew(portal: Portal, id_: str) -> str:
+    """A link, once what was kept is gone: what is printed then shows what keeping does."""
+    async with portal.engine.begin() as rows:
+        await rows.execute(delete(PrintedDocument).where(PrintedDocument.document_id == id_[4:]))
+    url: str = (await link(portal, id_))["printUrl"]
+    return url
+
+
+async def test_an_invoice_that_was_voided_since_says_so(portal: Portal) -> None:
+    id_ = await made(portal, "inv")
+    before = await get(portal, (await link(portal, id_))["printUrl"])
+    async with portal.engine.begin() as rows:
+        void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
+        await rows.execute(update(Invoice).where(Invoice.id == id_[4:]).values(void))
+    after = await get(portal, (await link(portal, id_))["printUrl"])
+    assert "Void since" not in text(before.content)
+    assert "Void since" in text(after.content)
+
+
+async def test_those_who_open_it_at_once_get_the_same(portal: Portal) -> None:
+    url = (await link(portal, await made(portal, "stm")))["printUrl"]
+    answers = await asyncio.gather(*(get(portal, url) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+
+
+async def test_another_process_may_have_been_first(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await made(portal, "inv")
+    loop = asyncio.get_running_loop()
+
+    def beaten(document: Any, *given: Any) -> Any:
+        asyncio.run_coroutine_threadsafe(elsewhere(document), loop).result(10)
+        return typesetting.printed(document, *given)
+
+    async def elsewhere(document: Any) -> None:
+        async with portal.engine.begin() as rows:
+            kept = {"content": b"%PDF first", "is_archival": True, "printed_at": portal.clock()}
+            await rows.execute(insert(PrintedDocument).values(press.named(document) | kept))
+
+    monkeypatch.setattr(press, "printed", beaten)
+    response = await get(portal, (await link(portal, id_))["printUrl"])
+    assert response.content == b"%PDF first"
+
+
+# -- many at once ----------------------------------------------------------------------------------
+
+
+async def test_the_api_answers_while_documents_are_printed(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, go_on, running = await portal.token(), threading.Event(), threading.Semaphore(0)
+
+    def slow(*given: Any) -> Any:
+        running.release()
+        assert go_on.wait(10)
+        return typesetting.printed(*given)
+
+    monkeypatch.setattr(press, "printed", slow)
+    monkeypatch.setattr(press, "MOST", 5)
+    urls = [(await link(portal, await made(portal, "inv"), token))["printUrl"] for _ in range(8)]
+    printing = [asyncio.create_task(get(portal, url)) for url in urls]
+    try:
+        await asyncio.to_thread(running.acquire, timeout=10)
+        assert (await portal.ask("{ client { name } }", token)).status_code == 200
+        assert (await portal.http.get("/health")).status_code == 200
+        await asyncio.wait(printing, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    finally:
+        go_on.set()
+    answers = await asyncio.gather(*printing)
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [503] * 3
+    turned_away = next(answer for answer in answers if answer.status_code == 503)
+    assert turned_away.headers["retry-after"] == "60"
+
+
+async def test_a_fault_of_ours_is_told_to_the_log_alone(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("what nobody should read")
+
+    monkeypatch.setattr(press, "printed", broken)
+    response = await get(portal, (await link(portal, await made(portal, "inv")))["printUrl"])
+    assert response.status_code == 500
+    assert "nobody should" not in response.text
+    assert "nobody should" in caplog.text
+
+
+def test_the_log_of_requests_has_no_signature() -> None:
+    args = ("127.0.0.1:1", "GET", "/documents/inv_1/print?signature=abc", "1.1", 200)
+    record = logging.LogRecord(
+        "uvicorn.access", logging.INFO, "", 1, '%s "%s %s" %s %d', args, None
+    )
+    assert without_query(record)
+    assert record.getMessage() == '127.0.0.1:1 "GET /documents/inv_1/print" 1.1 200'
