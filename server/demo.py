@@ -12,10 +12,13 @@ from typing import Any
 
 import typer
 import uvicorn
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing import demo
+from billing.encryption import FieldKeys
 from graph.execution import Introspection
 from models import Practice, Scope, Token, connections, migrations
 from resolvers import tokens
@@ -23,6 +26,7 @@ from resolvers.tokens import PERSONAL_SCOPES, Subject
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
+from server.letterheads import dress
 from server.seeding import seeded
 from server.settings import Settings
 
@@ -55,8 +59,9 @@ def serve(port: int, database: str | None, json_file: Path | None) -> None:
     with sole_server(url):
         kept = remembered(url)
         key = kept.get("token_key") or secrets.token_hex(32)
-        given = asyncio.run(prepared(url, key, kept.get("tokens", {})))
-        remember(url, key, given)
+        field_key = kept.get("field_key") or Fernet.generate_key().decode()
+        given = asyncio.run(prepared(url, key, field_key, kept.get("tokens", {})))
+        remember(url, key, field_key, given)
         address = f"http://127.0.0.1:{port}"
 
         def started() -> None:
@@ -64,13 +69,15 @@ def serve(port: int, database: str | None, json_file: Path | None) -> None:
             if json_file is not None:
                 write_private(json_file, {"graphql": f"{address}/graphql", "tokens": given})
 
-        listen(settings(url, key), port, given["client"], started)
+        listen(settings(url, address, key, field_key), port, given["client"], started)
 
 
-def settings(url: str, key: str) -> Settings:
+def settings(url: str, address: str, key: str, field_key: str) -> Settings:
     return Settings(
         database_url=url,
+        public_url=address,
         token_key=key,
+        field_key=[SecretStr(field_key)],
         introspection=Introspection.EVERYONE,
         # Whatever the environment says: the demo's money is not money.
         stripe_api_key=None,
@@ -113,13 +120,16 @@ def tabs() -> list[Tab]:
 # -- rows and tokens -------------------------------------------------------------------------------
 
 
-async def prepared(url: str, key: str, kept: Mapping[str, str]) -> dict[str, str]:
+async def prepared(url: str, key: str, field_key: str, kept: Mapping[str, str]) -> dict[str, str]:
     """A token for each of WHO, over a database with the demo's rows in it."""
     engine = connections.engine(url)
     await migrations.migrate(engine)
     now = dt.datetime.now(dt.UTC)
     try:
-        subjects = await remaining(engine) or await loaded(engine, now.date())
+        subjects = await remaining(engine)
+        if subjects is None:
+            subjects = await loaded(engine, now.date())
+            await dress(engine, FieldKeys([field_key]), now.date())
         async with engine.begin() as connection:
             return {
                 who: await working(connection, key, who, subject, kept.get(who), now)
@@ -184,7 +194,7 @@ async def working(
 
 
 def remembered(url: str) -> dict[str, Any]:
-    """The key and the tokens of this database, if this machine has made them."""
+    """The keys and the tokens of this database, if this machine has made them."""
     try:
         kept = json.loads((HOME / "tokens.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -192,8 +202,8 @@ def remembered(url: str) -> dict[str, Any]:
     return kept if kept.get("database") == url else {}
 
 
-def remember(url: str, key: str, given: Mapping[str, str]) -> None:
-    kept = {"database": url, "token_key": key, "tokens": given}
+def remember(url: str, key: str, field_key: str, given: Mapping[str, str]) -> None:
+    kept = {"database": url, "token_key": key, "field_key": field_key, "tokens": given}
     write_private(HOME / "tokens.json", kept)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from pypdf import PdfReader
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
@@ -36,7 +37,7 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     store = Store("sandbox.sqlite")
 
     async def made() -> str:
-        await demo.prepared(URL, KEY, {})
+        await demo.prepared(URL, KEY, Fernet.generate_key().decode(), {})
         await seeded(URL, store)
         engine = connections.engine(URL)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED

@@ -217,7 +217,7 @@ async def receipt(rows: AsyncConnection, found: Any, practised: Practised) -> Fa
     name = (await rows.execute(select(Client.name).where(*named))).scalar_one()
     brand = payment.card_brand and payment.card_brand.capitalize()
     return {
-        "from": {"name": practice.name, "lines": [*address(practice)]},
+        "from": provider(practice),
         "to": {"name": name, "lines": []},
         "facts": told(
             ("Receipt number", found.number),
@@ -271,7 +271,8 @@ def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:
 
 
 def provider(head: Any) -> Facts:
-    name = ", ".join(filter(None, (head.name, head.credentials)))
+    """Who it is from: a letterhead, or the practice."""
+    name = ", ".join(filter(None, (head.name, getattr(head, "credentials", None))))
     return {"name": name, "lines": [*address(head), *filter(None, [head.phone])]}
 
 

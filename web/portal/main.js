@@ -6,6 +6,7 @@ import { invoice } from "./views/invoice.js";
 import { newCard } from "./views/new-card.js";
 import { overview } from "./views/overview.js";
 import { payBalance, payInvoice } from "./views/pay.js";
+import { receipt } from "./views/receipt.js";
 import { signIn } from "./views/sign-in.js";
 import { statement } from "./views/statement.js";
 import { superbill } from "./views/superbill.js";
@@ -17,6 +18,7 @@ const VIEWS = [
   [/^\/invoices\/([\w-]+)\/pay$/, payInvoice],
   [/^\/statements\/([\w-]+)$/, statement],
   [/^\/superbills\/([\w-]+)$/, superbill],
+  [/^\/receipts\/([\w-]+)$/, receipt],
   [/^\/new-card$/, newCard],
 ];
 

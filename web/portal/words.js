@@ -24,6 +24,11 @@ export function day(date) {
   return format.format(new Date(`${date}T00:00:00Z`));
 }
 
+/** An instant, in the reader's own time zone. */
+export function moment(instant) {
+  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
+}
+
 export function period({ periodStart, periodEnd }) {
   return `${day(periodStart)} to ${day(periodEnd)}`;
 }
@@ -59,6 +64,15 @@ const BRANDS = {
   VISA: "Visa",
 };
 
+const METHODS = {
+  CARD: "Card",
+  CASH: "Cash",
+  CHECK: "Check",
+  BANK_TRANSFER: "Bank transfer",
+  CREDIT: "Unused credit",
+  OTHER: "Other",
+};
+
 const TERMS = {
   INVOICED: "Invoiced",
   PAID: "Paid",
@@ -70,6 +84,7 @@ const TERMS = {
 
 export const statusWord = (status) => STATUSES[status] ?? status;
 export const reasonWord = (reason) => REASONS[reason] ?? null;
+export const methodWord = (method) => METHODS[method] ?? method;
 export const termWord = (kind) => TERMS[kind] ?? kind;
 
 export function cardName({ brand, last4 }) {

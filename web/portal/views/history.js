@@ -3,7 +3,7 @@
 import { ask } from "../api.js";
 import { button, el, field, link, section } from "../elements.js";
 import { day, signed } from "../words.js";
-import { growing, row } from "./rows.js";
+import { growing, receiptLink, row } from "./rows.js";
 
 export function accountHistory(page, connection) {
   const days = el("p", { class: "remark", role: "status" }, `Shown: ${words(page.range)}.`);
@@ -62,10 +62,11 @@ function words(range) {
   return lte ? `until ${day(lte)}` : "all days";
 }
 
-function entry({ date, description, status, amount, invoice }) {
+function entry({ date, description, status, amount, invoice, payment }) {
+  const of = invoice ? [" · ", link(`/invoices/${invoice.id}`, invoice.number)] : [];
   return row({
     name: description,
-    remark: el("span", {}, day(date), invoice && " · ", invoice && link(`/invoices/${invoice.id}`, invoice.number)),
+    remark: el("span", {}, day(date), ...of, ...receiptLink(payment?.receipt)),
     status,
     amount: signed(amount),
   });

@@ -4,12 +4,12 @@ import { ask } from "../api.js";
 import { el, facts, section } from "../elements.js";
 import { cardName, day, money } from "../words.js";
 import { letterhead, paper, table } from "./paper.js";
-import { mark, badge, row } from "./rows.js";
+import { badge, mark, receiptLink, row } from "./rows.js";
 
 export async function invoice(page, id) {
   const { node } = await ask("invoice", { id });
   const online = node?.client.practice.onlinePayments;
-  return paper(node, "invoice", () => [
+  return paper(page, id, node, "invoice", () => [
     el(
       "p",
       { class: "marks" },
@@ -45,7 +45,7 @@ function line({ date, description, serviceCode, quantity, amount }) {
 function payment({ createdOn, status, amount, card, receipt }) {
   return row({
     name: card ? cardName(card) : "Payment",
-    remark: [day(createdOn), receipt && `receipt ${receipt.number}`].filter(Boolean).join(" · "),
+    remark: el("span", {}, day(createdOn), ...receiptLink(receipt)),
     status: status === "SUCCEEDED" ? "PAID" : status,
     amount: money(amount),
   });

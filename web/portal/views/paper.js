@@ -1,15 +1,16 @@
 /** What the open documents have in common. */
 
 import { el } from "../elements.js";
+import { printing } from "./printing.js";
 
-const KINDS = { invoice: "Invoice", statement: "Statement", superbill: "Superbill" };
+const KINDS = { invoice: "Invoice", statement: "Statement", superbill: "Superbill", receipt: "Receipt" };
 
 /** A document with its number for a title; what is out of sight is said not to be there. */
-export function paper(node, kind, content) {
+export function paper(page, id, node, kind, content) {
   if (!node) throw new Error(`There is no such ${kind}.`);
   const back = el("p", {}, el("a", { href: "#/" }, "← Billing & Payments"));
   const title = el("h1", { tabindex: "-1" }, `${KINDS[kind]} ${node.number}`);
-  return el("article", { class: "panel paper" }, back, title, ...content().flat());
+  return el("article", { class: "panel paper" }, back, title, printing(page, id, node.document), ...content().flat());
 }
 
 export function letterhead({ name, credentials, phone, address }) {

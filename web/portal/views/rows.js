@@ -1,6 +1,6 @@
 /** Lists of what there is: a row each, and more on demand. */
 
-import { button, el } from "../elements.js";
+import { button, el, link } from "../elements.js";
 import { statusWord } from "../words.js";
 
 /** A row: what it is, the words below it, its status and its amount. */
@@ -13,6 +13,11 @@ export function row({ name, remark, status, marks = [], amount }) {
     shown.length > 0 && el("div", { class: "marks" }, ...shown),
     amount && el("div", { class: "amount" }, amount),
   );
+}
+
+/** What leads to a payment's receipt, where there is one. */
+export function receiptLink(receipt) {
+  return receipt ? [" · ", link(`/receipts/${receipt.id}`, `receipt ${receipt.number}`)] : [];
 }
 
 export function badge(status) {

@@ -7,9 +7,9 @@ import { letterhead, paper, table } from "./paper.js";
 
 const HEADS = ["Date", "Description", "Invoice", "Invoiced", "Paid", "Balance"];
 
-export async function statement(_, id) {
+export async function statement(page, id) {
   const { node } = await ask("statement", { id });
-  return paper(node, "statement", () => [
+  return paper(page, id, node, "statement", () => [
     letterhead(node.provider),
     facts([
       ["Issued", day(node.issuedOn)],

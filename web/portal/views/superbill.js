@@ -7,9 +7,9 @@ import { letterhead, paper, table } from "./paper.js";
 
 const HEADS = ["Date", "CPT", "Modifiers", "Place", "Units", "Diagnoses", "Fee", "Paid"];
 
-export async function superbill(_, id) {
+export async function superbill(page, id) {
   const { node } = await ask("superbill", { id });
-  return paper(node, "superbill", () => [
+  return paper(page, id, node, "superbill", () => [
     letterhead(node.provider),
     incomplete(node.completeness),
     facts([
