@@ -146,7 +146,7 @@ def explain(
         stop(str(error))
 
 
-# -- money -----------------------------------------------------------------------------------------
+# -- documents -------------------------------------------------------------------------------------
 
 
 @app.command()
@@ -154,11 +154,31 @@ def document(
     id: Annotated[str, typer.Argument(help="Which: inv_…, stm_…, sbl_… or rct_….")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
-    """Write a document as PDF."""
+    """Write a document as PDF: the file that was first given out, if one was."""
     try:
         typer.echo(run(printing.write(settings_or_stop(), id, out)))
     except printing.NoDocument as error:
         stop(str(error))
+
+
+@app.command()
+def logo(
+    practice: Annotated[str, typer.Argument(help="The practice: pra_…")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or SVG.")],
+    since: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="From which day of issue on; today, unless said."),
+    ] = None,
+) -> None:
+    """Print what a practice issues with its logo. What was given out before stays as it was."""
+    day = since.date() if since else None
+    try:
+        typer.echo(run(printing.set_logo(settings_or_stop(), practice, file, day)))
+    except printing.NoLogo as error:
+        stop(str(error))
+
+
+# -- money -----------------------------------------------------------------------------------------
 
 
 @app.command()

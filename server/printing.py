@@ -1,19 +1,31 @@
-"""A document on the command line, as PDF."""
+"""Documents on the command line: one as PDF, and the logo that they are printed with."""
 
 import asyncio
 import datetime as dt
 from pathlib import Path
 
+from sqlalchemy import select
+
+from billing import till
 from billing.documents.links import PREFIXES
 from billing.documents.press import Press
-from models import connections
+from billing.documents.typesetting import can_be_printed
+from models import Logo, Practice, connections
+from models.inserting import insert_into
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
 from server.settings import Settings
 
+# Each document has it inside.
+LARGEST_LOGO = 100_000
+
 
 class NoDocument(Exception):
     """Nothing was written; the text says why."""
+
+
+class NoLogo(Exception):
+    """The practice's logo stays what it was; the text says why."""
 
 
 async def write(settings: Settings, id_: str, out: Path) -> str:
@@ -38,3 +50,30 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     await asyncio.to_thread(out.write_bytes, printed.content)
     note = "" if printed.is_archival else " No font had all of its characters: see FONT_PATHS."
     return f"{document.kind.capitalize()} {document.number} is written to {out}.{note}"
+
+
+async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date | None) -> str:
+    """From which day on what the practice issues has the logo, in words; today, unless said."""
+    content = await asyncio.to_thread(file.read_bytes)
+    if len(content) > LARGEST_LOGO:
+        raise NoLogo(f"A logo has at most {LARGEST_LOGO // 1000} kB, and {file} is larger.")
+    if not await asyncio.to_thread(can_be_printed, content):
+        raise NoLogo(f"{file} is no PNG, JPEG or SVG that can be printed.")
+    engine = connections.engine(settings.database_url)
+    try:
+        async with engine.begin() as rows:
+            known = select(Practice).where(Practice.id == practice.rpartition("_")[2])
+            found = (await rows.execute(known)).first()
+            if found is None:
+                raise NoLogo(f"There is no practice {practice}.")
+            day = since or till.day(dt.datetime.now(dt.UTC), found.time_zone)
+            await rows.execute(
+                insert_into(rows, Logo)
+                .values(practice_id=found.id, since=day, content=content)
+                .on_conflict_do_update(
+                    index_elements=["practice_id", "since"], set_={"content": content}
+                )
+            )
+    finally:
+        await engine.dispose()
+    return f"What {found.name} issues from {day} on is printed with {file}."

@@ -1,6 +1,8 @@
 """What the operator does about money on the command line, over the demo's practices."""
 
 import asyncio
+import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from typer.testing import CliRunner, Result
 from models import (
     Invoice,
     LedgerEntry,
+    Logo,
     Payment,
     PaymentState,
+    Practice,
     Receipt,
     Statement,
     Superbill,
@@ -22,6 +26,7 @@ from models import (
 )
 from sandbox.store import Store
 from server import cli, demo
+from server.letterheads import LOGO
 from server.seeding import seeded
 from tests.portal import KEY
 
@@ -116,24 +121,26 @@ def test_a_difference_is_listed_and_changes_the_exit_code(payment: str) -> None:
     assert "1 at Stripe" in line
 
 
-DOCUMENTS = {"inv": Invoice, "stm": Statement, "sbl": Superbill, "rct": Receipt}
+DOCUMENTS: dict[str, Any] = {"inv": Invoice, "stm": Statement, "sbl": Superbill, "rct": Receipt}
 
 
 @pytest.mark.parametrize("prefix", DOCUMENTS)
 def test_a_document_is_written_as_pdf(payment: str, prefix: str) -> None:
-    number, id_ = asyncio.run(document(DOCUMENTS[prefix]))
+    table = DOCUMENTS[prefix]
+    number, id_ = asyncio.run(first(table.number, table.id))
     written = portal("document", f"{prefix}_{id_}", "--out", "it.pdf")
     assert written.exit_code == 0, written.stderr
     assert number in written.stdout
     assert number in PdfReader("it.pdf").pages[0].extract_text()
 
 
-async def document(table: Any) -> tuple[str, str]:
+async def first(*columns: Any, where: Sequence[Any] = ()) -> tuple[Any, ...]:
+    """Of the database's rows."""
     engine = connections.engine(URL)
     async with engine.connect() as rows:
-        number, id_ = (await rows.execute(select(table.number, table.id).limit(1))).one()
+        found = (await rows.execute(select(*columns).where(*where).limit(1))).one()
     await engine.dispose()
-    return number, id_
+    return tuple(found)
 
 
 @pytest.mark.parametrize("id_", ["", "inv_", "inv_1", "pmt_00000000-0000-7000-8000-000000000000"])
@@ -142,3 +149,21 @@ def test_no_document_is_told(payment: str, id_: str) -> None:
     assert told.exit_code == 1
     assert told.stderr.strip().endswith(f"There is no document {id_}.")
     assert not Path("it.pdf").exists()
+
+
+def test_a_logo_is_set_and_what_is_none_is_told(payment: str) -> None:
+    _, practice = asyncio.run(first(Practice.name, Practice.id))
+    Path("logo.svg").write_bytes(LOGO)
+    Path("note.txt").write_text("not a picture")
+    given = portal("logo", f"pra_{practice}", "logo.svg", "--since", "2026-02-03")
+    assert given.exit_code == 0, given.stderr
+    assert "from 2026-02-03 on" in given.stdout
+    of = Logo.practice_id == practice, Logo.since == dt.date(2026, 2, 3)
+    assert asyncio.run(first(Logo.content, where=of)) == (LOGO,)
+    for wrong, said in {
+        (f"pra_{practice}", "note.txt"): "no PNG, JPEG or SVG",
+        ("pra_x", "logo.svg"): "There is no practice pra_x",
+    }.items():
+        told = portal("logo", *wrong)
+        assert told.exit_code == 1
+        assert said in told.stderr

@@ -1,6 +1,5 @@
 """What stands in the PDFs, taken out of them again and compared with the rows that were written."""
 
-import datetime as dt
 import io
 import random
 import re
@@ -8,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pylopdf_fonts_zh_cn
 import pytest
@@ -17,8 +15,7 @@ from pypdf import PdfReader
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.documents import typesetting
-from billing.documents.reading import Document, read
+from billing.documents.reading import read
 from billing.documents.typesetting import printed
 from billing.encryption import FieldKeys
 from models import (
@@ -272,128 +269,6 @@ async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
     assert document is not None
     pdf = printed(document, FONTS).content
     assert lacking(pdf, [*made.texts, "31,415.92"]) == ["31,415.92"]
-
-
-async def test_a_long_table_says_its_heads_on_each_page(rows: AsyncConnection) -> None:
-    made = await written(rows, 2)
-    made.chance = random.Random(3)
-    document = await read(rows, DocumentKind.INVOICE, await long_invoice(made), KEYS)
-    assert document is not None
-    pages = PdfReader(io.BytesIO(printed(document, FONTS).content)).pages
-    assert len(pages) > 5
-    for number, page in enumerate(pages, 1):
-        text = page.extract_text()
-        assert f"Page {number} of {len(pages)}" in text
-        assert "Unit price" in text
-
-
-async def long_invoice(made: Written) -> str:
-    books = made.books
-    id_ = await books.invoice(await books.client(), number="INV-1")
-    for position in range(1, 301):
-        await books.line(id_, None, position=position)
-    return id_
-
-
-async def test_a_document_is_for_archives_and_screen_readers(rows: AsyncConnection) -> None:
-    document = await one(rows)
-    reader = PdfReader(io.BytesIO(printed(document).content))
-    assert reader.metadata is not None
-    assert reader.metadata.title == f"Invoice {document.number}"
-    root: Any = reader.trailer["/Root"]
-    xmp = root["/Metadata"].get_object().get_data().decode()
-    assert re.search(r"pdfaid:part[^\d]*2", xmp)
-    assert re.search(r"pdfaid:conformance[^A]*A", xmp)
-    assert re.search(r"pdfuaid:part[^\d]*1", xmp)
-    assert "/StructTreeRoot" in root
-
-
-async def one(rows: AsyncConnection, **practice: Any) -> Document:
-    books = await Books.opened(rows)
-    if practice:
-        mine = Practice.id == books.practice
-        await rows.execute(update(Practice).where(mine).values(**practice))
-    id_ = await books.invoice(await books.client())
-    await books.line(id_, None)
-    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
-    assert document is not None
-    return document
-
-
-async def test_the_same_document_is_the_same_bytes(rows: AsyncConnection) -> None:
-    document = await one(rows)
-    assert printed(document).content == printed(document).content
-
-
-ADDRESS = {"address_line1": "1 A", "address_city": "B", "address_postal_code": "C"}
-
-
-@pytest.mark.parametrize(("country", "width"), [("US", 612), ("DE", 595)])
-async def test_the_paper_is_the_practices(rows: AsyncConnection, country: str, width: int) -> None:
-    document = await one(rows, **ADDRESS, address_country=country)
-    (page,) = PdfReader(io.BytesIO(printed(document).content)).pages
-    assert round(float(page.mediabox.width)) == width
-
-
-async def test_money_and_days_are_the_locales(rows: AsyncConnection) -> None:
-    document = await one(rows, locale="de-DE", currency="EUR")
-    text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
-    issued: dt.date = document.issued_on
-    assert f"{issued:%d.%m.%Y}" in text
-    assert re.search(r"\d,\d\d\s€", text)
-
-
-async def test_without_a_font_there_is_a_document_all_the_same(
-    rows: AsyncConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(typesetting, "SYSTEM_FONTS", False)
-    books = await Books.opened(rows)
-    id_ = await books.invoice(await books.client(), client_name=CHINESE)
-    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
-    assert document is not None
-    plain, whole = printed(document), printed(document, FONTS)
-    assert (plain.is_archival, whole.is_archival) == (False, True)
-    assert "FONT_PATHS may help" in caplog.text
-    assert document.number in PdfReader(io.BytesIO(plain.content)).pages[0].extract_text()
-
-
-ODD_NAMES = (
-    *("", " ", "x" * 5_000, "a\u0301" * 99, "\x07\n", "\u202eevil", "\u00ad\u200b"),
-    # Of no font's: for private use, emoji joined to one, no characters at all, a tag.
-    *("\ue000", "\U0001f469\u200d\U0001f469", "\ufffe\ufdd0", "\U000e0041"),
-)
-
-
-@pytest.mark.parametrize("name", ODD_NAMES)
-async def test_no_name_leaves_a_client_without_a_document(rows: AsyncConnection, name: str) -> None:
-    books = await Books.opened(rows)
-    id_ = await books.invoice(await books.client(), client_name=name, notes=name)
-    await books.line(id_, None, description=name)
-    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
-    assert document is not None
-    text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
-    assert document.number in text
-
-
-async def test_a_void_invoice_says_so(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
-    void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
-    id_ = await books.invoice(await books.client(), **void)
-    document = await read(rows, DocumentKind.INVOICE, id_, KEYS)
-    assert document is not None
-    assert "Void since" in PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
-
-
-async def test_a_superbill_says_what_an_insurer_would_miss(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
-    head = await books.add(Letterhead, npi=None)
-    id_ = await books.add(Superbill, client_id=await books.client(), letterhead_id=head)
-    document = await read(rows, DocumentKind.SUPERBILL, id_, KEYS)
-    assert document is not None
-    text = PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
-    assert "The provider has no NPI." in text
-    assert "There is no diagnosis." in text
-    assert "s signature" in text
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -41,6 +41,21 @@ def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
         return Printed(compiled(document, font_paths, []), is_archival=False)
 
 
+def can_be_printed(logo: bytes) -> bool:
+    """Whether it is a picture that typst takes, and that PDF/A takes too."""
+    try:
+        typst.compile(
+            b'#set document(title: "Logo", date: datetime(year: 2026, month: 1, day: 1))\n'
+            b'#image(bytes(json(bytes(sys.inputs.logo))), alt: "Logo")',
+            format="pdf",
+            sys_inputs={"logo": json.dumps(list(logo))},
+            pdf_standards=PROFILE,
+        )
+    except typst.TypstError:
+        return False
+    return True
+
+
 def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
     # The same facts are the same bytes, whenever they are printed.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
