@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import httpx
+import pypdfium2  # type: ignore[import-untyped]  # It ships no types.
 from playwright.async_api import BrowserContext, ViewportSize
 
 from tests.browser.browsing import open_graphiql
@@ -55,4 +57,23 @@ async def portal(visitor: Visit, folder: Path) -> list[Path]:
     await page.goto(f"{visitor.demo.url}/sandbox")
     await page.wait_for_selector("#journal tbody tr")
     await picture("sandbox")
+    return taken
+
+
+LINK = "nodes { document { printUrl } }"
+DOCUMENTS = f"""{{ client {{
+    invoice: invoices(first: 1) {{ {LINK} }} statement: statements(first: 1) {{ {LINK} }}
+    superbill: superbills(first: 1) {{ {LINK} }} receipt: receipts(first: 1) {{ {LINK} }}
+}} }}"""
+
+
+async def documents(visitor: Visit, folder: Path) -> list[Path]:
+    """Take a picture of the newest document of each kind, as a PDF's reader shows it."""
+    found, taken = (await visitor.api(DOCUMENTS))["client"], []
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for name, connection in found.items():
+            (node,) = connection["nodes"]
+            pdf = (await client.get(node["document"]["printUrl"])).content
+            taken.append(folder / f"{name}.png")
+            pypdfium2.PdfDocument(pdf)[0].render(scale=1.5).to_pil().save(taken[-1])
     return taken

@@ -1,0 +1,110 @@
+"""Documents from the portal page in a real browser: opened, printed and saved, of each kind."""
+
+import asyncio
+import io
+import os
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Frame, Page, expect
+from pypdf import PdfReader
+
+from tests.browser import pictures
+from tests.browser.accessible import is_accessible
+from tests.browser.visiting import PATIENCE_MS, Visit
+
+pytestmark = pytest.mark.browser
+
+# By the section that leads to it: what the address of such a document begins with.
+KINDS = {
+    "Invoice": ("Invoices", "/invoices/inv_"),
+    "Statement": ("Statements", "/statements/stm_"),
+    "Superbill": ("Superbills", "/superbills/sbl_"),
+    "Receipt": ("Account History", "/receipts/rct_"),
+}
+
+
+async def opened(reader: Visit, kind: str) -> str:
+    """The number of the first document of a kind, which is open now."""
+    section, address = KINDS[kind]
+    await reader.sign_in()
+    link = reader.section(section).locator(f"a[href*='#{address}']").first
+    number = (await link.inner_text()).removeprefix("receipt ")
+    await link.click()
+    await reader.title(f"{kind} {number}")
+    return number
+
+
+def text(pdf: bytes) -> str:
+    return "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_print_shows_the_document_in_a_tab_of_its_own(reader: Visit, kind: str) -> None:
+    number = await opened(reader, kind)
+    async with reader.page.context.expect_page() as opening:
+        await reader.page.get_by_role("link", name="Print", exact=True).click()
+    tab = await opening.value
+    await tab.wait_for_load_state()
+    assert "/print?viewer=" in tab.url
+    assert await tab.evaluate("document.contentType") == "application/pdf"
+    await shown(tab)
+    # The tab knows nothing of the page that opened it.
+    assert await tab.evaluate("[window.opener, document.referrer]") == [None, ""]
+    response = await tab.context.request.get(tab.url)
+    assert f"{kind} {number}" in text(await response.body())
+    assert response.headers["content-disposition"].startswith("inline;")
+    await tab.close()
+    await reader.is_clean()
+
+
+async def shown(tab: Page) -> None:
+    """Waits until chromium's own viewer has the tab."""
+
+    def is_viewer(frame: Frame) -> bool:
+        return frame.url.startswith("chrome-extension:")
+
+    if not any(map(is_viewer, tab.frames)):
+        await tab.wait_for_event("framenavigated", is_viewer, timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_download_saves_the_document_under_its_name(reader: Visit, kind: str) -> None:
+    number = await opened(reader, kind)
+    async with reader.page.expect_download() as saving:
+        await reader.page.get_by_role("link", name="Download").click()
+    download = await saving.value
+    assert download.suggested_filename == f"{kind} {number}.pdf"
+    saved = await asyncio.to_thread(Path(await download.path()).read_bytes)
+    assert f"{kind} {number}" in text(saved)
+    await reader.title(f"{kind} {number}")
+    await reader.is_clean()
+
+
+async def test_a_page_that_was_left_open_asks_for_newer_links(reader: Visit) -> None:
+    await reader.page.clock.install()
+    number = await opened(reader, "Invoice")
+    link = reader.page.get_by_role("link", name="Download")
+    assert reader.sent("Document") == []
+    await reader.page.clock.fast_forward("09:00")
+    async with reader.page.expect_download() as saving:
+        await link.click()
+    assert (await saving.value).suggested_filename == f"Invoice {number}.pdf"
+    assert len(reader.sent("Document")) == 1
+
+
+async def test_a_receipt_tells_how_and_what_for_it_was_paid(reader: Visit) -> None:
+    await opened(reader, "Receipt")
+    await expect(reader.page.locator("dt", has_text="Method")).to_be_visible()
+    assert (await reader.rows("Paid with it"))[0].startswith("INV-")
+    await is_accessible(reader.page)
+    await reader.is_clean()
+
+
+async def test_the_readmes_pictures_of_documents_can_be_taken(
+    reader: Visit, tmp_path: Path
+) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
+    taken = await pictures.documents(reader, folder)
+    assert [path.stem for path in taken] == ["invoice", "statement", "superbill", "receipt"]
+    assert all(path.stat().st_size > 10_000 for path in taken)
