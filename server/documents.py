@@ -66,12 +66,14 @@ class Documents:
         if link is None:
             return None
         viewer = await self.bearers.holder(link.viewer_id, now)
-        seen = await self.documents.seen(viewer, link.kind, link.id, now) if viewer else None
+        if viewer is None:
+            return None
+        seen = await self.documents.seen(viewer, link.kind, link.id, now)
         if seen is None:
             return None
         content = seen.content
         if content is None:
-            made = await self.press.printed(link.kind, link.id)
+            made = await self.press.printed(link.kind, viewer.practice_id, link.id)
             content = made[1].content if made else None
         return opened(link, seen, content) if content is not None else None
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from billing import till
 from billing.documents.links import PREFIXES
 from billing.documents.press import Press
+from billing.documents.reading import practice_of
 from billing.documents.typesetting import can_be_printed
 from models import Logo, Practice, connections
 from models.inserting import insert_into
@@ -40,7 +41,9 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     engine = connections.engine(settings.database_url)
     press = Press(engine, lambda: dt.datetime.now(dt.UTC), settings.font_paths, settings.field_keys)
     try:
-        found = await press.printed(kind, key)
+        async with engine.connect() as rows:
+            practice = await practice_of(rows, kind, key)
+        found = await press.printed(kind, practice, key) if practice else None
     finally:
         press.close()
         await engine.dispose()

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from graphql import extend_schema, is_interface_type, parse
 
-from tests.isolation import contract, doors, ids, lists, ways
+from tests.isolation import contract, doors, ids, lists, papers, ways
 from tests.isolation.changes import CHANGERS, RESULTS
 from tests.isolation.households import SORTS, STALE_SORTS, Bearer, founded
 from tests.isolation.links import LINKS
@@ -79,6 +79,13 @@ async def test_http_lets_in_whom_a_token_is_of_and_nobody_else(matrix: Matrix) -
             for sort in STALE_SORTS:
                 await doors.shut_doors(matrix, client, matrix.households.of(sort)[0])
                 await doors.open_doors(matrix, client, matrix.households.of(sort)[0])
+
+
+async def test_a_document_opens_for_those_who_see_it_and_nobody_else(matrix: Matrix) -> None:
+    async with doors.server(matrix) as client:
+        with matrix.report.fresh():
+            for bearer in matrix.households.bearers:
+                await papers.documents_of_everybody(matrix, client, bearer)
 
 
 async def test_every_sort_of_viewer_was_tried_on_everybody(matrix: Matrix) -> None:

@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.documents.reading import read
+from billing.documents.reading import practice_of, read
 from billing.documents.typesetting import printed
 from billing.encryption import FieldKeys
 from models import (
@@ -235,7 +235,7 @@ async def test_every_figure_and_name_stands_in_the_pdf(
     for seed in range(EACH):
         made = await written(rows, seed)
         id_ = await KINDS[kind](made)
-        document = await read(rows, kind, id_, KEYS)
+        document = await read(rows, kind, made.books.practice, id_, KEYS)
         assert document is not None
         pdf = printed(document, FONTS)
         assert pdf.is_archival
@@ -265,7 +265,9 @@ def squeezed(text: str) -> str:
 
 async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
     made = await written(rows, 1)
-    document = await read(rows, DocumentKind.INVOICE, await invoice(made), KEYS)
+    document = await read(
+        rows, DocumentKind.INVOICE, made.books.practice, await invoice(made), KEYS
+    )
     assert document is not None
     pdf = printed(document, FONTS).content
     assert lacking(pdf, [*made.texts, "31,415.92"]) == ["31,415.92"]
@@ -273,4 +275,7 @@ async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_not_there_is_none(rows: AsyncConnection, kind: DocumentKind) -> None:
-    assert await read(rows, kind, "00000000-0000-7000-8000-000000000000", KEYS) is None
+    books = await Books.opened(rows)
+    nowhere = "00000000-0000-7000-8000-000000000000"
+    assert await read(rows, kind, books.practice, nowhere, KEYS) is None
+    assert await practice_of(rows, kind, nowhere) is None

@@ -49,7 +49,9 @@ class Press:
         self.places = asyncio.Semaphore(AT_ONCE)
         self.waiting = 0
 
-    async def printed(self, kind: DocumentKind, id_: str) -> tuple[Document, Printed] | None:
+    async def printed(
+        self, kind: DocumentKind, practice_id: str, id_: str
+    ) -> tuple[Document, Printed] | None:
         """The document and its bytes: those first given out, or new ones that are kept from now on.
 
         None where there is no such document; Busy where too many wait already.
@@ -59,13 +61,15 @@ class Press:
         self.waiting += 1
         try:
             async with self.places:
-                return await self.made(kind, id_)
+                return await self.made(kind, practice_id, id_)
         finally:
             self.waiting -= 1
 
-    async def made(self, kind: DocumentKind, id_: str) -> tuple[Document, Printed] | None:
+    async def made(
+        self, kind: DocumentKind, practice_id: str, id_: str
+    ) -> tuple[Document, Printed] | None:
         async with self.engine.connect() as rows:
-            document = await read(rows, kind, id_, self.keys)
+            document = await read(rows, kind, practice_id, id_, self.keys)
             if document is None:
                 return None
             if kept := await first(rows, document):

@@ -79,15 +79,18 @@ class Practised:
 
 
 async def read(
-    rows: AsyncConnection, kind: DocumentKind, id_: str, keys: FieldKeys
+    rows: AsyncConnection, kind: DocumentKind, practice_id: str, id_: str, keys: FieldKeys
 ) -> Document | None:
-    """The document of a kind and a row's id, if it is. `keys` read the tax id, which stands whole
-    on a superbill alone."""
+    """The document of a practice, by its kind and its row's id, if there is one.
+
+    `keys` read the tax id, which stands whole on a superbill alone.
+    """
     table, facts = KINDS[kind]
-    found = (await rows.execute(select(table).where(table.id == id_))).first()
+    mine = (table.practice_id == practice_id, table.id == id_)
+    found = (await rows.execute(select(table).where(*mine))).first()
     if found is None:
         return None
-    practice = (await rows.execute(select(Practice).where(Practice.id == found.practice_id))).one()
+    practice = (await rows.execute(select(Practice).where(Practice.id == practice_id))).one()
     words = Words(practice.currency, practice.locale)
     own = await facts(rows, found, Practised(practice, words, keys))
     sheet = {
@@ -107,6 +110,13 @@ async def read(
         facts=sheet | own,
         logo=await logo(rows, found),
     )
+
+
+async def practice_of(rows: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
+    """Whose document it is, for the operator, who sees all practices."""
+    table, _ = KINDS[kind]
+    found = await rows.execute(select(table.practice_id).where(table.id == id_))
+    return found.scalars().first()
 
 
 async def invoice(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:

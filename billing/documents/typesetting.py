@@ -8,6 +8,7 @@ left without a document, and the log says so.
 import datetime as dt
 import json
 import logging
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,9 @@ def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
     """The document as PDF. It takes some tens of milliseconds of CPU: not for an event loop."""
     try:
         return Printed(compiled(document, font_paths, PROFILE), is_archival=True)
-    except typst.TypstError as error:
-        log.warning("%s is no PDF/A, FONT_PATHS may help: %s", document.number, error.message)
+    except typst.TypstError:
+        # What typst says has the text in it, which may be a name.
+        log.warning("%s is no PDF/A: no font has all of its characters", document.number)
         return Printed(compiled(document, font_paths, []), is_archival=False)
 
 
@@ -59,7 +61,7 @@ def can_be_printed(logo: bytes) -> bool:
 def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
     # The same facts are the same bytes, whenever they are printed.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
-    facts = document.facts | {"logo": list(document.logo or b"")}
+    facts = shown(document.facts) | {"logo": list(document.logo or b"")}
     content = typst.compile(
         TEMPLATES / f"{document.kind.lower()}.typ",
         root=TEMPLATES,
@@ -72,3 +74,12 @@ def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) 
     )
     assert isinstance(content, bytes)
     return content
+
+
+def shown(facts: Any) -> Any:
+    """The facts without control characters, which no font has and nobody sees."""
+    if isinstance(facts, str):
+        return "".join(c for c in facts if c == "\n" or unicodedata.category(c) != "Cc")
+    if isinstance(facts, dict):
+        return {name: shown(fact) for name, fact in facts.items()}
+    return [shown(fact) for fact in facts] if isinstance(facts, list) else facts

@@ -84,6 +84,7 @@ class Bearer:
     kind: ViewerKind
     subject_id: str | None
     scopes: tuple[Scope, ...]
+    token_id: str
     secret: str = field(repr=False)
     # "live", or why the token doesn't work.
     state: str = "live"
@@ -275,12 +276,12 @@ class Guests:
         if self.practice == OTHER and sort not in STALE_SORTS:
             return
         for state in ("live", "expired", "revoked") if sort in STALE_SORTS else ("live",):
-            secret = new_secret()
-            of = (sort, self.practice, self.books.practice_id, kind, subject_id, scopes)
+            secret, token_id = new_secret(), str(uuid.uuid4())
+            of = (sort, self.practice, self.books.practice_id, kind, subject_id, scopes, token_id)
             self.households.bearers.append(Bearer(*of, secret=secret, state=state))
             self.books.enter(
                 Token,
-                id=str(uuid.uuid4()),
+                id=token_id,
                 kind=kind,
                 client_id=subject_id if kind is ViewerKind.CLIENT else None,
                 contact_id=subject_id if kind is ViewerKind.CONTACT else None,

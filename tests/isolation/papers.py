@@ -1,0 +1,45 @@
+"""Probes of documents on paper: each by a link as the server signs it, for whoever is to ask."""
+
+import io
+
+import httpx
+from pypdf import PdfReader
+
+from billing.documents.links import Signer
+from tests.isolation.households import Bearer
+from tests.isolation.matrix import Matrix
+from tests.isolation.sight import PREFIXES, Eyes
+from tests.portal import KEY
+from tests.practices.draws import NOW
+
+PAPERS = ("Invoice", "Statement", "Superbill", "Receipt")
+
+
+async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) -> None:
+    """A document opens for those who see it, and only the one of their own practice."""
+    eyes, links = matrix.eyes(bearer), Signer("", KEY).links(bearer.token_id, NOW)
+    for name in PAPERS:
+        ids = {thing["id"] for facts in matrix.facts.values() for thing in facts.things[name]}
+        for id_ in sorted(ids):
+            document = f"{PREFIXES[name]}_{id_}"
+            signature = links.signature(document, "print")
+            url = f"{links.stem}{document}/print{links.query}{signature}"
+            response = await client.get(url)
+            found = heading(response.content) if response.status_code == 200 else None
+            matrix.report.check(
+                eyes, f"{name}.document", "by link", found, expected(eyes, name, id_)
+            )
+
+
+def expected(eyes: Eyes, name: str, id_: str) -> str | None:
+    """What stands on top of the document; nothing for those who are not to see it."""
+    if eyes.bearer.state != "live" or not eyes.bearer.reads_health:
+        return None
+    return next((f"{name} {thing['number']}" for thing in eyes.those(name, "id", id_)), None)
+
+
+def heading(pdf: bytes) -> str:
+    """The document's title, which is on its first page too."""
+    reader = PdfReader(io.BytesIO(pdf))
+    title = str(reader.metadata.title if reader.metadata else "")
+    return title if title in reader.pages[0].extract_text() else ""
