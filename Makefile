@@ -18,7 +18,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes -r /dev/stdin
 
-.PHONY: help run test test-fast pictures soak bench-quick bench-paying rows-read check lock clean
+.PHONY: help run test test-fast pictures soak bench-quick bench-paying bench-documents rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-15s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint 
 bench-paying: .venv/.test .venv/.portal ## Measure paying with a slow Stripe, while pages are read (a minute).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.paying
+
+bench-documents: .venv/.test .venv/.portal ## Measure how long documents take to print (a minute).
+	@$(BIN)/python -m bench.documents
 
 rows-read: .venv/.test .venv/.portal ## Count the rows that PostgreSQL reads for pages of 100,000 clients (ten minutes).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

@@ -4,11 +4,13 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import ColumnElement, and_, or_, select, true
 
+from billing.documents import press, reading
 from graph import scopes
 from models import (
     Client,
@@ -18,17 +20,18 @@ from models import (
     Payment,
     PaymentMethod,
     Receipt,
+    Scope,
     Session,
     Statement,
     Superbill,
     ViewerKind,
 )
 from models.row import ID
-from resolvers import cards, clients, ids, invoices, sight
+from resolvers import cards, clients, ids, invoices, printed, sight
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.paging import Page
 from resolvers.tokens import Bearers
-from tests.isolation import doors
+from tests.isolation import doors, papers
 from tests.isolation.households import founded
 from tests.isolation.ids import NOWHERE, what_is_no_id
 from tests.isolation.matrix import Matrix, over
@@ -293,4 +296,53 @@ async def test_a_token_that_outlives_its_day_is_told(
     matrix.report.faults.clear()
     async with doors.server(matrix) as client:
         await doors.shut_doors(matrix, client, matrix.households.of(ASKERS[0])[0])
+    assert matrix.report.faults
+
+
+def unshared_statements_open(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Statement, sight.of_client("client_id", opened=True))
+
+
+def documents_need_no_scope(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(printed, "Scope", SimpleNamespace(PHI_READ=Scope.BILLING_READ))
+
+
+def a_link_outlives_its_token(patch: pytest.MonkeyPatch) -> None:
+    right = Bearers.holder
+
+    async def wrong(self: Bearers, token_id: str, now: dt.datetime) -> Any:
+        return await right(self, token_id, now - dt.timedelta(days=30))
+
+    patch.setattr(Bearers, "holder", wrong)
+
+
+def another_practices_document_is_printed(patch: pytest.MonkeyPatch) -> None:
+    right = reading.read
+
+    async def wrong(rows: Any, kind: Any, _: str, id_: str, keys: Any) -> Any:
+        practice = await reading.practice_of(rows, kind, id_)
+        return await right(rows, kind, practice or "", id_, keys)
+
+    patch.setattr(press, "read", wrong)
+
+
+OF_PAPERS: dict[Plant, str] = {
+    unshared_statements_open: "Ana Prieto",
+    documents_need_no_scope: "dashboard of money",
+    a_link_outlives_its_token: "Ana Prieto",
+    another_practices_document_is_printed: "Ana Prieto",
+}
+
+
+@pytest.mark.parametrize("plant", OF_PAPERS)
+async def test_a_leak_of_documents_is_told(
+    matrix: Matrix, monkeypatch: pytest.MonkeyPatch, plant: Plant
+) -> None:
+    await papers.forget(matrix)
+    plant(monkeypatch)
+    matrix.report.faults.clear()
+    asking = [one for one in matrix.households.bearers if one.sort == OF_PAPERS[plant]]
+    async with doors.server(matrix) as client:
+        for bearer in asking:
+            await papers.documents_of_everybody(matrix, client, bearer)
     assert matrix.report.faults

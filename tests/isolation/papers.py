@@ -4,8 +4,10 @@ import io
 
 import httpx
 from pypdf import PdfReader
+from sqlalchemy import delete
 
 from billing.documents.links import Signer
+from models import PrintedDocument, connections
 from tests.isolation.households import Bearer
 from tests.isolation.matrix import Matrix
 from tests.isolation.sight import PREFIXES, Eyes
@@ -29,6 +31,14 @@ async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bear
             matrix.report.check(
                 eyes, f"{name}.document", "by link", found, expected(eyes, name, id_)
             )
+
+
+async def forget(matrix: Matrix) -> None:
+    """No document was given out yet."""
+    engine = connections.engine(matrix.url)
+    async with engine.begin() as rows:
+        await rows.execute(delete(PrintedDocument))
+    await engine.dispose()
 
 
 def expected(eyes: Eyes, name: str, id_: str) -> str | None:

@@ -1,0 +1,144 @@
+"""How long documents take to print, and what others wait meanwhile: `python -m bench.documents`.
+
+Over SQLite, as one machine has it: read, typeset and kept. None of them was given out before.
+"""
+
+import asyncio
+import datetime as dt
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.demo import filling, many
+from billing.documents.press import Press
+from models import DocumentKind, connections
+from models.migrations import migrate
+from resolvers.printed import TABLES
+
+CLIENTS, EACH, IN_A_ROW, BURST = 200, 60, 1_000, 100
+Asked = tuple[DocumentKind, str, str]
+
+
+def main(
+    in_a_row: Annotated[int, typer.Option(min=100, help="How many for the memory.")] = IN_A_ROW,
+) -> None:
+    """Measure one and four at a time, a thousand in a row, and the API beside a burst."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(f"sqlite:///{Path(folder) / 'portal.sqlite'}", in_a_row))
+
+
+async def measure(url: str, in_a_row: int) -> None:
+    async with practice(url) as engine:
+        waiting = await documents(engine)
+        await one_and_four(engine, waiting)
+        await beside_a_burst(engine, connections.reads(url), waiting)
+        await memory(engine, waiting, in_a_row)
+
+
+@asynccontextmanager
+async def practice(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connections.engine(url)
+    await migrate(engine)
+    plan = many.Plan(dt.datetime.now(dt.UTC).date(), 1, 0, CLIENTS)
+    await filling.fill(engine, plan, lambda _: None)
+    yield engine
+    await engine.dispose()
+
+
+async def documents(engine: AsyncEngine) -> dict[DocumentKind, list[Asked]]:
+    """All that there are; each is printed once."""
+    found = {}
+    async with engine.connect() as rows:
+        for kind, table in TABLES.items():
+            columns = table.__table__.c
+            ids = await rows.execute(select(columns.practice_id, columns.id))
+            found[kind] = [(kind, practice, id_) for practice, id_ in ids]
+    return found
+
+
+def press(engine: AsyncEngine) -> Press:
+    return Press(engine, lambda: dt.datetime.now(dt.UTC))
+
+
+async def one_and_four(engine: AsyncEngine, waiting: dict[DocumentKind, list[Asked]]) -> None:
+    for kind, asked in waiting.items():
+        printing = press(engine)
+        await printing.printed(*asked.pop())
+        each = [await timed(printing, [asked.pop()]) for _ in range(EACH)]
+        fours = [await timed(printing, [asked.pop() for _ in range(4)]) for _ in range(EACH // 4)]
+        typer.echo(
+            f"{kind.lower():10} {statistics.median(each):5.1f} ms one at a time,"
+            f" {statistics.median(fours) / 4:5.1f} ms each of four at a time"
+        )
+        printing.close()
+
+
+async def timed(printing: Press, asked: Sequence[Asked]) -> float:
+    """Milliseconds until all are printed."""
+    began = time.perf_counter()
+    await asyncio.gather(*(printing.printed(*one) for one in asked))
+    return (time.perf_counter() - began) * 1000
+
+
+async def beside_a_burst(
+    engine: AsyncEngine, reads: object, waiting: dict[DocumentKind, list[Asked]]
+) -> None:
+    """What a read takes while a hundred documents are printed, and while none is."""
+    assert isinstance(reads, connections.SqliteReads)
+    printing = press(engine)
+    asked = [waiting[DocumentKind.INVOICE].pop() for _ in range(BURST)]
+    idle = [await read(reads) for _ in range(500)]
+    burst = asyncio.gather(*(printing.printed(*one) for one in asked))
+    busy = []
+    while not burst.done():
+        busy.append(await read(reads))
+        await asyncio.sleep(0.001)
+    await burst
+    before, during = (statistics.quantiles(took, n=100)[98] for took in (idle, busy))
+    typer.echo(
+        f"a read beside a burst of {BURST}: p99 {during:.2f} ms, {before:.2f} ms without one"
+    )
+    printing.close()
+    await reads.close()
+
+
+async def read(reads: connections.SqliteReads) -> float:
+    began = time.perf_counter()
+    await reads.value("SELECT count(*) FROM client", [])
+    return (time.perf_counter() - began) * 1000
+
+
+async def memory(
+    engine: AsyncEngine, waiting: dict[DocumentKind, list[Asked]], in_a_row: int
+) -> None:
+    printing = press(engine)
+    every = [one for asked in waiting.values() for one in asked]
+    assert len(every) >= in_a_row, f"there are {len(every)} documents only"
+    seen = []
+    for number, one in enumerate(every[:in_a_row], 1):
+        await printing.printed(*one)
+        if number % (in_a_row // 10) == 0:
+            seen.append(resident_mb())
+    typer.echo(f"{in_a_row} in a row: resident {', '.join(f'{mb:.0f}' for mb in seen)} MB")
+    printing.close()
+
+
+def resident_mb() -> float:
+    """Of this process; only Linux tells it."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except FileNotFoundError:
+        return float("nan")
+    return pages * 4096 / 2**20
+
+
+if __name__ == "__main__":
+    typer.run(main)
