@@ -337,6 +337,14 @@ WRITTEN |= {
             "one": "pmt_00000000-0000-4000-8000-000000000000",
         },
     ),
+    "all documents with where they open": (
+        "{ client { invoices { nodes { number LINK } } statements { nodes { LINK } }"
+        " superbills { nodes { LINK } } receipts { nodes { LINK } }"
+        " payments { nodes { receipt { LINK } } } } }".replace(
+            "LINK", "document { printUrl downloadUrl expiresAt fileName }"
+        ),
+        {},
+    ),
     "no things at all": ("{ nodes(ids: []) { id } __typename }", {}),
     "four lists, one in another": (
         "{ clients(first: 3) { nodes { invoices(first: 3) { nodes { payments { allocations {"
