@@ -30,6 +30,7 @@ from resolvers.printed import PrintedDocuments
 from resolvers.tokens import Bearers, hashed
 from server import graphiql, portal_page
 from server.documents import Documents
+from server.exports import Exports
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.sandboxed import Sandbox
@@ -99,6 +100,7 @@ def app(
     endpoint = Endpoint(graph, bearers, now, lambda host: hashed(host, key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(settings.signer, bearers, PrintedDocuments(reads), press, now)
+    exports = Exports(graph, endpoint.viewer, now)
     errands = Errands(till)
     webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
@@ -123,6 +125,7 @@ def app(
         routes=[
             Route("/graphql", Address(endpoint, page or PageConfig()), methods=METHODS),
             documents.addresses(),
+            *exports.addresses(),
             Route("/health", health),
             webhook,
             graphiql.assets(),

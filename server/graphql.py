@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -49,15 +49,7 @@ class Endpoint:
         self.address_hash = address_hash
 
     async def __call__(self, request: Request) -> Response:
-        try:
-            return await self.answer(request)
-        except TurnedAway as away:
-            return refused(request, away)
-        except StatementTimeout:
-            message = "the database took too long: ask for less at a time"
-            return refused(request, TurnedAway(503, "TIMEOUT", message))
-        except Exception:
-            return refused(request, internal())
+        return await answered(request, self.answer)
 
     async def answer(self, request: Request) -> Response:
         now = self.now()
@@ -85,6 +77,19 @@ class Endpoint:
         if viewer is None:
             raise unauthenticated("the token is unknown, expired or revoked", invalid=True)
         return viewer
+
+
+async def answered(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """What `answer` says, or in plain words why there is no answer."""
+    try:
+        return await answer(request)
+    except TurnedAway as away:
+        return refused(request, away)
+    except StatementTimeout:
+        message = "the database took too long: ask for less at a time"
+        return refused(request, TurnedAway(503, "TIMEOUT", message))
+    except Exception:
+        return refused(request, internal())
 
 
 # -- requests --------------------------------------------------------------------------------------

@@ -1,0 +1,207 @@
+"""What can be exported: the columns of each file, and its filters, which are the API's own."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+PAGE = 500
+
+
+class BadParameter(Exception):
+    """A parameter of the address that is none, or that means nothing."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`path` are the API's fields that lead to it, below the list's items."""
+
+    heading: str
+    path: str
+    is_health: bool = False
+
+    def of(self, node: Any) -> str:
+        for name in self.path.split("."):
+            node = node[name] if node is not None else None
+        return "" if node is None else str(node).lower() if isinstance(node, bool) else str(node)
+
+
+def health(heading: str, path: str) -> Column:
+    return Column(heading, path, is_health=True)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A parameter of an address as an argument of the list, of a type; `read` takes its texts."""
+
+    argument: str
+    type: str
+    read: Callable[[Sequence[str]], Any]
+
+
+def one(texts: Sequence[str]) -> str:
+    if len(texts) != 1:
+        raise BadParameter("is given once")
+    return texts[0]
+
+
+def flag(texts: Sequence[str]) -> bool:
+    if one(texts) not in ("true", "false"):
+        raise BadParameter("is true or false")
+    return texts[0] == "true"
+
+
+def text(argument: str, type_: str = "String") -> Filter:
+    return Filter(argument, type_, one)
+
+
+# The days of a range are two parameters.
+ENDS = {"from": "gte", "to": "lte"}
+DATES = Filter("dateRange", "DateRange", one)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of a list; `after` is where it goes on, if it does."""
+
+    nodes: Sequence[Any]
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file. `at` are the fields that lead to its list, or to the one object that it has."""
+
+    name: str
+    at: tuple[str, ...]
+    all_columns: tuple[Column, ...]
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    is_list: bool = True
+    # Arguments that are always the same.
+    fixed: str = ""
+
+    def columns(self, *, reads_health: bool) -> list[Column]:
+        return [one for one in self.all_columns if reads_health or not one.is_health]
+
+    def variables(self, parameters: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        """The API's arguments, as the address has them."""
+        given: dict[str, list[str]] = {}
+        for name, value in parameters:
+            given.setdefault(name, []).append(value)
+        variables: dict[str, Any] = {}
+        for name, texts in given.items():
+            if name not in self.filters:
+                known = ", ".join(self.filters) or "none"
+                raise BadParameter(f"there is no parameter {name[:100]!r}; there are: {known}")
+            found = self.filters[name]
+            try:
+                value = found.read(texts)
+            except BadParameter as error:
+                raise BadParameter(f"{name} {error}") from None
+            if name in ENDS:
+                variables.setdefault(found.argument, {})[ENDS[name]] = value
+            else:
+                variables[found.argument] = value
+        return variables
+
+    def query(self, columns: Sequence[Column]) -> str:
+        """The operation for a page of these columns."""
+        declared = {one.argument: one.type for one in self.filters.values()}
+        given = [f"{name}: ${name}" for name in declared]
+        asked = selection([column.path.split(".") for column in columns])
+        if self.is_list:
+            declared["after"] = "String"
+            given += [f"first: {PAGE}, after: $after", self.fixed]
+            asked = f"nodes {{ {asked} }} pageInfo {{ hasNextPage endCursor }}"
+        arguments = ", ".join(filter(None, given))
+        for name in reversed(self.at):
+            listed = f"({arguments})" if name == self.at[-1] and arguments else ""
+            asked = f"{name}{listed} {{ {asked} }}"
+        variables = ", ".join(f"${name}: {type_}" for name, type_ in declared.items())
+        return f"query Export{f'({variables})' if variables else ''} {{ {asked} }}"
+
+    def page(self, data: Any) -> Part:
+        for name in self.at:
+            data = data[name]
+        if not self.is_list:
+            return Part([data], None)
+        info = data["pageInfo"]
+        return Part(data["nodes"], info["endCursor"] if info["hasNextPage"] else None)
+
+
+def selection(paths: Iterable[Sequence[str]]) -> str:
+    """The fields of the paths, each named once."""
+    inner: dict[str, list[Sequence[str]]] = {}
+    for first, *rest in paths:
+        inner.setdefault(first, []).extend([rest] if rest else [])
+    return " ".join(
+        f"{name} {{ {selection(rest)} }}" if rest else name for name, rest in inner.items()
+    )
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "invoices",
+            ("practice", "invoices"),
+            (
+                Column("id", "id"),
+                Column("number", "number"),
+                Column("issued_on", "issuedOn"),
+                Column("due_on", "dueOn"),
+                Column("status", "status"),
+                Column("is_past_due", "isPastDue"),
+                Column("total", "total.amount"),
+                Column("paid", "amountPaid.amount"),
+                Column("due", "amountDue.amount"),
+                Column("currency", "total.currency"),
+                Column("clinician_id", "clinician.id"),
+                Column("client_id", "client.id"),
+                health("client_name", "client.name"),
+            ),
+            {
+                "from": DATES,
+                "to": DATES,
+                "status": Filter("status", "[InvoiceStatus!]", list),
+                "pastDue": Filter("pastDue", "Boolean", flag),
+                "clinicianId": text("clinicianId", "ID"),
+            },
+        ),
+        Table(
+            "payments",
+            ("practice", "payments"),
+            (
+                Column("id", "id"),
+                Column("created_on", "createdOn"),
+                Column("status", "status"),
+                Column("method", "method"),
+                Column("amount", "amount.amount"),
+                Column("refunded", "refunded.amount"),
+                Column("currency", "amount.currency"),
+                Column("receipt_number", "receipt.number"),
+                Column("client_id", "client.id"),
+                health("client_name", "client.name"),
+            ),
+            {
+                "from": DATES,
+                "to": DATES,
+                "status": Filter("status", "[PaymentStatus!]", list),
+            },
+        ),
+        Table(
+            "clients",
+            ("clients",),
+            (
+                Column("id", "id"),
+                Column("balance", "balance.amount.amount"),
+                Column("currency", "balance.amount.currency"),
+                Column("clinician_id", "clinician.id"),
+                health("name", "name"),
+                health("email", "email"),
+                health("phone", "phone"),
+            ),
+            {"search": text("search"), "withBalance": Filter("withBalance", "Boolean", flag)},
+            fixed="orderBy: {field: CREATED}",
+        ),
+    )
+}
