@@ -13,9 +13,9 @@ import uvicorn
 from billing.gateway import Rejected, Unknown
 from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
-from models import connections, migrations
+from models import Relation, connections, migrations
+from server import contacts, explaining, giving, loading, operating, printing, sandboxed
 from server import demo as demonstration
-from server import explaining, giving, loading, operating, printing, sandboxed
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
 from server.settings import Settings, WrongSettings, from_environment
@@ -30,6 +30,11 @@ app = typer.Typer(
 )
 token_commands = typer.Typer(no_args_is_help=True, help="Give out tokens and take them back.")
 app.add_typer(token_commands, name="token")
+
+contact_commands = typer.Typer(
+    no_args_is_help=True, help="Say who looks after whose bills: parents, guardians, partners."
+)
+app.add_typer(contact_commands, name="contact")
 
 CONTRACT = Path("schema.graphql")
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -212,6 +217,50 @@ def reconcile(
     if lines:
         raise typer.Exit(1)
     typer.echo("The ledger is as Stripe has it.")
+
+
+# -- contacts --------------------------------------------------------------------------------------
+
+
+@contact_commands.command("link")
+def link_contact(
+    client: Annotated[str, typer.Argument(help="The client: cli_…")],
+    name: Annotated[str, typer.Option(help="The contact's name.")],
+    email: Annotated[str, typer.Option(help="The contact's e-mail address, to sign in with.")],
+    relation: Annotated[Relation, typer.Option(help="What they are to the client.")],
+    documents: Annotated[bool, typer.Option("--documents", help="They see documents.")] = False,
+    pay: Annotated[bool, typer.Option("--pay", help="They may pay.")] = False,
+) -> None:
+    """Link a contact to a client, with one right or both; again, to change their rights."""
+    right = contacts.Right(relation, documents, pay)
+    try:
+        typer.echo(run(contacts.link(settings_or_stop(), client, name, email, right)))
+    except contacts.NotLinked as error:
+        stop(str(error))
+
+
+@contact_commands.command("unlink")
+def unlink_contact(
+    contact: Annotated[str, typer.Argument(help="The contact's id, as listed.")],
+    client: Annotated[str, typer.Argument(help="The client: cli_…")],
+) -> None:
+    """Take a contact's rights to a client away, from their next request on."""
+    try:
+        typer.echo(run(contacts.unlink(settings_or_stop(), contact, client)))
+    except contacts.NotLinked as error:
+        stop(str(error))
+
+
+@contact_commands.command("list")
+def list_contacts(
+    client: Annotated[str, typer.Argument(help="The client: cli_…")],
+) -> None:
+    """List the contacts of a client: id, relation, name, address, rights."""
+    try:
+        for line in run(contacts.listed(settings_or_stop(), client)):
+            typer.echo(line)
+    except contacts.NotLinked as error:
+        stop(str(error))
 
 
 # -- tokens ----------------------------------------------------------------------------------------

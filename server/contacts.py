@@ -1,0 +1,120 @@
+"""Contacts on the command line: who looks after whose bills, with which rights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, insert, select
+from sqlalchemy.exc import StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import Client, Contact, ContactRight, Relation
+from models.ids import new_id
+from models.inserting import insert_into
+from server.giving import bare, writing
+from server.settings import Settings
+
+
+class NotLinked(Exception):
+    """Nothing was changed; the text says why."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """What a contact may do for a client. Neither would mean nothing."""
+
+    relation: Relation
+    sees_documents: bool
+    can_pay: bool
+
+    def __str__(self) -> str:
+        may = [
+            *(["sees the documents"] if self.sees_documents else []),
+            *(["may pay"] if self.can_pay else []),
+        ]
+        return " and ".join(may)
+
+
+async def link(settings: Settings, client: str, name: str, email: str, right: Right) -> str:
+    """Who looks after whom now, in words. A contact of that address in the practice is the same
+    one; linked again they have the new rights."""
+    if not (right.sees_documents or right.can_pay):
+        raise NotLinked("A contact sees documents, or pays, or both: name a right.")
+    async with writing(settings) as rows:
+        found = await known(rows, client)
+        contact = await same(rows, found.practice_id, name, email)
+        rights = {"sees_documents": right.sees_documents, "can_pay": right.can_pay}
+        await rows.execute(
+            insert_into(rows, ContactRight)
+            .values(
+                practice_id=found.practice_id,
+                contact_id=contact,
+                client_id=found.id,
+                relation=right.relation,
+                **rights,
+            )
+            .on_conflict_do_update(
+                index_elements=["practice_id", "contact_id", "client_id"],
+                set_=rights | {"relation": right.relation},
+            )
+        )
+    return f"{contact}: {right.relation.lower()} of {client}, {right}."
+
+
+async def unlink(settings: Settings, contact: str, client: str) -> str:
+    """Takes all rights to a client away, from the contact's next request on."""
+    async with writing(settings) as rows:
+        mine = and_(
+            ContactRight.contact_id == bare(contact), ContactRight.client_id == bare(client)
+        )
+        done = await rows.execute(delete(ContactRight).where(mine))
+    if not done.rowcount:
+        raise NotLinked(f"{contact} was not linked to {client}.")
+    return f"{contact} sees nothing of {client} any more."
+
+
+async def listed(settings: Settings, client: str) -> list[str]:
+    """A line for each contact of a client."""
+    async with writing(settings) as rows:
+        found = await known(rows, client)
+        same_contact = and_(
+            Contact.practice_id == ContactRight.practice_id, Contact.id == ContactRight.contact_id
+        )
+        mine = and_(
+            ContactRight.practice_id == found.practice_id, ContactRight.client_id == found.id
+        )
+        linked = await rows.execute(
+            select(ContactRight.__table__, Contact.name, Contact.email)
+            .join(Contact, same_contact)
+            .where(mine)
+            .order_by(Contact.id)
+        )
+        return [line(one) for one in linked]
+
+
+def line(one: Row[Any]) -> str:
+    right = Right(one.relation, one.sees_documents, one.can_pay)
+    return f"{one.contact_id}  {one.relation:9} {one.name} <{one.email or ''}>  {right}"
+
+
+async def known(rows: AsyncConnection, client: str) -> Row[Any]:
+    try:
+        found = (
+            await rows.execute(select(Client.__table__).where(Client.id == bare(client)))
+        ).first()
+    except StatementError:
+        found = None
+    if found is None:
+        raise NotLinked(f"There is no client {client}.")
+    return found
+
+
+async def same(rows: AsyncConnection, practice_id: str, name: str, email: str) -> str:
+    """The contact's id: of who has this address in the practice already, or of a new one."""
+    theirs = and_(Contact.practice_id == practice_id, Contact.email == email)
+    found = (await rows.execute(select(Contact.id).where(theirs))).scalars().first()
+    if found is not None:
+        return found
+    id_ = new_id()
+    own = {"practice_id": practice_id, "id": id_, "name": name, "email": email}
+    await rows.execute(insert(Contact).values(own))
+    return id_

@@ -1,0 +1,70 @@
+"""`portal contact`: who looks after whose bills."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from server import cli
+from tests.portal import KEY, Portal, served
+
+
+def portal(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, ["contact", *arguments])
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    """A practice in a file, which is served whenever something is asked."""
+    url = f"sqlite:///{tmp_path / 'portal.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("TOKEN_KEY", KEY)
+
+    async def made() -> Portal:
+        async with served(url) as it:
+            return it
+
+    return asyncio.run(made())
+
+
+LINK = ("--name", "Gail Ahn", "--email", "gail@example.com", "--relation", "GUARDIAN")
+
+
+def test_a_contact_is_linked_seen_listed_and_unlinked(there: Portal) -> None:
+    client = f"cli_{there.client_id}"
+    linked = portal("link", client, *LINK, "--documents")
+    assert linked.exit_code == 0, linked.stderr
+    contact = linked.stdout.partition(":")[0]
+    assert "sees the documents." in linked.stdout
+
+    again = portal("link", client, *LINK, "--pay")
+    assert again.stdout.partition(":")[0] == contact
+    assert "may pay." in again.stdout
+    other = portal("link", f"cli_{there.other_id}", *LINK, "--documents", "--pay")
+    assert other.stdout.partition(":")[0] == contact
+
+    lines = portal("list", client).stdout.splitlines()
+    assert any(contact in line and "Gail Ahn <gail@example.com>  may pay" in line for line in lines)
+    assert portal("unlink", contact, client).exit_code == 0
+    assert contact not in portal("list", client).stdout
+    assert contact in portal("list", f"cli_{there.other_id}").stdout
+    assert portal("unlink", contact, client).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("link", "cli_x", *LINK, "--pay"), "There is no client cli_x."),
+        (("link", "CLIENT", *LINK), "name a right"),
+        (("unlink", "x", "CLIENT"), "was not linked"),
+        (("list", "cli_00000000-0000-7000-8000-000000000000"), "There is no client"),
+    ],
+)
+def test_what_can_not_be_linked_says_why(
+    there: Portal, arguments: tuple[str, ...], said: str
+) -> None:
+    client = f"cli_{there.client_id}"
+    told = portal(*(client if one == "CLIENT" else one for one in arguments))
+    assert told.exit_code == 1
+    assert said in told.stderr
