@@ -25,9 +25,10 @@ from billing.till import Till
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema
+from identity.tokens import hashed
 from models import connections
+from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
-from resolvers.tokens import Bearers, hashed
 from server import graphiql, portal_page
 from server.documents import Documents
 from server.graphiql import PageConfig

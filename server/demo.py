@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing import demo
 from graph.execution import Introspection
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Practice, Scope, Token, connections, migrations
-from resolvers import tokens
-from resolvers.tokens import PERSONAL_SCOPES, Subject
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab

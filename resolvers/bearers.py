@@ -1,22 +1,17 @@
-"""Tokens: how one is written, kept as a hash, and looked up to find the viewer who bears it."""
+"""Who bears a token: it is looked up to find the viewer, with each request."""
 
 import datetime as dt
-import hmac
 import json
-import re
-import secrets
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, select
 from sqlalchemy.types import TypeEngine
 
+from identity.tokens import hashed, is_written_right
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.connections import PostgresReads, SqliteReads
-from models.ids import new_id
 from models.literals import constant
 from models.row import ID, Instant
 from resolvers.planner.later import Later, bound
@@ -24,45 +19,7 @@ from resolvers.planner.plans import Plan, compiled
 from resolvers.planner.texts import instant
 from resolvers.viewer import Viewer
 
-PREFIX = "cbp_"
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# 43 letters of 62 are 256 bits; the last six are a checksum, so that a scanner for leaked secrets
-# or a slip of the hand is told from a token without asking the database.
-SECRET_LENGTH, CHECKSUM_LENGTH = 43, 6
-WRITTEN = re.compile(f"{PREFIX}([0-9A-Za-z]{{{SECRET_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
-
 REMEMBERED = 1_000
-
-# Everything of one's own: what clients and contacts may read.
-PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
-
-
-def new_secret() -> str:
-    """A token's text, which only its bearer is to know."""
-    secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
-    return f"{PREFIX}{secret}{checksum(secret)}"
-
-
-def checksum(secret: str) -> str:
-    value, letters = zlib.crc32(secret.encode()), ""
-    for _ in range(CHECKSUM_LENGTH):
-        value, letter = divmod(value, len(ALPHABET))
-        letters = ALPHABET[letter] + letters
-    return letters
-
-
-def is_written_right(token: str) -> bool:
-    """Whether the text can be a token at all."""
-    found = WRITTEN.fullmatch(token)
-    return found is not None and checksum(found[1]) == found[2]
-
-
-def hashed(token: str, key: str) -> str:
-    """What the database keeps: without the key, which isn't there, it tells nothing."""
-    return hmac.digest(key.encode(), token.encode(), "sha256").hex()
-
-
-# -- who bears a token -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -159,56 +116,3 @@ def viewer_of(
         time_zone,
         dt.datetime.fromisoformat(expires_at),
     )
-
-
-# -- giving out and taking back --------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whom a token is for: a client, a contact, or (neither) a dashboard of the practice."""
-
-    practice_id: str
-    client_id: str | None = None
-    contact_id: str | None = None
-
-    @property
-    def kind(self) -> ViewerKind:
-        if self.client_id:
-            return ViewerKind.CLIENT
-        return ViewerKind.CONTACT if self.contact_id else ViewerKind.DASHBOARD
-
-
-async def create(
-    connection: AsyncConnection,
-    key: str,
-    subject: Subject,
-    name: str,
-    scopes: frozenset[Scope],
-    now: dt.datetime,
-    lasts: dt.timedelta,
-) -> tuple[str, str]:
-    """A new token's id and its text, which is shown this once."""
-    secret, id_ = new_secret(), new_id()
-    await connection.execute(
-        insert(Token).values(
-            practice_id=subject.practice_id,
-            id=id_,
-            kind=subject.kind,
-            client_id=subject.client_id,
-            contact_id=subject.contact_id,
-            name=name,
-            hash=hashed(secret, key),
-            scopes=sorted(scopes),
-            created_at=now,
-            expires_at=now + lasts,
-        )
-    )
-    return id_, secret
-
-
-async def revoke(connection: AsyncConnection, id_: str, now: dt.datetime) -> bool:
-    """Stops the token from its next request on; whether there was such a one still working."""
-    working = and_(Token.id == id_, Token.revoked_at.is_(None), Token.expires_at > now)
-    found = await connection.execute(update(Token).where(working).values(revoked_at=now))
-    return bool(found.rowcount)
