@@ -6,8 +6,9 @@ import re
 import secrets
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, insert, update
+from sqlalchemy import ColumnElement, and_, insert, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Scope, Token, ViewerKind
@@ -20,14 +21,22 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_LENGTH, CHECKSUM_LENGTH = 43, 6
 WRITTEN = re.compile(f"{PREFIX}([0-9A-Za-z]{{{SECRET_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
 
+# After so long without a request a sign-in is over.
+IDLE = dt.timedelta(minutes=15)
+
 # Everything of one's own: what clients and contacts may read.
 PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
 
 def new_secret() -> str:
     """A token's text, which only its bearer is to know."""
-    secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+    secret = random_text()
     return f"{PREFIX}{secret}{checksum(secret)}"
+
+
+def random_text() -> str:
+    """256 bits that nobody guesses."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
 
 
 def checksum(secret: str) -> str:
@@ -47,6 +56,15 @@ def is_written_right(token: str) -> bool:
 def hashed(token: str, key: str) -> str:
     """What the database keeps: without the key, which isn't there, it tells nothing."""
     return hmac.digest(key.encode(), token.encode(), "sha256").hex()
+
+
+def works(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
+    """Whether a token of the table lets its bearer in: a sign-in, only if it was used of late.
+
+    `idle_since` is so long before `now` as a sign-in may be idle.
+    """
+    used = or_(token.c.last_used_at.is_(None), token.c.last_used_at > idle_since)
+    return and_(token.c.revoked_at.is_(None), token.c.expires_at > now, used)
 
 
 # -- giving out and taking back --------------------------------------------------------------------
@@ -75,6 +93,8 @@ async def create(
     scopes: frozenset[Scope],
     now: dt.datetime,
     lasts: dt.timedelta,
+    *,
+    is_sign_in: bool = False,
 ) -> tuple[str, str]:
     """A new token's id and its text, which is shown this once."""
     secret, id_ = new_secret(), new_id()
@@ -90,6 +110,7 @@ async def create(
             scopes=sorted(scopes),
             created_at=now,
             expires_at=now + lasts,
+            last_used_at=now if is_sign_in else None,
         )
     )
     return id_, secret

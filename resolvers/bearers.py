@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, select
 from sqlalchemy.types import TypeEngine
 
-from identity.tokens import hashed, is_written_right
+from identity.tokens import IDLE, hashed, is_written_right, works
+from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.connections import PostgresReads, SqliteReads
 from models.literals import constant
@@ -33,13 +34,15 @@ class Presented:
 class Bearers:
     """Looks up viewers by their tokens: one statement, on each request."""
 
-    def __init__(self, reads: SqliteReads | PostgresReads, key: str) -> None:
-        self.reads, self.key = reads, key
+    def __init__(
+        self, reads: SqliteReads | PostgresReads, key: str, uses: Uses | None = None
+    ) -> None:
+        self.reads, self.key, self.uses = reads, key, uses
         self.by_hash = look_up(reads.dialect, "hash", Text())
         self.by_id = look_up(reads.dialect, "id", ID)
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
-        """The bearer of a token that is known, not revoked and not expired."""
+        """The bearer of a token that is known, not revoked, not expired and not idle."""
         if not is_written_right(token):
             return None
         return await self.found(self.by_hash, hashed(token, self.key), now)
@@ -51,13 +54,17 @@ class Bearers:
     async def found(self, plan: Plan, name: str, now: dt.datetime) -> Viewer | None:
         presented: Any = Presented(name, now)
         row = await self.reads.row(plan.sql, plan.values(presented))
-        return viewer_of(*row) if row else None
+        viewer = viewer_of(*row) if row else None
+        if self.uses is not None and viewer is not None and viewer.is_sign_in:
+            self.uses.note(viewer.practice_id, viewer.token_id, now)
+        return viewer
 
 
 def look_up(dialect: Dialect, column: str, type_: TypeEngine[str]) -> Plan:
     """A token that works, by a column of its own."""
     name = bound(Later(lambda p: p.name), type_)  # type: ignore[attr-defined]
     now = bound(Later(lambda p: p.now), Instant())
+    idle_since = bound(Later(lambda p: p.now - IDLE), Instant())
     token, practice = Token.__table__.alias("token"), Practice.__table__.alias("practice")
     statement = (
         select(
@@ -73,9 +80,10 @@ def look_up(dialect: Dialect, column: str, type_: TypeEngine[str]) -> Plan:
             practice.c.currency,
             practice.c.time_zone,
             instant(token.c.expires_at),
+            token.c.last_used_at.is_not(None),
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
-        .where(token.c[column] == name, token.c.revoked_at.is_(None), token.c.expires_at > now)
+        .where(token.c[column] == name, works(token, now, idle_since))
     )
     return compiled(statement, dialect)
 
@@ -104,6 +112,7 @@ def viewer_of(
     currency: str,
     time_zone: str,
     expires_at: str,
+    is_sign_in: bool,
 ) -> Viewer:
     return Viewer(
         ViewerKind(kind),
@@ -115,4 +124,5 @@ def viewer_of(
         currency,
         time_zone,
         dt.datetime.fromisoformat(expires_at),
+        bool(is_sign_in),
     )
