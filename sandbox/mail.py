@@ -1,4 +1,4 @@
-"""Mail that somebody would get: it goes nowhere, and /sandbox/mail shows it on one's own machine."""
+"""Mail that somebody would get: it goes nowhere, and the page /sandbox/mail shows it."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

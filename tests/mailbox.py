@@ -44,7 +44,7 @@ class Mailbox:
     def authenticated(self, _: Any, __: Session, ___: Envelope, ____: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.passwords.append(data.password.decode())
-        return AuthResult(success=data.password.decode() == PASSWORD)
+        return AuthResult(success=data.password.decode() == PASSWORD, handled=False)
 
     def text(self, number: int = -1) -> str:
         """What a letter says."""

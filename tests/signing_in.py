@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from email.message import EmailMessage
 from typing import Any
 
 import httpx
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from starlette.applications import Starlette
 
 from identity import answering
@@ -120,6 +120,29 @@ class SigningIn(Portal):
 
     async def works(self, token: str) -> bool:
         return (await self.ask(NAME, token)).status_code == 200
+
+
+@contextmanager
+def statements(portal: SigningIn) -> Iterator[list[str]]:
+    """What the server writes by meanwhile, but for what it sweeps up and where it begins."""
+    engine, found = portal.door.engine.sync_engine, list[str]()
+
+    def heard(*given: Any) -> None:
+        if not given[2].startswith(("DELETE", "BEGIN")):
+            found.append(given[2])
+
+    event.listen(engine, "before_cursor_execute", heard)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", heard)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """What the server does by itself, in its own time."""
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(0.02)
 
 
 async def asked(http: httpx.AsyncClient, query: str, **variables: Any) -> dict[str, Any]:
