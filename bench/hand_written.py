@@ -16,8 +16,8 @@ import asyncpg
 import orjson
 
 from bench import statements
+from identity.tokens import hashed, is_written_right
 from models import ViewerKind
-from resolvers.tokens import hashed, is_written_right
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

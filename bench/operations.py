@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing import demo
 from billing.demo.cast import harbor_lane
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Scope, migrations
-from resolvers import tokens
-from resolvers.tokens import PERSONAL_SCOPES, Subject
 
 BILLING = """\
 query BillingPage($range: DateRange, $first: Int) {

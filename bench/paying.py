@@ -17,11 +17,11 @@ import httpx
 import typer
 from sqlalchemy import update
 
+from identity.tokens import Subject
 from models import Client, Practice
 from models.connections import engine
 from models.ids import new_id
 from models.migrations import migrate
-from resolvers.tokens import Subject
 from tests import postgres
 from tests.paying import ACCOUNT, PAY, Paying
 from tests.processes import double, portals

@@ -11,10 +11,11 @@ Refusal
 ├── AmountTooSmall          less than a card can be charged
 ├── PaymentInProgress       another payment of the client is under way
 ├── IdempotencyKeyReused    the key belongs to another request
-├── TooManyAttempts         too many declines of late
+├── TooManyAttempts         too many declines of late, or links that don't sign in
 ├── CardRefused             the bank refused a card that was to be kept
 ├── CardRemovalOff          the practice doesn't let clients remove cards
-└── ReplacementNeeded       the default is removed, and which card comes next isn't said
+├── ReplacementNeeded       the default is removed, and which card comes next isn't said
+└── SignInLinkInvalid       the link doesn't sign in, here or at all
 """
 
 import datetime as dt
@@ -41,6 +42,7 @@ class ErrorCode(enum.StrEnum):
     CARD_REFUSED = "CARD_REFUSED"
     CARD_REMOVAL_OFF = "CARD_REMOVAL_OFF"
     REPLACEMENT_NEEDED = "REPLACEMENT_NEEDED"
+    SIGN_IN_LINK_INVALID = "SIGN_IN_LINK_INVALID"
 
 
 class Refusal(Exception):
@@ -112,8 +114,12 @@ class IdempotencyKeyReused(Refusal):
 class TooManyAttempts(Refusal):
     code = ErrorCode.TOO_MANY_ATTEMPTS
 
-    def __init__(self, retry_at: dt.datetime) -> None:
-        super().__init__("Too many cards were declined. Try again later.")
+    def __init__(
+        self,
+        retry_at: dt.datetime,
+        message: str = "Too many cards were declined. Try again later.",
+    ) -> None:
+        super().__init__(message)
         self.retry_at = retry_at
 
 
@@ -133,3 +139,15 @@ class CardRemovalOff(Refusal):
 
 class ReplacementNeeded(Refusal):
     code = ErrorCode.REPLACEMENT_NEEDED
+
+
+class SignInLinkInvalid(Refusal):
+    """In the same words whatever is wrong with it: nobody learns which secrets there are."""
+
+    code = ErrorCode.SIGN_IN_LINK_INVALID
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This link doesn't sign you in here. Open it in the browser in which you asked for it,"
+            " or ask for a new one: a link works once, for ten minutes, and only the newest does."
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, OperationDefinitionNode, OperationType
+from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
 
 from billing.documents.links import Signer
 from billing.payments import SANDBOX, Online
@@ -15,9 +15,10 @@ from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.scopes import HealthInformation, health_information, scope_required
+from identity.door import Door
 from models import Scope
 from models.connections import PostgresReads, SqliteReads
-from resolvers.outcomes import Acting
+from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
 from resolvers.planner.operation import (
     Errors,
@@ -30,7 +31,8 @@ from resolvers.planner.operation import (
 )
 from resolvers.planner.plans import Plans, Recent
 from resolvers.planner.reference import Answer, refused
-from resolvers.viewer import Viewer
+from resolvers.planner.sources import Mutated, source_of
+from resolvers.viewer import NOBODY, Viewer
 
 INTROSPECTION = frozenset({"__schema", "__type"})
 
@@ -60,6 +62,10 @@ class Readied:
     health_information: HealthInformation
 
 
+# What signing in needs: the door, and who recognises the bearer of a new token.
+Entrance = tuple[Door, Recognise]
+
+
 class Unauthenticated(Exception):
     """Only a viewer may ask this."""
 
@@ -75,8 +81,11 @@ class Graph:
         signer: Signer,
         till: Till | None = None,
         online: Online = SANDBOX,
+        entrance: Entrance | None = None,
     ) -> None:
-        self.schema, self.introspection, self.till = schema, introspection, till
+        self.schema, self.introspection = schema, introspection
+        self.till, self.entrance = till, entrance
+        self.open_to_all = open_to_all(schema._schema)
         self.plans = Plans(schema, reads, signer, online)
         self.limits = Limits(schema._schema)
         self.documents: Recent[str, DocumentNode | Errors] = Recent(
@@ -100,9 +109,10 @@ class Graph:
         node = named(document, request.operation_name)
         if not isinstance(node, OperationDefinitionNode):
             return refused(node)
-        if turned_away := self.unwelcome(root_fields(document, node), viewer):
-            return refused(turned_away)
         changes = node.operation is OperationType.MUTATION
+        closed = root_fields(document, node) - (self.open_to_all if changes else set())
+        if turned_away := self.unwelcome(closed, viewer):
+            return refused(turned_away)
         if changes and (card := card_number(document, request.variables)):
             return refused(card)
         key = (request.query, request.operation_name)
@@ -113,19 +123,26 @@ class Graph:
         )
         if not isinstance(ready, Readied):
             return refused(ready)
-        if viewer is None:
+        if viewer is None and not changes:
             schema = self.schema._schema
             given = (schema, ready.operation, request.variables, None)
             return await self.plans.apart(reference.executed, *given)
-        if Scope.PHI_READ not in viewer.scopes:
+        if viewer is not None and Scope.PHI_READ not in viewer.scopes:
             schema, asked = self.schema._schema, ready.health_information
             if told := asked.asked(schema, ready.operation, request.variables):
                 return refused([scope_required(told)])
-        acting = Acting(viewer, now, self.till, address_hash) if changes and self.till else None
+        viewer = viewer or NOBODY
+        acting = self.acting(viewer, now, address_hash) if changes else None
         return await self.plans.answer(ready.operation, request.variables, viewer, now, acting)
 
+    def acting(self, viewer: Viewer, now: dt.datetime, address_hash: str | None) -> Acting | None:
+        """Who changes something, where anything can be changed."""
+        if self.till is None or self.entrance is None:
+            return None
+        return Acting(viewer, now, self.till, *self.entrance, address_hash)
+
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
-        """Why the root's fields are not for this viewer."""
+        """Why the root's fields, those that are open to all left out, are not for this viewer."""
         introspects = not asked.isdisjoint(INTROSPECTION)
         if viewer is None and asked - INTROSPECTION - {"__typename"}:
             raise Unauthenticated
@@ -141,3 +158,12 @@ class Graph:
         if not isinstance(operation, Operation):
             return operation
         return Readied(operation, health_information(schema, operation))
+
+
+def open_to_all(schema: GraphQLSchema) -> frozenset[str]:
+    """The mutations that somebody without a token may ask."""
+    root = schema.mutation_type
+    sources = {name: source_of(field) for name, field in root.fields.items()} if root else {}
+    return frozenset(
+        name for name, source in sources.items() if isinstance(source, Mutated) and source.by_nobody
+    )

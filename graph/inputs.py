@@ -148,3 +148,26 @@ class RemoveCardInput:
         description="Which card is the default then: needed for the Default Card while there are"
         " others.",
     )
+
+
+# -- signing in ------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="Where the mail goes.")
+class RequestSignInLinkInput:
+    email: str = strawberry.field(
+        description="The address that the practice knows. Case and blanks around it don't count."
+    )
+
+
+@strawberry.input(description="The link, and the proof that it was asked for in this browser.")
+class SignInInput:
+    secret: str = strawberry.field(
+        description="From the link: what follows `#/sign-in/` in the page's address."
+    )
+    nonce: str = strawberry.field(description="What `requestSignInLink` gave to this browser.")
+
+
+@strawberry.input(description="Which sign-in to end.")
+class RevokeSignInInput:
+    id: strawberry.ID = strawberry.field(description="The sign-in: `sgn_…`.")

@@ -1,4 +1,4 @@
-"""Where something is changed: paying, and cards on file."""
+"""Where something is changed: paying, cards on file, and signing in."""
 
 from typing import Annotated
 
@@ -18,9 +18,18 @@ from graph.inputs import (
     PrepareCardInput,
     RefreshPaymentInput,
     RemoveCardInput,
+    RequestSignInLinkInput,
+    RevokeSignInInput,
+    SignInInput,
 )
 from graph.outcomes import PayResult
-from resolvers import changing, paying
+from graph.sign_in_outcomes import (
+    RequestSignInLinkPayload,
+    RevokeSignInResult,
+    SignInResult,
+    SignOutPayload,
+)
+from resolvers import changing, paying, signing_in
 from resolvers.planner.sources import Mutated, planned
 
 
@@ -97,4 +106,44 @@ class Mutation:
     def remove_card(
         self, input: Annotated[RemoveCardInput, strawberry.argument(description="Which card.")]
     ) -> RemoveCardResult:
+        raise AssertionError("its source answers")
+
+    # -- signing in --------------------------------------------------------------------------------
+
+    @planned(
+        Mutated(signing_in.request, by_nobody=True),
+        description="Asks for a mail with a link to sign in with. Needs no token. The answer is the"
+        " same whether anybody has this address; a mail goes to whom the practice knows by it, a"
+        " link for each practice, three mails an hour at the most.",
+    )
+    def request_sign_in_link(
+        self,
+        input: Annotated[RequestSignInLinkInput, strawberry.argument(description="To whom.")],
+    ) -> RequestSignInLinkPayload:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Mutated(signing_in.sign_in, by_nobody=True, alone=True),
+        description="Signs in with the link of a mail, once, in the browser in which it was asked"
+        " for. Needs no token, and is the only field of its operation.",
+    )
+    def sign_in(
+        self, input: Annotated[SignInInput, strawberry.argument(description="By which link.")]
+    ) -> SignInResult:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Mutated(signing_in.sign_out),
+        description="Ends the sign-in that the request is made with: its token works no more.",
+    )
+    def sign_out(self) -> SignOutPayload:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Mutated(signing_in.revoke),
+        description="Ends one of the viewer's own sign-ins: its token works no more, anywhere.",
+    )
+    def revoke_sign_in(
+        self, input: Annotated[RevokeSignInInput, strawberry.argument(description="Which one.")]
+    ) -> RevokeSignInResult:
         raise AssertionError("its source answers")

@@ -119,7 +119,10 @@ class PaymentInProgress(UserError):
     path: list[str] | None = path
 
 
-@strawberry.type(description="Too many cards were declined of late, of the client or from there.")
+@strawberry.type(
+    description="Too many cards were declined of late, of the client or from there; or too many"
+    " links from there didn't sign in."
+)
 class TooManyAttempts(UserError):
     retry_at: dt.datetime = field(
         Value(lambda outcome: outcome.text("retry_at")), description="When to try again."

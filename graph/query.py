@@ -10,8 +10,9 @@ from graph.connections import After, Before, Connection, First, Last
 from graph.inputs import ClientOrder
 from graph.node import Node
 from graph.practice import WHOLE_PRACTICE, Practice, practice
+from graph.sign_in import SignIn
 from models import Scope, ViewerKind
-from resolvers import clients, nodes, viewers
+from resolvers import clients, nodes, sign_ins, viewers
 from resolvers.planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
 from resolvers.planner.texts import instant
 
@@ -36,6 +37,11 @@ class Viewer:
         Many(clients.viewers_clients),
         description="The clients whose billing this viewer looks after; a guardian may have"
         " several. Empty for a dashboard.",
+    )
+    sign_ins: list[SignIn] = field(
+        Many(sign_ins.of_viewer),
+        description="Where this person is signed in, in this practice; the newest first. Empty for"
+        " a dashboard.",
     )
 
 

@@ -22,6 +22,7 @@ from models.printed_document import PrintedDocument
 from models.reversal import Dispute, DisputeState, Refund, RefundState
 from models.row import Row
 from models.session import Session
+from models.sign_in import SignInFailure, SignInLink, SignInRequest
 from models.statement import Statement, StatementLine
 from models.stripe_event import StripeEvent
 from models.superbill import Superbill, SuperbillDiagnosis, SuperbillLine
@@ -64,6 +65,9 @@ __all__ = [
     "Scope",
     "Session",
     "SetupState",
+    "SignInFailure",
+    "SignInLink",
+    "SignInRequest",
     "Statement",
     "StatementLine",
     "StripeEvent",

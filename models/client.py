@@ -3,11 +3,11 @@
 import datetime as dt
 import enum
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.names import folded
+from models.names import FOLDED_EMAIL, folded
 from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, refers
 
 
@@ -22,6 +22,8 @@ class Client(Addressed, Row):
         Index(None, "practice_id", "clinician_id"),
         Index(None, "practice_id", "folded_name", "id"),
         Index(None, "practice_id", "created_at", "id"),
+        # One of the few look-ups in all practices: whoever signs in says an address, and no more.
+        Index("ix_client_folded_email", text(FOLDED_EMAIL)),
     )
 
     practice_id: Mapped[Key]
@@ -58,7 +60,11 @@ class Contact(Row):
     """Somebody who may see or pay the bills of clients that they are linked to."""
 
     __tablename__ = "contact"
-    __table_args__ = (of_practice(),)
+    __table_args__ = (
+        of_practice(),
+        # As a client's.
+        Index("ix_contact_folded_email", text(FOLDED_EMAIL)),
+    )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]

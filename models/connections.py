@@ -40,11 +40,16 @@ TOO_DEEP = ("parser stack overflow", "Expression tree is too large")
 
 
 def engine(url: str) -> AsyncEngine:
-    """The SQLAlchemy engine for `sqlite:///file` or `postgresql://…`: writes, migrations, tests."""
+    """The SQLAlchemy engine for `sqlite:///file` or `postgresql://…`: writes, migrations, tests.
+
+    What goes wrong in it is told without a statement's values: names and addresses are among them.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"))
-    made = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+        return create_async_engine(
+            parsed.set(drivername="postgresql+asyncpg"), hide_parameters=True
+        )
+    made = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
     event.listen(made.sync_engine, "connect", set_up_sqlite)
     event.listen(made.sync_engine, "begin", begin_immediate)
     return made

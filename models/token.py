@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 
-from sqlalchemy import JSON, CheckConstraint, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.row import Key, Reference, Row, choice, of_practice, refers
@@ -22,6 +22,9 @@ class Scope(enum.StrEnum):
     AGGREGATES_READ = "AGGREGATES_READ"
 
 
+IS_SIGN_IN = text("last_used_at IS NOT NULL")
+
+
 class Token(Row):
     """A credential of one viewer of one practice, found by its keyed hash in all practices."""
 
@@ -35,6 +38,17 @@ class Token(Row):
             "(kind = 'CLIENT') = (client_id IS NOT NULL) AND"
             " (kind = 'CONTACT') = (contact_id IS NOT NULL)",
             name="one_subject",
+        ),
+        # Somebody's sign-ins; tokens given out otherwise are few.
+        *(
+            Index(
+                f"ix_token_sign_in_{whose}",
+                "practice_id",
+                f"{whose}_id",
+                postgresql_where=IS_SIGN_IN,
+                sqlite_where=IS_SIGN_IN,
+            )
+            for whose in ("client", "contact")
         ),
     )
 
@@ -50,3 +64,6 @@ class Token(Row):
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     revoked_at: Mapped[dt.datetime | None]
+    # Of a sign-in: it ends when it was not used for some time. A token that was given out on the
+    # command line has none.
+    last_used_at: Mapped[dt.datetime | None]

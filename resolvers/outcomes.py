@@ -10,22 +10,28 @@ from sqlalchemy.types import TypeEngine
 
 from billing import refusals as billing
 from billing.till import Till
+from identity.door import Door
 from models.row import ID
 from resolvers.ids import bare
 from resolvers.planner.later import Later, Refusal, bound, prefix
 from resolvers.viewer import Viewer
+
+Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
 
 
 @dataclass(frozen=True)
 class Acting:
     """Who changes something, when (in UTC), from where, and what with.
 
-    `address_hash` tells one network address from another, and not which it is.
+    `recognise` finds the bearer of a token. `address_hash` tells one network address from another,
+    and not which it is.
     """
 
     viewer: Viewer
     now: dt.datetime
     till: Till
+    door: Door
+    recognise: Recognise
     address_hash: str | None
 
     @property
@@ -36,10 +42,14 @@ class Acting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The name of a type of the contract, and what its fields are read from."""
+    """The name of a type of the contract, and what its fields are read from.
+
+    `viewer`: with whose eyes, where it isn't who asked.
+    """
 
     type: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    viewer: Viewer | None = None
 
 
 class OutcomeRow:

@@ -148,8 +148,13 @@ def oneself(kind: ViewerKind) -> Predicate:
     return seen
 
 
-def own_token(sight: Sight, table: Any) -> ColumnElement[bool]:
-    return and_(in_practice(sight, table), table.c.id == sight.token_id)
+def own_tokens(sight: Sight, table: Any) -> ColumnElement[bool]:
+    """A person's own, and of a dashboard's the one that it asks with."""
+    here = in_practice(sight, table)
+    if sight.kind is ViewerKind.DASHBOARD:
+        return and_(here, table.c.id == sight.token_id)
+    whose = table.c.client_id if sight.kind is ViewerKind.CLIENT else table.c.contact_id
+    return and_(here, whose == sight.subject_id)
 
 
 # Rows that a viewer may look at.
@@ -160,7 +165,7 @@ SEEN: dict[type[Row], Predicate] = {
     Client: of_client("id", opened=False),
     Contact: oneself(ViewerKind.CONTACT),
     ContactRight: in_practice,
-    Token: own_token,
+    Token: own_tokens,
     PaymentMethod: of_client("client_id", opened=False),
     Session: of_client("client_id", opened=True),
     LedgerEntry: of_client("client_id", opened=True),

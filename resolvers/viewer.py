@@ -1,6 +1,7 @@
 """Who asks: what a token's look-up tells of its bearer."""
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass
 
 from billing.till import day
@@ -11,7 +12,8 @@ from models import Scope, ViewerKind
 class Viewer:
     """`subject_id` is the client's or the contact's id; a dashboard has none.
 
-    `sole_client_id` is the one client that a client or contact sees, if it is one.
+    `sole_client_id` is the one client that a client or contact sees, if it is one; `is_sign_in`:
+    the token came of signing in.
     """
 
     kind: ViewerKind
@@ -23,7 +25,23 @@ class Viewer:
     currency: str
     time_zone: str
     expires_at: dt.datetime
+    is_sign_in: bool = False
 
     def day(self, moment: dt.datetime) -> dt.date:
         """The practice's day."""
         return day(moment, self.time_zone)
+
+
+NOWHERE = str(uuid.UUID(int=0))
+# Nobody: the client that no practice has, who sees no row of any.
+NOBODY = Viewer(
+    ViewerKind.CLIENT,
+    practice_id=NOWHERE,
+    token_id=NOWHERE,
+    subject_id=NOWHERE,
+    sole_client_id=NOWHERE,
+    scopes=frozenset(),
+    currency="USD",
+    time_zone="UTC",
+    expires_at=dt.datetime.min.replace(tzinfo=dt.UTC),
+)

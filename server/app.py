@@ -25,10 +25,16 @@ from billing.till import Till
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema
+from identity import errands as signing_in
+from identity.door import Door
+from identity.post import Post
+from identity.tokens import hashed
+from identity.uses import Uses
 from models import connections
+from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
-from resolvers.tokens import Bearers, hashed
 from server import graphiql, portal_page
+from server.batches import flushing
 from server.documents import Documents
 from server.exports import Exports
 from server.graphiql import PageConfig
@@ -77,11 +83,12 @@ def app(
     local: bool = False,
     now: Callable[[], dt.datetime] = utc_now,
     stripe: Stripe | None = None,
+    post: Post | None = None,
 ) -> Starlette:
-    """The portal's server. `local`: the example page is there and the sandbox's own, and pages of
-    this machine may ask, on any port.
+    """The portal's server. `local`: the example page is there and the sandbox's own, where mail
+    goes too, and pages of this machine may ask, on any port.
 
-    `stripe`: another than the settings name.
+    `stripe`, `post`: others than the settings name.
     """
     reads = connections.reads(
         settings.database_url,
@@ -94,9 +101,13 @@ def app(
     stripe = stripe or (sandbox.stripe() if sandbox else at_stripe(settings))
     till = Till(connections.engine(settings.database_url), stripe, now)
     online = Online(settings.mode, settings.stripe_publishable_key)
-    graph = Graph(language, reads, settings.introspection, settings.signer, till, online)
     key = settings.token_key
-    bearers = Bearers(reads, key)
+    uses = Uses(till.engine)
+    bearers = Bearers(reads, key, uses)
+    mailed_to_page = sandbox.post() if sandbox and local else None
+    door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
+    given = settings.introspection, settings.signer, till, online
+    graph = Graph(language, reads, *given, (door, bearers.viewer))
     endpoint = Endpoint(graph, bearers, now, lambda host: hashed(host, key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(settings.signer, bearers, PrintedDocuments(reads), press, now)
@@ -112,7 +123,9 @@ def app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
+            await running.enter_async_context(flushing(uses.flush))
             await running.enter_async_context(errands.running())
+            await running.enter_async_context(signing_in.running(door))
             if sandbox is not None:
                 await running.enter_async_context(sandbox.delivering(webhook))
             yield
@@ -137,6 +150,7 @@ def app(
     )
     application.state.reads, application.state.graph = reads, graph
     application.state.till, application.state.sandbox = till, sandbox
+    application.state.door, application.state.uses = door, uses
     return application
 
 

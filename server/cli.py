@@ -52,6 +52,7 @@ def serve(
     try:
         with sole_server(settings.database_url, processes):
             run(check_payments(settings))
+            say_about_mail(settings)
             uvicorn.run(
                 "server.app:served",
                 factory=True,
@@ -344,6 +345,12 @@ async def check_payments(settings: Settings) -> None:
         typer.secho("Stripe doesn't answer now; the portal starts all the same.", err=True)
     finally:
         await stripe.close()
+
+
+def say_about_mail(settings: Settings) -> None:
+    if settings.post is None:
+        warning = "No SMTP_URL is set: nobody is sent a link, and signing in by e-mail is off."
+        typer.secho(warning, fg="yellow", err=True)
 
 
 async def refuse_other_revisions(url: str) -> None:

@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from billing import demo
 from billing.encryption import FieldKeys
 from graph.execution import Introspection
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Practice, Scope, Token, connections, migrations
-from resolvers import tokens
-from resolvers.tokens import PERSONAL_SCOPES, Subject
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab

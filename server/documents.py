@@ -13,8 +13,8 @@ from starlette.routing import Route
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
 from models.connections import StatementTimeout
+from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
-from resolvers.tokens import Bearers
 
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
 HEADERS = {

@@ -13,9 +13,9 @@ from graphql.execution.values import VariableValues
 from graph.execution import Graph, Readied
 from graph.schema import schema
 from models import Scope, ViewerKind, connections
+from resolvers.bearers import Bearers
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced, named, parsed
-from resolvers.tokens import Bearers
 from resolvers.viewer import Viewer
 from server.settings import Settings
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Scope, Token, connections
-from resolvers import tokens
-from resolvers.tokens import PERSONAL_SCOPES, Subject
 from server.settings import Settings
 
 SCOPES = {scope.value.lower().replace("_", ":"): scope for scope in Scope}

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from graph import execution
 from graph.execution import Graph, Unauthenticated
 from models.connections import StatementTimeout
+from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
-from resolvers.tokens import Bearers
 from resolvers.viewer import Viewer
 
 MAX_BODY = 2**20

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from email.message import EmailMessage
 
 import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from billing.gateway import Stripe
-from sandbox import pages, panel
+from identity.post import Post
+from sandbox import mail, pages, panel
 from sandbox.app import app
 from sandbox.deliveries import Webhook as Destination
 from sandbox.deliveries import deliver
@@ -30,9 +32,18 @@ class Sandbox:
         transport = httpx.ASGITransport(app(self.store))
         return Stripe(KEY, base="http://sandbox", transport=transport, webhook_secret=SECRET)
 
+    def post(self) -> Post:
+        """Mail that goes nowhere: the sandbox's page shows it."""
+
+        async def send(message: EmailMessage) -> None:
+            with self.store.transaction():
+                mail.keep(self.store, message["To"], message["Subject"], message.get_content())
+
+        return Post("Portal <portal@example.com>", send)
+
     def addresses(self, *, local: bool) -> Mount:
         """What a page does with Stripe's own form in real life; to `local` users, its own page."""
-        own = panel.routes(self.store) if local else []
+        own = [*panel.routes(self.store), *mail.routes(self.store)] if local else []
         return Mount("/sandbox", routes=[*pages.routes(self.store), *own])
 
     @asynccontextmanager

@@ -13,6 +13,8 @@ from billing.encryption import FieldKeys
 from billing.gateway import mode
 from billing.payments import PaymentsMode
 from graph.execution import Introspection
+from identity.letters import is_sender
+from identity.post import Post, by_smtp, parsed
 
 DATABASES = ("sqlite", "postgresql")
 # With a path where a proxy gives it one; nothing in it needs escaping in JSON.
@@ -80,6 +82,17 @@ class Settings(BaseSettings):
         default="sandbox.sqlite", description="Where the sandbox keeps what Stripe would."
     )
 
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server that sign-in links go out by: `smtp://user:password@host:587`,"
+        " with STARTTLS, or `smtps://…`; without one nobody can sign in by e-mail.",
+    )
+    mail_from: str | None = Field(
+        default=None,
+        description="From whom those mails are, as `Billing <no-reply@example.com>`: needed with"
+        " a mail server.",
+    )
+
     font_paths: Annotated[list[str], NoDecode] = Field(
         default=[],
         description="Folders of fonts for documents, with commas between, beside those of the"
@@ -128,6 +141,23 @@ class Settings(BaseSettings):
             raise ValueError("names no file, and SQLite is used with a file only")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value is not None:
+                parsed(value.get_secret_value())
+        except ValueError:
+            raise ValueError("is not as smtp://user:password@host:587 or smtps://…") from None
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def mail_address(cls, value: str | None) -> str | None:
+        if value is not None and not is_sender(value):
+            raise ValueError("is not as Billing <no-reply@example.com>")
+        return value
+
     @field_validator("stripe_api_key")
     @classmethod
     def secret_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -147,6 +177,19 @@ class Settings(BaseSettings):
         if not (self.stripe_publishable_key or "").startswith(kind):
             raise ValueError(f"STRIPE_PUBLISHABLE_KEY: with this secret key it begins with {kind}.")
         return self
+
+    @model_validator(mode="after")
+    def mail_is_from_somebody(self) -> "Settings":
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError("MAIL_FROM is not set, and SMTP_URL is.")
+        return self
+
+    @property
+    def post(self) -> Post | None:
+        """How sign-in links go out."""
+        if self.smtp_url is None or self.mail_from is None:
+            return None
+        return by_smtp(self.smtp_url.get_secret_value(), self.mail_from)
 
     @property
     def signer(self) -> Signer:

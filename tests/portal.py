@@ -10,12 +10,12 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graph.execution import Introspection
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
 from models.connections import engine
 from models.ids import new_id
 from models.migrations import migrate
-from resolvers import tokens
-from resolvers.tokens import PERSONAL_SCOPES, Subject
 from server.app import app
 from server.settings import Settings
 

@@ -32,12 +32,17 @@ def double(folder: Path, webhook: str | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def portals(database_url: str, stripe: str, folder: Path, count: int) -> Iterator[list[str]]:
-    """So many portals over one database, each a process of its own; their addresses."""
+def portals(
+    database_url: str, stripe: str, folder: Path, count: int, **more: str
+) -> Iterator[list[str]]:
+    """So many portals over one database, each a process of its own; their addresses.
+
+    `more` of the environment.
+    """
     ports = [free_port() for _ in range(count)]
     with ExitStack() as running:
         for port in ports:
-            running.enter_context(portal(database_url, stripe, folder, port))
+            running.enter_context(portal(database_url, stripe, folder, port, **more))
         addresses = [f"http://127.0.0.1:{port}" for port in ports]
         for address in addresses:
             wait_for(address)
@@ -45,7 +50,7 @@ def portals(database_url: str, stripe: str, folder: Path, count: int) -> Iterato
 
 
 @contextmanager
-def portal(database_url: str, stripe: str, folder: Path, port: int) -> Iterator[None]:
+def portal(database_url: str, stripe: str, folder: Path, port: int, **more: str) -> Iterator[None]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(PROJECT),
@@ -55,6 +60,7 @@ def portal(database_url: str, stripe: str, folder: Path, port: int) -> Iterator[
         "STRIPE_PUBLISHABLE_KEY": "pk_test_double",
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "STRIPE_API_BASE": stripe,
+        **more,
     }
     command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
     told = folder / f"portal-{port}.txt"

@@ -10,9 +10,9 @@ from sqlalchemy import update
 
 from billing.cards import forgetting
 from billing.charging import comparing
+from identity.tokens import Subject
 from models import CardSetup, Client, Detachment, PaymentMethod, Practice, SetupState
 from models.ids import new_id
-from resolvers.tokens import Subject
 from sandbox import methods
 from sandbox.api import Fault
 from tests.card_forms import (

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from identity import tokens
+from identity.tokens import Subject
 from models import Client, ClientNamePart, Scope, Token
-from resolvers import tokens
-from resolvers.tokens import Subject
 from server import export_tables
 from server.exports import Exports, harmless
 from tests.books import Books

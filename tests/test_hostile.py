@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from identity.tokens import Subject
 from models import Scope
-from resolvers.tokens import Subject
 from tests.hostile import Hostile, document
 from tests.hostile.allowed import ALLOWED
 from tests.hostile.corpus import corpus

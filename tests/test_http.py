@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from graph.execution import Introspection
+from identity import tokens
+from identity.tokens import Subject, is_written_right, new_secret
 from models import Scope
 from models.connections import PostgresReads, StatementTimeout
-from resolvers import tokens
-from resolvers.tokens import Subject, is_written_right, new_secret
 from server.graphql import MAX_BODY
 from tests.portal import KEY, Portal, served
 

@@ -28,9 +28,9 @@ from models import (
 )
 from models.row import ID
 from resolvers import cards, clients, ids, invoices, printed, sight
+from resolvers.bearers import Bearers
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.paging import Page
-from resolvers.tokens import Bearers
 from tests.isolation import doors, papers
 from tests.isolation.households import founded
 from tests.isolation.ids import NOWHERE, what_is_no_id

@@ -18,6 +18,8 @@ from sqlalchemy import delete, insert, select, update
 
 from billing.documents import press, typesetting
 from billing.documents.links import LASTS, Signer
+from identity import tokens
+from identity.tokens import Subject
 from models import (
     ContactRight,
     Invoice,
@@ -30,8 +32,6 @@ from models import (
     Superbill,
     Token,
 )
-from resolvers import tokens
-from resolvers.tokens import Subject
 from server.app import without_query
 from server.documents import named
 from tests.books import Books

@@ -11,7 +11,7 @@ from tests.oracle.world import World
 from tests.practices.draws import NOW
 
 ORACLE = Path(__file__).parent / "oracle"
-OURS = {"server", "graph", "resolvers", "billing"}
+OURS = {"server", "graph", "resolvers", "identity", "billing"}
 # What of the models the oracle may know: the tables and their enums.
 READING = {"connections", "literals", "migrations", "ids"}
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from identity.tokens import Subject
 from models import (
     Client,
     ContactRight,
@@ -16,7 +17,6 @@ from models import (
     Practice,
 )
 from models.ids import new_id
-from resolvers.tokens import Subject
 from tests.paying import DECLINED, Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

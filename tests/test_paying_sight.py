@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from identity.tokens import Subject
 from models import Client, Contact, ContactRight, PaymentMethod, Practice, Relation
 from models.ids import new_id
-from resolvers.tokens import Subject
 from tests import card_forms
 from tests.isolation.changes import CHANGERS
 from tests.paying import ASKS, Paying, paying

@@ -137,7 +137,7 @@ def item(reader: Reader, key: str) -> Reader:
 
 
 # The kinds of things that ids are of. Any other prefix counts as one, so that plans stay few.
-PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht".split())
+PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn".split())
 
 
 def prefix(id_: Any) -> str:

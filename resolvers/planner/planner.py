@@ -99,15 +99,16 @@ class Planner:
 
     def acts(
         self, node: OperationDefinitionNode
-    ) -> Iterator[tuple[str, Callable[[Any], Awaitable[Any]]]]:
-        """A mutation's fields in their order: the response key, and what does it for who acts."""
+    ) -> Iterator[tuple[str, Mutated, Callable[[Any], Awaitable[Any]]]]:
+        """A mutation's fields in their order: the response key, the source, and what does it for
+        who acts."""
         root = self.selection.schema.mutation_type
         assert root is not None
         for key, nodes in self.selection.fields(root, [node.selection_set]).items():
             definition = root.fields.get(nodes[0].name.value)
             source = definition and source_of(definition)
             if definition is not None and isinstance(source, Mutated):
-                yield key, self.act(source, definition, nodes[0])
+                yield key, source, self.act(source, definition, nodes[0])
 
     def act(
         self, source: Mutated, definition: GraphQLField, node: FieldNode

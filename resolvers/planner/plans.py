@@ -35,8 +35,12 @@ from resolvers.planner.operation import Operation, coerced, refusal
 from resolvers.planner.planner import Outcomes, Planner
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
+from resolvers.planner.sources import Mutated
 from resolvers.sight import Sight
 from resolvers.viewer import Viewer
+
+# Of a mutation's field: its response key, its source, and what does it.
+Act = tuple[str, Mutated, Callable[[Any], Awaitable[Any]]]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -125,6 +129,23 @@ def types(outcomes: Mapping[str, Outcome | Refusal]) -> dict[str, str | Refusal]
     }
 
 
+async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refusal]:
+    """What each of a mutation's fields comes to, done one after the other."""
+    outcomes: dict[str, Outcome | Refusal] = {}
+    for key, _, act in acts:
+        try:
+            outcomes[key] = await act(acting)
+        except Refusal as refusal:
+            outcomes[key] = refusal
+    return outcomes
+
+
+def seen_with(outcomes: Mapping[str, Outcome | Refusal]) -> Viewer | None:
+    """Whose eyes what it came to is read with, where they aren't those of who asked."""
+    viewers = (one.viewer for one in outcomes.values() if isinstance(one, Outcome))
+    return next((viewer for viewer in viewers if viewer is not None), None)
+
+
 def sees_one(viewer: Viewer) -> bool:
     return viewer.sole_client_id is not None
 
@@ -162,8 +183,12 @@ class Plans:
         given = coerced(self.schema._schema, operation, variables)
         if not isinstance(given, VariableValues):
             return refused(given)
-        outcomes = await self.acted(operation, given, acting) if acting else {}
-        asked = Asked(viewer, now, given.coerced, self.online, self.signer, outcomes)
+        acts = self.acts(operation, given, acting) if acting else []
+        if len(acts) > 1 and any(source.alone for _, source, _ in acts):
+            return refused([refusal("NOT_ALONE", "signIn is the only field of its operation")])
+        outcomes = await acted(acts, acting) if acting else {}
+        eyes = seen_with(outcomes) or viewer
+        asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
         try:
             text = await self.text(operation, given, asked)
             if text is not None and BROKEN not in text:
@@ -172,18 +197,9 @@ class Plans:
         except (StatementTooDeep, RecursionError):
             return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
 
-    async def acted(
-        self, operation: Operation, given: VariableValues, acting: Acting
-    ) -> dict[str, Outcome | Refusal]:
-        """What each of a mutation's fields comes to, done one after the other."""
-        planner = self.planner(operation, given, acting.viewer)
-        outcomes: dict[str, Outcome | Refusal] = {}
-        for key, act in planner.acts(operation.node):
-            try:
-                outcomes[key] = await act(acting)
-            except Refusal as refusal:
-                outcomes[key] = refusal
-        return outcomes
+    def acts(self, operation: Operation, given: VariableValues, acting: Acting) -> list[Act]:
+        """What each of a mutation's fields does, in their order."""
+        return list(self.planner(operation, given, acting.viewer).acts(operation.node))
 
     async def text(self, operation: Operation, given: VariableValues, asked: Asked) -> str | None:
         """What the planned statement answers, if there is a plan."""

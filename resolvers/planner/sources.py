@@ -161,9 +161,14 @@ class Chosen:
 @dataclass(frozen=True)
 class Mutated:
     """A mutation's result. `act` changes what it has to, given who acts and the arguments; what
-    it comes to is then read like any other object, after all is committed."""
+    it comes to is then read like any other object, after all is committed.
+
+    `by_nobody`: it can be asked without a token. `alone`: it is read with other eyes than those of
+    who asked, so nothing else is changed in the same operation."""
 
     act: Callable[..., Awaitable[Any]]
+    by_nobody: bool = False
+    alone: bool = False
 
 
 Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen | Mutated

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from resolvers.tokens import new_secret
+from identity.tokens import new_secret
 from server.app import app
 from server.settings import Settings
 from tests.isolation.households import Bearer

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Date, Text
 from sqlalchemy.types import TypeEngine
 
+from identity.tokens import PERSONAL_SCOPES, hashed, new_secret
 from models import (
     Client,
     ClientNamePart,
@@ -37,7 +38,6 @@ from models import (
 )
 from models.names import folded, parts
 from models.row import Instant
-from resolvers.tokens import PERSONAL_SCOPES, hashed, new_secret
 from tests.portal import KEY
 from tests.practices.books import Books, Entered
 from tests.practices.draws import MOMENT, NOW, TODAY

@@ -13,7 +13,7 @@ from billing.documents.links import Signer
 from graph.execution import Graph, Introspection, Request
 from graph.schema import schema
 from models import connections
-from resolvers.tokens import Bearers
+from resolvers.bearers import Bearers
 from tests.isolation.households import Bearer, Households
 from tests.isolation.sight import Eyes, Facts
 from tests.portal import KEY

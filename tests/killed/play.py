@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select, update
 
+from identity.tokens import Subject
 from models import (
     CardBrand,
     Client,
@@ -30,7 +31,6 @@ from models import (
 from models.connections import engine
 from models.ids import new_id
 from models.migrations import migrate
-from resolvers.tokens import Subject
 from sandbox import intents, seeds
 from sandbox.deliveries import signature
 from sandbox.errors import StripeError

@@ -1,0 +1,46 @@
+"""Requests for a link are answered by mail, beside the requests of pages."""
+
+import asyncio
+import logging
+from typing import Any
+
+from sqlalchemy import Row
+
+from identity import linking, outbox
+from identity.door import Door
+from identity.letters import letter
+from identity.post import Post
+
+# A mail that takes longer is tried again.
+WITHIN_S = 20
+
+log = logging.getLogger("portal.identity")
+
+
+async def work(door: Door) -> int:
+    """Answers requests that wait; how many there were."""
+    if door.post is None:
+        return 0
+    requests = await outbox.taken(door)
+    await asyncio.gather(*(answer(door, door.post, request) for request in requests))
+    return len(requests)
+
+
+async def answer(door: Door, post: Post, request: Row[Any]) -> None:
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            await mailed(door, post, request)
+    except Exception as error:
+        # The error's own text may have the address in it.
+        name = type(error).__name__
+        log.warning("sign-in request %s: no mail sent (%s), it is tried again", request.id, name)
+        await outbox.put_off(door, request)
+    else:
+        await outbox.close(door, request)
+
+
+async def mailed(door: Door, post: Post, request: Row[Any]) -> None:
+    """Sends the links to whom the address is of, after they are committed."""
+    links = await linking.links(door, request)
+    if links:
+        await post.send(letter(post.sender, links, door.now()))

@@ -1,0 +1,41 @@
+"""What requests leave behind is written off their path, for many of them at a time."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+EVERY_S = 5.0
+
+Flush = Callable[[], Awaitable[None]]
+
+log = logging.getLogger("portal")
+
+
+@asynccontextmanager
+async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[None]:
+    """Each batch is written every few seconds, and once more in the end."""
+
+    async def regularly() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            await flushed(batches)
+
+    task = asyncio.create_task(regularly())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await flushed(batches)
+
+
+async def flushed(batches: tuple[Flush, ...]) -> None:
+    """One that can't be written now is told, and tried again with the next."""
+    for flush in batches:
+        try:
+            await flush()
+        except Exception:
+            log.exception("a batch could not be written")

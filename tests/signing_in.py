@@ -1,0 +1,183 @@
+"""A portal that people sign in to, beside a mail server, as a page and a mail's reader do."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+from sqlalchemy import event, select, update
+from starlette.applications import Starlette
+
+from identity import answering
+from identity.door import Door
+from models import Client, Contact, Practice, Row, SignInRequest
+from models.connections import engine
+from models.ids import new_id
+from models.migrations import migrate
+from server.app import app
+from server.settings import Settings
+from tests.mailbox import SENDER, Mailbox, mail_server
+from tests.portal import KEY, Portal, practice
+
+PAGE = "https://harbor.example/portal/"
+LINK = re.compile(r"\S+#/sign-in/(\w+)")
+REQUEST = """mutation Request($email: String!) {
+  requestSignInLink(input: {email: $email}) { nonce expiresAt } }"""
+SIGN_IN = """mutation SignIn($secret: String!, $nonce: String!) {
+  signIn(input: {secret: $secret, nonce: $nonce}) {
+    __typename
+    ... on SignedIn { token expiresAt viewer { kind name email expiresAt clients { name }
+      signIns { id isCurrent } } }
+    ... on TooManyAttempts { retryAt }
+    ... on UserError { code message path } } }"""
+SIGN_OUT = "mutation { signOut { signedOut } }"
+REVOKE = """mutation Revoke($id: ID!) { revokeSignIn(input: {id: $id}) { __typename
+  ... on SignInRevoked { viewer { signIns { id } } } ... on UserError { code message path } } }"""
+SIGN_INS = "{ viewer { signIns { id startedAt lastUsedAt isCurrent } } }"
+NAME = "{ viewer { name } }"
+
+
+class SigningIn(Portal):
+    """Ana and Ben are clients, Gail is a guardian; each has an address."""
+
+    mailbox: Mailbox
+    door: Door
+    application: Starlette
+
+    async def fill(self) -> None:
+        await super().fill()
+        await self.change(Practice, self.practice_id, portal_url=PAGE)
+        await self.change(Client, self.client_id, email="Ana@Example.com")
+        await self.change(Client, self.other_id, email="ben@example.com")
+        await self.change(Contact, self.guardian_id, email="gail@example.com")
+
+    async def change(self, row: Any, id_: str, **values: Any) -> None:
+        async with self.engine.begin() as rows:
+            await rows.execute(update(row).where(row.id == id_).values(values))
+
+    async def all(self, row: type[Row]) -> Sequence[Any]:
+        async with self.engine.connect() as rows:
+            return (await rows.execute(select(row.__table__))).all()
+
+    async def elsewhere(self, email: str, page: str | None = PAGE) -> str:
+        """A client of another practice, with this address; the practice's id."""
+        id_ = new_id()
+        own = {"name": "Quay Therapy", "portal_url": page}
+        await self.insert(Practice, practice(id_) | own)
+        row = {"practice_id": id_, "id": new_id(), "created_at": self.clock()}
+        await self.insert(Client, row | {"name": "Ana P. Prieto", "email": email})
+        return id_
+
+    # -- what a page does --------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def network(self, address: str) -> AsyncIterator[httpx.AsyncClient]:
+        """Somebody at another network address."""
+        transport = httpx.ASGITransport(self.application, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://portal") as http:
+            yield http
+
+    async def request(self, email: str, http: httpx.AsyncClient | None = None) -> str:
+        """The nonce of a request for a link."""
+        answer = await asked(http or self.http, REQUEST, email=email)
+        return str(answer["data"]["requestSignInLink"]["nonce"])
+
+    async def enter(
+        self, secret: str, nonce: str, http: httpx.AsyncClient | None = None
+    ) -> dict[str, Any]:
+        """What comes of signing in with a link."""
+        answer = await asked(http or self.http, SIGN_IN, secret=secret, nonce=nonce)
+        assert "errors" not in answer, answer
+        found: dict[str, Any] = answer["data"]["signIn"]
+        return found
+
+    # -- what is in the mail -----------------------------------------------------------------------
+
+    async def mails(self) -> list[EmailMessage]:
+        """All that was sent, once nothing waits to be sent now."""
+        while any(is_due(row, self.clock()) for row in await self.all(SignInRequest)):
+            # The application's own worker is at it too.
+            await answering.work(self.door)
+            await asyncio.sleep(0.005)
+        return self.mailbox.letters
+
+    async def link(self, email: str = "ana@example.com") -> tuple[str, str]:
+        """A link's secret and the nonce of the page that asked for it."""
+        nonce = await self.request(email)
+        return (await self.secrets())[0], nonce
+
+    async def secrets(self) -> list[str]:
+        """Those of the last mail."""
+        await self.mails()
+        return LINK.findall(self.mailbox.text())
+
+    async def sign_in(self, email: str = "ana@example.com") -> str:
+        """A token of whose address it is."""
+        return str((await self.enter(*await self.link(email)))["token"])
+
+    async def works(self, token: str) -> bool:
+        return (await self.ask(NAME, token)).status_code == 200
+
+
+@contextmanager
+def statements(portal: SigningIn) -> Iterator[list[str]]:
+    """What the server writes by meanwhile, but for what it sweeps up and where it begins."""
+    engine, found = portal.door.engine.sync_engine, list[str]()
+
+    def heard(*given: Any) -> None:
+        if not given[2].startswith(("DELETE", "BEGIN")):
+            found.append(given[2])
+
+    event.listen(engine, "before_cursor_execute", heard)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", heard)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """What the server does by itself, in its own time."""
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(0.02)
+
+
+async def asked(http: httpx.AsyncClient, query: str, **variables: Any) -> dict[str, Any]:
+    body = {"query": query, "variables": variables}
+    answer: dict[str, Any] = (await http.post("/graphql", json=body)).json()
+    return answer
+
+
+def is_due(request: Any, now: Any) -> bool:
+    """Waits for a worker, or one is at it."""
+    return request.done_at is None and (request.due_at <= now or request.tries == 0)
+
+
+@asynccontextmanager
+async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
+    """A portal over the empty database of this URL, and a mail server."""
+    writing = engine(url)
+    await migrate(writing)
+    portal = SigningIn(url, writing)
+    await portal.fill()
+    with mail_server() as portal.mailbox:
+        async with serving(portal, smtp_url=portal.mailbox.url, **settings):
+            yield portal
+    await writing.dispose()
+
+
+@asynccontextmanager
+async def serving(portal: SigningIn, **settings: Any) -> AsyncIterator[Starlette]:
+    """A server over the portal's rows, which the portal's page then asks."""
+    given: dict[str, Any] = {"mail_from": SENDER, "sandbox_file": ":memory:"} | settings
+    application = app(Settings(database_url=portal.url, token_key=KEY, **given), now=portal.clock)
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
+    ):
+        portal.application, portal.door = application, application.state.door
+        yield application

@@ -1,0 +1,120 @@
+"""Signing in over several server processes: what one of them did, the others know."""
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models.connections import engine
+from models.migrations import migrate
+from tests import postgres
+from tests.mailbox import SENDER, Mailbox, mail_server
+from tests.processes import double, portals
+from tests.signing_in import LINK, NAME, REVOKE, SIGN_INS, SIGN_OUT, SigningIn, until
+
+pytestmark = pytest.mark.server
+
+PROCESSES, TRIES = 2, 16
+
+
+@pytest.fixture
+async def portal(postgres_url: str) -> AsyncIterator[SigningIn]:
+    """Rows alone; its clock is the processes'."""
+    async with postgres.database(postgres_url) as url:
+        writing = engine(url)
+        await migrate(writing)
+        made = SigningIn(url, writing)
+        made.clock.time = dt.datetime.now(dt.UTC)
+        await made.fill()
+        with mail_server() as made.mailbox:
+            yield made
+        await writing.dispose()
+
+
+@asynccontextmanager
+async def browsers(
+    portal: SigningIn, folder: Path, count: int, **more: str
+) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """One that asks each process."""
+    with double(folder) as stripe, portals(portal.url, stripe, folder, count, **more) as addresses:
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=60))
+                for address in addresses
+            ]
+
+
+def by_mail(mailbox: Mailbox) -> dict[str, str]:
+    return {"SMTP_URL": mailbox.url, "MAIL_FROM": SENDER}
+
+
+async def link(portal: SigningIn, browser: httpx.AsyncClient) -> tuple[str, str]:
+    """A link's secret, and the nonce of the browser that asked for it."""
+    before = len(portal.mailbox.letters)
+    nonce = await portal.request("ana@example.com", browser)
+    await until(lambda: len(portal.mailbox.letters) > before)
+    (secret,) = LINK.findall(portal.mailbox.text())
+    return secret, nonce
+
+
+async def ask(browser: httpx.AsyncClient, query: str, token: str, **variables: Any) -> Any:
+    headers = {"Authorization": f"Bearer {token}"}
+    body = {"query": query, "variables": variables}
+    return await browser.post("/graphql", json=body, headers=headers)
+
+
+async def test_of_many_who_use_a_link_over_two_processes_one_is_signed_in(
+    portal: SigningIn, tmp_path: Path
+) -> None:
+    async with browsers(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
+        secret, nonce = await link(portal, both[0])
+        came_to = await asyncio.gather(
+            *(portal.enter(secret, nonce, both[n % PROCESSES]) for n in range(TRIES))
+        )
+    names = Counter(one["__typename"] for one in came_to)
+    assert names == {"SignedIn": 1, "SignInLinkInvalid": TRIES - 1}
+
+
+async def test_a_sign_in_that_is_over_is_refused_by_the_other_process_at_once(
+    portal: SigningIn, tmp_path: Path
+) -> None:
+    async with browsers(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (here, there):
+        first, second = [
+            (await portal.enter(*await link(portal, browser), browser))["token"]
+            for browser in (here, there)
+        ]
+        for token in (first, second):
+            for browser in (here, there):
+                assert (await ask(browser, NAME, token)).status_code == 200
+        listed = (await ask(there, SIGN_INS, first)).json()["data"]["viewer"]["signIns"]
+        (other,) = [one["id"] for one in listed if not one["isCurrent"]]
+        ended = (await ask(here, REVOKE, first, id=other)).json()["data"]["revokeSignIn"]
+        assert ended["__typename"] == "SignInRevoked"
+        assert (await ask(there, NAME, second)).status_code == 401
+        await ask(there, SIGN_OUT, first)
+        assert (await ask(here, NAME, first)).status_code == 401
+    logged = " ".join(path.read_text() for path in tmp_path.glob("portal-*.txt"))
+    assert "POST /graphql" in logged
+    for hidden in (first, second, "ana@", *LINK.findall(portal.mailbox.text(0))):
+        assert hidden not in logged
+
+
+async def test_a_process_sends_the_mail_that_one_before_it_owed(
+    portal: SigningIn, tmp_path: Path
+) -> None:
+    async with browsers(portal, tmp_path, 1) as (first,):
+        nonce = await portal.request("ana@example.com", first)
+    (said,) = [path.read_text() for path in tmp_path.glob("portal-*.txt")]
+    assert "No SMTP_URL is set" in said
+    assert portal.mailbox.letters == []
+    async with browsers(portal, tmp_path, 1, **by_mail(portal.mailbox)) as (second,):
+        await until(lambda: len(portal.mailbox.letters) == 1)
+        (secret,) = LINK.findall(portal.mailbox.text())
+        assert (await portal.enter(secret, nonce, second))["__typename"] == "SignedIn"
+    assert len(portal.mailbox.letters) == 1

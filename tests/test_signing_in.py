@@ -1,0 +1,273 @@
+"""Signing in by e-mail: a link works once, for ten minutes, where it was asked for."""
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from identity.tokens import Subject
+from models import Client, Contact, SignInFailure, SignInLink, SignInRequest, Token
+from models.ids import new_id
+from tests.signing_in import NAME, PAGE, SIGN_IN, SigningIn, signing_in
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
+    async with new_database() as url, signing_in(url) as it:
+        yield it
+
+
+# -- the link --------------------------------------------------------------------------------------
+
+
+async def test_a_link_signs_in_whose_address_it_is(portal: SigningIn) -> None:
+    secret, nonce = await portal.link("ana@example.com")
+    assert f"{PAGE}#/sign-in/{secret}" in portal.mailbox.text()
+    entered = await portal.enter(secret, nonce)
+    assert (entered["__typename"], entered["expiresAt"]) == ("SignedIn", "2026-03-16T00:00:00Z")
+    viewer = entered["viewer"]
+    (sign_in,) = viewer.pop("signIns")
+    assert sign_in["isCurrent"]
+    assert viewer == {
+        "kind": "CLIENT",
+        "name": "Ana Prieto",
+        "email": "Ana@Example.com",
+        "expiresAt": "2026-03-16T00:00:00Z",
+        "clients": [{"name": "Ana Prieto"}],
+    }
+    answer = (await portal.ask(NAME, entered["token"])).json()
+    assert answer["data"]["viewer"]["name"] == "Ana Prieto"
+
+
+async def test_a_contact_signs_in_and_sees_whom_they_look_after(portal: SigningIn) -> None:
+    entered = await portal.enter(*await portal.link("gail@example.com"))
+    assert entered["viewer"]["kind"] == "CONTACT"
+    assert [one["name"] for one in entered["viewer"]["clients"]] == ["Ana Prieto", "Ben Osei"]
+
+
+@pytest.mark.parametrize("typed", ["ANA@EXAMPLE.COM", "  ana@example.com\t", "Ana@example.Com"])
+async def test_case_and_blanks_of_an_address_do_not_count(portal: SigningIn, typed: str) -> None:
+    await portal.request(typed)
+    (mail,) = await portal.mails()
+    # It goes to the address that the practice has, not to what was typed.
+    assert mail["To"] == "Ana@Example.com"
+
+
+async def test_an_address_that_was_changed_is_the_new_one(portal: SigningIn) -> None:
+    await portal.change(Client, portal.client_id, email=" NEW@example.com ")
+    await portal.request("ana@example.com")
+    assert await portal.mails() == []
+    await portal.request("new@example.com")
+    (mail,) = await portal.mails()
+    assert mail["To"] == "NEW@example.com"
+
+
+async def test_a_link_works_once(portal: SigningIn) -> None:
+    link = await portal.link()
+    assert (await portal.enter(*link))["__typename"] == "SignedIn"
+    again = await portal.enter(*link)
+    assert (again["__typename"], again["code"]) == ("SignInLinkInvalid", "SIGN_IN_LINK_INVALID")
+
+
+async def test_of_many_who_use_a_link_at_once_one_is_signed_in(portal: SigningIn) -> None:
+    link = await portal.link()
+    came_to = await asyncio.gather(*(portal.enter(*link) for _ in range(15)))
+    names = Counter(one["__typename"] for one in came_to)
+    assert names == {"SignedIn": 1, "SignInLinkInvalid": 14}
+    assert len(await portal.all(Token)) == 1
+
+
+async def test_only_the_newest_link_works(portal: SigningIn) -> None:
+    older = await portal.link()
+    newer = await portal.link()
+    assert (await portal.enter(*older))["__typename"] == "SignInLinkInvalid"
+    assert (await portal.enter(older[0], newer[1]))["__typename"] == "SignInLinkInvalid"
+    assert (await portal.enter(*newer))["__typename"] == "SignedIn"
+
+
+async def test_a_link_works_for_ten_minutes(portal: SigningIn) -> None:
+    late, timely = await portal.link("ben@example.com"), await portal.link()
+    portal.clock.time += 10 * MINUTE - dt.timedelta(seconds=1)
+    assert (await portal.enter(*timely))["__typename"] == "SignedIn"
+    portal.clock.time += dt.timedelta(seconds=1)
+    assert (await portal.enter(*late))["__typename"] == "SignInLinkInvalid"
+
+
+async def test_a_link_that_is_opened_elsewhere_says_so_and_stays_unused(portal: SigningIn) -> None:
+    secret, nonce = await portal.link()
+    other = await portal.request("ben@example.com")
+    for wrong in (other, "", "nonsense"):
+        refused = await portal.enter(secret, wrong)
+        assert refused["__typename"] == "SignInLinkInvalid"
+        assert "in the browser in which you asked for it" in refused["message"]
+        assert "ask for a new one" in refused["message"]
+    assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
+
+
+async def test_what_is_wrong_with_a_link_is_not_told(portal: SigningIn) -> None:
+    """The same bytes for one that was used, is old, is another's, or never was."""
+    used, ben = await portal.link(), await portal.link("ben@example.com")
+    await portal.enter(*used)
+    refused = [await portal.enter(*link) for link in (used, (ben[0], used[1]), ("x" * 43, ben[1]))]
+    portal.clock.time += 11 * MINUTE
+    refused.append(await portal.enter(*ben))
+    assert len(refused) == 4
+    assert all(one == refused[0] for one in refused)
+
+
+async def test_the_database_has_neither_secret_nor_nonce_nor_address(portal: SigningIn) -> None:
+    secret, nonce = await portal.link()
+    token = (await portal.enter(secret, nonce))["token"]
+    rows = [
+        repr(await portal.all(row)) for row in (SignInRequest, SignInLink, Token, SignInFailure)
+    ]
+    for hidden in (secret, nonce, token, "ana@example.com", "127.0.0.1"):
+        assert hidden not in " ".join(rows)
+
+
+# -- whose address it is ---------------------------------------------------------------------------
+
+
+async def test_an_address_known_in_two_practices_gets_one_mail_with_a_link_for_each(
+    portal: SigningIn,
+) -> None:
+    await portal.elsewhere("ana@example.com", "https://quay.example/#")
+    nonce = await portal.request("ana@example.com")
+    first, second = await portal.secrets()
+    assert len(portal.mailbox.letters) == 1
+    text = portal.mailbox.text()
+    assert text.index("Harbor Counseling:") < text.index(first)
+    assert text.index("Quay Therapy:") < text.index(second)
+    names = [(await portal.enter(one, nonce))["viewer"]["name"] for one in (first, second)]
+    assert names == ["Ana Prieto", "Ana P. Prieto"]
+    # One practice a sign-in.
+    assert [len({row.practice_id for row in await portal.all(Token)})] == [2]
+
+
+async def test_a_client_and_a_contact_of_one_address_get_a_link_each(portal: SigningIn) -> None:
+    await portal.change(Contact, portal.guardian_id, email="ana@example.com")
+    nonce = await portal.request("ana@example.com")
+    links = await portal.secrets()
+    kinds = [(await portal.enter(link, nonce))["viewer"]["kind"] for link in links]
+    assert sorted(kinds) == ["CLIENT", "CONTACT"]
+    # Only their initials tell them apart.
+    assert "for A. P.:" in portal.mailbox.text()
+    assert "for G. A.:" in portal.mailbox.text()
+    assert "Prieto" not in portal.mailbox.text()
+
+
+async def test_a_practice_without_a_page_sends_no_link(
+    portal: SigningIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    id_ = await portal.elsewhere("cleo@example.com", page=None)
+    await portal.request("cleo@example.com")
+    assert await portal.mails() == []
+    assert f"practice pra_{id_} has no portal_url" in caplog.text
+
+
+async def test_an_address_of_very_many_gets_none(portal: SigningIn) -> None:
+    """It is what was filled in where none is known."""
+    own = {"practice_id": portal.practice_id, "created_at": portal.clock()}
+    await portal.insert(
+        Client, *({**own, "id": new_id(), "name": "X", "email": "no@mail"} for _ in range(21))
+    )
+    await portal.request("no@mail")
+    assert await portal.mails() == []
+
+
+async def test_a_link_leads_to_the_practices_page_whoever_asks(portal: SigningIn) -> None:
+    headers = {"Host": "evil.example", "Origin": "https://evil.example"}
+    headers |= {"X-Forwarded-Host": "evil.example", "Referer": "https://evil.example/"}
+    portal.http.headers.update(headers)
+    await portal.request("ana@example.com")
+    (mail,) = await portal.mails()
+    assert "evil" not in mail.as_string()
+    assert PAGE in portal.mailbox.text()
+
+
+# -- who may ask -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "mutation { signOut { signedOut } }",
+        'mutation { revokeSignIn(input: {id: "sgn_x"}) { __typename } }',
+        "mutation { prepareCard(input: {}) { __typename } }",
+        'mutation { requestSignInLink(input: {email: "a"}) { nonce } signOut { signedOut } }',
+        'mutation { ...F } fragment F on Mutation { refreshPayment(input: {paymentId: "a"})'
+        " { __typename } }",
+        "query { signIn }",
+        "{ viewer { signIns { id } } }",
+    ],
+)
+async def test_without_a_token_nothing_else_is_asked(portal: SigningIn, query: str) -> None:
+    response = await portal.ask(query)
+    assert response.status_code == 401
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert await portal.all(SignInRequest) == []
+
+
+async def test_anybody_may_ask_the_name_of_what_changes(portal: SigningIn) -> None:
+    answer = (await portal.ask("mutation { __typename }")).json()
+    assert answer == {"data": {"__typename": "Mutation"}}
+
+
+@pytest.mark.parametrize("more", ["signIn", "requestSignInLink"])
+async def test_signing_in_is_the_only_change_of_its_operation(portal: SigningIn, more: str) -> None:
+    """It is read with other eyes than what is beside it."""
+    secret, nonce = await portal.link()
+    one = f'signIn(input: {{secret: "{secret}", nonce: "{nonce}"}}) {{ __typename }}'
+    beside = 'requestSignInLink(input: {email: "a"}) { nonce }' if more != "signIn" else one
+    answer = (await portal.ask(f"mutation {{ a: {one} b: {beside} }}")).json()
+    assert "data" not in answer
+    assert answer["errors"][0]["extensions"]["code"] == "NOT_ALONE"
+    assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
+
+
+async def test_who_is_signed_in_already_may_sign_in_as_another(portal: SigningIn) -> None:
+    ana, ben = await portal.sign_in(), await portal.link("ben@example.com")
+    answer = await portal.ask(SIGN_IN, ana, secret=ben[0], nonce=ben[1])
+    assert answer.json()["data"]["signIn"]["viewer"]["name"] == "Ben Osei"
+    assert await portal.works(ana)
+
+
+async def test_what_is_signed_in_reads_all_its_own_and_no_more(portal: SigningIn) -> None:
+    query = """mutation($secret: String!, $nonce: String!) {
+        signIn(input: {secret: $secret, nonce: $nonce}) { ... on SignedIn { viewer {
+            scopes clients { id practice { name } balance { amount { amount } } } } } } }"""
+    secret, nonce = await portal.link()
+    answer = (await portal.ask(query, secret=secret, nonce=nonce)).json()
+    assert answer["data"]["signIn"]["viewer"] == {
+        "scopes": ["BILLING_READ", "DOCUMENTS_READ", "PHI_READ"],
+        "clients": [
+            {
+                "id": f"cli_{portal.client_id}",
+                "practice": {"name": "Harbor Counseling"},
+                "balance": {"amount": {"amount": "0.00"}},
+            }
+        ],
+    }
+
+
+async def test_an_error_in_what_is_read_is_told_as_in_any_answer(portal: SigningIn) -> None:
+    """By the reference executor, with the eyes of who has signed in."""
+    query = """mutation($secret: String!, $nonce: String!) {
+        signIn(input: {secret: $secret, nonce: $nonce}) { ... on SignedIn { token viewer { name
+            clients { id invoices(first: 0) { totalCount } } } } } }"""
+    secret, nonce = await portal.link()
+    answer = (await portal.ask(query, secret=secret, nonce=nonce)).json()
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_PAGE"
+    assert answer["errors"][0]["path"] == ["signIn", "viewer", "clients", 0, "invoices"]
+
+
+async def test_a_dashboard_has_no_sign_ins(portal: SigningIn) -> None:
+    dashboard = await portal.token(Subject(portal.practice_id), scopes=frozenset())
+    answer = (await portal.ask("{ viewer { signIns { id } } }", dashboard)).json()
+    assert answer == {"data": {"viewer": {"signIns": []}}}
