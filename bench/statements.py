@@ -79,7 +79,7 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
             ORDER BY issued_on DESC, serial DESC
         ) invoices
     ) || '}},"statements":{"nodes":[' || (
-        SELECT coalesce(string_agg(item, ','), '') FROM (
+        SELECT coalesce(string_agg(E'\n' || item, ','), '') FROM (
             SELECT '{"id":"stm_' || id || '","number":' || to_json(number)
                 || ',"periodStart":"' || period_start || '","periodEnd":"' || period_end
                 || '","endingBalance":{"amount":"' || ending_minor * 0.01 || '"}}' AS item

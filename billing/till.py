@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from billing.access import Actor
 from billing.gateway import Stripe
 from models import Client, Payment, PaymentState, Practice
 
@@ -17,11 +18,12 @@ AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
 
 @dataclass(frozen=True)
 class Till:
-    """`now` is the clock, in UTC."""
+    """`now` is the clock, in UTC; `by`: who is at work, where it isn't the server itself."""
 
     engine: AsyncEngine
     stripe: Stripe
     now: Callable[[], dt.datetime]
+    by: Actor | None = None
 
 
 def day(moment: dt.datetime, time_zone: str) -> dt.date:

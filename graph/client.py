@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from billing.accounts import BalanceTermKind, PermissionReason
+from graph.access_log import AccessLogEntry
 from graph.card import PaymentMethod
 from graph.connections import PAGE, After, Before, Connection, First, Last
 from graph.history import AccountHistoryEntry
@@ -28,7 +29,7 @@ from graph.provider import Address, Clinician, address, clinician
 from graph.statement import Statement
 from graph.superbill import Superbill
 from models import EntryKind
-from resolvers import cards, clients, documents, history, invoices, payments, superbills
+from resolvers import access, cards, clients, documents, history, invoices, payments, superbills
 from resolvers.money import Amount
 from resolvers.payments import receipts as receipts_of_client
 from resolvers.planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
@@ -170,6 +171,21 @@ class Client(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Receipt]:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Paged(access.of_client),
+        description="Who looked at this client's data, or changed it, the newest first. A read is"
+        " here within a second or two. What a dashboard reads over the whole practice is recorded"
+        " without naming clients, and not here.",
+    )
+    def access_log(
+        self,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[AccessLogEntry]:
         raise AssertionError("its source answers")
 
     @planned(

@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import strawberry
@@ -14,6 +14,7 @@ from billing.payments import SANDBOX, Online
 from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
+from graph.looks import looks
 from graph.scopes import HealthInformation, health_information, scope_required
 from identity.door import Door
 from models import Scope
@@ -32,6 +33,7 @@ from resolvers.planner.operation import (
 from resolvers.planner.plans import Plans, Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.sources import Mutated, source_of
+from resolvers.record import Looks, Note, Record, actor
 from resolvers.viewer import NOBODY, Viewer
 
 INTROSPECTION = frozenset({"__schema", "__type"})
@@ -60,6 +62,7 @@ class Readied:
 
     operation: Operation
     health_information: HealthInformation
+    looks: Looks | None
 
 
 # What signing in needs: the door, and who recognises the bearer of a new token.
@@ -82,9 +85,10 @@ class Graph:
         till: Till | None = None,
         online: Online = SANDBOX,
         entrance: Entrance | None = None,
+        record: Record | None = None,
     ) -> None:
         self.schema, self.introspection = schema, introspection
-        self.till, self.entrance = till, entrance
+        self.till, self.entrance, self.record = till, entrance, record
         self.open_to_all = open_to_all(schema._schema)
         self.plans = Plans(schema, reads, signer, online)
         self.limits = Limits(schema._schema)
@@ -128,18 +132,31 @@ class Graph:
             given = (schema, ready.operation, request.variables, None)
             return await self.plans.apart(reference.executed, *given)
         if viewer is not None and Scope.PHI_READ not in viewer.scopes:
-            schema, asked = self.schema._schema, ready.health_information
-            if told := asked.asked(schema, ready.operation, request.variables):
+            schema, health = self.schema._schema, ready.health_information
+            if told := health.asked(schema, ready.operation, request.variables):
                 return refused([scope_required(told)])
-        viewer = viewer or NOBODY
-        acting = self.acting(viewer, now, address_hash) if changes else None
-        return await self.plans.answer(ready.operation, request.variables, viewer, now, acting)
+        acting = self.acting(viewer, ready, now, address_hash) if changes else None
+        answer = await self.plans.answer(
+            ready.operation, request.variables, viewer or NOBODY, now, acting
+        )
+        if self.record is not None and viewer is not None and ready.looks and answer.has_data:
+            who = actor(viewer, ready.operation, ready.looks, address_hash)
+            asked = ready.operation, request.variables
+            # Each of their rows is a line of the answer.
+            shown = answer.body.count(b"\n") if ready.looks.is_wide else None
+            read = Note(viewer, who, ready.looks, now, asked, shown)
+            await self.record.note(read, is_change=changes)
+        return answer
 
-    def acting(self, viewer: Viewer, now: dt.datetime, address_hash: str | None) -> Acting | None:
+    def acting(
+        self, viewer: Viewer | None, ready: Readied, now: dt.datetime, address_hash: str | None
+    ) -> Acting | None:
         """Who changes something, where anything can be changed."""
         if self.till is None or self.entrance is None:
             return None
-        return Acting(viewer, now, self.till, *self.entrance, address_hash)
+        by = actor(viewer, ready.operation, ready.looks, address_hash) if viewer else None
+        till = replace(self.till, by=by)
+        return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash)
 
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
         """Why the root's fields, those that are open to all left out, are not for this viewer."""
@@ -157,7 +174,7 @@ class Graph:
         operation = understood(schema, document, node)
         if not isinstance(operation, Operation):
             return operation
-        return Readied(operation, health_information(schema, operation))
+        return Readied(operation, health_information(schema, operation), looks(schema, operation))
 
 
 def open_to_all(schema: GraphQLSchema) -> frozenset[str]:

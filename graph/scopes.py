@@ -27,6 +27,7 @@ PHI_TYPES = frozenset({"Session", "SuperbillLine", "Diagnosis", "DocumentLink"})
 # Fields that are, of other types. What gives such a type is refused by its fields.
 PHI_FIELDS = frozenset(
     {
+        "AccessLogEntry.name",
         "AccountHistoryEntry.description",
         "Client.address",
         "Client.dateOfBirth",

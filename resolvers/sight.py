@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, true
 
 from models import (
+    AccessEntry,
     Allocation,
     Client,
     ClientNamePart,
@@ -171,6 +172,7 @@ SEEN: dict[type[Row], Predicate] = {
     LedgerEntry: of_client("client_id", opened=True),
     Payment: of_client("client_id", opened=False),
     Receipt: of_client("client_id", opened=True),
+    AccessEntry: of_client("client_id", opened=True),
     Invoice: shared,
     InvoiceLine: in_practice,
     Statement: shared,

@@ -33,6 +33,7 @@ from identity.uses import Uses
 from models import connections
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
+from resolvers.record import Record
 from server import graphiql, portal_page
 from server.batches import flushing
 from server.documents import Documents
@@ -43,6 +44,8 @@ from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
 from server.webhook import Webhook
 
+# How long a read may wait to be recorded.
+RECORDED_S = 0.5
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
@@ -107,11 +110,14 @@ def app(
     mailed_to_page = sandbox.post() if sandbox and local else None
     door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
     given = settings.introspection, settings.signer, till, online
-    graph = Graph(language, reads, *given, (door, bearers.viewer))
+    record = Record(language._schema, reads, till.engine)
+    graph = Graph(language, reads, *given, (door, bearers.viewer), record)
     endpoint = Endpoint(graph, bearers, now, lambda host: hashed(host, key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
-    documents = Documents(settings.signer, bearers, PrintedDocuments(reads), press, now)
-    exports = Exports(graph, endpoint.viewer, now)
+    documents = Documents(
+        settings.signer, bearers, PrintedDocuments(reads), press, record, endpoint.address, now
+    )
+    exports = Exports(endpoint)
     errands = Errands(till)
     webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
@@ -124,6 +130,7 @@ def app(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             await running.enter_async_context(flushing(uses.flush))
+            await running.enter_async_context(flushing(record.flush, every_s=RECORDED_S))
             await running.enter_async_context(errands.running())
             await running.enter_async_context(signing_in.running(door))
             if sandbox is not None:
@@ -151,6 +158,7 @@ def app(
     application.state.reads, application.state.graph = reads, graph
     application.state.till, application.state.sandbox = till, sandbox
     application.state.door, application.state.uses = door, uses
+    application.state.record = record
     return application
 
 

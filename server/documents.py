@@ -10,11 +10,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from billing.access import Actor
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
 from models.connections import StatementTimeout
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
+from resolvers.record import Looks, Note, Record
+from resolvers.viewer import Viewer
 
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
 HEADERS = {
@@ -42,10 +45,12 @@ class Documents:
         bearers: Bearers,
         documents: PrintedDocuments,
         press: Press,
+        record: Record,
+        address: Callable[[Request], str | None],
         now: Callable[[], dt.datetime],
     ) -> None:
-        self.signer, self.bearers, self.now = signer, bearers, now
-        self.documents, self.press = documents, press
+        self.signer, self.bearers, self.address, self.now = signer, bearers, address, now
+        self.documents, self.press, self.record = documents, press, record
 
     def addresses(self) -> Route:
         return Route("/documents/{address:path}", self.answer)
@@ -75,7 +80,18 @@ class Documents:
         if content is None:
             made = await self.press.printed(link.kind, viewer.practice_id, link.id)
             content = made[1].content if made else None
-        return opened(link, seen, content) if content is not None else None
+        if content is None:
+            return None
+        await self.record.note(read(link, viewer, self.address(request), now))
+        return opened(link, seen, content)
+
+
+def read(link: Link, viewer: Viewer, address_hash: str | None, now: dt.datetime) -> Note:
+    """For the record of access."""
+    fields = (f"{link.kind.capitalize()}.document",)
+    way = "Download" if link.is_download else "Print"
+    actor = Actor(viewer.practice_id, viewer.token_id, way, fields, address_hash)
+    return Note(viewer, actor, Looks(fields), now, ids=frozenset({link.document}))
 
 
 def asked(request: Request) -> str:

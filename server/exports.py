@@ -6,7 +6,6 @@ last chunk, so that a client tells it from a whole one.
 """
 
 import csv
-import datetime as dt
 import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -19,24 +18,22 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from graph import execution
-from graph.execution import Graph
 from models import Scope
 from resolvers.planner.reference import Answer
 from resolvers.viewer import Viewer
 from server.export_tables import TABLES, BadParameter, Part, Table
-from server.graphql import HEADERS, TurnedAway, answered, unauthenticated
+from server.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated
 
 # What a spreadsheet would take for a formula, unless it is a number.
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
-Authenticate = Callable[[Request, dt.datetime], Any]
 
 
 class Exports:
-    """Answers for each table. `viewer` finds a request's viewer, or turns it away."""
+    """Answers for each table, as the endpoint would answer its queries."""
 
-    def __init__(self, graph: Graph, viewer: Authenticate, now: Callable[[], dt.datetime]) -> None:
-        self.graph, self.viewer, self.now = graph, viewer, now
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
 
     def addresses(self) -> Iterator[Route]:
         for name, table in TABLES.items():
@@ -57,14 +54,14 @@ class Exports:
         viewer = await self.known(request)
         columns = table.columns(reads_health=Scope.PHI_READ in viewer.scopes)
         query = table.query(columns)
-        page = table.page(await self.data(query, variables, viewer))
+        page = table.page(await self.data(request, query, variables, viewer))
 
         async def chunks(page: Part) -> AsyncIterator[str]:
             yield written([[column.heading for column in columns]])
             yield written([column.of(node) for column in columns] for node in page.nodes)
             while page.after is not None:
                 more = {**variables, "after": page.after}
-                page = table.page(await self.data(query, more, await self.known(request)))
+                page = table.page(await self.data(request, query, more, await self.known(request)))
                 yield written([column.of(node) for column in columns] for node in page.nodes)
 
         disposition = {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
@@ -75,15 +72,19 @@ class Exports:
         )
 
     async def known(self, request: Request) -> Viewer:
-        viewer: Viewer | None = await self.viewer(request, self.now())
+        viewer = await self.endpoint.viewer(request, self.endpoint.now())
         if viewer is None:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…")
         return viewer
 
-    async def data(self, query: str, variables: Mapping[str, Any], viewer: Viewer) -> Any:
+    async def data(
+        self, request: Request, query: str, variables: Mapping[str, Any], viewer: Viewer
+    ) -> Any:
         """What the API answers, as any program gets it."""
-        request = execution.Request(query, None, variables)
-        answer: Answer = await self.graph.answer(request, viewer, self.now())
+        asked = execution.Request(query, None, variables)
+        endpoint = self.endpoint
+        who = viewer, endpoint.now(), endpoint.address(request)
+        answer: Answer = await endpoint.graph.answer(asked, *who)
         found = orjson.loads(answer.body)
         if errors := found.get("errors"):
             raise TurnedAway(400, errors[0]["extensions"]["code"], errors[0]["message"])

@@ -26,6 +26,7 @@ from models import (
 from models.connections import engine
 from models.ids import new_id
 from models.migrations import migrate
+from resolvers.record import Record
 from sandbox.api import Api
 from sandbox.app import app as double
 from sandbox.deliveries import signature
@@ -74,6 +75,7 @@ class Paying(Portal):
     api: Api
     till: Till
     reads: Any
+    record: Record
     bearer: str
 
     # -- what is owed ------------------------------------------------------------------------------
@@ -241,6 +243,7 @@ async def paying(url: str) -> AsyncIterator[Paying]:
     )
     application = app(Settings(database_url=url, token_key=KEY), now=portal.clock, stripe=stripe)
     portal.till, portal.reads = application.state.till, application.state.reads
+    portal.record = application.state.record
     portal.bearer = await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (

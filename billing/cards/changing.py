@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from billing.access import record
 from billing.cards import filing
 from billing.cards.forgetting import write_down
 from billing.refusals import CardUnusable, NotFound, ReplacementNeeded
@@ -23,6 +24,7 @@ async def make_default(
         card = found(await filing.on_file(rows, practice_id, client_id), card_id, CARD)
         if filing.is_over(card, today):
             raise CardUnusable("The card has expired.", CARD)
+        await record(rows, till.by, client_id, till.now())
         await filing.choose(rows, practice_id, client_id, card_id)
 
 
@@ -45,6 +47,7 @@ async def remove(
             replaces(found(others, replacement_id, REPLACEMENT), today)
         elif card.is_default and others:
             raise ReplacementNeeded("Say which card is the default instead.", REPLACEMENT)
+        await record(rows, till.by, client_id, now)
         await filing.remove(rows, card, now, today, replacement_id=replacement_id)
         await write_down(rows, practice_id, client_id, card.stripe_id, now)
 

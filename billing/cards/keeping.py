@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from billing import attempts
+from billing.access import record
 from billing.cards.filing import Consent, Filed, choose, keep
 from billing.customers import customer
 from billing.gateway import Rejected
@@ -45,6 +46,7 @@ async def prepare(till: Till, holder: Holder) -> Setup:
     setup_id, now = new_id(), till.now()
     made = await till.stripe.prepare(holder.account, *own, setup_id, named)
     async with till.engine.begin() as rows:
+        await record(rows, till.by, holder.client_id, now)
         await rows.execute(
             insert(CardSetup).values(
                 practice_id=holder.practice_id,
@@ -90,6 +92,7 @@ async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
         )
         if removed_at is not None:
             raise NotFound("The card was removed since.", PATH)
+        await record(rows, till.by, setup.client_id, till.now())
         if make_default:
             await choose(rows, setup.practice_id, setup.client_id, setup.payment_method_id)
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import attempts
+from billing.access import record
 from billing.charging.folding import succeed
 from billing.dues import Dues, owed
 from billing.gateway.objects import Card
@@ -79,7 +80,11 @@ async def begin(till: Till, wanted: Wanted) -> str:
 async def began(till: Till, wanted: Wanted) -> str:
     async with till.engine.begin() as rows:
         await lock(rows, wanted.practice_id, wanted.client_id)
-        return await same_key(rows, wanted) or await begun(rows, wanted, till.now())
+        before = await same_key(rows, wanted)
+        if before is not None:
+            return before
+        await record(rows, till.by, wanted.client_id, till.now())
+        return await begun(rows, wanted, till.now())
 
 
 async def begun_before(till: Till, wanted: Wanted) -> bool:

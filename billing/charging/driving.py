@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, update
 
+from billing.access import record
 from billing.charging.folding import change, fold
 from billing.customers import customer
 from billing.gateway import Declined, Order, Rejected, Unknown
@@ -161,6 +162,10 @@ async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:
 async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
     """End a payment. If the money moved first, it succeeded."""
     paying = await find(till, practice_id, payment_id)
+    if till.by is not None:
+        # Who gives it up is known before it is given up, whatever comes between.
+        async with till.engine.begin() as rows:
+            await record(rows, till.by, paying.client_id, till.now())
     if paying.state is PaymentState.CREATED:
         await give_up_unannounced(till, paying)
         paying = await find(till, practice_id, payment_id)

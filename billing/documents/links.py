@@ -74,8 +74,9 @@ class Links:
 
 @dataclass(frozen=True)
 class Link:
-    """What an address of ours asks for, and for whom it was made."""
+    """What an address of ours asks for, and for whom it was made. `document` is the API's id."""
 
+    document: str
     kind: DocumentKind
     id: str
     is_download: bool
@@ -105,4 +106,5 @@ class Signer:
         if not is_signed or not now < expires_at <= now + LASTS:
             return None
         is_download = written["way"] == "download"
-        return Link(PREFIXES[written["prefix"]], written["id"], is_download, written["viewer"])
+        kind = PREFIXES[written["prefix"]]
+        return Link(written["document"], kind, written["id"], is_download, written["viewer"])

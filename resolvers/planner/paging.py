@@ -30,7 +30,7 @@ from sqlalchemy import (
 from models.literals import constant
 from resolvers.planner.jsontext import Columns, Joined
 from resolvers.planner.later import Refusal, bound, derive
-from resolvers.planner.sources import Rows
+from resolvers.planner.sources import MAX_SIZE, Rows
 from resolvers.planner.texts import hexadecimal
 
 DEFAULT_SIZE = 25
@@ -63,6 +63,8 @@ class Page:
     ) -> None:
         self.rows, self.place, self.count, self.peek = rows, place, count, peek
         self.after, self.before = after, before
+        # A list over the whole practice.
+        self.is_wide = most > MAX_SIZE
         self.backward = last is not None
         if self.backward and first is not None:
             raise Refusal("BAD_PAGE", "first and last don't go together")

@@ -353,6 +353,9 @@ class Planner:
         """The objects of the page's rows: written in the inner SELECT, put together here."""
         page: Page = place.row
         text = self.object(type_, sets, page.place.at(of(page)))
+        if page.is_wide and not page.read:
+            # A line of the answer for each row: so they are counted, once, without reading it.
+            text = Joined(["\n", text])
         page.read = True
         item = self.fetched(text, page.rows.table, page.inner)
         return json_list(comma_separated(page.shown(item)))

@@ -17,6 +17,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 HEALTH: dict[str, frozenset[str]] = {
+    "AccessLogEntry": frozenset({"name"}),
     "Client": frozenset({"name", "email", "phone", "dateOfBirth", "address"}),
     "InvoiceLine": frozenset({"description", "serviceCode", "session"}),
     "Invoice": frozenset({"notes"}),

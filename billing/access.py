@@ -1,0 +1,82 @@
+"""Who is at work: what a change writes of it into the record of access."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import AccessEntry, Client, Contact, Token
+from models.ids import new_id
+
+Entry = dict[str, Any]
+COLUMNS = (
+    *("id", "client_id", "operation", "fields", "arguments", "count", "is_change"),
+    *("address_hash", "at"),
+)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The bearer of a token, by which operation they act, and from where.
+
+    `fields` are what the operation asks for, as `Client.balance`.
+    """
+
+    practice_id: str
+    token_id: str
+    operation: str | None = None
+    fields: Sequence[str] = ()
+    address_hash: str | None = field(default=None, repr=False)
+
+    def entry(self, at: dt.datetime, client_id: str | None, *, is_change: bool) -> Entry:
+        """What `write` takes. Without a client it is of the whole practice."""
+        return {
+            "practice": self.practice_id,
+            "token": self.token_id,
+            "id": new_id(),
+            "client_id": client_id,
+            "operation": self.operation,
+            "fields": list(self.fields),
+            "arguments": None,
+            "count": None,
+            "is_change": is_change,
+            "address_hash": self.address_hash,
+            "at": at,
+        }
+
+
+async def record(
+    rows: AsyncConnection, actor: Actor | None, client_id: str, at: dt.datetime
+) -> None:
+    """Writes who changes something, in the transaction that changes it; of the server, nothing."""
+    if actor is not None:
+        await write(rows, [actor.entry(at, client_id, is_change=True)])
+
+
+async def write(rows: AsyncConnection, entries: Sequence[Entry]) -> None:
+    """Adds to the record; whose the tokens are, the database says."""
+    if entries:
+        await rows.execute(ADDED, list(entries))
+
+
+def named() -> Select[Any]:
+    """The entry of a token's bearer."""
+    table = AccessEntry.__table__
+    given = [bindparam(name, type_=table.c[name].type).label(name) for name in COLUMNS]
+    of_client = and_(Client.practice_id == Token.practice_id, Client.id == Token.client_id)
+    of_contact = and_(Contact.practice_id == Token.practice_id, Contact.id == Token.contact_id)
+    name = func.coalesce(Client.name, Contact.name, Token.name)
+    return (
+        select(Token.practice_id, Token.id.label("token_id"), Token.kind, name, *given)
+        .outerjoin(Client, of_client)
+        .outerjoin(Contact, of_contact)
+        .where(Token.practice_id == bindparam("practice"), Token.id == bindparam("token"))
+    )
+
+
+ADDED = insert(AccessEntry).from_select(
+    ["practice_id", "token_id", "kind", "name", *COLUMNS], named()
+)

@@ -1,0 +1,202 @@
+"""The record of access, as far as it is of reads: noted with each request, written for many.
+
+A request only notes what it has at hand. Whose the ids are that somebody asked for is found out
+when notes are written, by the same eyes; what was out of sight was not read, and isn't recorded.
+"""
+
+import datetime as dt
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import FieldNode, GraphQLError, GraphQLSchema, get_argument_values
+from graphql.execution.values import VariableValues
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing import access
+from billing.access import Actor, Entry
+from models import ContactRight, ViewerKind
+from models.connections import PostgresReads, SqliteReads
+from models.row import ID
+from resolvers.ids import bare
+from resolvers.nodes import FOUND
+from resolvers.planner.later import Asked, Later, bound
+from resolvers.planner.operation import Operation, coerced
+from resolvers.planner.paging import UUID
+from resolvers.planner.plans import Plan, compiled
+from resolvers.sight import Sight
+from resolvers.viewer import Viewer
+
+# So many notes may wait; whoever comes next waits until they are written.
+MOST = 5_000
+# Characters of an operation's name, and of variables that are told.
+LONGEST_NAME, LONGEST_ARGUMENTS = 200, 2_000
+# Ids of somebody's data.
+NAMED = re.compile(f"({'|'.join(FOUND.keys() - {'pra', 'cln'})})_{UUID.pattern}")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What an operation looks at. `fields` are coordinates of somebody's data; `by_id` the fields
+    whose arguments say whose it is; `is_wide`: over the whole practice; `is_own`: of the clients
+    that the viewer looks after."""
+
+    fields: tuple[str, ...]
+    by_id: tuple[tuple[str, FieldNode], ...] = ()
+    is_wide: bool = False
+    is_own: bool = False
+
+
+@dataclass(frozen=True)
+class Note:
+    """A read. `asked` is the operation with its variables, `shown` how many rows of the practice's
+    lists were given; `ids` are of what was read, where it was no operation."""
+
+    viewer: Viewer
+    actor: Actor
+    looks: Looks
+    at: dt.datetime
+    asked: tuple[Operation, Mapping[str, Any]] | None = None
+    shown: int | None = None
+    ids: frozenset[str] = frozenset()
+
+
+def actor(
+    viewer: Viewer, operation: Operation, looks: Looks | None, address_hash: str | None
+) -> Actor:
+    """Who is at work, by this operation."""
+    name = operation.node.name
+    return Actor(
+        viewer.practice_id,
+        viewer.token_id,
+        name.value[:LONGEST_NAME] if name else None,
+        looks.fields if looks else (),
+        address_hash,
+    )
+
+
+@dataclass
+class Record:
+    """Notes that wait to be written, each within a second or so."""
+
+    schema: GraphQLSchema
+    reads: SqliteReads | PostgresReads
+    engine: AsyncEngine
+    notes: list[Note] = field(default_factory=list)
+    plans: dict[Any, Plan] = field(default_factory=dict)
+
+    async def note(self, note: Note, *, is_change: bool = False) -> None:
+        """A read; of a change only what it looks up by an id, as the rest is its own to record."""
+        if is_change and not note.looks.by_id:
+            return
+        self.notes.append(note)
+        if len(self.notes) >= MOST:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes all notes in one transaction; what can't be written now is kept."""
+        notes, self.notes = self.notes, []
+        try:
+            entries = [entry for note in notes async for entry in self.entries(note)]
+            # Ids of one moment are in no order of their own.
+            ids = sorted(entry["id"] for entry in entries)
+            entries = [entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True)]
+            if entries:
+                async with self.engine.begin() as rows:
+                    await access.write(rows, entries)
+        except BaseException:
+            self.notes = notes + self.notes
+            raise
+
+    async def entries(self, note: Note) -> AsyncIterator[Entry]:
+        """One for each client whose data was read, and one for a read of the whole practice."""
+        for client_id in sorted(await self.clients(note)):
+            yield note.actor.entry(note.at, client_id, is_change=False)
+        if note.looks.is_wide and note.viewer.kind is ViewerKind.DASHBOARD and note.asked:
+            told = json.dumps(note.asked[1], ensure_ascii=False)[:LONGEST_ARGUMENTS]
+            entry = note.actor.entry(note.at, None, is_change=False)
+            yield entry | {"arguments": told, "count": note.shown}
+
+    async def clients(self, note: Note) -> set[str]:
+        """Whose data was read."""
+        viewer, looks = note.viewer, note.looks
+        if viewer.kind is ViewerKind.CLIENT:
+            return {viewer.sole_client_id} if viewer.sole_client_id else set()
+        ids, found = {*note.ids, *named_in(self.schema, note)}, set[str]()
+        if looks.by_id and not ids and viewer.sole_client_id:
+            found.add(viewer.sole_client_id)
+        if viewer.kind is ViewerKind.CONTACT and (looks.is_own or looks.is_wide):
+            found |= await self.owners(note, "own", "")
+        for id_ in ids:
+            found |= await self.owners(note, id_.partition("_")[0], bare(id_))
+        return found
+
+    async def owners(self, note: Note, kind: str, id_: str) -> set[str]:
+        """The client of what has this id, if it is in sight; of `own`, all whom a contact sees."""
+        plan = self.plan(kind, note.viewer.kind)
+        asked = Asked(note.viewer, note.at, {"id": id_})
+        row = await self.reads.row(plan.sql, plan.values(asked))
+        return set(row[0].split(",")) if row and row[0] else set()
+
+    def plan(self, kind: str, viewer: ViewerKind) -> Plan:
+        key = kind, viewer
+        if key not in self.plans:
+            made = wards if kind == "own" else owner
+            self.plans[key] = made(kind, viewer, self.reads)
+        return self.plans[key]
+
+
+def named_in(schema: GraphQLSchema, note: Note) -> Iterator[str]:
+    """The ids of somebody's data among the arguments that say whose it is."""
+    given = coerced(schema, *note.asked) if note.asked else None
+    if not isinstance(given, VariableValues):
+        return
+    for coordinate, node in note.looks.by_id:
+        type_name, _, name = coordinate.partition(".")
+        type_: Any = schema.type_map[type_name]
+        try:
+            arguments = get_argument_values(type_.fields[name], node, given)
+        except GraphQLError:
+            continue
+        yield from ids_among(arguments)
+
+
+def ids_among(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if NAMED.fullmatch(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from ids_among(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from ids_among(inner)
+
+
+def owner(kind: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> Plan:
+    """Whose a thing of this kind is, for those who see it."""
+    sight = Sight(viewer, digits=0, lateral=reads.dialect.name == "postgresql")
+    id_ = bound(Later(lambda asked: asked.variables["id"]), ID)
+    _, find = FOUND[kind]
+    rows = find(id_, sight)
+    column = rows.table.c.id if kind == "cli" else rows.table.c.client_id
+    statement = (
+        select(cast(column, Text))
+        .select_from(rows.table)
+        .where(*rows.where, sight.only(rows.table))
+    )
+    sight.check()
+    return compiled(statement, reads.dialect)
+
+
+def wards(_: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> Plan:
+    """All clients whom a contact looks after, in one text."""
+    right = ContactRight.__table__.alias()
+    practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
+    contact_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
+    ids = func.aggregate_strings(cast(right.c.client_id, Text), ",")
+    mine = (right.c.practice_id == practice_id, right.c.contact_id == contact_id)
+    return compiled(select(ids).select_from(right).where(*mine), reads.dialect)
