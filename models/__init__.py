@@ -19,6 +19,7 @@ from models.payment import (
 )
 from models.payment_method import CardBrand, PaymentMethod
 from models.practice import Clinician, Letterhead, Practice
+from models.practice_version import PracticeVersion
 from models.printed_document import PrintedDocument
 from models.reversal import Dispute, DisputeState, Refund, RefundState
 from models.row import Row
@@ -58,6 +59,7 @@ __all__ = [
     "PaymentMethodKind",
     "PaymentState",
     "Practice",
+    "PracticeVersion",
     "PrintedDocument",
     "Receipt",
     "Refund",

@@ -24,6 +24,7 @@ class Invoice(Row):
         *exact("total_minor"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
         Index(None, "practice_id", "issued_on", "serial"),
+        Index(None, "practice_id", "version"),
         Index(None, "practice_id", "clinician_id", "issued_on", "serial"),
         # By the day that it is due: one without a day comes last.
         Index("ix_invoice_due", "practice_id", text("coalesce(due_on, '9999-12-31')"), "serial"),
@@ -46,6 +47,8 @@ class Invoice(Row):
     is_void: Mapped[bool]
     voided_on: Mapped[dt.date | None]
     shared_at: Mapped[dt.datetime | None]
+    # The practice's version at its last change; none: it is as it was entered.
+    version: Mapped[int | None]
 
 
 class InvoiceLine(Row):

@@ -79,6 +79,7 @@ class Payment(Row):
         digits("card_last4", 4),
         Index(None, "practice_id", "client_id", "created_on", "id"),
         Index(None, "practice_id", "created_on", "id"),
+        Index(None, "practice_id", "version"),
         Index(None, "practice_id", "state", "created_on", "id"),
         # What the reconciler looks for, over all practices.
         Index(
@@ -124,6 +125,8 @@ class Payment(Row):
     # When its state last changed, and when it was last compared with Stripe's.
     changed_at: Mapped[dt.datetime | None]
     checked_at: Mapped[dt.datetime | None]
+    # The practice's version at its last change; none: it is as it was entered.
+    version: Mapped[int | None]
 
 
 class Allocation(Row):

@@ -24,6 +24,7 @@ from billing.refusals import (
     PaymentInProgress,
 )
 from billing.till import Till, day, lock
+from billing.versions import stamp
 from models import (
     ACTIVE_STATES,
     Claim,
@@ -84,7 +85,9 @@ async def began(till: Till, wanted: Wanted) -> str:
         if before is not None:
             return before
         await record(rows, till.by, wanted.client_id, till.now())
-        return await begun(rows, wanted, till.now())
+        payment_id = await begun(rows, wanted, till.now())
+        await stamp(rows, wanted.practice_id, payment_id)
+        return payment_id
 
 
 async def begun_before(till: Till, wanted: Wanted) -> bool:

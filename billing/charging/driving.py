@@ -15,6 +15,7 @@ from billing.customers import customer
 from billing.gateway import Declined, Order, Rejected, Unknown
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import AT_REST, Till, lock, payment
+from billing.versions import stamp
 from models import DeclineReason, Payment, PaymentMethod, PaymentState
 
 
@@ -182,6 +183,7 @@ async def give_up_unannounced(till: Till, paying: Row[Any]) -> None:
         if now.state is PaymentState.CREATED:
             canceled = PaymentState.CANCELED
             await change(rows, paying.practice_id, paying.id, canceled, till.now())
+            await stamp(rows, paying.practice_id, paying.id)
 
 
 async def fence(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:

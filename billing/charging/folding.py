@@ -17,6 +17,7 @@ from billing.cards.filing import Consent, keep
 from billing.dues import Due, Dues, Share, owed, shared_out
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import AT_REST, Till, day, lock, payment
+from billing.versions import stamp
 from models import (
     Allocation,
     Claim,
@@ -62,6 +63,9 @@ async def fold(
             await succeed(rows, practice_id, payment_id, now, intent)
         elif state is not before.state:
             await change(rows, practice_id, payment_id, state, now, why)
+        else:
+            return
+        await stamp(rows, practice_id, payment_id)
 
 
 def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState:

@@ -17,6 +17,7 @@ from billing.dues import Dues, owed
 from billing.gateway.objects import Disputed, Refunded
 from billing.reversals import Reversal, Taken, moves, spread
 from billing.till import Till, day, lock
+from billing.versions import stamp
 from models import (
     Allocation,
     Dispute,
@@ -69,6 +70,7 @@ async def reverse(till: Till, practice_id: str, payment_id: str) -> None:
         await lock(rows, practice_id, paid.client_id)
         book = Book(rows, paid, till.now())
         await write(book, refunds, [one for one in disputes if one.state is not None])
+        await stamp(rows, practice_id, payment_id)
 
 
 async def write(book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disputed]) -> None:
