@@ -12,14 +12,14 @@ from typing import Any
 
 import typer
 import uvicorn
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing import demo
 from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Practice, Scope, Token, connections, migrations
+from models import Client, Practice, Scope, Token, connections, migrations
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
@@ -55,12 +55,13 @@ def serve(port: int, database: str | None, json_file: Path | None) -> None:
     with sole_server(url):
         kept = remembered(url)
         key = kept.get("token_key") or secrets.token_hex(32)
-        given = asyncio.run(prepared(url, key, kept.get("tokens", {})))
-        remember(url, key, given)
         address = f"http://127.0.0.1:{port}"
+        page = f"{address}/portal/"
+        given, email = asyncio.run(prepared(url, key, kept.get("tokens", {}), page))
+        remember(url, key, given)
 
         def started() -> None:
-            announce(address, given)
+            announce(address, given, email)
             if json_file is not None:
                 write_private(json_file, {"graphql": f"{address}/graphql", "tokens": given})
 
@@ -72,8 +73,9 @@ def settings(url: str, key: str) -> Settings:
         database_url=url,
         token_key=key,
         introspection=Introspection.EVERYONE,
-        # Whatever the environment says: the demo's money is not money.
+        # Whatever the environment says: the demo's money is not money, and its mail goes nowhere.
         stripe_api_key=None,
+        smtp_url=None,
         sandbox_file=str(HOME / "sandbox.sqlite"),
         # A page elsewhere that has its own name point here is not let in.
         allowed_hosts=["127.0.0.1", "localhost"],
@@ -113,18 +115,26 @@ def tabs() -> list[Tab]:
 # -- rows and tokens -------------------------------------------------------------------------------
 
 
-async def prepared(url: str, key: str, kept: Mapping[str, str]) -> dict[str, str]:
-    """A token for each of WHO, over a database with the demo's rows in it."""
+async def prepared(
+    url: str, key: str, kept: Mapping[str, str], page: str
+) -> tuple[dict[str, str], str]:
+    """A token for each of WHO, over a database with the demo's rows in it; the client's address.
+
+    `page`: where people sign in, which is on another port when the demo is.
+    """
     engine = connections.engine(url)
     await migrations.migrate(engine)
     now = dt.datetime.now(dt.UTC)
     try:
         subjects = await remaining(engine) or await loaded(engine, now.date())
         async with engine.begin() as connection:
-            return {
+            await connection.execute(update(Practice).values(portal_url=page))
+            theirs = select(Client.email).where(Client.id == subjects["client"].client_id)
+            given = {
                 who: await working(connection, key, who, subject, kept.get(who), now)
                 for who, subject in subjects.items()
             }
+            return given, str(await connection.scalar(theirs))
     finally:
         await engine.dispose()
 
@@ -209,17 +219,18 @@ def write_private(path: Path, content: Any) -> None:
 # -- what is printed -------------------------------------------------------------------------------
 
 
-def announce(address: str, given: Mapping[str, str]) -> None:
+def announce(address: str, given: Mapping[str, str], email: str) -> None:
     lines = [f"  {given[who]}  {who}: {what}" for who, what in WHO.items()]
     query = "{ client { name balance { amount { amount currency } } } }"
     typer.echo(
         f"""
 The demo is served until you press Ctrl-C.
 
-  Portal    {address}/portal/   (in a browser; sign in with the client's token)
-  Sandbox   {address}/sandbox/  (its test cards, refunds, disputes and events)
-  GraphiQL  {address}/graphql   (in a browser; the client's token is filled in)
-  API       {address}/graphql   (POST)
+  Portal    {address}/portal/       (in a browser; sign in as {email})
+  Mail      {address}/sandbox/mail  (where the link to sign in arrives)
+  Sandbox   {address}/sandbox/      (its test cards, refunds, disputes and events)
+  GraphiQL  {address}/graphql       (in a browser; the client's token is filled in)
+  API       {address}/graphql       (POST)
 
 Tokens, for the header Authorization: Bearer …
 {chr(10).join(lines)}

@@ -36,7 +36,7 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     store = Store("sandbox.sqlite")
 
     async def made() -> str:
-        await demo.prepared(URL, KEY, {})
+        await demo.prepared(URL, KEY, {}, "http://127.0.0.1/portal/")
         await seeded(URL, store)
         engine = connections.engine(URL)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED

@@ -24,6 +24,15 @@ export function day(date) {
   return format.format(new Date(`${date}T00:00:00Z`));
 }
 
+/** A moment, in this browser's time zone. */
+export function moment(instant) {
+  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
+}
+
+export function time(instant) {
+  return new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(instant));
+}
+
 export function period({ periodStart, periodEnd }) {
   return `${day(periodStart)} to ${day(periodEnd)}`;
 }
