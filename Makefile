@@ -18,10 +18,10 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes -r /dev/stdin
 
-.PHONY: help run test test-fast pictures soak bench-quick bench-paying bench-documents rows-read check lock clean
+.PHONY: help run test test-fast pictures soak bench-quick bench-paying bench-documents bench-signing-in rows-read check lock clean
 
 help: ## Say what can be made.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-15s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
 
 run: .venv/.portal $(PAGE) ## Serve the demo on 127.0.0.1 (PORT=8000, DEMO_JSON=FILE for its URL and tokens).
 	@exec $(BIN)/portal demo --port $(PORT) $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
@@ -51,6 +51,10 @@ bench-paying: .venv/.test .venv/.portal ## Measure paying with a slow Stripe, wh
 
 bench-documents: .venv/.test .venv/.portal ## Measure how long documents take to print (a minute).
 	@$(BIN)/python -m bench.documents
+
+bench-signing-in: .venv/.test .venv/.portal ## Measure whether asking for a sign-in link tells who is known (half a minute).
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.signing_in
 
 rows-read: .venv/.test .venv/.portal ## Count the rows that PostgreSQL reads for pages of 100,000 clients (ten minutes).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

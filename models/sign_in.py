@@ -19,7 +19,6 @@ class SignInRequest(Row):
 
     __tablename__ = "sign_in_request"
     __table_args__ = (
-        CheckConstraint("tries >= 0", name="tries_positive"),
         Index(
             "ix_sign_in_request_waiting", "due_at", postgresql_where=WAITING, sqlite_where=WAITING
         ),

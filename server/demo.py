@@ -14,7 +14,7 @@ import typer
 import uvicorn
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing import demo
@@ -22,7 +22,7 @@ from billing.encryption import FieldKeys
 from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Practice, Scope, Token, connections, migrations
+from models import Client, Practice, Scope, Token, connections, migrations
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
@@ -57,30 +57,29 @@ def serve(port: int, database: str | None, json_file: Path | None) -> None:
     HOME.mkdir(mode=0o700, exist_ok=True)
     url = database or f"sqlite:///{HOME / 'portal.sqlite'}"
     with sole_server(url):
-        kept = remembered(url)
-        key = kept.get("token_key") or secrets.token_hex(32)
-        field_key = kept.get("field_key") or Fernet.generate_key().decode()
-        given = asyncio.run(prepared(url, key, field_key, kept.get("tokens", {})))
-        remember(url, key, field_key, given)
+        kept = new_keys() | remembered(url)
         address = f"http://127.0.0.1:{port}"
+        given, email = asyncio.run(prepared(url, kept, f"{address}/portal/"))
+        write_private(HOME / "tokens.json", kept | {"database": url, "tokens": given})
 
         def started() -> None:
-            announce(address, given)
+            announce(address, given, email)
             if json_file is not None:
                 write_private(json_file, {"graphql": f"{address}/graphql", "tokens": given})
 
-        listen(settings(url, address, key, field_key), port, given["client"], started)
+        listen(settings(url, address, kept), port, given["client"], started)
 
 
-def settings(url: str, address: str, key: str, field_key: str) -> Settings:
+def settings(url: str, address: str, keys: Mapping[str, Any]) -> Settings:
     return Settings(
         database_url=url,
         public_url=address,
-        token_key=key,
-        field_key=[SecretStr(field_key)],
+        token_key=keys["token_key"],
+        field_key=[SecretStr(keys["field_key"])],
         introspection=Introspection.EVERYONE,
-        # Whatever the environment says: the demo's money is not money.
+        # Whatever the environment says: the demo's money is not money, and its mail goes nowhere.
         stripe_api_key=None,
+        smtp_url=None,
         sandbox_file=str(HOME / "sandbox.sqlite"),
         # A page elsewhere that has its own name point here is not let in.
         allowed_hosts=["127.0.0.1", "localhost"],
@@ -120,8 +119,12 @@ def tabs() -> list[Tab]:
 # -- rows and tokens -------------------------------------------------------------------------------
 
 
-async def prepared(url: str, key: str, field_key: str, kept: Mapping[str, str]) -> dict[str, str]:
-    """A token for each of WHO, over a database with the demo's rows in it."""
+async def prepared(url: str, kept: Mapping[str, Any], page: str) -> tuple[dict[str, str], str]:
+    """A token for each of WHO, over a database with the demo's rows in it; the client's address.
+
+    `kept` are this machine's keys, and the tokens that it remembers; `page` is where people sign
+    in, which is on another port when the demo is.
+    """
     engine = connections.engine(url)
     await migrations.migrate(engine)
     now = dt.datetime.now(dt.UTC)
@@ -129,12 +132,16 @@ async def prepared(url: str, key: str, field_key: str, kept: Mapping[str, str]) 
         subjects = await remaining(engine)
         if subjects is None:
             subjects = await loaded(engine, now.date())
-            await dress(engine, FieldKeys([field_key]), now.date())
+            await dress(engine, FieldKeys([kept["field_key"]]), now.date())
+        known = kept.get("tokens", {})
         async with engine.begin() as connection:
-            return {
-                who: await working(connection, key, who, subject, kept.get(who), now)
+            await connection.execute(update(Practice).values(portal_url=page))
+            theirs = select(Client.email).where(Client.id == subjects["client"].client_id)
+            given = {
+                who: await working(connection, kept["token_key"], who, subject, known.get(who), now)
                 for who, subject in subjects.items()
             }
+            return given, str(await connection.scalar(theirs))
     finally:
         await engine.dispose()
 
@@ -202,9 +209,8 @@ def remembered(url: str) -> dict[str, Any]:
     return kept if kept.get("database") == url else {}
 
 
-def remember(url: str, key: str, field_key: str, given: Mapping[str, str]) -> None:
-    kept = {"database": url, "token_key": key, "field_key": field_key, "tokens": given}
-    write_private(HOME / "tokens.json", kept)
+def new_keys() -> dict[str, Any]:
+    return {"token_key": secrets.token_hex(32), "field_key": Fernet.generate_key().decode()}
 
 
 def write_private(path: Path, content: Any) -> None:
@@ -219,17 +225,18 @@ def write_private(path: Path, content: Any) -> None:
 # -- what is printed -------------------------------------------------------------------------------
 
 
-def announce(address: str, given: Mapping[str, str]) -> None:
+def announce(address: str, given: Mapping[str, str], email: str) -> None:
     lines = [f"  {given[who]}  {who}: {what}" for who, what in WHO.items()]
     query = "{ client { name balance { amount { amount currency } } } }"
     typer.echo(
         f"""
 The demo is served until you press Ctrl-C.
 
-  Portal    {address}/portal/   (in a browser; sign in with the client's token)
-  Sandbox   {address}/sandbox/  (its test cards, refunds, disputes and events)
-  GraphiQL  {address}/graphql   (in a browser; the client's token is filled in)
-  API       {address}/graphql   (POST)
+  Portal    {address}/portal/       (in a browser; sign in as {email})
+  Mail      {address}/sandbox/mail  (where the link to sign in arrives)
+  Sandbox   {address}/sandbox/      (its test cards, refunds, disputes and events)
+  GraphiQL  {address}/graphql       (in a browser; the client's token is filled in)
+  API       {address}/graphql       (POST)
 
 Tokens, for the header Authorization: Bearer …
 {chr(10).join(lines)}

@@ -45,6 +45,7 @@ from models import (
     Refund,
     Row,
     Session,
+    SignInLink,
     Statement,
     StatementLine,
     Superbill,
@@ -151,15 +152,18 @@ class Books:
 
     def links(
         self, row: type[Row], one: ForeignKeyConstraint | None = None, whose: "Books | None" = None
-    ) -> dict[str, str]:
+    ) -> dict[str, str | None]:
         """What a row says of the others, all of this client; `one` of the links of `whose`."""
-        links = {link_column(link): self.ids[referred(link)] for link in all_links(row)}
+        links: dict[str, str | None] = {
+            link_column(link): self.ids[referred(link)] for link in all_links(row)
+        }
         if "client_id" in table(row).columns:
             links["client_id"] = self.ids["client"]
-        if row is Token:
-            # A token is one's alone: a client's, unless it is the link to the contact that counts.
+        if row in (Token, SignInLink):
+            # It is one's alone: a client's, unless it is the link to the contact that counts.
             kind = referred(one) if one is not None else "client"
-            links = {"kind": kind.upper(), f"{kind}_id": links[f"{kind}_id"]}
+            links = {"client_id": None, "contact_id": None, f"{kind}_id": links[f"{kind}_id"]}
+            links |= {"kind": kind.upper()} if row is Token else {}
         if one is not None and whose is not None:
             links[link_column(one)] = whose.ids[referred(one)]
         return links
@@ -328,11 +332,17 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "created_at": NOON,
         "expires_at": NOON,
     },
+    SignInLink: {
+        "client_id": str(uuid.UUID(int=1)),
+        "nonce_hash": "",
+        "requested_at": NOON,
+        "expires_at": NOON,
+    },
 }
 # Columns that have to differ from row to row.
 SERIALS = ("serial", "stripe_id", "fingerprint", "reference", "hash")
 
 
-NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash")
+NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash", "secret_hash")
 
 NUMBERS = itertools.count(1)

@@ -63,6 +63,10 @@ def test_a_contract_out_of_date_is_told(environment: Path) -> None:
         ("DATABASE_URL", "nonsense", "not a URL"),
         ("INTROSPECTION", "perhaps", "INTROSPECTION: "),
         ("STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S: "),
+        ("SMTP_URL", "http://mail.example", "SMTP_URL: is not as smtp://"),
+        ("SMTP_URL", "smtp://portal:secret@", "SMTP_URL: is not as smtp://"),
+        ("SMTP_URL", "smtp://portal:secret@mail.example", "MAIL_FROM is not set"),
+        ("MAIL_FROM", "a@b.example, c@d.example", "MAIL_FROM: is not as Billing"),
     ],
 )
 def test_a_wrong_setting_stops_with_a_sentence(

@@ -25,6 +25,7 @@ from models import (
     Claim,
     Client,
     Clinician,
+    Contact,
     ContactRight,
     Dispute,
     DocumentCounter,
@@ -44,6 +45,7 @@ from models import (
     RefundState,
     Row,
     Session,
+    SignInLink,
     Statement,
     Superbill,
     SuperbillLine,
@@ -128,6 +130,17 @@ async def test_the_same_card_is_kept_once_and_may_be_added_again_when_removed(
         await books.card(client, fingerprint="same")
     await books.change(PaymentMethod, first, removed_at=NOON)
     await books.card(client, fingerprint="same")
+
+
+@pytest.mark.parametrize("whose", ["client", "contact"])
+async def test_a_person_has_one_link_to_sign_in_with(books: Books, whose: str) -> None:
+    own = {
+        "client_id": None,
+        f"{whose}_id": await books.add(Client if whose == "client" else Contact),
+    }
+    await books.add(SignInLink, **own)
+    async with refused(books, "UNIQUE", f"{whose}_id"):
+        await books.add(SignInLink, **own)
 
 
 @pytest.mark.parametrize("second", ACTIVE_STATES)
@@ -405,6 +418,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
+        (SignInLink, {"client_id": None}, "one_subject"),
         # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
         (
             LedgerEntry,
@@ -519,6 +533,9 @@ async def test_what_others_point_to_cannot_be_deleted(every_row: Books) -> None:
         )
 
 
+# The inbox of webhooks and who asks to sign in are no practice's, and point to nothing.
+NOBODYS = {"stripe_event", "sign_in_failure", "sign_in_request"}
+
+
 def test_these_tests_know_every_table() -> None:
-    # The inbox of webhooks is no practice's, and points to nothing.
-    assert {row.__tablename__ for row in DEFAULTS} == set(Row.metadata.tables) - {"stripe_event"}
+    assert {row.__tablename__ for row in DEFAULTS} == set(Row.metadata.tables) - NOBODYS

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,29 @@ def test_each_token_sees_what_it_is_for(demo: Demo) -> None:
 def test_the_dashboard_gets_no_health_information(demo: Demo) -> None:
     (error,) = ask(demo, "dashboard", "{ client { name } }")["errors"]
     assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+def test_the_demo_shows_its_mail_whose_link_leads_to_its_own_page(demo: Demo) -> None:
+    email = ask(demo, "guardian", "{ viewer { email } }")["data"]["viewer"]["email"]
+    asked = f'mutation {{ requestSignInLink(input: {{email: "{email}"}}) {{ nonce }} }}'
+    nonce = ask(demo, None, asked)["data"]["requestSignInLink"]["nonce"]
+    text = mail_to(demo, email)
+    secret = text.partition(f"{demo.url}/portal/#/sign-in/")[2].split()[0]
+    entered = f"""mutation {{ signIn(input: {{secret: "{secret}", nonce: "{nonce}"}}) {{
+        ... on SignedIn {{ viewer {{ kind clients {{ id }} }} }} }} }}"""
+    viewer = ask(demo, None, entered)["data"]["signIn"]["viewer"]
+    assert (viewer["kind"], len(viewer["clients"])) == ("CONTACT", 2)
+
+
+def mail_to(demo: Demo, email: str) -> str:
+    """The text of the mail that an address got, as soon as it is there."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        for mail in httpx.get(f"{demo.url}/sandbox/mails").json():
+            if mail["to"] == email:
+                return str(mail["text"])
+        time.sleep(0.1)
+    raise AssertionError("no mail came")
 
 
 def test_anybody_may_introspect_the_demo(demo: Demo) -> None:

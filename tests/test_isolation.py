@@ -11,7 +11,7 @@ import pytest
 from graphql import extend_schema, is_interface_type, parse
 
 from tests.isolation import contract, doors, ids, lists, papers, ways
-from tests.isolation.changes import CHANGERS, RESULTS
+from tests.isolation.changes import CHANGERS, RESULTS, SIGN_INS, VIEWERS
 from tests.isolation.households import SORTS, STALE_SORTS, Bearer, founded
 from tests.isolation.links import LINKS
 from tests.isolation.matrix import Matrix, over
@@ -32,6 +32,7 @@ PROBES: dict[str, Probe] = {
     "search": lists.search,
     "without the scope": lists.without_the_scope,
 }
+TAKEN = {*ids.TAKERS, *CHANGERS, *SIGN_INS}
 # These go far for each viewer, so one of each kind will do: the guardian has wards of every right.
 DEEP = ("links of links", "cursors of others", "filters")
 CELLS = [(probe, sort) for probe in PROBES for sort in (STALE_SORTS if probe in DEEP else SORTS)]
@@ -110,20 +111,20 @@ async def test_every_sort_of_viewer_was_tried_on_everybody(matrix: Matrix) -> No
 
 def test_every_field_that_takes_an_id_is_probed(matrix: Matrix) -> None:
     taking = set(contract.takers_of_ids(matrix.schema))
-    assert taking == ids.TAKERS.keys() | CHANGERS.keys()
+    assert taking == TAKEN
 
 
 def test_every_field_that_gives_a_row_is_probed(matrix: Matrix) -> None:
     by_id = {("Query", name) for name in ("node", "nodes", "client")}
     linked = {(type_, field) for type_, fields in LINKS.items() for field in fields}
-    assert set(contract.links_of(matrix.schema)) == linked | by_id | RESULTS
+    assert set(contract.links_of(matrix.schema)) == linked | by_id | RESULTS | VIEWERS
 
 
 def test_everything_with_an_id_has_a_kind(matrix: Matrix) -> None:
     types = contract.with_ids(matrix.schema)
-    assert {one for one in types if not is_interface_type(matrix.schema.type_map[one])} == set(
-        PREFIXES
-    )
+    found = {one for one in types if not is_interface_type(matrix.schema.type_map[one])}
+    # A sign-in is no node: only whose it is sees it, in a list.
+    assert found == {*PREFIXES, "SignIn"}
 
 
 def test_a_new_field_would_be_noticed(matrix: Matrix) -> None:
@@ -138,7 +139,7 @@ def test_a_new_field_would_be_noticed(matrix: Matrix) -> None:
         type Refused { message: String! }
     """
     schema = extend_schema(matrix.schema, parse(more))
-    assert set(contract.takers_of_ids(schema)) - ids.TAKERS.keys() - CHANGERS.keys() == {
+    assert set(contract.takers_of_ids(schema)) - TAKEN == {
         "Practice.revenue(clinicianId:)",
         "Changes.settle(input.source.paymentMethodId:)",
     }

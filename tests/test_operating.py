@@ -42,7 +42,8 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     store = Store("sandbox.sqlite")
 
     async def made() -> str:
-        await demo.prepared(URL, KEY, Fernet.generate_key().decode(), {})
+        keys = {"token_key": KEY, "field_key": Fernet.generate_key().decode()}
+        await demo.prepared(URL, keys, "http://127.0.0.1/portal/")
         await seeded(URL, store)
         engine = connections.engine(URL)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED

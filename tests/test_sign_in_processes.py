@@ -54,6 +54,11 @@ def by_mail(mailbox: Mailbox) -> dict[str, str]:
     return {"SMTP_URL": mailbox.url, "MAIL_FROM": SENDER}
 
 
+def said(folder: Path) -> str:
+    """What the processes wrote to their logs."""
+    return " ".join(path.read_text() for path in folder.glob("portal-*.txt"))
+
+
 async def link(portal: SigningIn, browser: httpx.AsyncClient) -> tuple[str, str]:
     """A link's secret, and the nonce of the browser that asked for it."""
     before = len(portal.mailbox.letters)
@@ -99,7 +104,7 @@ async def test_a_sign_in_that_is_over_is_refused_by_the_other_process_at_once(
         assert (await ask(there, NAME, second)).status_code == 401
         await ask(there, SIGN_OUT, first)
         assert (await ask(here, NAME, first)).status_code == 401
-    logged = " ".join(path.read_text() for path in tmp_path.glob("portal-*.txt"))
+    logged = said(tmp_path)
     assert "POST /graphql" in logged
     for hidden in (first, second, "ana@", *LINK.findall(portal.mailbox.text(0))):
         assert hidden not in logged
@@ -110,8 +115,7 @@ async def test_a_process_sends_the_mail_that_one_before_it_owed(
 ) -> None:
     async with browsers(portal, tmp_path, 1) as (first,):
         nonce = await portal.request("ana@example.com", first)
-    (said,) = [path.read_text() for path in tmp_path.glob("portal-*.txt")]
-    assert "No SMTP_URL is set" in said
+    assert "No SMTP_URL is set" in said(tmp_path)
     assert portal.mailbox.letters == []
     async with browsers(portal, tmp_path, 1, **by_mail(portal.mailbox)) as (second,):
         await until(lambda: len(portal.mailbox.letters) == 1)

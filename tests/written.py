@@ -14,6 +14,7 @@ PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
 # Query and variables, by what is asked for.
 WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "sign-ins": ("{ viewer { signIns { id startedAt lastUsedAt isCurrent } } }", {}),
     "the viewer": ("{ viewer { kind name email scopes expiresAt __typename } }", {}),
     "a viewer's clients with their balances": (
         f"{{ viewer {{ clients {{ id name balance {{ amount {MONEY} }} }} }} }}",

@@ -6,6 +6,7 @@ from typing import Any
 from graphql import get_introspection_query
 
 from tests.hostile import JSON, Hostile, body, document
+from tests.hostile.signing_in import signing_in
 
 ID = "cli_00000000-0000-4000-8000-000000000000"
 GOOD = b'{"query": "{ client { id } }"}'
@@ -21,6 +22,7 @@ def corpus() -> list[Hostile]:
         *pages(),
         *variables(),
         *changes(),
+        *signing_in(),
         *bodies(),
         *transports(),
     ]

@@ -15,6 +15,18 @@ CHANGERS = {
     "Mutation.removeCard(input.replacementId:)": "card",
 }
 
+# A sign-in has an id, and is asked for by nobody but whose it is: probed by test_sign_ins.
+SIGN_INS = {"Mutation.revokeSignIn(input.id:)": "sign-in"}
+
+# Who signs in, and who ends a sign-in, is shown as who they are.
+VIEWERS = {
+    ("Mutation", "revokeSignIn"),
+    ("Mutation", "signIn"),
+    ("SignInRevoked", "viewer"),
+    ("SignedIn", "viewer"),
+    ("Viewer", "signIns"),
+}
+
 # A result leads to the payment or card that the request was about, and to its client.
 RESULTS = {
     ("Mutation", "addCard"),

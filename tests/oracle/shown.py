@@ -3,6 +3,7 @@
 An attribute gives rows; the type that the contract says a field has is put around them.
 """
 
+import datetime as dt
 from typing import Any
 
 from graphql import GraphQLList, GraphQLObjectType, GraphQLOutputType, get_nullable_type
@@ -108,6 +109,36 @@ class Viewer(Shown):
     @property
     def clients(self) -> list[Any]:
         return [] if self.row.kind is ViewerKind.DASHBOARD else self.world.clients()
+
+    @property
+    def sign_ins(self) -> list[Any]:
+        """Those of the same person that were used in the last quarter of an hour."""
+        row, now = self.row, self.world.now
+        own = {"client_id": row.client_id, "contact_id": row.contact_id, "kind": row.kind}
+        quarter = dt.timedelta(minutes=15)
+        found = [
+            one
+            for one in self.world.where(models.Token, **own)
+            if one.last_used_at is not None
+            and one.last_used_at > now - quarter
+            and one.expires_at > now
+            and one.revoked_at is None
+        ]
+        return sorted(found, key=lambda one: (one.created_at, one.id), reverse=True)
+
+
+class SignIn(Shown):
+    """Of a token's row."""
+
+    prefix = "sgn"
+
+    @property
+    def started_at(self) -> Any:
+        return self.row.created_at
+
+    @property
+    def is_current(self) -> bool:
+        return bool(self.row.id == self.world.token_id)
 
 
 class Clinician(Shown):

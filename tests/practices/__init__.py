@@ -28,7 +28,7 @@ from models import (
 )
 from models.names import folded, parts
 from tests.practices.books import Books, Entered
-from tests.practices.draws import MOMENT, NAMES, TODAY, Draws
+from tests.practices.draws import MOMENT, NAMES, NOW, TODAY, Draws
 from tests.practices.lives import Lives
 
 CURRENCIES = ("USD", "JPY", "KWD")
@@ -162,24 +162,44 @@ class Founding(Draws):
                 can_pay=pays,
             )
         self.token(who, ViewerKind.CONTACT, PERSONAL, contact_id=contact["id"])
+        self.sign_ins(ViewerKind.CONTACT, contact_id=contact["id"])
 
     def tokens_of_clients_and_dashboards(self) -> None:
         for number, client in enumerate(self.clients):
             who = f"client {number}"
             self.token(who, ViewerKind.CLIENT, PERSONAL, client_id=client["id"])
+            self.sign_ins(ViewerKind.CLIENT, client_id=client["id"])
+        signed_in = {"client_id": self.clients[0]["id"], "last_used_at": NOW}
+        self.token("client who signed in", ViewerKind.CLIENT, PERSONAL, **signed_in)
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
         without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
         self.token("dashboard without phi", ViewerKind.DASHBOARD, without)
 
-    def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **subject: str) -> None:
-        row = self.books.enter(
-            Token,
-            kind=kind,
-            name=self.text(),
-            hash=hashlib.sha256(f"{self.books.practice_id} {who}".encode()).hexdigest(),
-            scopes=[scope.value for scope in scopes],
-            created_at=MOMENT,
-            expires_at=MOMENT + dt.timedelta(days=365),
-            **subject,
-        )
-        self.tokens[who] = row["id"]
+    def sign_ins(self, kind: ViewerKind, **subject: str) -> None:
+        """Some that work, some at the same moment, and some that are over, each in its way."""
+        minute = dt.timedelta(minutes=1)
+        states: list[dict[str, Any]] = [
+            {"last_used_at": NOW},
+            {"last_used_at": NOW - 14 * minute},
+            {"last_used_at": NOW - 15 * minute},
+            {"last_used_at": NOW, "revoked_at": NOW},
+            {"last_used_at": NOW, "expires_at": NOW},
+        ]
+        for number, state in enumerate(states):
+            who = f"{subject} {number}"
+            self.enter_token(who, kind, PERSONAL, subject | state)
+
+    def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **facts: Any) -> None:
+        self.tokens[who] = self.enter_token(who, kind, scopes, facts)["id"]
+
+    def enter_token(
+        self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], facts: dict[str, Any]
+    ) -> Entered:
+        usual = {
+            "name": self.text(),
+            "hash": hashlib.sha256(f"{self.books.practice_id} {who}".encode()).hexdigest(),
+            "scopes": [scope.value for scope in scopes],
+            "created_at": MOMENT,
+            "expires_at": MOMENT + dt.timedelta(days=365),
+        }
+        return self.books.enter(Token, kind=kind, **usual | facts)

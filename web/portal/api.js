@@ -39,12 +39,10 @@ export async function ask(name, variables = {}) {
 }
 
 async function post(body) {
+  const headers = { "Content-Type": "application/json" };
+  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
   try {
-    return await fetch(API, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token.get()}` },
-      body: JSON.stringify(body),
-    });
+    return await fetch(API, { method: "POST", headers, body: JSON.stringify(body) });
   } catch {
     throw new Unanswered("The server is out of reach.");
   }

@@ -2,12 +2,14 @@
 
 import { ask, token, TurnedAway } from "./api.js";
 import { button, el } from "./elements.js";
+import { entered, left } from "./signing-in.js";
 import { invoice } from "./views/invoice.js";
 import { newCard } from "./views/new-card.js";
 import { overview } from "./views/overview.js";
 import { payBalance, payInvoice } from "./views/pay.js";
 import { receipt } from "./views/receipt.js";
 import { signIn } from "./views/sign-in.js";
+import { signIns } from "./views/sign-ins.js";
 import { statement } from "./views/statement.js";
 import { superbill } from "./views/superbill.js";
 
@@ -20,7 +22,10 @@ const VIEWS = [
   [/^\/superbills\/([\w-]+)$/, superbill],
   [/^\/receipts\/([\w-]+)$/, receipt],
   [/^\/new-card$/, newCard],
+  [/^\/sign-ins$/, signIns],
 ];
+// Where the link of a mail leads to.
+const ARRIVAL = /^#\/sign-in\/(\w+)$/;
 
 const CLIENT = "client";
 const header = document.getElementById("header");
@@ -61,9 +66,9 @@ async function show(message = "") {
   main.setAttribute("aria-busy", "true");
   let content;
   try {
-    content = token.get() ? await view() : signIn(signedIn);
+    content = await found();
   } catch (error) {
-    content = failed(error);
+    content = await failed(error);
   }
   if (turn !== shown) return;
   main.replaceChildren(content);
@@ -72,6 +77,19 @@ async function show(message = "") {
   const title = main.querySelector("h1");
   document.title = title ? `${title.textContent} · Billing & Payments` : "Billing & Payments";
   if (turn > 1) (title ?? main).focus();
+}
+
+/** What the address asks for, of who is signed in or signs in with it. */
+async function found() {
+  const [, secret] = ARRIVAL.exec(location.hash) ?? [];
+  if (secret) {
+    const problem = await entered(secret);
+    // It has done its work, and has no business in the history.
+    history.replaceState(null, "", "#/");
+    if (problem) return signIn(signedIn, problem);
+    viewer = null;
+  }
+  return token.get() ? view() : signIn(signedIn);
 }
 
 async function view() {
@@ -87,7 +105,7 @@ async function view() {
 async function recognise() {
   const answer = await ask("viewer");
   if (answer.viewer.clients.length === 0) {
-    throw new TurnedAway("This token is of a program, and sees no client's page.", "NO_CLIENT");
+    throw new TurnedAway("There is no client whose bills you may see here: ask the practice.", "NO_CLIENT");
   }
   viewer = answer.viewer;
   const kept = sessionStorage.getItem(CLIENT);
@@ -100,7 +118,8 @@ function signedIn() {
   show();
 }
 
-function signOut(message) {
+async function signOut() {
+  const message = await left();
   token.forget();
   viewer = page.client = page.range = null;
   header.replaceChildren();
@@ -125,7 +144,7 @@ function showHeader() {
       : el("span", {}, name);
   header.replaceChildren(
     el("a", { class: "practice", href: "#/" }, practice.name),
-    el("div", { class: "who" }, whose, button("Sign out", () => signOut("You are signed out."))),
+    el("div", { class: "who" }, whose, el("a", { href: "#/sign-ins" }, "Sign-ins"), button("Sign out", signOut)),
   );
 }
 
@@ -142,12 +161,13 @@ function missing() {
 }
 
 /** What is shown where a view has no data: its reason, and what can be done. */
-function failed(error) {
+async function failed(error) {
   if (error.code === "UNAUTHENTICATED" || error.code === "NO_CLIENT") {
+    const over = viewer ? "You are signed in no more. Sign in again." : "The token doesn't work, or no more. Sign in again.";
     token.forget();
+    viewer = null;
     header.replaceChildren();
-    const words = error.code === "NO_CLIENT" ? error.message : "The token doesn't work, or no more. Sign in again.";
-    return signIn(signedIn, words);
+    return signIn(signedIn, error.code === "NO_CLIENT" ? error.message : over);
   }
   console.error(error);
   return el(

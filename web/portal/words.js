@@ -29,6 +29,11 @@ export function moment(instant) {
   return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
 }
 
+/** Of an instant, the time of day. */
+export function time(instant) {
+  return new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(instant));
+}
+
 export function period({ periodStart, periodEnd }) {
   return `${day(periodStart)} to ${day(periodEnd)}`;
 }

@@ -42,7 +42,6 @@ def requests() -> None:
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("due_at", Instant(), nullable=False),
         sa.Column("done_at", Instant(), nullable=True),
-        sa.CheckConstraint("tries >= 0", name=op.f("ck_sign_in_request_tries_positive")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_request")),
     )
     partial("ix_sign_in_request_waiting", "sign_in_request", ["due_at"], WAITING)

@@ -1,0 +1,140 @@
+"""Signing in by mail at the portal page, the whole way in a real browser."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+
+from tests.browser.accessible import is_accessible
+from tests.browser.visiting import PATIENCE_MS, Visit, visit
+
+pytestmark = pytest.mark.browser
+
+EMAIL = "renee.oharalindqvist@example.com"
+
+
+async def ask_for_mail(visitor: Visit, email: str = EMAIL) -> None:
+    await visitor.page.goto(f"{visitor.demo.url}/portal/")
+    await visitor.title("Sign in")
+    await visitor.page.get_by_label("E-mail address").fill(email)
+    await visitor.click("Send me a link")
+    await visitor.title("Look into your mail")
+
+
+@asynccontextmanager
+async def the_mail(visitor: Visit) -> AsyncIterator[Page]:
+    """The demo's mail, in the tab that the page's link opens."""
+    async with visitor.page.context.expect_page() as opened:
+        await visitor.click("The demo's mail")
+    mail = await opened.value
+    mail.set_default_timeout(PATIENCE_MS)
+    yield mail
+    await mail.close()
+
+
+async def link_of(mail: Page) -> str:
+    """Where the newest mail's link leads."""
+    link = mail.locator("article a").first
+    await expect(link).to_be_visible()
+    return str(await link.get_attribute("href"))
+
+
+async def test_who_asks_for_a_link_is_signed_in_by_it(payer: Visit) -> None:
+    await ask_for_mail(payer)
+    await is_accessible(payer.page)
+    async with the_mail(payer) as mail:
+        link = await link_of(mail)
+        await expect(mail.get_by_role("heading", level=2)).to_have_text(
+            "Sign in to Harbor Lane Therapy"
+        )
+        await is_accessible(mail)
+        assert link.startswith(f"{payer.demo.url}/portal/#/sign-in/")
+        # The mail's program opens it in a tab of its own.
+        await mail.goto(link)
+        await expect(mail.get_by_role("heading", level=1)).to_have_text("Billing & Payments")
+        await expect(mail.locator(".figure")).to_have_text("$525.00")
+        secret = link.rpartition("/")[2]
+        assert secret not in mail.url
+        assert secret not in await mail.evaluate("JSON.stringify([localStorage, sessionStorage])")
+        await mail.reload()
+        await expect(mail.locator(".figure")).to_have_text("$525.00")
+        await mail.get_by_role("button", name="Sign out").click()
+        await expect(mail.get_by_role("heading", level=1)).to_have_text("Sign in")
+        await expect(mail.locator("#notice")).to_have_text("You are signed out.")
+    await payer.is_clean()
+
+
+async def test_a_token_that_was_signed_out_works_nowhere(payer: Visit) -> None:
+    await ask_for_mail(payer)
+    async with the_mail(payer) as mail:
+        await mail.goto(await link_of(mail))
+        await expect(mail.locator(".figure")).to_be_visible()
+        token = await mail.evaluate("sessionStorage.getItem('token')")
+        await mail.get_by_role("button", name="Sign out").click()
+        await expect(mail.get_by_role("heading", level=1)).to_have_text("Sign in")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        body = {"query": "{ viewer { name } }"}
+        response = await client.post(f"{payer.demo.url}/graphql", json=body, headers=headers)
+    assert response.status_code == 401
+
+
+async def test_in_another_browser_the_link_says_where_to_open_it(payer: Visit) -> None:
+    await ask_for_mail(payer)
+    async with the_mail(payer) as mail:
+        link = await link_of(mail)
+        nonces = await payer.page.evaluate("localStorage.getItem('sign-in-nonces')")
+        # What another browser doesn't have.
+        await payer.page.evaluate("localStorage.clear()")
+        await mail.goto(link)
+        problem = mail.locator(".error:visible")
+        await expect(problem).to_contain_text("Open it in the browser in which you asked for it")
+        # And in the first one it works still.
+        await payer.page.evaluate("(kept) => localStorage.setItem('sign-in-nonces', kept)", nonces)
+        await mail.goto("about:blank")
+        await mail.goto(link)
+        await expect(mail.locator(".figure")).to_have_text("$525.00")
+
+
+async def test_a_link_works_once_and_an_unknown_address_reads_the_same(payer: Visit) -> None:
+    await ask_for_mail(payer, "nobody@example.com")
+    unknown = await payer.page.locator("main").inner_text()
+    await ask_for_mail(payer)
+    known = await payer.page.locator("main").inner_text()
+    assert known.splitlines()[0] == unknown.splitlines()[0]
+    assert (
+        known.replace(EMAIL, "").split("until")[0]
+        == (unknown.replace("nobody@example.com", "").split("until")[0])
+    )
+    async with the_mail(payer) as mail:
+        link = await link_of(mail)
+        assert await mail.locator("article").count() == 1
+        await mail.goto(link)
+        await expect(mail.locator(".figure")).to_be_visible()
+        await mail.goto("about:blank")
+        await mail.goto(link)
+        await expect(mail.locator(".error:visible")).to_contain_text("a link works once")
+
+
+async def test_other_sign_ins_are_listed_and_ended(chrome: BrowserContext, payer: Visit) -> None:
+    async with visit(chrome, payer.demo) as second:
+        for mails, visitor in enumerate((payer, second), 1):
+            await ask_for_mail(visitor)
+            async with the_mail(visitor) as mail:
+                await expect(mail.locator("article")).to_have_count(mails)
+                link = await link_of(mail)
+            await visitor.page.goto(link)
+            await visitor.title("Billing & Payments")
+        await second.click("Sign-ins")
+        await second.title("Where you are signed in")
+        await is_accessible(second.page)
+        await expect(second.page.locator(".rows > li")).to_have_count(2)
+        await second.click("Sign it out")
+        await second.told("It is signed out.")
+        await expect(second.page.locator(".rows > li")).to_have_count(1)
+        await second.is_clean()
+    await payer.go("/sign-ins", "Sign in")
+    await payer.problem("You are signed in no more")
+    assert all("401" in complaint for complaint in payer.watched.complaints)
