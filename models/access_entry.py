@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import DDL, JSON, Index, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Count, Key, Reference, Row, choice, of_practice, refers
+from models.row import Count, Key, Reference, Row, choice, refers
 from models.token import ViewerKind
 
 
@@ -15,7 +15,6 @@ class AccessEntry(Row):
 
     __tablename__ = "access_entry"
     __table_args__ = (
-        of_practice(),
         refers("client", "client_id"),
         refers("token", "token_id"),
         Index(None, "practice_id", "client_id", "id"),

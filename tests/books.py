@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import (
+    AccessEntry,
     Allocation,
     CardSetup,
     Claim,
@@ -40,6 +41,7 @@ from models import (
     PaymentMethod,
     PaymentState,
     Practice,
+    PracticeVersion,
     PrintedDocument,
     Receipt,
     Refund,
@@ -198,7 +200,7 @@ def referred(link: ForeignKeyConstraint) -> str:
 
 
 # Tables that a default row stands in once for each practice.
-ONE_A_PRACTICE = (DocumentCounter, Logo, PrintedDocument)
+ONE_A_PRACTICE = (DocumentCounter, Logo, PracticeVersion, PrintedDocument)
 
 # What a row of each table needs beside the rows that it refers to.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
@@ -215,6 +217,14 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     ClientNamePart: {"position": 1, "text": "jamie appleseed"},
     Contact: {"name": "Robin Appleseed"},
     ContactRight: {"relation": "PARTNER", "sees_documents": True, "can_pay": False},
+    PracticeVersion: {"version": 1},
+    AccessEntry: {
+        "kind": "DASHBOARD",
+        "name": "Monthly report",
+        "fields": [],
+        "is_change": False,
+        "at": NOON,
+    },
     Logo: {"since": DAY, "content": b"<svg/>"},
     PrintedDocument: {
         "kind": DocumentKind.INVOICE,

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models import (
     ACTIVE_STATES,
+    AccessEntry,
     Allocation,
     CardSetup,
     Claim,
@@ -310,7 +311,8 @@ CHOICES = [
     (row, column)
     for row in DEFAULTS
     for column in table(row).columns
-    if isinstance(column.type, Enum)
+    # The record of access takes no change at all.
+    if isinstance(column.type, Enum) and row is not AccessEntry
 ]
 
 

@@ -29,9 +29,8 @@ def upgrade() -> None:
         sa.Column("is_change", sa.Boolean(), nullable=False),
         sa.Column("address_hash", sa.Text(), nullable=True),
         sa.Column("at", Instant(), nullable=False),
-        refers(["practice_id"], "practice", ["id"]),
-        refers(["practice_id", "client_id"], "client", ["practice_id", "id"]),
-        refers(["practice_id", "token_id"], "token", ["practice_id", "id"]),
+        refers("client"),
+        refers("token"),
         sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_access_entry")),
     )
     columns = ["practice_id", "client_id", "id"]
@@ -40,10 +39,11 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def refers(columns: list[str], target: str, to: list[str]) -> sa.ForeignKeyConstraint:
+def refers(target: str) -> sa.ForeignKeyConstraint:
+    columns = ["practice_id", f"{target}_id"]
     return sa.ForeignKeyConstraint(
         columns,
-        [f"{target}.{name}" for name in to],
+        [f"{target}.practice_id", f"{target}.id"],
         name=op.f(f"fk_access_entry_{'_'.join(columns)}"),
         ondelete="RESTRICT",
     )
