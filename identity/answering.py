@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -9,6 +10,7 @@ from sqlalchemy import Row
 from identity import linking, outbox
 from identity.door import Door
 from identity.letters import letter
+from identity.linking import Link
 from identity.post import Post
 
 # A mail that takes longer is tried again.
@@ -42,5 +44,14 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
 async def mailed(door: Door, post: Post, request: Row[Any]) -> None:
     """Sends the links to whom the address is of, after they are committed."""
     links = await linking.links(door, request)
-    if links:
-        await post.send(letter(post.sender, links, door.now()))
+    for mailbox in mailboxes(links):
+        await post.send(letter(post.sender, mailbox, door.now()))
+
+
+def mailboxes(links: Sequence[Link]) -> list[list[Link]]:
+    """One, with all links, but where the database takes two letters for one: only ASCII's small and
+    capital letters are the same to a mail server."""
+    found: dict[bytes, list[Link]] = {}
+    for link in links:
+        found.setdefault(link.email.encode().lower(), []).append(link)
+    return list(found.values())

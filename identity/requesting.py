@@ -9,6 +9,7 @@ from identity.door import Door
 from identity.tokens import random_text
 from models import SignInRequest
 from models.ids import new_id
+from models.names import folded
 
 LASTS = dt.timedelta(minutes=10)
 # RFC 5321 has no longer address that mail could be sent to.
@@ -31,7 +32,7 @@ async def request(door: Door, email: str, address_hash: str | None, now: dt.date
         id=new_id(),
         email=typed if len(typed) <= LONGEST else None,
         # Addresses that some database may take for one have one hash.
-        email_hash=door.hashed(typed.casefold()),
+        email_hash=door.hashed(folded(typed)),
         address_hash=address_hash,
         nonce_hash=door.hashed(requested.nonce),
         created_at=now,

@@ -68,9 +68,10 @@ def known(scope: str) -> Scope:
 
 
 async def listed(settings: Settings) -> list[str]:
-    """A line for each token, the newest first."""
+    """A line for each token that was given out, the newest first; sign-ins are left out."""
+    given = select(Token.__table__).where(Token.last_used_at.is_(None)).order_by(Token.id.desc())
     async with writing(settings) as connection:
-        rows = (await connection.execute(select(Token.__table__).order_by(Token.id.desc()))).all()
+        rows = (await connection.execute(given)).all()
     return [line(row, dt.datetime.now(dt.UTC)) for row in rows]
 
 

@@ -26,6 +26,7 @@ PLAIN = {
     "our own words": {"PaymentFailure.message", "SuperbillGap.message"},
     "what Stripe.js goes on with": {"PayRequiresAction.clientSecret", "CardPrepared.clientSecret",
                                     "CardPrepared.publishableKey", "CardPrepared.setupIntentId"},
+    "what a page signs in with": {"RequestSignInLinkPayload.nonce", "SignedIn.token"},
     "a place in a list, without names": {"PageInfo.endCursor", "PageInfo.startCursor"},
     "reached only through a field on the list, or the practice's": {
         "Address.city", "Address.line1", "Address.line2", "Address.postalCode", "Address.region"},

@@ -4,25 +4,18 @@ import asyncio
 import datetime as dt
 import logging
 import re
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
-from urllib.parse import quote
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from sqlalchemy import text
 
-from identity import answering, outbox
+from identity import answering, linking, outbox
 from identity.letters import is_sender, letter
 from identity.linking import Link
-from identity.post import by_smtp
-from models import Client, Practice, SignInFailure, SignInLink, SignInRequest
+from models import Client, Contact, Practice, SignInFailure, SignInLink, SignInRequest
 from models.ids import new_id
-from tests.mailbox import PASSWORD, SENDER, USER, Mailbox, mail_server
+from tests.mailbox import SENDER
 from tests.signing_in import (
     LINK,
     REQUEST,
@@ -125,6 +118,30 @@ async def test_a_practices_odd_rows_send_no_odd_mail(portal: SigningIn) -> None:
     await portal.change(Client, portal.other_id, email=odd)
     await portal.request(odd)
     assert len(await portal.mails()) == 1
+
+
+async def test_an_address_is_found_by_its_index(portal: SigningIn) -> None:
+    """In all practices: whoever asks says no practice."""
+    on_sqlite = portal.url.startswith("sqlite")
+    for table in (Client, Contact):
+        asked = linking.known(table, "ana@example.com").compile(
+            portal.engine.sync_engine, compile_kwargs={"literal_binds": True}
+        )
+        async with portal.engine.begin() as rows:
+            if not on_sqlite:
+                await rows.execute(text("SET LOCAL enable_seqscan = off"))
+            explain = "EXPLAIN QUERY PLAN" if on_sqlite else "EXPLAIN"
+            plan = (await rows.execute(text(f"{explain} {asked}"))).all()
+        assert f"ix_{table.__tablename__}_folded_email" in str(plan)
+
+
+def test_each_mailbox_gets_its_own_links_alone() -> None:
+    """A database may take the Kelvin sign for a k: to a mail server it is another letter."""
+    kelvin, other, same = (
+        Link(email, "Harbor", "Kelvin", f"https://harbor.example/#/sign-in/{n}")
+        for n, email in enumerate(("kelvin@a.example", "\u212aelvin@a.example", "KELVIN@A.example"))
+    )
+    assert answering.mailboxes([kelvin, other, same]) == [[kelvin, same], [other]]
 
 
 # -- what is in it ---------------------------------------------------------------------------------
@@ -340,90 +357,3 @@ async def test_neither_address_nor_secret_is_in_the_log(
     assert "tried again" in logged
     for hidden in ("ana@", "Ana@", "example.com", secret, nonce, token, "127.0.0.1:"):
         assert hidden not in logged
-
-
-# -- SMTP ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's certificate for 127.0.0.1, which this machine trusts."""
-    key, name = (
-        ec.generate_private_key(ec.SECP256R1()),
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
-    )
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - MINUTE)
-        .not_valid_after(now + 60 * MINUTE)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path, key_path = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    key_path.write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path, key_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    return context
-
-
-def mail() -> list[Link]:
-    return [Link("ana@example.com", "Harbor", "Ana", "https://harbor.example/#/sign-in/x")]
-
-
-def with_password(mailbox: Mailbox, password: str = PASSWORD) -> str:
-    return f"smtp://{USER}:{quote(password, safe='')}@localhost:{mailbox.port}"
-
-
-async def test_a_password_is_sent_by_starttls(certified: ssl.SSLContext) -> None:
-    with mail_server(tls=certified, wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox), SENDER)
-        await post.send(letter(SENDER, mail(), NOON))
-    assert mailbox.passwords == [PASSWORD]
-    assert len(mailbox.letters) == 1
-
-
-async def test_a_server_whom_nobody_has_certified_gets_no_mail(
-    certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SSL_CERT_FILE")
-    with mail_server(tls=certified, wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox), SENDER)
-        with pytest.raises(Exception, match=r"certificate|CERTIFICATE"):
-            await post.send(letter(SENDER, mail(), NOON))
-    assert (mailbox.passwords, mailbox.letters) == ([], [])
-
-
-@pytest.mark.filterwarnings("ignore:Requiring AUTH")
-async def test_a_password_is_never_sent_without_tls() -> None:
-    with mail_server(wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox), SENDER)
-        with pytest.raises(Exception, match="STARTTLS"):
-            await post.send(letter(SENDER, mail(), NOON))
-    assert (mailbox.passwords, mailbox.letters) == ([], [])
-
-
-async def test_a_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
-    with mail_server(tls=certified, wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox, "wrong"), SENDER)
-        with pytest.raises(Exception, match="535"):
-            await post.send(letter(SENDER, mail(), NOON))
-    assert mailbox.letters == []
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "mail.example", "http://mail.example", "smtp://", "smtp://h:0", "smtp://h:99999",
-     "smtp://h/path", "smtp://h:x", "smtp://h?x=1"],
-)  # fmt: skip
-def test_what_is_no_mail_server_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        by_smtp(url, SENDER)
