@@ -9,6 +9,7 @@ from billing.accounts import BalanceTermKind, PermissionReason
 from billing.history import HistoryStatus
 from billing.invoices import InvoiceStatus
 from billing.payments import PaymentsMode, PaymentStatus
+from billing.periods import Period
 from billing.refusals import ErrorCode
 from billing.superbills import SuperbillGapCode
 from models import CardBrand, DeclineReason, EntryKind, PaymentMethodKind, Scope, ViewerKind
@@ -52,6 +53,15 @@ described(
     REFUNDED="Plus: what was given back.",
     WRITTEN_OFF="What the practice has given up of invoices; usually minus.",
     ADJUSTED="What the practice has corrected of invoices; plus or minus.",
+)
+described(
+    Period,
+    "How long a period is.",
+    DAY="A day.",
+    WEEK="A week of ISO 8601, from Monday to Sunday.",
+    MONTH="A month of the calendar.",
+    QUARTER="Three months: from January, April, July or October on.",
+    YEAR="A year of the calendar.",
 )
 described(
     PermissionReason,

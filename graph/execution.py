@@ -14,8 +14,7 @@ from billing.payments import SANDBOX, Online
 from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
-from graph.scopes import HealthInformation, health_information, scope_required
-from models import Scope
+from graph.scopes import Needed, needed, scopes_required
 from models.connections import PostgresReads, SqliteReads
 from resolvers.outcomes import Acting
 from resolvers.planner import reference
@@ -54,10 +53,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Readied:
-    """An operation, and the health information that it asks for."""
+    """An operation, and the scopes that it needs."""
 
     operation: Operation
-    health_information: HealthInformation
+    needed: Needed
 
 
 class Unauthenticated(Exception):
@@ -117,10 +116,9 @@ class Graph:
             schema = self.schema._schema
             given = (schema, ready.operation, request.variables, None)
             return await self.plans.apart(reference.executed, *given)
-        if Scope.PHI_READ not in viewer.scopes:
-            schema, asked = self.schema._schema, ready.health_information
-            if told := asked.asked(schema, ready.operation, request.variables):
-                return refused([scope_required(told)])
+        asked = (self.schema._schema, ready.operation, request.variables)
+        if lacking := ready.needed.lacking(*asked, viewer.scopes):
+            return refused(scopes_required(lacking))
         acting = Acting(viewer, now, self.till, address_hash) if changes and self.till else None
         return await self.plans.answer(ready.operation, request.variables, viewer, now, acting)
 
@@ -140,4 +138,4 @@ class Graph:
         operation = understood(schema, document, node)
         if not isinstance(operation, Operation):
             return operation
-        return Readied(operation, health_information(schema, operation))
+        return Readied(operation, needed(schema, operation))

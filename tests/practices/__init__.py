@@ -170,6 +170,9 @@ class Founding(Draws):
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
         without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
         self.token("dashboard without phi", ViewerKind.DASHBOARD, without)
+        bills = (Scope.BILLING_READ, Scope.PHI_READ)
+        self.token("dashboard without documents", ViewerKind.DASHBOARD, bills)
+        self.token("dashboard of sums", ViewerKind.DASHBOARD, (Scope.AGGREGATES_READ,))
 
     def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **subject: str) -> None:
         row = self.books.enter(
