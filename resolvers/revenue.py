@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Date,
     Select,
     Subquery,
@@ -58,20 +60,29 @@ def written(first: dt.date, last: dt.date, period: Period) -> list[str]:
 
 
 class Periods:
-    """The periods as rows."""
+    """The periods as rows, with their first and last days as text."""
 
     def __init__(self, asked: Asked) -> None:
         listed = Listed(asked.spans, asked.sight)
         self.table, self.place = listed.table, listed.place
         self.start, self.end = listed.text(1, 10), listed.text(12)
-        self.is_cast = asked.sight.lateral
 
-    def has(self, day: Any) -> Any:
-        return day.between(self.day(self.start), self.day(self.end))
 
-    def day(self, text: Any) -> Any:
-        """As days are kept: SQLite's are text."""
-        return cast(text, Date) if self.is_cast else type_coerce(text, Date)
+def dated(asked: Asked) -> Subquery:
+    """The periods as rows, with their days as days are kept: SQLite's are text."""
+    periods = Periods(asked)
+    as_day = partial(cast if asked.sight.lateral else type_coerce, type_=Date)
+    return (
+        select(
+            periods.place.label("place"),
+            as_day(periods.start).label("first"),
+            as_day(periods.end).label("last"),
+        )
+        .select_from(periods.table)
+        # They would be read from the text anew for each pair of a period and a day.
+        .offset(constant(0))
+        .subquery()
+    )
 
 
 class RevenueRow:
@@ -110,12 +121,10 @@ def of_practice(
 
 def flows(asked: Asked) -> Select[*tuple[Any, ...]]:
     """The sums of each period: of each day first, so that a row is come across once."""
-    periods, moved = Periods(asked), money(asked.sight, asked.therapist)
+    moved = money(asked.sight, asked.therapist)
     in_range = moved.c.date.between(asked.first, asked.last)
     days = by_day(moved.c.date, {name: moved.c[name] for name in FLOWS}, in_range)
-    sums = [total(days.c[name]).label(name) for name in FLOWS]
-    joined = periods.table.outerjoin(days, periods.has(days.c.date))
-    return select(periods.place.label("place"), *sums).select_from(joined).group_by(periods.place)
+    return by_period(dated(asked), days, {name: total(days.c[name]) for name in FLOWS})
 
 
 def due(asked: Asked) -> Select[*tuple[Any, ...]]:
@@ -123,16 +132,21 @@ def due(asked: Asked) -> Select[*tuple[Any, ...]]:
 
     What moved it before the range counts on the range's first day.
     """
-    periods, moved = Periods(asked), movements(asked.sight, asked.therapist)
+    periods, moved = dated(asked), movements(asked.sight, asked.therapist)
     since = latest(moved.c.date, asked.first)
     days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= asked.last)
-    joined = periods.table.outerjoin(days, periods.has(days.c.date))
-    so_far = func.sum(total(days.c.minor)).over(order_by=periods.place)
-    return (
-        select(periods.place.label("place"), cast(so_far, BigInteger).label("total"))
-        .select_from(joined)
-        .group_by(periods.place)
-    )
+    so_far = func.sum(total(days.c.minor)).over(order_by=periods.c.place)
+    return by_period(periods, days, {"total": cast(so_far, BigInteger)})
+
+
+def by_period(
+    periods: Any, days: Any, sums: Mapping[str, ColumnElement[int]]
+) -> Select[*tuple[Any, ...]]:
+    """Sums over the days of each period, also of one that has none."""
+    here = days.c.date.between(periods.c.first, periods.c.last)
+    columns = [sum_.label(name) for name, sum_ in sums.items()]
+    found = select(periods.c.place, *columns).select_from(periods.outerjoin(days, here))
+    return found.group_by(periods.c.place)
 
 
 def by_day(day: Any, amounts: Mapping[str, Any], where: Any) -> Subquery:
