@@ -39,10 +39,12 @@ described(
 described(
     Scope,
     "What a token may read.",
-    BILLING_READ="Money: balances, invoices and payments (`billing:read`).",
-    DOCUMENTS_READ="Documents to print and download (`documents:read`).",
+    BILLING_READ="Single clients and their bills: balances, invoices, payments, cards"
+    " (`billing:read`).",
+    DOCUMENTS_READ="Documents to print and download, of which all is health information, so that"
+    " they need `phi:read` too (`documents:read`).",
     PHI_READ="Health information: names, sessions, diagnoses (`phi:read`).",
-    AGGREGATES_READ="Sums over the whole practice (`aggregates:read`).",
+    AGGREGATES_READ="Sums over the whole practice: `revenue` and `aging` (`aggregates:read`).",
 )
 described(
     BalanceTermKind,
