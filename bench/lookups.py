@@ -1,4 +1,5 @@
-"""What `bench.rows_read` asks: look-ups by id, and pages of every list, first, next and last."""
+"""What `bench.rows_read` asks: look-ups by id, pages of every list, first, next and last, and sums
+over the whole practice."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ SUPERBILL = "id number periodEnd"
 RECEIPT = "id number amount { amount }"
 ENTRY = "id date kind description status amount { amount }"
 CLIENT = "id name email"
+
+FLOWS = "invoiced { amount } collected { amount } refunded { amount } writtenOff { amount }"
 
 # Each kind of thing with an id, and what is read of it.
 NODES = {
@@ -55,6 +58,27 @@ def lookups() -> Iterator[Lookup]:
     for kind, fields in NODES.items():
         query = f"query Q($id: ID!) {{ node(id: $id) {{ ... on {kind} {{ {fields} }} }} }}"
         yield Lookup(f"node: {kind}", query, kind)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Sums over the practice."""
+
+    name: str
+    query: str
+
+
+def reports(days: Mapping[str, str], clinician: str) -> Iterator[Report]:
+    """A month day by day, and what is due, over the whole practice and of a therapist."""
+    month = f'dateRange: {{gte: "{days["first"]}", lte: "{days["last"]}"}}, groupBy: DAY'
+    therapist = f'clinicianId: "{clinician}"'
+    for arguments in (month, f"{month}, {therapist}"):
+        for fields in (FLOWS, "outstandingAtEnd { amount }"):
+            name = f"practice.revenue({arguments}) {{ {fields.split()[0]} … }}"
+            yield Report(name, f"{{ practice {{ revenue({arguments}) {{ start {fields} }} }} }}")
+    for arguments in ("", f"({therapist})"):
+        query = f"{{ practice {{ aging{arguments} {{ current {{ amount }} }} }} }}"
+        yield Report(f"practice.aging{arguments}", query)
 
 
 def lists(days: Mapping[str, str], names: tuple[str, str], clinician: str) -> Iterator[List]:

@@ -17,7 +17,7 @@ import orjson
 import typer
 from sqlalchemy import make_url
 
-from bench.lookups import lists, lookups
+from bench.lookups import lists, lookups, reports
 from billing.demo import many
 from billing.documents.links import Signer
 from graph.execution import Graph, Introspection
@@ -78,6 +78,9 @@ class Asking:
         for one in lookups():
             measured, _ = await self.measure(one.name, one.query, {"id": ids[one.kind]})
             yield measured
+        for report in reports(self.subjects.month, ids["Clinician"]):
+            measured, _ = await self.measure(report.name, report.query, {})
+            yield replace(measured, by_sums=True)
         client = {"client": ids["Client"]}
         for each in lists(self.subjects.month, self.subjects.names, ids["Clinician"]):
             given = client if "$client" in each.query else {}

@@ -83,7 +83,10 @@ Period = Annotated[
 ]
 
 
-@strawberry.type(description="Somebody in therapy, whose bills these are.")
+@strawberry.type(
+    description="Somebody in therapy, whose bills these are. Whatever is of a client needs"
+    " `billing:read`, and some of it another scope as well."
+)
 class Client(Node):
     id: strawberry.ID = identity("cli")
     name: str = column("name", "The client's name. Needs `phi:read`.")

@@ -12,7 +12,8 @@ from resolvers.planner.sources import Part, Value, field
 
 @strawberry.type(
     description="Print and Download: a document as PDF. The addresses work without a header until"
-    " `expiresAt`, for this viewer and this document alone; ask again for newer ones."
+    " `expiresAt`, for this viewer and this document alone; ask again for newer ones. Needs"
+    " `documents:read` and `phi:read`."
 )
 class DocumentLink:
     print_url: URL = field(

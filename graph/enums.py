@@ -9,6 +9,7 @@ from billing.accounts import BalanceTermKind, PermissionReason
 from billing.history import HistoryStatus
 from billing.invoices import InvoiceStatus
 from billing.payments import PaymentsMode, PaymentStatus
+from billing.periods import Period
 from billing.refusals import ErrorCode
 from billing.superbills import SuperbillGapCode
 from models import CardBrand, DeclineReason, EntryKind, PaymentMethodKind, Scope, ViewerKind
@@ -38,10 +39,12 @@ described(
 described(
     Scope,
     "What a token may read.",
-    BILLING_READ="Money: balances, invoices and payments (`billing:read`).",
-    DOCUMENTS_READ="Documents to print and download (`documents:read`).",
+    BILLING_READ="Single clients and their bills: balances, invoices, payments, cards"
+    " (`billing:read`).",
+    DOCUMENTS_READ="Documents to print and download, of which all is health information, so that"
+    " they need `phi:read` too (`documents:read`).",
     PHI_READ="Health information: names, sessions, diagnoses (`phi:read`).",
-    AGGREGATES_READ="Sums over the whole practice (`aggregates:read`).",
+    AGGREGATES_READ="Sums over the whole practice: `revenue` and `aging` (`aggregates:read`).",
 )
 described(
     BalanceTermKind,
@@ -52,6 +55,15 @@ described(
     REFUNDED="Plus: what was given back.",
     WRITTEN_OFF="What the practice has given up of invoices; usually minus.",
     ADJUSTED="What the practice has corrected of invoices; plus or minus.",
+)
+described(
+    Period,
+    "How long a period is.",
+    DAY="A day.",
+    WEEK="A week of ISO 8601, from Monday to Sunday.",
+    MONTH="A month of the calendar.",
+    QUARTER="Three months: from January, April, July or October on.",
+    YEAR="A year of the calendar.",
 )
 described(
     PermissionReason,

@@ -15,9 +15,8 @@ from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.looks import looks
-from graph.scopes import HealthInformation, health_information, scope_required
+from graph.scopes import Needed, needed, scopes_required
 from identity.door import Door
-from models import Scope
 from models.connections import PostgresReads, SqliteReads
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
@@ -58,10 +57,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Readied:
-    """An operation, and the health information that it asks for."""
+    """An operation, and the scopes that it needs."""
 
     operation: Operation
-    health_information: HealthInformation
+    needed: Needed
     looks: Looks | None
 
 
@@ -131,17 +130,15 @@ class Graph:
             schema = self.schema._schema
             given = (schema, ready.operation, request.variables, None)
             return await self.plans.apart(reference.executed, *given)
-        if viewer is not None and Scope.PHI_READ not in viewer.scopes:
-            schema, health = self.schema._schema, ready.health_information
-            if told := health.asked(schema, ready.operation, request.variables):
-                return refused([scope_required(told)])
+        asked = ready.operation, request.variables
+        if viewer is not None:
+            lacking = ready.needed.lacking(self.schema._schema, *asked, viewer.scopes)
+            if lacking:
+                return refused(scopes_required(lacking))
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
-        answer = await self.plans.answer(
-            ready.operation, request.variables, viewer or NOBODY, now, acting
-        )
+        answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
         if self.record is not None and viewer is not None and ready.looks and answer.has_data:
             who = actor(viewer, ready.operation, ready.looks, address_hash)
-            asked = ready.operation, request.variables
             # Each of their rows is a line of the answer.
             shown = answer.body.count(b"\n") if ready.looks.is_wide else None
             read = Note(viewer, who, ready.looks, now, asked, shown)
@@ -174,7 +171,7 @@ class Graph:
         operation = understood(schema, document, node)
         if not isinstance(operation, Operation):
             return operation
-        return Readied(operation, health_information(schema, operation), looks(schema, operation))
+        return Readied(operation, needed(schema, operation), looks(schema, operation))
 
 
 def open_to_all(schema: GraphQLSchema) -> frozenset[str]:

@@ -32,7 +32,7 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from graph.weights import nested, selects
+from graph.weights import cost, nested, selects
 from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
 from resolvers.planner.plans import Recent
@@ -168,7 +168,9 @@ class Measure:
             aliases=inner.aliases + alias,
             directives=inner.directives,
             changes=int(definition is not None and isinstance(source_of(definition), Mutated)),
-            cost=min(self.cost(definition, items, inner.cost), ENDLESS),
+            cost=min(
+                self.cost(definition, items, inner.cost) + cost(type_, node.name.value), ENDLESS
+            ),
         )
 
     def cost(self, definition: GraphQLField | None, items: int | None, inner: int) -> int:
@@ -193,7 +195,7 @@ class Measure:
         if isinstance(source, Items) or definition is None:
             return None  # it is the connection that counts
         if isinstance(source, Many):
-            return UNPAGED
+            return source.most or UNPAGED
         nullable = get_nullable_type(definition.type)
         is_list = is_list_type(nullable) and is_composite_type(get_named_type(nullable))
         return UNPAGED if is_list else None

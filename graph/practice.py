@@ -6,6 +6,8 @@ import strawberry
 
 from billing.invoices import InvoiceStatus
 from billing.payments import PaymentsMode, PaymentStatus
+from billing.periods import Period
+from graph.aggregates import Aging, AsOf, Reported, RevenuePeriod
 from graph.connections import After, Before, Connection, First, Last
 from graph.inputs import DateRange, InvoiceOrder
 from graph.invoice import Invoice
@@ -14,7 +16,7 @@ from graph.node import Node, identity
 from graph.payment import Payment
 from graph.provider import Address, Clinician, address
 from graph.scalars import CurrencyCode
-from resolvers import invoices, online, payments, viewers
+from resolvers import aging, invoices, online, payments, revenue, viewers
 from resolvers.planner.sources import Many, One, Paged, Part, Value, column, field, planned
 
 WHOLE_PRACTICE = 500
@@ -33,6 +35,9 @@ PaymentStatuses = Annotated[
 ]
 PastDue = Annotated[
     bool | None, strawberry.argument(description="Only those that are past due, or not.")
+]
+Therapist = Annotated[
+    strawberry.ID | None, strawberry.argument(description="Only of this therapist's: `cln_…`.")
 ]
 InvoicesOrder = Annotated[InvoiceOrder | None, strawberry.argument(description="Their order.")]
 
@@ -92,9 +97,7 @@ class Practice(Node):
         date_range: Issued = None,
         status: Statuses = None,
         past_due: PastDue = None,
-        clinician_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only this therapist's: `cln_…`.")
-        ] = None,
+        clinician_id: Therapist = None,
         order_by: InvoicesOrder = None,
         first: First = None,
         after: After = None,
@@ -116,6 +119,29 @@ class Practice(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Payment]:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Many(revenue.of_practice, most=revenue.MOST),
+        description="The practice's money by periods, the first first: one for each period of the"
+        " range, whether or not anything happened in it, 400 at most. The first and the last end"
+        " where the range does. Needs `aggregates:read`.",
+    )
+    def revenue(
+        self,
+        date_range: Reported,
+        group_by: Annotated[
+            Period, strawberry.argument(description="How long a period is.")
+        ] = Period.MONTH,
+        clinician_id: Therapist = None,
+    ) -> list[RevenuePeriod]:
+        raise AssertionError("its source answers")
+
+    @planned(
+        One(aging.of_practice),
+        description="What is due of all invoices, by how late it is. Needs `aggregates:read`.",
+    )
+    def aging(self, as_of: AsOf = None, clinician_id: Therapist = None) -> Aging:
         raise AssertionError("its source answers")
 
 

@@ -94,7 +94,7 @@ class Query:
     @planned(
         Typed(nodes.pick),
         description="Anything with an id; null where it is out of sight. An id of no kind is an"
-        " error (BAD_ID).",
+        " error (BAD_ID). An id needs the scopes that its kind of thing does.",
     )
     def node(
         self, id: Annotated[strawberry.ID, strawberry.argument(description="Any id.")]

@@ -7,7 +7,8 @@ from graphql import GraphQLField, GraphQLNamedType, get_named_type
 from resolvers.planner.sources import Chosen, Items, Many, One, Paged, Typed, source_of
 
 # SELECTs by the kind of a field's source, and of fields that take more: what they say is worked
-# out from other rows. Of the two databases the dearer one counts; a test holds these numbers.
+# out from other rows. Of the two databases the dearer one counts; a test holds these numbers. What
+# reads all of a practice's ledger counts for more than it takes, so that there are few of it.
 ONE, MANY = 2, 3
 SELECTS: Mapping[str, int] = {
     "AccountHistoryConnection.edges": 11,
@@ -36,6 +37,8 @@ SELECTS: Mapping[str, int] = {
     "Payment.refunded": 4,
     "Permission.isAllowed": 14,
     "Permission.reason": 14,
+    "Practice.aging": 20,
+    "Practice.revenue": 20,
     "Query.nodes": 36,
     "Session.invoice": 3,
     "Superbill.totalFee": 3,
@@ -58,6 +61,14 @@ def selects(type_: GraphQLNamedType | None, name: str, definition: GraphQLField 
         case Many() | Items():
             return MANY
     return 0
+
+
+# Objects that a field counts for beside those that it gives: it reads as much as a long report.
+COSTS = {"Practice.aging": 400}
+
+
+def cost(type_: GraphQLNamedType | None, name: str) -> int:
+    return COSTS.get(f"{type_.name}.{name}", 0) if type_ is not None else 0
 
 
 # Worked out through so many rows that they count as a level themselves.

@@ -73,6 +73,8 @@ class LedgerEntry(Row):
             sqlite_where=text("invoice_id IS NULL"),
         ),
         Index(None, "practice_id", "client_id", "date", "id"),
+        # The practice's money of some days.
+        Index(None, "practice_id", "date"),
         Index(None, "practice_id", "payment_id"),
         Index(
             "ix_ledger_entry_dispute",

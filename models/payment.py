@@ -144,6 +144,8 @@ class Allocation(Row):
         Index(None, "practice_id", "invoice_id"),
         Index(None, "practice_id", "payment_id"),
         Index(None, "practice_id", "client_id"),
+        # What was put toward a therapist's invoices on some days.
+        Index(None, "practice_id", "date"),
     )
 
     practice_id: Mapped[Key]

@@ -21,6 +21,11 @@ class Scope(enum.StrEnum):
     PHI_READ = "PHI_READ"
     AGGREGATES_READ = "AGGREGATES_READ"
 
+    @property
+    def written(self) -> str:
+        """As it is given out, and told: `billing:read`."""
+        return self.value.lower().replace("_", ":")
+
 
 IS_SIGN_IN = text("last_used_at IS NOT NULL")
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, cast, func
+from sqlalchemy import cast
 
-from models.literals import constant
 from models.row import ID
 from resolvers import (
     cards,
@@ -20,6 +19,7 @@ from resolvers import (
 )
 from resolvers.filters import Texts
 from resolvers.ids import bare, row_id
+from resolvers.lists import Listed
 from resolvers.planner.later import Refusal, bound, derive, prefix
 from resolvers.planner.sources import Kind, Rows
 from resolvers.sight import Sight
@@ -62,23 +62,16 @@ def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
 class AskedId:
     """One of the ids that were asked for: its kind, and the row's id in it."""
 
-    def __init__(self, table: Any) -> None:
-        self.table = table
-        self.kind = func.substr(table.c.value, constant(1), constant(3), type_=Text())
-        self.id = cast(func.substr(table.c.value, constant(5), type_=Text()), ID)
+    def __init__(self, listed: Listed) -> None:
+        self.table = listed.table
+        self.kind = listed.text(1, 3)
+        self.id = cast(listed.text(5), ID)
 
 
 def asked(_: Any, sight: Sight, ids: Any) -> Rows:
-    """The ids as rows, in the order asked: a list of any length is one parameter."""
-    listed = bound(derive(checked, derived_list(ids)), Texts())
-    if sight.lateral:
-        rows = func.unnest(listed).table_valued("value", with_ordinality="place")
-        table: Any = rows.render_derived()
-        place = table.c.place
-    else:
-        table = func.json_each(listed).table_valued("value", "key")
-        place = table.c.key
-    return Rows(table, [], (cast(place, BigInteger),), row=AskedId(table))
+    """The ids as rows, in the order asked."""
+    listed = Listed(bound(derive(checked, derived_list(ids)), Texts()), sight)
+    return Rows(listed.table, [], (listed.place,), row=AskedId(listed))
 
 
 def derived_list(ids: list[Any]) -> Any:

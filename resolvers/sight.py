@@ -33,6 +33,7 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
+from resolvers.days import TODAY
 from resolvers.planner.later import Later, bound
 from resolvers.planner.sources import Beside
 
@@ -43,13 +44,21 @@ class Sight:
     """The eyes of one kind of viewer; the viewer's own ids are bound values of the statement.
 
     `digits` are the decimals of the practice's currency; `lateral`: the database has such joins;
-    `sees_one`: the viewer is known to see a single client.
+    `sees_one`: the viewer is known to see a single client; `today`: the practice's day, `Later`
+    in a plan.
     """
 
     def __init__(
-        self, kind: ViewerKind, *, digits: int, lateral: bool, sees_one: bool = False
+        self,
+        kind: ViewerKind,
+        *,
+        digits: int,
+        lateral: bool,
+        sees_one: bool = False,
+        today: Any = TODAY,
     ) -> None:
         self.kind, self.digits, self.lateral, self.sees_one = kind, digits, lateral, sees_one
+        self.today = today
         self.practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
         self.subject_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
         self.token_id = bound(Later(lambda asked: asked.viewer.token_id), ID)
@@ -87,9 +96,13 @@ class Sight:
         return self.handed_out[table](self, table)
 
     def beside(
-        self, find: Callable[[], Select[*tuple[Any, ...]]], *, always: bool = True
+        self,
+        find: Callable[[], Select[*tuple[Any, ...]]],
+        *,
+        always: bool = True,
+        on: Callable[[FromClause], ColumnElement[bool]] | None = None,
     ) -> Beside:
-        return Beside(find, lateral=self.lateral, always=always)
+        return Beside(find, lateral=self.lateral, always=always, on=on)
 
     def check(self) -> None:
         """Stops a statement that has a table without its predicate: a bug in a source."""

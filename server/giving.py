@@ -13,7 +13,7 @@ from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Scope, Token, connections
 from server.settings import Settings
 
-SCOPES = {scope.value.lower().replace("_", ":"): scope for scope in Scope}
+SCOPES = {scope.written: scope for scope in Scope}
 
 
 class NotGiven(Exception):
@@ -79,7 +79,7 @@ def line(row: object, now: dt.datetime) -> str:
     token = row._mapping  # type: ignore[attr-defined]
     until = token["expires_at"]
     state = "revoked" if token["revoked_at"] else "expired" if until <= now else "works"
-    scopes = " ".join(s.lower().replace("_", ":") for s in token["scopes"])
+    scopes = " ".join(Scope(scope).written for scope in token["scopes"])
     who = f"{token['kind']:10} {token['name']}"
     return f"{token['id']}  {state:8} until {until:%Y-%m-%d}  {who}  [{scopes}]"
 

@@ -92,13 +92,25 @@ def test_the_readmes_queries_are_those_of_the_tabs(demo: Demo, path: Path) -> No
     assert "errors" not in ask(demo, "client", path.read_text())
 
 
+def readmes(name: str) -> str:
+    """The README's query of this name."""
+    blocks = [block.partition("```")[0] for block in README.split("```graphql\n")[1:]]
+    (query,) = [block for block in blocks if f"query {name} " in block]
+    return query
+
+
+def test_the_readmes_dashboard_reads_sums(demo: Demo) -> None:
+    answer = ask(demo, "dashboard", readmes("Report"))
+    assert "errors" not in answer
+    quarters = answer["data"]["practice"]["revenue"]
+    assert len(quarters) == 4
+    assert answer["data"]["practice"]["aging"]["total"]["amount"] > "0.00"
+    (error,) = ask(demo, "client", readmes("Report"))["errors"]
+    assert error["extensions"]["scope"] == "aggregates:read"
+
+
 def test_the_readmes_dashboard_reads_money(demo: Demo) -> None:
-    (query,) = [
-        block.partition("```")[0]
-        for block in README.split("```graphql\n")[1:]
-        if "query Overdue" in block.partition("```")[0]
-    ]
-    answer = ask(demo, "dashboard", query)
+    answer = ask(demo, "dashboard", readmes("Overdue"))
     assert "errors" not in answer
     assert answer["data"]["practice"]["invoices"]["nodes"]
     assert answer["data"]["clients"]["nodes"]

@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, true
 from billing.documents import press, reading
 from graph import scopes
 from models import (
+    Allocation,
     Client,
     ContactRight,
     Invoice,
@@ -27,7 +27,7 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
-from resolvers import cards, clients, ids, invoices, printed, sight
+from resolvers import aging, cards, clients, ids, invoices, printed, sight
 from resolvers.bearers import Bearers
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.paging import Page
@@ -51,6 +51,7 @@ ASKERS = (
     "contact who pays",
     "dashboard of everything",
     "dashboard of money",
+    "dashboard of sums",
 )
 ALL = PROBES | {"what is no id": what_is_no_id}
 SEEN: dict[Any, Any] = sight.SEEN
@@ -196,7 +197,30 @@ def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
 
 @fault("without the scope")
 def sessions_need_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "PHI_TYPES", frozenset({"SuperbillLine"}))
+    without = {name: needed for name, needed in scopes.TYPES.items() if name != "Session"}
+    patch.setattr(scopes, "TYPES", without)
+
+
+@fault("ids of everybody")
+def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(scopes, "of_ids", lambda ids: iter(()))
+
+
+@fault("without the scope")
+def what_gives_a_bill_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(scopes, "given", lambda *_: "")
+
+
+@fault("one clinician")
+def sums_are_everybodys(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(scopes.TYPES, "Aging", frozenset())
+    patch.setitem(scopes.TYPES, "RevenuePeriod", frozenset())
+
+
+@fault("one clinician")
+def the_practice_is_no_wall_for_sums(patch: pytest.MonkeyPatch) -> None:
+    for model in (LedgerEntry, Invoice, Allocation):
+        patch.setitem(COUNTED, model, lambda _, __: true())
 
 
 # -- ids, cursors and filters ----------------------------------------------------------------------
@@ -207,7 +231,7 @@ def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:
     def wrong(id_: Any, _: str) -> Any:
         return bound(derive(ids.bare, id_), ID)
 
-    for module in (clients, invoices):
+    for module in (aging, clients, invoices):
         patch.setattr(module, "row_id", wrong)
 
 
@@ -304,7 +328,7 @@ def unshared_statements_open(patch: pytest.MonkeyPatch) -> None:
 
 
 def documents_need_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(printed, "Scope", SimpleNamespace(PHI_READ=Scope.BILLING_READ))
+    patch.setattr(printed, "OPENING", frozenset({Scope.BILLING_READ}))
 
 
 def a_link_outlives_its_token(patch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ from models.connections import PostgresReads, SqliteReads
 from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
 from resolvers.planner.plans import Plans
 from resolvers.viewer import Viewer
-from tests.written import WRITTEN
+from tests.written import REPORTS, WRITTEN
 
 SCHEMA = schema()._schema
 CLIENT = Viewer(
@@ -113,6 +113,17 @@ def test_cost_is_of_the_page_sizes_as_they_will_be() -> None:
     assert refused(query, n=500, m=100)["cost"] > MAX_COST
 
 
+def test_sums_over_a_practice_cost_as_much_as_a_long_report() -> None:
+    asked = 'revenue(dateRange: {gte: "2026-01-01", lte: "2026-01-31"}) { invoiced { amount } }'
+    assert measured(f"{{ practice {{ {asked} }} }}").cost == 1 + 400 * 2
+    assert measured("{ practice { aging { total { amount } } } }").cost == 1 + 2 + 400
+    for field in (asked, "aging { total { amount } }"):
+        many = " ".join(f"a{number}: {field}" for number in range(21))
+        assert refused(f"{{ practice {{ {many} }} }}") == {"selects": 2 + 21 * 20}
+        within = f"clients(first: 100) {{ nodes {{ practice {{ {field} }} }} }}"
+        assert refused(f"{{ {within} }}")["cost"] > MAX_COST
+
+
 def test_each_page_size_is_looked_at_again() -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
@@ -182,10 +193,10 @@ def test_lists_and_objects_are_counted_by_the_selects_they_take() -> None:
 
 
 @pytest.mark.parametrize("reads", [SqliteReads, PostgresReads], ids=["sqlite", "postgresql"])
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", WRITTEN | REPORTS)
 def test_a_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) -> None:
     """But for filters, and for what is written again for each part of an amount."""
-    query, variables = WRITTEN[name]
+    query, variables = (WRITTEN | REPORTS)[name]
     document = parsed(query)
     assert isinstance(document, DocumentNode)
     node = next(n for n in document.definitions if isinstance(n, OperationDefinitionNode))

@@ -151,7 +151,7 @@ async def test_a_guardian_and_a_dashboard_open_what_they_see(portal: Portal) -> 
     id_ = await made(portal, "stm", number="STM-7")
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     dashboard = await portal.token(
-        Subject(portal.practice_id), scopes=frozenset({Scope.BILLING_READ, Scope.PHI_READ})
+        Subject(portal.practice_id), scopes=frozenset(tokens.PERSONAL_SCOPES)
     )
     for token in (guardian, dashboard):
         found = await link(portal, id_, token)
@@ -304,12 +304,16 @@ async def test_what_is_out_of_sight_does_not_open_even_if_we_signed_it(portal: P
         assert is_refused(await get(portal, forged(portal, id_, mine))), id_
 
 
-async def test_documents_are_health_information(portal: Portal) -> None:
+@pytest.mark.parametrize("lacking", [Scope.DOCUMENTS_READ, Scope.PHI_READ])
+async def test_documents_have_a_scope_of_their_own_and_are_health_information(
+    portal: Portal, lacking: Scope
+) -> None:
     subject, id_ = Subject(portal.practice_id), await made(portal, "inv")
-    scopes = frozenset({Scope.BILLING_READ, Scope.DOCUMENTS_READ})
+    scopes = frozenset(tokens.PERSONAL_SCOPES) - {lacking}
     response = await portal.ask(QUERY, await portal.token(subject, scopes=scopes), id=id_)
     (error,) = response.json()["errors"]
     assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+    assert error["extensions"]["scope"] == lacking.written
     assert "DocumentLink.printUrl" in error["extensions"]["fields"]
     viewer = await token_id(portal, subject, *scopes)
     assert is_refused(await get(portal, forged(portal, id_, viewer)))

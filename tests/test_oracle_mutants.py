@@ -3,17 +3,35 @@
 Planner and fallback share their sources, so comparing them with each other finds few of these.
 """
 
-from collections.abc import Callable, Iterator
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Date, and_, cast, false, func, literal_column, select, true
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    and_,
+    cast,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
+import billing.receivables
+import billing.revenue
 import billing.superbills
+from billing import periods
 from billing.accounts import Account, never_negative
 from billing.invoices import Standing
+from billing.periods import Period
+from billing.revenue import when
+from graph import scopes
 from models import (
     Client,
     ContactRight,
@@ -22,16 +40,19 @@ from models import (
     InvoiceLine,
     LedgerEntry,
     PaymentState,
+    Scope,
 )
 from resolvers import (
+    aging,
     cards,
     clients,
     filters,
     history,
     invoices,
-    nodes,
+    lists,
     online,
     payments,
+    revenue,
     sight,
     superbills,
 )
@@ -44,8 +65,8 @@ from resolvers.planner.selection import Selection
 from tests.comparison import Answered, Case, Comparison
 from tests.conftest import SEED
 from tests.operations import drawn
-from tests.operations.pools import pool, pools
-from tests.written import WRITTEN
+from tests.operations.pools import Pool, pool, pools
+from tests.written import AGES, PERIOD, REPORTS, WRITTEN
 
 # What is tried here is the comparison, not a database.
 pytestmark = [
@@ -54,7 +75,9 @@ pytestmark = [
 ]
 
 # So many generated operations are tried before the written ones.
-BOUND = 100
+BOUND = 140
+# Of them those of a dashboard that has sums alone.
+OF_SUMS = 60
 # Of a hundred faults, so many at least the generated ones tell by themselves.
 GENERATED = 40
 # Beside all that is written elsewhere.
@@ -65,9 +88,20 @@ REVERSED = (
 )
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 BY_NAME = '{ clients { nodes { id } } found: clients(search: "JOSÉ") { nodes { id } } }'
+OF_THERAPIST = f"""query ($of: ID) {{ practice {{ aging(clinicianId: $of) {{ {AGES} }}
+    revenue(clinicianId: $of, groupBy: WEEK, dateRange: {{ gte: "2025-01-01", lte: "2026-03-20" }})
+    {{ {PERIOD} }} }} }}"""
+REFUSED = (
+    '{ practice { aging(asOf: "2026-03-16") { asOf } } }',
+    '{ practice { revenue(dateRange: { gte: "2025-02-24", lte: "2026-03-31" }, groupBy: DAY)'
+    " { start } } }",
+)
+SUMS = "USD dashboard of sums"
+SCOPED = ("of sums", "without documents", "without phi")
 ASKERS = ("USD client 0", "USD client 2", "JPY contact who pays for one")
 
 SEEN: dict[Any, Any] = sight.SEEN
+TYPES: Any = scopes.TYPES
 Plant = Callable[[pytest.MonkeyPatch], None]
 Foretold = list[tuple[Case, Answered]]
 FAULTS: dict[str, Plant] = {}
@@ -81,7 +115,10 @@ def fault(plant: Plant) -> Plant:
 @pytest.fixture(scope="module")
 def generated(comparison: Comparison) -> Foretold:
     """Operations and what the oracle says to each."""
-    cases = drawn(BOUND, comparison.oracle.schema, pools(comparison), SEED)
+    everybody, contract = pools(comparison), comparison.oracle.schema
+    of_sums = [one for one in everybody if one.scopes == {Scope.AGGREGATES_READ}]
+    cases = drawn(OF_SUMS, contract, of_sums, SEED)
+    cases += drawn(BOUND - OF_SUMS, contract, everybody, SEED)
     return [(case, comparison.foretold(case)) for case in cases]
 
 
@@ -93,8 +130,22 @@ def written(comparison: Comparison) -> Foretold:
     cases = [Case(ASKERS[0], REVERSED), Case(ASKERS[0], TWO_CURSORS, ends)]
     cases += [Case(ASKERS[0], NODES, {"ids": ids})]
     cases += [Case(f"{currency} dashboard", BY_NAME) for currency in ("USD", "JPY", "KWD")]
+    cases += [Case(SUMS, *asked) for asked in REPORTS.values()]
+    cases += [Case(SUMS, OF_THERAPIST, {"of": id_}) for id_ in known.clinician_ids[:2]]
+    cases += [Case(SUMS, query) for query in REFUSED]
+    cases += [Case(f"USD dashboard {of}", *asked) for of in SCOPED for asked in out_of_scope(known)]
     cases += [Case(who, *asked, name_in(asked[0])) for asked in WRITTEN.values() for who in ASKERS]
     return [(case, comparison.foretold(case)) for case in cases]
+
+
+def out_of_scope(known: Pool) -> list[tuple[str, Mapping[str, Any]]]:
+    """What some dashboard or other may not ask."""
+    return [
+        ("{ practice { invoices { totalCount nodes { document { fileName } } } } }", {}),
+        ("{ practice { invoices { totalCount } } }", {}),
+        ("{ practice { aging { asOf } } }", {}),
+        ("query ($id: ID!) { node(id: $id) { id } }", {"id": known.node_ids["ses"][0]}),
+    ]
 
 
 def name_in(query: str) -> str | None:
@@ -225,7 +276,7 @@ def nodes_come_in_another_order_than_asked(patch: pytest.MonkeyPatch) -> None:
     def wrong(value: Any, type_: Any) -> Any:
         return -cast(value, type_) if type_ is BigInteger else cast(value, type_)
 
-    patch.setattr(nodes, "cast", wrong)
+    patch.setattr(lists, "cast", wrong)
 
 
 # -- payments and superbills -----------------------------------------------------------------------
@@ -313,6 +364,158 @@ def every_currency_has_two_decimals(patch: pytest.MonkeyPatch) -> None:
 @fault
 def a_card_expires_soon_a_month_too_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cards, "SOON_MONTHS", cards.SOON_MONTHS + 1)
+
+
+# -- reports ---------------------------------------------------------------------------------------
+
+
+@fault
+def a_week_begins_on_sunday(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(
+        periods.ENDS, Period.WEEK, lambda day: day + dt.timedelta((5 - day.weekday()) % 7)
+    )
+
+
+@fault
+def a_report_is_longer_than_it_may_be(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(revenue, "MOST", revenue.MOST + 1)
+
+
+@fault
+def a_day_to_come_is_let_through(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(aging, "not_to_come", lambda day, _: day)
+
+
+@fault
+def a_voided_invoice_stays_invoiced(patch: pytest.MonkeyPatch) -> None:
+    right = billing.revenue.minor
+    patch.setattr(billing.revenue, "minor", lambda row: func.abs(right(row)))
+
+
+@fault
+def refunds_are_taken_off_what_is_collected(patch: pytest.MonkeyPatch) -> None:
+    right = billing.revenue.of_ledger
+
+    def wrong(entry: Any) -> Any:
+        flows = right(entry)
+        return {**flows, "collected": flows["collected"] - flows["refunded"]}
+
+    patch.setattr(revenue, "of_ledger", wrong)
+
+
+@fault
+def what_the_practice_gives_is_collected(patch: pytest.MonkeyPatch) -> None:
+    right = billing.revenue.kind
+    patch.setattr(
+        billing.revenue,
+        "kind",
+        lambda entry, of: right(entry, EntryKind.CREDIT if of is EntryKind.PAYMENT else of),
+    )
+
+
+@fault
+def credit_is_written_off(patch: pytest.MonkeyPatch) -> None:
+    right = billing.revenue.of_ledger
+
+    def wrong(entry: Any) -> Any:
+        given_up = and_(entry.c.kind == literal_column("'WRITE_OFF'"))
+        return {**right(entry), "written_off": when(given_up, -entry.c.amount_minor)}
+
+    patch.setattr(revenue, "of_ledger", wrong)
+
+
+@fault
+def a_refund_is_taken_off_a_therapists_collected(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(billing.revenue, "is_refund", lambda *_: false())
+
+
+@fault
+def only_refunds_by_card_are_refunds(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        billing.revenue, "is_refund", lambda allocation, _: allocation.c.refund_id.is_not(None)
+    )
+
+
+@fault
+def a_therapists_money_is_everybodys(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(revenue, "named", lambda _: None)
+
+
+@fault
+def an_invoice_is_due_before_it_is_issued(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(billing.receivables, "latest", lambda day, _: day)
+
+
+@fault
+def what_came_later_counts_as_of_a_past_day(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(billing.receivables, "latest", lambda _, issued_on: issued_on)
+
+
+@fault
+def what_was_due_before_the_range_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(revenue, "latest", lambda day, _: day)
+
+
+@fault
+def unused_credit_is_taken_off_what_is_due(patch: pytest.MonkeyPatch) -> None:
+    right = billing.receivables.put
+
+    def wrong(allocation: Any, invoice: Any) -> Any:
+        return right(allocation, invoice).where(~allocation.c.is_credit)
+
+    patch.setattr(aging, "put", wrong)
+
+
+@fault
+def thirty_days_late_is_later(patch: pytest.MonkeyPatch) -> None:
+    right = billing.receivables.days_before
+    patch.setattr(aging, "days_before", lambda day, days: right(day, days - 1))
+
+
+@fault
+def what_is_due_today_is_late(patch: pytest.MonkeyPatch) -> None:
+    right = billing.receivables.ages
+
+    def wrong(due_on: Any, as_of: Any, oldest: Any) -> Any:
+        late = {"days_1_to_30": and_(due_on <= as_of, due_on >= oldest["days_1_to_30"])}
+        not_due = {"not_due": or_(due_on.is_(None), due_on > as_of)}
+        return {**right(due_on, as_of, oldest), **not_due, **late}
+
+    patch.setattr(aging, "ages", wrong)
+
+
+@fault
+def what_has_no_due_date_is_left_out(patch: pytest.MonkeyPatch) -> None:
+    right = billing.receivables.ages
+    patch.setattr(
+        aging,
+        "ages",
+        lambda due_on, as_of, oldest: {**right(due_on, as_of, oldest), "not_due": due_on >= as_of},
+    )
+
+
+# -- scopes ----------------------------------------------------------------------------------------
+
+
+@fault
+def sums_need_no_scope(patch: pytest.MonkeyPatch) -> None:
+    for name in ("Aging", "RevenuePeriod"):
+        patch.setitem(TYPES, name, frozenset())
+
+
+@fault
+def bills_need_no_scope(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(TYPES, "Invoice", frozenset())
+
+
+@fault
+def documents_need_no_scope_of_their_own(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(TYPES, "DocumentLink", scopes.PHI)
+
+
+@fault
+def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(scopes, "of_ids", lambda _: iter(()))
 
 
 # -- sight -----------------------------------------------------------------------------------------

@@ -1,15 +1,33 @@
-"""Health information needs `phi:read`: the list is complete, and nothing goes round it."""
+"""Each scope opens what it says and no more: the list is complete, and nothing goes round it."""
 
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, GraphQLObjectType, OperationDefinitionNode, get_named_type
+from graphql import (
+    DocumentNode,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    get_named_type,
+    is_composite_type,
+    is_object_type,
+)
 
+from graph.execution import Request
 from graph.schema import schema
-from graph.scopes import PHI_FIELDS, PHI_TYPES, health_information
+from graph.scopes import FIELDS, TYPES, needed, needs
+from models import Scope
 from resolvers.planner.operation import Operation, named, parsed, understood
+from tests.comparison import Comparison
+from tests.operations.pools import pool
+from tests.oracle.scopes import of_field
+from tests.practices.draws import NOW
 
 SCHEMA = schema()._schema
+PHI = Scope.PHI_READ
+ALL = frozenset(Scope)
 
 # Fields with free text that is no health information, by what it is instead.
 PLAIN = {
@@ -23,7 +41,7 @@ PLAIN = {
                            "Provider.phone", "Provider.taxIdLast4"},
     "the viewer's own": {"Viewer.email", "Viewer.name"},
     "a card's, known by four digits": {"PaymentMethod.last4", "PaymentCard.last4"},
-    "our own words": {"PaymentFailure.message", "SuperbillGap.message"},
+    "our own words": {"PaymentFailure.message"},
     "what Stripe.js goes on with": {"PayRequiresAction.clientSecret", "CardPrepared.clientSecret",
                                     "CardPrepared.publishableKey", "CardPrepared.setupIntentId"},
     "what a page signs in with": {"RequestSignInLinkPayload.nonce", "SignedIn.token"},
@@ -31,42 +49,83 @@ PLAIN = {
     "reached only through a field on the list, or the practice's": {
         "Address.city", "Address.line1", "Address.line2", "Address.postalCode", "Address.region"},
 }  # fmt: skip
-STRING_LIKE = {"String"}
+
+# Types that need no scope by themselves, by why.
+OPEN = {
+    "what all begins with": {"Query", "Mutation", "Viewer", "Practice"},
+    "the practice's own": {"Clinician", "OnlinePayments"},
+    "part of what needs some, or of what is open": {"Address", "Money", "PageInfo", "Provider"},
+    "what an own mutation comes to": {
+        "CardAdded", "CardDeclined", "CardPrepared", "CardRemoved", "DefaultMade", "PayCanceled",
+        "PayProcessing", "PayRequiresAction", "PaySucceeded"},
+}  # fmt: skip
 
 
-def test_every_text_is_on_the_list_or_has_a_reason_not_to_be() -> None:
+def objects() -> Iterator[GraphQLObjectType]:
+    for type_ in SCHEMA.type_map.values():
+        if is_object_type(type_) and not type_.name.startswith("__"):
+            yield type_
+
+
+def test_every_type_is_on_the_list_or_has_a_reason_not_to_be() -> None:
+    refusals = {
+        type_.name
+        for type_ in objects()
+        if "UserError" in {interface.name for interface in type_.interfaces}
+    }
+    # Lists are what their items are.
+    lists = {type_.name for type_ in objects() if type_.name.endswith(("Connection", "Edge"))}
+    others = {type_.name for type_ in objects()} - TYPES.keys() - lists
+    assert others - refusals == set().union(*OPEN.values()) - refusals
+    assert not set().union(*OPEN.values()) & TYPES.keys()
+
+
+def test_every_text_is_health_information_or_has_a_reason_not_to_be() -> None:
     texts = {
         f"{type_.name}.{name}"
-        for type_ in SCHEMA.type_map.values()
-        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__")
+        for type_ in objects()
         for name, field in type_.fields.items()
-        if get_named_type(field.type).name in STRING_LIKE
+        if get_named_type(field.type).name == "String"
         if not type_.name.endswith("Edge")
-        if type_.name not in PHI_TYPES
         # Its texts are our own words, and names of the contract.
         if "UserError" not in {interface.name for interface in type_.interfaces}
     }
     plain = set().union(*PLAIN.values())
-    assert texts - PHI_FIELDS == plain
-    assert not plain & PHI_FIELDS
+    assert {text for text in texts if PHI not in needs(SCHEMA, text)} == plain
 
 
 def test_the_list_names_only_what_is_there() -> None:
-    for coordinate in PHI_FIELDS:
+    assert set(SCHEMA.type_map) >= TYPES.keys()
+    for coordinate in FIELDS:
         type_, _, name = coordinate.partition(".")
         found: Any = SCHEMA.type_map[type_]
-        assert name in found.fields
-    assert set(SCHEMA.type_map) >= PHI_TYPES
+        assert name.partition("(")[0] in found.fields
 
 
-def asked(query: str, **variables: Any) -> list[str]:
+def test_a_field_needs_what_it_gives_needs() -> None:
+    assert needs(SCHEMA, "Practice.invoices") == {Scope.BILLING_READ}
+    assert needs(SCHEMA, "Practice.revenue") == {Scope.AGGREGATES_READ}
+    assert needs(SCHEMA, "Invoice.document") == ALL - {Scope.AGGREGATES_READ}
+    assert needs(SCHEMA, "Session.fee") == {Scope.BILLING_READ, PHI}
+    assert needs(SCHEMA, "PaySucceeded.payment") == {Scope.BILLING_READ}
+    assert not needs(SCHEMA, "Session.__typename")
+
+
+# -- what an operation asks for --------------------------------------------------------------------
+
+
+def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope, list[str]]:
     document = parsed(query)
     assert isinstance(document, DocumentNode)
     node = named(document, None)
     assert isinstance(node, OperationDefinitionNode)
     operation = understood(SCHEMA, document, node)
     assert isinstance(operation, Operation), operation
-    return health_information(SCHEMA, operation).asked(SCHEMA, operation, variables)
+    return needed(SCHEMA, operation).lacking(SCHEMA, operation, variables, held)
+
+
+def of_health(query: str, **variables: Any) -> list[str]:
+    return asked(query, ALL - {PHI}, **variables).get(PHI, [])
 
 
 NAME, SEARCH = "Query.clients(orderBy: NAME)", "Query.clients(search:)"
@@ -106,12 +165,163 @@ def test_a_search_and_an_order_by_name_tell_names(
     ]
     head = f"query Q({', '.join(declared)})" if declared else "query Q"
     query = f"{head} {{ clients{arguments} {{ nodes {{ id }} }} }}"
-    assert asked(query, **variables) == told
+    assert of_health(query, **variables) == told
 
 
 def test_fields_are_found_behind_fragments_interfaces_and_directives() -> None:
-    assert asked(
+    assert of_health(
         """query { node(id: "cli_1") { ...A ... on Invoice { notes @skip(if: true) } } }
         fragment A on Node { ... on Session { id } ...B }
         fragment B on Client { balance { amount { amount } } email }"""
     ) == ["Client.email", "Invoice.notes", "Session.id"]
+
+
+ID = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("kind", "scopes"),
+    [
+        ("pra", set()),
+        ("cln", set()),
+        ("cli", {Scope.BILLING_READ}),
+        ("inv", {Scope.BILLING_READ}),
+        ("crd", {Scope.BILLING_READ}),
+        ("aht", {Scope.BILLING_READ}),
+        ("ses", {PHI}),
+        ("xyz", set()),
+    ],
+)
+def test_an_id_needs_what_the_thing_does(kind: str, scopes: set[Scope]) -> None:
+    id_, nothing = f"{kind}_{ID}", frozenset[Scope]()
+    for query in (
+        f'{{ node(id: "{id_}") {{ id }} }}',
+        f'{{ nodes(ids: ["pra_{ID}", "{id_}"]) {{ __typename }} }}',
+        f'{{ nodes(ids: "{id_}") {{ ... on Node {{ id }} }} }}',
+    ):
+        assert asked(query, nothing).keys() == scopes
+    one = "query ($id: ID!) { node(id: $id) { id } none: node(id: $id) @skip(if: true) { id } }"
+    assert asked(one, nothing, id=id_).keys() == scopes
+    several = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    assert asked(several, nothing, ids=[f"cln_{ID}", id_]).keys() == scopes
+    assert asked(several, frozenset(scopes), ids=[id_]) == {}
+
+
+# -- every field, by one way to it -----------------------------------------------------------------
+
+ARGUMENTS = {
+    "Query.clients": "(first: 3, orderBy: { field: CREATED })",
+    "Client.accountHistory": "(dateRange: {})",
+    "Practice.revenue": '(dateRange: { gte: "2026-01-01", lte: "2026-03-31" })',
+}
+# Of these the way begins elsewhere: they take an id.
+BY_ID = {"Query.client", "Query.node", "Query.nodes"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """Fields that lead from the root to one, each with its type's name."""
+
+    steps: tuple[tuple[str, str], ...] = ()
+
+    def on(self, type_: str, name: str) -> "Way":
+        return Way((*self.steps, (type_, name)))
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """As the oracle has them."""
+        return frozenset[Scope]().union(*(of_field(*step) for step in self.steps))
+
+    def query(self, last: str) -> str:
+        written = [name + ARGUMENTS.get(f"{type_}.{name}", "") for type_, name in self.steps]
+        return "{ " + " { ".join(written) + last + " }" * len(written)
+
+
+def ways() -> Iterator[tuple[Way, str]]:
+    """A way to each field of each type that a query reaches, and what is asked of it."""
+    assert SCHEMA.query_type
+    waiting, seen = [(SCHEMA.query_type, Way())], {"Query"}
+    while waiting:
+        type_, way = waiting.pop(0)
+        for name, field in type_.fields.items():
+            inside: Any = get_named_type(field.type)
+            if f"{type_.name}.{name}" in BY_ID:
+                continue
+            composite = is_composite_type(inside)
+            amount = " { minorUnits }" if inside.name == "Money" else " { __typename }"
+            yield way.on(type_.name, name), amount if composite else ""
+            if composite and inside.name not in seen:
+                seen.add(inside.name)
+                waiting.append((inside, way.on(type_.name, name)))
+
+
+WAYS = list(ways())
+GRANTED = [frozenset[Scope](), *(frozenset({scope}) for scope in Scope), ALL]
+
+
+def test_a_way_leads_to_every_type_of_which_a_query_tells() -> None:
+    changed = set().union(*(OPEN["what an own mutation comes to"], {"Mutation", "AmountChanged"}))
+    reached = {way.steps[-1][0] for way, _ in WAYS}
+    refusals = {
+        type_.name
+        for type_ in objects()
+        if "UserError" in {interface.name for interface in type_.interfaces}
+    }
+    assert reached == {type_.name for type_ in objects()} - changed - refusals
+
+
+@pytest.mark.parametrize("held", GRANTED, ids=lambda held: " ".join(sorted(held)) or "none")
+async def test_a_token_gets_what_its_scopes_open_and_no_more(
+    comparison: Comparison, held: frozenset[Scope]
+) -> None:
+    viewer = replace(comparison.viewers["USD dashboard"], scopes=held)
+    for way, last in WAYS:
+        request = Request(way.query(last), None, {})
+        answer = await comparison.graph.answer(request, viewer, NOW)
+        body, lacking = json.loads(answer.body), way.scopes - held
+        errors = body.get("errors", [])
+        assert {error["extensions"]["code"] for error in errors} <= {"SCOPE_REQUIRED"}, request
+        told = {error["extensions"]["scope"] for error in errors}
+        assert told == {scope.written for scope in lacking}, request
+        assert answer.has_data is not bool(lacking), request
+        # What the sandbox takes at least is the practice's own.
+        if (
+            not held & {Scope.BILLING_READ, Scope.AGGREGATES_READ}
+            and "minimum" not in request.query
+        ):
+            assert b"minorUnits" not in answer.body
+
+
+async def test_no_list_tells_money_by_what_it_leaves_out(comparison: Comparison) -> None:
+    """A filter, a count and an order each need what the amounts do that they tell of."""
+    viewer = replace(comparison.viewers["USD dashboard"], scopes=frozenset({PHI}))
+    id_ = pool(comparison, "USD dashboard").client_ids[0]
+    for asked in (
+        "clients(withBalance: true) { totalCount }",
+        "clients(withBalance: true, orderBy: { field: CREATED }) { __typename }",
+        "practice { invoices(pastDue: true) { totalCount } }",
+        "practice { payments(status: [FAILED]) { pageInfo { hasNextPage } } }",
+        f'client(id: "{id_}") {{ canPay {{ reason }} }}',
+        f'client(id: "{id_}") {{ activePayment {{ __typename }} }}',
+        f'node(id: "{id_}") {{ __typename }}',
+        "viewer { clients { id } }",
+        "practice { revenue(dateRange: {}) { start } }",
+    ):
+        answer = await comparison.graph.answer(Request(f"{{ {asked} }}", None, {}), viewer, NOW)
+        codes = {error["extensions"]["code"] for error in json.loads(answer.body)["errors"]}
+        assert codes == {"SCOPE_REQUIRED"}, asked
+
+
+async def test_each_scope_that_lacks_is_told_with_what_it_is_for(comparison: Comparison) -> None:
+    viewer = replace(comparison.viewers["USD dashboard"], scopes=frozenset())
+    query = "{ practice { aging { asOf } } clients { nodes { id email } } }"
+    answer = await comparison.graph.answer(Request(query, None, {}), viewer, NOW)
+    body = json.loads(answer.body)
+    assert "data" not in body
+    told = {error["extensions"]["scope"]: error["extensions"]["fields"] for error in body["errors"]}
+    assert told == {
+        "billing:read": ["Client.email", "Client.id", "ClientConnection.nodes", "Query.clients"],
+        "phi:read": ["Client.email", NAME],
+        "aggregates:read": ["Aging.asOf", "Practice.aging"],
+    }
+    assert body["errors"][1]["message"] == f"needs the scope phi:read: Client.email, {NAME}"

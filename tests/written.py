@@ -358,3 +358,79 @@ WRITTEN |= {
     f"the page's own query, {path.stem}": (path.read_text(), {})
     for path in sorted(QUERIES.glob("*.graphql"))
 }
+
+PERIOD = (
+    f"start end invoiced {MONEY} collected {MONEY} refunded {MONEY} writtenOff {MONEY}"
+    f" outstandingAtEnd {MONEY}"
+)
+AGES = (
+    f"asOf current {MONEY} days1To30 {MONEY} days31To60 {MONEY} days61To90 {MONEY} over90 {MONEY}"
+    f" total {MONEY}"
+)
+# What only a dashboard may ask: sums over the whole practice.
+REPORTS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "the practice's money by month": (
+        '{ practice { revenue(dateRange: {gte: "2025-12-15", lte: "2026-03-15"})'
+        f" {{ {PERIOD} }} }} }}",
+        {},
+    ),
+    "by another period, a variable": (
+        "query ($days: DateRange!, $by: Period!) { practice { revenue(dateRange: $days,"
+        f" groupBy: $by) {{ {PERIOD} }} }} }}",
+        {"days": {"gte": "2025-12-27", "lte": "2026-01-06"}, "by": "WEEK"},
+    ),
+    "day by day around a leap day, of which nothing is known": (
+        '{ practice { revenue(dateRange: {gte: "2024-02-27", lte: "2024-03-02"}, groupBy: DAY)'
+        f" {{ {PERIOD} }} }} }}",
+        {},
+    ),
+    "one day, whatever it is a period of": (
+        "query ($day: Date!) { practice {"
+        " day: revenue(dateRange: {gte: $day, lte: $day}, groupBy: DAY) { start end }"
+        " week: revenue(dateRange: {gte: $day, lte: $day}, groupBy: WEEK) { start end }"
+        " quarter: revenue(dateRange: {gte: $day, lte: $day}, groupBy: QUARTER) { start end }"
+        " year: revenue(dateRange: {gte: $day, lte: $day}, groupBy: YEAR) { start end } } }",
+        {"day": "2026-01-01"},
+    ),
+    "four hundred days": (
+        '{ practice { revenue(dateRange: {gte: "2025-02-25", lte: "2026-03-31"}, groupBy: DAY)'
+        " { start invoiced { amount } outstandingAtEnd { minorUnits } } } }",
+        {},
+    ),
+    "the last of all days": (
+        "{ practice { y: revenue(dateRange:"
+        ' {gte: "9990-01-01", lte: "9999-12-31"}, groupBy: YEAR) { end outstandingAtEnd'
+        ' { amount } } w: revenue(dateRange: {gte: "9999-12-26", lte: "9999-12-31"},'
+        " groupBy: WEEK) { start end } } }",
+        {},
+    ),
+    "when something was due and no more than that": (
+        '{ practice { revenue(dateRange: {gte: "2025-01-01", lte: "2026-12-31"}, groupBy: QUARTER)'
+        " { __typename outstandingAtEnd { amount } } } }",
+        {},
+    ),
+    "nobody's money": (
+        '{ practice { revenue(dateRange: {gte: "2026-01-01", lte: "2026-03-15"}, clinicianId:'
+        f' "cln_00000000-0000-4000-8000-000000000000") {{ {PERIOD} }}'
+        f' aging(clinicianId: "cln_00000000-0000-4000-8000-000000000000") {{ {AGES} }} }} }}',
+        {},
+    ),
+    "what is due, by its age": (f"{{ practice {{ aging {{ {AGES} }} }} }}", {}),
+    "what was due on days that are past": (
+        "query ($day: Date, $none: Date) { practice { a: aging(asOf: $day) { total { amount } }"
+        f' b: aging(asOf: "2026-02-14") {{ {AGES} }} c: aging(asOf: $none) {{ asOf }}'
+        ' d: aging(asOf: "0001-01-01") { over90 { amount } total { amount } }'
+        ' e: aging(asOf: "2026-01-01") { current { amount } over90 { minorUnits } } } }',
+        {"day": "2026-03-12"},
+    ),
+    "what was due on each day of a fortnight": (
+        "{ practice { "
+        + " ".join(
+            f'd{day}: aging(asOf: "2026-03-{day:02}") {{ current {{ amount }}'
+            " days1To30 { amount } days31To60 { amount } days61To90 { amount } over90 { amount } }"
+            for day in range(1, 16)
+        )
+        + " } }",
+        {},
+    ),
+}

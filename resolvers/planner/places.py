@@ -56,14 +56,17 @@ def found(
 
 def with_joins(rows: Rows, inside: Place) -> FromClause:
     origin = rows.table
-    for joined in joins(rows, inside):
-        origin = origin.outerjoin(joined, true())
+    for joined, on in joins(rows, inside):
+        origin = origin.outerjoin(joined, on)
     return origin
 
 
-def joins(rows: Rows, inside: Place) -> list[FromClause]:
+def joins(rows: Rows, inside: Place) -> list[tuple[FromClause, ColumnElement[bool]]]:
     """What is worked out beside the rows, and what their objects join."""
-    return [*(b.joined for b in rows.beside if b.joined is not None), *inside.joins]
+    besides = [
+        (b.joined, b.on(b.joined) if b.on else true()) for b in rows.beside if b.joined is not None
+    ]
+    return [*besides, *((joined, true()) for joined in inside.joins)]
 
 
 # -- pages -----------------------------------------------------------------------------------------

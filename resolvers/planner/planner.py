@@ -185,7 +185,7 @@ class Planner:
             case One(rows):
                 given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
                 return self.one(type_, sets, given, place)
-            case Many(rows):
+            case Many(rows, _):
                 given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
                 return self.many(object_type(type_), sets, given, place)
             case Paged(rows, most):

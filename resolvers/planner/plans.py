@@ -18,6 +18,7 @@ from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
 from models.connections import PostgresReads, SqliteReads, StatementTooDeep
+from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome
 from resolvers.planner import reference
 from resolvers.planner.jsontext import BROKEN
@@ -257,6 +258,7 @@ class Plans:
         viewer: Viewer,
         *,
         exact: bool = False,
+        today: Any = TODAY,
         outcomes: Outcomes | None = None,
     ) -> Planner:
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
@@ -266,6 +268,7 @@ class Plans:
             digits=digits(viewer.currency),
             lateral=lateral,
             sees_one=sees_one(viewer),
+            today=today,
         )
         return Planner(self.schema, selection, sight, exact=exact, outcomes=outcomes)
 
@@ -277,15 +280,15 @@ class Plans:
         asked: Asked,
     ) -> Answer:
         """The reference executor's answer, which reads every row it needs by one statement."""
-        came_to = types(asked.outcomes)
-        plan = await self.apart(self.exactly, operation, given, asked.viewer, came_to)
+        plan = await self.apart(self.exactly, operation, given, asked)
         text = await self.reads.value(plan.sql, plan.values(asked)) if plan else None
         return await self.apart(self.referred, operation, variables, text)
 
-    def exactly(
-        self, operation: Operation, given: VariableValues, viewer: Viewer, outcomes: Outcomes
-    ) -> Plan | None:
-        planner = self.planner(operation, given, viewer, exact=True, outcomes=outcomes)
+    def exactly(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
+        came_to, today = types(asked.outcomes), asked.today
+        planner = self.planner(
+            operation, given, asked.viewer, exact=True, today=today, outcomes=came_to
+        )
         try:
             return compiled(planner.operation(operation.node), self.reads.dialect)
         except Unplannable:

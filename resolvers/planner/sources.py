@@ -24,13 +24,19 @@ class Beside:
 
     PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
     it written wherever it is read. `find` makes the subquery when it is first read; `always`: it
-    has a row, and nothing in it is NULL.
+    has a row, and nothing in it is NULL. With `on`, which says what of it is which row's, it refers
+    to no row itself and is worked out once for all of them: both databases join it.
     """
 
     def __init__(
-        self, find: Callable[[], Select[*tuple[Any, ...]]], *, lateral: bool, always: bool
+        self,
+        find: Callable[[], Select[*tuple[Any, ...]]],
+        *,
+        lateral: bool,
+        always: bool,
+        on: Callable[[FromClause], ColumnElement[bool]] | None = None,
     ) -> None:
-        self.find, self.lateral, self.always = find, lateral, always
+        self.find, self.lateral, self.always, self.on = find, lateral, always, on
         self.joined: FromClause | None = None
         self.columns: dict[str, ColumnElement[Any]] = {}
 
@@ -42,9 +48,9 @@ class Beside:
         return certain(self.column(name)) if self.always else self.column(name)
 
     def column(self, name: str) -> ColumnElement[Any]:
-        if self.lateral:
+        if self.lateral or self.on is not None:
             if self.joined is None:
-                self.joined = self.found.lateral()
+                self.joined = self.found.subquery() if self.on else self.found.lateral()
             return self.joined.c[name]
         if name not in self.columns:
             column = self.found.selected_columns[name]
@@ -114,9 +120,10 @@ class One:
 
 @dataclass(frozen=True)
 class Many:
-    """A list of all rows."""
+    """A list of all rows; `most`: at the most so many, where that is known."""
 
     rows: Callable[..., Rows]
+    most: int | None = None
 
 
 @dataclass(frozen=True)

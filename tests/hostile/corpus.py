@@ -11,6 +11,9 @@ from tests.hostile.signing_in import signing_in
 ID = "cli_00000000-0000-4000-8000-000000000000"
 GOOD = b'{"query": "{ client { id } }"}'
 
+REPORT = 'revenue(dateRange: { gte: "2025-03-01", lte: "2026-04-01" }) { invoiced { amount } }'
+ENDLESS = 'revenue(dateRange: { gte: "0001-01-01", lte: "9999-12-31" }, groupBy: DAY) { start }'
+
 
 def corpus() -> list[Hostile]:
     requests = [
@@ -51,6 +54,9 @@ def bombs() -> Iterator[Hostile]:
             many("a#: superbills { nodes { completeness { missing { code } } } }", 99)
         ),
         "aliases of clients": f"{{ {many('a#: clients { nodes { name } }', 160)} }}",
+        "aliases of reports": f"{{ practice {{ {many(f'a#: {REPORT}', 30)} }} }}",
+        "reports in a list": f"{{ clients(first: 500) {{ nodes {{ practice {{ {REPORT} }} }} }} }}",
+        "reports without end": f"{{ practice {{ {ENDLESS} }} }}",
         "the same field": client("id " * 3_900),
         "the same object": client("balance { amount { amount } } " * 99),
         "the root's name": "{ " + "__typename " * 3_900 + "}",

@@ -62,6 +62,7 @@ TWIN_RIGHTS: Rights = {
 }
 DASHBOARDS: Mapping[str, tuple[Scope, ...]] = {
     "dashboard without a scope": (),
+    "dashboard of sums": (Scope.AGGREGATES_READ,),
     "dashboard of money": (Scope.BILLING_READ,),
     "dashboard of money and health": (Scope.BILLING_READ, Scope.PHI_READ),
     "dashboard of everything": tuple(Scope),
@@ -92,6 +93,14 @@ class Bearer:
     @property
     def reads_health(self) -> bool:
         return Scope.PHI_READ in self.scopes
+
+    @property
+    def reads_bills(self) -> bool:
+        return Scope.BILLING_READ in self.scopes
+
+    @property
+    def reads_sums(self) -> bool:
+        return Scope.AGGREGATES_READ in self.scopes
 
     def __str__(self) -> str:
         return f"{self.practice} {self.sort}"

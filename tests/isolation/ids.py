@@ -1,15 +1,18 @@
 """Probes of the fields that take an id: everybody's ids, ids of nothing, and what is no id."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from models import ViewerKind
 from tests.isolation.households import Bearer
-from tests.isolation.links import HEALTH, selection, told
+from tests.isolation.links import may_read, selection, told
 from tests.isolation.matrix import Matrix
 from tests.isolation.sight import PREFIXES, Eyes, Thing, relation
+from tests.practices.draws import TODAY
 
 NOWHERE = "0192a000-0000-7000-8000-00000000c0de"
 TYPES = {prefix: name for name, prefix in PREFIXES.items()}
@@ -63,13 +66,11 @@ def node(matrix: Matrix, eyes: Eyes, id_: str) -> Any:
     thing, name = thing_of(eyes, id_), TYPES[id_[:3]]
     if thing is None:
         return None
-    if name in HEALTH and not eyes.bearer.reads_health:
-        return {"__typename": name, "id": id_}
     return {"__typename": name} | told(matrix.schema, eyes, name, thing, 0)
 
 
 def fragments(matrix: Matrix, eyes: Eyes, names: Sequence[str] = tuple(PREFIXES)) -> str:
-    readable = [name for name in names if eyes.bearer.reads_health or name not in HEALTH]
+    readable = [name for name in names if may_read(eyes.bearer, name)]
     inner = [f"... on {name} {{ {selection(matrix.schema, eyes, name, 0)} }}" for name in readable]
     return " ".join(["__typename ... on Node { id }", *inner])
 
@@ -77,15 +78,16 @@ def fragments(matrix: Matrix, eyes: Eyes, names: Sequence[str] = tuple(PREFIXES)
 async def ids_of_everybody(matrix: Matrix, bearer: Bearer) -> None:
     """Each id of each practice, and ids under the prefixes of other kinds, fifty at a time."""
     eyes = matrix.eyes(bearer)
-    asked = everything(matrix, eyes)
     misnamed = [
         (f"{prefix}_{id_[4:]}", f"{whose}, of another kind")
         for id_, whose in some(matrix, eyes)[::5]
         for prefix in TYPES
         if prefix != id_[:3]
     ]
+    asked = [*everything(matrix, eyes), *misnamed]
+    await ids_out_of_scope(matrix, eyes, [one for one in asked if not in_scope(eyes, one)])
     # Each fifty has ids of all kinds, and own and foreign ones in turn.
-    asked = [*asked, *misnamed]
+    asked = [one for one in asked if in_scope(eyes, one)]
     step = -(-len(asked) // NODES)
     query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ {fragments(matrix, eyes)} }} }}"
     for start in range(step):
@@ -97,11 +99,28 @@ async def ids_of_everybody(matrix: Matrix, bearer: Bearer) -> None:
             matrix.report.check(eyes, what, whose, answer, node(matrix, eyes, id_))
 
 
+def in_scope(eyes: Eyes, asked: Asked) -> bool:
+    return may_read(eyes.bearer, TYPES[asked[0][:3]])
+
+
+async def ids_out_of_scope(matrix: Matrix, eyes: Eyes, asked: list[Asked]) -> None:
+    """Refused by their kind, whoever's they are and if they are anybody's."""
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename } }"
+    for prefix in TYPES:
+        ids = [one for one in asked if one[0][:3] == prefix]
+        for start in range(0, len(ids), NODES):
+            some = ids[start : start + NODES]
+            answer = await matrix.ask(eyes.bearer, query, {"ids": [id_ for id_, _ in some]})
+            for _, whose in some:
+                what = f"Query.nodes(ids: {prefix})"
+                matrix.report.check(eyes, what, whose, refused(answer), OUT_OF_SCOPE)
+
+
 async def one_id(matrix: Matrix, bearer: Bearer) -> None:
     """`node` for some of each kind; what is hidden is answered as what never was, to the byte."""
     eyes = matrix.eyes(bearer)
     by_kind = defaultdict(list)
-    for id_, whose in some(matrix, eyes):
+    for id_, whose in filter(partial(in_scope, eyes), some(matrix, eyes)):
         by_kind[id_[:3]].append((id_, whose))
     for prefix, ids in by_kind.items():
         ending = f"fragment F on Node {{ {fragments(matrix, eyes, [TYPES[prefix]])} }}"
@@ -111,6 +130,8 @@ async def one_id(matrix: Matrix, bearer: Bearer) -> None:
 async def one_client(matrix: Matrix, bearer: Bearer) -> None:
     """`client` for every client of every practice, and without an id."""
     eyes = matrix.eyes(bearer)
+    if not bearer.reads_bills:
+        return  # refused as any client's id is
     ids = [one for one in everything(matrix, eyes) if one[0].startswith("cli")]
     asked = f"__typename {selection(matrix.schema, eyes, 'Client', 0)}"
     await each(matrix, eyes, "client", ids, asked)
@@ -164,6 +185,9 @@ async def one_clinician(matrix: Matrix, bearer: Bearer) -> None:
     """The filter by a therapist, of whatever practice, on both ways to a practice's invoices."""
     eyes = matrix.eyes(bearer)
     ids = [one for one in everything(matrix, eyes) if one[0].startswith("cln")]
+    await sums_of_one_clinician(matrix, eyes, ids)
+    if not bearer.reads_bills:
+        return
     asked = "practice { invoices(first: 200, clinicianId: $id) { totalCount nodes { id number } } }"
     query = (
         f"query ($id: ID) {{ {asked} clients(first: 1, orderBy: {{field: CREATED}})"
@@ -177,6 +201,33 @@ async def one_clinician(matrix: Matrix, bearer: Bearer) -> None:
         for practice in (data, *data["clients"]["nodes"]):
             found = practice["practice"]
             matrix.report.check(eyes, "Practice.invoices(clinicianId:)", whose, found, expected)
+
+
+SUMS = """query ($id: ID) { practice { aging(clinicianId: $id) { total { minorUnits } }
+    revenue(clinicianId: $id, dateRange: { gte: "2020-01-01", lte: "2029-12-31" }, groupBy: YEAR) {
+        invoiced { minorUnits } outstandingAtEnd { minorUnits } } } }"""
+
+
+async def sums_of_one_clinician(matrix: Matrix, eyes: Eyes, ids: list[Asked]) -> None:
+    """The practice's sums are of its own invoices, and for nobody without the scope."""
+    for id_, whose in ids:
+        answer = await matrix.ask(eyes.bearer, SUMS, {"id": id_})
+        found, expected = refused(answer), OUT_OF_SCOPE
+        if eyes.bearer.reads_sums:
+            practice, bare = (answer["data"] or {})["practice"], id_[4:]
+            years = practice["revenue"]
+            found = {
+                "invoiced": sum(year["invoiced"]["minorUnits"] for year in years),
+                "due": years[-1]["outstandingAtEnd"]["minorUnits"],
+                "due today": practice["aging"]["total"]["minorUnits"],
+            }
+            expected = {
+                "invoiced": eyes.facts.invoiced(bare),
+                "due": eyes.facts.due(bare, dt.date(2029, 12, 31)),
+                "due today": eyes.facts.due(bare, TODAY),
+            }
+        for what in ("Practice.revenue(clinicianId:)", "Practice.aging(clinicianId:)"):
+            matrix.report.check(eyes, what, whose, found, expected)
 
 
 # -- what is no id ---------------------------------------------------------------------------------
@@ -208,6 +259,7 @@ class Taker:
     query: str
     kind: str
     takes_any: bool = False
+    sums: bool = False
 
 
 TAKERS: dict[str, Taker] = {
@@ -219,6 +271,17 @@ TAKERS: dict[str, Taker] = {
     "Practice.invoices(clinicianId:)": Taker(
         "query ($id: ID!) { practice { invoices(clinicianId: $id) { totalCount } } }", "cln"
     ),
+    "Practice.revenue(clinicianId:)": Taker(
+        "query ($id: ID!) { practice { revenue(clinicianId: $id,"
+        ' dateRange: { gte: "2026-01-01", lte: "2026-12-31" }) { invoiced { amount } } } }',
+        "cln",
+        sums=True,
+    ),
+    "Practice.aging(clinicianId:)": Taker(
+        "query ($id: ID!) { practice { aging(clinicianId: $id) { total { amount } } } }",
+        "cln",
+        sums=True,
+    ),
 }
 
 
@@ -227,6 +290,8 @@ async def what_is_no_id(matrix: Matrix, bearer: Bearer) -> None:
     eyes = matrix.eyes(bearer)
     ids = some(matrix, eyes)
     for what, taker in TAKERS.items():
+        if taker.sums and not bearer.reads_sums:
+            continue  # refused before any id is looked at
         fitting = [one for one in ids if one[0][:3] == taker.kind]
         # Each spoilt in its way; and ids of other kinds, of which there is nothing to spoil.
         tries = [(spoil, *fitting[n % len(fitting)]) for n, spoil in enumerate(SPOILS)]
@@ -237,8 +302,16 @@ async def what_is_no_id(matrix: Matrix, bearer: Bearer) -> None:
             nothing = {"id": spoil(f"{id_[:4]}{NOWHERE}")}
             expected = await matrix.ask(bearer, taker.query, nothing)
             matrix.report.check(eyes, what, f"{whose}, no id", found, expected)
-            refused = (codes(found), any((found["data"] or {}).values()))
-            matrix.report.check(eyes, what, f"{whose}, no id", refused, (["BAD_ID"], False))
+            told = (codes(found), any((found["data"] or {}).values()))
+            matrix.report.check(eyes, what, f"{whose}, no id", told, (["BAD_ID"], False))
+
+
+OUT_OF_SCOPE = {"codes": ["SCOPE_REQUIRED"], "has data": False}
+
+
+def refused(answer: dict[str, Any]) -> dict[str, Any]:
+    """Of which kinds the errors are, however many, and whether there is data beside them."""
+    return {"codes": sorted({*codes(answer)}), "has data": "data" in answer}
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

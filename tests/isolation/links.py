@@ -10,6 +10,7 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLNonNull, GraphQLSchema, get_named_type, is_list_type
 
+from tests.isolation.households import Bearer
 from tests.isolation.sight import ACTIVE, PREFIXES, Eyes, Facts, Thing
 
 Find = Callable[[Eyes, Thing], list[Thing]]
@@ -129,14 +130,21 @@ LINKS: Mapping[str, Mapping[str, Link]] = {
     "PaymentMethod": {"client": CLIENT},
     "AccountHistoryEntry": {"session": SESSION, "invoice": INVOICE, "payment": PAYMENT},
 }
-# All of a session and of a superbill's lines is health information.
+# All of a session and of a superbill's lines is health information; these are anybody's.
 HEALTH = frozenset({"Session", "SuperbillLine"})
+ANYBODYS = frozenset({"Viewer", "Practice", "Clinician"})
+
+
+def may_read(bearer: Bearer, type_: str) -> bool:
+    """Whether a token's scopes are for things of this kind."""
+    in_scope = bearer.reads_bills and (bearer.reads_health or type_ not in HEALTH)
+    return type_ in ANYBODYS or in_scope
 
 
 def links(eyes: Eyes, type_: str) -> Iterator[tuple[str, Link]]:
     """The links that the viewer's token may follow."""
     for field, link in LINKS[type_].items():
-        if eyes.bearer.reads_health or link.to not in HEALTH:
+        if may_read(eyes.bearer, link.to):
             yield field, link
 
 

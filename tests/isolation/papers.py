@@ -7,13 +7,14 @@ from pypdf import PdfReader
 from sqlalchemy import delete
 
 from billing.documents.links import Signer
-from models import PrintedDocument, connections
+from models import PrintedDocument, Scope, connections
 from tests.isolation.households import Bearer
 from tests.isolation.matrix import Matrix
 from tests.isolation.sight import PREFIXES, Eyes
 from tests.portal import KEY
 from tests.practices.draws import NOW
 
+NEEDED = {Scope.DOCUMENTS_READ, Scope.PHI_READ}
 PAPERS = ("Invoice", "Statement", "Superbill", "Receipt")
 
 
@@ -43,7 +44,7 @@ async def forget(matrix: Matrix) -> None:
 
 def expected(eyes: Eyes, name: str, id_: str) -> str | None:
     """What stands on top of the document; nothing for those who are not to see it."""
-    if eyes.bearer.state != "live" or not eyes.bearer.reads_health:
+    if eyes.bearer.state != "live" or not NEEDED <= set(eyes.bearer.scopes):
         return None
     return next((f"{name} {thing['number']}" for thing in eyes.those(name, "id", id_)), None)
 

@@ -1,5 +1,6 @@
 """Who sees which rows, by the rules in words: rows as they were entered, plain Python, no SQL."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -108,6 +109,33 @@ class Facts:
     def refunded(self, payment: Thing) -> int:
         entries = self.where(models.LedgerEntry, "payment_id", payment["id"])
         return total([row for row in entries if row["kind"] is EntryKind.REFUND])
+
+    def of_therapist(self, therapist: str, model: type[models.Row]) -> list[tuple[Thing, Thing]]:
+        """Rows that name one of a therapist's invoices, each with the invoice."""
+        invoices = self.where(models.Invoice, "clinician_id", therapist)
+        return [
+            (row, invoice)
+            for invoice in invoices
+            for row in self.where(model, "invoice_id", invoice["id"])
+        ]
+
+    def invoiced(self, therapist: str) -> int:
+        rows = [row for row, _ in self.of_therapist(therapist, models.LedgerEntry)]
+        return total([row for row in rows if row["kind"] in ("SESSION", "CHARGE")])
+
+    def due(self, therapist: str, day: dt.date) -> int:
+        """Of invoices issued by a day, by the rows up to it."""
+        asked, put = (
+            total(
+                [
+                    row
+                    for row, invoice in self.of_therapist(therapist, model)
+                    if row["date"] <= day and invoice["issued_on"] <= day
+                ]
+            )
+            for model in (models.LedgerEntry, models.Allocation)
+        )
+        return asked - put
 
 
 def total(rows: list[Thing]) -> int:

@@ -3,6 +3,7 @@
 As a literal, as a variable, as a variable's default, or piece by piece with variables inside.
 """
 
+import datetime as dt
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -17,7 +18,17 @@ from graphql import (
 )
 from hypothesis import strategies as st
 
-from tests.operations.pools import DAYS, JUNK_CURSORS, JUNK_IDS, JUNK_NODES, Pool
+from tests.operations.pools import (
+    DAYS,
+    EDGES,
+    FIRST_OF_ALL,
+    JUNK_CURSORS,
+    JUNK_IDS,
+    JUNK_NODES,
+    TO_COME,
+    Pool,
+)
+from tests.practices.draws import TODAY
 
 ORDERS = {
     "statements": "statement",
@@ -84,6 +95,10 @@ class Arguments(Choices):
                 values = {"ids": [self.node_id() for _ in range(self.number(0, 6))]}
             case "clients":
                 values = self.of_clients()
+            case "revenue":
+                values = self.of_revenue()
+            case "aging":
+                values = self.of_aging()
             case _:
                 values = self.of_list(field, nested=nested, most=most)
         written = [
@@ -113,6 +128,32 @@ class Arguments(Choices):
         if self.pool.hidden_ids and self.chance(15):
             return str(self.one(self.pool.hidden_ids))
         return str(self.one(self.pool.node_ids[self.one(list(self.pool.node_ids))]))
+
+    def of_revenue(self) -> dict[str, Any]:
+        period = self.one([*PERIODS, None])
+        first, last = sorted([self.one(EDGES), self.one(EDGES)])
+        if self.chance(20):
+            first = last
+        if self.junk():
+            first, last = self.one(
+                [(None, last), (first, None), (None, None), (last, FIRST_OF_ALL)]
+            )
+        elif period == "DAY":
+            first = max(first, last - dt.timedelta(days=self.one([1, 40, 399])))
+        ends = {"gte": first and str(first), "lte": last and str(last)}
+        values: dict[str, Any] = {
+            "dateRange": ends,
+            "clinicianId": self.clinician_id() if self.chance(35) else None,
+        }
+        return values | ({"groupBy": period} if period else {})
+
+    def of_aging(self) -> dict[str, Any]:
+        past = [day for day in EDGES if day <= TODAY]
+        as_of = TO_COME if self.junk() else self.one([*past, None, None])
+        return {
+            "asOf": as_of and str(as_of),
+            "clinicianId": self.clinician_id() if self.chance(35) else None,
+        }
 
     def of_clients(self) -> dict[str, Any]:
         """Names are told by a search and by their order: few ask for them out of scope."""
@@ -218,6 +259,7 @@ class Arguments(Choices):
         return f"${name}"
 
 
+PERIODS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 INVOICE_STATUSES = ("UNPAID", "PAID", "PARTIALLY_PAID", "VOID")
 PAYMENT_STATUSES = (
     "PENDING", "REQUIRES_ACTION", "PROCESSING", "SUCCEEDED", "FAILED", "CANCELED",

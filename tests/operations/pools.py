@@ -15,6 +15,7 @@ from models import (
     Practice,
     Receipt,
     Row,
+    Scope,
     Session,
     Statement,
     Superbill,
@@ -32,10 +33,22 @@ from tests.oracle.clients import (
 from tests.oracle.history import entries
 from tests.oracle.names import folded
 from tests.oracle.nodes import node
+from tests.oracle.scopes import of_id
 from tests.oracle.world import Tables, World
 from tests.practices.draws import NOW, TODAY
 
 DAYS = [TODAY + dt.timedelta(days=days) for days in (-61, -60, -31, -30, -29, -3, -1, 0, 1, 30)]
+# Ends of periods: of years, months and weeks of ISO 8601, leap days, days on which nothing was,
+# and days on which the age of what is due changes.
+EDGES = [
+    *(dt.date.fromisoformat(day) for day in (
+        "2024-02-28", "2024-02-29", "2024-12-29", "2024-12-30", "2025-02-28", "2025-03-01",
+        "2025-12-28", "2025-12-29", "2025-12-31", "2026-01-01", "2026-01-04", "2026-01-05",
+        "2026-01-31", "2026-02-01", "2026-02-28", "2026-03-01", "2026-03-31", "2026-04-01",
+    )),
+    *(TODAY - dt.timedelta(days=days) for days in (120, 61, 60, 31, 30, 29, 3, 1, 0, -1)),
+]  # fmt: skip
+FIRST_OF_ALL, TO_COME = dt.date.min, TODAY + dt.timedelta(days=1)
 JUNK_CURSORS = [
     "",
     "00",
@@ -71,13 +84,23 @@ class Pool:
     searches: Sequence[str]
     cursors: dict[str, list[str]]
     sees_one: bool
-    sees_health: bool
+    scopes: frozenset[Scope]
+
+    @property
+    def sees_health(self) -> bool:
+        return Scope.PHI_READ in self.scopes
 
 
 def pools(comparison: Comparison) -> list[Pool]:
-    """Of every viewer; of those who see more, several times."""
+    """Of every viewer; of those who see more, or sums over it, several times."""
     found = [pool(comparison, who) for who in comparison.practices.tokens]
-    return [one for one in found for _ in range(4 if len(one.cursors["history"]) > 9 else 1)]
+    return [one for one in found for _ in range(weight(one))]
+
+
+def weight(one: Pool) -> int:
+    if Scope.AGGREGATES_READ in one.scopes:
+        return 8
+    return 4 if len(one.cursors["history"]) > 9 else 1
 
 
 def pool(comparison: Comparison, who: str) -> Pool:
@@ -99,6 +122,7 @@ def pool(comparison: Comparison, who: str) -> Pool:
         (RECEIPTS, of(Receipt)),
         (HISTORY, [entry for id_ in seen for entry in entries(world, id_)]),
     ]
+    scopes = frozenset(map(Scope, world.token.scopes))
     shown, hidden = ids_of(world, tables)
     # Whoever's account moved more is asked for more often.
     moved = [row.client_id for row in entered][::5]
@@ -107,14 +131,14 @@ def pool(comparison: Comparison, who: str) -> Pool:
         client_ids=[f"cli_{id_}" for id_ in (*seen, *moved)],
         strange_ids=[f"cli_{id_}" for id_ in others],
         clinician_ids=[f"cln_{row.id}" for row in tables.rows[Clinician]],
-        node_ids=shown,
-        hidden_ids=hidden,
+        node_ids={kind: ids for kind, ids in shown.items() if of_id(kind) <= scopes},
+        hidden_ids=[id_ for id_ in hidden if of_id(id_) <= scopes],
         searches=[*SEARCHES, *beginnings(world)],
         cursors={
             order.name: [order.cursor(order.keys(row)) for row in rows] for order, rows in listed
         },
         sees_one=len(seen) == 1,
-        sees_health="without phi" not in who,
+        scopes=scopes,
     )
 
 

@@ -23,10 +23,9 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models import Scope
 from tests.oracle import scalars
 from tests.oracle.clients import Query
-from tests.oracle.health import health_information
+from tests.oracle.scopes import needed
 from tests.oracle.shown import shown
 from tests.oracle.world import Tables, World, read, refusal, snake
 
@@ -98,11 +97,9 @@ class Oracle:
         variables: Mapping[str, Any],
         world: World,
     ) -> GraphQLError | None:
-        """Health information is for those with its scope: the whole request is refused."""
-        if Scope.PHI_READ in world.token.scopes:
-            return None
-        asked = health_information(self.schema, document, node, variables)
-        return refusal("SCOPE_REQUIRED") if asked else None
+        """Each scope is for those who have it: the whole request is refused."""
+        asked = needed(self.schema, document, node, variables)
+        return refusal("SCOPE_REQUIRED") if asked - {*world.token.scopes} else None
 
     def unreadable(
         self, node: OperationDefinitionNode, variables: Mapping[str, Any]

@@ -12,6 +12,7 @@ from tests.oracle import (
     money,
     nodes,
     payments,
+    reports,
 )
 from tests.oracle.names import folded, is_named
 from tests.oracle.pages import Connection, Order, Unnamed, bare_id, day, identifier
@@ -100,6 +101,13 @@ class Practice(Shown):
         world = self.world
         seen = [one for one in world.where(models.Payment) if world.sees(one.client_id)]
         return listed_payments(world, seen, most=WHOLE_PRACTICE, **given)
+
+    def revenue(self, date_range: Any, group_by: str, clinician_id: str | None) -> list[Any]:
+        therapist = reports.therapist(clinician_id)
+        return reports.revenue(self.world, date_range, group_by, therapist)
+
+    def aging(self, as_of: Any, clinician_id: str | None) -> Any:
+        return reports.aging(self.world, as_of, reports.therapist(clinician_id))
 
 
 class Client(Shown):

@@ -174,6 +174,9 @@ class Founding(Draws):
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
         without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
         self.token("dashboard without phi", ViewerKind.DASHBOARD, without)
+        bills = (Scope.BILLING_READ, Scope.PHI_READ)
+        self.token("dashboard without documents", ViewerKind.DASHBOARD, bills)
+        self.token("dashboard of sums", ViewerKind.DASHBOARD, (Scope.AGGREGATES_READ,))
 
     def sign_ins(self, kind: ViewerKind, **subject: str) -> None:
         """Some that work, some at the same moment, and some that are over, each in its way."""

@@ -24,6 +24,8 @@ from models import (
     PaymentMethodKind,
     PaymentState,
     Receipt,
+    Refund,
+    RefundState,
     Row,
     Session,
 )
@@ -178,7 +180,12 @@ class Books:
         self.move(client_id, kind, -amount, date, reference, "Credit")
 
     def allocate(
-        self, invoice: Entered, amount: int, date: dt.date, payment_id: str | None = None
+        self,
+        invoice: Entered,
+        amount: int,
+        date: dt.date,
+        payment_id: str | None = None,
+        refund_id: str | None = None,
     ) -> None:
         """Credit put toward an invoice; below zero, taken back from it."""
         self.due[invoice["id"]] -= amount
@@ -188,6 +195,7 @@ class Books:
             client_id=invoice["client_id"],
             invoice_id=invoice["id"],
             payment_id=payment_id,
+            refund_id=refund_id,
             is_credit=payment_id is None,
             amount_minor=amount,
             date=date,
@@ -239,11 +247,12 @@ class Books:
     def refund(self, payment: Entered, amount: int, date: dt.date) -> None:
         """Money back: taken from what the payment was put toward, last first, else from credit."""
         invoices = {row["id"]: row for row in self.rows[Invoice]}
-        left = amount
+        left, made = amount, self.refund_by_card(payment, amount, date)
         for put in reversed(self.of(Allocation, payment_id=payment["id"])):
             taken = min(left, put["amount_minor"])
             if taken > 0 and not invoices[put["invoice_id"]]["is_void"]:
-                self.allocate(invoices[put["invoice_id"]], -taken, date, payment["id"])
+                invoice = invoices[put["invoice_id"]]
+                self.allocate(invoice, -taken, date, payment["id"], refund_id=made)
                 left -= taken
         self.credit[payment["client_id"]] -= amount
         assert self.credit[payment["client_id"]] >= 0
@@ -251,6 +260,22 @@ class Books:
         reference, of = f"{payment['id']} {len(refunds)}", {"payment_id": payment["id"]}
         client_id = payment["client_id"]
         self.move(client_id, EntryKind.REFUND, amount, date, reference, "Refund", **of)
+
+    def refund_by_card(self, payment: Entered, amount: int, date: dt.date) -> str | None:
+        """The refund's own row; none where the money went back another way."""
+        if payment["method"] is not PaymentMethodKind.CARD:
+            return None
+        refund = self.enter(
+            Refund,
+            client_id=payment["client_id"],
+            payment_id=payment["id"],
+            amount_minor=amount,
+            state=RefundState.SUCCEEDED,
+            stripe_id=f"re_{self.serial(Refund)}",
+            created_at=noon(date),
+            changed_at=noon(date),
+        )
+        return str(refund["id"])
 
     def dispute(
         self, payment: Entered, invoice: Entered, amount: int, date: dt.date, state: DisputeState

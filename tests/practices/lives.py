@@ -41,6 +41,7 @@ class Lives(Draws):
     def credit_only(self, client_id: str) -> None:
         self.books.give_credit(client_id, EntryKind.CREDIT, 700, self.day())
         self.books.give_credit(client_id, EntryKind.ADJUSTMENT, -99, self.day())
+        self.books.give_credit(client_id, EntryKind.WRITE_OFF, 55, self.day())
         self.cards(client_id, 1)
 
     def small_sum(self, client_id: str) -> None:

@@ -1,0 +1,70 @@
+"""What is due of the practice's invoices as of a day, by its age."""
+
+import datetime as dt
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import BindParameter, Date, Select, Subquery, case, select, union_all
+
+from billing.invoices import total
+from billing.receivables import AGES, ages, asked, days_before, put
+from models import Allocation, Invoice, LedgerEntry
+from resolvers.ids import row_id
+from resolvers.planner.later import Refusal, bound, derive
+from resolvers.planner.sources import Rows
+from resolvers.sight import Sight
+
+
+class AgingRow:
+    """What is due by its age, as of a day."""
+
+    def __init__(self, sums: Any, as_of: Any) -> None:
+        self.c, self.as_of = sums.c, as_of
+
+
+def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = None) -> Rows:
+    """One row. It refers to no practice's row: nobody sees another practice than the viewer's."""
+    therapist = named(clinician_id)
+    day = sight.today if as_of is None else derive(not_to_come, as_of, sight.today)
+    moved = movements(sight, therapist)
+    until = bound(day, Date())
+    oldest = {
+        age: bound(derive(partial(days_before, days=days), day), Date())
+        for age, days in AGES.items()
+    }
+    sums = [
+        total(case((is_of_age, moved.c.minor))).label(age)
+        for age, is_of_age in ages(moved.c.due_on, until, oldest).items()
+    ]
+    found = select(*sums, total(moved.c.minor).label("total"))
+    by_age = found.where(moved.c.date <= until).subquery()
+    return Rows(by_age, row=AgingRow(by_age, until))
+
+
+def not_to_come(day: dt.date, today: dt.date) -> dt.date:
+    if day > today:
+        raise Refusal("BAD_INPUT", f"{day} is to come: ask as of today, {today}, or a day before")
+    return day
+
+
+def named(clinician_id: Any) -> BindParameter[Any] | None:
+    """The row's id of the therapist, if one is named."""
+    return None if clinician_id is None else row_id(clinician_id, "cln")
+
+
+def movements(sight: Sight, therapist: Any) -> Subquery:
+    """All that made invoices in sight due, or less so, and since when."""
+    asks, puts = (sight.counted(model) for model in (LedgerEntry, Allocation))
+    return union_all(
+        of_invoices(sight, asks, therapist, asked), of_invoices(sight, puts, therapist, put)
+    ).subquery()
+
+
+def of_invoices(
+    sight: Sight, row: Any, therapist: Any, found: Callable[[Any, Any], Select[Any]]
+) -> Select[Any]:
+    """What is found of rows and the invoices that they name, of one therapist's where one is."""
+    invoice: Any = sight.counted(Invoice)
+    seen = found(row, invoice).where(sight.only(row), sight.only(invoice))
+    return seen if therapist is None else seen.where(invoice.c.clinician_id == therapist)

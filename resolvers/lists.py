@@ -1,0 +1,27 @@
+"""A list that a request brings, as rows of the statement."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Text, cast, func
+
+from models.literals import constant
+from resolvers.sight import Sight
+
+
+class Listed:
+    """The items of a list as rows, each with its place: a list of any length is one parameter."""
+
+    def __init__(self, items: BindParameter[Any], sight: Sight) -> None:
+        if sight.lateral:
+            rows = func.unnest(items).table_valued("value", with_ordinality="place")
+            self.table: Any = rows.render_derived()
+            place = self.table.c.place
+        else:
+            self.table = func.json_each(items).table_valued("value", "key")
+            place = self.table.c.key
+        self.place: ColumnElement[int] = cast(place, BigInteger)
+
+    def text(self, start: int, *length: int) -> ColumnElement[str]:
+        """A part of the item's text, counted from one."""
+        numbers = [constant(number) for number in (start, *length)]
+        return func.substr(self.table.c.value, *numbers, type_=Text())

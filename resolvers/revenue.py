@@ -1,0 +1,180 @@
+"""What moved the practice's money, period by period."""
+
+import datetime as dt
+from collections.abc import Mapping
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Select,
+    Subquery,
+    cast,
+    func,
+    select,
+    type_coerce,
+    union_all,
+)
+
+from billing.invoices import total
+from billing.periods import Period, cut
+from billing.receivables import latest, of_invoice
+from billing.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
+from models import Allocation, LedgerEntry
+from models.literals import constant
+from resolvers.aging import movements, named, of_invoices
+from resolvers.filters import DateRange, Texts, ordered
+from resolvers.lists import Listed
+from resolvers.planner.later import Refusal, bound, derive
+from resolvers.planner.sources import Rows
+from resolvers.sight import Sight
+
+MOST = 400
+
+
+class Asked:
+    """The periods that are asked for, the first and last day of all, and of whose invoices."""
+
+    def __init__(self, range_: DateRange, period: Period, therapist: Any, sight: Sight) -> None:
+        if range_.gte is None or range_.lte is None:
+            raise Refusal("BAD_RANGE", "both ends of the range are needed, gte and lte")
+        first, last = ordered(range_.gte, range_.lte)
+        spans = derive(lambda first, last: written(first, last, period), first, last)
+        self.sight, self.spans = sight, bound(spans, Texts())
+        self.first, self.last = bound(first, Date()), bound(last, Date())
+        self.therapist = therapist
+
+
+def written(first: dt.date, last: dt.date, period: Period) -> list[str]:
+    """The periods as ISO 8601 writes intervals; refused where there are more than can be asked."""
+    spans = list(islice(cut(first, last, period), MOST + 1))
+    if len(spans) > MOST:
+        raise Refusal(
+            "BAD_RANGE",
+            f"more than {MOST} periods: group by longer ones, or ask for fewer days at a time",
+        )
+    return [f"{start}/{end}" for start, end in spans]
+
+
+class Periods:
+    """The periods as rows, with their first and last days as text."""
+
+    def __init__(self, asked: Asked) -> None:
+        listed = Listed(asked.spans, asked.sight)
+        self.table, self.place = listed.table, listed.place
+        self.start, self.end = listed.text(1, 10), listed.text(12)
+
+
+def dated(asked: Asked) -> Subquery:
+    """The periods as rows, with their days as days are kept: SQLite's are text."""
+    periods = Periods(asked)
+    as_day = partial(cast if asked.sight.lateral else type_coerce, type_=Date)
+    return (
+        select(
+            periods.place.label("place"),
+            as_day(periods.start).label("first"),
+            as_day(periods.end).label("last"),
+        )
+        .select_from(periods.table)
+        # They would be read from the text anew for each pair of a period and a day.
+        .offset(constant(0))
+        .subquery()
+    )
+
+
+class RevenueRow:
+    """A period, and what is worked out for all periods at once where a field asks for it."""
+
+    def __init__(self, periods: Periods, asked: Asked) -> None:
+        self.start, self.end = periods.start, periods.end
+
+        def same(found: Any) -> Any:
+            return found.c.place == periods.place
+
+        self.flows = asked.sight.beside(lambda: flows(asked), on=same)
+        self.due = asked.sight.beside(lambda: due(asked), on=same)
+
+
+def of_practice(
+    _: Any,
+    sight: Sight,
+    date_range: DateRange,
+    group_by: Period = Period.MONTH,
+    clinician_id: Any = None,
+) -> Rows:
+    """The periods of a range, the first first. No row of them depends on the practice's row:
+    nobody sees another practice than the viewer's."""
+    therapist = named(clinician_id)
+    asked = Asked(date_range, group_by, therapist, sight)
+    periods = Periods(asked)
+    row = RevenueRow(periods, asked)
+    # The id is checked where no sum is asked for, too: it is in every statement.
+    where = [] if therapist is None else [therapist.is_not(None)]
+    return Rows(periods.table, where, (periods.place,), row=row, beside=(row.flows, row.due))
+
+
+# -- for all periods at once -----------------------------------------------------------------------
+
+
+def flows(asked: Asked) -> Select[*tuple[Any, ...]]:
+    """The sums of each period: of each day first, so that a row is come across once."""
+    moved = money(asked.sight, asked.therapist)
+    in_range = moved.c.date.between(asked.first, asked.last)
+    days = by_day(moved.c.date, {name: moved.c[name] for name in FLOWS}, in_range)
+    return by_period(dated(asked), days, {name: total(days.c[name]) for name in FLOWS})
+
+
+def due(asked: Asked) -> Select[*tuple[Any, ...]]:
+    """What is due at the end of each period: all that moved it up to then.
+
+    What moved it before the range counts on the range's first day.
+    """
+    periods, moved = dated(asked), movements(asked.sight, asked.therapist)
+    since = latest(moved.c.date, asked.first)
+    days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= asked.last)
+    so_far = func.sum(total(days.c.minor)).over(order_by=periods.c.place)
+    return by_period(periods, days, {"total": cast(so_far, BigInteger)})
+
+
+def by_period(
+    periods: Any, days: Any, sums: Mapping[str, ColumnElement[int]]
+) -> Select[*tuple[Any, ...]]:
+    """Sums over the days of each period, also of one that has none."""
+    here = days.c.date.between(periods.c.first, periods.c.last)
+    columns = [sum_.label(name) for name, sum_ in sums.items()]
+    found = select(periods.c.place, *columns).select_from(periods.outerjoin(days, here))
+    return found.group_by(periods.c.place)
+
+
+def by_day(day: Any, amounts: Mapping[str, Any], where: Any) -> Subquery:
+    sums = [total(amount).label(name) for name, amount in amounts.items()]
+    return select(day.label("date"), *sums).where(where).group_by(day).subquery()
+
+
+def money(sight: Sight, therapist: Any) -> Subquery:
+    """Rows that moved money, and how much by each flow; of one therapist's invoices, if named."""
+    entry: Any = sight.counted(LedgerEntry)
+    if therapist is None:
+        return flowing(entry, of_ledger(entry)).where(sight.only(entry)).subquery()
+    allocation = sight.counted(Allocation)
+    return union_all(
+        of_invoices(sight, entry, therapist, entered),
+        of_invoices(sight, allocation, therapist, put),
+    ).subquery()
+
+
+def entered(entry: Any, invoice: Any) -> Select[Any]:
+    found = flowing(entry, of_charges(entry))
+    return found.join_from(entry, invoice, of_invoice(entry, invoice))
+
+
+def put(allocation: Any, invoice: Any) -> Select[Any]:
+    found = flowing(allocation, of_allocations(allocation, invoice))
+    return found.join_from(allocation, invoice, of_invoice(allocation, invoice))
+
+
+def flowing(row: Any, flows: Flows) -> Select[Any]:
+    return select(row.c.date, *(flows.get(name, constant(0)).label(name) for name in FLOWS))

@@ -1,0 +1,164 @@
+"""What moved the practice's money in a period, what was due at its end, and for how long."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from models import Allocation, EntryKind, Invoice, LedgerEntry
+from tests.oracle.money import summed
+from tests.oracle.pages import Whole, bare_id
+from tests.oracle.world import World, refusal
+
+MOST = 400
+A_DAY = dt.timedelta(days=1)
+CHARGES = (EntryKind.SESSION, EntryKind.CHARGE)
+
+# What the days of one period have in common.
+SAME: Mapping[str, Callable[[dt.date], Any]] = {
+    "DAY": lambda day: day,
+    "WEEK": lambda day: day.isocalendar()[:2],
+    "MONTH": lambda day: (day.year, day.month),
+    "QUARTER": lambda day: (day.year, (day.month - 1) // 3),
+    "YEAR": lambda day: day.year,
+}
+
+
+class RevenuePeriod(Whole):
+    """Of the rows of some invoices, or of the whole practice where `of` is None."""
+
+    def __init__(self, world: World, start: dt.date, end: dt.date, of: str | None) -> None:
+        self.world, self.start, self.end, self.of = world, start, end, of
+
+    def entries(self, *kinds: EntryKind) -> list[Any]:
+        """The ledger's rows of these days, of the invoices' if the period is of some."""
+        found = [row for row in self.world.where(LedgerEntry) if row.kind in kinds]
+        return [row for row in self.on_its_days(found) if self.is_of(row)]
+
+    def shares(self, *, of_refunds: bool) -> list[Any]:
+        rows = [row for row in self.on_its_days(self.world.where(Allocation)) if self.is_of(row)]
+        return [row for row in rows if is_refunds_share(self.world, row) is of_refunds]
+
+    def on_its_days(self, rows: list[Any]) -> list[Any]:
+        return [row for row in rows if self.start <= row.date <= self.end]
+
+    def is_of(self, row: Any) -> bool:
+        if self.of is None:
+            return True
+        invoice = self.world.by_id(Invoice, row.invoice_id)
+        return invoice is not None and invoice.clinician_id == self.of
+
+    @property
+    def invoiced(self) -> int:
+        return summed(self.entries(*CHARGES))
+
+    @property
+    def collected(self) -> int:
+        if self.of is None:
+            return -summed(self.entries(EntryKind.PAYMENT))
+        return summed(self.shares(of_refunds=False))
+
+    @property
+    def refunded(self) -> int:
+        if self.of is None:
+            return summed(self.entries(EntryKind.REFUND))
+        return -summed(self.shares(of_refunds=True))
+
+    @property
+    def written_off(self) -> int:
+        given_up = self.entries(EntryKind.WRITE_OFF)
+        return -summed(row for row in given_up if row.invoice_id is not None)
+
+    @property
+    def outstanding_at_end(self) -> int:
+        return sum(due for _, due in dues(self.world, self.end, self.of))
+
+
+def is_refunds_share(world: World, row: Any) -> bool:
+    """Whether a refund took it back, or gave it again: by its name, or because a payment's money
+    is taken back from an invoice for no other reason, which is that the invoice is voided."""
+    if row.refund_id is not None:
+        return True
+    invoice = world.by_id(Invoice, row.invoice_id)
+    for_a_void = invoice.is_void and invoice.voided_on <= row.date
+    return row.amount_minor < 0 and not row.is_credit and not for_a_void
+
+
+def dues(world: World, day: dt.date, of: str | None) -> Iterator[tuple[Any, int]]:
+    """What was due of each invoice at the end of a day, by the rows that there were of it."""
+    for invoice in world.where(Invoice):
+        if invoice.issued_on <= day and of in (None, invoice.clinician_id):
+            asked, put = (
+                summed(row for row in world.where(model, invoice_id=invoice.id) if row.date <= day)
+                for model in (LedgerEntry, Allocation)
+            )
+            yield invoice, asked - put
+
+
+def revenue(world: World, date_range: Any, group_by: str, of: str | None) -> list[RevenuePeriod]:
+    first, last = date_range.get("gte"), date_range.get("lte")
+    if first is None or last is None or first > last:
+        raise refusal("BAD_RANGE")
+    return [RevenuePeriod(world, *days, of) for days in periods(first, last, SAME[group_by])]
+
+
+def periods(first: dt.date, last: dt.date, same: Any) -> list[tuple[dt.date, dt.date]]:
+    """A day at a time; a range of more periods than may be asked for is refused."""
+    found, day = [(first, first)], first
+    while day < last:
+        day += A_DAY
+        if same(day) == same(found[-1][0]):
+            found[-1] = (found[-1][0], day)
+        elif len(found) == MOST:
+            raise refusal("BAD_RANGE")
+        else:
+            found.append((day, day))
+    return found
+
+
+class Aging(Whole):
+    """What was due at the end of a day, by how many days ago it should have been paid."""
+
+    def __init__(self, world: World, as_of: dt.date, of: str | None) -> None:
+        self.world, self.as_of = world, as_of
+        self.dues = list(dues(world, as_of, of))
+
+    def late(self, least: int, most: int) -> int:
+        return sum(due for invoice, due in self.dues if least <= self.days(invoice) <= most)
+
+    def days(self, invoice: Any) -> int:
+        return 0 if invoice.due_on is None else max(0, (self.as_of - invoice.due_on).days)
+
+    @property
+    def current(self) -> int:
+        return self.late(0, 0)
+
+    @property
+    def days1_to30(self) -> int:
+        return self.late(1, 30)
+
+    @property
+    def days31_to60(self) -> int:
+        return self.late(31, 60)
+
+    @property
+    def days61_to90(self) -> int:
+        return self.late(61, 90)
+
+    @property
+    def over90(self) -> int:
+        return self.late(91, dt.date.max.toordinal())
+
+    @property
+    def total(self) -> int:
+        return sum(due for _, due in self.dues)
+
+
+def aging(world: World, as_of: dt.date | None, of: str | None) -> Aging:
+    day = world.today if as_of is None else as_of
+    if day > world.today:
+        raise refusal("BAD_INPUT")
+    return Aging(world, day, of)
+
+
+def therapist(clinician_id: str | None) -> str | None:
+    return None if clinician_id is None else bare_id(clinician_id, "cln")
