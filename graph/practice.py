@@ -16,8 +16,8 @@ from graph.node import Node, identity
 from graph.payment import Payment
 from graph.provider import Address, Clinician, address
 from graph.scalars import CurrencyCode
-from resolvers import aging, invoices, online, payments, revenue, viewers
-from resolvers.planner.sources import Many, One, Paged, Part, Value, column, field, planned
+from resolvers import aging, invoices, online, payments, revenue, versions, viewers
+from resolvers.planner.sources import Many, One, Paged, Part, Value, Viewed, column, field, planned
 
 WHOLE_PRACTICE = 500
 
@@ -40,6 +40,14 @@ Therapist = Annotated[
     strawberry.ID | None, strawberry.argument(description="Only of this therapist's: `cln_…`.")
 ]
 InvoicesOrder = Annotated[InvoiceOrder | None, strawberry.argument(description="Their order.")]
+
+
+ChangedSince = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Only those changed after this version, which `version` gave before."
+    ),
+]
 
 
 @strawberry.type(description="Whether and how the practice takes payments online.")
@@ -87,6 +95,12 @@ class Practice(Node):
     clinicians: list[Clinician] = field(
         Many(viewers.clinicians), description="The practice's therapists."
     )
+    version: str | None = field(
+        Viewed(versions.of_practice),
+        description="How far its invoices and payments have changed by now, for `changedSince` of"
+        " the next query: each change after this answer has a higher version, whenever it began."
+        " For dashboards; null for others.",
+    )
 
     @planned(
         Paged(invoices.of_practice, most=WHOLE_PRACTICE),
@@ -99,6 +113,7 @@ class Practice(Node):
         past_due: PastDue = None,
         clinician_id: Therapist = None,
         order_by: InvoicesOrder = None,
+        changed_since: ChangedSince = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -114,6 +129,7 @@ class Practice(Node):
         self,
         date_range: Begun = None,
         status: PaymentStatuses = None,
+        changed_since: ChangedSince = None,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -18,6 +18,7 @@ from resolvers.money import Amount
 from resolvers.orders import OrderDirection
 from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
+from resolvers.versions import since
 
 
 class InvoiceOrderField(enum.StrEnum):
@@ -94,12 +95,13 @@ def of_practice(
     past_due: bool | None = None,
     clinician_id: Any = None,
     order_by: InvoiceOrder | None = None,
+    changed_since: Any = None,
 ) -> Rows:
     def here(table: Any) -> ColumnElement[bool]:
+        mine = and_(table.c.practice_id == practice.c.id, since(table, changed_since))
         if clinician_id is None:
-            return and_(table.c.practice_id == practice.c.id)
-        named = table.c.clinician_id == row_id(clinician_id, "cln")
-        return and_(table.c.practice_id == practice.c.id, named)
+            return mine
+        return and_(mine, table.c.clinician_id == row_id(clinician_id, "cln"))
 
     return filtered(sight, here, date_range, status, past_due, order_by)
 

@@ -22,6 +22,7 @@ from resolvers.filters import DateRange, among, within
 from resolvers.outcomes import OutcomeRow
 from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
+from resolvers.versions import since
 
 
 class PaymentRow:
@@ -84,9 +85,12 @@ def of_practice(
     sight: Sight,
     date_range: DateRange | None = None,
     status: list[Any] | None = None,
+    changed_since: Any = None,
 ) -> Rows:
-    here = practice.c.id
-    return filtered(sight, date_range, status, lambda table: table.c.practice_id == here)
+    def here(table: Any) -> ColumnElement[bool]:
+        return and_(table.c.practice_id == practice.c.id, since(table, changed_since))
+
+    return filtered(sight, date_range, status, here)
 
 
 def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any) -> Rows:

@@ -21,6 +21,7 @@ from models import (
     Payment,
     PaymentMethod,
     Practice,
+    PracticeVersion,
     Receipt,
     Row,
     Session,
@@ -174,6 +175,7 @@ def own_tokens(sight: Sight, table: Any) -> ColumnElement[bool]:
 # Rows that a viewer may look at.
 SEEN: dict[type[Row], Predicate] = {
     Practice: the_practice,
+    PracticeVersion: in_practice,
     Clinician: in_practice,
     Letterhead: in_practice,
     Client: of_client("id", opened=False),

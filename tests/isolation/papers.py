@@ -44,7 +44,7 @@ async def forget(matrix: Matrix) -> None:
 
 def expected(eyes: Eyes, name: str, id_: str) -> str | None:
     """What stands on top of the document; nothing for those who are not to see it."""
-    if eyes.bearer.state != "live" or not NEEDED <= set(eyes.bearer.scopes):
+    if eyes.bearer.state != "live" or not set(eyes.bearer.scopes) >= NEEDED:
         return None
     return next((f"{name} {thing['number']}" for thing in eyes.those(name, "id", id_)), None)
 
