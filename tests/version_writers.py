@@ -1,4 +1,4 @@
-"""A process that changes payments, one transaction after another: `python -m tests.version_writers`.
+"""A process that changes payments, one transaction after another.
 
 Each writes an amount that no other transaction writes, then the payment's next version, and takes a
 moment before it ends. With `early` the version is counted up beforehand, as a clock would be read.

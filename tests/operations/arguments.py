@@ -36,6 +36,7 @@ ORDERS = {
     "accountHistory": "history",
     "payments": "payment",
     "receipts": "receipt",
+    "accessLog": "access",
 }
 INVOICE_ORDERS = {
     "ISSUED_ON": "invoice-issued",
@@ -179,6 +180,7 @@ class Arguments(Choices):
             "kind": self.some(kinds) if self.chance(30) else None,
             "pastDue": self.one([True, False]) if self.chance(25) else None,
             "clinicianId": self.clinician_id() if most == 500 and self.chance(25) else None,
+            "changedSince": self.version() if most == 500 and self.chance(25) else None,
             "orderBy": order_by,
             **self.page(self.pool.cursors[order], nested=nested, most=most),
         }
@@ -192,6 +194,9 @@ class Arguments(Choices):
         if by != "ISSUED_ON" or self.chance(30):
             return {"field": by} | direction, INVOICE_ORDERS[by]
         return direction or self.one([None, {}]), INVOICE_ORDERS[by]
+
+    def version(self) -> str:
+        return str(self.one(["x", "-1", "07"] if self.junk() else ["0", "3", "8", "9"]))
 
     def clinician_id(self) -> str:
         ids = self.pool.clinician_ids

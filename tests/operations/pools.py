@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import (
+    AccessEntry,
     Client,
     Clinician,
     Invoice,
@@ -22,6 +23,7 @@ from models import (
 )
 from tests.comparison import Comparison
 from tests.oracle.clients import (
+    ACCESS,
     CLIENTS,
     HISTORY,
     INVOICES,
@@ -120,6 +122,7 @@ def pool(comparison: Comparison, who: str) -> Pool:
         (SUPERBILLS, of(Superbill)),
         (PAYMENTS, of(Payment)),
         (RECEIPTS, of(Receipt)),
+        (ACCESS, of(AccessEntry)),
         (HISTORY, [entry for id_ in seen for entry in entries(world, id_)]),
     ]
     scopes = frozenset(map(Scope, world.token.scopes))

@@ -1,6 +1,7 @@
 """Where a query begins, and the lists of a client and of a whole practice."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ STATEMENTS = Order("statement", lambda row: (row.issued_on, row.serial), (day, i
 SUPERBILLS = Order("superbill", lambda row: (row.issued_on, row.serial), (day, int))
 HISTORY = Order("history", lambda entry: (entry.date, entry.id), (day, identifier))
 PAYMENTS = Order("payment", lambda row: (row.created_on, row.id), (day, identifier))
+ACCESS = Order("access", lambda row: (row.id,), (identifier,))
 RECEIPTS = Order("receipt", lambda row: (row.issued_on, row.serial), (day, int))
 CLIENTS = {
     "NAME": Unnamed("client-name", lambda row: (folded(row.name), row.id), (identifier,)),
@@ -89,17 +91,29 @@ class Practice(Shown):
     def clinicians(self) -> list[Any]:
         return by_id(self.world.where(models.Clinician))
 
-    def invoices(self, clinician_id: str | None, order_by: Any, **given: Any) -> Connection:
+    @property
+    def version(self) -> str | None:
+        """A dashboard's alone to know."""
+        if self.world.token.kind is not models.ViewerKind.DASHBOARD:
+            return None
+        (last, *_) = [*self.world.where(models.PracticeVersion), None]
+        return str(last.version) if last else "0"
+
+    def invoices(
+        self, clinician_id: str | None, order_by: Any, changed_since: str | None, **given: Any
+    ) -> Connection:
         world = self.world
         seen = [one for one in world.where(models.Invoice) if world.reads(one)]
+        seen = changed(seen, changed_since)
         if clinician_id is not None:
             id_ = bare_id(clinician_id, "cln")
             seen = [one for one in seen if one.clinician_id == id_]
         return invoices(world, seen, ordered(order_by), most=WHOLE_PRACTICE, **given)
 
-    def payments(self, **given: Any) -> Connection:
+    def payments(self, changed_since: str | None, **given: Any) -> Connection:
         world = self.world
         seen = [one for one in world.where(models.Payment) if world.sees(one.client_id)]
+        seen = changed(seen, changed_since)
         return listed_payments(world, seen, most=WHOLE_PRACTICE, **given)
 
     def revenue(self, date_range: Any, group_by: str, clinician_id: str | None) -> list[Any]:
@@ -147,6 +161,12 @@ class Client(Shown):
         of_client = self.world.where(models.Payment, client_id=self.row.id)
         return listed_payments(self.world, of_client, **given)
 
+    def access_log(self, **page: Any) -> Connection:
+        found = self.world.where(models.AccessEntry, client_id=self.row.id)
+        return Connection(
+            self.world, found if self.world.opens(self.row.id) else [], ACCESS, **page
+        )
+
     def receipts(self, date_range: Any, **page: Any) -> Connection:
         within = overlapping(date_range)
         found = self.world.where(models.Receipt, client_id=self.row.id)
@@ -181,6 +201,15 @@ class Client(Shown):
         """The client's documents that the viewer may read."""
         found = self.world.where(model, client_id=self.row.id)
         return [document for document in found if self.world.reads(document)]
+
+
+def changed(rows: list[Any], since: str | None) -> list[Any]:
+    """Those that were changed after a version."""
+    if since is None:
+        return rows
+    if not re.fullmatch("0|[1-9][0-9]{0,17}", since, re.ASCII):
+        raise refusal("BAD_INPUT")
+    return [row for row in rows if row.version is not None and row.version > int(since)]
 
 
 def invoices(

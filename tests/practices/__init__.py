@@ -12,14 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models import (
+    AccessEntry,
     Client,
     ClientNamePart,
     Clinician,
     Contact,
     ContactRight,
+    Invoice,
     Letterhead,
+    Payment,
     PaymentState,
     Practice,
+    PracticeVersion,
     Relation,
     Row,
     Scope,
@@ -72,6 +76,8 @@ class Founding(Draws):
         self.payments_under_way()
         self.contacts()
         self.tokens_of_clients_and_dashboards()
+        self.versions(currency)
+        self.looks()
 
     def practice(self, currency: str) -> None:
         id_ = self.books.practice_id
@@ -140,6 +146,31 @@ class Founding(Draws):
         states = (PaymentState.CREATED, PaymentState.CONFIRMING, PaymentState.REQUIRES_ACTION)
         for state, number in zip(states, (1, 3, 4), strict=True):
             self.books.attempt(self.clients[number]["id"], 75, TODAY, state)
+
+    def versions(self, currency: str) -> None:
+        """What was changed since it was entered; in one of the practices nothing was."""
+        changed = currency != "JPY"
+        if changed:
+            self.books.enter(PracticeVersion, version=9)
+        for model in (Invoice, Payment):
+            for number, row in enumerate(self.books.rows[model]):
+                row["version"] = (None, 3, 7, 9)[number % 4] if changed else None
+
+    def looks(self) -> None:
+        """Who looked at each of the clients, and changed something of some."""
+        tokens = self.books.rows[Token]
+        for number, token in enumerate(tokens * 2):
+            self.books.enter(
+                AccessEntry,
+                client_id=self.clients[number % len(self.clients)]["id"],
+                token_id=token["id"],
+                kind=token["kind"],
+                name=self.text(),
+                operation=self.maybe("Overview"),
+                fields=["Client.balance", "Client.name"][: number % 3],
+                is_change=number % 5 == 0,
+                at=MOMENT,
+            )
 
     def contacts(self) -> None:
         sees, pays, both = (True, False), (False, True), (True, True)
