@@ -47,8 +47,9 @@ class RevenuePeriod:
         lambda period: Amount(period.due["total"]),
         "What was due, at the end of the period's last day, of all invoices issued by then: what"
         " they asked for, written off and adjusted by then, less what was put toward them. Unused"
-        " credit is not taken off. At the end of today it is the sum of all `amountDue`, and of any"
-        " day the `total` of `aging`. It moves by more than the flows beside it: by adjustments and"
+        " credit is not taken off. At the end of today it is the sum of all `amountDue`, unless"
+        " something is entered of a day to come, and of any day the `total` of `aging`. It moves by"
+        " more than the flows beside it: by adjustments and"
         " disputes, and a session's line counts here only once its invoice is issued.",
     )
 
