@@ -28,7 +28,10 @@ OPEN: Mapping[str, frozenset[str]] = {
     "Practice": frozenset({"invoices", "payments", "revenue", "aging"}),
     # What they are of is not.
     **dict.fromkeys(
-        ("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
+        (
+            *("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
+            "SignIn",
+        ),
         frozenset[str](),
     ),
 }
