@@ -10,7 +10,7 @@ VIEWER = """
 SELECT t.kind, t.practice_id, t.client_id, t.scopes, p.currency, p.time_zone
 FROM token t JOIN practice p ON p.id = t.practice_id
 WHERE t.hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
-  AND (t.last_used_at IS NULL OR t.last_used_at > $2 - interval '15 minutes')
+  AND (NOT t.is_sign_in OR t.last_used_at > $2 - interval '15 minutes')
 """
 
 # $1 the practice, $2 the client, $3 today, $4 the first day of the history, $5 the lists' size,

@@ -103,8 +103,7 @@ async def revoke(door: Door, subject: Subject, token_id: str, now: dt.datetime) 
 
 async def ended(door: Door, *which: Any, now: dt.datetime) -> bool:
     """Whether a sign-in that works was stopped, from its next request on."""
-    is_sign_in = Token.last_used_at.is_not(None)
     works = tokens.works(Token.__table__, now, now - tokens.IDLE)
-    stopped = update(Token).where(*which, is_sign_in, works).values(revoked_at=now)
+    stopped = update(Token).where(*which, Token.is_sign_in, works).values(revoked_at=now)
     async with door.engine.begin() as rows:
         return bool((await rows.execute(stopped)).rowcount)

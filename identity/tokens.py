@@ -63,7 +63,7 @@ def works(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
 
     `idle_since` is so long before `now` as a sign-in may be idle.
     """
-    used = or_(token.c.last_used_at.is_(None), token.c.last_used_at > idle_since)
+    used = or_(~token.c.is_sign_in, token.c.last_used_at > idle_since)
     return and_(token.c.revoked_at.is_(None), token.c.expires_at > now, used)
 
 
@@ -111,6 +111,7 @@ async def create(
             created_at=now,
             expires_at=now + lasts,
             last_used_at=now if is_sign_in else None,
+            is_sign_in=is_sign_in,
         )
     )
     return id_, secret

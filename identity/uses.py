@@ -1,8 +1,8 @@
-"""When sign-ins were last used: heard of with each request, written for many at a time."""
+"""When tokens were last used: heard of with each request, written for many at a time."""
 
 import datetime as dt
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, or_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models import Token
@@ -13,14 +13,14 @@ USED = (
         Token.practice_id == bindparam("whose"),
         Token.id == bindparam("token"),
         # Another process may have written a later use.
-        Token.last_used_at < bindparam("at"),
+        or_(Token.last_used_at.is_(None), Token.last_used_at < bindparam("at")),
     )
     .values(last_used_at=bindparam("at"))
 )
 
 
 class Uses:
-    """The latest use of each sign-in since it was last written."""
+    """The latest use of each token since it was last written."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -30,7 +30,7 @@ class Uses:
         self.latest[practice_id, token_id] = now
 
     async def flush(self) -> None:
-        """Writes what is known, each sign-in once; what can't be written now is kept."""
+        """Writes what is known, each token once; what can't be written now is kept."""
         latest, self.latest = self.latest, {}
         # In one order, so that no two processes wait for each other.
         rows = [

@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 
-from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.row import Key, Reference, Row, choice, of_practice, refers
@@ -27,7 +27,7 @@ class Scope(enum.StrEnum):
         return self.value.lower().replace("_", ":")
 
 
-IS_SIGN_IN = text("last_used_at IS NOT NULL")
+IS_SIGN_IN = text("is_sign_in")
 
 
 class Token(Row):
@@ -69,6 +69,8 @@ class Token(Row):
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     revoked_at: Mapped[dt.datetime | None]
-    # Of a sign-in: it ends when it was not used for some time. A token that was given out on the
-    # command line has none.
+    # To some seconds; none: not used yet.
     last_used_at: Mapped[dt.datetime | None]
+    # A sign-in, which was used when it was made, ends when it was not used for some time. One that
+    # was given out on the command line doesn't.
+    is_sign_in: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -55,7 +55,7 @@ class Bearers:
         presented: Any = Presented(name, now)
         row = await self.reads.row(plan.sql, plan.values(presented))
         viewer = viewer_of(*row) if row else None
-        if self.uses is not None and viewer is not None and viewer.is_sign_in:
+        if self.uses is not None and viewer is not None:
             self.uses.note(viewer.practice_id, viewer.token_id, now)
         return viewer
 
@@ -80,7 +80,7 @@ def look_up(dialect: Dialect, column: str, type_: TypeEngine[str]) -> Plan:
             practice.c.currency,
             practice.c.time_zone,
             instant(token.c.expires_at),
-            token.c.last_used_at.is_not(None),
+            token.c.is_sign_in,
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
         .where(token.c[column] == name, works(token, now, idle_since))

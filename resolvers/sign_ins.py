@@ -19,7 +19,7 @@ def of_viewer(_: Any, sight: Sight) -> Rows:
     table: Any = sight(Token)
     now = bound(Later(lambda asked: asked.now), Instant())
     idle_since = bound(Later(lambda asked: asked.now - IDLE), Instant())
-    conditions = [table.c.last_used_at.is_not(None), works(table, now, idle_since)]
+    conditions = [table.c.is_sign_in, works(table, now, idle_since)]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)
 
 

@@ -165,6 +165,7 @@ TABLES = {
                 "status": Filter("status", "[InvoiceStatus!]", list),
                 "pastDue": Filter("pastDue", "Boolean", flag),
                 "clinicianId": text("clinicianId", "ID"),
+                "changedSince": text("changedSince"),
             },
         ),
         Table(
@@ -186,7 +187,24 @@ TABLES = {
                 "from": DATES,
                 "to": DATES,
                 "status": Filter("status", "[PaymentStatus!]", list),
+                "changedSince": text("changedSince"),
             },
+        ),
+        Table(
+            "aging",
+            ("practice", "aging"),
+            (
+                Column("as_of", "asOf"),
+                Column("current", "current.amount"),
+                Column("days_1_to_30", "days1To30.amount"),
+                Column("days_31_to_60", "days31To60.amount"),
+                Column("days_61_to_90", "days61To90.amount"),
+                Column("over_90", "over90.amount"),
+                Column("total", "total.amount"),
+                Column("currency", "total.currency"),
+            ),
+            {"asOf": text("asOf", "Date"), "clinicianId": text("clinicianId", "ID")},
+            is_list=False,
         ),
         Table(
             "clients",

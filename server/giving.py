@@ -69,7 +69,7 @@ def known(scope: str) -> Scope:
 
 async def listed(settings: Settings) -> list[str]:
     """A line for each token that was given out, the newest first; sign-ins are left out."""
-    given = select(Token.__table__).where(Token.last_used_at.is_(None)).order_by(Token.id.desc())
+    given = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
     async with writing(settings) as connection:
         rows = (await connection.execute(given)).all()
     return [line(row, dt.datetime.now(dt.UTC)) for row in rows]
@@ -81,7 +81,8 @@ def line(row: object, now: dt.datetime) -> str:
     state = "revoked" if token["revoked_at"] else "expired" if until <= now else "works"
     scopes = " ".join(Scope(scope).written for scope in token["scopes"])
     who = f"{token['kind']:10} {token['name']}"
-    return f"{token['id']}  {state:8} until {until:%Y-%m-%d}  {who}  [{scopes}]"
+    used = f"{token['last_used_at']:%Y-%m-%d %H:%M}" if token["last_used_at"] else "never"
+    return f"{token['id']}  {state:8} until {until:%Y-%m-%d}  used {used:16}  {who}  [{scopes}]"
 
 
 async def revoked(settings: Settings, id_: str) -> bool:

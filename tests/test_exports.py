@@ -101,6 +101,20 @@ async def test_payments_and_clients_have_files_too(portal: Portal) -> None:
     assert all(row["currency"] == "USD" for row in clients)
 
 
+async def test_aging_is_a_row(portal: Portal) -> None:
+    query = "{ practice { aging { asOf total { amount currency } over90 { amount } } } }"
+    answer = (await portal.ask(query, await dashboard(portal))).json()["data"]["practice"]["aging"]
+    (row,) = await table(portal, "aging.csv")
+    assert (row["as_of"], row["total"], row["currency"]) == (
+        *(answer["asOf"], answer["total"]["amount"]),
+        answer["total"]["currency"],
+    )
+    (row,) = await table(portal, "aging.csv?asOf=2026-01-31")
+    assert row["as_of"] == "2026-01-31"
+    refused = await get(portal, "aging.csv", await dashboard(portal, ALL - {Scope.AGGREGATES_READ}))
+    assert (refused.status_code, code(refused)) == (400, "SCOPE_REQUIRED")
+
+
 async def test_the_filters_are_the_apis(portal: Portal) -> None:
     # Nothing was entered for them, so nothing is due.
     assert len(await table(portal, "invoices.csv?status=UNPAID&status=PAID")) == INVOICES
@@ -174,13 +188,15 @@ async def test_without_a_token_there_is_no_file(portal: Portal, token: str | Non
         "invoices.csv?clinicianId=inv_1",
         "invoices.csv?from=2026-02-01&to=2026-01-01",
         "clients.csv?search=%00",
+        "aging.csv?asOf=2999-01-01",
+        "payments.csv?changedSince=x",
         "clients.csv?token=cbp_x",
     ],
 )
 async def test_what_means_nothing_is_told(portal: Portal, path: str) -> None:
     refused = await get(portal, path, await dashboard(portal))
     assert refused.status_code == 400
-    assert code(refused) in ("BAD_USER_INPUT", "BAD_ID", "BAD_RANGE")
+    assert code(refused) in ("BAD_USER_INPUT", "BAD_INPUT", "BAD_ID", "BAD_RANGE")
     assert refused.headers["content-type"].startswith("application/json")
 
 

@@ -297,6 +297,7 @@ class Guests:
                 name=sort,
                 hash=hashed(secret, KEY),
                 scopes=[scope.value for scope in scopes],
+                is_sign_in=False,
                 created_at=MOMENT,
                 expires_at=NOW + dt.timedelta(days=-1 if state == "expired" else 90),
                 revoked_at=MOMENT if state == "revoked" else None,

@@ -119,7 +119,7 @@ class Viewer(Shown):
         found = [
             one
             for one in self.world.where(models.Token, **own)
-            if one.last_used_at is not None
+            if one.is_sign_in
             and one.last_used_at > now - quarter
             and one.expires_at > now
             and one.revoked_at is None

@@ -200,7 +200,7 @@ class Founding(Draws):
             who = f"client {number}"
             self.token(who, ViewerKind.CLIENT, PERSONAL, client_id=client["id"])
             self.sign_ins(ViewerKind.CLIENT, client_id=client["id"])
-        signed_in = {"client_id": self.clients[0]["id"], "last_used_at": NOW}
+        signed_in = {"client_id": self.clients[0]["id"], "last_used_at": NOW, "is_sign_in": True}
         self.token("client who signed in", ViewerKind.CLIENT, PERSONAL, **signed_in)
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
         without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
@@ -221,7 +221,7 @@ class Founding(Draws):
         ]
         for number, state in enumerate(states):
             who = f"{subject} {number}"
-            self.enter_token(who, kind, PERSONAL, subject | state)
+            self.enter_token(who, kind, PERSONAL, {**subject, **state, "is_sign_in": True})
 
     def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **facts: Any) -> None:
         self.tokens[who] = self.enter_token(who, kind, scopes, facts)["id"]
@@ -230,6 +230,7 @@ class Founding(Draws):
         self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], facts: dict[str, Any]
     ) -> Entered:
         usual = {
+            "is_sign_in": False,
             "name": self.text(),
             "hash": hashlib.sha256(f"{self.books.practice_id} {who}".encode()).hexdigest(),
             "scopes": [scope.value for scope in scopes],

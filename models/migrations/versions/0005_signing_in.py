@@ -11,7 +11,7 @@ revision = "0005"
 down_revision = "0004"
 
 FOLDED_EMAIL = sa.text("lower(ltrim(rtrim(email)))")
-IS_SIGN_IN = sa.text("last_used_at IS NOT NULL")
+IS_SIGN_IN = sa.text("is_sign_in")
 WAITING = sa.text("done_at IS NULL")
 WHOSE = ("client", "contact")
 
@@ -21,6 +21,10 @@ def upgrade() -> None:
     links()
     failures()
     op.add_column("token", sa.Column("last_used_at", Instant(), nullable=True))
+    given_out: sa.Column[bool] = sa.Column(
+        "is_sign_in", sa.Boolean(), server_default=sa.false(), nullable=False
+    )
+    op.add_column("token", given_out)
     for whose in WHOSE:
         columns: list[Any] = ["practice_id", f"{whose}_id"]
         partial(f"ix_token_sign_in_{whose}", "token", columns, IS_SIGN_IN)
@@ -112,6 +116,7 @@ def downgrade() -> None:
     for whose in WHOSE:
         op.drop_index(f"ix_{whose}_folded_email", whose)
         op.drop_index(f"ix_token_sign_in_{whose}", "token")
+    op.drop_column("token", "is_sign_in")
     op.drop_column("token", "last_used_at")
     for table in ("sign_in_failure", "sign_in_link", "sign_in_request"):
         op.drop_table(table)
