@@ -10,7 +10,7 @@ from identity import answering, outbox
 from identity.door import Door
 
 LOOK_EVERY_S = 5.0
-SWEEP_EVERY_S = 600.0
+SWEEP_EVERY_S = 300.0
 # So long after a request the worker begins, so that what it does for an address that is known
 # takes nothing from the time of the answer.
 PAUSE_S = 0.3
@@ -38,5 +38,6 @@ async def answerer(door: Door) -> None:
 
 async def sweeper(door: Door) -> None:
     while True:
-        await surely(lambda: outbox.sweep(door))
+        # First, so that a server that is stopped at once has nothing under way.
         await asyncio.sleep(SWEEP_EVERY_S)
+        await surely(lambda: outbox.sweep(door))

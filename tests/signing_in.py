@@ -124,11 +124,11 @@ class SigningIn(Portal):
 
 @contextmanager
 def statements(portal: SigningIn) -> Iterator[list[str]]:
-    """What the server writes by meanwhile, but for what it sweeps up and where it begins."""
+    """What the server writes by meanwhile."""
     engine, found = portal.door.engine.sync_engine, list[str]()
 
     def heard(*given: Any) -> None:
-        if not given[2].startswith(("DELETE", "BEGIN")):
+        if not given[2].startswith("BEGIN"):
             found.append(given[2])
 
     event.listen(engine, "before_cursor_execute", heard)
