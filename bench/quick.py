@@ -38,15 +38,12 @@ PAIRS = 5
 WARM_UP_S = 1
 STARTS_WITHIN_S = 30
 # Both with uvicorn's own settings, as `portal serve` has them.
+UVICORN = ("--factory", "--no-server-header", "--port")
+BY_HAND = "by hand"
 SERVERS = {
-    "portal": ["server", "serve", "--port"],
-    "by hand": [
-        "uvicorn",
-        "bench.hand_written:served",
-        "--factory",
-        "--no-server-header",
-        "--port",
-    ],
+    "portal": ("server", "serve", "--port"),
+    "unrecorded": ("uvicorn", "bench.unrecorded:served", *UVICORN),
+    BY_HAND: ("uvicorn", "bench.hand_written:served", *UVICORN),
 }
 
 
@@ -82,6 +79,9 @@ class Measured:
 def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each round takes.")] = 3,
     pairs: Annotated[int, typer.Option(min=1, help="Rounds of each server and operation.")] = PAIRS,
+    unrecorded: Annotated[
+        bool, typer.Option("--unrecorded", help="Also a portal without its record of access.")
+    ] = False,
 ) -> None:
     """Measure the portal beside an endpoint written by hand."""
     with postgres.server() as url:
@@ -89,13 +89,14 @@ def main(
             typer.echo(f"No PostgreSQL was found: {postgres.HOW_TO_GET}.", err=True)
             raise typer.Exit(2)
         try:
-            asyncio.run(measure(url, seconds, pairs))
+            names = [name for name in SERVERS if unrecorded or name != "unrecorded"]
+            asyncio.run(measure(url, seconds, pairs, names))
         except (Differs, NotAnswered) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from None
 
 
-async def measure(server_url: str, seconds: float, pairs: int) -> None:
+async def measure(server_url: str, seconds: float, pairs: int, names: Sequence[str]) -> None:
     key, now = secrets.token_hex(32), dt.datetime.now(dt.UTC)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(postgres.database(server_url))
@@ -104,7 +105,7 @@ async def measure(server_url: str, seconds: float, pairs: int) -> None:
         practice = await operations.practice(engine, key, now, size=CLIENTS, asking=ASKING)
         await engine.dispose()
         await postgres.execute(url, "VACUUM ANALYZE")
-        servers = stack.enter_context(started(url, key))
+        servers = stack.enter_context(started(url, key, names))
         typer.echo(await facts(url))
         typer.echo(f"\n{HEADING}")
         database = await database_process(url)
@@ -117,15 +118,14 @@ async def measure(server_url: str, seconds: float, pairs: int) -> None:
 
 
 @contextmanager
-def started(url: str, key: str) -> Iterator[Sequence[Server]]:
-    """Both servers, until the end of the block."""
+def started(url: str, key: str, names: Sequence[str]) -> Iterator[Sequence[Server]]:
+    """The servers, until the end of the block."""
     environment = {**os.environ, "DATABASE_URL": url, "TOKEN_KEY": key}
     with ExitStack() as stack:
         # What they print goes to a file: a pipe would have to be read.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         yield [
-            stack.enter_context(running(name, module, folder, environment))
-            for name, module in SERVERS.items()
+            stack.enter_context(running(name, SERVERS[name], folder, environment)) for name in names
         ]
 
 
@@ -175,7 +175,7 @@ async def facts(url: str) -> str:
 
 
 async def compared(servers: Sequence[Server], asked: Sequence[Asked]) -> Sequence[Exchange]:
-    """The requests with their answers, on which both servers agree to the byte."""
+    """The requests with their answers, on which the servers agree to the byte."""
     requests = [request(each) for each in asked]
     bodies = [await answers(server.port, requests) for server in servers]
     for each, *told in zip(asked, *bodies, strict=True):
@@ -191,7 +191,7 @@ async def measured(
     seconds: float,
     pairs: int,
 ) -> Mapping[str, Measured]:
-    """Rounds of both by turns, each pair the other way round than the one before."""
+    """Rounds of each by turns, every other time the other way round."""
     found = {server.name: Measured() for server in servers}
     for server in servers:
         await load(server.port, exchanges, min(WARM_UP_S, seconds))
@@ -219,10 +219,12 @@ HEADING = (
 
 def table(operation: str, found: Mapping[str, Measured]) -> str:
     lines = [row(operation if n == 0 else "", name, found[name]) for n, name in enumerate(found)]
-    ours, other = found.values()
-    ratios = [a / b for a, b in zip(ours.rates, other.rates, strict=True)]
-    low, high = min(ratios), max(ratios)
-    lines.append(f"{'':11}{'ratio':11}{median(ratios):10.2f}   ({low:.2f} to {high:.2f})")
+    for name, ours in found.items():
+        if name != BY_HAND:
+            ratios = [a / b for a, b in zip(ours.rates, found[BY_HAND].rates, strict=True)]
+            low, high = min(ratios), max(ratios)
+            shown = f"{median(ratios):10.2f}   ({low:.2f} to {high:.2f})"
+            lines.append(f"{name if len(found) > 2 else '':11}{'ratio':11}{shown}")
     return "\n".join(lines)
 
 

@@ -1,21 +1,17 @@
 """Who is at work: what a change writes of it into the record of access."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, insert, select
+from sqlalchemy import and_, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import AccessEntry, Client, Contact, Token
 from models.ids import new_id
 
 Entry = dict[str, Any]
-COLUMNS = (
-    *("id", "client_id", "operation", "fields", "arguments", "count", "is_change"),
-    *("address_hash", "at"),
-)
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,8 @@ class Actor:
     def entry(self, at: dt.datetime, client_id: str | None, *, is_change: bool) -> Entry:
         """What `write` takes. Without a client it is of the whole practice."""
         return {
-            "practice": self.practice_id,
-            "token": self.token_id,
+            "practice_id": self.practice_id,
+            "token_id": self.token_id,
             "id": new_id(),
             "client_id": client_id,
             "operation": self.operation,
@@ -57,26 +53,23 @@ async def record(
 
 
 async def write(rows: AsyncConnection, entries: Sequence[Entry]) -> None:
-    """Adds to the record; whose the tokens are, the database says."""
+    """Adds to the record; who the bearers of the tokens are, the database says."""
     if entries:
-        await rows.execute(ADDED, list(entries))
+        bearers = await named(rows, {entry["token_id"] for entry in entries})
+        await rows.execute(
+            insert(AccessEntry), [entry | bearers[entry["token_id"]] for entry in entries]
+        )
 
 
-def named() -> Select[Any]:
-    """The entry of a token's bearer."""
-    table = AccessEntry.__table__
-    given = [bindparam(name, type_=table.c[name].type).label(name) for name in COLUMNS]
+async def named(rows: AsyncConnection, token_ids: Collection[str]) -> dict[str, Entry]:
+    """The kind and the name of each token's bearer."""
     of_client = and_(Client.practice_id == Token.practice_id, Client.id == Token.client_id)
     of_contact = and_(Contact.practice_id == Token.practice_id, Contact.id == Token.contact_id)
-    name = func.coalesce(Client.name, Contact.name, Token.name)
-    return (
-        select(Token.practice_id, Token.id.label("token_id"), Token.kind, name, *given)
+    name = func.coalesce(Client.name, Contact.name, Token.name).label("name")
+    found = await rows.execute(
+        select(Token.id, Token.kind, name)
         .outerjoin(Client, of_client)
         .outerjoin(Contact, of_contact)
-        .where(Token.practice_id == bindparam("practice"), Token.id == bindparam("token"))
+        .where(Token.id.in_(token_ids))
     )
-
-
-ADDED = insert(AccessEntry).from_select(
-    ["practice_id", "token_id", "kind", "name", *COLUMNS], named()
-)
+    return {token.id: {"kind": token.kind, "name": token.name} for token in found}

@@ -1,7 +1,8 @@
 """The record of access, as far as it is of reads: noted with each request, written for many.
 
-A request only notes what it has at hand. Whose the ids are that somebody asked for is found out
-when notes are written, by the same eyes; what was out of sight was not read, and isn't recorded.
+A request only notes what it has at hand, and what is asked again meanwhile is one read. Whose the
+ids are that somebody asked for is found out when notes are written, by the same eyes; what was out
+of sight was not read, and isn't recorded.
 """
 
 import datetime as dt
@@ -63,6 +64,15 @@ class Note:
     shown: int | None = None
     ids: frozenset[str] = frozenset()
 
+    @property
+    def same(self) -> object:
+        """What another note has too, if it is of the same: all clients' own data is one's own."""
+        if self.asked is None:
+            return self.actor, self.ids
+        operation, variables = self.asked
+        is_own = self.viewer.kind is ViewerKind.CLIENT
+        return self.actor, operation.name, None if is_own else repr(variables)
+
 
 def actor(
     viewer: Viewer, operation: Operation, looks: Looks | None, address_hash: str | None
@@ -85,22 +95,22 @@ class Record:
     schema: GraphQLSchema
     reads: SqliteReads | PostgresReads
     engine: AsyncEngine
-    notes: list[Note] = field(default_factory=list)
+    notes: dict[object, Note] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
 
     async def note(self, note: Note, *, is_change: bool = False) -> None:
         """A read; of a change only what it looks up by an id, as the rest is its own to record."""
         if is_change and not note.looks.by_id:
             return
-        self.notes.append(note)
+        self.notes.setdefault(note.same, note)
         if len(self.notes) >= MOST:
             await self.flush()
 
     async def flush(self) -> None:
         """Writes all notes in one transaction; what can't be written now is kept."""
-        notes, self.notes = self.notes, []
+        notes, self.notes = self.notes, {}
         try:
-            entries = [entry for note in notes async for entry in self.entries(note)]
+            entries = [entry for note in notes.values() async for entry in self.entries(note)]
             # Ids of one moment are in no order of their own.
             ids = sorted(entry["id"] for entry in entries)
             entries = [entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True)]
@@ -108,7 +118,7 @@ class Record:
                 async with self.engine.begin() as rows:
                     await access.write(rows, entries)
         except BaseException:
-            self.notes = notes + self.notes
+            self.notes = notes | self.notes
             raise
 
     async def entries(self, note: Note) -> AsyncIterator[Entry]:

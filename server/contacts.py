@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import Client, Contact, ContactRight, Relation
 from models.ids import new_id
 from models.inserting import insert_into
+from models.names import folded_email
 from server.giving import bare, writing
 from server.settings import Settings
 
@@ -110,7 +111,9 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
 
 async def same(rows: AsyncConnection, practice_id: str, name: str, email: str) -> str:
     """The contact's id: of who has this address in the practice already, or of a new one."""
-    theirs = and_(Contact.practice_id == practice_id, Contact.email == email)
+    theirs = and_(
+        Contact.practice_id == practice_id, folded_email(Contact.email) == folded_email(email)
+    )
     found = (await rows.execute(select(Contact.id).where(theirs))).scalars().first()
     if found is not None:
         return found

@@ -130,6 +130,18 @@ async def test_a_document_that_is_opened_is_recorded(portal: Paying) -> None:
     assert len(await entries(portal)) == 2
 
 
+async def test_the_same_read_again_is_no_other(portal: Paying) -> None:
+    for _ in range(3):
+        await portal.ask(BALANCE, portal.bearer)
+    await portal.ask(BALANCE.replace("name", "phone"), portal.bearer)
+    token = await guardian(portal)
+    for id_ in (portal.client_id, portal.other_id, portal.client_id):
+        await portal.ask(BALANCE, token, id=f"cli_{id_}")
+    assert len(await entries(portal)) == 4
+    await portal.ask(BALANCE, portal.bearer)
+    assert len(await entries(portal)) == 5
+
+
 # -- changes ---------------------------------------------------------------------------------------
 
 
@@ -236,8 +248,8 @@ async def test_a_queue_that_is_full_is_written_by_who_comes_next(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "MOST", 3)
-    for _ in range(7):
-        await portal.ask(BALANCE, portal.bearer)
+    for number in range(7):
+        await portal.ask(BALANCE.replace("Balance(", f"Balance{number}("), portal.bearer)
     assert len(portal.record.notes) <= 1
     assert len(await portal.all(AccessEntry)) >= 6
 
