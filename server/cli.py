@@ -1,11 +1,9 @@
 """The command line: `portal`."""
 
-import asyncio
 import datetime as dt
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -13,14 +11,21 @@ import uvicorn
 from billing.gateway import Rejected, Unknown
 from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
-from models import Relation, connections, migrations
-from server import contacts, explaining, giving, loading, operating, printing, sandboxed
+from models import connections, migrations
+from server import (
+    contact_commands,
+    explaining,
+    loading,
+    operating,
+    printing,
+    sandboxed,
+    token_commands,
+)
 from server import demo as demonstration
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
-from server.settings import Settings, WrongSettings, from_environment
-
-T = TypeVar("T")
+from server.settings import Settings
+from server.terminal import run, settings_or_stop, stop
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,13 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The GraphQL server behind a therapy practice's client billing portal.",
 )
-token_commands = typer.Typer(no_args_is_help=True, help="Give out tokens and take them back.")
-app.add_typer(token_commands, name="token")
-
-contact_commands = typer.Typer(
-    no_args_is_help=True, help="Say who looks after whose bills: parents, guardians, partners."
-)
-app.add_typer(contact_commands, name="contact")
+app.add_typer(token_commands.app, name="token")
+app.add_typer(contact_commands.app, name="contact")
 
 CONTRACT = Path("schema.graphql")
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -220,115 +220,7 @@ def reconcile(
     typer.echo("The ledger is as Stripe has it.")
 
 
-# -- contacts --------------------------------------------------------------------------------------
-
-
-@contact_commands.command("link")
-def link_contact(
-    client: Annotated[str, typer.Argument(help="The client: cli_…")],
-    name: Annotated[str, typer.Option(help="The contact's name.")],
-    email: Annotated[str, typer.Option(help="The contact's e-mail address, to sign in with.")],
-    relation: Annotated[Relation, typer.Option(help="What they are to the client.")],
-    documents: Annotated[bool, typer.Option("--documents", help="They see documents.")] = False,
-    pay: Annotated[bool, typer.Option("--pay", help="They may pay.")] = False,
-) -> None:
-    """Link a contact to a client, with one right or both; again, to change their rights."""
-    right = contacts.Right(relation, documents, pay)
-    try:
-        typer.echo(run(contacts.link(settings_or_stop(), client, name, email, right)))
-    except contacts.NotLinked as error:
-        stop(str(error))
-
-
-@contact_commands.command("unlink")
-def unlink_contact(
-    contact: Annotated[str, typer.Argument(help="The contact's id, as listed.")],
-    client: Annotated[str, typer.Argument(help="The client: cli_…")],
-) -> None:
-    """Take a contact's rights to a client away, from their next request on."""
-    try:
-        typer.echo(run(contacts.unlink(settings_or_stop(), contact, client)))
-    except contacts.NotLinked as error:
-        stop(str(error))
-
-
-@contact_commands.command("list")
-def list_contacts(
-    client: Annotated[str, typer.Argument(help="The client: cli_…")],
-) -> None:
-    """List the contacts of a client: id, relation, name, address, rights."""
-    try:
-        for line in run(contacts.listed(settings_or_stop(), client)):
-            typer.echo(line)
-    except contacts.NotLinked as error:
-        stop(str(error))
-
-
-# -- tokens ----------------------------------------------------------------------------------------
-
-
-@token_commands.command("create")
-def create_token(
-    name: Annotated[str, typer.Option(help="What to call it in the list.")],
-    practice: Annotated[str, typer.Option(help="The practice: pra_…")],
-    client: Annotated[str | None, typer.Option(help="For a client: cli_…")] = None,
-    contact: Annotated[str | None, typer.Option(help="For a contact: their row's id.")] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help="For a dashboard, once for each scope: billing:read, phi:read …"),
-    ] = None,
-    days: Annotated[int, typer.Option(min=1, max=366, help="How long it works.")] = 90,
-) -> None:
-    """Give out a token, and print it this once. Neither client nor contact: for a dashboard."""
-    settings = settings_or_stop()
-    given = giving.create(
-        settings,
-        name,
-        practice,
-        client,
-        contact,
-        scope or ["billing:read"],
-        dt.timedelta(days=days),
-    )
-    try:
-        typer.echo(run(given))
-    except giving.NotGiven as error:
-        stop(str(error))
-
-
-@token_commands.command("list")
-def list_tokens() -> None:
-    """List the tokens that work or worked: id, kind, name, scopes, until when."""
-    for line in run(giving.listed(settings_or_stop())):
-        typer.echo(line)
-
-
-@token_commands.command("revoke")
-def revoke_token(id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
-    """Stop a token, from its next request on."""
-    if not run(giving.revoked(settings_or_stop(), id)):
-        stop(f"No token {id} was working.")
-    typer.echo(f"Token {id} is revoked.")
-
-
-# -- shared ----------------------------------------------------------------------------------------
-
-
-def run(awaited: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(awaited)
-
-
-def settings_or_stop() -> Settings:
-    try:
-        return from_environment()
-    except WrongSettings as error:
-        stop(str(error))
-
-
-def stop(message: str) -> NoReturn:
-    """Ends with a sentence, not a traceback."""
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
+# -- before serving --------------------------------------------------------------------------------
 
 
 async def check_payments(settings: Settings) -> None:

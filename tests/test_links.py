@@ -1,57 +1,31 @@
 """Documents by their links: whom each opens for, how long, and that no other address opens."""
 
-import asyncio
 import datetime as dt
-import io
-import logging
 import random
 import string
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import httpx
 import pytest
-from pypdf import PdfReader
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
-from billing.documents import press, typesetting
 from billing.documents.links import LASTS, Signer
 from identity import tokens
 from identity.tokens import Subject
 from models import (
     ContactRight,
     Invoice,
-    Letterhead,
-    PrintedDocument,
-    Receipt,
-    Row,
     Scope,
-    Statement,
     Superbill,
     Token,
 )
-from server.app import without_query
 from server.documents import named
 from tests.books import Books
+from tests.opening import BASE, MODELS, NAMES, QUERY, WAYS, get, link, made, text
 from tests.portal import KEY, Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-BASE = "https://portal.example/api"
-MODELS: dict[str, type[Row]] = {
-    "inv": Invoice,
-    "stm": Statement,
-    "sbl": Superbill,
-    "rct": Receipt,
-}
-NAMES = {"inv": "Invoice", "stm": "Statement", "sbl": "Superbill", "rct": "Receipt"}
-WAYS = {"printUrl": "inline", "downloadUrl": "attachment"}
-LINK = "document { printUrl downloadUrl expiresAt fileName }"
-QUERY = "query ($id: ID!) { node(id: $id) {" + "".join(
-    f" ... on {name} {{ {LINK} }}" for name in NAMES.values()
-)
-QUERY += " } }"
 # Links tried with one letter, part or digit otherwise; on each database.
 FUZZED = 5_000
 
@@ -60,33 +34,6 @@ FUZZED = 5_000
 async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
     async with new_database() as url, served(url, public_url=BASE) as it:
         yield it
-
-
-async def made(portal: Portal, prefix: str, client_id: str | None = None, **given: Any) -> str:
-    """A document of the client's; its API id."""
-    async with portal.engine.begin() as connection:
-        books = Books(connection, portal.practice_id)
-        client = client_id or portal.client_id
-        if prefix == "rct":
-            given["payment_id"] = await books.payment(client)
-        else:
-            given["letterhead_id"] = await books.add(Letterhead)
-            given = {"shared_at": portal.clock()} | given
-        return f"{prefix}_{await books.add(MODELS[prefix], client_id=client, **given)}"
-
-
-async def link(portal: Portal, id_: str, token: str | None = None) -> Any:
-    response = await portal.ask(QUERY, token or await portal.token(), id=id_)
-    return response.json()["data"]["node"]["document"]
-
-
-async def get(portal: Portal, url: str, **how: Any) -> httpx.Response:
-    """What the server behind the proxy answers."""
-    return await portal.http.get(url.removeprefix(BASE), **how)
-
-
-def text(pdf: bytes) -> str:
-    return "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
 def is_refused(response: httpx.Response) -> bool:
@@ -356,114 +303,3 @@ def fuzzed(chance: random.Random, links: list[str]) -> str:
             ]
         )
     return stem + url
-
-
-# -- printed once ----------------------------------------------------------------------------------
-
-
-async def test_what_was_given_out_first_is_given_again(portal: Portal) -> None:
-    id_ = await made(portal, "inv")
-    first = await get(portal, (await link(portal, id_))["printUrl"])
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Letterhead).values(name="Another name"))
-    again = await get(portal, (await link(portal, id_))["downloadUrl"])
-    assert again.content == first.content
-    assert "Another name" in text((await get(portal, await printed_anew(portal, id_))).content)
-
-
-async def printed_anew(portal: Portal, id_: str) -> str:
-    """A link, once what was kept is gone: what is printed then shows what keeping does."""
-    async with portal.engine.begin() as rows:
-        await rows.execute(delete(PrintedDocument).where(PrintedDocument.document_id == id_[4:]))
-    url: str = (await link(portal, id_))["printUrl"]
-    return url
-
-
-async def test_an_invoice_that_was_voided_since_says_so(portal: Portal) -> None:
-    id_ = await made(portal, "inv")
-    before = await get(portal, (await link(portal, id_))["printUrl"])
-    async with portal.engine.begin() as rows:
-        void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
-        await rows.execute(update(Invoice).where(Invoice.id == id_[4:]).values(void))
-    after = await get(portal, (await link(portal, id_))["printUrl"])
-    assert "Void since" not in text(before.content)
-    assert "Void since" in text(after.content)
-
-
-async def test_those_who_open_it_at_once_get_the_same(portal: Portal) -> None:
-    url = (await link(portal, await made(portal, "stm")))["printUrl"]
-    answers = await asyncio.gather(*(get(portal, url) for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
-
-
-async def test_another_process_may_have_been_first(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    id_ = await made(portal, "inv")
-    loop = asyncio.get_running_loop()
-
-    def beaten(document: Any, *given: Any) -> Any:
-        asyncio.run_coroutine_threadsafe(elsewhere(document), loop).result(10)
-        return typesetting.printed(document, *given)
-
-    async def elsewhere(document: Any) -> None:
-        async with portal.engine.begin() as rows:
-            kept = {"content": b"%PDF first", "is_archival": True, "printed_at": portal.clock()}
-            await rows.execute(insert(PrintedDocument).values(press.named(document) | kept))
-
-    monkeypatch.setattr(press, "printed", beaten)
-    response = await get(portal, (await link(portal, id_))["printUrl"])
-    assert response.content == b"%PDF first"
-
-
-# -- many at once ----------------------------------------------------------------------------------
-
-
-async def test_the_api_answers_while_documents_are_printed(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token, go_on, running = await portal.token(), threading.Event(), threading.Semaphore(0)
-
-    def slow(*given: Any) -> Any:
-        running.release()
-        assert go_on.wait(10)
-        return typesetting.printed(*given)
-
-    monkeypatch.setattr(press, "printed", slow)
-    monkeypatch.setattr(press, "MOST", 5)
-    urls = [(await link(portal, await made(portal, "inv"), token))["printUrl"] for _ in range(8)]
-    printing = [asyncio.create_task(get(portal, url)) for url in urls]
-    try:
-        await asyncio.to_thread(running.acquire, timeout=10)
-        assert (await portal.ask("{ client { name } }", token)).status_code == 200
-        assert (await portal.http.get("/health")).status_code == 200
-        await asyncio.wait(printing, return_when=asyncio.FIRST_COMPLETED, timeout=10)
-    finally:
-        go_on.set()
-    answers = await asyncio.gather(*printing)
-    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [503] * 3
-    turned_away = next(answer for answer in answers if answer.status_code == 503)
-    assert turned_away.headers["retry-after"] == "60"
-
-
-async def test_a_fault_of_ours_is_told_to_the_log_alone(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("what nobody should read")
-
-    monkeypatch.setattr(press, "printed", broken)
-    response = await get(portal, (await link(portal, await made(portal, "inv")))["printUrl"])
-    assert response.status_code == 500
-    assert "nobody should" not in response.text
-    assert "nobody should" in caplog.text
-
-
-def test_the_log_of_requests_has_no_signature() -> None:
-    args = ("127.0.0.1:1", "GET", "/documents/inv_1/print?signature=abc", "1.1", 200)
-    record = logging.LogRecord(
-        "uvicorn.access", logging.INFO, "", 1, '%s "%s %s" %s %d', args, None
-    )
-    assert without_query(record)
-    assert record.getMessage() == '127.0.0.1:1 "GET /documents/inv_1/print" 1.1 200'

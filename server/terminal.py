@@ -1,0 +1,28 @@
+"""What all commands have in common: settings, coroutines, and an end in plain words."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import typer
+
+from server.settings import Settings, WrongSettings, from_environment
+
+T = TypeVar("T")
+
+
+def run(awaited: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(awaited)
+
+
+def settings_or_stop() -> Settings:
+    try:
+        return from_environment()
+    except WrongSettings as error:
+        stop(str(error))
+
+
+def stop(message: str) -> NoReturn:
+    """Ends with a sentence, not a traceback."""
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

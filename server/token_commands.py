@@ -1,0 +1,55 @@
+"""`portal token`: tokens given out, listed and taken back."""
+
+import datetime as dt
+from typing import Annotated
+
+import typer
+
+from server import giving
+from server.terminal import run, settings_or_stop, stop
+
+app = typer.Typer(no_args_is_help=True, help="Give out tokens and take them back.")
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="What to call it in the list.")],
+    practice: Annotated[str, typer.Option(help="The practice: pra_…")],
+    client: Annotated[str | None, typer.Option(help="For a client: cli_…")] = None,
+    contact: Annotated[str | None, typer.Option(help="For a contact: their row's id.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="For a dashboard, once for each scope: billing:read, phi:read …"),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How long it works.")] = 90,
+) -> None:
+    """Give out a token, and print it this once. Neither client nor contact: for a dashboard."""
+    settings = settings_or_stop()
+    given = giving.create(
+        settings,
+        name,
+        practice,
+        client,
+        contact,
+        scope or ["billing:read"],
+        dt.timedelta(days=days),
+    )
+    try:
+        typer.echo(run(given))
+    except giving.NotGiven as error:
+        stop(str(error))
+
+
+@app.command("list")
+def listed() -> None:
+    """List the tokens that work or worked: id, kind, name, scopes, until when."""
+    for line in run(giving.listed(settings_or_stop())):
+        typer.echo(line)
+
+
+@app.command("revoke")
+def revoke(id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
+    """Stop a token, from its next request on."""
+    if not run(giving.revoked(settings_or_stop(), id)):
+        stop(f"No token {id} was working.")
+    typer.echo(f"Token {id} is revoked.")
