@@ -80,7 +80,7 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
             ORDER BY issued_on DESC, serial DESC
         ) invoices
     ) || '}},"statements":{"nodes":[' || (
-        SELECT coalesce(string_agg(E'\n' || item, ','), '') FROM (
+        SELECT coalesce(string_agg(item, ','), '') FROM (
             SELECT '{"id":"stm_' || id || '","number":' || to_json(number)
                 || ',"periodStart":"' || period_start || '","periodEnd":"' || period_end
                 || '","endingBalance":{"amount":"' || ending_minor * 0.01 || '"}}' AS item
@@ -168,7 +168,7 @@ WHERE c.practice_id = $1 AND c.id = $2 AND p.id = $1
 
 # $1 the practice, $2 the last day of issue, $3 the currency.
 DASHBOARD = """
-SELECT '{"data":{"practice":{"invoices":{"nodes":[' || coalesce(string_agg(item, ','), '')
+SELECT '{"data":{"practice":{"invoices":{"nodes":[' || coalesce(string_agg(E'\\n' || item, ','), '')
     || ']}}}}'
 FROM (
     SELECT '{"id":"inv_' || i.id || '","number":' || to_json(number)
