@@ -32,7 +32,7 @@ from resolvers.planner.operation import (
 from resolvers.planner.plans import Plans, Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.sources import Mutated, source_of
-from resolvers.record import Looks, Note, Record, actor
+from resolvers.record import Looks, Record, actor, operation_name
 from resolvers.viewer import NOBODY, Viewer
 
 INTROSPECTION = frozenset({"__schema", "__type"})
@@ -137,12 +137,10 @@ class Graph:
                 return refused(scopes_required(lacking))
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
         answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
-        if self.record is not None and viewer is not None and ready.looks and answer.has_data:
-            who = actor(viewer, ready.operation, ready.looks, address_hash)
-            # Each of their rows is a line of the answer.
-            shown = answer.body.count(b"\n") if ready.looks.is_wide else None
-            read = Note(viewer, who, ready.looks, now, asked, shown)
-            await self.record.note(read, is_change=changes)
+        # A change is recorded by itself; of one, only what it looks up by an id is a read.
+        looked = ready.looks if not changes or (ready.looks and ready.looks.by_id) else None
+        if self.record and viewer and looked and answer.has_data:
+            await self.record.read(viewer, looked, asked, answer.body, address_hash, now)
         return answer
 
     def acting(
@@ -151,7 +149,8 @@ class Graph:
         """Who changes something, where anything can be changed."""
         if self.till is None or self.entrance is None:
             return None
-        by = actor(viewer, ready.operation, ready.looks, address_hash) if viewer else None
+        name = operation_name(ready.operation)
+        by = actor(viewer, name, ready.looks, address_hash) if viewer else None
         till = replace(self.till, by=by)
         return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash)
 

@@ -53,39 +53,33 @@ class Looks:
 
 @dataclass(frozen=True)
 class Note:
-    """A read. `asked` is the operation with its variables, `shown` how many rows of the practice's
-    lists were given; `ids` are of what was read, where it was no operation."""
+    """A read: by an operation with its variables (`asked`), of which `shown` says how many rows of
+    the practice's lists it gave; or of what has these `ids`, by something of this `name`."""
 
     viewer: Viewer
-    actor: Actor
     looks: Looks
+    address_hash: str | None
     at: dt.datetime
     asked: tuple[Operation, Mapping[str, Any]] | None = None
     shown: int | None = None
     ids: frozenset[str] = frozenset()
+    name: str | None = None
 
     @property
-    def same(self) -> object:
-        """What another note has too, if it is of the same: all clients' own data is one's own."""
-        if self.asked is None:
-            return self.actor, self.ids
-        operation, variables = self.asked
-        is_own = self.viewer.kind is ViewerKind.CLIENT
-        return self.actor, operation.name, None if is_own else repr(variables)
+    def actor(self) -> Actor:
+        name = operation_name(self.asked[0]) if self.asked else self.name
+        return actor(self.viewer, name, self.looks, self.address_hash)
 
 
-def actor(
-    viewer: Viewer, operation: Operation, looks: Looks | None, address_hash: str | None
-) -> Actor:
-    """Who is at work, by this operation."""
+def operation_name(operation: Operation) -> str | None:
     name = operation.node.name
-    return Actor(
-        viewer.practice_id,
-        viewer.token_id,
-        name.value[:LONGEST_NAME] if name else None,
-        looks.fields if looks else (),
-        address_hash,
-    )
+    return name.value[:LONGEST_NAME] if name else None
+
+
+def actor(viewer: Viewer, name: str | None, looks: Looks | None, address_hash: str | None) -> Actor:
+    """Who is at work, by an operation of this name."""
+    fields = looks.fields if looks else ()
+    return Actor(viewer.practice_id, viewer.token_id, name, fields, address_hash)
 
 
 @dataclass
@@ -98,11 +92,27 @@ class Record:
     notes: dict[object, Note] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
 
-    async def note(self, note: Note, *, is_change: bool = False) -> None:
-        """A read; of a change only what it looks up by an id, as the rest is its own to record."""
-        if is_change and not note.looks.by_id:
+    async def read(
+        self,
+        viewer: Viewer,
+        looks: Looks,
+        asked: tuple[Operation, Mapping[str, Any]],
+        answer: bytes,
+        address_hash: str | None,
+        at: dt.datetime,
+    ) -> None:
+        """Notes an operation that was answered, unless it waits to be written already."""
+        is_own = viewer.kind is ViewerKind.CLIENT
+        variables = None if is_own else repr(asked[1])
+        key = viewer.token_id, asked[0].name, address_hash, variables
+        if key in self.notes:
             return
-        self.notes.setdefault(note.same, note)
+        # Each row of the practice's lists is a line of the answer.
+        shown = answer.count(b"\n") if looks.is_wide else None
+        await self.note(key, Note(viewer, looks, address_hash, at, asked, shown))
+
+    async def note(self, key: object, note: Note) -> None:
+        self.notes[key] = note
         if len(self.notes) >= MOST:
             await self.flush()
 

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from billing.access import Actor
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
 from models.connections import StatementTimeout
@@ -82,7 +81,8 @@ class Documents:
             content = made[1].content if made else None
         if content is None:
             return None
-        await self.record.note(read(link, viewer, self.address(request), now))
+        note = read(link, viewer, self.address(request), now)
+        await self.record.note((link, note.address_hash), note)
         return opened(link, seen, content)
 
 
@@ -90,8 +90,8 @@ def read(link: Link, viewer: Viewer, address_hash: str | None, now: dt.datetime)
     """For the record of access."""
     fields = (f"{link.kind.capitalize()}.document",)
     way = "Download" if link.is_download else "Print"
-    actor = Actor(viewer.practice_id, viewer.token_id, way, fields, address_hash)
-    return Note(viewer, actor, Looks(fields), now, ids=frozenset({link.document}))
+    ids = frozenset({link.document})
+    return Note(viewer, Looks(fields), address_hash, now, ids=ids, name=way)
 
 
 def asked(request: Request) -> str:
