@@ -90,6 +90,19 @@ FIELDS: Mapping[str, Scopes] = {
         PHI,
     ),
     **dict.fromkeys(("Session.fee", "SuperbillLine.fee", "SuperbillLine.paid"), BILLING),
+    # Whether an id is one of a client's is told by what comes of it.
+    **dict.fromkeys(
+        (
+            "Mutation.addCard",
+            "Mutation.cancelPayment",
+            "Mutation.makeDefault",
+            "Mutation.pay",
+            "Mutation.prepareCard",
+            "Mutation.refreshPayment",
+            "Mutation.removeCard",
+        ),
+        BILLING,
+    ),
 }
 
 # What arguments ask for beside their field.

@@ -112,6 +112,8 @@ def test_a_field_needs_what_it_gives_needs() -> None:
     assert needs(SCHEMA, "Invoice.document") == ALL - {Scope.AGGREGATES_READ}
     assert needs(SCHEMA, "Session.fee") == {Scope.BILLING_READ, PHI}
     assert needs(SCHEMA, "PaySucceeded.payment") == {Scope.BILLING_READ}
+    assert needs(SCHEMA, "Mutation.pay") == {Scope.BILLING_READ}
+    assert not needs(SCHEMA, "Mutation.revokeSignIn")
     assert not needs(SCHEMA, "Session.__typename")
 
 

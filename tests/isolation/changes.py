@@ -1,4 +1,5 @@
-"""The ids that mutations take, and what of a result leads to rows: probed by test_paying_sight."""
+"""The ids that mutations take, and what of a result leads to rows: probed by test_paying_sight, and
+with everybody's ids by test_isolation_signed_in."""
 
 # Each argument with an id in it, by what of a client's it names.
 CHANGERS = {

@@ -1,0 +1,102 @@
+"""All rows of all tables, to tell what a request changed, and to put it back as it was."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models import AccessEntry, Row
+
+# What the server writes by itself, whatever is asked: uses of tokens, and looks at Stripe.
+ITS_OWN = {"last_used_at", "checked_at", "compared_at", "compare_after"}
+# Only ever added to: told apart by `tests.isolation.trying`.
+RECORD = AccessEntry.__tablename__
+TABLES = [table for table in Row.metadata.sorted_tables if table.name != RECORD]
+# Those that a mutation which nobody should be refused may write to.
+MOVING = [
+    table
+    for table in TABLES
+    if table.name
+    in "client card_setup claim detachment payment payment_method practice_version token".split()
+]
+Key = tuple[Any, ...]
+Found = Mapping[Key, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that isn't as it was: one that is new has no `before`, one that is gone no `after`."""
+
+    table: Table
+    key: Key
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        found = self.after or self.before
+        assert found is not None
+        return found
+
+    def __str__(self) -> str:
+        how = "changed" if self.before and self.after else "added" if self.after else "gone"
+        return f"{self.table.name} {self.key[-1]} {how}"
+
+
+class Rows:
+    """The rows as they were when they were remembered."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.before: dict[str, Found] = {}
+
+    async def remember(self) -> None:
+        self.before = await self.read(TABLES)
+
+    async def read(self, tables: Iterable[Table]) -> dict[str, Found]:
+        async with self.engine.connect() as rows:
+            return {
+                table.name: {
+                    tuple(row[column] for column in table.primary_key): {
+                        column.name: row[column] for column in table.c if column.name not in ITS_OWN
+                    }
+                    for row in (await rows.execute(select(table))).mappings()
+                }
+                for table in tables
+            }
+
+    async def differences(self, tables: Iterable[Table] = TABLES) -> list[Difference]:
+        tables = list(tables)
+        now, found = await self.read(tables), []
+        for table in tables:
+            before, after = self.before[table.name], now[table.name]
+            found += [
+                Difference(table, key, before.get(key), after.get(key))
+                for key in before.keys() | after.keys()
+                if before.get(key) != after.get(key)
+            ]
+        return found
+
+    async def put_back(self, differences: Iterable[Difference]) -> None:
+        """New rows first and what refers to others, then those that are no longer the default."""
+        order = {table.name: place for place, table in enumerate(TABLES)}
+        differences = sorted(differences, key=lambda one: order[one.table.name])
+        changed = [one for one in differences if one.before and one.after]
+        async with self.engine.begin() as rows:
+            for one in reversed(differences):
+                if one.before is None:
+                    await rows.execute(delete(one.table).where(same(one)))
+            for one in sorted(changed, key=lambda one: bool(one.row.get("is_default")) is False):
+                await rows.execute(
+                    update(one.table).where(same(one)).values(dict(one.before or {}))
+                )
+            for one in differences:
+                if one.after is None:
+                    await rows.execute(insert(one.table).values(dict(one.before or {})))
+
+
+def same(difference: Difference) -> Any:
+    columns = difference.table.primary_key
+    return and_(*(column == part for column, part in zip(columns, difference.key, strict=True)))

@@ -1,0 +1,188 @@
+"""Mutations tried with everybody's ids, over HTTP, and what each of them left behind.
+
+What is out of sight is answered as what never was, to the byte; what is in sight and not to be
+paid by the viewer is refused; and of either nothing is written down.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from models import AccessEntry, Token
+from tests.isolation.entrances import Inside
+from tests.isolation.households import Bearer
+from tests.isolation.ids import NOWHERE, Asked, some
+from tests.isolation.mutations import CHANGES, NOWHERE_SETUP, OUT_OF_SCOPE, Change, Payer
+from tests.isolation.rows import MOVING, Difference
+from tests.isolation.sight import PREFIXES, relation
+
+# -- whose ids -------------------------------------------------------------------------------------
+
+
+def asked_of(inside: Inside, payer: Payer, kind: str, ids: list[Asked]) -> Iterator[Asked]:
+    """Those of everybody's ids that are of the kind, each with whose it is, and one of nothing."""
+    if kind == "seti":
+        yield from setups(inside, payer)
+    elif kind == "sgn":
+        yield from sign_ins(inside, payer)
+    else:
+        yield from dict.fromkeys(one for one in ids if one[0][:3] == kind)
+        # Ids of things of other kinds, called one of this.
+        others = [one for one in ids if one[0][:3] != kind][::25]
+        for id_, whose in others:
+            yield f"{kind}_{id_[4:]}", f"{whose}, of another kind"
+
+
+def setups(inside: Inside, payer: Payer) -> Iterator[Asked]:
+    for setup, (practice, client_id) in inside.setups.items():
+        own = practice == payer.bearer.practice
+        clients = [one for one in payer.facts.things["Client"] if own and one["id"] == client_id]
+        yield setup, relation(payer, "Client", clients[0]) if clients else "other practice"
+    yield NOWHERE_SETUP, "nowhere"
+
+
+def sign_ins(inside: Inside, payer: Payer) -> Iterator[Asked]:
+    """Those that work, those that are over, and tokens that were given out otherwise."""
+    here = payer.bearer
+    for one in inside.households.bearers:
+        same = one.sort == here.sort
+        whose = (
+            ("self" if same else "another") if one.practice == here.practice else "other practice"
+        )
+        yield f"sgn_{one.token_id}", f"{whose}, {one.state}"
+    for practice, rows in inside.households.rows.items():
+        whose = "practice" if practice == here.practice else "other practice"
+        yield f"sgn_{rows[Token][0]['id']}", f"{whose}, given out"
+    yield f"sgn_{NOWHERE}", "nowhere"
+
+
+def nowhere(kind: str) -> str:
+    return NOWHERE_SETUP if kind == "seti" else f"{kind}_{NOWHERE}"
+
+
+# -- asking ----------------------------------------------------------------------------------------
+
+
+async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
+    """Each place for an id, with everybody's; then nothing is otherwise than it was."""
+    payer = Payer(inside.matrix.facts[bearer.practice], bearer)
+    ids, recorded = some(inside.matrix, payer), await record(inside)
+    for what, one in CHANGES.items():
+        nothing = await sent(inside, payer, one, nowhere(one.kind))
+        for id_, whose in asked_of(inside, payer, one.kind, ids):
+            await probe(inside, payer, (f"Mutation.{what}", whose), one, id_, nothing)
+        await misnamed(inside, payer, what, one, ids)
+    left = [str(one) for one in await inside.rows.differences()]
+    inside.matrix.report.check(payer, "what is written", "everybody", left, [])
+    strange = [one for key, one in (await record(inside)).items() if key not in recorded]
+    wrong = [str(one) for one in strange if not may_be_recorded(payer, one)]
+    inside.matrix.report.check(payer, "what is recorded", "everybody", wrong, [])
+
+
+async def probe(
+    inside: Inside,
+    payer: Payer,
+    told: tuple[str, str],
+    change: Change,
+    id_: str,
+    nothing: httpx.Response,
+) -> None:
+    check = inside.matrix.report.check
+    what, whose = told
+    judged, expected = foretold(inside, payer, change, id_)
+    response = await sent(inside, payer, change, id_)
+    check(payer, what, whose, came_to(payer, change, response, id_), expected)
+    if judged in ("hidden", OUT_OF_SCOPE):
+        check(payer, f"{what}, the bytes", whose, whole(response), whole(nothing))
+    moved = await inside.rows.differences(MOVING) if wrote(response) else []
+    if moved:
+        mine = judged == "reached" and all(is_of(payer, one) for one in moved)
+        check(payer, f"{what}, the rows", whose, mine, True)
+        await inside.rows.put_back(moved)
+
+
+async def misnamed(
+    inside: Inside, payer: Payer, what: str, change: Change, ids: list[Asked]
+) -> None:
+    """Under the prefix of another kind an id is none, whoever's it is."""
+    other = "rct" if change.kind in PREFIXES.values() else "cli"
+    nothing = await sent(inside, payer, change, f"{other}_{NOWHERE}")
+    fitting = dict.fromkeys(one for one in ids if one[0][:3] == change.kind)
+    for id_, whose in [*fitting][:4]:
+        found = await sent(inside, payer, change, f"{other}_{id_[4:]}")
+        told = f"{whose}, misnamed"
+        inside.matrix.report.check(payer, f"Mutation.{what}", told, whole(found), whole(nothing))
+
+
+def foretold(inside: Inside, payer: Payer, change: Change, id_: str) -> tuple[str, str]:
+    """What is to come of an id, and how that is told."""
+    if change.kind != "sgn" and not payer.bearer.reads_bills:
+        return OUT_OF_SCOPE, OUT_OF_SCOPE
+    judged, path = change.judge(inside, payer, id_)
+    return judged, f"NotFound at input.{path}" if judged == "hidden" else judged
+
+
+async def sent(inside: Inside, payer: Payer, change: Change, id_: str) -> httpx.Response:
+    given = change.input(inside, payer, id_)
+    return await inside.ask(change.query(payer.bearer), inside.header(payer.bearer), i=given)
+
+
+def whole(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
+    return response.status_code, response.text, dict(response.headers)
+
+
+def came_to(payer: Payer, change: Change, response: httpx.Response, id_: str) -> str:
+    """A refusal as it is told, or "reached"."""
+    answer = response.json()
+    if "errors" in answer:
+        return str(answer["errors"][0]["extensions"]["code"])
+    found = answer["data"][change.field]
+    payment = (found.get("payment") or {}).get("id")
+    if payment and not payer.thing("Payment", payment):
+        return f"{payment}, out of sight"
+    if payment and change.kind == "pmt" and payment != id_:
+        return f"{payment}, another"
+    type_ = str(found["__typename"])
+    if type_ == "NotFound":
+        assert found["code"] == "NOT_FOUND"
+        return f"NotFound at {'.'.join(found['path'])}"
+    return "reached" if type_ in change.outcomes else type_
+
+
+# -- what is written -------------------------------------------------------------------------------
+
+WRITTEN = ("CardPrepared", "DefaultMade", "CardRemoved", "SignInRevoked", "PayCanceled")
+
+
+def wrote(response: httpx.Response) -> bool:
+    """Whether a change is told, or nobody knows."""
+    return response.status_code != 200 or any(f'"{one}"' in response.text for one in WRITTEN)
+
+
+def is_of(payer: Payer, difference: Difference) -> bool:
+    """A row of somebody for whom the viewer may pay, or their own sign-in."""
+    row, name = difference.row, difference.table.name
+    if row["practice_id"] != payer.bearer.practice_id:
+        return False
+    if name == "token":
+        return payer.bearer.subject_id in (row["client_id"], row["contact_id"])
+    return name == "practice_version" or payer.pays(
+        str(row["id" if name == "client" else "client_id"])
+    )
+
+
+async def record(inside: Inside) -> Mapping[str, Any]:
+    """The record of access, once what waits is written."""
+    await inside.portal.application.state.record.flush()
+    async with inside.portal.engine.connect() as rows:
+        found = await rows.execute(select(AccessEntry.__table__))
+        return {str(row.id): row for row in found}
+
+
+def may_be_recorded(payer: Payer, entry: Any) -> bool:
+    """By the viewer: a change of whom they pay for, or a look at a payment in sight."""
+    mine = (entry.practice_id, entry.token_id) == (payer.bearer.practice_id, payer.bearer.token_id)
+    client_id = str(entry.client_id)
+    return mine and (payer.pays(client_id) if entry.is_change else payer.knows(client_id))

@@ -1,0 +1,107 @@
+"""Nobody who has signed in reaches or changes what isn't theirs: the matrix again, with sign-ins.
+
+Everybody comes in by a mail's link, in all practices that know the address; then each reads as the
+matrix does, and each mutation is tried with everybody's ids, over HTTP.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.isolation import doors, papers
+from tests.isolation.changes import CHANGERS, SIGN_INS
+from tests.isolation.entrances import PEOPLE, Inside, signed_in
+from tests.isolation.households import CLIENTS, DASHBOARDS, OTHER, RIGHTS, SORTS, Bearer
+from tests.isolation.mutations import CHANGES
+from tests.isolation.shut import changes_without_a_sign_in
+from tests.isolation.trying import changes_of_everybody
+from tests.test_isolation import DEEP, PROBES, STRANGERS, WHOSE
+
+pytestmark = pytest.mark.campaign
+
+# The viewers who read; of the clients the other three are there to be strangers.
+READERS = (*CLIENTS[:2], *RIGHTS)
+OUT = (CLIENTS[0], "guardian of several")
+# What the matrix does with any token; here these go far for one of the people.
+FAR = (*DEEP, "links of all", "without the scope")
+CELLS = [(probe, sort) for probe in PROBES for sort in (OUT[1:] if probe in FAR else READERS)]
+CELLS += [("ids of everybody", sort) for sort in DASHBOARDS]
+AT_LEAST = 5_000
+
+
+@pytest.fixture(scope="module")
+async def inside(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[Inside]:
+    async with new_database() as url, signed_in(url) as it:
+        yield it
+
+
+def of(inside: Inside, sort: str) -> list[Bearer]:
+    """Those of a sort; in the practice that is there to be out of sight only some look around."""
+    found = inside.households.of(sort)
+    return [one for one in found if one.practice != OTHER or sort in OUT]
+
+
+def test_everybody_is_signed_in_everywhere_by_one_mail_each(inside: Inside) -> None:
+    for sort in PEOPLE:
+        practices = [bearer.practice for bearer in inside.households.of(sort)]
+        assert sorted(practices) == ["EUR", "USD", "twin"]
+    assert len(inside.portal.mailbox.letters) == len(PEOPLE) + 2 * len(OUT)
+
+
+@pytest.mark.parametrize(("probe", "sort"), CELLS)
+async def test_who_signed_in_sees_their_own(inside: Inside, probe: str, sort: str) -> None:
+    with inside.matrix.report.fresh():
+        for bearer in of(inside, sort):
+            await PROBES[probe](inside.matrix, bearer)
+    inside.matrix.made.add((sort, probe))
+
+
+@pytest.mark.parametrize("sort", SORTS)
+async def test_who_signed_in_changes_their_own(inside: Inside, sort: str) -> None:
+    with inside.matrix.report.fresh():
+        for bearer in of(inside, sort):
+            await changes_of_everybody(inside, bearer)
+    inside.matrix.made.add((sort, "changes"))
+
+
+@pytest.mark.parametrize("sort", OUT)
+async def test_a_sign_in_that_is_over_reaches_nothing(inside: Inside, sort: str) -> None:
+    with inside.matrix.report.fresh():
+        for bearer in of(inside, sort):
+            await doors.shut_doors(inside.matrix, inside.portal.http, bearer)
+            await changes_without_a_sign_in(inside, bearer)
+
+
+async def test_a_document_opens_for_who_signed_in_to_see_it(inside: Inside) -> None:
+    some = [*inside.households.of("contact who sees"), *inside.households.of("contact of nobody")]
+    some += [one for one in inside.households.bearers if one.state != "live"]
+    with inside.matrix.report.fresh():
+        for bearer in some:
+            await papers.documents_of_everybody(inside.matrix, inside.portal.http, bearer)
+
+
+async def test_every_sort_of_viewer_tried_to_change_everybodys(inside: Inside) -> None:
+    if len(inside.matrix.made) < len(CELLS) + len(SORTS):
+        pytest.skip("only some of the matrix was asked before this test")
+    probes = inside.matrix.report.probes
+    changes = sum(count for (what, _, _), count in probes.items() if what.startswith("Mutation."))
+    print(f"{inside.matrix.report.total:,} probes, {changes:,} of them of mutations")
+    assert changes >= AT_LEAST
+    tried = {(what, sort, whose) for what, sort, whose in probes}
+    for sort, everybody in WHOSE.items():
+        for what, change in CHANGES.items():
+            for whose in everybody if change.kind != "sgn" else ("nowhere",):
+                assert (f"Mutation.{what}", sort, whose) in tried
+
+
+def test_every_mutation_that_takes_an_id_is_tried() -> None:
+    places = {f"Mutation.{what.partition(',')[0]}" for what in CHANGES}
+    assert places == {*CHANGERS, *SIGN_INS}
+
+
+def test_a_mutation_is_for_strangers_too(inside: Inside) -> None:
+    assert {"other practice", "nowhere"} == STRANGERS
+    assert len(inside.setups) == len(CLIENTS) * 3
