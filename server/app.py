@@ -45,7 +45,7 @@ from server.settings import Settings, from_environment
 from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
-RECORDED_S = 0.5
+RECORDED_S = 0.9
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
