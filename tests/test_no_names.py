@@ -62,7 +62,7 @@ class Worlds:
         return str(rows[list(TOKENS).index(held)]["id"])
 
     def asked(self, held: frozenset[Scope]) -> list[Asked]:
-        """Of both what is asked of either; with fewer scopes, by the same list, less is told yet."""
+        """Of both what is asked of either; with one scope alone less, as less is open to it."""
         ask = everything if held == WITHOUT else much
         both = (ask(one, self.token_id(held)) for one in self.worlds)
         found = {repr(asked): asked for all_ in both for asked in all_}
