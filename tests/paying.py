@@ -25,7 +25,6 @@ from models import (
 )
 from models.connections import engine
 from models.ids import new_id
-from models.migrations import migrate
 from resolvers.record import Record
 from sandbox.api import Api
 from sandbox.app import app as double
@@ -37,6 +36,7 @@ from server.sandboxed import SECRET
 from server.settings import Settings
 from tests import allowed
 from tests.portal import KEY, Portal
+from tests.schema import prepare
 
 ACCOUNT = "acct_test"
 GOOD, DECLINED, ASKS = "4242424242424242", "4000000000000002", "4000002500003155"
@@ -227,8 +227,8 @@ class Paying(Portal):
 @asynccontextmanager
 async def paying(url: str) -> AsyncIterator[Paying]:
     """A portal over the empty database of this URL, whose practice takes cards."""
+    await prepare(url)
     writing = engine(url)
-    await migrate(writing)
     portal = Paying(url, writing)
     await portal.fill()
     async with writing.begin() as rows:

@@ -15,9 +15,9 @@ from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
 from models.connections import engine
 from models.ids import new_id
-from models.migrations import migrate
 from server.app import app
 from server.settings import Settings
+from tests.schema import prepare
 
 KEY = "a key for tests, of enough characters"
 
@@ -96,8 +96,8 @@ def practice(id_: str) -> dict[str, Any]:
 @asynccontextmanager
 async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
     """A portal over the empty database of this URL."""
+    await prepare(url)
     writing = engine(url)
-    await migrate(writing)
     portal = Portal(url, writing)
     await portal.fill()
     given = {"introspection": Introspection.VIEWERS, "sandbox_file": ":memory:"} | settings

@@ -16,11 +16,11 @@ from identity.door import Door
 from models import Client, Contact, Practice, Row, SignInRequest
 from models.connections import engine
 from models.ids import new_id
-from models.migrations import migrate
 from server.app import app
 from server.settings import Settings
 from tests.mailbox import SENDER, Mailbox, mail_server
 from tests.portal import KEY, Portal, practice
+from tests.schema import prepare
 
 PAGE = "https://harbor.example/portal/"
 LINK = re.compile(r"\S+#/sign-in/(\w+)")
@@ -159,8 +159,8 @@ def is_due(request: Any, now: Any) -> bool:
 @asynccontextmanager
 async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
     """A portal over the empty database of this URL, and a mail server."""
+    await prepare(url)
     writing = engine(url)
-    await migrate(writing)
     portal = SigningIn(url, writing)
     await portal.fill()
     with mail_server() as portal.mailbox:
