@@ -1,19 +1,9 @@
-"""What is measured: three operations, and a practice whose clients and dashboard ask them."""
+"""What is measured: seven operations, each with the requests that take turns."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
-
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from billing import demo
-from billing.demo.cast import harbor_lane
-from identity import tokens
-from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Client, Scope, migrations
 
 BILLING = """\
 query BillingPage($range: DateRange, $first: Int) {
@@ -53,11 +43,52 @@ query Dashboard($range: DateRange) {
 TINY = """\
 query Balance { client { balance { amount { amount currency } } } }
 """
-
-LASTS = dt.timedelta(days=1)
-DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.PHI_READ)
-# Rows held in memory and sent at a time.
-BATCH = 5_000
+DEEP = """\
+query Deep($first: Int) {
+  client {
+    id
+    invoices(first: $first) {
+      nodes {
+        id number status
+        payments {
+          id status amount { amount }
+          allocations { amount { amount } invoice { id number } }
+        }
+      }
+    }
+  }
+}
+"""
+COUNTED = """\
+query Counted($range: DateRange) {
+  practice {
+    invoices(first: 20, dateRange: $range) {
+      totalCount
+      nodes { id number issuedOn total { amount currency } }
+      pageInfo { hasNextPage }
+    }
+  }
+}
+"""
+NODE = """\
+query Node($id: ID!) {
+  node(id: $id) {
+    id
+    ... on Invoice { number issuedOn dueOn status total { amount currency } amountDue { amount } }
+  }
+}
+"""
+REVENUE = """\
+query Revenue($range: DateRange!) {
+  practice {
+    revenue(dateRange: $range, groupBy: MONTH) {
+      start end
+      invoiced { amount } collected { amount } refunded { amount } writtenOff { amount }
+      outstandingAtEnd { amount }
+    }
+  }
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -79,56 +110,42 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Practice:
-    """Tokens of some of its clients and of a dashboard; `today` is its last day with entries."""
+class Askers:
+    """Who asks, of one practice: the tokens of some clients and of a dashboard, an invoice's id for
+    each of the clients, and the practice's day."""
 
     clients: Sequence[str]
     dashboard: str
+    invoices: Sequence[str]
     today: dt.date
 
     def asked(self) -> dict[str, list[Asked]]:
         """The requests of each operation, which take turns."""
-        year_ago = self.today - dt.timedelta(365)
-        page = {"range": {"gte": year_ago.isoformat()}, "first": 10}
-        weeks = [self.today - dt.timedelta(weeks=n) for n in range(10)]
+        year_ago = (self.today - dt.timedelta(365)).isoformat()
+        page = {"range": {"gte": year_ago}, "first": 10}
+        weeks = [(self.today - dt.timedelta(weeks=n)).isoformat() for n in range(10)]
+        month = self.today.replace(day=1)
+        years = [first_days(month, back=n) for n in range(3)]
         return {
             "billing": [Asked(token, "BillingPage", BILLING, page) for token in self.clients],
-            "dashboard": [
-                Asked(self.dashboard, "Dashboard", DASHBOARD, {"range": {"lte": day.isoformat()}})
-                for day in weeks
-            ],
+            "dashboard": [self.of_practice("Dashboard", DASHBOARD, None, day) for day in weeks],
             "tiny": [Asked(token, "Balance", TINY, {}) for token in self.clients],
+            "deep": [Asked(token, "Deep", DEEP, {"first": 10}) for token in self.clients],
+            "counted": [self.of_practice("Counted", COUNTED, None, day) for day in weeks],
+            "node": [
+                Asked(token, "Node", NODE, {"id": id_})
+                for token, id_ in zip(self.clients, self.invoices, strict=True)
+            ],
+            "revenue": [self.of_practice("Revenue", REVENUE, *year) for year in years],
         }
 
-
-async def practice(
-    engine: AsyncEngine, key: str, now: dt.datetime, *, size: int, asking: int
-) -> Practice:
-    """A made-up practice with so many clients more than the demo's cast, in an empty database.
-
-    So many of its clients are given tokens, hashed with the key.
-    """
-    await migrations.migrate(engine)
-    company = harbor_lane(now.date(), 1, size)
-    rows, practice_id = company.entries(), company.office.id
-    async with engine.begin() as connection:
-        while batch := list(islice(rows, BATCH)):
-            await demo.write(connection, batch)
-        found = await connection.scalars(select(Client.id).order_by(Client.id))
-        some = spread(list(found), asking)
-        clients = [
-            await token(connection, key, Subject(practice_id, client_id=id_), now) for id_ in some
-        ]
-        dashboard = await token(connection, key, Subject(practice_id), now)
-    return Practice(clients, dashboard, now.date())
+    def of_practice(self, name: str, query: str, first: str | None, last: str) -> Asked:
+        range_ = {"lte": last} if first is None else {"gte": first, "lte": last}
+        return Asked(self.dashboard, name, query, {"range": range_})
 
 
-def spread(ids: Sequence[str], size: int) -> Sequence[str]:
-    """So many of them, from all over the list."""
-    return ids[:: max(len(ids) // size, 1)][:size]
-
-
-async def token(connection: AsyncConnection, key: str, subject: Subject, now: dt.datetime) -> str:
-    scopes = PERSONAL_SCOPES if subject.client_id else DASHBOARD_SCOPES
-    _, text = await tokens.create(connection, key, subject, "bench", frozenset(scopes), now, LASTS)
-    return text
+def first_days(month: dt.date, back: int) -> tuple[str, str]:
+    """A year of whole months, the last so many months back: its first day and its last."""
+    for _ in range(back):
+        month = (month - dt.timedelta(1)).replace(day=1)
+    return month.replace(year=month.year - 1).isoformat(), (month - dt.timedelta(1)).isoformat()

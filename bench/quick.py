@@ -24,7 +24,7 @@ from typing import Annotated
 import asyncpg
 import typer
 
-from bench import machine, operations
+from bench import machine, practice
 from bench.load import Exchange, NotAnswered, Round, answers, load, request
 from bench.operations import Asked
 from models import connections
@@ -32,8 +32,9 @@ from tests import postgres
 from tests.demo import free_port
 
 PROJECT = Path(__file__).parent.parent
-# Clients beside the demo's cast, and how many clients ask.
+# Clients of the practice, and how many of them ask.
 CLIENTS, ASKING = 400, 100
+OPERATIONS = ("billing", "dashboard", "tiny")
 PAIRS = 5
 WARM_UP_S = 1
 STARTS_WITHIN_S = 30
@@ -101,15 +102,18 @@ async def measure(server_url: str, seconds: float, pairs: int, names: Sequence[s
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(postgres.database(server_url))
         typer.echo("Making a practice …")
+        practice.load(url, key, CLIENTS)
         engine = connections.engine(url)
-        practice = await operations.practice(engine, key, now, size=CLIENTS, asking=ASKING)
+        askers = await practice.askers(engine, key, now, ASKING)
         await engine.dispose()
         await postgres.execute(url, "VACUUM ANALYZE")
         servers = stack.enter_context(started(url, key, names))
         typer.echo(await facts(url))
         typer.echo(f"\n{HEADING}")
         database = await database_process(url)
-        for name, asked in practice.asked().items():
+        asked_of = askers.asked()
+        for name in OPERATIONS:
+            asked = asked_of[name]
             exchanges = await compared(servers, asked)
             typer.echo(table(name, await measured(servers, exchanges, database, seconds, pairs)))
 

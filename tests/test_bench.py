@@ -8,9 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from bench import operations
+from bench import practice
 from bench.hand_written import HandWritten
-from bench.operations import Asked, Practice
+from bench.operations import Asked, Askers
+from billing.demo import filling
+from billing.demo.many import Plan
+from models import migrations
 from models.connections import engine
 from server.app import app
 from server.settings import Settings
@@ -24,7 +27,7 @@ OPERATIONS = ("billing", "dashboard", "tiny")
 class Sides:
     """The portal and the endpoint over one database, and the practice in it."""
 
-    practice: Practice
+    askers: Askers
     portal: httpx.AsyncClient
     by_hand: httpx.AsyncClient
 
@@ -34,7 +37,9 @@ async def sides(postgres_url: str) -> AsyncIterator[Sides]:
     async with postgres.database(postgres_url) as url:
         writing = engine(url)
         now = dt.datetime.now(dt.UTC)
-        practice = await operations.practice(writing, KEY, now, size=0, asking=50)
+        await migrations.migrate(writing)
+        await filling.fill(writing, Plan(now.date(), 1, 0, 60), lambda _: None)
+        askers = await practice.askers(writing, KEY, now, 20)
         await writing.dispose()
         portal = app(Settings(database_url=url, token_key=KEY))
         by_hand = HandWritten(url, KEY)
@@ -43,7 +48,7 @@ async def sides(postgres_url: str) -> AsyncIterator[Sides]:
             client(portal) as asking_portal,
             client(by_hand) as asking_by_hand,
         ):
-            yield Sides(practice, asking_portal, asking_by_hand)
+            yield Sides(askers, asking_portal, asking_by_hand)
         await by_hand.close()
 
 
@@ -59,7 +64,7 @@ async def answered(client: httpx.AsyncClient, asked: Asked) -> httpx.Response:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_both_answer_with_the_same_bytes(sides: Sides, operation: str) -> None:
-    for asked in sides.practice.asked()[operation]:
+    for asked in sides.askers.asked()[operation]:
         portal = await answered(sides.portal, asked)
         by_hand = await answered(sides.by_hand, asked)
         assert portal.status_code == by_hand.status_code == 200
@@ -70,14 +75,14 @@ async def test_both_answer_with_the_same_bytes(sides: Sides, operation: str) -> 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_both_turn_an_unknown_token_away(sides: Sides, operation: str) -> None:
-    known = sides.practice.asked()[operation][0]
+    known = sides.askers.asked()[operation][0]
     unknown = Asked(f"{known.token[:-1]}!", known.operation, known.query, known.variables)
     for side in (sides.portal, sides.by_hand):
         assert (await answered(side, unknown)).status_code == 401
 
 
 async def test_the_billing_page_that_is_measured_has_all_its_lists(sides: Sides) -> None:
-    asked = sides.practice.asked()["billing"]
+    asked = sides.askers.asked()["billing"]
     pages = [(await answered(sides.portal, each)).json()["data"]["client"] for each in asked]
     for connection in ("invoices", "statements", "superbills", "accountHistory"):
         assert any(page[connection]["nodes"] for page in pages), connection

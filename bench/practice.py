@@ -1,0 +1,66 @@
+"""The practice that is asked about: made by `portal load-demo`, with tokens for who asks."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bench.operations import Askers
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
+from models import Client, Invoice, Scope
+
+# Those who ask have so many invoices: a page of ten, and whether there are more.
+FEWEST, MOST = 8, 24
+LASTS = dt.timedelta(days=1)
+DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.PHI_READ, Scope.AGGREGATES_READ)
+
+
+def load(url: str, key: str, clients: int) -> None:
+    """Makes a practice of so many clients in an empty database, as its operator would."""
+    environment = {**os.environ, "DATABASE_URL": url, "TOKEN_KEY": key}
+    for command in (["migrate"], ["load-demo", f"--clients={clients}", "--practices=1"]):
+        subprocess.run(
+            [sys.executable, "-m", "server", *command],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+
+async def askers(engine: AsyncEngine, key: str, now: dt.datetime, most: int) -> Askers:
+    """So many of the practice's clients, from all over it, and a dashboard, with their tokens."""
+    own = (
+        select(Client.practice_id, Client.id, func.min(cast(Invoice.id, Text)))
+        .join(
+            Invoice, (Invoice.practice_id == Client.practice_id) & (Invoice.client_id == Client.id)
+        )
+        .where(Invoice.shared_at.is_not(None))
+        .group_by(Client.practice_id, Client.id)
+        .having(func.count().between(FEWEST, MOST))
+        .order_by(Client.id)
+    )
+    async with engine.begin() as rows:
+        found = spread((await rows.execute(own)).all(), most)
+        practice_id = found[0][0]
+        clients = [
+            await token(rows, key, Subject(practice_id, client_id=id_), now) for _, id_, _ in found
+        ]
+        dashboard = await token(rows, key, Subject(practice_id), now)
+    return Askers(clients, dashboard, [f"inv_{id_}" for *_, id_ in found], now.date())
+
+
+def spread(items: Sequence[Any], size: int) -> Sequence[Any]:
+    """So many of them, from all over the list."""
+    return items[:: max(len(items) // size, 1)][:size]
+
+
+async def token(rows: AsyncConnection, key: str, subject: Subject, now: dt.datetime) -> str:
+    scopes = PERSONAL_SCOPES if subject.client_id else DASHBOARD_SCOPES
+    _, text = await tokens.create(rows, key, subject, "bench", frozenset(scopes), now, LASTS)
+    return text
