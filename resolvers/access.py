@@ -11,4 +11,4 @@ from resolvers.sight import Sight
 def of_client(client: Any, sight: Sight) -> Rows:
     """The record of a client, the newest first."""
     table = sight(AccessEntry)
-    return Rows(table, [owned(table, client)], (table.c.id,), True, "access")
+    return Rows(table, [owned(table, client, sight)], (table.c.id,), True, "access")

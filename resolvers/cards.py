@@ -25,11 +25,11 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 
 def of_client(client: Any, sight: Sight) -> Rows:
-    return rows(sight, lambda table: owned(table, client))
+    return rows(sight, lambda table: owned(table, client, sight))
 
 
 def default(client: Any, sight: Sight) -> Rows:
-    return rows(sight, lambda table: owned(table, client), lambda table: table.c.is_default)
+    return rows(sight, lambda table: owned(table, client, sight), lambda table: table.c.is_default)
 
 
 def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:

@@ -41,7 +41,7 @@ class ClientRow:
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.sight = table.c, sight
-        self.account, sums = account_of(sight, table.c.practice_id, table.c.id)
+        self.account, sums = account_of(sight, table.c.id)
         self.uninvoiced = sight.beside(lambda: uninvoiced(table, sight))
         self.practice = sight.beside(lambda: online_payments(table, sight))
         self.beside = (*sums, self.uninvoiced, self.practice)
@@ -54,26 +54,24 @@ class ClientRow:
         return true() if self.sight.kind is ViewerKind.CLIENT else false()
 
 
-def account_of(
-    sight: Sight, practice_id: Any, client_id: Any
-) -> tuple[Account, tuple[Beside, ...]]:
-    """The account of the client that a row names, and the sums that go beside the row."""
+def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[Beside, ...]]:
+    """The account of the client that a row's column names, and the sums that go beside the row."""
+    practice_id, client_id = sight.practice_id, sight.client_id(column)
 
     def moved() -> Any:
         entry = sight.counted(LedgerEntry)
         found = movements(entry, practice_id, client_id).where(sight.only(entry))
-        return correlated(found, client_id)
+        return correlated(found, column)
 
     def put() -> Any:
         allocation = sight.counted(Allocation)
         found = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
-        return correlated(found, client_id)
+        return correlated(found, column)
 
     def invoices() -> Any:
         entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
         found = disputed(entry, dispute, practice_id, client_id)
-        own = client_id.table
-        return found.where(sight.only(entry), sight.only(dispute)).correlate(own)
+        return correlated(found.where(sight.only(entry), sight.only(dispute)), column)
 
     def asked_of_disputed() -> Any:
         return of_disputed(LedgerEntry)
@@ -83,25 +81,28 @@ def account_of(
 
     def of_disputed(model: type[LedgerEntry | Allocation]) -> Any:
         table: Any = sight.counted(model)
-        theirs = and_(table.c.practice_id == practice_id, table.c.client_id == client_id)
         found = (
             select(total(table.c.amount_minor).label("total"))
             .select_from(table)
-            .where(theirs, sight.only(table), table.c.invoice_id.in_(invoices()))
+            .where(
+                sight.only(table),
+                table.c.client_id == client_id,
+                table.c.invoice_id.in_(invoices()),
+            )
         )
-        return correlated(found, client_id)
+        return correlated(found, column)
 
     besides = (moved, put, asked_of_disputed, put_to_disputed)
     sums = tuple(sight.beside(beside) for beside in besides)
     return Account(*sums), sums
 
 
-def is_disputed(sight: Sight, practice_id: Any, client_id: Any, invoice_id: Any) -> Any:
+def is_disputed(sight: Sight, invoice: Any) -> Any:
     """Whether an open dispute has made the invoice due again."""
     entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
-    found = disputed(entry, dispute, practice_id, client_id)
-    mine = found.where(sight.only(entry), sight.only(dispute), entry.c.invoice_id == invoice_id)
-    return mine.correlate(invoice_id.table).exists()
+    found = disputed(entry, dispute, sight.practice_id, sight.client_id(invoice.c.client_id))
+    mine = found.where(sight.only(entry), sight.only(dispute), entry.c.invoice_id == invoice.c.id)
+    return correlated(mine, invoice.c.id).exists()
 
 
 def correlated(found: Any, column: Any) -> Any:
@@ -200,7 +201,7 @@ def viewers_clients(_: Any, sight: Sight) -> Rows:
 
 
 def client_of(row: Any, sight: Sight) -> Rows:
-    return rows(sight, lambda table: owner(row, table))
+    return rows(sight, lambda table: table.c.id == sight.client_id(row.c.client_id))
 
 
 def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
@@ -217,12 +218,10 @@ def told(outcome: OutcomeRow, sight: Sight) -> Rows:
     return rows(sight, lambda table: table.c.id == outcome.id("client_id"))
 
 
-def owner(child: Any, client: Any) -> ColumnElement[bool]:
-    return and_(client.c.practice_id == child.c.practice_id, client.c.id == child.c.client_id)
-
-
-def owned(child: Any, client: Any) -> ColumnElement[bool]:
-    return and_(child.c.practice_id == client.c.practice_id, child.c.client_id == client.c.id)
+def owned(child: Any, client: Any, sight: Sight) -> ColumnElement[bool]:
+    """The rows of a client in sight."""
+    theirs: ColumnElement[bool] = child.c.client_id == sight.client_id(client.c.id)
+    return theirs
 
 
 # -- what a client's account asks ------------------------------------------------------------------
@@ -234,7 +233,7 @@ def uninvoiced(client: Any, sight: Sight) -> Any:
     return (
         select(total(session.c.fee_minor).label("total"))
         .select_from(session)
-        .where(sight.only(session), owned(session, client), ~is_invoiced(session, sight))
+        .where(sight.only(session), owned(session, client, sight), ~is_invoiced(session, sight))
         .correlate(client)
     )
 
@@ -242,29 +241,20 @@ def uninvoiced(client: Any, sight: Sight) -> Any:
 def is_invoiced(session: Any, sight: Sight) -> ColumnElement[bool]:
     """Whether a line of a valid invoice names the session."""
     line = sight.counted(InvoiceLine)
-    named = and_(
-        line.c.practice_id == session.c.practice_id,
-        line.c.session_id == session.c.id,
-        ~line.c.is_void,
-    )
+    named = and_(line.c.session_id == session.c.id, ~line.c.is_void)
     return exists().where(sight.only(line), named).correlate(session)
 
 
 def online_payments(client: Any, sight: Sight) -> Any:
     practice = sight(Practice)
     is_on = practice.c.stripe_account.is_not(None)
-    return (
-        select(is_on.label("online"))
-        .where(sight.only(practice), practice.c.id == client.c.practice_id)
-        .correlate(client)
-    )
+    return select(is_on.label("online")).where(sight.only(practice)).correlate(client)
 
 
 def has_right_to_pay(client: Any, sight: Sight) -> ColumnElement[bool]:
     right = sight(ContactRight)
     mine = and_(
         right.c.contact_id == sight.subject_id,
-        right.c.practice_id == client.c.practice_id,
         right.c.client_id == client.c.id,
         right.c.can_pay,
     )
@@ -276,7 +266,7 @@ def pays_already(client: Any, sight: Sight) -> ColumnElement[bool]:
     active = payment.c.state.in_([constant(state) for state in ACTIVE_STATES])
     return (
         exists()
-        .where(sight.only(payment), owned(payment, client), active)
+        .where(sight.only(payment), owned(payment, client, sight), active)
         .correlate(client.c.id.table)
     )
 

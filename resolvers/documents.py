@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import and_
-
 from models import Letterhead, Statement, StatementLine
 from models.row import Row
 from resolvers.clients import owned
@@ -21,7 +19,7 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 def statements(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
     return rows(
-        sight, lambda table: owned(table, client), lambda table: in_period(table, date_range)
+        sight, lambda table: owned(table, client, sight), lambda table: in_period(table, date_range)
     )
 
 
@@ -36,12 +34,10 @@ def in_period(table: Any, date_range: DateRange | None) -> Any:
 def part_of(model: type[Row], column: str, document: Any, sight: Sight) -> Rows:
     """The rows that a document is made of, in their order on paper."""
     table = sight(model)
-    same = and_(table.c.practice_id == document.c.practice_id, table.c[column] == document.c.id)
-    return Rows(table, [same], (table.c.position,))
+    return Rows(table, [table.c[column] == document.c.id], (table.c.position,))
 
 
 def letterhead(document: Any, sight: Sight) -> Rows:
     """Who a document says it is from."""
     table = sight(Letterhead)
-    here = table.c.practice_id == document.c.practice_id
-    return Rows(table, [here, table.c.id == document.c.letterhead_id])
+    return Rows(table, [table.c.id == document.c.letterhead_id])

@@ -42,9 +42,8 @@ class HistoryRow:
         self.c = table.c
         # From the balance back there is little to sum, since the newest are asked for most.
         self.account = client.account if client and sight.lateral else None
-        practice_id, invoice_id = table.c.practice_id, table.c.invoice_id
         self.void = sight.beside(lambda: is_void(table, sight), always=False)
-        self.billed, self.paid = standing_sums(sight, practice_id, invoice_id)
+        self.billed, self.paid = standing_sums(sight, table.c.invoice_id)
         self.refunded = sight.beside(lambda: refunded(table, sight))
         self.moved = sight.beside(lambda: moved(table, sight, later=self.account is not None))
         self.beside = (self.void, self.billed, self.paid, self.refunded, self.moved)
@@ -69,7 +68,7 @@ def of_client(
 ) -> Rows:
     range_ = DateRange(gte=days_ago(DEFAULT_DAYS)) if date_range is None else date_range  # type: ignore[arg-type]
     found = [
-        branch.where(owned(table, client), within(table.c[date], range_)).correlate(
+        branch.where(owned(table, client, sight), within(table.c[date], range_)).correlate(
             client.c.id.table
         )
         for branch, table, date in branches(sight)
@@ -160,7 +159,6 @@ def is_void(entry: Any, sight: Sight) -> Select[Any]:
         select(invoice.c.is_void.label("is_void"))
         .where(
             sight.only(invoice),
-            invoice.c.practice_id == entry.c.practice_id,
             invoice.c.id == entry.c.invoice_id,
         )
         .correlate(entry)
@@ -175,7 +173,6 @@ def refunded(entry: Any, sight: Sight) -> Select[Any]:
         .select_from(other)
         .where(
             sight.only(other),
-            other.c.practice_id == entry.c.practice_id,
             other.c.payment_id == entry.c.payment_id,
             other.c.kind == constant(EntryKind.REFUND),
         )
@@ -190,12 +187,5 @@ def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:
     its, own = tuple_(other.c.date, other.c.id), tuple_(entry.c.date, entry.c.id)
     here = its > own if later else its <= own
     found = select(total(other.c.amount_minor).label("total")).select_from(other)
-    return correlated(found.where(sight.only(other), owned_alike(other, entry), here), entry.c.id)  # type: ignore[no-any-return]
-
-
-def owned_alike(row: Any, other: Any) -> ColumnElement[bool]:
-    """Rows of the same client."""
-    same: ColumnElement[bool] = (row.c.practice_id == other.c.practice_id) & (
-        row.c.client_id == other.c.client_id
-    )
-    return same
+    theirs = other.c.client_id == sight.client_id(entry.c.client_id)
+    return correlated(found.where(sight.only(other), theirs, here), entry.c.id)  # type: ignore[no-any-return]

@@ -38,9 +38,9 @@ class InvoiceRow:
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.sight = table.c, sight
-        self.billed, self.paid = standing_sums(sight, table.c.practice_id, table.c.id)
+        self.billed, self.paid = standing_sums(sight, table.c.id)
         self.standing = Standing(table.c.is_void, self.billed, self.paid)
-        self.account, sums = account_of(sight, table.c.practice_id, table.c.client_id)
+        self.account, sums = account_of(sight, table.c.client_id)
         self.beside = (self.billed, self.paid, *sums)
 
     @property
@@ -53,24 +53,21 @@ class InvoiceRow:
 
     @property
     def is_disputed(self) -> ColumnElement[bool]:
-        disputed: ColumnElement[bool] = is_disputed(
-            self.sight, self.c.practice_id, self.c.client_id, self.c.id
-        )
+        disputed: ColumnElement[bool] = is_disputed(self.sight, self)
         return disputed
 
 
-def standing_sums(sight: Sight, practice_id: Any, invoice_id: Any) -> tuple[Beside, Beside]:
+def standing_sums(sight: Sight, invoice_id: Any) -> tuple[Beside, Beside]:
     """What is asked for and what is paid of the invoice that a row names."""
 
     def asked() -> Any:
         entry = sight.counted(LedgerEntry)
-        return correlated(
-            billed(entry, practice_id, invoice_id).where(sight.only(entry)), invoice_id
-        )
+        found = billed(entry, sight.practice_id, invoice_id).where(sight.only(entry))
+        return correlated(found, invoice_id)
 
     def put() -> Any:
         allocation = sight.counted(Allocation)
-        found = paid(allocation, practice_id, invoice_id).where(sight.only(allocation))
+        found = paid(allocation, sight.practice_id, invoice_id).where(sight.only(allocation))
         return correlated(found, invoice_id)
 
     return sight.beside(asked), sight.beside(put)
@@ -84,11 +81,13 @@ def of_client(
     past_due: bool | None = None,
     order_by: InvoiceOrder | None = None,
 ) -> Rows:
-    return filtered(sight, lambda t: owned(t, client), date_range, status, past_due, order_by)
+    return filtered(
+        sight, lambda t: owned(t, client, sight), date_range, status, past_due, order_by
+    )
 
 
 def of_practice(
-    practice: Any,
+    _: Any,
     sight: Sight,
     date_range: DateRange | None = None,
     status: list[InvoiceStatus] | None = None,
@@ -98,10 +97,10 @@ def of_practice(
     changed_since: Any = None,
 ) -> Rows:
     def here(table: Any) -> ColumnElement[bool]:
-        mine = and_(table.c.practice_id == practice.c.id, since(table, changed_since))
+        changed = since(table, changed_since)
         if clinician_id is None:
-            return mine
-        return and_(mine, table.c.clinician_id == row_id(clinician_id, "cln"))
+            return changed
+        return and_(changed, table.c.clinician_id == row_id(clinician_id, "cln"))
 
     return filtered(sight, here, date_range, status, past_due, order_by)
 
@@ -149,15 +148,9 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 def named_by(row: Any, sight: Sight) -> Rows:
     """The invoice that the row names, if it does and the invoice is in sight."""
-    return rows(
-        sight,
-        lambda table: and_(
-            table.c.practice_id == row.c.practice_id, table.c.id == row.c.invoice_id
-        ),
-    )
+    return rows(sight, lambda table: table.c.id == row.c.invoice_id)
 
 
 def lines(invoice: Any, sight: Sight) -> Rows:
     table = sight(InvoiceLine)
-    same = and_(table.c.practice_id == invoice.c.practice_id, table.c.invoice_id == invoice.c.id)
-    return Rows(table, [same], (table.c.position,))
+    return Rows(table, [table.c.invoice_id == invoice.c.id], (table.c.position,))

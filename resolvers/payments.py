@@ -77,20 +77,17 @@ def of_client(
     date_range: DateRange | None = None,
     status: list[Any] | None = None,
 ) -> Rows:
-    return filtered(sight, date_range, status, lambda table: owned(table, client))
+    return filtered(sight, date_range, status, lambda table: owned(table, client, sight))
 
 
 def of_practice(
-    practice: Any,
+    _: Any,
     sight: Sight,
     date_range: DateRange | None = None,
     status: list[Any] | None = None,
     changed_since: Any = None,
 ) -> Rows:
-    def here(table: Any) -> ColumnElement[bool]:
-        return and_(table.c.practice_id == practice.c.id, since(table, changed_since))
-
-    return filtered(sight, date_range, status, here)
+    return filtered(sight, date_range, status, lambda table: since(table, changed_since))
 
 
 def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any) -> Rows:
@@ -105,17 +102,14 @@ def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any)
 def active(client: Any, sight: Sight) -> Rows:
     """The payment that is under way: at most one, as the database holds."""
     states = [constant(state) for state in ACTIVE_STATES]
-    return rows(sight, lambda table: owned(table, client), lambda table: table.c.state.in_(states))
+    return rows(
+        sight, lambda table: owned(table, client, sight), lambda table: table.c.state.in_(states)
+    )
 
 
 def named_by(row: Any, sight: Sight) -> Rows:
     """The payment that the row names."""
-    return rows(
-        sight,
-        lambda table: and_(
-            table.c.practice_id == row.c.practice_id, table.c.id == row.c.payment_id
-        ),
-    )
+    return rows(sight, lambda table: table.c.id == row.c.payment_id)
 
 
 def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
@@ -129,7 +123,6 @@ def of_invoice(invoice: Any, sight: Sight) -> Rows:
     def paid_it(table: Any) -> ColumnElement[bool]:
         allocation = sight.counted(Allocation)
         here = and_(
-            allocation.c.practice_id == invoice.c.practice_id,
             allocation.c.invoice_id == invoice.c.id,
             allocation.c.payment_id == table.c.id,
         )
@@ -146,7 +139,6 @@ def refunds(payment: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
         .select_from(entry)
         .where(
             sight.only(entry),
-            entry.c.practice_id == payment.c.practice_id,
             entry.c.payment_id == payment.c.id,
             entry.c.kind == constant(EntryKind.REFUND),
         )
@@ -157,25 +149,20 @@ def refunds(payment: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
 def allocations(payment: PaymentRow, sight: Sight) -> Rows:
     """What the payment paid of each invoice in sight, net of what was taken back; oldest first."""
     allocation, invoice = sight.counted(Allocation), sight(Invoice)
-    same = and_(
-        invoice.c.practice_id == allocation.c.practice_id, invoice.c.id == allocation.c.invoice_id
-    )
     put = total(allocation.c.amount_minor)
     sums = (
         select(
-            invoice.c.practice_id,
             invoice.c.id.label("invoice_id"),
             invoice.c.serial,
             put.label("amount_minor"),
         )
-        .join_from(allocation, invoice, same)
+        .join_from(allocation, invoice, invoice.c.id == allocation.c.invoice_id)
         .where(
             sight.only(allocation),
             sight.only(invoice),
-            allocation.c.practice_id == payment.c.practice_id,
             allocation.c.payment_id == payment.c.id,
         )
-        .group_by(invoice.c.practice_id, invoice.c.id, invoice.c.serial)
+        .group_by(invoice.c.id, invoice.c.serial)
         .having(func.sum(allocation.c.amount_minor) != constant(0))
         .correlate(payment.c.id.table)
         .subquery()
@@ -195,15 +182,10 @@ def receipt_rows(sight: Sight, *where: Any) -> Rows:
 def receipts(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
     return receipt_rows(
         sight,
-        lambda table: owned(table, client),
+        lambda table: owned(table, client, sight),
         lambda table: within(table.c.issued_on, date_range),
     )
 
 
 def receipt_of(payment: Any, sight: Sight) -> Rows:
-    return receipt_rows(
-        sight,
-        lambda table: and_(
-            table.c.practice_id == payment.c.practice_id, table.c.payment_id == payment.c.id
-        ),
-    )
+    return receipt_rows(sight, lambda table: table.c.payment_id == payment.c.id)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import select
 
 from models import InvoiceLine, Session
 from resolvers import invoices
@@ -17,12 +17,7 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 def named_by(row: Any, sight: Sight) -> Rows:
     """The session that the row names."""
-    return rows(
-        sight,
-        lambda table: and_(
-            table.c.practice_id == row.c.practice_id, table.c.id == row.c.session_id
-        ),
-    )
+    return rows(sight, lambda table: table.c.id == row.c.session_id)
 
 
 def invoice_of(session: Any, sight: Sight) -> Rows:
@@ -32,16 +27,10 @@ def invoice_of(session: Any, sight: Sight) -> Rows:
         select(line.c.invoice_id)
         .where(
             sight.only(line),
-            line.c.practice_id == session.c.practice_id,
             line.c.session_id == session.c.id,
             ~line.c.is_void,
         )
         .correlate(session)
     )
 
-    def is_named(table: Any) -> ColumnElement[bool]:
-        return and_(
-            table.c.practice_id == session.c.practice_id, table.c.id == named.scalar_subquery()
-        )
-
-    return invoices.rows(sight, is_named)
+    return invoices.rows(sight, lambda table: table.c.id == named.scalar_subquery())

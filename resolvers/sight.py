@@ -1,4 +1,8 @@
-"""Who sees which rows. Every table is reached through `Sight`, which puts the predicate in."""
+"""Who sees which rows. Every table is reached through `Sight`, which puts the predicate in.
+
+Each predicate names the viewer's practice. So rows in sight are all of one practice, and what joins
+two of them compares their ids alone: to compare practices once more costs a step for each row.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -88,6 +92,14 @@ class Sight:
         alias = model.__table__.alias()
         self.handed_out[alias] = predicate
         return alias
+
+    def client_id(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The id of the client that rows in sight are of, which the column has.
+
+        A client's own, where a client looks: the database then has nothing to compare with each
+        row around.
+        """
+        return self.subject_id if self.kind is ViewerKind.CLIENT else column
 
     def only(self, table: Any) -> ColumnElement[bool]:
         """The condition for this viewer on a table; none on a subquery made of such tables."""

@@ -38,7 +38,7 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 def of_client(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
     return rows(
-        sight, lambda table: owned(table, client), lambda table: in_period(table, date_range)
+        sight, lambda table: owned(table, client, sight), lambda table: in_period(table, date_range)
     )
 
 
@@ -69,17 +69,14 @@ def gaps(superbill: SuperbillRow, sight: Sight) -> Rows:
 def gaps_of(superbill: Any, sight: Sight) -> Any:
     letterhead, line = sight(Letterhead), sight(SuperbillLine)
     diagnosis = sight(SuperbillDiagnosis)
-    printed = (
-        letterhead.c.practice_id == superbill.c.practice_id,
-        letterhead.c.id == superbill.c.letterhead_id,
-    )
+    printed = letterhead.c.id == superbill.c.letterhead_id
     has_diagnosis = (
         exists()
         .where(sight.only(diagnosis), of_superbill(diagnosis, superbill))
         .correlate(superbill)
     )
     of_head = [
-        found.select_from(letterhead).where(sight.only(letterhead), *printed).correlate(superbill)
+        found.select_from(letterhead).where(sight.only(letterhead), printed).correlate(superbill)
         for found in head_gaps(superbill, letterhead, has_diagnosis)
     ]
     of_lines = [
@@ -90,7 +87,5 @@ def gaps_of(superbill: Any, sight: Sight) -> Any:
 
 
 def of_superbill(part: Any, superbill: Any) -> ColumnElement[bool]:
-    same: ColumnElement[bool] = (part.c.practice_id == superbill.c.practice_id) & (
-        part.c.superbill_id == superbill.c.id
-    )
+    same: ColumnElement[bool] = part.c.superbill_id == superbill.c.id
     return same

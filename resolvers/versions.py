@@ -18,11 +18,9 @@ def of_practice(practice: Any, sight: Sight) -> ColumnElement[Any]:
     if sight.kind is not ViewerKind.DASHBOARD:
         return cast(null(), Text)
     table = sight(PracticeVersion)
-    last = select(cast(table.c.version, Text)).where(
-        sight.only(table), table.c.practice_id == practice.c.id
-    )
+    last = select(cast(table.c.version, Text)).where(sight.only(table))
     # Nothing was ever changed.
-    return func.coalesce(last.correlate(practice).scalar_subquery(), literal_text("0"))
+    return func.coalesce(last.scalar_subquery(), literal_text("0"))
 
 
 def since(table: Any, version: Any) -> ColumnElement[bool]:

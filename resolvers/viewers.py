@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, null
+from sqlalchemy import ColumnElement, Text, null
 from sqlalchemy import cast as sql_cast
 
 from models import Client, Clinician, Contact, Practice, Token, ViewerKind
@@ -53,14 +53,9 @@ def clinician_rows(sight: Sight, *where: Any) -> Rows:
     return Rows(table, [condition(table) for condition in where], (table.c.id,))
 
 
-def clinicians(practice: Any, sight: Sight) -> Rows:
-    return clinician_rows(sight, lambda table: table.c.practice_id == practice.c.id)
+def clinicians(_: Any, sight: Sight) -> Rows:
+    return clinician_rows(sight)
 
 
 def clinician_of(row: Any, sight: Sight) -> Rows:
-    return clinician_rows(
-        sight,
-        lambda table: and_(
-            table.c.practice_id == row.c.practice_id, table.c.id == row.c.clinician_id
-        ),
-    )
+    return clinician_rows(sight, lambda table: table.c.id == row.c.clinician_id)
