@@ -15,9 +15,11 @@ from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.looks import looks
+from graph.repeats import Answered, Repeats
 from graph.scopes import Needed, needed, scopes_required
 from identity.door import Door
 from models.connections import PostgresReads, SqliteReads
+from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
 from resolvers.planner.operation import (
@@ -53,6 +55,8 @@ class Request:
     query: str
     operation_name: str | None
     variables: Mapping[str, Any]
+    # What it was read from, if it came by itself.
+    body: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Graph:
         online: Online = SANDBOX,
         entrance: Entrance | None = None,
         record: Record | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         self.schema, self.introspection = schema, introspection
         self.till, self.entrance, self.record = till, entrance, record
@@ -95,6 +100,7 @@ class Graph:
             REMEMBERED, lambda query, _: length((query, None))
         )
         self.readied: Recent[Key, Readied | Errors] = Recent(REMEMBERED, length)
+        self.repeats = Repeats(self.plans, bearers) if bearers else None
 
     async def answer(
         self,
@@ -141,7 +147,22 @@ class Graph:
         looked = ready.looks if not changes or (ready.looks and ready.looks.by_id) else None
         if self.record and viewer and looked and answer.has_data:
             await self.record.read(viewer, looked, asked, answer.body, address_hash, now)
+        if self.repeats and viewer and request.body and answer.planned and not changes:
+            self.repeats.keep(request.body, viewer, Answered(answer.planned, looked, asked))
         return answer
+
+    async def again(
+        self, body: bytes, bearer: Bearer, now: dt.datetime, address_hash: str | None
+    ) -> bytes | None:
+        """The response to what was asked before, if nothing has to be done but to read."""
+        found = await self.repeats.answer(body, bearer, now) if self.repeats else None
+        if found is None:
+            return None
+        text, answered = found
+        if self.record and answered.looks:
+            given = answered.looks, answered.asked, text, address_hash, now
+            await self.record.read(bearer.viewer, *given)
+        return text
 
     def acting(
         self, viewer: Viewer | None, ready: Readied, now: dt.datetime, address_hash: str | None

@@ -7,11 +7,13 @@ SQLAlchemy compiles them and does not run them.
 import asyncio
 import datetime as dt
 import hashlib
+import re
 import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -24,7 +26,12 @@ BUSY_TIMEOUT_MS = 10_000
 PREPARED_A_CONNECTION = 100
 # SQLite asks the progress handler after so many steps of its virtual machine.
 STEPS_BETWEEN_LOOKS = 10_000
+PARAMETER = re.compile(r"\$(\d+)")
 SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+
+
+# A statement and its parameters.
+Statement = tuple[str, Sequence[Any]]
 
 
 class StatementTimeout(Exception):
@@ -123,6 +130,15 @@ class SqliteReads:
         row = await self.row(sql, values)
         return row[0] if row else None
 
+    async def beside(self, first: Statement, second: Statement) -> Sequence[Any] | None:
+        """The first row of a statement, if there is one, and then the value of another."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self.fetch_beside, first, second)
+
+    def fetch_beside(self, first: Statement, second: Statement) -> Sequence[Any] | None:
+        row = self.fetch(*first)
+        return row and (*row, *(self.fetch(*second) or (None,)))
+
     def fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
         if self.connection is None:
             self.connection = self.opened()
@@ -181,6 +197,14 @@ class Prepared:
         return tuple(row) if row is not None else None
 
 
+@lru_cache(2 * PREPARED_A_CONNECTION)
+def joined(first: str, second: str, taken: int) -> str:
+    """The row of one statement with the value of another, which takes so many parameters; it is
+    run only where there is a row."""
+    moved = PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", first)
+    return f"SELECT first.*, ({second}) FROM ({moved}) AS first"  # noqa: S608 - both are compiled
+
+
 class PostgresReads:
     """A few connections, each with its prepared statements.
 
@@ -217,6 +241,12 @@ class PostgresReads:
     async def value(self, sql: str, values: Sequence[Any]) -> Any:
         row = await self.row(sql, values)
         return row[0] if row else None
+
+    async def beside(self, first: Statement, second: Statement) -> Sequence[Any] | None:
+        """The first row of a statement, if there is one, and then the value of another: both in
+        one statement."""
+        sql = joined(first[0], second[0], len(second[1]))
+        return await self.row(sql, [*second[1], *first[1]])
 
     async def taken(self) -> Prepared:
         """A connection that nobody else uses until it is idle again."""

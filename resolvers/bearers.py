@@ -1,26 +1,32 @@
-"""Who bears a token: it is looked up to find the viewer, with each request."""
+"""Who bears a token: it is looked up to find the viewer, with each request.
+
+Who bore it last is remembered as a guess, for a statement that looks it up once more beside what it
+answers: it saves the round trip, and an answer for who no longer bears the token is thrown away.
+"""
 
 import datetime as dt
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, select
+from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, select
 from sqlalchemy.types import TypeEngine
 
 from identity.tokens import IDLE, hashed, is_written_right, works
 from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
-from models.connections import PostgresReads, SqliteReads
+from models.connections import PostgresReads, SqliteReads, Statement
 from models.literals import constant
 from models.row import ID, Instant
 from resolvers.planner.later import Later, bound
-from resolvers.planner.plans import Plan, compiled
-from resolvers.planner.texts import instant
+from resolvers.planner.plan import Plan, compiled
+from resolvers.planner.plans import Recent
 from resolvers.viewer import Viewer
 
-REMEMBERED = 1_000
+REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,17 @@ class Presented:
     now: dt.datetime
 
 
+@dataclass(frozen=True)
+class Bearer:
+    """Who bore a token when it was last looked up: by this hash, and what the row said."""
+
+    name: str
+    row: Sequence[Any]
+    viewer: Viewer
+
+
 class Bearers:
-    """Looks up viewers by their tokens: one statement, on each request."""
+    """Looks up viewers by their tokens: on each request, in a statement or beside one."""
 
     def __init__(
         self, reads: SqliteReads | PostgresReads, key: str, uses: Uses | None = None
@@ -40,28 +55,63 @@ class Bearers:
         self.reads, self.key, self.uses = reads, key, uses
         self.by_hash = look_up(reads.dialect, "hash", Text())
         self.by_id = look_up(reads.dialect, "id", ID)
+        self.again = {kind: look_up(reads.dialect, "hash", Text(), kind) for kind in ViewerKind}
+        self.last: Recent[bytes, Bearer] = Recent(REMEMBERED)
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
         """The bearer of a token that is known, not revoked, not expired and not idle."""
         if not is_written_right(token):
             return None
-        return await self.found(self.by_hash, hashed(token, self.key), now)
+        name, key = hashed(token, self.key), digest(token)
+        self.last.forget(key)
+        row = await self.row(self.by_hash, name, now)
+        if row is None:
+            return None
+        return self.last.keep(key, Bearer(name, row, self.seen(row, now))).viewer
+
+    def guessed(self, token: str) -> Bearer | None:
+        """Who bore the token when it was last looked up, if that is remembered."""
+        return self.last.recall(digest(token))
+
+    async def told(self, bearer: Bearer, asked: Statement, now: dt.datetime) -> Any:
+        """What a statement tells the bearer; None where the token doesn't work any more, or not
+        for the same viewer."""
+        plan = self.again[bearer.viewer.kind]
+        row = await self.reads.beside((plan.sql, self.values(plan, bearer.name, now)), asked)
+        if row is None or row[:-1] != bearer.row:
+            return None
+        self.seen(bearer.row, now)
+        return row[-1]
 
     async def holder(self, token_id: str, now: dt.datetime) -> Viewer | None:
         """Who bears the token of an id, while it works."""
-        return await self.found(self.by_id, token_id, now)
+        row = await self.row(self.by_id, token_id, now)
+        return self.seen(row, now) if row else None
 
-    async def found(self, plan: Plan, name: str, now: dt.datetime) -> Viewer | None:
+    async def row(self, plan: Plan, name: str, now: dt.datetime) -> Sequence[Any] | None:
+        return await self.reads.row(plan.sql, self.values(plan, name, now))
+
+    def values(self, plan: Plan, name: str, now: dt.datetime) -> list[Any]:
         presented: Any = Presented(name, now)
-        row = await self.reads.row(plan.sql, plan.values(presented))
-        viewer = viewer_of(*row) if row else None
-        if self.uses is not None and viewer is not None:
+        return plan.values(presented)
+
+    def seen(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
+        """The viewer that a row tells of, who used the token just now."""
+        viewer = viewer_of(*row)
+        if self.uses is not None:
             self.uses.note(viewer.practice_id, viewer.token_id, now)
         return viewer
 
 
-def look_up(dialect: Dialect, column: str, type_: TypeEngine[str]) -> Plan:
-    """A token that works, by a column of its own."""
+def digest(token: str) -> bytes:
+    """What a token is remembered by, so that it isn't kept itself."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def look_up(
+    dialect: Dialect, column: str, type_: TypeEngine[str], kind: ViewerKind | None = None
+) -> Plan:
+    """A token that works, by a column of its own; only one of this kind, if it is known."""
     name = bound(Later(lambda p: p.name), type_)  # type: ignore[attr-defined]
     now = bound(Later(lambda p: p.now), Instant())
     idle_since = bound(Later(lambda p: p.now - IDLE), Instant())
@@ -72,23 +122,34 @@ def look_up(dialect: Dialect, column: str, type_: TypeEngine[str]) -> Plan:
             cast(token.c.practice_id, Text),
             cast(token.c.id, Text),
             cast(func.coalesce(token.c.client_id, token.c.contact_id), Text),
-            case(
-                (token.c.kind == constant(ViewerKind.CLIENT), cast(token.c.client_id, Text)),
-                (token.c.kind == constant(ViewerKind.CONTACT), sole_client(token)),
-            ),
+            sole_client(token, kind),
             cast(token.c.scopes, Text),
             practice.c.currency,
             practice.c.time_zone,
-            instant(token.c.expires_at),
+            token.c.expires_at,
             token.c.is_sign_in,
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
         .where(token.c[column] == name, works(token, now, idle_since))
     )
+    if kind is not None:
+        statement = statement.where(token.c.kind == constant(kind))
     return compiled(statement, dialect)
 
 
-def sole_client(token: Any) -> Any:
+def sole_client(token: Any, kind: ViewerKind | None) -> Any:
+    """The one client that a client or a contact sees, if it is one."""
+    of_kind = {
+        ViewerKind.CLIENT: cast(token.c.client_id, Text),
+        ViewerKind.CONTACT: only_client(token),
+        ViewerKind.DASHBOARD: cast(null(), Text),
+    }
+    if kind is not None:
+        return of_kind[kind]
+    return case(*((token.c.kind == constant(kind), found) for kind, found in of_kind.items()))
+
+
+def only_client(token: Any) -> Any:
     """The client of a contact who is linked to just one."""
     right = ContactRight.__table__.alias("contact_right")
     client_id = cast(right.c.client_id, Text)
@@ -111,7 +172,7 @@ def viewer_of(
     scopes: str,
     currency: str,
     time_zone: str,
-    expires_at: str,
+    expires_at: str | dt.datetime,
     is_sign_in: bool,
 ) -> Viewer:
     return Viewer(
@@ -123,6 +184,13 @@ def viewer_of(
         frozenset(Scope(scope) for scope in json.loads(scopes)),
         currency,
         time_zone,
-        dt.datetime.fromisoformat(expires_at),
+        moment(expires_at),
         bool(is_sign_in),
     )
+
+
+def moment(kept: str | dt.datetime) -> dt.datetime:
+    """A moment as the database's driver gives it: SQLite's has no zone of its own."""
+    if isinstance(kept, str):
+        return dt.datetime.fromisoformat(kept).replace(tzinfo=dt.UTC)
+    return kept

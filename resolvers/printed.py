@@ -21,7 +21,7 @@ from models.connections import PostgresReads, SqliteReads
 from models.literals import constant
 from models.row import ID
 from resolvers.planner.later import Asked, Later, bound
-from resolvers.planner.plans import Plan, compiled
+from resolvers.planner.plan import Plan, compiled
 from resolvers.sight import Sight
 from resolvers.viewer import Viewer
 

@@ -27,7 +27,7 @@ from resolvers.nodes import FOUND
 from resolvers.planner.later import Asked, Later, bound
 from resolvers.planner.operation import Operation, coerced
 from resolvers.planner.paging import UUID
-from resolvers.planner.plans import Plan, compiled
+from resolvers.planner.plan import Plan, compiled
 from resolvers.sight import Sight
 from resolvers.viewer import Viewer
 

@@ -5,7 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
+from functools import cache, lru_cache, partial
 
 import strawberry
 from starlette.applications import Starlette
@@ -38,6 +38,7 @@ from server import graphiql, portal_page
 from server.batches import flushing
 from server.documents import Documents
 from server.exports import Exports
+from server.express import Express
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.sandboxed import Sandbox
@@ -46,6 +47,8 @@ from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
 RECORDED_S = 0.9
+# Network addresses whose hashes are remembered.
+ADDRESSES = 10_000
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
@@ -111,8 +114,8 @@ def app(
     door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
     given = settings.introspection, settings.signer, till, online
     record = Record(language._schema, reads, till.engine)
-    graph = Graph(language, reads, *given, (door, bearers.viewer), record)
-    endpoint = Endpoint(graph, bearers, now, lambda host: hashed(host, key))
+    graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
+    endpoint = Endpoint(graph, bearers, now, lru_cache(ADDRESSES)(partial(hashed, key=key)))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer, bearers, PrintedDocuments(reads), press, record, endpoint.address, now
@@ -152,7 +155,7 @@ def app(
             *([sandbox.addresses(local=local)] if sandbox else []),
             *([portal_page.mounted()] if local else []),
         ],
-        middleware=middleware(settings, local=local),
+        middleware=middleware(settings, endpoint, local=local),
         lifespan=lifespan,
     )
     application.state.reads, application.state.graph = reads, graph
@@ -182,17 +185,20 @@ def at_stripe(settings: Settings) -> Stripe:
     )
 
 
-def middleware(settings: Settings, *, local: bool) -> list[Middleware]:
+def middleware(settings: Settings, endpoint: Endpoint, *, local: bool) -> list[Middleware]:
+    origins = partial(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_origin_regex=LOCAL_ORIGINS if local else None,
+        allow_methods=["POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        max_age=86_400,
+    )
+    hosts = settings.allowed_hosts
     return [
-        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts),
-        Middleware(
-            CORSMiddleware,
-            allow_origins=settings.allowed_origins,
-            allow_origin_regex=LOCAL_ORIGINS if local else None,
-            allow_methods=["POST"],
-            allow_headers=["Authorization", "Content-Type"],
-            max_age=86_400,
-        ),
+        Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins),
+        Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+        Middleware(origins),
     ]
 
 

@@ -91,7 +91,8 @@ async def planned(
     found = await graph.plans.planned(ready.operation, values, asked)
     if found is None:
         raise NotExplained("This is not planned: it is refused, or asks only for the schema.")
-    return found
+    plan, parameters = found
+    return plan.sql, parameters
 
 
 def messages(errors: Any) -> str:

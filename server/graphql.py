@@ -61,6 +61,15 @@ class Endpoint:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)
 
+    async def again(self, content: bytes, token: str, host: str | None) -> bytes | None:
+        """The answer to a body that was answered before, for who bears the token; nothing where
+        the request is to go the whole way."""
+        bearer = self.bearers.guessed(token)
+        if bearer is None:
+            return None
+        address_hash = self.address_hash(host) if host is not None else None
+        return await self.graph.again(content, bearer, self.now(), address_hash)
+
     def address(self, request: Request) -> str | None:
         """The network address that it was sent from, as far as one tells it from another."""
         return self.address_hash(request.client.host) if request.client else None
@@ -85,11 +94,15 @@ async def answered(request: Request, answer: Callable[[Request], Awaitable[Respo
         return await answer(request)
     except TurnedAway as away:
         return refused(request, away)
-    except StatementTimeout:
-        message = "the database took too long: ask for less at a time"
-        return refused(request, TurnedAway(503, "TIMEOUT", message))
-    except Exception:
-        return refused(request, internal())
+    except Exception as error:
+        return refused(request, failed(error))
+
+
+def failed(error: Exception) -> TurnedAway:
+    """Why there is no answer, as far as it is anybody's business."""
+    if isinstance(error, StatementTimeout):
+        return TurnedAway(503, "TIMEOUT", "the database took too long: ask for less at a time")
+    return internal()
 
 
 # -- requests --------------------------------------------------------------------------------------
@@ -128,7 +141,7 @@ def read(content: bytes) -> execution.Request:
         raise bad("operationName is a string, null or left out")
     if variables is not None and not isinstance(variables, dict):
         raise bad("variables is an object, null or left out")
-    return execution.Request(query, name or None, variables or {})
+    return execution.Request(query, name or None, variables or {}, content)
 
 
 def bad(message: str) -> TurnedAway:

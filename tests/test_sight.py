@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import BinaryExpression
 from billing.invoices import total
 from models import Client, Practice, SuperbillLine
 from resolvers import superbills
-from resolvers.planner import plans
+from resolvers.planner import plan, plans
 from resolvers.planner.later import Asked, Later
 from resolvers.viewer import Viewer
 from tests.comparison import Case, Comparison
@@ -25,7 +25,7 @@ TOTALS = "{ client { superbills { nodes { totalFee { amount } } } } }"
 def statements(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> list[Select[Any]]:
     """The statements of all plans that are made from now on."""
     made: list[Select[Any]] = []
-    compiled = plans.compiled
+    compiled = plan.compiled
 
     def kept(statement: Select[Any], *given: Any) -> Any:
         made.append(statement)

@@ -3,16 +3,13 @@
 import asyncio
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 import orjson
 from graphql.execution.values import VariableValues
-from sqlalchemy import BindParameter, Dialect, Select
-from sqlalchemy.sql import visitors
 
 from billing.documents.links import Signer
 from billing.money import digits
@@ -24,15 +21,14 @@ from resolvers.planner import reference
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
     Asked,
-    Later,
     Refusal,
     Unplannable,
-    read,
     shape,
     stand_in,
     variable,
 )
 from resolvers.planner.operation import Operation, coerced, refusal
+from resolvers.planner.plan import Plan, Planned, compiled
 from resolvers.planner.planner import Outcomes, Planner
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
@@ -68,6 +64,16 @@ class Recent(Generic[K, V]):
             return self.items[key]
         return self.keep(key, make())
 
+    def recall(self, key: K) -> V | None:
+        """What is kept by the key, if anything is."""
+        if key in self.items:
+            self.items.move_to_end(key)
+        return self.items.get(key)
+
+    def forget(self, key: K) -> None:
+        if key in self.items:
+            self.weight -= self.weigh(key, self.items.pop(key))
+
     async def awaited(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
         """As `get`, of what is made elsewhere."""
         if key in self.items:
@@ -82,40 +88,6 @@ class Recent(Generic[K, V]):
         while self.weight > self.size:
             self.weight -= self.weigh(*self.items.popitem(last=False))
         return value
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A statement, and for each of its parameters the value and the driver's form of it.
-
-    `checks` are values that no parameter has, read for the refusal that may be in them.
-    """
-
-    sql: str
-    slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
-    checks: tuple[Later, ...] = ()
-
-    def values(self, asked: Asked) -> list[Any]:
-        for check in self.checks:
-            check.read(asked)
-        return [
-            process(read(value, asked)) if process else read(value, asked)
-            for value, process in self.slots
-        ]
-
-
-def compiled(statement: Select[Any], dialect: Dialect, unread: Sequence[Select[Any]] = ()) -> Plan:
-    code: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    # What SQLAlchemy's own executor puts values through for the driver.
-    process = code._bind_processors
-    slots = tuple((code.params[name], process.get(name)) for name in code.positiontup or ())
-    return Plan(code.string, slots, tuple(later for select in unread for later in laters(select)))
-
-
-def laters(select: Select[Any]) -> Iterator[Later]:
-    for element in visitors.iterate(select):
-        if isinstance(element, BindParameter) and isinstance(element.value, Later):
-            yield element.value
 
 
 def size(plan: Plan | None) -> int:
@@ -191,9 +163,10 @@ class Plans:
         eyes = seen_with(outcomes) or viewer
         asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
         try:
-            text = await self.text(operation, given, asked)
-            if text is not None and BROKEN not in text:
-                return Answer(text.encode(), has_data=True)
+            found = await self.planned(operation, given, asked)
+            text = await self.reads.value(found[0].sql, found[1]) if found else None
+            if found and text is not None and BROKEN not in text:
+                return Answer(text.encode(), True, Planned(found[0], given.coerced))
             return await self.exact(operation, given, variables, asked)
         except (StatementTooDeep, RecursionError):
             return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
@@ -202,18 +175,13 @@ class Plans:
         """What each of a mutation's fields does, in their order."""
         return list(self.planner(operation, given, acting.viewer).acts(operation.node))
 
-    async def text(self, operation: Operation, given: VariableValues, asked: Asked) -> str | None:
-        """What the planned statement answers, if there is a plan."""
-        found = await self.planned(operation, given, asked)
-        return await self.reads.value(*found) if found is not None else None
-
     async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked
-    ) -> tuple[str, list[Any]] | None:
-        """The statement and its parameters, or nothing where the reference is to answer."""
+    ) -> tuple[Plan, list[Any]] | None:
+        """The plan and its parameters' values, or nothing where the reference is to answer."""
         plan = await self.plan(operation, given, asked)
         try:
-            return (plan.sql, plan.values(asked)) if plan else None
+            return (plan, plan.values(asked)) if plan else None
         except Refusal:
             return None
 

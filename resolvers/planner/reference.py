@@ -25,6 +25,7 @@ from graphql import (
 )
 
 from resolvers.planner.operation import Errors, Operation, coded, refusal
+from resolvers.planner.plan import Planned
 from resolvers.planner.sources import source_of
 
 # What GraphQL says where a value that can't be null is.
@@ -42,6 +43,8 @@ class Answer:
 
     body: bytes
     has_data: bool
+    # What it was answered by, if a plan did it.
+    planned: Planned | None = None
 
 
 def refused(errors: Errors) -> Answer:

@@ -1,0 +1,74 @@
+"""What was asked before, word for word, by a viewer with the same rights.
+
+Whatever turns a request away (limits, scopes, what is wrong with it) depends on its words and on
+these rights alone. So one that was answered by a statement is answered by it again, and nothing
+else is done but to look the token up, which the same statement does.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from billing.money import digits
+from resolvers.bearers import Bearer, Bearers
+from resolvers.planner.jsontext import BROKEN
+from resolvers.planner.later import Asked, Refusal
+from resolvers.planner.operation import Operation
+from resolvers.planner.plan import Planned
+from resolvers.planner.plans import Plans, Recent
+from resolvers.record import Looks
+from resolvers.viewer import Viewer
+
+# Characters of what was asked and of its statements.
+REMEMBERED = 2**24
+
+# A request's body, and what of the viewer decides how it is answered.
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How a request was answered, and what the record of access is told of it."""
+
+    planned: Planned
+    looks: Looks | None
+    asked: tuple[Operation, Mapping[str, Any]]
+
+
+class Repeats:
+    """Answers what was answered before."""
+
+    def __init__(self, plans: Plans, bearers: Bearers) -> None:
+        self.plans, self.bearers = plans, bearers
+        self.answered: Recent[Key, Answered] = Recent(REMEMBERED, weight)
+
+    def keep(self, body: bytes, viewer: Viewer, answered: Answered) -> None:
+        self.answered.keep((body, *rights(viewer)), answered)
+
+    async def answer(
+        self, body: bytes, bearer: Bearer, now: dt.datetime
+    ) -> tuple[bytes, Answered] | None:
+        """The answer's JSON; nothing where the request is to go the whole way."""
+        answered = self.answered.recall((body, *rights(bearer.viewer)))
+        if answered is None:
+            return None
+        planned, plans = answered.planned, self.plans
+        asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
+        try:
+            values = planned.plan.values(asked)
+        except Refusal:
+            return None
+        text = await self.bearers.told(bearer, (planned.plan.sql, values), now)
+        if text is None or BROKEN in text:
+            return None
+        return text.encode(), answered
+
+
+def rights(viewer: Viewer) -> tuple[Any, ...]:
+    """All of a viewer that plans, and refusals, depend on."""
+    return viewer.kind, viewer.sole_client_id is None, digits(viewer.currency), viewer.scopes
+
+
+def weight(key: Key, answered: Answered) -> int:
+    return 1_000 + len(key[0]) + len(answered.planned.plan.sql)

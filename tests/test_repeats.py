@@ -1,0 +1,222 @@
+"""What is asked again goes a shorter way: it answers as the long one does, and looks as closely."""
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import delete, insert, update
+
+from graph.execution import Graph
+from identity.tokens import Subject
+from models import ContactRight, Practice, Scope, Token
+from models.connections import StatementTimeout
+from tests.portal import Portal, served
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+NAME = "{ client { name } }"
+BALANCE = "{ client { balance { amount { amount currency } } } }"
+ORIGIN = "https://portal.example"
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
+    async with (
+        new_database() as url,
+        served(url, allowed_origins=[ORIGIN], allowed_hosts=["portal"]) as it,
+    ):
+        yield it
+
+
+@pytest.fixture
+def long_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries that went the long way."""
+    gone: list[str] = []
+    answer = Graph.answer
+
+    async def watched(self: Graph, request: Any, *given: Any) -> Any:
+        gone.append(request.query)
+        return await answer(self, request, *given)
+
+    monkeypatch.setattr(Graph, "answer", watched)
+    return gone
+
+
+async def sent(portal: Portal, token: str, query: str = NAME, **headers: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"} | headers
+    return await portal.http.post("/graphql", content=json.dumps({"query": query}), headers=headers)
+
+
+async def asked_before(portal: Portal, token: str, query: str = NAME) -> None:
+    assert (await sent(portal, token, query)).status_code == 200
+
+
+def told(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    return response.status_code, sorted(response.headers.multi_items()), response.content
+
+
+async def test_what_was_answered_before_goes_the_short_way(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    token = await portal.token()
+    first, second = await sent(portal, token), await sent(portal, token)
+    assert long_ways == [NAME]
+    assert told(first) == told(second)
+
+
+async def test_it_is_for_all_of_the_same_rights_and_tells_each_their_own(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    both = [portal.client_id, portal.other_id]
+    tokens = [await portal.token(Subject(portal.practice_id, client_id=id_)) for id_ in both]
+    names = ["Ana Prieto", "Ben Osei"]
+    for _ in range(2):
+        answers = [(await sent(portal, token)).json() for token in tokens]
+        assert answers == [{"data": {"client": {"name": name}}} for name in names]
+    # Each token's first request finds out who bears it.
+    assert long_ways == [NAME, NAME]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": ORIGIN},
+        {"origin": "https://elsewhere.example"},
+        {"accept": "application/graphql-response+json"},
+        {"accept": "application/graphql-response+json", "origin": ORIGIN},
+        {"content-type": "application/json; charset=utf-8"},
+    ],
+)
+async def test_both_ways_send_the_same_headers(
+    portal: Portal, long_ways: list[str], headers: Mapping[str, str]
+) -> None:
+    token = await portal.token()
+    first, second = [await sent(portal, token, **headers) for _ in range(2)]
+    assert told(first) == told(second)
+    assert len(long_ways) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "elsewhere.example"},
+        {"content-type": "text/plain"},
+        {"authorization": "Basic YTpi"},
+        {"authorization": "Bearer cbp_"},
+    ],
+)
+async def test_what_is_refused_is_refused_again(portal: Portal, headers: Mapping[str, str]) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    response = await sent(portal, token, **headers)
+    assert response.status_code in (400, 401, 415)
+
+
+async def test_a_body_in_pieces_is_answered_too(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for letter in json.dumps({"query": NAME}):
+            yield letter.encode()
+
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    response = await portal.http.post("/graphql", content=pieces(), headers=headers)
+    assert response.json() == {"data": {"client": {"name": "Ana Prieto"}}}
+
+
+# -- the token is looked up each time --------------------------------------------------------------
+
+
+async def change(portal: Portal, statement: Any) -> None:
+    async with portal.engine.begin() as rows:
+        await rows.execute(statement)
+
+
+async def test_a_revoked_token_is_refused_on_its_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    await change(portal, update(Token).values(revoked_at=portal.clock()))
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def test_an_expired_token_is_refused_on_its_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    portal.clock.time += dt.timedelta(hours=1)
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def test_a_sign_in_that_was_idle_is_refused(portal: Portal) -> None:
+    token = await portal.token()
+    used = {"is_sign_in": True, "last_used_at": portal.clock()}
+    await change(portal, update(Token).values(used))
+    await asked_before(portal, token)
+    portal.clock.time += dt.timedelta(minutes=15)
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def test_a_scope_taken_away_is_missed_on_the_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    await change(portal, update(Token).values(scopes=[Scope.BILLING_READ]))
+    (error,) = (await sent(portal, token)).json()["errors"]
+    assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+async def test_fewer_scopes_are_not_served_what_more_were(portal: Portal) -> None:
+    await asked_before(portal, await portal.token())
+    poorer = await portal.token(scopes=frozenset({Scope.BILLING_READ}))
+    for _ in range(2):
+        (error,) = (await sent(portal, poorer)).json()["errors"]
+        assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+async def test_a_guardian_who_gets_a_second_client_has_to_say_which(portal: Portal) -> None:
+    guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    other = ContactRight.client_id == portal.other_id
+    async with portal.engine.begin() as rows:
+        right = dict(
+            (await rows.execute(ContactRight.__table__.select().where(other))).one()._mapping
+        )
+    await change(portal, delete(ContactRight).where(other))
+    await asked_before(portal, guardian)
+    await change(portal, insert(ContactRight).values(right))
+    (error,) = (await sent(portal, guardian)).json()["errors"]
+    assert error["extensions"]["code"] == "CLIENT_REQUIRED"
+
+
+async def test_a_practice_that_changes_its_currency_is_told_in_it(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token, BALANCE)
+    await change(portal, update(Practice).values(currency="JPY"))
+    amount = (await sent(portal, token, BALANCE)).json()["data"]["client"]["balance"]["amount"]
+    assert amount == {"amount": "0", "currency": "JPY"}
+
+
+async def test_a_statement_that_takes_too_long_is_told_as_such(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+
+    async def late(*_: Any) -> None:
+        raise StatementTimeout
+
+    monkeypatch.setattr("resolvers.bearers.Bearers.told", late)
+    response = await sent(portal, token, origin=ORIGIN)
+    assert response.status_code == 503
+    assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_a_change_never_goes_the_short_way(portal: Portal, long_ways: list[str]) -> None:
+    token = await portal.token()
+    sign_out = "mutation { signOut { __typename } }"
+    for _ in range(2):
+        await sent(portal, token, sign_out)
+    assert long_ways == [sign_out, sign_out]
