@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from graph.execution import Graph
-from identity.tokens import Subject
-from models import ContactRight, Practice, Scope, Token
+from identity.tokens import PERSONAL_SCOPES, Subject
+from models import Contact, ContactRight, Practice, Relation, Scope, Token
 from models.connections import StatementTimeout
+from models.ids import new_id
 from tests.portal import Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -174,6 +175,30 @@ async def test_fewer_scopes_are_not_served_what_more_were(portal: Portal) -> Non
     for _ in range(2):
         (error,) = (await sent(portal, poorer)).json()["errors"]
         assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+@pytest.mark.parametrize("who", ["a dashboard", "a guardian of two"])
+async def test_who_sees_otherwise_is_not_served_what_others_were(portal: Portal, who: str) -> None:
+    scopes = frozenset(PERSONAL_SCOPES)
+    await asked_before(portal, await portal.token(scopes=scopes))
+    await asked_before(portal, await aunt(portal))
+    subjects = {
+        "a dashboard": Subject(portal.practice_id),
+        "a guardian of two": Subject(portal.practice_id, contact_id=portal.guardian_id),
+    }
+    token = await portal.token(subjects[who], scopes=scopes)
+    await asked_before(portal, token, "{ practice { name } }")
+    (error,) = (await sent(portal, token)).json()["errors"]
+    assert error["extensions"]["code"] == "CLIENT_REQUIRED"
+
+
+async def aunt(portal: Portal) -> str:
+    """The token of a contact of one client."""
+    own = {"practice_id": portal.practice_id}
+    await portal.insert(Contact, {**own, "id": (id_ := new_id()), "name": "Ada Ahn"})
+    right = {"contact_id": id_, "client_id": portal.client_id, "relation": Relation.PARTNER}
+    await portal.insert(ContactRight, {**own, **right, "sees_documents": True, "can_pay": False})
+    return await portal.token(Subject(portal.practice_id, contact_id=id_))
 
 
 async def test_a_guardian_who_gets_a_second_client_has_to_say_which(portal: Portal) -> None:
