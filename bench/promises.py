@@ -37,10 +37,10 @@ def kept(measured: Mapping[str, ByName], growth: ByName) -> Iterator[Kept]:
         for operation, least in zip(OPERATIONS, factors, strict=True):
             found = over(measured.get(operation, {}), name)
             is_kept = found.median >= least if found else None
-            yield Kept(described(name), operation, f"≥ {least:.2f}", found, is_kept)
+            yield Kept(described(name), operation, f"≥ {least:g}", found, is_kept)
     found = slowest(growth)
     is_kept = found.median <= GROWS if found else None
-    yield Kept("small practice / large one", "billing", f"≤ {GROWS:.2f}", found, is_kept)
+    yield Kept("small practice / large one", "billing", f"≤ {GROWS:g}", found, is_kept)
 
 
 def described(name: str) -> str:
