@@ -76,11 +76,11 @@ def described(found: Sequence[float]) -> str:
     rows = ([str(minute), f"{mb:.1f}"] for minute, mb in enumerate(ends, 1))
     later = found[len(found) // 4 :]
     grown = figures.growth(later)
-    verdict = "flat" if grown < FLAT else "it grows"
+    verdict = "flat" if grown < FLAT else "not flat"
     lasted = len(later) * LOOKS_EVERY_S / 60
     return (
         f"{table.table(['minute', 'resident MB'], rows)}\n\n"
-        f"Over the last {lasted:g} minutes a straight line through it grows by"
+        f"Over the last {lasted:g} minutes a straight line through these grows by"
         f" {grown:.1%} ({grown / lasted:.2%} a minute): {verdict}."
     )
 

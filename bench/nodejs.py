@@ -1,5 +1,7 @@
-"""The Node that serves the peers written for it, and their packages: `python -m bench.nodejs`
-installs them."""
+"""The Node that serves the peers written for it, and their packages.
+
+`python -m bench.nodejs` installs them; with `--find` it says which Node there is, or exits with 1.
+"""
 
 import json
 import os
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "peers" / "node"
+LOCK = FOLDER / "package-lock.json"
 # npm writes it once it has finished.
 INSTALLED = FOLDER / "node_modules" / ".package-lock.json"
 SAYS = "process.stdout.write(process.versions.node + ' ' + process.execPath)"
@@ -43,10 +46,15 @@ def said() -> Iterator[tuple[str, str]]:
 def missing() -> str | None:
     """Why nothing of Node's can be started, if so."""
     if found() is None:
-        return f"there is no Node {needed()} or newer: see `make bench-peers`"
-    if not INSTALLED.exists():
-        return "its packages are not installed: see `make bench-peers`"
+        return f"there is no Node {needed()} or newer: `make bench-peers` gets one"
+    if not is_installed():
+        return "its packages are not installed: `make bench-peers` does it"
     return None
+
+
+def is_installed() -> bool:
+    """An install of an older lock file, or one that was interrupted, doesn't count."""
+    return INSTALLED.exists() and INSTALLED.stat().st_mtime >= LOCK.stat().st_mtime
 
 
 def version_of(package: str) -> str:
@@ -59,12 +67,15 @@ def install() -> None:
     """What package-lock.json says, by the npm that lies beside the Node."""
     node = found()
     if node is None:
-        sys.exit(
-            f"There is no Node {needed()} or newer, in PATH, as NODE=/path/to/node or as wheel."
-        )
+        sys.exit(f"No Node {needed()} or newer is in PATH, named by NODE=, or in .venv.")
     environment = {**os.environ, "PATH": f"{Path(node[1]).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [*npm(Path(node[1])), "ci", "--loglevel=error", "--no-progress"]
-    subprocess.run(command, cwd=FOLDER, env=environment, stdout=subprocess.DEVNULL, check=True)
+    print(f"Installing the npm packages of the peers, with Node {node[0]} (once) …", flush=True)
+    done = subprocess.run(
+        command, cwd=FOLDER, env=environment, stdout=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        sys.exit(f"npm could not install the packages of {LOCK}, as it says above.")
 
 
 def npm(node: Path) -> list[str]:
@@ -77,4 +88,10 @@ def npm(node: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    install()
+    if not FOLDER.exists():
+        print(f"{FOLDER} isn't there.")
+    elif "--find" in sys.argv:
+        print(found())
+        sys.exit(found() is None)
+    elif not is_installed():
+        install()
