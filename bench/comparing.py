@@ -53,7 +53,7 @@ async def sides(served: Served, operation: str) -> tuple[list[Side], dict[str, s
         try:
             found.append(await side(server, asked[server.target.database]))
         except (NotAnswered, OSError) as error:
-            wrong[server.name] = f"does not answer {operation}: {error}"
+            wrong[server.name] = f"does not answer: {error}"
     differing = differences({each.name: bodies(each) for each in found})
     return [each for each in found if each.name not in differing], wrong | differing
 

@@ -140,7 +140,10 @@ def joined(received: bytearray, start: int) -> bytes | None:
 
 
 def shown(received: bytes | bytearray) -> str:
-    return bytes(received[:1_000]).decode(errors="replace")
+    """The status, and how the body begins, on one line."""
+    head, _, body = bytes(received).partition(HEAD_ENDS)
+    text = (head.partition(LINE_ENDS)[0] + b": " + body[:500]).decode(errors="replace")
+    return " ".join(text.split())
 
 
 async def answers(port: int, requests: Iterable[bytes]) -> list[tuple[bytes, float]]:

@@ -1,7 +1,7 @@
 """Every operation, of every target by turns, over each number of connections."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import rounds
 from bench.commands import say
@@ -63,7 +63,7 @@ async def measure_one(those: Served, name: str, choice: Choice, results: Results
         note(results, name, done.failed)
         by_connections[connections] = {each: done for each, done in done.rounds.items() if done}
     results.operations[name] = by_connections
-    await agreeing(those, name, results)
+    await agreeing(replace(those, servers=[side.server for side in found]), name, results)
 
 
 async def agreeing(those: Served, name: str, results: Results) -> list[Side]:
@@ -75,7 +75,5 @@ async def agreeing(those: Served, name: str, results: Results) -> list[Side]:
 
 def note(results: Results, operation: str, wrong: Mapping[str, str]) -> None:
     for name, why in wrong.items():
-        line = f"{operation}: {name} {why}"
-        if line not in results.wrong:
-            say(f"WRONG: {line}")
-            results.wrong.append(line)
+        results.wrong.append(f"{operation}: {name} {why}")
+        say(f"WRONG: {results.wrong[-1]}")

@@ -11,14 +11,14 @@ NOTHING = "-"
 # CPU is told of the rounds over so many connections.
 CPU_AT = promises.CONNECTIONS
 ASKED = {
-    "billing": "a client's page: balance with its terms, ten invoices, statements and superbills,"
+    "billing": "A client's page: balance with its terms, ten invoices, statements and superbills,"
     " twenty entries of the account history, the cards",
     "dashboard": "500 invoices of a practice with their clients' names",
-    "tiny": "a client's balance, nothing else",
-    "deep": "ten invoices with their payments, those with what they pay, and the invoices of that",
-    "counted": "twenty invoices of a large practice, and how many there are",
-    "node": "an invoice by its id",
-    "revenue": "a year of a practice, month by month: five sums of each",
+    "tiny": "A client's balance, nothing else",
+    "deep": "Ten invoices with their payments, those with what they pay, and the invoices of that",
+    "counted": "Twenty invoices of a large practice, and how many there are",
+    "node": "An invoice by its id",
+    "revenue": "A year of a practice, month by month: five sums of each",
 }
 
 
@@ -38,9 +38,10 @@ def parts(results: Results) -> Iterator[str]:
     yield promised(results)
     yield "## Requests a second, milliseconds, CPU"
     yield (
-        f"Medians of {results.rounds} rounds of {results.seconds:g} seconds, the servers by turns;"
-        f" a practice of {results.clients} clients, of {results.large:,} for `counted`. The limit"
-        f" is the endpoint written by hand. CPU is that of a request over {CPU_AT} connections."
+        f"Rounds of {results.seconds:g} s, {results.rounds} of each, the servers by turns: their"
+        f" medians. A practice of {results.clients:,} clients, and of {results.large:,} for"
+        " `counted`. Over 1 connection, 8 and so on; CPU is that of a request over"
+        f" {CPU_AT} connections. The limit is the endpoint written by hand."
     )
     for name, found in results.operations.items():
         yield operation(name, found, results)
@@ -50,9 +51,9 @@ def parts(results: Results) -> Iterator[str]:
         yield processes(results.processes)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: the first column to the left, the others to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table: so many columns to the left, the others to the right."""
+    lines = [head, [*["---"] * left, *["---:"] * (len(head) - left)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -72,22 +73,22 @@ def promised(results: Results) -> str:
         f"Over {promises.CONNECTIONS} connections: medians of the rounds' ratios, with the lowest"
         " and the highest.\n\n"
     )
-    return said + table(head, rows)
+    return said + table(head, rows, left=2)
 
 
 def operation(name: str, found: ByConnections, results: Results) -> str:
     counts = list(found)
     head = [
         "",
-        *(f"{unit}, {count}" for unit in ("requests/s", "of the limit") for count in counts),
-        *(f"p50 / p99 ms, {count}" for count in counts),
+        *(f"{unit} over {count}" for unit in ("requests/s", "of the limit") for count in counts),
+        *(f"p50 / p99 ms over {count}" for count in counts),
         "server CPU ms",
         "database CPU ms",
         "bytes",
     ]
     names = list(dict.fromkeys(server for by_name in found.values() for server in by_name))
     rows = [row(server, found, results.sizes[name][server]) for server in names]
-    return f"### {name}\n\n{ASKED[name]}; over {among(counts)}.\n\n{table(head, rows)}"
+    return f"### {name}\n\n{ASKED[name]}.\n\n{table(head, rows)}"
 
 
 def row(server: str, found: ByConnections, size: int) -> list[str]:
@@ -170,9 +171,3 @@ def milliseconds(seconds: float) -> str:
         return NOTHING
     value = seconds * 1000
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
-
-
-def among(counts: Sequence[int]) -> str:
-    *some, last = [str(count) for count in counts]
-    shown = f"{', '.join(some)} and {last}" if some else last
-    return f"{shown} connection{'' if counts == [1] else 's'}"
