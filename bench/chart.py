@@ -87,7 +87,8 @@ def bar(chart: Chart, name: str, value: float, top: float) -> Iterator[str]:
         f'<rect{of_kind} x="{starts:.1f}" y="{top:.1f}" width="{max(ends - starts, 1):.1f}"'
         f' height="{BAR}" rx="2"/>'
     )
-    yield text(ends + 6, middle, f"{value:.2f}", kind)
+    # In a column of their own, where no bar and no line runs through them.
+    yield text(WIDTH - MARGIN, middle, f"{value:.2f}", kind, anchor="end")
 
 
 def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -> str:
