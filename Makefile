@@ -91,7 +91,7 @@ lock: .venv/.lock ## Pin the newest packages that pyproject.toml allows in const
 
 clean: ## Remove what the other targets made; the demo's data stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf web/dist web/node_modules
+	@rm -rf web/dist web/node_modules bench/peers/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made:

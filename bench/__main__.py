@@ -26,6 +26,7 @@ from bench import (
 )
 from bench.commands import Rounds, Seconds, database_server, listed, say, say_who_asks
 from bench.figures import ByName
+from bench.load import NotAnswered
 from bench.measuring import Choice
 from bench.operations import NAMES
 from bench.results import Results
@@ -88,10 +89,14 @@ async def measure(server_url: str, choice: Choice, parts: Sequence[str]) -> Resu
     plan = choice.plan(promises.CONNECTIONS)
     if "operations" in parts:
         await measuring.measure(server_url, choice, results)
-    if "growth" in parts:
-        results.growth = await growth.measure(server_url, plan)
-    if "processes" in parts:
-        results.processes = dict(await processes.measure(server_url, plan, choice.clients))
+    # What was measured before is worth telling, whatever is wrong with these.
+    try:
+        if "growth" in parts:
+            results.growth = await growth.measure(server_url, plan)
+        if "processes" in parts:
+            results.processes = dict(await processes.measure(server_url, plan, choice.clients))
+    except NotAnswered as error:
+        results.wrong.append(str(error))
     return results
 
 
