@@ -18,7 +18,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes -r /dev/stdin
 
-.PHONY: help run test test-fast pictures soak bench-quick bench-paying bench-documents bench-signing-in rows-read check lock clean
+.PHONY: help run test test-fast pictures soak bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -40,6 +40,23 @@ pictures: .venv/.test .venv/.portal $(PAGE) ## Take the README's pictures anew, 
 soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m tests.soak $(MINUTES)
+
+bench: .venv/.test .venv/.portal bench-peers ## Measure the portal beside its peers, write bench/RESULTS.md (half an hour; ARGS='--help').
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-growth: .venv/.test .venv/.portal ## Measure a page in practices of ten thousand, a hundred thousand and a million rows (four minutes).
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.growth $(ARGS)
+
+bench-memory: .venv/.test .venv/.portal ## Measure whether the server's memory grows (twenty minutes; ARGS='--minutes 5').
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.memory $(ARGS)
+
+# The benchmark says which peers aren't there, and measures the others.
+bench-peers: .venv/.portal ## Install what the peers that Node serves need (once; Node of PATH, NODE= or a wheel).
+	@$(BIN)/python -m bench.nodejs --find >/dev/null || $(MAKE) -s .venv/.node
+	@$(BIN)/python -m bench.nodejs || echo 'The peers of Node are not installed, for the reason above.' >&2
 
 bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
@@ -74,7 +91,7 @@ lock: .venv/.lock ## Pin the newest packages that pyproject.toml allows in const
 
 clean: ## Remove what the other targets made; the demo's data stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf web/dist web/node_modules
+	@rm -rf web/dist web/node_modules bench/peers/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made:

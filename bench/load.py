@@ -7,16 +7,17 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import orjson
 
+from bench.figures import Round, percentile
 from bench.operations import Asked
 
-CONNECTIONS = 16
 HOST = "127.0.0.1"
 OK = b"HTTP/1.1 200 "
-HEAD_ENDS, LINE_ENDS, LENGTH = b"\r\n\r\n", b"\r\n", b"\r\ncontent-length: "
+HEAD_ENDS, LINE_ENDS = b"\r\n\r\n", b"\r\n"
+LENGTH, IN_CHUNKS = b"\r\ncontent-length: ", b"\r\ntransfer-encoding: chunked\r\n"
 
 
 class NotAnswered(Exception):
@@ -31,14 +32,6 @@ class Exchange:
     body: bytes
 
 
-@dataclass
-class Round:
-    """How long each request took, and the round: seconds."""
-
-    took: list[float] = field(default_factory=list)
-    lasted: float = 0
-
-
 def request(asked: Asked) -> bytes:
     body = orjson.dumps(asked.body)
     head = (
@@ -48,30 +41,37 @@ def request(asked: Asked) -> bytes:
     return head.encode() + body
 
 
-async def load(port: int, exchanges: Sequence[Exchange], seconds: float) -> Round:
-    """As many requests as are answered in so many seconds; the exchanges take turns."""
-    loop, done = asyncio.get_running_loop(), Round()
+async def load(port: int, exchanges: Sequence[Exchange], connections: int, seconds: float) -> Round:
+    """As many requests as are answered in so many seconds, and those under way then, which are
+    waited for; the exchanges take turns."""
+    loop = asyncio.get_running_loop()
+    took: list[float] = []
     began = time.perf_counter()
-    connections = []
-    for number in range(CONNECTIONS):
-        start = number * len(exchanges) // CONNECTIONS
-        own = Connection([*exchanges[start:], *exchanges[:start]], done)
+    opened = []
+    for number in range(connections):
+        own = Connection(turned(exchanges, number, connections), took)
         await loop.create_connection(lambda own=own: own, HOST, port)  # type: ignore[misc]
-        connections.append(own)
-    ended = asyncio.gather(*(connection.ended for connection in connections))
+        opened.append(own)
+    ended = asyncio.gather(*(connection.ended for connection in opened))
     await asyncio.wait([ended], timeout=seconds)
-    for connection in connections:
+    for connection in opened:
         connection.running = False
     await ended
-    done.lasted = time.perf_counter() - began
-    return done
+    lasted = time.perf_counter() - began
+    return Round(len(took), lasted, percentile(took, 50), percentile(took, 99), len(took))
+
+
+def turned(exchanges: Sequence[Exchange], number: int, of: int) -> list[Exchange]:
+    """All of them, beginning elsewhere for each of so many."""
+    start = number * len(exchanges) // of
+    return [*exchanges[start:], *exchanges[:start]]
 
 
 class Connection(asyncio.Protocol):
     """Asks until it is told to stop; `ended` is done once the last answer is there."""
 
-    def __init__(self, exchanges: Iterable[Exchange], done: Round) -> None:
-        self.exchanges, self.done, self.running = itertools.cycle(exchanges), done, True
+    def __init__(self, exchanges: Iterable[Exchange], took: list[float]) -> None:
+        self.exchanges, self.took, self.running = itertools.cycle(exchanges), took, True
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.received = bytearray()
 
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         body = whole_body(self.received)
         if body is None:
             return
-        self.done.took.append(time.perf_counter() - self.since)
+        self.took.append(time.perf_counter() - self.since)
         if body != self.asked.body or not self.received.startswith(OK):
             self.end(NotAnswered(shown(self.received)))
         elif not self.running:
@@ -116,28 +116,49 @@ def whole_body(received: bytearray) -> bytes | None:
     head_ends = received.find(HEAD_ENDS)
     if head_ends < 0:
         return None
-    head = bytes(received[: head_ends + len(LINE_ENDS)]).lower()
+    head, start = bytes(received[: head_ends + len(LINE_ENDS)]).lower(), head_ends + len(HEAD_ENDS)
+    if IN_CHUNKS in head:
+        return joined(received, start)
     _, _, rest = head.partition(LENGTH)
-    start, length = head_ends + len(HEAD_ENDS), int(rest.partition(LINE_ENDS)[0])
+    length = int(rest.partition(LINE_ENDS)[0])
     return bytes(received[start:]) if len(received) >= start + length else None
 
 
+def joined(received: bytearray, start: int) -> bytes | None:
+    """The chunks from here on, once the last one is there, which is empty."""
+    chunks: list[bytes] = []
+    while (line_ends := received.find(LINE_ENDS, start)) >= 0:
+        size = int(received[start:line_ends], 16)
+        begins = line_ends + len(LINE_ENDS)
+        start = begins + size + len(LINE_ENDS)
+        if len(received) < start:
+            return None
+        if size == 0:
+            return b"".join(chunks)
+        chunks.append(bytes(received[begins : begins + size]))
+    return None
+
+
 def shown(received: bytes | bytearray) -> str:
-    return bytes(received[:1_000]).decode(errors="replace")
+    """The status, and how the body begins, on one line."""
+    head, _, body = bytes(received).partition(HEAD_ENDS)
+    text = (head.partition(LINE_ENDS)[0] + b": " + body[:500]).decode(errors="replace")
+    return " ".join(text.split())
 
 
-async def answers(port: int, requests: Iterable[bytes]) -> list[bytes]:
-    """The bodies that answer the requests, asked one after the other."""
+async def answers(port: int, requests: Iterable[bytes]) -> list[tuple[bytes, float]]:
+    """The bodies that answer the requests, asked one after the other, and how long each took."""
     reader, writer = await asyncio.open_connection(HOST, port)
     bodies = []
     for sent in requests:
+        began = time.perf_counter()
         writer.write(sent)
         received = bytearray()
         while (body := whole_body(received)) is None:
             received += await reader.read(2**20) or error("the server closed the connection")
         if not received.startswith(OK):
             error(shown(received))
-        bodies.append(body)
+        bodies.append((body, time.perf_counter() - began))
     writer.close()
     await writer.wait_closed()
     return bodies

@@ -6,19 +6,31 @@ import platform
 from pathlib import Path
 
 PROC = Path("/proc")
-# In /proc/PID/stat, counted from behind the name: the parent, and ticks of the process in user
-# and system mode, then those of its children that have ended.
-PARENT, TICKS = 1, slice(11, 15)
+# In /proc/PID/stat, counted from behind the name: the parent; ticks of the process in user and
+# system mode, then those of its children that have ended; the pages of memory that it has.
+PARENT, TICKS, RESIDENT = 1, slice(11, 15), 21
 
 
 def cpu_of(process: int | None) -> float:
     """Seconds of CPU that a process and its children have taken so far; NaN if none can tell."""
+    every = family(process)
+    ticks = sum(int(field) for fields in every for field in fields[TICKS])
+    return ticks / os.sysconf("SC_CLK_TCK") if every else math.nan
+
+
+def resident_mb(process: int) -> float:
+    """Memory of a process and its children; NaN if none can tell."""
+    every = family(process)
+    pages = sum(int(fields[RESIDENT]) for fields in every)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 if every else math.nan
+
+
+def family(process: int | None) -> list[list[str]]:
+    """What is told of a process and its children; nothing if it isn't there."""
     found = {int(path.parent.name): stat(path) for path in PROC.glob("[0-9]*/stat")}
-    if process is None or process not in found:
-        return math.nan
-    family = [fields for pid, fields in found.items() if process in (pid, int(fields[PARENT] or 0))]
-    ticks = sum(int(field) for fields in family for field in fields[TICKS])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    if process not in found:
+        return []
+    return [fields for pid, fields in found.items() if process in (pid, int(fields[PARENT]))]
 
 
 def stat(path: Path) -> list[str]:
@@ -26,7 +38,7 @@ def stat(path: Path) -> list[str]:
     try:
         return path.read_text().rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ["0"] * TICKS.stop
+        return ["0"] * (RESIDENT + 1)
 
 
 def postmaster(backend: int) -> int | None:

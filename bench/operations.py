@@ -90,6 +90,9 @@ query Revenue($range: DateRange!) {
 }
 """
 
+# In the order of the tables.
+NAMES = ("billing", "dashboard", "tiny", "deep", "counted", "node", "revenue")
+
 
 @dataclass(frozen=True)
 class Asked:

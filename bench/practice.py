@@ -1,5 +1,6 @@
 """The practice that is asked about: made by `portal load-demo`, with tokens for who asks."""
 
+import asyncio
 import datetime as dt
 import os
 import subprocess
@@ -13,12 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bench.operations import Askers
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Client, Invoice, Scope
+from models import Client, Invoice, Scope, connections
 
 # Those who ask have so many invoices: a page of ten, and whether there are more.
 FEWEST, MOST = 8, 24
 LASTS = dt.timedelta(days=1)
 DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.PHI_READ, Scope.AGGREGATES_READ)
+
+
+async def made(url: str, key: str, clients: int, asking: int) -> Askers:
+    """A practice of so many clients in an empty database, and so many of them who ask."""
+    await asyncio.to_thread(load, url, key, clients)
+    engine = connections.engine(url)
+    try:
+        return await askers(engine, key, dt.datetime.now(dt.UTC), asking)
+    finally:
+        await engine.dispose()
 
 
 def load(url: str, key: str, clients: int) -> None:

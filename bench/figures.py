@@ -1,0 +1,103 @@
+"""What a round of requests gave, and what is made of several rounds: medians and ratios."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """Seconds of the machine that a server and its database took; NaN where none can tell."""
+
+    server: float
+    database: float
+
+    def __sub__(self, before: "Cpu") -> "Cpu":
+        return Cpu(self.server - before.server, self.database - before.database)
+
+
+UNKNOWN = Cpu(math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Round:
+    """How many requests were answered, in how many seconds, and how long the requests took.
+
+    `worked_on`: those answered, and those that were still under way when the round ended; the
+    server worked on all of them, so they share its CPU.
+    """
+
+    answers: int
+    lasted: float
+    p50: float
+    p99: float
+    worked_on: int
+    cpu: Cpu = UNKNOWN
+
+    @property
+    def rate(self) -> float:
+        return self.answers / self.lasted
+
+
+Rounds = Sequence[Round]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The median of the rounds' ratios, with the lowest and the highest of them."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
+def ratio(ours: Rounds, theirs: Rounds) -> Ratio | None:
+    """Our requests a second over theirs, of rounds that followed each other."""
+    pairs = zip(ours, theirs, strict=False)
+    each = [our.rate / their.rate for our, their in pairs if their.answers]
+    return Ratio(median(each), min(each), max(each)) if each else None
+
+
+def rate(rounds: Rounds) -> float:
+    return median(each.rate for each in rounds)
+
+
+def p50(rounds: Rounds) -> float:
+    return median(each.p50 for each in rounds)
+
+
+def p99(rounds: Rounds) -> float:
+    return median(each.p99 for each in rounds)
+
+
+def cpu(rounds: Rounds) -> Cpu:
+    """Seconds that a request takes of each."""
+    requests = sum(each.worked_on for each in rounds) or math.nan
+    server = sum(each.cpu.server for each in rounds)
+    database = sum(each.cpu.database for each in rounds)
+    return Cpu(server / requests, database / requests)
+
+
+def percentile(took: Sequence[float], share: int) -> float:
+    """The time within which so many of a hundred were answered; NaN where none was."""
+    if not took:
+        return math.nan
+    place = math.ceil(len(took) * share / PERCENT)
+    return sorted(took)[max(place, 1) - 1]
+
+
+def growth(values: Sequence[float]) -> float:
+    """How much a straight line through values taken at even times grows, as a share of their mean:
+    0.02 for two percent."""
+    count, mean = len(values), sum(values) / len(values)
+    middle = (count - 1) / 2
+    spread = sum((at - middle) ** 2 for at in range(count)) or 1
+    slope = sum((at - middle) * (value - mean) for at, value in enumerate(values)) / spread
+    return slope * (count - 1) / mean
+
+
+# What each server did, by its name.
+ByName = Mapping[str, Rounds]

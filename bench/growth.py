@@ -1,0 +1,55 @@
+"""Whether a page takes longer as the practice grows: `python -m bench.growth`.
+
+The portal's billing page in practices of 90, 900 and 9,000 clients: some ten thousand, a hundred
+thousand and a million rows. Those who ask have as much in each of them.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+
+from bench import promises, table
+from bench.commands import Rounds, Seconds, database_server, listed, say, say_who_asks
+from bench.comparing import all_sides
+from bench.results import Growth
+from bench.rounds import Plan, by_turns, warm_up
+from bench.servers import served
+from bench.targets import PORTAL
+
+SIZES = (90, 900, 9_000)
+OPERATION = "billing"
+# The smallest has hardly more of those who may ask.
+ASKING = 20
+
+
+def main(
+    seconds: Seconds = 2,
+    rounds: Rounds = 5,
+    clients: Annotated[str, typer.Option(help="How many each practice has.")] = "90,900,9000",
+) -> None:
+    """Measure the billing page in a small practice and in large ones."""
+    say_who_asks()
+    plan = Plan(seconds, rounds, promises.CONNECTIONS)
+    with database_server() as url:
+        found = asyncio.run(measure(url, plan, [int(size) for size in listed(clients)]))
+    typer.echo(table.grown(found))
+
+
+async def measure(server_url: str, plan: Plan, sizes: Sequence[int] = SIZES) -> Growth:
+    async with AsyncExitStack() as stack:
+        sides, rows = {}, {}
+        for clients in sizes:
+            say(f"Making a practice of {clients:,} clients …")
+            one = await stack.enter_async_context(served(server_url, [PORTAL], clients, ASKING))
+            name = f"{clients:,} clients"
+            (sides[name],), rows[name] = await all_sides(one, OPERATION), one.rows
+        say("Asking by turns: the billing page in each of them …")
+        await warm_up(list(sides.values()))
+        return Growth(rows, (await by_turns(sides, plan)).whole())
+
+
+if __name__ == "__main__":
+    typer.run(main)

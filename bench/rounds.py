@@ -1,0 +1,85 @@
+"""Rounds of requests, of each server by turns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bench import load, wrk
+from bench.comparing import Side
+from bench.figures import ByName, Round
+from bench.load import Exchange, NotAnswered
+
+# A round that is too short for so many answers on each connection is asked by bench/load.py, which
+# waits for the last ones: those that wrk leaves would count for much there.
+ANSWERS_EACH = 20
+# A round that would last longer than this is done once, or not at all.
+ONCE_ABOVE_S, NEVER_ABOVE_S = 6, 60
+WARM_UP_S, WARM_UP_CONNECTIONS = 1, 4
+
+Load = Callable[[int, Sequence[Exchange], int, float], Awaitable[Round]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a round takes, how many there are of each, and over how many connections each."""
+
+    seconds: float
+    rounds: int
+    connections: int
+    with_wrk: bool = True
+
+    def rounds_of(self, side: Side) -> int:
+        """As many as are done in good time: all that wait are answered one after the other."""
+        lasts = side.alone * self.connections
+        if lasts > NEVER_ABOVE_S:
+            return 0
+        return 1 if lasts > ONCE_ABOVE_S else self.rounds
+
+    def load(self, side: Side) -> Load:
+        answers = self.seconds / side.alone
+        few = answers < ANSWERS_EACH * self.connections
+        return wrk.load if self.with_wrk and not few and wrk.is_there() else load.load
+
+
+@dataclass
+class Done:
+    """Rounds, and what went wrong in them, by the names of the sides."""
+
+    rounds: dict[str, list[Round]]
+    failed: dict[str, str]
+
+    def whole(self) -> ByName:
+        """The rounds, if nothing went wrong."""
+        if self.failed:
+            raise NotAnswered(", ".join(f"{name} {why}" for name, why in self.failed.items()))
+        return self.rounds
+
+
+async def warm_up(sides: Sequence[Side]) -> None:
+    for side in sides:
+        await load.load(side.server.port, side.exchanges, WARM_UP_CONNECTIONS, WARM_UP_S)
+
+
+async def by_turns(sides: Mapping[str, Side], plan: Plan) -> Done:
+    """Each one's rounds; every other time the other way round."""
+    done = Done({name: [] for name in sides}, {})
+    for number in range(plan.rounds):
+        for name in in_turn(sides, number):
+            if number < plan.rounds_of(sides[name]) and name not in done.failed:
+                try:
+                    done.rounds[name].append(await one(sides[name], plan))
+                except (NotAnswered, OSError) as error:
+                    done.failed[name] = f"over {plan.connections} connections: {error}"
+    return done
+
+
+def in_turn(names: Iterable[str], number: int) -> list[str]:
+    return list(names) if number % 2 == 0 else list(names)[::-1]
+
+
+async def one(side: Side, plan: Plan) -> Round:
+    """A round, until the server has dealt with what was still under way."""
+    before = side.server.cpu()
+    done = await plan.load(side)(side.server.port, side.exchanges, plan.connections, plan.seconds)
+    await asyncio.sleep((done.worked_on - done.answers) * side.alone)
+    return replace(done, cpu=side.server.cpu() - before)

@@ -1,0 +1,149 @@
+"""A practice in a database, and servers over it, each in a process of its own."""
+
+import asyncio
+import os
+import secrets
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from bench import machine, practice
+from bench.figures import Cpu
+from bench.load import HOST
+from bench.operations import Askers
+from bench.targets import POSTGRESQL, SQLITE, Target
+from tests import postgres
+from tests.demo import free_port
+
+PROJECT = Path(__file__).parent.parent
+STARTS_WITHIN_S = 60
+# How many of a practice's clients ask.
+ASKING = 100
+
+
+class NotStarted(Exception):
+    """A server ended, or didn't listen in time; the text is the last that it said."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One of them, and the process of the database that it is on, if one can be told."""
+
+    target: Target
+    port: int
+    process: int
+    database: int | None
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    def cpu(self) -> Cpu:
+        """What it has taken so far."""
+        return Cpu(machine.cpu_of(self.process), machine.cpu_of(self.database))
+
+
+@dataclass(frozen=True)
+class Served:
+    """The servers over a practice; why others aren't there, by name; who asks, by the database; and
+    how many rows there are."""
+
+    servers: Sequence[Server]
+    absent: Mapping[str, str]
+    askers: Mapping[str, Askers]
+    rows: int
+
+
+@asynccontextmanager
+async def served(
+    server_url: str, targets: Sequence[Target], clients: int, asking: int = ASKING
+) -> AsyncIterator[Served]:
+    """A practice of so many clients, in each of the databases that the targets are on."""
+    absent = {target.name: why for target in targets if (why := target.missing())}
+    there = [target for target in targets if target.name not in absent]
+    key = secrets.token_hex(32)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = await stack.enter_async_context(postgres.database(server_url))
+        urls = {POSTGRESQL: url, SQLITE: f"sqlite:///{folder / 'portal.sqlite'}"}
+        needed = sorted({target.database for target in there} | {POSTGRESQL})
+        made = (practice.made(urls[kind], key, clients, asking) for kind in needed)
+        askers = dict(zip(needed, await asyncio.gather(*made), strict=True))
+        rows, database = await prepared(url, there)
+        processes = {POSTGRESQL: database, SQLITE: None}
+        servers = []
+        for target in there:
+            environment = {"DATABASE_URL": urls[target.database], "TOKEN_KEY": key}
+            try:
+                one = running(target, folder, environment, processes[target.database])
+                servers.append(stack.enter_context(one))
+            except NotStarted as error:
+                absent[target.name] = str(error)
+        yield Served(servers, absent, askers, rows)
+
+
+async def prepared(url: str, targets: Sequence[Target]) -> tuple[int, int | None]:
+    """Vacuums, with what the targets need beside the practice; the rows, and the process."""
+    connection = await asyncpg.connect(url)
+    try:
+        for target in targets:
+            if target.sql:
+                await connection.execute(target.sql.read_text())
+        await connection.execute("VACUUM ANALYZE")
+        rows = await connection.fetchval("SELECT sum(n_live_tup)::bigint FROM pg_stat_user_tables")
+        return rows, machine.postmaster(await connection.fetchval("SELECT pg_backend_pid()"))
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def running(
+    target: Target, folder: Path, environment: Mapping[str, str], database: int | None
+) -> Iterator[Server]:
+    # What it prints goes to a file: a pipe would have to be read.
+    port, printed = free_port(), folder / f"{target.key}.txt"
+    own = {"SANDBOX_FILE": str(folder / f"{target.key}.sandbox"), "NODE_ENV": "production"}
+    with printed.open("w") as out:
+        process = subprocess.Popen(
+            target.started_by(port),
+            cwd=PROJECT,
+            env={**os.environ, **environment, **own},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(process, port, printed)
+        yield Server(target, port, process.pid, database)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(process: subprocess.Popen[bytes], port: int, printed: Path) -> None:
+    until = time.monotonic() + STARTS_WITHIN_S
+    while not listens(port):
+        if process.poll() is not None or time.monotonic() > until:
+            last = printed.read_text().strip().rpartition("\n")[2]
+            raise NotStarted(f"it did not start: {last}")
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+async def facts(server_url: str) -> str:
+    connection = await asyncpg.connect(server_url)
+    try:
+        version = await connection.fetchval("SHOW server_version")
+    finally:
+        await connection.close()
+    return f"{machine.described()}, PostgreSQL {version}"

@@ -1,0 +1,108 @@
+"""What is measured: the portal, the endpoint written by hand, and the peers; how each is served."""
+
+import importlib.metadata
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from graphql import parse, print_ast
+from graphql.utilities import separate_operations
+
+from bench import nodejs
+from bench.operations import Asked
+
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+POSTGRESQL, SQLITE = "postgresql", "sqlite"
+# With uvicorn's own settings otherwise, as `portal serve` has them.
+UVICORN = ("-m", "uvicorn", "--factory", "--no-server-header")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server of the operations.
+
+    `command`: what Python is given, or Node if `on_node`, with the port behind it. `source`: the
+    file that it can't be without. `documents`: its own, where it asks in other words. `sql`: what
+    its database needs beside the practice. `packages`: those whose versions are told.
+    """
+
+    key: str
+    name: str
+    command: Sequence[str]
+    source: Path
+    database: str = POSTGRESQL
+    on_node: bool = False
+    documents: Path | None = None
+    sql: Path | None = None
+    packages: Sequence[str] = ()
+
+    def missing(self) -> str | None:
+        """Why it can't be started, if so."""
+        for file in (self.source, self.documents, self.sql):
+            if file is not None and not file.exists():
+                return f"{file.relative_to(HERE.parent)} isn't there"
+        return nodejs.missing() if self.on_node else None
+
+    def started_by(self, port: int) -> list[str]:
+        node = nodejs.found() if self.on_node else None
+        return [node[1] if node else sys.executable, *self.command, str(port)]
+
+    def asking(self, asked: Sequence[Asked]) -> list[Asked]:
+        """The same, in its own words if it has some."""
+        own = documents(self.documents) if self.documents else {}
+        return [replace(each, query=own.get(each.operation, each.query)) for each in asked]
+
+    def versions(self) -> list[str]:
+        version_of = nodejs.version_of if self.on_node else importlib.metadata.version
+        return [f"{package} {version_of(package)}" for package in self.packages]
+
+
+def documents(file: Path) -> Mapping[str, str]:
+    """Each operation of a file with the fragments that it uses, by name."""
+    operations = separate_operations(parse(file.read_text()))
+    return {name: print_ast(document) for name, document in operations.items()}
+
+
+def by_node(key: str, name: str, *packages: str) -> Target:
+    script = nodejs.FOLDER / f"{key}.mjs"
+    return Target(key, name, (str(script),), script, on_node=True, packages=packages)
+
+
+BY_HAND = Target(
+    "by-hand",
+    "by hand",
+    (*UVICORN, "bench.hand_written:served", "--port"),
+    HERE / "hand_written.py",
+    packages=("asyncpg", "uvicorn"),
+)
+PORTAL = Target(
+    "portal",
+    "portal",
+    ("-m", "server", "serve", "--port"),
+    HERE.parent / "server" / "cli.py",
+    packages=("strawberry-graphql", "starlette", "sqlalchemy"),
+)
+UNRECORDED = Target(
+    "unrecorded",
+    "unrecorded",
+    (*UVICORN, "bench.unrecorded:served", "--port"),
+    HERE / "unrecorded.py",
+)
+ON_SQLITE = replace(PORTAL, key="sqlite", name="portal on SQLite", database=SQLITE, packages=())
+IDIOMATIC = Target(
+    "idiomatic",
+    "idiomatic Strawberry",
+    (*UVICORN, "bench.peers.idiomatic.server:served", "--port"),
+    PEERS / "idiomatic" / "server.py",
+)
+MERCURIUS = by_node("mercurius", "Mercurius + graphql-jit", "mercurius", "graphql-jit", "fastify")
+YOGA = by_node("yoga", "GraphQL Yoga", "graphql-yoga")
+POSTGRAPHILE = replace(
+    by_node("postgraphile", "PostGraphile 5", "postgraphile"),
+    documents=nodejs.FOLDER / "postgraphile.graphql",
+    sql=nodejs.FOLDER / "postgraphile.sql",
+)
+# In the order of the tables.
+TARGETS = (BY_HAND, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)

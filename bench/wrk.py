@@ -1,0 +1,66 @@
+"""Requests by wrk, if it is there: it takes less of the machine than `bench.load` does."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from bench.figures import Round
+from bench.load import HOST, Exchange, NotAnswered
+
+HOW_TO_GET = "wrk is Debian's and Ubuntu's package `wrk`, Homebrew's too, or github.com/wg/wrk"
+SCRIPT = Path(__file__).parent / "wrk.lua"
+# One is enough for some hundred thousand requests a second, and leaves the servers more.
+THREADS = 1
+GIVES_UP_AFTER_S = 60
+MICROSECONDS = 1_000_000
+
+
+def is_there() -> bool:
+    return shutil.which("wrk") is not None
+
+
+def version() -> str:
+    """As Debian's or its own: wrk says it beside its usage."""
+    said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout
+    return " ".join(said.split()[:2])
+
+
+async def load(port: int, exchanges: Sequence[Exchange], connections: int, seconds: float) -> Round:
+    """As many requests as are answered in so many seconds, a whole number of them."""
+    with tempfile.NamedTemporaryFile() as file:
+        write(Path(file.name), exchanges)
+        said = await run(port, Path(file.name), connections, max(round(seconds), 1))
+    if said["failed"] or said["not_ok"]:
+        raise NotAnswered(f"wrk: {said['failed']} failed, {said['not_ok']} weren't answered by 200")
+    answers, lasted = said["answers"], said["microseconds"] / MICROSECONDS
+    p50, p99 = said["p50"] / MICROSECONDS, said["p99"] / MICROSECONDS
+    # It leaves a request on each connection, which the server answers all the same.
+    return Round(answers, lasted, p50, p99, answers + connections)
+
+
+def write(file: Path, exchanges: Sequence[Exchange]) -> None:
+    """The requests as wrk.lua reads them."""
+    requests = (exchange.request for exchange in exchanges)
+    file.write_bytes(b"".join(b"%d\n%s" % (len(sent), sent) for sent in requests))
+
+
+async def run(port: int, requests: Path, connections: int, seconds: int) -> dict[str, int]:
+    options = f"-t{THREADS} -c{connections} -d{seconds}s --timeout {GIVES_UP_AFTER_S}s".split()
+    process = await asyncio.create_subprocess_exec(
+        *("wrk", *options, "-s", str(SCRIPT), f"http://{HOST}:{port}"),
+        *("--", str(requests), str(THREADS)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "CONNECTIONS": str(connections)},
+    )
+    out, errors = await process.communicate()
+    if process.returncode != 0 or not out.endswith(b"}\n"):
+        raise NotAnswered(f"wrk: {(errors + out).decode(errors='replace')}")
+    said: dict[str, int] = orjson.loads(out.splitlines()[-1])
+    return said

@@ -1,0 +1,302 @@
+"""What the benchmark makes of what it measured: comparisons, ratios, tables, the chart; and that
+both of those who ask count alike."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bench import chart, comparing, figures, load, memory, promises, rounds, table, targets, wrk
+from bench.comparing import Side
+from bench.figures import Cpu, Round
+from bench.load import Exchange, NotAnswered
+from bench.results import Growth, Results
+from bench.rounds import Plan
+from bench.servers import Server
+
+SVG = "{http://www.w3.org/2000/svg}"
+PORTAL, BY_HAND = targets.PORTAL.name, targets.BY_HAND.name
+
+
+def a_round(rate: float, cpu: Cpu = figures.UNKNOWN, p50: float = 0.001) -> Round:
+    return Round(round(rate * 2), 2, p50, 2 * p50, round(rate * 2), cpu)
+
+
+# -- comparing answers -----------------------------------------------------------------------------
+
+
+def told(**answers: bytes) -> dict[str, list[bytes]]:
+    return {name: [answer] for name, answer in answers.items()}
+
+
+def test_answers_with_the_same_meaning_are_alike() -> None:
+    spaced = b'{"b": [1, null], "a": "\\u00e9"}'
+    assert comparing.differences(told(portal=b'{"a":"\xc3\xa9","b":[1,null]}', other=spaced)) == {}
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (b'{"a":{"b":[1,3]}}', "a.b[1] is 3 instead of 2"),
+        (b'{"a":{"b":[1]}}', "a.b is [1] instead of [1,2]"),
+        (b'{"a":{}}', 'a is {} instead of {"b":[1,2]}'),
+        (b'{"a":{"b":[true,2]}}', "a.b[0] is true instead of 1"),
+        (b'{"a":{"b":[1,2]},"errors":[]}', "the answer is"),
+    ],
+)
+def test_an_answer_that_differs_is_told_with_its_place(other: bytes, why: str) -> None:
+    found = comparing.differences(told(other=other, portal=b'{"a":{"b":[1,2]}}'))
+    assert list(found) == ["other"]
+    assert why in found["other"]
+
+
+def test_of_cursors_it_matters_only_whether_they_are_there() -> None:
+    portal = b'{"pageInfo":{"endCursor":"61"}}'
+    own, none = b'{"pageInfo":{"endCursor":"other"}}', b'{"pageInfo":{"endCursor":null}}'
+    assert comparing.differences(told(portal=portal, other=own)) == {}
+    assert "other" in comparing.differences(told(portal=portal, other=none))
+
+
+def test_without_the_portal_the_first_is_compared_with() -> None:
+    assert list(comparing.differences(told(one=b"1", two=b"2"))) == ["two"]
+
+
+# -- figures ---------------------------------------------------------------------------------------
+
+
+def test_a_ratio_is_of_rounds_that_followed_each_other() -> None:
+    ours = [a_round(100), a_round(300), a_round(50)]
+    theirs = [a_round(200), a_round(200), a_round(200)]
+    assert figures.ratio(ours, theirs) == figures.Ratio(0.5, 0.25, 1.5)
+    assert figures.ratio(ours, theirs[:1]) == figures.Ratio(0.5, 0.5, 0.5)
+    assert figures.ratio(ours, []) is None
+
+
+def test_a_percentile_is_a_time_within_which_so_many_were_answered() -> None:
+    took = [float(n) for n in range(200, 0, -1)]
+    assert figures.percentile(took, 50) == 100
+    assert figures.percentile(took, 99) == 198
+    assert figures.percentile([7.0], 99) == 7
+    assert math.isnan(figures.percentile([], 50))
+
+
+def test_requests_that_were_left_share_the_cpu() -> None:
+    done = Round(90, 2, 0.001, 0.002, 100, Cpu(1, math.nan))
+    found = figures.cpu([done, done])
+    assert found.server == pytest.approx(0.01)
+    assert math.isnan(found.database)
+
+
+def test_growth_is_that_of_a_line_through_the_values() -> None:
+    assert figures.growth([100.0] * 20) == 0
+    assert figures.growth([99.0, 100.0, 101.0]) == pytest.approx(0.02)
+    one_high = [100.0] * 10 + [110.0] + [100.0] * 10
+    assert figures.growth(one_high) == pytest.approx(0)
+
+
+# -- promises and tables ---------------------------------------------------------------------------
+
+
+def found() -> Results:
+    """The portal keeps what is promised of `tiny`, and not of `billing`."""
+    results = Results({"machine": "two cores"}, 400, 15_000, 2, 3)
+    for name, rate in (("billing", 91), ("tiny", 90)):
+        by_name = {
+            BY_HAND: [a_round(100, Cpu(0.02, 0.1))] * 3,
+            PORTAL: [a_round(rate, Cpu(0.04, math.nan))] * 3,
+        }
+        results.operations[name] = {1: {}, 8: by_name}
+        results.sizes[name] = {BY_HAND: 7_059, PORTAL: 7_059}
+    return results
+
+
+def promise(results: Results, what: str, operation: str) -> promises.Kept:
+    growth = results.growth.rounds if results.growth else {}
+    every = promises.kept(results.at(promises.CONNECTIONS), growth)
+    return next(one for one in every if (one.what, one.operation) == (what, operation))
+
+
+def test_a_promise_is_kept_missed_or_not_measured() -> None:
+    results = found()
+    assert promise(results, "of the limit", "tiny").is_kept is True
+    assert promise(results, "of the limit", "billing").is_kept is False
+    assert promise(results, "of the limit", "dashboard").is_kept is None
+    assert promise(results, f"over {targets.MERCURIUS.name}", "tiny").is_kept is None
+
+
+def test_the_slowest_of_the_larger_practices_decides_about_growth() -> None:
+    results = found()
+    sizes = {"90": [a_round(130)], "900": [a_round(99)], "9,000": [a_round(120)]}
+    results.growth = Growth(dict.fromkeys(sizes, 1), sizes)
+    kept = promise(results, "small practice / large one", "billing")
+    assert kept.measured is not None
+    assert kept.measured.median == pytest.approx(130 / 99)
+    assert kept.is_kept is False
+
+
+def test_the_markdown_says_what_was_measured_and_what_was_not() -> None:
+    results = found()
+    results.absent["GraphQL Yoga"] = "bench/peers/node/yoga.mjs isn't there"
+    results.wrong.append("tiny: other answers otherwise")
+    text = table.markdown(results)
+    assert "- GraphQL Yoga: not there: bench/peers/node/yoga.mjs isn't there" in text
+    assert "- **wrong**: tiny: other answers otherwise" in text
+    assert "| of the limit | billing | ≥ 0.92 | 0.91 (0.91 to 0.91) | missed |" in text
+    assert "| of the limit | tiny | ≥ 0.8 | 0.90 (0.90 to 0.90) | ✓ |" in text
+    assert "| of the limit | dashboard | ≥ 0.88 | not measured | - |" in text
+    portal = "| portal | - | 91 | - | 0.91 | - | 1.00 / 2.00 | 0.22 | - | 7,059 |"
+    assert portal in text
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    results = found()
+    results.growth = Growth({"90 clients": 10}, {"90 clients": [a_round(5)]})
+    results.processes = {"tiny": {"one process": [a_round(5)], "two processes": [a_round(9)]}}
+    widths = {}
+    for paragraph in table.markdown(results).split("\n\n"):
+        if paragraph.startswith("|"):
+            lines = paragraph.splitlines()
+            widths[lines[0]] = {line.count(" | ") for line in lines}
+    assert len(widths) == 4
+    assert all(len(each) == 1 for each in widths.values())
+
+
+def test_the_raw_figures_are_kept_as_json(tmp_path: Path) -> None:
+    found().keep(tmp_path / "results.json")
+    text = (tmp_path / "results.json").read_text()
+    assert '"answers": 182' in text
+    assert '"database": null' in text
+
+
+# -- the chart -------------------------------------------------------------------------------------
+
+
+def drawn() -> chart.Chart:
+    panels = {"billing": {"by <hand>": 1.0, "portal": 0.5}, "tiny": {"portal": 2.0}}
+    return chart.Chart("Rates & ratios", "Of the limit.", panels, ours=["portal"])
+
+
+def test_the_chart_is_well_formed_and_has_the_figures_as_text() -> None:
+    picture = ElementTree.fromstring(chart.svg(drawn()))  # noqa: S314 -- it is our own
+    texts = [element.text for element in picture.iter(f"{SVG}text")]
+    for said in ("Rates & ratios", "billing", "by <hand>", "1.00", "0.50", "tiny", "2.00"):
+        assert said in texts
+
+
+def test_the_chart_says_to_whoever_cannot_see_it_what_it_shows() -> None:
+    picture = ElementTree.fromstring(chart.svg(drawn()))  # noqa: S314 -- it is our own
+    assert picture.get("role") == "img"
+    named = (picture.get("aria-labelledby") or "").split()
+    texts = {element.get("id"): element.text for element in picture if element.get("id")}
+    assert [texts[id_] for id_ in named] == [
+        "Rates & ratios",
+        "Of the limit. billing: by <hand> 1.00, portal 0.50. tiny: portal 2.00.",
+    ]
+
+
+def test_bars_are_as_long_as_their_values_and_within_the_picture() -> None:
+    picture = ElementTree.fromstring(chart.svg(drawn()))  # noqa: S314 -- it is our own
+    widths = [float(bar.get("width", 0)) for bar in picture.iter(f"{SVG}rect")]
+    assert widths == pytest.approx([widths[2] / 2, widths[2] / 4, widths[2]], abs=0.1)
+    assert chart.MARGIN + chart.LABELS + widths[2] + chart.FIGURES <= chart.WIDTH
+    bottoms = [float(bar.get("y", 0)) + chart.BAR for bar in picture.iter(f"{SVG}rect")]
+    assert max(bottoms) < float(picture.get("height", 0))
+
+
+# -- who asks --------------------------------------------------------------------------------------
+
+
+def test_chunks_are_joined_once_the_last_one_is_there() -> None:
+    whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\na\r\n0123456789\r\n"
+    assert load.whole_body(bytearray(whole)) is None
+    assert load.whole_body(bytearray(whole + b"0\r\n")) is None
+    assert load.whole_body(bytearray(whole + b"0\r\n\r\n")) == b"abc0123456789"
+
+
+def test_a_slow_round_is_done_once_or_not_at_all() -> None:
+    plan = Plan(seconds=2, rounds=3, connections=64)
+    assert plan.rounds_of(a_side(0.01)) == 3
+    assert plan.rounds_of(a_side(0.5)) == 1
+    assert plan.rounds_of(a_side(1)) == 0
+
+
+def test_servers_take_turns_at_being_first() -> None:
+    assert rounds.in_turn(["a", "b"], 0) == ["a", "b"]
+    assert rounds.in_turn(["a", "b"], 1) == ["b", "a"]
+
+
+def test_short_lists_begin_again_until_the_longest_was_asked() -> None:
+    lists = [[Exchange(text.encode(), b"") for text in texts] for texts in ("abc", "x")]
+    asked = [exchange.request.decode() for exchange in memory.by_turns(lists)]
+    assert "".join(asked) == "axbxcx"
+
+
+def test_memory_that_grows_is_not_called_flat() -> None:
+    assert memory.described([100.0] * 12).endswith(": flat.")
+    assert memory.described([100.0 + n for n in range(12)]).endswith(": not flat.")
+
+
+WHO_ASKS = [
+    pytest.param(load.load, id="load"),
+    pytest.param(
+        wrk.load,
+        id="wrk",
+        marks=pytest.mark.skipif(not wrk.is_there(), reason=wrk.HOW_TO_GET),
+    ),
+]
+
+
+@pytest.mark.parametrize("asks", WHO_ASKS)
+async def test_requests_take_turns_and_are_all_counted(asks: rounds.Load) -> None:
+    exchanges = [Exchange(request(text), b"ok") for text in (b"1", b"22", b"333")]
+    async with answering(b"200 OK") as (port, got):
+        done = await asks(port, exchanges, 4, 1)
+    asked = len(got)
+    assert done.answers <= asked <= done.worked_on + 1
+    assert done.rate == pytest.approx(done.answers / done.lasted)
+    # The server sleeps for 5 ms, and for 50 ms before each twentieth answer.
+    assert 0.005 <= done.p50 < 0.04 < done.p99
+    for exchange in exchanges:
+        assert got.count(exchange.request) == pytest.approx(asked / 3, rel=0.1)
+
+
+@pytest.mark.parametrize("asks", WHO_ASKS)
+async def test_an_answer_that_is_not_200_fails_the_round(asks: rounds.Load) -> None:
+    async with answering(b"503 Busy") as (port, _):
+        with pytest.raises(NotAnswered, match=r"503|200"):
+            await asks(port, [Exchange(request(b"1"), b"ok")], 4, 1)
+
+
+def request(body: bytes) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@asynccontextmanager
+async def answering(status: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that answers with "ok"; its port, and what it was asked."""
+    got: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.rpartition(b": ")[2])
+            got.append(head + await reader.readexactly(length))
+            await asyncio.sleep(0.05 if len(got) % 20 == 0 else 0.005)
+            writer.write(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok" % status)
+
+    async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(until_closed, load.HOST, 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], got
+
+
+def a_side(alone: float) -> Side:
+    return Side(Server(targets.PORTAL, 0, 0, None), [], alone)
