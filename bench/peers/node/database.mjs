@@ -10,7 +10,8 @@ export const pool = new pg.Pool({
   connectionString: process.env.DATABASE_URL,
   max: 10,
   idleTimeoutMillis: 0,
-  options: "-c jit=off -c default_transaction_read_only=on -c statement_timeout=10000 -c plan_cache_mode=force_generic_plan",
+  options:
+    "-c jit=off -c default_transaction_read_only=on -c statement_timeout=10000 -c plan_cache_mode=force_generic_plan",
 });
 
 const names = new Map();

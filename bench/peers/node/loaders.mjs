@@ -28,7 +28,12 @@ const MOVEMENTS = `
       )::bigint AS adjusted
   FROM ledger_entry WHERE practice_id = $1 AND client_id = ANY ($2::uuid[]) GROUP BY client_id`;
 const NOTHING_MOVED = {
-  balance: 0, pool: 0, invoiced: 0, refunded: 0, writtenOff: 0, adjusted: 0,
+  balance: 0,
+  pool: 0,
+  invoiced: 0,
+  refunded: 0,
+  writtenOff: 0,
+  adjusted: 0,
 };
 
 // What was put toward a client's invoices, what is due of disputed ones, whether a payment is on.

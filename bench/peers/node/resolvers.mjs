@@ -30,7 +30,8 @@ function taken(id) {
 const DAY = /^\d{4}-\d\d-\d\d$/;
 
 function day(value) {
-  if (typeof value === "string" && DAY.test(value) && !Number.isNaN(Date.parse(value))) return value;
+  if (typeof value === "string" && DAY.test(value) && !Number.isNaN(Date.parse(value)))
+    return value;
   throw refusal("BAD_INPUT", "not a day");
 }
 
