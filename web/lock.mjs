@@ -1,8 +1,8 @@
-// Takes the authors' donation links out of package-lock.json, which should name no host at all:
-// `npm run lock` after a change of package.json.
+// Takes the authors' donation links out of a folder's package-lock.json, which should name no host
+// at all: `npm run lock` there after a change of its package.json.
 import { readFileSync, writeFileSync } from "node:fs";
 
-const file = new URL("package-lock.json", import.meta.url);
+const file = "package-lock.json";
 const lock = JSON.parse(readFileSync(file, "utf8"));
 for (const entry of Object.values(lock.packages)) {
   delete entry.funding;
