@@ -20,7 +20,7 @@ from server.settings import Settings
 from tests import postgres
 from tests.portal import KEY
 
-OPERATIONS = ("billing", "dashboard", "tiny")
+OPERATIONS = ("billing", "dashboard", "tiny", "deep", "counted", "node", "revenue")
 
 
 @dataclass
