@@ -32,6 +32,7 @@ class Invoice(Node):
     issued_on: dt.date
     due_on: dt.date | None
     total: Money
+    client: "Client"
     row: strawberry.Private[InvoiceRow]
 
     @classmethod
@@ -42,6 +43,7 @@ class Invoice(Node):
             issued_on=row.issued_on,
             due_on=row.due_on,
             total=context.money(row.total_minor),
+            client=Client.of(row.client_id),
             row=row,
         )
 
@@ -58,10 +60,6 @@ class Invoice(Node):
     async def is_past_due(self, info: Info) -> bool:
         standing = await info.context.loaders.standings.load(self.row.id)
         return standing.is_past_due(self.due_on, info.context.today)
-
-    @strawberry.field
-    def client(self) -> "Client":
-        return Client.of(self.row.client_id)
 
     @strawberry.field
     async def payments(self, info: Info) -> list["Payment"]:

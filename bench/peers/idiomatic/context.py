@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import strawberry
 
-from bench.peers.idiomatic.database import Database
+from bench.peers.idiomatic.database import Reading
 from bench.peers.idiomatic.loaders import Loaders
 from bench.peers.idiomatic.money import Money
 from bench.peers.idiomatic.sight import Sight, Viewer
@@ -14,9 +14,9 @@ from bench.peers.idiomatic.sight import Sight, Viewer
 class Context:
     """Who asks, their sight of the database, the loaders, and the practice's day."""
 
-    def __init__(self, database: Database, viewer: Viewer, now: dt.datetime) -> None:
+    def __init__(self, reading: Reading, viewer: Viewer, now: dt.datetime) -> None:
         self.viewer, self.today = viewer, viewer.today(now)
-        self.sight = Sight(database, viewer)
+        self.sight = Sight(reading, viewer)
         self.loaders = Loaders(self.sight)
 
     def money(self, minor: int) -> Money:

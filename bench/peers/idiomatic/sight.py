@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from graphql import GraphQLError
 from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
-from bench.peers.idiomatic.database import Database
+from bench.peers.idiomatic.database import Reading
 from identity.tokens import IDLE, hashed, is_written_right, works
 from models import Practice, Scope, Token, ViewerKind
 from models.row import ID, Instant
@@ -59,12 +59,12 @@ class Viewer:
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-async def viewer(database: Database, key: str, token: str, now: dt.datetime) -> Viewer | None:
+async def viewer(reading: Reading, key: str, token: str, now: dt.datetime) -> Viewer | None:
     """The bearer of a token that works; it is looked up on each request."""
     if not is_written_right(token):
         return None
     values = {"hash": hashed(token, key), "now": now, "idle_since": now - IDLE}
-    for kind, practice_id, client_id, scopes, *rest in await database.rows(LOOK_UP, values):
+    for kind, practice_id, client_id, scopes, *rest in await reading.rows(LOOK_UP, values):
         return Viewer(kind, practice_id, client_id, frozenset(scopes), *rest)
     return None
 
@@ -72,17 +72,17 @@ async def viewer(database: Database, key: str, token: str, now: dt.datetime) -> 
 class Sight:
     """The database as one viewer sees it."""
 
-    def __init__(self, database: Database, viewer: Viewer) -> None:
-        self.database, self.viewer = database, viewer
+    def __init__(self, reading: Reading, viewer: Viewer) -> None:
+        self.reading, self.viewer = reading, viewer
         self.own = {"practice_id": viewer.practice_id, "subject_id": viewer.client_id}
 
     async def rows(
         self, statement: Select[*tuple[Any, ...]], **values: Any
     ) -> Sequence[Row[*tuple[Any, ...]]]:
-        return await self.database.rows(statement, self.own | values)
+        return await self.reading.rows(statement, self.own | values)
 
     async def entities(self, statement: Select[Any], **values: Any) -> Sequence[Any]:
-        return await self.database.entities(statement, self.own | values)
+        return await self.reading.entities(statement, self.own | values)
 
 
 def seen(model: Any, kind: ViewerKind) -> list[ColumnElement[bool]]:
