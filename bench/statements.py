@@ -17,7 +17,7 @@ WHERE t.hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
 # $6 the currency.
 BILLING = """
 WITH ledger AS MATERIALIZED (
-    SELECT kind, amount_minor, invoice_id, payment_id
+    SELECT kind, amount_minor, invoice_id, payment_id, dispute_id
     FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
 ), billed AS MATERIALIZED (
     SELECT invoice_id, sum(amount_minor)::bigint AS minor
@@ -35,12 +35,17 @@ WITH ledger AS MATERIALIZED (
             )::bigint AS written_off,
         coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT' AND invoice_id IS NOT NULL), 0
             )::bigint AS adjusted,
-        (SELECT coalesce(sum(minor), 0)::bigint FROM paid) AS allocated
+        (SELECT coalesce(sum(minor), 0)::bigint FROM paid) AS allocated,
+        (SELECT coalesce(sum(b.minor - coalesce(a.minor, 0)), 0)::bigint
+            FROM billed b LEFT JOIN paid a USING (invoice_id) WHERE invoice_id IN (
+                SELECT l.invoice_id FROM dispute d JOIN ledger l ON l.dispute_id = d.id
+                WHERE d.practice_id = $1 AND d.client_id = $2 AND d.state = 'OPEN'
+            )) AS disputed
     FROM ledger
 )
 SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
     || ',"balance":{"amount":{"amount":"' || balance * 0.01 || '","currency":"' || $6::text
-    || '"},"payable":{"amount":"' || greatest(balance, 0) * 0.01
+    || '"},"payable":{"amount":"' || greatest(balance - disputed, 0) * 0.01
     || '"},"terms":[{"kind":"INVOICED","amount":{"amount":"' || invoiced * 0.01
     || '"}},{"kind":"PAID","amount":{"amount":"' || -(allocated + refunded) * 0.01
     || '"}},{"kind":"UNALLOCATED_CREDIT","amount":{"amount":"' || (pool + allocated) * 0.01
@@ -52,8 +57,8 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
         WHEN EXISTS (SELECT FROM payment WHERE practice_id = $1 AND client_id = $2
             AND state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING'))
             THEN 'PAYMENT_IN_PROGRESS'
-        WHEN balance - pool - allocated <= 0 THEN 'NOTHING_TO_PAY'
-        WHEN balance > 0 AND balance < 50 THEN 'AMOUNT_TOO_SMALL' END || '"',
+        WHEN balance - pool - allocated <= disputed THEN 'NOTHING_TO_PAY'
+        WHEN balance - disputed BETWEEN 1 AND 49 THEN 'AMOUNT_TOO_SMALL' END || '"',
         'true,"reason":null')
     || '},"invoices":{"nodes":[' || (
         SELECT coalesce(string_agg(item, ',') FILTER (WHERE n <= $5), '')

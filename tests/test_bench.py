@@ -27,6 +27,41 @@ OPERATIONS = ("billing", "dashboard", "tiny", "deep", "counted", "node", "revenu
 
 
 CLIENTS = 60
+# What `load-demo` doesn't make, so that each answers for it too: what isn't shared (yet), payments
+# that are given back, put toward several invoices, taken back from one, or disputed.
+RARE = """
+UPDATE invoice SET shared_at = NULL WHERE serial % 7 = 0;
+UPDATE statement SET shared_at = NULL WHERE serial % 5 = 0;
+UPDATE superbill SET shared_at = NULL WHERE serial % 5 = 0;
+INSERT INTO ledger_entry
+    (practice_id, id, client_id, date, kind, description, amount_minor, payment_id, reference,
+    created_at)
+SELECT practice_id, gen_random_uuid(), client_id, date, 'REFUND', 'Refund', -amount_minor,
+    payment_id, 'refund ' || id, created_at
+FROM ledger_entry WHERE kind = 'PAYMENT' AND ascii(right(id::text, 1)) % 3 = 0;
+INSERT INTO allocation
+    (practice_id, id, client_id, invoice_id, payment_id, is_credit, amount_minor, date, created_at)
+SELECT a.practice_id, gen_random_uuid(), a.client_id, i.id, a.payment_id, false, 100, a.date,
+    a.created_at
+FROM allocation a JOIN invoice i USING (practice_id, client_id)
+WHERE i.id <> a.invoice_id AND i.serial % 5 = 0 AND a.payment_id IS NOT NULL;
+INSERT INTO allocation
+    (practice_id, id, client_id, invoice_id, payment_id, is_credit, amount_minor, date, created_at)
+SELECT practice_id, gen_random_uuid(), client_id, invoice_id, payment_id, false, -amount_minor,
+    date, created_at
+FROM allocation WHERE ascii(right(id::text, 1)) % 4 = 0 AND payment_id IS NOT NULL;
+INSERT INTO dispute
+    (practice_id, id, client_id, payment_id, amount_minor, state, stripe_id, created_at, changed_at)
+SELECT practice_id, id, client_id, id, amount_minor,
+    CASE ascii(right(id::text, 1)) % 2 WHEN 0 THEN 'OPEN' ELSE 'WON' END, id, created_at, created_at
+FROM payment WHERE state = 'SUCCEEDED' AND ascii(right(id::text, 1)) % 5 = 0;
+INSERT INTO ledger_entry
+    (practice_id, id, client_id, date, kind, description, amount_minor, invoice_id, reference,
+    created_at, dispute_id)
+SELECT practice_id, gen_random_uuid(), client_id, date, 'ADJUSTMENT', 'Dispute', amount_minor,
+    invoice_id, 'dispute ' || id, created_at, payment_id
+FROM allocation WHERE amount_minor > 0 AND payment_id IN (SELECT id FROM dispute);
+"""
 
 
 @dataclass
@@ -46,6 +81,7 @@ async def sides(postgres_url: str) -> AsyncIterator[Sides]:
         now = dt.datetime.now(dt.UTC)
         await migrations.migrate(writing)
         await filling.fill(writing, Plan(now.date(), 1, 0, CLIENTS), lambda _: None)
+        await postgres.execute(url, RARE)
         askers = await practice.askers(writing, KEY, now, CLIENTS)
         await writing.dispose()
         portal = app(Settings(database_url=url, token_key=KEY))
