@@ -1,7 +1,7 @@
 """The statements of the hand-written endpoint: each gives the response's whole JSON as text.
 
 Written to be as fast as the tables allow, by someone who knows that the currency has two decimals,
-that a client has some hundred ledger rows, and which fields are asked for. What is sorted and cut
+that a client has some dozens of ledger rows, and which fields are asked for. What is sorted and cut
 is cut before anything is looked up beside it.
 """
 
@@ -17,7 +17,7 @@ WHERE t.hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
 # $6 the currency.
 BILLING = """
 WITH ledger AS MATERIALIZED (
-    SELECT kind, amount_minor, invoice_id, payment_id
+    SELECT kind, amount_minor, invoice_id, payment_id, dispute_id
     FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
 ), billed AS MATERIALIZED (
     SELECT invoice_id, sum(amount_minor)::bigint AS minor
@@ -35,12 +35,17 @@ WITH ledger AS MATERIALIZED (
             )::bigint AS written_off,
         coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT' AND invoice_id IS NOT NULL), 0
             )::bigint AS adjusted,
-        (SELECT coalesce(sum(minor), 0)::bigint FROM paid) AS allocated
+        (SELECT coalesce(sum(minor), 0)::bigint FROM paid) AS allocated,
+        (SELECT coalesce(sum(b.minor - coalesce(a.minor, 0)), 0)::bigint
+            FROM billed b LEFT JOIN paid a USING (invoice_id) WHERE invoice_id IN (
+                SELECT l.invoice_id FROM dispute d JOIN ledger l ON l.dispute_id = d.id
+                WHERE d.practice_id = $1 AND d.client_id = $2 AND d.state = 'OPEN'
+            )) AS disputed
     FROM ledger
 )
 SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
     || ',"balance":{"amount":{"amount":"' || balance * 0.01 || '","currency":"' || $6::text
-    || '"},"payable":{"amount":"' || greatest(balance, 0) * 0.01
+    || '"},"payable":{"amount":"' || greatest(balance - disputed, 0) * 0.01
     || '"},"terms":[{"kind":"INVOICED","amount":{"amount":"' || invoiced * 0.01
     || '"}},{"kind":"PAID","amount":{"amount":"' || -(allocated + refunded) * 0.01
     || '"}},{"kind":"UNALLOCATED_CREDIT","amount":{"amount":"' || (pool + allocated) * 0.01
@@ -52,8 +57,8 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
         WHEN EXISTS (SELECT FROM payment WHERE practice_id = $1 AND client_id = $2
             AND state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING'))
             THEN 'PAYMENT_IN_PROGRESS'
-        WHEN balance - pool - allocated <= 0 THEN 'NOTHING_TO_PAY'
-        WHEN balance > 0 AND balance < 50 THEN 'AMOUNT_TOO_SMALL' END || '"',
+        WHEN balance - pool - allocated <= disputed THEN 'NOTHING_TO_PAY'
+        WHEN balance - disputed BETWEEN 1 AND 49 THEN 'AMOUNT_TOO_SMALL' END || '"',
         'true,"reason":null')
     || '},"invoices":{"nodes":[' || (
         SELECT coalesce(string_agg(item, ',') FILTER (WHERE n <= $5), '')
@@ -64,19 +69,20 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
                 || ',"issuedOn":"' || issued_on || '","dueOn":'
                 || coalesce('"' || due_on || '"', 'null') || ',"status":"' || CASE
                     WHEN is_void THEN 'VOID'
-                    WHEN coalesce(b.minor, 0) - coalesce(a.minor, 0) <= 0 THEN 'PAID'
-                    WHEN a.minor > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+                    WHEN billed <= paid THEN 'PAID'
+                    WHEN paid > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
                 || '","isPastDue":' || (coalesce(due_on < $3, false) AND NOT is_void
-                    AND coalesce(b.minor, 0) > coalesce(a.minor, 0))
+                    AND billed > paid)
                 || ',"total":{"amount":"' || total_minor * 0.01 || '","currency":"' || $6::text
-                || '"},"amountDue":{"amount":"' || (coalesce(b.minor, 0) - coalesce(a.minor, 0))
-                    * 0.01 || '"}}' AS item
+                || '"},"amountDue":{"amount":"' || (billed - paid) * 0.01 || '"}}' AS item
             FROM (
-                SELECT * FROM invoice
+                SELECT *,
+                    coalesce((SELECT minor FROM billed WHERE invoice_id = invoice.id), 0) AS billed,
+                    coalesce((SELECT minor FROM paid WHERE invoice_id = invoice.id), 0) AS paid
+                FROM invoice
                 WHERE practice_id = $1 AND client_id = $2 AND shared_at IS NOT NULL
                 ORDER BY issued_on DESC, serial DESC LIMIT $5 + 1
             ) i
-            LEFT JOIN billed b ON b.invoice_id = id LEFT JOIN paid a ON a.invoice_id = id
             ORDER BY issued_on DESC, serial DESC
         ) invoices
     ) || '}},"statements":{"nodes":[' || (
@@ -114,8 +120,12 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
                     WHEN kind IN ('SESSION', 'CHARGE') THEN CASE
                         WHEN (SELECT is_void FROM invoice i
                             WHERE i.practice_id = $1 AND i.id = h.invoice_id) THEN NULL
-                        WHEN coalesce(b.minor, 0) - coalesce(a.minor, 0) <= 0 THEN 'PAID'
-                        WHEN a.minor > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+                        WHEN coalesce((SELECT minor FROM billed b
+                                WHERE b.invoice_id = h.invoice_id), 0)
+                            <= coalesce((SELECT minor FROM paid a
+                                WHERE a.invoice_id = h.invoice_id), 0) THEN 'PAID'
+                        WHEN (SELECT minor FROM paid a WHERE a.invoice_id = h.invoice_id) > 0
+                            THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
                     WHEN kind = 'PAYMENT' THEN CASE
                         WHEN (SELECT coalesce(sum(r.amount_minor), 0) FROM ledger r
                             WHERE r.payment_id = h.payment_id AND r.kind = 'REFUND')
@@ -146,9 +156,6 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
                 WINDOW newest AS (ORDER BY date DESC, id DESC ROWS UNBOUNDED PRECEDING)
                 ORDER BY date DESC, id DESC LIMIT 21
             ) h
-            LEFT JOIN billed b ON b.invoice_id = h.invoice_id
-            LEFT JOIN paid a ON a.invoice_id = h.invoice_id
-            ORDER BY date DESC, h.id DESC
         ) history
     ) || '}},"paymentMethods":[' || (
         SELECT coalesce(string_agg(item, ','), '') FROM (
@@ -200,4 +207,126 @@ TINY = """
 SELECT '{"data":{"client":{"balance":{"amount":{"amount":"'
     || coalesce(sum(amount_minor), 0)::bigint * 0.01 || '","currency":"' || $3::text || '"}}}}}'
 FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
+"""
+
+# $1 the practice, $2 the client, $3 the list's size. Each payment's JSON is made once, whichever
+# invoices it paid a part of.
+DEEP = """
+WITH own AS MATERIALIZED (
+    SELECT id, number, serial, issued_on, is_void FROM invoice
+    WHERE practice_id = $1 AND client_id = $2 AND shared_at IS NOT NULL
+), put AS MATERIALIZED (
+    SELECT invoice_id, payment_id, sum(amount_minor)::bigint AS minor FROM allocation
+    WHERE practice_id = $1 AND client_id = $2 GROUP BY invoice_id, payment_id
+), shares AS MATERIALIZED (
+    SELECT payment_id, string_agg('{"amount":{"amount":"' || minor * 0.01
+        || '"},"invoice":{"id":"inv_' || id || '","number":' || to_json(number) || '}}', ','
+        ORDER BY serial) AS items
+    FROM put JOIN own ON id = invoice_id WHERE minor <> 0 GROUP BY payment_id
+), payments AS MATERIALIZED (
+    SELECT id, created_on, '{"id":"pmt_' || id || '","status":"' || CASE
+            WHEN state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE state END
+        || '","amount":{"amount":"' || amount_minor * 0.01 || '"},"allocations":['
+        || coalesce(items, '') || ']}' AS item
+    FROM payment LEFT JOIN shares ON payment_id = id WHERE practice_id = $1 AND client_id = $2
+), paying AS MATERIALIZED (
+    SELECT invoice_id, string_agg(item, ',') AS items FROM (
+        SELECT invoice_id, item FROM put JOIN payments ON id = payment_id
+        ORDER BY invoice_id, created_on DESC, id DESC
+    ) in_order GROUP BY invoice_id
+)
+SELECT '{"data":{"client":' || coalesce((
+    SELECT '{"id":"cli_' || id || '","invoices":{"nodes":[' || (
+        SELECT coalesce(string_agg('{"id":"inv_' || id || '","number":' || to_json(number)
+            || ',"status":"' || CASE WHEN is_void THEN 'VOID' WHEN billed <= paid THEN 'PAID'
+                WHEN paid > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+            || '","payments":[' || coalesce(items, '') || ']}', ','), '')
+        FROM (
+            SELECT *, (
+                SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entry
+                WHERE practice_id = $1 AND invoice_id = own.id
+            ) AS billed, (
+                SELECT coalesce(sum(minor), 0)::bigint FROM put WHERE invoice_id = own.id
+            ) AS paid, (
+                SELECT items FROM paying WHERE invoice_id = own.id
+            ) AS items
+            FROM own ORDER BY issued_on DESC, serial DESC LIMIT $3
+        ) page
+    ) || ']}}'
+    FROM client WHERE practice_id = $1 AND id = $2
+), 'null') || '}}'
+"""
+
+# $1 the practice, $2 the last day of issue, $3 the currency. How many there are in all tells
+# whether there are more than the first twenty.
+COUNTED = """
+SELECT '{"data":{"practice":{"invoices":{"totalCount":' || total || ',"nodes":[' || (
+        SELECT coalesce(string_agg(item, ','), '') FROM (
+            SELECT E'\\n{"id":"inv_' || id || '","number":' || to_json(number)
+                || ',"issuedOn":"' || issued_on || '","total":{"amount":"' || total_minor * 0.01
+                || '","currency":"' || $3::text || '"}}' AS item
+            FROM invoice WHERE practice_id = $1 AND issued_on <= $2
+            ORDER BY issued_on DESC, serial DESC LIMIT 20
+        ) items
+    ) || '],"pageInfo":{"hasNextPage":' || (total > 20) || '}}}}}'
+FROM (SELECT count(*) AS total FROM invoice WHERE practice_id = $1 AND issued_on <= $2) counted
+"""
+
+# $1 the practice, $2 the client, $3 the invoice, $4 the currency.
+NODE = """
+SELECT '{"data":{"node":' || coalesce((
+    SELECT '{"id":"inv_' || id || '","number":' || to_json(number) || ',"issuedOn":"' || issued_on
+        || '","dueOn":' || coalesce('"' || due_on || '"', 'null') || ',"status":"' || CASE
+            WHEN is_void THEN 'VOID' WHEN billed <= paid THEN 'PAID'
+            WHEN paid > 0 THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
+        || '","total":{"amount":"' || total_minor * 0.01 || '","currency":"' || $4::text
+        || '"},"amountDue":{"amount":"' || (billed - paid) * 0.01 || '"}}'
+    FROM invoice, LATERAL (
+        SELECT coalesce(sum(amount_minor), 0)::bigint AS billed FROM ledger_entry
+        WHERE practice_id = $1 AND invoice_id = $3
+    ) b, LATERAL (
+        SELECT coalesce(sum(amount_minor), 0)::bigint AS paid FROM allocation
+        WHERE practice_id = $1 AND invoice_id = $3
+    ) a
+    WHERE practice_id = $1 AND client_id = $2 AND id = $3 AND shared_at IS NOT NULL
+), 'null') || '}}'
+"""
+
+# $1 the practice, $2 the first days of the periods, $3 their last days, $4 and $5 the first and
+# the last day of all. A period's place counts from one; before the first of them it is zero. The
+# invoices' days of issue are looked up once for what they ask for and what was put toward them.
+REVENUE = """
+WITH flows AS MATERIALIZED (
+    SELECT width_bucket(date, $2::date[]) AS place,
+        sum(amount_minor) FILTER (WHERE kind = 'SESSION' OR kind = 'CHARGE') AS invoiced,
+        -sum(amount_minor) FILTER (WHERE kind = 'PAYMENT') AS collected,
+        sum(amount_minor) FILTER (WHERE kind = 'REFUND') AS refunded,
+        -sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL)
+            AS written_off
+    FROM ledger_entry WHERE practice_id = $1 AND date BETWEEN $4 AND $5 GROUP BY 1
+), due AS MATERIALIZED (
+    SELECT width_bucket(greatest(date, issued_on), $2::date[]) AS place, sum(minor) AS minor
+    FROM (
+        SELECT invoice_id, date, amount_minor AS minor FROM ledger_entry
+        WHERE practice_id = $1 AND invoice_id IS NOT NULL AND date <= $5
+        UNION ALL
+        SELECT invoice_id, date, -amount_minor FROM allocation
+        WHERE practice_id = $1 AND date <= $5
+    ) moved
+    JOIN invoice i ON practice_id = $1 AND i.id = invoice_id AND issued_on <= $5
+    GROUP BY 1
+)
+SELECT '{"data":{"practice":{"revenue":[' || string_agg('{"start":"' || first
+    || '","end":"' || last || '","invoiced":{"amount":"' || coalesce(invoiced, 0) * 0.01
+    || '"},"collected":{"amount":"' || coalesce(collected, 0) * 0.01
+    || '"},"refunded":{"amount":"' || coalesce(refunded, 0) * 0.01
+    || '"},"writtenOff":{"amount":"' || coalesce(written_off, 0) * 0.01
+    || '"},"outstandingAtEnd":{"amount":"' || outstanding * 0.01 || '"}}', ',' ORDER BY place)
+    || ']}}}'
+FROM (
+    SELECT place, first, last, (
+        SELECT coalesce(sum(minor), 0) FROM due WHERE due.place <= periods.place
+    ) AS outstanding
+    FROM unnest($2::date[], $3::date[]) WITH ORDINALITY periods(first, last, place)
+) periods LEFT JOIN flows USING (place)
 """

@@ -1,0 +1,1 @@
+"""Others that answer the same operations, each as a good team would write it: what is compared."""

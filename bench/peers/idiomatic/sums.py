@@ -1,0 +1,162 @@
+"""Statements over the ledger: what is paid and due, what an account is made of, the revenue.
+
+Each is built once and takes its values as parameters: building one takes longer than running it.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Date,
+    FromClause,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    func,
+    select,
+    true,
+    union_all,
+)
+
+from bench.peers.idiomatic.sight import PRACTICE_ID
+from billing.accounts import Account, allocated, disputed, movements
+from billing.invoices import billed, paid, total
+from billing.receivables import asked, put
+from billing.revenue import FLOWS, of_ledger
+from models import (
+    ACTIVE_STATES,
+    Allocation,
+    Client,
+    Dispute,
+    EntryKind,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    Practice,
+    SuperbillLine,
+)
+from models.literals import constant
+from models.row import ID
+
+# An array is one parameter, so that the statement is the same for any number of ids.
+IDS = any_(bindparam("ids", type_=ARRAY(ID)))
+DAYS = bindparam("days", type_=ARRAY(Date))
+FIRST_DAY, LAST_DAY = bindparam("first_day", type_=Date), bindparam("last_day", type_=Date)
+LEDGER, ALLOCATION = LedgerEntry.__table__, Allocation.__table__
+
+STANDINGS = select(
+    Invoice.id,
+    Invoice.is_void,
+    billed(LEDGER, Invoice.practice_id, Invoice.id).scalar_subquery(),
+    paid(ALLOCATION, Invoice.practice_id, Invoice.id).scalar_subquery(),
+).where(Invoice.practice_id == PRACTICE_ID, Invoice.id == IDS)
+
+REFUNDED = (
+    select(LedgerEntry.payment_id, total(LEDGER.c.amount_minor))
+    .where(
+        LedgerEntry.practice_id == PRACTICE_ID,
+        LedgerEntry.payment_id == IDS,
+        LedgerEntry.kind == EntryKind.REFUND,
+    )
+    .group_by(LedgerEntry.payment_id)
+)
+
+FEES = (
+    select(SuperbillLine.superbill_id, total(SuperbillLine.__table__.c.fee_minor))
+    .where(SuperbillLine.practice_id == PRACTICE_ID, SuperbillLine.superbill_id == IDS)
+    .group_by(SuperbillLine.superbill_id)
+)
+
+
+# -- accounts --------------------------------------------------------------------------------------
+
+
+def of_disputed(table: FromClause) -> Any:
+    """The sum of a client's rows of invoices whose payment is disputed."""
+    entry, dispute = LEDGER.alias(), Dispute.__table__.alias()
+    invoices = disputed(entry, dispute, Client.practice_id, Client.id).correlate(Client)
+    return (
+        select(total(table.c.amount_minor).label("total"))
+        .where(
+            table.c.practice_id == Client.practice_id,
+            table.c.client_id == Client.id,
+            table.c.invoice_id.in_(invoices),
+        )
+        .lateral()
+    )
+
+
+def accounts() -> Select[*tuple[Any, ...]]:
+    """The accounts of some clients: the balance, what is payable, why not, and the terms."""
+    sums = (
+        movements(LEDGER.alias(), Client.practice_id, Client.id).lateral(),
+        allocated(ALLOCATION.alias(), Client.practice_id, Client.id).lateral(),
+        of_disputed(LEDGER.alias()),
+        of_disputed(ALLOCATION.alias()),
+    )
+    account = Account(*(each.c for each in sums))
+    in_progress = exists().where(
+        Payment.practice_id == Client.practice_id,
+        Payment.client_id == Client.id,
+        Payment.state.in_([constant(state) for state in ACTIVE_STATES]),
+    )
+    why_not = account.why_not_pay(
+        online=Practice.stripe_account.is_not(None),
+        may_pay=bindparam("may_pay"),
+        in_progress=in_progress.correlate(Client),
+        smallest=bindparam("smallest", type_=BigInteger()),
+    )
+    terms = [minor.label(kind.value) for kind, minor in account.terms]
+    found = (
+        select(
+            Client.id,
+            account.balance.label("balance"),
+            account.payable.label("payable"),
+            why_not.label("why_not_pay"),
+            *terms,
+        )
+        .select_from(Client)
+        .join(Practice, Practice.id == Client.practice_id)
+    )
+    for each in sums:
+        found = found.join(each, true())
+    return found.where(Client.practice_id == PRACTICE_ID, Client.id == IDS)
+
+
+ACCOUNTS = accounts()
+
+
+# -- revenue ---------------------------------------------------------------------------------------
+
+
+def flows() -> Select[*tuple[Any, ...]]:
+    """What moved the practice's money between two days, by the periods that begin on `days`."""
+    period = func.width_bucket(LEDGER.c.date, DAYS).label("period")
+    in_range = LEDGER.c.date.between(FIRST_DAY, LAST_DAY)
+    sums = of_ledger(LEDGER)
+    return (
+        select(period, *(total(sums[name]).label(name) for name in FLOWS))
+        .where(LEDGER.c.practice_id == PRACTICE_ID, in_range)
+        .group_by(period)
+    )
+
+
+def dues() -> Select[*tuple[Any, ...]]:
+    """By how much more is due since a day among `days`, which are in order; 0: before them all."""
+    entry, allocation = LEDGER.alias(), ALLOCATION.alias()
+    moved = union_all(*(of_practice(*each) for each in ((entry, asked), (allocation, put))))
+    rows = moved.subquery()
+    since = func.width_bucket(rows.c.date, DAYS).label("since")
+    return select(since, total(rows.c.minor)).where(rows.c.date <= LAST_DAY).group_by(since)
+
+
+def of_practice(row: Any, moved: Any) -> Select[*tuple[Any, ...]]:
+    invoice = Invoice.__table__.alias()
+    found: Select[*tuple[Any, ...]] = moved(row, invoice)
+    return found.where(and_(row.c.practice_id == PRACTICE_ID, invoice.c.practice_id == PRACTICE_ID))
+
+
+FLOWING, DUES = flows(), dues()
