@@ -15,8 +15,9 @@ from bench.operations import Asked
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
-# With uvicorn's own settings otherwise, as `portal serve` has them.
-UVICORN = ("-m", "uvicorn", "--factory", "--no-server-header")
+# No target writes a line for each request. With uvicorn's own settings otherwise, as `portal serve`
+# has them.
+UVICORN = ("-m", "uvicorn", "--factory", "--no-server-header", "--no-access-log")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ BY_HAND = Target(
 PORTAL = Target(
     "portal",
     "portal",
-    ("-m", "server", "serve", "--port"),
+    ("-m", "server", "serve", "--no-access-log", "--port"),
     HERE.parent / "server" / "cli.py",
     packages=("strawberry-graphql", "starlette", "sqlalchemy"),
 )

@@ -65,30 +65,31 @@ def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
     )
 
 
-def disputed(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
-    """The invoices that open disputes have made due again: the bank may yet give it back."""
-    same = and_(entry.c.practice_id == dispute.c.practice_id, entry.c.dispute_id == dispute.c.id)
-    return (
-        select(entry.c.invoice_id)
-        .join_from(dispute, entry, same)
-        .where(
-            dispute.c.practice_id == practice_id,
-            dispute.c.client_id == client_id,
-            dispute.c.state == constant(DisputeState.OPEN),
-            entry.c.invoice_id.is_not(None),
-        )
+def open_disputes(dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
+    """A client's disputes that the bank has not decided."""
+    return select(dispute.c.id).where(
+        dispute.c.practice_id == practice_id,
+        dispute.c.client_id == client_id,
+        dispute.c.state == constant(DisputeState.OPEN),
+    )
+
+
+def disputed(entry: Any, practice_id: Any, open_disputes: Select[Any]) -> Select[Any]:
+    """The invoices that disputes have made due again: the bank may yet give it back."""
+    return select(entry.c.invoice_id).where(
+        entry.c.practice_id == practice_id,
+        entry.c.dispute_id.in_(open_disputes),
+        entry.c.invoice_id.is_not(None),
     )
 
 
 class Account:
-    """A client's account, from the sums of `movements` and `allocated`; `disputed_asked` and
-    `disputed_put` are the same of disputed invoices alone, which are not payable."""
+    """A client's account, from the sums of `movements` and `allocated`; `of_disputed` is what is
+    due of disputed invoices, which are not payable."""
 
-    def __init__(
-        self, movements: Sums, allocated: Sums, disputed_asked: Sums, disputed_put: Sums
-    ) -> None:
+    def __init__(self, movements: Sums, allocated: Sums, of_disputed: Sums) -> None:
         self.movements, self.allocated = movements, allocated
-        self.disputed_asked, self.disputed_put = disputed_asked, disputed_put
+        self.of_disputed = of_disputed
 
     @property
     def balance(self) -> ColumnElement[int]:
@@ -107,7 +108,7 @@ class Account:
     @property
     def disputed(self) -> ColumnElement[int]:
         """What is due of disputed invoices."""
-        return self.disputed_asked["total"] - self.disputed_put["total"]
+        return self.of_disputed["total"]
 
     @property
     def payable(self) -> ColumnElement[int]:

@@ -3,7 +3,7 @@
 import enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case
+from sqlalchemy import ColumnElement, and_, case, func
 
 from billing.invoices import InvoiceStatus, Standing
 from models import EntryKind
@@ -27,7 +27,7 @@ def status(kind: Any, amount: Any, invoice: Standing, refunded: Any) -> ColumnEl
     """
     charge = kind.in_([constant(EntryKind.SESSION), constant(EntryKind.CHARGE)])
     payment = kind == constant(EntryKind.PAYMENT)
-    standing = case((invoice.status != constant(InvoiceStatus.VOID), invoice.status))
+    standing = func.nullif(invoice.status, constant(InvoiceStatus.VOID))
     return case(
         (charge, standing),
         (and_(payment, refunded >= -amount), constant(HistoryStatus.REFUNDED)),

@@ -70,7 +70,8 @@ class InvoiceLine(Row):
             "session_id",
             unique=True,
             postgresql_where=text("NOT is_void"),
-            sqlite_where=text("NOT is_void"),
+            # As SQLAlchemy writes the condition: SQLite compares the words.
+            sqlite_where=text("is_void = 0"),
         ),
         CheckConstraint("quantity_hundredths > 0", name="quantity_positive"),
         *exact("unit_price_minor", "amount_minor"),

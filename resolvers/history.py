@@ -42,9 +42,10 @@ class HistoryRow:
         self.c = table.c
         # From the balance back there is little to sum, since the newest are asked for most.
         self.account = client.account if client and sight.lateral else None
-        self.void = sight.beside(lambda: is_void(table, sight), always=False)
-        self.billed, self.paid = standing_sums(sight, table.c.invoice_id)
-        self.refunded = sight.beside(lambda: refunded(table, sight))
+        # Of the kinds of entries, each has a status by one of these at most.
+        self.void = sight.beside(lambda: is_void(table, sight), always=False, seldom=True)
+        self.billed, self.paid = standing_sums(sight, table.c.invoice_id, seldom=True)
+        self.refunded = sight.beside(lambda: refunded(table, sight), seldom=True)
         self.moved = sight.beside(lambda: moved(table, sight, later=self.account is not None))
         self.beside = (self.void, self.billed, self.paid, self.refunded, self.moved)
 

@@ -57,7 +57,7 @@ class InvoiceRow:
         return disputed
 
 
-def standing_sums(sight: Sight, invoice_id: Any) -> tuple[Beside, Beside]:
+def standing_sums(sight: Sight, invoice_id: Any, *, seldom: bool = False) -> tuple[Beside, Beside]:
     """What is asked for and what is paid of the invoice that a row names."""
 
     def asked() -> Any:
@@ -70,7 +70,7 @@ def standing_sums(sight: Sight, invoice_id: Any) -> tuple[Beside, Beside]:
         found = paid(allocation, sight.practice_id, invoice_id).where(sight.only(allocation))
         return correlated(found, invoice_id)
 
-    return sight.beside(asked), sight.beside(put)
+    return sight.beside(asked, seldom=seldom), sight.beside(put, seldom=seldom)
 
 
 def of_client(

@@ -113,9 +113,11 @@ class Sight:
         find: Callable[[], Select[*tuple[Any, ...]]],
         *,
         always: bool = True,
+        seldom: bool = False,
         on: Callable[[FromClause], ColumnElement[bool]] | None = None,
     ) -> Beside:
-        return Beside(find, lateral=self.lateral, always=always, on=on)
+        """What a subquery works out beside a row; `seldom`: few rows come to where it is read."""
+        return Beside(find, lateral=self.lateral and not seldom, always=always, on=on)
 
     def check(self) -> None:
         """Stops a statement that has a table without its predicate: a bug in a source."""

@@ -45,6 +45,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Port = 8000,
     processes: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
+    access_log: Annotated[bool, typer.Option(help="A line for each request.")] = True,
 ) -> None:
     """Serve the API. Settings come from the environment; the README lists them."""
     settings = settings_or_stop()
@@ -60,6 +61,7 @@ def serve(
                 port=port,
                 workers=processes,
                 server_header=False,
+                access_log=access_log,
             )
     except AlreadyServed as error:
         stop(str(error))

@@ -78,13 +78,18 @@ class Page:
 
     # -- the inner SELECT --------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def cursor(self) -> ColumnElement[str]:
-        """The place of a row in the order: its name and keys, in hexadecimal."""
+        """The place of a row in the order, in hexadecimal."""
+        return hexadecimal(self.place_in_order)
+
+    @cached_property
+    def place_in_order(self) -> Joined:
+        """The order's name and a row's keys."""
         pieces: list[Any] = [self.rows.name]
         for key in self.keys:
             pieces += ["~", cast(key, Text)]
-        return hexadecimal(Joined(pieces))
+        return Joined(pieces)
 
     @property
     def keys(self) -> Sequence[ColumnElement[Any]]:
@@ -182,15 +187,16 @@ class Page:
         return self.extreme(func.min if self.backward else func.max)
 
     @cached_property
-    def written_cursor(self) -> ColumnElement[str]:
-        return self.column(self.cursor)
+    def written_place(self) -> ColumnElement[str]:
+        return self.column(self.place_in_order)
 
     def extreme(self, aggregate: Any) -> ColumnElement[str]:
         """The cursor of the first or last row shown: ranks are of one length, so text sorts."""
         self.ranked = True
-        ranked = Joined([cast(column("rank", Integer), Text), self.written_cursor])
-        cursor: ColumnElement[str] = func.substr(aggregate(self.shown(ranked)), constant(5))
-        return cursor
+        ranked = Joined([cast(column("rank", Integer), Text), self.written_place])
+        place = func.substr(aggregate(self.shown(ranked)), constant(5))
+        # SQLite writes nothing, in hexadecimal, as an empty text.
+        return case((func.count() > constant(0), hexadecimal(place)))
 
 
 def given(cursor: Any) -> ColumnElement[bool]:
