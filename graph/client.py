@@ -192,7 +192,7 @@ class Client(Node):
         raise AssertionError("its source answers")
 
     @planned(
-        Paged(history.of_client),
+        Paged(history.of_client, tells_start=True),
         description="The account history, the newest first: all that moved the balance, sessions"
         " not yet invoiced, and payments that are pending or failed.",
     )

@@ -7,7 +7,7 @@ else is done but to look the token up, which the same statement does.
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from billing.money import digits
@@ -44,7 +44,10 @@ class Repeats:
         self.answered: Recent[Key, Answered] = Recent(REMEMBERED, weight)
 
     def keep(self, body: bytes, viewer: Viewer, answered: Answered) -> None:
-        self.answered.keep((body, *rights(viewer)), answered)
+        planned = answered.planned
+        plan = planned.plan.settled(planned.variables)
+        settled = replace(answered, planned=replace(planned, plan=plan))
+        self.answered.keep((body, *rights(viewer)), settled)
 
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime

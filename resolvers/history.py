@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Select,
     Text,
@@ -27,6 +28,7 @@ from resolvers.days import days_ago
 from resolvers.filters import DateRange, among, within
 from resolvers.invoices import standing_sums
 from resolvers.money import Amount
+from resolvers.planner.jsontext import certain
 from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
@@ -38,8 +40,10 @@ UNSETTLED_PAYMENT = literal_column("'Payment'", Text)
 class HistoryRow:
     """An entry, and what is worked out beside it where a field asks for it."""
 
-    def __init__(self, table: Any, sight: Sight, client: Any = None) -> None:
-        self.c = table.c
+    def __init__(
+        self, table: Any, sight: Sight, client: Any = None, *, is_whole: bool = False
+    ) -> None:
+        self.c, self.is_whole = table.c, is_whole
         # From the balance back there is little to sum, since the newest are asked for most.
         self.account = client.account if client and sight.lateral else None
         # Of the kinds of entries, each has a status by one of these at most.
@@ -57,8 +61,11 @@ class HistoryRow:
 
     @property
     def balance_after(self) -> Amount:
-        moved = self.moved["total"]
-        return Amount(moved if self.account is None else self.account.balance - moved)
+        if self.account is None:
+            return Amount(self.moved["total"])
+        # Where nothing newer is left out, the page itself has what came later.
+        later = newer(self.c) if self.is_whole else self.moved["total"]
+        return Amount(self.account.balance - later)
 
 
 def of_client(
@@ -66,6 +73,8 @@ def of_client(
     sight: Sight,
     date_range: DateRange | None = None,
     kind: list[EntryKind] | None = None,
+    *,
+    from_start: bool = False,
 ) -> Rows:
     range_ = DateRange(gte=days_ago(DEFAULT_DAYS)) if date_range is None else date_range  # type: ignore[arg-type]
     found = [
@@ -74,7 +83,10 @@ def of_client(
         )
         for branch, table, date in branches(sight)
     ]
-    return rows(sight, found, lambda entries: among(entries.c.kind, kind), client=client)
+    is_whole = from_start and kind is None and range_.lte is None
+    entries = union_all(*found).subquery()
+    row = HistoryRow(entries, sight, client, is_whole=is_whole)
+    return rows(entries, row, among(entries.c.kind, kind))
 
 
 def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
@@ -82,16 +94,14 @@ def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
     found = [
         branch.where(table.c.id == id_).correlate(*around) for branch, table, _ in branches(sight)
     ]
-    return rows(sight, found)
-
-
-def rows(sight: Sight, found: Sequence[Select[Any]], *where: Any, client: Any = None) -> Rows:
-    """Entries, the newest first."""
     entries = union_all(*found).subquery()
-    row = HistoryRow(entries, sight, client)
-    conditions = [condition(entries) for condition in where]
+    return rows(entries, HistoryRow(entries, sight))
+
+
+def rows(entries: Any, row: HistoryRow, *where: ColumnElement[bool]) -> Rows:
+    """Entries, the newest first."""
     order = (entries.c.date, entries.c.id)
-    return Rows(entries, conditions, order, True, "history", row, row.beside)
+    return Rows(entries, where, order, True, "history", row, row.beside)
 
 
 def branches(sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
@@ -179,6 +189,14 @@ def refunded(entry: Any, sight: Sight) -> Select[Any]:
         )
         .correlate(entry)
     )
+
+
+def newer(entry: Any) -> ColumnElement[int]:
+    """The sum of the entries before this one, in a list with the newest first."""
+    before = func.sum(entry.amount_minor).over(
+        order_by=(entry.date.desc(), entry.id.desc()), rows=(None, -1)
+    )
+    return certain(cast(func.coalesce(before, constant(0)), BigInteger))
 
 
 def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:

@@ -104,3 +104,27 @@ async def test_a_page_between_two_cursors(comparison: Comparison) -> None:
         assert len(answered.data["client"]["between"]["nodes"]) == max(
             0, min(2, before - after - 1)
         )
+
+
+@pytest.mark.parametrize("who", ["USD client 0", "USD client 6"])
+@pytest.mark.parametrize("narrowed", ["", "kind: [PAYMENT], ", "kind: [SESSION], "])
+async def test_the_balance_after_an_entry_is_the_same_wherever_it_stands(
+    comparison: Comparison, narrowed: str, who: str
+) -> None:
+    """At the top of a list, below a cursor, up to a day, among other kinds."""
+    node = "{ edges { cursor node { id date balanceAfter { amount } } } }"
+    query = (
+        "query ($after: String, $before: String, $range: DateRange) { client {"
+        f" top: accountHistory(dateRange: $range, {narrowed}first: 100) {node}"
+        f" below: accountHistory(dateRange: $range, {narrowed}first: 3, after: $after) {node}"
+        f" above: accountHistory(dateRange: $range, {narrowed}last: 3, before: $before) {node} }} }}"
+    )
+    answered, planned = await comparison.check(Case(who, query, {"range": {}}))
+    assert planned
+    edges = answered.data["client"]["top"]["edges"]
+    for edge in edges[:12]:
+        range_ = {"lte": edge["node"]["date"]}
+        at = {"after": edge["cursor"], "before": edge["cursor"]}
+        for variables in ({**at, "range": {}}, {**at, "range": range_}):
+            _, planned = await comparison.check(Case(who, query, variables), fallback=False)
+            assert planned

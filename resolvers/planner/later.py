@@ -56,10 +56,12 @@ Reader = Callable[[Asked], Any]
 
 @dataclass(frozen=True, eq=False)
 class Later:
-    """A value that a request brings; `hint` is what the plan's key already tells about it."""
+    """A value that a request brings; `hint` is what the plan's key already tells about it,
+    `of_variables` whether its variables alone decide it."""
 
     read: Reader
     hint: str = ""
+    of_variables: bool = False
 
 
 class Refusal(Exception):
@@ -82,7 +84,15 @@ def derive(compute: Callable[..., Any], *inputs: Any) -> Any:
     """compute(*inputs): now if they're values, with each request if one of them is `Later`."""
     if not any(isinstance(value, Later) for value in inputs):
         return compute(*inputs)
-    return Later(lambda asked: compute(*(read(value, asked) for value in inputs)))
+    return Later(
+        lambda asked: compute(*(read(value, asked) for value in inputs)),
+        of_variables=all(is_settled(value) for value in inputs),
+    )
+
+
+def is_settled(value: Any) -> bool:
+    """Whether nothing but variables decides it."""
+    return not isinstance(value, Later) or value.of_variables
 
 
 def bound(value: Any, type_: TypeEngine[Any]) -> BindParameter[Any]:
@@ -122,9 +132,9 @@ def stand_in(type_: GraphQLInputType, value: Any, reader: Reader) -> Any:
     if isinstance(bare, GraphQLList):
         if not isinstance(bare.of_type, GraphQLNonNull) or not is_leaf_type(bare.of_type.of_type):
             raise Unplannable("a list variable of nullable or structured items")
-        return [Later(reader, hint="list")]
+        return [Later(reader, hint="list", of_variables=True)]
     if isinstance(bare, GraphQLScalarType) and bare.name != "Boolean":
-        return Later(reader, hint=prefix(value) if bare.name == "ID" else "")
+        return Later(reader, prefix(value) if bare.name == "ID" else "", of_variables=True)
     return value
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
-from resolvers.planner.later import Asked, Later, read
+from resolvers.planner.later import Asked, Later, is_settled, read
+from resolvers.viewer import NOBODY
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,17 @@ class Plan:
             process(read(value, asked)) if process else read(value, asked)
             for value, process in self.slots
         ]
+
+    def settled(self, variables: Mapping[str, Any]) -> "Plan":
+        """The plan for these variables alone: what nothing else decides is read now, once."""
+        asked = Asked(NOBODY, NOBODY.expires_at, variables)
+        slots = tuple(
+            (process(read(value, asked)) if process else read(value, asked), None)
+            if is_settled(value)
+            else (value, process)
+            for value, process in self.slots
+        )
+        return Plan(self.sql, slots, tuple(each for each in self.checks if not is_settled(each)))
 
 
 def compiled(statement: Select[Any], dialect: Dialect, unread: Sequence[Select[Any]] = ()) -> Plan:

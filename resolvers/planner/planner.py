@@ -188,8 +188,8 @@ class Planner:
             case Many(rows, _):
                 given = rows(place.row, self.sight, **self.arguments(definition, nodes[0]))
                 return self.many(object_type(type_), sets, given, place)
-            case Paged(rows, most):
-                return self.paged(definition, rows, most, nodes[0], sets, place)
+            case Paged():
+                return self.paged(definition, source, nodes[0], sets, place)
             case Items(of):
                 return self.items(of, object_type(type_), sets, place)
             case Typed(pick):
@@ -315,8 +315,7 @@ class Planner:
     def paged(
         self,
         definition: GraphQLField,
-        rows: Callable[..., Rows],
-        most: int,
+        source: Paged,
         node: FieldNode,
         sets: list[SelectionSetNode],
         place: Place,
@@ -325,17 +324,19 @@ class Planner:
         type_ = object_type(definition.type)
         arguments = self.arguments(definition, node)
         bounds = {name: arguments.pop(name, None) for name in PAGE_ARGUMENTS}
+        if source.tells_start:
+            arguments["from_start"] = bounds["after"] is None and bounds["last"] is None
 
         def count() -> ColumnElement[int]:
-            counted = rows(place.row, self.sight, **arguments)
+            counted = source.rows(place.row, self.sight, **arguments)
             inside = place.inside(counted)
             return found(self.sight, counted, inside, place, func.count()).scalar_subquery()
 
-        given = rows(place.row, self.sight, **arguments)
+        given = source.rows(place.row, self.sight, **arguments)
         filters_beside = any(beside.joined is not None for beside in given.beside)
         asked = self.selected(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
-        page = Page(given, place.inside(given), count, most=most, peek=peek, **bounds)
+        page = Page(given, place.inside(given), count, most=source.most, peek=peek, **bounds)
         text = self.object(type_, sets, Place(page, place.tables, place.besides))
         shown = found_page(self.sight, page, place, filters_beside=filters_beside)
         if not page.read:

@@ -128,10 +128,12 @@ class Many:
 
 @dataclass(frozen=True)
 class Paged:
-    """A connection over the rows, a page of `most` at the most at a time."""
+    """A connection over the rows, a page of `most` at the most at a time; with `tells_start` the
+    rows are told, as `from_start`, whether a page begins with the first of them."""
 
     rows: Callable[..., Rows]
     most: int = MAX_SIZE
+    tells_start: bool = False
 
 
 @dataclass(frozen=True)
