@@ -83,12 +83,22 @@ def cut_first(sight: Sight, page: Page, place: Place) -> Select[Any]:
     """The page's rows, cut before anything is worked out beside them: PostgreSQL would do so for
     every row that it has to sort."""
     rows = page.rows
-    everything = select(*rows.table.c).select_from(rows.table)
-    seen = everything.where(sight.only(rows.table), *rows.where).correlate(*place.outer)
-    cut = page.nearest(seen).subquery()
     columns = select(*page.columns()).select_from(with_joins(rows, page.place))
-    moved = over(columns.order_by(*page.ordering()), rows.table, cut)
-    return page.turned(moved.correlate(*place.outer))
+    columns = columns.order_by(*page.ordering())
+    needed = select(*used(columns, rows.table)).select_from(rows.table)
+    seen = needed.where(sight.only(rows.table), *rows.where).correlate(*place.outer)
+    cut = page.nearest(seen).subquery()
+    return page.turned(over(columns, rows.table, cut).correlate(*place.outer))
+
+
+def used(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
+    """The table's columns that a SELECT reads, wherever in it."""
+    read = {
+        element.key
+        for element in visitors.iterate(found)
+        if isinstance(element, ColumnClause) and element.table is table
+    }
+    return [column for column in table.c if column.key in read]
 
 
 def over(found: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
