@@ -117,7 +117,8 @@ async def test_the_balance_after_an_entry_is_the_same_wherever_it_stands(
         "query ($after: String, $before: String, $range: DateRange) { client {"
         f" top: accountHistory(dateRange: $range, {narrowed}first: 100) {node}"
         f" below: accountHistory(dateRange: $range, {narrowed}first: 3, after: $after) {node}"
-        f" above: accountHistory(dateRange: $range, {narrowed}last: 3, before: $before) {node} }} }}"
+        f" above: accountHistory(dateRange: $range, {narrowed}last: 3, before: $before) {node}"
+        " } }"
     )
     answered, planned = await comparison.check(Case(who, query, {"range": {}}))
     assert planned
