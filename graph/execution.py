@@ -5,6 +5,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import ref
 
 import strawberry
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
@@ -15,8 +16,9 @@ from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.looks import looks
+from graph.readied import Readied
 from graph.repeats import Answered, Repeats
-from graph.scopes import Needed, needed, scopes_required
+from graph.scopes import needed, scopes_required
 from identity.door import Door
 from models.connections import PostgresReads, SqliteReads
 from resolvers.bearers import Bearer, Bearers
@@ -34,7 +36,7 @@ from resolvers.planner.operation import (
 from resolvers.planner.plans import Plans, Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.sources import Mutated, source_of
-from resolvers.record import Looks, Record, actor, operation_name
+from resolvers.record import Record, actor, operation_name
 from resolvers.viewer import NOBODY, Viewer
 
 INTROSPECTION = frozenset({"__schema", "__type"})
@@ -57,15 +59,6 @@ class Request:
     variables: Mapping[str, Any]
     # What it was read from, if it came by itself.
     body: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Readied:
-    """An operation, and the scopes that it needs."""
-
-    operation: Operation
-    needed: Needed
-    looks: Looks | None
 
 
 # What signing in needs: the door, and who recognises the bearer of a new token.
@@ -148,7 +141,8 @@ class Graph:
         if self.record and viewer and looked and answer.has_data:
             await self.record.read(viewer, looked, asked, answer.body, address_hash, now)
         if self.repeats and viewer and request.body and answer.planned and not changes:
-            self.repeats.keep(request.body, viewer, Answered(answer.planned, looked, asked))
+            answered = Answered(answer.planned, ref(ready), request.variables)
+            self.repeats.keep(request.body, viewer, answered)
         return answer
 
     async def again(
@@ -158,10 +152,10 @@ class Graph:
         found = await self.repeats.answer(body, bearer, now) if self.repeats else None
         if found is None:
             return None
-        text, answered = found
-        if self.record and answered.looks:
-            given = answered.looks, answered.asked, text, address_hash, now
-            await self.record.read(bearer.viewer, *given)
+        text, ready, variables = found
+        if self.record and ready.looks:
+            asked = ready.operation, variables
+            await self.record.read(bearer.viewer, ready.looks, asked, text, address_hash, now)
         return text
 
     def acting(

@@ -9,15 +9,15 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import ref
 
 from billing.money import digits
+from graph.readied import Readied
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal
-from resolvers.planner.operation import Operation
 from resolvers.planner.plan import Planned
 from resolvers.planner.plans import Plans, Recent
-from resolvers.record import Looks
 from resolvers.viewer import Viewer
 
 # Characters of what was asked and of its statements.
@@ -29,11 +29,15 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Answered:
-    """How a request was answered, and what the record of access is told of it."""
+    """How a request was answered, with its variables as they were sent.
+
+    The operation takes more memory than its text, and others decide how long it is kept: once it
+    is forgotten a request goes the whole way again.
+    """
 
     planned: Planned
-    looks: Looks | None
-    asked: tuple[Operation, Mapping[str, Any]]
+    ready: ref[Readied]
+    variables: Mapping[str, Any]
 
 
 class Repeats:
@@ -51,10 +55,12 @@ class Repeats:
 
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime
-    ) -> tuple[bytes, Answered] | None:
-        """The answer's JSON; nothing where the request is to go the whole way."""
+    ) -> tuple[bytes, Readied, Mapping[str, Any]] | None:
+        """The answer's JSON, the operation and its variables; nothing where the request is to go
+        the whole way."""
         answered = self.answered.recall((body, *rights(bearer.viewer)))
-        if answered is None:
+        ready = answered.ready() if answered else None
+        if answered is None or ready is None:
             return None
         planned, plans = answered.planned, self.plans
         asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
@@ -65,7 +71,7 @@ class Repeats:
         text = await self.bearers.told(bearer, (planned.plan.sql, values), now)
         if text is None or BROKEN in text:
             return None
-        return text.encode(), answered
+        return text.encode(), ready, answered.variables
 
 
 def rights(viewer: Viewer) -> tuple[Any, ...]:

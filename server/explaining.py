@@ -10,7 +10,8 @@ import orjson
 from graphql import DocumentNode, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 
-from graph.execution import Graph, Readied
+from graph.execution import Graph
+from graph.readied import Readied
 from graph.schema import schema
 from models import Scope, ViewerKind, connections
 from resolvers.bearers import Bearers

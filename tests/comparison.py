@@ -11,8 +11,9 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import make_url
 
 from billing.documents.links import Signer
-from graph.execution import Graph, Introspection, Readied, Request
+from graph.execution import Graph, Introspection, Request
 from graph.limits import Measure, too_large
+from graph.readied import Readied
 from graph.schema import schema
 from models import ContactRight, Practice, Scope, Token
 from models.connections import PostgresReads, SqliteReads, engine

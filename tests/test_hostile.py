@@ -117,7 +117,7 @@ def assert_plain(hostile: Hostile, response: httpx.Response) -> None:
 def forget(portal: Portal) -> None:
     """As if the server had just started."""
     graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    for kept in (graph.documents, graph.readied, graph.plans.plans):
+    for kept in (graph.documents, graph.readied, graph.plans.plans, graph.repeats.answered):
         kept.items.clear()
         kept.weight = 0
 

@@ -1,6 +1,7 @@
 """What is asked again goes a shorter way: it answers as the long one does, and looks as closely."""
 
 import datetime as dt
+import gc
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -245,3 +246,24 @@ async def test_a_change_never_goes_the_short_way(portal: Portal, long_ways: list
     for _ in range(2):
         await sent(portal, token, sign_out)
     assert long_ways == [sign_out, sign_out]
+
+
+async def test_an_operation_that_was_forgotten_goes_the_long_way_again(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    graph.readied.items.clear()
+    gc.collect()
+    assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
+    assert long_ways == [NAME, NAME]
+
+
+async def test_another_of_the_same_kind_may_ask_first(portal: Portal) -> None:
+    """A contact of one client, and the client: neither is answered as the other is."""
+    await asked_before(portal, await portal.token())
+    contact = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    await change(portal, delete(ContactRight).where(ContactRight.client_id == portal.other_id))
+    await asked_before(portal, contact, "{ practice { name } }")
+    assert (await sent(portal, contact)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
