@@ -51,7 +51,9 @@ class Repeats:
         planned = answered.planned
         plan = planned.plan.settled(planned.variables)
         settled = replace(answered, planned=replace(planned, plan=plan))
-        self.answered.keep((body, *rights(viewer)), settled)
+        key = body, *rights(viewer)
+        self.answered.forget(key)
+        self.answered.keep(key, settled)
 
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime

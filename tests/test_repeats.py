@@ -256,7 +256,8 @@ async def test_an_operation_that_was_forgotten_goes_the_long_way_again(
     graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
     graph.readied.items.clear()
     gc.collect()
-    assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
+    for _ in range(3):
+        assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
     assert long_ways == [NAME, NAME]
 
 
