@@ -65,31 +65,31 @@ def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
     )
 
 
-def open_disputes(dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
-    """A client's disputes that the bank has not decided."""
-    return select(dispute.c.id).where(
-        dispute.c.practice_id == practice_id,
-        dispute.c.client_id == client_id,
-        dispute.c.state == constant(DisputeState.OPEN),
-    )
-
-
-def disputed(entry: Any, practice_id: Any, open_disputes: Select[Any]) -> Select[Any]:
-    """The invoices that disputes have made due again: the bank may yet give it back."""
-    return select(entry.c.invoice_id).where(
-        entry.c.practice_id == practice_id,
-        entry.c.dispute_id.in_(open_disputes),
-        entry.c.invoice_id.is_not(None),
+def disputed(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
+    """The invoices that open disputes have made due again: the bank may yet give it back. Some of
+    their rows name none, which is in no other list of invoices.
+    """
+    same = and_(entry.c.practice_id == dispute.c.practice_id, entry.c.dispute_id == dispute.c.id)
+    return (
+        select(entry.c.invoice_id)
+        .join_from(dispute, entry, same)
+        .where(
+            dispute.c.practice_id == practice_id,
+            dispute.c.client_id == client_id,
+            dispute.c.state == constant(DisputeState.OPEN),
+        )
     )
 
 
 class Account:
-    """A client's account, from the sums of `movements` and `allocated`; `of_disputed` is what is
-    due of disputed invoices, which are not payable."""
+    """A client's account, from the sums of `movements` and `allocated`; `disputed_asked` and
+    `disputed_put` are the same of disputed invoices alone, which are not payable."""
 
-    def __init__(self, movements: Sums, allocated: Sums, of_disputed: Sums) -> None:
+    def __init__(
+        self, movements: Sums, allocated: Sums, disputed_asked: Sums, disputed_put: Sums
+    ) -> None:
         self.movements, self.allocated = movements, allocated
-        self.of_disputed = of_disputed
+        self.disputed_asked, self.disputed_put = disputed_asked, disputed_put
 
     @property
     def balance(self) -> ColumnElement[int]:
@@ -108,7 +108,7 @@ class Account:
     @property
     def disputed(self) -> ColumnElement[int]:
         """What is due of disputed invoices."""
-        return self.of_disputed["total"]
+        return self.disputed_asked["total"] - self.disputed_put["total"]
 
     @property
     def payable(self) -> ColumnElement[int]:

@@ -5,27 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    Text,
-    and_,
-    case,
-    exists,
-    false,
-    select,
-    true,
-)
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
 
-from billing.accounts import (
-    Account,
-    allocated,
-    disputed,
-    movements,
-    open_disputes,
-    why_no_card,
-)
+from billing.accounts import Account, allocated, disputed, movements, why_no_card
 from billing.invoices import total
 from billing.money import smallest_charge
 from models import (
@@ -86,58 +68,43 @@ def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[Beside, ...]]:
         found = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
         return correlated(found, column)
 
-    def due_of_disputed() -> Any:
-        return correlated(of_disputed(sight, column), column)
+    def invoices() -> Any:
+        entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
+        found = disputed(entry, dispute, practice_id, client_id)
+        return correlated(found.where(sight.only(entry), sight.only(dispute)), column)
 
-    # Where a client looks the sums refer to no row: both databases join them.
-    on = (lambda _: true()) if sight.kind is ViewerKind.CLIENT else None
-    sums = tuple(sight.beside(beside, on=on) for beside in (moved, put, due_of_disputed))
-    return Account(*sums), sums
+    def asked_of_disputed() -> Any:
+        return of_disputed(LedgerEntry)
 
+    def put_to_disputed() -> Any:
+        return of_disputed(Allocation)
 
-def of_disputed(sight: Sight, column: Any) -> Select[Any]:
-    """What is due of disputed invoices. Most clients have none, which is looked up first."""
-    client_id = sight.client_id(column)
-
-    def due(model: type[LedgerEntry | Allocation]) -> Any:
+    def of_disputed(model: type[LedgerEntry | Allocation]) -> Any:
         table: Any = sight.counted(model)
         found = (
-            select(total(table.c.amount_minor))
+            select(total(table.c.amount_minor).label("total"))
             .select_from(table)
             .where(
                 sight.only(table),
                 table.c.client_id == client_id,
-                table.c.invoice_id.in_(disputed_invoices(sight, column)),
+                table.c.invoice_id.in_(invoices()),
             )
         )
-        return correlated(found, column).scalar_subquery()
+        return correlated(found, column)
 
-    any_open = correlated(disputes(sight, column), column).exists()
-    owed = case((any_open, due(LedgerEntry) - due(Allocation)), else_=constant(0))
-    # Without an offset PostgreSQL would write it out wherever it is read.
-    return select(owed.label("total")).offset(constant(0))
-
-
-def disputes(sight: Sight, column: Any) -> Select[Any]:
-    """The open disputes of the client that a row's column names."""
-    dispute = sight.counted(Dispute)
-    found = open_disputes(dispute, sight.practice_id, sight.client_id(column))
-    return found.where(sight.only(dispute))
-
-
-def disputed_invoices(sight: Sight, column: Any, *where: Any) -> Select[Any]:
-    entry = sight.counted(LedgerEntry)
-    found = disputed(entry, sight.practice_id, correlated(disputes(sight, column), column))
-    conditions = [condition(entry) for condition in where]
-    return correlated(found.where(sight.only(entry), *conditions), column)  # type: ignore[no-any-return]
+    besides = (moved, put, asked_of_disputed, put_to_disputed)
+    # Where a client looks the sums refer to no row: both databases join them.
+    on = (lambda _: true()) if sight.kind is ViewerKind.CLIENT else None
+    sums = tuple(sight.beside(beside, on=on) for beside in besides)
+    return Account(*sums), sums
 
 
 def is_disputed(sight: Sight, invoice: Any) -> Any:
     """Whether an open dispute has made the invoice due again."""
-    own = invoice.c.id
-    return disputed_invoices(
-        sight, invoice.c.client_id, lambda entry: entry.c.invoice_id == own
-    ).exists()
+    entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
+    found = disputed(entry, dispute, sight.practice_id, sight.client_id(invoice.c.client_id))
+    mine = found.where(sight.only(entry), sight.only(dispute), entry.c.invoice_id == invoice.c.id)
+    return correlated(mine, invoice.c.id).exists()
 
 
 def correlated(found: Any, column: Any) -> Any:

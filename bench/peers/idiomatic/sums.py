@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from bench.peers.idiomatic.sight import PRACTICE_ID
-from billing.accounts import Account, allocated, disputed, movements, open_disputes
+from billing.accounts import Account, allocated, disputed, movements
 from billing.invoices import billed, paid, total
 from billing.receivables import asked, put
 from billing.revenue import FLOWS, of_ledger
@@ -77,11 +77,7 @@ FEES = (
 def of_disputed(table: FromClause) -> Any:
     """The sum of a client's rows of invoices whose payment is disputed."""
     entry, dispute = LEDGER.alias(), Dispute.__table__.alias()
-    invoices = disputed(
-        entry,
-        Client.practice_id,
-        open_disputes(dispute, Client.practice_id, Client.id).correlate(Client),
-    ).correlate(Client)
+    invoices = disputed(entry, dispute, Client.practice_id, Client.id).correlate(Client)
     return (
         select(total(table.c.amount_minor).label("total"))
         .where(
@@ -101,8 +97,7 @@ def accounts() -> Select[*tuple[Any, ...]]:
         of_disputed(LEDGER.alias()),
         of_disputed(ALLOCATION.alias()),
     )
-    moved, put, asked, paid = (each.c for each in sums)
-    account = Account(moved, put, {"total": asked.total - paid.total})
+    account = Account(*(each.c for each in sums))
     in_progress = exists().where(
         Payment.practice_id == Client.practice_id,
         Payment.client_id == Client.id,
