@@ -59,6 +59,7 @@ def engine(url: str) -> AsyncEngine:
     made = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
     event.listen(made.sync_engine, "connect", set_up_sqlite)
     event.listen(made.sync_engine, "begin", begin_immediate)
+    event.listen(made.sync_engine, "invalidate", roll_back)
     return made
 
 
@@ -97,6 +98,15 @@ def patiently(cursor: Any, statement: str) -> None:
 def begin_immediate(connection: Any) -> None:
     """One writer at a time, from its start: a deferred one that turns writer loses to BUSY."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def roll_back(connection: Any, *_: Any) -> None:
+    """Before a connection is thrown away, as it is when its task is cancelled amid a transaction.
+
+    Closing doesn't end the transaction while a cursor is about, and a traceback may hold one: the
+    file would be locked until both are collected.
+    """
+    connection.rollback()
 
 
 # -- planned reads ---------------------------------------------------------------------------------

@@ -1,13 +1,20 @@
-"""Connections for planned reads."""
+"""Connections for what writes, and for planned reads."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
+from sqlalchemy import text
 
 from models import connections
 from models.connections import PostgresReads
 from tests import postgres
 
+LONG = text(
+    "WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 1000000)"
+    " SELECT count(*) FROM counted"
+)
 PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement = $1"
 
 
@@ -32,3 +39,30 @@ async def test_no_more_than_a_hundred_stay_prepared(reads: PostgresReads) -> Non
         assert await reads.value(f"SELECT {number}", []) == number
     kept = await reads.value("SELECT count(*) FROM pg_prepared_statements", [])
     assert kept <= connections.PREPARED_A_CONNECTION + 1
+
+
+async def test_a_cancelled_transaction_lets_go_of_the_database(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> None:
+    async with new_database() as url:
+        engine, reading = connections.engine(url), asyncio.Event()
+        async with engine.begin() as rows:
+            await rows.execute(text("CREATE TABLE note (words TEXT UNIQUE)"))
+
+        async def write() -> None:
+            async with engine.begin() as rows:
+                await rows.execute(text("INSERT INTO note VALUES ('lost')"))
+                reading.set()
+                await rows.execute(LONG)
+
+        writing = asyncio.create_task(write())
+        await reading.wait()
+        await asyncio.sleep(0.05)  # Until the database is at it.
+        writing.cancel()
+        # What is raised holds the frames, and they hold the cursor.
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await writing
+        assert raised.tb is not None
+        async with engine.begin() as rows:
+            await rows.execute(text("INSERT INTO note VALUES ('lost')"))
+        await engine.dispose()
