@@ -4,7 +4,9 @@ Each predicate names the viewer's practice. So rows in sight are all of one prac
 two of them compares their ids alone: to compare practices once more costs a step for each row.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, true
@@ -67,6 +69,7 @@ class Sight:
         self.practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
         self.subject_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
         self.token_id = bound(Later(lambda asked: asked.viewer.token_id), ID)
+        self.taken = Counter[type[Row]]()
         self.handed_out: dict[FromClause, Predicate] = {}
         self.applied: set[FromClause] = set()
 
@@ -89,9 +92,14 @@ class Sight:
         return self.handed(model, COUNTED[model])
 
     def handed(self, model: type[Row], predicate: Predicate) -> FromClause:
-        alias = model.__table__.alias()
-        self.handed_out[alias] = predicate
-        return alias
+        table = self.named(model)
+        self.handed_out[table] = predicate
+        return table
+
+    def named(self, model: type[Row]) -> FromClause:
+        """The model's table, by a name that nothing else in the statement has."""
+        self.taken[model] += 1
+        return alias(model, self.taken[model])
 
     def client_id(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """The id of the client that rows in sight are of, which the column has.
@@ -125,6 +133,12 @@ class Sight:
             raise AssertionError(f"read without sight: {[str(table) for table in missing]}")
 
 
+# Kept, since SQLAlchemy copies all columns for a name: that was a third of the work of a plan.
+@lru_cache(1_000)
+def alias(model: type[Row], _: int) -> FromClause:
+    return model.__table__.alias()
+
+
 def in_practice(sight: Sight, table: Any) -> ColumnElement[bool]:
     """Rows that anybody of the practice sees, or that are reached only from a row in sight."""
     return and_(table.c.practice_id == sight.practice_id)
@@ -152,7 +166,7 @@ def of_client(column: str, *, opened: bool) -> Predicate:
 
 
 def clients_of_contact(sight: Sight, opened: bool) -> Select[Any]:
-    right = ContactRight.__table__.alias()
+    right = sight.named(ContactRight)
     enough = right.c.sees_documents if opened else or_(right.c.sees_documents, right.c.can_pay)
     return select(right.c.client_id).where(
         right.c.practice_id == sight.practice_id, right.c.contact_id == sight.subject_id, enough
