@@ -192,11 +192,10 @@ def refunded(entry: Any, sight: Sight) -> Select[Any]:
 
 
 def newer(entry: Any) -> ColumnElement[int]:
-    """The sum of the entries before this one, in a list with the newest first."""
-    before = func.sum(entry.amount_minor).over(
-        order_by=(entry.date.desc(), entry.id.desc()), rows=(None, -1)
-    )
-    return certain(cast(func.coalesce(before, constant(0)), BigInteger))
+    """The sum of the entries before this one, in a list with the newest first: over the window that
+    a page's rows are numbered in."""
+    so_far = func.sum(entry.amount_minor).over(order_by=(entry.date.desc(), entry.id.desc()))
+    return certain(cast(so_far, BigInteger) - entry.amount_minor)
 
 
 def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:

@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import visitors
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
@@ -178,7 +178,8 @@ class certain(FunctionElement[Any]):
 
     def __init__(self, value: ColumnElement[Any]) -> None:
         self.type = value.type
-        super().__init__(value)
+        # What it is written into must not take it apart, as it couldn't a function.
+        super().__init__(value.self_group(against=operators.mul))
 
 
 @compiles(certain)
