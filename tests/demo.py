@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,34 +25,46 @@ class Demo:
     printed: Path
 
 
+# Runs `portal` with these words in a folder, printing to a file, as long as the context lasts; its
+# value says whether it runs.
+Run = Callable[[Sequence[str], Path, Path], AbstractContextManager[Callable[[], bool]]]
+
+
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[Demo]:
-    """Starts it, waits until it listens, and interrupts it in the end as Ctrl-C does."""
-    told, printed = folder / "demo.json", folder / "printed.txt"
-    told.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "server", "demo", "--port", str(free_port())]
+def started(command: Sequence[str], folder: Path, printed: Path) -> Iterator[Callable[[], bool]]:
+    """As a new process."""
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
     with printed.open("w") as out:
         process = subprocess.Popen(
-            [*command, "--json", str(told), *options],
+            [sys.executable, "-m", "server", *command],
             cwd=folder,
             env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_for(told, process, printed)
-        said = json.loads(told.read_text())
-        yield Demo(said["graphql"].removesuffix("/graphql"), said["tokens"], folder, printed)
+        yield lambda: process.poll() is None
     finally:
         process.terminate()
         process.wait(20)
 
 
-def wait_for(told: Path, process: subprocess.Popen[bytes], printed: Path) -> None:
+@contextmanager
+def served(folder: Path, *options: str, run: Run = started) -> Iterator[Demo]:
+    """Starts it, waits until it listens, and ends it as a terminal that is closed does."""
+    told, printed = folder / "demo.json", folder / "printed.txt"
+    told.unlink(missing_ok=True)
+    command = ["demo", "--port", str(free_port()), "--json", str(told), *options]
+    with run(command, folder, printed) as is_running:
+        wait_for(told, is_running, printed)
+        said = json.loads(told.read_text())
+        yield Demo(said["graphql"].removesuffix("/graphql"), said["tokens"], folder, printed)
+
+
+def wait_for(told: Path, is_running: Callable[[], bool], printed: Path) -> None:
     until = time.monotonic() + STARTS_WITHIN_S
     while not told.exists():
-        if process.poll() is not None or time.monotonic() > until:
+        if not is_running() or time.monotonic() > until:
             raise AssertionError(f"the demo did not start:\n{printed.read_text()}")
         time.sleep(0.05)
 

@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.killed.play import Nursery, Player, play, player
+from tests.killed.play import Player, play, player
 from tests.killed.scenarios import SCENARIOS, Scenario
+from tests.nursery import Nursery
 from tests.processes import double
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
-    started = Nursery()
+    started = Nursery("tests.killed.nursery")
     yield started
     started.close()
 

@@ -1,13 +1,8 @@
-"""A warmed process that forks servers: `python -m tests.killed.nursery`, asked by JSON lines.
-
-It has imported everything and runs no thread and no loop, so that a server costs half a second.
-"""
+"""Servers that die or stop where they are told: `python -m tests.killed.nursery`."""
 
 import datetime as dt
-import json
 import os
 import signal
-import sys
 from typing import Any
 
 import uvicorn
@@ -17,36 +12,9 @@ from billing.charging import errands, reconciling
 from billing.till import Till
 from server.app import app, checked
 from server.settings import Settings
+from tests.nursery import forks
 
 OFTEN_S, SELDOM_S = 0.2, 3600
-
-
-def main() -> None:
-    for lateral in (False, True):
-        checked(lateral=lateral)
-    print(json.dumps("warm"), flush=True)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        answer = reaped(asked["reap"]) if "reap" in asked else born(asked)
-        print(json.dumps(answer), flush=True)
-
-
-def born(asked: dict[str, Any]) -> int:
-    """The process id of a new server."""
-    child = os.fork()
-    if child:
-        return child
-    # A server that failed to begin must not go on as a second nursery.
-    try:
-        serve(**asked)
-    finally:
-        os._exit(1)
-
-
-def reaped(child: int) -> int:
-    """The signal that a server ended by; 0: it ended by itself."""
-    _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, by: int) -> None:
@@ -120,4 +88,6 @@ def watch_calls(till: Till, passing: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    for lateral in (False, True):
+        checked(lateral=lateral)
+    forks(serve)

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Set
@@ -36,9 +34,10 @@ from sandbox.deliveries import signature
 from sandbox.errors import StripeError
 from sandbox.store import Store
 from tests import allowed
-from tests.demo import PROJECT, free_port
+from tests.demo import free_port
 from tests.killed.judge import AT_REST, Bill, intents_of, judge
 from tests.killed.scenarios import AFTERS, Scenario
+from tests.nursery import Nursery
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, PAY, Paying
 from tests.portal import KEY
 from tests.processes import SECRET, wait_for
@@ -47,32 +46,6 @@ NUMBERS = {"good": GOOD, "declined": DECLINED, "asks": ASKS}
 # The reconciler looks at payments of a minute ago, and waits half an hour for a cardholder.
 SOON_S, LATE_S = 90, 45 * 60
 AT_REST_WITHIN_S = 20
-
-
-class Nursery:
-    """The warmed process that servers are forked from."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.killed.nursery"]
-        self.process = subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        assert json.loads(self.process.stdout.readline()) == "warm"
-
-    def ask(self, **asked: Any) -> int:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        return int(json.loads(self.process.stdout.readline()))
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(20)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
 
 @dataclass
@@ -94,7 +67,7 @@ class Player:
         finally:
             if die is None:
                 os.kill(child, signal.SIGKILL)
-            ended_by = await asyncio.to_thread(self.nursery.ask, reap=child)
+            ended_by = await asyncio.to_thread(self.nursery.reaped, child)
             assert ended_by == signal.SIGKILL, f"it was not killed at {die}"
 
     @asynccontextmanager
@@ -105,7 +78,7 @@ class Player:
             yield address, child
         finally:
             os.kill(child, signal.SIGKILL)
-            await asyncio.to_thread(self.nursery.ask, reap=child)
+            await asyncio.to_thread(self.nursery.reaped, child)
 
     async def born(self, die: str | None, by: int, later_s: float = 0) -> tuple[str, int]:
         port = free_port()
@@ -117,7 +90,7 @@ class Player:
             "stripe_webhook_secret": SECRET,
             "stripe_api_base": self.stripe,
         }
-        child = self.nursery.ask(port=port, settings=settings, later_s=later_s, die=die, by=by)
+        child = self.nursery.born(port=port, settings=settings, later_s=later_s, die=die, by=by)
         address = f"http://127.0.0.1:{port}"
         await asyncio.to_thread(wait_for, address)
         return address, child

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests import postgres
-from tests.killed.play import Nursery, play, player
+from tests.killed.play import play, player
 from tests.killed.scenarios import by_chance
+from tests.nursery import Nursery
 from tests.processes import double
 
 # A database that has seen so many scenarios is left for a new one.
@@ -17,7 +18,7 @@ OF_A_DATABASE = 100
 
 async def soak(server_url: str, seconds: float, seed: int) -> int:
     """How many scenarios were played until the time was over. The first that fails is raised."""
-    until, played, nursery = time.monotonic() + seconds, 0, Nursery()
+    until, played, nursery = time.monotonic() + seconds, 0, Nursery("tests.killed.nursery")
     scenarios = by_chance(seed)
     try:
         while time.monotonic() < until:
