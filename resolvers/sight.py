@@ -134,7 +134,7 @@ class Sight:
 
 
 # Kept, since SQLAlchemy copies all columns for a name: that was a third of the work of a plan.
-@lru_cache(1_000)
+@lru_cache(200)
 def alias(model: type[Row], _: int) -> FromClause:
     return model.__table__.alias()
 

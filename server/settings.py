@@ -55,7 +55,11 @@ class Settings(BaseSettings):
         " `nobody`.",
     )
     database_connections: int = Field(
-        default=10, ge=1, le=200, description="Connections for reads, in each process (PostgreSQL)."
+        default=10,
+        ge=1,
+        le=200,
+        description="Connections for reads, in each process (PostgreSQL); about twice the"
+        " database's cores answer soonest.",
     )
     statement_timeout_s: float = Field(
         default=10, gt=0, le=600, description="Seconds after which the database gives a read up."
