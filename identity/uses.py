@@ -1,5 +1,6 @@
 """When tokens were last used: heard of with each request, written for many at a time."""
 
+import asyncio
 import datetime as dt
 
 from sqlalchemy import bindparam, or_, update
@@ -25,12 +26,19 @@ class Uses:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.latest: dict[tuple[str, str], dt.datetime] = {}
+        self.writing = asyncio.Lock()
 
     def note(self, practice_id: str, token_id: str, now: dt.datetime) -> None:
         self.latest[practice_id, token_id] = now
 
     async def flush(self) -> None:
-        """Writes what is known, each token once; what can't be written now is kept."""
+        """Writes what is known, also what is being written meanwhile; what can't be written now is
+        kept."""
+        async with self.writing:
+            await self.write()
+
+    async def write(self) -> None:
+        """Each token once."""
         latest, self.latest = self.latest, {}
         # In one order, so that no two processes wait for each other.
         rows = [

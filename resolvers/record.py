@@ -5,6 +5,7 @@ ids are that somebody asked for is found out when notes are written, by the same
 of sight was not read, and isn't recorded.
 """
 
+import asyncio
 import datetime as dt
 import json
 import re
@@ -91,6 +92,7 @@ class Record:
     engine: AsyncEngine
     notes: dict[object, Note] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(
         self,
@@ -117,7 +119,13 @@ class Record:
             await self.flush()
 
     async def flush(self) -> None:
-        """Writes all notes in one transaction; what can't be written now is kept."""
+        """Writes all notes that wait, also those that are being written meanwhile; what can't be
+        written now is kept."""
+        async with self.writing:
+            await self.write()
+
+    async def write(self) -> None:
+        """All notes in one transaction."""
         notes, self.notes = self.notes, {}
         try:
             entries = [entry for note in notes.values() async for entry in self.entries(note)]

@@ -1,5 +1,6 @@
 """The record of access: who looked at whose data or changed it, and that nothing takes it back."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -242,6 +243,29 @@ async def test_what_can_not_be_written_now_is_kept(
         patch.setattr(access, "write", broken)
         await portal.record.flush()
     assert len(await entries(portal)) == 1
+
+
+async def test_the_record_is_written_once_what_is_being_written_is(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, begun, may_end = access.write, asyncio.Event(), asyncio.Event()
+
+    async def slow(*given: Any) -> None:
+        begun.set()
+        await may_end.wait()
+        await write(*given)
+
+    monkeypatch.setattr(access, "write", slow)
+    await portal.ask(BALANCE, portal.bearer)
+    first = asyncio.create_task(portal.record.flush())
+    await begun.wait()
+    second = asyncio.create_task(portal.record.flush())
+    done, _ = await asyncio.wait([second], timeout=0.2)
+    assert not done
+    may_end.set()
+    await second
+    assert len(await portal.all(AccessEntry)) == 1
+    await first
 
 
 async def test_a_queue_that_is_full_is_written_by_who_comes_next(

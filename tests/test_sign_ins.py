@@ -1,5 +1,6 @@
 """Sign-ins: how long they last, and how they are ended."""
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -132,6 +133,24 @@ async def test_what_can_not_be_written_now_is_kept(portal: SigningIn) -> None:
     with pytest.raises(Exception, match=r"time|uuid"):
         await uses.flush()
     assert len(uses.latest) == 2
+
+
+async def test_the_uses_are_written_once_what_is_being_written_is(portal: SigningIn) -> None:
+    token = await portal.sign_in()
+    uses = portal.application.state.uses
+    portal.clock.time += MINUTE
+    assert await portal.works(token)
+    async with portal.engine.begin() as rows:
+        await rows.execute(update(Token).values(name="held"))
+        first = asyncio.create_task(uses.flush())
+        await until(lambda: not uses.latest)
+        second = asyncio.create_task(uses.flush())
+        done, _ = await asyncio.wait([second], timeout=0.2)
+        assert not done
+    await second
+    (row,) = await portal.all(Token)
+    assert row.last_used_at == portal.clock.time
+    await first
 
 
 async def test_batches_are_written_again_and_again_and_in_the_end(
