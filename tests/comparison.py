@@ -111,6 +111,10 @@ class Comparison:
     def forget(self) -> None:
         """Begins anew: no document and no plan is remembered."""
         self.graph = Graph(schema(), self.reads, Introspection.EVERYONE, SIGNER)
+        self.plan_anew()
+
+    def plan_anew(self) -> None:
+        """Remembers documents, and no plan."""
         self.plans = self.graph.plans = WatchedPlans(self.graph.schema, self.reads, SIGNER)
         self.statements: list[str] = []
         self.reads.statements = self.statements

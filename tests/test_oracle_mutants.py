@@ -58,6 +58,7 @@ from tests.comparison import Answered, Case, Comparison
 from tests.conftest import SEED
 from tests.faults import (
     FAULTS,
+    IN_DOCUMENTS,
     fault,
     reports,  # noqa: F401  (plants its own)
 )
@@ -143,11 +144,13 @@ def name_in(query: str) -> str | None:
 
 
 @pytest.fixture(autouse=True)
-def anew(comparison: Comparison) -> Iterator[None]:
-    """No plan outlives its fault."""
-    comparison.forget()
+def anew(comparison: Comparison, request: pytest.FixtureRequest) -> Iterator[None]:
+    """No plan outlives its fault. Documents do, since most faults aren't in them."""
+    in_documents = request.node.callspec.params.get("name") in IN_DOCUMENTS
+    forget = comparison.forget if in_documents else comparison.plan_anew
+    forget()
     yield
-    comparison.forget()
+    forget()
 
 
 # -- orders and pages ------------------------------------------------------------------------------

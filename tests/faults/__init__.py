@@ -6,8 +6,19 @@ import pytest
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 FAULTS: dict[str, Plant] = {}
+# Those in what is kept with a document; the others are kept with a plan, at most.
+IN_DOCUMENTS: set[str] = set()
 
 
 def fault(plant: Plant) -> Plant:
-    FAULTS[plant.__name__.replace("_", " ")] = plant
+    FAULTS[named(plant)] = plant
     return plant
+
+
+def fault_in_documents(plant: Plant) -> Plant:
+    IN_DOCUMENTS.add(named(plant))
+    return fault(plant)
+
+
+def named(plant: Plant) -> str:
+    return plant.__name__.replace("_", " ")

@@ -14,7 +14,7 @@ from billing.revenue import when
 from graph import scopes
 from models import EntryKind
 from resolvers import aging, revenue
-from tests.faults import fault
+from tests.faults import fault, fault_in_documents
 
 TYPES: Any = scopes.TYPES
 
@@ -147,22 +147,22 @@ def what_has_no_due_date_is_left_out(patch: pytest.MonkeyPatch) -> None:
 # -- scopes ----------------------------------------------------------------------------------------
 
 
-@fault
+@fault_in_documents
 def sums_need_no_scope(patch: pytest.MonkeyPatch) -> None:
     for name in ("Aging", "RevenuePeriod"):
         patch.setitem(TYPES, name, frozenset())
 
 
-@fault
+@fault_in_documents
 def bills_need_no_scope(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(TYPES, "Invoice", frozenset())
 
 
-@fault
+@fault_in_documents
 def documents_need_no_scope_of_their_own(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(TYPES, "DocumentLink", scopes.PHI)
 
 
-@fault
+@fault_in_documents
 def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(scopes, "of_ids", lambda _: iter(()))
