@@ -18,13 +18,11 @@ from tests.card_forms import ADD, MAKE_DEFAULT, PREPARE
 from tests.conftest import SEED
 from tests.paying import Paying
 from tests.processes import double, portals
-from tests.test_tabs import opened
+from tests.test_tabs import data, opened
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
 PROCESSES, ROUNDS, TABS = 3, 4, 50
-# How often a tab sends what was not begun.
-TRIES = 3
 NUMBERS = ("4242424242424242", "5555555555554444", "378282246310005", "6011111111111117")
 
 
@@ -61,16 +59,8 @@ async def tab(
 
     async def ask(field: str, query: str, input: dict[str, Any]) -> dict[str, Any]:
         body = {"query": query, "variables": {"i": input}}
-        headers = {"Authorization": f"Bearer {practice.bearer}"}
-        url = f"{chance.choice(addresses)}/graphql"
-        for _ in range(TRIES):
-            answer = (await http.post(url, json=body, headers=headers)).json()
-            if "errors" not in answer:
-                break
-            # Nothing was begun, and a page sends it again.
-            assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE", answer
-        assert "errors" not in answer, answer
-        found: dict[str, Any] = answer["data"][field]
+        answer = await data(practice, http, chance.choice(addresses), body)
+        found: dict[str, Any] = answer[field]
         return found
 
     prepared = await ask("prepareCard", PREPARE, {})
