@@ -1,14 +1,15 @@
 """The endpoint that the portal is measured against: each operation written by hand, raw ASGI.
 
 It takes the same requests and gives the same bytes, but knows only what is measured: it looks the
-token up as the portal does, picks the statement by the operation's name and passes its text on.
+token up, picks the statement by the operation's name and passes its text on.
 """
 
 import asyncio
 import datetime as dt
+import gc
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,8 @@ from models import ViewerKind
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Statements = dict[str, "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]"]
+# Prepared ones, by their names.
+Statements = Mapping[str, Any]
 
 CONNECTIONS = 10
 STATEMENTS = {
@@ -55,8 +57,8 @@ UNAUTHENTICATED, FORBIDDEN = 401, 403
 class HandWritten:
     """The ASGI application, over the database of this URL."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self.url, self.key = url, key
+    def __init__(self, url: str, key: str, sql: Mapping[str, str] = STATEMENTS) -> None:
+        self.url, self.key, self.sql = url, key, sql
         self.idle: list[Statements] = []
         self.connections: list[asyncpg.Connection[asyncpg.Record]] = []
         self.places = asyncio.Semaphore(CONNECTIONS)
@@ -83,24 +85,32 @@ class HandWritten:
         async with self.places:
             prepared = self.idle.pop() if self.idle else await self.opened()
             try:
-                viewer = await prepared["viewer"].fetchrow(hashed(token, self.key), now)
-                if viewer is None:
-                    return UNAUTHENTICATED, b""
-                text = await OPERATIONS[asked["operationName"]](
-                    prepared, viewer, asked["variables"], now
-                )
+                return await self.told(prepared, hashed(token, self.key), asked, now)
             finally:
                 self.idle.append(prepared)
-        return (200, text.encode()) if text is not None else (FORBIDDEN, b"")
+
+    async def told(
+        self, prepared: Statements, name: str, asked: Any, now: dt.datetime
+    ) -> tuple[int, bytes]:
+        """What is told the bearer of the token with this hash."""
+        viewer = await prepared["viewer"].fetchrow(name, now)
+        return await answered(prepared, viewer, asked, now) if viewer else (UNAUTHENTICATED, b"")
 
     async def opened(self) -> Statements:
         connection = await asyncpg.connect(self.url, server_settings=SETTINGS)
         self.connections.append(connection)
-        return {name: await connection.prepare(sql) for name, sql in STATEMENTS.items()}
+        return {name: await connection.prepare(sql) for name, sql in self.sql.items()}
 
     async def close(self) -> None:
         for connection in self.connections:
             await connection.close()
+
+
+async def answered(
+    prepared: Statements, viewer: asyncpg.Record, asked: Any, now: dt.datetime
+) -> tuple[int, bytes]:
+    text = await OPERATIONS[asked["operationName"]](prepared, viewer, asked["variables"], now)
+    return (200, text.encode()) if text is not None else (FORBIDDEN, b"")
 
 
 def bearer(scope: Scope) -> str:
@@ -214,4 +224,10 @@ def may_read(viewer: asyncpg.Record, kind: ViewerKind, scope: str) -> bool:
 
 def served() -> HandWritten:
     """What uvicorn runs."""
-    return HandWritten(os.environ["DATABASE_URL"], os.environ["TOKEN_KEY"])
+    return started(HandWritten)
+
+
+def started(kind: type[HandWritten]) -> HandWritten:
+    # As the portal does: what is there from the start is never garbage.
+    gc.freeze()
+    return kind(os.environ["DATABASE_URL"], os.environ["TOKEN_KEY"])

@@ -78,6 +78,13 @@ BY_HAND = Target(
     HERE / "hand_written.py",
     packages=("asyncpg", "uvicorn"),
 )
+AT_ONCE = replace(
+    BY_HAND,
+    key="at-once",
+    name="by hand, at once",
+    command=(*UVICORN, "bench.at_once:served", "--port"),
+    packages=(),
+)
 PORTAL = Target(
     "portal",
     "portal",
@@ -106,4 +113,4 @@ POSTGRAPHILE = replace(
     sql=nodejs.FOLDER / "postgraphile.sql",
 )
 # In the order of the tables.
-TARGETS = (BY_HAND, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)
+TARGETS = (BY_HAND, AT_ONCE, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)
