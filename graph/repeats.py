@@ -13,6 +13,7 @@ from weakref import ref
 
 from billing.money import digits
 from graph.readied import Readied
+from models.connections import StatementTooDeep
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal
@@ -20,8 +21,9 @@ from resolvers.planner.plan import Planned
 from resolvers.planner.plans import Plans, Recent
 from resolvers.viewer import Viewer
 
-# Characters of what was asked and of its statements.
-REMEMBERED = 2**24
+# Characters of statements, and of what was asked: that has its variables beside it, and what JSON
+# says takes so many times its text.
+REMEMBERED, SPREAD = 2**25, 25
 
 # A request's body, and what of the viewer decides how it is answered.
 Key = tuple[Any, ...]
@@ -68,9 +70,9 @@ class Repeats:
         asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
         try:
             values = planned.plan.values(asked)
-        except Refusal:
+            text = await self.bearers.told(bearer, (planned.plan.sql, values), now)
+        except (Refusal, StatementTooDeep):
             return None
-        text = await self.bearers.told(bearer, (planned.plan.sql, values), now)
         if text is None or BROKEN in text:
             return None
         return text.encode(), ready, answered.variables
@@ -82,4 +84,4 @@ def rights(viewer: Viewer) -> tuple[Any, ...]:
 
 
 def weight(key: Key, answered: Answered) -> int:
-    return 1_000 + len(key[0]) + len(answered.planned.plan.sql)
+    return 1_000 + SPREAD * len(key[0]) + len(answered.planned.plan.sql)

@@ -36,6 +36,8 @@ from resolvers.viewer import Viewer
 MOST = 5_000
 # Characters of an operation's name, and of variables that are told.
 LONGEST_NAME, LONGEST_ARGUMENTS = 200, 2_000
+# Of variables that wait with their note; longer ones are written at once.
+LONGEST_KEPT = 10_000
 # Ids of somebody's data.
 NAMED = re.compile(f"({'|'.join(FOUND.keys() - {'pra', 'cln'})})_{UUID.pattern}")
 
@@ -83,6 +85,10 @@ def actor(viewer: Viewer, name: str | None, looks: Looks | None, address_hash: s
     return Actor(viewer.practice_id, viewer.token_id, name, fields, address_hash)
 
 
+class Unwritten(Exception):
+    """Notes could not be written."""
+
+
 @dataclass
 class Record:
     """Notes that wait to be written, each within a second or so."""
@@ -93,6 +99,8 @@ class Record:
     notes: dict[object, Note] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Why notes could not be written the last time that they couldn't.
+    failed: Exception | None = None
 
     async def read(
         self,
@@ -111,18 +119,31 @@ class Record:
             return
         # Each row of the practice's lists is a line of the answer.
         shown = answer.count(b"\n") if looks.is_wide else None
-        await self.note(key, Note(viewer, looks, address_hash, at, asked, shown))
+        # A client's own reads are theirs, whatever their variables say.
+        told = (asked[0], {}) if is_own else asked
+        await self.note(key, Note(viewer, looks, address_hash, at, told, shown))
+        if variables and len(variables) > LONGEST_KEPT:
+            await self.flush()
 
     async def note(self, key: object, note: Note) -> None:
-        self.notes[key] = note
+        """A read that can't be noted fails, and so isn't answered."""
         if len(self.notes) >= MOST:
             await self.flush()
+        self.notes[key] = note
 
     async def flush(self) -> None:
         """Writes all notes that wait, also those that are being written meanwhile; what can't be
         written now is kept."""
+        failed = self.failed
         async with self.writing:
-            await self.write()
+            # Who waited for a failure has their answer.
+            if self.failed is not failed:
+                raise Unwritten from self.failed
+            try:
+                await self.write()
+            except Exception as error:
+                self.failed = error
+                raise
 
     async def write(self) -> None:
         """All notes in one transaction."""

@@ -5,7 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 
 import strawberry
 from starlette.applications import Starlette
@@ -47,8 +47,6 @@ from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
 RECORDED_S = 0.9
-# Network addresses whose hashes are remembered.
-ADDRESSES = 10_000
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
@@ -115,7 +113,7 @@ def app(
     given = settings.introspection, settings.signer, till, online
     record = Record(language._schema, reads, till.engine)
     graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
-    endpoint = Endpoint(graph, bearers, now, lru_cache(ADDRESSES)(partial(hashed, key=key)))
+    endpoint = Endpoint(graph, bearers, now, partial(hashed, key=key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer, bearers, PrintedDocuments(reads), press, record, endpoint.address, now

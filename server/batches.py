@@ -16,20 +16,21 @@ log = logging.getLogger("portal")
 @asynccontextmanager
 async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[None]:
     """Each batch is written every few seconds, and once more in the end."""
+    ended = asyncio.Event()
 
     async def regularly() -> None:
-        while True:
-            await asyncio.sleep(every_s)
+        while not ended.is_set():
+            # Never broken off amid a batch: what the database took would be written once more.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), every_s)
             await flushed(batches)
 
     task = asyncio.create_task(regularly())
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await flushed(batches)
+        ended.set()
+        await task
 
 
 async def flushed(batches: tuple[Flush, ...]) -> None:

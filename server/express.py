@@ -5,8 +5,7 @@ goes on untouched, and whatever there is to refuse is refused there.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -34,17 +33,18 @@ class Express:
     ) -> None:
         self.app, self.endpoint, self.origins = app, endpoint, origins
         self.hosts = frozenset(host.encode() for host in hosts)
-        self.is_allowed_origin = origins(app).is_allowed_origin
-        self.headers = lru_cache(1_000)(self.written)
+        self.websites = origins(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+        headers = first_of_each(scope["headers"]) if is_asked(scope) else {}
+        token = self.token(headers)
+        if token is None:
             await self.app(scope, receive, send)
             return
-        headers = first_of_each(scope["headers"])
         messages, content = await received(receive)
+        client = scope.get("client")
         try:
-            body = await self.answer(scope, headers, content)
+            body = await self.endpoint.again(content, token, client and client[0])
         except Exception as error:
             response = refused(Request(scope), failed(error))
             await self.origins(response)(scope, receive, send)
@@ -52,37 +52,48 @@ class Express:
         if body is None:
             await self.app(scope, after(messages, receive), send)
             return
-        written = self.headers(
-            headers.get(b"origin"), GRAPHQL_JSON.encode() in headers.get(b"accept", b"")
-        )
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": 200, "headers": [length, *written]})
+        written = [(b"content-length", b"%d" % len(body)), *self.written(headers)]
+        await send({"type": "http.response.start", "status": 200, "headers": written})
         await send({"type": "http.response.body", "body": body})
 
-    async def answer(
-        self, scope: Scope, headers: dict[bytes, bytes], content: bytes
-    ) -> bytes | None:
-        """The answer, if this is a request as most are, and was asked before."""
-        host = headers.get(b"host", b"").partition(b":")[0]
+    def token(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """The token of a request with the headers that most have; nothing of any other."""
+        name, _, port = headers.get(b"host", b"").partition(b":")
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         is_plain = (
             headers.get(b"content-type") in TYPES
-            and (host in self.hosts or b"*" in self.hosts)
+            and (name in self.hosts or b"*" in self.hosts)
+            and (not port or port.isdigit())
             and scheme == b"Bearer"
         )
-        if not is_plain:
-            return None
-        client = scope.get("client")
-        return await self.endpoint.again(content, token.decode("latin-1"), client and client[0])
+        return token.decode("latin-1") if is_plain else None
 
-    def written(self, origin: bytes | None, newer: bool) -> Headers:
+    def written(self, headers: Mapping[bytes, bytes]) -> Headers:
         """The headers of an answer, as the long way gives them."""
-        type_ = f"{GRAPHQL_JSON if newer else JSON}; charset=utf-8"
-        found = {**HEADERS, "Vary": f"{HEADERS['Vary']}, Origin", "Content-Type": type_}
-        headers = [(name.lower().encode(), value.encode()) for name, value in found.items()]
-        if origin is not None and self.is_allowed_origin(origin.decode("latin-1")):
-            headers.append((b"access-control-allow-origin", origin))
-        return headers
+        newer = GRAPHQL_JSON.encode() in headers.get(b"accept", b"")
+        origin = headers.get(b"origin")
+        if origin is None or not self.websites.is_allowed_origin(origin.decode("latin-1")):
+            return WRITTEN[newer]
+        allowed = b"*" if self.websites.allow_all_origins else origin
+        return [*WRITTEN[newer], (b"access-control-allow-origin", allowed)]
+
+
+def common(type_: str) -> Headers:
+    """The headers that all answers of a type have."""
+    found = {
+        **HEADERS,
+        "Vary": f"{HEADERS['Vary']}, Origin",
+        "Content-Type": f"{type_}; charset=utf-8",
+    }
+    return [(name.lower().encode(), value.encode()) for name, value in found.items()]
+
+
+# By whether the client reads the newer type.
+WRITTEN = {False: common(JSON), True: common(GRAPHQL_JSON)}
+
+
+def is_asked(scope: Scope) -> bool:
+    return scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", PATH)
 
 
 def first_of_each(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -91,13 +102,13 @@ def first_of_each(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 async def received(receive: Receive) -> tuple[list[Message], bytes]:
-    """The messages that a body comes in, and the body: nothing of one that comes in many pieces."""
+    """The messages that a body comes in, and the body: nothing of one that comes in many pieces, or
+    ends early."""
     messages = [await receive()]
-    while messages[-1].get("more_body"):
-        if len(messages) == PIECES:
-            return messages, b""
+    while messages[-1].get("more_body") and len(messages) < PIECES:
         messages.append(await receive())
-    return messages, b"".join(message.get("body", b"") for message in messages)
+    is_whole = messages[-1]["type"] == "http.request" and not messages[-1].get("more_body")
+    return messages, b"".join(message.get("body", b"") for message in messages) if is_whole else b""
 
 
 def after(messages: Sequence[Message], receive: Receive) -> Receive:

@@ -278,6 +278,51 @@ async def test_a_queue_that_is_full_is_written_by_who_comes_next(
     assert len(await portal.all(AccessEntry)) >= 6
 
 
+async def test_who_waits_for_a_record_that_can_not_be_written_does_not_try_it_again(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def fails(*_: Any) -> None:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0.05)
+        raise ConnectionError
+
+    await portal.ask(BALANCE, portal.bearer)
+    with monkeypatch.context() as patch:
+        patch.setattr(access, "write", fails)
+        flushes = [portal.record.flush() for _ in range(20)]
+        found = await asyncio.gather(*flushes, return_exceptions=True)
+    assert all(found)
+    # The server tries regularly, too.
+    assert tries <= 2
+    assert len(await entries(portal)) == 1
+
+
+async def test_a_read_that_can_not_be_noted_is_not_answered(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(record, "MOST", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(access, "write", fails)
+        await portal.ask(BALANCE, portal.bearer)
+        answer = await portal.ask(BALANCE.replace("Balance(", "Other("), portal.bearer)
+    assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL"
+    assert [entry.operation for entry in await entries(portal)] == ["Balance"]
+
+
+async def test_a_note_of_much_is_written_at_once(portal: Paying) -> None:
+    token = await guardian(portal)
+    variables = {"id": f"cli_{portal.client_id}", "more": "x" * record.LONGEST_KEPT}
+    await portal.ask(BALANCE, token, **variables)
+    assert not portal.record.notes
+    assert len(await portal.all(AccessEntry)) == 1
+
+
 async def test_what_waits_is_written_when_the_server_ends(new_database: NewDatabase) -> None:
     async with new_database() as url:
         async with served(url) as portal:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, update
 from graph.execution import Graph
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Contact, ContactRight, Practice, Relation, Scope, Token
-from models.connections import StatementTimeout
+from models.connections import StatementTimeout, StatementTooDeep
 from models.ids import new_id
 from tests.portal import Portal, served
 
@@ -22,6 +22,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 NAME = "{ client { name } }"
 BALANCE = "{ client { balance { amount { amount currency } } } }"
 ORIGIN = "https://portal.example"
+JSON = "application/json"
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ async def test_it_is_for_all_of_the_same_rights_and_tells_each_their_own(
         {"accept": "application/graphql-response+json"},
         {"accept": "application/graphql-response+json", "origin": ORIGIN},
         {"content-type": "application/json; charset=utf-8"},
+        {"host": "portal:8000"},
     ],
 )
 async def test_both_ways_send_the_same_headers(
@@ -106,6 +108,8 @@ async def test_both_ways_send_the_same_headers(
     "headers",
     [
         {"host": "elsewhere.example"},
+        {"host": "portal:abc"},
+        {"host": "portal:elsewhere.example:1"},
         {"content-type": "text/plain"},
         {"authorization": "Basic YTpi"},
         {"authorization": "Bearer cbp_"},
@@ -116,6 +120,85 @@ async def test_what_is_refused_is_refused_again(portal: Portal, headers: Mapping
     await asked_before(portal, token)
     response = await sent(portal, token, **headers)
     assert response.status_code in (400, 401, 415)
+
+
+async def test_where_every_website_may_ask_both_ways_say_so(new_database: NewDatabase) -> None:
+    async with new_database() as url, served(url, allowed_origins=["*"]) as portal:
+        token = await portal.token()
+        first, second = [await sent(portal, token, origin=ORIGIN) for _ in range(2)]
+    assert told(first) == told(second)
+    assert second.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("headers", [{"host": "elsewhere"}, {"content-type": "text/plain"}])
+async def test_what_is_wrong_with_the_headers_is_told_without_waiting_for_the_body(
+    portal: Portal, headers: Mapping[str, str]
+) -> None:
+    """Of which none comes."""
+
+    async def never() -> Any:
+        raise AssertionError("the body was awaited")
+
+    token = await portal.token()
+    plain = {"host": "portal", "content-type": JSON, "authorization": f"Bearer {token}"}
+    status, _ = await asked_directly(portal, {**plain, **headers}, never)
+    assert status == (400 if "host" in headers else 415)
+
+
+async def test_a_body_that_ends_early_is_not_answered(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    body = json.dumps({"query": NAME}).encode()
+    messages = iter(
+        [
+            {"type": "http.request", "body": body, "more_body": True},
+            {"type": "http.disconnect"},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(messages)
+
+    given = {"host": "portal", "content-type": JSON, "authorization": f"Bearer {token}"}
+    status, answer = await asked_directly(portal, given, receive)
+    assert status == 400
+    assert b"ended early" in answer
+
+
+async def asked_directly(
+    portal: Portal, headers: Mapping[str, str], receive: Callable[[], Any]
+) -> tuple[int, bytes]:
+    """The status and the body that the application sends for what it receives."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
+    scope |= {
+        "headers": raw,
+        "client": ("127.0.0.1", 1),
+        "server": ("portal", 80),
+        "scheme": "http",
+    }
+    await portal.http._transport.app(scope, receive, send)  # type: ignore[attr-defined]
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return sent[0]["status"], body
+
+
+async def test_long_bodies_are_not_kept_by_the_hundred(portal: Portal) -> None:
+    """What variables say takes many times its text in memory."""
+    token = await portal.token()
+    junk = ",".join(["{}"] * 10_000)
+    for number in range(60):
+        body = f'{{"query": "{NAME}", "variables": {{"n": {number}, "junk": [{junk}]}}}}'
+        headers = {"authorization": f"Bearer {token}", "content-type": JSON, "host": "portal"}
+        response = await portal.http.post("/graphql", content=body, headers=headers)
+        assert response.status_code == 200
+    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    assert len(graph.repeats.answered.items) < 50
 
 
 async def test_a_body_in_pieces_is_answered_too(portal: Portal) -> None:
@@ -238,6 +321,19 @@ async def test_a_statement_that_takes_too_long_is_told_as_such(
     assert response.status_code == 503
     assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
     assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_a_statement_that_is_too_deep_goes_the_long_way(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+
+    async def too_deep(*_: Any) -> None:
+        raise StatementTooDeep
+
+    monkeypatch.setattr("resolvers.bearers.Bearers.told", too_deep)
+    assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
 
 
 async def test_a_change_never_goes_the_short_way(portal: Portal, long_ways: list[str]) -> None:
