@@ -55,12 +55,12 @@ bench-memory: .venv/.test .venv/.portal ## Measure whether the server's memory g
 
 # The benchmark says which peers aren't there, and measures the others.
 bench-peers: .venv/.portal ## Install what the peers that Node serves need (once; Node of PATH, NODE= or a wheel).
-	@$(BIN)/python -m bench.nodejs --find >/dev/null || $(MAKE) -s .venv/.node
-	@$(BIN)/python -m bench.nodejs || echo 'The peers of Node are not installed, for the reason above.' >&2
+	@{ $(BIN)/python -m bench.nodejs --find >/dev/null || $(MAKE) -s .venv/.node; } && \
+		$(BIN)/python -m bench.nodejs || echo 'The peers of Node are not installed, for the reason above.' >&2
 
 bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
-	@$(BIN)/python -m bench.quick
+	@$(BIN)/python -m bench.quick $(ARGS)
 
 bench-paying: .venv/.test .venv/.portal ## Measure paying with a slow Stripe, while pages are read (a minute).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

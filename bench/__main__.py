@@ -36,7 +36,7 @@ from bench.targets import Target
 RESULTS, RAW = PROJECT / "bench" / "RESULTS.md", PROJECT / "bench" / "results.json"
 PICTURE = PROJECT / "docs" / "pictures" / "bench.svg"
 KEYS = tuple(target.key for target in targets.TARGETS)
-Parts = Annotated[str, typer.Option(help="Which of operations, growth and processes.")]
+PARTS = ("operations", "growth", "processes")
 
 
 def main(
@@ -49,26 +49,33 @@ def main(
     large: Annotated[
         int, typer.Option(min=60, help="Clients of the practice of `counted`.")
     ] = measuring.LARGE,
-    parts: Parts = "operations,growth,processes",
-    write: Annotated[bool, typer.Option(help="Whether to write RESULTS.md and the chart.")] = True,
+    parts: Annotated[str, typer.Option(help="Some of them.")] = ",".join(PARTS),
+    write: Annotated[
+        bool | None,
+        typer.Option(help="RESULTS.md, results.json and the chart; unless said, of a whole run."),
+    ] = None,
 ) -> None:
-    """Measure the portal beside its peers, print tables, and write RESULTS.md and the chart."""
+    """Measure the portal beside its peers, and print tables."""
     say_who_asks()
     choice = Choice(
-        targets=[target for target in targets.TARGETS if target.key in chosen(only, KEYS)],
-        operations=chosen(operations, NAMES),
-        connections=[int(count) for count in listed(connections)],
+        targets=tuple(target for target in targets.TARGETS if target.key in chosen(only, KEYS)),
+        operations=tuple(chosen(operations, NAMES)),
+        connections=tuple(int(count) for count in listed(connections)),
         seconds=seconds,
         rounds=rounds,
         clients=clients,
         large=large,
     )
     with database_server() as url:
-        results = asyncio.run(measure(url, choice, listed(parts)))
+        results = asyncio.run(measure(url, choice, chosen(parts, PARTS)))
     typer.echo(table.markdown(results))
-    if write:
+    if is_whole(choice, parts) if write is None else write:
         keep(results)
     raise typer.Exit(1 if results.wrong else 0)
+
+
+def is_whole(choice: Choice, parts: str) -> bool:
+    return choice == Choice() and set(listed(parts)) == set(PARTS)
 
 
 def chosen(text: str, every: Sequence[str]) -> list[str]:
@@ -95,7 +102,7 @@ async def measure(server_url: str, choice: Choice, parts: Sequence[str]) -> Resu
             results.growth = await growth.measure(server_url, plan)
         if "processes" in parts:
             results.processes = dict(await processes.measure(server_url, plan, choice.clients))
-    except NotAnswered as error:
+    except (NotAnswered, OSError) as error:
         results.wrong.append(str(error))
     return results
 

@@ -38,8 +38,21 @@ async def side(server: Server, asked: Sequence[Asked]) -> Side:
     """Asks each of these once."""
     requests = [request(each) for each in server.target.asking(asked)]
     answered = await answers(server.port, requests)
-    exchanges = [Exchange(sent, body) for sent, (body, _) in zip(requests, answered, strict=True)]
-    return Side(server, exchanges, median(took for _, took in answered))
+    for each in answered:
+        check(each.body)
+    pairs = zip(requests, answered, strict=True)
+    exchanges = [Exchange(sent, each.body, each.size) for sent, each in pairs]
+    return Side(server, exchanges, median(each.took for each in answered))
+
+
+def check(body: bytes) -> None:
+    """A server may say by 200 that it has no answer."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise NotAnswered(f"not JSON: {body[:100]!r}") from None
+    if not isinstance(told, dict) or "errors" in told:
+        raise NotAnswered(shown(told))
 
 
 async def sides(served: Served, operation: str) -> tuple[list[Side], dict[str, str]]:

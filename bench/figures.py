@@ -27,7 +27,7 @@ class Round:
     """How many requests were answered, in how many seconds, and how long the requests took.
 
     `worked_on`: those answered, and those that were still under way when the round ended; the
-    server worked on all of them, so they share its CPU.
+    server worked on all of them, so they share its CPU. `by_wrk`: it was wrk that asked.
     """
 
     answers: int
@@ -36,6 +36,7 @@ class Round:
     p99: float
     worked_on: int
     cpu: Cpu = UNKNOWN
+    by_wrk: bool = False
 
     @property
     def rate(self) -> float:
@@ -89,7 +90,7 @@ def percentile(took: Sequence[float], share: int) -> float:
     return sorted(took)[max(place, 1) - 1]
 
 
-def growth(values: Sequence[float]) -> float:
+def relative_slope(values: Sequence[float]) -> float:
     """How much a straight line through values taken at even times grows, as a share of their mean:
     0.02 for two percent."""
     count, mean = len(values), sum(values) / len(values)

@@ -1,21 +1,27 @@
 """Requests over a few connections, each sent as soon as the one before is answered.
 
 A protocol of its own, since a client library would take more of the machine than the servers do.
+A request with a `PLACE` in it is never sent twice: a number stands there each time of its own.
 """
 
 import asyncio
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import orjson
 
 from bench.figures import Round, percentile
-from bench.operations import Asked
+from bench.operations import PLACE, Asked
 
 HOST = "127.0.0.1"
 OK = b"HTTP/1.1 200 "
+# A number is as long as its place: of a run of requests, and of a request in it.
+RUN_DIGITS, DIGITS = 4, 8
+RUNS = itertools.count()
+GIVES_UP_AFTER_S = 60
 HEAD_ENDS, LINE_ENDS = b"\r\n\r\n", b"\r\n"
 LENGTH, IN_CHUNKS = b"\r\ncontent-length: ", b"\r\ntransfer-encoding: chunked\r\n"
 
@@ -26,10 +32,11 @@ class NotAnswered(Exception):
 
 @dataclass(frozen=True)
 class Exchange:
-    """A whole request as it is sent, and the body that answers it."""
+    """A whole request as it is sent, the body that answers it, and the bytes of all the answer."""
 
     request: bytes
     body: bytes
+    size: int
 
 
 def request(asked: Asked) -> bytes:
@@ -41,22 +48,35 @@ def request(asked: Asked) -> bytes:
     return head.encode() + body
 
 
+def numbers() -> Iterator[bytes]:
+    """What stands in the requests of a run, one after the other."""
+    run = next(RUNS)
+    return (b"%0*d%0*d" % (RUN_DIGITS, run, DIGITS, number) for number in itertools.count())
+
+
+def numbered(request: bytes, number: bytes) -> bytes:
+    return request.replace(PLACE.encode(), number)
+
+
 async def load(port: int, exchanges: Sequence[Exchange], connections: int, seconds: float) -> Round:
     """As many requests as are answered in so many seconds, and those under way then, which are
     waited for; the exchanges take turns."""
     loop = asyncio.get_running_loop()
     took: list[float] = []
+    numbered, opened = numbers(), []
     began = time.perf_counter()
-    opened = []
     for number in range(connections):
-        own = Connection(turned(exchanges, number, connections), took)
+        own = Connection(turned(exchanges, number, connections), numbered, took)
         await loop.create_connection(lambda own=own: own, HOST, port)  # type: ignore[misc]
         opened.append(own)
     ended = asyncio.gather(*(connection.ended for connection in opened))
     await asyncio.wait([ended], timeout=seconds)
     for connection in opened:
         connection.running = False
-    await ended
+    try:
+        await asyncio.wait_for(ended, GIVES_UP_AFTER_S)
+    except TimeoutError:
+        error(f"no answer within {GIVES_UP_AFTER_S} s")
     lasted = time.perf_counter() - began
     return Round(len(took), lasted, percentile(took, 50), percentile(took, 99), len(took))
 
@@ -70,8 +90,11 @@ def turned(exchanges: Sequence[Exchange], number: int, of: int) -> list[Exchange
 class Connection(asyncio.Protocol):
     """Asks until it is told to stop; `ended` is done once the last answer is there."""
 
-    def __init__(self, exchanges: Iterable[Exchange], took: list[float]) -> None:
-        self.exchanges, self.took, self.running = itertools.cycle(exchanges), took, True
+    def __init__(
+        self, exchanges: Iterable[Exchange], numbers: Iterator[bytes], took: list[float]
+    ) -> None:
+        self.exchanges, self.numbers = itertools.cycle(exchanges), numbers
+        self.took, self.running = took, True
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.received = bytearray()
 
@@ -82,8 +105,9 @@ class Connection(asyncio.Protocol):
 
     def ask(self) -> None:
         self.asked = next(self.exchanges)
+        sent = numbered(self.asked.request, next(self.numbers))
         self.since = time.perf_counter()
-        self.transport.write(self.asked.request)
+        self.transport.write(sent)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -146,23 +170,40 @@ def shown(received: bytes | bytearray) -> str:
     return " ".join(text.split())
 
 
-async def answers(port: int, requests: Iterable[bytes]) -> list[tuple[bytes, float]]:
-    """The bodies that answer the requests, asked one after the other, and how long each took."""
+@dataclass(frozen=True)
+class Answer:
+    """A response's body, the bytes of all of it, and the seconds that it took."""
+
+    body: bytes
+    size: int
+    took: float
+
+
+async def answers(port: int, requests: Iterable[bytes]) -> list[Answer]:
+    """What answers the requests, asked one after the other."""
     reader, writer = await asyncio.open_connection(HOST, port)
-    bodies = []
-    for sent in requests:
-        began = time.perf_counter()
-        writer.write(sent)
-        received = bytearray()
-        while (body := whole_body(received)) is None:
-            received += await reader.read(2**20) or error("the server closed the connection")
-        if not received.startswith(OK):
-            error(shown(received))
-        bodies.append((body, time.perf_counter() - began))
-    writer.close()
-    await writer.wait_closed()
-    return bodies
+    try:
+        return [
+            await asyncio.wait_for(answer(reader, writer, sent), GIVES_UP_AFTER_S)
+            for sent in map(numbered, requests, numbers())
+        ]
+    except TimeoutError:
+        raise NotAnswered(f"no answer within {GIVES_UP_AFTER_S} s") from None
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
-def error(message: str) -> bytes:
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytes) -> Answer:
+    began = time.perf_counter()
+    writer.write(sent)
+    received = bytearray()
+    while (body := whole_body(received)) is None:
+        received += await reader.read(2**20) or error("the server closed the connection")
+    if not received.startswith(OK):
+        error(shown(received))
+    return Answer(body, len(received), time.perf_counter() - began)
+
+
+def error(message: str) -> NoReturn:
     raise NotAnswered(message)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bench import rounds
 from bench.commands import say
 from bench.comparing import Side, sides
+from bench.load import NotAnswered
 from bench.operations import NAMES
 from bench.results import Results
 from bench.rounds import Plan
@@ -55,15 +56,27 @@ async def measure(server_url: str, choice: Choice, results: Results) -> None:
 async def measure_one(those: Served, name: str, choice: Choice, results: Results) -> None:
     found = await agreeing(those, name, results)
     results.sizes[name] = {side.name: side.size for side in found}
-    await rounds.warm_up(found)
+    found = await warmed_up(found, name, results)
     by_connections = {}
     for connections in choice.connections:
         say(f"Asking by turns: {name}, over {connections} connections …")
         done = await rounds.by_turns({side.name: side for side in found}, choice.plan(connections))
         note(results, name, done.failed)
-        by_connections[connections] = {each: done for each, done in done.rounds.items() if done}
+        by_connections[connections] = {each: those for each, those in done.rounds.items() if those}
     results.operations[name] = by_connections
     await agreeing(replace(those, servers=[side.server for side in found]), name, results)
+
+
+async def warmed_up(sides: Sequence[Side], name: str, results: Results) -> list[Side]:
+    """Those who answer under some load, too."""
+    found = []
+    for side in sides:
+        try:
+            await rounds.warm_up([side])
+            found.append(side)
+        except (NotAnswered, OSError) as error:
+            note(results, name, {side.name: str(error)})
+    return found
 
 
 async def agreeing(those: Served, name: str, results: Results) -> list[Side]:

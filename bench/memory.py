@@ -75,7 +75,7 @@ def described(found: Sequence[float]) -> str:
     ends = found[LOOKS_A_MINUTE - 1 :: LOOKS_A_MINUTE]
     rows = ([str(minute), f"{mb:.1f}"] for minute, mb in enumerate(ends, 1))
     later = found[len(found) // 4 :]
-    grown = figures.growth(later)
+    grown = figures.relative_slope(later)
     verdict = "flat" if grown < FLAT else "not flat"
     lasted = len(later) * LOOKS_EVERY_S / 60
     return (

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "peers" / "node"
@@ -26,10 +27,9 @@ def needed() -> int:
     return int(found[0]) if found else 0
 
 
+@cache
 def found() -> tuple[str, str] | None:
     """The version and the program that is new enough: NODE's, PATH's, else the wheel's."""
-    if not FOLDER.exists():
-        return None
     return next((one for one in said() if int(one[0].partition(".")[0]) >= needed()), None)
 
 
@@ -88,9 +88,7 @@ def npm(node: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    if not FOLDER.exists():
-        print(f"{FOLDER} isn't there.")
-    elif "--find" in sys.argv:
+    if "--find" in sys.argv:
         print(found())
         sys.exit(found() is None)
     elif not is_installed():

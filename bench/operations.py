@@ -1,4 +1,5 @@
-"""What is measured: seven operations, each with the requests that take turns."""
+"""What is measured: seven operations, each with the requests that take turns, and one of them anew
+each time."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -90,8 +91,10 @@ query Revenue($range: DateRange!) {
 }
 """
 
+# Where a number is put that no other request has.
+PLACE = "#" * 12
 # In the order of the tables.
-NAMES = ("billing", "dashboard", "tiny", "deep", "counted", "node", "revenue")
+NAMES = ("billing", "anew", "dashboard", "tiny", "deep", "counted", "node", "revenue")
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,11 @@ class Askers:
         weeks = [(self.today - dt.timedelta(weeks=n)).isoformat() for n in range(10)]
         month = self.today.replace(day=1)
         years = [first_days(month, back=n) for n in range(3)]
+        # A variable that no operation has makes each request another.
+        anew = {**page, "number": PLACE}
         return {
             "billing": [Asked(token, "BillingPage", BILLING, page) for token in self.clients],
+            "anew": [Asked(token, "BillingPage", BILLING, anew) for token in self.clients],
             "dashboard": [self.of_practice("Dashboard", DASHBOARD, None, day) for day in weeks],
             "tiny": [Asked(token, "Balance", TINY, {}) for token in self.clients],
             "deep": [Asked(token, "Deep", DEEP, {"first": 10}) for token in self.clients],

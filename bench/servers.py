@@ -16,14 +16,25 @@ import asyncpg
 
 from bench import machine, practice
 from bench.figures import Cpu
+from bench.hand_written import CONNECTIONS
 from bench.load import HOST
 from bench.operations import Askers
 from bench.targets import POSTGRESQL, SQLITE, Target
+from server.settings import Settings
 from tests import postgres
 from tests.demo import free_port
 
 PROJECT = Path(__file__).parent.parent
-STARTS_WITHIN_S = 60
+STARTS_WITHIN_S, ENDS_WITHIN_S = 60, 20
+# Without settings of a portal of this machine's own; as many connections as all targets have.
+ENVIRONMENT = {
+    **{
+        name: value
+        for name, value in os.environ.items()
+        if name.lower() not in Settings.model_fields
+    },
+    "DATABASE_CONNECTIONS": str(CONNECTIONS),
+}
 # How many of a practice's clients ask.
 ASKING = 100
 
@@ -80,7 +91,7 @@ async def served(
         processes = {POSTGRESQL: database, SQLITE: None}
         servers = []
         for target in there:
-            environment = {"DATABASE_URL": urls[target.database], "TOKEN_KEY": key}
+            environment = {**ENVIRONMENT, "DATABASE_URL": urls[target.database], "TOKEN_KEY": key}
             try:
                 one = running(target, folder, environment, processes[target.database])
                 servers.append(stack.enter_context(one))
@@ -109,12 +120,12 @@ def running(
 ) -> Iterator[Server]:
     # What it prints goes to a file: a pipe would have to be read.
     port, printed = free_port(), folder / f"{target.key}.txt"
-    own = {"SANDBOX_FILE": str(folder / f"{target.key}.sandbox"), "NODE_ENV": "production"}
+    own = {"SANDBOX_FILE": str(folder / f"{target.key}.sandbox")}
     with printed.open("w") as out:
         process = subprocess.Popen(
             target.started_by(port),
             cwd=PROJECT,
-            env={**os.environ, **environment, **own},
+            env={**environment, **own},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -123,7 +134,11 @@ def running(
         yield Server(target, port, process.pid, database)
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, printed: Path) -> None:

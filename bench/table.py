@@ -8,11 +8,15 @@ from bench.figures import ByName, Ratio, Rounds
 from bench.results import ByConnections, Growth, Results
 
 NOTHING = "-"
+# Beside requests a second that wrk had no part in.
+BY_LOAD = "°"
 # CPU is told of the rounds over so many connections.
 CPU_AT = promises.CONNECTIONS
 ASKED = {
     "billing": "A client's page: balance with its terms, ten invoices, statements and superbills,"
     " twenty entries of the account history, the cards",
+    "anew": "The same page, by a body that was never sent before: a number in its variables is"
+    " another each time",
     "dashboard": "500 invoices of a practice with their clients' names",
     "tiny": "A client's balance, nothing else",
     "deep": "Ten invoices with their payments, those with what they pay, and the invoices of that",
@@ -42,6 +46,7 @@ def parts(results: Results) -> Iterator[str]:
         f" medians. A practice of {results.clients:,} clients, and of {results.large:,} for"
         " `counted`. Over 1 connection, 8 and so on; CPU is that of a request over"
         f" {CPU_AT} connections. The limit is the endpoint written by hand."
+        f" {BY_LOAD} was asked by bench/load.py, as what is slow is."
     )
     for name, found in results.operations.items():
         yield operation(name, found, results)
@@ -96,13 +101,12 @@ def row(server: str, found: ByConnections, size: int) -> list[str]:
     limits = [by_name.get(targets.BY_HAND.name, []) for by_name in found.values()]
     return [
         server,
-        *(f"{figures.rate(rounds):,.{1 if figures.rate(rounds) < 10 else 0}f}"
-          if rounds else NOTHING for rounds in of_it),
+        *(rate(rounds) for rounds in of_it),
         *(of_limit(rounds, limit) for rounds, limit in zip(of_it, limits, strict=True)),
         *(times(rounds) for rounds in of_it),
         *cpus(found.get(CPU_AT, {}).get(server, [])),
         f"{size:,}",
-    ]  # fmt: skip
+    ]
 
 
 def grown(growth: Growth) -> str:
@@ -137,6 +141,14 @@ def first(by_name: ByName) -> Rounds:
 
 
 # -- what stands in a cell -------------------------------------------------------------------------
+
+
+def rate(rounds: Rounds) -> str:
+    if not rounds:
+        return NOTHING
+    found = figures.rate(rounds)
+    mark = "" if all(each.by_wrk for each in rounds) else BY_LOAD
+    return f"{found:,.{1 if found < 10 else 0}f}{mark}"
 
 
 def of_limit(rounds: Rounds, limit: Rounds) -> str:

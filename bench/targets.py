@@ -12,8 +12,6 @@ from graphql.utilities import separate_operations
 from bench import nodejs
 from bench.operations import Asked
 
-HERE = Path(__file__).parent
-PEERS = HERE / "peers"
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
 # No target writes a line for each request. With uvicorn's own settings otherwise, as `portal serve`
 # has them.
@@ -24,15 +22,14 @@ UVICORN = ("-m", "uvicorn", "--factory", "--no-server-header", "--no-access-log"
 class Target:
     """A server of the operations.
 
-    `command`: what Python is given, or Node if `on_node`, with the port behind it. `source`: the
-    file that it can't be without. `documents`: its own, where it asks in other words. `sql`: what
-    its database needs beside the practice. `packages`: those whose versions are told.
+    `command`: what Python is given, or Node if `on_node`, with the port behind it. `documents`: its
+    own, where it asks in other words. `sql`: what its database needs beside the practice.
+    `packages`: those whose versions are told.
     """
 
     key: str
     name: str
     command: Sequence[str]
-    source: Path
     database: str = POSTGRESQL
     on_node: bool = False
     documents: Path | None = None
@@ -41,9 +38,6 @@ class Target:
 
     def missing(self) -> str | None:
         """Why it can't be started, if so."""
-        for file in (self.source, self.documents, self.sql):
-            if file is not None and not file.exists():
-                return f"{file.relative_to(HERE.parent)} isn't there"
         return nodejs.missing() if self.on_node else None
 
     def started_by(self, port: int) -> list[str]:
@@ -68,14 +62,13 @@ def documents(file: Path) -> Mapping[str, str]:
 
 def by_node(key: str, name: str, *packages: str) -> Target:
     script = nodejs.FOLDER / f"{key}.mjs"
-    return Target(key, name, (str(script),), script, on_node=True, packages=packages)
+    return Target(key, name, (str(script),), on_node=True, packages=packages)
 
 
 BY_HAND = Target(
     "by-hand",
     "by hand",
     (*UVICORN, "bench.hand_written:served", "--port"),
-    HERE / "hand_written.py",
     packages=("asyncpg", "uvicorn"),
 )
 AT_ONCE = replace(
@@ -89,21 +82,18 @@ PORTAL = Target(
     "portal",
     "portal",
     ("-m", "server", "serve", "--no-access-log", "--port"),
-    HERE.parent / "server" / "cli.py",
     packages=("strawberry-graphql", "starlette", "sqlalchemy"),
 )
 UNRECORDED = Target(
     "unrecorded",
     "unrecorded",
     (*UVICORN, "bench.unrecorded:served", "--port"),
-    HERE / "unrecorded.py",
 )
 ON_SQLITE = replace(PORTAL, key="sqlite", name="portal on SQLite", database=SQLITE, packages=())
 IDIOMATIC = Target(
     "idiomatic",
     "idiomatic Strawberry",
     (*UVICORN, "bench.peers.idiomatic.server:served", "--port"),
-    PEERS / "idiomatic" / "server.py",
 )
 MERCURIUS = by_node("mercurius", "Mercurius + graphql-jit", "mercurius", "graphql-jit", "fastify")
 YOGA = by_node("yoga", "GraphQL Yoga", "graphql-yoga")

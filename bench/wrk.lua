@@ -1,33 +1,37 @@
 -- Asks prepared requests by turns, and in the end prints what came of it as a line of JSON.
 --
---   wrk -t 1 -c 8 -d 2s -s bench/wrk.lua http://127.0.0.1:8000 -- REQUESTS THREADS
+--   CONNECTIONS=8 wrk -t 1 -c 8 -d 2s -s bench/wrk.lua http://127.0.0.1:8000 -- REQUESTS RUN
 --
--- REQUESTS is a file of whole HTTP requests, each after a line with its length in bytes.
+-- REQUESTS is a file of whole HTTP requests, each after a line with its length in bytes. Where one
+-- has PLACE in it, there stands each time a number that no other had: RUN's, and its own.
 
-local started = 0
-
-function setup(thread)
-  thread:set("number", started)
-  started = started + 1
-end
+local PLACE = string.rep("#", 12)
 
 function init(args)
-  requests = {}
+  requests, run, turn, count = {}, tonumber(args[2]), 0, 0
   local file = assert(io.open(args[1], "rb"))
   local length = file:read("*n")
   while length do
     file:read(1) -- The line's end.
-    requests[#requests + 1] = file:read(length)
+    requests[#requests + 1] = parts(file:read(length))
     length = file:read("*n")
   end
   file:close()
-  -- Each thread begins elsewhere, so that they don't ask the same at the same time.
-  turn = math.floor(number * #requests / tonumber(args[2]))
+end
+
+-- What stands before the place and after it; all of the request where there is none.
+function parts(whole)
+  local from, to = string.find(whole, PLACE, 1, true)
+  if from == nil then return {whole} end
+  return {string.sub(whole, 1, from - 1), string.sub(whole, to + 1)}
 end
 
 function request()
   turn = turn % #requests + 1
-  return requests[turn]
+  local before, after = requests[turn][1], requests[turn][2]
+  if after == nil then return before end
+  count = count + 1
+  return before .. string.format("%04d%08d", run, count) .. after
 end
 
 -- How long the requests took, in microseconds: how many took so long, by time.
@@ -78,7 +82,8 @@ function done(summary, latency)
   end
   local errors = summary.errors
   io.write(string.format(
-    '{"answers": %d, "microseconds": %d, "p50": %d, "p99": %d, "failed": %d, "not_ok": %d}\n',
-    summary.requests, summary.duration, p50, p99,
+    '{"answers": %d, "bytes": %d, "microseconds": %d, "p50": %d, "p99": %d,'
+      .. ' "failed": %d, "not_ok": %d}\n',
+    summary.requests, summary.bytes, summary.duration, p50, p99,
     errors.connect + errors.read + errors.write + errors.timeout, errors.status))
 end

@@ -5,19 +5,18 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import orjson
 
 from bench.figures import Round
-from bench.load import HOST, Exchange, NotAnswered
+from bench.load import GIVES_UP_AFTER_S, HOST, RUNS, Exchange, NotAnswered
 
 HOW_TO_GET = "wrk is Debian's and Ubuntu's package `wrk`, Homebrew's too, or github.com/wg/wrk"
 SCRIPT = Path(__file__).parent / "wrk.lua"
-# One is enough for some hundred thousand requests a second, and leaves the servers more.
-THREADS = 1
-GIVES_UP_AFTER_S = 60
+# One thread is enough for some hundred thousand requests a second, and leaves the servers more.
+OPTIONS = f"-t1 --timeout {GIVES_UP_AFTER_S}s"
 MICROSECONDS = 1_000_000
 
 
@@ -36,12 +35,22 @@ async def load(port: int, exchanges: Sequence[Exchange], connections: int, secon
     with tempfile.NamedTemporaryFile() as file:
         write(Path(file.name), exchanges)
         said = await run(port, Path(file.name), connections, max(round(seconds), 1))
-    if said["failed"] or said["not_ok"]:
-        raise NotAnswered(f"wrk: {said['failed']} failed, {said['not_ok']} weren't answered by 200")
+    check(said, [exchange.size for exchange in exchanges], connections)
     answers, lasted = said["answers"], said["microseconds"] / MICROSECONDS
     p50, p99 = said["p50"] / MICROSECONDS, said["p99"] / MICROSECONDS
     # It leaves a request on each connection, which the server answers all the same.
-    return Round(answers, lasted, p50, p99, answers + connections)
+    return Round(answers, lasted, p50, p99, answers + connections, by_wrk=True)
+
+
+def check(said: Mapping[str, int], sizes: Sequence[int], connections: int) -> None:
+    """All was answered, by as much as was answered before."""
+    if said["failed"] or said["not_ok"]:
+        raise NotAnswered(f"wrk: {said['failed']} failed, {said['not_ok']} weren't answered by 200")
+    # Parts of the answers that it left are in the bytes.
+    least = min(sizes) * said["answers"]
+    most = max(sizes) * (said["answers"] + connections)
+    if not least <= said["bytes"] <= most:
+        raise NotAnswered(f"wrk: {said['bytes']} bytes instead of {least} to {most}")
 
 
 def write(file: Path, exchanges: Sequence[Exchange]) -> None:
@@ -51,10 +60,10 @@ def write(file: Path, exchanges: Sequence[Exchange]) -> None:
 
 
 async def run(port: int, requests: Path, connections: int, seconds: int) -> dict[str, int]:
-    options = f"-t{THREADS} -c{connections} -d{seconds}s --timeout {GIVES_UP_AFTER_S}s".split()
+    options = f"{OPTIONS} -c{connections} -d{seconds}s".split()
     process = await asyncio.create_subprocess_exec(
         *("wrk", *options, "-s", str(SCRIPT), f"http://{HOST}:{port}"),
-        *("--", str(requests), str(THREADS)),
+        *("--", str(requests), str(next(RUNS))),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "CONNECTIONS": str(connections)},

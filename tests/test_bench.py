@@ -12,7 +12,7 @@ import pytest
 from bench import practice
 from bench.at_once import AtOnce
 from bench.hand_written import HandWritten
-from bench.operations import Asked, Askers
+from bench.operations import NAMES, Asked, Askers
 from bench.peers.idiomatic import server as idiomatic
 from billing.demo import filling
 from billing.demo.many import Plan
@@ -23,9 +23,6 @@ from server.app import app
 from server.settings import Settings
 from tests import postgres
 from tests.portal import KEY
-
-OPERATIONS = ("billing", "dashboard", "tiny", "deep", "counted", "node", "revenue")
-
 
 CLIENTS = 60
 # What `load-demo` doesn't make, so that each answers for it too: what isn't shared (yet), payments
@@ -112,7 +109,7 @@ async def answered(client: httpx.AsyncClient, asked: Asked) -> httpx.Response:
     return await client.post("/graphql", json=asked.body, headers=headers)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", NAMES)
 async def test_the_endpoint_answers_with_the_same_bytes(sides: Sides, operation: str) -> None:
     for asked in sides.askers.asked()[operation]:
         portal = await answered(sides.portal, asked)
@@ -126,7 +123,7 @@ async def test_the_endpoint_answers_with_the_same_bytes(sides: Sides, operation:
             assert portal.headers.items() == by_hand.headers.items()
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", NAMES)
 async def test_the_idiomatic_peer_answers_with_the_same_values(
     sides: Sides, operation: str
 ) -> None:
@@ -144,7 +141,7 @@ async def test_nobody_tells_a_client_of_another_s_invoice(sides: Sides) -> None:
         assert (await answered(side, asked)).json() == {"data": {"node": None}}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", NAMES)
 async def test_all_turn_an_unknown_token_away(sides: Sides, operation: str) -> None:
     known = sides.askers.asked()[operation][0]
     for token in (f"{known.token[:-1]}!", new_secret(), ""):

@@ -5,6 +5,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from bench import chart, comparing, figures, load, memory, promises, rounds, tab
 from bench.comparing import Side
 from bench.figures import Cpu, Round
 from bench.load import Exchange, NotAnswered
+from bench.operations import PLACE
 from bench.results import Growth, Results
 from bench.rounds import Plan
 from bench.servers import Server
@@ -23,7 +25,7 @@ PORTAL, BY_HAND = targets.PORTAL.name, targets.BY_HAND.name
 
 
 def a_round(rate: float, cpu: Cpu = figures.UNKNOWN, p50: float = 0.001) -> Round:
-    return Round(round(rate * 2), 2, p50, 2 * p50, round(rate * 2), cpu)
+    return Round(round(rate * 2), 2, p50, 2 * p50, round(rate * 2), cpu, by_wrk=True)
 
 
 # -- comparing answers -----------------------------------------------------------------------------
@@ -92,10 +94,10 @@ def test_requests_that_were_left_share_the_cpu() -> None:
 
 
 def test_growth_is_that_of_a_line_through_the_values() -> None:
-    assert figures.growth([100.0] * 20) == 0
-    assert figures.growth([99.0, 100.0, 101.0]) == pytest.approx(0.02)
+    assert figures.relative_slope([100.0] * 20) == 0
+    assert figures.relative_slope([99.0, 100.0, 101.0]) == pytest.approx(0.02)
     one_high = [100.0] * 10 + [110.0] + [100.0] * 10
-    assert figures.growth(one_high) == pytest.approx(0)
+    assert figures.relative_slope(one_high) == pytest.approx(0)
 
 
 # -- promises and tables ---------------------------------------------------------------------------
@@ -150,6 +152,13 @@ def test_the_markdown_says_what_was_measured_and_what_was_not() -> None:
     assert "| of the limit | dashboard | ≥ 0.88 | not measured | - |" in text
     portal = "| portal | - | 91 | - | 0.91 | - | 1.00 / 2.00 | 0.22 | - | 7,059 |"
     assert portal in text
+
+
+def test_what_wrk_had_no_part_in_is_marked() -> None:
+    by_wrk = a_round(2_000)
+    assert table.rate([by_wrk]) == "2,000"
+    assert table.rate([by_wrk, replace(by_wrk, by_wrk=False)]) == "2,000°"
+    assert table.rate([a_round(1.5)]) == "1.5"
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
@@ -230,7 +239,7 @@ def test_servers_take_turns_at_being_first() -> None:
 
 
 def test_short_lists_begin_again_until_the_longest_was_asked() -> None:
-    lists = [[Exchange(text.encode(), b"") for text in texts] for texts in ("abc", "x")]
+    lists = [[Exchange(text.encode(), b"", 0) for text in texts] for texts in ("abc", "x")]
     asked = [exchange.request.decode() for exchange in memory.by_turns(lists)]
     assert "".join(asked) == "axbxcx"
 
@@ -252,23 +261,57 @@ WHO_ASKS = [
 
 @pytest.mark.parametrize("asks", WHO_ASKS)
 async def test_requests_take_turns_and_are_all_counted(asks: rounds.Load) -> None:
-    exchanges = [Exchange(request(text), b"ok") for text in (b"1", b"22", b"333")]
+    exchanges = [exchange(text) for text in (b"1", b"22", b"333")]
     async with answering(b"200 OK") as (port, got):
         done = await asks(port, exchanges, 4, 1)
     asked = len(got)
     assert done.answers <= asked <= done.worked_on + 1
     assert done.rate == pytest.approx(done.answers / done.lasted)
     # The server sleeps for 5 ms, and for 50 ms before each twentieth answer.
-    assert 0.005 <= done.p50 < 0.04 < done.p99
-    for exchange in exchanges:
-        assert got.count(exchange.request) == pytest.approx(asked / 3, rel=0.1)
+    assert 0.005 <= done.p50 < done.p99
+    assert done.p99 >= 0.05
+    for each in exchanges:
+        assert got.count(each.request) == pytest.approx(asked / 3, rel=0.1)
 
 
 @pytest.mark.parametrize("asks", WHO_ASKS)
 async def test_an_answer_that_is_not_200_fails_the_round(asks: rounds.Load) -> None:
     async with answering(b"503 Busy") as (port, _):
         with pytest.raises(NotAnswered, match=r"503|200"):
-            await asks(port, [Exchange(request(b"1"), b"ok")], 4, 1)
+            await asks(port, [exchange(b"1")], 4, 1)
+
+
+@pytest.mark.parametrize("asks", WHO_ASKS)
+async def test_an_answer_of_another_size_fails_the_round(asks: rounds.Load) -> None:
+    """As one with errors in it is."""
+    async with answering(b"200 OK") as (port, _):
+        with pytest.raises(NotAnswered, match=r"bytes|200"):
+            await asks(port, [Exchange(request(b"1"), b"another", len(ANSWER) + 5)], 4, 1)
+
+
+@pytest.mark.parametrize("asks", WHO_ASKS)
+async def test_where_a_number_is_wanted_no_two_requests_are_alike(asks: rounds.Load) -> None:
+    async with answering(b"200 OK") as (port, got):
+        for _ in range(2):
+            await asks(port, [exchange(b"1"), exchange(PLACE.encode())], 4, 1)
+        await load.answers(port, [request(PLACE.encode())])
+    numbered = [sent for sent in got if not sent.endswith(b"\r\n1")]
+    assert len(set(numbered)) == len(numbered) > 20
+    assert all(sent.rpartition(b"\n")[2].isdigit() for sent in numbered)
+
+
+@pytest.mark.parametrize("body", [b'{"errors":[],"data":null}', b"<p>", b"[]"])
+def test_a_200_that_answers_nothing_is_no_answer(body: bytes) -> None:
+    with pytest.raises(NotAnswered):
+        comparing.check(body)
+    comparing.check(b'{"data":{"client":null}}')
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def exchange(body: bytes) -> Exchange:
+    return Exchange(request(body), b"ok", len(ANSWER))
 
 
 def request(body: bytes) -> bytes:

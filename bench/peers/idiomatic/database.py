@@ -8,7 +8,13 @@ from sqlalchemy import Row, Select, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 CONNECTIONS = 10
-SETTINGS = {"jit": "off", "default_transaction_read_only": "on", "statement_timeout": "10000"}
+SETTINGS = {
+    "jit": "off",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10000",
+    # Left to itself the database plans most of these again at each run.
+    "plan_cache_mode": "force_generic_plan",
+}
 
 
 class Database:
