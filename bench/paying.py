@@ -23,6 +23,7 @@ from models.connections import engine
 from models.ids import new_id
 from models.migrations import migrate
 from tests import postgres
+from tests.demo import started
 from tests.paying import ACCOUNT, PAY, Paying
 from tests.processes import double, portals
 
@@ -46,7 +47,7 @@ async def measure(server_url: str, folder: Path, seconds: float) -> None:
     count = int(seconds * PAYMENTS_A_SECOND)
     async with postgres.database(server_url) as url:
         practice, bearers = await made(url, count)
-        with double(folder) as stripe, portals(url, stripe, folder, 1) as (address,):
+        with double(folder) as stripe, portals(started, url, stripe, folder, 1) as (address,):
             limits = httpx.Limits(max_connections=200)
             async with httpx.AsyncClient(timeout=60, limits=limits) as http:
                 asked = [await input_of(practice, http, stripe) for _ in bearers]

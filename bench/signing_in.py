@@ -20,6 +20,7 @@ from models.connections import engine
 from models.ids import new_id
 from models.migrations import migrate
 from tests import postgres
+from tests.demo import started
 from tests.mailbox import SENDER, mail_server
 from tests.processes import double, portals
 from tests.signing_in import REQUEST, SigningIn
@@ -45,7 +46,7 @@ async def measure(server_url: str, folder: Path, pairs: int) -> None:
         with mail_server() as mailbox, double(folder) as stripe:
             await made(url, count)
             post = {"SMTP_URL": mailbox.url, "MAIL_FROM": SENDER}
-            with portals(url, stripe, folder, 1, **post) as (address,):
+            with portals(started, url, stripe, folder, 1, **post) as (address,):
                 async with httpx.AsyncClient(timeout=60, base_url=address) as http:
                     took = await by_turns(http, count)
     typer.echo(f"{len(mailbox.letters)} mails were sent meanwhile.")

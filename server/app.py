@@ -5,7 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import strawberry
 from starlette.applications import Starlette
@@ -47,6 +47,8 @@ from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
 RECORDED_S = 0.9
+# Network addresses whose hashes are remembered, and the characters that one has at the most.
+ADDRESSES, LONGEST_ADDRESS = 10_000, 64
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
@@ -113,7 +115,7 @@ def app(
     given = settings.introspection, settings.signer, till, online
     record = Record(language._schema, reads, till.engine)
     graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
-    endpoint = Endpoint(graph, bearers, now, partial(hashed, key=key))
+    endpoint = Endpoint(graph, bearers, now, address_hash(key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer, bearers, PrintedDocuments(reads), press, record, endpoint.address, now
@@ -161,6 +163,13 @@ def app(
     application.state.door, application.state.uses = door, uses
     application.state.record = record
     return application
+
+
+def address_hash(key: str) -> Callable[[str], str]:
+    """What tells one network address from another. Of one that a proxy names no more is looked at
+    than an address has."""
+    remembered = lru_cache(ADDRESSES)(partial(hashed, key=key))
+    return lambda host: remembered(host[:LONGEST_ADDRESS])
 
 
 @cache

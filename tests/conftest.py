@@ -1,8 +1,9 @@
 """What every test may ask for."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ from tests import demo as demonstration
 from tests import postgres
 from tests.comparison import Comparison, compared
 from tests.demo import Demo
+from tests.nursery import Nursery
 from tests.practices import made
 
 # Of the practices and operations that are made by chance; a soak tries others.
@@ -92,6 +94,35 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A real `portal demo`, on a port of its own."""
     with demonstration.served(tmp_path_factory.mktemp("demo")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[demonstration.Run]:
+    """Runs `portal` in a fork of a warmed process: in a third of the time."""
+    nursery = Nursery("tests.portal_nursery")
+
+    @contextmanager
+    def run(
+        command: Sequence[str],
+        folder: Path,
+        printed: Path,
+        environment: Mapping[str, str] = demonstration.NOTHING,
+    ) -> Iterator[Callable[[], bool]]:
+        child = nursery.born(
+            command=[*command],
+            folder=str(folder),
+            printed=str(printed),
+            environment=dict(environment),
+        )
+        try:
+            yield lambda: nursery.is_running(child)
+        finally:
+            if nursery.is_running(child):
+                os.kill(child, signal.SIGTERM)
+            nursery.reaped(child)
+
+    yield run
+    nursery.close()
 
 
 @pytest.fixture(scope="session")

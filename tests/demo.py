@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 
 PROJECT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 60
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,30 @@ class Demo:
     printed: Path
 
 
-# Runs `portal` with these words in a folder, printing to a file, as long as the context lasts; its
-# value says whether it runs.
-Run = Callable[[Sequence[str], Path, Path], AbstractContextManager[Callable[[], bool]]]
+class Run(Protocol):
+    """Runs `portal` with these words in a folder, printing to a file, as long as the context lasts;
+    its value says whether it runs. `environment`: more than there is."""
+
+    def __call__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        printed: Path,
+        environment: Mapping[str, str] = ...,
+    ) -> AbstractContextManager[Callable[[], bool]]: ...
 
 
 @contextmanager
-def started(command: Sequence[str], folder: Path, printed: Path) -> Iterator[Callable[[], bool]]:
+def started(
+    command: Sequence[str], folder: Path, printed: Path, environment: Mapping[str, str] = NOTHING
+) -> Iterator[Callable[[], bool]]:
     """As a new process."""
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+    own = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", **environment}
     with printed.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "server", *command],
             cwd=folder,
-            env=environment,
+            env=own,
             stdout=out,
             stderr=subprocess.STDOUT,
         )

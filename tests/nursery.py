@@ -37,6 +37,9 @@ class Nursery:
         """Waits for its end; the signal that it ended by, or 0."""
         return self.ask({"reap": child})
 
+    def is_running(self, child: int) -> bool:
+        return not self.ask({"ended": child})
+
     def ask(self, asked: dict[str, Any]) -> int:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -60,7 +63,12 @@ def forks(begin: Callable[..., None]) -> None:
     print(json.dumps("warm"), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
-        answer = reap(asked["reap"]) if "reap" in asked else fork(begin, asked)
+        if "ended" in asked:
+            answer = int(status(asked["ended"], os.WNOHANG) is not None)
+        elif "reap" in asked:
+            answer = reaped(asked["reap"])
+        else:
+            answer = fork(begin, asked)
         print(json.dumps(answer), flush=True)
 
 
@@ -75,6 +83,20 @@ def fork(begin: Callable[..., None], asked: dict[str, Any]) -> int:
         os._exit(1)
 
 
-def reap(child: int) -> int:
-    _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+# Of those that have ended, and that nobody has asked for yet.
+STATUSES: dict[int, int] = {}
+
+
+def status(child: int, options: int) -> int | None:
+    """How it ended, if it did."""
+    if child not in STATUSES:
+        ended, found = os.waitpid(child, options)
+        if ended:
+            STATUSES[child] = found
+    return STATUSES.get(child)
+
+
+def reaped(child: int) -> int:
+    found = status(child, 0)
+    del STATUSES[child]
+    return os.WTERMSIG(found) if found is not None and os.WIFSIGNALED(found) else 0

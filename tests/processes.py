@@ -1,7 +1,6 @@
 """Processes of their own: the double of Stripe, and portals that pay by it."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.demo import PROJECT, free_port
+from tests.demo import PROJECT, Run, free_port
 from tests.portal import KEY
 
 SECRET = "whsec_test"
@@ -33,7 +32,7 @@ def double(folder: Path, webhook: str | None = None) -> Iterator[str]:
 
 @contextmanager
 def portals(
-    database_url: str, stripe: str, folder: Path, count: int, **more: str
+    run: Run, database_url: str, stripe: str, folder: Path, count: int, **more: str
 ) -> Iterator[list[str]]:
     """So many portals over one database, each a process of its own; their addresses.
 
@@ -42,7 +41,7 @@ def portals(
     ports = [free_port() for _ in range(count)]
     with ExitStack() as running:
         for port in ports:
-            running.enter_context(portal(database_url, stripe, folder, port, **more))
+            running.enter_context(portal(run, database_url, stripe, folder, port, **more))
         addresses = [f"http://127.0.0.1:{port}" for port in ports]
         for address in addresses:
             wait_for(address)
@@ -50,10 +49,10 @@ def portals(
 
 
 @contextmanager
-def portal(database_url: str, stripe: str, folder: Path, port: int, **more: str) -> Iterator[None]:
+def portal(
+    run: Run, database_url: str, stripe: str, folder: Path, port: int, **more: str
+) -> Iterator[None]:
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(PROJECT),
         "DATABASE_URL": database_url,
         "TOKEN_KEY": KEY,
         "STRIPE_API_KEY": "sk_test_double",
@@ -62,19 +61,11 @@ def portal(database_url: str, stripe: str, folder: Path, port: int, **more: str)
         "STRIPE_API_BASE": stripe,
         **more,
     }
-    command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
     told = folder / f"portal-{port}.txt"
-    with (
-        told.open("w") as out,
-        subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out) as process,
-    ):
-        try:
-            yield
-        finally:
-            ended = process.poll()
-            process.terminate()
-            if ended is not None:
-                raise AssertionError(f"the portal ended by itself ({ended}): {told.read_text()}")
+    with run(["serve", "--port", str(port)], folder, told, environment) as is_running:
+        yield
+        if not is_running():
+            raise AssertionError(f"the portal ended by itself: {told.read_text()}")
 
 
 def wait_for(address: str) -> None:

@@ -16,6 +16,7 @@ from models import CardSetup, Detachment, PaymentMethod
 from tests import allowed, postgres
 from tests.card_forms import ADD, MAKE_DEFAULT, PREPARE
 from tests.conftest import SEED
+from tests.demo import Run
 from tests.paying import Paying
 from tests.processes import double, portals
 from tests.test_tabs import data, opened
@@ -27,13 +28,13 @@ NUMBERS = ("4242424242424242", "5555555555554444", "378282246310005", "601111111
 
 
 async def test_fifty_tabs_leave_one_default_and_no_card_twice(
-    postgres_url: str, tmp_path: Path
+    forked: Run, postgres_url: str, tmp_path: Path
 ) -> None:
     async with postgres.database(postgres_url) as url:
         practice = await opened(url)
         with (
             double(tmp_path) as stripe,
-            portals(url, stripe, tmp_path, PROCESSES) as addresses,
+            portals(forked, url, stripe, tmp_path, PROCESSES) as addresses,
         ):
             limits = httpx.Limits(max_connections=TABS, max_keepalive_connections=0)
             async with httpx.AsyncClient(timeout=60, limits=limits) as http:

@@ -14,6 +14,7 @@ import pytest
 from models.connections import engine
 from models.migrations import migrate
 from tests import postgres
+from tests.demo import Run
 from tests.mailbox import SENDER, Mailbox, mail_server
 from tests.processes import double, portals
 from tests.signing_in import LINK, NAME, REVOKE, SIGN_INS, SIGN_OUT, SigningIn, until
@@ -39,10 +40,13 @@ async def portal(postgres_url: str) -> AsyncIterator[SigningIn]:
 
 @asynccontextmanager
 async def browsers(
-    portal: SigningIn, folder: Path, count: int, **more: str
+    forked: Run, portal: SigningIn, folder: Path, count: int, **more: str
 ) -> AsyncIterator[list[httpx.AsyncClient]]:
     """One that asks each process."""
-    with double(folder) as stripe, portals(portal.url, stripe, folder, count, **more) as addresses:
+    with (
+        double(folder) as stripe,
+        portals(forked, portal.url, stripe, folder, count, **more) as addresses,
+    ):
         async with AsyncExitStack() as stack:
             yield [
                 await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=60))
@@ -75,9 +79,9 @@ async def ask(browser: httpx.AsyncClient, query: str, token: str, **variables: A
 
 
 async def test_of_many_who_use_a_link_over_two_processes_one_is_signed_in(
-    portal: SigningIn, tmp_path: Path
+    forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
+    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
         secret, nonce = await link(portal, both[0])
         came_to = await asyncio.gather(
             *(portal.enter(secret, nonce, both[n % PROCESSES]) for n in range(TRIES))
@@ -87,9 +91,12 @@ async def test_of_many_who_use_a_link_over_two_processes_one_is_signed_in(
 
 
 async def test_a_sign_in_that_is_over_is_refused_by_the_other_process_at_once(
-    portal: SigningIn, tmp_path: Path
+    forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (here, there):
+    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (
+        here,
+        there,
+    ):
         first, second = [
             (await portal.enter(*await link(portal, browser), browser))["token"]
             for browser in (here, there)
@@ -111,13 +118,13 @@ async def test_a_sign_in_that_is_over_is_refused_by_the_other_process_at_once(
 
 
 async def test_a_process_sends_the_mail_that_one_before_it_owed(
-    portal: SigningIn, tmp_path: Path
+    forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(portal, tmp_path, 1) as (first,):
+    async with browsers(forked, portal, tmp_path, 1) as (first,):
         nonce = await portal.request("ana@example.com", first)
     assert "No SMTP_URL is set" in said(tmp_path)
     assert portal.mailbox.letters == []
-    async with browsers(portal, tmp_path, 1, **by_mail(portal.mailbox)) as (second,):
+    async with browsers(forked, portal, tmp_path, 1, **by_mail(portal.mailbox)) as (second,):
         await until(lambda: len(portal.mailbox.letters) == 1)
         (secret,) = LINK.findall(portal.mailbox.text())
         assert (await portal.enter(secret, nonce, second))["__typename"] == "SignedIn"

@@ -17,6 +17,7 @@ from models.connections import engine
 from models.migrations import migrate
 from tests import allowed, postgres
 from tests.conftest import SEED
+from tests.demo import Run
 from tests.paying import ACCOUNT, PAY, Paying
 from tests.processes import double, portals
 
@@ -28,12 +29,12 @@ TRIES = 3
 LOSERS = {"PaymentInProgress", "AmountChanged", "NothingToPay", "PayProcessing"}
 
 
-async def test_fifty_tabs_are_one_charge(postgres_url: str, tmp_path: Path) -> None:
+async def test_fifty_tabs_are_one_charge(forked: Run, postgres_url: str, tmp_path: Path) -> None:
     async with postgres.database(postgres_url) as url:
         practice = await opened(url)
         with (
             double(tmp_path) as stripe,
-            portals(url, stripe, tmp_path, PROCESSES) as addresses,
+            portals(forked, url, stripe, tmp_path, PROCESSES) as addresses,
         ):
             # A server closes what is idle just as a request may be on its way: none is used again.
             limits = httpx.Limits(max_connections=TABS, max_keepalive_connections=0)

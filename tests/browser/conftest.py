@@ -1,10 +1,7 @@
 """Who visits the portal page: a reader shares the demo, whoever pays has one of their own."""
 
-import os
 import shutil
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,25 +11,6 @@ from tests import demo as demonstration
 from tests.browser import browsing
 from tests.browser.visiting import Visit, visit
 from tests.demo import Demo
-from tests.nursery import Nursery
-
-
-@pytest.fixture(scope="session")
-def forked() -> Iterator[demonstration.Run]:
-    """Runs `portal` in a fork of a warmed process: in a third of the time."""
-    nursery = Nursery("tests.browser.nursery")
-
-    @contextmanager
-    def run(command: Sequence[str], folder: Path, printed: Path) -> Iterator[Callable[[], bool]]:
-        child = nursery.born(command=[*command], folder=str(folder), printed=str(printed))
-        try:
-            yield lambda: True
-        finally:
-            os.kill(child, signal.SIGTERM)
-            nursery.reaped(child)
-
-    yield run
-    nursery.close()
 
 
 @pytest.fixture(scope="session")

@@ -109,12 +109,6 @@ export const plans = extendSchema(({ pgResources: resources, sql }) => {
     return $select;
   }
 
-  /** None of those that are asked for of the whole practice, where it isn't a dashboard that asks. */
-  function forDashboards($select) {
-    $select.where(sql`${$select.placeholder(viewer("isDashboard"), TYPES.boolean)}`);
-    return $select;
-  }
-
   function shared($select) {
     const $isDashboard = $select.placeholder(viewer("isDashboard"), TYPES.boolean);
     $select.where(sql`(${$isDashboard} OR ${$select.alias}.shared_at IS NOT NULL)`);
@@ -234,7 +228,7 @@ export const plans = extendSchema(({ pgResources: resources, sql }) => {
     id: apiId("pra"),
     invoices($practice, { $dateRange }) {
       const $invoices = resources.invoice.find({ practice_id: $practice.get("id") });
-      within(forDashboards($invoices), "issued_on", lambda([$dateRange, viewer()], billedIn));
+      within(inSight($invoices), "issued_on", lambda([$dateRange, viewer()], billedIn));
       return connection(newest($invoices, "issued_on", "serial"));
     },
     revenue(_, { $dateRange, $groupBy }) {

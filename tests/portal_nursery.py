@@ -1,0 +1,23 @@
+"""Portals that start at once: `python -m tests.portal_nursery`."""
+
+import os
+
+from server.app import checked
+from server.cli import app
+from tests.nursery import forks
+
+
+def run(command: list[str], folder: str, printed: str, environment: dict[str, str]) -> None:
+    """`portal`, in a folder, with more in its environment; what it prints goes to a file."""
+    os.environ.update(environment)
+    os.chdir(folder)
+    out = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor in (1, 2):
+        os.dup2(out, descriptor)
+    app(command)
+
+
+if __name__ == "__main__":
+    for lateral in (False, True):
+        checked(lateral=lateral)
+    forks(run)
