@@ -13,10 +13,11 @@ AT_ONCE ?= -n 2 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 PAGE := web/dist/graphiql/manifest.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-# The lines of constraints.txt from the head of a section to the next empty line.
+# The lines of constraints.txt from the head of a section to the next empty line. A section has all
+# that its packages need, but for [specification], of which only a file is read.
 section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
-	$(PIP) install --require-hashes -r /dev/stdin
+	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
 .PHONY: help run test test-fast pictures soak bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in rows-read check lock clean
 
@@ -118,7 +119,10 @@ clean: ## Remove what the other targets made; the demo's data stays.
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Each of the other sections on top of [run]: test, lint, postgres, node, lock.
+# The tests read Stripe's specification.
+.venv/.test: .venv/.specification
+
+# Each of the other sections on top of [run]: test, lint, specification, postgres, node, lock.
 .venv/.%: .venv/.run
 	@echo 'Adding the $* packages to .venv (once) …'
 	@$(call install,run $*)

@@ -15,15 +15,20 @@ HEAD = """\
 # Made by `make lock`. The packages of pyproject.toml and theirs, newest that work together.
 # [run] is the server and its build; each other section is what that extra adds to it.
 """
+# An extra whose packages are installed for their files, without what their code needs.
+FILES_ONLY = "specification"
 
 
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    everything = compiled("--all-extras")
+    extras = project["optional-dependencies"]
+    together = [f"--extra={extra}" for extra in extras if extra != FILES_ONLY]
+    everything = compiled(*together)
     run = blocks(compiled(constraint=everything))
     sections = {"run": run}
-    for extra in project["optional-dependencies"]:
-        wanted = blocks(compiled("--extra", extra, constraint=everything))
+    for extra in extras:
+        alone = ["--no-deps"] if extra == FILES_ONLY else []
+        wanted = blocks(compiled("--extra", extra, *alone, constraint=everything))
         sections[extra] = [block for block in wanted if block not in run]
     text = HEAD + "".join(f"\n# [{name}]\n{''.join(lines)}" for name, lines in sections.items())
     (ROOT / "constraints.txt").write_text(text)

@@ -17,12 +17,13 @@ import httpx
 import stripe
 
 from billing.gateway.objects import decline_reason
+from billing.gateway.train import API_VERSION
 from billing.payments import OWN
 from models import DeclineReason
 
 T = TypeVar("T")
 
-API_VERSION = "2026-10-28.endive"
+
 # The SDK doesn't try again after 429.
 BACKOFFS_S = (0.5, 1.0, 2.0)
 
