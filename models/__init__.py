@@ -14,6 +14,7 @@ from models.payment import (
     DeclineReason,
     Payment,
     PaymentMethodKind,
+    PaymentRefusal,
     PaymentState,
     Receipt,
 )
@@ -26,6 +27,7 @@ from models.row import Row
 from models.session import Session
 from models.sign_in import SignInFailure, SignInLink, SignInRequest
 from models.statement import Statement, StatementLine
+from models.stripe_customer import StripeCustomer
 from models.stripe_event import StripeEvent
 from models.superbill import Superbill, SuperbillDiagnosis, SuperbillLine
 from models.token import Scope, Token, ViewerKind
@@ -57,6 +59,7 @@ __all__ = [
     "Payment",
     "PaymentMethod",
     "PaymentMethodKind",
+    "PaymentRefusal",
     "PaymentState",
     "Practice",
     "PracticeVersion",
@@ -74,6 +77,7 @@ __all__ = [
     "SignInRequest",
     "Statement",
     "StatementLine",
+    "StripeCustomer",
     "StripeEvent",
     "Superbill",
     "SuperbillDiagnosis",

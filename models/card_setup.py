@@ -27,12 +27,14 @@ class CardSetup(Row):
     __table_args__ = (
         refers("client", "client_id"),
         refers("payment_method", "payment_method_id", client=True),
-        UniqueConstraint("practice_id", "stripe_id"),
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         CheckConstraint(
             "(state = 'KEPT') = (payment_method_id IS NOT NULL)", name="kept_is_a_card"
         ),
         CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
         Index(None, "practice_id", "client_id", "changed_at"),
+        # An event names a SetupIntent and its account, and no practice.
+        Index("ix_card_setup_stripe_id", "stripe_id"),
         Index(
             "ix_card_setup_refused",
             "practice_id",
@@ -46,6 +48,7 @@ class CardSetup(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    stripe_account: Mapped[str]
     stripe_id: Mapped[str]
     state: Mapped[SetupState] = mapped_column(choice(SetupState, "state"))
     reason: Mapped[DeclineReason | None] = mapped_column(choice(DeclineReason, "reason"))
@@ -66,7 +69,7 @@ class Detachment(Row):
     __tablename__ = "detachment"
     __table_args__ = (
         refers("client", "client_id"),
-        UniqueConstraint("practice_id", "stripe_id"),
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         Index(
             "ix_detachment_waiting",
             "checked_at",
@@ -78,6 +81,7 @@ class Detachment(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    stripe_account: Mapped[str]
     # The PaymentMethod.
     stripe_id: Mapped[str]
     created_at: Mapped[dt.datetime]

@@ -38,7 +38,6 @@ class Client(Addressed, Row):
     date_of_birth: Mapped[dt.date | None]
     clinician_id: Mapped[Reference | None]
     created_at: Mapped[dt.datetime]
-    stripe_customer: Mapped[str | None]
 
 
 class ClientNamePart(Row):

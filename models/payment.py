@@ -50,6 +50,14 @@ class DeclineReason(enum.StrEnum):
     AUTHENTICATION_FAILED = "AUTHENTICATION_FAILED"
 
 
+class PaymentRefusal(enum.StrEnum):
+    """Why Stripe would not begin a payment; nothing was charged."""
+
+    AMOUNT_TOO_SMALL = "AMOUNT_TOO_SMALL"
+    AMOUNT_TOO_LARGE = "AMOUNT_TOO_LARGE"
+    PAYMENTS_UNAVAILABLE = "PAYMENTS_UNAVAILABLE"
+
+
 class Payment(Row):
     """Money from a client, or the attempt at it. Its id exists before any money can move."""
 
@@ -60,7 +68,7 @@ class Payment(Row):
         refers("payment_method", "payment_method_id", client=True),
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "client_id", "idempotency_key"),
-        UniqueConstraint("practice_id", "stripe_id"),
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         # One payment of a client is active at a time.
         Index(
             "uq_payment_active",
@@ -75,12 +83,17 @@ class Payment(Row):
         CheckConstraint(
             "state <> 'FAILED' OR failure_reason IS NOT NULL", name="failed_has_a_reason"
         ),
+        CheckConstraint(
+            "stripe_id IS NULL OR stripe_account IS NOT NULL", name="stripe_id_has_an_account"
+        ),
         *exact("amount_minor"),
         digits("card_last4", 4),
         Index(None, "practice_id", "client_id", "created_on", "id"),
         Index(None, "practice_id", "created_on", "id"),
         Index(None, "practice_id", "version"),
         Index(None, "practice_id", "state", "created_on", "id"),
+        # An event names a PaymentIntent and its account, and no practice.
+        Index("ix_payment_stripe_id", "stripe_id"),
         # What the reconciler looks for, over all practices.
         Index(
             "ix_payment_active", "checked_at", postgresql_where=IS_ACTIVE, sqlite_where=IS_ACTIVE
@@ -110,7 +123,16 @@ class Payment(Row):
         choice(DeclineReason, "failure_reason")
     )
     idempotency_key: Mapped[str | None]
+    # The practice's account when the payment began: Stripe is asked there, whatever becomes of the
+    # practice's.
+    stripe_account: Mapped[str | None]
     stripe_id: Mapped[str | None]
+    # Why Stripe would not begin it.
+    refusal: Mapped[PaymentRefusal | None] = mapped_column(choice(PaymentRefusal, "refusal"))
+    # When the card was charged, by Stripe's clock.
+    charged_at: Mapped[dt.datetime | None]
+    # The operator's reason for ending it without an answer of Stripe's.
+    ended_because: Mapped[str | None]
     created_at: Mapped[dt.datetime]
     # The day in the practice's time zone.
     created_on: Mapped[dt.date]

@@ -31,7 +31,7 @@ class PaymentMethod(Row):
     __table_args__ = (
         refers("client", "client_id"),
         UniqueConstraint("practice_id", "client_id", "id"),
-        UniqueConstraint("practice_id", "stripe_id"),
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         # The same card is kept once, and one is the default.
         Index(
             "uq_payment_method_fingerprint",
@@ -55,13 +55,17 @@ class PaymentMethod(Row):
         CheckConstraint("exp_year BETWEEN 2000 AND 2200", name="exp_year"),
         digits("last4", 4),
         Index(None, "practice_id", "client_id", "added_at", "id"),
+        # An event names a PaymentMethod and its account, and no practice.
+        Index("ix_payment_method_stripe_id", "stripe_id"),
     )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    stripe_account: Mapped[str]
     stripe_id: Mapped[str]
-    fingerprint: Mapped[str]
+    # None: Stripe gave none, and the card is like no other.
+    fingerprint: Mapped[str | None]
     brand: Mapped[CardBrand] = mapped_column(choice(CardBrand, "brand"))
     last4: Mapped[str]
     exp_month: Mapped[Count]
@@ -74,3 +78,5 @@ class PaymentMethod(Row):
     consent_version: Mapped[str]
     consented_at: Mapped[dt.datetime]
     removed_at: Mapped[dt.datetime | None]
+    # Counts the writes to this row, so that an answer of Stripe's that is older than one is told.
+    revision: Mapped[Count] = mapped_column(default=0)

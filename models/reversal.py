@@ -36,8 +36,10 @@ class Refund(Row):
         refers("client", "client_id"),
         refers("payment", "payment_id", client=True),
         UniqueConstraint("practice_id", "client_id", "id"),
-        UniqueConstraint("practice_id", "stripe_id"),
-        # What nobody knows the end of is ended before another is begun.
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+        # The operator's key: the same key is the same refund.
+        UniqueConstraint("practice_id", "payment_id", "key"),
+        # A refund without an answer is ended before another begins.
         Index(
             "uq_refund_requested",
             "practice_id",
@@ -58,7 +60,12 @@ class Refund(Row):
     payment_id: Mapped[Reference]
     amount_minor: Mapped[Minor]
     state: Mapped[RefundState] = mapped_column(choice(RefundState, "state"))
+    # The operator's, or the refund's id; none: it was given in Stripe's dashboard.
+    key: Mapped[str | None]
+    stripe_account: Mapped[str]
     stripe_id: Mapped[str | None]
+    # When it was made, by Stripe's clock.
+    refunded_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
 
@@ -71,7 +78,7 @@ class Dispute(Row):
         refers("client", "client_id"),
         refers("payment", "payment_id", client=True),
         UniqueConstraint("practice_id", "client_id", "id"),
-        UniqueConstraint("practice_id", "stripe_id"),
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         *exact("amount_minor"),
         Index(None, "practice_id", "payment_id"),
@@ -90,6 +97,9 @@ class Dispute(Row):
     payment_id: Mapped[Reference]
     amount_minor: Mapped[Minor]
     state: Mapped[DisputeState] = mapped_column(choice(DisputeState, "state"))
+    stripe_account: Mapped[str]
     stripe_id: Mapped[str]
+    # When the bank opened it, by Stripe's clock.
+    disputed_at: Mapped[dt.datetime]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]

@@ -79,7 +79,10 @@ def migrate() -> None:
         await engine.dispose()
         return revision
 
-    typer.echo(f"The database is at revision {run(upgrade())}.")
+    try:
+        typer.echo(f"The database is at revision {run(upgrade())}.")
+    except migrations.UnknownRevision as error:
+        stop(str(error))
 
 
 @app.command()
@@ -96,7 +99,7 @@ def demo(
     """Serve made-up practices on this machine, with a token for each kind of viewer."""
     try:
         demonstration.serve(port, database, json)
-    except (AlreadyServed, demonstration.NotADemo) as error:
+    except (AlreadyServed, demonstration.NotADemo, migrations.UnknownRevision) as error:
         stop(str(error))
 
 

@@ -20,8 +20,12 @@ LOCK = 7_026_061_907
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
-    """Upgrade to the revision, in one transaction; nothing happens where it is there already."""
+    """Upgrade to the revision, in one transaction; nothing happens where it is there already.
+
+    UnknownRevision, where another release has made the tables.
+    """
     async with alone(engine) as connection:
+        await connection.run_sync(refuse_unknown)
         await connection.run_sync(lambda sync: command.upgrade(config(sync), revision))
 
 
@@ -36,6 +40,21 @@ async def current(engine: AsyncEngine) -> str | None:
     async with engine.connect() as connection:
         return await connection.run_sync(
             lambda sync: MigrationContext.configure(sync).get_current_revision()
+        )
+
+
+class UnknownRevision(Exception):
+    """The tables were made by another release; the text says so to the operator."""
+
+
+def refuse_unknown(sync: Connection) -> None:
+    """Raise UnknownRevision where no migration of this release has the database's revision."""
+    found = MigrationContext.configure(sync).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise UnknownRevision(
+            f"The database is at revision {found}, which this release does not know."
+            " Use the release that made it, or an empty database."
         )
 
 

@@ -3,10 +3,26 @@
 import sqlalchemy as sa
 from alembic import op
 
-from models.row import ID, ByCode, Instant
+from models.access_entry import APPEND_ONLY
+from models.address import address_is_whole
+from models.names import FOLDED_EMAIL
+from models.row import ID, ByCode, Instant, digits, exact, of_practice, refers
 
 revision = "0001"
 down_revision = None
+
+TABLES = (
+    "practice sign_in_failure sign_in_request stripe_event clinician contact "
+    "document_counter letterhead logo practice_version printed_document client "
+    "client_name_part contact_right detachment invoice payment_method session "
+    "sign_in_link statement stripe_customer superbill token access_entry card_setup "
+    "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
+    "dispute receipt refund allocation ledger_entry"
+).split()
+BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
+REASONS = (
+    "GENERIC INSUFFICIENT_FUNDS EXPIRED_CARD INCORRECT_CVC INCORRECT_ZIP AUTHENTICATION_FAILED"
+)
 
 
 def upgrade() -> None:
@@ -22,46 +38,95 @@ def upgrade() -> None:
         sa.Column("portal_url", sa.Text(), nullable=True),
         sa.Column("stripe_account", sa.Text(), nullable=True),
         sa.Column("clients_remove_cards", sa.Boolean(), nullable=False),
+        sa.Column("compared_at", Instant(), nullable=True),
+        sa.Column("compare_after", Instant(), nullable=True),
         *address(),
-        address_whole("practice"),
-        sa.CheckConstraint("length(currency) = 3", name=op.f("ck_practice_currency_iso")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_practice")),
-        sa.UniqueConstraint("stripe_account", name=op.f("uq_practice_stripe_account")),
+        address_is_whole(),
+        sa.CheckConstraint("length(currency) = 3", name="currency_iso"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("stripe_account"),
     )
     op.create_table(
-        "clinician",
-        sa.Column("practice_id", ID, nullable=False),
+        "sign_in_failure",
         sa.Column("id", ID, nullable=False),
+        sa.Column("address_hash", sa.Text(), nullable=False),
+        sa.Column("failed_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "ix_sign_in_failure_address_hash_failed_at",
+        "sign_in_failure",
+        ["address_hash", "failed_at"],
+    )
+    op.create_table(
+        "sign_in_request",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("email_hash", sa.Text(), nullable=False),
+        sa.Column("address_hash", sa.Text(), nullable=True),
+        sa.Column("nonce_hash", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("is_allowed", sa.Boolean(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("done_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "ix_sign_in_request_address_hash_created_at",
+        "sign_in_request",
+        ["address_hash", "created_at"],
+    )
+    op.create_index(
+        "ix_sign_in_request_email_hash_created_at", "sign_in_request", ["email_hash", "created_at"]
+    )
+    partial_index("ix_sign_in_request_waiting", "sign_in_request", ["due_at"], "done_at IS NULL")
+    op.create_table(
+        "stripe_event",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=True),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("object_id", sa.Text(), nullable=True),
+        sa.Column("practice_id", sa.Text(), nullable=True),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("checked_at", Instant(), nullable=False),
+        sa.Column("handled_at", Instant(), nullable=True),
+        sa.Column("refusal", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    partial_index("ix_stripe_event_waiting", "stripe_event", ["checked_at"], "handled_at IS NULL")
+    op.create_table(
+        "clinician",
+        *key(),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("credentials", sa.Text(), nullable=True),
         sa.Column("npi", sa.Text(), nullable=True),
         sa.Column("licence_number", sa.Text(), nullable=True),
-        digits("clinician", "npi", 10),
-        of_practice("clinician"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_clinician")),
+        digits("npi", 10),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     op.create_table(
         "contact",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
-        of_practice("contact"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_contact")),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     op.create_table(
         "document_counter",
         sa.Column("practice_id", ID, nullable=False),
-        sa.Column("kind", choice("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
+        sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("last >= 0", name=op.f("ck_document_counter_last_positive")),
-        of_practice("document_counter"),
-        sa.PrimaryKeyConstraint("practice_id", "kind", name=op.f("pk_document_counter")),
+        sa.CheckConstraint("last >= 0", name="last_positive"),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "kind"),
     )
     op.create_table(
         "letterhead",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("credentials", sa.Text(), nullable=True),
         sa.Column("npi", sa.Text(), nullable=True),
@@ -70,16 +135,43 @@ def upgrade() -> None:
         sa.Column("tax_id_last4", sa.Text(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         *address(),
-        digits("letterhead", "npi", 10),
-        digits("letterhead", "tax_id_last4", 4),
-        address_whole("letterhead"),
-        of_practice("letterhead"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_letterhead")),
+        digits("npi", 10),
+        digits("tax_id_last4", 4),
+        address_is_whole(),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    op.create_table(
+        "logo",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "since"),
+    )
+    op.create_table(
+        "practice_version",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id"),
+    )
+    op.create_table(
+        "printed_document",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
+        sa.Column("document_id", ID, nullable=False),
+        sa.Column("is_void", sa.Boolean(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("is_archival", sa.Boolean(), nullable=False),
+        sa.Column("printed_at", Instant(), nullable=False),
+        sa.CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "kind", "document_id", "is_void"),
     )
     op.create_table(
         "client",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("folded_name", ByCode, nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
@@ -87,21 +179,18 @@ def upgrade() -> None:
         sa.Column("date_of_birth", sa.Date(), nullable=True),
         sa.Column("clinician_id", ID, nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("stripe_customer", sa.Text(), nullable=True),
         *address(),
-        address_whole("client"),
-        refers("client", "clinician", "clinician_id"),
-        of_practice("client"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_client")),
+        address_is_whole(),
+        refers("clinician", "clinician_id"),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    op.create_index("ix_client_practice_id_clinician_id", "client", ["practice_id", "clinician_id"])
+    op.create_index(
+        "ix_client_practice_id_created_at_id", "client", ["practice_id", "created_at", "id"]
     )
     op.create_index(
-        op.f("ix_client_practice_id_clinician_id"), "client", ["practice_id", "clinician_id"]
-    )
-    op.create_index(
-        op.f("ix_client_practice_id_created_at_id"), "client", ["practice_id", "created_at", "id"]
-    )
-    op.create_index(
-        op.f("ix_client_practice_id_folded_name_id"), "client", ["practice_id", "folded_name", "id"]
+        "ix_client_practice_id_folded_name_id", "client", ["practice_id", "folded_name", "id"]
     )
     op.create_table(
         "client_name_part",
@@ -109,38 +198,45 @@ def upgrade() -> None:
         sa.Column("client_id", ID, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("text", ByCode, nullable=False),
-        refers("client_name_part", "client", "client_id"),
-        sa.PrimaryKeyConstraint(
-            "practice_id", "client_id", "position", name=op.f("pk_client_name_part")
-        ),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "client_id", "position"),
     )
     op.create_index(
-        op.f("ix_client_name_part_practice_id_text"), "client_name_part", ["practice_id", "text"]
+        "ix_client_name_part_practice_id_text", "client_name_part", ["practice_id", "text"]
     )
     op.create_table(
         "contact_right",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("contact_id", ID, nullable=False),
         sa.Column("client_id", ID, nullable=False),
-        sa.Column("relation", choice("relation", "PARENT GUARDIAN PARTNER"), nullable=False),
+        sa.Column("relation", chosen("relation", "PARENT GUARDIAN PARTNER"), nullable=False),
         sa.Column("sees_documents", sa.Boolean(), nullable=False),
         sa.Column("can_pay", sa.Boolean(), nullable=False),
-        sa.CheckConstraint("sees_documents OR can_pay", name=op.f("ck_contact_right_some_right")),
-        refers("contact_right", "client", "client_id"),
-        refers("contact_right", "contact", "contact_id"),
-        sa.PrimaryKeyConstraint(
-            "practice_id", "contact_id", "client_id", name=op.f("pk_contact_right")
-        ),
+        sa.CheckConstraint("sees_documents OR can_pay", name="some_right"),
+        refers("client", "client_id"),
+        refers("contact", "contact_id"),
+        sa.PrimaryKeyConstraint("practice_id", "contact_id", "client_id"),
     )
     op.create_index(
-        op.f("ix_contact_right_practice_id_client_id"),
-        "contact_right",
-        ["practice_id", "client_id"],
+        "ix_contact_right_practice_id_client_id", "contact_right", ["practice_id", "client_id"]
     )
     op.create_table(
+        "detachment",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("stripe_account", sa.Text(), nullable=False),
+        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("checked_at", Instant(), nullable=False),
+        sa.Column("done_at", Instant(), nullable=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+    partial_index("ix_detachment_waiting", "detachment", ["checked_at"], "done_at IS NULL")
+    op.create_table(
         "invoice",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("clinician_id", ID, nullable=True),
         sa.Column("letterhead_id", ID, nullable=False),
@@ -154,52 +250,41 @@ def upgrade() -> None:
         sa.Column("is_void", sa.Boolean(), nullable=False),
         sa.Column("voided_on", sa.Date(), nullable=True),
         sa.Column("shared_at", Instant(), nullable=True),
-        exact("invoice", "total_minor"),
-        sa.CheckConstraint(
-            "is_void = (voided_on IS NOT NULL)", name=op.f("ck_invoice_void_has_a_day")
-        ),
-        refers("invoice", "client", "client_id"),
-        refers("invoice", "clinician", "clinician_id"),
-        refers("invoice", "letterhead", "letterhead_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_invoice")),
-        sa.UniqueConstraint(
-            "practice_id", "client_id", "id", name=op.f("uq_invoice_practice_id_client_id_id")
-        ),
-        sa.UniqueConstraint(
-            "practice_id", "id", "is_void", name=op.f("uq_invoice_practice_id_id_is_void")
-        ),
-        sa.UniqueConstraint("practice_id", "serial", name=op.f("uq_invoice_practice_id_serial")),
+        sa.Column("version", sa.BigInteger(), nullable=True),
+        *exact("total_minor"),
+        sa.CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),
+        refers("client", "client_id"),
+        refers("clinician", "clinician_id"),
+        refers("letterhead", "letterhead_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "id"),
+        sa.UniqueConstraint("practice_id", "id", "is_void"),
+        sa.UniqueConstraint("practice_id", "serial"),
     )
     op.create_index(
-        op.f("ix_invoice_practice_id_client_id_issued_on_serial"),
+        "ix_invoice_practice_id_client_id_issued_on_serial",
         "invoice",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
     op.create_index(
-        op.f("ix_invoice_practice_id_issued_on_serial"),
-        "invoice",
-        ["practice_id", "issued_on", "serial"],
-    )
-    op.create_index(
-        op.f("ix_invoice_practice_id_clinician_id_issued_on_serial"),
+        "ix_invoice_practice_id_clinician_id_issued_on_serial",
         "invoice",
         ["practice_id", "clinician_id", "issued_on", "serial"],
     )
     op.create_index(
-        "ix_invoice_due",
-        "invoice",
-        ["practice_id", sa.text("coalesce(due_on, '9999-12-31')"), "serial"],
+        "ix_invoice_practice_id_issued_on_serial", "invoice", ["practice_id", "issued_on", "serial"]
     )
+    op.create_index("ix_invoice_practice_id_version", "invoice", ["practice_id", "version"])
     op.create_table(
         "payment_method",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
+        sa.Column("stripe_account", sa.Text(), nullable=False),
         sa.Column("stripe_id", sa.Text(), nullable=False),
-        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=True),
         sa.Column(
             "brand",
-            choice("brand", "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"),
+            chosen("brand", BRANDS),
             nullable=False,
         ),
         sa.Column("last4", sa.Text(), nullable=False),
@@ -212,51 +297,39 @@ def upgrade() -> None:
         sa.Column("consent_version", sa.Text(), nullable=False),
         sa.Column("consented_at", Instant(), nullable=False),
         sa.Column("removed_at", Instant(), nullable=True),
-        digits("payment_method", "last4", 4),
-        sa.CheckConstraint(
-            "NOT is_default OR removed_at IS NULL", name=op.f("ck_payment_method_default_is_kept")
-        ),
-        sa.CheckConstraint("exp_month BETWEEN 1 AND 12", name=op.f("ck_payment_method_exp_month")),
-        sa.CheckConstraint(
-            "exp_year BETWEEN 2000 AND 2200", name=op.f("ck_payment_method_exp_year")
-        ),
-        refers("payment_method", "client", "client_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_payment_method")),
-        sa.UniqueConstraint(
-            "practice_id",
-            "client_id",
-            "id",
-            name=op.f("uq_payment_method_practice_id_client_id_id"),
-        ),
-        sa.UniqueConstraint(
-            "practice_id", "stripe_id", name=op.f("uq_payment_method_practice_id_stripe_id")
-        ),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        digits("last4", 4),
+        sa.CheckConstraint("NOT is_default OR removed_at IS NULL", name="default_is_kept"),
+        sa.CheckConstraint("exp_month BETWEEN 1 AND 12", name="exp_month"),
+        sa.CheckConstraint("exp_year BETWEEN 2000 AND 2200", name="exp_year"),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "id"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
     )
     op.create_index(
-        op.f("ix_payment_method_practice_id_client_id_added_at_id"),
+        "ix_payment_method_practice_id_client_id_added_at_id",
         "payment_method",
         ["practice_id", "client_id", "added_at", "id"],
     )
-    op.create_index(
+    op.create_index("ix_payment_method_stripe_id", "payment_method", ["stripe_id"])
+    partial_index(
         "uq_payment_method_default",
         "payment_method",
         ["practice_id", "client_id"],
+        "is_default AND removed_at IS NULL",
         unique=True,
-        postgresql_where=sa.text("is_default AND removed_at IS NULL"),
-        sqlite_where=sa.text("is_default AND removed_at IS NULL"),
     )
-    op.create_index(
+    partial_index(
         "uq_payment_method_fingerprint",
         "payment_method",
         ["practice_id", "client_id", "fingerprint"],
+        "removed_at IS NULL",
         unique=True,
-        postgresql_where=sa.text("removed_at IS NULL"),
-        sqlite_where=sa.text("removed_at IS NULL"),
     )
     op.create_table(
         "session",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("clinician_id", ID, nullable=True),
         sa.Column("date", sa.Date(), nullable=False),
@@ -265,24 +338,40 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("service_code", sa.Text(), nullable=True),
         sa.Column("fee_minor", sa.BigInteger(), nullable=False),
-        exact("session", "fee_minor"),
-        sa.CheckConstraint("fee_minor >= 0", name=op.f("ck_session_fee_positive")),
-        refers("session", "client", "client_id"),
-        refers("session", "clinician", "clinician_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_session")),
-        sa.UniqueConstraint(
-            "practice_id", "client_id", "id", name=op.f("uq_session_practice_id_client_id_id")
-        ),
+        *exact("fee_minor"),
+        sa.CheckConstraint("fee_minor >= 0", name="fee_positive"),
+        refers("client", "client_id"),
+        refers("clinician", "clinician_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "id"),
     )
     op.create_index(
-        op.f("ix_session_practice_id_client_id_date_id"),
+        "ix_session_practice_id_client_id_date_id",
         "session",
         ["practice_id", "client_id", "date", "id"],
     )
     op.create_table(
+        "sign_in_link",
+        *key(),
+        sa.Column("client_id", ID, nullable=True),
+        sa.Column("contact_id", ID, nullable=True),
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("nonce_hash", sa.Text(), nullable=False),
+        sa.Column("requested_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("used_at", Instant(), nullable=True),
+        sa.CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_subject"),
+        refers("client", "client_id"),
+        refers("contact", "contact_id"),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id"),
+        sa.UniqueConstraint("practice_id", "contact_id"),
+        sa.UniqueConstraint("secret_hash"),
+    )
+    op.create_table(
         "statement",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("letterhead_id", ID, nullable=False),
         sa.Column("client_name", sa.Text(), nullable=False),
@@ -296,29 +385,46 @@ def upgrade() -> None:
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
         sa.Column("ending_minor", sa.BigInteger(), nullable=False),
         sa.Column("shared_at", Instant(), nullable=True),
-        exact("statement", "beginning_minor"),
-        exact("statement", "ending_minor"),
-        exact("statement", "invoiced_minor"),
-        exact("statement", "paid_minor"),
+        *exact("beginning_minor"),
+        *exact("ending_minor"),
+        *exact("invoiced_minor"),
+        *exact("paid_minor"),
         sa.CheckConstraint(
-            "ending_minor = beginning_minor + invoiced_minor - paid_minor",
-            name=op.f("ck_statement_sum"),
+            "ending_minor = beginning_minor + invoiced_minor - paid_minor", name="sum"
         ),
-        sa.CheckConstraint("period_start <= period_end", name=op.f("ck_statement_period_in_order")),
-        refers("statement", "client", "client_id"),
-        refers("statement", "letterhead", "letterhead_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_statement")),
-        sa.UniqueConstraint("practice_id", "serial", name=op.f("uq_statement_practice_id_serial")),
+        sa.CheckConstraint("period_start <= period_end", name="period_in_order"),
+        refers("client", "client_id"),
+        refers("letterhead", "letterhead_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "serial"),
     )
     op.create_index(
-        op.f("ix_statement_practice_id_client_id_issued_on_serial"),
+        "ix_statement_practice_id_client_id_issued_on_serial",
         "statement",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
     op.create_table(
+        "stripe_customer",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("stripe_account", sa.Text(), nullable=False),
+        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("deleted_at", Instant(), nullable=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+    partial_index(
+        "uq_stripe_customer_current",
+        "stripe_customer",
+        ["practice_id", "client_id", "stripe_account"],
+        "deleted_at IS NULL",
+        unique=True,
+    )
+    op.create_table(
         "superbill",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("letterhead_id", ID, nullable=False),
         sa.Column("client_name", sa.Text(), nullable=False),
@@ -330,23 +436,22 @@ def upgrade() -> None:
         sa.Column("period_end", sa.Date(), nullable=False),
         sa.Column("shared_at", Instant(), nullable=True),
         *address(),
-        address_whole("superbill"),
-        sa.CheckConstraint("period_start <= period_end", name=op.f("ck_superbill_period_in_order")),
-        refers("superbill", "client", "client_id"),
-        refers("superbill", "letterhead", "letterhead_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_superbill")),
-        sa.UniqueConstraint("practice_id", "serial", name=op.f("uq_superbill_practice_id_serial")),
+        address_is_whole(),
+        sa.CheckConstraint("period_start <= period_end", name="period_in_order"),
+        refers("client", "client_id"),
+        refers("letterhead", "letterhead_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "serial"),
     )
     op.create_index(
-        op.f("ix_superbill_practice_id_client_id_issued_on_serial"),
+        "ix_superbill_practice_id_client_id_issued_on_serial",
         "superbill",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
     op.create_table(
         "token",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
-        sa.Column("kind", choice("kind", "CLIENT CONTACT DASHBOARD"), nullable=False),
+        *key(),
+        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD"), nullable=False),
         sa.Column("client_id", ID, nullable=True),
         sa.Column("contact_id", ID, nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
@@ -355,17 +460,83 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("expires_at", Instant(), nullable=False),
         sa.Column("revoked_at", Instant(), nullable=True),
+        sa.Column("last_used_at", Instant(), nullable=True),
+        sa.Column("is_sign_in", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
-            "(kind = 'CLIENT') = (client_id IS NOT NULL) AND"
-            " (kind = 'CONTACT') = (contact_id IS NOT NULL)",
-            name=op.f("ck_token_one_subject"),
+            "(kind = 'CLIENT') = (client_id IS NOT NULL)"
+            " AND (kind = 'CONTACT') = (contact_id IS NOT NULL)",
+            name="one_subject",
         ),
-        refers("token", "client", "client_id"),
-        refers("token", "contact", "contact_id"),
-        of_practice("token"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_token")),
-        sa.UniqueConstraint("hash", name=op.f("uq_token_hash")),
+        refers("client", "client_id"),
+        refers("contact", "contact_id"),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("hash"),
     )
+    partial_index("ix_token_sign_in_client", "token", ["practice_id", "client_id"], "is_sign_in")
+    partial_index("ix_token_sign_in_contact", "token", ["practice_id", "contact_id"], "is_sign_in")
+    op.create_table(
+        "access_entry",
+        *key(),
+        sa.Column("client_id", ID, nullable=True),
+        sa.Column("token_id", ID, nullable=False),
+        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("operation", sa.Text(), nullable=True),
+        sa.Column("fields", sa.JSON(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=True),
+        sa.Column("count", sa.Integer(), nullable=True),
+        sa.Column("is_change", sa.Boolean(), nullable=False),
+        sa.Column("address_hash", sa.Text(), nullable=True),
+        sa.Column("at", Instant(), nullable=False),
+        refers("client", "client_id"),
+        refers("token", "token_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    op.create_index(
+        "ix_access_entry_practice_id_client_id_id",
+        "access_entry",
+        ["practice_id", "client_id", "id"],
+    )
+    op.create_table(
+        "card_setup",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("stripe_account", sa.Text(), nullable=False),
+        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("state", chosen("state", "PREPARED KEPT REFUSED"), nullable=False),
+        sa.Column(
+            "reason",
+            chosen("reason", REASONS),
+            nullable=True,
+        ),
+        sa.Column("payment_method_id", ID, nullable=True),
+        sa.Column("was_on_file", sa.Boolean(), nullable=True),
+        sa.Column("consent_version", sa.Text(), nullable=False),
+        sa.Column("address_hash", sa.Text(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'KEPT') = (payment_method_id IS NOT NULL)", name="kept_is_a_card"
+        ),
+        sa.CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
+        refers("payment_method", "payment_method_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+    op.create_index(
+        "ix_card_setup_practice_id_client_id_changed_at",
+        "card_setup",
+        ["practice_id", "client_id", "changed_at"],
+    )
+    partial_index(
+        "ix_card_setup_refused",
+        "card_setup",
+        ["practice_id", "address_hash", "changed_at"],
+        "state = 'REFUSED'",
+    )
+    op.create_index("ix_card_setup_stripe_id", "card_setup", ["stripe_id"])
     op.create_table(
         "invoice_line",
         sa.Column("practice_id", ID, nullable=False),
@@ -379,22 +550,17 @@ def upgrade() -> None:
         sa.Column("unit_price_minor", sa.BigInteger(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("is_void", sa.Boolean(), nullable=False),
-        exact("invoice_line", "amount_minor"),
-        exact("invoice_line", "unit_price_minor"),
-        sa.CheckConstraint(
-            "quantity_hundredths > 0", name=op.f("ck_invoice_line_quantity_positive")
-        ),
+        *exact("amount_minor"),
+        *exact("unit_price_minor"),
+        sa.CheckConstraint("quantity_hundredths > 0", name="quantity_positive"),
         sa.ForeignKeyConstraint(
             ["practice_id", "invoice_id", "is_void"],
             ["invoice.practice_id", "invoice.id", "invoice.is_void"],
-            name=op.f("fk_invoice_line_practice_id_invoice_id_is_void"),
             onupdate="CASCADE",
             ondelete="RESTRICT",
         ),
-        refers("invoice_line", "session", "session_id"),
-        sa.PrimaryKeyConstraint(
-            "practice_id", "invoice_id", "position", name=op.f("pk_invoice_line")
-        ),
+        refers("session", "session_id"),
+        sa.PrimaryKeyConstraint("practice_id", "invoice_id", "position"),
     )
     op.create_index(
         "uq_invoice_line_session",
@@ -402,20 +568,19 @@ def upgrade() -> None:
         ["practice_id", "session_id"],
         unique=True,
         postgresql_where=sa.text("NOT is_void"),
-        sqlite_where=sa.text("NOT is_void"),
+        sqlite_where=sa.text("is_void = 0"),
     )
     op.create_table(
         "payment",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("invoice_id", ID, nullable=True),
         sa.Column(
-            "method", choice("method", "CARD CASH CHECK BANK_TRANSFER CREDIT OTHER"), nullable=False
+            "method", chosen("method", "CARD CASH CHECK BANK_TRANSFER CREDIT OTHER"), nullable=False
         ),
         sa.Column(
             "state",
-            choice(
+            chosen(
                 "state", "CREATED CONFIRMING REQUIRES_ACTION PROCESSING SUCCEEDED FAILED CANCELED"
             ),
             nullable=False,
@@ -424,73 +589,86 @@ def upgrade() -> None:
         sa.Column("payment_method_id", ID, nullable=True),
         sa.Column(
             "card_brand",
-            choice("card_brand", "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"),
+            chosen("card_brand", BRANDS),
             nullable=True,
         ),
         sa.Column("card_last4", sa.Text(), nullable=True),
         sa.Column(
             "failure_reason",
-            choice(
-                "failure_reason",
-                "GENERIC INSUFFICIENT_FUNDS EXPIRED_CARD INCORRECT_CVC"
-                " INCORRECT_ZIP AUTHENTICATION_FAILED",
-            ),
+            chosen("failure_reason", REASONS),
             nullable=True,
         ),
         sa.Column("idempotency_key", sa.Text(), nullable=True),
+        sa.Column("stripe_account", sa.Text(), nullable=True),
         sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column(
+            "refusal",
+            chosen("refusal", "AMOUNT_TOO_SMALL AMOUNT_TOO_LARGE PAYMENTS_UNAVAILABLE"),
+            nullable=True,
+        ),
+        sa.Column("charged_at", Instant(), nullable=True),
+        sa.Column("ended_because", sa.Text(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("created_on", sa.Date(), nullable=False),
         sa.Column("paid_at", Instant(), nullable=True),
+        sa.Column("save_card", sa.Boolean(), nullable=True),
+        sa.Column("make_default", sa.Boolean(), nullable=True),
+        sa.Column("consent_version", sa.Text(), nullable=True),
+        sa.Column("address_hash", sa.Text(), nullable=True),
+        sa.Column("changed_at", Instant(), nullable=True),
+        sa.Column("checked_at", Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("(state = 'SUCCEEDED') = (paid_at IS NOT NULL)", name="paid_has_a_time"),
+        digits("card_last4", 4),
         sa.CheckConstraint(
-            "(state = 'SUCCEEDED') = (paid_at IS NOT NULL)", name=op.f("ck_payment_paid_has_a_time")
+            "state <> 'FAILED' OR failure_reason IS NOT NULL", name="failed_has_a_reason"
         ),
-        digits("payment", "card_last4", 4),
+        *exact("amount_minor"),
+        sa.CheckConstraint("amount_minor >= 0", name="amount_positive"),
         sa.CheckConstraint(
-            "state <> 'FAILED' OR failure_reason IS NOT NULL",
-            name=op.f("ck_payment_failed_has_a_reason"),
+            "stripe_id IS NULL OR stripe_account IS NOT NULL", name="stripe_id_has_an_account"
         ),
-        exact("payment", "amount_minor"),
-        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_payment_amount_positive")),
-        refers("payment", "invoice", "client_id", "invoice_id"),
-        refers("payment", "payment_method", "client_id", "payment_method_id"),
-        refers("payment", "client", "client_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_payment")),
-        sa.UniqueConstraint(
-            "practice_id", "client_id", "id", name=op.f("uq_payment_practice_id_client_id_id")
-        ),
-        sa.UniqueConstraint(
-            "practice_id",
-            "client_id",
-            "idempotency_key",
-            name=op.f("uq_payment_practice_id_client_id_idempotency_key"),
-        ),
-        sa.UniqueConstraint(
-            "practice_id", "stripe_id", name=op.f("uq_payment_practice_id_stripe_id")
-        ),
+        refers("invoice", "invoice_id", client=True),
+        refers("payment_method", "payment_method_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "idempotency_key"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+    partial_index(
+        "ix_payment_active",
+        "payment",
+        ["checked_at"],
+        "state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')",
+    )
+    partial_index(
+        "ix_payment_declined",
+        "payment",
+        ["practice_id", "address_hash", "changed_at"],
+        "state = 'FAILED' AND address_hash IS NOT NULL",
     )
     op.create_index(
-        op.f("ix_payment_practice_id_client_id_created_on_id"),
+        "ix_payment_practice_id_client_id_created_on_id",
         "payment",
         ["practice_id", "client_id", "created_on", "id"],
     )
     op.create_index(
-        op.f("ix_payment_practice_id_created_on_id"), "payment", ["practice_id", "created_on", "id"]
+        "ix_payment_practice_id_created_on_id", "payment", ["practice_id", "created_on", "id"]
     )
     op.create_index(
-        op.f("ix_payment_practice_id_state_created_on_id"),
+        "ix_payment_practice_id_state_created_on_id",
         "payment",
         ["practice_id", "state", "created_on", "id"],
     )
-    op.create_index(
+    op.create_index("ix_payment_practice_id_version", "payment", ["practice_id", "version"])
+    op.create_index("ix_payment_stripe_id", "payment", ["stripe_id"])
+    partial_index(
         "uq_payment_active",
         "payment",
         ["practice_id", "client_id"],
+        "state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')",
         unique=True,
-        postgresql_where=sa.text(
-            "state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')"
-        ),
-        sqlite_where=sa.text("state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')"),
     )
     op.create_table(
         "statement_line",
@@ -503,13 +681,11 @@ def upgrade() -> None:
         sa.Column("invoiced_minor", sa.BigInteger(), nullable=False),
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
         sa.Column("balance_after_minor", sa.BigInteger(), nullable=False),
-        exact("statement_line", "balance_after_minor"),
-        exact("statement_line", "invoiced_minor"),
-        exact("statement_line", "paid_minor"),
-        refers("statement_line", "statement", "statement_id"),
-        sa.PrimaryKeyConstraint(
-            "practice_id", "statement_id", "position", name=op.f("pk_statement_line")
-        ),
+        *exact("balance_after_minor"),
+        *exact("invoiced_minor"),
+        *exact("paid_minor"),
+        refers("statement", "statement_id"),
+        sa.PrimaryKeyConstraint("practice_id", "statement_id", "position"),
     )
     op.create_table(
         "superbill_diagnosis",
@@ -518,10 +694,8 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
-        refers("superbill_diagnosis", "superbill", "superbill_id"),
-        sa.PrimaryKeyConstraint(
-            "practice_id", "superbill_id", "position", name=op.f("pk_superbill_diagnosis")
-        ),
+        refers("superbill", "superbill_id"),
+        sa.PrimaryKeyConstraint("practice_id", "superbill_id", "position"),
     )
     op.create_table(
         "superbill_line",
@@ -537,20 +711,107 @@ def upgrade() -> None:
         sa.Column("diagnosis_pointers", sa.JSON(), nullable=False),
         sa.Column("fee_minor", sa.BigInteger(), nullable=False),
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
-        digits("superbill_line", "place_of_service", 2),
-        exact("superbill_line", "fee_minor"),
-        exact("superbill_line", "paid_minor"),
-        sa.CheckConstraint("units_hundredths > 0", name=op.f("ck_superbill_line_units_positive")),
-        refers("superbill_line", "session", "session_id"),
-        refers("superbill_line", "superbill", "superbill_id"),
-        sa.PrimaryKeyConstraint(
-            "practice_id", "superbill_id", "position", name=op.f("pk_superbill_line")
-        ),
+        digits("place_of_service", 2),
+        *exact("fee_minor"),
+        *exact("paid_minor"),
+        sa.CheckConstraint("units_hundredths > 0", name="units_positive"),
+        refers("session", "session_id"),
+        refers("superbill", "superbill_id"),
+        sa.PrimaryKeyConstraint("practice_id", "superbill_id", "position"),
+    )
+    op.create_table(
+        "claim",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("payment_id", ID, nullable=False),
+        sa.Column("invoice_id", ID, nullable=True),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        *exact("amount_minor"),
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        refers("invoice", "invoice_id", client=True),
+        refers("payment", "payment_id", client=True),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "invoice_id"),
+    )
+    op.create_index("ix_claim_practice_id_payment_id", "claim", ["practice_id", "payment_id"])
+    op.create_table(
+        "dispute",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("payment_id", ID, nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("state", chosen("state", "OPEN WON LOST"), nullable=False),
+        sa.Column("stripe_account", sa.Text(), nullable=False),
+        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("disputed_at", Instant(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        *exact("amount_minor"),
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        refers("payment", "payment_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "id"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+    partial_index("ix_dispute_open", "dispute", ["practice_id", "client_id"], "state = 'OPEN'")
+    op.create_index("ix_dispute_practice_id_payment_id", "dispute", ["practice_id", "payment_id"])
+    op.create_table(
+        "receipt",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("payment_id", ID, nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("serial", sa.BigInteger(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("issued_at", Instant(), nullable=False),
+        sa.Column("issued_on", sa.Date(), nullable=False),
+        *exact("amount_minor"),
+        refers("payment", "payment_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "payment_id"),
+        sa.UniqueConstraint("practice_id", "serial"),
+    )
+    op.create_index(
+        "ix_receipt_practice_id_client_id_issued_on_serial",
+        "receipt",
+        ["practice_id", "client_id", "issued_on", "serial"],
+    )
+    op.create_table(
+        "refund",
+        *key(),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("payment_id", ID, nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("state", chosen("state", "REQUESTED PENDING SUCCEEDED FAILED"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("stripe_account", sa.Text(), nullable=False),
+        sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column("refunded_at", Instant(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.CheckConstraint("state = 'REQUESTED' OR stripe_id IS NOT NULL", name="known_has_an_id"),
+        *exact("amount_minor"),
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        refers("payment", "payment_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "client_id", "id"),
+        sa.UniqueConstraint("practice_id", "payment_id", "key"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+    op.create_index("ix_refund_practice_id_payment_id", "refund", ["practice_id", "payment_id"])
+    partial_index(
+        "uq_refund_requested",
+        "refund",
+        ["practice_id", "payment_id"],
+        "state = 'REQUESTED'",
+        unique=True,
     )
     op.create_table(
         "allocation",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("invoice_id", ID, nullable=False),
         sa.Column("payment_id", ID, nullable=True),
@@ -558,52 +819,34 @@ def upgrade() -> None:
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("date", sa.Date(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
-        exact("allocation", "amount_minor"),
-        sa.CheckConstraint("amount_minor <> 0", name=op.f("ck_allocation_amount_not_zero")),
-        sa.CheckConstraint(
-            "is_credit OR payment_id IS NOT NULL", name=op.f("ck_allocation_has_a_source")
-        ),
-        refers("allocation", "invoice", "client_id", "invoice_id"),
-        refers("allocation", "payment", "client_id", "payment_id"),
-        refers("allocation", "client", "client_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_allocation")),
+        sa.Column("refund_id", ID, nullable=True),
+        *exact("amount_minor"),
+        sa.CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
+        sa.CheckConstraint("is_credit OR payment_id IS NOT NULL", name="has_a_source"),
+        refers("invoice", "invoice_id", client=True),
+        refers("payment", "payment_id", client=True),
+        refers("refund", "refund_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     op.create_index(
-        op.f("ix_allocation_practice_id_client_id"), "allocation", ["practice_id", "client_id"]
+        "ix_allocation_practice_id_client_id", "allocation", ["practice_id", "client_id"]
+    )
+    op.create_index("ix_allocation_practice_id_date", "allocation", ["practice_id", "date"])
+    op.create_index(
+        "ix_allocation_practice_id_invoice_id", "allocation", ["practice_id", "invoice_id"]
     )
     op.create_index(
-        op.f("ix_allocation_practice_id_invoice_id"), "allocation", ["practice_id", "invoice_id"]
+        "ix_allocation_practice_id_payment_id", "allocation", ["practice_id", "payment_id"]
     )
-    op.create_index(
-        op.f("ix_allocation_practice_id_payment_id"), "allocation", ["practice_id", "payment_id"]
-    )
-    op.create_table(
-        "claim",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
-        sa.Column("client_id", ID, nullable=False),
-        sa.Column("payment_id", ID, nullable=False),
-        sa.Column("invoice_id", ID, nullable=True),
-        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        exact("claim", "amount_minor"),
-        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_claim_amount_positive")),
-        refers("claim", "invoice", "client_id", "invoice_id"),
-        refers("claim", "payment", "client_id", "payment_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_claim")),
-        sa.UniqueConstraint(
-            "practice_id", "invoice_id", name=op.f("uq_claim_practice_id_invoice_id")
-        ),
-    )
-    op.create_index(op.f("ix_claim_practice_id_payment_id"), "claim", ["practice_id", "payment_id"])
     op.create_table(
         "ledger_entry",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
+        *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("date", sa.Date(), nullable=False),
         sa.Column(
             "kind",
-            choice("kind", "SESSION CHARGE PAYMENT REFUND CREDIT ADJUSTMENT WRITE_OFF"),
+            chosen("kind", "SESSION CHARGE PAYMENT REFUND CREDIT ADJUSTMENT WRITE_OFF"),
             nullable=False,
         ),
         sa.Column("description", sa.Text(), nullable=False),
@@ -613,162 +856,94 @@ def upgrade() -> None:
         sa.Column("payment_id", ID, nullable=True),
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("dispute_id", ID, nullable=True),
         sa.CheckConstraint(
-            "kind <> 'PAYMENT' OR amount_minor < 0", name=op.f("ck_ledger_entry_payment_lowers")
+            "dispute_id IS NULL OR kind = 'ADJUSTMENT'", name="dispute_is_an_adjustment"
         ),
+        sa.CheckConstraint("kind <> 'PAYMENT' OR amount_minor < 0", name="payment_lowers"),
         sa.CheckConstraint(
-            "kind <> 'REFUND' OR amount_minor > 0", name=op.f("ck_ledger_entry_refund_raises")
-        ),
-        sa.CheckConstraint(
-            "kind NOT IN ('PAYMENT', 'REFUND') OR payment_id IS NOT NULL",
-            name=op.f("ck_ledger_entry_money_is_a_payment"),
+            "kind NOT IN ('PAYMENT', 'REFUND') OR payment_id IS NOT NULL", name="money_is_a_payment"
         ),
         sa.CheckConstraint(
             "kind NOT IN ('PAYMENT', 'REFUND', 'CREDIT') OR invoice_id IS NULL",
-            name=op.f("ck_ledger_entry_money_is_allocated"),
+            name="money_is_allocated",
         ),
         sa.CheckConstraint(
-            "kind NOT IN ('SESSION', 'CHARGE') OR invoice_id IS NOT NULL",
-            name=op.f("ck_ledger_entry_charge_is_invoiced"),
+            "kind NOT IN ('SESSION', 'CHARGE') OR invoice_id IS NOT NULL", name="charge_is_invoiced"
         ),
-        exact("ledger_entry", "amount_minor"),
-        refers("ledger_entry", "invoice", "client_id", "invoice_id"),
-        refers("ledger_entry", "payment", "client_id", "payment_id"),
-        refers("ledger_entry", "session", "client_id", "session_id"),
-        refers("ledger_entry", "client", "client_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_ledger_entry")),
+        *exact("amount_minor"),
+        refers("dispute", "dispute_id", client=True),
+        refers("invoice", "invoice_id", client=True),
+        refers("payment", "payment_id", client=True),
+        refers("session", "session_id", client=True),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    partial_index(
+        "ix_ledger_entry_dispute",
+        "ledger_entry",
+        ["practice_id", "dispute_id"],
+        "dispute_id IS NOT NULL",
     )
     op.create_index(
-        op.f("ix_ledger_entry_practice_id_client_id_date_id"),
+        "ix_ledger_entry_practice_id_client_id_date_id",
         "ledger_entry",
         ["practice_id", "client_id", "date", "id"],
     )
+    op.create_index("ix_ledger_entry_practice_id_date", "ledger_entry", ["practice_id", "date"])
     op.create_index(
-        op.f("ix_ledger_entry_practice_id_payment_id"),
-        "ledger_entry",
-        ["practice_id", "payment_id"],
+        "ix_ledger_entry_practice_id_payment_id", "ledger_entry", ["practice_id", "payment_id"]
     )
-    op.create_index(
+    partial_index(
         "uq_ledger_entry_of_client",
         "ledger_entry",
         ["practice_id", "client_id", "kind", "reference"],
+        "invoice_id IS NULL",
         unique=True,
-        postgresql_where=sa.text("invoice_id IS NULL"),
-        sqlite_where=sa.text("invoice_id IS NULL"),
     )
-    op.create_index(
+    partial_index(
         "uq_ledger_entry_of_invoice",
         "ledger_entry",
         ["practice_id", "invoice_id", "kind", "reference"],
+        "invoice_id IS NOT NULL",
         unique=True,
-        postgresql_where=sa.text("invoice_id IS NOT NULL"),
-        sqlite_where=sa.text("invoice_id IS NOT NULL"),
     )
-    op.create_table(
-        "receipt",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("id", ID, nullable=False),
-        sa.Column("client_id", ID, nullable=False),
-        sa.Column("payment_id", ID, nullable=False),
-        sa.Column("number", sa.Text(), nullable=False),
-        sa.Column("serial", sa.BigInteger(), nullable=False),
-        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("issued_at", Instant(), nullable=False),
-        sa.Column("issued_on", sa.Date(), nullable=False),
-        exact("receipt", "amount_minor"),
-        refers("receipt", "payment", "client_id", "payment_id"),
-        refers("receipt", "client", "client_id"),
-        sa.PrimaryKeyConstraint("practice_id", "id", name=op.f("pk_receipt")),
-        sa.UniqueConstraint(
-            "practice_id", "payment_id", name=op.f("uq_receipt_practice_id_payment_id")
-        ),
-        sa.UniqueConstraint("practice_id", "serial", name=op.f("uq_receipt_practice_id_serial")),
-    )
-    op.create_index(
-        op.f("ix_receipt_practice_id_client_id_issued_on_serial"),
-        "receipt",
-        ["practice_id", "client_id", "issued_on", "serial"],
-    )
+    for table in ("client", "contact"):
+        op.create_index(f"ix_{table}_folded_email", table, [sa.text(FOLDED_EMAIL)])
+    due_on = sa.text("coalesce(due_on, '9999-12-31')")
+    op.create_index("ix_invoice_due", "invoice", ["practice_id", due_on, "serial"])
+    for statement in APPEND_ONLY[op.get_context().dialect.name]:
+        op.execute(statement)
 
 
-def downgrade() -> None:
-    for table in (
-        "receipt",
-        "ledger_entry",
-        "claim",
-        "allocation",
-        "superbill_line",
-        "superbill_diagnosis",
-        "statement_line",
-        "payment",
-        "invoice_line",
-        "token",
-        "superbill",
-        "statement",
-        "session",
-        "payment_method",
-        "invoice",
-        "contact_right",
-        "client_name_part",
-        "client",
-        "letterhead",
-        "document_counter",
-        "contact",
-        "clinician",
-        "practice",
-    ):
-        op.drop_table(table)
-
-
-# -- columns and constraints that many tables have -------------------------------------------------
+def key() -> list[sa.Column[str]]:
+    return [sa.Column(name, ID, nullable=False) for name in ("practice_id", "id")]
 
 
 def address() -> list[sa.Column[str]]:
-    parts = ("line1", "line2", "city", "region", "postal_code", "country")
-    return [sa.Column(f"address_{part}", sa.Text(), nullable=True) for part in parts]
+    names = ("line1", "line2", "city", "region", "postal_code", "country")
+    return [sa.Column(f"address_{name}", sa.Text(), nullable=True) for name in names]
 
 
-def address_whole(table: str) -> sa.CheckConstraint:
-    needed = ("line1", "city", "postal_code", "country")
-    absent = " AND ".join(f"address_{part} IS NULL" for part in needed)
-    present = " AND ".join(f"address_{part} IS NOT NULL" for part in needed)
-    return sa.CheckConstraint(f"({absent}) OR ({present})", name=op.f(f"ck_{table}_address_whole"))
-
-
-def choice(name: str, members: str) -> sa.Enum:
+def chosen(name: str, members: str) -> sa.Enum:
+    """Return the type of a text column that a CHECK constraint holds to these names."""
     return sa.Enum(
         *members.split(), name=name, native_enum=False, create_constraint=True, length=32
     )
 
 
-def digits(table: str, column: str, length: int) -> sa.CheckConstraint:
-    return sa.CheckConstraint(
-        f"length({column}) = {length} AND ltrim({column}, '0123456789') = ''",
-        name=op.f(f"ck_{table}_{column}_digits"),
+def partial_index(
+    name: str, table: str, columns: list[str], where: str, *, unique: bool = False
+) -> None:
+    """Create an index of the rows for which a condition holds."""
+    condition = sa.text(where)
+    op.create_index(
+        name, table, columns, unique=unique, postgresql_where=condition, sqlite_where=condition
     )
 
 
-def exact(table: str, column: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(
-        f"abs({column}) < 9007199254740992", name=op.f(f"ck_{table}_{column}_exact")
-    )
-
-
-def of_practice(table: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        ["practice_id"],
-        ["practice.id"],
-        name=op.f(f"fk_{table}_practice_id"),
-        ondelete="RESTRICT",
-    )
-
-
-def refers(table: str, target: str, *columns: str) -> sa.ForeignKeyConstraint:
-    """A foreign key within the practice, whose last column is the target's id."""
-    shared = ["practice_id", *columns[:-1]]
-    return sa.ForeignKeyConstraint(
-        ["practice_id", *columns],
-        [f"{target}.{column}" for column in (*shared, "id")],
-        name=op.f("_".join(("fk", table, "practice_id", *columns))),
-        ondelete="RESTRICT",
-    )
+def downgrade() -> None:
+    for table in reversed(TABLES):
+        op.drop_table(table)
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_change()")

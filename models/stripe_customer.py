@@ -1,0 +1,38 @@
+"""A client's customers at Stripe: one in each account."""
+
+import datetime as dt
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped
+
+from models.row import Key, Reference, Row, refers
+
+IS_CURRENT = text("deleted_at IS NULL")
+
+
+class StripeCustomer(Row):
+    """A client's customer in one account of Stripe's; another is made where Stripe deleted it."""
+
+    __tablename__ = "stripe_customer"
+    __table_args__ = (
+        refers("client", "client_id"),
+        UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+        Index(
+            "uq_stripe_customer_current",
+            "practice_id",
+            "client_id",
+            "stripe_account",
+            unique=True,
+            postgresql_where=IS_CURRENT,
+            sqlite_where=IS_CURRENT,
+        ),
+    )
+
+    practice_id: Mapped[Key]
+    id: Mapped[Key]
+    client_id: Mapped[Reference]
+    stripe_account: Mapped[str]
+    stripe_id: Mapped[str]
+    created_at: Mapped[dt.datetime]
+    # When it was found deleted at Stripe.
+    deleted_at: Mapped[dt.datetime | None]
