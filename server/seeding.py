@@ -4,7 +4,14 @@ from typing import Any
 
 from sqlalchemy import Update, and_, select, update
 
-from models import Client, Payment, PaymentMethod, PaymentState, Practice, connections
+from models import (
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Practice,
+    StripeCustomer,
+    connections,
+)
 from sandbox import seeds
 from sandbox.cards import fingerprint
 from sandbox.store import Store
@@ -16,12 +23,14 @@ async def seeded(url: str, store: Store) -> None:
     """Customers, cards on file, and payments by card that ended well or not yet."""
     engine = connections.engine(url)
     same_client = and_(
-        Client.practice_id == PaymentMethod.practice_id, Client.id == PaymentMethod.client_id
+        StripeCustomer.practice_id == PaymentMethod.practice_id,
+        StripeCustomer.client_id == PaymentMethod.client_id,
+        StripeCustomer.stripe_account == PaymentMethod.stripe_account,
     )
-    cards = select(PaymentMethod, Client.stripe_customer, Practice.stripe_account)
-    cards = cards.join(Client, same_client).join(Practice, Practice.id == Client.practice_id)
+    customer = StripeCustomer.stripe_id.label("stripe_customer")
+    cards = select(PaymentMethod, customer).join(StripeCustomer, same_client)
     paid = (
-        select(Payment, Practice.stripe_account, Practice.currency)
+        select(Payment, Practice.currency)
         .join(Practice, Practice.id == Payment.practice_id)
         .where(Payment.state.in_(SEEDED), Payment.stripe_id.is_not(None))
     )

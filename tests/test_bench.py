@@ -49,9 +49,11 @@ SELECT practice_id, gen_random_uuid(), client_id, invoice_id, payment_id, false,
     date, created_at
 FROM allocation WHERE ascii(right(id::text, 1)) % 4 = 0 AND payment_id IS NOT NULL;
 INSERT INTO dispute
-    (practice_id, id, client_id, payment_id, amount_minor, state, stripe_id, created_at, changed_at)
+    (practice_id, id, client_id, payment_id, amount_minor, state, stripe_account, stripe_id,
+    disputed_at, created_at, changed_at)
 SELECT practice_id, id, client_id, id, amount_minor,
-    CASE ascii(right(id::text, 1)) % 2 WHEN 0 THEN 'OPEN' ELSE 'WON' END, id, created_at, created_at
+    CASE ascii(right(id::text, 1)) % 2 WHEN 0 THEN 'OPEN' ELSE 'WON' END, 'acct_1', id,
+    created_at, created_at, created_at
 FROM payment WHERE state = 'SUCCEEDED' AND ascii(right(id::text, 1)) % 5 = 0;
 INSERT INTO ledger_entry
     (practice_id, id, client_id, date, kind, description, amount_minor, invoice_id, reference,

@@ -246,9 +246,9 @@ async def test_what_stripe_names_is_there_once(books: Books) -> None:
     for practice, owner in ((books, client), (elsewhere, await elsewhere.client())):
         await practice.card(owner, stripe_id="pm_1")
         await practice.payment(owner, stripe_id="pi_1")
-    async with refused(books, "UNIQUE", "uq_payment_method_practice_id_stripe_id"):
+    async with refused(books, "UNIQUE", "uq_payment_method_practice_id_stripe_account_stripe_id"):
         await books.card(client, stripe_id="pm_1")
-    async with refused(books, "UNIQUE", "uq_payment_practice_id_stripe_id"):
+    async with refused(books, "UNIQUE", "uq_payment_practice_id_stripe_account_stripe_id"):
         await books.payment(client, stripe_id="pi_1")
     await books.change_all(Practice, stripe_account="acct_1")
     async with refused(books, "UNIQUE", "uq_practice_stripe_account"):

@@ -25,6 +25,7 @@ from models import (
     PaymentState,
     Receipt,
     Session,
+    StripeCustomer,
 )
 from models.names import folded, parts
 
@@ -54,18 +55,32 @@ class Account(Books):
         )
         for part in parts(self.client):
             self.write(ClientNamePart, **part)
+        if office.takes_cards:
+            customer = f"cus_sandbox_{chance.digits(14)}"
+            self.write(
+                StripeCustomer,
+                stripe_id=customer,
+                created_at=at,
+                stripe_account=self.stripe_account,
+            )
+
+    @property
+    def stripe_account(self) -> str:
+        return str(self.office.facts["stripe_account"])
 
     def keep(self, card: dict[str, Any]) -> None:
         """A card on file; the first is the default."""
         self.cards.append(
             self.write(
                 PaymentMethod,
+                stripe_account=self.stripe_account,
                 stripe_id=f"pm_sandbox_{self.chance.digits(16)}",
                 fingerprint=f"sandbox-{self.chance.digits(12)}",
                 is_default=not self.cards,
                 added_at=self.at,
                 consent_version="2024-01",
                 consented_at=self.at,
+                revision=0,
                 **card,
             )
         )
@@ -268,7 +283,9 @@ class Account(Books):
             card_last4=card.get("last4"),
             failure_reason=reason,
             idempotency_key=f"demo-{self.chance.digits(12)}" if card else None,
+            stripe_account=self.stripe_account if card else None,
             stripe_id=f"pi_sandbox_{self.chance.digits(16)}" if card else None,
+            charged_at=self.at if card and succeeded else None,
             created_at=self.at,
             created_on=self.today,
             paid_at=self.at if succeeded else None,

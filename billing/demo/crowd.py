@@ -130,7 +130,6 @@ def opened(
         "phone": f"+1 207 555 01{draw.randint(0, 99):02}" if chance.happens(0.8) else None,
         "date_of_birth": office.today - dt.timedelta(years * 365.25 + draw.randint(30, 330)),
         "clinician_id": therapist.id,
-        "stripe_customer": f"cus_sandbox_{chance.digits(14)}" if office.takes_cards else None,
     }
     return Account(office, chance, office.moment(began + 3, 16), **client | facts)
 

@@ -25,6 +25,7 @@ from models import (
     PaymentMethod,
     PaymentState,
     Practice,
+    StripeCustomer,
 )
 from models.connections import engine
 from models.ids import new_id
@@ -163,15 +164,14 @@ async def saved(player: Player, scenario: Scenario, client_id: str) -> str:
         seeds.saved_card(
             player.store, ACCOUNT, method, customer, number, (12, 2031), "Cleo Vance", "04101"
         )
-    async with practice.engine.begin() as rows:
-        mine = update(Client).where(Client.id == client_id)
-        await rows.execute(mine.values(stripe_customer=customer))
+    own = {"practice_id": practice.practice_id, "client_id": client_id, "stripe_account": ACCOUNT}
+    made = {"id": new_id(), "stripe_id": customer, "created_at": practice.clock()}
+    await practice.insert(StripeCustomer, own | made)
     await practice.insert(
         PaymentMethod,
-        {
-            "practice_id": practice.practice_id,
+        own
+        | {
             "id": card_id,
-            "client_id": client_id,
             "stripe_id": method,
             "fingerprint": uuid.uuid4().hex,
             "brand": CardBrand.VISA,
@@ -182,6 +182,7 @@ async def saved(player: Player, scenario: Scenario, client_id: str) -> str:
             "added_at": practice.clock(),
             "consent_version": "1",
             "consented_at": practice.clock(),
+            "revision": 0,
         },
     )
     return card_id

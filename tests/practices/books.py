@@ -271,7 +271,9 @@ class Books:
             payment_id=payment["id"],
             amount_minor=amount,
             state=RefundState.SUCCEEDED,
+            stripe_account="acct_1",
             stripe_id=f"re_{self.serial(Refund)}",
+            refunded_at=noon(date),
             created_at=noon(date),
             changed_at=noon(date),
         )
@@ -283,9 +285,10 @@ class Books:
         """The bank takes back what a payment put toward an invoice, and may give it again."""
         client_id, stripe_id = payment["client_id"], f"du_{self.serial(Dispute)}"
         of = {"client_id": client_id, "payment_id": payment["id"]}
-        times = {"created_at": noon(date), "changed_at": noon(date)}
-        facts = {"amount_minor": amount, "state": state, "stripe_id": stripe_id}
-        made = self.enter(Dispute, **of, **times, **facts)
+        times = {"created_at": noon(date), "changed_at": noon(date), "disputed_at": noon(date)}
+        facts = {"amount_minor": amount, "state": state}
+        at_stripe = {"stripe_account": "acct_1", "stripe_id": stripe_id}
+        made = self.enter(Dispute, **of, **times, **facts, **at_stripe)
         taken = [amount] if state is not DisputeState.WON else [amount, -amount]
         for number, moved in enumerate(taken):
             self.due[invoice["id"]] += moved
@@ -301,7 +304,9 @@ class Books:
         return self.enter(
             PaymentMethod,
             client_id=client_id,
+            stripe_account="acct_1",
             stripe_id=f"pm_{number}",
+            revision=0,
             fingerprint=f"fingerprint {number}",
             brand=self.chance.choice(list(CardBrand)),
             last4=f"{number:04}",
