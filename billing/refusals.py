@@ -9,6 +9,8 @@ Refusal
 ├── NothingToPay            nothing is due
 ├── AmountChanged           what is payable isn't what the page showed
 ├── AmountTooSmall          less than a card can be charged
+├── AmountTooLarge          more than a card can be charged
+├── PaymentsUnavailable     Stripe does not take this practice's payments now
 ├── PaymentInProgress       another payment of the client is under way
 ├── IdempotencyKeyReused    the key belongs to another request
 ├── TooManyAttempts         too many declines of late, or links that don't sign in
@@ -36,6 +38,8 @@ class ErrorCode(enum.StrEnum):
     NOTHING_TO_PAY = "NOTHING_TO_PAY"
     AMOUNT_CHANGED = "AMOUNT_CHANGED"
     AMOUNT_TOO_SMALL = "AMOUNT_TOO_SMALL"
+    AMOUNT_TOO_LARGE = "AMOUNT_TOO_LARGE"
+    PAYMENTS_UNAVAILABLE = "PAYMENTS_UNAVAILABLE"
     PAYMENT_IN_PROGRESS = "PAYMENT_IN_PROGRESS"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
@@ -90,13 +94,35 @@ class AmountChanged(Refusal):
 
 
 class AmountTooSmall(Refusal):
-    """The smallest amount, in minor units."""
+    """The smallest amount, in minor units; None, where Stripe has not published it."""
 
     code = ErrorCode.AMOUNT_TOO_SMALL
 
-    def __init__(self, minimum_minor: int) -> None:
+    def __init__(self, minimum_minor: int | None) -> None:
         super().__init__("This is less than a card can be charged.")
         self.minimum_minor = minimum_minor
+
+
+class AmountTooLarge(Refusal):
+    """The largest amount, in minor units."""
+
+    code = ErrorCode.AMOUNT_TOO_LARGE
+
+    def __init__(self, maximum_minor: int) -> None:
+        super().__init__("This is more than a card can be charged at once.")
+        self.maximum_minor = maximum_minor
+
+
+class PaymentsUnavailable(Refusal):
+    """Stripe refused to begin a payment for a reason that only the practice can mend."""
+
+    code = ErrorCode.PAYMENTS_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The practice's card payments don't work at the moment. Nothing was charged: ask the"
+            " practice."
+        )
 
 
 class PaymentInProgress(Refusal):

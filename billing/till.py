@@ -38,13 +38,8 @@ async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
 
 
 async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
-    """The payment's columns, with its practice's account, currency and time zone."""
-    columns: list[Any] = [
-        *Payment.__table__.c,
-        Practice.stripe_account,
-        Practice.currency,
-        Practice.time_zone,
-    ]
+    """Return the payment's columns, with its practice's currency and time zone."""
+    columns: list[Any] = [*Payment.__table__.c, Practice.currency, Practice.time_zone]
     found = await rows.execute(
         select(*columns)
         .join(Practice, Practice.id == Payment.practice_id)

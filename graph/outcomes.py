@@ -13,7 +13,7 @@ from graph.payment import Payment
 from models import DeclineReason
 from resolvers import clients, payments
 from resolvers.money import Amount
-from resolvers.planner.sources import One, Value, field
+from resolvers.planner.sources import One, Part, Value, field
 
 payment = field(One(payments.of_outcome), description="The payment, as it is now.")
 client = field(One(clients.of_outcome), description="Whose it is, as it is now.")
@@ -103,9 +103,34 @@ class AmountChanged(UserError):
     path: list[str] | None = path
 
 
-@strawberry.type(description="What is payable is less than a card can be charged.")
+@strawberry.type(description="The payable amount is less than a card can be charged.")
 class AmountTooSmall(UserError):
-    minimum: Money = amount("minimum", "The smallest amount that a card can be charged.")
+    minimum: Money | None = field(
+        Part(
+            lambda outcome: Amount(outcome.value("minimum", BigInteger())),
+            when=lambda outcome: outcome.value("minimum", BigInteger()).is_not(None),
+        ),
+        description="The smallest amount that a card can be charged. Null where Stripe publishes"
+        " none for the practice's currency.",
+    )
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(description="The payable amount is more than a card can be charged at once.")
+class AmountTooLarge(UserError):
+    maximum: Money = amount("maximum", "The largest amount that a card can be charged at once.")
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(
+    description="Stripe refused to begin the payment for a reason that only the practice can mend."
+    " Nothing was charged."
+)
+class PaymentsUnavailable(UserError):
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
@@ -189,6 +214,8 @@ PayResult = Annotated[
     | CardDeclined
     | AmountChanged
     | AmountTooSmall
+    | AmountTooLarge
+    | PaymentsUnavailable
     | NothingToPay
     | PaymentInProgress
     | OnlinePaymentsOff

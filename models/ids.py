@@ -1,7 +1,10 @@
 """Ids of rows: UUIDv7, made here, so that a row has its id before the database hears of it."""
 
+import re
 import secrets
 import time
+
+UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def new_id() -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, case, literal_column
 
-from billing.money import smallest_charge
+from billing.gateway.currencies import smallest_charge
 from billing.payments import CONSENT_TEXT, OWN, SANDBOX_KEY, PaymentsMode
 from models.literals import constant
 from resolvers.money import Amount

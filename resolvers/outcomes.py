@@ -96,6 +96,8 @@ def refused(refusal: billing.Refusal) -> Outcome:
             values |= {"expected": refusal.expected_minor, "payable": refusal.payable_minor}
         case billing.AmountTooSmall():
             values |= {"minimum": refusal.minimum_minor}
+        case billing.AmountTooLarge():
+            values |= {"maximum": refusal.maximum_minor}
         case billing.PaymentInProgress():
             values |= {"payment_id": refusal.payment_id}
         case billing.TooManyAttempts():

@@ -11,20 +11,24 @@ from billing.cards.filing import is_over
 from billing.charging import beginning, driving
 from billing.charging.beginning import SOURCE, Wanted
 from billing.charging.driving import Standing
-from billing.gateway import Rejected, Unknown
+from billing.gateway import Rejected, Unknown, currencies
 from billing.gateway.objects import Card
 from billing.money import digits
 from billing.payments import DECLINE_MESSAGES, RETRYABLE
 from billing.refusals import (
+    AmountTooLarge,
+    AmountTooSmall,
     CardUnusable,
     ErrorCode,
     InvalidInput,
     NotFound,
     OnlinePaymentsOff,
+    PaymentsUnavailable,
+    Refusal,
 )
-from models import PaymentState
+from models import PaymentRefusal, PaymentState
 from resolvers import sighted
-from resolvers.outcomes import Acting, Outcome, read_id, refusable, unavailable
+from resolvers.outcomes import Acting, Outcome, read_id, refusable, refused, unavailable
 
 KEY_LENGTHS = range(16, 256)
 TOKEN = re.compile(r"ctoken_[0-9A-Za-z]{8,100}")
@@ -53,13 +57,13 @@ async def paid(acting: Acting, input: Any) -> Outcome:
     if token is not None and not await beginning.begun_before(acting.till, wanted):
         wanted = wanted.with_card(await new_card(acting, account, token))
     payment_id = await beginning.begin(acting.till, wanted)
-    return outcome(await driving.drive(acting.till, wanted.practice_id, payment_id, token))
+    return outcome(acting, await driving.drive(acting.till, wanted.practice_id, payment_id, token))
 
 
 async def of_payment(acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]) -> Outcome:
     id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
     payment_id = await sighted.payment(acting, id_)
-    return outcome(await do(acting.till, acting.viewer.practice_id, payment_id))
+    return outcome(acting, await do(acting.till, acting.viewer.practice_id, payment_id))
 
 
 # -- what is asked for -----------------------------------------------------------------------------
@@ -174,7 +178,9 @@ TYPES = {
 }
 
 
-def outcome(standing: Standing) -> Outcome:
+def outcome(acting: Acting, standing: Standing) -> Outcome:
+    if standing.refusal is not None:
+        return refused(refusal(standing.refusal, acting.viewer.currency))
     values: dict[str, Any] = {"payment_id": standing.payment_id}
     if standing.state is PaymentState.REQUIRES_ACTION:
         # Without Stripe's answer nobody knows what the cardholder would confirm with.
@@ -189,3 +195,18 @@ def outcome(standing: Standing) -> Outcome:
             "message": DECLINE_MESSAGES[standing.reason],
         }
     return Outcome(TYPES[standing.state], values | {"retry_after_s": RETRY_AFTER_S})
+
+
+def refusal(reason: PaymentRefusal, currency: str) -> Refusal:
+    """Return the refusal of a payment that Stripe would not begin.
+
+    The minimum is Stripe's published one: an account that is paid in another currency may have a
+    higher one, which Stripe does not tell.
+    """
+    match reason:
+        case PaymentRefusal.AMOUNT_TOO_SMALL:
+            return AmountTooSmall(currencies.MINIMUM.get(currency))
+        case PaymentRefusal.AMOUNT_TOO_LARGE:
+            return AmountTooLarge(currencies.largest_charge(currency))
+        case PaymentRefusal.PAYMENTS_UNAVAILABLE:
+            return PaymentsUnavailable()

@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 app.add_typer(token_commands.app, name="token")
 app.add_typer(contact_commands.app, name="contact")
+payments = typer.Typer(no_args_is_help=True, help="Payments that need the operator.")
+app.add_typer(payments, name="payment")
 
 CONTRACT = Path("schema.graphql")
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -196,12 +198,36 @@ def logo(
 def refund(
     payment: Annotated[str, typer.Argument(help="The payment: pmt_…")],
     amount: Annotated[
-        str | None, typer.Option(help="How much, as 12.50; all that is left, unless said.")
+        str | None, typer.Option(help="The amount, as 12.50; all that is left, unless given.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The refund's own key: the same key is the same refund, given once."),
     ] = None,
 ) -> None:
-    """Give a card payment back, or a part of it. Run again after a crash, it is given back once."""
+    """Give a card payment back, or a part of it.
+
+    A refund that was interrupted is resumed by the key that it printed. A second refund of the same
+    amount needs a key of its own.
+    """
+    done = operating.refund(settings_or_stop(), payment, amount, key, typer.echo)
     try:
-        typer.echo(run(operating.refund(settings_or_stop(), payment, amount)))
+        typer.echo(run(done))
+    except operating.NotDone as error:
+        stop(str(error))
+
+
+@payments.command("end")
+def end_payment(
+    payment: Annotated[str, typer.Argument(help="The payment: pmt_…")],
+    because: Annotated[str, typer.Option(help="The reason, which is kept with the payment.")],
+) -> None:
+    """End a payment that Stripe can no longer be asked about, as in a deauthorised account.
+
+    Where Stripe answers, the payment is given up as a client does it.
+    """
+    try:
+        typer.echo(run(operating.end(settings_or_stop(), payment, because)))
     except operating.NotDone as error:
         stop(str(error))
 

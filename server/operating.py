@@ -1,14 +1,16 @@
-"""What the practice's operator does about money: refunds, and the ledger against Stripe."""
+"""The operator's commands about money: refunds, ended payments, the ledger against Stripe."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
+import shlex
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import Row, select
 
-from billing.charging import auditing, refunding
+from billing.charging import auditing, ending, refunding
+from billing.charging.accounts import accounts
 from billing.gateway import StripeTrouble, Unknown
 from billing.money import digits
 from billing.payments import PaymentsMode
@@ -21,7 +23,8 @@ from server.sandboxed import Sandbox
 from server.settings import Settings
 
 SINCE = dt.timedelta(days=90)
-UNKNOWN = "Stripe doesn't answer: run the same again, nothing is done twice."
+UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is given back once."
+KEY_LENGTHS = range(1, 256)
 
 
 class NotDone(Exception):
@@ -41,19 +44,47 @@ async def till_of(settings: Settings) -> AsyncIterator[Till]:
         await engine.dispose()
 
 
-async def refund(settings: Settings, payment: str, amount: str | None) -> str:
-    """What was given back, in words."""
+async def refund(
+    settings: Settings,
+    payment: str,
+    amount: str | None,
+    key: str | None,
+    say: Callable[[str], None],
+) -> str:
+    """Give a payment back and return what was done, in words.
+
+    `say` is told how to resume it, before Stripe is asked.
+    """
+    if key is not None and len(key) not in KEY_LENGTHS:
+        raise NotDone("A key has 1 to 255 characters.")
     async with till_of(settings) as till:
         payment_id, currency = await known(till, payment)
         minor = None if amount is None else minor_units(amount, currency)
+
+        def begun(row: Row[Any]) -> None:
+            given = Decimal(row.amount_minor).scaleb(-digits(currency))
+            say(f"Giving {given} {currency} back. If this is interrupted, resume it by")
+            say(f"  portal refund {payment} --key {shlex.quote(row.key)}")
+
         try:
-            done = await refunding.refund(till, payment_id, minor)
+            done = await refunding.refund(till, payment_id, minor, key=key, begun=begun)
         except refunding.NotRefunded as error:
             raise NotDone(str(error)) from None
         except Unknown:
             raise NotDone(UNKNOWN) from None
     given = Decimal(done.amount_minor).scaleb(-digits(currency))
     return f"{given} {currency} of pmt_{payment_id}: {done.state} ({done.stripe_id})."
+
+
+async def end(settings: Settings, payment: str, because: str) -> str:
+    """End a payment that Stripe can't be asked about and return what was done, in words."""
+    async with till_of(settings) as till:
+        payment_id, _ = await known(till, payment)
+        try:
+            state = await ending.end(till, payment_id, because)
+        except ending.NotEnded as error:
+            raise NotDone(str(error)) from None
+    return f"pmt_{payment_id}: {state}."
 
 
 async def known(till: Till, payment: str) -> tuple[str, str]:
@@ -87,18 +118,19 @@ async def differences(settings: Settings, since: dt.datetime | None) -> list[str
     begin = since.replace(tzinfo=dt.UTC) if since else utc_now() - SINCE
     async with till_of(settings) as till:
         lines: list[str] = []
-        for practice in await with_stripe(till):
-            whose = practice.id, practice.stripe_account
+        for practice_id, account in await all_accounts(till):
             try:
-                found = await auditing.audit(till, *whose, begin)
+                found = await auditing.audit(till, practice_id, account, begin)
             except StripeTrouble:
-                raise NotDone(f"Stripe doesn't tell of practice pra_{practice.id}.") from None
-            lines += [f"pra_{practice.id}  {one.what}  {one.why}" for one in found]
+                raise NotDone(f"Stripe doesn't tell of practice pra_{practice_id}.") from None
+            lines += [f"pra_{practice_id}  {one.what}  {one.why}" for one in found]
     return lines
 
 
-async def with_stripe(till: Till) -> list[Row[Any]]:
-    columns: list[Any] = [Practice.id, Practice.stripe_account]
-    theirs = select(*columns).where(Practice.stripe_account.is_not(None)).order_by(Practice.id)
-    async with till.engine.connect() as rows:
-        return list(await rows.execute(theirs))
+async def all_accounts(till: Till) -> list[tuple[str, str]]:
+    """Return each practice with each of its accounts at Stripe."""
+    async with till.engine.connect() as conn:
+        practices = list(await conn.scalars(select(Practice.id).order_by(Practice.id)))
+    return [
+        (practice, account) for practice in practices for account in await accounts(till, practice)
+    ]

@@ -1,4 +1,4 @@
-"""The ledger against Stripe: what differs is told, and nothing is changed."""
+"""The ledger against Stripe: differences are reported, and nothing is changed."""
 
 import datetime as dt
 from collections import defaultdict
@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from billing.gateway import Missing
+from billing.gateway import Forbidden, Missing
 from billing.gateway.objects import Disputed, Intent, IntentStatus, Refunded
 from billing.till import Till
 from models import (
+    ACTIVE_STATES,
     Dispute,
     DisputeState,
     EntryKind,
@@ -24,10 +25,13 @@ from models import (
     RefundState,
 )
 
+# A payment that is under way for longer is reported.
+AT_REST_WITHIN = dt.timedelta(hours=1)
+
 
 @dataclass(frozen=True)
 class Difference:
-    """`what` it is of: an id of ours or of Stripe's; `why`, in words."""
+    """A difference: `what` is an id of ours or of Stripe's, and `why` says it in words."""
 
     what: str
     why: str
@@ -64,15 +68,19 @@ class Ours:
 
 
 async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[Difference]:
-    """All that differs of what was begun since then; Unknown, if Stripe doesn't answer."""
-    created = {"created": {"gte": int(since.timestamp())}}
-    stripes = Stripes(
-        {one.id: one for one in await till.stripe.intents(account, **created)},
-        {one.id: one for one in await till.stripe.refunds(account, **created)},
-        {one.id: one for one in await till.stripe.disputes(account, **created)},
-    )
-    ours = await written(till, practice_id)
+    """Return all differences in one account since then; Unknown, if Stripe doesn't answer."""
+    ours = await written(till, practice_id, account)
+    late = list(of_unfinished(ours, till.now()))
+    try:
+        stripes = Stripes(
+            {one.id: one for one in await till.stripe.intents(account, since)},
+            {one.id: one for one in await till.stripe.refunds(account, since=since)},
+            {one.id: one for one in await till.stripe.disputes(account, since=since)},
+        )
+    except Forbidden:
+        return [Difference(account, "Stripe can't be asked in this account any more"), *late]
     found = [
+        *late,
         *of_intents(stripes, ours, practice_id),
         *of_payments(stripes, ours, since),
         *of_refunds(stripes, ours, since),
@@ -81,11 +89,14 @@ async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) 
     return found + [gone async for gone in gone_cards(till, account, ours)]
 
 
-async def written(till: Till, practice_id: str) -> Ours:
+async def written(till: Till, practice_id: str, account: str) -> Ours:
+    """Return the practice's rows that belong to one account of Stripe's."""
     async with till.engine.connect() as rows:
 
         async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
             mine = select(table.__table__).where(table.practice_id == practice_id, *where)
+            if "stripe_account" in table.__table__.c:
+                mine = mine.where(table.stripe_account == account)
             return (await rows.execute(mine)).all()
 
         by_payment: defaultdict[str, list[Row[Any]]] = defaultdict(list)
@@ -102,6 +113,14 @@ async def written(till: Till, practice_id: str) -> Ours:
 
 
 # -- payments --------------------------------------------------------------------------------------
+
+
+def of_unfinished(ours: Ours, now: dt.datetime) -> Iterator[Difference]:
+    """Payments that should have come to rest by now."""
+    for payment in ours.payments:
+        since = payment.changed_at or payment.created_at
+        if payment.state in ACTIVE_STATES and now - since > AT_REST_WITHIN:
+            yield Difference(f"pmt_{payment.id}", f"{payment.state} here for more than an hour")
 
 
 def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:

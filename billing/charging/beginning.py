@@ -12,15 +12,18 @@ from billing import attempts
 from billing.access import record
 from billing.charging.folding import succeed
 from billing.dues import Dues, owed
+from billing.gateway import currencies
 from billing.gateway.objects import Card
-from billing.money import smallest_charge
 from billing.payments import CONSENT_VERSION
 from billing.refusals import (
     AmountChanged,
+    AmountTooLarge,
     AmountTooSmall,
+    CardUnusable,
     IdempotencyKeyReused,
     InvalidInput,
     NothingToPay,
+    OnlinePaymentsOff,
     PaymentInProgress,
 )
 from billing.till import Till, day, lock
@@ -37,6 +40,7 @@ from models.ids import new_id
 
 # Where a page's input has how it is to be paid.
 SOURCE = ("input", "source")
+EXPECTED = ("input", "expectedAmount", "amount")
 # Another payment may come to rest while it is looked for.
 TRIES = 5
 
@@ -146,36 +150,56 @@ def method(wanted: Wanted) -> PaymentMethodKind:
 async def begun(rows: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
     """A new payment. It is written first: that no other is active the database says."""
     await attempts.allow(rows, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
-    practice = (
-        await rows.execute(
-            select(Practice.currency, Practice.time_zone).where(Practice.id == wanted.practice_id)
-        )
-    ).one()
+    practice = await practice_of(rows, wanted.practice_id)
     payment_id = new_id()
-    await write(rows, wanted, payment_id, now, day(now, practice.time_zone))
+    await write(rows, wanted, payment_id, now, practice)
     dues = (await owed(rows, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
-    check(dues, wanted, practice.currency)
+    check(dues, wanted, practice)
     await claim(rows, wanted, payment_id, dues)
     if not wanted.expected_minor:
         await succeed(rows, wanted.practice_id, payment_id, now)
     return payment_id
 
 
-def check(dues: Dues, wanted: Wanted, currency: str) -> None:
-    """That what is expected is what is payable, and can be charged."""
-    payable, smallest = dues.payable_minor, smallest_charge(currency)
+async def practice_of(rows: AsyncConnection, practice_id: str) -> Row[Any]:
+    """Return the practice's currency, time zone and account at Stripe."""
+    columns: list[Any] = [Practice.currency, Practice.time_zone, Practice.stripe_account]
+    return (await rows.execute(select(*columns).where(Practice.id == practice_id))).one()
+
+
+def check(dues: Dues, wanted: Wanted, practice: Row[Any]) -> None:
+    """Raise the reason for which the expected amount is not payable, or can't be charged."""
+    payable = dues.payable_minor
     if dues.due_minor <= 0:
         raise NothingToPay("Nothing is due.")
     if payable != wanted.expected_minor:
         raise AmountChanged(wanted.expected_minor, payable)
-    if 0 < payable < smallest:
-        raise AmountTooSmall(smallest)
-    if payable and wanted.saved_card is None and not wanted.has_new_card:
+    if payable:
+        check_charge(payable, practice)
+    card = wanted.saved_card
+    if payable and card is None and not wanted.has_new_card:
         raise InvalidInput("Credit doesn't cover this: a card is needed.", (*SOURCE, "credit"))
+    if card is not None and card.stripe_account != practice.stripe_account:
+        path = (*SOURCE, "paymentMethodId")
+        raise CardUnusable("The practice can't charge this card any more: pay with another.", path)
+
+
+def check_charge(payable: int, practice: Row[Any]) -> None:
+    """Raise the reason for which the practice can't charge a card this amount."""
+    currency = practice.currency
+    if practice.stripe_account is None or currency not in currencies.SUPPORTED:
+        raise OnlinePaymentsOff("The practice takes no payments online.")
+    if payable < currencies.smallest_charge(currency):
+        raise AmountTooSmall(currencies.smallest_charge(currency))
+    if payable > currencies.largest_charge(currency):
+        raise AmountTooLarge(currencies.largest_charge(currency))
+    if payable % currencies.increment(currency):
+        amounts = f"Cards are charged {currency} in steps of {currencies.increment(currency)}"
+        raise InvalidInput(f"{amounts} minor units: ask the practice.", EXPECTED)
 
 
 async def write(
-    rows: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, today: dt.date
+    rows: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, practice: Row[Any]
 ) -> None:
     card = (wanted.saved_card or wanted.new_card) if wanted.expected_minor else None
     saved = wanted.saved_card
@@ -192,8 +216,9 @@ async def write(
             card_brand=card.brand if card is not None else None,
             card_last4=card.last4 if card is not None else None,
             idempotency_key=wanted.idempotency_key,
+            stripe_account=practice.stripe_account if wanted.expected_minor else None,
             created_at=now,
-            created_on=today,
+            created_on=day(now, practice.time_zone),
             save_card=wanted.save_card,
             make_default=wanted.make_default,
             consent_version=CONSENT_VERSION if wanted.save_card else None,

@@ -1,27 +1,43 @@
-"""The daily comparison with all that Stripe has: what no event told is found here.
+"""The daily comparison with Stripe, which finds what no event has told.
 
-It reads Stripe's lists of what is new, and looks at each thing of ours that is among it.
+It follows the events that were lost, reads Stripe's lists of what is new, and asks for all of our
+rows that are not final.
 """
 
 import datetime as dt
 import logging
 from typing import Any
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
 from billing.cards import keeping
-from billing.charging.driving import ask
-from billing.charging.inbox import paid_by
+from billing.charging import inbox
+from billing.charging.accounts import accounts
+from billing.charging.driving import look
 from billing.charging.reversing import reverse
 from billing.gateway import StripeTrouble
 from billing.till import Till
-from models import CardSetup, Practice, SetupState
+from models import (
+    ACTIVE_STATES,
+    CardSetup,
+    Dispute,
+    DisputeState,
+    Payment,
+    Practice,
+    Refund,
+    RefundState,
+    SetupState,
+)
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
 # Further back than the last one, as a refund may be of an older payment.
 OVERLAP = dt.timedelta(days=2)
 # How far the first one looks back.
 AT_FIRST = dt.timedelta(days=90)
+# Stripe lists events for so long.
+EVENTS_KEPT = dt.timedelta(days=30)
+# A refund that succeeded may fail while the bank can send it back.
+REFUNDS_FAIL_WITHIN = dt.timedelta(days=90)
 
 log = logging.getLogger("portal.payments")
 
@@ -34,7 +50,7 @@ async def work(till: Till) -> int:
         return 0
     since = (practice.compared_at - OVERLAP) if practice.compared_at else began - AT_FIRST
     try:
-        await compare(till, practice.id, practice.stripe_account, since)
+        await compare(till, practice.id, since)
     except StripeTrouble as trouble:
         log.warning("practice %s was not compared with Stripe: %s", practice.id, trouble)
         return 1  # tried again in an hour
@@ -44,22 +60,75 @@ async def work(till: Till) -> int:
     return 1
 
 
-async def compare(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
-    """Look at each payment and card of ours that Stripe has something new of."""
-    created = {"created": {"gte": int(since.timestamp())}}
-    for intent in await till.stripe.intents(account, **created):
-        if intent.payment_id and (payment := await paid_by(till, account, intent.id)):
-            await ask(till, payment.practice_id, payment.id)
-    refunds = await till.stripe.refunds(account, **created)
-    disputes = await till.stripe.disputes(account, **created)
-    reversed_ = {one.intent_id for one in refunds} | {one.intent_id for one in disputes}
-    for intent_id in filter(None, reversed_):
-        if payment := await paid_by(till, account, intent_id):
-            await ask(till, payment.practice_id, payment.id)
-            await reverse(till, payment.practice_id, payment.id)
+async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
+    """Bring everything of a practice that is not final to what Stripe has.
+
+    Unknown or Rejected where the practice's own account doesn't tell. Of an account that it had
+    before, which may be closed by now, that is only logged.
+    """
+    own = await own_account(till, practice_id)
+    for account in await accounts(till, practice_id):
+        try:
+            await compare_account(till, practice_id, account, since)
+        except StripeTrouble as trouble:
+            if account == own:
+                raise
+            log.warning("account %s was not compared: %s", account, trouble)
+
+
+async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
+    """Follow lost events, look at all that is new, and at all of ours that may still change."""
+    for event in await till.stripe.events(account, max(since, till.now() - EVENTS_KEPT)):
+        await inbox.receive(till, event)
+    intents = {one.id for one in await till.stripe.intents(account, since)}
+    moved = {one.intent_id for one in await till.stripe.refunds(account, since=since)}
+    moved |= {one.intent_id for one in await till.stripe.disputes(account, since=since)}
+    for intent_id in filter(None, intents | moved):
+        if found := await inbox.paid_by(till, account, intent_id):
+            await look(till, found.practice_id, found.id)
+            await reverse(till, found.practice_id, found.id)
+    for payment_id in await unfinished(till, practice_id, account):
+        await look(till, practice_id, payment_id)
+        await reverse(till, practice_id, payment_id)
     for setup_id in await prepared(till, practice_id, since):
         if setup := await keeping.find(till, account, setup_id):
             await keeping.settle(till, setup)
+
+
+async def own_account(till: Till, practice_id: str) -> str | None:
+    async with till.engine.connect() as conn:
+        own = select(Practice.stripe_account).where(Practice.id == practice_id)
+        account: str | None = await conn.scalar(own)
+    return account
+
+
+async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
+    """Return the payments that may still change at Stripe, whatever their age.
+
+    Those that are not at rest, or were ended without an answer; those with an open dispute; and
+    those with a refund that is not certain yet.
+    """
+    recent = func.coalesce(Refund.refunded_at, Refund.created_at) > till.now() - REFUNDS_FAIL_WITHIN
+    refunded = select(Refund.payment_id).where(
+        Refund.practice_id == practice_id,
+        or_(
+            Refund.state.in_((RefundState.REQUESTED, RefundState.PENDING)),
+            and_(Refund.state == RefundState.SUCCEEDED, recent),
+        ),
+    )
+    disputed = select(Dispute.payment_id).where(
+        Dispute.practice_id == practice_id, Dispute.state == DisputeState.OPEN
+    )
+    may_change = or_(
+        Payment.state.in_(ACTIVE_STATES),
+        Payment.ended_because.is_not(None),
+        Payment.id.in_(refunded),
+        Payment.id.in_(disputed),
+    )
+    of_account = Payment.practice_id == practice_id, Payment.stripe_account == account
+    known = Payment.stripe_id.is_not(None)
+    async with till.engine.connect() as conn:
+        return list(await conn.scalars(select(Payment.id).where(*of_account, known, may_change)))
 
 
 async def prepared(till: Till, practice_id: str, since: dt.datetime) -> list[str]:
@@ -78,13 +147,10 @@ async def prepared(till: Till, practice_id: str, since: dt.datetime) -> list[str
 async def due(till: Till) -> Row[Any] | None:
     """A practice whose turn it is; no other process takes it as well."""
     now = till.now()
-    columns: list[Any] = [Practice.id, Practice.stripe_account, Practice.compared_at]
+    columns: list[Any] = [Practice.id, Practice.compared_at]
     its_turn = (
         select(*columns)
-        .where(
-            Practice.stripe_account.is_not(None),
-            or_(Practice.compare_after.is_(None), Practice.compare_after <= now),
-        )
+        .where(or_(Practice.compare_after.is_(None), Practice.compare_after <= now))
         .limit(1)
         .with_for_update(skip_locked=True)
     )

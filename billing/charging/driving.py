@@ -4,28 +4,41 @@ Each of these ends with what is known of the payment; what nobody can tell is le
 asks. None of them holds a transaction while it waits for Stripe.
 """
 
+import contextlib
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, update
 
+from billing import customers
 from billing.access import record
+from billing.cards import following
 from billing.charging.folding import change, fold
-from billing.customers import customer
-from billing.gateway import Declined, Order, Rejected, Unknown
+from billing.gateway import Declined, Missing, Order, Rejected, StripeTrouble, Unknown
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import AT_REST, Till, lock, payment
 from billing.versions import stamp
-from models import DeclineReason, Payment, PaymentMethod, PaymentState
+from models import DeclineReason, Payment, PaymentMethod, PaymentRefusal, PaymentState
+
+# How often Stripe is asked again where a newer answer was written meanwhile.
+ROUNDS = 5
+REFUSALS = {
+    "amount_too_small": PaymentRefusal.AMOUNT_TOO_SMALL,
+    "amount_too_large": PaymentRefusal.AMOUNT_TOO_LARGE,
+}
+
+log = logging.getLogger("portal.payments")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a payment stands. `client_secret`: for a cardholder who has to confirm it to the bank."""
+    """A payment as it is known. `client_secret`: the cardholder has to confirm it to the bank."""
 
     payment_id: str
     state: PaymentState
     reason: DeclineReason | None
+    refusal: PaymentRefusal | None = None
     client_secret: str | None = None
 
 
@@ -42,13 +55,16 @@ async def drive(till: Till, practice_id: str, payment_id: str, token: str | None
 
 
 async def announce(till: Till, paying: Row[Any]) -> bool:
-    """A and T2: whether the payment is now CONFIRMING, with the id of a PaymentIntent."""
+    """Do A and T2; return whether the payment is now CONFIRMING, with a PaymentIntent's id."""
     try:
-        intent = await till.stripe.create(await order(till, paying))
+        intent = await create(till, paying)
     except Unknown:
         return False
-    except Rejected:
-        await give_up_unannounced(till, paying)
+    except Rejected as rejected:
+        refusal = REFUSALS.get(rejected.code, PaymentRefusal.PAYMENTS_UNAVAILABLE)
+        if refusal is PaymentRefusal.PAYMENTS_UNAVAILABLE:
+            log.error("alert: stripe refused to begin payment %s: %s", paying.id, rejected.code)
+        await give_up_unannounced(till, paying, refusal)
         return False
     async with till.engine.begin() as rows:
         # Not if it was given up meanwhile; then nothing will ever confirm the intent.
@@ -70,16 +86,29 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
         return bool((await rows.execute(unannounced)).rowcount)
 
 
+async def create(till: Till, paying: Row[Any]) -> Intent:
+    """Create the PaymentIntent, with another customer where Stripe has deleted the one before."""
+    asked = await order(till, paying)
+    try:
+        return await till.stripe.create(asked)
+    except Missing as missing:
+        if asked.customer is None or missing.param != "customer":
+            raise
+    owner = paying.stripe_account, paying.practice_id, paying.client_id
+    await customers.replace(till, *owner, asked.customer)
+    return await till.stripe.create(await order(till, paying))
+
+
 async def order(till: Till, paying: Row[Any]) -> Order:
     needs_one = paying.save_card or paying.payment_method_id is not None
-    whose = paying.stripe_account, paying.practice_id, paying.client_id
+    owner = paying.stripe_account, paying.practice_id, paying.client_id
     return Order(
         paying.id,
         paying.practice_id,
         paying.stripe_account,
         paying.amount_minor,
         paying.currency,
-        await customer(till, *whose) if needs_one else None,
+        await customers.current(till, *owner) if needs_one else None,
         bool(paying.save_card),
     )
 
@@ -97,10 +126,18 @@ async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:
         return await fence(till, paying, declined.reason)
     except Rejected:
         # Used before, expired, detached; or confirmed or cancelled by another meanwhile.
+        if method is not None:
+            await look_after(till, account, method)
         return await ask(till, paying.practice_id, paying.id, rejected=True)
     except Unknown:
         return await standing(till, paying.practice_id, paying.id)
     return await settle(till, paying, intent)
+
+
+async def look_after(till: Till, account: str, method: str) -> None:
+    """Bring a saved card up to date that Stripe would not charge: it may be detached there."""
+    with contextlib.suppress(StripeTrouble):
+        await following.follow(till, account, method)
 
 
 async def stripe_method(till: Till, paying: Row[Any]) -> str:
@@ -131,14 +168,17 @@ async def ask(till: Till, practice_id: str, payment_id: str, *, rejected: bool =
 async def look(
     till: Till, practice_id: str, payment_id: str, *, rejected: bool = False
 ) -> Standing:
-    """As `ask`, but Unknown or Rejected where Stripe doesn't tell."""
-    asked = await find(till, practice_id, payment_id)
-    if asked.stripe_id is None or asked.state is PaymentState.SUCCEEDED:
-        return known(asked)
-    intent = await till.stripe.intent(asked.stripe_account, asked.stripe_id)
-    if rejected and is_unconfirmed(intent):
-        return await fence(till, asked, intent.decline or DeclineReason.GENERIC)
-    return await settle(till, asked, intent)
+    """As `ask`, but raise Unknown or Rejected where Stripe doesn't tell."""
+    for _ in range(ROUNDS):
+        asked = await find(till, practice_id, payment_id)
+        if asked.stripe_id is None or asked.state is PaymentState.SUCCEEDED:
+            return known(asked)
+        intent = await till.stripe.intent(asked.stripe_account, asked.stripe_id)
+        if is_unconfirmed(intent) and (rejected or intent.decline is not None):
+            return await fence(till, asked, intent.decline or DeclineReason.GENERIC)
+        if await fold(till, asked, intent):
+            return await standing(till, practice_id, payment_id, intent)
+    raise Unknown("newer answers are written all the time")
 
 
 def is_unconfirmed(intent: Intent) -> bool:
@@ -150,10 +190,11 @@ def is_unconfirmed(intent: Intent) -> bool:
 
 
 async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:
-    """Write what Stripe says; a decline is fenced first."""
+    """Write an answer of Stripe's; a decline is fenced first, and an old answer asked for anew."""
     if is_unconfirmed(intent) and intent.decline is not None:
         return await fence(till, paying, intent.decline)
-    await fold(till, paying.practice_id, paying.id, intent)
+    if not await fold(till, paying, intent):
+        return await ask(till, paying.practice_id, paying.id)
     return await standing(till, paying.practice_id, paying.id, intent)
 
 
@@ -175,14 +216,17 @@ async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
     return await fence(till, paying, None)
 
 
-async def give_up_unannounced(till: Till, paying: Row[Any]) -> None:
+async def give_up_unannounced(
+    till: Till, paying: Row[Any], refusal: PaymentRefusal | None = None
+) -> None:
     """End a payment that no PaymentIntent is known for: none will be, by T2's condition."""
     async with till.engine.begin() as rows:
         await lock(rows, paying.practice_id, paying.client_id)
         now = await payment(rows, paying.practice_id, paying.id)
         if now.state is PaymentState.CREATED:
             canceled = PaymentState.CANCELED
-            await change(rows, paying.practice_id, paying.id, canceled, till.now())
+            of_payment = paying.practice_id, paying.id
+            await change(rows, *of_payment, canceled, till.now(), refusal=refusal)
             await stamp(rows, paying.practice_id, paying.id)
 
 
@@ -195,7 +239,7 @@ async def fence(till: Till, paying: Row[Any], reason: DeclineReason | None) -> S
         return await after_all(till, paying, reason)
     except Unknown:
         return await standing(till, paying.practice_id, paying.id)
-    await fold(till, paying.practice_id, paying.id, intent, reason)
+    await fold(till, paying, intent, reason)
     return await standing(till, paying.practice_id, paying.id)
 
 
@@ -205,7 +249,7 @@ async def after_all(till: Till, paying: Row[Any], reason: DeclineReason | None) 
     except (Unknown, Rejected):
         return await standing(till, paying.practice_id, paying.id)
     if not is_unconfirmed(intent):
-        await fold(till, paying.practice_id, paying.id, intent, reason)
+        await fold(till, paying, intent, reason)
     return await standing(till, paying.practice_id, paying.id, intent)
 
 
@@ -226,4 +270,4 @@ async def standing(
 def known(paying: Row[Any], intent: Intent | None = None) -> Standing:
     waits = paying.state is PaymentState.REQUIRES_ACTION and intent is not None
     secret = intent.client_secret if waits and intent else None
-    return Standing(paying.id, paying.state, paying.failure_reason, secret)
+    return Standing(paying.id, paying.state, paying.failure_reason, paying.refusal, secret)

@@ -26,6 +26,7 @@ from models import (
     LedgerEntry,
     Payment,
     PaymentMethodKind,
+    PaymentRefusal,
     PaymentState,
 )
 from models.ids import new_id
@@ -42,36 +43,39 @@ log = logging.getLogger("portal.payments")
 
 
 async def fold(
-    till: Till,
-    practice_id: str,
-    payment_id: str,
-    intent: Intent,
-    reason: DeclineReason | None = None,
-) -> None:
-    """Write what Stripe says. `reason` is why the bank refused, where the caller has heard it."""
+    till: Till, asked: Row[Any], intent: Intent, reason: DeclineReason | None = None
+) -> bool:
+    """Write an answer of Stripe's; return False where it may be older than what is written.
+
+    `asked` is the payment as it was before Stripe was asked. Success and what is at rest are final,
+    so those answers are never too old. `reason` is the bank's, where the caller has heard it.
+    """
     now, why = till.now(), reason or intent.decline
     async with till.engine.begin() as rows:
-        before = await payment(rows, practice_id, payment_id)
-        await lock(rows, practice_id, before.client_id)
-        before = await payment(rows, practice_id, payment_id)
-        state = state_of(intent, why)
+        await lock(rows, asked.practice_id, asked.client_id)
+        before = await payment(rows, asked.practice_id, asked.id)
+        state = state_of(intent, why) or before.state
         if before.state is PaymentState.SUCCEEDED or (
             before.state in AT_REST and state is not PaymentState.SUCCEEDED
         ):
-            return
+            return True
+        if state not in AT_REST and before.version != asked.version:
+            return False
         if state is PaymentState.SUCCEEDED:
-            await succeed(rows, practice_id, payment_id, now, intent)
+            await succeed(rows, asked.practice_id, asked.id, now, intent)
         elif state is not before.state:
-            await change(rows, practice_id, payment_id, state, now, why)
+            await change(rows, asked.practice_id, asked.id, state, now, why)
         else:
-            return
-        await stamp(rows, practice_id, payment_id)
+            return True
+        await stamp(rows, asked.practice_id, asked.id)
+        return True
 
 
-def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState:
+def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState | None:
+    """Return the payment's state by Stripe's; None for a status that none of ours can have."""
     if intent.status is IntentStatus.CANCELED:
         return PaymentState.FAILED if reason else PaymentState.CANCELED
-    return STATES[intent.status]
+    return STATES.get(intent.status)
 
 
 async def change(
@@ -81,9 +85,10 @@ async def change(
     state: PaymentState,
     now: dt.datetime,
     reason: DeclineReason | None = None,
+    refusal: PaymentRefusal | None = None,
 ) -> None:
-    """Another state; at rest, the payment's claims are released with it."""
-    values = {"state": state, "changed_at": now, "checked_at": now}
+    """Write another state; at rest, the payment's claims are released with it."""
+    values = {"state": state, "changed_at": now, "checked_at": now, "refusal": refusal}
     if state is PaymentState.SUCCEEDED:
         values["paid_at"] = now
     values["failure_reason"] = reason if state is PaymentState.FAILED else None
@@ -133,6 +138,9 @@ async def succeed(
             ],
         )
     await receipts.make(rows, practice_id, paid.client_id, payment_id, received, now, today)
+    if intent:
+        mine = Payment.practice_id == practice_id, Payment.id == payment_id
+        await rows.execute(update(Payment).where(*mine).values(charged_at=intent.charged_at))
     if intent and intent.card:
         await remember(rows, paid, intent, now)
     warn(paid, received, shares)

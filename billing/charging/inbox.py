@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from billing.cards import following, keeping
+from billing.charging.accounts import accounts
 from billing.charging.driving import look
 from billing.charging.reversing import reverse
 from billing.gateway import StripeTrouble
 from billing.gateway.objects import Event
 from billing.payments import OWN
 from billing.till import Till
-from models import Payment, Practice, StripeEvent
+from models import Payment, StripeEvent
 from models.inserting import insert_into
 
 # Another worker leaves an event alone for so long after one began with it.
@@ -106,15 +107,11 @@ async def follow_setup(till: Till, event: Row[Any], account: str) -> str | None:
 
 
 async def paid_by(till: Till, account: str, intent_id: str) -> Row[Any] | None:
-    """The payment of the account's practice that has this PaymentIntent."""
+    """Return the payment that has this PaymentIntent of this account."""
     columns: list[Any] = [Payment.id, Payment.practice_id]
-    async with till.engine.connect() as rows:
-        found = await rows.execute(
-            select(*columns)
-            .join(Practice, Practice.id == Payment.practice_id)
-            .where(Practice.stripe_account == account, Payment.stripe_id == intent_id)
-        )
-        return found.first()
+    same = Payment.stripe_id == intent_id, Payment.stripe_account == account
+    async with till.engine.connect() as conn:
+        return (await conn.execute(select(*columns).where(*same))).first()
 
 
 async def stranger(till: Till, event: Row[Any]) -> str | None:
@@ -122,10 +119,8 @@ async def stranger(till: Till, event: Row[Any]) -> str | None:
     id was written, or one that names a practice whose account this isn't."""
     if event.practice_id is None:
         return None
-    async with till.engine.connect() as rows:
-        theirs = select(Practice.stripe_account).where(Practice.id == event.practice_id)
-        account = await rows.scalar(theirs)
-    if account in (None, event.account or OWN):
+    known = await accounts(till, event.practice_id)
+    if not known or (event.account or OWN) in known:
         return None
     log.error("alert: event %s names a practice of another Stripe account", event.id)
     return "ACCOUNT_MISMATCH"

@@ -1,9 +1,11 @@
 """A refund by the practice: its id is committed before money moves, as a payment's is.
 
-What was begun and has no end yet is ended first, under the same key: run twice, it is given back
-once.
+An operator's refund has a key. The same key is the same refund, however often it is asked for, so a
+refund whose answer was lost is resumed by its key. Without a key a refund of the same amount as an
+earlier one is refused, since it may be the same refund asked for twice.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select
@@ -21,30 +23,44 @@ class NotRefunded(Exception):
     """Nothing was given back; the text says why."""
 
 
-async def refund(till: Till, payment_id: str, amount_minor: int | None = None) -> Row[Any]:
-    """Give back so much of a payment, or all that is left of it; the refund's row.
+def silently(_: Row[Any]) -> None:
+    """Tell nobody that a refund has begun."""
 
-    NotRefunded, or Unknown if nobody can tell: then the same again ends it.
+
+async def refund(
+    till: Till,
+    payment_id: str,
+    amount_minor: int | None = None,
+    *,
+    key: str | None = None,
+    begun: Callable[[Row[Any]], None] = silently,
+) -> Row[Any]:
+    """Give an amount of a payment back, or all that is left of it; return the refund's row.
+
+    `key` is the operator's; without one the refund's own id is its key. `begun` is told of the row
+    before Stripe is asked. NotRefunded, or Unknown if nobody can tell: then the key resumes it.
     """
     paid = await refundable(till, payment_id)
-    # What Stripe has that isn't here yet is not there to be given back.
+    # What Stripe has and the ledger has not is not there to be given back.
     await reverse(till, paid.practice_id, paid.id)
-    refund_id, minor = await begin(till, paid, amount_minor)
-    whose = paid.stripe_account, paid.practice_id
+    asked = await begin(till, paid, amount_minor, key)
+    if asked.state is not RefundState.REQUESTED:
+        return asked
+    begun(asked)
+    of_payment = asked.stripe_account, asked.practice_id, asked.id, paid.stripe_id
     try:
-        await till.stripe.refund(*whose, refund_id, paid.stripe_id, minor)
+        await till.stripe.refund(*of_payment, asked.amount_minor, paid.currency)
     except Rejected as rejected:
-        await forget(till, paid.practice_id, refund_id)
+        await forget(till, asked)
         raise NotRefunded(f"Stripe won't refund it: {rejected}.") from None
     await reverse(till, paid.practice_id, paid.id)
-    async with till.engine.connect() as rows:
-        mine = Refund.practice_id == paid.practice_id, Refund.id == refund_id
-        return (await rows.execute(select(Refund.__table__).where(*mine))).one()
+    async with till.engine.connect() as conn:
+        return (await conn.execute(select(Refund.__table__).where(*one(asked)))).one()
 
 
 async def refundable(till: Till, payment_id: str) -> Row[Any]:
-    async with till.engine.connect() as rows:
-        practice_id = await rows.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
+    async with till.engine.connect() as conn:
+        practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
     if practice_id is None:
         raise NotRefunded("There is no such payment.")
     paid = await find(till, practice_id, payment_id)
@@ -55,67 +71,82 @@ async def refundable(till: Till, payment_id: str) -> Row[Any]:
     return paid
 
 
-async def begin(till: Till, paid: Row[Any], amount_minor: int | None) -> tuple[str, int]:
-    """The id and amount of the refund: of one that has no end yet, or a new one's."""
-    async with till.engine.begin() as rows:
-        await lock(rows, paid.practice_id, paid.client_id)
-        before = await unended(rows, paid)
+async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str | None) -> Row[Any]:
+    """Return the refund that this key began before, or write a new one."""
+    async with till.engine.begin() as conn:
+        await lock(conn, paid.practice_id, paid.client_id)
+        refunds = await refunds_of(conn, paid)
+        before = next((one for one in refunds if key is not None and one.key == key), None)
         if before is not None:
             if amount_minor not in (None, before.amount_minor):
-                raise NotRefunded(
-                    "Another amount was begun and nobody knows its end: run it without --amount."
-                )
-            return str(before.id), int(before.amount_minor)
-        left = await left_of(rows, paid)
+                raise NotRefunded("This key has begun a refund of another amount before.")
+            return before
+        left = await left_of(conn, paid)
         minor = left if amount_minor is None else amount_minor
+        refuse_repeated(refunds, minor, key)
         if not 0 < minor <= left:
             raise NotRefunded("That is not more than nothing, or more than is left of it.")
-        return await write(rows, paid, minor, till), minor
+        return await write(conn, paid, minor, key, till)
 
 
-async def unended(rows: AsyncConnection, paid: Row[Any]) -> Row[Any] | None:
-    requested = select(Refund.__table__).where(
-        Refund.practice_id == paid.practice_id,
-        Refund.payment_id == paid.id,
-        Refund.state == RefundState.REQUESTED,
-    )
-    return (await rows.execute(requested)).first()
+def refuse_repeated(refunds: list[Row[Any]], minor: int, key: str | None) -> None:
+    """Raise NotRefunded for a refund that may be an earlier one, asked for once more."""
+    for earlier in refunds:
+        if earlier.state is RefundState.REQUESTED:
+            raise NotRefunded(
+                "An earlier refund of this payment has no answer yet. Resume it first:"
+                f" --key {earlier.key}"
+            )
+        repeats = earlier.amount_minor == minor and earlier.state is not RefundState.FAILED
+        if key is None and repeats:
+            raise NotRefunded(
+                f"The same amount was given back before, by rfd_{earlier.id}. If it is to be given"
+                " back once more, choose a new key: --key REASON"
+            )
 
 
-async def left_of(rows: AsyncConnection, paid: Row[Any]) -> int:
-    """What was taken, less what was given back."""
+async def refunds_of(conn: AsyncConnection, paid: Row[Any]) -> list[Row[Any]]:
+    """Return the payment's refunds, the latest first."""
+    of_payment = Refund.practice_id == paid.practice_id, Refund.payment_id == paid.id
+    latest = select(Refund.__table__).where(*of_payment).order_by(Refund.created_at.desc())
+    return list(await conn.execute(latest))
+
+
+async def left_of(conn: AsyncConnection, paid: Row[Any]) -> int:
+    """Return what was taken, less what was given back."""
     sums = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
         LedgerEntry.practice_id == paid.practice_id,
         LedgerEntry.payment_id == paid.id,
         LedgerEntry.kind.in_((EntryKind.PAYMENT, EntryKind.REFUND)),
     )
-    return -int((await rows.execute(sums)).scalar_one())
+    return -int((await conn.execute(sums)).scalar_one())
 
 
-async def write(rows: AsyncConnection, paid: Row[Any], minor: int, till: Till) -> str:
+async def write(
+    conn: AsyncConnection, paid: Row[Any], minor: int, key: str | None, till: Till
+) -> Row[Any]:
     refund_id, now = new_id(), till.now()
-    await rows.execute(
-        insert(Refund).values(
-            practice_id=paid.practice_id,
-            id=refund_id,
-            client_id=paid.client_id,
-            payment_id=paid.id,
-            amount_minor=minor,
-            state=RefundState.REQUESTED,
-            created_at=now,
-            changed_at=now,
-        )
+    new = insert(Refund).values(
+        practice_id=paid.practice_id,
+        id=refund_id,
+        client_id=paid.client_id,
+        payment_id=paid.id,
+        amount_minor=minor,
+        state=RefundState.REQUESTED,
+        key=key or f"rfd_{refund_id}",
+        stripe_account=paid.stripe_account,
+        created_at=now,
+        changed_at=now,
     )
-    return refund_id
+    return (await conn.execute(new.returning(*Refund.__table__.c))).one()
 
 
-async def forget(till: Till, practice_id: str, refund_id: str) -> None:
-    """Stripe has not done it: it never was."""
-    async with till.engine.begin() as rows:
-        await rows.execute(
-            delete(Refund).where(
-                Refund.practice_id == practice_id,
-                Refund.id == refund_id,
-                Refund.state == RefundState.REQUESTED,
-            )
-        )
+async def forget(till: Till, refund: Row[Any]) -> None:
+    """Delete a refund that Stripe has not done, and will not do."""
+    async with till.engine.begin() as conn:
+        unanswered = Refund.state == RefundState.REQUESTED
+        await conn.execute(delete(Refund).where(*one(refund), unanswered))
+
+
+def one(refund: Row[Any]) -> tuple[Any, ...]:
+    return Refund.practice_id == refund.practice_id, Refund.id == refund.id

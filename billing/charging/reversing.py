@@ -1,22 +1,25 @@
-"""Refunds and disputes: what Stripe says went back of a payment is written here.
+"""Refunds and disputes: the money of a payment that went back, as Stripe says.
 
-All of a payment's are read from Stripe and written together, as the difference to what is here. So
-it doesn't matter which event told of them, how often, or in which order.
+All of a payment's are read from Stripe and written together, as the difference to the rows that are
+here. So it doesn't matter which event told of them, how often, or in which order. An answer that is
+older than the rows is not written: Stripe is asked again.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.charging.driving import find
+from billing.charging.driving import ROUNDS, find
 from billing.dues import Dues, owed
+from billing.gateway import Unknown
 from billing.gateway.objects import Disputed, Refunded
 from billing.reversals import Reversal, Taken, moves, spread
-from billing.till import Till, day, lock
+from billing.till import Till, day, lock, payment
 from billing.versions import stamp
 from models import (
     Allocation,
@@ -31,14 +34,31 @@ from models import (
 )
 from models.ids import new_id
 
+# The order of a refund's and a dispute's states. A final state stays, whatever is told later.
+ORDER: Mapping[str, int] = {
+    RefundState.REQUESTED: 0,
+    RefundState.PENDING: 1,
+    RefundState.SUCCEEDED: 2,
+    RefundState.FAILED: 3,
+    DisputeState.OPEN: 0,
+    DisputeState.WON: 1,
+    DisputeState.LOST: 1,
+}
 
-@dataclass(frozen=True)
+log = logging.getLogger("portal.payments")
+
+
+@dataclass
 class Book:
-    """A payment's account, in one transaction that has locked its client."""
+    """A payment's account, in one transaction that has locked its client.
+
+    `changed` says whether anything was written.
+    """
 
     rows: AsyncConnection
     paid: Row[Any]
     now: dt.datetime
+    changed: bool = False
 
     @property
     def own(self) -> dict[str, str]:
@@ -55,81 +75,141 @@ class Book:
         total = select(func.coalesce(func.sum(column), 0)).where(*where)
         return int((await self.rows.execute(total)).scalar_one())
 
+    async def write(self, statement: Any) -> None:
+        await self.rows.execute(statement)
+        self.changed = True
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A refund or a dispute as its row has it now. `holds`: the money is not back here."""
+
+    id: str
+    stripe_id: str
+    minor: int
+    created: dt.datetime
+    holds: bool
+
 
 async def reverse(till: Till, practice_id: str, payment_id: str) -> None:
-    """Write all that went back of a payment; Unknown or Rejected, if Stripe doesn't tell."""
-    paid = await find(till, practice_id, payment_id)
-    if paid.stripe_id is None or paid.state is not PaymentState.SUCCEEDED:
-        return
-    asked = paid.stripe_account, {"payment_intent": paid.stripe_id}
-    refunds = await till.stripe.refunds(asked[0], **asked[1])
-    disputes = await till.stripe.disputes(asked[0], **asked[1])
+    """Write all money of a payment that went back; Unknown or Rejected, if Stripe doesn't tell."""
+    for _ in range(ROUNDS):
+        paid = await find(till, practice_id, payment_id)
+        if paid.stripe_id is None or paid.state is not PaymentState.SUCCEEDED:
+            return
+        refunds = await till.stripe.refunds(paid.stripe_account, intent_id=paid.stripe_id)
+        disputes = await till.stripe.disputes(paid.stripe_account, intent_id=paid.stripe_id)
+        if await written(till, paid, refunds, disputes):
+            return
+    raise Unknown("newer answers are written all the time")
+
+
+async def written(
+    till: Till, paid: Row[Any], refunds: Sequence[Refunded], disputes: Sequence[Disputed]
+) -> bool:
+    """Write an answer of Stripe's; return False where the payment was changed since the question.
+
+    Another answer may have been written meanwhile, and this one may be older.
+    """
     if not refunds and not disputes:
-        return
+        return True
     async with till.engine.begin() as rows:
-        await lock(rows, practice_id, paid.client_id)
+        await lock(rows, paid.practice_id, paid.client_id)
+        if (await payment(rows, paid.practice_id, paid.id)).version != paid.version:
+            return False
         book = Book(rows, paid, till.now())
         await write(book, refunds, [one for one in disputes if one.state is not None])
-        await stamp(rows, practice_id, payment_id)
+        if book.changed:
+            await stamp(rows, paid.practice_id, paid.id)
+    return True
 
 
 async def write(book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disputed]) -> None:
-    refund_ids = {told.id: await write_refund(book, told) for told in refunds}
-    dispute_ids = {told.id: await write_dispute(book, told) for told in disputes}
-    holding = [
-        *((one.created, one.id, one.amount_minor) for one in refunds if not has_failed(one)),
-        *((one.created, one.id, one.amount_minor) for one in disputes if not is_won(one)),
-    ]
-    reversals = [Reversal(id_, minor) for _, id_, minor in sorted(holding)]
+    given = [await write_refund(book, told) for told in refunds]
+    taken = [await write_dispute(book, told) for told in disputes]
+    holding = sorted(
+        (one.created, one.stripe_id, one.minor) for one in (*given, *taken) if one.holds
+    )
+    reversals = [Reversal(stripe_id, minor) for _, stripe_id, minor in holding]
     shares = spread(await put_toward(book), await unused(book), reversals)
-    for refund in refunds:
+    for refund in given:
         await enter_refund(book, refund)
-        await take_back(book, refund_ids[refund.id], shares.get(refund.id) or Taken())
-    for dispute in disputes:
-        await adjust(book, dispute, dispute_ids[dispute.id], shares.get(dispute.id) or Taken())
-
-
-def has_failed(refund: Refunded) -> bool:
-    return refund.state is RefundState.FAILED
-
-
-def is_won(dispute: Disputed) -> bool:
-    return dispute.state is DisputeState.WON
+        await take_back(book, refund, shares.get(refund.stripe_id) or Taken())
+    for dispute in taken:
+        await adjust(book, dispute, shares.get(dispute.stripe_id) or Taken())
 
 
 # -- their own rows --------------------------------------------------------------------------------
 
 
-async def write_refund(book: Book, told: Refunded) -> str:
-    """The refund's row: the one that was written when it was asked for here, or a new one."""
+async def write_refund(book: Book, told: Refunded) -> Settled:
+    """Write the refund's row: the one that was written when it was asked for here, or a new one."""
     known = Refund.stripe_id == told.id
     if told.refund_id is not None:
         known |= (Refund.id == told.refund_id) & Refund.stripe_id.is_(None)
-    facts = {"stripe_id": told.id, "state": told.state}
-    return await brought_up(book, Refund, known, facts, told.amount_minor)
+    facts = {"state": told.state, "amount_minor": told.amount_minor, "refunded_at": told.created}
+    row = await brought_up(book, Refund, known, told.id, facts)
+    holds = row["state"] is not RefundState.FAILED
+    return Settled(row["id"], told.id, row["amount_minor"], told.created, holds)
 
 
-async def write_dispute(book: Book, told: Disputed) -> str:
-    facts = {"stripe_id": told.id, "state": told.state, "amount_minor": told.amount_minor}
-    known = Dispute.stripe_id == told.id
-    return await brought_up(book, Dispute, known, facts, told.amount_minor)
+async def write_dispute(book: Book, told: Disputed) -> Settled:
+    facts = {
+        "state": told.state,
+        "amount_minor": await disputed_amount(book, told),
+        "disputed_at": told.created,
+    }
+    row = await brought_up(book, Dispute, Dispute.stripe_id == told.id, told.id, facts)
+    holds = row["state"] is not DisputeState.WON
+    return Settled(row["id"], told.id, row["amount_minor"], told.created, holds)
+
+
+async def disputed_amount(book: Book, told: Disputed) -> int:
+    """Return what a dispute takes of the payment: no more than the payment received.
+
+    A bank may dispute an amount of another currency, or more than was charged. Stripe takes it from
+    the practice's balance in its own currency, so here the whole payment is disputed.
+    """
+    received = -await book.sum(
+        LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.PAYMENT
+    )
+    if told.currency == book.paid.currency and told.amount_minor <= received:
+        return told.amount_minor
+    log.error("alert: dispute %s is of another amount than payment %s", told.id, book.paid.id)
+    return received
 
 
 async def brought_up(
-    book: Book, table: type[Refund] | type[Dispute], known: Any, facts: dict[str, Any], minor: int
-) -> str:
-    """The id of the row, which has these facts now."""
-    found = await book.rows.execute(select(table).where(*book.mine(table), known))
+    book: Book,
+    table: type[Refund] | type[Dispute],
+    known: Any,
+    stripe_id: str,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Bring a row up to an answer of Stripe's and return its columns.
+
+    A state never goes back to an earlier one: then the row stays as it is.
+    """
+    found = await book.rows.execute(select(table.__table__).where(*book.mine(table), known))
     before = found.first()
+    named = {"stripe_account": book.paid.stripe_account, "stripe_id": stripe_id}
+    times = {"created_at": book.now, "changed_at": book.now}
     if before is None:
-        id_, new = new_id(), book.own | {"payment_id": book.paid.id, "amount_minor": minor}
-        times = {"created_at": book.now, "changed_at": book.now}
-        await book.rows.execute(insert(table).values(new | facts | times | {"id": id_}))
-        return id_
-    if any(before._mapping[name] != value for name, value in facts.items()):
+        row = book.own | named | facts | times | {"id": new_id(), "payment_id": book.paid.id}
+        await book.write(insert(table).values(row))
+        return row
+    row = dict(before._mapping)
+    if ORDER[facts["state"]] < ORDER[row["state"]] or is_final(row["state"]):
+        facts = {"state": row["state"]}
+    changes = {name: value for name, value in (named | facts).items() if row[name] != value}
+    if changes:
         mine = update(table).where(table.practice_id == before.practice_id, table.id == before.id)
-        await book.rows.execute(mine.values(facts | {"changed_at": book.now}))
-    return str(before.id)
+        await book.write(mine.values(changes | {"changed_at": book.now}))
+    return row | changes
+
+
+def is_final(state: RefundState | DisputeState) -> bool:
+    return state in (RefundState.FAILED, DisputeState.WON, DisputeState.LOST)
 
 
 # -- what there is to take back --------------------------------------------------------------------
@@ -194,19 +274,20 @@ async def taken_before(book: Book) -> int:
 # -- the differences -------------------------------------------------------------------------------
 
 
-async def enter_refund(book: Book, told: Refunded) -> None:
-    """The refund in the ledger; entered again, below zero, if it failed."""
-    minor = 0 if has_failed(told) else told.amount_minor
-    written = (
+async def enter_refund(book: Book, refund: Settled) -> None:
+    """Enter the refund in the ledger; enter it again, below zero, if it failed."""
+    minor, named = refund.minor if refund.holds else 0, refund.stripe_id
+    entries = (
         LedgerEntry.kind == EntryKind.REFUND,
-        (LedgerEntry.reference == told.id) | LedgerEntry.reference.like(f"{told.id} %"),
+        (LedgerEntry.reference == named) | LedgerEntry.reference.like(f"{named} %"),
     )
     said = "Refund" if minor else "Refund that failed"
-    await enter(book, EntryKind.REFUND, told.id, None, minor, said, written)
+    await enter(book, EntryKind.REFUND, named, None, minor, said, entries)
 
 
-async def take_back(book: Book, refund_id: str, taken: Taken) -> None:
-    """What the refund takes from each invoice, or gives again."""
+async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
+    """Take the refund from each invoice that it was paid to, or give it again."""
+    refund_id = refund.id
     minor = func.sum(Allocation.amount_minor)
     found = await book.rows.execute(
         select(Allocation.invoice_id, minor)
@@ -216,7 +297,7 @@ async def take_back(book: Book, refund_id: str, taken: Taken) -> None:
     before = {invoice_id: -int(minor) for invoice_id, minor in found}
     dues = await all_dues(book)
     for invoice_id, more in moves(before, taken.of_invoices, by_id(dues), dues.credit_minor):
-        await book.rows.execute(
+        await book.write(
             insert(Allocation).values(
                 **book.own,
                 id=new_id(),
@@ -231,10 +312,10 @@ async def take_back(book: Book, refund_id: str, taken: Taken) -> None:
         )
 
 
-async def adjust(book: Book, told: Disputed, dispute_id: str, taken: Taken) -> None:
-    """What the bank has taken is due again, of each invoice; no more, once the dispute is won."""
+async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
+    """Make each invoice due again by what the bank has taken, until the dispute is won."""
     minor = func.sum(LedgerEntry.amount_minor)
-    of_dispute = LedgerEntry.dispute_id == dispute_id
+    of_dispute = LedgerEntry.dispute_id == dispute.id
     found = await book.rows.execute(
         select(LedgerEntry.invoice_id, minor)
         .where(*book.mine(LedgerEntry), of_dispute)
@@ -251,9 +332,9 @@ async def adjust(book: Book, told: Disputed, dispute_id: str, taken: Taken) -> N
     after[None] = total - sum(after.values())
     for of, all_ in after.items():
         said = "Payment disputed" if all_ > before.get(of, 0) else "Dispute won"
-        written = of_dispute, LedgerEntry.invoice_id.is_not_distinct_from(of)
+        entries = of_dispute, LedgerEntry.invoice_id.is_not_distinct_from(of)
         kind = EntryKind.ADJUSTMENT
-        await enter(book, kind, told.id, of, all_, said, written, dispute_id=dispute_id)
+        await enter(book, kind, dispute.stripe_id, of, all_, said, entries, dispute_id=dispute.id)
 
 
 async def all_dues(book: Book) -> Dues:
@@ -272,17 +353,17 @@ async def enter(
     invoice_id: str | None,
     total_minor: int,
     description: str,
-    written: tuple[Any, ...],
+    entries: tuple[Any, ...],
     dispute_id: str | None = None,
 ) -> None:
-    """A row that brings what is written of a thing to this total."""
+    """Insert the row that brings these entries of the ledger to a total, unless they are there."""
     found = await book.rows.scalars(
-        select(LedgerEntry.amount_minor).where(*book.mine(LedgerEntry), *written)
+        select(LedgerEntry.amount_minor).where(*book.mine(LedgerEntry), *entries)
     )
     before = [int(minor) for minor in found]
     if sum(before) == total_minor:
         return
-    await book.rows.execute(
+    await book.write(
         insert(LedgerEntry).values(
             **book.own,
             id=new_id(),

@@ -5,11 +5,19 @@ call may end in.
 """
 
 from billing.gateway.api import Order, Stripe
-from billing.gateway.calls import Declined, Missing, Rejected, StripeTrouble, Unknown
+from billing.gateway.calls import (
+    Declined,
+    Forbidden,
+    Missing,
+    Rejected,
+    StripeTrouble,
+    Unknown,
+)
 from billing.gateway.keys import mode
 
 __all__ = [
     "Declined",
+    "Forbidden",
     "Missing",
     "Order",
     "Rejected",

@@ -1,15 +1,16 @@
-"""Stripe's API: what this project asks of it. What it answers leaves here as our own values."""
+"""Stripe's API: the calls that this project makes. Their answers leave here as our own values."""
 
 import datetime as dt
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import stripe
 
-from billing.gateway.calls import Rejected, answered, client, named, plain
+from billing.gateway.calls import Rejected, client, once, options, repeated
+from billing.gateway.currencies import to_stripe
 from billing.gateway.objects import (
     Card,
     Disputed,
@@ -22,20 +23,56 @@ from billing.gateway.objects import (
     disputed,
     hint,
     intent,
+    is_ours,
     refunded,
     setup,
 )
+from billing.payments import OWN
+
+if TYPE_CHECKING:
+    from stripe.params import (
+        ConfirmationTokenRetrieveParams,
+        CustomerCreateParams,
+        CustomerPaymentMethodListParams,
+        DisputeListParams,
+        EventListParams,
+        PaymentIntentCancelParams,
+        PaymentIntentConfirmParams,
+        PaymentIntentCreateParams,
+        PaymentIntentListParams,
+        PaymentIntentRetrieveParams,
+        PaymentMethodDetachParams,
+        PaymentMethodRetrieveParams,
+        RefundCreateParams,
+        RefundListParams,
+        SetupIntentCancelParams,
+        SetupIntentCreateParams,
+        SetupIntentRetrieveParams,
+    )
 
 CONFIRM_TIMEOUT_S, TIMEOUT_S = 20.0, 10.0
 # How far a webhook's time may be off, either way.
 TOLERANCE = dt.timedelta(seconds=300)
-# Objects that a page of a list has, at the most.
+# The most objects that a page of a list has.
 PAGE_SIZE = 100
+# Read with a PaymentIntent: its card, and when it was charged.
+WHOLE = ["payment_method", "latest_charge"]
+# The events that are listed in case that one was lost. Stripe takes twenty names at the most.
+EVENT_TYPES = [
+    *(f"payment_intent.{end}" for end in ("succeeded", "payment_failed", "canceled")),
+    *(f"payment_intent.{end}" for end in ("processing", "requires_action")),
+    *(f"setup_intent.{end}" for end in ("succeeded", "setup_failed", "canceled")),
+    *(f"payment_method.{end}" for end in ("detached", "updated", "automatically_updated")),
+    *(f"refund.{end}" for end in ("created", "updated", "failed")),
+    *(f"charge.dispute.{end}" for end in ("created", "updated", "closed")),
+    *(f"charge.dispute.{end}" for end in ("funds_withdrawn", "funds_reinstated")),
+    "customer.deleted",
+]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What Stripe is told of a payment: opaque ids and an amount in minor units, nothing else."""
+    """A payment as Stripe is told of it: opaque ids and an amount, nothing else."""
 
     payment_id: str
     practice_id: str
@@ -47,7 +84,7 @@ class Order:
 
 
 class Stripe:
-    """Stripe's API, by one HTTP client of one event loop."""
+    """Stripe's API, over one HTTP client of one event loop."""
 
     def __init__(
         self,
@@ -70,15 +107,19 @@ class Stripe:
         await self.http._client_async.aclose()
 
     async def verify(self) -> None:
-        """Rejected, if Stripe doesn't know the key."""
-        await answered(lambda: self.api.accounts.retrieve_current_async())
+        """Raise Forbidden where Stripe does not know the key."""
+        await repeated(lambda _: self.api.accounts.retrieve_current_async())
 
     # -- payments ----------------------------------------------------------------------------------
 
     async def create(self, order: Order) -> Intent:
-        """An unconfirmed PaymentIntent: it can't move money. The same for the same payment."""
-        params: dict[str, Any] = {
-            "amount": order.amount_minor,
+        """Create an unconfirmed PaymentIntent, which can't move money.
+
+        The same payment gets the same PaymentIntent. NotChargeable, where Stripe has no number for
+        the amount.
+        """
+        params: PaymentIntentCreateParams = {
+            "amount": to_stripe(order.amount_minor, order.currency),
             "currency": order.currency.lower(),
             "payment_method_types": ["card"],
             "metadata": {"payment": order.payment_id, "practice": order.practice_id},
@@ -87,9 +128,9 @@ class Stripe:
             params["customer"] = order.customer
         if order.save_card:
             params["setup_future_usage"] = "on_session"
-        options = named(order.account, f"{order.payment_id}-create")
-        created = await answered(lambda: self.api.payment_intents.create_async(params, options))
-        return intent(plain(created))
+        create, key = self.api.payment_intents.create_async, f"{order.payment_id}-create"
+        made = await repeated(lambda n: create(params, options(order.account, f"{key}-{n}")))
+        return intent(plain(made))
 
     async def confirm(
         self,
@@ -100,38 +141,80 @@ class Stripe:
         method: str | None = None,
         token: str | None = None,
     ) -> Intent:
-        """The one call that moves money, by a saved card or by a new one's token."""
-        source = {"payment_method": method} if method else {"confirmation_token": token}
-        params: Any = {**source, "use_stripe_sdk": True, "expand": ["payment_method"]}
-        options = named(account, f"{payment_id}-confirm")
-        confirm = self.slow_api.payment_intents.confirm_async
-        return intent(plain(await answered(lambda: confirm(intent_id, params, options))))
+        """Confirm a PaymentIntent by a saved card or by a new one's token: this moves money.
+
+        One key for ever: the bank is asked once for a payment.
+        """
+        params: PaymentIntentConfirmParams = {"use_stripe_sdk": True, "expand": WHOLE}
+        if method is not None:
+            params["payment_method"] = method
+        elif token is not None:
+            params["confirmation_token"] = token
+        confirm, named = self.slow_api.payment_intents.confirm_async, f"{payment_id}-confirm"
+        return intent(
+            plain(await once(lambda: confirm(intent_id, params, options(account, named))))
+        )
 
     async def cancel(self, account: str, intent_id: str) -> Intent:
-        """The fence: after it no charge can follow. Rejected, where the money may have moved."""
-        params: Any = {"expand": ["payment_method"]}
+        """Cancel a PaymentIntent: the fence, after which no charge can follow.
+
+        Rejected, where it is over or the money may have moved.
+        """
+        params: PaymentIntentCancelParams = {"expand": WHOLE}
         cancel = self.api.payment_intents.cancel_async
-        return intent(plain(await answered(lambda: cancel(intent_id, params, named(account)))))
+        return intent(plain(await repeated(lambda _: cancel(intent_id, params, options(account)))))
 
     async def intent(self, account: str, intent_id: str) -> Intent:
-        params: Any = {"expand": ["payment_method"]}
+        params: PaymentIntentRetrieveParams = {"expand": WHOLE}
         retrieve = self.api.payment_intents.retrieve_async
-        return intent(plain(await answered(lambda: retrieve(intent_id, params, named(account)))))
+        return intent(
+            plain(await repeated(lambda _: retrieve(intent_id, params, options(account))))
+        )
+
+    async def intents(self, account: str, since: dt.datetime) -> list[Intent]:
+        """Return this project's PaymentIntents that were created since, the oldest first."""
+
+        async def page(after: str | None) -> Any:
+            params: PaymentIntentListParams = {"limit": PAGE_SIZE, "created": {"gte": unix(since)}}
+            if after:
+                params["starting_after"] = after
+            return await self.api.payment_intents.list_async(params, options(account))
+
+        return [intent(one) for one in await listed(page) if is_ours(one, "payment")]
 
     # -- cards -------------------------------------------------------------------------------------
 
-    async def customer(self, account: str, practice_id: str, client_id: str) -> str:
-        """The id of the client's customer: made once, whoever asks and however often."""
-        params: Any = {"metadata": {"client": client_id, "practice": practice_id}}
-        options = named(account, f"{client_id}-customer")
-        made = await answered(lambda: self.api.customers.create_async(params, options))
+    async def customer(
+        self, account: str, practice_id: str, client_id: str, number: int = 1
+    ) -> str:
+        """Create a client's customer and return its id.
+
+        It is made once for each `number`, whoever asks and however often: another number is for
+        where Stripe has deleted the one before.
+        """
+        params: CustomerCreateParams = {"metadata": {"client": client_id, "practice": practice_id}}
+        create, key = self.api.customers.create_async, f"{client_id}-customer-{number}"
+        made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
         return str(made.id)
 
+    async def cards(self, account: str, customer: str) -> list[Card]:
+        """Return the cards that are attached to a customer; Missing, where it was deleted."""
+
+        async def page(after: str | None) -> Any:
+            params: CustomerPaymentMethodListParams = {"limit": PAGE_SIZE, "type": "card"}
+            if after:
+                params["starting_after"] = after
+            found = self.api.customers.payment_methods
+            return await found.list_async(customer, params, options(account))
+
+        return [card(one) for one in await listed(page)]
+
     async def token(self, account: str, token_id: str) -> Card:
-        """The card that a page's confirmation token is of."""
+        """Return the card of a page's confirmation token; Rejected, where it is of no card."""
+        params: ConfirmationTokenRetrieveParams = {}
         retrieve = self.api.confirmation_tokens.retrieve_async
-        found = await answered(lambda: retrieve(token_id, None, named(account)))
-        preview = plain(found)["payment_method_preview"]
+        found = await repeated(lambda _: retrieve(token_id, params, options(account)))
+        preview = plain(found).get("payment_method_preview") or {}
         if not preview.get("card"):
             raise Rejected("not a card's token")
         return card(preview)
@@ -139,87 +222,118 @@ class Stripe:
     async def prepare(
         self, account: str, practice_id: str, client_id: str, setup_id: str, customer: str
     ) -> Setup:
-        """A SetupIntent, which a page's form confirms; its metadata names whose card it will be."""
-        params: Any = {
+        """Create a SetupIntent for a page's form; its metadata names the client."""
+        params: SetupIntentCreateParams = {
             "customer": customer,
             "usage": "on_session",
             "payment_method_types": ["card"],
             "metadata": {"client": client_id, "practice": practice_id},
         }
-        options = named(account, f"{setup_id}-setup")
-        create = self.api.setup_intents.create_async
-        return setup(plain(await answered(lambda: create(params, options))))
+        create, key = self.api.setup_intents.create_async, f"{setup_id}-setup"
+        made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
+        return setup(plain(made))
 
     async def setup(self, account: str, setup_id: str) -> Setup:
-        params: Any = {"expand": ["payment_method"]}
+        params: SetupIntentRetrieveParams = {"expand": ["payment_method"]}
         retrieve = self.api.setup_intents.retrieve_async
-        return setup(plain(await answered(lambda: retrieve(setup_id, params, named(account)))))
+        return setup(plain(await repeated(lambda _: retrieve(setup_id, params, options(account)))))
 
     async def abandon(self, account: str, setup_id: str) -> Setup:
         """Cancel a SetupIntent, so that no more cards are tried with it."""
-        params: Any = {"expand": ["payment_method"]}
+        params: SetupIntentCancelParams = {"expand": ["payment_method"]}
         cancel = self.api.setup_intents.cancel_async
-        return setup(plain(await answered(lambda: cancel(setup_id, params, named(account)))))
+        return setup(plain(await repeated(lambda _: cancel(setup_id, params, options(account)))))
 
     async def method(self, account: str, method_id: str) -> Card:
-        """A card as Stripe has it now."""
+        """Return a card as Stripe has it now."""
+        params: PaymentMethodRetrieveParams = {}
         retrieve = self.api.payment_methods.retrieve_async
-        return card(plain(await answered(lambda: retrieve(method_id, None, named(account)))))
+        return card(plain(await repeated(lambda _: retrieve(method_id, params, options(account)))))
 
     async def detach(self, account: str, method_id: str) -> None:
-        """Have Stripe forget a card; Rejected, where it has none attached."""
+        """Have Stripe forget a card; Rejected, where it is attached to no customer."""
+        params: PaymentMethodDetachParams = {}
         detach = self.api.payment_methods.detach_async
-        await answered(lambda: detach(method_id, None, named(account)))
+        await repeated(lambda _: detach(method_id, params, options(account)))
 
     # -- money that goes back ----------------------------------------------------------------------
 
     async def refund(
-        self, account: str, practice_id: str, refund_id: str, intent_id: str, amount_minor: int
+        self,
+        account: str,
+        practice_id: str,
+        refund_id: str,
+        intent_id: str,
+        amount_minor: int,
+        currency: str,
     ) -> Refunded:
-        """Give back so much of a payment: once for the same refund."""
-        params: Any = {
+        """Give an amount of a payment back: once for the same refund."""
+        params: RefundCreateParams = {
             "payment_intent": intent_id,
-            "amount": amount_minor,
+            "amount": to_stripe(amount_minor, currency),
             "metadata": {"refund": refund_id, "practice": practice_id},
         }
-        options = named(account, f"{refund_id}-refund")
-        create = self.slow_api.refunds.create_async
-        return refunded(plain(await answered(lambda: create(params, options))))
+        create, named = self.slow_api.refunds.create_async, f"{refund_id}-refund"
+        return refunded(plain(await once(lambda: create(params, options(account, named)))))
 
-    async def refunds(self, account: str, **which: Any) -> list[Refunded]:
-        """Refunds, the oldest first: of a `payment_intent`, or those `created` in a range."""
-        return [refunded(one) for one in await self.listed(self.api.refunds, account, which)]
+    async def refunds(
+        self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
+    ) -> list[Refunded]:
+        """Return refunds, the oldest first: of a PaymentIntent, or those created since."""
 
-    async def disputes(self, account: str, **which: Any) -> list[Disputed]:
-        """Disputes, the oldest first: of a `payment_intent`, or those `created` in a range."""
-        return [disputed(one) for one in await self.listed(self.api.disputes, account, which)]
+        async def page(after: str | None) -> Any:
+            params: RefundListParams = {"limit": PAGE_SIZE}
+            if intent_id:
+                params["payment_intent"] = intent_id
+            if since:
+                params["created"] = {"gte": unix(since)}
+            if after:
+                params["starting_after"] = after
+            return await self.api.refunds.list_async(params, options(account))
 
-    async def intents(self, account: str, **which: Any) -> list[Intent]:
-        """PaymentIntents, the oldest first: those `created` in a range."""
-        return [intent(one) for one in await self.listed(self.api.payment_intents, account, which)]
+        return [refunded(one) for one in await listed(page)]
 
-    async def listed(
-        self, service: Any, account: str, which: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        """All pages of a list, which Stripe gives the newest first, the other way round."""
-        found: list[dict[str, Any]] = []
-        after: dict[str, str] = {}
-        while True:
-            params = which | {"limit": PAGE_SIZE} | after
-            ask = partial(service.list_async, params, named(account))
-            page = plain(await answered(ask))
-            found += page["data"]
-            if not page["has_more"]:
-                return found[::-1]
-            after = {"starting_after": found[-1]["id"]}
+    async def disputes(
+        self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
+    ) -> list[Disputed]:
+        """Return disputes, the oldest first: of a PaymentIntent, or those created since."""
 
-    # -- webhooks ----------------------------------------------------------------------------------
+        async def page(after: str | None) -> Any:
+            params: DisputeListParams = {"limit": PAGE_SIZE}
+            if intent_id:
+                params["payment_intent"] = intent_id
+            if since:
+                params["created"] = {"gte": unix(since)}
+            if after:
+                params["starting_after"] = after
+            return await self.api.disputes.list_async(params, options(account))
+
+        return [disputed(one) for one in await listed(page)]
+
+    # -- events ------------------------------------------------------------------------------------
+
+    async def events(self, account: str, since: dt.datetime) -> list[Event]:
+        """Return the events since, the oldest first; Stripe keeps them for thirty days."""
+
+        async def page(after: str | None) -> Any:
+            params: EventListParams = {
+                "limit": PAGE_SIZE,
+                "created": {"gte": unix(since)},
+                "types": EVENT_TYPES,
+            }
+            if after:
+                params["starting_after"] = after
+            return await self.api.events.list_async(params, options(account))
+
+        named = None if account == OWN else account
+        return [hint(one, named) for one in await listed(page)]
 
     def event(self, body: bytes, signature: str | None, now: dt.datetime) -> Event:
         """The event of a webhook that Stripe signed within five minutes of now, either way."""
         try:
             header = signature or ""
-            stripe.WebhookSignature.verify_header(body, header, self.webhook_secret)
+            verify = stripe.WebhookSignature.verify_header
+            verify(body, header, self.webhook_secret)  # type: ignore[no-untyped-call]
             signed_at = int(dict(part.split("=", 1) for part in header.split(","))["t"])
             event = json.loads(body)
         except (stripe.SignatureVerificationError, ValueError, KeyError):
@@ -227,3 +341,24 @@ class Stripe:
         if abs(now.timestamp() - signed_at) > TOLERANCE.total_seconds():
             raise NotAnEvent
         return hint(event)
+
+
+async def listed(page: Callable[[str | None], Awaitable[Any]]) -> list[dict[str, Any]]:
+    """Return the objects of all pages of a list, which Stripe gives the newest first, reversed."""
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        answer = plain(await repeated(lambda _: page(after)))  # noqa: B023 - awaited at once
+        found += answer["data"]
+        if not answer["has_more"]:
+            return found[::-1]
+        after = found[-1]["id"]
+
+
+def unix(moment: dt.datetime) -> int:
+    return int(moment.timestamp())
+
+
+def plain(answer: Any) -> dict[str, Any]:
+    made: dict[str, Any] = answer.to_dict()
+    return made

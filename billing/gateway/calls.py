@@ -1,17 +1,18 @@
-"""A call of Stripe's API, and what it may end in: an answer, or one of these.
+"""A call of Stripe's API and its outcome: an answer, or one of these errors.
 
 StripeTrouble
-├── Declined        by the bank
-├── Rejected        Stripe won't do such a thing, and has not
-│   └── Missing     Stripe has no such thing in this account
+├── Declined        the bank refused the card
+├── Rejected        Stripe refused the request and did nothing
+│   └── Missing     Stripe has no such object in this account
 └── Unknown         nobody can tell whether it was done: ask, never guess
+    └── Forbidden   the key may not ask in this account, which says nothing about the object
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import stripe
@@ -21,17 +22,23 @@ from billing.gateway.train import API_VERSION
 from billing.payments import OWN
 from models import DeclineReason
 
+if TYPE_CHECKING:
+    from stripe import RequestOptions
+    from stripe._v1_services import V1Services
+
 T = TypeVar("T")
 
-
-# The SDK doesn't try again after 429.
-BACKOFFS_S = (0.5, 1.0, 2.0)
+# The pauses between tries of a call; the SDK itself tries each once.
+BACKOFFS_S = (0.2, 0.5, 1.0)
+# No other try begins once a call has taken this long.
+TRIES_END_AFTER_S = 15.0
+SERVER_ERROR, CONFLICT = 500, 409
 
 log = logging.getLogger("portal.stripe")
 
 
 class StripeTrouble(Exception):
-    """A call that had no good answer."""
+    """A call without a good answer."""
 
 
 class Declined(StripeTrouble):
@@ -43,69 +50,124 @@ class Declined(StripeTrouble):
 
 
 class Rejected(StripeTrouble):
-    """Stripe won't do this, and has not."""
+    """Stripe refused the request and did nothing. `param` is the parameter that it blames."""
+
+    def __init__(self, code: str, param: str | None = None) -> None:
+        super().__init__(code)
+        self.code, self.param = code, param
 
 
 class Missing(Rejected):
-    """Stripe has no such thing in this account."""
+    """Stripe has no such object in this account."""
 
 
 class Unknown(StripeTrouble):
     """Nobody can tell whether it was done: ask, never guess."""
 
 
-def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> Any:
+class Forbidden(Unknown):
+    """The key may not ask in this account: it was revoked, restricted or deauthorised."""
+
+
+def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> "V1Services":
+    """Return the SDK's services, at Stripe or at another address."""
     made = stripe.StripeClient(
         api_key,
         stripe_version=API_VERSION,
-        base_addresses={"api": base} if base else None,
+        base_addresses={"api": base} if base else {},
         http_client=http,
         max_network_retries=0,
     )
     return made.v1
 
 
-def named(account: str, key: str | None = None) -> Any:
-    """A call's options: in which account, and under which idempotency key."""
-    options = {} if account == OWN else {"stripe_account": account}
-    return options | ({"idempotency_key": key} if key else {})
+def options(account: str, key: str | None = None) -> "RequestOptions":
+    """Return a call's options: its account, and its idempotency key.
+
+    Without an account Stripe would be asked in the platform's own: that is said by OWN alone.
+    """
+    if not account:
+        raise Forbidden("no account")
+    made: RequestOptions = {}
+    if account != OWN:
+        made["stripe_account"] = account
+    if key is not None:
+        made["idempotency_key"] = key
+    return made
 
 
-async def answered(call: Callable[[], Awaitable[T]]) -> T:
-    """What the call answers; its errors as one of ours."""
+async def once(call: Callable[[], Awaitable[T]]) -> T:
+    """Return the answer of a call that may move money.
+
+    Only what Stripe has certainly not begun is tried again; its other errors become ours.
+    """
     for backoff_s in (*BACKOFFS_S, None):
         try:
             return await call()
-        except stripe.RateLimitError:
+        except stripe.RateLimitError as error:
             if backoff_s is None:
-                raise Unknown("too many requests") from None
-            await asyncio.sleep(backoff_s * random.uniform(0.5, 1))  # noqa: S311 (jitter)
-        except stripe.StripeError as error:
+                raise trouble(error) from None
+            await pause(backoff_s)
+        except (stripe.StripeError, httpx.HTTPError) as error:
             raise trouble(error) from None
-        except httpx.HTTPError as error:
-            raise Unknown(type(error).__name__) from None
     raise AssertionError("the last try returns or raises")
 
 
-def trouble(error: stripe.StripeError) -> StripeTrouble:
-    """Without the text, which may have what was sent in it."""
+async def repeated(call: Callable[[int], Awaitable[T]]) -> T:
+    """Return the answer of a call that moves no money, which is tried again where none came.
+
+    `call` takes the number of its idempotency key. A lost answer is asked for under the same key. A
+    server error is saved under its key, and so is another request: then the next key is taken.
+    """
+    number, until = 1, asyncio.get_running_loop().time() + TRIES_END_AFTER_S
+    for backoff_s in (*BACKOFFS_S, None):
+        try:
+            return await call(number)
+        except (stripe.StripeError, httpx.HTTPError) as error:
+            is_late = asyncio.get_running_loop().time() > until
+            if backoff_s is None or is_late or not may_be_tried_again(error):
+                raise trouble(error) from None
+            number += is_saved(error)
+        await pause(backoff_s)
+    raise AssertionError("the last try returns or raises")
+
+
+def may_be_tried_again(error: Exception) -> bool:
+    """Return whether the same call may get another answer."""
+    if isinstance(error, httpx.HTTPError | stripe.APIConnectionError | stripe.RateLimitError):
+        return True
+    if isinstance(error, stripe.IdempotencyError):
+        return True
+    status = error.http_status if isinstance(error, stripe.StripeError) else None
+    return status is not None and (status >= SERVER_ERROR or status == CONFLICT)
+
+
+def is_saved(error: Exception) -> bool:
+    """Return whether Stripe gives this answer again under the same key."""
+    if isinstance(error, stripe.IdempotencyError):
+        return True
+    status = error.http_status if isinstance(error, stripe.StripeError) else None
+    return status is not None and status >= SERVER_ERROR
+
+
+async def pause(backoff_s: float) -> None:
+    await asyncio.sleep(backoff_s * random.uniform(0.5, 1))  # noqa: S311 (jitter)
+
+
+def trouble(error: Exception) -> StripeTrouble:
+    """Return our error for one of the SDK's, without its text, which may quote the request."""
     if isinstance(error, stripe.CardError):
         return Declined(decline_reason(error.code, plain_error(error).get("decline_code")))
     if isinstance(error, stripe.InvalidRequestError):
         log.warning("stripe rejected a call: %s %s", error.code, error.param)
         kind = Missing if error.code == "resource_missing" else Rejected
-        return kind(error.code or "invalid_request")
+        return kind(error.code or "invalid_request", error.param)
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        log.error("stripe refused the key: %s", error.code)
-        return Rejected(error.code or "authentication")
+        log.error("alert: stripe refuses the key in this account: %s", error.code)
+        return Forbidden(error.code or "forbidden")
     # Resets, timeouts, 5xx, and 409: another call under the same key is still running.
     log.warning("stripe gave no answer: %s", type(error).__name__)
     return Unknown(type(error).__name__)
-
-
-def plain(answer: Any) -> dict[str, Any]:
-    made: dict[str, Any] = answer.to_dict()
-    return made
 
 
 def plain_error(error: stripe.StripeError) -> Mapping[str, Any]:

@@ -1,16 +1,23 @@
-"""Stripe's objects as our own values: what of them this project reads, and nothing else."""
+"""Stripe's objects as our own values: what this project reads of them, and nothing else.
+
+Amounts are in ISO's minor units. A field that is absent is None or empty, and a status that this
+release does not know is UNKNOWN: another program's object never raises here.
+"""
 
 import contextlib
+import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from billing.gateway.currencies import from_stripe
 from models import CardBrand, DeclineReason, DisputeState, RefundState
+from models.ids import UUID
 
 
 class IntentStatus(enum.StrEnum):
-    """A PaymentIntent's, of those that card payments have."""
+    """The status of a PaymentIntent."""
 
     REQUIRES_PAYMENT_METHOD = "requires_payment_method"
     REQUIRES_CONFIRMATION = "requires_confirmation"
@@ -18,17 +25,19 @@ class IntentStatus(enum.StrEnum):
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     CANCELED = "canceled"
+    # Any other, as requires_capture: this project's PaymentIntents never have it.
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Card:
     """A card as Stripe has it, with the name and postal code that the bank checks.
 
-    No `customer`: it is kept for nobody there, or no more.
+    Without a `customer` it is attached to none, or no longer.
     """
 
     stripe_id: str | None
-    fingerprint: str
+    fingerprint: str | None
     brand: CardBrand
     last4: str
     exp_month: int
@@ -40,24 +49,25 @@ class Card:
 
 @dataclass(frozen=True)
 class Intent:
-    """A PaymentIntent. `decline` is why its last try failed; amounts in minor units.
+    """A PaymentIntent. `decline` is the reason for which its last try failed.
 
-    `payment_id` and `practice_id` are what its metadata names: another program's name none.
+    `payment_id` and `practice_id` are named by its metadata: another program's has neither.
+    `charged_at` is when the card was charged, by Stripe's clock.
     """
 
     id: str
     payment_id: str | None
     practice_id: str | None
     status: IntentStatus
-    amount_minor: int
     received_minor: int
     client_secret: str
     decline: DeclineReason | None
     card: Card | None
+    charged_at: dt.datetime | None
 
 
 class SetupStatus(enum.StrEnum):
-    """A SetupIntent's."""
+    """The status of a SetupIntent."""
 
     REQUIRES_PAYMENT_METHOD = "requires_payment_method"
     REQUIRES_CONFIRMATION = "requires_confirmation"
@@ -65,11 +75,12 @@ class SetupStatus(enum.StrEnum):
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     CANCELED = "canceled"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A SetupIntent. `client_id` is whom its metadata names; `decline` why its last try failed."""
+    """A SetupIntent. Its metadata names the client; `decline` says why its last try failed."""
 
     id: str
     status: SetupStatus
@@ -81,30 +92,34 @@ class Setup:
 
 @dataclass(frozen=True)
 class Refunded:
-    """A refund. `refund_id` is ours, where it was asked for here; amounts in minor units."""
+    """A refund. `refund_id` is ours, where it was asked for here. `created` is Stripe's clock."""
 
     id: str
     intent_id: str | None
     refund_id: str | None
     amount_minor: int
     state: RefundState
-    created: int
+    created: dt.datetime
 
 
 @dataclass(frozen=True)
 class Disputed:
-    """A dispute; no `state`: an inquiry, which moves no money. Amounts in minor units."""
+    """A dispute; without a `state` it is an inquiry, which moves no money.
+
+    Its currency may be another than the payment's.
+    """
 
     id: str
     intent_id: str | None
     amount_minor: int
+    currency: str
     state: DisputeState | None
-    created: int
+    created: dt.datetime
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a webhook told: a hint of where to look, no more."""
+    """A webhook's content: a hint of where to look, no more."""
 
     id: str
     account: str | None
@@ -117,49 +132,59 @@ class NotAnEvent(Exception):
     """A webhook's body that Stripe did not sign, or not lately."""
 
 
-# -- read from what Stripe answers -----------------------------------------------------------------
+# -- read from Stripe's answers --------------------------------------------------------------------
+
+
+def is_ours(told: Mapping[str, Any], name: str) -> bool:
+    """Return whether an object's metadata has this project's name for it."""
+    return bool(metadata(told, name))
 
 
 def intent(told: Mapping[str, Any]) -> Intent:
-    method, failed = told.get("payment_method"), told.get("last_payment_error")
+    charge, currency = told.get("latest_charge"), told.get("currency") or ""
     return Intent(
         told["id"],
-        (told.get("metadata") or {}).get("payment"),
-        (told.get("metadata") or {}).get("practice"),
-        IntentStatus(told["status"]),
-        told["amount"],
-        told.get("amount_received") or 0,
-        told["client_secret"],
-        decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None,
-        card(method) if isinstance(method, Mapping) and method.get("card") else None,
+        metadata(told, "payment"),
+        metadata(told, "practice"),
+        status(IntentStatus, told),
+        from_stripe(told.get("amount_received") or 0, currency),
+        told.get("client_secret") or "",
+        decline(told.get("last_payment_error")),
+        attached_card(told),
+        moment(charge["created"]) if isinstance(charge, Mapping) else None,
     )
 
 
+def setup(told: Mapping[str, Any]) -> Setup:
+    return Setup(
+        told["id"],
+        status(SetupStatus, told),
+        told.get("client_secret") or "",
+        metadata(told, "client"),
+        decline(told.get("last_setup_error")),
+        attached_card(told),
+    )
+
+
+def attached_card(told: Mapping[str, Any]) -> Card | None:
+    """Return the card of an intent, where the call asked for it."""
+    method = told.get("payment_method")
+    return card(method) if isinstance(method, Mapping) and method.get("card") else None
+
+
 def card(method: Mapping[str, Any]) -> Card:
-    """The card of a PaymentMethod, or of a token's preview, which has no id yet."""
+    """Return the card of a PaymentMethod, or of a token's preview, which has no id yet."""
     billing, facts = method.get("billing_details") or {}, method["card"]
     return Card(
         method.get("id"),
-        facts.get("fingerprint") or "",
-        brand(facts["brand"]),
+        facts.get("fingerprint") or None,
+        brand(facts.get("brand") or ""),
         facts["last4"],
         facts["exp_month"],
         facts["exp_year"],
         billing.get("name") or None,
         (billing.get("address") or {}).get("postal_code") or None,
-        method.get("customer"),
-    )
-
-
-def setup(told: Mapping[str, Any]) -> Setup:
-    method, failed = told.get("payment_method"), told.get("last_setup_error")
-    return Setup(
-        told["id"],
-        SetupStatus(told["status"]),
-        told["client_secret"],
-        (told.get("metadata") or {}).get("client"),
-        decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None,
-        card(method) if isinstance(method, Mapping) and method.get("card") else None,
+        reference(method.get("customer")),
     )
 
 
@@ -173,19 +198,17 @@ REFUND_STATES = {
 def refunded(told: Mapping[str, Any]) -> Refunded:
     return Refunded(
         told["id"],
-        told.get("payment_intent"),
-        (told.get("metadata") or {}).get("refund"),
-        told["amount"],
-        REFUND_STATES.get(told["status"], RefundState.PENDING),
-        told["created"],
+        reference(told.get("payment_intent")),
+        metadata(told, "refund"),
+        from_stripe(told["amount"], told["currency"]),
+        REFUND_STATES.get(told.get("status") or "", RefundState.PENDING),
+        moment(told["created"]),
     )
 
 
 DISPUTE_STATES = {
     "needs_response": DisputeState.OPEN,
     "under_review": DisputeState.OPEN,
-    "appeal_needs_response": DisputeState.OPEN,
-    "appeal_under_review": DisputeState.OPEN,
     "won": DisputeState.WON,
     "prevented": DisputeState.WON,
     "lost": DisputeState.LOST,
@@ -195,11 +218,38 @@ DISPUTE_STATES = {
 def disputed(told: Mapping[str, Any]) -> Disputed:
     return Disputed(
         told["id"],
-        told.get("payment_intent"),
-        told["amount"],
+        reference(told.get("payment_intent")),
+        from_stripe(told["amount"], told["currency"]),
+        str(told["currency"]).upper(),
         DISPUTE_STATES.get(told["status"]),
-        told["created"],
+        moment(told["created"]),
     )
+
+
+# -- parts of them ---------------------------------------------------------------------------------
+
+S = TypeVar("S", IntentStatus, SetupStatus)
+
+
+def status(members: type[S], told: Mapping[str, Any]) -> S:
+    with contextlib.suppress(ValueError):
+        return members(str(told.get("status")))
+    return members("unknown")
+
+
+def metadata(told: Mapping[str, Any], name: str) -> str | None:
+    """Return an id of ours from an object's metadata; another program's text is none."""
+    found = (told.get("metadata") or {}).get(name)
+    return found if isinstance(found, str) and UUID.fullmatch(found) else None
+
+
+def reference(told: Any) -> str | None:
+    """Return the id of another object, which a call may have asked to have whole."""
+    return told.get("id") if isinstance(told, Mapping) else told
+
+
+def moment(seconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def brand(name: str) -> CardBrand:
@@ -220,22 +270,28 @@ DECLINES = {
 }
 
 
+def decline(failed: Mapping[str, Any] | None) -> DeclineReason | None:
+    """Return the reason of an intent's last error, if it has one."""
+    return decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None
+
+
 def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
-    """What may be told: of a lost, stolen or fraudulent card no more than of any other."""
+    """Return what may be told: a lost, stolen or fraudulent card is told as any other."""
     known = DECLINES.get(decline_code or "") or DECLINES.get(code or "")
     return known or DeclineReason.GENERIC
 
 
-# What an event may be about; of all else (charges, refunds, disputes) the payment is looked at.
+# The objects that an event is followed by; of a charge, a refund or a dispute the payment is read.
 ABOUT = ("payment_intent", "setup_intent", "payment_method")
 
 
-def hint(event: Mapping[str, Any]) -> Event:
+def hint(event: Mapping[str, Any], account: str | None = None) -> Event:
+    """Return the hint of an event; `account` of one that was listed, which does not name it."""
     try:
         told = event["data"]["object"]
-        about = told["id"] if told.get("object") in ABOUT else told.get("payment_intent")
-        practice = (told.get("metadata") or {}).get("practice")
-        texts = str(event["id"]), event.get("account"), str(event["type"])
+        about = told["id"] if told.get("object") in ABOUT else reference(told.get("payment_intent"))
+        practice = metadata(told, "practice")
+        texts = str(event["id"]), event.get("account") or account, str(event["type"])
     except (KeyError, TypeError, AttributeError):
         raise NotAnEvent from None
     return Event(*texts, about if isinstance(about, str) else None, practice)

@@ -1,0 +1,58 @@
+"""The end of a payment that Stripe can no longer be asked about, by the practice's operator."""
+
+import logging
+
+from sqlalchemy import select, update
+
+from billing.charging.driving import find, give_up
+from billing.charging.folding import change
+from billing.gateway import Forbidden, Missing, Unknown
+from billing.till import AT_REST, Till, lock, payment
+from billing.versions import stamp
+from models import Payment, PaymentState
+
+log = logging.getLogger("portal.payments")
+
+
+class NotEnded(Exception):
+    """The payment is as it was; the text says why."""
+
+
+async def end(till: Till, payment_id: str, because: str) -> PaymentState:
+    """End a payment and return its state.
+
+    Where Stripe answers, the payment is given up as a client does it. Where Stripe refuses to be
+    asked, as after an account was deauthorised, it is cancelled here with the operator's reason. If
+    the account comes back and the money has moved, the daily comparison finds that.
+    """
+    async with till.engine.connect() as conn:
+        practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
+    if practice_id is None:
+        raise NotEnded("There is no such payment.")
+    found = await find(till, practice_id, payment_id)
+    if found.state in AT_REST:
+        raise NotEnded(f"The payment is over: it is {found.state}.")
+    if found.stripe_id is not None:
+        try:
+            await till.stripe.intent(found.stripe_account, found.stripe_id)
+        except (Forbidden, Missing):
+            return await cancel(till, practice_id, payment_id, because)
+        except Unknown:
+            raise NotEnded("Stripe doesn't answer at the moment: try again later.") from None
+    return (await give_up(till, practice_id, payment_id)).state
+
+
+async def cancel(till: Till, practice_id: str, payment_id: str, because: str) -> PaymentState:
+    """Cancel a payment without an answer of Stripe's, and keep the reason."""
+    async with till.engine.begin() as conn:
+        found = await payment(conn, practice_id, payment_id)
+        await lock(conn, practice_id, found.client_id)
+        found = await payment(conn, practice_id, payment_id)
+        if found.state in AT_REST:
+            return PaymentState(found.state)
+        await change(conn, practice_id, payment_id, PaymentState.CANCELED, till.now())
+        mine = Payment.practice_id == practice_id, Payment.id == payment_id
+        await conn.execute(update(Payment).where(*mine).values(ended_because=because))
+        await stamp(conn, practice_id, payment_id)
+    log.warning("payment %s was ended by the operator, without Stripe's answer", payment_id)
+    return PaymentState.CANCELED
