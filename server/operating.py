@@ -131,6 +131,5 @@ async def all_accounts(till: Till) -> list[tuple[str, str]]:
     """Return each practice with each of its accounts at Stripe."""
     async with till.engine.connect() as conn:
         practices = list(await conn.scalars(select(Practice.id).order_by(Practice.id)))
-    return [
-        (practice, account) for practice in practices for account in await accounts(till, practice)
-    ]
+    used = {practice: await accounts(till, practice) for practice in practices}
+    return [(practice, account) for practice in practices for account in used[practice]]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-EXPAND = {"expand[0]": "payment_method"}
+EXPAND = {"expand[0]": "payment_method", "expand[1]": "latest_charge"}
 LISTED = {
     "payment_intent": "pi_[0-9a-z]+",
     "created[gte]": "[0-9]+",
@@ -36,6 +36,7 @@ PARAMS: dict[str, dict[str, str]] = {
     r"GET payment_intents/\w+": EXPAND,
     "GET payment_intents": LISTED,
     "GET refunds": LISTED,
+    "GET events": LISTED | {f"types[{n}]": r"[a-z_.]+" for n in range(20)},
     "GET disputes": LISTED,
     "POST refunds": {
         "payment_intent": "pi_[0-9a-z]+",
@@ -59,7 +60,7 @@ PARAMS: dict[str, dict[str, str]] = {
     "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
 }
 # The SDK gives a call without a key one by chance.
-KEY = re.compile(f"{UUID}(?:-(?:create|confirm|customer|setup|refund))?")
+KEY = re.compile(rf"{UUID}(?:-(?:create|confirm|customer|setup|refund)(?:-\d+)*)?")
 
 
 def hold(journal: Sequence[dict[str, Any]]) -> None:

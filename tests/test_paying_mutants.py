@@ -78,7 +78,7 @@ def test_without_the_fence_it_goes_red(tmp_path: Path, monkeypatch: pytest.Monke
     async def open_gate(till: Till, paying: Any, reason: DeclineReason | None) -> Standing:
         intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
         given_up = dataclasses.replace(intent, status=IntentStatus.CANCELED)
-        await folding.fold(till, paying.practice_id, paying.id, given_up, reason)
+        await folding.fold(till, paying, given_up, reason)
         return await driving.standing(till, paying.practice_id, paying.id)
 
     monkeypatch.setattr(driving, "fence", open_gate)
@@ -191,15 +191,16 @@ async def test_if_success_does_not_absorb_it_is_lost(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forgetful(
-        till: Till, practice_id: str, id_: str, intent: Intent, reason: DeclineReason | None = None
-    ) -> None:
+        till: Till, asked: Any, intent: Intent, reason: DeclineReason | None = None
+    ) -> bool:
         state, now = folding.state_of(intent, reason), till.now()
         async with till.engine.begin() as rows:
             if state is PaymentState.SUCCEEDED:
-                await folding.succeed(rows, practice_id, id_, now, intent)
-                return
-            mine = update(Payment).where(Payment.id == id_)
+                await folding.succeed(rows, asked.practice_id, asked.id, now, intent)
+                return True
+            mine = update(Payment).where(Payment.id == asked.id)
             await rows.execute(mine.values(state=state, paid_at=None))
+        return True
 
     monkeypatch.setattr(driving, "fold", forgetful)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:

@@ -333,7 +333,7 @@ class Stripe:
         try:
             header = signature or ""
             verify = stripe.WebhookSignature.verify_header
-            verify(body, header, self.webhook_secret)  # type: ignore[no-untyped-call]
+            verify(body.decode(), header, self.webhook_secret)  # type: ignore[no-untyped-call]
             signed_at = int(dict(part.split("=", 1) for part in header.split(","))["t"])
             event = json.loads(body)
         except (stripe.SignatureVerificationError, ValueError, KeyError):
