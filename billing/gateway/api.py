@@ -219,7 +219,7 @@ class Stripe:
         """The event of a webhook that Stripe signed within five minutes of now, either way."""
         try:
             header = signature or ""
-            stripe.WebhookSignature.verify_header(body, header, self.webhook_secret)
+            stripe.WebhookSignature.verify_header(body.decode(), header, self.webhook_secret)
             signed_at = int(dict(part.split("=", 1) for part in header.split(","))["t"])
             event = json.loads(body)
         except (stripe.SignatureVerificationError, ValueError, KeyError):
