@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import json
 import socket
+from typing import Any
 
 import httpx
 import uvicorn
 
 from sandbox.app import app
 from sandbox.deliveries import Webhook, deliver
+from sandbox.faults import CLOSE
 from sandbox.store import Store
 
 
@@ -30,8 +32,20 @@ def main() -> None:
     asyncio.run(serve(Store(given.file), webhook, listening))
 
 
+def closable(application: Any) -> Any:
+    """Return an ASGI app whose requests know how their connection is closed."""
+
+    async def answered(scope: Any, receive: Any, send: Any) -> None:
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        if transport is not None:
+            scope = scope | {CLOSE: transport.abort}
+        await application(scope, receive, send)
+
+    return answered
+
+
 async def serve(store: Store, webhook: Webhook | None, listening: socket.socket) -> None:
-    config = uvicorn.Config(app(store, controls=True), log_level="error")
+    config = uvicorn.Config(closable(app(store, controls=True)), log_level="error")
     async with httpx.AsyncClient() as client:
         sending = asyncio.create_task(deliver(store, webhook, client)) if webhook else None
         await uvicorn.Server(config).serve([listening])

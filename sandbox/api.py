@@ -1,206 +1,206 @@
-"""The API's address, /v1/…: keys, idempotency, faults on demand, and which call is whose."""
+"""The API's address, /v1/…: keys, versions, parameters, idempotency, and faults on demand."""
 
 import asyncio
-import hashlib
 import json
-import re
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox import intents, methods, reversals, setups
+from sandbox import access, calls, expansion, idempotency, parameters
+from sandbox.calls import Call
 from sandbox.errors import StripeError, invalid
-from sandbox.store import Object, Store
+from sandbox.expansion import expanded
+from sandbox.faults import CLOSE, TOO_MANY, Dropped, Fault, drop, next_fault
+from sandbox.forms import read
+from sandbox.store import OWN, Object, Store, shown
+from sandbox.version import VERSION
 
-OWN = "own"
-Call = Callable[[Store, str, str, Object], Object]
+__all__ = ["Api", "Fault"]
+
+Answer = tuple[int, str]
+NO_FAULT = Fault("^$")
+# What stands for the answer of a call that hasn't begun.
+NOTHING: Answer = (0, "")
 
 
 @dataclass
-class Fault:
-    """What goes wrong with the next calls that match: `before` or `after` they are done.
+class Asked:
+    """A request, as far as it is understood."""
 
-    `matches` is a regular expression over "POST payment_intents/…/confirm". `status` is answered
-    instead (500, 429), after `delay_s`.
-    """
+    account: str
+    method: str
+    path: str
+    body: str
+    params: Object
+    key: str | None
+    version: str | None
 
-    matches: str
-    status: int | None = None
-    after: bool = False
-    delay_s: float = 0.0
-    times: int = 1
+    @property
+    def called(self) -> str:
+        return f"{self.method} {self.path}"
 
 
 @dataclass
 class Api:
-    """Stripe's API over a store. `latency_s`: how long each call takes."""
+    """Stripe's API over a store.
+
+    `latency_s`: how long each call takes. `lock_wait_s`: how long a call waits for another one
+    that is at the same object.
+    """
 
     store: Store
     latency_s: float = 0.0
     faults: list[Fault] = field(default_factory=list)
+    lock_wait_s: float = 2.0
     running: set[tuple[str, str]] = field(default_factory=set)
+    locks: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
 
     async def __call__(self, request: Request) -> Response:
-        path, account = request.path_params["path"], request.headers.get("stripe-account", OWN)
-        body = (await request.body()).decode()
-        params = read(body if request.method == "POST" else request.url.query)
-        called = f"{request.method} {path}"
+        asked = await understood(request)
+        fault = next_fault(self.faults, asked.called) or NO_FAULT
         try:
-            check_key(request.headers.get("authorization", ""))
-            fault = self.next_fault(called)
-            await asyncio.sleep(self.latency_s)
-            if fault is not None and not fault.after:
-                await go_wrong(fault)
-            key = request.headers.get("idempotency-key") if request.method == "POST" else None
-            status, text = await self.answered(account, called, body, params, key)
-            if fault is not None and fault.after:
-                await go_wrong(fault)
+            status, text = await self.answered(request, asked, fault)
+            await go_wrong(request, fault, after=True)
         except StripeError as error:
             status, text = error.status, json.dumps({"error": error.error})
-        return Response(text, status, {"Request-Id": "req_sandbox"}, "application/json")
+            with self.store.transaction():
+                self.store.write_down(entry(asked, status, text))
+        except Dropped:
+            if CLOSE not in request.scope:
+                raise
+            return Response()
+        headers = {"Request-Id": f"req_{secrets.token_hex(7)}", "Stripe-Version": VERSION}
+        if asked.key:
+            headers["Idempotency-Key"] = asked.key
+        return Response(text, status, headers, "application/json")
 
-    async def answered(
-        self, account: str, called: str, body: str, params: Object, key: str | None
-    ) -> tuple[int, str]:
-        """The answer; the one that was given before, where the key has one."""
-        if (account, key or "") in self.running:
-            raise StripeError(
-                409, "idempotency_error", "The key is in use.", code="idempotency_key_in_use"
-            )
-        if key:
-            self.running.add((account, key))
+    async def answered(self, request: Request, asked: Asked, fault: Fault) -> Answer:
+        """Do the call, between what Stripe refuses beforehand and what goes wrong on the way."""
+        key = access.check_key(self.store, request.headers.get("authorization", ""))
+        access.check_account(self.store, key, asked.account)
+        check_version(asked.version)
+        call, ids = calls.find(asked.method, asked.path)
+        access.check_permission(self.store, key, asked.account, call.permission)
+        idempotency.check(asked.key)
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self.only_one(asked))
+            if asked.method == "POST" and ids:
+                await held.enter_async_context(self.locked(asked.account, ids[0]))
+            await asyncio.sleep(self.latency_s)
+            await go_wrong(request, fault, after=False)
+            answer = self.once(asked, call, ids, fault)
+            return self.once(asked, call, ids, NO_FAULT) if fault.twice else answer
+
+    # -- one at a time -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def only_one(self, asked: Asked) -> AsyncIterator[None]:
+        """Hold an idempotency key; 409 where another call has it."""
+        own = asked.account, asked.key or ""
+        if asked.key and own in self.running:
+            raise idempotency.in_use(asked.key)
+        if asked.key:
+            self.running.add(own)
         try:
-            return self.once(account, called, body, params, key)
+            yield
         finally:
-            self.running.discard((account, key or ""))
+            if asked.key:
+                self.running.discard(own)
 
-    def once(
-        self, account: str, called: str, body: str, params: Object, key: str | None
-    ) -> tuple[int, str]:
-        asked = hashlib.sha256(f"{called}?{body}".encode()).hexdigest()
+    @asynccontextmanager
+    async def locked(self, account: str, id_: str) -> AsyncIterator[None]:
+        """Hold an object; 429 where another call has it for too long."""
+        lock = self.locks.setdefault((account, id_), asyncio.Lock())
+        try:
+            async with asyncio.timeout(self.lock_wait_s):
+                await lock.acquire()
+        except TimeoutError:
+            code = "lock_timeout"
+            raise StripeError(429, "invalid_request_error", TOO_MANY[code], code=code) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- the work ----------------------------------------------------------------------------------
+
+    def once(self, asked: Asked, call: Call, ids: tuple[str, ...], fault: Fault) -> Answer:
+        """Return the answer; the one that was given before, where the key has one."""
+        wrong = fault.error()
         with self.store.transaction():
-            method, _, path = called.partition(" ")
-            self.store.write_down(account, method, path, key, params)
-            if key and (before := self.store.answer(account, key)):
-                if before[0] != asked:
-                    message = (
-                        "Keys for idempotent requests can only be used with the same parameters."
-                    )
-                    raise StripeError(400, "idempotency_error", message)
-                return before[1], before[2]
-            status, text = done(self.store, account, called, params)
-            # What was wrong with the parameters Stripe doesn't remember.
-            if key and status in (200, 402):
-                self.store.keep_answer(account, key, asked, status, text)
-            return status, text
+            fingerprint = idempotency.fingerprint(asked.called, asked.body)
+            answer = idempotency.saved(self.store, asked.account, asked.key, fingerprint)
+            is_new = answer is None
+            if answer is None:
+                answer = self.first(asked, call, ids, has_begun=wrong is None or fault.after)
+            if wrong is not None:
+                answer = wrong.status, json.dumps({"error": wrong.error})
+            if is_new and asked.key and (wrong is None or fault.is_saved()):
+                self.store.keep_answer(asked.account, asked.key, fingerprint, *answer)
+            self.store.write_down(entry(asked, *answer))
+        return answer
 
-    def next_fault(self, called: str) -> Fault | None:
-        for fault in self.faults:
-            if fault.times > 0 and re.search(fault.matches, called):
-                fault.times -= 1
-                return fault
-        return None
+    def first(self, asked: Asked, call: Call, ids: tuple[str, ...], *, has_begun: bool) -> Answer:
+        """Read the parameters, and do the call where its work begins at all."""
+        given = parameters.read(call.parameters, asked.params)
+        paths = given.pop("expand", [])
+        expansion.check(call.resource, is_list=call.is_list, paths=paths)
+        return self.done(asked, call, ids, given, paths) if has_begun else NOTHING
 
-
-async def go_wrong(fault: Fault) -> None:
-    await asyncio.sleep(fault.delay_s)
-    if fault.status == 429:
-        raise StripeError(429, "invalid_request_error", "Too many requests.", code="rate_limit")
-    if fault.status is not None:
-        raise StripeError(fault.status, "api_error", "Something went wrong.")
-
-
-def check_key(authorization: str) -> None:
-    key = authorization.removeprefix("Bearer ")
-    if "_live_" in key:
-        raise StripeError(401, "invalid_request_error", "A live key has no business in a sandbox.")
-    if not key.startswith(("sk_test_", "rk_test_")):
-        raise StripeError(401, "invalid_request_error", "Invalid API Key provided.")
+    def done(
+        self, asked: Asked, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
+    ) -> Answer:
+        """Do the call. What it changed stays, also where the bank declines."""
+        try:
+            answer = shown(call.run(self.store, asked.account, *ids, given))
+            return 200, json.dumps(expanded(self.store, asked.account, answer, paths))
+        except StripeError as error:
+            return error.status, json.dumps({"error": error.error})
 
 
-def done(store: Store, account: str, called: str, params: Object) -> tuple[int, str]:
-    """The call, done: what it changed stays, also where the bank declines."""
-    try:
-        return 200, json.dumps(dispatched(store, account, called, params))
-    except StripeError as error:
-        return error.status, json.dumps({"error": error.error})
+async def go_wrong(request: Request, fault: Fault, *, after: bool) -> None:
+    """Wait, and drop the connection, where the fault says so before or after the work."""
+    if fault.after == after:
+        await asyncio.sleep(fault.delay_s)
+        if fault.drop:
+            await drop(request)
 
 
-def dispatched(store: Store, account: str, called: str, params: Object) -> Object:
-    for pattern, call in CALLS.items():
-        if found := re.fullmatch(pattern, called):
-            answer = call(store, account, *found.groups(), params)
-            return methods.expanded(store, account, answer, params)
-    raise invalid(f"Unrecognized request URL ({called}).")
+def entry(asked: Asked, status: int, text: str) -> Object:
+    """Return what the journal has of a call."""
+    return {
+        "account": asked.account,
+        "method": asked.method,
+        "path": asked.path,
+        "key": asked.key,
+        "params": asked.params,
+        "version": asked.version,
+        "status": status,
+        "answer": text,
+    }
 
 
-def new_customer(store: Store, account: str, params: Object) -> Object:
-    metadata = params.get("metadata", {})
-    return store.new(account, "customer", "cus", metadata=metadata)
+async def understood(request: Request) -> Asked:
+    body = (await request.body()).decode()
+    form = body if request.method == "POST" else request.url.query
+    headers: Any = request.headers
+    return Asked(
+        account=headers.get("stripe-account", OWN),
+        method=request.method,
+        path=request.path_params["path"],
+        body=body,
+        params=read(form),
+        key=headers.get("idempotency-key") if request.method == "POST" else None,
+        version=headers.get("stripe-version"),
+    )
 
 
-def get(kind: str) -> Callable[[Store, str, str, Object], Object]:
-    return lambda store, account, id_, _: store.find(account, kind, id_)
-
-
-def token(store: Store, account: str, id_: str, _: Object) -> Object:
-    found = intents.token_of(store, account, id_)
-    method = methods.shown(store.find(account, "payment_method", found["method"]))
-    preview = {name: method[name] for name in ("type", "card", "billing_details")}
-    return found | {"payment_method_preview": preview}
-
-
-def a_list(kind: str) -> Callable[[Store, str, Object], Object]:
-    return lambda store, account, params: reversals.listed(store, account, kind, params)
-
-
-def own_account(_: Store, account: str, __: Object) -> Object:
-    return {"id": f"acct_{account}", "object": "account"}
-
-
-CALLS: dict[str, Callable[..., Object]] = {
-    "POST payment_intents": intents.create,
-    r"POST payment_intents/(\w+)/confirm": intents.confirm,
-    r"POST payment_intents/(\w+)/cancel": intents.cancel,
-    r"GET payment_intents/(\w+)": get("payment_intent"),
-    "GET payment_intents": a_list("payment_intent"),
-    "POST setup_intents": setups.create,
-    r"POST setup_intents/(\w+)/cancel": setups.cancel,
-    r"GET setup_intents/(\w+)": get("setup_intent"),
-    r"GET confirmation_tokens/(\w+)": token,
-    "POST customers": new_customer,
-    r"GET customers/(\w+)": get("customer"),
-    r"GET payment_methods/(\w+)": methods.get,
-    r"POST payment_methods/(\w+)/detach": methods.detach,
-    "POST refunds": reversals.refund,
-    "GET refunds": a_list("refund"),
-    "GET disputes": a_list("dispute"),
-    "GET account": own_account,
-}
-
-
-# -- Stripe's forms --------------------------------------------------------------------------------
-
-
-def read(form: str) -> Object:
-    """Brackets as objects and lists: `metadata[payment]=…`, `expand[0]=…`."""
-    made: Object = {}
-    for name, value in parse_qsl(form, keep_blank_values=True):
-        parts = re.findall(r"[^\[\]]+", name)
-        inside = made
-        for part in parts[:-1]:
-            inside = inside.setdefault(part, {})
-        inside[parts[-1]] = value
-    return {name: lists(value) for name, value in made.items()}
-
-
-def lists(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    items = {name: lists(inner) for name, inner in value.items()}
-    is_list = bool(items) and all(name.isdigit() for name in items)
-    return [items[name] for name in sorted(items, key=int)] if is_list else items
+def check_version(version: str | None) -> None:
+    """Refuse a call of another release of the API; the double speaks one."""
+    if version != VERSION:
+        raise invalid(f"Invalid Stripe API version: {version}. The sandbox speaks {VERSION}.")

@@ -1,12 +1,11 @@
 """The double as an ASGI app, and what tests ask of it beside Stripe's own calls."""
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from sandbox import controls as control
 from sandbox import pages
-from sandbox.api import Api, Fault
+from sandbox.api import Api
 from sandbox.store import Store
 
 METHODS = ["GET", "POST", "DELETE"]
@@ -18,21 +17,5 @@ def app(store: Store, api: Api | None = None, *, controls: bool = False) -> Star
     # A route's object would be taken for an ASGI app, and this is a function of a request.
     routes: list[BaseRoute] = [Route("/v1/{path:path}", api.__call__, methods=METHODS)]
     if controls:
-        routes += [Mount("/sandbox", routes=pages.routes(store)), *control(store, api)]
+        routes += [Mount("/sandbox", routes=pages.routes(store)), *control.routes(store, api)]
     return Starlette(routes=routes)
-
-
-def control(store: Store, api: Api) -> list[Route]:
-    async def state(_: Request) -> Response:
-        """All that tests judge by."""
-        kinds = ("charge", "payment_intent", "event", "customer", "payment_method")
-        found = {kind: store.all(kind) for kind in kinds}
-        return JSONResponse(found | {"journal": store.journal()})
-
-    async def faults(request: Request) -> Response:
-        asked = await request.json()
-        api.latency_s = asked.get("latency_s", api.latency_s)
-        api.faults[:] = [Fault(**fault) for fault in asked.get("faults", [])]
-        return JSONResponse({})
-
-    return [Route("/controls/state", state), Route("/controls/faults", faults, methods=["POST"])]

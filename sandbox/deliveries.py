@@ -1,10 +1,12 @@
-"""Webhooks: events are signed and sent until they are taken."""
+"""Webhooks: events are signed and sent until they are taken, or lost, doubled and shuffled."""
 
 import asyncio
 import hashlib
 import hmac
+import random
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -14,6 +16,9 @@ EVERY_S = 0.2
 # Stripe goes on for three days; here a day is enough.
 BACKOFFS_S = (1, 2, 5, 10, 30, 60, 300)
 TRIES = 300
+# A setting of what goes wrong with events; see `Mischief`.
+EVENTS = "events"
+NEVER = float("inf")
 
 
 @dataclass(frozen=True)
@@ -24,26 +29,68 @@ class Webhook:
     secret: str
 
 
+@dataclass(frozen=True)
+class Mischief:
+    """What goes wrong with events: shares of 1 that are lost and sent twice, and their order.
+
+    `late_s`: up to how many seconds an event waits before it is sent, each its own time.
+    """
+
+    lost: float = 0.0
+    twice: float = 0.0
+    late_s: float = 0.0
+    shuffled: bool = False
+
+
 def signature(secret: str, body: str, at: int) -> str:
-    """The header Stripe-Signature."""
+    """Return the header Stripe-Signature."""
     signed = hmac.new(secret.encode(), f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
     return f"t={at},v1={signed}"
 
 
+def withhold(store: Store, types: str = "%") -> None:
+    """Send none of the events that wait, of these types; the API still has them."""
+    store.put_off_all(types, NEVER)
+
+
 async def deliver(store: Store, webhook: Webhook, client: httpx.AsyncClient) -> None:
-    """Sends what is due, for ever."""
+    """Send what is due, for ever."""
     while True:
-        for event, body, tries in store.due(time.time()):
-            if await taken(webhook, client, body) or tries >= TRIES:
-                store.sent(event)
-            else:
-                backoff_s = BACKOFFS_S[min(tries, len(BACKOFFS_S) - 1)]
-                store.put_off(event, time.time() + backoff_s)
+        for event, body, tries in planned(store):
+            await send(store, webhook, client, event, body, tries)
         await asyncio.sleep(EVERY_S)
 
 
+def planned(store: Store) -> list[tuple[str, str, int]]:
+    """Return what is sent now, with all that goes wrong before it is."""
+    wrong = Mischief(**store.setting(EVENTS, {}))
+    now, found = time.time(), []
+    for event, body, tries in store.due(now):
+        # Each event has a fate of its own, the same in every run.
+        chance = random.Random(event)  # noqa: S311 (no secret)
+        if tries == 0 and chance.random() < wrong.lost:
+            store.put_off(event, NEVER)
+        elif tries == 0 and wrong.late_s:
+            store.put_off(event, now + chance.uniform(0, wrong.late_s))
+        else:
+            found += [(event, body, tries)] * (2 if chance.random() < wrong.twice else 1)
+    if wrong.shuffled:
+        random.shuffle(found)
+    return found
+
+
+async def send(
+    store: Store, webhook: Webhook, client: httpx.AsyncClient, event: str, body: str, tries: int
+) -> None:
+    if await taken(webhook, client, body) or tries >= TRIES:
+        store.sent(event)
+    else:
+        backoff_s = BACKOFFS_S[min(tries, len(BACKOFFS_S) - 1)]
+        store.put_off(event, time.time() + backoff_s)
+
+
 async def taken(webhook: Webhook, client: httpx.AsyncClient, body: str) -> bool:
-    headers = {
+    headers: dict[str, Any] = {
         "Content-Type": "application/json",
         "Stripe-Signature": signature(webhook.secret, body, int(time.time())),
     }

@@ -1,6 +1,18 @@
-"""Stripe's errors, as its API writes them."""
+"""Stripe's errors, as its API writes them.
+
+Types, codes and statuses follow docs.stripe.com/api/errors and docs.stripe.com/error-codes. A fact
+that is None is left out: the specification has no null in an error.
+"""
 
 from typing import Any
+
+# The names that Stripe's sentences have for its kinds of objects.
+LABELS = {
+    "payment_method": "PaymentMethod",
+    "setup_intent": "setupintent",
+    "confirmation_token": "confirmationtoken",
+}
+DOCS = "https://docs.stripe.com/error-codes/"
 
 
 class StripeError(Exception):
@@ -9,7 +21,14 @@ class StripeError(Exception):
     def __init__(self, status: int, type_: str, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status = status
-        self.error = {"type": type_, "message": message, **more}
+        self.error = error(type_, message, **more)
+
+
+def error(type_: str, message: str, code: str | None = None, **more: Any) -> dict[str, Any]:
+    """Make an error's object, also as `last_payment_error` and `last_setup_error` have it."""
+    doc_url = DOCS + code.replace("_", "-") if code else None
+    facts = {"code": code, "doc_url": doc_url, "message": message, **more, "type": type_}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def invalid(
@@ -18,6 +37,11 @@ def invalid(
     return StripeError(400, "invalid_request_error", message, code=code, param=param, **more)
 
 
-def missing(kind: str, id_: str) -> StripeError:
-    message = f"No such {kind}: '{id_}'"
-    return StripeError(404, "invalid_request_error", message, code="resource_missing", param="id")
+def missing(kind: str, id_: str, param: str | None = None) -> StripeError:
+    """Make the error for an id that the account doesn't have.
+
+    An id in the address is answered with 404, an id in a parameter with 400.
+    """
+    message = f"No such {LABELS.get(kind, kind)}: '{id_}'"
+    facts = {"code": "resource_missing", "param": param or "id"}
+    return StripeError(400 if param else 404, "invalid_request_error", message, **facts)

@@ -1,43 +1,36 @@
 """PaymentIntents: how a card payment goes at Stripe."""
 
 import secrets
-import time
 
-from sandbox.cards import CARDS
-from sandbox.errors import StripeError, invalid
-from sandbox.methods import attach
+from sandbox import charges, customers, methods, objects, tokens
+from sandbox.currencies import check_amount
+from sandbox.errors import StripeError, error, invalid
 from sandbox.reversals import dispute
-from sandbox.store import Object, Store
+from sandbox.store import Object, Store, shown
 
-# In minor units, of the currencies that have two decimals or none.
-SMALLEST = 50
-OVER = ("succeeded", "canceled", "processing")
+# What can't be confirmed, and what can't be cancelled.
+UNCONFIRMABLE = ("succeeded", "canceled", "processing", "requires_capture")
+UNCANCELABLE = ("succeeded", "canceled", "processing")
+USE_SDK = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
 
 
 def create(store: Store, account: str, params: Object) -> Object:
-    amount = str(params.get("amount", ""))
-    if not amount.isdigit():
-        raise invalid("Invalid integer: amount", "parameter_invalid_integer", "amount")
-    if int(amount) < SMALLEST:
-        raise invalid("Amount must be at least $0.50", "amount_too_small", "amount")
+    amount, currency = int(params["amount"]), params["currency"].lower()
+    check_amount(amount, currency)
     if customer := params.get("customer"):
-        store.find(account, "customer", customer)
+        customers.check(store, account, customer)
     intent = store.new(
         account,
         "payment_intent",
         "pi",
-        amount=int(amount),
-        amount_received=0,
-        currency=params["currency"],
-        customer=customer,
-        payment_method=None,
-        metadata=params.get("metadata", {}),
-        setup_future_usage=params.get("setup_future_usage"),
-        status="requires_payment_method",
-        next_action=None,
-        last_payment_error=None,
-        latest_charge=None,
-        canceled_at=None,
+        **objects.payment_intent(
+            amount=amount,
+            currency=currency,
+            customer=customer,
+            metadata=params.get("metadata", {}),
+            setup_future_usage=params.get("setup_future_usage"),
+            **objects.ways_to_pay(params),
+        ),
     )
     intent["client_secret"] = f"{intent['id']}_secret_{secrets.token_hex(12)}"
     store.save(account, intent)
@@ -47,118 +40,151 @@ def create(store: Store, account: str, params: Object) -> Object:
 
 def confirm(store: Store, account: str, id_: str, params: Object) -> Object:
     intent = store.find(account, "payment_intent", id_)
-    refuse_if_over(intent, "confirm")
+    refuse_if(intent, UNCONFIRMABLE, "confirm")
+    check_return_url(intent, params)
+    if intent["customer"]:
+        customers.check(store, account, intent["customer"])
     method = method_of(store, account, intent, params)
-    card = CARDS[method["card"]["number"]]
     intent["payment_method"] = method["id"]
-    if card.asks:
-        intent["status"] = "requires_action"
-        intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
+    if methods.behaviour(method).asks:
+        intent.update(status="requires_action", next_action=next_action(params))
         store.save(account, intent)
         store.tell(account, "payment_intent.requires_action", intent)
         return intent
     return decided(store, account, intent, method)
 
 
-def refuse_if_over(intent: Object, what: str) -> None:
-    if intent["status"] in OVER:
+def next_action(params: Object) -> Object:
+    """Return where the cardholder goes: to Stripe.js, or to a page of Stripe's and back."""
+    if params.get("use_stripe_sdk") or "return_url" not in params:
+        return USE_SDK
+    redirect = {"return_url": params["return_url"], "url": "https://hooks.stripe.com/redirect/x"}
+    return {"type": "redirect_to_url", "redirect_to_url": redirect}
+
+
+def check_return_url(intent: Object, params: Object) -> None:
+    """Refuse an intent that may redirect its payer, without an address to come back to."""
+    automatic = intent["automatic_payment_methods"] or {}
+    if automatic.get("allow_redirects") == "always" and "return_url" not in params:
         raise invalid(
-            f"You cannot {what} this PaymentIntent because it has a status of {intent['status']}.",
+            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard."
+            " Because some of these payment methods might redirect your customer off of your page,"
+            " you must provide a `return_url`."
+        )
+
+
+def refuse_if(intent: Object, statuses: tuple[str, ...], verb: str) -> None:
+    if intent["status"] in statuses:
+        raise invalid(
+            f"You cannot {verb} this PaymentIntent because it has a status of {intent['status']}.",
             "payment_intent_unexpected_state",
-            payment_intent=intent,
+            payment_intent=shown(intent),
         )
 
 
 def method_of(store: Store, account: str, intent: Object, params: Object) -> Object:
-    """The card that it is confirmed with: a saved one, or a confirmation token's."""
-    if token_id := params.get("confirmation_token"):
-        token = token_of(store, account, token_id)
-        if token["payment_intent"] is not None:
-            raise invalid("This ConfirmationToken was used already.", "confirmation_token_used")
-        token["payment_intent"] = intent["id"]
-        store.save(account, token)
-        return store.find(account, "payment_method", token["method"])
-    if not params.get("payment_method"):
-        raise invalid("A payment method is needed.", "parameter_missing", "payment_method")
-    method = store.find(account, "payment_method", params["payment_method"])
+    """Return the card to confirm with: a saved one, or a confirmation token's."""
+    named = [name for name in ("confirmation_token", "payment_method") if name in params]
+    if len(named) == 2:
+        raise invalid("You may only specify one of these parameters: confirmation_token,"
+                      " payment_method.")  # fmt: skip
+    if not named:
+        raise invalid(
+            "You cannot confirm this PaymentIntent because it's missing a payment method.",
+            "payment_intent_unexpected_state",
+            payment_intent=shown(intent),
+        )
+    if named == ["confirmation_token"]:
+        id_ = params["confirmation_token"]
+        return tokens.use(store, account, id_, payment_intent=intent["id"])
+    method = store.find(account, "payment_method", params["payment_method"], "payment_method")
+    methods.check_usable(method)
     if method["customer"] is None or method["customer"] != intent["customer"]:
-        raise invalid("The PaymentMethod does not belong to the Customer.", param="payment_method")
+        raise invalid(
+            "The provided PaymentMethod cannot be attached or used: it belongs to another Customer"
+            " than this PaymentIntent.",
+            None,
+            "payment_method",
+        )
     return method
 
 
-def token_of(store: Store, account: str, id_: str) -> Object:
-    """A confirmation token, and its card, which are the account's from now on."""
-    store.adopt(account, "confirmation_token", id_)
-    token = store.find(account, "confirmation_token", id_)
-    store.adopt(account, "payment_method", token["method"])
-    return token
-
-
 def decided(store: Store, account: str, intent: Object, method: Object) -> Object:
-    """The bank says yes or no."""
-    card = CARDS[method["card"]["number"]]
+    """Let the bank say yes or no."""
+    card = methods.behaviour(method)
     if card.code is not None:
-        decline(store, account, intent, card.code, card.decline_code)
-        raise StripeError(
-            402, "card_error", "Your card was declined.", **intent["last_payment_error"],
-            payment_intent=intent,
-        )  # fmt: skip
-    charge(store, account, intent, method)
+        made = charges.charge(
+            store, account, intent, method, code=card.code, decline_code=card.decline_code
+        )
+        failure = charges.declined(made, method, card.code, card.decline_code)
+        intent["latest_charge"] = made["id"]
+        fail(store, account, intent, failure)
+        store.tell(account, "charge.failed", made)
+        raise StripeError(402, **type_first(failure), payment_intent=shown(intent))
+    pay(store, account, intent, method)
     return intent
 
 
-def decline(
-    store: Store, account: str, intent: Object, code: str, decline_code: str | None
-) -> None:
-    intent["last_payment_error"] = {"code": code, "decline_code": decline_code}
+def type_first(failure: Object) -> Object:
+    """Return an error's facts as the parameters of StripeError."""
+    facts = {name: value for name, value in failure.items() if name not in ("type", "doc_url")}
+    return {"type_": failure["type"], **facts}
+
+
+def fail(store: Store, account: str, intent: Object, failure: Object) -> None:
     intent.update(status="requires_payment_method", payment_method=None, next_action=None)
+    intent["last_payment_error"] = failure
     store.save(account, intent)
     store.tell(account, "payment_intent.payment_failed", intent)
 
 
-def charge(store: Store, account: str, intent: Object, method: Object) -> None:
-    made = store.new(
-        account,
-        "charge",
-        "ch",
-        amount=intent["amount"],
-        amount_refunded=0,
-        currency=intent["currency"],
-        payment_intent=intent["id"],
-        payment_method=method["id"],
-        metadata=intent["metadata"],
-        status="succeeded",
-    )
+def pay(store: Store, account: str, intent: Object, method: Object) -> None:
+    """Move the money, and keep the card where that was asked for."""
+    made = charges.charge(store, account, intent, method)
     intent.update(status="succeeded", amount_received=intent["amount"], next_action=None)
     intent.update(latest_charge=made["id"], last_payment_error=None)
     store.save(account, intent)
-    if intent["setup_future_usage"] and intent["customer"]:
-        attach(store, account, method, intent["customer"])
+    if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
+        methods.attach(store, account, method, intent["customer"])
+    elif method["customer"] is None:
+        methods.forget(store, account, method)
     store.tell(account, "charge.succeeded", made)
     store.tell(account, "payment_intent.succeeded", intent)
-    if CARDS[method["card"]["number"]].is_disputed:
+    if methods.behaviour(method).is_disputed:
         dispute(store, account, intent["id"])
 
 
-def cancel(store: Store, account: str, id_: str, _: Object) -> Object:
+def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
     intent = store.find(account, "payment_intent", id_)
-    refuse_if_over(intent, "cancel")
-    intent.update(status="canceled", canceled_at=int(time.time()), next_action=None)
+    refuse_if(intent, UNCANCELABLE, "cancel")
+    intent.update(status="canceled", canceled_at=int(store.now()), next_action=None)
+    intent.update(cancellation_reason=params.get("cancellation_reason"), amount_capturable=0)
     store.save(account, intent)
     store.tell(account, "payment_intent.canceled", intent)
     return intent
 
 
 def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
-    """What the cardholder does at the bank: 3-D Secure, passed or failed."""
+    """Do what the cardholder does at the bank: 3-D Secure, passed or failed."""
     intent = store.find(account, "payment_intent", id_)
     if intent["status"] != "requires_action":
-        raise invalid(f"It waits for nobody: its status is {intent['status']}.", "not_waiting")
+        raise invalid(f"It waits for nobody: its status is {intent['status']}.")
     method = store.find(account, "payment_method", intent["payment_method"])
     if not succeed:
-        decline(store, account, intent, "payment_intent_authentication_failure", None)
+        fail(store, account, intent, unauthenticated(method))
         return intent
     try:
         return decided(store, account, intent, method)
     except StripeError:
         return intent
+
+
+def unauthenticated(method: Object) -> Object:
+    return error(
+        "invalid_request_error",
+        "The provided PaymentMethod has failed authentication. You can provide"
+        " payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent"
+        " again.",
+        "payment_intent_authentication_failure",
+        payment_method=shown(method),
+    )

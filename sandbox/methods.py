@@ -2,8 +2,13 @@
 
 from typing import Any
 
-from sandbox.cards import CARDS, fingerprint
-from sandbox.store import Object, Store
+from sandbox import objects
+from sandbox.cards import CARDS, Behaviour, fingerprint
+from sandbox.errors import StripeError, invalid
+from sandbox.store import PRIVATE, Object, Store, private, shown
+
+# Set where Stripe tells no card's fingerprint, as of some wallets.
+FINGERPRINTS = "fingerprints"
 
 
 def card(
@@ -16,65 +21,67 @@ def card(
     zip_: str | None,
     **facts: Any,
 ) -> Object:
-    """A new PaymentMethod; the number is known to this double alone."""
-    return store.new(
-        account,
-        "payment_method",
-        "pm",
-        **{
-            "type": "card",
-            "customer": None,
-            "billing_details": {"name": name, "address": {"postal_code": zip_}},
-            "card": {
-                "brand": CARDS[number].brand,
-                "last4": number[-4:],
-                "exp_month": month,
-                "exp_year": year,
-                "fingerprint": fingerprint(number),
-                "number": number,
-            },
-            **facts,
-        },
-    )
+    """Make a PaymentMethod; the number is known to this double alone."""
+    known = fingerprint(number) if store.setting(FINGERPRINTS, True) else None
+    about = objects.card(CARDS[number].brand, number[-4:], month, year, known)
+    billing = objects.billing_details(name, zip_)
+    made = objects.payment_method(billing_details=billing, card=about, **facts)
+    return store.new(account, "payment_method", "pm", **made, **{PRIVATE: {"number": number}})
 
 
-def shown(method: Object) -> Object:
-    """As Stripe shows it: without the number."""
-    facts = {name: value for name, value in method["card"].items() if name != "number"}
-    return method | {"card": facts}
-
-
-def expanded(store: Store, account: str, of: Object, params: Object) -> Object:
-    """An intent, with the card in it where the call asks for that."""
-    wanted: Any = params.get("expand", [])
-    if "payment_method" in wanted and of.get("payment_method"):
-        method = store.find(account, "payment_method", of["payment_method"])
-        return of | {"payment_method": shown(method)}
-    return of
+def behaviour(method: Object) -> Behaviour:
+    """Return what the bank does with this card."""
+    return CARDS[private(method)["number"]]
 
 
 def attach(store: Store, account: str, method: Object, customer: str) -> None:
     method["customer"] = customer
     store.save(account, method)
-    store.tell(account, "payment_method.attached", shown(method))
+    store.tell(account, "payment_method.attached", method)
 
 
 def detach(store: Store, account: str, id_: str, _: Object) -> Object:
-    method = store.find(account, "payment_method", id_)
+    method = store.find(account, "payment_method", id_, None)
+    if method["customer"] is None:
+        raise invalid(
+            "The payment method you provided is not attached to a customer so detachment is"
+            " impossible."
+        )
+    forget(store, account, method)
+    store.tell(account, "payment_method.detached", method)
+    return method
+
+
+def forget(store: Store, account: str, method: Object) -> None:
+    """Take a card from its customer. Nobody can use it again."""
     method["customer"] = None
+    method[PRIVATE] |= {"spent": True}
     store.save(account, method)
-    store.tell(account, "payment_method.detached", shown(method))
-    return shown(method)
+
+
+def check_usable(method: Object) -> None:
+    """Refuse a card that was detached, or that a payment used up."""
+    if private(method).get("spent"):
+        raise used_up()
+
+
+def used_up() -> StripeError:
+    return invalid(
+        "This PaymentMethod was previously used without being attached to a Customer or was"
+        " detached from a Customer, and may not be used again.",
+        None,
+        "payment_method",
+    )
 
 
 def renew(store: Store, account: str, id_: str, month: int, year: int) -> Object:
-    """What a bank tells Stripe by itself: the same card, with another expiry."""
+    """Change a card's expiry, as a bank tells Stripe by itself."""
     method = store.find(account, "payment_method", id_)
     method["card"] |= {"exp_month": month, "exp_year": year}
     store.save(account, method)
-    store.tell(account, "payment_method.automatically_updated", shown(method))
+    store.tell(account, "payment_method.automatically_updated", method)
     return shown(method)
 
 
 def get(store: Store, account: str, id_: str, _: Object) -> Object:
-    return shown(store.find(account, "payment_method", id_))
+    return store.find(account, "payment_method", id_)

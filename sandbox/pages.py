@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import intents, setups
+from sandbox import intents, setups, tokens
 from sandbox.cards import CARDS
 from sandbox.errors import StripeError
 from sandbox.methods import card
@@ -139,8 +139,7 @@ def outcome(do: Callable[[], Object]) -> Response:
 
 def token(store: Store, account: str, asked: Object) -> str:
     """A confirmation token's id, of a card that Stripe publishes for tests."""
-    facts = {"method": new_method(store, account, asked)["id"], "payment_intent": None}
-    return str(store.new(account, "confirmation_token", "ctoken", **facts)["id"])
+    return str(tokens.new(store, account, new_method(store, account, asked))["id"])
 
 
 def new_method(store: Store, account: str, asked: Object) -> Object:

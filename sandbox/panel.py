@@ -83,8 +83,14 @@ def shown(store: Store) -> Object:
             | {"about": event["data"]["object"]["id"]}
             for event in events
         ],
-        "journal": store.journal()[: -SHOWN - 1 : -1],
+        "journal": [sent(entry) for entry in store.journal()[: -SHOWN - 1 : -1]],
     }
+
+
+def sent(entry: Object) -> Object:
+    """Return a call of the journal, with its answer's status."""
+    names = ("method", "path", "account", "key", "params", "status")
+    return {name: entry[name] for name in names}
 
 
 def newest(store: Store, kind: str) -> list[Object]:

@@ -1,125 +1,241 @@
 """Refunds and disputes: money that goes back."""
 
-from typing import Any
+import secrets
 
-from sandbox.errors import invalid
+from sandbox import objects
+from sandbox.currencies import check_unit
+from sandbox.errors import StripeError, invalid
 from sandbox.store import Object, Store
 
+# Set to "pending" where the bank takes days over a refund.
+REFUNDS = "refunds"
 OPEN = ("needs_response", "under_review")
+# An inquiry: the bank asks, and has not taken the money.
+INQUIRIES = ("warning_needs_response", "warning_under_review")
+WITHOUT_MONEY = (*INQUIRIES, "warning_closed", "prevented")
+# What becomes of a dispute; any other change is refused.
+MOVES = {
+    "warning_needs_response": ("warning_under_review", "warning_closed", "needs_response"),
+    "warning_under_review": ("warning_closed", "needs_response"),
+    "needs_response": ("under_review", "won", "lost"),
+    "under_review": ("won", "lost"),
+}
+ENDED = ("won", "lost", "warning_closed")
+
+
+# -- refunds ---------------------------------------------------------------------------------------
 
 
 def refund(store: Store, account: str, params: Object) -> Object:
-    """All that is left of a charge, or an amount of it."""
-    charge = charge_of(store, account, str(params.get("payment_intent", "")))
+    """Give back what is left of a charge, or an amount of it."""
+    charge = charge_to_refund(store, account, params)
     left = charge["amount"] - charge["amount_refunded"]
-    amount = str(params.get("amount", left))
-    if not amount.isdigit() or int(amount) == 0:
-        raise invalid("Invalid integer: amount", "parameter_invalid_integer", "amount")
-    if disputed(store, account, charge):
-        raise invalid("The charge is disputed.", "charge_disputed")
+    amount = int(params.get("amount", left))
     if left == 0:
-        raise invalid("The charge has already been refunded.", "charge_already_refunded")
-    if int(amount) > left:
-        raise invalid("The amount is greater than what is left.", param="amount")
+        message = f"Charge {charge['id']} has already been refunded."
+        raise invalid(message, "charge_already_refunded")
+    if amount <= 0:
+        message = "This value must be greater than or equal to 1."
+        raise invalid(message, "parameter_invalid_integer", "amount")
+    check_unit(amount, charge["currency"])
+    if disputed(store, account, charge):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise invalid(message, "charge_disputed")
+    if amount > left:
+        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+        raise invalid(message, None, "amount")
+    return refund_of(store, account, charge, amount, params)
+
+
+def refund_of(store: Store, account: str, charge: Object, amount: int, params: Object) -> Object:
+    """Make the refund, as pending where the bank takes its time."""
+    status = store.setting(REFUNDS, "succeeded")
+    pending = {"pending_reason": "processing"} if status == "pending" else {}
     made = store.new(
         account,
         "refund",
         "re",
-        amount=int(amount),
-        currency=charge["currency"],
-        charge=charge["id"],
-        payment_intent=charge["payment_intent"],
-        metadata=params.get("metadata", {}),
-        status="succeeded",
+        **objects.refund(
+            amount=amount,
+            charge=charge["id"],
+            currency=charge["currency"],
+            metadata=params.get("metadata", {}),
+            payment_intent=charge["payment_intent"],
+            reason=params.get("reason"),
+            status=status,
+            **pending,
+        ),
     )
-    charge["amount_refunded"] += made["amount"]
-    store.save(account, charge)
+    given_back(store, account, charge, amount)
     store.tell(account, "refund.created", made)
     store.tell(account, "charge.refunded", charge)
     return made
 
 
-def fail(store: Store, account: str, id_: str) -> Object:
-    """The cardholder's bank sends a refund back."""
-    made = store.find(account, "refund", id_)
-    if made["status"] == "failed":
-        raise invalid("The refund has failed already.")
-    charge = store.find(account, "charge", made["charge"])
-    charge["amount_refunded"] -= made["amount"]
+def given_back(store: Store, account: str, charge: Object, amount: int) -> None:
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     store.save(account, charge)
-    made.update(status="failed", failure_reason="unknown")
+
+
+def settle(store: Store, account: str, id_: str) -> Object:
+    """End a pending refund well, days later."""
+    made = store.find(account, "refund", id_)
+    if made["status"] not in ("pending", "requires_action"):
+        raise invalid(f"The refund is not pending: its status is {made['status']}.")
+    return changed(store, account, made, "succeeded", "refund.updated")
+
+
+def fail(store: Store, account: str, id_: str) -> Object:
+    """Send a refund back, as the cardholder's bank does, also days after it had succeeded."""
+    return undo(store, account, id_, "failed", "refund.failed", failure_reason="unknown")
+
+
+def cancel_refund(store: Store, account: str, id_: str) -> Object:
+    """Cancel a pending refund."""
+    return undo(store, account, id_, "canceled", "refund.updated")
+
+
+def undo(store: Store, account: str, id_: str, status: str, told: str, **facts: str) -> Object:
+    made = store.find(account, "refund", id_)
+    if made["status"] in ("failed", "canceled"):
+        raise invalid(f"The refund has ended already: its status is {made['status']}.")
+    charge = store.find(account, "charge", made["charge"])
+    given_back(store, account, charge, -made["amount"])
+    return changed(store, account, made | facts, status, told)
+
+
+def changed(store: Store, account: str, made: Object, status: str, told: str) -> Object:
+    made["status"] = status
+    made.pop("pending_reason", None)
     store.save(account, made)
-    store.tell(account, "refund.failed", made)
+    store.tell(account, told, made)
+    store.tell(account, "charge.refund.updated", made)
     return made
 
 
-def dispute(store: Store, account: str, intent: str, amount: int | None = None) -> Object:
-    """The cardholder goes to the bank, which takes the money back at once."""
+# -- disputes --------------------------------------------------------------------------------------
+
+
+def dispute(
+    store: Store,
+    account: str,
+    intent: str,
+    amount: int | None = None,
+    *,
+    currency: str | None = None,
+    status: str = "needs_response",
+    reason: str = "fraudulent",
+    again: bool = False,
+) -> Object:
+    """Have the cardholder go to the bank, which takes the money back at once.
+
+    With an inquiry's `status` the bank only asks. `again`: beside another dispute of this charge.
+    """
     charge = charge_of(store, account, intent)
-    if any(one["charge"] == charge["id"] for one in store.all("dispute", account)):
+    if not again and any(one["charge"] == charge["id"] for one in store.all("dispute", account)):
         raise invalid("The charge is disputed already.", "charge_disputed")
+    network = {"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"}
+    if status in WITHOUT_MONEY:
+        network["case_type"] = "inquiry"
     made = store.new(
         account,
         "dispute",
         "du",
-        amount=amount or charge["amount"],
-        currency=charge["currency"],
-        charge=charge["id"],
-        payment_intent=intent,
-        metadata={},
-        reason="fraudulent",
-        status="needs_response",
+        **objects.dispute(
+            amount=charge["amount"] if amount is None else amount,
+            charge=charge["id"],
+            currency=currency or charge["currency"],
+            is_charge_refundable=status in WITHOUT_MONEY,
+            payment_intent=intent,
+            payment_method_details={"type": "card", "card": network},
+            reason=reason,
+            status=status,
+        ),
     )
+    store.save(account, charge | {"disputed": True})
     store.tell(account, "charge.dispute.created", made)
-    store.tell(account, "charge.dispute.funds_withdrawn", made)
+    if status not in WITHOUT_MONEY:
+        withdraw(store, account, made)
+    return made
+
+
+def withdraw(store: Store, account: str, made: Object) -> None:
+    move_money(store, account, made, -made["amount"], "charge.dispute.funds_withdrawn")
+
+
+def move_money(store: Store, account: str, made: Object, amount: int, told: str) -> None:
+    entry = objects.balance_transaction(
+        amount=amount,
+        available_on=int(store.now()),
+        created=int(store.now()),
+        currency=made["currency"],
+        id=f"txn_{secrets.token_hex(12)}",
+        net=amount,
+        source=made["id"],
+    )
+    made["balance_transactions"].append(entry)
+    store.save(account, made)
+    store.tell(account, told, made)
+
+
+def decide(store: Store, account: str, id_: str, status: str) -> Object:
+    """Move a dispute on, as the bank does, to a status that it can have next."""
+    made = store.find(account, "dispute", id_)
+    if status not in MOVES.get(made["status"], ()):
+        raise invalid(f"The dispute is {made['status']}, and does not become {status}.")
+    was_inquiry = made["status"] in INQUIRIES
+    made.update(status=status, is_charge_refundable=status in WITHOUT_MONEY)
+    store.save(account, made)
+    ended = status in ENDED
+    store.tell(account, f"charge.dispute.{'closed' if ended else 'updated'}", made)
+    if was_inquiry and status == "needs_response":
+        withdraw(store, account, made)
+    if status == "won":
+        move_money(store, account, made, made["amount"], "charge.dispute.funds_reinstated")
     return made
 
 
 def close(store: Store, account: str, id_: str, *, won: bool) -> Object:
-    """The bank decides, for the practice or for the cardholder."""
-    made = store.find(account, "dispute", id_)
-    if made["status"] not in OPEN:
-        raise invalid(f"The dispute is over: {made['status']}.")
-    made["status"] = "won" if won else "lost"
-    store.save(account, made)
-    store.tell(account, "charge.dispute.closed", made)
-    if won:
-        store.tell(account, "charge.dispute.funds_reinstated", made)
-    return made
+    """Let the bank decide, for the practice or for the cardholder."""
+    return decide(store, account, id_, "won" if won else "lost")
 
 
 def disputed(store: Store, account: str, charge: Object) -> bool:
-    """Whether the bank has the money; none is given back beside it."""
+    """Return whether the bank has the money; none is given back beside it."""
     found = store.all("dispute", account)
-    return any(one["charge"] == charge["id"] and one["status"] != "won" for one in found)
+    back = (*WITHOUT_MONEY, "won")
+    return any(one["charge"] == charge["id"] and one["status"] not in back for one in found)
 
 
-def charge_of(store: Store, account: str, intent: str) -> Object:
-    found = store.find(account, "payment_intent", intent)
-    if not found["latest_charge"]:
-        raise invalid("This PaymentIntent does not have a successful charge.")
-    return store.find(account, "charge", found["latest_charge"])
+# -- the charge ------------------------------------------------------------------------------------
 
 
-# -- lists -----------------------------------------------------------------------------------------
-
-PAGE_SIZE, MOST = 10, 100
-
-
-def listed(store: Store, account: str, kind: str, params: Object) -> Object:
-    """A page of the account's objects, the newest first, as Stripe filters them."""
-    found = [one for one in reversed(store.all(kind, account)) if matches(one, params)]
-    if after := params.get("starting_after"):
-        ids = [one["id"] for one in found]
-        found = found[ids.index(after) + 1 :]
-    size = min(int(params.get("limit", PAGE_SIZE)), MOST)
-    return {"object": "list", "data": found[:size], "has_more": len(found) > size}
+def charge_to_refund(store: Store, account: str, params: Object) -> Object:
+    """Return the charge that a refund is asked of, by its own id or its payment's."""
+    named = [name for name in ("charge", "payment_intent") if params.get(name)]
+    if not named:
+        message = "One of the following params should be provided for this request: payment_intent"
+        raise invalid(f"{message} or charge.", "parameter_missing")
+    if len(named) == 2:
+        raise invalid("You may only specify one of these parameters: charge, payment_intent.")
+    if named == ["payment_intent"]:
+        return charge_of(store, account, params["payment_intent"], "payment_intent")
+    return paid(store.find(account, "charge", params["charge"], "charge"))
 
 
-def matches(one: Object, params: Object) -> bool:
-    created: Any = params.get("created") or {}
-    intent = params.get("payment_intent")
-    return one["created"] >= int(created.get("gte", 0)) and intent in (
-        None,
-        one.get("payment_intent"),
-    )
+def charge_of(store: Store, account: str, intent: str, param: str | None = None) -> Object:
+    found = store.find(account, "payment_intent", intent, param)
+    if not found.get("latest_charge"):
+        raise unpaid(intent)
+    return paid(store.find(account, "charge", found["latest_charge"]))
+
+
+def paid(charge: Object) -> Object:
+    if charge["status"] != "succeeded":
+        raise unpaid(charge["id"])
+    return charge
+
+
+def unpaid(id_: str) -> StripeError:
+    return invalid(f"{id_} does not have a successful charge to refund.")

@@ -1,27 +1,21 @@
 """What a demo says has been at Stripe all along: customers, saved cards, a payment under way."""
 
+from typing import Any
+
+from sandbox import objects
 from sandbox.cards import CARDS
-from sandbox.errors import StripeError
 from sandbox.methods import card
 from sandbox.store import Store
 
 
 def number_of(brand: str, last4: str) -> str:
-    """The test card of this brand that ends so."""
+    """Return the test card of this brand that ends so."""
     return next(n for n, does in CARDS.items() if does.brand == brand and n.endswith(last4))
 
 
-def has(store: Store, account: str, kind: str, id_: str) -> bool:
-    try:
-        store.find(account, kind, id_)
-    except StripeError:
-        return False
-    return True
-
-
 def customer(store: Store, account: str, id_: str) -> None:
-    if not has(store, account, "customer", id_):
-        store.new(account, "customer", "cus", id=id_, metadata={})
+    if not store.has(account, "customer", id_):
+        store.new(account, "customer", "cus", **objects.customer(id=id_))
 
 
 def saved_card(
@@ -34,8 +28,8 @@ def saved_card(
     name: str | None,
     zip_: str | None,
 ) -> None:
-    """`expires`: the month and the year."""
-    if not has(store, account, "payment_method", id_):
+    """Make a card on file. `expires`: the month and the year."""
+    if not store.has(account, "payment_method", id_):
         card(store, account, number, *expires, name, zip_, id=id_, customer=customer_id)
 
 
@@ -48,43 +42,42 @@ def payment(
     currency: str,
     *,
     status: str,
+    created: int | None = None,
 ) -> None:
-    """A payment that succeeded, or one that the bank has not decided (processing)."""
-    if has(store, account, "payment_intent", id_):
+    """Make a payment that succeeded, or one that the bank has not decided (processing)."""
+    if store.has(account, "payment_intent", id_):
         return
-    charge = succeeded(store, account, id_, amount, currency) if status == "succeeded" else None
+    when = {} if created is None else {"created": created}
+    charge = (
+        succeeded(store, account, id_, amount, currency, when) if status == "succeeded" else None
+    )
     store.new(
         account,
         "payment_intent",
         "pi",
-        id=id_,
-        amount=amount,
-        amount_received=amount if charge else 0,
-        currency=currency.lower(),
-        customer=None,
-        payment_method=None,
-        metadata={"payment": payment_id},
-        setup_future_usage=None,
-        status=status,
-        next_action=None,
-        last_payment_error=None,
-        latest_charge=charge,
-        client_secret=f"{id_}_secret_seeded",
+        **objects.payment_intent(
+            amount=amount,
+            amount_received=amount if charge else 0,
+            client_secret=f"{id_}_secret_seeded",
+            currency=currency.lower(),
+            id=id_,
+            latest_charge=charge,
+            metadata={"payment": payment_id},
+            status=status,
+            **when,
+        ),
     )
 
 
-def succeeded(store: Store, account: str, intent: str, amount: int, currency: str) -> str:
-    """The charge of such a payment; its id."""
-    made = store.new(
-        account,
-        "charge",
-        "ch",
+def succeeded(
+    store: Store, account: str, intent: str, amount: int, currency: str, when: dict[str, Any]
+) -> str:
+    """Make the charge of such a payment; return its id."""
+    facts = objects.charge(
         amount=amount,
-        amount_refunded=0,
+        amount_captured=amount,
         currency=currency.lower(),
         payment_intent=intent,
-        payment_method=None,
-        metadata={},
-        status="succeeded",
+        **when,
     )
-    return str(made["id"])
+    return str(store.new(account, "charge", "ch", **facts)["id"])

@@ -1,30 +1,28 @@
 """SetupIntents: how a card is kept at Stripe without a payment."""
 
 import secrets
-from typing import Any
 
-from sandbox.cards import CARDS
-from sandbox.errors import StripeError, invalid
-from sandbox.methods import attach
-from sandbox.store import Object, Store
+from sandbox import charges, customers, methods, objects
+from sandbox.errors import StripeError, error, invalid
+from sandbox.intents import type_first
+from sandbox.store import Object, Store, shown
 
 OVER = ("succeeded", "canceled")
 
 
 def create(store: Store, account: str, params: Object) -> Object:
     if customer := params.get("customer"):
-        store.find(account, "customer", customer)
+        customers.check(store, account, customer)
     setup = store.new(
         account,
         "setup_intent",
         "seti",
-        customer=customer,
-        metadata=params.get("metadata", {}),
-        usage=params.get("usage", "off_session"),
-        payment_method=None,
-        status="requires_payment_method",
-        next_action=None,
-        last_setup_error=None,
+        **objects.setup_intent(
+            customer=customer,
+            metadata=params.get("metadata", {}),
+            usage=params.get("usage", "off_session"),
+            **objects.ways_to_pay(params),
+        ),
     )
     setup["client_secret"] = f"{setup['id']}_secret_{secrets.token_hex(12)}"
     store.save(account, setup)
@@ -33,11 +31,13 @@ def create(store: Store, account: str, params: Object) -> Object:
 
 
 def confirm(store: Store, account: str, id_: str, method: Object) -> Object:
-    """What a page's form does. StripeError, where the bank refuses the card."""
+    """Do what a page's form does. StripeError, where the bank refuses the card."""
     setup = store.find(account, "setup_intent", id_)
     refuse_if_over(setup, "confirm")
+    if setup["customer"]:
+        customers.check(store, account, setup["customer"])
     setup["payment_method"] = method["id"]
-    if CARDS[method["card"]["number"]].asks:
+    if methods.behaviour(method).asks:
         setup["status"] = "requires_action"
         setup["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
         store.save(account, setup)
@@ -47,53 +47,71 @@ def confirm(store: Store, account: str, id_: str, method: Object) -> Object:
 
 
 def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
-    """What the cardholder does at the bank: 3-D Secure, passed or failed."""
+    """Do what the cardholder does at the bank: 3-D Secure, passed or failed."""
     setup = store.find(account, "setup_intent", id_)
     if setup["status"] != "requires_action":
-        raise invalid(f"It waits for nobody: its status is {setup['status']}.", "not_waiting")
+        raise invalid(f"It waits for nobody: its status is {setup['status']}.")
+    method = store.find(account, "payment_method", setup["payment_method"])
     if not succeed:
-        refuse(store, account, setup, "setup_intent_authentication_failure", None)
+        fail(store, account, setup, unauthenticated(method))
         return setup
     try:
-        method = store.find(account, "payment_method", setup["payment_method"])
         return decided(store, account, setup, method)
     except StripeError:
         return setup
 
 
+def unauthenticated(method: Object) -> Object:
+    return error(
+        "invalid_request_error",
+        "The latest attempt to set up the payment method has failed because authentication failed.",
+        "setup_intent_authentication_failure",
+        payment_method=shown(method),
+    )
+
+
 def decided(store: Store, account: str, setup: Object, method: Object) -> Object:
-    card = CARDS[method["card"]["number"]]
+    """Let the bank say whether the card may be kept."""
+    card = methods.behaviour(method)
     if card.code is not None and not card.can_be_kept:
-        error = refuse(store, account, setup, card.code, card.decline_code)
-        raise StripeError(402, "card_error", "Your card was declined.", **error)
-    attach(store, account, method, setup["customer"])
+        failure = error(
+            "card_error",
+            charges.DECLINED,
+            card.code,
+            decline_code=card.decline_code,
+            payment_method=shown(method),
+        )
+        fail(store, account, setup, failure)
+        raise StripeError(402, **type_first(failure), setup_intent=shown(setup))
+    if setup["customer"]:
+        methods.attach(store, account, method, setup["customer"])
     setup.update(status="succeeded", next_action=None, last_setup_error=None)
     store.save(account, setup)
     store.tell(account, "setup_intent.succeeded", setup)
     return setup
 
 
-def refuse(
-    store: Store, account: str, setup: Object, code: str, decline_code: str | None
-) -> Object:
-    error: dict[str, Any] = {"code": code, "decline_code": decline_code}
+def fail(store: Store, account: str, setup: Object, failure: Object) -> None:
     setup.update(status="requires_payment_method", payment_method=None, next_action=None)
-    setup["last_setup_error"] = error
+    setup["last_setup_error"] = failure
     store.save(account, setup)
     store.tell(account, "setup_intent.setup_failed", setup)
-    return error
 
 
-def cancel(store: Store, account: str, id_: str, _: Object) -> Object:
+def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
     setup = store.find(account, "setup_intent", id_)
     refuse_if_over(setup, "cancel")
     setup.update(status="canceled", next_action=None)
+    setup["cancellation_reason"] = params.get("cancellation_reason")
     store.save(account, setup)
     store.tell(account, "setup_intent.canceled", setup)
     return setup
 
 
-def refuse_if_over(setup: Object, what: str) -> None:
+def refuse_if_over(setup: Object, verb: str) -> None:
     if setup["status"] in OVER:
-        message = f"You cannot {what} this SetupIntent: its status is {setup['status']}."
-        raise invalid(message, "setup_intent_unexpected_state", setup_intent=setup)
+        raise invalid(
+            f"You cannot {verb} this SetupIntent because it has a status of {setup['status']}.",
+            "setup_intent_unexpected_state",
+            setup_intent=shown(setup),
+        )

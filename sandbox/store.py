@@ -12,11 +12,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from sandbox.errors import missing
+from sandbox.version import VERSION
 
 Object = dict[str, Any]
 
 # Whose a page's tokens are until they are used: a page here doesn't say for whom it makes them.
 PAGE = "page"
+# The platform's own account, in which a call without the header Stripe-Account is made.
+OWN = "own"
+# What the double knows of an object and Stripe doesn't show, as a card's number.
+PRIVATE = "private"
+NO_PRIVATE: Object = {}
+# Kinds that have no `livemode`.
+WITHOUT_MODE = ("refund", "mail")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
@@ -25,12 +33,14 @@ CREATE TABLE IF NOT EXISTS object (
 CREATE INDEX IF NOT EXISTS object_kind ON object (account, kind, number);
 CREATE TABLE IF NOT EXISTS answer (
     account TEXT NOT NULL, key TEXT NOT NULL, asked TEXT NOT NULL, status INTEGER NOT NULL,
-    body TEXT NOT NULL, PRIMARY KEY (account, key));
+    body TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (account, key));
 CREATE TABLE IF NOT EXISTS delivery (
     event TEXT PRIMARY KEY, body TEXT NOT NULL, tries INTEGER NOT NULL, due REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS setting (
+    name TEXT NOT NULL, subject TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name, subject));
 CREATE TABLE IF NOT EXISTS journal (
     number INTEGER PRIMARY KEY, account TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
-    key TEXT, params TEXT NOT NULL);
+    key TEXT, params TEXT NOT NULL, version TEXT, status INTEGER NOT NULL, answer TEXT NOT NULL);
 """
 
 
@@ -60,27 +70,40 @@ class Store:
     # -- objects -----------------------------------------------------------------------------------
 
     def new(self, account: str, kind: str, prefix: str, /, **facts: Any) -> Object:
-        """A new object, with an id unless the facts have one."""
-        common = {"id": f"{prefix}_{secrets.token_hex(12)}", "object": kind, "livemode": False}
-        made = common | {"created": int(self.now())} | facts
+        """Make an object, with an id unless the facts have one."""
+        common = {"id": f"{prefix}_{secrets.token_hex(12)}", "object": kind}
+        mode = {} if kind in WITHOUT_MODE else {"livemode": False}
+        return self.add(account, common | mode | {"created": int(self.now())} | facts)
+
+    def add(self, account: str, made: Object) -> Object:
+        """Keep a new object as it is."""
         count = self.connection.execute("SELECT coalesce(max(number), 0) + 1 FROM object")
-        row = (account, made["id"], kind, count.fetchone()[0], json.dumps(made))
+        row = (account, made["id"], made["object"], count.fetchone()[0], json.dumps(made))
         self.connection.execute("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?)", row)
         return made
 
-    def find(self, account: str, kind: str, id_: str) -> Object:
-        """An object of this kind, or Stripe's error where the account has none."""
+    def find(self, account: str, kind: str, id_: str, param: str | None = None) -> Object:
+        """Return an object of this kind, or raise Stripe's error where the account has none.
+
+        `param` is the parameter that named it; without one the call's address did.
+        """
         row = self.connection.execute(
             "SELECT body FROM object WHERE account = ? AND id = ? AND kind = ?",
             (account, id_, kind),
         ).fetchone()
         if row is None:
-            raise missing(kind, id_)
+            raise missing(kind, id_, param)
         found: Object = json.loads(row[0])
         return found
 
+    def has(self, account: str, kind: str, id_: str) -> bool:
+        row = self.connection.execute(
+            "SELECT 1 FROM object WHERE account = ? AND id = ? AND kind = ?", (account, id_, kind)
+        )
+        return row.fetchone() is not None
+
     def adopt(self, account: str, kind: str, id_: str) -> None:
-        """An object that a page made becomes the account's that uses it."""
+        """Give an object that a page made to the account that uses it."""
         self.connection.execute(
             "UPDATE object SET account = ? WHERE account = ? AND id = ? AND kind = ?",
             (account, PAGE, id_, kind),
@@ -91,7 +114,7 @@ class Store:
         self.connection.execute("UPDATE object SET body = ? WHERE account = ? AND id = ?", row)
 
     def all(self, kind: str, account: str | None = None) -> list[Object]:
-        """The objects of a kind, the oldest first; of all accounts, without one."""
+        """Return the objects of a kind, the oldest first; of all accounts, without one."""
         rows = self.connection.execute(
             "SELECT body FROM object WHERE kind = ? AND (? IS NULL OR account = ?) ORDER BY number",
             (kind, account, account),
@@ -100,37 +123,46 @@ class Store:
 
     # -- idempotency keys --------------------------------------------------------------------------
 
-    def answer(self, account: str, key: str) -> tuple[str, int, str] | None:
-        """What was asked under a key, and the status and body that were answered."""
+    def answer(self, account: str, key: str, since: float) -> tuple[str, int, str] | None:
+        """Return what was asked under a key since then, and the status and body of its answer."""
+        self.connection.execute("DELETE FROM answer WHERE created <= ?", (since,))
         found: tuple[str, int, str] | None = self.connection.execute(
             "SELECT asked, status, body FROM answer WHERE account = ? AND key = ?", (account, key)
         ).fetchone()
         return found
 
     def keep_answer(self, account: str, key: str, asked: str, status: int, body: str) -> None:
-        row = (account, key, asked, status, body)
-        self.connection.execute("INSERT INTO answer VALUES (?, ?, ?, ?, ?)", row)
+        row = (account, key, asked, status, body, self.now())
+        self.connection.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", row)
 
     # -- events ------------------------------------------------------------------------------------
 
-    def tell(self, account: str, type_: str, about: Object) -> None:
-        """An event, waiting to be sent."""
-        facts: dict[str, Any] = {"type": type_, "data": {"object": about}}
-        if account != "own":
+    def tell(self, account: str, type_: str, about: Object) -> Object:
+        """Make an event, waiting to be sent. `about` is shown as it is now."""
+        facts: dict[str, Any] = {
+            "api_version": VERSION,
+            "data": {"object": shown(about)},
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": type_,
+        }
+        if account != OWN:
             facts["account"] = account
-        self.tell_again(self.new(account, "event", "evt", **facts))
+        event = self.new(account, "event", "evt", **facts)
+        self.tell_again(event)
+        return event
 
     def tell_again(self, event: Object) -> None:
-        """An event, sent once more, whether it was taken or not."""
+        """Send an event once more, whether it was taken or not."""
         row = (event["id"], json.dumps(event), 0, time.time())
         self.connection.execute("INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?)", row)
 
     def waiting(self) -> dict[str, int]:
-        """Events that nobody has taken yet, and how often each was tried."""
+        """Return the events that nobody has taken yet, and how often each was tried."""
         return dict(self.connection.execute("SELECT event, tries FROM delivery"))
 
     def due(self, now: float) -> list[tuple[str, str, int]]:
-        """Events to be sent by now: id, body, how often it was tried."""
+        """Return the events to be sent by now: id, body, how often it was tried."""
         rows = self.connection.execute(
             "SELECT event, body, tries FROM delivery WHERE due <= ? ORDER BY due LIMIT 20", (now,)
         )
@@ -144,21 +176,55 @@ class Store:
             "UPDATE delivery SET tries = tries + 1, due = ? WHERE event = ?", (until, event)
         )
 
+    def put_off_all(self, types: str, until: float) -> None:
+        """Put off all events that wait, of types as SQL's LIKE has them."""
+        self.connection.execute(
+            "UPDATE delivery SET due = ? WHERE json_extract(body, '$.type') LIKE ?", (until, types)
+        )
+
+    # -- settings ----------------------------------------------------------------------------------
+
+    def set(self, name: str, value: Any, subject: str = "") -> None:
+        """Keep a setting of the double's own, for everything or for one subject."""
+        row = (name, subject, json.dumps(value))
+        self.connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", row)
+
+    def setting(self, name: str, default: Any = None, subject: str = "") -> Any:
+        row = self.connection.execute(
+            "SELECT value FROM setting WHERE name = ? AND subject = ?", (name, subject)
+        ).fetchone()
+        return default if row is None else json.loads(row[0])
+
     # -- what was sent here ------------------------------------------------------------------------
 
-    def write_down(
-        self, account: str, method: str, path: str, key: str | None, params: Object
-    ) -> None:
+    def write_down(self, entry: Object) -> None:
+        """Add a call and its answer to the journal."""
         self.connection.execute(
-            "INSERT INTO journal (account, method, path, key, params) VALUES (?, ?, ?, ?, ?)",
-            (account, method, path, key, json.dumps(params)),
+            "INSERT INTO journal (account, method, path, key, params, version, status, answer)"
+            " VALUES (:account, :method, :path, :key, :params, :version, :status, :answer)",
+            entry | {"params": json.dumps(entry["params"])},
         )
 
     def journal(self) -> list[Object]:
+        """Return all calls with their answers, the oldest first."""
         rows = self.connection.execute(
-            "SELECT account, method, path, key, params FROM journal ORDER BY number"
+            "SELECT account, method, path, key, params, version, status, answer FROM journal"
+            " ORDER BY number"
         )
-        names = ("account", "method", "path", "key")
+        names = ("account", "method", "path", "key", "params", "version", "status", "answer")
+        entries = [dict(zip(names, row, strict=True)) for row in rows]
         return [
-            dict(zip(names, row[:4], strict=True)) | {"params": json.loads(row[4])} for row in rows
+            entry | {"params": json.loads(entry["params"]), "answer": json.loads(entry["answer"])}
+            for entry in entries
         ]
+
+
+def shown(made: Object) -> Object:
+    """Return an object as Stripe shows it: without what only the double knows."""
+    return {name: value for name, value in made.items() if name != PRIVATE}
+
+
+def private(made: Object) -> Object:
+    """Return what only the double knows of an object."""
+    known: Object = made.get(PRIVATE, NO_PRIVATE)
+    return known

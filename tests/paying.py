@@ -37,6 +37,7 @@ from server.settings import Settings
 from tests import allowed
 from tests.portal import KEY, Portal
 from tests.schema import prepare
+from tests.specification import held
 
 ACCOUNT = "acct_test"
 GOOD, DECLINED, ASKS = "4242424242424242", "4000000000000002", "4000002500003155"
@@ -195,7 +196,8 @@ class Paying(Portal):
             return list((await rows.execute(select(row))).all())
 
     def charges(self) -> list[dict[str, Any]]:
-        return self.store.all("charge")
+        """Return the charges that moved money, without those that the bank declined."""
+        return [one for one in self.store.all("charge") if one["status"] == "succeeded"]
 
     async def ledger_of_payments(self) -> int:
         async with self.engine.connect() as rows:
@@ -252,6 +254,7 @@ async def paying(url: str) -> AsyncIterator[Paying]:
     ):
         yield portal
     await writing.dispose()
-    sent = portal.store.journal()
+    sent, told = portal.store.journal(), portal.store.all("event")
     portal.store.close()
     allowed.hold(sent)
+    held.hold(sent, told)

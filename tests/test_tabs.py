@@ -93,8 +93,8 @@ def before_and_one(before: list[Any]) -> int:
 
 
 async def charges(http: httpx.AsyncClient, stripe: str) -> list[Any]:
-    found: list[Any] = (await http.get(f"{stripe}/controls/state")).json()["charge"]
-    return found
+    found = (await http.get(f"{stripe}/controls/state")).json()["charge"]
+    return [one for one in found if one["status"] == "succeeded"]
 
 
 async def token(http: httpx.AsyncClient, stripe: str) -> str:

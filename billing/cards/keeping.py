@@ -13,7 +13,7 @@ from sqlalchemy import Row, insert, select, update
 from billing import attempts
 from billing.access import record
 from billing.cards.filing import Consent, Filed, choose, keep
-from billing.customers import customer
+from billing.customers import current as customer
 from billing.gateway import Rejected
 from billing.gateway.objects import Card, Setup, SetupStatus
 from billing.payments import CONSENT_VERSION

@@ -26,7 +26,7 @@ async def judge(practice: Paying, bill: Bill) -> None:
     """By the double's objects and plain rows; nothing of billing/ has a say."""
     intents = await intents_of(practice, bill)
     ids = {intent["id"] for intent in intents}
-    charges = [one for one in practice.store.all("charge") if one["payment_intent"] in ids]
+    charges = [one for one in practice.charges() if one["payment_intent"] in ids]
     paid = {
         one["id"]: one["metadata"]["payment"] for one in intents if one["status"] == "succeeded"
     }

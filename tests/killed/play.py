@@ -42,6 +42,7 @@ from tests.nursery import Nursery
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, PAY, Paying
 from tests.portal import KEY
 from tests.processes import SECRET, wait_for
+from tests.specification import held
 
 NUMBERS = {"good": GOOD, "declined": DECLINED, "asks": ASKS}
 # The reconciler looks at payments of a minute ago, and waits half an hour for a cardholder.
@@ -109,9 +110,10 @@ async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIt
         await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
     store = practice.store = Store(str(file))
     yield Player(practice, store, stripe, nursery)
-    sent = store.journal()
+    sent, told = store.journal(), store.all("event")
     store.close()
     allowed.hold(sent)
+    held.hold(sent, told)
     await writing.dispose()
 
 

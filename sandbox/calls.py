@@ -1,0 +1,230 @@
+"""The calls that the double has: each with its parameters, its permission and what it does.
+
+A path is written as the specification writes it, and so are the names of parameters. A test holds
+every table to the specification, which only the tests have: a parameter that isn't in it, or a
+required one that is left out here, is found there.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sandbox import access, customers, intents, methods, reversals, setups, tokens
+from sandbox.errors import StripeError
+from sandbox.lists import MOST, listed
+from sandbox.parameters import (
+    Boolean,
+    Choice,
+    Group,
+    Integer,
+    Kind,
+    ListOf,
+    Metadata,
+    Parameters,
+    Text,
+)
+from sandbox.store import Object, Store
+
+EXPAND: dict[str, Kind] = {"expand": ListOf(of=Text())}
+TYPES: dict[str, Kind] = {
+    "payment_method_types": ListOf(of=Choice(among=("card",))),
+    "automatic_payment_methods": Group(
+        of={
+            "allow_redirects": Choice(among=("always", "never")),
+            "enabled": Boolean(required=True),
+        }
+    ),
+}
+PAGE: dict[str, Kind] = {
+    "ending_before": Text(),
+    "limit": Integer(least=1, most=MOST),
+    "starting_after": Text(),
+}
+CREATED: dict[str, Kind] = {
+    "created": Group(
+        of={name: Integer(least=0) for name in ("gt", "gte", "lt", "lte")}, or_integer=True
+    )
+}
+USAGES = ("off_session", "on_session")
+REASONS = ("abandoned", "duplicate", "requested_by_customer")
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of Stripe's API. `resource` is what a restricted key may be kept from."""
+
+    method: str
+    path: str
+    resource: str
+    run: Callable[..., Object]
+    parameters: Parameters
+
+    @property
+    def permission(self) -> str:
+        return f"{self.resource}_{'read' if self.method == 'GET' else 'write'}"
+
+    @property
+    def is_list(self) -> bool:
+        return "limit" in self.parameters
+
+    def ids(self, method: str, path: str) -> tuple[str, ...] | None:
+        """Return the ids in the address of a request, or None where it is another call's."""
+        pattern = re.sub(r"\{\w+\}", r"([^/]+)", self.path)
+        found = re.fullmatch(pattern, f"/v1/{path}") if method == self.method else None
+        return found.groups() if found else None
+
+
+def get(kind: str) -> Callable[[Store, str, str, Object], Object]:
+    return lambda store, account, id_, _: store.find(account, kind, id_)
+
+
+def a_list(kind: str, path: str) -> Callable[[Store, str, Object], Object]:
+    return lambda store, account, params: listed(store, account, kind, params, path)
+
+
+def cards_of(store: Store, account: str, customer: str, params: Object) -> Object:
+    """Return the PaymentMethods of a customer."""
+    customers.check(store, account, customer)
+    path = f"/v1/customers/{customer}/payment_methods"
+    return listed(store, account, "payment_method", params | {"customer": customer}, path)
+
+
+def call(
+    method: str, path: str, resource: str, run: Callable[..., Object], **parameters: Kind
+) -> Call:
+    return Call(method, path, resource, run, parameters)
+
+
+def listing(path: str, resource: str, kind: str, **parameters: Kind) -> Call:
+    table = PAGE | EXPAND | parameters
+    return Call("GET", path, resource, a_list(kind, path), table)
+
+
+post, read = partial(call, "POST"), partial(call, "GET")
+
+CALLS = (
+    # -- payments --
+    post(
+        "/v1/payment_intents",
+        "payment_intent",
+        intents.create,
+        amount=Integer(required=True),
+        currency=Text(required=True, longest=3),
+        customer=Text(),
+        metadata=Metadata(),
+        setup_future_usage=Choice(among=USAGES),
+        **TYPES,
+        **EXPAND,
+    ),
+    post(
+        "/v1/payment_intents/{intent}/confirm",
+        "payment_intent",
+        intents.confirm,
+        confirmation_token=Text(),
+        payment_method=Text(),
+        return_url=Text(),
+        use_stripe_sdk=Boolean(),
+        **EXPAND,
+    ),
+    post(
+        "/v1/payment_intents/{intent}/cancel",
+        "payment_intent",
+        intents.cancel,
+        cancellation_reason=Choice(among=(*REASONS, "fraudulent")),
+        **EXPAND,
+    ),
+    read("/v1/payment_intents/{intent}", "payment_intent", get("payment_intent"), **EXPAND),
+    listing("/v1/payment_intents", "payment_intent", "payment_intent", customer=Text(), **CREATED),
+    read("/v1/charges/{charge}", "charge", get("charge"), **EXPAND),
+    listing("/v1/charges", "charge", "charge", customer=Text(), payment_intent=Text(), **CREATED),
+    # -- cards --
+    post(
+        "/v1/setup_intents",
+        "setup_intent",
+        setups.create,
+        customer=Text(),
+        metadata=Metadata(),
+        usage=Choice(among=USAGES),
+        **TYPES,
+        **EXPAND,
+    ),
+    post(
+        "/v1/setup_intents/{intent}/cancel",
+        "setup_intent",
+        setups.cancel,
+        cancellation_reason=Choice(among=REASONS),
+        **EXPAND,
+    ),
+    read("/v1/setup_intents/{intent}", "setup_intent", get("setup_intent"), **EXPAND),
+    listing(
+        "/v1/setup_intents",
+        "setup_intent",
+        "setup_intent",
+        customer=Text(),
+        payment_method=Text(),
+        **CREATED,
+    ),
+    read(
+        "/v1/confirmation_tokens/{confirmation_token}",
+        "confirmation_token",
+        tokens.get,
+        **EXPAND,
+    ),
+    read("/v1/payment_methods/{payment_method}", "payment_method", methods.get, **EXPAND),
+    post("/v1/payment_methods/{payment_method}/detach", "payment_method", methods.detach, **EXPAND),
+    listing(
+        "/v1/payment_methods", "payment_method", "payment_method", customer=Text(), type=Text()
+    ),
+    # -- customers --
+    post("/v1/customers", "customer", customers.create, metadata=Metadata(), **EXPAND),
+    read("/v1/customers/{customer}", "customer", customers.get, **EXPAND),
+    call("DELETE", "/v1/customers/{customer}", "customer", customers.delete),
+    read(
+        "/v1/customers/{customer}/payment_methods",
+        "payment_method",
+        cards_of,
+        type=Text(),
+        **PAGE,
+        **EXPAND,
+    ),
+    # -- money that goes back --
+    post(
+        "/v1/refunds",
+        "refund",
+        reversals.refund,
+        amount=Integer(),
+        charge=Text(),
+        metadata=Metadata(),
+        payment_intent=Text(),
+        reason=Choice(among=("duplicate", "fraudulent", "requested_by_customer")),
+        **EXPAND,
+    ),
+    read("/v1/refunds/{refund}", "refund", get("refund"), **EXPAND),
+    listing("/v1/refunds", "refund", "refund", charge=Text(), payment_intent=Text(), **CREATED),
+    read("/v1/disputes/{dispute}", "dispute", get("dispute"), **EXPAND),
+    listing("/v1/disputes", "dispute", "dispute", charge=Text(), payment_intent=Text(), **CREATED),
+    # -- the account --
+    read("/v1/events/{id}", "event", get("event"), **EXPAND),
+    listing(
+        "/v1/events",
+        "event",
+        "event",
+        delivery_success=Boolean(),
+        type=Text(),
+        types=ListOf(of=Text()),
+        **CREATED,
+    ),
+    read("/v1/account", "account", access.own_account, **EXPAND),
+)
+
+
+def find(method: str, path: str) -> tuple[Call, tuple[Any, ...]]:
+    """Return the call of a request and the ids in its address."""
+    for known in CALLS:
+        ids = known.ids(method, path)
+        if ids is not None:
+            return known, ids
+    message = f"Unrecognized request URL ({method}: /v1/{path})."
+    raise StripeError(404, "invalid_request_error", message)

@@ -1,0 +1,84 @@
+"""What tests do to the double: faults, and all that happens at Stripe by itself.
+
+`POST /controls/faults` says what goes wrong with the next calls, `POST /controls/actions/NAME` does
+one of the actions, with its facts as a JSON object, and `GET /controls/state` shows everything.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox import access, customers, deliveries, intents, methods, reversals, setups, strangers
+from sandbox.api import Api
+from sandbox.errors import StripeError
+from sandbox.faults import Fault
+from sandbox.store import Object, Store
+
+KINDS = (
+    "charge",
+    "customer",
+    "dispute",
+    "event",
+    "payment_intent",
+    "payment_method",
+    "refund",
+    "setup_intent",
+)
+# The first parameter of each is the store; of those that are done in an account, the second is it.
+ACTIONS: dict[str, Callable[..., Any]] = {
+    "authenticate": intents.authenticate,
+    "authenticate_setup": setups.authenticate,
+    "authorise": access.authorise,
+    "cancel_refund": reversals.cancel_refund,
+    "deauthorise": access.deauthorise,
+    "decide_dispute": reversals.decide,
+    "delete_customer": customers.delete,
+    "detach": lambda store, account, id_: methods.detach(store, account, id_, {}),
+    "dispute": reversals.dispute,
+    "fail_refund": reversals.fail,
+    "refund": lambda store, account, **params: reversals.refund(store, account, params),
+    "renew": methods.renew,
+    "restrict": access.restrict,
+    "revoke": access.revoke,
+    "set": lambda store, name, value: store.set(name, value),
+    "settle_refund": reversals.settle,
+    "strangers": strangers.settle_in,
+    "withhold": deliveries.withhold,
+}
+
+
+def routes(store: Store, api: Api) -> list[Route]:
+    async def state(_: Request) -> Response:
+        """All that tests judge by."""
+        found = {kind: store.all(kind) for kind in KINDS}
+        return JSONResponse(found | {"journal": store.journal()})
+
+    async def faults(request: Request) -> Response:
+        asked = await request.json()
+        api.latency_s = asked.get("latency_s", api.latency_s)
+        api.lock_wait_s = asked.get("lock_wait_s", api.lock_wait_s)
+        api.faults[:] = [Fault(**fault) for fault in asked.get("faults", [])]
+        return JSONResponse({})
+
+    async def action(request: Request) -> Response:
+        name, facts = request.path_params["name"], await request.json()
+        try:
+            return JSONResponse({"made": act(store, name, facts)})
+        except StripeError as error:
+            return JSONResponse({"error": error.error}, error.status)
+
+    return [
+        Route("/controls/state", state),
+        Route("/controls/faults", faults, methods=["POST"]),
+        Route("/controls/actions/{name}", action, methods=["POST"]),
+    ]
+
+
+def act(store: Store, name: str, facts: Object) -> Any:
+    """Do one of the actions; `id` is the object's, as Stripe has it."""
+    facts = {"id_" if key == "id" else key: value for key, value in facts.items()}
+    with store.transaction():
+        return ACTIONS[name](store, **facts)

@@ -1,0 +1,38 @@
+"""Customers: made for a client, and deleted in the dashboard."""
+
+from sandbox import methods, objects
+from sandbox.errors import missing
+from sandbox.store import Object, Store
+
+
+def create(store: Store, account: str, params: Object) -> Object:
+    made = store.new(
+        account, "customer", "cus", **objects.customer(metadata=params.get("metadata", {}))
+    )
+    store.tell(account, "customer.created", made)
+    return made
+
+
+def get(store: Store, account: str, id_: str, _: Object) -> Object:
+    """Return a customer; a deleted one is told as such."""
+    return store.find(account, "customer", id_)
+
+
+def check(store: Store, account: str, id_: str) -> None:
+    """Refuse a customer that isn't there, or no more, in the parameter `customer`."""
+    if store.find(account, "customer", id_, "customer").get("deleted"):
+        raise missing("customer", id_, "customer")
+
+
+def delete(store: Store, account: str, id_: str, _: Object | None = None) -> Object:
+    """Delete a customer. Its cards are nobody's then, and no event tells of them."""
+    found = store.find(account, "customer", id_)
+    if found.get("deleted"):
+        raise missing("customer", id_)
+    for method in store.all("payment_method", account):
+        if method["customer"] == id_:
+            methods.forget(store, account, method)
+    gone = {"id": id_, "object": "customer", "deleted": True}
+    store.save(account, gone)
+    store.tell(account, "customer.deleted", found)
+    return gone

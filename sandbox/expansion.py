@@ -1,0 +1,61 @@
+"""Expansion: an object in the place of its id, where the call asks for it."""
+
+from sandbox.errors import StripeError, invalid
+from sandbox.store import Object, Store, shown
+
+# What can be expanded of which kind of object, and which kind it is.
+EXPANDABLE: dict[str, dict[str, str]] = {
+    "payment_intent": {
+        "customer": "customer",
+        "latest_charge": "charge",
+        "payment_method": "payment_method",
+    },
+    "setup_intent": {"customer": "customer", "payment_method": "payment_method"},
+    "charge": {"customer": "customer", "payment_intent": "payment_intent"},
+    "refund": {"charge": "charge", "payment_intent": "payment_intent"},
+    "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
+    "payment_method": {"customer": "customer"},
+}
+# Levels, of which a list's `data` is one.
+DEEPEST = 4
+
+
+def check(kind: str, *, is_list: bool, paths: list[str]) -> None:
+    """Refuse what can't be expanded of this kind, before any work is done."""
+    for path in paths:
+        parts = path.split(".")
+        if len(parts) > DEEPEST:
+            raise invalid(f"You cannot expand more than {DEEPEST} levels of a property.")
+        if is_list and parts.pop(0) != "data":
+            raise refused(path)
+        of: str | None = kind
+        for name in parts:
+            of = EXPANDABLE.get(of or "", {}).get(name)
+            if of is None:
+                raise refused(path)
+
+
+def refused(path: str) -> StripeError:
+    return invalid(f"This property cannot be expanded ({path}).", None, "expand")
+
+
+def expanded(store: Store, account: str, answer: Object, paths: list[str]) -> Object:
+    """Return the answer with objects where `paths` says so, as `payment_method`."""
+    for path in paths:
+        parts = path.split(".")
+        if answer["object"] == "list":
+            items = [expand(store, account, one, parts[1:]) for one in answer["data"]]
+            answer = answer | {"data": items}
+        else:
+            answer = expand(store, account, answer, parts)
+    return answer
+
+
+def expand(store: Store, account: str, one: Object, parts: list[str]) -> Object:
+    if not parts:
+        return one
+    name, *rest = parts
+    inner = one.get(name)
+    if isinstance(inner, str):
+        inner = shown(store.find(account, EXPANDABLE[one["object"]][name], inner))
+    return one | {name: expand(store, account, inner, rest)} if inner else one

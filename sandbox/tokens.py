@@ -1,0 +1,44 @@
+"""Confirmation tokens: the card that a page's form was filled in with, to be used once."""
+
+from sandbox import objects
+from sandbox.errors import invalid
+from sandbox.store import PRIVATE, Object, Store, private, shown
+
+VALID_S = 12 * 60 * 60
+
+
+def new(store: Store, account: str, method: Object) -> Object:
+    """Make a token of a card that is nobody's yet."""
+    preview = {name: method[name] for name in ("type", "card", "billing_details")}
+    preview |= {"allow_redisplay": "unspecified", "customer": None, "customer_account": None}
+    facts = {"payment_method_preview": preview, "expires_at": int(store.now()) + VALID_S}
+    made = objects.confirmation_token(**facts) | {PRIVATE: {"method": method["id"]}}
+    return store.new(account, "confirmation_token", "ctoken", **made)
+
+
+def find(store: Store, account: str, id_: str, param: str | None = None) -> Object:
+    """Return a token. It and its card are this account's from now on."""
+    store.adopt(account, "confirmation_token", id_)
+    token = store.find(account, "confirmation_token", id_, param)
+    store.adopt(account, "payment_method", private(token)["method"])
+    return token
+
+
+def get(store: Store, account: str, id_: str, _: Object) -> Object:
+    return shown(find(store, account, id_))
+
+
+def use(store: Store, account: str, id_: str, *, payment_intent: str) -> Object:
+    """Return the card of a token that is used for this intent, and for no other."""
+    token = find(store, account, id_, "confirmation_token")
+    if token["payment_intent"] is not None:
+        raise invalid(
+            "This ConfirmationToken has already been used to confirm an intent.",
+            None,
+            "confirmation_token",
+        )
+    if token["expires_at"] < store.now():
+        raise invalid("This ConfirmationToken has expired.", None, "confirmation_token")
+    token["payment_intent"] = payment_intent
+    store.save(account, token)
+    return store.find(account, "payment_method", private(token)["method"])

@@ -1,0 +1,44 @@
+"""Answers and events judged by the specification's schemas of them."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from sandbox.calls import Call
+from tests.specification.document import document
+from tests.specification.requests import operation
+from tests.specification.schemas import problems, validator
+
+JSON = "application/json"
+
+
+def answer_problems(call: Call, status: int, answer: Any) -> Iterator[str]:
+    """Say what of an answer is unlike the specification: of a good one, or of an error."""
+    responses = operation(call)["responses"]
+    name = str(status) if str(status) in responses else "default"
+    yield from problems(judge(call, name), answer)
+
+
+@cache
+def judge(call: Call, name: str) -> Draft202012Validator:
+    return validator(operation(call)["responses"][name]["content"][JSON]["schema"])
+
+
+@cache
+def judge_of(schema: str) -> Draft202012Validator:
+    return validator({"$ref": f"#/components/schemas/{schema}"})
+
+
+def event_problems(event: Mapping[str, Any]) -> Iterator[str]:
+    """Say what of an event, or of the object that it is about, is unlike the specification."""
+    yield from problems(judge_of("event"), event)
+    if event.get("api_version") != document()["version"]:
+        yield f"the API version {event.get('api_version')} is not the specification's"
+    about = event["data"]["object"]
+    kind = "deleted_customer" if about.get("deleted") else about.get("object")
+    if kind not in document()["schemas"]:
+        yield f"an event is about {kind!r}, of which the specification has no schema"
+    else:
+        yield from problems(judge_of(kind), about)
