@@ -1,0 +1,160 @@
+"""Ids of Stripe's are asked for in their own account, whatever becomes of the practice's."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from sqlalchemy import update
+
+from billing.charging import auditing, comparing, ending, reconciling
+from billing.charging.refunding import refund
+from billing.gateway import Forbidden
+from billing.gateway.calls import options
+from models import Claim, Payment, PaymentState, Practice
+from sandbox import access, intents, reversals
+from tests.paying import ACCOUNT, ASKS, GOOD, Paying, paying
+from tests.test_reversals import at_stripe, dues, paid
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
+    async with new_database() as url, paying(url) as it:
+        yield it
+
+
+async def moved(portal: Paying, account: str | None) -> None:
+    """Give the practice another account at Stripe, or none."""
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=account))
+
+
+async def waiting(portal: Paying) -> tuple[str, str]:
+    """Return a payment that waits for the cardholder, and its PaymentIntent."""
+    await portal.invoice(10_000)
+    done = await portal.pay(10_000, portal.card(ASKS))
+    (intent,) = portal.store.all("payment_intent")
+    return str(done["payment"]["id"]), str(intent["id"])
+
+
+async def state(portal: Paying) -> PaymentState:
+    (row,) = await portal.all(Payment)
+    return PaymentState(row.state)
+
+
+@pytest.mark.parametrize("account", ["acct_other", None])
+@pytest.mark.parametrize("by", ["event", "refresh", "reconciler", "comparison"])
+async def test_a_payment_ends_in_the_account_that_it_began_in(
+    portal: Paying, account: str | None, by: str
+) -> None:
+    payment, intent = await waiting(portal)
+    await moved(portal, account)
+    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    if by == "event":
+        await portal.hears_all()
+    elif by == "refresh":
+        assert (await portal.refresh(payment))["__typename"] == "PaySucceeded"
+    elif by == "reconciler":
+        portal.clock.time += dt.timedelta(seconds=90)
+        await reconciling.reconcile(portal.till)
+    else:
+        await comparing.work(portal.till)
+    assert await state(portal) is PaymentState.SUCCEEDED
+    assert await dues(portal) == [0]
+
+
+async def test_a_payment_is_given_up_in_the_account_that_it_began_in(portal: Paying) -> None:
+    payment, intent = await waiting(portal)
+    await moved(portal, "acct_other")
+    assert (await portal.cancel(payment))["__typename"] == "PayCanceled"
+    assert portal.store.find(ACCOUNT, "payment_intent", intent)["status"] == "canceled"
+
+
+async def test_a_refund_goes_to_the_account_of_its_payment(portal: Paying) -> None:
+    payment_id, intent = await paid(portal, 10_000)
+    await moved(portal, "acct_other")
+    await refund(portal.till, payment_id, 4_000)
+    at_stripe(portal, reversals.dispute, intent, 3_000)
+    await portal.hears_all()
+    assert await dues(portal) == [7_000]
+
+
+async def test_money_in_an_earlier_account_is_audited(portal: Paying) -> None:
+    payment, intent = await waiting(portal)
+    await moved(portal, "acct_other")
+    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    since = portal.clock() - dt.timedelta(days=1)
+    found = await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    assert [(one.what, one.why) for one in found] == [
+        (payment, "REQUIRES_ACTION here, succeeded at Stripe")
+    ]
+
+
+def test_nothing_is_asked_of_the_platforms_own_account_by_accident() -> None:
+    for missing in ("", None):
+        with pytest.raises(Forbidden):
+            options(missing)  # type: ignore[arg-type]
+    assert options("own") == {}
+
+
+# -- accounts that Stripe lets nobody ask in any more ----------------------------------------------
+
+
+async def test_a_deauthorised_account_says_nothing_about_its_payments(portal: Paying) -> None:
+    payment, _ = await waiting(portal)
+    with portal.store.transaction():
+        access.deauthorise(portal.store, ACCOUNT)
+    for _ in range(3):
+        portal.clock.time += dt.timedelta(hours=2)
+        portal.bearer = await portal.token()
+        await reconciling.reconcile(portal.till)
+        assert (await portal.refresh(payment))["__typename"] == "PayProcessing"
+    assert await state(portal) is PaymentState.REQUIRES_ACTION
+    since = portal.clock() - dt.timedelta(days=1)
+    found = await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    assert [one.what for one in found] == [ACCOUNT, payment]
+
+
+async def test_the_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying) -> None:
+    payment, intent = await waiting(portal)
+    payment_id = payment.removeprefix("pmt_")
+    with portal.store.transaction():
+        access.deauthorise(portal.store, ACCOUNT)
+    assert await ending.end(portal.till, payment_id, "account closed") is PaymentState.CANCELED
+    (row,) = await portal.all(Payment)
+    assert (row.state, row.ended_because) == (PaymentState.CANCELED, "account closed")
+    assert await portal.count(Claim) == 0
+    with pytest.raises(ending.NotEnded, match="is over"):
+        await ending.end(portal.till, payment_id, "again")
+    # The account comes back, and the money had moved after all.
+    with portal.store.transaction():
+        access.authorise(portal.store, ACCOUNT)
+    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    with portal.store.transaction():
+        portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
+    portal.clock.time += dt.timedelta(days=5)
+    portal.bearer = await portal.token()
+    await comparing.work(portal.till)
+    assert await state(portal) is PaymentState.SUCCEEDED
+    assert await dues(portal) == [0]
+
+
+async def test_a_payment_that_stripe_tells_of_is_given_up_as_by_its_client(portal: Paying) -> None:
+    payment, intent = await waiting(portal)
+    ended = await ending.end(portal.till, payment.removeprefix("pmt_"), "no reason")
+    assert ended is PaymentState.CANCELED
+    assert portal.store.find(ACCOUNT, "payment_intent", intent)["status"] == "canceled"
+    (row,) = await portal.all(Payment)
+    assert row.ended_because is None
+
+
+async def test_a_refused_key_is_no_decline(portal: Paying) -> None:
+    """401 and 403 say nothing about the card: the payment is not failed, and it is charged once."""
+    await portal.invoice(10_000)
+    asked = portal.input(10_000, portal.card(GOOD))
+    with portal.store.transaction():
+        access.restrict(portal.store, "sk_test_double", ["payment_intent_write"])
+    assert (await portal.sent(asked))["__typename"] == "PayProcessing"
+    assert await state(portal) is PaymentState.CREATED
