@@ -183,13 +183,12 @@ def checked(*, lateral: bool) -> strawberry.Schema:
 
 def at_stripe(settings: Settings) -> Stripe:
     """Stripe, with the settings' keys."""
-    key, secret = settings.stripe_api_key, settings.stripe_webhook_secret
+    key, secrets = settings.stripe_api_key, settings.stripe_webhook_secret
     assert key is not None
-    assert secret is not None
     return Stripe(
         key.get_secret_value(),
         base=settings.stripe_api_base,
-        webhook_secret=secret.get_secret_value(),
+        webhook_secrets=[secret.get_secret_value() for secret in secrets],
     )
 
 

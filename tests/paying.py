@@ -252,7 +252,7 @@ async def serving(portal: Paying) -> AsyncIterator[None]:
         "sk_test_double",
         base="http://stripe",
         transport=httpx.ASGITransport(double(portal.store, portal.api)),
-        webhook_secret=SECRET,
+        webhook_secrets=[SECRET],
     )
     settings = Settings(database_url=portal.url, token_key=KEY)
     application = app(settings, now=portal.clock, stripe=stripe)
