@@ -11,8 +11,9 @@ import re
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -61,6 +62,16 @@ def engine(url: str) -> AsyncEngine:
     event.listen(made.sync_engine, "begin", begin_immediate)
     event.listen(made.sync_engine, "invalidate", roll_back)
     return made
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+    """Give an engine, and close its connections in the end, whatever that is."""
+    made = engine(url)
+    try:
+        yield made
+    finally:
+        await made.dispose()
 
 
 def set_up_sqlite(connection: Any, _: Any) -> None:

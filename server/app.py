@@ -132,6 +132,11 @@ def app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
+            # Pushed first, so closed last, and each of them whatever the others end in.
+            running.push_async_callback(till.engine.dispose)
+            running.push_async_callback(stripe.close)
+            running.push_async_callback(reads.close)
+            running.callback(press.close)
             await running.enter_async_context(flushing(uses.flush))
             await running.enter_async_context(flushing(record.flush, every_s=RECORDED_S))
             await running.enter_async_context(errands.running())
@@ -139,10 +144,6 @@ def app(
             if sandbox is not None:
                 await running.enter_async_context(sandbox.delivering(webhook))
             yield
-        press.close()
-        await reads.close()
-        await stripe.close()
-        await till.engine.dispose()
 
     application = Starlette(
         routes=[
@@ -182,13 +183,12 @@ def checked(*, lateral: bool) -> strawberry.Schema:
 
 def at_stripe(settings: Settings) -> Stripe:
     """Stripe, with the settings' keys."""
-    key, secret = settings.stripe_api_key, settings.stripe_webhook_secret
+    key, secrets = settings.stripe_api_key, settings.stripe_webhook_secret
     assert key is not None
-    assert secret is not None
     return Stripe(
         key.get_secret_value(),
         base=settings.stripe_api_base,
-        webhook_secret=secret.get_secret_value(),
+        webhook_secrets=[secret.get_secret_value() for secret in secrets],
     )
 
 

@@ -30,7 +30,7 @@ class Sandbox:
 
     def stripe(self) -> Stripe:
         transport = httpx.ASGITransport(app(self.store))
-        return Stripe(KEY, base="http://sandbox", transport=transport, webhook_secret=SECRET)
+        return Stripe(KEY, base="http://sandbox", transport=transport, webhook_secrets=[SECRET])
 
     def post(self) -> Post:
         """Mail that goes nowhere: the sandbox's page shows it."""

@@ -19,6 +19,7 @@ from identity.post import Post, by_smtp, parsed
 DATABASES = ("sqlite", "postgresql")
 # With a path where a proxy gives it one; nothing in it needs escaping in JSON.
 ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
 class Settings(BaseSettings):
@@ -74,9 +75,11 @@ class Settings(BaseSettings):
         default=None,
         description="Stripe's publishable key, `pk_…`: what pages start Stripe.js with.",
     )
-    stripe_webhook_secret: SecretStr | None = Field(
-        default=None,
-        description="Secret that Stripe signs webhooks with, `whsec_…`: needed with a key.",
+    stripe_webhook_secret: Annotated[list[SecretStr], NoDecode] = Field(
+        default=[],
+        description="Secrets that Stripe signs webhooks with, `whsec_…`, with commas between: one"
+        " for each endpoint (the account's and the one for connected accounts) and, while a secret"
+        " is rotated, its old one. Needed with a key.",
     )
     stripe_api_base: str | None = Field(
         default=None,
@@ -162,6 +165,16 @@ class Settings(BaseSettings):
             raise ValueError("is not as Billing <no-reply@example.com>")
         return value
 
+    @field_validator("stripe_webhook_secret", mode="before")
+    @classmethod
+    def webhook_secrets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        secrets = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(WEBHOOK_SECRET.fullmatch(secret) for secret in secrets):
+            raise ValueError("is not as whsec_…, or several with commas between")
+        return secrets
+
     @field_validator("stripe_api_key")
     @classmethod
     def secret_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -173,7 +186,7 @@ class Settings(BaseSettings):
         """A key without its webhooks would lose what Stripe tells later."""
         if self.stripe_api_key is None:
             return self
-        if self.stripe_webhook_secret is None:
+        if not self.stripe_webhook_secret:
             raise ValueError("STRIPE_WEBHOOK_SECRET is not set, and STRIPE_API_KEY is.")
         if self.mode is PaymentsMode.LIVE and self.stripe_api_base is not None:
             raise ValueError("STRIPE_API_BASE is for tests: never beside a live key.")

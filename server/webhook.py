@@ -1,5 +1,6 @@
 """POST /stripe/webhook: an event is verified, written down, and answered at once."""
 
+import logging
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
@@ -12,9 +13,11 @@ from billing.till import Till
 # Stripe's events are smaller by far.
 MAX_BODY = 2**20
 
+log = logging.getLogger("portal.payments")
+
 
 class Webhook:
-    """`hurry` tells the worker that there is mail."""
+    """The endpoint for Stripe's events. `hurry` tells the worker that there is mail."""
 
     def __init__(self, till: Till, hurry: Callable[[], None]) -> None:
         self.till, self.hurry = till, hurry
@@ -25,11 +28,20 @@ class Webhook:
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > MAX_BODY:
-                    return PlainTextResponse("too large\n", 413)
-            signature = request.headers.get("stripe-signature")
+                    return refused(413, "the body is too large")
+            # A second header counts as a second part of the first, and has a second time in it.
+            signature = ",".join(request.headers.getlist("stripe-signature"))
             event = self.till.stripe.event(bytes(content), signature, self.till.now())
-        except (NotAnEvent, ClientDisconnect):
-            return PlainTextResponse("not an event that Stripe signed just now\n", 400)
+        except ClientDisconnect:
+            return refused(400, "the body ended early")
+        except NotAnEvent as reason:
+            return refused(400, str(reason))
         await inbox.receive(self.till, event)
         self.hurry()
         return PlainTextResponse("ok\n")
+
+
+def refused(status: int, reason: str) -> Response:
+    """Answer and log why an event was not taken, without anything of its body."""
+    log.warning("a webhook was refused: %s", reason)
+    return PlainTextResponse(f"The event was not taken: {reason}.\n", status)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx
@@ -23,7 +23,7 @@ from models import (
     Row,
     StripeEvent,
 )
-from models.connections import engine
+from models.connections import opened
 from models.ids import new_id
 from resolvers.record import Record
 from sandbox.api import Api
@@ -230,20 +230,32 @@ class Paying(Portal):
 async def paying(url: str) -> AsyncIterator[Paying]:
     """A portal over the empty database of this URL, whose practice takes cards."""
     await prepare(url)
-    writing = engine(url)
-    portal = Paying(url, writing)
-    await portal.fill()
-    async with writing.begin() as rows:
-        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
-    portal.store = Store(":memory:", lambda: portal.clock().timestamp())
+    async with opened(url) as writing:
+        portal = Paying(url, writing)
+        await portal.fill()
+        async with writing.begin() as rows:
+            await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+        portal.store = Store(":memory:", lambda: portal.clock().timestamp())
+        with closing(portal.store):
+            async with serving(portal):
+                yield portal
+            sent, told = portal.store.journal(), portal.store.all("event")
+            allowed.hold(sent)
+            held.hold(sent, told)
+
+
+@asynccontextmanager
+async def serving(portal: Paying) -> AsyncIterator[None]:
+    """A server over the portal's rows, beside the double."""
     portal.api = Api(portal.store)
     stripe = Stripe(
         "sk_test_double",
         base="http://stripe",
         transport=httpx.ASGITransport(double(portal.store, portal.api)),
-        webhook_secret=SECRET,
+        webhook_secrets=[SECRET],
     )
-    application = app(Settings(database_url=url, token_key=KEY), now=portal.clock, stripe=stripe)
+    settings = Settings(database_url=portal.url, token_key=KEY)
+    application = app(settings, now=portal.clock, stripe=stripe)
     portal.till, portal.reads = application.state.till, application.state.reads
     portal.record = application.state.record
     portal.bearer = await portal.token()
@@ -252,9 +264,4 @@ async def paying(url: str) -> AsyncIterator[Paying]:
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
     ):
-        yield portal
-    await writing.dispose()
-    sent, told = portal.store.journal(), portal.store.all("event")
-    portal.store.close()
-    allowed.hold(sent)
-    held.hold(sent, told)
+        yield

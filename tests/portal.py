@@ -13,7 +13,7 @@ from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
-from models.connections import engine
+from models.connections import opened
 from models.ids import new_id
 from server.app import app
 from server.settings import Settings
@@ -97,15 +97,14 @@ def practice(id_: str) -> dict[str, Any]:
 async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
     """A portal over the empty database of this URL."""
     await prepare(url)
-    writing = engine(url)
-    portal = Portal(url, writing)
-    await portal.fill()
     given = {"introspection": Introspection.VIEWERS, "sandbox_file": ":memory:"} | settings
-    application = app(Settings(database_url=url, token_key=KEY, **given), now=portal.clock)
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with (
-        application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
-    ):
-        yield portal
-    await writing.dispose()
+    async with opened(url) as writing:
+        portal = Portal(url, writing)
+        await portal.fill()
+        application = app(Settings(database_url=url, token_key=KEY, **given), now=portal.clock)
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        async with (
+            application.router.lifespan_context(application),
+            httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
+        ):
+            yield portal

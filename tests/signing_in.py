@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from identity import answering
 from identity.door import Door
 from models import Client, Contact, Practice, Row, SignInRequest
-from models.connections import engine
+from models.connections import opened
 from models.ids import new_id
 from server.app import app
 from server.settings import Settings
@@ -160,13 +160,12 @@ def is_due(request: Any, now: Any) -> bool:
 async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
     """A portal over the empty database of this URL, and a mail server."""
     await prepare(url)
-    writing = engine(url)
-    portal = SigningIn(url, writing)
-    await portal.fill()
-    with mail_server() as portal.mailbox:
-        async with serving(portal, smtp_url=portal.mailbox.url, **settings):
-            yield portal
-    await writing.dispose()
+    async with opened(url) as writing:
+        portal = SigningIn(url, writing)
+        await portal.fill()
+        with mail_server() as portal.mailbox:
+            async with serving(portal, smtp_url=portal.mailbox.url, **settings):
+                yield portal
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ class Event:
 
 
 class NotAnEvent(Exception):
-    """A webhook's body that Stripe did not sign, or not lately."""
+    """A webhook's body that Stripe did not sign, or not lately; the text says why."""
 
 
 # -- read from Stripe's answers --------------------------------------------------------------------
@@ -293,5 +293,5 @@ def hint(event: Mapping[str, Any], account: str | None = None) -> Event:
         practice = metadata(told, "practice")
         texts = str(event["id"]), event.get("account") or account, str(event["type"])
     except (KeyError, TypeError, AttributeError):
-        raise NotAnEvent from None
+        raise NotAnEvent("the body is not an event") from None
     return Event(*texts, about if isinstance(about, str) else None, practice)

@@ -9,7 +9,7 @@ import httpx
 
 from identity.tokens import PERSONAL_SCOPES, hashed
 from models import Claim, Client, Contact, Payment, PaymentState, Practice, Token, ViewerKind
-from models.connections import engine
+from models.connections import opened
 from tests.card_forms import PREPARE
 from tests.isolation.households import (
     CLIENTS,
@@ -58,15 +58,14 @@ class Inside:
 @asynccontextmanager
 async def signed_in(url: str) -> AsyncIterator[Inside]:
     """Over the empty database of this URL."""
-    async with over(url, addressed()) as matrix:
-        portal = SigningIn(url, engine(url))
+    async with over(url, addressed()) as matrix, opened(url) as writing:
+        portal = SigningIn(url, writing)
         with mail_server() as portal.mailbox:
             async with serving(portal, smtp_url=portal.mailbox.url):
                 inside = Inside(matrix, portal, Rows(portal.engine))
                 await enter_all(inside)
                 await inside.rows.remember()
                 yield inside
-        await portal.engine.dispose()
 
 
 def addressed() -> Households:

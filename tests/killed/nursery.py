@@ -56,6 +56,10 @@ def watch_commits(till: Till, passing: Any) -> None:
     writing: dict[int, str] = {}
     commit = engine.dialect.do_commit
 
+    def begun(connection: Any) -> None:
+        # The one before may have been rolled back, and then it was not committed by this name.
+        writing.pop(id(connection.connection), None)
+
     def wrote(connection: Any, _: Any, statement: str, *__: Any) -> None:
         for name, (beginning, part) in WRITES.items():
             if statement.startswith(beginning) and part in statement:
@@ -67,6 +71,7 @@ def watch_commits(till: Till, passing: Any) -> None:
         commit(connection)
         passing(f"after {name}")
 
+    event.listen(engine, "begin", begun)
     event.listen(engine, "before_cursor_execute", wrote)
     engine.dialect.do_commit = committed  # type: ignore[assignment,method-assign]
 

@@ -9,7 +9,7 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Set
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from models import (
     Practice,
     StripeCustomer,
 )
-from models.connections import engine
+from models.connections import opened
 from models.ids import new_id
 from models.migrations import migrate
 from sandbox import intents, seeds
@@ -101,20 +101,19 @@ class Player:
 @asynccontextmanager
 async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIterator[Player]:
     """Over the empty database of this URL. `file` is the double's."""
-    writing = engine(url)
-    await migrate(writing)
-    practice = Paying(url, writing)
-    practice.clock.time = dt.datetime.now(dt.UTC)
-    await practice.fill()
-    async with writing.begin() as rows:
-        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
-    store = practice.store = Store(str(file))
-    yield Player(practice, store, stripe, nursery)
-    sent, told = store.journal(), store.all("event")
-    store.close()
-    allowed.hold(sent)
-    held.hold(sent, told)
-    await writing.dispose()
+    async with opened(url) as writing:
+        await migrate(writing)
+        practice = Paying(url, writing)
+        practice.clock.time = dt.datetime.now(dt.UTC)
+        await practice.fill()
+        async with writing.begin() as rows:
+            await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+        with closing(Store(str(file))) as store:
+            practice.store = store
+            yield Player(practice, store, stripe, nursery)
+            sent, told = store.journal(), store.all("event")
+            allowed.hold(sent)
+            held.hold(sent, told)
 
 
 async def play(player: Player, scenario: Scenario) -> None:

@@ -225,15 +225,23 @@ class Machine(RuleBasedStateMachine):
     # -- how it ends -------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        if not hasattr(self, "portal"):
-            return
-        self.late = None
-        self.portal.api.faults.clear()
         try:
-            self.run(self.ended())
-            self.run(judge(self.portal))
+            if hasattr(self, "portal"):
+                self.late = None
+                self.portal.api.faults.clear()
+                self.loop.run_until_complete(self.ended())
+                self.loop.run_until_complete(judge(self.portal))
         finally:
-            self.run(self.stack.aclose())
+            self.close()
+
+    def close(self) -> None:
+        """Close all that was opened, so that nothing is left to the garbage collector."""
+        try:
+            self.loop.run_until_complete(self.stack.aclose())
+            left = asyncio.all_tasks(self.loop)
+            assert not left, left
+        finally:
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
 
     async def ended(self) -> None:

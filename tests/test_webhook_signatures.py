@@ -1,0 +1,140 @@
+"""The signature header of webhooks: exactly one time, near now, and a signature by a secret."""
+
+import datetime as dt
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.gateway import webhooks
+from billing.gateway.objects import NotAnEvent
+from models import StripeEvent
+from sandbox.deliveries import signature
+from server.sandboxed import SECRET
+from tests.paying import Paying, paying
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+NOW = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
+NOW_S = int(NOW.timestamp())
+OTHER = "whsec_ofanotherendpoint"
+EVENT: dict[str, Any] = {
+    "id": "evt_1",
+    "type": "payment_intent.succeeded",
+    "data": {"object": {"id": "pi_1", "object": "payment_intent"}},
+}
+BODY = json.dumps(EVENT)
+OFFS = (-86_400, -301, -300, -1, 0, 1, 300, 301, 86_400)
+
+
+def signed(at: int, secret: str = SECRET, body: str = BODY) -> str:
+    """The signature alone."""
+    return signature(secret, body, at).partition("v1=")[2]
+
+
+TIMES = [f"t={NOW_S + off}" for off in OFFS]
+SIGNATURES = [f"v1={signed(NOW_S + off)}" for off in OFFS]
+OTHERS = [
+    f"v1={signed(NOW_S, 'whsec_stranger')}",
+    f"v1={signed(NOW_S, body=BODY + ' ')}",
+    f"v0={signed(NOW_S)}",
+    f"v2={signed(NOW_S)}",
+]
+BROKEN = ["", " ", "t", "t=", "=1", "v1=", "t=x", f" t={NOW_S}", f"T={NOW_S}", "t=\u0661", "t=1 "]
+PARTS = st.one_of(*map(st.sampled_from, (TIMES, SIGNATURES, OTHERS, BROKEN)))
+
+
+def is_good(parts: Sequence[str]) -> bool:
+    """Whether a header of these parts is to be taken, told without reading it as a text."""
+    times = [part for part in parts if part in TIMES]
+    if len(times) != 1 or any(part in BROKEN for part in parts):
+        return False
+    off = OFFS[TIMES.index(times[0])]
+    return abs(off) <= 300 and f"v1={signed(NOW_S + off)}" in parts
+
+
+def is_taken(header: str, *, secrets: Sequence[str] = (SECRET,)) -> bool:
+    try:
+        return webhooks.event(BODY.encode(), header, secrets, NOW).id == "evt_1"
+    except NotAnEvent:
+        return False
+
+
+@given(st.lists(PARTS, max_size=6))
+@settings(max_examples=1_000, deadline=None)
+def test_any_header_is_taken_only_with_one_time_and_its_signature(parts: list[str]) -> None:
+    assert is_taken(",".join(parts)) is is_good(parts), parts
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_no_text_by_chance_is_taken(text: str) -> None:
+    assert not is_taken(text)
+
+
+@given(st.permutations([TIMES[0], SIGNATURES[0], TIMES[4], f"v1={'0' * 64}"]))
+def test_an_old_event_is_not_new_by_a_second_time(parts: list[str]) -> None:
+    assert not is_taken(",".join(parts))
+
+
+def test_each_of_several_secrets_is_taken_and_no_other() -> None:
+    both = (SECRET, OTHER)
+    assert is_taken(f"t={NOW_S},v1={signed(NOW_S)}", secrets=both)
+    assert is_taken(f"t={NOW_S},v1={signed(NOW_S, OTHER)}", secrets=both)
+    assert not is_taken(f"t={NOW_S},v1={signed(NOW_S, 'whsec_third')}", secrets=both)
+    assert not is_taken(f"t={NOW_S},v1={signed(NOW_S, '')}", secrets=())
+
+
+# -- over HTTP -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
+    async with new_database() as url, paying(url) as portal:
+        yield portal
+
+
+async def sent(portal: Paying, *headers: str) -> Any:
+    given = [("Stripe-Signature", header) for header in headers]
+    return await portal.http.post("/stripe/webhook", content=BODY, headers=given)
+
+
+REFUSED = {
+    "no header": ([], "no Stripe-Signature header"),
+    "two times": (["t={old},v1={of_old},t={now}"], "exactly one time"),
+    "two headers": (["t={old},v1={of_old}", "t={now}"], "exactly one time"),
+    "no time": (["v1={of_now}"], "exactly one time"),
+    "no signature": (["t={now},v0={of_now}"], "no v1 signature"),
+    "a part without a value": (["t={now},v1={of_now},v1"], "not name=value"),
+    "another's signature": (["t={now},v1={of_old}"], "none of this endpoint's secrets"),
+    "too old": (["t={old},v1={of_old}"], "more than 300 seconds"),
+}
+
+
+@pytest.mark.parametrize(("headers", "reason"), REFUSED.values(), ids=REFUSED)
+async def test_what_is_refused_is_told_and_logged_with_its_reason(
+    portal: Paying, caplog: pytest.LogCaptureFixture, headers: list[str], reason: str
+) -> None:
+    now = int(portal.clock().timestamp())
+    old = now - 301
+    times = {"now": now, "old": old, "of_now": signed(now), "of_old": signed(old)}
+    with caplog.at_level(logging.WARNING, "portal.payments"):
+        answer = await sent(portal, *(header.format(**times) for header in headers))
+    assert answer.status_code == 400
+    assert reason in answer.text
+    (line,) = [one.getMessage() for one in caplog.records if one.name == "portal.payments"]
+    assert reason in line
+    assert "evt_1" not in line
+    assert await portal.all(StripeEvent) == []
+
+
+async def test_what_is_signed_and_no_event_is_refused_with_its_reason(portal: Paying) -> None:
+    now, body = int(portal.clock().timestamp()), "[1]"
+    headers = {"Stripe-Signature": signature(SECRET, body, now)}
+    answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert "the body is not an event" in answer.text
