@@ -234,6 +234,8 @@ async def lived(double: Double) -> None:
     await double.ask("POST", f"payment_methods/{saved[0]['id']}/detach")
     double.act("renew", account=ACCOUNT, id=saved[1]["id"], month=1, year=2040)
     double.act("delete_customer", account=ACCOUNT, id=customer)
+    another = await double.made("customers")
+    await double.paid(customer=another, setup_future_usage="on_session")
     double.act("strangers", account=ACCOUNT)
 
 
