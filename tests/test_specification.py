@@ -4,16 +4,14 @@ Nothing here was tried against Stripe itself; `tests/test_stripe.py` is for that
 """
 
 import copy
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from billing.gateway.train import API_VERSION
-from sandbox import calls, controls, methods, objects, pages, parameters, reversals, setups
+from sandbox import controls, methods, objects, pages, parameters, reversals, setups
 from sandbox.api import Api
 from sandbox.app import app
 from sandbox.calls import CALLS, Call
@@ -53,7 +51,10 @@ class Double:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         form = {"data": params} if method == "POST" else {"params": params}
         answer = await self.http.request(
-            method, f"/v1/{path}", headers=HEADERS | named, **form  # type: ignore[arg-type]
+            method,
+            f"/v1/{path}",
+            headers=HEADERS | named,
+            **form,  # type: ignore[arg-type]
         )
         return answer.status_code, answer.json()
 
@@ -357,7 +358,7 @@ async def test_events_of_all_that_happens_are_the_specifications(double: Double)
     double.hold()
 
 
-# -- planted -----------------------------------------------------------------------------------------
+# -- planted ---------------------------------------------------------------------------------------
 
 
 async def journal_of_a_payment(double: Double) -> list[dict[str, Any]]:
@@ -401,11 +402,11 @@ async def test_a_request_of_another_release_turns_it_red(double: Double) -> None
         held.hold(journal, [])
 
 
-def without(field: str) -> Callable[[dict[str, Any]], None]:
-    return lambda answer: answer.pop(field)  # type: ignore[return-value]
+def without(field: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda answer: answer.pop(field)
 
 
-def become(field: str, value: Any) -> Callable[[dict[str, Any]], None]:
+def become(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda answer: answer.update({field: value})
 
 
@@ -421,7 +422,7 @@ def become(field: str, value: Any) -> Callable[[dict[str, Any]], None]:
     ],
 )
 async def test_an_answer_unlike_stripes_turns_the_contract_red(
-    double: Double, spoil: Callable[[dict[str, Any]], None], told: str
+    double: Double, spoil: Callable[[dict[str, Any]], Any], told: str
 ) -> None:
     journal = await journal_of_a_payment(double)
     spoil(journal[-1]["answer"])

@@ -110,8 +110,8 @@ def read(schema: Schema, value: Any) -> Any:
 
 def fitting(among: list[Schema], value: Any) -> Schema:
     """Return the alternative that a form's value can be meant for."""
-    kind = {dict: "object", list: "array"}.get(type(value))
-    if kind:
+    if isinstance(value, dict | list):
+        kind = "object" if isinstance(value, dict) else "array"
         return next((one for one in among if one.get("type") == kind), among[0])
     texts = [one for one in among if one.get("type") not in ("object", "array")]
     is_number = re.fullmatch("-?[0-9]+", value) is not None
