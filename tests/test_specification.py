@@ -7,17 +7,14 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from billing.gateway.train import API_VERSION
-from sandbox import controls, methods, objects, pages, parameters, reversals, setups
-from sandbox.api import Api
-from sandbox.app import app
+from sandbox import methods, objects, parameters, reversals, setups
 from sandbox.calls import CALLS, Call
 from sandbox.errors import StripeError
-from sandbox.store import PAGE, Store
 from sandbox.version import VERSION
+from tests.double import USD, Double
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD
 from tests.specification import held
 from tests.specification.answers import judge_of
@@ -25,66 +22,6 @@ from tests.specification.document import Schema, document
 from tests.specification.requests import TYPED, name_of, operation
 from tests.specification.requests import parameters as specified
 from tests.specification.schemas import KEPT, problems
-
-HEADERS = {
-    "Authorization": "Bearer sk_test_double",
-    "Stripe-Account": ACCOUNT,
-    "Stripe-Version": VERSION,
-}
-CARD = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
-USD = {"amount": "10000", "currency": "usd", "payment_method_types[0]": "card"}
-
-
-class Double:
-    """The double, asked by plain HTTP."""
-
-    def __init__(self) -> None:
-        self.time = 1_790_000_000.0
-        self.store = Store(":memory:", lambda: self.time)
-        self.api = Api(self.store)
-        transport = httpx.ASGITransport(app(self.store, self.api, controls=True))
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://stripe")
-
-    async def ask(
-        self, method: str, path: str, params: dict[str, str] | None = None, **headers: str
-    ) -> tuple[int, Any]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        form = {"data": params} if method == "POST" else {"params": params}
-        answer = await self.http.request(
-            method,
-            f"/v1/{path}",
-            headers=HEADERS | named,
-            **form,  # type: ignore[arg-type]
-        )
-        return answer.status_code, answer.json()
-
-    async def made(self, path: str, **params: str) -> str:
-        """Post, and return the id of what was made."""
-        status, answer = await self.ask("POST", path, params)
-        assert status == 200, answer
-        return str(answer["id"])
-
-    async def intent(self, **params: str) -> str:
-        return await self.made("payment_intents", **USD | params)
-
-    def token(self, number: str = GOOD) -> str:
-        with self.store.transaction():
-            return pages.token(self.store, PAGE, {"number": number, **CARD})
-
-    async def confirm(self, intent: str, number: str = GOOD) -> tuple[int, Any]:
-        params = {"confirmation_token": self.token(number), "use_stripe_sdk": "true"}
-        return await self.ask("POST", f"payment_intents/{intent}/confirm", params)
-
-    async def paid(self, number: str = GOOD, **params: str) -> str:
-        intent = await self.intent(**params)
-        await self.confirm(intent, number)
-        return intent
-
-    def act(self, action: str, /, **facts: Any) -> Any:
-        return controls.act(self.store, action, facts)
-
-    def hold(self) -> None:
-        held.hold(self.store.journal(), self.store.all("event"))
 
 
 @pytest.fixture
