@@ -84,6 +84,13 @@ def a_list(kind: str, path: str) -> Callable[[Store, str, Object], Object]:
     return lambda store, account, params: listed(store, account, kind, params, path)
 
 
+def cards(store: Store, account: str, params: Object) -> Object:
+    """Return the PaymentMethods of the account, or of a customer that has to be there."""
+    if "customer" in params:
+        customers.check(store, account, params["customer"])
+    return listed(store, account, "payment_method", params, "/v1/payment_methods")
+
+
 def cards_of(store: Store, account: str, customer: str, params: Object) -> Object:
     """Return the PaymentMethods of a customer."""
     customers.check(store, account, customer)
@@ -174,8 +181,14 @@ CALLS = (
     ),
     read("/v1/payment_methods/{payment_method}", "payment_method", methods.get, **EXPAND),
     post("/v1/payment_methods/{payment_method}/detach", "payment_method", methods.detach, **EXPAND),
-    listing(
-        "/v1/payment_methods", "payment_method", "payment_method", customer=Text(), type=Text()
+    read(
+        "/v1/payment_methods",
+        "payment_method",
+        cards,
+        customer=Text(),
+        type=Text(),
+        **PAGE,
+        **EXPAND,
     ),
     # -- customers --
     post("/v1/customers", "customer", customers.create, metadata=Metadata(), **EXPAND),

@@ -1,9 +1,11 @@
 """What tests do to the double: faults, and all that happens at Stripe by itself.
 
 `POST /controls/faults` says what goes wrong with the next calls, `POST /controls/actions/NAME` does
-one of the actions, with its facts as a JSON object, and `GET /controls/state` shows everything.
+one of the actions, with its facts as a JSON object, `POST /controls/clock` moves the clock, and
+`GET /controls/state` shows everything.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +65,12 @@ def routes(store: Store, api: Api) -> list[Route]:
         api.faults[:] = [Fault(**fault) for fault in asked.get("faults", [])]
         return JSONResponse({})
 
+    async def clock(request: Request) -> Response:
+        """Move the double's clock ahead of the machine's."""
+        later_s = float((await request.json())["later_s"])
+        store.now = lambda: time.time() + later_s
+        return JSONResponse({})
+
     async def action(request: Request) -> Response:
         name, facts = request.path_params["name"], await request.json()
         try:
@@ -72,6 +80,7 @@ def routes(store: Store, api: Api) -> list[Route]:
 
     return [
         Route("/controls/state", state),
+        Route("/controls/clock", clock, methods=["POST"]),
         Route("/controls/faults", faults, methods=["POST"]),
         Route("/controls/actions/{name}", action, methods=["POST"]),
     ]

@@ -38,8 +38,13 @@ def create(store: Store, account: str, params: Object) -> Object:
     return intent
 
 
+def find(store: Store, account: str, id_: str) -> Object:
+    """Return an intent with all of its fields, also where another program's has fewer."""
+    return objects.payment_intent() | store.find(account, "payment_intent", id_)
+
+
 def confirm(store: Store, account: str, id_: str, params: Object) -> Object:
-    intent = store.find(account, "payment_intent", id_)
+    intent = find(store, account, id_)
     refuse_if(intent, UNCONFIRMABLE, "confirm")
     check_return_url(intent, params)
     if intent["customer"]:
@@ -155,7 +160,7 @@ def pay(store: Store, account: str, intent: Object, method: Object) -> None:
 
 
 def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
-    intent = store.find(account, "payment_intent", id_)
+    intent = find(store, account, id_)
     refuse_if(intent, UNCANCELABLE, "cancel")
     intent.update(status="canceled", canceled_at=int(store.now()), next_action=None)
     intent.update(cancellation_reason=params.get("cancellation_reason"), amount_capturable=0)
@@ -166,7 +171,7 @@ def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
 
 def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
     """Do what the cardholder does at the bank: 3-D Secure, passed or failed."""
-    intent = store.find(account, "payment_intent", id_)
+    intent = find(store, account, id_)
     if intent["status"] != "requires_action":
         raise invalid(f"It waits for nobody: its status is {intent['status']}.")
     method = store.find(account, "payment_method", intent["payment_method"])

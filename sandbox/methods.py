@@ -54,8 +54,7 @@ def detach(store: Store, account: str, id_: str, _: Object) -> Object:
 
 def forget(store: Store, account: str, method: Object) -> None:
     """Take a card from its customer. Nobody can use it again."""
-    method["customer"] = None
-    method[PRIVATE] |= {"spent": True}
+    method |= {"customer": None, PRIVATE: private(method) | {"spent": True}}
     store.save(account, method)
 
 

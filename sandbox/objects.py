@@ -238,6 +238,7 @@ def customer(**facts: Any) -> Object:
         "default_source": None,
         "delinquent": False,
         "description": None,
+        "discount": None,
         "email": None,
         "invoice_prefix": None,
         "invoice_settings": {

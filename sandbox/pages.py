@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from sandbox import intents, setups, tokens
 from sandbox.cards import CARDS
-from sandbox.errors import StripeError
+from sandbox.errors import StripeError, invalid
 from sandbox.methods import card
-from sandbox.store import PAGE, Object, Store
+from sandbox.store import PAGE, Object, Store, shown
 
 FILES = Path(__file__).parent / "web"
 POLICY = (
@@ -50,9 +50,15 @@ def routes(store: Store) -> list[Route]:
         asked = await body(request)
         with store.transaction():
             account, id_ = by_secret(store, asked, "setup_intent")
+            check_usage(store.find(account, "setup_intent", id_), asked)
             method = new_method(store, account, asked)
             # What a declined card leaves behind stays, as at Stripe.
             return outcome(lambda: setups.confirm(store, account, id_, method))
+
+    async def retrieve(request: Request) -> Response:
+        """Answer what `stripe.retrieveSetupIntent` does."""
+        account, id_ = by_secret(store, await body(request), "setup_intent")
+        return JSONResponse(shown(store.find(account, "setup_intent", id_)))
 
     async def next_action(request: Request) -> Response:
         """The cardholder's answer to the bank: what `stripe.handleNextAction` comes to."""
@@ -63,7 +69,7 @@ def routes(store: Store) -> list[Route]:
             found = by_secret(store, asked, kind)
             of = intents if kind == PAID else setups
             made = of.authenticate(store, *found, succeed=succeed)
-        return JSONResponse({"id": made["id"], "status": made["status"]})
+        return JSONResponse(shown(made))
 
     async def authenticate(request: Request) -> Response:
         asked = await body(request)
@@ -79,6 +85,7 @@ def routes(store: Store) -> list[Route]:
         Route("/stripe.js", file("stripe.js")),
         Route("/confirmation_tokens", told(new_token), methods=["POST"]),
         Route("/setup_intents/confirm", told(keep), methods=["POST"]),
+        Route("/setup_intents/retrieve", told(retrieve), methods=["POST"]),
         Route("/next_action", told(next_action), methods=["POST"]),
         Route("/payments/{payment}/authenticate", told(authenticate), methods=["POST"]),
     ]
@@ -99,7 +106,9 @@ def told(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
     async def answered(request: Request) -> Response:
         try:
             response: Response = await answer(request)
-        except (Wrong, StripeError) as error:
+        except StripeError as error:
+            response = refused(error)
+        except Wrong as error:
             response = JSONResponse({"error": {"message": str(error)}}, 400)
         return response
 
@@ -129,12 +138,28 @@ def is_yes(asked: Object) -> bool:
 
 
 def outcome(do: Callable[[], Object]) -> Response:
-    """The object's id and status, or the bank's refusal."""
+    """Answer the object, or the bank's refusal."""
     try:
         made = do()
     except StripeError as error:
-        return JSONResponse({"error": error.error}, error.status)
-    return JSONResponse({"id": made["id"], "status": made["status"]})
+        return refused(error)
+    return JSONResponse(shown(made))
+
+
+def refused(error: StripeError) -> Response:
+    return JSONResponse({"error": error.error}, error.status)
+
+
+def check_usage(setup: Object, asked: Object) -> None:
+    """Refuse a form whose Elements were made for another usage than the SetupIntent's."""
+    usage = asked.get("setupFutureUsage", setup["usage"])
+    if usage != setup["usage"]:
+        raise invalid(
+            f"The provided setup_future_usage ({usage}) does not match the usage"
+            f" ({setup['usage']}) of the SetupIntent.",
+            None,
+            "setup_future_usage",
+        )
 
 
 def token(store: Store, account: str, asked: Object) -> str:

@@ -104,11 +104,11 @@ def payment(store: Store, intent: Object) -> Object:
         f"{kind}s": [
             {"id": one["id"], "amount": one["amount"], "status": one["status"]}
             for one in store.all(kind)
-            if one["payment_intent"] == intent["id"]
+            if one.get("payment_intent") == intent["id"]
         ]
         for kind in ("refund", "dispute")
     }
-    return {name: intent[name] for name in facts} | backs
+    return {name: intent.get(name) for name in facts} | backs
 
 
 def grouped(number: str) -> str:

@@ -9,7 +9,6 @@ from tests.specification.answers import answer_problems, event_problems
 from tests.specification.requests import request_problems
 
 Entry = Mapping[str, Any]
-# Statuses of calls that Stripe refuses for what was sent. A test that sends such on purpose says so.
 MOST_TOLD = 20
 
 

@@ -5,6 +5,7 @@ import sys
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
+from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import stripe.params
@@ -110,8 +111,8 @@ def read(schema: Schema, value: Any) -> Any:
 
 def fitting(among: list[Schema], value: Any) -> Schema:
     """Return the alternative that a form's value can be meant for."""
-    kind = {dict: "object", list: "array"}.get(type(value))
-    if kind:
+    if isinstance(value, dict | list):
+        kind = "object" if isinstance(value, dict) else "array"
         return next((one for one in among if one.get("type") == kind), among[0])
     texts = [one for one in among if one.get("type") not in ("object", "array")]
     is_number = re.fullmatch("-?[0-9]+", value) is not None
@@ -137,7 +138,7 @@ def misfits(hint: Any, value: Any, where: str = "the SDK") -> Iterator[str]:
     """Say where a value isn't of one of the SDK's types."""
     if is_typeddict(hint):
         yield from misfits_of_fields(hint, value, where)
-    elif get_origin(hint) is Union:
+    elif get_origin(hint) in (Union, UnionType):
         every = [list(misfits(one, value, where)) for one in get_args(hint)]
         if all(every):
             yield min(every, key=len)[0]

@@ -24,7 +24,8 @@ KEPT = ("type", "enum", "maxLength", "pattern", "required")
 def registry() -> Registry[Any]:
     named = {name: converted(schema) for name, schema in document()["schemas"].items()}
     resource = DRAFT202012.create_resource({"$defs": named})
-    return Registry().with_resource(BASE, resource)
+    made: Registry[Any] = Registry().with_resource(BASE, resource)
+    return made
 
 
 def converted(schema: Schema) -> Schema:
