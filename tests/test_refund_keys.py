@@ -68,9 +68,8 @@ async def test_a_lost_answer_is_resumed_by_the_printed_key(portal: Paying, after
         await refund(portal.till, payment_id, 2_500, begun=lambda row: keys.append(row.key))
     if after:
         await comparing.compare(portal.till, portal.practice_id, portal.clock())
-    for repeated in ({"amount_minor": 2_500}, {}):
-        with pytest.raises(NotRefunded, match="no answer yet|given back before|choose a new key"):
-            await refund(portal.till, payment_id, **{"amount_minor": 2_500} | repeated)
+    with pytest.raises(NotRefunded, match="given back before" if after else "no answer yet"):
+        await refund(portal.till, payment_id, 2_500)
     done = await refund(portal.till, payment_id, key=keys[0])
     assert (done.state, done.amount_minor) == (RefundState.SUCCEEDED, 2_500)
     assert given_back(portal) == [2_500]
