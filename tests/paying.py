@@ -54,6 +54,7 @@ fragment outcome on PayResult {
   ... on CardDeclined { reason isRetryable }
   ... on AmountChanged { expected { minorUnits } payable { minorUnits } }
   ... on AmountTooSmall { minimum { minorUnits } }
+  ... on AmountTooLarge { maximum { minorUnits } }
   ... on PaymentInProgress { payment { id } }
   ... on TooManyAttempts { retryAt }
   ... on UserError { code message path }
