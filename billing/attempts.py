@@ -10,6 +10,8 @@ from models import CardSetup, Payment, PaymentState, SetupState
 
 WITHIN = dt.timedelta(hours=1)
 OF_CLIENT, OF_ADDRESS = 5, 20
+# Forms for cards that a client and an address are given in an hour.
+FORMS_OF_CLIENT, FORMS_OF_ADDRESS = 20, 60
 
 
 async def allow(
@@ -28,6 +30,48 @@ async def allow(
         until.append(full(same, OF_ADDRESS))
     if ends := [end for end in until if end is not None]:
         raise TooManyAttempts(max(ends))
+
+
+async def allow_form(
+    conn: AsyncConnection,
+    practice_id: str,
+    client_id: str,
+    address_hash: str | None,
+    now: dt.datetime,
+) -> None:
+    """Raise TooManyAttempts, where the client or the address was given too many forms of late."""
+    ends = [
+        full(await forms(conn, practice_id, column, value, most, now), most)
+        for column, value, most in (
+            ("client_id", client_id, FORMS_OF_CLIENT),
+            ("address_hash", address_hash, FORMS_OF_ADDRESS),
+        )
+        if value is not None
+    ]
+    if until := [end for end in ends if end is not None]:
+        raise TooManyAttempts(max(until), "Too many forms for cards were opened. Try again later.")
+
+
+async def forms(
+    conn: AsyncConnection, practice_id: str, column: str, value: str, most: int, now: dt.datetime
+) -> list[dt.datetime]:
+    """Return when forms were given in the last hour, the latest first.
+
+    One that Stripe never made, and that is given up, doesn't count.
+    """
+    columns = CardSetup.__table__.c
+    given = (
+        select(columns.created_at)
+        .where(
+            columns.practice_id == practice_id,
+            columns[column] == value,
+            columns.created_at > now - WITHIN,
+            columns.stripe_id.is_not(None) | (columns.state == SetupState.PREPARED),
+        )
+        .order_by(columns.created_at.desc())
+        .limit(most)
+    )
+    return list(await conn.scalars(given))
 
 
 def full(declined: list[dt.datetime], most: int) -> dt.datetime | None:

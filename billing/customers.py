@@ -1,57 +1,151 @@
-"""A client's customer at Stripe: one in each account, whose id is written before it is used."""
+"""Clients' customers at Stripe: one for each client and account, written before anything names it.
 
-from typing import Any
+A customer that was deleted at Stripe is marked as deleted here, and another is made.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.till import Till
-from models import StripeCustomer
+from billing import hints
+from billing.gateway import Missing, Unknown
+from billing.till import Till, lock
+from models import PaymentMethod, StripeCustomer
 from models.ids import new_id
 from models.inserting import insert_into
 
+T = TypeVar("T")
 
-async def current(till: Till, account: str, practice_id: str, client_id: str) -> str:
-    """Return the id of the client's customer in this account; create one where there is none."""
-    of_client = own(account, practice_id, client_id)
-    written = select(StripeCustomer.stripe_id).where(
-        *of_client, StripeCustomer.deleted_at.is_(None)
-    )
-    async with till.engine.connect() as conn:
-        before = await conn.scalar(written)
-        made_before = await conn.scalar(
-            select(func.count()).select_from(StripeCustomer).where(*of_client)
+# How often another customer is made where each one that Stripe answers with is deleted already.
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A client, and the Stripe account in which its customer and its cards are."""
+
+    practice_id: str
+    client_id: str
+    account: str
+
+    def owns(self, table: Any) -> ColumnElement[bool]:
+        """Return the condition for the rows of a table that are this client's in this account."""
+        condition: ColumnElement[bool] = (
+            (table.practice_id == self.practice_id)
+            & (table.client_id == self.client_id)
+            & (table.stripe_account == self.account)
         )
-    if before is not None:
-        return str(before)
-    number = 1 + int(made_before or 0)
-    made = await till.stripe.customer(account, practice_id, client_id, number)
+        return condition
+
+
+async def current(till: Till, owner: Owner) -> str:
+    """Return the id of the client's customer, which is made if there is none."""
+    async with till.engine.connect() as conn:
+        known = await recorded(conn, owner)
+    for _ in range(TRIES):
+        if known is not None:
+            return known
+        known = await make(till, owner)
+    raise Unknown("each customer is deleted already")
+
+
+async def replace(till: Till, owner: Owner, deleted_id: str) -> str:
+    """Mark a customer as deleted at Stripe, and return the id of another one."""
+    await mark_deleted(till, owner, deleted_id)
+    return await current(till, owner)
+
+
+async def naming(till: Till, owner: Owner, call: Callable[[str], Awaitable[T]]) -> T:
+    """Make a call that names the client's customer, again where Stripe has deleted that one."""
+    customer_id = await current(till, owner)
+    try:
+        return await call(customer_id)
+    except Missing:
+        if not await is_deleted(till, owner.account, customer_id):
+            raise
+    return await call(await replace(till, owner, customer_id))
+
+
+async def check(till: Till, owner: Owner) -> None:
+    """Mark the client's customer as deleted, if Stripe says that it is."""
+    async with till.engine.connect() as conn:
+        known = await recorded(conn, owner)
+    if known is not None and await is_deleted(till, owner.account, known):
+        await mark_deleted(till, owner, known)
+
+
+async def is_deleted(till: Till, account: str, customer_id: str) -> bool:
+    return not await till.stripe.has_customer(account, customer_id)
+
+
+async def make(till: Till, owner: Owner) -> str | None:
+    """Make a customer at Stripe and record it. None, if it is recorded as deleted already.
+
+    Its idempotency key counts the customers before it: whoever asks meanwhile gets the same one.
+    """
+    async with till.engine.connect() as conn:
+        earlier = select(func.count()).select_from(StripeCustomer).where(owner.owns(StripeCustomer))
+        number = 1 + int((await conn.execute(earlier)).scalar_one())
+    made = await till.stripe.customer(owner.account, owner.practice_id, owner.client_id, number)
     async with till.engine.begin() as conn:
         row = insert_into(conn, StripeCustomer).values(
-            practice_id=practice_id,
+            practice_id=owner.practice_id,
             id=new_id(),
-            client_id=client_id,
-            stripe_account=account,
+            client_id=owner.client_id,
+            stripe_account=owner.account,
             stripe_id=made,
             created_at=till.now(),
         )
         await conn.execute(row.on_conflict_do_nothing())
-        return str(await conn.scalar(written))
+        return await recorded(conn, owner)
 
 
-async def replace(
-    till: Till, account: str, practice_id: str, client_id: str, deleted_id: str
-) -> None:
-    """Write down that Stripe has deleted a customer, so that another is made."""
+async def mark_deleted(till: Till, owner: Owner, customer_id: str) -> None:
+    """Mark a customer as deleted. Its cards are looked at: no event told of them."""
+    now = till.now()
     async with till.engine.begin() as conn:
-        gone = update(StripeCustomer).where(
-            *own(account, practice_id, client_id), StripeCustomer.stripe_id == deleted_id
+        await lock(conn, owner.practice_id, owner.client_id)
+        marked = await conn.execute(
+            update(StripeCustomer)
+            .where(
+                owner.owns(StripeCustomer),
+                StripeCustomer.stripe_id == customer_id,
+                StripeCustomer.deleted_at.is_(None),
+            )
+            .values(deleted_at=now)
         )
-        await conn.execute(gone.values(deleted_at=till.now()))
+        if marked.rowcount:
+            for stripe_id in await cards_on_file(conn, owner):
+                await hints.leave(conn, owner.account, stripe_id, now)
 
 
-def own(account: str, practice_id: str, client_id: str) -> tuple[ColumnElement[Any], ...]:
-    return (
-        StripeCustomer.practice_id == practice_id,
-        StripeCustomer.client_id == client_id,
-        StripeCustomer.stripe_account == account,
+async def cards_on_file(conn: AsyncConnection, owner: Owner) -> list[str]:
+    on_file = owner.owns(PaymentMethod) & PaymentMethod.removed_at.is_(None)
+    return list(await conn.scalars(select(PaymentMethod.stripe_id).where(on_file)))
+
+
+async def recorded(conn: AsyncConnection, owner: Owner) -> str | None:
+    """Return the id of the client's current customer, if one is recorded."""
+    known: str | None = await conn.scalar(
+        select(StripeCustomer.stripe_id).where(
+            owner.owns(StripeCustomer), StripeCustomer.deleted_at.is_(None)
+        )
     )
+    return known
+
+
+async def owner_of(till: Till, account: str, customer_id: str) -> Owner | None:
+    """Return the client whose current customer this is."""
+    async with till.engine.connect() as conn:
+        found = await conn.execute(
+            select(StripeCustomer.practice_id, StripeCustomer.client_id).where(
+                StripeCustomer.stripe_account == account,
+                StripeCustomer.stripe_id == customer_id,
+                StripeCustomer.deleted_at.is_(None),
+            )
+        )
+        row = found.first()
+    return Owner(row.practice_id, row.client_id, account) if row else None

@@ -14,6 +14,8 @@ class SetupState(enum.StrEnum):
     PREPARED = "PREPARED"
     KEPT = "KEPT"
     REFUSED = "REFUSED"
+    # Given up: no card was refused, and none was kept.
+    CANCELED = "CANCELED"
 
 
 IS_REFUSED = text("state = 'REFUSED'")
@@ -32,7 +34,13 @@ class CardSetup(Row):
             "(state = 'KEPT') = (payment_method_id IS NOT NULL)", name="kept_is_a_card"
         ),
         CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
+        CheckConstraint(
+            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED')", name="ended_is_named"
+        ),
         Index(None, "practice_id", "client_id", "changed_at"),
+        # How many a client and an address were given of late.
+        Index(None, "practice_id", "client_id", "created_at"),
+        Index(None, "practice_id", "address_hash", "created_at"),
         # An event names a SetupIntent and its account, and no practice.
         Index("ix_card_setup_stripe_id", "stripe_id"),
         Index(
@@ -49,7 +57,8 @@ class CardSetup(Row):
     id: Mapped[Key]
     client_id: Mapped[Reference]
     stripe_account: Mapped[str]
-    stripe_id: Mapped[str]
+    # None until Stripe has made it: it counts from before.
+    stripe_id: Mapped[str | None]
     state: Mapped[SetupState] = mapped_column(choice(SetupState, "state"))
     reason: Mapped[DeclineReason | None] = mapped_column(choice(DeclineReason, "reason"))
     # The card that it became, and whether that was on file before.
@@ -88,3 +97,5 @@ class Detachment(Row):
     # When a worker last began with it, so that another leaves it alone for a while.
     checked_at: Mapped[dt.datetime]
     done_at: Mapped[dt.datetime | None]
+    # Why Stripe refused the last try.
+    trouble: Mapped[str | None]

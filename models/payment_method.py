@@ -32,11 +32,12 @@ class PaymentMethod(Row):
         refers("client", "client_id"),
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
-        # The same card is kept once, and one is the default.
+        # The same card is kept once in an account, and one is the default there.
         Index(
             "uq_payment_method_fingerprint",
             "practice_id",
             "client_id",
+            "stripe_account",
             "fingerprint",
             unique=True,
             postgresql_where=KEPT,
@@ -46,6 +47,7 @@ class PaymentMethod(Row):
             "uq_payment_method_default",
             "practice_id",
             "client_id",
+            "stripe_account",
             unique=True,
             postgresql_where=DEFAULT,
             sqlite_where=DEFAULT,
@@ -78,5 +80,5 @@ class PaymentMethod(Row):
     consent_version: Mapped[str]
     consented_at: Mapped[dt.datetime]
     removed_at: Mapped[dt.datetime | None]
-    # Counts the writes to this row, so that an answer of Stripe's that is older than one is told.
+    # Counts the writes to this row: an answer of Stripe's that was asked for before one is old.
     revision: Mapped[Count] = mapped_column(default=0)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_
+from sqlalchemy import ColumnElement, Integer, and_, func, select
 
-from models import PaymentMethod
+from models import PaymentMethod, Practice
 from models.literals import constant
 from resolvers.clients import owned
 from resolvers.outcomes import OutcomeRow
@@ -17,11 +17,22 @@ SOON_MONTHS = 2
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Cards in sight that are kept: the default first, then the newest."""
+    """Cards in sight that are on file: the default first, then the newest."""
     table = sight(PaymentMethod)
-    conditions = [table.c.removed_at.is_(None), *(condition(table) for condition in where)]
+    conditions = [on_file(table, sight), *(condition(table) for condition in where)]
     order = (table.c.is_default, table.c.added_at, table.c.id)
     return Rows(table, conditions, order, descending=True)
+
+
+def on_file(card: Any, sight: Sight) -> ColumnElement[bool]:
+    """The condition for cards that are kept, and not in another account than the practice's.
+
+    Where Online Payments are off, the cards of every account are on file: they may be removed.
+    """
+    practice = sight(Practice)
+    account = select(practice.c.stripe_account).where(sight.only(practice)).scalar_subquery()
+    is_usable = card.c.stripe_account == func.coalesce(account, card.c.stripe_account)
+    return and_(card.c.removed_at.is_(None), is_usable)
 
 
 def of_client(client: Any, sight: Sight) -> Rows:

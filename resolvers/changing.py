@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billing.cards import changing, keeping
+from billing.cards import changing, keeping, preparing
 from billing.cards.keeping import Holder
+from billing.customers import Owner
 from billing.gateway import Rejected, Unknown
 from billing.refusals import CardRemovalOff, InvalidInput, NotFound, OnlinePaymentsOff
 from resolvers import sighted
@@ -38,7 +39,7 @@ async def remove(acting: Acting, input: Any) -> Outcome:
 
 async def prepared(acting: Acting, input: Any) -> Outcome:
     try:
-        setup = await keeping.prepare(acting.till, await holder(acting, input))
+        setup = await preparing.prepare(acting.till, await holder(acting, input))
     except (Unknown, Rejected):
         raise unavailable() from None
     values = {"setup_intent_id": setup.id, "client_secret": setup.client_secret}
@@ -60,8 +61,7 @@ async def added(acting: Acting, input: Any) -> Outcome:
 
 async def made_default(acting: Acting, input: Any) -> Outcome:
     card = await card_of(acting, input)
-    own = acting.viewer.practice_id, card.client_id
-    await changing.make_default(acting.till, *own, card.id, acting.today)
+    await changing.make_default(acting.till, owner(acting, card), card.id, acting.today)
     return Outcome("DefaultMade", {"card_id": card.id, "client_id": card.client_id})
 
 
@@ -72,8 +72,8 @@ async def removed(acting: Acting, input: Any) -> Outcome:
     replacement_id = None
     if input.replacement_id is not None:
         replacement_id = read_id(input.replacement_id, "crd", REPLACEMENT)
-    own = acting.viewer.practice_id, card.client_id
-    await changing.remove(acting.till, *own, card.id, replacement_id, acting.today)
+    own = owner(acting, card)
+    await changing.remove(acting.till, own, card.id, replacement_id, acting.today)
     return Outcome("CardRemoved", {"client_id": card.client_id})
 
 
@@ -90,6 +90,10 @@ async def holder(acting: Acting, input: Any) -> Holder:
         raise OnlinePaymentsOff("The practice takes no payments online.")
     place = acting.viewer.practice_id, owner.id, owner.stripe_account
     return Holder(*place, acting.address_hash)
+
+
+def owner(acting: Acting, card: Row[Any]) -> Owner:
+    return Owner(acting.viewer.practice_id, card.client_id, card.stripe_account)
 
 
 async def card_of(acting: Acting, input: Any) -> Row[Any]:

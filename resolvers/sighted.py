@@ -8,6 +8,7 @@ from sqlalchemy.sql import visitors
 from billing.money import digits
 from billing.refusals import NotAllowed, NotFound
 from models import Client, Invoice, Payment, PaymentMethod, Practice
+from resolvers.cards import on_file
 from resolvers.clients import ClientRow
 from resolvers.outcomes import Acting
 from resolvers.planner.later import Asked, read
@@ -70,7 +71,7 @@ async def card(acting: Acting, client_id: str, card_id: str) -> Row[Any] | None:
     """The client's card on file."""
     sight = eyes(acting)
     table: Any = sight(PaymentMethod)
-    mine = and_(table.c.client_id == client_id, table.c.id == card_id, table.c.removed_at.is_(None))
+    mine = and_(table.c.client_id == client_id, table.c.id == card_id, on_file(table, sight))
     return await found(acting, sight, select(*table.c).where(sight.only(table), mine))
 
 
@@ -85,13 +86,14 @@ async def held_card(acting: Acting, card_id: str) -> Row[Any]:
         select(
             card.c.id,
             card.c.client_id,
+            card.c.stripe_account,
             row.may_pay.label("may_pay"),
             practice.c.clients_remove_cards,
         )
         .join_from(card, client, same)
         .join(practice, practice.c.id == card.c.practice_id)
         .where(sight.only(card), sight.only(client), sight.only(practice))
-        .where(card.c.id == card_id, card.c.removed_at.is_(None))
+        .where(card.c.id == card_id, on_file(card, sight))
     )
     seen = await found(acting, sight, statement)
     if seen is None:

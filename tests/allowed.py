@@ -57,6 +57,12 @@ PARAMS: dict[str, dict[str, str]] = {
     r"POST payment_methods/\w+/detach": {},
     r"GET confirmation_tokens/\w+": {},
     "GET account": {},
+    r"GET customers/\w+": {},
+    r"GET customers/\w+/payment_methods": {
+        "type": "card",
+        "limit": "[0-9]+",
+        "starting_after": r"\w+",
+    },
     "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
 }
 # The SDK gives a call without a key one by chance.

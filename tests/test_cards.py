@@ -182,7 +182,7 @@ async def test_where_online_payments_are_off_no_card_is_added(portal: Paying) ->
 
 
 async def test_stripe_out_of_reach_is_said(portal: Paying) -> None:
-    portal.api.faults.append(Fault("setup_intents", 500))
+    portal.api.faults.append(Fault("setup_intents", 503, times=4))
     query = "mutation { prepareCard(input: {}) { __typename } }"
     answer = (await portal.ask(query, portal.bearer)).json()
     assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
@@ -250,7 +250,7 @@ async def test_a_card_that_was_removed_can_be_kept_again(portal: Paying) -> None
 async def test_what_stripe_can_not_forget_now_it_forgets_later(portal: Paying) -> None:
     await allow_removal(portal)
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
-    portal.api.faults.append(Fault("detach", 500))
+    portal.api.faults.append(Fault("detach", 503, times=4))
     await forgetting.work(portal.till)
     (waiting,) = await portal.all(Detachment)
     assert waiting.done_at is None

@@ -1,14 +1,19 @@
-"""The file of a client's cards. The client's row is to be locked by who changes it."""
+"""Cards on file, by client and Stripe account. The caller holds the lock of the client's row.
+
+Each write of a row raises its revision: an answer of Stripe's that was asked for before is old.
+"""
 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.cards.forgetting import write_down
+from billing import customers, hints
+from billing.cards.forgetting import is_written_down, write_down
+from billing.customers import Owner
 from billing.gateway.objects import Card
 from models import PaymentMethod
 from models.ids import new_id
@@ -16,7 +21,7 @@ from models.ids import new_id
 
 @dataclass(frozen=True)
 class Consent:
-    """Which text a client agreed to by keeping the card, and when."""
+    """The version of the text that a client agreed to by keeping the card, and the time."""
 
     version: str
     at: dt.datetime
@@ -31,38 +36,101 @@ class Filed:
 
 
 async def keep(
-    rows: AsyncConnection,
-    practice_id: str,
-    client_id: str,
+    conn: AsyncConnection,
+    owner: Owner,
     card: Card,
     consent: Consent,
     now: dt.datetime,
     *,
     make_default: bool,
-) -> Filed:
-    """A card put on file. One that is there already, by Stripe's fingerprint, is brought up to
-    date, and Stripe forgets the other copy of it."""
-    kept = await on_file(rows, practice_id, client_id)
-    same = next((one for one in kept if one.fingerprint == card.fingerprint), None)
-    values = facts(card) | {"consent_version": consent.version, "consented_at": consent.at}
-    if same is not None:
-        if same.stripe_id != card.stripe_id:
-            await write_down(rows, practice_id, client_id, same.stripe_id, now)
-        mine = one_of(practice_id, same.id)
-        await rows.execute(update(PaymentMethod).where(mine).values(values))
-        filed = Filed(same.id, True)
+) -> Filed | None:
+    """Put a card on file, as Stripe had it before this transaction. None, if it may not be kept.
+
+    The same card is on file once, by Stripe's fingerprint: of two copies the one that was agreed to
+    last stays, and Stripe detaches the other. What was kept is looked at again afterwards, since it
+    may have been detached at Stripe before it was on file here.
+    """
+    if not await may_be_kept(conn, owner, card, now):
+        return None
+    assert card.stripe_id is not None
+    kept = await on_file(conn, owner)
+    same = next((one for one in kept if is_same(one, card)), None)
+    if same is None:
+        filed = Filed(await add(conn, owner, card, consent, now), False)
     else:
-        filed = Filed(new_id(), False)
-        own = {"practice_id": practice_id, "client_id": client_id, "id": filed.id}
-        new = own | values | {"is_default": False, "added_at": now}
-        await rows.execute(insert(PaymentMethod).values(new))
+        filed = Filed(same.id, True)
+        if same.stripe_id != card.stripe_id:
+            await replace_copy(conn, owner, same, card, consent, now)
+    await hints.leave(conn, owner.account, card.stripe_id, now)
     if make_default or not kept:
-        await choose(rows, practice_id, client_id, filed.id)
+        await choose(conn, owner, filed.id)
     return filed
 
 
+async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.datetime) -> bool:
+    """Return whether a card may come on file. One that is attached and may not is to be detached.
+
+    Not if it is kept for nobody at Stripe, or for a customer that is deleted; and not if it was on
+    file and is no more: a card that is once detached can't be used again.
+    """
+    if card.stripe_id is None or card.customer is None:
+        return False
+    is_detached = await is_written_down(conn, owner, card.stripe_id)
+    was_removed = await conn.scalar(
+        select(PaymentMethod.removed_at).where(
+            owner.owns(PaymentMethod), PaymentMethod.stripe_id == card.stripe_id
+        )
+    )
+    is_current = card.customer == await customers.recorded(conn, owner)
+    if is_current and not is_detached and was_removed is None:
+        return True
+    await write_down(conn, owner, card.stripe_id, now)
+    return False
+
+
+def is_same(row: Row[Any], card: Card) -> bool:
+    """Return whether a card on file is this one. Without a fingerprint it is like no other."""
+    by_number = row.fingerprint is not None and row.fingerprint == card.fingerprint
+    return row.stripe_id == card.stripe_id or by_number
+
+
+async def add(
+    conn: AsyncConnection, owner: Owner, card: Card, consent: Consent, now: dt.datetime
+) -> str:
+    """Insert a card and return its id."""
+    card_id = new_id()
+    await conn.execute(
+        insert(PaymentMethod).values(
+            practice_id=owner.practice_id,
+            client_id=owner.client_id,
+            stripe_account=owner.account,
+            id=card_id,
+            is_default=False,
+            added_at=now,
+            **facts(card),
+            **agreed(consent),
+        )
+    )
+    return card_id
+
+
+async def replace_copy(
+    conn: AsyncConnection,
+    owner: Owner,
+    same: Row[Any],
+    card: Card,
+    consent: Consent,
+    now: dt.datetime,
+) -> None:
+    """Keep the copy that was agreed to last; Stripe detaches the other."""
+    is_older = consent.at < same.consented_at
+    await write_down(conn, owner, str(card.stripe_id if is_older else same.stripe_id), now)
+    if not is_older:
+        await change(conn, same, **facts(card), **agreed(consent))
+
+
 def facts(card: Card) -> dict[str, Any]:
-    """What is kept of a card as Stripe has it."""
+    """Return what is recorded of a card as Stripe has it."""
     return {
         "stripe_id": card.stripe_id,
         "fingerprint": card.fingerprint,
@@ -75,17 +143,33 @@ def facts(card: Card) -> dict[str, Any]:
     }
 
 
-async def choose(rows: AsyncConnection, practice_id: str, client_id: str, card_id: str) -> None:
-    """Make a card the default; it is the only one."""
-    of_client = PaymentMethod.practice_id == practice_id, PaymentMethod.client_id == client_id
-    others = update(PaymentMethod).where(*of_client, PaymentMethod.is_default)
-    await rows.execute(others.values(is_default=False))
-    mine = update(PaymentMethod).where(one_of(practice_id, card_id))
-    await rows.execute(mine.values(is_default=True))
+def agreed(consent: Consent) -> dict[str, Any]:
+    return {"consent_version": consent.version, "consented_at": consent.at}
+
+
+async def change(conn: AsyncConnection, card: Row[Any], **values: Any) -> None:
+    """Write to a card's row, which has another revision then."""
+    mine = (PaymentMethod.practice_id == card.practice_id) & (PaymentMethod.id == card.id)
+    raised = {"revision": PaymentMethod.revision + 1}
+    await conn.execute(update(PaymentMethod).where(mine).values(values | raised))
+
+
+async def choose(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
+    """Make a card the client's default; no other one is."""
+    raised = {"revision": PaymentMethod.revision + 1}
+    mine = owner.owns(PaymentMethod)
+    others = update(PaymentMethod).where(
+        mine, PaymentMethod.is_default, PaymentMethod.id != card_id
+    )
+    await conn.execute(others.values(is_default=False, **raised))
+    chosen = update(PaymentMethod).where(
+        mine, PaymentMethod.id == card_id, ~PaymentMethod.is_default
+    )
+    await conn.execute(chosen.values(is_default=True, **raised))
 
 
 async def remove(
-    rows: AsyncConnection,
+    conn: AsyncConnection,
     card: Row[Any],
     now: dt.datetime,
     today: dt.date,
@@ -94,39 +178,34 @@ async def remove(
 ) -> None:
     """Take a card off file. If it was the default, another is: the one that is named, or else the
     newest that works."""
-    mine = update(PaymentMethod).where(one_of(card.practice_id, card.id))
-    await rows.execute(mine.values(is_default=False, removed_at=now))
+    await change(conn, card, is_default=False, removed_at=now)
     if not card.is_default:
         return
-    left = await on_file(rows, card.practice_id, card.client_id)
+    owner = owner_of(card)
+    left = await on_file(conn, owner)
     if left:
-        next_id = replacement_id or best(left, today).id
-        await choose(rows, card.practice_id, card.client_id, next_id)
+        await choose(conn, owner, replacement_id or best(left, today).id)
 
 
-async def on_file(rows: AsyncConnection, practice_id: str, client_id: str) -> Sequence[Row[Any]]:
-    """The client's cards, the newest first."""
-    found = await rows.execute(
+def owner_of(card: Row[Any]) -> Owner:
+    return Owner(card.practice_id, card.client_id, card.stripe_account)
+
+
+async def on_file(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
+    """Return the client's cards in this account, the newest first."""
+    found = await conn.execute(
         select(PaymentMethod)
-        .where(
-            PaymentMethod.practice_id == practice_id,
-            PaymentMethod.client_id == client_id,
-            PaymentMethod.removed_at.is_(None),
-        )
+        .where(owner.owns(PaymentMethod), PaymentMethod.removed_at.is_(None))
         .order_by(PaymentMethod.added_at.desc(), PaymentMethod.id.desc())
     )
     return found.all()
 
 
 def best(cards: Sequence[Row[Any]], today: dt.date) -> Row[Any]:
-    """The newest that works; the newest, where none does."""
+    """Return the newest card that works, or the newest where none does."""
     return next((card for card in cards if not is_over(card, today)), cards[0])
 
 
 def is_over(card: Any, today: dt.date) -> bool:
-    """A card works to the end of its month."""
+    """Return whether a card has expired. It works to the end of its month."""
     return (card.exp_year, card.exp_month) < (today.year, today.month)
-
-
-def one_of(practice_id: str, card_id: str) -> ColumnElement[bool]:
-    return (PaymentMethod.practice_id == practice_id) & (PaymentMethod.id == card_id)

@@ -1,57 +1,98 @@
-"""What is done to a card at Stripe: it is detached, or the bank renews it."""
+"""Cards on file, brought up to date with Stripe's: one is detached, or the bank renews it.
+
+Stripe is asked outside the lock and the answer is written inside. An answer counts only if the row
+has the revision that it had before the question; else Stripe is asked again.
+"""
 
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing import customers
 from billing.cards import filing
-from billing.gateway import Missing
+from billing.cards.forgetting import write_down
+from billing.gateway import Missing, Unknown
 from billing.gateway.objects import Card
 from billing.till import Till, day, lock
 from models import PaymentMethod, Practice
 
+# How often Stripe is asked at once, where something newer is written each time.
+TRIES = 5
+
 
 async def follow(till: Till, account: str, stripe_id: str) -> None:
-    """Bring a card on file up to date with Stripe's; off file, if it has it no more."""
-    card = await find(till, account, stripe_id)
-    if card is None:
-        return
+    """Bring a card on file up to date. Unknown or Rejected, if Stripe doesn't tell."""
+    for _ in range(TRIES):
+        card = await find(till, account, stripe_id)
+        if card is None or await write(till, card, await ask(till, card)):
+            return
+    raise Unknown("a card's row changed again and again")
+
+
+async def follow_customer(till: Till, account: str, customer_id: str) -> None:
+    """Mark a client's customer as deleted, if Stripe says that it is."""
+    owner = await customers.owner_of(till, account, customer_id)
+    if owner is not None:
+        await customers.check(till, owner)
+
+
+async def ask(till: Till, card: Row[Any]) -> Card | None:
+    """Return the card as Stripe has it. None, if it is attached to nobody."""
     try:
-        told = await till.stripe.method(account, stripe_id)
+        told = await till.stripe.method(card.stripe_account, card.stripe_id)
     except Missing:
-        told = None
-    await fold(till, card, told if told and told.customer else None)
+        return None
+    return told if told.customer else None
 
 
-async def fold(till: Till, card: Row[Any], told: Card | None) -> None:
-    now = till.now()
-    async with till.engine.begin() as rows:
-        await lock(rows, card.practice_id, card.client_id)
-        cards = await filing.on_file(rows, card.practice_id, card.client_id)
+async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
+    """Write what Stripe said. False, if the card's row was written to since the question."""
+    now, owner = till.now(), filing.owner_of(card)
+    async with till.engine.begin() as conn:
+        await lock(conn, card.practice_id, card.client_id)
+        cards = await filing.on_file(conn, owner)
         mine = next((one for one in cards if one.id == card.id), None)
-        if mine is None or mine.stripe_id != card.stripe_id:
-            return
-        today = day(now, card.time_zone)
-        # With another number it may be a card that is on file already.
-        twice = told and any(
-            one.fingerprint == told.fingerprint for one in cards if one.id != card.id
-        )
-        if told is None or twice:
-            await filing.remove(rows, mine, now, today)
-            return
-        of_card = filing.one_of(card.practice_id, card.id)
-        await rows.execute(update(PaymentMethod).where(of_card).values(filing.facts(told)))
+        if mine is None:
+            return True
+        if mine.revision != card.revision:
+            return False
+        others = [one for one in cards if one.id != card.id]
+        if told is not None and await is_usable(conn, owner, others, told):
+            if differs(mine, told):
+                await filing.change(conn, mine, **filing.facts(told))
+            return True
+        if told is not None:
+            await write_down(conn, owner, card.stripe_id, now)
+        await filing.remove(conn, mine, now, day(now, card.time_zone))
+        return True
+
+
+async def is_usable(
+    conn: AsyncConnection, owner: customers.Owner, others: list[Row[Any]], told: Card
+) -> bool:
+    """Return whether the card is still its client's, and on file once.
+
+    With a number that the bank renewed it may be a card that is on file already.
+    """
+    is_current = told.customer == await customers.recorded(conn, owner)
+    return is_current and not any(filing.is_same(one, told) for one in others)
+
+
+def differs(card: Row[Any], told: Card) -> bool:
+    """Return whether Stripe has other facts of a card than its row."""
+    return any(card._mapping[name] != value for name, value in filing.facts(told).items())
 
 
 async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
-    """The card on file that is this PaymentMethod, with its practice's time zone."""
+    """Return the card on file that is this PaymentMethod, with its practice's time zone."""
     columns: list[Any] = [*PaymentMethod.__table__.c, Practice.time_zone]
-    async with till.engine.connect() as rows:
-        found = await rows.execute(
+    async with till.engine.connect() as conn:
+        found = await conn.execute(
             select(*columns)
             .join(Practice, Practice.id == PaymentMethod.practice_id)
             .where(
-                Practice.stripe_account == account,
+                PaymentMethod.stripe_account == account,
                 PaymentMethod.stripe_id == stripe_id,
                 PaymentMethod.removed_at.is_(None),
             )

@@ -1,78 +1,125 @@
-"""Cards that Stripe is to forget: written down with what made it so, and done afterwards.
+"""Cards that Stripe is to detach: recorded with the change that made it so, done afterwards.
 
-So nothing stays at Stripe where a process dies between the two.
+So no card stays attached at Stripe where a process ends between the two. A card is done with once
+Stripe has detached it, or says that it is attached to nobody. Any other answer is recorded, and the
+call is repeated.
 """
 
 import datetime as dt
+import logging
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.gateway import Rejected, Unknown
+from billing import customers
+from billing.customers import Owner
+from billing.gateway import Forbidden, Missing, Rejected, StripeTrouble
 from billing.till import Till
-from models import Detachment, Practice
+from models import Detachment
 from models.ids import new_id
 from models.inserting import insert_into
 
 # Another worker leaves one alone for so long after one began with it.
 LEASE = dt.timedelta(seconds=60)
+# So long until the next try, where Stripe refuses: it may refuse for days.
+AFTER_REFUSAL = dt.timedelta(hours=1)
 AT_A_TIME = 20
 
+log = logging.getLogger("portal.payments")
 
-async def write_down(
-    rows: AsyncConnection, practice_id: str, client_id: str, stripe_id: str, now: dt.datetime
-) -> None:
-    """Have Stripe forget a card, once this transaction is committed."""
-    written = insert_into(rows, Detachment).values(
-        practice_id=practice_id,
+
+async def write_down(conn: AsyncConnection, owner: Owner, stripe_id: str, now: dt.datetime) -> None:
+    """Have Stripe detach a card, once this transaction is committed."""
+    written = insert_into(conn, Detachment).values(
+        practice_id=owner.practice_id,
         id=new_id(),
-        client_id=client_id,
+        client_id=owner.client_id,
+        stripe_account=owner.account,
         stripe_id=stripe_id,
         created_at=now,
-        checked_at=now - LEASE,
+        checked_at=now - AFTER_REFUSAL,
     )
-    await rows.execute(written.on_conflict_do_nothing())
+    await conn.execute(written.on_conflict_do_nothing())
+
+
+async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -> bool:
+    """Return whether Stripe is to detach a card, or has done so."""
+    found = await conn.scalar(
+        select(Detachment.id).where(
+            Detachment.practice_id == owner.practice_id,
+            Detachment.stripe_account == owner.account,
+            Detachment.stripe_id == stripe_id,
+        )
+    )
+    return found is not None
 
 
 async def work(till: Till) -> int:
-    """Have Stripe forget the cards that wait; how many there were."""
+    """Have Stripe detach the cards that wait. Returns how many were tried."""
     waiting = await taken(till)
-    for one in waiting:
-        if await forgotten(till, one):
-            done = update(Detachment).where(
-                Detachment.practice_id == one.practice_id, Detachment.id == one.id
-            )
-            async with till.engine.begin() as rows:
-                await rows.execute(done.values(done_at=till.now()))
+    for detachment in waiting:
+        await attempt(till, detachment)
     return len(waiting)
 
 
-async def forgotten(till: Till, one: Row[Any]) -> bool:
-    async with till.engine.connect() as rows:
-        theirs = select(Practice.stripe_account).where(Practice.id == one.practice_id)
-        account = await rows.scalar(theirs)
-    if account is None:
-        return True  # the practice has left Stripe
+async def attempt(till: Till, detachment: Row[Any]) -> None:
+    """Detach a card, or record why Stripe didn't. A call without an answer is only repeated."""
+    done: dict[str, Any] = {"done_at": till.now(), "trouble": None}
     try:
-        await till.stripe.detach(account, one.stripe_id)
+        if not await detach(till, detachment):
+            done = {"trouble": "STILL_ATTACHED"}
+    except StripeTrouble as trouble:
+        done = {"trouble": reason(trouble)}
+    if done["trouble"] is not None:
+        log.error("alert: card %s stays attached at Stripe: %s", detachment.id, done["trouble"])
+    mine = (Detachment.practice_id == detachment.practice_id) & (Detachment.id == detachment.id)
+    async with till.engine.begin() as conn:
+        await conn.execute(update(Detachment).where(mine).values(done))
+
+
+def reason(trouble: StripeTrouble) -> str | None:
+    """Return why Stripe refused. None, where it only gave no answer."""
+    return str(trouble) if isinstance(trouble, Rejected | Forbidden) else None
+
+
+async def detach(till: Till, detachment: Row[Any]) -> bool:
+    """Return whether the card is detached now. A refusal alone proves nothing: Stripe is asked."""
+    account, stripe_id = detachment.stripe_account, detachment.stripe_id
+    try:
+        await till.stripe.detach(account, stripe_id)
+    except Missing:
+        return True
     except Rejected:
-        return True  # it has none any more
-    except Unknown:
-        return False
+        return not await is_attached(till, account, stripe_id)
     return True
 
 
+async def is_attached(till: Till, account: str, stripe_id: str) -> bool:
+    """Ask Stripe whether a card is some customer's. A deleted customer has none."""
+    try:
+        card = await till.stripe.method(account, stripe_id)
+    except Missing:
+        return False
+    return card.customer is not None and not await customers.is_deleted(
+        till, account, card.customer
+    )
+
+
 async def taken(till: Till) -> list[Row[Any]]:
-    """Some that nobody else is at, theirs for the length of the lease."""
+    """Claim some that nobody else is at, for the length of the lease."""
     now = till.now()
+    is_due = case(
+        (Detachment.trouble.is_(None), Detachment.checked_at <= now - LEASE),
+        else_=Detachment.checked_at <= now - AFTER_REFUSAL,
+    )
     waiting = (
         select(Detachment.id)
-        .where(Detachment.done_at.is_(None), Detachment.checked_at <= now - LEASE)
+        .where(Detachment.done_at.is_(None), is_due)
         .order_by(Detachment.checked_at)
         .limit(AT_A_TIME)
         .with_for_update(skip_locked=True)
     )
     mine = update(Detachment).where(Detachment.id.in_(waiting)).values(checked_at=now)
-    async with till.engine.begin() as rows:
-        return list(await rows.execute(mine.returning(*Detachment.__table__.c)))
+    async with till.engine.begin() as conn:
+        return list(await conn.execute(mine.returning(*Detachment.__table__.c)))

@@ -1,70 +1,42 @@
-"""A card without a payment: a page's form confirms a SetupIntent, and the card is put on file.
+"""Cards that are kept without a payment: the end of a SetupIntent, written once.
 
-Whether the page asks for that, a webhook tells of it or the daily comparison finds it: it is done
-once, by what Stripe says of the SetupIntent.
+A page asks for it, a webhook tells of it or the daily comparison finds it: what Stripe says of the
+SetupIntent decides. A state that is an end at Stripe is one here, and nothing follows it.
 """
 
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing import attempts
 from billing.access import record
 from billing.cards.filing import Consent, Filed, choose, keep
-from billing.customers import current as customer
-from billing.gateway import Rejected
+from billing.customers import Owner
+from billing.gateway import Missing, Rejected
 from billing.gateway.objects import Card, Setup, SetupStatus
-from billing.payments import CONSENT_VERSION
 from billing.refusals import CardRefused, InvalidInput, NotFound
 from billing.till import Till, lock
-from models import CardSetup, DeclineReason, PaymentMethod, Practice, SetupState
-from models.ids import new_id
+from models import CardSetup, DeclineReason, PaymentMethod, SetupState
 
 PATH = ("input", "setupIntentId")
+# The states that each state may be followed by. The others are ends.
+NEXT = {SetupState.PREPARED: (SetupState.KEPT, SetupState.REFUSED, SetupState.CANCELED)}
 
 log = logging.getLogger("portal.payments")
 
 
 @dataclass(frozen=True)
-class Holder:
-    """Whose card it will be, in which account of Stripe's, and from where it is asked."""
+class Holder(Owner):
+    """The client that a card will be of, and the network address that it is asked from."""
 
-    practice_id: str
-    client_id: str
-    account: str
     address_hash: str | None
 
 
-async def prepare(till: Till, holder: Holder) -> Setup:
-    """A SetupIntent for a page's form, or TooManyAttempts."""
-    own = holder.practice_id, holder.client_id
-    async with till.engine.connect() as rows:
-        await attempts.allow(rows, *own, holder.address_hash, till.now())
-    named = await customer(till, holder.account, *own)
-    setup_id, now = new_id(), till.now()
-    made = await till.stripe.prepare(holder.account, *own, setup_id, named)
-    async with till.engine.begin() as rows:
-        await record(rows, till.by, holder.client_id, now)
-        await rows.execute(
-            insert(CardSetup).values(
-                practice_id=holder.practice_id,
-                id=setup_id,
-                client_id=holder.client_id,
-                stripe_id=made.id,
-                state=SetupState.PREPARED,
-                consent_version=CONSENT_VERSION,
-                address_hash=holder.address_hash,
-                created_at=now,
-                changed_at=now,
-            )
-        )
-    return made
-
-
 async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool) -> Filed:
-    """The card that a SetupIntent has become; or NotFound, InvalidInput, CardRefused."""
+    """Return the card that a SetupIntent has become. NotFound, InvalidInput or CardRefused."""
     setup = await find(till, holder.account, stripe_id)
     if setup is None or (setup.practice_id, setup.client_id) != (
         holder.practice_id,
@@ -74,6 +46,8 @@ async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool)
     setup = await settle(till, setup)
     if setup.state is SetupState.REFUSED:
         raise CardRefused(setup.reason)
+    if setup.state is SetupState.CANCELED:
+        raise InvalidInput("This form is closed: begin again with `prepareCard`.", PATH)
     if setup.state is not SetupState.KEPT:
         raise InvalidInput("The card isn't confirmed yet: `stripe.confirmSetup` first.", PATH)
     await use(till, setup, make_default=make_default)
@@ -81,10 +55,11 @@ async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool)
 
 
 async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
-    """That the card is still on file; the default, if that is asked for."""
-    async with till.engine.begin() as rows:
-        await lock(rows, setup.practice_id, setup.client_id)
-        removed_at = await rows.scalar(
+    """Check that the card is still on file, and make it the default if that is asked for."""
+    owner = owner_of(setup)
+    async with till.engine.begin() as conn:
+        await lock(conn, setup.practice_id, setup.client_id)
+        removed_at = await conn.scalar(
             select(PaymentMethod.removed_at).where(
                 PaymentMethod.practice_id == setup.practice_id,
                 PaymentMethod.id == setup.payment_method_id,
@@ -92,71 +67,123 @@ async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
         )
         if removed_at is not None:
             raise NotFound("The card was removed since.", PATH)
-        await record(rows, till.by, setup.client_id, till.now())
+        await record(conn, till.by, setup.client_id, till.now())
         if make_default:
-            await choose(rows, setup.practice_id, setup.client_id, setup.payment_method_id)
+            await choose(conn, owner, setup.payment_method_id)
+
+
+def owner_of(setup: Row[Any]) -> Owner:
+    return Owner(setup.practice_id, setup.client_id, setup.stripe_account)
 
 
 async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
-    """The setup of this SetupIntent, with its practice's account."""
-    columns: list[Any] = [*CardSetup.__table__.c, Practice.stripe_account]
-    async with till.engine.connect() as rows:
-        found = await rows.execute(
-            select(*columns)
-            .join(Practice, Practice.id == CardSetup.practice_id)
-            .where(Practice.stripe_account == account, CardSetup.stripe_id == stripe_id)
-        )
-        return found.first()
+    """Return the setup of this SetupIntent."""
+    mine = (CardSetup.stripe_account == account) & (CardSetup.stripe_id == stripe_id)
+    async with till.engine.connect() as conn:
+        return (await conn.execute(select(CardSetup.__table__).where(mine))).first()
+
+
+async def find_again(till: Till, setup: Row[Any]) -> Row[Any]:
+    async with till.engine.connect() as conn:
+        return (await conn.execute(select(CardSetup.__table__).where(is_one(setup)))).one()
+
+
+def is_one(setup: Row[Any]) -> Any:
+    return (CardSetup.practice_id == setup.practice_id) & (CardSetup.id == setup.id)
+
+
+# -- what Stripe says ------------------------------------------------------------------------------
 
 
 async def settle(till: Till, setup: Row[Any]) -> Row[Any]:
-    """The setup as it is once it was asked for; Unknown or Rejected, if Stripe doesn't tell."""
-    if setup.state is SetupState.KEPT:
+    """Ask Stripe for a SetupIntent, and write its end. Unknown or Rejected, if Stripe doesn't tell.
+
+    One in which a card was refused is cancelled first: it takes no other card.
+    """
+    if setup.state not in NEXT or setup.stripe_id is None:
         return setup
-    told = await till.stripe.setup(setup.stripe_account, setup.stripe_id)
-    if told.status is SetupStatus.REQUIRES_PAYMENT_METHOD and told.decline:
-        told = await fenced(till, setup)
-    if told.client_id != setup.client_id:
-        log.error("alert: the metadata of setup %s names another client", setup.id)
-    elif told.card and told.card.customer and told.status is SetupStatus.SUCCEEDED:
-        await fold(till, setup, told.card)
-    elif told.status in (SetupStatus.CANCELED, SetupStatus.SUCCEEDED):
-        # Succeeded, and its card is kept for nobody: it was detached since.
-        await refuse(till, setup, told.decline or DeclineReason.GENERIC)
-    after = await find(till, setup.stripe_account, setup.stripe_id)
-    assert after is not None
-    return after
+    try:
+        told = await till.stripe.setup(setup.stripe_account, setup.stripe_id)
+        reason = told.decline
+        if told.status is SetupStatus.REQUIRES_PAYMENT_METHOD and reason:
+            told = await canceled(till, setup)
+    except Missing:
+        log.error("alert: Stripe has no SetupIntent of setup %s any more", setup.id)
+        await end(till, setup, SetupState.CANCELED)
+    else:
+        await write(till, setup, told, reason)
+    return await find_again(till, setup)
 
 
-async def fenced(till: Till, setup: Row[Any]) -> Setup:
-    """A SetupIntent whose card was refused takes no other: whoever tries many is counted."""
+async def close(till: Till, setup: Row[Any]) -> None:
+    """Cancel a SetupIntent that nobody needs any more. It may have ended otherwise before."""
+    if setup.stripe_id is None:
+        await end(till, setup, SetupState.CANCELED)
+        setup = await find_again(till, setup)
+    if setup.state not in NEXT:
+        return
+    told = await canceled(till, setup)
+    await write(till, setup, told, told.decline)
+
+
+async def canceled(till: Till, setup: Row[Any]) -> Setup:
+    """Cancel a SetupIntent, and return it as it is then: it may have an end of its own."""
     try:
         return await till.stripe.abandon(setup.stripe_account, setup.stripe_id)
+    except Missing:
+        raise
     except Rejected:
         return await till.stripe.setup(setup.stripe_account, setup.stripe_id)
 
 
-async def fold(till: Till, setup: Row[Any], card: Card) -> None:
-    """The card, put on file once."""
-    own, now = (setup.practice_id, setup.client_id), till.now()
-    async with till.engine.begin() as rows:
-        await lock(rows, *own)
-        mine = CardSetup.practice_id == setup.practice_id, CardSetup.id == setup.id
-        if await rows.scalar(select(CardSetup.state).where(*mine)) is SetupState.KEPT:
+async def write(till: Till, setup: Row[Any], told: Setup, reason: DeclineReason | None) -> None:
+    """Write the end that a SetupIntent has at Stripe, if it has one."""
+    if told.client_id != setup.client_id:
+        log.error("alert: the metadata of setup %s names another client", setup.id)
+    elif told.status is SetupStatus.SUCCEEDED:
+        await succeed(till, setup, told.card)
+    elif told.status is SetupStatus.CANCELED:
+        state = SetupState.REFUSED if reason else SetupState.CANCELED
+        await end(till, setup, state, reason)
+
+
+async def succeed(till: Till, setup: Row[Any], card: Card | None) -> None:
+    """Put the card on file. Where it may not be, since it was detached meanwhile, it is refused."""
+    now, owner = till.now(), owner_of(setup)
+    async with till.engine.begin() as conn:
+        await lock(conn, setup.practice_id, setup.client_id)
+        if not await is_open(conn, setup):
             return
         consent = Consent(setup.consent_version, setup.created_at)
-        filed = await keep(rows, *own, card, consent, now, make_default=False)
-        values = {"payment_method_id": filed.id, "was_on_file": filed.was_on_file}
-        kept = {"state": SetupState.KEPT, "reason": None, "changed_at": now}
-        await rows.execute(update(CardSetup).where(*mine).values(values | kept))
+        filed = await keep(conn, owner, card, consent, now, make_default=False) if card else None
+        if filed is None:
+            await move(conn, setup, SetupState.REFUSED, now, reason=DeclineReason.GENERIC)
+            return
+        kept = {"payment_method_id": filed.id, "was_on_file": filed.was_on_file}
+        await move(conn, setup, SetupState.KEPT, now, **kept)
 
 
-async def refuse(till: Till, setup: Row[Any], reason: DeclineReason) -> None:
-    async with till.engine.begin() as rows:
-        waiting = update(CardSetup).where(
-            CardSetup.practice_id == setup.practice_id,
-            CardSetup.id == setup.id,
-            CardSetup.state == SetupState.PREPARED,
-        )
-        refused = {"state": SetupState.REFUSED, "reason": reason, "changed_at": till.now()}
-        await rows.execute(waiting.values(refused))
+async def end(
+    till: Till, setup: Row[Any], state: SetupState, reason: DeclineReason | None = None
+) -> None:
+    """Write an end without a card."""
+    async with till.engine.begin() as conn:
+        await lock(conn, setup.practice_id, setup.client_id)
+        await move(conn, setup, state, till.now(), reason=reason)
+
+
+async def is_open(conn: AsyncConnection, setup: Row[Any]) -> bool:
+    return await conn.scalar(select(CardSetup.state).where(is_one(setup))) in NEXT
+
+
+async def move(
+    conn: AsyncConnection, setup: Row[Any], state: SetupState, now: dt.datetime, **values: Any
+) -> None:
+    """Change a setup's state, if the table of states allows it, and its SetupIntent is the same."""
+    before = [one for one, following in NEXT.items() if state in following]
+    mine = update(CardSetup).where(
+        is_one(setup),
+        CardSetup.stripe_id.is_not_distinct_from(setup.stripe_id),
+        CardSetup.state.in_(before),
+    )
+    await conn.execute(mine.values(state=state, changed_at=now, **values))

@@ -1,14 +1,24 @@
-"""A practice's accounts at Stripe: its own one now, and those that its earlier payments are in."""
+"""A practice's accounts at Stripe: its own one now, and those that it had before."""
 
 from sqlalchemy import select, union
 
 from billing.till import Till
-from models import Payment, Practice
+from models import CardSetup, Payment, PaymentMethod, Practice, SetupState, StripeCustomer
 
 
 async def accounts(till: Till, practice_id: str) -> list[str]:
-    """Return every account that has a payment of the practice, and the practice's own, in order."""
-    own = select(Practice.stripe_account.label("account")).where(Practice.id == practice_id)
-    used = select(Payment.stripe_account).where(Payment.practice_id == practice_id)
+    """Return the practice's own account and every one that its rows are in, in order.
+
+    These are its payments, cards on file, customers, and forms that have no end yet.
+    """
+    used = (
+        (Payment, Payment.stripe_account.is_not(None)),
+        (PaymentMethod, PaymentMethod.removed_at.is_(None)),
+        (StripeCustomer, StripeCustomer.deleted_at.is_(None)),
+        (CardSetup, CardSetup.state == SetupState.PREPARED),
+    )
+    each = [select(Practice.stripe_account).where(Practice.id == practice_id)]
+    for table, condition in used:
+        each.append(select(table.stripe_account).where(table.practice_id == practice_id, condition))
     async with till.engine.connect() as conn:
-        return sorted(filter(None, await conn.scalars(union(own, used))))
+        return sorted(filter(None, await conn.scalars(union(*each))))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
 
-from billing.cards import keeping
+from billing.cards import comparison
 from billing.charging import inbox
 from billing.charging.accounts import accounts
 from billing.charging.driving import look
@@ -19,14 +19,12 @@ from billing.gateway import StripeTrouble
 from billing.till import Till
 from models import (
     ACTIVE_STATES,
-    CardSetup,
     Dispute,
     DisputeState,
     Payment,
     Practice,
     Refund,
     RefundState,
-    SetupState,
 )
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
@@ -90,9 +88,7 @@ async def compare_account(till: Till, practice_id: str, account: str, since: dt.
     for payment_id in await unfinished(till, practice_id, account):
         await look(till, practice_id, payment_id)
         await reverse(till, practice_id, payment_id)
-    for setup_id in await prepared(till, practice_id, since):
-        if setup := await keeping.find(till, account, setup_id):
-            await keeping.settle(till, setup)
+    await comparison.compare(till, practice_id, account)
 
 
 async def own_account(till: Till, practice_id: str) -> str | None:
@@ -129,19 +125,6 @@ async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
     known = Payment.stripe_id.is_not(None)
     async with till.engine.connect() as conn:
         return list(await conn.scalars(select(Payment.id).where(*of_account, known, may_change)))
-
-
-async def prepared(till: Till, practice_id: str, since: dt.datetime) -> list[str]:
-    """SetupIntents whose end nobody has told of."""
-    async with till.engine.connect() as rows:
-        found = await rows.scalars(
-            select(CardSetup.stripe_id).where(
-                CardSetup.practice_id == practice_id,
-                CardSetup.state == SetupState.PREPARED,
-                CardSetup.created_at > since,
-            )
-        )
-        return list(found)
 
 
 async def due(till: Till) -> Row[Any] | None:

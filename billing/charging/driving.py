@@ -15,7 +15,8 @@ from billing import customers
 from billing.access import record
 from billing.cards import following
 from billing.charging.folding import change, fold
-from billing.gateway import Declined, Missing, Order, Rejected, StripeTrouble, Unknown
+from billing.customers import Owner
+from billing.gateway import Declined, Order, Rejected, StripeTrouble, Unknown
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import AT_REST, Till, lock, payment
 from billing.versions import stamp
@@ -88,27 +89,22 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
 
 async def create(till: Till, paying: Row[Any]) -> Intent:
     """Create the PaymentIntent, with another customer where Stripe has deleted the one before."""
-    asked = await order(till, paying)
-    try:
-        return await till.stripe.create(asked)
-    except Missing as missing:
-        if asked.customer is None or missing.param != "customer":
-            raise
-    owner = paying.stripe_account, paying.practice_id, paying.client_id
-    await customers.replace(till, *owner, asked.customer)
-    return await till.stripe.create(await order(till, paying))
+    if not paying.save_card and paying.payment_method_id is None:
+        return await till.stripe.create(order(paying, None))
+    owner = Owner(paying.practice_id, paying.client_id, paying.stripe_account)
+    return await customers.naming(
+        till, owner, lambda customer: till.stripe.create(order(paying, customer))
+    )
 
 
-async def order(till: Till, paying: Row[Any]) -> Order:
-    needs_one = paying.save_card or paying.payment_method_id is not None
-    owner = paying.stripe_account, paying.practice_id, paying.client_id
+def order(paying: Row[Any], customer: str | None) -> Order:
     return Order(
         paying.id,
         paying.practice_id,
         paying.stripe_account,
         paying.amount_minor,
         paying.currency,
-        await customers.current(till, *owner) if needs_one else None,
+        customer,
         bool(paying.save_card),
     )
 

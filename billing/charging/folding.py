@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import receipts
 from billing.cards.filing import Consent, keep
+from billing.customers import Owner
 from billing.dues import Due, Dues, Share, owed, shared_out
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import AT_REST, Till, day, lock, payment
@@ -211,9 +212,11 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
     values: dict[str, object] = {"card_brand": card.brand, "card_last4": card.last4}
     if paid.save_card and card.stripe_id:
         consent = Consent(paid.consent_version or "", paid.created_at)
-        own, is_default = (paid.practice_id, paid.client_id), bool(paid.make_default)
-        filed = await keep(rows, *own, card, consent, now, make_default=is_default)
-        values["payment_method_id"] = filed.id
+        owner = Owner(paid.practice_id, paid.client_id, paid.stripe_account)
+        is_default = bool(paid.make_default)
+        filed = await keep(rows, owner, card, consent, now, make_default=is_default)
+        if filed is not None:
+            values["payment_method_id"] = filed.id
     mine = Payment.practice_id == paid.practice_id, Payment.id == paid.id
     await rows.execute(update(Payment).where(*mine).values(values))
 

@@ -81,6 +81,8 @@ async def follow(till: Till, event: Row[Any]) -> str | None:
         return None
     if about.startswith("pm_"):
         await following.follow(till, account, about)
+    elif about.startswith("cus_"):
+        await following.follow_customer(till, account, about)
     elif about.startswith("seti_"):
         return await follow_setup(till, event, account)
     else:

@@ -9,7 +9,7 @@ import httpx
 import stripe
 
 from billing.gateway import webhooks
-from billing.gateway.calls import Rejected, client, once, options, repeated
+from billing.gateway.calls import Missing, Rejected, client, once, options, repeated
 from billing.gateway.currencies import to_stripe
 from billing.gateway.objects import (
     Card,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ConfirmationTokenRetrieveParams,
         CustomerCreateParams,
         CustomerPaymentMethodListParams,
+        CustomerRetrieveParams,
         DisputeListParams,
         EventListParams,
         PaymentIntentCancelParams,
@@ -181,9 +182,7 @@ class Stripe:
 
     # -- cards -------------------------------------------------------------------------------------
 
-    async def customer(
-        self, account: str, practice_id: str, client_id: str, number: int = 1
-    ) -> str:
+    async def customer(self, account: str, practice_id: str, client_id: str, number: int) -> str:
         """Create a client's customer and return its id.
 
         It is made once for each `number`, whoever asks and however often: another number is for
@@ -193,6 +192,16 @@ class Stripe:
         create, key = self.api.customers.create_async, f"{client_id}-customer-{number}"
         made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
         return str(made.id)
+
+    async def has_customer(self, account: str, customer: str) -> bool:
+        """Return whether Stripe has a customer. It still tells of those that were deleted."""
+        params: CustomerRetrieveParams = {}
+        retrieve = self.api.customers.retrieve_async
+        try:
+            found = await repeated(lambda _: retrieve(customer, params, options(account)))
+        except Missing:
+            return False
+        return not plain(found).get("deleted")
 
     async def cards(self, account: str, customer: str) -> list[Card]:
         """Return the cards that are attached to a customer; Missing, where it was deleted."""

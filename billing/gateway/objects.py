@@ -282,7 +282,7 @@ def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
 
 
 # The objects that an event is followed by; of a charge, a refund or a dispute the payment is read.
-ABOUT = ("payment_intent", "setup_intent", "payment_method")
+ABOUT = ("payment_intent", "setup_intent", "payment_method", "customer")
 
 
 def hint(event: Mapping[str, Any], account: str | None = None) -> Event:

@@ -142,6 +142,8 @@ class Client(Shown):
     @property
     def payment_methods(self) -> list[Any]:
         kept = self.world.where(models.PaymentMethod, client_id=self.row.id, removed_at=None)
+        account = self.world.practice.stripe_account
+        kept = [card for card in kept if account in (None, card.stripe_account)]
         return sorted(kept, key=lambda r: (r.is_default, r.added_at, r.id), reverse=True)
 
     @property

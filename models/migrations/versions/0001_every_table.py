@@ -229,6 +229,7 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("checked_at", Instant(), nullable=False),
         sa.Column("done_at", Instant(), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
         refers("client", "client_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
@@ -316,14 +317,14 @@ def upgrade() -> None:
     partial_index(
         "uq_payment_method_default",
         "payment_method",
-        ["practice_id", "client_id"],
+        ["practice_id", "client_id", "stripe_account"],
         "is_default AND removed_at IS NULL",
         unique=True,
     )
     partial_index(
         "uq_payment_method_fingerprint",
         "payment_method",
-        ["practice_id", "client_id", "fingerprint"],
+        ["practice_id", "client_id", "stripe_account", "fingerprint"],
         "removed_at IS NULL",
         unique=True,
     )
@@ -503,8 +504,8 @@ def upgrade() -> None:
         *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=False),
-        sa.Column("state", chosen("state", "PREPARED KEPT REFUSED"), nullable=False),
+        sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column("state", chosen("state", "PREPARED KEPT REFUSED CANCELED"), nullable=False),
         sa.Column(
             "reason",
             chosen("reason", REASONS),
@@ -520,16 +521,22 @@ def upgrade() -> None:
             "(state = 'KEPT') = (payment_method_id IS NOT NULL)", name="kept_is_a_card"
         ),
         sa.CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
+        sa.CheckConstraint(
+            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED')", name="ended_is_named"
+        ),
         refers("payment_method", "payment_method_id", client=True),
         refers("client", "client_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
     )
-    op.create_index(
-        "ix_card_setup_practice_id_client_id_changed_at",
-        "card_setup",
-        ["practice_id", "client_id", "changed_at"],
-    )
+    for column, at in (
+        ("client_id", "changed_at"),
+        ("client_id", "created_at"),
+        ("address_hash", "created_at"),
+    ):
+        op.create_index(
+            f"ix_card_setup_practice_id_{column}_{at}", "card_setup", ["practice_id", column, at]
+        )
     partial_index(
         "ix_card_setup_refused",
         "card_setup",

@@ -1,0 +1,175 @@
+"""The daily comparison of cards: the file is brought to what Stripe has, where no event told.
+
+Stripe's lists are only hints of where to look: each card that differs is asked for by itself.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing import customers
+from billing.cards import filing, following, keeping
+from billing.cards.forgetting import write_down
+from billing.customers import Owner
+from billing.gateway import Missing, StripeTrouble
+from billing.gateway.objects import Card
+from billing.till import Till, lock
+from models import (
+    ACTIVE_STATES,
+    CardSetup,
+    Payment,
+    PaymentMethod,
+    SetupState,
+    StripeCustomer,
+)
+
+# A form that is older is closed: its page is gone.
+FORM_LIFETIME = dt.timedelta(days=1)
+# Clients that are read from the database at a time.
+PAGE_SIZE = 200
+# Stripe is out of reach after so many troubles one after another.
+MOST_TROUBLES = 5
+
+log = logging.getLogger("portal.payments")
+
+
+class Troubles:
+    """Troubles of a comparison: one item's ends nothing, and several in a row end it all."""
+
+    def __init__(self) -> None:
+        self.last: StripeTrouble | None = None
+        self.in_a_row = 0
+
+    def came(self, trouble: StripeTrouble, what: str) -> None:
+        log.warning("%s was not compared with Stripe: %s", what, trouble)
+        self.last, self.in_a_row = trouble, self.in_a_row + 1
+        if self.in_a_row >= MOST_TROUBLES:
+            raise trouble
+
+    def went(self) -> None:
+        self.in_a_row = 0
+
+    def raise_last(self) -> None:
+        if self.last is not None:
+            raise self.last
+
+
+async def compare(till: Till, practice_id: str, account: str) -> None:
+    """Compare forms that have no end, and the cards of each client. Raises the last trouble."""
+    troubles = Troubles()
+    for setup in await unfinished(till, practice_id, account):
+        try:
+            await finish(till, setup)
+            troubles.went()
+        except StripeTrouble as trouble:
+            troubles.came(trouble, f"setup {setup.id}")
+    last = ""
+    while clients := await page_of_clients(till, practice_id, account, last):
+        last = clients[-1]
+        for client_id in clients:
+            try:
+                await compare_client(till, Owner(practice_id, client_id, account))
+                troubles.went()
+            except StripeTrouble as trouble:
+                troubles.came(trouble, f"client {client_id}")
+    troubles.raise_last()
+
+
+# -- forms -----------------------------------------------------------------------------------------
+
+
+async def unfinished(till: Till, practice_id: str, account: str) -> Sequence[Row[Any]]:
+    """Return the SetupIntents whose end nobody has told, however old they are."""
+    async with till.engine.connect() as conn:
+        found = await conn.execute(
+            select(CardSetup.__table__).where(
+                CardSetup.practice_id == practice_id,
+                CardSetup.stripe_account == account,
+                CardSetup.state == SetupState.PREPARED,
+            )
+        )
+        return found.all()
+
+
+async def finish(till: Till, setup: Row[Any]) -> None:
+    """Ask for a SetupIntent, and close it if it is old and still open."""
+    setup = await keeping.settle(till, setup)
+    if setup.state in keeping.NEXT and setup.created_at < till.now() - FORM_LIFETIME:
+        await keeping.close(till, setup)
+
+
+# -- cards -----------------------------------------------------------------------------------------
+
+
+async def page_of_clients(till: Till, practice_id: str, account: str, after: str) -> list[str]:
+    """Return some clients that have a customer or a card in the account, by their ids."""
+    tables = (
+        (PaymentMethod, PaymentMethod.removed_at.is_(None)),
+        (StripeCustomer, StripeCustomer.deleted_at.is_(None)),
+    )
+    each = [
+        select(table.client_id.label("client_id")).where(
+            table.practice_id == practice_id, table.stripe_account == account, condition
+        )
+        for table, condition in tables
+    ]
+    clients = union(*each).subquery()
+    page = select(clients.c.client_id).order_by(clients.c.client_id).limit(PAGE_SIZE)
+    if after:
+        page = page.where(clients.c.client_id > after)
+    async with till.engine.connect() as conn:
+        return list(await conn.scalars(page))
+
+
+async def compare_client(till: Till, owner: Owner) -> None:
+    """Bring a client's cards to what Stripe has, and have Stripe detach those that nobody knows."""
+    async with till.engine.connect() as conn:
+        customer_id = await customers.recorded(conn, owner)
+    attached = await cards_of(till, owner, customer_id) if customer_id else {}
+    async with till.engine.connect() as conn:
+        cards = await filing.on_file(conn, owner)
+    for card in cards:
+        told = attached.get(card.stripe_id)
+        if told is None or following.differs(card, told):
+            await following.follow(till, owner.account, card.stripe_id)
+    on_file = {card.stripe_id for card in cards}
+    if strange := [stripe_id for stripe_id in attached if stripe_id not in on_file]:
+        await detach_strange(till, owner, strange)
+
+
+async def cards_of(till: Till, owner: Owner, customer_id: str) -> dict[str, Card]:
+    """Return the cards that Stripe has of a customer. None, if it is deleted, which is recorded."""
+    try:
+        found = await till.stripe.cards(owner.account, customer_id)
+    except Missing:
+        found = []
+    if not found:
+        await customers.check(till, owner)
+    return {str(card.stripe_id): card for card in found}
+
+
+async def detach_strange(till: Till, owner: Owner, strange: Sequence[str]) -> None:
+    """Have Stripe detach cards that are not on file, unless one is on its way to the file."""
+    now = till.now()
+    async with till.engine.begin() as conn:
+        await lock(conn, owner.practice_id, owner.client_id)
+        if await is_underway(conn, owner):
+            return
+        known = {card.stripe_id for card in await filing.on_file(conn, owner)}
+        for stripe_id in strange:
+            if stripe_id not in known:
+                log.warning("client %s has a card at Stripe that is not on file", owner.client_id)
+                await write_down(conn, owner, stripe_id, now)
+
+
+async def is_underway(conn: AsyncConnection, owner: Owner) -> bool:
+    """Return whether a form or a payment of the client may still bring a card to the file."""
+    form = select(CardSetup.id).where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)
+    payment = select(Payment.id).where(
+        owner.owns(Payment), Payment.state.in_(ACTIVE_STATES), Payment.save_card.is_(True)
+    )
+    return any([await conn.scalar(one.limit(1)) for one in (form, payment)])

@@ -1,0 +1,113 @@
+"""SetupIntents for pages' forms: few are open at a time, and few are given in an hour.
+
+Whoever tries stolen cards would else try many at once, before the first refusal is counted. So the
+forms that are open are asked for first, and a form counts from before Stripe has made it.
+"""
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing import attempts, customers
+from billing.access import record
+from billing.cards import keeping
+from billing.cards.keeping import Holder
+from billing.customers import Owner
+from billing.gateway import StripeTrouble
+from billing.gateway.objects import Setup
+from billing.payments import CONSENT_VERSION
+from billing.refusals import TooManyAttempts
+from billing.till import Till, lock
+from models import CardSetup, SetupState
+from models.ids import new_id
+
+# Forms of a client that are open at a time: two tabs, and one to spare.
+OPEN_FORMS = 3
+# When to try again after too many were asked for at once.
+AT_ONCE = dt.timedelta(seconds=10)
+
+
+async def prepare(till: Till, holder: Holder) -> Setup:
+    """Return a SetupIntent for a page's form, or raise TooManyAttempts."""
+    for setup in await open_forms(till, holder):
+        await keeping.settle(till, setup)
+    setup_id, surplus = await reserve(till, holder)
+    for setup in surplus:
+        await keeping.close(till, setup)
+    own = holder.account, holder.practice_id, holder.client_id, setup_id
+    try:
+        made = await customers.naming(
+            till, holder, lambda customer: till.stripe.prepare(*own, customer)
+        )
+    except StripeTrouble:
+        await give_up(till, holder, setup_id)
+        raise
+    if not await name(till, holder, setup_id, made.id):
+        # Newer forms have closed this one. Nobody has its secret.
+        with suppress(StripeTrouble):
+            await till.stripe.abandon(holder.account, made.id)
+        raise TooManyAttempts(till.now() + AT_ONCE, "Too many forms were opened at once.")
+    return made
+
+
+async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
+    """Record a form that Stripe hasn't made yet. Returns its id, and the open ones beyond it."""
+    setup_id, now = new_id(), till.now()
+    own = holder.practice_id, holder.client_id, holder.address_hash
+    async with till.engine.begin() as conn:
+        await lock(conn, holder.practice_id, holder.client_id)
+        await attempts.allow(conn, *own, now)
+        await attempts.allow_form(conn, *own, now)
+        await record(conn, till.by, holder.client_id, now)
+        before = await opened(conn, holder)
+        await conn.execute(
+            insert(CardSetup).values(
+                practice_id=holder.practice_id,
+                id=setup_id,
+                client_id=holder.client_id,
+                stripe_account=holder.account,
+                state=SetupState.PREPARED,
+                consent_version=CONSENT_VERSION,
+                address_hash=holder.address_hash,
+                created_at=now,
+                changed_at=now,
+            )
+        )
+    return setup_id, before[: -(OPEN_FORMS - 1)]
+
+
+async def name(till: Till, owner: Owner, setup_id: str, stripe_id: str) -> bool:
+    """Record the SetupIntent's id. False, if the form was closed meanwhile."""
+    async with till.engine.begin() as conn:
+        unnamed = waiting(owner, setup_id).where(CardSetup.stripe_id.is_(None))
+        return bool((await conn.execute(unnamed.values(stripe_id=stripe_id))).rowcount)
+
+
+async def give_up(till: Till, owner: Owner, setup_id: str) -> None:
+    """Close a form that Stripe hasn't made, as far as we know: nobody has its secret."""
+    canceled = {"state": SetupState.CANCELED, "changed_at": till.now()}
+    async with till.engine.begin() as conn:
+        await conn.execute(waiting(owner, setup_id).values(canceled))
+
+
+def waiting(owner: Owner, setup_id: str) -> Any:
+    is_open = CardSetup.state == SetupState.PREPARED
+    return update(CardSetup).where(owner.owns(CardSetup), CardSetup.id == setup_id, is_open)
+
+
+async def open_forms(till: Till, owner: Owner) -> list[Row[Any]]:
+    async with till.engine.connect() as conn:
+        return await opened(conn, owner)
+
+
+async def opened(conn: AsyncConnection, owner: Owner) -> list[Row[Any]]:
+    """Return the client's forms that have no end yet, the oldest first."""
+    found = await conn.execute(
+        select(CardSetup.__table__)
+        .where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)
+        .order_by(CardSetup.created_at, CardSetup.id)
+    )
+    return list(found)

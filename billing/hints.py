@@ -1,0 +1,32 @@
+"""Hints of the server's own: objects of Stripe's to be looked at, kept in the inbox of events.
+
+A hint is committed together with the write that makes the look necessary. So the object is read
+after that write, also where the process ends in between.
+"""
+
+import datetime as dt
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.payments import OWN
+from models import StripeEvent
+from models.ids import new_id
+
+TYPE = "portal.look"
+# Longer than any lease: nobody is at a new hint.
+BEFORE = dt.timedelta(hours=1)
+
+
+async def leave(conn: AsyncConnection, account: str, stripe_id: str, now: dt.datetime) -> None:
+    """Have an object looked at by the worker of the inbox, once this transaction is committed."""
+    await conn.execute(
+        insert(StripeEvent).values(
+            id=f"hint_{new_id()}",
+            account=None if account == OWN else account,
+            type=TYPE,
+            object_id=stripe_id,
+            received_at=now,
+            checked_at=now - BEFORE,
+        )
+    )

@@ -1,0 +1,35 @@
+"""Answers of Stripe's that come late: something else happens between an answer and its use."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from billing.till import Till
+
+
+class Late:
+    """Stripe's gateway, in which the first answers of one call wait for something else."""
+
+    def __init__(self, stripe: Any, call: str, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self.stripe, self.call, self.meanwhile = stripe, call, meanwhile
+        self.times = 1
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.stripe, name)
+        if name != self.call or self.times <= 0:
+            return call
+        self.times -= 1
+
+        async def late(*given: Any, **named: Any) -> Any:
+            answer = await call(*given, **named)
+            await self.meanwhile()
+            return answer
+
+        return late
+
+
+def late(till: Till, call: str, meanwhile: Callable[[], Awaitable[None]], times: int = 1) -> Till:
+    """Return a till whose first answers of a call are late."""
+    stripe: Any = Late(till.stripe, call, meanwhile)
+    stripe.times = times
+    return dataclasses.replace(till, stripe=stripe)

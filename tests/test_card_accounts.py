@@ -1,0 +1,229 @@
+"""Cards and customers belong to one Stripe account: each is asked for there, and nowhere else."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from billing.cards import forgetting
+from billing.charging import comparing
+from models import CardSetup, Detachment, PaymentMethod, Practice, SetupState, StripeCustomer
+from sandbox import customers, methods
+from sandbox.api import Fault
+from tests import card_forms
+from tests.card_forms import add, fill_in, keep, prepare, remove
+from tests.paying import ACCOUNT, Paying, paying
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+OTHER = ACCOUNT + "other"
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
+    async with new_database() as url, paying(url) as it:
+        async with it.engine.begin() as conn:
+            await conn.execute(update(Practice).values(clients_remove_cards=True))
+        yield it
+        assert {sent["account"] for sent in it.store.journal()} <= {ACCOUNT, OTHER}
+
+
+async def switch(portal: Paying, account: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the practice another account; its pages are of that account then."""
+    monkeypatch.setattr(card_forms, "ACCOUNT", account)
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=account))
+
+
+async def kept(portal: Paying) -> list[Any]:
+    return [card for card in await portal.all(PaymentMethod) if card.removed_at is None]
+
+
+async def shown(portal: Paying) -> list[str]:
+    """Return the ids of the cards that the client sees on file."""
+    query = f'query {{ client(id: "cli_{portal.client_id}") {{ paymentMethods {{ id }} }} }}'
+    answer = (await portal.ask(query, portal.bearer)).json()
+    return [card["id"] for card in answer["data"]["client"]["paymentMethods"]]
+
+
+def attached(portal: Paying, account: str = ACCOUNT) -> list[str]:
+    found = portal.store.all("payment_method", account)
+    return [method["id"] for method in found if method["customer"]]
+
+
+async def current_customers(portal: Paying) -> list[Any]:
+    return [row for row in await portal.all(StripeCustomer) if row.deleted_at is None]
+
+
+# -- another account -------------------------------------------------------------------------------
+
+
+async def test_a_card_of_another_account_is_not_offered_and_does_not_pay(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = (await keep(portal))["paymentMethod"]["id"]
+    await switch(portal, OTHER, monkeypatch)
+    assert await shown(portal) == []
+    await portal.invoice(1_000)
+    assert (await portal.pay(1_000, {"paymentMethodId": card}))["__typename"] == "NotFound"
+    assert (await remove(portal, card))["__typename"] == "NotFound"
+    # It isn't lost: the account may have been a mistake.
+    await switch(portal, ACCOUNT, monkeypatch)
+    assert await shown(portal) == [card]
+    assert (await portal.pay(1_000, {"paymentMethodId": card}))["__typename"] == "PaySucceeded"
+
+
+async def test_the_same_card_is_kept_once_in_each_account(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await keep(portal))["paymentMethod"]
+    await switch(portal, OTHER, monkeypatch)
+    second = await keep(portal)
+    assert second["wasAlreadyKept"] is False
+    assert (second["paymentMethod"]["isDefault"], first["isDefault"]) == (True, True)
+    assert await shown(portal) == [second["paymentMethod"]["id"]]
+    rows = await current_customers(portal)
+    assert sorted(row.stripe_account for row in rows) == [ACCOUNT, OTHER]
+    # Neither copy is detached: each account has one.
+    assert await forgetting.work(portal.till) == 0
+    assert (len(attached(portal)), len(attached(portal, OTHER))) == (1, 1)
+
+
+async def test_a_form_of_the_former_account_is_settled_there(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup_id = (await prepare(portal))["setupIntentId"]
+    fill_in(portal, setup_id)
+    await switch(portal, OTHER, monkeypatch)
+    assert (await add(portal, setup_id))["__typename"] == "NotFound"
+    await portal.hears_all()
+    (setup,) = await portal.all(CardSetup)
+    (card,) = await kept(portal)
+    assert (setup.state, card.stripe_account) == (SetupState.KEPT, ACCOUNT)
+
+
+async def test_a_card_is_detached_in_its_own_account(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = (await keep(portal))["paymentMethod"]["id"]
+    assert (await remove(portal, card))["__typename"] == "CardRemoved"
+    await switch(portal, OTHER, monkeypatch)
+    await forgetting.work(portal.till)
+    assert attached(portal) == []
+
+
+async def test_where_online_payments_are_off_a_card_can_still_be_removed(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = (await keep(portal))["paymentMethod"]["id"]
+    await switch(portal, None, monkeypatch)
+    assert await shown(portal) == [card]
+    assert (await remove(portal, card))["__typename"] == "CardRemoved"
+    await forgetting.work(portal.till)
+    assert attached(portal) == []
+    (done,) = await portal.all(Detachment)
+    assert done.done_at is not None
+
+
+async def test_a_card_detached_in_the_former_account_is_on_file_no_more(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keep(portal)
+    (card,) = await kept(portal)
+    await switch(portal, OTHER, monkeypatch)
+    with portal.store.transaction():
+        methods.detach(portal.store, ACCOUNT, card.stripe_id, {})
+    await portal.hears_all()
+    assert await kept(portal) == []
+
+
+# -- customers that Stripe deleted -----------------------------------------------------------------
+
+
+def delete_customer(portal: Paying, *, with_cards: bool = True) -> str:
+    """Delete the client's customer in the dashboard. Without its cards: they still name it."""
+    found = portal.store.all("customer", ACCOUNT)
+    customer = next(one for one in reversed(found) if not one.get("deleted"))["id"]
+    with portal.store.transaction():
+        if with_cards:
+            customers.delete(portal.store, ACCOUNT, customer)
+        else:
+            gone = {"id": customer, "object": "customer", "deleted": True}
+            portal.store.save(ACCOUNT, gone)
+    return str(customer)
+
+
+async def test_a_deleted_customer_is_made_again_where_a_form_is_asked_for(portal: Paying) -> None:
+    await keep(portal)
+    for number in range(2):
+        deleted = delete_customer(portal)
+        again = await keep(portal)
+        assert again["__typename"] == "CardAdded"
+        (row,) = await current_customers(portal)
+        assert row.stripe_id != deleted
+        assert len(await portal.all(StripeCustomer)) == number + 2
+        assert len(again["client"]["paymentMethods"]) == 1
+
+
+@pytest.mark.parametrize("with_cards", [True, False])
+@pytest.mark.parametrize("by", ["event", "comparison", "form"])
+async def test_cards_of_a_deleted_customer_are_on_file_no_more(
+    portal: Paying, by: str, with_cards: bool
+) -> None:
+    await keep(portal)
+    deleted = delete_customer(portal, with_cards=with_cards)
+    if by == "event" and with_cards:
+        await portal.hears_all()
+    elif by == "form":
+        assert (await prepare(portal))["__typename"] == "CardPrepared"
+    else:
+        portal.clock.time += comparing.EVERY
+        await comparing.work(portal.till)
+    await portal.hears()
+    assert await kept(portal) == []
+    assert deleted not in [row.stripe_id for row in await current_customers(portal)]
+    await forgetting.work(portal.till)
+    # What a deleted customer has is nobody's: no detachment waits for it.
+    assert all(one.done_at for one in await portal.all(Detachment))
+
+
+# -- detachments -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_key_does_not_count_as_detached(portal: Paying, status: int) -> None:
+    await remove(portal, (await keep(portal))["paymentMethod"]["id"])
+    portal.api.faults[:] = [Fault("payment_methods", status, times=50)]
+    for _ in range(3):
+        await forgetting.work(portal.till)
+        portal.clock.time += forgetting.LEASE
+    (waiting,) = await portal.all(Detachment)
+    assert waiting.done_at is None
+    assert waiting.trouble
+    assert len(attached(portal)) == 1
+    portal.api.faults.clear()
+    portal.clock.time += forgetting.AFTER_REFUSAL
+    await forgetting.work(portal.till)
+    (done,) = await portal.all(Detachment)
+    assert (done.done_at is None, done.trouble) == (False, None)
+    assert attached(portal) == []
+
+
+async def test_a_card_that_is_detached_already_is_done_with(portal: Paying) -> None:
+    await remove(portal, (await keep(portal))["paymentMethod"]["id"])
+    (waiting,) = await portal.all(Detachment)
+    with portal.store.transaction():
+        methods.detach(portal.store, ACCOUNT, waiting.stripe_id, {})
+    await forgetting.work(portal.till)
+    (done,) = await portal.all(Detachment)
+    assert done.done_at is not None
+
+
+async def test_what_stripe_never_had_is_done_with(portal: Paying) -> None:
+    await remove(portal, (await keep(portal))["paymentMethod"]["id"])
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Detachment).values(stripe_id="pm_never"))
+    await forgetting.work(portal.till)
+    (done,) = await portal.all(Detachment)
+    assert done.done_at is not None

@@ -1,0 +1,108 @@
+"""Forms for cards: few are open at a time, few are given in an hour, and each refusal counts."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from billing import attempts
+from billing.cards.preparing import OPEN_FORMS
+from models import CardSetup, SetupState
+from sandbox.api import Fault
+from tests.card_forms import PREPARE, add, fill_in, keep, prepare
+from tests.paying import DECLINED, Paying, paying
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+ENDS = {"succeeded", "canceled"}
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe is asked again at once."""
+    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
+    async with new_database() as url, paying(url) as it:
+        yield it
+
+
+def open_at_stripe(portal: Paying) -> list[str]:
+    found = portal.store.all("setup_intent")
+    return [setup["id"] for setup in found if setup["status"] not in ENDS]
+
+
+async def test_each_refusal_counts_before_another_form_is_given(portal: Paying) -> None:
+    """No event tells of them, and no page asks."""
+    tried = 0
+    while (form := await prepare(portal))["__typename"] == "CardPrepared":
+        assert fill_in(portal, form["setupIntentId"], DECLINED) == "declined"
+        tried += 1
+        assert tried <= attempts.OF_CLIENT
+    assert (form["__typename"], tried) == ("TooManyAttempts", attempts.OF_CLIENT)
+    assert open_at_stripe(portal) == []
+    assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.REFUSED}
+
+
+async def test_of_forms_that_are_opened_first_and_tried_later_few_are_open(portal: Paying) -> None:
+    for _ in range(attempts.FORMS_OF_CLIENT):
+        assert (await prepare(portal))["__typename"] == "CardPrepared"
+        assert len(open_at_stripe(portal)) <= OPEN_FORMS
+    refused = await prepare(portal)
+    assert refused["__typename"] == "TooManyAttempts"
+    ends = portal.clock() + attempts.WITHIN
+    assert refused["retryAt"] == f"{ends:%Y-%m-%dT%H:%M:%SZ}"
+    # Those that were closed are no refusals of a card: the client may still pay with one.
+    await portal.invoice(1_000)
+    assert (await portal.pay(1_000, portal.card()))["__typename"] == "PaySucceeded"
+    portal.clock.time += dt.timedelta(minutes=61)
+    portal.bearer = await portal.token()
+    assert (await prepare(portal))["__typename"] == "CardPrepared"
+
+
+async def test_of_forms_that_are_asked_for_at_once_few_are_open(portal: Paying) -> None:
+    asked = [portal.came_to("prepareCard", PREPARE, i={}) for _ in range(2 * OPEN_FORMS)]
+    names = [form["__typename"] for form in await asyncio.gather(*asked)]
+    assert set(names) <= {"CardPrepared", "TooManyAttempts"}
+    assert "CardPrepared" in names
+    assert len(open_at_stripe(portal)) <= OPEN_FORMS
+    setups = await portal.all(CardSetup)
+    waiting = {one.stripe_id for one in setups if one.state is SetupState.PREPARED}
+    assert waiting == set(open_at_stripe(portal))
+
+
+async def test_a_form_that_newer_ones_closed_says_so(portal: Paying) -> None:
+    first = (await prepare(portal))["setupIntentId"]
+    for _ in range(OPEN_FORMS):
+        last = (await prepare(portal))["setupIntentId"]
+    assert fill_in(portal, first) == "declined"
+    closed = await add(portal, first)
+    assert (closed["__typename"], closed["path"]) == ("InvalidInput", ["input", "setupIntentId"])
+    assert fill_in(portal, last) == "succeeded"
+    assert (await add(portal, last))["__typename"] == "CardAdded"
+
+
+async def test_a_form_that_is_confirmed_when_it_is_to_be_closed_is_kept(portal: Paying) -> None:
+    first = (await prepare(portal))["setupIntentId"]
+    fill_in(portal, first)
+    for _ in range(OPEN_FORMS):
+        await prepare(portal)
+    assert (await add(portal, first))["__typename"] == "CardAdded"
+
+
+async def test_forms_that_end_well_leave_room_for_others(portal: Paying) -> None:
+    for _ in range(OPEN_FORMS + 2):
+        assert (await keep(portal))["__typename"] == "CardAdded"
+
+
+async def test_a_form_that_stripe_never_made_does_not_count(portal: Paying) -> None:
+    for _ in range(attempts.FORMS_OF_CLIENT + 1):
+        portal.api.faults[:] = [Fault("setup_intents", 503, times=9)]
+        answer = (await portal.ask(PREPARE, portal.bearer, i={})).json()
+        assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    portal.api.faults.clear()
+    assert (await prepare(portal))["__typename"] == "CardPrepared"
+    assert len(open_at_stripe(portal)) == 1
