@@ -47,6 +47,8 @@ CREATED: dict[str, Kind] = {
         of={name: Integer(least=0) for name in ("gt", "gte", "lt", "lte")}, or_integer=True
     )
 }
+# Names of events that one call may list.
+MOST_TYPES = 20
 USAGES = ("off_session", "on_session")
 REASONS = ("abandoned", "duplicate", "requested_by_customer")
 
@@ -226,7 +228,7 @@ CALLS = (
         "event",
         delivery_success=Boolean(),
         type=Text(),
-        types=ListOf(of=Text()),
+        types=ListOf(of=Text(), most=MOST_TYPES),
         **CREATED,
     ),
     read("/v1/account", "account", access.own_account, **EXPAND),

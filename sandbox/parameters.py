@@ -97,10 +97,13 @@ class Choice(Kind):
 @dataclass(frozen=True, kw_only=True)
 class ListOf(Kind):
     of: Kind
+    most: int | None = None
 
     def read(self, name: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise invalid("Invalid array", None, name)
+        if self.most is not None and len(value) > self.most:
+            raise invalid(f"Array must have at most {self.most} items.", None, name)
         return [self.of.read(f"{name}[{index}]", item) for index, item in enumerate(value)]
 
 
