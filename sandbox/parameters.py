@@ -23,7 +23,7 @@ class Kind:
     required: bool = False
 
     def read(self, name: str, value: Any) -> Any:
-        """Return the value of what was sent, or raise Stripe's error."""
+        """Return the value of a parameter, or raise Stripe's error."""
         raise NotImplementedError
 
 

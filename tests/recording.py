@@ -1,4 +1,4 @@
-"""What was seen of Stripe itself: statuses, types, codes and names of fields, and no values.
+"""A recording of Stripe itself: statuses, types, codes and names of fields, and no values.
 
 `make test-stripe` runs tests/test_stripe.py against Stripe and writes it down in `RECORDED`. Where
 that file is, the same tests hold the double to it.
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass
 class Recorder(httpx.AsyncBaseTransport):
-    """A transport that writes down what passes through another one."""
+    """A transport that records the answers of another one."""
 
     transport: httpx.AsyncBaseTransport
     seen: list[Seen] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Recorder(httpx.AsyncBaseTransport):
         answer = await self.transport.handle_async_request(request)
         content = await answer.aread()
         self.note(request.method, request.url.path, answer.status_code, content)
-        # What was read is not encoded any more.
+        # The content is decoded already.
         kept = {"content-encoding", "transfer-encoding", "content-length"}
         headers = [one for one in answer.headers.raw if one[0].lower().decode() not in kept]
         return httpx.Response(answer.status_code, headers=headers, content=content)
@@ -79,7 +79,7 @@ def fields(answer: dict[str, Any]) -> Iterable[str]:
 
 
 def write(path: Path, test: str, found: list[Seen], version: str) -> None:
-    """Write down what a test saw, beside what others did."""
+    """Write the answers of a test to the file, beside those of other tests."""
     kept = read(path) or {"version": version, "tests": {}}
     kept["version"] = version
     kept["tests"][test] = [asdict(one) for one in found]
@@ -87,7 +87,7 @@ def write(path: Path, test: str, found: list[Seen], version: str) -> None:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return what was recorded, or None where nothing ever was."""
+    """Return the recording, or None where there is none."""
     if not path.exists():
         return None
     found: dict[str, Any] = json.loads(path.read_text())
@@ -95,7 +95,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def differences(recorded: dict[str, Any], test: str, found: list[Seen]) -> list[str]:
-    """Say in what the double's answers in a test are unlike the recorded ones of Stripe."""
+    """List the differences between the double's answers in a test and Stripe's."""
     theirs = [Seen(**one) for one in recorded["tests"].get(test, [])]
     if not theirs:
         return [f"nothing was recorded of {test}: run make test-stripe again"]

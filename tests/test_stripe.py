@@ -1,6 +1,6 @@
-"""What the gateway relies on, of the double and, where STRIPE_TEST_KEY is set, of Stripe itself.
+"""The gateway's expectations, tried on the double and, with STRIPE_TEST_KEY, on Stripe itself.
 
-Against Stripe the tests also record what they saw, and the double is held to that from then on.
+On Stripe the tests also record the answers, and the double is held to the recording from then on.
 """
 
 import os
@@ -29,7 +29,7 @@ from tests.recording import RECORDED, Recorder
 from tests.specification import held
 
 KEY = os.environ.get("STRIPE_TEST_KEY")
-# Tests that send what the specification doesn't have.
+# Tests that send parameters that the specification doesn't have.
 ODD = ("test_what_the_specification_does_not_have_is_refused",)
 # Stripe's own test helper makes tokens of these.
 METHODS = {
@@ -325,7 +325,7 @@ async def test_a_setup_intent_is_made_and_cancelled(remote: Remote) -> None:
     assert told(answer)[:2] == (400, "setup_intent_unexpected_state")
 
 
-# -- what was recorded -----------------------------------------------------------------------------
+# -- the recording ---------------------------------------------------------------------------------
 
 
 def test_stripe_itself_was_recorded() -> None:
