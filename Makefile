@@ -19,7 +19,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-fast pictures soak bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in rows-read check lock clean
+.PHONY: help run test test-fast test-stripe pictures soak bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -34,6 +34,13 @@ test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and Postgre
 
 test-fast: .venv/.test .venv/.portal ## Run the tests that need no server, no browser and no campaign.
 	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not server and not browser and not campaign' $(ARGS)
+
+test-stripe: .venv/.test .venv/.portal ## Try what the double promises against Stripe itself, and record it (STRIPE_TEST_KEY=sk_test_…).
+	@case "$$STRIPE_TEST_KEY" in \
+		sk_test_*) ;; \
+		*) echo 'Set STRIPE_TEST_KEY to a secret key of a test account: it begins with sk_test_.' >&2; exit 1 ;; \
+	esac
+	@$(BIN)/python -m pytest tests/test_stripe.py $(ARGS)
 
 pictures: .venv/.test .venv/.portal $(PAGE) ## Take the README's pictures anew, in chromium.
 	@PICTURES=docs/pictures $(BIN)/python -m pytest -q -k 'readmes_picture' tests/browser

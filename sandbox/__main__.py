@@ -25,7 +25,7 @@ def main() -> None:
     # asyncio turns Nagle's delays off only where the protocol is named.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", given.port))
-    # Whoever reads the port may connect at once.
+    # The port is printed next, and may be connected to at once.
     listening.listen()
     print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
     webhook = Webhook(given.webhook, given.secret) if given.webhook else None

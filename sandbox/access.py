@@ -1,4 +1,4 @@
-"""API keys: which are taken, what they may do, and in which accounts.
+"""API keys: the valid ones, their permissions, and the accounts they reach.
 
 Types, codes and statuses follow Stripe's: 401 and 403 are both `invalid_request_error`; a missing
 permission has no code, an account out of reach has `account_invalid`.
@@ -62,7 +62,7 @@ def masked(key: str) -> str:
     return f"{key[:8]}{'*' * 8}{key[-4:]}"
 
 
-# -- what changes it -------------------------------------------------------------------------------
+# -- changes of access -----------------------------------------------------------------------------
 
 
 def restrict(store: Store, key: str, lacks: list[str]) -> None:

@@ -24,7 +24,7 @@ __all__ = ["Api", "Fault"]
 
 Answer = tuple[int, str]
 NO_FAULT = Fault("^$")
-# What stands for the answer of a call that hasn't begun.
+# Stands for the answer of a call that hasn't begun.
 NOTHING: Answer = (0, "")
 
 
@@ -80,7 +80,7 @@ class Api:
         return Response(text, status, headers, "application/json")
 
     async def answered(self, request: Request, asked: Asked, fault: Fault) -> Answer:
-        """Do the call, between what Stripe refuses beforehand and what goes wrong on the way."""
+        """Check a request as Stripe does before any work, then do the call with its faults."""
         key = access.check_key(self.store, request.headers.get("authorization", ""))
         access.check_account(self.store, key, asked.account)
         check_version(asked.version)
@@ -155,7 +155,7 @@ class Api:
     def done(
         self, asked: Asked, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
     ) -> Answer:
-        """Do the call. What it changed stays, also where the bank declines."""
+        """Do the call. Its changes stay, also where the bank declines."""
         try:
             answer = shown(call.run(self.store, asked.account, *ids, given))
             return 200, json.dumps(expanded(self.store, asked.account, answer, paths))
@@ -172,7 +172,7 @@ async def go_wrong(request: Request, fault: Fault, *, after: bool) -> None:
 
 
 def entry(asked: Asked, status: int, text: str) -> Object:
-    """Return what the journal has of a call."""
+    """Return the journal's entry for a call."""
     return {
         "account": asked.account,
         "method": asked.method,

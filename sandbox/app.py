@@ -1,4 +1,4 @@
-"""The double as an ASGI app, and what tests ask of it beside Stripe's own calls."""
+"""The double as an ASGI app, with or without the control addresses of tests."""
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route

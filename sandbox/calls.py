@@ -1,4 +1,4 @@
-"""The calls that the double has: each with its parameters, its permission and what it does.
+"""The calls that the double has: each with its parameters, its permission and its function.
 
 A path is written as the specification writes it, and so are the names of parameters. A test holds
 every table to the specification, which only the tests have: a parameter that isn't in it, or a
@@ -47,13 +47,15 @@ CREATED: dict[str, Kind] = {
         of={name: Integer(least=0) for name in ("gt", "gte", "lt", "lte")}, or_integer=True
     )
 }
+# Names of events that one call may list.
+MOST_TYPES = 20
 USAGES = ("off_session", "on_session")
 REASONS = ("abandoned", "duplicate", "requested_by_customer")
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call of Stripe's API. `resource` is what a restricted key may be kept from."""
+    """A call of Stripe's API. `resource` names its permission and its kind of object."""
 
     method: str
     path: str
@@ -226,7 +228,7 @@ CALLS = (
         "event",
         delivery_success=Boolean(),
         type=Text(),
-        types=ListOf(of=Text()),
+        types=ListOf(of=Text(), most=MOST_TYPES),
         **CREATED,
     ),
     read("/v1/account", "account", access.own_account, **EXPAND),

@@ -1,4 +1,4 @@
-"""Stripe's published test cards, and what each of them does. No other number is taken.
+"""Stripe's published test cards and their behaviour. No other number is accepted.
 
 Source: docs.stripe.com/testing.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a card does: its decline, if it has one; `asks`: 3-D Secure comes first.
+    """A card's behaviour: its decline, if it has one; `asks`: 3-D Secure comes first.
 
     `can_be_kept`: it is declined only when it is charged. `is_disputed`: once it was charged.
     """
@@ -50,7 +50,7 @@ CARDS = {
 
 
 def does(number: str) -> str:
-    """What a card does, in words."""
+    """Describe a card's behaviour in words."""
     card = CARDS[number]
     parts = ["asks for 3-D Secure first"] if card.asks else []
     if card.code is not None:
@@ -65,5 +65,5 @@ def does(number: str) -> str:
 
 
 def fingerprint(number: str) -> str:
-    """The same for the same number, and nothing to tell the number by."""
+    """Return the same text for the same number, which doesn't reveal the number."""
     return hashlib.sha256(number.encode()).hexdigest()[:16]

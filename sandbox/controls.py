@@ -1,6 +1,6 @@
-"""What tests do to the double: faults, and all that happens at Stripe by itself.
+"""The control addresses of tests: faults, and changes that happen at Stripe by itself.
 
-`POST /controls/faults` says what goes wrong with the next calls, `POST /controls/actions/NAME` does
+`POST /controls/faults` sets the faults of the next calls, `POST /controls/actions/NAME` does
 one of the actions, with its facts as a JSON object, `POST /controls/clock` moves the clock, and
 `GET /controls/state` shows everything.
 """
@@ -54,7 +54,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
 
 def routes(store: Store, api: Api) -> list[Route]:
     async def state(_: Request) -> Response:
-        """All that tests judge by."""
+        """Show all objects and the journal."""
         found = {kind: store.all(kind) for kind in KINDS}
         return JSONResponse(found | {"journal": store.journal()})
 

@@ -30,7 +30,7 @@ MAXIMUM = 99_999_999
 
 
 def check_amount(amount: int, currency: str) -> None:
-    """Refuse a currency that Stripe doesn't take, and an amount that it doesn't take of it."""
+    """Refuse unsupported currencies, and amounts outside a currency's limits."""
     if currency not in SUPPORTED:
         raise invalid(
             f"Invalid currency: {currency}. Stripe does not support it.", None, "currency"
@@ -47,15 +47,15 @@ def check_amount(amount: int, currency: str) -> None:
 
 def check_unit(amount: int, currency: str) -> None:
     if currency in THREE_DECIMAL and amount % 10:
-        raise whole(f"Invalid amount. {currency.upper()} amounts must be divisible by 10.")
+        raise fractional(f"Invalid amount. {currency.upper()} amounts must be divisible by 10.")
     if currency in WHOLE_ONLY and amount % 100:
-        raise whole(
+        raise fractional(
             f"Invalid amount. Currency {currency.upper()} has become effectively zero-decimal and"
             " charged amounts must be evenly divisible by 100."
         )
 
 
-def whole(message: str) -> StripeError:
+def fractional(message: str) -> StripeError:
     return invalid(message, "invalid_charge_amount_no_decimal_compatible", "amount")
 
 

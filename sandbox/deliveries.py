@@ -16,7 +16,7 @@ EVERY_S = 0.2
 # Stripe goes on for three days; here a day is enough.
 BACKOFFS_S = (1, 2, 5, 10, 30, 60, 300)
 TRIES = 300
-# A setting of what goes wrong with events; see `Mischief`.
+# The setting that holds a `Mischief`.
 EVENTS = "events"
 NEVER = float("inf")
 
@@ -31,7 +31,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Mischief:
-    """What goes wrong with events: shares of 1 that are lost and sent twice, and their order.
+    """Faults of events: the shares that are lost or sent twice, and their order.
 
     `late_s`: up to how many seconds an event waits before it is sent, each its own time.
     """
@@ -54,7 +54,7 @@ def withhold(store: Store, types: str = "%") -> None:
 
 
 async def deliver(store: Store, webhook: Webhook, client: httpx.AsyncClient) -> None:
-    """Send what is due, for ever."""
+    """Send the events that are due, for ever."""
     while True:
         for event, body, tries in planned(store):
             await send(store, webhook, client, event, body, tries)
@@ -62,7 +62,7 @@ async def deliver(store: Store, webhook: Webhook, client: httpx.AsyncClient) -> 
 
 
 def planned(store: Store) -> list[tuple[str, str, int]]:
-    """Return what is sent now, with all that goes wrong before it is."""
+    """Return the events to send now, after the faults were applied to them."""
     wrong = Mischief(**store.setting(EVENTS, {}))
     now, found = time.time(), []
     for event, body, tries in store.due(now):

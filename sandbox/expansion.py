@@ -3,7 +3,7 @@
 from sandbox.errors import StripeError, invalid
 from sandbox.store import Object, Store, shown
 
-# What can be expanded of which kind of object, and which kind it is.
+# The fields that can be expanded, by kind of object, and the kind that each refers to.
 EXPANDABLE: dict[str, dict[str, str]] = {
     "payment_intent": {
         "customer": "customer",
@@ -21,7 +21,7 @@ DEEPEST = 4
 
 
 def check(kind: str, *, is_list: bool, paths: list[str]) -> None:
-    """Refuse what can't be expanded of this kind, before any work is done."""
+    """Refuse unknown paths for this kind of object, before any work is done."""
     for path in paths:
         parts = path.split(".")
         if len(parts) > DEEPEST:

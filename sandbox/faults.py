@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong with the next calls that match."""
+"""Faults on demand: errors, delays and lost connections of the next calls that match."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ class Dropped(Exception):
 
 @dataclass
 class Fault:
-    """What goes wrong with a call: `before` or `after` it is done.
+    """A fault of a call, before it is done or `after`.
 
     `matches` is a regular expression over "POST payment_intents/…/confirm". `status` is answered
     instead (500, 503, 429, 409), after `delay_s`; of 429 `code` says which. `drop`: the connection
@@ -72,6 +72,6 @@ async def drop(request: Request) -> None:
     close = request.scope.get(CLOSE)
     if close is not None:
         close()
-        # The server hears of it in its next turn, and sends nothing afterwards.
+        # The server learns that in its next turn, and sends nothing afterwards.
         await asyncio.sleep(0)
     raise Dropped

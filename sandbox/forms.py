@@ -1,4 +1,4 @@
-"""Stripe's forms: parameters as text, with brackets for what is inside of what."""
+"""Stripe's forms: parameters as text, with brackets for nested ones."""
 
 import re
 from typing import Any

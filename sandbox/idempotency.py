@@ -1,8 +1,8 @@
 """Idempotency keys, as Stripe has them (docs.stripe.com/api/idempotent_requests).
 
-The first answer under a key is saved once the call's work has begun, whatever it was: also a 400, a
-402 and a 500. What was refused before any work is not saved: wrong parameters, a refused API key,
-too many requests, and a call beside another one under the same key. After a day a key is new again.
+The first answer under a key is saved once the call's work has begun, also a 400, a 402 and a 500.
+Refusals before any work are not saved: wrong parameters, a refused API key, too many requests, and
+a second call under the same key at the same time. After a day a key is new again.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ LONGEST = 255
 
 
 def fingerprint(called: str, body: str) -> str:
-    """Return what is compared, so that a key is only used for the same call."""
+    """Return a hash of a call: a key is only valid for calls with the same hash."""
     return hashlib.sha256(f"{called}?{body}".encode()).hexdigest()
 
 

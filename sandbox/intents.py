@@ -8,7 +8,7 @@ from sandbox.errors import StripeError, error, invalid
 from sandbox.reversals import dispute
 from sandbox.store import Object, Store, shown
 
-# What can't be confirmed, and what can't be cancelled.
+# The statuses in which an intent can't be confirmed or cancelled.
 UNCONFIRMABLE = ("succeeded", "canceled", "processing", "requires_capture")
 UNCANCELABLE = ("succeeded", "canceled", "processing")
 USE_SDK = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
@@ -170,7 +170,7 @@ def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
 
 
 def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
-    """Do what the cardholder does at the bank: 3-D Secure, passed or failed."""
+    """Pass or fail 3-D Secure, as the cardholder does at the bank."""
     intent = find(store, account, id_)
     if intent["status"] != "requires_action":
         raise invalid(f"It waits for nobody: its status is {intent['status']}.")

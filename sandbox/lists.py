@@ -14,7 +14,7 @@ SAME = ("payment_intent", "charge", "customer", "payment_method", "type")
 
 
 def listed(store: Store, account: str, kind: str, params: Object, url: str) -> Object:
-    """Return a page of what matches."""
+    """Return a page of the matching objects."""
     everything = reversed(store.all(kind, account))
     found = [shown(one) for one in everything if matches(store, one, params)]
     size = params.get("limit", PAGE_SIZE)

@@ -30,7 +30,7 @@ def card(
 
 
 def behaviour(method: Object) -> Behaviour:
-    """Return what the bank does with this card."""
+    """Return the behaviour of this card."""
     return CARDS[private(method)["number"]]
 
 

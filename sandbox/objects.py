@@ -149,7 +149,7 @@ def charge(**facts: Any) -> Object:
 
 
 def outcome(code: str | None, decline_code: str | None) -> Object:
-    """Return what the bank and Stripe said of a charge."""
+    """Return the outcome of a charge at the bank and at Stripe."""
     return {
         "advice_code": None,
         "network_advice_code": None,

@@ -1,5 +1,5 @@
-"""What a page does with Stripe's own form in real life: a card becomes a confirmation token, and a
-cardholder passes 3-D Secure or doesn't. Mounted at /sandbox, and only where there is a sandbox.
+"""The addresses behind the stand-in for Stripe.js: a card becomes a confirmation token, and a
+cardholder passes or fails 3-D Secure. Mounted at /sandbox, and only where there is a sandbox.
 """
 
 import datetime as dt
@@ -36,7 +36,7 @@ PAID = "payment_intent"
 
 
 class Wrong(Exception):
-    """A body that can't be followed; the text says why."""
+    """An invalid body; the text is the reason."""
 
 
 def routes(store: Store) -> list[Route]:
@@ -46,22 +46,22 @@ def routes(store: Store) -> list[Route]:
             return JSONResponse({"id": token(store, PAGE, asked)})
 
     async def keep(request: Request) -> Response:
-        """The form that keeps a card: what `stripe.confirmSetup` does."""
+        """Keep a card by a SetupIntent, as `stripe.confirmSetup` does."""
         asked = await body(request)
         with store.transaction():
             account, id_ = by_secret(store, asked, "setup_intent")
             check_usage(store.find(account, "setup_intent", id_), asked)
             method = new_method(store, account, asked)
-            # What a declined card leaves behind stays, as at Stripe.
+            # The changes of a declined card stay, as at Stripe.
             return outcome(lambda: setups.confirm(store, account, id_, method))
 
     async def retrieve(request: Request) -> Response:
-        """Answer what `stripe.retrieveSetupIntent` does."""
+        """Show a SetupIntent, as `stripe.retrieveSetupIntent` does."""
         account, id_ = by_secret(store, await body(request), "setup_intent")
         return JSONResponse(shown(store.find(account, "setup_intent", id_)))
 
     async def next_action(request: Request) -> Response:
-        """The cardholder's answer to the bank: what `stripe.handleNextAction` comes to."""
+        """Pass or fail 3-D Secure, as `stripe.handleNextAction` does."""
         asked = await body(request)
         succeed = is_yes(asked)
         with store.transaction():
@@ -92,7 +92,7 @@ def routes(store: Store) -> list[Route]:
 
 
 def file(name: str) -> Callable[[Request], Any]:
-    """One of the files that a browser loads."""
+    """Serve one of the files that a browser loads."""
 
     async def answered(_: Request) -> Response:
         return FileResponse(FILES / name, headers=HEADERS)
@@ -101,7 +101,7 @@ def file(name: str) -> Callable[[Request], Any]:
 
 
 def told(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-    """What is wrong, as JSON."""
+    """Answer errors as JSON."""
 
     async def answered(request: Request) -> Response:
         try:
@@ -163,12 +163,12 @@ def check_usage(setup: Object, asked: Object) -> None:
 
 
 def token(store: Store, account: str, asked: Object) -> str:
-    """A confirmation token's id, of a card that Stripe publishes for tests."""
+    """Make a confirmation token of a test card; return its id."""
     return str(tokens.new(store, account, new_method(store, account, asked))["id"])
 
 
 def new_method(store: Store, account: str, asked: Object) -> Object:
-    """The card that a form was filled in with."""
+    """Make the PaymentMethod of the card in a form."""
     number = str(asked.get("number", "")).replace(" ", "")
     if number not in CARDS:
         raise Wrong("only Stripe's published test numbers are taken, as 4242 4242 4242 4242")
@@ -187,7 +187,7 @@ def text(asked: Object, name: str) -> str | None:
 
 
 def by_secret(store: Store, asked: Object, kind: str) -> tuple[str, str]:
-    """The account and id of the intent whose client secret a page has."""
+    """Return the account and id of the intent with the client secret in the body."""
     rows = store.connection.execute(
         "SELECT account, id FROM object WHERE kind = ?"
         " AND json_extract(body, '$.client_secret') = ?",
@@ -200,7 +200,7 @@ def by_secret(store: Store, asked: Object, kind: str) -> tuple[str, str]:
 
 
 def of_payment(store: Store, payment: str) -> tuple[str, str] | None:
-    """The account and id of the intent whose metadata names the payment."""
+    """Return the account and id of the intent that names this payment in its metadata."""
     rows = store.connection.execute(
         "SELECT account, id FROM object WHERE kind = 'payment_intent'"
         " AND json_extract(body, '$.metadata.payment') = ?",

@@ -1,6 +1,5 @@
-"""The sandbox's own page, for whoever tries the portal: the test cards, what was paid, refunds and
-disputes, events to be sent again, and what the portal has asked. Only on a machine of one's own:
-it asks nobody who they are.
+"""The sandbox's own page, for trying the portal: test cards, payments, refunds, disputes, events to
+send again, and the portal's calls. It has no sign-in, so it is served on a local machine only.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ SHOWN = 50
 
 
 def routes(store: Store) -> list[Route]:
-    """The page and what its buttons do. What is acted on is found by its id, whosever it is."""
+    """Return the routes of the page and its buttons. Objects are found by id in any account."""
 
     async def state(_: Request) -> Response:
         return JSONResponse(shown(store), headers={"Cache-Control": "no-store"})
@@ -72,7 +71,7 @@ def routes(store: Store) -> list[Route]:
 
 
 def shown(store: Store) -> Object:
-    """What the page shows, the newest first."""
+    """Return the contents of the page, the newest first."""
     waiting = store.waiting()
     events = [event | {"tries": waiting.get(event["id"])} for event in newest(store, "event")]
     return {
@@ -98,7 +97,7 @@ def newest(store: Store, kind: str) -> list[Object]:
 
 
 def payment(store: Store, intent: Object) -> Object:
-    """A PaymentIntent, with what came of it since."""
+    """Return a PaymentIntent with its refunds and disputes."""
     facts = ("id", "amount", "currency", "status", "created", "latest_charge")
     backs = {
         f"{kind}s": [
@@ -112,12 +111,12 @@ def payment(store: Store, intent: Object) -> Object:
 
 
 def grouped(number: str) -> str:
-    """As it is printed on the card, for Amex and Diners as for the others."""
+    """Return a card number in groups of four."""
     return " ".join(number[start : start + 4] for start in range(0, len(number), 4))
 
 
 def owned(store: Store, kind: str, id_: str) -> tuple[str, Object]:
-    """An object with the account that has it."""
+    """Return an object and its account."""
     row = store.connection.execute(
         "SELECT account FROM object WHERE kind = ? AND id = ?", (kind, id_)
     ).fetchone()

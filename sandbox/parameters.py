@@ -23,7 +23,7 @@ class Kind:
     required: bool = False
 
     def read(self, name: str, value: Any) -> Any:
-        """Return the value of what was sent, or raise Stripe's error."""
+        """Return the value of a parameter, or raise Stripe's error."""
         raise NotImplementedError
 
 
@@ -97,10 +97,13 @@ class Choice(Kind):
 @dataclass(frozen=True, kw_only=True)
 class ListOf(Kind):
     of: Kind
+    most: int | None = None
 
     def read(self, name: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise invalid("Invalid array", None, name)
+        if self.most is not None and len(value) > self.most:
+            raise invalid(f"Array must have at most {self.most} items.", None, name)
         return [self.of.read(f"{name}[{index}]", item) for index, item in enumerate(value)]
 
 

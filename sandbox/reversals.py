@@ -13,7 +13,7 @@ OPEN = ("needs_response", "under_review")
 # An inquiry: the bank asks, and has not taken the money.
 INQUIRIES = ("warning_needs_response", "warning_under_review")
 WITHOUT_MONEY = (*INQUIRIES, "warning_closed", "prevented")
-# What becomes of a dispute; any other change is refused.
+# The next statuses of a dispute; any other change is refused.
 MOVES = {
     "warning_needs_response": ("warning_under_review", "warning_closed", "needs_response"),
     "warning_under_review": ("warning_closed", "needs_response"),
@@ -27,7 +27,7 @@ ENDED = ("won", "lost", "warning_closed")
 
 
 def refund(store: Store, account: str, params: Object) -> Object:
-    """Give back what is left of a charge, or an amount of it."""
+    """Refund the rest of a charge, or an amount of it."""
     charge = charge_to_refund(store, account, params)
     left = charge["amount"] - charge["amount_refunded"]
     amount = int(params.get("amount", left))

@@ -1,4 +1,4 @@
-"""What a demo says has been at Stripe all along: customers, saved cards, a payment under way."""
+"""Stripe's side of demo data: customers, saved cards and payments that exist from the start."""
 
 from typing import Any
 

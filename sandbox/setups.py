@@ -31,7 +31,7 @@ def create(store: Store, account: str, params: Object) -> Object:
 
 
 def confirm(store: Store, account: str, id_: str, method: Object) -> Object:
-    """Do what a page's form does. StripeError, where the bank refuses the card."""
+    """Confirm a SetupIntent with a card. StripeError, where the bank refuses the card."""
     setup = store.find(account, "setup_intent", id_)
     refuse_if_over(setup, "confirm")
     if setup["customer"]:
@@ -47,7 +47,7 @@ def confirm(store: Store, account: str, id_: str, method: Object) -> Object:
 
 
 def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
-    """Do what the cardholder does at the bank: 3-D Secure, passed or failed."""
+    """Pass or fail 3-D Secure, as the cardholder does at the bank."""
     setup = store.find(account, "setup_intent", id_)
     if setup["status"] != "requires_action":
         raise invalid(f"It waits for nobody: its status is {setup['status']}.")

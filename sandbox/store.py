@@ -1,4 +1,4 @@
-"""What Stripe would keep: objects by account, answers by idempotency key, events to be sent.
+"""Stripe's storage: objects by account, answers by idempotency key, events to be sent.
 
 A file of its own, which several processes may share: each request is one transaction.
 """
@@ -16,11 +16,11 @@ from sandbox.version import VERSION
 
 Object = dict[str, Any]
 
-# Whose a page's tokens are until they are used: a page here doesn't say for whom it makes them.
+# Owns a page's tokens until they are used, since a page here doesn't name its account.
 PAGE = "page"
 # The platform's own account, in which a call without the header Stripe-Account is made.
 OWN = "own"
-# What the double knows of an object and Stripe doesn't show, as a card's number.
+# Holds the facts of an object that Stripe never shows, as a card's number.
 PRIVATE = "private"
 NO_PRIVATE: Object = {}
 # Kinds that have no `livemode`.
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS journal (
 
 
 class Store:
-    """`path` is a file's, or ":memory:". `now` is what objects are made at, in seconds."""
+    """A store in a file. `path` may be ":memory:"; `now` is the clock, in seconds."""
 
     def __init__(self, path: str, now: Callable[[], float] = time.time) -> None:
         self.now = now
@@ -124,7 +124,7 @@ class Store:
     # -- idempotency keys --------------------------------------------------------------------------
 
     def answer(self, account: str, key: str, since: float) -> tuple[str, int, str] | None:
-        """Return what was asked under a key since then, and the status and body of its answer."""
+        """Return the request's hash, status and body of an answer saved since then."""
         self.connection.execute("DELETE FROM answer WHERE created <= ?", (since,))
         found: tuple[str, int, str] | None = self.connection.execute(
             "SELECT asked, status, body FROM answer WHERE account = ? AND key = ?", (account, key)
@@ -195,7 +195,7 @@ class Store:
         ).fetchone()
         return default if row is None else json.loads(row[0])
 
-    # -- what was sent here ------------------------------------------------------------------------
+    # -- journal -----------------------------------------------------------------------------------
 
     def write_down(self, entry: Object) -> None:
         """Add a call and its answer to the journal."""
@@ -220,11 +220,11 @@ class Store:
 
 
 def shown(made: Object) -> Object:
-    """Return an object as Stripe shows it: without what only the double knows."""
+    """Return an object as Stripe shows it, without its private facts."""
     return {name: value for name, value in made.items() if name != PRIVATE}
 
 
 def private(made: Object) -> Object:
-    """Return what only the double knows of an object."""
+    """Return the private facts of an object."""
     known: Object = made.get(PRIVATE, NO_PRIVATE)
     return known

@@ -1,7 +1,7 @@
 """Objects of other programs in the same account: of every status, and with as little as can be.
 
-The specification requires few of an object's fields. What another program made may lack the others,
-and its metadata may have the names that the portal uses.
+The specification requires few of an object's fields, so another program's object may lack the
+others. Its metadata may use the portal's names.
 """
 
 import secrets
@@ -59,7 +59,7 @@ def settle_in(store: Store, account: str) -> int:
 
 
 def bare(store: Store, account: str, kind: str, prefix: str, **facts: Any) -> Object:
-    """Make an object with what the specification requires, and nothing else."""
+    """Make an object with the fields that the specification requires, and no others."""
     return store.new(account, kind, prefix, **facts)
 
 

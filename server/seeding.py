@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Update, and_, select, update
 
+from billing.gateway.currencies import to_stripe
 from models import (
     Payment,
     PaymentMethod,
@@ -71,12 +72,14 @@ def seed_card(store: Store, card: Any) -> None:
 
 def seed_payment(store: Store, payment: Any) -> None:
     has_ended = payment.state is PaymentState.SUCCEEDED
+    moved_at = payment.charged_at or payment.created_at
     seeds.payment(
         store,
         payment.stripe_account,
         payment.stripe_id,
         payment.id,
-        payment.amount_minor,
+        to_stripe(payment.amount_minor, payment.currency),
         payment.currency,
         status="succeeded" if has_ended else "processing",
+        created=int(moved_at.timestamp()),
     )

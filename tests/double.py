@@ -45,7 +45,7 @@ class Double:
         return answer.status_code, answer.json()
 
     async def made(self, path: str, **params: str) -> str:
-        """Post, and return the id of what was made."""
+        """Post, and return the new object's id."""
         status, answer = await self.ask("POST", path, params)
         assert status == 200, answer
         return str(answer["id"])

@@ -19,6 +19,7 @@ from tests.conftest import SEED
 from tests.demo import Run
 from tests.paying import Paying
 from tests.processes import double, portals
+from tests.specification import held
 from tests.test_tabs import data, opened
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
@@ -50,6 +51,7 @@ async def test_fifty_tabs_leave_one_default_and_no_card_twice(
                     await empty(practice)
                 state = (await http.get(f"{stripe}/controls/state")).json()
                 allowed.hold(state["journal"])
+                held.hold(state["journal"], state["event"])
         await practice.engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""The double is as strict as Stripe, and as nasty: what it refuses, saves, loses and sends late."""
+"""The double is as strict as Stripe: refusals, saved answers, API keys and accounts."""
 
 import asyncio
 import time
@@ -456,6 +456,8 @@ async def test_events_are_found_for_thirty_days(double: Double) -> None:
     assert await types(**named) == ["customer.created", "payment_intent.succeeded"]
     assert len(await types(delivery_success="false")) == 4
     assert await types(delivery_success="true") == []
+    many = {f"types[{n}]": "charge.succeeded" for n in range(21)}
+    assert told(await double.ask("GET", "events", many)) == (400, None, "types")
     double.time += 30 * DAY_S + 1
     assert await types() == []
     double.hold()
@@ -485,7 +487,7 @@ async def test_a_call_arrives_twice(double: Double) -> None:
 
 
 async def test_an_answer_that_is_late_is_an_old_one(double: Double) -> None:
-    """What it says was so when the call was done."""
+    """The answer was true when the call was done."""
     intent = await double.intent()
     path = f"payment_intents/{intent}"
     double.api.faults.append(Fault(f"GET {path}", after=True, delay_s=0.1))
@@ -526,7 +528,7 @@ async def test_the_clock_of_a_process_is_moved(other_process: httpx.AsyncClient)
 
 
 async def delivered(store: Store, times: int = 3) -> list[str]:
-    """Send what is planned so often, and return the ids of the events in their order."""
+    """Send the planned events so often, and return the ids in the order of sending."""
     found: list[str] = []
 
     async def take(request: httpx.Request) -> httpx.Response:
@@ -551,7 +553,7 @@ async def test_events_are_lost_doubled_and_shuffled(double: Double) -> None:
     assert 5 <= len(lost) <= 35
     assert 5 <= len(found) - len(set(found)) <= 35
     assert list(dict.fromkeys(found)) != [id_ for id_ in ids if id_ in found]
-    # What was lost can still be asked for.
+    # Lost events can still be listed.
     assert set(double.store.waiting()) == lost
 
 

@@ -70,6 +70,21 @@ def there(kind: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_what_the_sandbox_has_charged_is_dated_when_it_was(payment: str) -> None:
+    async def rows() -> dict[str, int]:
+        engine = connections.engine(URL)
+        columns = select(Payment.stripe_id, Payment.charged_at)
+        by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
+        async with engine.connect() as conn:
+            found = (await conn.execute(columns.where(*by_card))).all()
+        await engine.dispose()
+        return {row.stripe_id: int(row.charged_at.timestamp()) for row in found}
+
+    charged = asyncio.run(rows())
+    assert len(set(charged.values())) > 1
+    assert {one["payment_intent"]: one["created"] for one in there("charge")} == charged
+
+
 def test_a_refund_is_given_back_and_the_ledger_fits(payment: str) -> None:
     assert portal("reconcile").stdout == "The ledger is as Stripe has it.\n"
     part = portal("refund", payment, "--amount", "1.25")

@@ -1,4 +1,4 @@
-"""The double held to Stripe's specification: every call in every state, and what must turn red.
+"""The double held to Stripe's specification: every call in every state, and planted faults.
 
 Nothing here was tried against Stripe itself; `tests/test_stripe.py` is for that.
 """
@@ -112,9 +112,9 @@ TEMPLATES: dict[str, Callable[[], objects.Object]] = {
     "billing_details": objects.billing_details,
     "account": lambda: objects.account("acct_x"),
 }
-# What the store adds to each object, and the times of a balance's changes.
+# Fields that the store adds to each object, and the times of a balance's changes.
 STORED = {"id", "object", "created", "livemode", "available_on"}
-# What Stripe shows only where a call asks for it by `expand`.
+# Fields that Stripe shows only where a call asks for them by `expand`.
 HIDDEN: dict[str, set[str]] = {"charge": {"refunds"}, "customer": {"cash_balance"}}
 
 
@@ -151,7 +151,7 @@ def test_every_keyword_of_a_schema_is_understood() -> None:
 
 
 async def lived(double: Double) -> None:
-    """Bring the account's objects into all of their states, by calls and by what Stripe does."""
+    """Bring the account's objects into all of their states."""
     customer = await double.made("customers", **{"metadata[client]": "x"})
     saving = {"customer": customer, "setup_future_usage": "on_session"}
     await double.intent()
@@ -237,7 +237,7 @@ EXPANDED = {
 
 
 def parameters_of(double: Double, call: Call) -> list[dict[str, str]]:
-    """Return parameters to make a call with: what it needs, and expansions where it has them."""
+    """Return parameters to make a call with: the required ones, and those with expansions."""
     paths = EXPANDED.get(call.resource, ()) if "expand" in call.parameters else ()
     inside = "data." if call.is_list else ""
     expand = {f"expand[{index}]": f"{inside}{path}" for index, path in enumerate(paths)}

@@ -1,25 +1,36 @@
-"""What the gateway relies on, of the double and, where STRIPE_TEST_KEY is set, of Stripe itself."""
+"""The gateway's expectations, tried on the double and, with STRIPE_TEST_KEY, on Stripe itself.
+
+On Stripe the tests also record the answers, and the double is held to the recording from then on.
+"""
 
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from billing.gateway import Declined, Missing, Order, Rejected, Stripe, Unknown
+from billing.gateway import Declined, Forbidden, Missing, Order, Rejected, Stripe
 from billing.gateway.objects import IntentStatus
+from billing.gateway.train import API_VERSION
 from billing.payments import OWN
 from models import DeclineReason
 from models.ids import new_id
+from sandbox import access
 from sandbox.api import Api
 from sandbox.app import app
 from sandbox.pages import token as new_token
 from sandbox.store import PAGE, Store
+from tests import recording
 from tests.paying import ASKS, DECLINED, GOOD
+from tests.recording import RECORDED, Recorder
+from tests.specification import held
 
 KEY = os.environ.get("STRIPE_TEST_KEY")
+# Tests that send parameters that the specification doesn't have.
+ODD = ("test_what_the_specification_does_not_have_is_refused",)
 # Stripe's own test helper makes tokens of these.
 METHODS = {
     GOOD: "pm_card_visa",
@@ -30,10 +41,12 @@ METHODS = {
 
 @dataclass
 class Remote:
-    """Stripe, and how a page's token is made there."""
+    """Stripe, and how a page's token is made there. `recorder` has all that was answered."""
 
     stripe: Stripe
     store: Store | None
+    key: str
+    recorder: Recorder
 
     async def token(self, number: str) -> str:
         if self.store is not None:
@@ -48,6 +61,34 @@ class Remote:
         made = await self.stripe.api.test_helpers.confirmation_tokens.create_async(params)
         return str(made.id)
 
+    async def ask(
+        self, method: str, path: str, params: dict[str, str] | None = None, **headers: str
+    ) -> tuple[int, Any]:
+        """Ask without the SDK, which sends nothing that Stripe doesn't know."""
+        named = {"Authorization": f"Bearer {self.key}", "Stripe-Version": API_VERSION}
+        named |= {name.replace("_", "-"): value for name, value in headers.items()}
+        form: Any = {"data": params} if method == "POST" else {"params": params}
+        async with httpx.AsyncClient(transport=Borrowed(self.recorder)) as http:
+            answer = await http.request(method, f"{BASE}/{path}", headers=named, **form)
+        return answer.status_code, answer.json()
+
+    async def intent(self, **params: str) -> tuple[int, Any]:
+        asked = {"amount": "10000", "currency": "usd", "payment_method_types[0]": "card"}
+        return await self.ask("POST", "payment_intents", asked | params)
+
+
+BASE = "https://api.stripe.com/v1"
+
+
+class Borrowed(httpx.AsyncBaseTransport):
+    """A transport that somebody else closes."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.transport.handle_async_request(request)
+
 
 @pytest.fixture(
     params=[
@@ -58,17 +99,29 @@ class Remote:
     ]
 )
 async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Remote]:
-    if request.param == "stripe":
-        assert KEY is not None
-        made = Remote(Stripe(KEY), None)
-    else:
-        store = Store(":memory:")
-        transport = httpx.ASGITransport(app(store, Api(store)))
-        made = Remote(Stripe("sk_test_double", base="http://stripe", transport=transport), store)
+    made = at_stripe() if request.param == "stripe" else at_the_double()
     yield made
     await made.stripe.close()
-    if made.store is not None:
-        made.store.close()
+    test = request.node.originalname
+    if made.store is None:
+        recording.write(RECORDED, test, made.recorder.seen, API_VERSION)
+        return
+    held.hold(made.store.journal() if test not in ODD else [], made.store.all("event"))
+    made.store.close()
+    if recorded := recording.read(RECORDED):
+        assert recording.differences(recorded, test, made.recorder.seen) == []
+
+
+def at_stripe() -> Remote:
+    assert KEY is not None
+    recorder = Recorder(httpx.AsyncHTTPTransport())
+    return Remote(Stripe(KEY, transport=recorder), None, KEY, recorder)
+
+
+def at_the_double() -> Remote:
+    store, key = Store(":memory:"), "sk_test_double"
+    recorder = Recorder(httpx.ASGITransport(app(store, Api(store))))
+    return Remote(Stripe(key, transport=recorder), store, key, recorder)
 
 
 def order(**facts: Any) -> Order:
@@ -82,11 +135,13 @@ async def test_an_intent_is_created_once_under_its_key(remote: Remote) -> None:
     assert (first.status, first.received_minor) == (IntentStatus.REQUIRES_PAYMENT_METHOD, 0)
 
 
-async def test_another_amount_under_the_same_key_is_no_answer(remote: Remote) -> None:
+async def test_another_amount_is_never_answered_with_the_first_one(remote: Remote) -> None:
     wanted = order()
-    await remote.stripe.create(wanted)
-    with pytest.raises(Unknown):
-        await remote.stripe.create(replace(wanted, amount_minor=20_000))
+    first = await remote.stripe.create(wanted)
+    other = await remote.stripe.create(replace(wanted, amount_minor=20_000))
+    assert other.id != first.id
+    _, found = await remote.ask("GET", f"payment_intents/{other.id}")
+    assert found["amount"] == 20_000
 
 
 async def test_a_confirmed_intent_has_moved_the_money_once(remote: Remote) -> None:
@@ -170,7 +225,164 @@ async def test_a_live_key_has_no_business_in_the_double() -> None:
     store = Store(":memory:")
     transport = httpx.ASGITransport(app(store))
     stripe = Stripe("sk_live_x", base="http://stripe", transport=transport)
-    with pytest.raises(Rejected):
+    with pytest.raises(Forbidden):
         await stripe.verify()
     await stripe.close()
     store.close()
+
+
+# -- errors that the gateway tells apart -----------------------------------------------------------
+
+
+def told(answer: tuple[int, Any]) -> tuple[int, str | None, str | None]:
+    """Return an error's status, code and parameter."""
+    status, body = answer
+    assert body["error"]["type"] in ("invalid_request_error", "idempotency_error"), body
+    return status, body["error"].get("code"), body["error"].get("param")
+
+
+async def test_what_the_specification_does_not_have_is_refused(remote: Remote) -> None:
+    assert told(await remote.intent(amout="1")) == (400, "parameter_unknown", "amout")
+    answer = await remote.ask("POST", "payment_intents", {"currency": "usd"})
+    assert told(answer) == (400, "parameter_missing", "amount")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "code"),
+    [
+        ("49", "usd", "amount_too_small"),
+        ("299", "nok", "amount_too_small"),
+        ("100000000", "usd", "amount_too_large"),
+    ],
+)
+async def test_an_amount_out_of_its_limits_is_told_by_its_code(
+    remote: Remote, amount: str, currency: str, code: str
+) -> None:
+    answer = await remote.intent(amount=amount, currency=currency)
+    assert told(answer) == (400, code, "amount")
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("10001", "kwd"), ("50050", "isk")])
+async def test_an_amount_that_needs_whole_units_is_refused(
+    remote: Remote, amount: str, currency: str
+) -> None:
+    status, _ = await remote.intent(amount=amount, currency=currency)
+    assert status == 400
+
+
+async def test_a_deleted_customer_is_told_as_such(remote: Remote) -> None:
+    _, made = await remote.ask("POST", "customers", {"metadata[client]": new_id()})
+    id_ = made["id"]
+    status, gone = await remote.ask("DELETE", f"customers/{id_}")
+    assert (status, gone["deleted"]) == (200, True)
+    status, found = await remote.ask("GET", f"customers/{id_}")
+    assert (status, found["deleted"]) == (200, True)
+    refused = 400, "resource_missing", "customer"
+    assert told(await remote.intent(customer=id_)) == refused
+    assert told(await remote.ask("POST", "setup_intents", {"customer": id_})) == refused
+
+
+async def test_a_key_of_the_api_that_is_wrong(remote: Remote) -> None:
+    answer = await remote.ask("GET", "account", Authorization="Bearer sk_test_nonsense_x")
+    if remote.store is None:
+        assert told(answer)[0] == 401
+    answer = await remote.ask("GET", "account", Authorization="Bearer nonsense")
+    assert told(answer)[0] == 401
+
+
+async def test_an_account_that_is_out_of_reach(remote: Remote) -> None:
+    if remote.store is not None:
+        access.deauthorise(remote.store, "acct_000000000000000")
+    answer = await remote.ask("GET", "refunds", Stripe_Account="acct_000000000000000")
+    assert told(answer)[:2] == (403, "account_invalid")
+
+
+async def test_money_goes_back_once_under_its_key(remote: Remote) -> None:
+    wanted = order()
+    made = await remote.stripe.create(wanted)
+    token = await remote.token(GOOD)
+    await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=token)
+    params, key = {"payment_intent": made.id, "amount": "4000"}, new_id()
+    first = await remote.ask("POST", "refunds", params, Idempotency_Key=key)
+    again = await remote.ask("POST", "refunds", params, Idempotency_Key=key)
+    assert first[0] == again[0] == 200
+    assert first[1]["id"] == again[1]["id"]
+    status, page = await remote.ask("GET", "refunds", {"payment_intent": made.id})
+    assert (status, [one["id"] for one in page["data"]]) == (200, [first[1]["id"]])
+    other = params | {"amount": "1"}
+    status, answer = await remote.ask("POST", "refunds", other, Idempotency_Key=key)
+    assert (status, answer["error"]["type"]) == (400, "idempotency_error")
+    assert (await remote.ask("GET", f"refunds/{first[1]['id']}"))[0] == 200
+    assert (await remote.ask("GET", f"charges/{first[1]['charge']}"))[0] == 200
+
+
+async def test_a_setup_intent_is_made_and_cancelled(remote: Remote) -> None:
+    params = {"usage": "on_session", "payment_method_types[0]": "card"}
+    _, made = await remote.ask("POST", "setup_intents", params)
+    status, gone = await remote.ask("POST", f"setup_intents/{made['id']}/cancel")
+    assert (status, gone["status"]) == (200, "canceled")
+    answer = await remote.ask("POST", f"setup_intents/{made['id']}/cancel")
+    assert told(answer)[:2] == (400, "setup_intent_unexpected_state")
+
+
+# -- the recording ---------------------------------------------------------------------------------
+
+
+def test_stripe_itself_was_recorded() -> None:
+    if recording.read(RECORDED) is None:
+        pytest.skip("Stripe itself was never recorded: run make test-stripe with STRIPE_TEST_KEY")
+
+
+async def test_the_recorder_keeps_words_and_names_and_no_values(tmp_path: Path) -> None:
+    remote, file = at_the_double(), tmp_path / "recorded.json"
+    assert remote.store is not None
+    _, made = await remote.intent()
+    await remote.ask("GET", "payment_intents")
+    await remote.intent(amount="49")
+    with pytest.raises(Declined):
+        token = await remote.token(DECLINED)
+        await remote.stripe.confirm(new_id(), OWN, made["id"], token=token)
+    recording.write(file, "one", remote.recorder.seen, API_VERSION)
+    recorded = recording.read(file)
+    assert recorded is not None
+    small, declined = recorded["tests"]["one"][2:4]
+    assert small["error"] == {
+        "type": "invalid_request_error",
+        "code": "amount_too_small",
+        "param": "amount",
+    }
+    assert declined["error"]["decline_code"] == "generic_decline"
+    assert "data.client_secret" in recorded["tests"]["one"][1]["fields"]
+    text = file.read_text()
+    for value in (made["id"], made["client_secret"], token, "sk_test", "Ana", "10000", "04101"):
+        assert value not in text
+    assert recording.differences(recorded, "one", remote.recorder.seen) == []
+    await remote.stripe.close()
+    remote.store.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ({"status": 402}, "Stripe answers 402"),
+        ({"error": {"type": "card_error"}}, "card_error"),
+        ({"fields": ["id", "object", "novelty"]}, "novelty"),
+        ({"call": "POST /v1/refunds"}, "other calls"),
+    ],
+)
+async def test_a_double_unlike_the_recording_is_found(
+    tmp_path: Path, spoil: dict[str, Any], told: str
+) -> None:
+    remote, file = at_the_double(), tmp_path / "recorded.json"
+    assert remote.store is not None
+    await remote.intent()
+    recording.write(file, "one", remote.recorder.seen, API_VERSION)
+    recorded = recording.read(file)
+    assert recorded is not None
+    assert recording.differences(recorded, "one", remote.recorder.seen) == []
+    recorded["tests"]["one"][0] |= spoil
+    (difference,) = recording.differences(recorded, "one", remote.recorder.seen)
+    assert told in difference
+    assert recording.differences(recorded, "two", remote.recorder.seen) != []
+    await remote.stripe.close()
+    remote.store.close()

