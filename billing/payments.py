@@ -37,6 +37,7 @@ class Online:
 
     mode: PaymentsMode = PaymentsMode.SANDBOX
     publishable_key: str | None = None
+    stripe_js: str | None = None
 
 
 SANDBOX = Online()

@@ -20,6 +20,8 @@ class OnlineRow:
         self.mode = case((self.is_enabled, mode), else_=constant(PaymentsMode.OFF))
         key = bound(Later(lambda asked: asked.payments.publishable_key), Text())
         self.publishable_key = case((self.is_enabled, key))
+        stripe_js = bound(Later(lambda asked: asked.payments.stripe_js), Text())
+        self.stripe_js = case((self.is_enabled, stripe_js))
         # The key's own account needs no name.
         named = practice.c.stripe_account != literal_column(f"'{OWN}'", Text)
         self.stripe_account = case((named, practice.c.stripe_account))

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from billing.charging.errands import Errands
 from billing.documents.press import Press
 from billing.gateway import Stripe
-from billing.payments import Online, PaymentsMode
+from billing.payments import PaymentsMode
 from billing.till import Till
 from graph.check import check
 from graph.execution import Graph
@@ -106,13 +106,12 @@ def app(
     sandbox = Sandbox(settings.sandbox_file) if is_sandbox else None
     stripe = stripe or (sandbox.stripe() if sandbox else at_stripe(settings))
     till = Till(connections.engine(settings.database_url), stripe, now)
-    online = Online(settings.mode, settings.stripe_publishable_key)
     key = settings.token_key
     uses = Uses(till.engine)
     bearers = Bearers(reads, key, uses)
     mailed_to_page = sandbox.post() if sandbox and local else None
     door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
-    given = settings.introspection, settings.signer, till, online
+    given = settings.introspection, settings.signer, till, settings.online
     record = Record(language._schema, reads, till.engine)
     graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
     endpoint = Endpoint(graph, bearers, now, address_hash(key))

@@ -11,7 +11,8 @@ from sqlalchemy.exc import ArgumentError
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
 from billing.gateway import mode
-from billing.payments import PaymentsMode
+from billing.gateway.train import STRIPE_JS
+from billing.payments import Online, PaymentsMode
 from graph.execution import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
@@ -222,6 +223,13 @@ class Settings(BaseSettings):
         """Where payments go."""
         key = self.stripe_api_key
         return mode(key.get_secret_value() if key else None)
+
+    @property
+    def online(self) -> Online:
+        """What pages are told of where payments go; the sandbox's form needs no Stripe.js."""
+        if self.mode is PaymentsMode.SANDBOX:
+            return Online(self.mode)
+        return Online(self.mode, self.stripe_publishable_key, STRIPE_JS)
 
 
 class WrongSettings(Exception):
