@@ -98,7 +98,7 @@ def test_what_would_charge_in_the_wrong_place_stops(
     asyncio.run(has(practice, account))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cli.uvicorn, "run", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
     result = portal(*command.split())
     assert result.exit_code == 1
     assert result.stderr.startswith(said)
@@ -117,7 +117,7 @@ def test_what_is_meant_starts(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     ran: list[str] = []
-    monkeypatch.setattr(cli.uvicorn, "run", lambda app, **_: ran.append(app))
+    monkeypatch.setattr("uvicorn.run", lambda app, **_: ran.append(app))
     result = portal("serve")
     assert (result.exit_code, ran) == (0, ["server.app:served"]), result.stderr
 
