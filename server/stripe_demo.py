@@ -44,7 +44,7 @@ class DemoAccount:
         return {
             "stripe_api_key": SecretStr(self.api_key),
             "stripe_publishable_key": self.publishable_key,
-            "stripe_webhook_secret": SecretStr(secret),
+            "stripe_webhook_secret": secret,
             "stripe_api_base": self.api_base,
         }
 

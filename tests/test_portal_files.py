@@ -40,7 +40,7 @@ def settings(folder: Path) -> Settings:
 AT_STRIPE: dict[str, Any] = {
     "stripe_api_key": SecretStr("sk_test_1"),
     "stripe_publishable_key": "pk_test_1",
-    "stripe_webhook_secret": SecretStr("whsec_1"),
+    "stripe_webhook_secret": [SecretStr("whsec_1")],
 }
 
 

@@ -31,7 +31,7 @@ KEYS = {
 AT_STRIPE: dict[str, Any] = {
     "stripe_api_key": SecretStr("sk_test_1"),
     "stripe_publishable_key": "pk_test_1",
-    "stripe_webhook_secret": SecretStr("whsec_1"),
+    "stripe_webhook_secret": [SecretStr("whsec_1")],
     "stripe_api_base": "http://127.0.0.1:1",
 }
 ONLINE = (
