@@ -120,7 +120,7 @@ def running(
 ) -> Iterator[Server]:
     # What it prints goes to a file: a pipe would have to be read.
     port, printed = free_port(), folder / f"{target.key}.txt"
-    own = {"SANDBOX_FILE": str(folder / f"{target.key}.sandbox")}
+    own = {"SANDBOX": "true", "SANDBOX_FILE": str(folder / f"{target.key}.sandbox")}
     with printed.open("w") as out:
         process = subprocess.Popen(
             target.started_by(port),

@@ -29,6 +29,15 @@ class PaymentsMode(enum.StrEnum):
 
 # A practice's account at Stripe, where it is the key's own: an installation of one practice.
 OWN = "own"
+# How an account of the sandbox begins; none of Stripe's does, so neither is taken for the other.
+SANDBOX_ACCOUNT = "acct_sandbox"
+
+
+def is_reached(account: str, mode: PaymentsMode) -> bool:
+    """Return whether a server of this mode may charge in the account."""
+    if mode is PaymentsMode.OFF:
+        return False
+    return account.startswith(SANDBOX_ACCOUNT) is (mode is PaymentsMode.SANDBOX)
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Online:
 
     mode: PaymentsMode = PaymentsMode.SANDBOX
     publishable_key: str | None = None
+    stripe_js: str | None = None
 
 
 SANDBOX = Online()

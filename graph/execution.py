@@ -167,7 +167,7 @@ class Graph:
         name = operation_name(ready.operation)
         by = actor(viewer, name, ready.looks, address_hash) if viewer else None
         till = replace(self.till, by=by)
-        return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash)
+        return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash, self.plans.online)
 
     def unwelcome(self, asked: set[str], viewer: Viewer | None) -> Errors:
         """Why the root's fields, those that are open to all left out, are not for this viewer."""

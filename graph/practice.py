@@ -67,6 +67,11 @@ class OnlinePayments:
         description="What Stripe.js is started with beside the key, as `stripeAccount`; null where"
         " the key is the practice's own.",
     )
+    stripe_js: str | None = field(
+        Value(lambda online: online.stripe_js),
+        description="Address of the release of Stripe.js that fits this server; null where the mode"
+        " is OFF or SANDBOX.",
+    )
     can_remove_cards: bool = field(
         Value(lambda online: online.can_remove_cards),
         description="Whether clients may remove cards on file.",

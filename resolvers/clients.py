@@ -29,6 +29,7 @@ from models.names import folded
 from models.row import ID
 from resolvers.ids import row_id
 from resolvers.money import Amount
+from resolvers.online import reached_account
 from resolvers.orders import OrderDirection
 from resolvers.outcomes import OutcomeRow
 from resolvers.planner.later import Later, Refusal, bound, derive
@@ -249,7 +250,7 @@ def is_invoiced(session: Any, sight: Sight) -> ColumnElement[bool]:
 
 def online_payments(client: Any, sight: Sight) -> Any:
     practice = sight(Practice)
-    is_on = practice.c.stripe_account.is_not(None)
+    is_on = reached_account(practice).is_not(None)
     return select(is_on.label("online")).where(sight.only(practice)).correlate(client)
 
 

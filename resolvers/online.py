@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, case, literal_column
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Text, case, func, literal_column
 
 from billing.gateway.currencies import smallest_charge
-from billing.payments import CONSENT_TEXT, OWN, SANDBOX_KEY, PaymentsMode
+from billing.payments import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from models.literals import constant
 from resolvers.money import Amount
 from resolvers.planner.later import Later, bound
@@ -15,18 +15,33 @@ class OnlineRow:
     """What a practice's row and the server's settings say of payments online."""
 
     def __init__(self, practice: Any) -> None:
-        self.is_enabled: ColumnElement[bool] = practice.c.stripe_account.is_not(None)
+        account = reached_account(practice)
+        self.is_enabled: ColumnElement[bool] = account.is_not(None)
         mode = bound(Later(lambda asked: asked.payments.mode), Text())
         self.mode = case((self.is_enabled, mode), else_=constant(PaymentsMode.OFF))
         key = bound(Later(lambda asked: asked.payments.publishable_key), Text())
         self.publishable_key = case((self.is_enabled, key))
+        stripe_js = bound(Later(lambda asked: asked.payments.stripe_js), Text())
+        self.stripe_js = case((self.is_enabled, stripe_js))
         # The key's own account needs no name.
-        named = practice.c.stripe_account != literal_column(f"'{OWN}'", Text)
-        self.stripe_account = case((named, practice.c.stripe_account))
+        self.stripe_account = case((account != literal_column(f"'{OWN}'", Text), account))
         self.can_remove_cards = practice.c.clients_remove_cards
         self.consent_text = bound(CONSENT_TEXT, Text())
         smallest = Later(lambda asked: smallest_charge(asked.viewer.currency))
         self.minimum = Amount(bound(smallest, BigInteger()))
+
+
+def reached_account(practice: Any) -> ColumnElement[str]:
+    """Return the practice's account at Stripe; null where this server may not charge in it.
+
+    The sandbox charges in its own accounts alone, and a server with a key of Stripe's never in
+    these: a practice whose account is of the other kind takes no payments online.
+    """
+    account = practice.c.stripe_account
+    begins = func.substr(account, 1, literal_column(str(len(SANDBOX_ACCOUNT))))
+    is_sandbox_account = begins == literal_column(f"'{SANDBOX_ACCOUNT}'", Text)
+    is_sandbox = bound(Later(lambda asked: asked.payments.mode is PaymentsMode.SANDBOX), Boolean())
+    return case((is_sandbox_account == is_sandbox, account))
 
 
 def page_key(_: Any) -> ColumnElement[str]:

@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Boolean, Integer, Text
 from sqlalchemy.types import TypeEngine
 
 from billing import refusals as billing
+from billing.payments import Online
 from billing.till import Till
 from identity.door import Door
 from models.row import ID
@@ -33,6 +34,7 @@ class Acting:
     door: Door
     recognise: Recognise
     address_hash: str | None
+    payments: Online
 
     @property
     def today(self) -> dt.date:

@@ -10,6 +10,7 @@ from billing.refusals import NotAllowed, NotFound
 from models import Client, Invoice, Payment, PaymentMethod, Practice
 from resolvers.cards import on_file
 from resolvers.clients import ClientRow
+from resolvers.online import reached_account
 from resolvers.outcomes import Acting
 from resolvers.planner.later import Asked, read
 from resolvers.sight import Sight
@@ -23,7 +24,7 @@ def eyes(acting: Acting) -> Sight:
 async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any] | None:
     """The statement's first row; what it has from the viewer is filled in."""
     sight.check()
-    asked = Asked(acting.viewer, acting.now, {})
+    asked = Asked(acting.viewer, acting.now, {}, acting.payments)
 
     def known(parameter: BindParameter[Any]) -> None:
         parameter.value = read(parameter.value, asked)
@@ -43,8 +44,9 @@ async def payer(acting: Acting, client_id: str | None, invoice_id: str | None) -
     sight = eyes(acting)
     client, practice = sight(Client), sight(Practice)
     row = ClientRow(client, sight)
+    account = reached_account(practice).label("stripe_account")
     statement = (
-        select(client.c.id, row.may_pay.label("may_pay"), practice.c.stripe_account)
+        select(client.c.id, row.may_pay.label("may_pay"), account)
         .join_from(client, practice, practice.c.id == client.c.practice_id)
         .where(sight.only(client), sight.only(practice))
     )

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from billing.charging.errands import Errands
 from billing.documents.press import Press
 from billing.gateway import Stripe
-from billing.payments import Online, PaymentsMode
+from billing.payments import PaymentsMode
 from billing.till import Till
 from graph.check import check
 from graph.execution import Graph
@@ -43,6 +43,7 @@ from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
 from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
+from server.stripe_check import refuse_unsaid_sandbox
 from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
@@ -91,7 +92,7 @@ def app(
     stripe: Stripe | None = None,
     post: Post | None = None,
 ) -> Starlette:
-    """The portal's server. `local`: the example page is there and the sandbox's own, where mail
+    """The portal's server. `local`: the portal page is there and the sandbox's own, where mail
     goes too, and pages of this machine may ask, on any port.
 
     `stripe`, `post`: others than the settings name.
@@ -103,16 +104,17 @@ def app(
     )
     language = checked(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
-    sandbox = Sandbox(settings.sandbox_file) if is_sandbox else None
-    stripe = stripe or (sandbox.stripe() if sandbox else at_stripe(settings))
+    # The demo's mail is kept in its file too, wherever payments go.
+    sandbox = Sandbox(settings.sandbox_file) if is_sandbox or local else None
+    if stripe is None:
+        stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
     till = Till(connections.engine(settings.database_url), stripe, now)
-    online = Online(settings.mode, settings.stripe_publishable_key)
     key = settings.token_key
     uses = Uses(till.engine)
     bearers = Bearers(reads, key, uses)
     mailed_to_page = sandbox.post() if sandbox and local else None
     door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
-    given = settings.introspection, settings.signer, till, online
+    given = settings.introspection, settings.signer, till, settings.online
     record = Record(language._schema, reads, till.engine)
     graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
     endpoint = Endpoint(graph, bearers, now, address_hash(key))
@@ -137,11 +139,13 @@ def app(
             running.push_async_callback(stripe.close)
             running.push_async_callback(reads.close)
             running.callback(press.close)
+            if sandbox is not None:
+                running.callback(sandbox.store.close)
             await running.enter_async_context(flushing(uses.flush))
             await running.enter_async_context(flushing(record.flush, every_s=RECORDED_S))
             await running.enter_async_context(errands.running())
             await running.enter_async_context(signing_in.running(door))
-            if sandbox is not None:
+            if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
             yield
 
@@ -153,8 +157,8 @@ def app(
             Route("/health", health),
             webhook,
             graphiql.assets(),
-            *([sandbox.addresses(local=local)] if sandbox else []),
-            *([portal_page.mounted()] if local else []),
+            *([sandbox.addresses(pays=is_sandbox, local=local)] if sandbox else []),
+            *([portal_page.mounted(settings.mode)] if local or settings.portal_page else []),
         ],
         middleware=middleware(settings, endpoint, local=local),
         lifespan=lifespan,
@@ -220,7 +224,9 @@ def without_query(record: logging.LogRecord) -> bool:
 
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
-    application = app(from_environment())
+    settings = from_environment()
+    refuse_unsaid_sandbox(settings)
+    application = app(settings)
     logging.getLogger("uvicorn.access").addFilter(without_query)
     # What is there from the start is never garbage: looking through it holds the event loop.
     gc.collect()

@@ -1,6 +1,7 @@
 """The command line: `portal`."""
 
 import datetime as dt
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +20,14 @@ from server import (
     operating,
     printing,
     sandboxed,
+    stripe_check,
+    stripe_demo,
     token_commands,
 )
 from server import demo as demonstration
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
-from server.settings import Settings
+from server.settings import Settings, WrongSettings
 from server.terminal import run, settings_or_stop, stop
 
 app = typer.Typer(
@@ -48,8 +51,12 @@ def serve(
     port: Port = 8000,
     processes: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
     access_log: Annotated[bool, typer.Option(help="A line for each request.")] = True,
+    page: Annotated[bool, typer.Option("--page", help="Serve the portal page too.")] = False,
 ) -> None:
     """Serve the API. Settings come from the environment; the README lists them."""
+    if page:
+        # Each of the processes reads its settings itself.
+        os.environ["PORTAL_PAGE"] = "true"
     settings = settings_or_stop()
     run(refuse_other_revisions(settings.database_url))
     try:
@@ -97,11 +104,20 @@ def demo(
     json: Annotated[
         Path | None, typer.Option(help="Write the URL and the tokens to this file too.")
     ] = None,
+    at_stripe: Annotated[
+        bool, typer.Option("--stripe", help="Pay in the test account of STRIPE_API_KEY.")
+    ] = False,
 ) -> None:
     """Serve made-up practices on this machine, with a token for each kind of viewer."""
     try:
-        demonstration.serve(port, database, json)
-    except (AlreadyServed, demonstration.NotADemo, migrations.UnknownRevision) as error:
+        account = stripe_demo.from_environment() if at_stripe else None
+        demonstration.serve(port, database, json, account)
+    except (
+        AlreadyServed,
+        demonstration.NotADemo,
+        migrations.UnknownRevision,
+        stripe_demo.NoTestAccount,
+    ) as error:
         stop(str(error))
 
 
@@ -255,7 +271,11 @@ def reconcile(
 
 
 async def check_payments(settings: Settings) -> None:
-    """Says loudly where payments go, and stops where Stripe doesn't know the key."""
+    """Say loudly where payments go; stop where they should not, or Stripe doesn't know the key."""
+    try:
+        await stripe_check.check(settings)
+    except WrongSettings as wrong:
+        stop(str(wrong))
     if settings.mode is PaymentsMode.SANDBOX:
         typer.secho(sandboxed.WARNING, fg="yellow", err=True)
         return

@@ -29,6 +29,7 @@ from server.graphiql import PageConfig, Tab
 from server.letterheads import dress
 from server.seeding import seeded
 from server.settings import Settings
+from server.stripe_demo import DemoAccount, move_to_stripe
 
 # Ignored by git, and readable by its owner only: the tokens are kept here.
 HOME = Path(".demo")
@@ -50,35 +51,45 @@ class NotADemo(Exception):
     """The database has rows, and they are not the demo's."""
 
 
-def serve(port: int, database: str | None, json_file: Path | None) -> None:
-    """Serves until it is interrupted; makes what isn't there yet."""
+def serve(
+    port: int, database: str | None, json_file: Path | None, account: DemoAccount | None = None
+) -> None:
+    """Serve until it is interrupted; make what isn't there yet. Pay in the `account` at Stripe, or
+    without one in the sandbox.
+    """
     if "_live_" in os.environ.get("STRIPE_API_KEY", ""):
         raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run beside one.")
     HOME.mkdir(mode=0o700, exist_ok=True)
-    url = database or f"sqlite:///{HOME / 'portal.sqlite'}"
+    file = "stripe.sqlite" if account else "portal.sqlite"
+    url = database or f"sqlite:///{HOME / file}"
     with sole_server(url):
         kept = new_keys() | remembered(url)
         address = f"http://127.0.0.1:{port}"
-        given, email = asyncio.run(prepared(url, kept, f"{address}/portal/"))
+        given, email = asyncio.run(prepared(url, kept, f"{address}/portal/", account))
         write_private(HOME / "tokens.json", kept | {"database": url, "tokens": given})
 
         def started() -> None:
-            announce(address, given, email)
+            announce(address, given, email, account)
             if json_file is not None:
                 write_private(json_file, {"graphql": f"{address}/graphql", "tokens": given})
 
-        listen(settings(url, address, kept), port, given["client"], started)
+        listen(settings(url, address, kept, account), port, given["client"], started)
 
 
-def settings(url: str, address: str, keys: Mapping[str, Any]) -> Settings:
+def settings(
+    url: str, address: str, keys: Mapping[str, Any], account: DemoAccount | None
+) -> Settings:
+    # Whatever the environment says: the demo's money is not money.
+    sandbox: dict[str, Any] = {"stripe_api_key": None, "stripe_api_base": None, "sandbox": True}
+    payments: dict[str, Any] = account.settings() | {"sandbox": False} if account else sandbox
     return Settings(
+        **payments,
         database_url=url,
         public_url=address,
         token_key=keys["token_key"],
         field_key=[SecretStr(keys["field_key"])],
         introspection=Introspection.EVERYONE,
-        # Whatever the environment says: the demo's money is not money, and its mail goes nowhere.
-        stripe_api_key=None,
+        # Its mail goes nowhere.
         smtp_url=None,
         sandbox_file=str(HOME / "sandbox.sqlite"),
         # A page elsewhere that has its own name point here is not let in.
@@ -101,7 +112,8 @@ class Server(uvicorn.Server):
 
 def listen(settings: Settings, port: int, token: str, started: Callable[[], None]) -> None:
     application = app(settings, page=PageConfig(token, tabs()), local=True)
-    asyncio.run(seeded(settings.database_url, application.state.sandbox.store))
+    if settings.sandbox:
+        asyncio.run(seeded(settings.database_url, application.state.sandbox.store))
     config = uvicorn.Config(
         application, host="127.0.0.1", port=port, log_level="warning", server_header=False
     )
@@ -119,7 +131,9 @@ def tabs() -> list[Tab]:
 # -- rows and tokens -------------------------------------------------------------------------------
 
 
-async def prepared(url: str, kept: Mapping[str, Any], page: str) -> tuple[dict[str, str], str]:
+async def prepared(
+    url: str, kept: Mapping[str, Any], page: str, account: DemoAccount | None
+) -> tuple[dict[str, str], str]:
     """A token for each of WHO, over a database with the demo's rows in it; the client's address.
 
     `kept` are this machine's keys, and the tokens that it remembers; `page` is where people sign
@@ -133,6 +147,8 @@ async def prepared(url: str, kept: Mapping[str, Any], page: str) -> tuple[dict[s
         if subjects is None:
             subjects = await loaded(engine, now.date())
             await dress(engine, FieldKeys([kept["field_key"]]), now.date())
+        if account is not None:
+            await move_to_stripe(engine)
         known = kept.get("tokens", {})
         async with engine.begin() as connection:
             await connection.execute(update(Practice).values(portal_url=page))
@@ -225,16 +241,20 @@ def write_private(path: Path, content: Any) -> None:
 # -- what is printed -------------------------------------------------------------------------------
 
 
-def announce(address: str, given: Mapping[str, str], email: str) -> None:
+def announce(
+    address: str, given: Mapping[str, str], email: str, account: DemoAccount | None
+) -> None:
     lines = [f"  {given[who]}  {who}: {what}" for who, what in WHO.items()]
     query = "{ client { name balance { amount { amount currency } } } }"
+    sandbox = f"{address}/sandbox/      (its test cards, refunds, disputes and events)"
+    payments = f"Stripe    your test account. {account.said}" if account else f"Sandbox   {sandbox}"
     typer.echo(
         f"""
 The demo is served until you press Ctrl-C.
 
   Portal    {address}/portal/       (in a browser; sign in as {email})
   Mail      {address}/sandbox/mail  (where the link to sign in arrives)
-  Sandbox   {address}/sandbox/      (its test cards, refunds, disputes and events)
+  {payments}
   GraphiQL  {address}/graphql       (in a browser; the client's token is filled in)
   API       {address}/graphql       (POST)
 

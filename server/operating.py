@@ -18,9 +18,10 @@ from billing.till import Till
 from models import Payment, Practice, connections
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
+from server import stripe_check
 from server.app import at_stripe, utc_now
 from server.sandboxed import Sandbox
-from server.settings import Settings
+from server.settings import Settings, WrongSettings
 
 SINCE = dt.timedelta(days=90)
 UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is given back once."
@@ -33,7 +34,11 @@ class NotDone(Exception):
 
 @asynccontextmanager
 async def till_of(settings: Settings) -> AsyncIterator[Till]:
-    """The database and Stripe, or its sandbox, for one command."""
+    """The database and Stripe, or its sandbox, for one command; NotDone where neither is meant."""
+    try:
+        await stripe_check.check(settings)
+    except WrongSettings as wrong:
+        raise NotDone(str(wrong)) from None
     is_sandbox = settings.mode is PaymentsMode.SANDBOX
     stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else at_stripe(settings)
     engine = connections.engine(settings.database_url)

@@ -1,40 +1,76 @@
 """The portal page of `web/portal/` at /portal: files as they are, under a strict policy."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from billing.payments import PaymentsMode
+
 PAGE = Path(__file__).parent.parent / "web" / "portal"
 # The page's own files and the API, nothing else.
-POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    ]
+POLICY: Mapping[str, str] = MappingProxyType(
+    {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    # Asked for anew each time, and not sent again where nothing has changed.
-    "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+# What Stripe.js and the Payment Element need besides, as https://docs.stripe.com/security/guide has
+# it under "Content Security Policy". The hosts that it lists for Link, Checkout and the Address
+# Element are left out, since the page uses none of them.
+STRIPE_POLICY: Mapping[str, str] = MappingProxyType(
+    {
+        "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
+        "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+        "connect-src": "'self' https://api.stripe.com",
+    }
+)
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        # Asked for anew each time, and not sent again where nothing has changed.
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+)
+# Stripe's frames learn the page's origin, and no more of its address. A bank's page may open a
+# window, which then finds its opener.
+STRIPE_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Referrer-Policy": "strict-origin",
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    }
+)
+
+
+def headers(mode: PaymentsMode) -> dict[str, str]:
+    """Return the page's headers. Stripe's hosts are let in only where payments go to Stripe."""
+    is_at_stripe = mode in (PaymentsMode.TEST, PaymentsMode.LIVE)
+    policy = {**POLICY, **(STRIPE_POLICY if is_at_stripe else {})}
+    written = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+    more = STRIPE_HEADERS if is_at_stripe else {}
+    return {"Content-Security-Policy": written, **HEADERS, **more}
 
 
 class Files(StaticFiles):
-    """A folder's files, each with HEADERS."""
+    """The page's files, each with its headers."""
+
+    def __init__(self, mode: PaymentsMode) -> None:
+        super().__init__(directory=PAGE, html=True)
+        self.headers = headers(mode)
 
     def file_response(
         self,
@@ -44,9 +80,9 @@ class Files(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(HEADERS)
+        response.headers.update(self.headers)
         return response
 
 
-def mounted() -> Mount:
-    return Mount("/portal", Files(directory=PAGE, html=True))
+def mounted(mode: PaymentsMode) -> Mount:
+    return Mount("/portal", Files(mode))

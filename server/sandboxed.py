@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from billing.gateway import Stripe
+from billing.payments import OWN, PaymentsMode, is_reached
 from identity.post import Post
 from sandbox import mail, pages, panel
 from sandbox.app import app
@@ -19,7 +20,20 @@ from sandbox.store import Store
 
 # The double takes any test key, and signs with this.
 KEY, SECRET = "sk_test_sandbox", "whsec_sandbox"
-WARNING = "No STRIPE_API_KEY is set: payments go to the sandbox, and no money moves."
+WARNING = "SANDBOX is true: payments go to the sandbox, and no money moves."
+
+
+class OwnAccounts(httpx.ASGITransport):
+    """The way to the double. It knows the sandbox's accounts alone, and answers as Stripe does
+    where a key has no access to an account."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        account = request.headers.get("stripe-account", OWN)
+        if is_reached(account, PaymentsMode.SANDBOX):
+            return await super().handle_async_request(request)
+        message = f"The sandbox has no access to account '{account}'."
+        error = {"type": "invalid_request_error", "code": "account_invalid", "message": message}
+        return httpx.Response(403, json={"error": error}, request=request)
 
 
 class Sandbox:
@@ -29,7 +43,7 @@ class Sandbox:
         self.store = Store(file)
 
     def stripe(self) -> Stripe:
-        transport = httpx.ASGITransport(app(self.store))
+        transport = OwnAccounts(app(self.store))
         return Stripe(KEY, base="http://sandbox", transport=transport, webhook_secrets=[SECRET])
 
     def post(self) -> Post:
@@ -41,10 +55,14 @@ class Sandbox:
 
         return Post("Portal <portal@example.com>", send)
 
-    def addresses(self, *, local: bool) -> Mount:
-        """What a page does with Stripe's own form in real life; to `local` users, its own page."""
-        own = [*panel.routes(self.store), *mail.routes(self.store)] if local else []
-        return Mount("/sandbox", routes=[*pages.routes(self.store), *own])
+    def addresses(self, *, pays: bool, local: bool) -> Mount:
+        """Return the sandbox's addresses: where it `pays`, what Stripe's own form asks in real
+        life; for `local` users its own page, and the mail.
+        """
+        forms = pages.routes(self.store) if pays else []
+        own = panel.routes(self.store) if pays and local else []
+        letters = mail.routes(self.store) if local else []
+        return Mount("/sandbox", routes=[*forms, *own, *letters])
 
     @asynccontextmanager
     async def delivering(self, webhook: Route) -> AsyncIterator[None]:
@@ -58,4 +76,3 @@ class Sandbox:
                 sending.cancel()
                 with suppress(asyncio.CancelledError):
                     await sending
-                self.store.close()

@@ -11,7 +11,8 @@ from sqlalchemy.exc import ArgumentError
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
 from billing.gateway import mode
-from billing.payments import PaymentsMode
+from billing.gateway.train import STRIPE_JS
+from billing.payments import Online, PaymentsMode
 from graph.execution import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
@@ -68,8 +69,8 @@ class Settings(BaseSettings):
 
     stripe_api_key: SecretStr | None = Field(
         default=None,
-        description="Stripe's secret key, `sk_live_…` or `sk_test_…`; without one payments go to"
-        " the sandbox, where no money moves.",
+        description="Stripe's secret key, `sk_live_…` or `sk_test_…`; without one the server starts"
+        " with `SANDBOX=true` only.",
     )
     stripe_publishable_key: str | None = Field(
         default=None,
@@ -85,8 +86,19 @@ class Settings(BaseSettings):
         default=None,
         description="Another address of Stripe's API, for tests; never with a live key.",
     )
+    sandbox: bool = Field(
+        default=False,
+        description="`true`: payments go to the sandbox, where no money moves. Never beside a key,"
+        " nor for a practice whose account is not the sandbox's, `acct_sandbox…`.",
+    )
     sandbox_file: str = Field(
         default="sandbox.sqlite", description="Where the sandbox keeps what Stripe would."
+    )
+
+    portal_page: bool = Field(
+        default=False,
+        description="`true`: the portal page is served too, at `/portal/`; `portal serve --page`"
+        " says the same.",
     )
 
     smtp_url: SecretStr | None = Field(
@@ -186,6 +198,8 @@ class Settings(BaseSettings):
         """A key without its webhooks would lose what Stripe tells later."""
         if self.stripe_api_key is None:
             return self
+        if self.sandbox:
+            raise ValueError("SANDBOX is true, and STRIPE_API_KEY is set: unset one of them.")
         if not self.stripe_webhook_secret:
             raise ValueError("STRIPE_WEBHOOK_SECRET is not set, and STRIPE_API_KEY is.")
         if self.mode is PaymentsMode.LIVE and self.stripe_api_base is not None:
@@ -222,6 +236,13 @@ class Settings(BaseSettings):
         """Where payments go."""
         key = self.stripe_api_key
         return mode(key.get_secret_value() if key else None)
+
+    @property
+    def online(self) -> Online:
+        """What pages are told of where payments go; the sandbox's form needs no Stripe.js."""
+        if self.mode is PaymentsMode.SANDBOX:
+            return Online(self.mode)
+        return Online(self.mode, self.stripe_publishable_key, STRIPE_JS)
 
 
 class WrongSettings(Exception):

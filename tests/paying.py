@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from billing.charging import inbox
@@ -255,7 +256,14 @@ async def serving(portal: Paying) -> AsyncIterator[None]:
         transport=httpx.ASGITransport(double(portal.store, portal.api)),
         webhook_secrets=[SECRET],
     )
-    settings = Settings(database_url=portal.url, token_key=KEY)
+    # The double stands for Stripe itself here, so the practice's account is one of Stripe's.
+    settings = Settings(
+        database_url=portal.url,
+        token_key=KEY,
+        stripe_api_key=SecretStr("sk_test_double"),
+        stripe_publishable_key="pk_test_double",
+        stripe_webhook_secret=[SecretStr(SECRET)],
+    )
     application = app(settings, now=portal.clock, stripe=stripe)
     portal.till, portal.reads = application.state.till, application.state.reads
     portal.record = application.state.record

@@ -88,7 +88,7 @@ def a_card_is_begun_for_any_client(patch: pytest.MonkeyPatch) -> None:
         try:
             return await right(acting, client_id, invoice_id)
         except NotFound:
-            columns = (Client.id, literal("acct_USD").label("stripe_account"))
+            columns = (Client.id, literal("acct_sandbox_USD").label("stripe_account"))
             here = Client.practice_id == acting.viewer.practice_id, Client.id == client_id
             if found := await fetched(acting, select(*columns).where(*here)):
                 return found

@@ -39,11 +39,12 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("TOKEN_KEY", KEY)
+    monkeypatch.setenv("SANDBOX", "true")
     store = Store("sandbox.sqlite")
 
     async def made() -> str:
         keys = {"token_key": KEY, "field_key": Fernet.generate_key().decode()}
-        await demo.prepared(URL, keys, "http://127.0.0.1/portal/")
+        await demo.prepared(URL, keys, "http://127.0.0.1/portal/", None)
         await seeded(URL, store)
         engine = connections.engine(URL)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED

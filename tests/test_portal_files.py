@@ -15,7 +15,9 @@ from graphql import (
     validate,
     visit,
 )
+from pydantic import SecretStr
 
+from billing.gateway.train import STRIPE_JS
 from server.app import app
 from server.settings import Settings
 from tests.demo import PROJECT
@@ -35,8 +37,16 @@ def settings(folder: Path) -> Settings:
     )
 
 
-async def get(folder: Path, path: str, *, local: bool = True) -> httpx.Response:
-    transport = httpx.ASGITransport(app(settings(folder), local=local))
+AT_STRIPE: dict[str, Any] = {
+    "stripe_api_key": SecretStr("sk_test_1"),
+    "stripe_publishable_key": "pk_test_1",
+    "stripe_webhook_secret": [SecretStr("whsec_1")],
+}
+
+
+async def get(folder: Path, path: str, *, local: bool = True, **given: Any) -> httpx.Response:
+    own = settings(folder).model_copy(update=given)
+    transport = httpx.ASGITransport(app(own, local=local))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         return await client.get(path)
 
@@ -94,6 +104,34 @@ async def test_the_page_loads_from_here_alone(tmp_path: Path) -> None:
         assert "frame-ancestors 'none'" in policy
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_stripes_hosts_are_let_in_where_payments_go_to_stripe(tmp_path: Path) -> None:
+    """As Stripe's own guide has it, and nothing besides."""
+    response = await get(tmp_path, "/portal/", local=False, portal_page=True, **AT_STRIPE)
+    assert response.status_code == 200
+    written = response.headers["content-security-policy"].split("; ")
+    policy = {name: set(sources) for name, *sources in map(str.split, written)}
+    scripts = {"https://js.stripe.com", "https://*.js.stripe.com"}
+    assert policy["script-src"] == {"'self'"} | scripts
+    assert policy["frame-src"] == scripts | {"https://hooks.stripe.com"}
+    assert policy["connect-src"] == {"'self'", "https://api.stripe.com"}
+    assert policy["default-src"] == policy["frame-ancestors"] == {"'none'"}
+    assert STRIPE_JS.startswith("https://js.stripe.com/")
+    # Its frames learn the origin; a window of the bank's finds its opener; and the page is not
+    # isolated, which Stripe.js does not support.
+    assert response.headers["referrer-policy"] == "strict-origin"
+    assert response.headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
+    assert "cross-origin-embedder-policy" not in response.headers
+
+
+async def test_the_page_is_served_where_that_is_said(tmp_path: Path) -> None:
+    """And nothing of the sandbox's own page or mail with it."""
+    for path, status in (("/portal/", 200), ("/sandbox/", 404), ("/sandbox/mail", 404)):
+        assert (await get(tmp_path, path, local=False, portal_page=True)).status_code == status
+    at_stripe = {"local": True, **AT_STRIPE}
+    for path, status in (("/sandbox/stripe.js", 404), ("/sandbox/", 404), ("/sandbox/mail", 200)):
+        assert (await get(tmp_path, path, **at_stripe)).status_code == status
 
 
 @pytest.mark.parametrize(

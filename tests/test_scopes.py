@@ -35,6 +35,7 @@ PLAIN = {
                                   "Superbill.number", "StatementLine.invoiceNumber"},
     "the practice's own": {"Clinician.credentials", "Clinician.name", "OnlinePayments.consentText",
                            "OnlinePayments.publishableKey", "OnlinePayments.stripeAccount",
+                           "OnlinePayments.stripeJs",
                            "Practice.email", "Practice.name", "Practice.phone",
                            "Practice.timeZone", "Practice.version", "Provider.credentials",
                            "Provider.licenceNumber", "Provider.name", "Provider.npi",

@@ -151,7 +151,7 @@ def family(chance: random.Random, currency: str) -> Books:
         time_zone="America/New_York",
         currency=currency,
         locale="en-US",
-        stripe_account=f"acct_{currency}",
+        stripe_account=f"acct_sandbox_{currency}",
         clients_remove_cards=True,
     )
     clinicians = [books.enter(Clinician, name=name)["id"] for name in ("Ruth", "Ngozi")]
@@ -226,7 +226,7 @@ def twin_of(books: Books) -> Books:
             twin.rows[model].append(made | {"practice_id": twin.practice_id})
     for row in twin.rows.pop(Practice):
         row = {name: value for name, value in row.items() if name != "practice_id"}
-        row |= {"id": twin.practice_id, "currency": "GBP", "stripe_account": "acct_twin"}
+        row |= {"id": twin.practice_id, "currency": "GBP", "stripe_account": "acct_sandbox_twin"}
         twin.rows[Practice].append(row)
     for client in twin.rows[Client]:
         name_anew(client)

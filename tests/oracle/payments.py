@@ -109,6 +109,7 @@ class OnlinePayments(Shown):
     """Of a practice's row. Where they are on, this server has its sandbox."""
 
     publishable_key = None
+    stripe_js = None
     consent_text = CONSENT_TEXT
 
     @property

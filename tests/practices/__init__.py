@@ -88,7 +88,7 @@ class Founding(Draws):
             time_zone="America/New_York",
             currency=currency,
             locale="en-US",
-            stripe_account=None if currency == "KWD" else f"acct_{currency}",
+            stripe_account=None if currency == "KWD" else f"acct_sandbox_{currency}",
             clients_remove_cards=currency == "JPY",
             email=self.maybe("desk@example.org"),
             **self.address(),

@@ -2,10 +2,15 @@
 
 const API = "/graphql";
 const TOKEN = "token";
+/** @type {Map<string, string>} */
 const texts = new Map();
 
 /** The server turned a request away; `code` is one of docs/errors.md. */
 export class TurnedAway extends Error {
+  /**
+   * @param {string} message
+   * @param {string | undefined} code
+   */
   constructor(message, code) {
     super(message);
     this.code = code;
@@ -18,11 +23,18 @@ export class Unanswered extends Error {}
 // A token is kept for this tab, and goes when it is closed.
 export const token = {
   get: () => sessionStorage.getItem(TOKEN),
+  /** @param {string} value */
   set: (value) => sessionStorage.setItem(TOKEN, value),
   forget: () => sessionStorage.clear(),
 };
 
-/** The data of `queries/<name>.graphql`, asked with these variables. */
+/**
+ * The data of `queries/<name>.graphql`, asked with these variables.
+ *
+ * @param {string} name
+ * @param {Record<string, unknown>} variables
+ * @returns {Promise<any>}
+ */
 export async function ask(name, variables = {}) {
   const response = await post({ query: await text(name), variables });
   let answer;
@@ -38,7 +50,9 @@ export async function ask(name, variables = {}) {
   throw new TurnedAway(error.message, code);
 }
 
+/** @param {{query: string, variables: object}} body */
 async function post(body) {
+  /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
   if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
   try {
@@ -48,11 +62,16 @@ async function post(body) {
   }
 }
 
+/**
+ * @param {string} name
+ * @returns {Promise<string>}
+ */
 async function text(name) {
-  if (!texts.has(name)) {
-    const response = await fetch(`queries/${name}.graphql`).catch(() => null);
-    if (!response?.ok) throw new Unanswered("The server is out of reach.");
-    texts.set(name, await response.text());
-  }
-  return texts.get(name);
+  const known = texts.get(name);
+  if (known !== undefined) return known;
+  const response = await fetch(`queries/${name}.graphql`).catch(() => null);
+  if (!response?.ok) throw new Unanswered("The server is out of reach.");
+  const read = await response.text();
+  texts.set(name, read);
+  return read;
 }

@@ -3,15 +3,28 @@
 import { el, field } from "./elements.js";
 import { stripe } from "./stripe.js";
 
-// The page asks for these two itself, so that they always come with the card.
-const FIELDS = { billingDetails: { name: "never", address: { postalCode: "never", country: "auto" } } };
-const LOOKS = { theme: "stripe", variables: { colorPrimary: "#0b6b5d" } };
+/** @type {PaymentElementOptions} */
+const PAYMENT_ELEMENT = {
+  // The page asks for the name and the zip itself, so that they always come with the card.
+  fields: { billingDetails: { name: "never", address: { postalCode: "never", country: "auto" } } },
+  // Wallets and Link would bring a card without the page's two fields.
+  wallets: { applePay: "never", googlePay: "never", link: "never" },
+};
+/** @type {import("@stripe/stripe-js").Appearance} */
+const APPEARANCE = { theme: "stripe", variables: { colorPrimary: "#0b6b5d" } };
 
 export class CardFields {
-  /** `online`: of the practice's `onlinePayments`; `options`: of Stripe's `elements()`. */
+  /**
+   * @param {OnlinePayments} online
+   * @param {StripeElementsOptionsMode} options
+   */
   constructor(online, options) {
     this.online = online;
     this.options = options;
+    /** @type {{stripe: Stripe, elements: StripeElements} | null} */
+    this.form = null;
+    /** @type {Promise<unknown>} */
+    this.updated = Promise.resolve();
     this.card = el("div", { class: "card-element" });
     this.root = el(
       "div",
@@ -22,45 +35,79 @@ export class CardFields {
     );
   }
 
-  /** Loads Stripe's form into its place. */
+  /** Loads Stripe's form into its place; throws why that failed. */
   async mount() {
-    this.stripe = await stripe(this.online);
-    this.elements = this.stripe.elements({ ...this.options, paymentMethodTypes: ["card"], appearance: LOOKS });
-    this.elements.create("payment", { fields: FIELDS }).mount(this.card);
+    const loaded = await stripe(this.online);
+    const elements = loaded.elements({ ...this.options, paymentMethodTypes: ["card"], appearance: APPEARANCE });
+    const element = elements.create("payment", PAYMENT_ELEMENT);
+    this.form = { stripe: loaded, elements };
+    await new Promise((resolve, reject) => {
+      element.on("ready", resolve);
+      element.on("loaderror", ({ error }) => reject(new Error(error.message)));
+      element.mount(this.card);
+    });
   }
 
-  update(options) {
-    Object.assign(this.options, options);
-    this.elements?.update(options);
+  /**
+   * Changes what the form is for. Stripe applies it later; whoever submits waits for that.
+   *
+   * @param {StripeElementsUpdateOptions} changes
+   */
+  update(changes) {
+    Object.assign(this.options, changes);
+    if (this.form) this.updated = Promise.all([this.updated, this.form.elements.update(changes)]);
   }
 
-  /** What the page asked for itself, as Stripe takes it. */
+  /** Billing details that the page asked for itself, as Stripe takes them. */
   get details() {
-    const [name, postal_code] = ["name", "zip"].map((asked) => this.root.querySelector(`[name=${asked}]`).value.trim());
+    const [name, postal_code] = ["name", "zip"].map((asked) => this.input(asked).value.trim());
     return { payment_method_data: { billing_details: { name, address: { postal_code } } } };
   }
 
-  /** A confirmation token of the card; throws what Stripe says is wrong with it. */
+  /**
+   * @param {string} name
+   * @returns {HTMLInputElement}
+   */
+  input(name) {
+    const found = this.root.querySelector(`input[name=${name}]`);
+    if (!(found instanceof HTMLInputElement)) throw new Error(`The card form has no ${name}.`);
+    return found;
+  }
+
+  /** Returns the id of a confirmation token of the card; throws what Stripe says is wrong with it. */
   async token() {
-    await this.submitted();
-    const { elements, details } = this;
-    const { error, confirmationToken } = await this.stripe.createConfirmationToken({ elements, params: details });
+    const { stripe, elements } = await this.submitted();
+    const { error, confirmationToken } = await stripe.createConfirmationToken({ elements, params: this.details });
     if (error) throw new Error(error.message);
     return confirmationToken.id;
   }
 
-  /** Confirms what `prepareCard` began; gives Stripe's error, if it has one. */
+  /**
+   * Confirms the SetupIntent that `prepareCard` made.
+   *
+   * `setupIntent` is what Stripe has then, also after an error; without one, nothing is known of it.
+   *
+   * @param {string} clientSecret
+   * @returns {Promise<{error?: StripeError, setupIntent?: SetupIntent}>}
+   */
   async confirm(clientSecret) {
-    const { elements, details } = this;
-    const confirmParams = { ...details, return_url: location.href };
-    const redirect = "if_required";
-    const { error } = await this.stripe.confirmSetup({ elements, clientSecret, confirmParams, redirect });
-    return error;
+    const { stripe, elements } = await this.submitted();
+    const confirmParams = { ...this.details, return_url: location.href };
+    const result = await stripe.confirmSetup({ elements, clientSecret, confirmParams, redirect: "if_required" });
+    const { error } = result;
+    if (!error) return result;
+    if (error.setup_intent) return { error, setupIntent: error.setup_intent };
+    // The answer may have been lost after Stripe confirmed.
+    const { setupIntent } = await stripe.retrieveSetupIntent(clientSecret);
+    return { error, setupIntent };
   }
 
+  /** Returns Stripe's form once it is up to date and complete; throws what is missing. */
   async submitted() {
-    if (!this.elements) throw new Error("The card form has not been loaded yet.");
-    const { error } = await this.elements.submit();
+    if (!this.form) throw new Error("The card form has not been loaded yet.");
+    await this.updated;
+    const { error } = await this.form.elements.submit();
     if (error) throw new Error(error.message);
+    return this.form;
   }
 }

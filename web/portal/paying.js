@@ -2,7 +2,7 @@
 
 import { ask, Unanswered } from "./api.js";
 import { stripe } from "./stripe.js";
-import { money } from "./words.js";
+import { money, reason } from "./words.js";
 
 // How often a lost answer is asked for, and how often a bank that has not decided.
 const TRIES = 6;
@@ -10,23 +10,44 @@ const WAITS = 20;
 // The mutations, and the files that they are in.
 const FILES = { pay: "pay", refreshPayment: "refresh-payment", cancelPayment: "cancel-payment" };
 
-/** Pays, under one key however often it is sent; gives what `outcome` does. */
+/**
+ * Pays, under one key however often it is sent; gives what `outcome` does.
+ *
+ * @param {string | null} client
+ * @param {object} input
+ */
 export async function paid(client, input) {
   const keyed = { ...input, idempotencyKey: crypto.randomUUID() };
-  return outcome(await followed(client, await sent("pay", keyed)));
+  return followed(client, await sent("pay", keyed));
 }
 
-/** Goes on with a payment that a reload or a closed dialog has left. */
+/**
+ * Goes on with a payment that a reload or a closed dialog has left.
+ *
+ * @param {string | null} client
+ * @param {string} paymentId
+ */
 export async function resumed(client, paymentId) {
-  return outcome(await followed(client, await sent("refreshPayment", { paymentId })));
+  return followed(client, await sent("refreshPayment", { paymentId }));
 }
 
-/** Gives up a payment that waits for the cardholder. */
+/**
+ * Gives up a payment that waits for the cardholder.
+ *
+ * @param {string | null} client
+ * @param {string} paymentId
+ */
 export async function cancelled(client, paymentId) {
-  return outcome(await followed(client, await sent("cancelPayment", { paymentId })));
+  return followed(client, await sent("cancelPayment", { paymentId }));
 }
 
-/** What a mutation came to. Where the answer was lost it is sent again, the same. */
+/**
+ * Returns the result of a mutation. Where the answer was lost it is sent again, the same.
+ *
+ * @param {keyof typeof FILES} field
+ * @param {object} input
+ * @returns {Promise<PayResult>}
+ */
 async function sent(field, input) {
   for (let tried = 1; ; tried += 1) {
     try {
@@ -38,52 +59,74 @@ async function sent(field, input) {
   }
 }
 
-/** Follows a payment to its rest: the bank is asked for, once, and waited for. */
+/**
+ * Follows a payment to its rest: the bank is asked for, once, and waited for.
+ *
+ * @param {string | null} client
+ * @param {PayResult} result
+ */
 async function followed(client, result) {
   let wasAsked = false;
+  let problem = "";
   for (let waited = 0; waited < WAITS; waited += 1) {
     const paymentId = result.payment?.id;
     if (result.__typename === "PayRequiresAction" && !wasAsked) {
       wasAsked = true;
-      await (await atStripe(client)).handleNextAction({ clientSecret: result.clientSecret });
+      problem = await authenticated(client, result.clientSecret ?? "");
     } else if (result.__typename === "PayProcessing") {
-      await seconds(result.retryAfterSeconds);
+      await seconds(result.retryAfterSeconds ?? 1);
     } else {
-      return result;
+      break;
     }
     result = await sent("refreshPayment", { paymentId });
   }
-  return result;
+  return outcome(result, problem);
 }
 
-async function atStripe(client) {
-  const form = await ask("card-form", { client });
-  return stripe(form.client.practice.onlinePayments);
+/**
+ * Has Stripe.js ask the cardholder; returns what went wrong there, or nothing. What became of the
+ * payment is for the server to say, whether this failed or not.
+ *
+ * @param {string | null} client
+ * @param {string} clientSecret
+ */
+async function authenticated(client, clientSecret) {
+  try {
+    const form = await ask("card-form", { client });
+    const loaded = await stripe(form.client.practice.onlinePayments);
+    const { error } = await loaded.handleNextAction({ clientSecret });
+    return error?.message ?? "";
+  } catch (error) {
+    return reason(error);
+  }
 }
 
+/** @param {number} count */
 function seconds(count) {
   return new Promise((resolve) => setTimeout(resolve, count * 1000));
 }
 
 /**
- * What it came to, for a person. `isOver`: the form has done its work; else it can be tried again.
- * `payable`: what is payable now, where that isn't what the page showed.
+ * Says in words what came of a payment.
+ *
+ * @param {PayResult} result
+ * @param {string} problem What Stripe.js could not do, where the cardholder was asked.
+ * @returns {PayOutcome}
  */
-function outcome(result) {
-  const { payment, message, payable } = result;
-  switch (result.__typename) {
+function outcome({ __typename, payment, message = "", payable }, problem) {
+  switch (__typename) {
     case "PaySucceeded":
-      return { isOver: true, message: `Paid ${money(payment.amount)}. Receipt ${payment.receipt.number}.` };
+      return { isOver: true, message: payment ? `Paid ${money(payment.amount)}. Receipt ${payment.receipt.number}.` : "Paid." };
     case "PayCanceled":
       return { isOver: true, message: "The payment was cancelled. Nothing was charged." };
     case "PayRequiresAction":
-      return { isOver: true, message: "Your bank still waits for you to confirm the payment." };
+      return { isOver: true, message: `${problem} Your bank still waits for you to confirm the payment.`.trim() };
     case "PayProcessing":
       return { isOver: true, message: "The bank has not decided yet. Nothing is charged twice: look again later." };
     case "PaymentInProgress":
       return { isOver: true, message };
     case "AmountChanged":
-      return { isOver: false, message: `${message} It is ${money(payable)} now. Nothing was charged.`, payable };
+      return { isOver: false, message: `${message}${payable ? ` It is ${money(payable)} now.` : ""} Nothing was charged.`, payable };
     default:
       return { isOver: false, message };
   }

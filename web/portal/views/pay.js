@@ -2,17 +2,30 @@
 
 import { ask } from "../api.js";
 import { CardFields } from "../card-fields.js";
-import { choice, el } from "../elements.js";
+import { choice, el, isTicked } from "../elements.js";
 import { paid } from "../paying.js";
-import { cardName, expiry, money, reasonWord } from "../words.js";
+import { cardName, expiry, money, reason, reasonWord } from "../words.js";
+
+/**
+ * @typedef {object} Means How it is paid: by a card, or by credit alone.
+ * @property {HTMLElement[]} fields
+ * @property {() => Promise<object>} source
+ * @property {(payable: Payable) => void} update
+ * @property {() => Promise<void>} mount
+ */
 
 const NEW = "new";
 
+/** @param {Page} page */
 export async function payBalance(page) {
   const { client } = await ask("pay-form", { client: page.client });
   return form(page, client, { title: "Pay your balance", payable: client.balance.payable, back: "#/" });
 }
 
+/**
+ * @param {Page} page
+ * @param {string} id
+ */
 export async function payInvoice(page, id) {
   const { node } = await ask("pay-invoice-form", { id });
   if (!node) throw new Error("There is no such invoice.");
@@ -21,6 +34,11 @@ export async function payInvoice(page, id) {
   return form(page, node.client, { title, payable: node.payable, back, invoiceId: id });
 }
 
+/**
+ * @param {Page} page
+ * @param {any} client
+ * @param {{title: string, payable: Payable, back: string, invoiceId?: string}} bill
+ */
 function form(page, client, { title, payable, back, invoiceId }) {
   const heading = el("h1", { tabindex: "-1" }, title);
   if (!client.canPay.isAllowed) {
@@ -40,6 +58,7 @@ function form(page, client, { title, payable, back, invoiceId }) {
     const input = { expectedAmount: { amount, currency }, source: await how.source() };
     return paid(page.client, { ...input, ...(invoiceId ? { invoiceId } : { clientId: client.id }) });
   };
+  /** @param {Event} event */
   const submitted = async (event) => {
     event.preventDefault();
     problem.textContent = "";
@@ -52,13 +71,13 @@ function form(page, client, { title, payable, back, invoiceId }) {
       // A new amount is paid by another click, never by this one.
       if (changed) how.update((payable = changed));
     } catch (error) {
-      problem.textContent = error.message;
+      problem.textContent = reason(error);
     }
     submit.disabled = false;
     label();
   };
 
-  how.mount?.().catch((error) => (problem.textContent = error.message));
+  how.mount().catch((error) => (problem.textContent = reason(error)));
   return el(
     "form",
     { class: "panel", onsubmit: submitted },
@@ -69,14 +88,21 @@ function form(page, client, { title, payable, back, invoiceId }) {
   );
 }
 
+/** @returns {Means} */
 function byCredit() {
   return {
     fields: [el("p", {}, "Your unused credit covers this: no card is charged.")],
     source: async () => ({ credit: true }),
-    update() {},
+    update: () => {},
+    mount: async () => {},
   };
 }
 
+/**
+ * @param {{paymentMethods: Card[], canAddCard: {isAllowed: boolean}, practice: {onlinePayments: OnlinePayments}}} client
+ * @param {Payable} payable
+ * @returns {Means}
+ */
 function byCard({ paymentMethods, canAddCard, practice }, payable) {
   const online = practice.onlinePayments;
   const card = new CardFields(online, { mode: "payment", paymentMethodCreation: "manual", ...charged(payable) });
@@ -87,39 +113,43 @@ function byCard({ paymentMethods, canAddCard, practice }, payable) {
   const sources = [...paymentMethods.map(onFile), choice("radio", { name: "source", value: NEW }, "Another card")];
   const whole = el("fieldset", { onchange: () => told() }, el("legend", {}, "Pay with"), ...sources);
 
-  const chosen = () => whole.querySelector("input:checked")?.value;
-  const ticked = (box) => box.querySelector("input").checked;
+  const options = [...whole.querySelectorAll("input")];
+
+  const chosen = () => options.find((option) => option.checked)?.value;
   const told = () => {
     const isNew = chosen() === NEW;
     another.hidden = !isNew;
-    for (const input of another.querySelectorAll("input[required]")) input.disabled = !isNew;
+    for (const input of another.querySelectorAll("input")) input.disabled = input.required && !isNew;
     const hasDefault = paymentMethods.length > 0;
-    makeDefault.hidden = !hasDefault || !ticked(save);
-    card.update({ setupFutureUsage: ticked(save) ? "on_session" : null });
+    makeDefault.hidden = !hasDefault || !isTicked(save);
+    card.update({ setupFutureUsage: isTicked(save) ? "on_session" : null });
   };
-  (whole.querySelector("input:not([disabled])")).checked = true;
+  const usable = options.find((option) => !option.disabled);
+  if (usable) usable.checked = true;
   told();
 
   return {
     fields: [whole, another],
-    mount: async () => {
-      await card.mount();
-      told();
-    },
+    mount: () => card.mount(),
     update: (changed) => card.update(charged(changed)),
     source: async () => {
       if (chosen() !== NEW) return { paymentMethodId: chosen() };
-      const [saveCard, isDefault] = [ticked(save), ticked(makeDefault)];
+      const [saveCard, isDefault] = [isTicked(save), isTicked(makeDefault)];
       return { newCard: { confirmationToken: await card.token(), saveCard, makeDefault: saveCard && isDefault } };
     },
   };
 }
 
-/** The amount as Stripe's form takes it. */
+/**
+ * Returns the amount as Stripe's form takes it.
+ *
+ * @param {Payable} payable
+ */
 function charged({ minorUnits, currency }) {
   return { amount: minorUnits, currency: currency.toLowerCase() };
 }
 
+/** @param {Card} card */
 function onFile(card) {
   const remarks = [card.isDefault && "Default Card", card.isExpired ? "expired" : `expires ${expiry(card)}`];
   return choice(

@@ -1,0 +1,47 @@
+"""Checks that money goes where the operator means, made before Stripe or its sandbox is asked."""
+
+from sqlalchemy import select
+
+from billing.payments import SANDBOX_ACCOUNT, PaymentsMode, is_reached
+from models import Practice, connections
+from server.settings import Settings, WrongSettings
+
+NO_KEY = (
+    "STRIPE_API_KEY is not set. Set it to take payments, or set SANDBOX=true to try the portal with"
+    " its sandbox, where no money moves."
+)
+IN_SANDBOX = f"SANDBOX is true, and these accounts are not the sandbox's ({SANDBOX_ACCOUNT}…)"
+AT_STRIPE = "STRIPE_API_KEY is set, and these accounts are the sandbox's"
+WHAT_TO_DO = (
+    "Set practice.stripe_account to an account that this server can charge in, or to null: then the"
+    " practice takes no payments online."
+)
+# Practices that a sentence names.
+NAMED = 5
+
+
+def refuse_unsaid_sandbox(settings: Settings) -> None:
+    """Raise WrongSettings where payments would go to the sandbox and nobody said so."""
+    if settings.mode is PaymentsMode.SANDBOX and not settings.sandbox:
+        raise WrongSettings(NO_KEY)
+
+
+async def check(settings: Settings) -> None:
+    """Raise WrongSettings where the sandbox is not meant, or an account can't be charged in."""
+    refuse_unsaid_sandbox(settings)
+    engine = connections.engine(settings.database_url)
+    columns = select(Practice.id, Practice.stripe_account)
+    try:
+        async with engine.connect() as conn:
+            practices = list(await conn.execute(columns.order_by(Practice.id)))
+    finally:
+        await engine.dispose()
+    unreached = [
+        f"pra_{practice.id} has {practice.stripe_account}"
+        for practice in practices
+        if practice.stripe_account and not is_reached(practice.stripe_account, settings.mode)
+    ]
+    if unreached:
+        why = IN_SANDBOX if settings.mode is PaymentsMode.SANDBOX else AT_STRIPE
+        more = f", and {len(unreached) - NAMED} more" if len(unreached) > NAMED else ""
+        raise WrongSettings(f"{why}: {', '.join(unreached[:NAMED])}{more}. {WHAT_TO_DO}")

@@ -1,0 +1,87 @@
+"""`portal demo --stripe`: the demo's practice, paid in a Stripe test account.
+
+The demo's story was made up, so nothing of it is at Stripe: no card is on file, and none of its
+payments can be refunded there. What is paid from then on is.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.payments import OWN, SANDBOX_ACCOUNT
+from models import Claim, Payment, PaymentMethod, PaymentState, Practice, StripeCustomer
+from server.app import utc_now
+
+TEST_KEYS = ("sk_test_", "rk_test_")
+EVENTS_ON = "Stripe's events are heard at /stripe/webhook."
+EVENTS_OFF = (
+    "STRIPE_WEBHOOK_SECRET is not set: Stripe's events are not heard. Payments come to rest all the"
+    " same; refunds and disputes made at Stripe are seen a day later."
+)
+
+
+class NoTestAccount(Exception):
+    """The environment names no Stripe test account; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class DemoAccount:
+    """Keys of a Stripe test account, from the environment."""
+
+    api_key: str
+    publishable_key: str
+    webhook_secret: str | None
+    api_base: str | None
+
+    def settings(self) -> dict[str, object]:
+        """Return the settings that a demo in this account has besides its own."""
+        # Without a secret no event may be believed: this one nobody else knows.
+        secret = self.webhook_secret or f"whsec_{secrets.token_hex(32)}"
+        return {
+            "stripe_api_key": SecretStr(self.api_key),
+            "stripe_publishable_key": self.publishable_key,
+            "stripe_webhook_secret": secret,
+            "stripe_api_base": self.api_base,
+        }
+
+    @property
+    def said(self) -> str:
+        """Words for the terminal: whether Stripe's events are heard."""
+        return EVENTS_OFF if self.webhook_secret is None else EVENTS_ON
+
+
+def from_environment() -> DemoAccount:
+    """Return the test account that the environment names; NoTestAccount, where it names none."""
+    api_key = os.environ.get("STRIPE_API_KEY", "")
+    publishable_key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
+    if not api_key.startswith(TEST_KEYS):
+        raise NoTestAccount(
+            "STRIPE_API_KEY: the demo takes a test key, which begins with sk_test_."
+        )
+    if not publishable_key.startswith("pk_test_"):
+        raise NoTestAccount("STRIPE_PUBLISHABLE_KEY: it begins with pk_test_, of the same account.")
+    return DemoAccount(
+        api_key,
+        publishable_key,
+        os.environ.get("STRIPE_WEBHOOK_SECRET") or None,
+        os.environ.get("STRIPE_API_BASE") or None,
+    )
+
+
+async def move_to_stripe(engine: AsyncEngine) -> None:
+    """Change the demo's rows, once, so that they say nothing of Stripe that isn't so."""
+    is_sandboxed = Practice.stripe_account.startswith(SANDBOX_ACCOUNT, autoescape=True)
+    under_way = Payment.state == PaymentState.PROCESSING
+    async with engine.begin() as conn:
+        if await conn.scalar(select(Practice.id).where(is_sandboxed).limit(1)) is None:
+            return
+        await conn.execute(delete(Claim))
+        await conn.execute(update(Payment).where(under_way).values(state=PaymentState.CANCELED))
+        await conn.execute(update(Payment).values(stripe_id=None, stripe_account=None))
+        await conn.execute(update(PaymentMethod).values(is_default=False, removed_at=utc_now()))
+        await conn.execute(delete(StripeCustomer))
+        await conn.execute(update(Practice).where(is_sandboxed).values(stripe_account=OWN))

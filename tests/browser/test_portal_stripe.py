@@ -1,0 +1,296 @@
+"""What the portal page asks of Stripe.js: here the sandbox's stand-in, which refuses what Stripe's
+types don't have, and under the policy that it has where payments go to Stripe itself.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, Route, expect
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.gateway.train import STRIPE_JS
+from models import CardSetup, connections
+from tests import demo as demonstration
+from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, visit
+from tests.demo import PROJECT, Demo
+from tests.processes import double
+
+pytestmark = pytest.mark.browser
+
+DISCOVER = "6011 1111 1111 1117"
+# Counts how often the page makes a Stripe object.
+COUNTED = """
+window.made = [];
+let real;
+Object.defineProperty(window, "Stripe", {
+    get: () => real,
+    set: (stripe) => {
+        real = (...given) => { window.made.push(given); return stripe(...given); };
+    },
+});
+"""
+OPTIONS = {"mode": "payment", "amount": 100, "currency": "usd", "paymentMethodTypes": ["card"]}
+# What the stand-in is asked, which Stripe's types or Stripe itself would refuse.
+MISTAKES = {
+    "an option that is none": OPTIONS | {"paymentMethods": ["card"]},
+    "no mode": {"currency": "usd", "paymentMethodTypes": ["card"]},
+    "a mode that is none": OPTIONS | {"mode": "pay"},
+    "an amount as text": OPTIONS | {"amount": "100"},
+    "an amount that is not whole": OPTIONS | {"amount": 1.5},
+    "a currency in capitals": OPTIONS | {"currency": "USD"},
+    "a usage that is none": OPTIONS | {"setupFutureUsage": "always"},
+    "no types": {"mode": "payment", "amount": 100, "currency": "usd"},
+}
+REFUSED = """async (options) => {
+    try { Stripe("pk_test_1").elements(options); } catch (error) { return error.name; }
+}"""
+
+
+def heard(payer: Visit, address: str) -> list[dict[str, Any]]:
+    """The bodies that the page's form sends to an address of the sandbox from now on."""
+    bodies: list[dict[str, Any]] = []
+    payer.page.on(
+        "request",
+        lambda request: (
+            bodies.append(json.loads(request.post_data or "{}"))
+            if request.url.endswith(address)
+            else None
+        ),
+    )
+    return bodies
+
+
+async def new_card(payer: Visit, number: str) -> None:
+    await payer.click("+ New Card")
+    await payer.title("New card")
+    await payer.fill(number)
+    await payer.click("Save Card")
+
+
+async def setups(payer: Visit) -> list[str]:
+    """What the server knows of the forms that were filled in."""
+    engine = demo_rows(payer.demo)
+    try:
+        async with engine.connect() as conn:
+            found = await conn.scalars(select(CardSetup.state).order_by(CardSetup.created_at))
+            return [str(state) for state in found]
+    finally:
+        await engine.dispose()
+
+
+def demo_rows(demo: Demo) -> AsyncEngine:
+    return connections.engine(f"sqlite:///{demo.folder / '.demo' / 'portal.sqlite'}")
+
+
+@pytest.mark.parametrize("number", [ASKS, DECLINED])
+async def test_what_the_bank_refuses_is_told_to_the_server(payer: Visit, number: str) -> None:
+    """A failed 3-D Secure as a decline: attempts are counted, and the form takes no other card."""
+    await payer.sign_in()
+    await new_card(payer, number)
+    if number == ASKS:
+        await payer.bank.get_by_role("button", name="Fail").click()
+        await payer.problem("The bank could not confirm that it is you.")
+    else:
+        await payer.problem("The bank declined the card")
+    assert len(payer.sent("AddCard")) == 1
+    assert await setups(payer) == ["REFUSED"]
+    await payer.fill(DISCOVER)
+    await payer.click("Save Card")
+    await payer.told("Discover ending in 1117 is on file.")
+    assert await setups(payer) == ["REFUSED", "KEPT"]
+
+
+async def test_what_the_bank_never_saw_is_not_told(payer: Visit) -> None:
+    await payer.sign_in()
+    await new_card(payer, "4111 1111 1111 1111")
+    await payer.problem("only Stripe's published test numbers are taken")
+    assert payer.sent("AddCard") == []
+    assert await setups(payer) == ["PREPARED"]
+
+
+async def test_a_bank_that_was_left_leaves_a_card_that_waits(payer: Visit) -> None:
+    await payer.sign_in()
+    await new_card(payer, ASKS)
+    await expect(payer.bank).to_be_visible()
+    await payer.page.keyboard.press("Escape")
+    await payer.problem("The bank's page was closed.")
+    assert payer.sent("AddCard") == []
+
+
+async def test_a_lost_answer_of_stripes_is_asked_for(payer: Visit) -> None:
+    """Stripe confirmed the form, and the browser never heard so."""
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await payer.sign_in()
+    await payer.page.route("**/sandbox/setup_intents/confirm", lose)
+    await new_card(payer, DISCOVER)
+    await payer.told("Discover ending in 1117 is on file.")
+
+
+async def test_the_form_says_what_the_card_is_for(payer: Visit) -> None:
+    """Stripe refuses a form that disagrees with the intent; its updates are waited for."""
+    tokens, confirmed = heard(payer, "/confirmation_tokens"), heard(payer, "/setup_intents/confirm")
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(DECLINED)
+    save = payer.page.get_by_label("Save Card")
+    for ticked in (True, False, True):
+        await payer.fill(DECLINED)
+        # As fast as a machine clicks: the update has not ended yet.
+        await payer.page.evaluate(
+            "() => { document.querySelector('[name=save]').click();"
+            " document.querySelector('form button.primary').click(); }"
+        )
+        await expect(save).to_be_checked(checked=ticked)
+        await payer.problem("The bank declined the card")
+        await expect(payer.page.get_by_role("button", name="Pay $525.00")).to_be_enabled()
+    assert [token["setupFutureUsage"] for token in tokens] == ["on_session", None, "on_session"]
+    await payer.page.goto(f"{payer.demo.url}/portal/#/")
+    await payer.title("Billing & Payments")
+    await new_card(payer, DISCOVER)
+    await payer.told("Discover ending in 1117 is on file.")
+    assert [one["setupFutureUsage"] for one in confirmed] == ["on_session"]
+
+
+async def test_the_page_makes_one_stripe_object(payer: Visit) -> None:
+    await payer.page.add_init_script(COUNTED)
+    await payer.sign_in()
+    for _ in range(2):
+        await payer.open_payment()
+        await payer.another_card(VISA)
+        await payer.page.goto(f"{payer.demo.url}/portal/#/new-card")
+        await payer.title("New card")
+        await payer.fill(VISA)
+        await payer.page.goto(f"{payer.demo.url}/portal/#/")
+        await payer.title("Billing & Payments")
+    await payer.open_payment()
+    await payer.another_card(ASKS)
+    await payer.click("Pay $525.00")
+    await payer.bank.get_by_role("button", name="Complete").click()
+    await payer.told("Paid $525.00")
+    (given,) = await payer.page.evaluate("window.made")
+    assert given[0] == "pk_test_sandbox"
+
+
+async def test_what_went_wrong_at_the_bank_is_said(payer: Visit) -> None:
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(ASKS)
+    await payer.click("Pay $525.00")
+    await expect(payer.bank).to_be_visible()
+    await payer.page.keyboard.press("Escape")
+    await payer.told("The bank's page was closed. Your bank still waits for you to confirm")
+
+
+async def test_the_stand_in_takes_no_more_than_stripe_does(payer: Visit) -> None:
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(VISA)
+    assert await payer.page.evaluate(REFUSED, OPTIONS) is None
+    found = {what: await payer.page.evaluate(REFUSED, given) for what, given in MISTAKES.items()}
+    assert found == dict.fromkeys(MISTAKES, "IntegrationError")
+
+
+# -- where payments go to Stripe -------------------------------------------------------------------
+
+
+@pytest.fixture
+def stripe(tmp_path: Path) -> Iterator[str]:
+    """The double as a process of its own: Stripe's API, and what Stripe.js asks there."""
+    with double(tmp_path) as address:
+        yield address
+
+
+@pytest.fixture
+def at_stripe(forked: demonstration.Run, stripe: str, tmp_path: Path) -> Iterator[Demo]:
+    keys = {
+        "STRIPE_API_KEY": "sk_test_double",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_double",
+        "STRIPE_API_BASE": stripe,
+    }
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    run = partial(forked, environment=keys)
+    with demonstration.served(folder, "--stripe", run=run) as started:
+        yield started
+
+
+@pytest.fixture
+async def visitor(chrome: BrowserContext, at_stripe: Demo, stripe: str) -> AsyncIterator[Visit]:
+    """Somebody whose browser finds the stand-in at js.stripe.com, and the double at
+    api.stripe.com.
+    """
+    text = (PROJECT / "sandbox" / "web" / "stripe.js").read_text()
+    own = 'new URL("./", script.src)'
+    assert own in text
+    script = text.replace(own, 'new URL("https://api.stripe.com/sandbox/")')
+
+    async def answer(route: Route) -> None:
+        url = httpx.URL(route.request.url)
+        open_to_all = {"Access-Control-Allow-Origin": "*"}
+        if str(url) == STRIPE_JS:
+            await route.fulfill(body=script, content_type="text/javascript")
+        elif url.host == "api.stripe.com":
+            body = route.request.post_data
+            async with httpx.AsyncClient(base_url=stripe, trust_env=False) as client:
+                told = await client.post(url.path, content=body)
+            await route.fulfill(status=told.status_code, body=told.text, headers=open_to_all)
+        else:
+            await route.fulfill(body="<p>a frame of Stripe's</p>", content_type="text/html")
+
+    async with visit(chrome, at_stripe) as visiting:
+        await visiting.page.route("https://**/*", answer)
+        yield visiting
+
+
+async def charged(stripe: str) -> list[int]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        state = (await client.get(f"{stripe}/controls/state")).json()
+    intents = state["payment_intent"]
+    return [one["amount"] for one in intents if one["status"] == "succeeded"]
+
+
+@pytest.mark.parametrize("number", [VISA, ASKS])
+async def test_it_pays_at_stripe_under_stripes_policy(
+    visitor: Visit, stripe: str, number: str
+) -> None:
+    await visitor.sign_in()
+    assert await visitor.rows("Payment Methods") == []
+    await visitor.open_payment()
+    await visitor.another_card(number)
+    await visitor.click("Pay $525.00")
+    if number == ASKS:
+        await visitor.bank.get_by_role("button", name="Complete").click()
+    await visitor.told("Paid $525.00")
+    assert await charged(stripe) == [52500]
+    assert STRIPE_JS in visitor.watched.requests
+    assert await visitor.watched.violations() == []
+    assert visitor.watched.complaints == []
+    hosts = {"https://js.stripe.com", "https://api.stripe.com", visitor.demo.url}
+    assert visitor.watched.origins() == hosts
+
+
+async def test_stripes_frames_are_let_in_and_no_others(visitor: Visit) -> None:
+    await visitor.sign_in()
+    show = """(address) => new Promise((resolve) => {
+        const frame = document.createElement("iframe");
+        frame.addEventListener("load", resolve);
+        frame.src = address;
+        document.body.append(frame);
+    })"""
+    for host in ("js.stripe.com", "b.js.stripe.com", "hooks.stripe.com"):
+        await visitor.page.evaluate(show, f"https://{host}/frame")
+    assert await visitor.watched.violations() == []
+    for host in ("checkout.example", "stripe.com"):
+        await visitor.page.evaluate(show, f"https://{host}/frame")
+    refused = await visitor.watched.violations()
+    assert [one.split(":")[0] for one in refused] == ["frame-src", "frame-src"]

@@ -1,0 +1,184 @@
+"""Money goes where the operator means: the sandbox only where it is said, to its accounts alone."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
+from typer.testing import CliRunner, Result
+
+from billing.gateway.train import API_VERSION, STRIPE_JS
+from billing.payments import PaymentsMode, is_reached
+from models import Practice
+from sandbox.app import app as double
+from server import cli
+from server.app import served as served_app
+from server.sandboxed import OwnAccounts, Sandbox
+from server.settings import WrongSettings
+from tests.portal import KEY, Portal, served
+
+URL = "sqlite:///portal.sqlite"
+KEYS = {
+    "STRIPE_API_KEY": "sk_test_1",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+    "STRIPE_WEBHOOK_SECRET": "whsec_1",
+    # Nothing answers there.
+    "STRIPE_API_BASE": "http://127.0.0.1:1",
+}
+AT_STRIPE: dict[str, Any] = {
+    "stripe_api_key": SecretStr("sk_test_1"),
+    "stripe_publishable_key": "pk_test_1",
+    "stripe_webhook_secret": [SecretStr("whsec_1")],
+    "stripe_api_base": "http://127.0.0.1:1",
+}
+ONLINE = (
+    "{ client { canPay { isAllowed reason } canAddCard { isAllowed reason } practice {"
+    " onlinePayments { isEnabled mode publishableKey stripeAccount stripeJs } } } }"
+)
+PREPARE = "mutation { prepareCard(input: {}) { __typename ... on UserError { code } } }"
+# The environment, the practice's account, and how the refusal begins.
+REFUSED = [
+    ({}, "acct_1", "STRIPE_API_KEY is not set."),
+    ({}, "acct_sandbox", "STRIPE_API_KEY is not set."),
+    ({}, None, "STRIPE_API_KEY is not set."),
+    ({"SANDBOX": "false"}, None, "STRIPE_API_KEY is not set."),
+    ({"SANDBOX": "true"}, "acct_1", "SANDBOX is true, and these accounts are not the sandbox's"),
+    ({"SANDBOX": "true"}, "own", "SANDBOX is true, and these accounts are not the sandbox's"),
+    ({**KEYS, "SANDBOX": "true"}, None, "SANDBOX is true, and STRIPE_API_KEY is set"),
+    (KEYS, "acct_sandbox", "STRIPE_API_KEY is set, and these accounts are the sandbox's"),
+    (KEYS, "acct_sandbox_7", "STRIPE_API_KEY is set, and these accounts are the sandbox's"),
+]
+TAKEN = [
+    ({"SANDBOX": "true"}, "acct_sandbox"),
+    ({"SANDBOX": "true"}, None),
+    (KEYS, "acct_1"),
+    (KEYS, "own"),
+    (KEYS, None),
+]
+
+
+@pytest.fixture
+def practice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("TOKEN_KEY", KEY)
+    for name in ("SANDBOX", *KEYS):
+        monkeypatch.delenv(name, raising=False)
+
+    async def made() -> Portal:
+        async with served(URL) as portal:
+            return portal
+
+    return asyncio.run(made())
+
+
+async def has(portal: Portal, account: str | None) -> None:
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=account))
+    await portal.engine.dispose()
+
+
+def portal(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+@pytest.mark.parametrize("command", ["serve", "refund pmt_1", "reconcile"])
+@pytest.mark.parametrize(("environment", "account", "said"), REFUSED)
+def test_what_would_charge_in_the_wrong_place_stops(
+    practice: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    environment: dict[str, str],
+    account: str | None,
+    said: str,
+) -> None:
+    asyncio.run(has(practice, account))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
+    result = portal(*command.split())
+    assert result.exit_code == 1
+    assert result.stderr.startswith(said)
+    if account and "these accounts" in said:
+        assert f"pra_{practice.practice_id} has {account}" in result.stderr
+
+
+@pytest.mark.parametrize(("environment", "account"), TAKEN)
+def test_what_is_meant_starts(
+    practice: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    account: str | None,
+) -> None:
+    asyncio.run(has(practice, account))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ran: list[str] = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **_: ran.append(app))
+    result = portal("serve")
+    assert (result.exit_code, ran) == (0, ["server.app:served"]), result.stderr
+
+
+def test_a_serving_process_does_not_begin_without_a_key(
+    practice: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may start it by another server than `portal serve`."""
+    with pytest.raises(WrongSettings, match="STRIPE_API_KEY is not set"):
+        served_app()
+
+
+@pytest.mark.parametrize(
+    ("account", "mode", "reached"),
+    [
+        ("acct_sandbox", PaymentsMode.SANDBOX, True),
+        ("acct_1", PaymentsMode.SANDBOX, False),
+        ("own", PaymentsMode.SANDBOX, False),
+        ("acct_sandbox", PaymentsMode.TEST, False),
+        ("acct_sandbox", PaymentsMode.LIVE, False),
+        ("acct_1", PaymentsMode.LIVE, True),
+        ("own", PaymentsMode.TEST, True),
+        ("acct_1", PaymentsMode.OFF, False),
+    ],
+)
+async def test_an_account_that_is_not_reached_takes_no_payments(
+    new_database: Any, account: str, mode: PaymentsMode, *, reached: bool
+) -> None:
+    """Also where the row is changed while the server runs."""
+    assert is_reached(account, mode) is reached
+    if mode in (PaymentsMode.OFF, PaymentsMode.LIVE):
+        return
+    given = AT_STRIPE if mode is PaymentsMode.TEST else {}
+    async with new_database() as url, served(url, **given) as portal:
+        await has(portal, account)
+        token = await portal.token()
+        client = (await portal.ask(ONLINE, token)).json()["data"]["client"]
+        online = client["practice"]["onlinePayments"]
+        assert online["isEnabled"] is reached
+        assert online["mode"] == (mode if reached else "OFF")
+        at_stripe = reached and mode is PaymentsMode.TEST
+        assert online["publishableKey"] == ("pk_test_1" if at_stripe else None)
+        assert online["stripeJs"] == (STRIPE_JS if at_stripe else None)
+        assert (client["canAddCard"]["reason"] == "ONLINE_PAYMENTS_OFF") is not reached
+        assert (client["canPay"]["reason"] == "ONLINE_PAYMENTS_OFF") is not reached
+        if not reached:
+            refused = (await portal.ask(PREPARE, token)).json()["data"]["prepareCard"]
+            assert refused["code"] == "ONLINE_PAYMENTS_OFF"
+
+
+async def test_the_sandbox_knows_its_own_accounts_alone() -> None:
+    """Whatever asks it: a refund, the daily comparison, or a payment that was under way."""
+    sandbox = Sandbox(":memory:")
+    transport = OwnAccounts(double(sandbox.store))
+    statuses = {}
+    for account in ("acct_1", None, "acct_sandbox"):
+        headers = {"Authorization": "Bearer sk_test_1", "Stripe-Version": API_VERSION}
+        own = {"Stripe-Account": account} if account else {}
+        request = httpx.Request(
+            "GET", "http://sandbox/v1/payment_intents/pi_1", headers=headers | own
+        )
+        statuses[account] = (await transport.handle_async_request(request)).status_code
+    sandbox.store.close()
+    assert statuses == {"acct_1": 403, None: 403, "acct_sandbox": 404}

@@ -1,0 +1,99 @@
+"""`portal demo --stripe` without a browser: its keys, and what its rows say of Stripe."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from typer.testing import CliRunner, Result
+
+from models import Claim, Payment, PaymentMethod, PaymentState, Practice, connections
+from server import cli, demo, stripe_demo
+from server.stripe_demo import DemoAccount
+from tests.processes import double
+
+ENVIRONMENT = {
+    "STRIPE_API_KEY": "sk_test_1",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+    "STRIPE_WEBHOOK_SECRET": None,
+    "STRIPE_API_BASE": None,
+    "SANDBOX": None,
+}
+
+
+def portal(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **more: str | None) -> None:
+    for name, value in (ENVIRONMENT | more).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"STRIPE_API_KEY": None}, "STRIPE_API_KEY: the demo takes a test key"),
+        ({"STRIPE_API_KEY": "sk_live_1"}, "STRIPE_API_KEY: the demo takes a test key"),
+        ({"STRIPE_PUBLISHABLE_KEY": None}, "STRIPE_PUBLISHABLE_KEY: it begins with pk_test_"),
+        ({"STRIPE_PUBLISHABLE_KEY": "pk_live_1"}, "STRIPE_PUBLISHABLE_KEY: it begins with pk_test"),
+    ],
+)
+def test_it_needs_the_keys_of_a_test_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str | None], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given(monkeypatch, **more)
+    result = portal("demo", "--stripe")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(said)
+    assert "_live_1" not in result.stderr
+
+
+@pytest.mark.parametrize("secret", [None, "whsec_1"])
+def test_it_says_whether_events_are_heard(
+    monkeypatch: pytest.MonkeyPatch, secret: str | None
+) -> None:
+    given(monkeypatch, STRIPE_WEBHOOK_SECRET=secret)
+    account = stripe_demo.from_environment()
+    assert ("not heard" in account.said) is (secret is None)
+    # Without a secret of Stripe's nobody can sign an event.
+    first, second = (account.settings()["stripe_webhook_secret"] for _ in range(2))
+    assert (first == second) is (secret is not None)
+
+
+def test_its_rows_say_nothing_of_stripe_that_is_not_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A payment under way would be asked for at Stripe, and a card on file could not be charged."""
+    url = f"sqlite:///{tmp_path / 'portal.sqlite'}"
+    account = DemoAccount("sk_test_double", "pk_test_double", None, None)
+    kept = demo.new_keys()
+
+    async def made() -> tuple[set[str | None], list[int]]:
+        await demo.prepared(url, kept, "http://127.0.0.1/portal/", account)
+        engine = connections.engine(url)
+        wrong = [
+            select(func.count()).where(Payment.state == PaymentState.PROCESSING),
+            select(func.count()).where(Payment.stripe_id.is_not(None)),
+            select(func.count()).where(PaymentMethod.removed_at.is_(None)),
+            select(func.count()).select_from(Claim),
+        ]
+        async with engine.connect() as conn:
+            accounts = set(await conn.scalars(select(Practice.stripe_account)))
+            counts = [int(await conn.scalar(one) or 0) for one in wrong]
+        await engine.dispose()
+        return accounts, counts
+
+    # Prepared again, as with each start, nothing is changed any more.
+    for _ in range(2):
+        assert asyncio.run(made()) == ({"own", None}, [0, 0, 0, 0])
+    with double(tmp_path) as stripe:
+        given(monkeypatch, STRIPE_API_BASE=stripe, STRIPE_WEBHOOK_SECRET="whsec_1")
+        monkeypatch.setenv("STRIPE_API_KEY", "sk_test_double")
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("TOKEN_KEY", kept["token_key"])
+        assert portal("reconcile").output == "The ledger is as Stripe has it.\n"
