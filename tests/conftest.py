@@ -14,6 +14,7 @@ from tests import demo as demonstration
 from tests import postgres
 from tests.comparison import Comparison, compared
 from tests.demo import Demo
+from tests.double import Double
 from tests.nursery import Nursery
 from tests.practices import made
 
@@ -58,6 +59,14 @@ def new_database(
 @asynccontextmanager
 async def sqlite_file(path: Path) -> AsyncIterator[str]:
     yield f"sqlite:///{path}"
+
+
+@pytest.fixture
+def double() -> Iterator[Double]:
+    """Return the double of Stripe, with an empty store."""
+    made = Double()
+    yield made
+    made.store.close()
 
 
 @pytest.fixture(scope="session")

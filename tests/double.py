@@ -50,6 +50,10 @@ class Double:
         assert status == 200, answer
         return str(answer["id"])
 
+    async def keyed(self, key: str, path: str, **params: str) -> tuple[int, Any]:
+        """Post under an idempotency key."""
+        return await self.ask("POST", path, params, Idempotency_Key=key)
+
     async def intent(self, **params: str) -> str:
         return await self.made("payment_intents", **USD | params)
 
@@ -71,3 +75,9 @@ class Double:
 
     def hold(self) -> None:
         held.hold(self.store.journal(), self.store.all("event"))
+
+
+def told(answer: tuple[int, Any]) -> tuple[int, str | None, str | None]:
+    """Return an error's status, code and parameter."""
+    status, body = answer
+    return status, body["error"].get("code"), body["error"].get("param")

@@ -23,14 +23,6 @@ from tests.specification.requests import TYPED, name_of, operation
 from tests.specification.requests import parameters as specified
 from tests.specification.schemas import KEPT, problems
 
-
-@pytest.fixture
-def double() -> Iterator[Double]:
-    made = Double()
-    yield made
-    made.store.close()
-
-
 # -- the tables of calls and objects ---------------------------------------------------------------
 
 

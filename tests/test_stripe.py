@@ -201,7 +201,7 @@ async def test_a_token_tells_its_card_and_works_once(remote: Remote) -> None:
 
 async def test_a_saved_card_pays_for_its_customer(remote: Remote) -> None:
     client = new_id()
-    customer = await remote.stripe.customer(OWN, new_id(), client)
+    customer = await remote.stripe.customer(OWN, new_id(), client, 1)
     wanted = order(customer=customer, save_card=True)
     made = await remote.stripe.create(wanted)
     token = await remote.token(GOOD)
