@@ -446,6 +446,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (CardSetup, {"payment_method_id": None}, "kept_is_a_card"),
         (CardSetup, {"state": "PREPARED"}, "kept_is_a_card"),
         (CardSetup, REFUSED, "refused_has_a_reason"),
+        (CardSetup, {"stripe_id": None}, "ended_is_named"),
         (Refund, {"amount_minor": 0}, "amount_positive"),
         (Refund, {"stripe_id": None}, "known_has_an_id"),
         (Dispute, {"amount_minor": 0}, "amount_positive"),
