@@ -90,7 +90,14 @@ def test_a_refund_is_given_back_and_the_ledger_fits(payment: str) -> None:
     assert portal("reconcile").stdout == "The ledger is as Stripe has it.\n"
     part = portal("refund", payment, "--amount", "1.25")
     assert part.exit_code == 0
-    assert part.stdout.startswith(f"1.25 USD of {payment}: SUCCEEDED (re_")
+    begun, resume, done = part.stdout.splitlines()
+    assert begun == "Giving 1.25 USD back. If this is interrupted, resume it by"
+    assert done.startswith(f"1.25 USD of {payment}: SUCCEEDED (re_")
+    # By the printed command nothing is given twice; without a key, neither.
+    assert portal(*resume.split()[1:]).stdout.splitlines() == [done]
+    twice = portal("refund", payment, "--amount", "1.25")
+    assert twice.exit_code == 1
+    assert "choose a new key" in twice.stderr
     assert portal("refund", payment).exit_code == 0
     (first, rest) = there("refund")
     assert first["amount"] == 125

@@ -1,6 +1,7 @@
 """Paying, through the schema: what comes of each request, and what is written of it."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -254,22 +255,53 @@ async def test_fifty_sends_of_one_key_are_one_charge(portal: Paying) -> None:
 # -- what Stripe doesn't tell ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["payment_intents$", "confirm$"])
 @pytest.mark.parametrize("after", [False, True])
-async def test_an_answer_that_is_lost_is_not_a_failure(
-    portal: Paying, call: str, after: bool
-) -> None:
+async def test_a_lost_answer_of_the_charge_is_not_a_failure(portal: Paying, after: bool) -> None:
     await portal.invoice(10_000)
-    portal.api.faults.append(Fault(call, 500, after=after))
+    portal.api.faults.append(Fault("confirm$", 500, after=after))
     asked = portal.input(10_000, portal.card(saveCard=True))
     assert (await portal.sent(asked))["__typename"] == "PayProcessing"
     done = await portal.sent(asked)
-    if call == "confirm$" and not after:
-        # A new card's token is not used twice: the reconciler gives this payment up.
-        assert done["__typename"] == "PayProcessing"
-    else:
+    if after:
         assert done["__typename"] == "PaySucceeded"
         assert len(portal.charges()) == 1
+    else:
+        # A new card's token is not used twice: the reconciler gives this payment up.
+        assert done["__typename"] == "PayProcessing"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Fault("CALL", drop=True, after=after) for after in (False, True)),
+        *(Fault("CALL", 500, after=after) for after in (False, True)),
+        *(Fault("CALL", status, times=2) for status in (503, 409, 429)),
+        Fault("CALL", 429, code="lock_timeout"),
+        Fault("CALL", twice=True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("call", ["POST payment_intents$", "POST customers$", "GET confirmation"])
+async def test_a_lost_answer_of_another_call_is_asked_for_at_once(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch, call: str, fault: Fault
+) -> None:
+    """The sale goes on, though a server error is saved under its key for a day."""
+    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
+    await portal.invoice(10_000)
+    portal.api.faults.append(dataclasses.replace(fault, matches=call))
+    done = await portal.pay(10_000, portal.card(saveCard=True))
+    assert done["__typename"] == "PaySucceeded"
+    assert len(portal.charges()) == 1
+    assert all(one.times == 0 for one in portal.api.faults)
+
+
+async def test_a_lost_answer_of_the_fence_is_asked_for_at_once(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
+    await portal.invoice(10_000)
+    portal.api.faults.append(Fault("cancel$", 500, times=2))
+    assert (await portal.pay(10_000, portal.card(DECLINED)))["__typename"] == "CardDeclined"
 
 
 async def test_too_many_requests_are_sent_again(
@@ -284,7 +316,7 @@ async def test_too_many_requests_are_sent_again(
 async def test_where_stripe_is_out_of_reach_nothing_is_begun(portal: Paying) -> None:
     await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card())
-    portal.api.faults.append(Fault("confirmation_tokens", 500))
+    portal.api.faults.append(Fault("confirmation_tokens", 503, times=4))
     query = "mutation P($i: PayInput!) { pay(input: $i) { __typename } }"
     answer = (await portal.ask(query, portal.bearer, i=asked)).json()
     assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"

@@ -14,12 +14,10 @@ from sqlalchemy import delete, update
 
 from billing.charging import comparing, inbox
 from billing.charging.refunding import NotRefunded, refund
-from billing.gateway import Unknown
 from billing.gateway.objects import hint
-from models import Client, Dispute, LedgerEntry, Refund, RefundState, StripeEvent
+from models import Client, Dispute, LedgerEntry, RefundState, StripeEvent
 from models.ids import new_id
 from sandbox import reversals
-from sandbox.api import Fault
 from tests.conftest import SEED
 from tests.paying import ACCOUNT, Paying, paying
 
@@ -155,24 +153,6 @@ async def test_a_refund_gives_back_credit_before_it_touches_an_invoice(portal: P
     assert await dues(portal) == [0]
     await refund(portal.till, payment_id, 1_000)
     assert await dues(portal) == [1_000]
-
-
-@pytest.mark.parametrize("after", [False, True])
-async def test_a_lost_answer_is_not_a_second_refund(portal: Paying, after: bool) -> None:
-    payment_id, _ = await paid(portal, 10_000)
-    portal.api.faults.append(Fault("POST refunds", 500, after=after))
-    with pytest.raises(Unknown):
-        await refund(portal.till, payment_id, 4_000)
-    if not after:
-        with pytest.raises(NotRefunded, match="nobody knows"):
-            await refund(portal.till, payment_id, 3_000)
-        await refund(portal.till, payment_id)
-    else:
-        await comparing.work(portal.till)
-    assert [one["amount"] for one in portal.store.all("refund")] == [4_000]
-    (row,) = await portal.all(Refund)
-    assert (row.state, row.amount_minor) == (RefundState.SUCCEEDED, 4_000)
-    assert await dues(portal) == [4_000]
 
 
 async def test_two_operators_at_once_give_back_no_more_than_there_is(portal: Paying) -> None:

@@ -25,9 +25,6 @@ from models import (
     RefundState,
 )
 
-# A payment that is under way for longer is reported.
-AT_REST_WITHIN = dt.timedelta(hours=1)
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -70,7 +67,6 @@ class Ours:
 async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[Difference]:
     """Return all differences in one account since then; Unknown, if Stripe doesn't answer."""
     ours = await written(till, practice_id, account)
-    late = list(of_unfinished(ours, till.now()))
     try:
         stripes = Stripes(
             {one.id: one for one in await till.stripe.intents(account, since)},
@@ -78,9 +74,9 @@ async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) 
             {one.id: one for one in await till.stripe.disputes(account, since=since)},
         )
     except Forbidden:
-        return [Difference(account, "Stripe can't be asked in this account any more"), *late]
+        closed = Difference(account, "Stripe can't be asked in this account any more")
+        return [closed, *of_unfinished(ours)]
     found = [
-        *late,
         *of_intents(stripes, ours, practice_id),
         *of_payments(stripes, ours, since),
         *of_refunds(stripes, ours, since),
@@ -115,12 +111,11 @@ async def written(till: Till, practice_id: str, account: str) -> Ours:
 # -- payments --------------------------------------------------------------------------------------
 
 
-def of_unfinished(ours: Ours, now: dt.datetime) -> Iterator[Difference]:
-    """Payments that should have come to rest by now."""
+def of_unfinished(ours: Ours) -> Iterator[Difference]:
+    """Payments that can't come to rest while Stripe can't be asked."""
     for payment in ours.payments:
-        since = payment.changed_at or payment.created_at
-        if payment.state in ACTIVE_STATES and now - since > AT_REST_WITHIN:
-            yield Difference(f"pmt_{payment.id}", f"{payment.state} here for more than an hour")
+        if payment.state in ACTIVE_STATES:
+            yield Difference(f"pmt_{payment.id}", f"{payment.state} here, and nobody can ask")
 
 
 def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:
@@ -135,6 +130,11 @@ def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Diffe
                 yield Difference(intent.id, "succeeded at Stripe, and no payment here has it")
         elif payment.state is not PaymentState.SUCCEEDED:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, succeeded at Stripe")
+    for payment in ours.payments:
+        intent = stripes.intents.get(payment.stripe_id)
+        is_over = intent is not None and intent.status is IntentStatus.CANCELED
+        if payment.state in ACTIVE_STATES and is_over:
+            yield Difference(f"pmt_{payment.id}", f"{payment.state} here, canceled at Stripe")
 
 
 def of_payments(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
