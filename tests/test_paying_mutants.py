@@ -170,7 +170,7 @@ async def test_without_the_compare_and_set_it_is_charged_twice(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def announced(till: Till, paid: Any) -> bool:
-        intent = await till.stripe.create(await driving.order(till, paid))
+        intent = await driving.create(till, paid)
         async with till.engine.begin() as rows:
             mine = update(Payment).where(Payment.id == paid.id)
             confirming = {"stripe_id": intent.id, "state": PaymentState.CONFIRMING}

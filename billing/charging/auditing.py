@@ -131,8 +131,8 @@ def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Diffe
         elif payment.state is not PaymentState.SUCCEEDED:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, succeeded at Stripe")
     for payment in ours.payments:
-        intent = stripes.intents.get(payment.stripe_id)
-        is_over = intent is not None and intent.status is IntentStatus.CANCELED
+        told = stripes.intents.get(payment.stripe_id)
+        is_over = told is not None and told.status is IntentStatus.CANCELED
         if payment.state in ACTIVE_STATES and is_over:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, canceled at Stripe")
 
