@@ -44,6 +44,11 @@ async def kept(portal: Paying) -> list[Any]:
     return [card for card in await portal.all(PaymentMethod) if card.removed_at is None]
 
 
+async def found(portal: Paying, setup_id: str) -> Any:
+    """The row of a form, as it is before Stripe is asked."""
+    return await keeping.find(portal.till, ACCOUNT, setup_id)
+
+
 def attached(portal: Paying) -> set[str]:
     found = portal.store.all("payment_method", ACCOUNT)
     return {method["id"] for method in found if method["customer"]}
@@ -109,7 +114,7 @@ async def test_an_older_answer_does_not_overwrite_a_newer_one(portal: Paying) ->
 async def test_an_answer_that_is_old_each_time_is_left_for_later(portal: Paying) -> None:
     await keep(portal)
     await keep(portal, MASTERCARD)
-    first, second = await kept(portal)
+    first, _ = await kept(portal)
 
     async def chosen() -> None:
         """The client makes the other card the default."""
@@ -125,7 +130,7 @@ async def test_a_card_detached_before_it_was_on_file_does_not_stay_there(portal:
     """Stripe is asked for the form, then the card is detached and told of, then it is written."""
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
-    setup = await keeping.find(portal.till, ACCOUNT, setup_id)
+    setup = await found(portal, setup_id)
 
     async def detached() -> None:
         (stripe_id,) = attached(portal)
@@ -158,7 +163,7 @@ async def test_a_card_that_was_removed_does_not_come_back_by_another_answer(
     """Two tell of a form at once: one keeps the card, and the client removes it in between."""
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
-    setup = await keeping.find(portal.till, ACCOUNT, setup_id)
+    setup = await found(portal, setup_id)
 
     async def removed() -> None:
         card = (await add(portal, setup_id))["paymentMethod"]["id"]
@@ -185,7 +190,7 @@ async def test_of_two_copies_the_one_agreed_to_last_stays(portal: Paying) -> Non
 
 async def test_a_form_that_ended_is_not_changed_by_a_late_answer(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
-    setup = await keeping.find(portal.till, ACCOUNT, setup_id)
+    setup = await found(portal, setup_id)
     fill_in(portal, setup_id, DECLINED)
 
     async def refused() -> None:
