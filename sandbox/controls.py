@@ -53,8 +53,10 @@ ACTIONS: dict[str, Callable[..., Any]] = {
 
 
 def routes(store: Store, api: Api) -> list[Route]:
-    async def state(_: Request) -> Response:
-        """Show all objects and the journal."""
+    async def state(request: Request) -> Response:
+        """Show all objects and the journal, or the objects of one kind (`?only=charge`)."""
+        if only := request.query_params.get("only"):
+            return JSONResponse({only: store.all(only)})
         found = {kind: store.all(kind) for kind in KINDS}
         return JSONResponse(found | {"journal": store.journal()})
 

@@ -62,6 +62,7 @@ def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Obje
 
 
 def unauthenticated(method: Object) -> Object:
+    """Return the error of a failed 3-D Secure, as events of Stripe's show it in public reports."""
     return error(
         "invalid_request_error",
         "The latest attempt to set up the payment method has failed because authentication failed.",

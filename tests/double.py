@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from billing.gateway import Stripe
 from sandbox import controls, pages
 from sandbox.api import Api
 from sandbox.app import app
@@ -30,6 +31,11 @@ class Double:
         self.api = Api(self.store)
         transport = httpx.ASGITransport(app(self.store, self.api, controls=True))
         self.http = httpx.AsyncClient(transport=transport, base_url="http://stripe")
+
+    def gateway(self) -> Stripe:
+        """Return the project's gateway to this double."""
+        transport = httpx.ASGITransport(app(self.store, self.api))
+        return Stripe("sk_test_double", base="http://stripe", transport=transport)
 
     async def ask(
         self, method: str, path: str, params: dict[str, str] | None = None, **headers: str

@@ -8,6 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from billing.gateway import Unknown
+from billing.gateway.objects import IntentStatus
+from models.ids import new_id
 from sandbox import deliveries
 from sandbox.deliveries import Webhook
 from sandbox.faults import Dropped, Fault
@@ -31,6 +34,21 @@ async def test_a_connection_ends_before_or_after_the_work(double: Double, after:
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 200
     assert len(double.store.all("payment_intent")) == 1
     double.hold()
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_dropped_connection_tells_the_gateway_nothing(double: Double, after: bool) -> None:
+    """Whether the money moved, it can only ask."""
+    gateway = double.gateway()
+    intent = await double.intent()
+    double.api.faults.append(Fault("confirm$", drop=True, after=after))
+    with pytest.raises(Unknown):
+        await gateway.confirm(new_id(), ACCOUNT, intent, token=double.token())
+    found = await gateway.intent(ACCOUNT, intent)
+    assert found.status is (
+        IntentStatus.SUCCEEDED if after else IntentStatus.REQUIRES_PAYMENT_METHOD
+    )
+    await gateway.close()
 
 
 async def test_a_call_arrives_twice(double: Double) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from billing.gateway.train import API_VERSION
-from sandbox import methods, objects, parameters, reversals, setups
+from sandbox import methods, objects, parameters, reversals, seeds, setups
 from sandbox.calls import CALLS, Call
 from sandbox.errors import StripeError
 from sandbox.version import VERSION
@@ -284,6 +284,23 @@ async def test_events_of_all_that_happens_are_the_specifications(double: Double)
         "refund.failed",
         "setup_intent.setup_failed",
     } <= types
+    double.hold()
+
+
+async def test_what_a_demo_seeds_is_the_specifications(double: Double) -> None:
+    with double.store.transaction():
+        seeds.customer(double.store, ACCOUNT, "cus_sandbox_1")
+        name = "Ana Prieto", "04101"
+        card = "pm_sandbox_1", "cus_sandbox_1", GOOD, (12, 2031), *name
+        seeds.saved_card(double.store, ACCOUNT, *card)
+        for status in ("succeeded", "processing"):
+            facts = f"pi_sandbox_{status}", "01", 5_000, "USD"
+            seeds.payment(double.store, ACCOUNT, *facts, status=status, created=1_700_000_000)
+    for path in ("payment_intents", "charges", "payment_methods"):
+        assert (await double.ask("GET", path))[1]["data"] != []
+    assert (await double.ask("GET", "customers/cus_sandbox_1"))[0] == 200
+    charge = double.store.all("charge")[0]
+    assert charge["created"] == 1_700_000_000
     double.hold()
 
 

@@ -95,7 +95,7 @@ def before_and_one(before: list[Any]) -> int:
 
 
 async def charges(http: httpx.AsyncClient, stripe: str) -> list[Any]:
-    found = (await http.get(f"{stripe}/controls/state")).json()["charge"]
+    found = (await http.get(f"{stripe}/controls/state?only=charge")).json()["charge"]
     return [one for one in found if one["status"] == "succeeded"]
 
 
