@@ -5,7 +5,7 @@ from typing import Any
 from sandbox import setups
 from sandbox.errors import StripeError
 from sandbox.methods import card
-from tests.paying import ACCOUNT, GOOD, Paying
+from tests.paying import GOOD, Paying
 
 REFUSAL = " ... on UserError { code message path }"
 CARD = "paymentMethod { id last4 expMonth expYear isDefault cardholderName billingZip }"
@@ -52,12 +52,13 @@ async def remove(
 
 
 def fill_in(portal: Paying, setup_id: str, number: str = GOOD, **facts: Any) -> str:
-    """What the page's form at Stripe does; the SetupIntent's status then."""
+    """Confirm a form as Stripe.js does, and return the SetupIntent's status then."""
+    account = account_of(portal, setup_id)
     given: dict[str, Any] = {"month": 12, "year": 2031, "name": "Ana Prieto", "zip_": "04101"}
     with portal.store.transaction():
-        method = card(portal.store, ACCOUNT, number, **given | facts)
+        method = card(portal.store, account, number, **given | facts)
         try:
-            setup = setups.confirm(portal.store, ACCOUNT, setup_id, method)
+            setup = setups.confirm(portal.store, account, setup_id, method)
         except StripeError:
             return "declined"
     return str(setup["status"])
@@ -65,7 +66,15 @@ def fill_in(portal: Paying, setup_id: str, number: str = GOOD, **facts: Any) -> 
 
 def answer_the_bank(portal: Paying, setup_id: str, *, succeed: bool) -> None:
     with portal.store.transaction():
-        setups.authenticate(portal.store, ACCOUNT, setup_id, succeed=succeed)
+        account = account_of(portal, setup_id)
+        setups.authenticate(portal.store, account, setup_id, succeed=succeed)
+
+
+def account_of(portal: Paying, stripe_id: str) -> str:
+    """Return the account that an object is in."""
+    query = "SELECT account FROM object WHERE id = ?"
+    (account,) = portal.store.connection.execute(query, (stripe_id,)).fetchone()
+    return str(account)
 
 
 async def keep(portal: Paying, number: str = GOOD, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from billing.charging import comparing
 from models import CardSetup, Detachment, PaymentMethod, Practice, SetupState, StripeCustomer
 from sandbox import customers, methods
 from sandbox.api import Fault
-from tests import card_forms
 from tests.card_forms import add, fill_in, keep, prepare, remove
 from tests.paying import ACCOUNT, Paying, paying
 
@@ -29,9 +28,8 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
         assert {sent["account"] for sent in it.store.journal()} <= {ACCOUNT, OTHER}
 
 
-async def switch(portal: Paying, account: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the practice another account; its pages are of that account then."""
-    monkeypatch.setattr(card_forms, "ACCOUNT", account)
+async def switch(portal: Paying, account: str | None) -> None:
+    """Give the practice another account."""
     async with portal.engine.begin() as conn:
         await conn.execute(update(Practice).values(stripe_account=account))
 
@@ -59,26 +57,22 @@ async def current_customers(portal: Paying) -> list[Any]:
 # -- another account -------------------------------------------------------------------------------
 
 
-async def test_a_card_of_another_account_is_not_offered_and_does_not_pay(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_card_of_another_account_is_not_offered_and_does_not_pay(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
-    await switch(portal, OTHER, monkeypatch)
+    await switch(portal, OTHER)
     assert await shown(portal) == []
     await portal.invoice(1_000)
     assert (await portal.pay(1_000, {"paymentMethodId": card}))["__typename"] == "NotFound"
     assert (await remove(portal, card))["__typename"] == "NotFound"
     # It isn't lost: the account may have been a mistake.
-    await switch(portal, ACCOUNT, monkeypatch)
+    await switch(portal, ACCOUNT)
     assert await shown(portal) == [card]
     assert (await portal.pay(1_000, {"paymentMethodId": card}))["__typename"] == "PaySucceeded"
 
 
-async def test_the_same_card_is_kept_once_in_each_account(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_same_card_is_kept_once_in_each_account(portal: Paying) -> None:
     first = (await keep(portal))["paymentMethod"]
-    await switch(portal, OTHER, monkeypatch)
+    await switch(portal, OTHER)
     second = await keep(portal)
     assert second["wasAlreadyKept"] is False
     assert (second["paymentMethod"]["isDefault"], first["isDefault"]) == (True, True)
@@ -90,12 +84,10 @@ async def test_the_same_card_is_kept_once_in_each_account(
     assert (len(attached(portal)), len(attached(portal, OTHER))) == (1, 1)
 
 
-async def test_a_form_of_the_former_account_is_settled_there(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_form_of_the_former_account_is_settled_there(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
-    await switch(portal, OTHER, monkeypatch)
+    await switch(portal, OTHER)
     assert (await add(portal, setup_id))["__typename"] == "NotFound"
     await portal.hears_all()
     (setup,) = await portal.all(CardSetup)
@@ -103,21 +95,17 @@ async def test_a_form_of_the_former_account_is_settled_there(
     assert (setup.state, card.stripe_account) == (SetupState.KEPT, ACCOUNT)
 
 
-async def test_a_card_is_detached_in_its_own_account(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_card_is_detached_in_its_own_account(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
-    await switch(portal, OTHER, monkeypatch)
+    await switch(portal, OTHER)
     await forgetting.work(portal.till)
     assert attached(portal) == []
 
 
-async def test_where_online_payments_are_off_a_card_can_still_be_removed(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_where_online_payments_are_off_a_card_can_still_be_removed(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
-    await switch(portal, None, monkeypatch)
+    await switch(portal, None)
     assert await shown(portal) == [card]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
     await forgetting.work(portal.till)
@@ -126,12 +114,10 @@ async def test_where_online_payments_are_off_a_card_can_still_be_removed(
     assert done.done_at is not None
 
 
-async def test_a_card_detached_in_the_former_account_is_on_file_no_more(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_card_detached_in_the_former_account_is_on_file_no_more(portal: Paying) -> None:
     await keep(portal)
     (card,) = await kept(portal)
-    await switch(portal, OTHER, monkeypatch)
+    await switch(portal, OTHER)
     with portal.store.transaction():
         methods.detach(portal.store, ACCOUNT, card.stripe_id, {})
     await portal.hears_all()

@@ -40,7 +40,7 @@ def test_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
     machine = aftermath.made(new)
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(28, 45))
     assert machine.told["steps"] >= 1_000
-    for done in ("refunds", "refund", "fail", "dispute", "close", "keeps", "detach"):
+    for done in ("refunds", "refund", "fail", "dispute", "close", "keeps", "detach", "delete"):
         assert machine.told[done] >= 2, (done, machine.told)
 
 

@@ -13,7 +13,7 @@ from billing.charging import comparing
 from billing.charging.refunding import NotRefunded, refund
 from billing.gateway import StripeTrouble
 from models import PaymentMethod, Practice
-from sandbox import methods, reversals
+from sandbox import customers, methods, reversals
 from sandbox.errors import StripeError
 from tests import card_forms
 from tests.machine import DIES, Machine, NewDatabase
@@ -22,6 +22,8 @@ from tests.paying import ACCOUNT, GOOD
 NUMBERS = st.sampled_from(
     ["4242424242424242", "5555555555554444", "378282246310005", "4000000000000002"]
 )
+# Mostly the account that the rest happens in.
+ACCOUNTS = st.sampled_from([ACCOUNT, ACCOUNT, ACCOUNT, f"{ACCOUNT}other", None])
 PARTS = st.sampled_from([None, 700, 5_000])
 
 
@@ -127,6 +129,29 @@ class Aftermath(Machine):
         found = [one for one in self.portal.store.all("payment_method") if one["customer"]]
         if found:
             self.there(methods.detach, found[k % len(found)]["id"], {})
+
+    @rule(k=st.integers(0, 20))
+    def deletes_customer(self, k: int) -> None:
+        """The practice does, in Stripe's dashboard."""
+        store = self.portal.store
+        found = [one for one in store.all("customer", ACCOUNT) if not one.get("deleted")]
+        if found:
+            self.there(customers.delete, found[k % len(found)]["id"])
+
+    @rule(told=st.booleans())
+    def tells_fingerprints(self, told: bool) -> None:
+        self.portal.store.set(methods.FINGERPRINTS, told)
+
+    @rule(account=ACCOUNTS)
+    def switches_account(self, account: str | None) -> None:
+        """The operator does; None: Online Payments are off."""
+
+        async def switched() -> None:
+            async with self.portal.engine.begin() as conn:
+                await conn.execute(update(Practice).values(stripe_account=account))
+
+        self.run(switched())
+        self.told["switches"] += 1
 
     @rule(die=DIES)
     def compares(self, die: str | None) -> None:

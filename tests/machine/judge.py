@@ -4,6 +4,7 @@ from collections import Counter
 
 from models import (
     Allocation,
+    CardSetup,
     Claim,
     Detachment,
     Invoice,
@@ -71,10 +72,17 @@ def went_back(portal: Paying) -> Counter[str]:
 
 async def judge_cards(portal: Paying) -> None:
     cards = [one for one in await portal.all(PaymentMethod) if one.removed_at is None]
-    assert len({one.fingerprint for one in cards}) == len(cards), "a card is on file twice"
-    assert sum(one.is_default for one in cards) == min(1, len(cards)), "not one default"
+    known = [(one.stripe_account, one.fingerprint) for one in cards if one.fingerprint]
+    assert len(set(known)) == len(known), "a card is on file twice"
+    for account in {one.stripe_account for one in cards}:
+        defaults = [one for one in cards if one.stripe_account == account and one.is_default]
+        assert len(defaults) == 1, "not one default"
     attached = {one["id"] for one in portal.store.all("payment_method") if one["customer"]}
     waiting = {one.stripe_id for one in await portal.all(Detachment) if one.done_at is None}
     on_file = {one.stripe_id for one in cards}
     assert on_file <= attached, "on file, and Stripe has it no more"
     assert attached - waiting <= on_file, "Stripe keeps what is not on file"
+    forms = {one.stripe_id: one.state for one in await portal.all(CardSetup) if one.stripe_id}
+    for setup in portal.store.all("setup_intent"):
+        is_over = setup["status"] in ("succeeded", "canceled")
+        assert is_over or forms.get(setup["id"]) in (None, "PREPARED"), "a form is open at Stripe"
