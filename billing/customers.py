@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import hints
 from billing.gateway import Missing, Unknown
-from billing.till import Till, lock
+from billing.till import Till, locked
 from models import PaymentMethod, StripeCustomer
 from models.ids import new_id
 from models.inserting import insert_into
@@ -106,8 +106,7 @@ async def make(till: Till, owner: Owner) -> str | None:
 async def mark_deleted(till: Till, owner: Owner, customer_id: str) -> None:
     """Mark a customer as deleted. Its cards are looked at: no event told of them."""
     now = till.now()
-    async with till.engine.begin() as conn:
-        await lock(conn, owner.practice_id, owner.client_id)
+    async with locked(till, owner.practice_id, owner.client_id) as conn:
         marked = await conn.execute(
             update(StripeCustomer)
             .where(

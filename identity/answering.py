@@ -20,12 +20,15 @@ log = logging.getLogger("portal.identity")
 
 
 async def work(door: Door) -> int:
-    """Answers requests that wait; how many there were."""
-    if door.post is None:
+    """Answer the requests that wait; return how many there were."""
+    post = door.post
+    if post is None:
         return 0
-    requests = await outbox.taken(door)
-    await asyncio.gather(*(answer(door, door.post, request) for request in requests))
-    return len(requests)
+
+    async def claim(but: Sequence[str]) -> Row[Any] | None:
+        return await outbox.claim(door, but)
+
+    return await outbox.QUEUE.run(door.engine, claim, lambda one: answer(door, post, one))
 
 
 async def answer(door: Door, post: Post, request: Row[Any]) -> None:

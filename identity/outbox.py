@@ -5,6 +5,7 @@ Any of the serving processes takes some, theirs for the length of a lease.
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select, update
@@ -12,10 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.door import Door
 from models import SignInFailure, SignInLink, SignInRequest
+from models.leases import Queue
 
-# Longer than a mail is tried to be sent.
-LEASE = dt.timedelta(seconds=60)
-AT_A_TIME = 10
 BACKOFFS_S = (5, 10, 20, 40, 80, 120)
 # How many mails an e-mail address gets, and for how many a network address may ask.
 WITHIN = dt.timedelta(hours=1)
@@ -25,28 +24,33 @@ KEPT = dt.timedelta(days=1)
 TAKING = 0x706F7374
 
 log = logging.getLogger("portal.identity")
+# An error's own text may have the address in it.
+QUEUE = Queue("sign-in request", SignInRequest, log, at_once=10, quiet=(Exception,))
 
 
-async def taken(door: Door) -> list[Row[Any]]:
-    """Requests to be answered now, that nobody else is at."""
+async def claim(door: Door, but: Sequence[str]) -> Row[Any] | None:
+    """Take the next request that is to be answered now, under a lease."""
     now = door.now()
-    waiting = (
-        select(SignInRequest.__table__)
-        .where(SignInRequest.done_at.is_(None), SignInRequest.due_at <= now)
-        .order_by(SignInRequest.due_at, SignInRequest.id)
-        .limit(AT_A_TIME)
-    )
-    async with door.engine.begin() as rows:
-        await alone(rows)
-        found = list(await rows.execute(waiting))
-        return [request for request in found if await is_taken(rows, request, now)]
+    due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= now
+    order = SignInRequest.due_at, SignInRequest.id
+    async with door.engine.begin() as conn:
+        if not await is_alone(conn):
+            return None
+        while (request := await QUEUE.first(conn, but, *due, order=order)) is not None:
+            if await is_taken(conn, request, now):
+                return await QUEUE.lease(conn, request.id)
+    return None
 
 
-async def alone(rows: AsyncConnection) -> None:
-    """Until the transaction ends nobody else takes requests: else two would each find room for one
-    more. On SQLite nobody else writes anyway."""
-    if rows.dialect.name == "postgresql":
-        await rows.execute(select(func.pg_advisory_xact_lock(TAKING)))
+async def is_alone(conn: AsyncConnection) -> bool:
+    """Whether nobody else takes requests until the transaction ends.
+
+    Two would each find room for one more. Who finds somebody else at it leaves the requests to
+    them. On SQLite nobody else writes anyway.
+    """
+    if conn.dialect.name != "postgresql":
+        return True
+    return bool(await conn.scalar(select(func.pg_try_advisory_xact_lock(TAKING))))
 
 
 async def is_taken(rows: AsyncConnection, request: Row[Any], now: dt.datetime) -> bool:
@@ -56,7 +60,7 @@ async def is_taken(rows: AsyncConnection, request: Row[Any], now: dt.datetime) -
         await changed(rows, request.id, done_at=now, email=None)
         return False
     if request.is_allowed or await is_room(rows, request):
-        await changed(rows, request.id, is_allowed=True, due_at=now + LEASE)
+        await changed(rows, request.id, is_allowed=True)
         return True
     log.info("sign-in request %s: too many in an hour", request.id)
     await changed(rows, request.id, is_allowed=False, done_at=now, email=None)

@@ -94,8 +94,10 @@ class Detachment(Row):
     # The PaymentMethod.
     stripe_id: Mapped[str]
     created_at: Mapped[dt.datetime]
-    # When a worker last began with it, so that another leaves it alone for a while.
+    # When it was last tried.
     checked_at: Mapped[dt.datetime]
+    # Until when a worker has it, by the database's clock.
+    leased_until: Mapped[dt.datetime | None]
     done_at: Mapped[dt.datetime | None]
     # Why Stripe refused the last try.
     trouble: Mapped[str | None]

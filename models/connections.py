@@ -14,17 +14,21 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, Dialect, event, make_url
+from sqlalchemy import URL, Dialect, ExceptionContext, event, exc, make_url
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 BUSY_TIMEOUT_MS = 10_000
 PREPARED_A_CONNECTION = 100
+# How much later than the database this side gives a read up.
+GRACE_S = 5.0
 # SQLite asks the progress handler after so many steps of its virtual machine.
 STEPS_BETWEEN_LOOKS = 10_000
 PARAMETER = re.compile(r"\$(\d+)")
@@ -39,46 +43,118 @@ class StatementTimeout(Exception):
     """The database took longer than a statement may."""
 
 
+class DatabaseBusy(Exception):
+    """A lock, a connection or an answer of the database that was not had in time.
+
+    The transaction is rolled back, and the same may be tried again.
+    """
+
+
 class StatementTooDeep(Exception):
     """A statement is nested more deeply than the database can read."""
 
 
+SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+# lock_not_available, query_canceled, deadlock_detected, serialization_failure, and
+# idle_in_transaction_session_timeout.
+POSTGRES_BUSY = ("55P03", "57014", "40P01", "40001", "25P03")
 # How SQLite says so; its releases before 3.46 keep no more than a hundred open constructs.
 TOO_DEEP = ("parser stack overflow", "Expression tree is too large")
 
 
-def engine(url: str) -> AsyncEngine:
-    """The SQLAlchemy engine for `sqlite:///file` or `postgresql://…`: writes, migrations, tests.
+@dataclass(frozen=True)
+class Waits:
+    """How long a transaction may wait, in seconds (0: for ever), and on how many connections.
 
-    What goes wrong in it is told without a statement's values: names and addresses are among them.
+    `lock_s`: for a lock that another transaction has, and for a connection. `statement_s`: for one
+    statement. `idle_s`: for its own process to go on with it, which may be stopped.
+    """
+
+    lock_s: float
+    statement_s: float
+    idle_s: float
+    connections: int = 10
+
+
+# For migrations and the command line: statements of any length.
+PATIENT = Waits(lock_s=BUSY_TIMEOUT_MS / 1000, statement_s=0, idle_s=0)
+
+
+def engine(url: str, waits: Waits = PATIENT) -> AsyncEngine:
+    """Return the SQLAlchemy engine for `sqlite:///file` or `postgresql://…`, which writes.
+
+    Errors are told without a statement's values: names and addresses are among them.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(
-            parsed.set(drivername="postgresql+asyncpg"), hide_parameters=True
-        )
-    made = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
-    event.listen(made.sync_engine, "connect", set_up_sqlite)
-    event.listen(made.sync_engine, "begin", begin_immediate)
-    event.listen(made.sync_engine, "invalidate", roll_back)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    driver = "sqlite+aiosqlite" if is_sqlite else "postgresql+asyncpg"
+    made = create_async_engine(
+        parsed.set(drivername=driver),
+        hide_parameters=True,
+        poolclass=BoundedPool,
+        # SQLite has one writer at a time: here they queue, and nobody overtakes.
+        pool_size=1 if is_sqlite else waits.connections,
+        max_overflow=0,
+        pool_timeout=waits.lock_s,
+        connect_args={} if is_sqlite else {"server_settings": server_settings(waits)},
+    )
+    event.listen(made.sync_engine, "handle_error", busy)
+    if is_sqlite:
+        event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
+        event.listen(made.sync_engine, "begin", begin_immediate)
+        event.listen(made.sync_engine, "invalidate", roll_back)
     return made
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+async def opened(url: str, waits: Waits = PATIENT) -> AsyncIterator[AsyncEngine]:
     """Give an engine, and close its connections in the end, whatever that is."""
-    made = engine(url)
+    made = engine(url, waits)
     try:
         yield made
     finally:
         await made.dispose()
 
 
-def set_up_sqlite(connection: Any, _: Any) -> None:
+class BoundedPool(AsyncAdaptedQueuePool):
+    """Connections, for which nobody waits longer than for a lock."""
+
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except (TimeoutError, exc.TimeoutError, asyncpg.TooManyConnectionsError) as error:
+            raise DatabaseBusy("no connection in time") from error
+
+
+def server_settings(waits: Waits) -> dict[str, str]:
+    """Return PostgreSQL's settings of a session, in milliseconds."""
+    limits = {
+        "lock_timeout": waits.lock_s,
+        "statement_timeout": waits.statement_s,
+        "idle_in_transaction_session_timeout": waits.idle_s,
+    }
+    return {
+        # Each statement sees what is committed, and locks wait: the code is written for this.
+        "default_transaction_isolation": "read committed",
+        **{name: str(int(seconds * 1000)) for name, seconds in limits.items()},
+    }
+
+
+def busy(context: ExceptionContext) -> BaseException | None:
+    """Tell an error by which the database gives up waiting from all others."""
+    error = context.original_exception
+    code = getattr(error, "sqlite_errorcode", None)
+    gave_up = code is not None and code & 0xFF in SQLITE_BUSY
+    if gave_up or getattr(error, "sqlstate", None) in POSTGRES_BUSY:
+        return DatabaseBusy("the database gave up waiting")
+    return None
+
+
+def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:
     # The driver's own BEGIN would be a deferred one.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA busy_timeout={int(waits.lock_s * 1000)}")
     for pragma in SQLITE_PRAGMAS:
         patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
@@ -243,7 +319,7 @@ class PostgresReads:
 
     async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
         """The first row of the statement, if there is one."""
-        async with self.places:
+        async with self.place():
             connection = await self.taken()
             try:
                 return await connection.row(sql, values)
@@ -251,13 +327,29 @@ class PostgresReads:
                 # The statement may still be running: nobody else can use this connection.
                 connection.connection.terminate()
                 raise
-            except asyncpg.QueryCanceledError:
+            except (asyncpg.QueryCanceledError, TimeoutError):
                 raise StatementTimeout from None
             except asyncpg.StatementTooComplexError:
                 raise StatementTooDeep from None
             finally:
                 if not connection.connection.is_closed():
                     self.idle.append(connection)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait for one of the connections; StatementTimeout, where none is free in time."""
+        if self.places.locked():
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    await self.places.acquire()
+            except TimeoutError:
+                raise StatementTimeout from None
+        else:
+            await self.places.acquire()
+        try:
+            yield
+        finally:
+            self.places.release()
 
     async def value(self, sql: str, values: Sequence[Any]) -> Any:
         row = await self.row(sql, values)
@@ -284,7 +376,11 @@ class PostgresReads:
             "jit": "off",
         }
         connection = await asyncpg.connect(
-            self.dsn, server_settings=settings, statement_cache_size=0
+            self.dsn,
+            server_settings=settings,
+            statement_cache_size=0,
+            # Where the server itself doesn't tell, as one that is stopped.
+            command_timeout=self.timeout_s + GRACE_S,
         )
         # asyncpg's own takes the last day of Python's calendar for infinity.
         await connection.set_type_codec(

@@ -147,6 +147,8 @@ class Payment(Row):
     # When its state last changed, and when it was last compared with Stripe's.
     changed_at: Mapped[dt.datetime | None]
     checked_at: Mapped[dt.datetime | None]
+    # Until when a worker has it, by the database's clock.
+    leased_until: Mapped[dt.datetime | None]
     # The practice's version at its last change; none: it is as it was entered.
     version: Mapped[int | None]
 

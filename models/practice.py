@@ -33,6 +33,8 @@ class Practice(Addressed, Row):
     compared_at: Mapped[dt.datetime | None]
     # When that is to be done again.
     compare_after: Mapped[dt.datetime | None]
+    # Until when a worker compares it, by the database's clock.
+    leased_until: Mapped[dt.datetime | None]
 
 
 class Clinician(Row):

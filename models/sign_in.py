@@ -39,8 +39,10 @@ class SignInRequest(Row):
     # Whether a mail may be sent, or too many were asked for; none: not decided yet.
     is_allowed: Mapped[bool | None]
     tries: Mapped[Count]
-    # When a worker may begin with it; while one is at it, when another may.
+    # When a worker may begin with it.
     due_at: Mapped[dt.datetime]
+    # Until when a worker has it, by the database's clock.
+    leased_until: Mapped[dt.datetime | None]
     done_at: Mapped[dt.datetime | None]
 
 

@@ -19,7 +19,7 @@ class StripeEvent(Row):
     __tablename__ = "stripe_event"
     __table_args__ = (
         Index(
-            "ix_stripe_event_waiting", "checked_at", postgresql_where=WAITING, sqlite_where=WAITING
+            "ix_stripe_event_waiting", "received_at", postgresql_where=WAITING, sqlite_where=WAITING
         ),
     )
 
@@ -32,8 +32,8 @@ class StripeEvent(Row):
     object_id: Mapped[str | None]
     practice_id: Mapped[str | None]
     received_at: Mapped[dt.datetime]
-    # When a worker last began with it, so that another leaves it alone for a while.
-    checked_at: Mapped[dt.datetime]
+    # Until when a worker has it, by the database's clock.
+    leased_until: Mapped[dt.datetime | None]
     handled_at: Mapped[dt.datetime | None]
     # Why it was not followed, where it was refused.
     refusal: Mapped[str | None]

@@ -114,6 +114,13 @@ def unavailable() -> Refusal:
     return Refusal("UNAVAILABLE", "Stripe doesn't answer, and nothing was begun: try again")
 
 
+def busy() -> Refusal:
+    """Return the refusal where the database was not had in time."""
+    return Refusal(
+        "UNAVAILABLE", "the database is busy: send the same again in a moment, with the same key"
+    )
+
+
 def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
     """The row's id in an API id of this kind."""
     try:

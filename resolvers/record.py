@@ -9,7 +9,8 @@ import asyncio
 import datetime as dt
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing import access
 from billing.access import Actor, Entry
 from models import ContactRight, ViewerKind
-from models.connections import PostgresReads, SqliteReads
+from models.connections import DatabaseBusy, PostgresReads, SqliteReads
 from models.row import ID
 from resolvers.ids import bare
 from resolvers.nodes import FOUND
@@ -123,13 +124,21 @@ class Record:
         told = (asked[0], {}) if is_own else asked
         await self.note(key, Note(viewer, looks, address_hash, at, told, shown))
         if variables and len(variables) > LONGEST_KEPT:
-            await self.flush()
+            await self.flushed(lambda: key not in self.notes)
 
     async def note(self, key: object, note: Note) -> None:
         """A read that can't be noted fails, and so isn't answered."""
         if len(self.notes) >= MOST:
-            await self.flush()
+            await self.flushed(lambda: len(self.notes) < MOST)
         self.notes[key] = note
+
+    async def flushed(self, is_enough: Callable[[], bool]) -> None:
+        """Write notes; what fails is nobody's matter where enough of them were written."""
+        try:
+            await self.flush()
+        except (DatabaseBusy, Unwritten):
+            if not is_enough():
+                raise
 
     async def flush(self) -> None:
         """Writes all notes that wait, also those that are being written meanwhile; what can't be
@@ -146,19 +155,35 @@ class Record:
                 raise
 
     async def write(self) -> None:
-        """All notes in one transaction."""
+        """Write all notes in one transaction; where that waits too long, those of each client
+        apart, so that one whose row is locked keeps nobody else's from being written."""
         notes, self.notes = self.notes, {}
         try:
-            entries = [entry for note in notes.values() async for entry in self.entries(note)]
-            # Ids of one moment are in no order of their own.
-            ids = sorted(entry["id"] for entry in entries)
-            entries = [entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True)]
-            if entries:
-                async with self.engine.begin() as rows:
-                    await access.write(rows, entries)
+            entries = {
+                key: [entry async for entry in self.entries(note)] for key, note in notes.items()
+            }
+            try:
+                await self.insert(entries)
+            except DatabaseBusy:
+                for part in by_clients(entries):
+                    with suppress(DatabaseBusy):
+                        await self.insert(part)
+                        notes = {key: note for key, note in notes.items() if key not in part}
+                if notes:
+                    raise
         except BaseException:
             self.notes = notes | self.notes
             raise
+
+    async def insert(self, entries: Mapping[object, Sequence[Entry]]) -> None:
+        """Write the entries of some notes in one transaction."""
+        written = [entry for of_note in entries.values() for entry in of_note]
+        # Ids of one moment are in no order of their own.
+        ids = sorted(entry["id"] for entry in written)
+        written = [entry | {"id": id_} for entry, id_ in zip(written, ids, strict=True)]
+        if written:
+            async with self.engine.begin() as rows:
+                await access.write(rows, written)
 
     async def entries(self, note: Note) -> AsyncIterator[Entry]:
         """One for each client whose data was read, and one for a read of the whole practice."""
@@ -196,6 +221,17 @@ class Record:
             made = wards if kind == "own" else owner
             self.plans[key] = made(kind, viewer, self.reads)
         return self.plans[key]
+
+
+def by_clients(
+    entries: Mapping[object, Sequence[Entry]],
+) -> list[dict[object, Sequence[Entry]]]:
+    """Part the entries of notes by the clients that they are about."""
+    parts: dict[frozenset[str | None], dict[object, Sequence[Entry]]] = {}
+    for key, of_note in entries.items():
+        clients = frozenset(entry["client_id"] for entry in of_note)
+        parts.setdefault(clients, {})[key] = of_note
+    return list(parts.values())
 
 
 def named_in(schema: GraphQLSchema, note: Note) -> Iterator[str]:

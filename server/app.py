@@ -1,10 +1,12 @@
 """The application: one database, one schema, and the addresses that it answers."""
 
+import asyncio
 import datetime as dt
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 
 import strawberry
@@ -31,6 +33,7 @@ from identity.post import Post
 from identity.tokens import hashed
 from identity.uses import Uses
 from models import connections
+from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
 from resolvers.record import Record
@@ -48,11 +51,14 @@ from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
 RECORDED_S = 0.9
+# How long the database may take to answer that it is there.
+HEALTHY_S = 3.0
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PAGE_METHODS = ("GET", "HEAD")
+log = logging.getLogger("portal")
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -108,14 +114,22 @@ def app(
     sandbox = Sandbox(settings.sandbox_file) if is_sandbox or local else None
     if stripe is None:
         stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
-    till = Till(connections.engine(settings.database_url), stripe, now)
+    waits = settings.waits
+    till = Till(
+        connections.engine(settings.database_url, waits),
+        stripe,
+        now,
+        turns=Turns(waits.lock_s),
+    )
+    # Background work has connections of its own: neither it nor the requests starve the other.
+    behind = replace(till, engine=connections.engine(settings.database_url, waits))
     key = settings.token_key
-    uses = Uses(till.engine)
+    uses = Uses(behind.engine)
     bearers = Bearers(reads, key, uses)
     mailed_to_page = sandbox.post() if sandbox and local else None
     door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
     given = settings.introspection, settings.signer, till, settings.online
-    record = Record(language._schema, reads, till.engine)
+    record = Record(language._schema, reads, behind.engine)
     graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
     endpoint = Endpoint(graph, bearers, now, address_hash(key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
@@ -123,12 +137,17 @@ def app(
         settings.signer, bearers, PrintedDocuments(reads), press, record, endpoint.address, now
     )
     exports = Exports(endpoint)
-    errands = Errands(till)
+    errands = Errands(behind)
     webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
     async def health(_: Request) -> Response:
-        """Whether the database answers."""
-        await reads.row("SELECT 1", [])
+        """Tell whether the database answers, soon enough for whoever watches."""
+        try:
+            async with asyncio.timeout(HEALTHY_S):
+                await reads.row("SELECT 1", [])
+        except Exception:
+            log.warning("the database does not answer", exc_info=True)
+            return PlainTextResponse("the database does not answer\n", 503)
         return PlainTextResponse("ok\n")
 
     @asynccontextmanager
@@ -136,6 +155,7 @@ def app(
         async with AsyncExitStack() as running:
             # Pushed first, so closed last, and each of them whatever the others end in.
             running.push_async_callback(till.engine.dispose)
+            running.push_async_callback(behind.engine.dispose)
             running.push_async_callback(stripe.close)
             running.push_async_callback(reads.close)
             running.callback(press.close)
@@ -144,7 +164,8 @@ def app(
             await running.enter_async_context(flushing(uses.flush))
             await running.enter_async_context(flushing(record.flush, every_s=RECORDED_S))
             await running.enter_async_context(errands.running())
-            await running.enter_async_context(signing_in.running(door))
+            mailing = signing_in.running(replace(door, engine=behind.engine))
+            await running.enter_async_context(mailing)
             if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
             yield
@@ -165,6 +186,7 @@ def app(
     )
     application.state.reads, application.state.graph = reads, graph
     application.state.till, application.state.sandbox = till, sandbox
+    application.state.behind = behind
     application.state.door, application.state.uses = door, uses
     application.state.record = record
     return application

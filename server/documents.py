@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
-from models.connections import StatementTimeout
+from models.connections import DatabaseBusy, StatementTimeout
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
-from resolvers.record import Looks, Note, Record
+from resolvers.record import Looks, Note, Record, Unwritten
 from resolvers.viewer import Viewer
 
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
@@ -57,7 +57,7 @@ class Documents:
     async def answer(self, request: Request) -> Response:
         try:
             return await self.found(request) or missing()
-        except (Busy, StatementTimeout):
+        except (Busy, DatabaseBusy, StatementTimeout, Unwritten):
             return busy()
         except Exception:
             id_ = uuid.uuid4().hex

@@ -12,15 +12,18 @@ from starlette.responses import Response
 
 from graph import execution
 from graph.execution import Graph, Unauthenticated
-from models.connections import StatementTimeout
+from models.connections import DatabaseBusy, StatementTimeout
 from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
+from resolvers.record import Unwritten
 from resolvers.viewer import Viewer
 
 MAX_BODY = 2**20
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 # Answers are health information and money: nothing on the way may keep one.
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
+
+RETRY_AFTER_S = "5"
 
 log = logging.getLogger("portal")
 
@@ -102,6 +105,10 @@ def failed(error: Exception) -> TurnedAway:
     """Why there is no answer, as far as it is anybody's business."""
     if isinstance(error, StatementTimeout):
         return TurnedAway(503, "TIMEOUT", "the database took too long: ask for less at a time")
+    if isinstance(error, DatabaseBusy | Unwritten):
+        log.warning("the database is busy: %s", error)
+        away = "the database is busy: send the same again in a moment"
+        return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     return internal()
 
 

@@ -16,6 +16,7 @@ from billing.payments import Online, PaymentsMode
 from graph.execution import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
+from models.connections import Waits
 
 DATABASES = ("sqlite", "postgresql")
 # With a path where a proxy gives it one; nothing in it needs escaping in JSON.
@@ -64,7 +65,32 @@ class Settings(BaseSettings):
         " database's cores answer soonest.",
     )
     statement_timeout_s: float = Field(
-        default=10, gt=0, le=600, description="Seconds after which the database gives a read up."
+        default=10,
+        gt=0,
+        le=600,
+        description="Seconds after which the database gives a read up, or a statement that writes.",
+    )
+    lock_timeout_s: float = Field(
+        default=3,
+        gt=0,
+        le=60,
+        description="Seconds that a change waits for a row that somebody else is changing, or for"
+        " a connection; then the answer is `UNAVAILABLE`. On SQLite all changes wait for one"
+        " another.",
+    )
+    idle_timeout_s: float = Field(
+        default=15,
+        gt=0,
+        le=600,
+        description="Seconds after which PostgreSQL ends a change whose process does not go on,"
+        " and gives its rows free.",
+    )
+    write_connections: int = Field(
+        default=10,
+        ge=2,
+        le=200,
+        description="Connections for changes, in each process (PostgreSQL); background work has as"
+        " many of its own.",
     )
 
     stripe_api_key: SecretStr | None = Field(
@@ -230,6 +256,12 @@ class Settings(BaseSettings):
     @property
     def field_keys(self) -> FieldKeys:
         return FieldKeys([key.get_secret_value() for key in self.field_key])
+
+    @property
+    def waits(self) -> Waits:
+        """Return how long changes wait."""
+        limits = self.lock_timeout_s, self.statement_timeout_s, self.idle_timeout_s
+        return Waits(*limits, connections=self.write_connections)
 
     @property
     def mode(self) -> PaymentsMode:

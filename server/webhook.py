@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from billing.charging import inbox
 from billing.gateway.objects import NotAnEvent
 from billing.till import Till
+from models.connections import DatabaseBusy
 
 # Stripe's events are smaller by far.
 MAX_BODY = 2**20
@@ -36,7 +37,12 @@ class Webhook:
             return refused(400, "the body ended early")
         except NotAnEvent as reason:
             return refused(400, str(reason))
-        await inbox.receive(self.till, event)
+        try:
+            await inbox.receive(self.till, event)
+        except DatabaseBusy as error:
+            # Stripe sends it again, for three days.
+            log.warning("a webhook was not written down: %s", error)
+            return PlainTextResponse("busy: send it again\n", 503, {"Retry-After": "5"})
         self.hurry()
         return PlainTextResponse("ok\n")
 

@@ -11,15 +11,14 @@ from billing.cards import filing
 from billing.cards.forgetting import write_down
 from billing.customers import Owner
 from billing.refusals import CardUnusable, NotFound, ReplacementNeeded
-from billing.till import Till, lock
+from billing.till import Till, locked
 
 CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
 
 
 async def make_default(till: Till, owner: Owner, card_id: str, today: dt.date) -> None:
     """Make a card the default. NotFound, or CardUnusable for a card that has expired."""
-    async with till.engine.begin() as conn:
-        await lock(conn, owner.practice_id, owner.client_id)
+    async with locked(till, owner.practice_id, owner.client_id) as conn:
         card = find(await filing.on_file(conn, owner), card_id, CARD)
         if filing.is_over(card, today):
             raise CardUnusable("The card has expired.", CARD)
@@ -32,8 +31,7 @@ async def remove(
 ) -> None:
     """Remove a card. NotFound, or ReplacementNeeded for the default while there are others."""
     now = till.now()
-    async with till.engine.begin() as conn:
-        await lock(conn, owner.practice_id, owner.client_id)
+    async with locked(till, owner.practice_id, owner.client_id) as conn:
         cards = await filing.on_file(conn, owner)
         card = find(cards, card_id, CARD)
         others = [one for one in cards if one.id != card_id]

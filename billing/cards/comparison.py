@@ -17,7 +17,7 @@ from billing.cards.forgetting import write_down
 from billing.customers import Owner
 from billing.gateway import Missing, StripeTrouble
 from billing.gateway.objects import Card
-from billing.till import Till, lock
+from billing.till import Till, locked
 from models import (
     ACTIVE_STATES,
     CardSetup,
@@ -155,8 +155,7 @@ async def cards_of(till: Till, owner: Owner, customer_id: str) -> dict[str, Card
 async def detach_strange(till: Till, owner: Owner, strange: Sequence[str]) -> None:
     """Have Stripe detach cards that are not on file, unless one is on its way to the file."""
     now = till.now()
-    async with till.engine.begin() as conn:
-        await lock(conn, owner.practice_id, owner.client_id)
+    async with locked(till, owner.practice_id, owner.client_id) as conn:
         if await is_underway(conn, owner):
             return
         known = {card.stripe_id for card in await filing.on_file(conn, owner)}

@@ -14,7 +14,7 @@ from billing.cards import filing
 from billing.cards.forgetting import write_down
 from billing.gateway import Missing, Unknown
 from billing.gateway.objects import Card
-from billing.till import Till, day, lock
+from billing.till import Till, day, locked
 from models import PaymentMethod, Practice
 
 # How often Stripe is asked at once, where something newer is written each time.
@@ -49,8 +49,7 @@ async def ask(till: Till, card: Row[Any]) -> Card | None:
 async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
     """Write what Stripe said. False, if the card's row was written to since the question."""
     now, owner = till.now(), filing.owner_of(card)
-    async with till.engine.begin() as conn:
-        await lock(conn, card.practice_id, card.client_id)
+    async with locked(till, card.practice_id, card.client_id) as conn:
         cards = await filing.on_file(conn, owner)
         mine = next((one for one in cards if one.id == card.id), None)
         if mine is None:

@@ -7,9 +7,10 @@ call is repeated.
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, case, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import customers
@@ -19,14 +20,13 @@ from billing.till import Till
 from models import Detachment
 from models.ids import new_id
 from models.inserting import insert_into
+from models.leases import Queue
 
-# Another worker leaves one alone for so long after one began with it.
-LEASE = dt.timedelta(seconds=60)
 # So long until the next try, where Stripe refuses: it may refuse for days.
 AFTER_REFUSAL = dt.timedelta(hours=1)
-AT_A_TIME = 20
 
 log = logging.getLogger("portal.payments")
+QUEUE = Queue("detachment", Detachment, log, quiet=(StripeTrouble,))
 
 
 async def write_down(conn: AsyncConnection, owner: Owner, stripe_id: str, now: dt.datetime) -> None:
@@ -57,10 +57,15 @@ async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -
 
 async def work(till: Till) -> int:
     """Have Stripe detach the cards that wait. Returns how many were tried."""
-    waiting = await taken(till)
-    for detachment in waiting:
-        await attempt(till, detachment)
-    return len(waiting)
+
+    async def claim(but: Sequence[str]) -> Row[Any] | None:
+        now = till.now()
+        is_due = or_(Detachment.trouble.is_(None), Detachment.checked_at <= now - AFTER_REFUSAL)
+        waiting = Detachment.done_at.is_(None), is_due
+        order = [Detachment.checked_at]
+        return await QUEUE.claim(till.engine, but, *waiting, order=order, checked_at=now)
+
+    return await QUEUE.run(till.engine, claim, lambda one: attempt(till, one))
 
 
 async def attempt(till: Till, detachment: Row[Any]) -> None:
@@ -70,6 +75,8 @@ async def attempt(till: Till, detachment: Row[Any]) -> None:
         if not await detach(till, detachment):
             done = {"trouble": "STILL_ATTACHED"}
     except StripeTrouble as trouble:
+        if reason(trouble) is None:
+            raise
         done = {"trouble": reason(trouble)}
     if done["trouble"] is not None:
         log.error("alert: card %s stays attached at Stripe: %s", detachment.id, done["trouble"])
@@ -104,22 +111,3 @@ async def is_attached(till: Till, account: str, stripe_id: str) -> bool:
     return card.customer is not None and not await customers.is_deleted(
         till, account, card.customer
     )
-
-
-async def taken(till: Till) -> list[Row[Any]]:
-    """Claim some that nobody else is at, for the length of the lease."""
-    now = till.now()
-    is_due = case(
-        (Detachment.trouble.is_(None), Detachment.checked_at <= now - LEASE),
-        else_=Detachment.checked_at <= now - AFTER_REFUSAL,
-    )
-    waiting = (
-        select(Detachment.id)
-        .where(Detachment.done_at.is_(None), is_due)
-        .order_by(Detachment.checked_at)
-        .limit(AT_A_TIME)
-        .with_for_update(skip_locked=True)
-    )
-    mine = update(Detachment).where(Detachment.id.in_(waiting)).values(checked_at=now)
-    async with till.engine.begin() as conn:
-        return list(await conn.execute(mine.returning(*Detachment.__table__.c)))

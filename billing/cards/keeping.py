@@ -18,7 +18,7 @@ from billing.customers import Owner
 from billing.gateway import Missing, Rejected
 from billing.gateway.objects import Card, Setup, SetupStatus
 from billing.refusals import CardRefused, InvalidInput, NotFound
-from billing.till import Till, lock
+from billing.till import Till, locked
 from models import CardSetup, DeclineReason, PaymentMethod, SetupState
 
 PATH = ("input", "setupIntentId")
@@ -57,8 +57,7 @@ async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool)
 async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
     """Check that the card is still on file, and make it the default if that is asked for."""
     owner = owner_of(setup)
-    async with till.engine.begin() as conn:
-        await lock(conn, setup.practice_id, setup.client_id)
+    async with locked(till, setup.practice_id, setup.client_id) as conn:
         removed_at = await conn.scalar(
             select(PaymentMethod.removed_at).where(
                 PaymentMethod.practice_id == setup.practice_id,
@@ -150,8 +149,7 @@ async def write(till: Till, setup: Row[Any], told: Setup, reason: DeclineReason 
 async def succeed(till: Till, setup: Row[Any], card: Card | None) -> None:
     """Put the card on file. Where it may not be, since it was detached meanwhile, it is refused."""
     now, owner = till.now(), owner_of(setup)
-    async with till.engine.begin() as conn:
-        await lock(conn, setup.practice_id, setup.client_id)
+    async with locked(till, setup.practice_id, setup.client_id) as conn:
         if not await is_open(conn, setup):
             return
         consent = Consent(setup.consent_version, setup.created_at)
@@ -167,8 +165,7 @@ async def end(
     till: Till, setup: Row[Any], state: SetupState, reason: DeclineReason | None = None
 ) -> None:
     """Write an end without a card."""
-    async with till.engine.begin() as conn:
-        await lock(conn, setup.practice_id, setup.client_id)
+    async with locked(till, setup.practice_id, setup.client_id) as conn:
         await move(conn, setup, state, till.now(), reason=reason)
 
 

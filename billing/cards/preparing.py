@@ -20,7 +20,7 @@ from billing.gateway import StripeTrouble
 from billing.gateway.objects import Setup
 from billing.payments import CONSENT_VERSION
 from billing.refusals import TooManyAttempts
-from billing.till import Till, lock
+from billing.till import Till, locked
 from models import CardSetup, SetupState
 from models.ids import new_id
 
@@ -57,8 +57,7 @@ async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
     """Record a form that Stripe hasn't made yet. Returns its id, and the open ones beyond it."""
     setup_id, now = new_id(), till.now()
     own = holder.practice_id, holder.client_id, holder.address_hash
-    async with till.engine.begin() as conn:
-        await lock(conn, holder.practice_id, holder.client_id)
+    async with locked(till, holder.practice_id, holder.client_id) as conn:
         await attempts.allow(conn, *own, now)
         await attempts.allow_form(conn, *own, now)
         await record(conn, till.by, holder.client_id, now)

@@ -26,7 +26,7 @@ from billing.refusals import (
     OnlinePaymentsOff,
     PaymentInProgress,
 )
-from billing.till import Till, day, lock
+from billing.till import Till, day, locked
 from billing.versions import stamp
 from models import (
     ACTIVE_STATES,
@@ -83,8 +83,7 @@ async def begin(till: Till, wanted: Wanted) -> str:
 
 
 async def began(till: Till, wanted: Wanted) -> str:
-    async with till.engine.begin() as rows:
-        await lock(rows, wanted.practice_id, wanted.client_id)
+    async with locked(till, wanted.practice_id, wanted.client_id) as rows:
         before = await same_key(rows, wanted)
         if before is not None:
             return before

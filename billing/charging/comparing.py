@@ -6,6 +6,7 @@ rows that are not final.
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
@@ -26,6 +27,7 @@ from models import (
     Refund,
     RefundState,
 )
+from models.leases import Queue
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
 # Further back than the last one, as a refund may be of an older payment.
@@ -37,25 +39,40 @@ EVENTS_KEPT = dt.timedelta(days=30)
 # A refund that succeeded may fail while the bank can send it back.
 REFUNDS_FAIL_WITHIN = dt.timedelta(days=90)
 
+WITHIN_S, AT_ONCE = 1_800.0, 2
+
 log = logging.getLogger("portal.payments")
+QUEUE = Queue(
+    "comparison of practice",
+    Practice,
+    log,
+    within_s=WITHIN_S,
+    at_once=AT_ONCE,
+    quiet=(StripeTrouble,),
+)
 
 
 async def work(till: Till) -> int:
-    """Compare one practice that wasn't in the last day; how many there were, 1 or 0."""
+    """Compare the practices that were not compared in the last day; return how many there were."""
+
+    async def claim(but: Sequence[str]) -> Row[Any] | None:
+        now = till.now()
+        due = or_(Practice.compare_after.is_(None), Practice.compare_after <= now)
+        order = [Practice.compare_after]
+        # Where it fails it is tried again in an hour.
+        retry = {"compare_after": now + RETRY}
+        return await QUEUE.claim(till.engine, but, due, order=order, **retry)
+
+    return await QUEUE.run(till.engine, claim, lambda practice: compare_one(till, practice))
+
+
+async def compare_one(till: Till, practice: Row[Any]) -> None:
     began = till.now()
-    practice = await due(till)
-    if practice is None:
-        return 0
     since = (practice.compared_at - OVERLAP) if practice.compared_at else began - AT_FIRST
-    try:
-        await compare(till, practice.id, since)
-    except StripeTrouble as trouble:
-        log.warning("practice %s was not compared with Stripe: %s", practice.id, trouble)
-        return 1  # tried again in an hour
+    await compare(till, practice.id, since)
     mine = update(Practice).where(Practice.id == practice.id)
-    async with till.engine.begin() as rows:
-        await rows.execute(mine.values(compared_at=began, compare_after=began + EVERY))
-    return 1
+    async with till.engine.begin() as conn:
+        await conn.execute(mine.values(compared_at=began, compare_after=began + EVERY))
 
 
 async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
@@ -125,21 +142,3 @@ async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
     known = Payment.stripe_id.is_not(None)
     async with till.engine.connect() as conn:
         return list(await conn.scalars(select(Payment.id).where(*of_account, known, may_change)))
-
-
-async def due(till: Till) -> Row[Any] | None:
-    """A practice whose turn it is; no other process takes it as well."""
-    now = till.now()
-    columns: list[Any] = [Practice.id, Practice.compared_at]
-    its_turn = (
-        select(*columns)
-        .where(or_(Practice.compare_after.is_(None), Practice.compare_after <= now))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    async with till.engine.begin() as rows:
-        practice = (await rows.execute(its_turn)).first()
-        if practice is not None:
-            taken = update(Practice).where(Practice.id == practice.id)
-            await rows.execute(taken.values(compare_after=now + RETRY))
-        return practice

@@ -18,7 +18,7 @@ from billing.charging.folding import change, fold
 from billing.customers import Owner
 from billing.gateway import Declined, Order, Rejected, StripeTrouble, Unknown
 from billing.gateway.objects import Intent, IntentStatus
-from billing.till import AT_REST, Till, lock, payment
+from billing.till import AT_REST, Till, locked, payment
 from billing.versions import stamp
 from models import DeclineReason, Payment, PaymentMethod, PaymentRefusal, PaymentState
 
@@ -216,8 +216,7 @@ async def give_up_unannounced(
     till: Till, paying: Row[Any], refusal: PaymentRefusal | None = None
 ) -> None:
     """End a payment that no PaymentIntent is known for: none will be, by T2's condition."""
-    async with till.engine.begin() as rows:
-        await lock(rows, paying.practice_id, paying.client_id)
+    async with locked(till, paying.practice_id, paying.client_id) as rows:
         now = await payment(rows, paying.practice_id, paying.id)
         if now.state is PaymentState.CREATED:
             canceled = PaymentState.CANCELED

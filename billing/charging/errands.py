@@ -1,5 +1,7 @@
-"""What a serving process does beside its answers: it empties the inbox, it reconciles, has Stripe
-forget cards, and once a day it compares."""
+"""Background work of a serving process: the inbox, the reconciler, detachments, the comparison.
+
+Each has a task of its own, so that none waits for another.
+"""
 
 import asyncio
 import contextlib
@@ -17,7 +19,7 @@ log = logging.getLogger("portal.payments")
 
 
 class Errands:
-    """Both tasks; `hurry` has the inbox looked into at once."""
+    """The tasks. `hurry` has the inbox looked into at once."""
 
     def __init__(self, till: Till) -> None:
         self.till = till
@@ -28,7 +30,9 @@ class Errands:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self.inbox()), asyncio.create_task(self.reconciler())]
+        regular = (reconciling.reconcile, forgetting.work, comparing.work)
+        works = [self.inbox(), *(self.regularly(work) for work in regular)]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
         finally:
@@ -43,18 +47,15 @@ class Errands:
             self.mail.clear()
             await surely(lambda: inbox.work(self.till))
 
-    async def reconciler(self) -> None:
+    async def regularly(self, work: Callable[[Till], Awaitable[int]]) -> None:
         while True:
             await asyncio.sleep(reconciling.EVERY_S)
-            await surely(lambda: reconciling.reconcile(self.till))
-            await surely(lambda: forgetting.work(self.till))
-            await surely(lambda: comparing.work(self.till))
+            await surely(lambda: work(self.till))
 
 
 async def surely(errand: Callable[[], Awaitable[int]]) -> None:
-    """Again and again while there is something to do; a failure is told, and the next try comes."""
+    """Run an errand; log a failure, and leave the rest to the next run."""
     try:
-        while await errand():
-            pass
+        await errand()
     except Exception:
         log.exception("an errand failed")

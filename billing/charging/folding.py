@@ -17,7 +17,7 @@ from billing.cards.filing import Consent, keep
 from billing.customers import Owner
 from billing.dues import Due, Dues, Share, owed, shared_out
 from billing.gateway.objects import Intent, IntentStatus
-from billing.till import AT_REST, Till, day, lock, payment
+from billing.till import AT_REST, Till, day, locked, payment
 from billing.versions import stamp
 from models import (
     Allocation,
@@ -52,8 +52,7 @@ async def fold(
     so those answers are never too old. `reason` is the bank's, where the caller has heard it.
     """
     now, why = till.now(), reason or intent.decline
-    async with till.engine.begin() as rows:
-        await lock(rows, asked.practice_id, asked.client_id)
+    async with locked(till, asked.practice_id, asked.client_id) as rows:
         before = await payment(rows, asked.practice_id, asked.id)
         state = state_of(intent, why) or before.state
         if before.state is PaymentState.SUCCEEDED or (

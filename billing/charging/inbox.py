@@ -3,8 +3,8 @@
 It is written first and handled after the answer, by any of the serving processes.
 """
 
-import datetime as dt
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -19,19 +19,17 @@ from billing.payments import OWN
 from billing.till import Till
 from models import Payment, StripeEvent
 from models.inserting import insert_into
+from models.leases import Queue
 
-# Another worker leaves an event alone for so long after one began with it.
-LEASE = dt.timedelta(seconds=60)
-AT_A_TIME = 20
 # Events of money that went back.
 REVERSALS = ("charge.refund", "charge.dispute", "refund.")
 
 log = logging.getLogger("portal.payments")
+QUEUE = Queue("event", StripeEvent, log, together="object_id", quiet=(StripeTrouble,))
 
 
 async def receive(till: Till, event: Event) -> None:
     """Write the event down, if it isn't there yet."""
-    now = till.now()
     async with till.engine.begin() as rows:
         written = insert_into(rows, StripeEvent).values(
             id=event.id,
@@ -39,39 +37,26 @@ async def receive(till: Till, event: Event) -> None:
             type=event.type,
             object_id=event.object_id,
             practice_id=event.practice_id,
-            received_at=now,
-            checked_at=now - LEASE,
+            received_at=till.now(),
         )
         await rows.execute(written.on_conflict_do_nothing(index_elements=["id"]))
 
 
 async def work(till: Till) -> int:
-    """Handle the events that wait; how many there were."""
-    events = await taken(till)
-    for event in events:
-        try:
-            refusal = await follow(till, event)
-        except StripeTrouble:
-            continue  # it waits until the lease is over
-        async with till.engine.begin() as rows:
-            done = update(StripeEvent).where(StripeEvent.id == event.id)
-            await rows.execute(done.values(handled_at=till.now(), refusal=refusal))
-    return len(events)
+    """Handle the events that wait; return how many there were."""
+    waiting = StripeEvent.handled_at.is_(None)
+
+    async def claim(but: Sequence[str]) -> Row[Any] | None:
+        return await QUEUE.claim(till.engine, but, waiting, order=[StripeEvent.received_at])
+
+    return await QUEUE.run(till.engine, claim, lambda event: handle(till, event))
 
 
-async def taken(till: Till) -> list[Row[Any]]:
-    """Some events that nobody else is at, theirs for the length of the lease."""
-    now = till.now()
-    waiting = (
-        select(StripeEvent.id)
-        .where(StripeEvent.handled_at.is_(None), StripeEvent.checked_at <= now - LEASE)
-        .order_by(StripeEvent.checked_at)
-        .limit(AT_A_TIME)
-        .with_for_update(skip_locked=True)
-    )
-    mine = update(StripeEvent).where(StripeEvent.id.in_(waiting)).values(checked_at=now)
-    async with till.engine.begin() as rows:
-        return list(await rows.execute(mine.returning(*StripeEvent.__table__.c)))
+async def handle(till: Till, event: Row[Any]) -> None:
+    refusal = await follow(till, event)
+    async with till.engine.begin() as conn:
+        done = update(StripeEvent).where(StripeEvent.id == event.id)
+        await conn.execute(done.values(handled_at=till.now(), refusal=refusal))
 
 
 async def follow(till: Till, event: Row[Any]) -> str | None:

@@ -1,44 +1,36 @@
 """Brings payments to rest that nobody drives any more. It reads and cancels; it never charges."""
 
 import datetime as dt
+import logging
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row
 
 from billing.charging.driving import ask, find, give_up, is_unconfirmed
-from billing.gateway import Rejected, Unknown
+from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.till import Till
 from models import ACTIVE_STATES, Payment, PaymentState
+from models.leases import Queue
 
 EVERY_S = 15.0
 # A payment that nobody has touched for so long is looked at.
 UNTOUCHED = dt.timedelta(seconds=60)
 # So long a cardholder may take to confirm a payment to the bank.
 PATIENCE = dt.timedelta(minutes=30)
-AT_A_TIME = 50
+QUEUE = Queue("payment", Payment, logging.getLogger("portal.payments"), quiet=(StripeTrouble,))
 
 
 async def reconcile(till: Till) -> int:
-    """Look at the payments that are untouched; how many there were."""
-    payments = await untouched(till)
-    for payment in payments:
-        await converge(till, payment)
-    return len(payments)
+    """Look at the payments that are untouched; return how many there were."""
 
+    async def claim(but: Sequence[str]) -> Row[Any] | None:
+        now = till.now()
+        untouched = Payment.state.in_(ACTIVE_STATES), Payment.checked_at <= now - UNTOUCHED
+        order = [Payment.checked_at]
+        return await QUEUE.claim(till.engine, but, *untouched, order=order, checked_at=now)
 
-async def untouched(till: Till) -> list[Row[Any]]:
-    """Payments of any practice, touched by this: no other process takes them as well."""
-    now = till.now()
-    waiting = (
-        select(Payment.id)
-        .where(Payment.state.in_(ACTIVE_STATES), Payment.checked_at <= now - UNTOUCHED)
-        .order_by(Payment.checked_at)
-        .limit(AT_A_TIME)
-        .with_for_update(skip_locked=True)
-    )
-    mine = update(Payment).where(Payment.id.in_(waiting)).values(checked_at=now)
-    async with till.engine.begin() as rows:
-        return list(await rows.execute(mine.returning(*Payment.__table__.c)))
+    return await QUEUE.run(till.engine, claim, lambda payment: converge(till, payment))
 
 
 async def converge(till: Till, payment: Row[Any]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.charging.driving import find
 from billing.charging.reversing import reverse
 from billing.gateway import Rejected
-from billing.till import Till, lock
+from billing.till import Till, locked
 from models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from models.ids import new_id
 
@@ -73,8 +73,7 @@ async def refundable(till: Till, payment_id: str) -> Row[Any]:
 
 async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str | None) -> Row[Any]:
     """Return the refund that this key began before, or write a new one."""
-    async with till.engine.begin() as conn:
-        await lock(conn, paid.practice_id, paid.client_id)
+    async with locked(till, paid.practice_id, paid.client_id) as conn:
         refunds = await refunds_of(conn, paid)
         before = next((one for one in refunds if key is not None and one.key == key), None)
         if before is not None:

@@ -19,7 +19,7 @@ from billing.dues import Dues, owed
 from billing.gateway import Unknown
 from billing.gateway.objects import Disputed, Refunded
 from billing.reversals import Reversal, Taken, moves, spread
-from billing.till import Till, day, lock, payment
+from billing.till import Till, day, locked, payment
 from billing.versions import stamp
 from models import (
     Allocation,
@@ -113,8 +113,7 @@ async def written(
     """
     if not refunds and not disputes:
         return True
-    async with till.engine.begin() as rows:
-        await lock(rows, paid.practice_id, paid.client_id)
+    async with locked(till, paid.practice_id, paid.client_id) as rows:
         if (await payment(rows, paid.practice_id, paid.id)).version != paid.version:
             return False
         book = Book(rows, paid, till.now())

@@ -14,9 +14,9 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
-from models.connections import PostgresReads, SqliteReads, StatementTooDeep
+from models.connections import DatabaseBusy, PostgresReads, SqliteReads, StatementTooDeep
 from resolvers.days import TODAY
-from resolvers.outcomes import Acting, Outcome
+from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import reference
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
@@ -110,6 +110,8 @@ async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refu
             outcomes[key] = await act(acting)
         except Refusal as refusal:
             outcomes[key] = refusal
+        except DatabaseBusy:
+            outcomes[key] = busy()
     return outcomes
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models import AccessEntry, Row
 
 # What the server writes by itself, whatever is asked: uses of tokens, and looks at Stripe.
-ITS_OWN = {"last_used_at", "checked_at", "compared_at", "compare_after"}
+ITS_OWN = {"last_used_at", "checked_at", "compared_at", "compare_after", "leased_until"}
 # Only ever added to: told apart by `tests.isolation.trying`.
 RECORD = AccessEntry.__tablename__
 TABLES = [table for table in Row.metadata.sorted_tables if table.name != RECORD]

@@ -24,7 +24,7 @@ def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, 
     reconciling.EVERY_S = errands.INBOX_EVERY_S = SELDOM_S if by == signal.SIGSTOP else OFTEN_S
     application = app(Settings(**settings), now=lambda: dt.datetime.now(dt.UTC) + ahead)
     if die is not None:
-        arm(application.state.till, die, by)
+        arm(application.state.till, application.state.behind, die, by)
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical")
 
 
@@ -40,7 +40,7 @@ WRITES = {
 CALLS = {"create": "/payment_intents", "confirm": "/confirm", "cancel": "/cancel"}
 
 
-def arm(till: Till, die: str, by: int) -> None:
+def arm(till: Till, behind: Till, die: str, by: int) -> None:
     """Has this process killed or stopped at a point, as "before T2" or "after confirm"."""
 
     def passing(point: str) -> None:
@@ -48,6 +48,8 @@ def arm(till: Till, die: str, by: int) -> None:
             os.kill(os.getpid(), by)
 
     watch_commits(till, passing)
+    watch_commits(behind, passing)
+    # Both ask Stripe by one client.
     watch_calls(till, passing)
 
 

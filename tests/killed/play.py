@@ -38,6 +38,7 @@ from tests import allowed
 from tests.demo import free_port
 from tests.killed.judge import AT_REST, Bill, intents_of, judge
 from tests.killed.scenarios import AFTERS, Scenario
+from tests.leases import run_out
 from tests.nursery import Nursery
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, PAY, Paying
 from tests.portal import KEY
@@ -92,6 +93,8 @@ class Player:
             "stripe_webhook_secret": SECRET,
             "stripe_api_base": self.stripe,
         }
+        if later_s:
+            await run_out(self.practice.engine)
         child = self.nursery.born(port=port, settings=settings, later_s=later_s, die=die, by=by)
         address = f"http://127.0.0.1:{port}"
         await asyncio.to_thread(wait_for, address)

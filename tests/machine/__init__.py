@@ -19,6 +19,7 @@ from sandbox.api import Fault
 from sandbox.errors import StripeError
 from tests.killed.nursery import watch_calls, watch_commits
 from tests.killed.scenarios import POINTS
+from tests.leases import run_out
 from tests.machine.judge import judge
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, Paying, paying
 
@@ -110,8 +111,12 @@ class Machine(RuleBasedStateMachine):
         self.confirms_to_the_bank(0, succeed)
         self.looks_after(-1, False, die)
 
+    async def pass_time(self, passes: dt.timedelta) -> None:
+        self.portal.clock.time += passes
+        await run_out(self.portal.engine)
+
     async def refreshed(self) -> None:
-        self.portal.clock.time += dt.timedelta(minutes=31)
+        await self.pass_time(dt.timedelta(minutes=31))
         self.portal.bearer = await self.portal.token()
         await reconciling.reconcile(self.portal.till)
         self.invoices.append(await self.portal.invoice(4_000))
@@ -213,7 +218,7 @@ class Machine(RuleBasedStateMachine):
     @rule(passes=PASSES)
     def time_passes(self, passes: dt.timedelta) -> None:
         async def passed() -> None:
-            self.portal.clock.time += passes
+            await self.pass_time(passes)
             self.portal.bearer = await self.portal.token()
 
         self.run(passed())
@@ -248,7 +253,7 @@ class Machine(RuleBasedStateMachine):
         """All that Stripe tells has been heard, and nobody will do anything more."""
         await self.hear(self.portal.store.all("event"))
         for _ in range(MOST_ROUNDS):
-            self.portal.clock.time += dt.timedelta(minutes=31)
+            await self.pass_time(dt.timedelta(minutes=31))
             await self.hear(self.portal.store.all("event"))
             if not await reconciling.reconcile(self.portal.till):
                 return

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("clients_remove_cards", sa.Boolean(), nullable=False),
         sa.Column("compared_at", Instant(), nullable=True),
         sa.Column("compare_after", Instant(), nullable=True),
+        sa.Column("leased_until", Instant(), nullable=True),
         *address(),
         address_is_whole(),
         sa.CheckConstraint("length(currency) = 3", name="currency_iso"),
@@ -70,6 +71,7 @@ def upgrade() -> None:
         sa.Column("is_allowed", sa.Boolean(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("leased_until", Instant(), nullable=True),
         sa.Column("done_at", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -90,12 +92,12 @@ def upgrade() -> None:
         sa.Column("object_id", sa.Text(), nullable=True),
         sa.Column("practice_id", sa.Text(), nullable=True),
         sa.Column("received_at", Instant(), nullable=False),
-        sa.Column("checked_at", Instant(), nullable=False),
+        sa.Column("leased_until", Instant(), nullable=True),
         sa.Column("handled_at", Instant(), nullable=True),
         sa.Column("refusal", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    partial_index("ix_stripe_event_waiting", "stripe_event", ["checked_at"], "handled_at IS NULL")
+    partial_index("ix_stripe_event_waiting", "stripe_event", ["received_at"], "handled_at IS NULL")
     op.create_table(
         "clinician",
         *key(),
@@ -228,6 +230,7 @@ def upgrade() -> None:
         sa.Column("stripe_id", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("checked_at", Instant(), nullable=False),
+        sa.Column("leased_until", Instant(), nullable=True),
         sa.Column("done_at", Instant(), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
         refers("client", "client_id"),
@@ -624,6 +627,7 @@ def upgrade() -> None:
         sa.Column("address_hash", sa.Text(), nullable=True),
         sa.Column("changed_at", Instant(), nullable=True),
         sa.Column("checked_at", Instant(), nullable=True),
+        sa.Column("leased_until", Instant(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("(state = 'SUCCEEDED') = (paid_at IS NOT NULL)", name="paid_has_a_time"),
         digits("card_last4", 4),

@@ -1,0 +1,37 @@
+"""Turns: transactions that wait for the same row, one at a time in each process.
+
+Each row that somebody else has locked then takes one connection of the pool, however many requests
+wait for it, and the others are free for everybody else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+from models.connections import DatabaseBusy
+
+
+class Turns:
+    """A turn for each key, in the order in which they were asked for."""
+
+    def __init__(self, within_s: float) -> None:
+        self.within_s = within_s
+        # A lock goes when nobody has it or waits for it.
+        self.locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, *key: Hashable) -> AsyncIterator[None]:
+        """Hold the turn of a key; DatabaseBusy, where it does not come in time."""
+        lock = self.locks.get(key)
+        if lock is None:
+            lock = self.locks[key] = asyncio.Lock()
+        try:
+            async with asyncio.timeout(self.within_s):
+                await lock.acquire()
+        except TimeoutError:
+            raise DatabaseBusy("others wait for the same row") from None
+        try:
+            yield
+        finally:
+            lock.release()
