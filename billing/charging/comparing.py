@@ -4,6 +4,7 @@ It follows the events that were lost, reads Stripe's lists of what is new, and a
 rows that are not final.
 """
 
+import asyncio
 import datetime as dt
 import logging
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ EVENTS_KEPT = dt.timedelta(days=30)
 REFUNDS_FAIL_WITHIN = dt.timedelta(days=90)
 
 WITHIN_S, AT_ONCE = 1_800.0, 2
+PAYMENT_WITHIN_S = 60.0
 
 log = logging.getLogger("portal.payments")
 QUEUE = Queue(
@@ -92,20 +94,41 @@ async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
 
 
 async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
-    """Follow lost events, look at all that is new, and at all of ours that may still change."""
+    """Follow lost events, look at all that is new, and at all of ours that may still change.
+
+    One payment that fails does not keep the others from it: the failure is raised in the end.
+    """
     for event in await till.stripe.events(account, max(since, till.now() - EVENTS_KEPT)):
         await inbox.receive(till, event)
-    intents = {one.id for one in await till.stripe.intents(account, since)}
-    moved = {one.intent_id for one in await till.stripe.refunds(account, since=since)}
-    moved |= {one.intent_id for one in await till.stripe.disputes(account, since=since)}
-    for intent_id in filter(None, intents | moved):
-        if found := await inbox.paid_by(till, account, intent_id):
-            await look(till, found.practice_id, found.id)
-            await reverse(till, found.practice_id, found.id)
-    for payment_id in await unfinished(till, practice_id, account):
-        await look(till, practice_id, payment_id)
-        await reverse(till, practice_id, payment_id)
+    payments = {
+        *await moved(till, practice_id, account, since),
+        *await unfinished(till, practice_id, account),
+    }
+    failed = [error for one in sorted(payments) if (error := await failure(till, practice_id, one))]
     await comparison.compare(till, practice_id, account)
+    if failed:
+        raise failed[0]
+
+
+async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | None:
+    """Bring a payment to what Stripe has of it; return the reason for which that failed."""
+    try:
+        async with asyncio.timeout(PAYMENT_WITHIN_S):
+            await look(till, practice_id, payment_id)
+            await reverse(till, practice_id, payment_id)
+    except Exception as error:
+        log.warning("payment %s was not compared: %s", payment_id, type(error).__name__)
+        return error
+    return None
+
+
+async def moved(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[str]:
+    """Return the practice's payments that have something new at Stripe since then."""
+    found = {one.id for one in await till.stripe.intents(account, since)}
+    found |= {one.intent_id or "" for one in await till.stripe.refunds(account, since=since)}
+    found |= {one.intent_id or "" for one in await till.stripe.disputes(account, since=since)}
+    paid = [await inbox.paid_by(till, account, intent_id) for intent_id in sorted(found)]
+    return [payment.id for payment in paid if payment and payment.practice_id == practice_id]
 
 
 async def own_account(till: Till, practice_id: str) -> str | None:
