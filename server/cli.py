@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from billing.gateway import Rejected, Unknown
+from billing.gateway import Forbidden, Rejected, Unknown
 from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
 from models import connections, migrations
@@ -282,7 +282,7 @@ async def check_payments(settings: Settings) -> None:
     stripe = at_stripe(settings)
     try:
         await stripe.verify()
-    except Rejected:
+    except (Forbidden, Rejected):
         stop("STRIPE_API_KEY: Stripe doesn't know this key, or it may not take payments.")
     except Unknown:
         typer.secho("Stripe doesn't answer now; the portal starts all the same.", err=True)

@@ -181,6 +181,32 @@ async def test_the_page_makes_one_stripe_object(payer: Visit) -> None:
     assert given[0] == "pk_test_sandbox"
 
 
+async def test_an_amount_that_changed_is_the_forms_too(payer: Visit) -> None:
+    """The form is for the amount that is charged, or Stripe refuses the card's token."""
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(VISA)
+
+    changed: list[bool] = []
+
+    async def less(route: Route) -> None:
+        """The first click says less than is payable, as a page does that was left open."""
+        body = json.loads(route.request.post_data or "{}")
+        if " Pay(" in body["query"] and not changed:
+            changed.append(True)
+            body["variables"]["input"]["expectedAmount"]["amount"] = "500.00"
+            await route.continue_(post_data=json.dumps(body))
+        else:
+            await route.continue_()
+
+    await payer.page.route("**/graphql", less)
+    await payer.click("Pay $525.00")
+    await payer.problem("It is $525.00 now. Nothing was charged.")
+    await payer.click("Pay $525.00")
+    await payer.told("Paid $525.00")
+    assert await payer.charges() == [52500]
+
+
 async def test_what_went_wrong_at_the_bank_is_said(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
