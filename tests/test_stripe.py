@@ -102,14 +102,21 @@ async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Remote]:
     made = at_stripe() if request.param == "stripe" else at_the_double()
     yield made
     await made.stripe.close()
-    test = request.node.originalname
+    test = named(request.node)
     if made.store is None:
         recording.write(RECORDED, test, made.recorder.seen, API_VERSION)
         return
-    held.hold(made.store.journal() if test not in ODD else [], made.store.all("event"))
+    is_odd = request.node.originalname in ODD
+    held.hold([] if is_odd else made.store.journal(), made.store.all("event"))
     made.store.close()
     if recorded := recording.read(RECORDED):
         assert recording.differences(recorded, test, made.recorder.seen) == []
+
+
+def named(test: pytest.Function) -> str:
+    """Return a test's name with its parameters, the same at the double and at Stripe."""
+    given = {name: value for name, value in test.callspec.params.items() if name != "remote"}
+    return " ".join([test.originalname, *map(str, given.values())])
 
 
 def at_stripe() -> Remote:
