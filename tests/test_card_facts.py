@@ -192,11 +192,8 @@ async def test_a_form_that_ended_is_not_changed_by_a_late_answer(portal: Paying)
     setup_id = (await prepare(portal))["setupIntentId"]
     setup = await found(portal, setup_id)
     fill_in(portal, setup_id, DECLINED)
-
-    async def refused() -> None:
-        assert (await add(portal, setup_id))["__typename"] == "CardRefused"
-
-    await keeping.close(late(portal.till, "setup", refused), setup)
+    assert (await add(portal, setup_id))["__typename"] == "CardRefused"
+    await keeping.end(portal.till, setup, SetupState.CANCELED)
     (row,) = await portal.all(CardSetup)
     assert row.state is SetupState.REFUSED
 
@@ -209,6 +206,7 @@ async def test_a_card_detached_with_the_event_lost_is_found(portal: Paying) -> N
     await keep(portal, MASTERCARD)
     default = next(card for card in await kept(portal) if card.is_default)
     detach(portal, default.stripe_id)
+    portal.clock.time += comparing.EVENTS_KEPT
     await compare(portal)
     (left,) = await kept(portal)
     assert left.is_default
@@ -219,6 +217,7 @@ async def test_a_card_renewed_with_the_event_lost_is_found(portal: Paying) -> No
     await keep(portal)
     (card,) = await kept(portal)
     renew(portal, card.stripe_id, 2037)
+    portal.clock.time += comparing.EVENTS_KEPT
     await compare(portal)
     (card,) = await kept(portal)
     assert card.exp_year == 2037
@@ -303,5 +302,6 @@ async def test_one_clients_trouble_does_not_end_the_comparison(portal: Paying) -
     setup_id = (await prepare(portal))["setupIntentId"]
     portal.api.faults[:] = [Fault(f"GET setup_intents/{setup_id}", 503, times=50)]
     detach(portal, card.stripe_id)
+    portal.clock.time += comparing.EVENTS_KEPT
     await compare(portal)
     assert await kept(portal) == []
