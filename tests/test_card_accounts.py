@@ -1,5 +1,6 @@
 """Cards and customers belong to one Stripe account: each is asked for there, and nowhere else."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -13,6 +14,7 @@ from models import CardSetup, Detachment, PaymentMethod, Practice, SetupState, S
 from sandbox import customers, methods
 from sandbox.api import Fault
 from tests.card_forms import add, fill_in, keep, prepare, remove
+from tests.leases import run_out
 from tests.paying import ACCOUNT, Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -184,7 +186,8 @@ async def test_a_refused_key_does_not_count_as_detached(portal: Paying, status: 
     portal.api.faults[:] = [Fault("payment_methods", status, times=50)]
     for _ in range(3):
         await forgetting.work(portal.till)
-        portal.clock.time += forgetting.LEASE
+        portal.clock.time += dt.timedelta(seconds=60)
+        await run_out(portal.engine)
     (waiting,) = await portal.all(Detachment)
     assert waiting.done_at is None
     assert waiting.trouble
