@@ -14,8 +14,6 @@ from models import StripeEvent
 from models.ids import new_id
 
 TYPE = "portal.look"
-# Longer than any lease: nobody is at a new hint.
-BEFORE = dt.timedelta(hours=1)
 
 
 async def leave(conn: AsyncConnection, account: str, stripe_id: str, now: dt.datetime) -> None:
@@ -27,6 +25,5 @@ async def leave(conn: AsyncConnection, account: str, stripe_id: str, now: dt.dat
             type=TYPE,
             object_id=stripe_id,
             received_at=now,
-            checked_at=now - BEFORE,
         )
     )
