@@ -25,6 +25,7 @@ from tests.card_forms import (
     prepare,
     remove,
 )
+from tests.leases import run_out
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -254,7 +255,7 @@ async def test_what_stripe_can_not_forget_now_it_forgets_later(portal: Paying) -
     await forgetting.work(portal.till)
     (waiting,) = await portal.all(Detachment)
     assert waiting.done_at is None
-    portal.clock.time += dt.timedelta(seconds=61)
+    await run_out(portal.engine)
     await forgetting.work(portal.till)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
