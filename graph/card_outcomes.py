@@ -27,7 +27,11 @@ card = field(One(cards.of_outcome), description="The card, as it is now.")
 client = field(One(clients.told), description="Whose cards they are, as they are now.")
 
 
-@strawberry.type(description="A form can be shown. Confirm it by Stripe.js, then: `addCard`.")
+@strawberry.type(
+    description="A form can be shown. Confirm it by Stripe.js, then: `addCard`. Three forms of a"
+    " client are open at a time: another one closes the oldest, and `addCard` then answers"
+    " `InvalidInput`."
+)
 class CardPrepared:
     setup_intent_id: str = field(
         Value(lambda outcome: outcome.text("setup_intent_id")), description="What `addCard` takes."

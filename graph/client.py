@@ -104,7 +104,10 @@ class Client(Node):
         Part(clients.can_add_card), description="Whether this viewer may keep a card on file."
     )
     payment_methods: list[PaymentMethod] = field(
-        Many(cards.of_client), description="The cards on file: the default first, then the newest."
+        Many(cards.of_client),
+        description="The cards on file, the default first, then the newest. Cards are kept in the"
+        " practice's account at Stripe: after it has taken another account, the cards of the former"
+        " one are not shown and can't pay.",
     )
     default_payment_method: PaymentMethod | None = field(
         One(cards.default), description="The Default Card; null where there is no card on file."

@@ -160,6 +160,7 @@ async def test_cards_of_a_deleted_customer_are_on_file_no_more(
     portal: Paying, by: str, with_cards: bool
 ) -> None:
     await keep(portal)
+    await portal.hears()
     deleted = delete_customer(portal, with_cards=with_cards)
     if by == "event" and with_cards:
         await portal.hears_all()

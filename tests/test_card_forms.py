@@ -4,15 +4,20 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 
 from billing import attempts
+from billing.cards import keeping, preparing
+from billing.cards.keeping import Holder
 from billing.cards.preparing import OPEN_FORMS
+from billing.refusals import TooManyAttempts
 from models import CardSetup, SetupState
 from sandbox.api import Fault
 from tests.card_forms import PREPARE, add, fill_in, keep, prepare
-from tests.paying import DECLINED, Paying, paying
+from tests.late import late
+from tests.paying import ACCOUNT, DECLINED, Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ENDS = {"succeeded", "canceled"}
@@ -74,6 +79,38 @@ async def test_of_forms_that_are_asked_for_at_once_few_are_open(portal: Paying) 
     assert waiting == set(open_at_stripe(portal))
 
 
+async def test_a_form_that_is_closed_before_stripe_has_made_it_is_not_given(
+    portal: Paying,
+) -> None:
+    async def newer() -> None:
+        for _ in range(OPEN_FORMS):
+            await prepare(portal)
+
+    with pytest.raises(TooManyAttempts, match="at once"):
+        await preparing.prepare(late(portal.till, "prepare", newer), holder(portal))
+    assert len(open_at_stripe(portal)) == OPEN_FORMS
+
+
+async def test_a_form_that_is_made_while_it_is_closed_is_closed_at_stripe_too(
+    portal: Paying,
+) -> None:
+    unnamed: list[Any] = []
+
+    async def read() -> None:
+        unnamed.extend(await preparing.open_forms(portal.till, holder(portal)))
+
+    await preparing.prepare(late(portal.till, "prepare", read), holder(portal))
+    assert [setup.stripe_id for setup in unnamed] == [None]
+    await keeping.close(portal.till, unnamed[0])
+    assert open_at_stripe(portal) == []
+    (setup,) = await portal.all(CardSetup)
+    assert setup.state is SetupState.CANCELED
+
+
+def holder(portal: Paying) -> Holder:
+    return Holder(portal.practice_id, portal.client_id, ACCOUNT, None)
+
+
 async def test_a_form_that_newer_ones_closed_says_so(portal: Paying) -> None:
     first = (await prepare(portal))["setupIntentId"]
     for _ in range(OPEN_FORMS):
@@ -104,5 +141,6 @@ async def test_a_form_that_stripe_never_made_does_not_count(portal: Paying) -> N
         answer = (await portal.ask(PREPARE, portal.bearer, i={})).json()
         assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
     portal.api.faults.clear()
+    assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.CANCELED}
     assert (await prepare(portal))["__typename"] == "CardPrepared"
     assert len(open_at_stripe(portal)) == 1
