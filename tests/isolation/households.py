@@ -210,6 +210,7 @@ def name_anew(client: Entered) -> None:
 # -- the twin --------------------------------------------------------------------------------------
 
 LATER = dt.timedelta(days=400)
+TWINS_ACCOUNT = "acct_sandbox_twin"
 # Text that is read by people, and so may be other in the twin.
 WORDS = frozenset("name client_name description number notes cardholder_name".split())
 
@@ -226,7 +227,7 @@ def twin_of(books: Books) -> Books:
             twin.rows[model].append(made | {"practice_id": twin.practice_id})
     for row in twin.rows.pop(Practice):
         row = {name: value for name, value in row.items() if name != "practice_id"}
-        row |= {"id": twin.practice_id, "currency": "GBP", "stripe_account": "acct_sandbox_twin"}
+        row |= {"id": twin.practice_id, "currency": "GBP", "stripe_account": TWINS_ACCOUNT}
         twin.rows[Practice].append(row)
     for client in twin.rows[Client]:
         name_anew(client)
@@ -238,6 +239,8 @@ def twin_of(books: Books) -> Books:
 def changed(name: str, type_: TypeEngine[Any], value: Any) -> Any:
     if value is None:
         return None
+    if name == "stripe_account":
+        return TWINS_ACCOUNT
     if isinstance(type_, Date | Instant):
         return value + LATER
     if name.endswith("_minor"):

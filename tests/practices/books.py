@@ -23,6 +23,7 @@ from models import (
     PaymentMethod,
     PaymentMethodKind,
     PaymentState,
+    Practice,
     Receipt,
     Refund,
     RefundState,
@@ -271,7 +272,7 @@ class Books:
             payment_id=payment["id"],
             amount_minor=amount,
             state=RefundState.SUCCEEDED,
-            stripe_account="acct_1",
+            stripe_account=self.account,
             stripe_id=f"re_{self.serial(Refund)}",
             refunded_at=noon(date),
             created_at=noon(date),
@@ -287,7 +288,7 @@ class Books:
         of = {"client_id": client_id, "payment_id": payment["id"]}
         times = {"created_at": noon(date), "changed_at": noon(date), "disputed_at": noon(date)}
         facts = {"amount_minor": amount, "state": state}
-        at_stripe = {"stripe_account": "acct_1", "stripe_id": stripe_id}
+        at_stripe = {"stripe_account": self.account, "stripe_id": stripe_id}
         made = self.enter(Dispute, **of, **times, **facts, **at_stripe)
         taken = [amount] if state is not DisputeState.WON else [amount, -amount]
         for number, moved in enumerate(taken):
@@ -297,6 +298,11 @@ class Books:
             self.move(client_id, EntryKind.ADJUSTMENT, moved, date, reference, "Disputed",
                       payment_id=payment["id"], **named)  # fmt: skip
 
+    @property
+    def account(self) -> str:
+        """The practice's account at Stripe, or the one that it had before."""
+        return next((row["stripe_account"] for row in self.rows[Practice]), None) or "acct_former"
+
     def card(
         self, client_id: str, added_at: dt.datetime, month: tuple[int, int], **columns: Any
     ) -> Entered:
@@ -304,7 +310,7 @@ class Books:
         return self.enter(
             PaymentMethod,
             client_id=client_id,
-            stripe_account="acct_1",
+            stripe_account=self.account,
             stripe_id=f"pm_{number}",
             revision=0,
             fingerprint=f"fingerprint {number}",
