@@ -36,6 +36,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("campaign") is None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _background_work_by_hand() -> Iterator[None]:
+    """Let servers in the tests' process do their regular work only where a test calls for it.
+
+    It would otherwise come at a time of its own, in the midst of what a test compares.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
+        patch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A PostgreSQL server, as the URL that `tests.postgres.database` makes databases with."""

@@ -27,12 +27,6 @@ WAITING = 25
 REQUEST = 'mutation { requestSignInLink(input: {email: "cleo@example.com"}) { __typename } }'
 
 
-@pytest.fixture(autouse=True)
-def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
-    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
-
-
 @asynccontextmanager
 async def holding(url: str, statement: Any) -> AsyncIterator[None]:
     """A transaction of another program, which does not go on."""

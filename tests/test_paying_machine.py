@@ -18,8 +18,6 @@ pytestmark = pytest.mark.campaign
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the serving process does by itself, the machine does."""
-    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
-    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
 
 

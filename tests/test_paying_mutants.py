@@ -39,8 +39,6 @@ EXAMPLES, STEPS = 60, 45
 
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
-    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
 
 

@@ -20,6 +20,8 @@ from billing.demo.places import PLACES, Place
 from models import Contact, ContactRight, DeclineReason, PaymentMethodKind, Relation
 
 # A clinician sees so many of the practice's clients in two years.
+# Stripe knows none of these cards and payments: the daily comparison would take them away.
+NEVER = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
 CLIENTS_A_CLINICIAN = 60
 STANDS_BY = ("Harbor", "Orchard", "Meadow", "Lantern", "Bridge", "Quarry", "Cedar", "Tidewater")
 IS_CALLED = ("Therapy", "Counselling", "Psychology", "Family Practice", "Wellbeing")
@@ -84,6 +86,7 @@ def facts(plan: Plan, place: Place) -> dict[str, object]:
         "portal_url": f"https://portal.{domain}",
         "stripe_account": f"acct_sandbox_{plan.number}" if place.takes_cards else None,
         "clients_remove_cards": chance.happens(0.5),
+        "compare_after": NEVER,
     }
 
 
