@@ -1,4 +1,4 @@
-"""What the demo's rows say is at Stripe, its sandbox has too."""
+"""The sandbox's side of the demo: the objects of Stripe's that the demo's rows name."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ SEEDED = (PaymentState.PROCESSING, PaymentState.SUCCEEDED)
 
 
 async def seeded(url: str, store: Store) -> None:
-    """Customers, cards on file, and payments by card that ended well or not yet."""
+    """Make the customers, the cards on file, and the payments that succeeded or are processing."""
     engine = connections.engine(url)
     same_client = and_(
         StripeCustomer.practice_id == PaymentMethod.practice_id,
@@ -35,9 +35,13 @@ async def seeded(url: str, store: Store) -> None:
         .join(Practice, Practice.id == Payment.practice_id)
         .where(Payment.state.in_(SEEDED), Payment.stripe_id.is_not(None))
     )
+    customers = select(StripeCustomer.stripe_account, StripeCustomer.stripe_id)
     async with engine.connect() as rows:
         found = (await rows.execute(cards)).all(), (await rows.execute(paid)).all()
+        owners = (await rows.execute(customers)).all()
     with store.transaction():
+        for account, customer_id in owners:
+            seeds.customer(store, account, customer_id)
         for card in found[0]:
             seed_card(store, card)
         for payment in found[1]:
@@ -57,7 +61,6 @@ def known_as(card: Any) -> Update:
 
 def seed_card(store: Store, card: Any) -> None:
     number = seeds.number_of(card.brand.lower(), card.last4)
-    seeds.customer(store, card.stripe_account, card.stripe_customer)
     seeds.saved_card(
         store,
         card.stripe_account,
