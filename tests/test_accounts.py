@@ -117,6 +117,19 @@ async def test_a_deauthorised_account_says_nothing_about_its_payments(portal: Pa
     assert [one.what for one in found] == [ACCOUNT, payment]
 
 
+async def test_a_deauthorised_account_keeps_no_other_from_being_compared(portal: Paying) -> None:
+    """Whichever is asked first: here the practice's own one, which can't be asked."""
+    _, intent = await waiting(portal)
+    await moved(portal, "acct_a")
+    with portal.store.transaction():
+        access.deauthorise(portal.store, "acct_a")
+    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    with pytest.raises(Forbidden):
+        await comparing.compare(portal.till, portal.practice_id, portal.clock())
+    assert await state(portal) is PaymentState.SUCCEEDED
+    assert await dues(portal) == [0]
+
+
 async def test_the_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying) -> None:
     payment, intent = await waiting(portal)
     payment_id = payment.removeprefix("pmt_")

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from billing.charging.refunding import refund
+from billing.charging.refunding import NotRefunded, refund
 from billing.charging.reversing import reverse
 from billing.gateway import currencies
 from billing.gateway.currencies import NotChargeable, from_stripe, to_stripe
 from billing.money import digits
-from models import Payment, PaymentState, Practice
+from models import Payment, PaymentState, Practice, Refund
 from sandbox import currencies as stripes
 from sandbox import reversals
 from sandbox.api import Fault
@@ -126,11 +126,12 @@ async def test_an_amount_that_stripe_refuses_is_refused_with_its_reason(
     assert (row.state, row.stripe_id) == (PaymentState.CANCELED, None)
 
 
+@pytest.mark.parametrize("status", [400, 402])
 async def test_another_refusal_is_told_and_the_operator_is_alerted(
-    portal: Paying, caplog: pytest.LogCaptureFixture
+    portal: Paying, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     await portal.invoice(10_000)
-    portal.api.faults.append(Fault("POST payment_intents$", 400, code="testmode_charges_only"))
+    portal.api.faults.append(Fault("POST payment_intents$", status, code="testmode_charges_only"))
     refused = await pay(portal, 10_000, "USD")
     assert (refused["__typename"], refused["code"]) == (
         "PaymentsUnavailable",
@@ -142,6 +143,22 @@ async def test_another_refusal_is_told_and_the_operator_is_alerted(
     assert (await pay(portal, 10_000, "USD", "another key for a click"))["__typename"] == (
         "PaySucceeded"
     )
+
+
+@pytest.mark.parametrize(("currency", "part"), [("KWD", 1_234), ("MGA", 1_250)])
+async def test_a_refund_between_two_steps_is_refused_and_leaves_nothing(
+    portal: Paying, currency: str, part: int
+) -> None:
+    """Else it would be one without an answer, for ever, and no other could begin."""
+    await priced_in(portal, currency)
+    await portal.invoice(1_234_500)
+    done = await pay(portal, 1_234_500, currency)
+    payment_id = done["payment"]["id"].removeprefix("pmt_")
+    with pytest.raises(NotRefunded, match="in steps of"):
+        await refund(portal.till, payment_id, part)
+    assert await portal.count(Refund) == 0
+    await refund(portal.till, payment_id, 10 * part)
+    assert (await refund(portal.till, payment_id)).amount_minor == 1_234_500 - 10 * part
 
 
 # -- the table itself ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from billing.charging import comparing
+from billing.charging import auditing, comparing
 from billing.charging.driving import look
 from billing.charging.refunding import refund
 from billing.charging.reversing import reverse
@@ -216,6 +216,16 @@ async def test_a_dispute_of_another_amount_takes_the_whole_payment(
     at_stripe(portal, reversals.dispute, intent, amount, currency=currency)
     await reverse(portal.till, portal.practice_id, payment_id)
     assert await dues(portal) == [10_000]
+    since = portal.clock() - dt.timedelta(days=1)
+    assert await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since) == []
+
+
+async def test_a_dispute_of_nothing_takes_nothing(portal: Paying) -> None:
+    payment_id, intent = await paid(portal, 10_000)
+    at_stripe(portal, reversals.dispute, intent, 0)
+    await reverse(portal.till, portal.practice_id, payment_id)
+    assert await dues(portal) == [0]
+    assert await portal.count(Dispute) == 0
 
 
 async def test_times_are_stripes_own(portal: Paying) -> None:

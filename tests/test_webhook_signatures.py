@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.gateway import webhooks
+from billing.gateway import Stripe, webhooks
 from billing.gateway.objects import NotAnEvent
 from models import StripeEvent
 from sandbox.deliveries import signature
@@ -44,7 +45,20 @@ OTHERS = [
     f"v0={signed(NOW_S)}",
     f"v2={signed(NOW_S)}",
 ]
-BROKEN = ["", " ", "t", "t=", "=1", "v1=", "t=x", f" t={NOW_S}", f"T={NOW_S}", "t=\u0661", "t=1 "]
+BROKEN = [
+    "",
+    " ",
+    "t",
+    "t=",
+    "=1",
+    "v1=",
+    "v1=\u00e9",
+    "t=x",
+    f" t={NOW_S}",
+    f"T={NOW_S}",
+    "t=\u0661",
+    "t=1 ",
+]
 PARTS = st.one_of(*map(st.sampled_from, (TIMES, SIGNATURES, OTHERS, BROKEN)))
 
 
@@ -99,7 +113,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def sent(portal: Paying, *headers: str) -> Any:
-    given = [("Stripe-Signature", header) for header in headers]
+    given = [(b"Stripe-Signature", header.encode("latin-1")) for header in headers]
     return await portal.http.post("/stripe/webhook", content=BODY, headers=given)
 
 
@@ -110,6 +124,7 @@ REFUSED = {
     "no time": (["v1={of_now}"], "exactly one time"),
     "no signature": (["t={now},v0={of_now}"], "no v1 signature"),
     "a part without a value": (["t={now},v1={of_now},v1"], "not name=value"),
+    "a signature that is no ASCII": (["t={now},v1=\u00e9"], "not name=value"),
     "another's signature": (["t={now},v1={of_old}"], "none of this endpoint's secrets"),
     "too old": (["t={old},v1={of_old}"], "more than 300 seconds"),
 }
@@ -138,3 +153,41 @@ async def test_what_is_signed_and_no_event_is_refused_with_its_reason(portal: Pa
     answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
     assert answer.status_code == 400
     assert "the body is not an event" in answer.text
+
+
+ODD = {
+    "no object": '{"id": "evt_1", "type": "x", "data": {"object": null}}',
+    "no id": '{"id": "e", "type": "x", "data": {"object": {"object": "customer"}}}',
+    "an id that is none": '{"id": null, "type": "x", "data": {"object": {}}}',
+    "no account's id": '{"id": "e", "account": {"a": 1}, "type": "x", "data": {"object": {}}}',
+    "half a character": '{"id": "evt_\\ud800", "type": "x", "data": {"object": {}}}',
+    "a character zero": '{"id": "evt_\\u0000", "type": "x", "data": {"object": {}}}',
+    "too deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+async def test_whatever_is_signed_is_answered(portal: Paying, body: str) -> None:
+    now = int(portal.clock().timestamp())
+    headers = {"Stripe-Signature": signature(SECRET, body, now)}
+    answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
+    assert (answer.status_code, await portal.all(StripeEvent)) == (400, [])
+
+
+async def test_an_object_without_a_name_is_no_hint(portal: Paying) -> None:
+    body = '{"id": "evt_1", "type": "x", "data": {"object": {"payment_intent": "pi_\\u0000"}}}'
+    headers = {"Stripe-Signature": signature(SECRET, body, int(portal.clock().timestamp()))}
+    answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert [event.object_id for event in await portal.all(StripeEvent)] == [None]
+
+
+async def test_a_listed_event_that_can_not_be_read_hides_no_other() -> None:
+    listed = [EVENT | {"id": "evt_2", "data": {"object": None}}, EVENT]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"object": "list", "data": listed, "has_more": False})
+
+    stripe = Stripe("sk_test_1", base="http://stripe", transport=httpx.MockTransport(answer))
+    assert [event.id for event in await stripe.events("acct_test", NOW)] == ["evt_1"]
+    await stripe.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from billing.charging.reversing import taken_by
 from billing.gateway import Forbidden, Missing
 from billing.gateway.objects import Disputed, Intent, IntentStatus, Refunded
 from billing.till import Till
@@ -20,6 +21,7 @@ from models import (
     Payment,
     PaymentMethod,
     PaymentState,
+    Practice,
     Receipt,
     Refund,
     RefundState,
@@ -45,8 +47,9 @@ class Stripes:
 
 @dataclass(frozen=True)
 class Ours:
-    """A practice's rows."""
+    """A practice's rows, and its currency."""
 
+    currency: str
     payments: Sequence[Row[Any]]
     refunds: Sequence[Row[Any]]
     disputes: Sequence[Row[Any]]
@@ -98,7 +101,9 @@ async def written(till: Till, practice_id: str, account: str) -> Ours:
         by_payment: defaultdict[str, list[Row[Any]]] = defaultdict(list)
         for entry in await all_of(LedgerEntry, LedgerEntry.payment_id.is_not(None)):
             by_payment[entry.payment_id].append(entry)
+        currency = select(Practice.currency).where(Practice.id == practice_id)
         return Ours(
+            (await rows.execute(currency)).scalar_one(),
             await all_of(Payment, Payment.stripe_id.is_not(None)),
             await all_of(Refund),
             await all_of(Dispute),
@@ -190,7 +195,9 @@ def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Di
         elif told.state is not dispute.state:
             yield Difference(told.id, f"the dispute is {dispute.state} here, {told.state} there")
         else:
-            expected = 0 if told.state is DisputeState.WON else told.amount_minor
+            received = -ours.sum(dispute.payment_id, EntryKind.PAYMENT)
+            taken = taken_by(told, ours.currency, received)
+            expected = 0 if told.state is DisputeState.WON else taken
             kind = EntryKind.ADJUSTMENT
             entered = ours.sum(dispute.payment_id, kind, dispute_id=dispute.id)
             if entered != expected:

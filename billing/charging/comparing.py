@@ -80,17 +80,19 @@ async def compare_one(till: Till, practice: Row[Any]) -> None:
 async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
     """Bring everything of a practice that is not final to what Stripe has.
 
-    Unknown or Rejected where the practice's own account doesn't tell. Of an account that it had
-    before, which may be closed by now, that is only logged.
+    No account keeps another from it: the first failure is raised in the end. An account that the
+    practice had before may be closed by now: where Stripe doesn't tell of it, that is only logged.
     """
-    own = await own_account(till, practice_id)
+    own, failed = await own_account(till, practice_id), []
     for account in await accounts(till, practice_id):
         try:
             await compare_account(till, practice_id, account, since)
-        except StripeTrouble as trouble:
-            if account == own:
-                raise
-            log.warning("account %s was not compared: %s", account, trouble)
+        except Exception as error:
+            log.warning("account %s was not compared: %s", account, type(error).__name__)
+            if account == own or not isinstance(error, StripeTrouble):
+                failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.charging.driving import find
 from billing.charging.reversing import reverse
 from billing.gateway import Rejected
+from billing.gateway.currencies import increment
 from billing.till import Till, locked
 from models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from models.ids import new_id
@@ -85,6 +86,9 @@ async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str |
         refuse_repeated(refunds, minor, key)
         if not 0 < minor <= left:
             raise NotRefunded("That is not more than nothing, or more than is left of it.")
+        step = increment(paid.currency)
+        if minor % step:
+            raise NotRefunded(f"{paid.currency} is given back in steps of {step} minor units.")
         return await write(conn, paid, minor, key, till)
 
 

@@ -164,18 +164,26 @@ async def write_dispute(book: Book, told: Disputed) -> Settled:
 
 
 async def disputed_amount(book: Book, told: Disputed) -> int:
-    """Return what a dispute takes of the payment: no more than the payment received.
+    """Return what a dispute takes of the payment, with an alert where that is another amount."""
+    received = -await book.sum(
+        LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.PAYMENT
+    )
+    if not is_part(told, book.paid.currency, received):
+        log.error("alert: dispute %s is of another amount than payment %s", told.id, book.paid.id)
+    return taken_by(told, book.paid.currency, received)
+
+
+def taken_by(told: Disputed, currency: str, received_minor: int) -> int:
+    """Return what a dispute takes of a payment: no more than the payment received.
 
     A bank may dispute an amount of another currency, or more than was charged. Stripe takes it from
     the practice's balance in its own currency, so here the whole payment is disputed.
     """
-    received = -await book.sum(
-        LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.PAYMENT
-    )
-    if told.currency == book.paid.currency and told.amount_minor <= received:
-        return told.amount_minor
-    log.error("alert: dispute %s is of another amount than payment %s", told.id, book.paid.id)
-    return received
+    return told.amount_minor if is_part(told, currency, received_minor) else received_minor
+
+
+def is_part(told: Disputed, currency: str, received_minor: int) -> bool:
+    return told.currency == currency and told.amount_minor <= received_minor
 
 
 async def brought_up(

@@ -1,5 +1,6 @@
 """Stripe's API: the calls that this project makes. Their answers leave here as our own values."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from billing.gateway.objects import (
     Disputed,
     Event,
     Intent,
+    NotAnEvent,
     Refunded,
     Setup,
     card,
@@ -332,7 +334,12 @@ class Stripe:
             return await self.api.events.list_async(params, options(account))
 
         named = None if account == OWN else account
-        return [hint(one, named) for one in await listed(page)]
+        found: list[Event] = []
+        for one in await listed(page):
+            # What can't be read keeps no other event from being followed.
+            with contextlib.suppress(NotAnEvent):
+                found.append(hint(one, named))
+        return found
 
     def event(self, body: bytes, signature: str | None, now: dt.datetime) -> Event:
         """Read the event of a webhook that Stripe signed just now; NotAnEvent says why not."""

@@ -1,8 +1,8 @@
 """A call of Stripe's API and its outcome: an answer, or one of these errors.
 
 StripeTrouble
-├── Declined        the bank refused the card
 ├── Rejected        Stripe refused the request and did nothing
+│   ├── Declined    the bank refused the card
 │   └── Missing     Stripe has no such object in this account
 └── Unknown         nobody can tell whether it was done: ask, never guess
     └── Forbidden   the key may not ask in this account, which says nothing about the object
@@ -41,20 +41,20 @@ class StripeTrouble(Exception):
     """A call without a good answer."""
 
 
-class Declined(StripeTrouble):
-    """The bank refused the card."""
-
-    def __init__(self, reason: DeclineReason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class Rejected(StripeTrouble):
     """Stripe refused the request and did nothing. `param` is the parameter that it blames."""
 
     def __init__(self, code: str, param: str | None = None) -> None:
         super().__init__(code)
         self.code, self.param = code, param
+
+
+class Declined(Rejected):
+    """The bank refused the card, or another call of which Stripe says that it failed."""
+
+    def __init__(self, code: str, reason: DeclineReason) -> None:
+        super().__init__(code)
+        self.reason = reason
 
 
 class Missing(Rejected):
@@ -157,7 +157,8 @@ async def pause(backoff_s: float) -> None:
 def trouble(error: Exception) -> StripeTrouble:
     """Return our error for one of the SDK's, without its text, which may quote the request."""
     if isinstance(error, stripe.CardError):
-        return Declined(decline_reason(error.code, plain_error(error).get("decline_code")))
+        reason = decline_reason(error.code, plain_error(error).get("decline_code"))
+        return Declined(error.code or "card_declined", reason)
     if isinstance(error, stripe.InvalidRequestError):
         log.warning("stripe rejected a call: %s %s", error.code, error.param)
         kind = Missing if error.code == "resource_missing" else Rejected

@@ -7,6 +7,7 @@ release does not know is UNKNOWN: another program's object never raises here.
 import contextlib
 import datetime as dt
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -104,7 +105,7 @@ class Refunded:
 
 @dataclass(frozen=True)
 class Disputed:
-    """A dispute; without a `state` it is an inquiry, which moves no money.
+    """A dispute; without a `state` it moves no money, as an inquiry.
 
     Its currency may be another than the payment's.
     """
@@ -221,7 +222,7 @@ def disputed(told: Mapping[str, Any]) -> Disputed:
         reference(told.get("payment_intent")),
         from_stripe(told["amount"], told["currency"]),
         str(told["currency"]).upper(),
-        DISPUTE_STATES.get(told["status"]),
+        DISPUTE_STATES.get(told["status"]) if told["amount"] else None,
         moment(told["created"]),
     )
 
@@ -283,6 +284,8 @@ def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
 
 # The objects that an event is followed by; of a charge, a refund or a dispute the payment is read.
 ABOUT = ("payment_intent", "setup_intent", "payment_method", "customer")
+# Ids and types as Stripe writes them.
+NAME = re.compile(r"[!-~]{1,255}")
 
 
 def hint(event: Mapping[str, Any], account: str | None = None) -> Event:
@@ -291,7 +294,13 @@ def hint(event: Mapping[str, Any], account: str | None = None) -> Event:
         told = event["data"]["object"]
         about = told["id"] if told.get("object") in ABOUT else reference(told.get("payment_intent"))
         practice = metadata(told, "practice")
-        texts = str(event["id"]), event.get("account") or account, str(event["type"])
+        id_, type_, of = event["id"], event["type"], event.get("account") or account
     except (KeyError, TypeError, AttributeError):
         raise NotAnEvent("the body is not an event") from None
-    return Event(*texts, about if isinstance(about, str) else None, practice)
+    if not (is_name(id_) and is_name(type_) and (of is None or is_name(of))):
+        raise NotAnEvent("the body is not an event")
+    return Event(id_, of, type_, about if is_name(about) else None, practice)
+
+
+def is_name(told: Any) -> bool:
+    return isinstance(told, str) and NAME.fullmatch(told) is not None
