@@ -4,14 +4,14 @@ import datetime as dt
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row, select
 
 from billing.charging import auditing, ending, refunding
 from billing.charging.accounts import accounts
-from billing.gateway import StripeTrouble, Unknown
+from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.money import digits
 from billing.payments import PaymentsMode
 from billing.till import Till
@@ -69,7 +69,7 @@ async def refund(
         def begun(row: Row[Any]) -> None:
             given = Decimal(row.amount_minor).scaleb(-digits(currency))
             say(f"Giving {given} {currency} back. If this is interrupted, resume it by")
-            say(f"  portal refund {payment} --key {shlex.quote(row.key)}")
+            say(f"  portal refund {payment} --amount {given} --key {shlex.quote(row.key)}")
 
         try:
             done = await refunding.refund(till, payment_id, minor, key=key, begun=begun)
@@ -77,6 +77,8 @@ async def refund(
             raise NotDone(str(error)) from None
         except Unknown:
             raise NotDone(UNKNOWN) from None
+        except Rejected as rejected:
+            raise NotDone(f"Stripe doesn't tell of this payment: {rejected}.") from None
     given = Decimal(done.amount_minor).scaleb(-digits(currency))
     return f"{given} {currency} of pmt_{payment_id}: {done.state} ({done.stripe_id})."
 
@@ -113,7 +115,7 @@ def minor_units(amount: str, currency: str) -> int:
         units = Decimal(amount).scaleb(digits(currency))
         if units == units.to_integral_value():
             return int(units)
-    except (InvalidOperation, OverflowError, ValueError):
+    except (ArithmeticError, ValueError):
         pass
     raise NotDone(f"{amount} is no amount of {currency}.")
 

@@ -154,6 +154,22 @@ async def test_the_operator_ends_a_payment_of_a_deauthorised_account(portal: Pay
     assert await dues(portal) == [0]
 
 
+async def test_an_ended_payment_is_cancelled_at_stripe_once_the_account_is_back(
+    portal: Paying,
+) -> None:
+    """Else the cardholder's old tab would charge it beside the payment that came after it."""
+    payment, intent = await waiting(portal)
+    with portal.store.transaction():
+        access.deauthorise(portal.store, ACCOUNT)
+    await ending.end(portal.till, payment.removeprefix("pmt_"), "account closed")
+    with portal.store.transaction():
+        access.authorise(portal.store, ACCOUNT)
+    assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
+    await comparing.compare(portal.till, portal.practice_id, portal.clock())
+    assert portal.store.find(ACCOUNT, "payment_intent", intent)["status"] == "canceled"
+    assert len(portal.charges()) == 1
+
+
 async def test_a_payment_that_stripe_tells_of_is_given_up_as_by_its_client(portal: Paying) -> None:
     payment, intent = await waiting(portal)
     ended = await ending.end(portal.till, payment.removeprefix("pmt_"), "no reason")

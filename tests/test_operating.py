@@ -119,6 +119,7 @@ def there_charge(charge: str) -> int:
         (["inv_00000000-0000-4000-8000-000000000000"], "There is no payment inv_"),
         (["PAYMENT", "--amount", "1.255"], "1.255 is no amount of USD."),
         (["PAYMENT", "--amount", "NaN"], "NaN is no amount of USD."),
+        (["PAYMENT", "--amount", "1e999999999"], "1e999999999 is no amount of USD."),
         (["PAYMENT", "--amount", "-1"], "not more than nothing"),
         (["PAYMENT", "--amount", "99999"], "more than is left of it"),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from billing.charging import comparing
 from billing.charging.refunding import NotRefunded, refund
+from billing.charging.reversing import reverse
 from billing.gateway import Unknown
 from models import Refund, RefundState
 from sandbox import reversals
@@ -74,6 +75,33 @@ async def test_a_lost_answer_is_resumed_by_the_printed_key(portal: Paying, after
     assert (done.state, done.amount_minor) == (RefundState.SUCCEEDED, 2_500)
     assert given_back(portal) == [2_500]
     assert await dues(portal) == [2_500]
+
+
+@pytest.mark.parametrize("of", ["the dashboard", "another payment"])
+async def test_a_refunds_id_begins_no_other_refund(portal: Paying, of: str) -> None:
+    """Else a command with another refund's id would give back all that is left."""
+    another, _ = await paid(portal, 1_000)
+    payment_id, intent = await paid(portal, 10_000)
+    refunded_there(portal, intent, 2_500)
+    await reverse(portal.till, portal.practice_id, payment_id)
+    (row,) = await portal.all(Refund)
+    if of == "the dashboard":
+        assert (await refund(portal.till, payment_id, key=f"rfd_{row.id}")).id == row.id
+    else:
+        with pytest.raises(NotRefunded, match="has no refund"):
+            await refund(portal.till, another, key=f"rfd_{row.id}")
+    assert given_back(portal) == [2_500]
+
+
+async def test_what_stripe_refused_is_not_resumed_as_a_refund_of_all(portal: Paying) -> None:
+    payment_id, intent = await paid(portal, 10_000)
+    made, keys = at_stripe(portal, reversals.dispute, intent, 1_000), []
+    with pytest.raises(NotRefunded, match="charge_disputed"):
+        await refund(portal.till, payment_id, 500, begun=lambda row: keys.append(row.key))
+    at_stripe(portal, reversals.close, made["id"], won=True)
+    with pytest.raises(NotRefunded, match="nothing was given back"):
+        await refund(portal.till, payment_id, key=keys[0])
+    assert given_back(portal) == []
 
 
 async def test_the_key_is_told_before_stripe_is_asked(portal: Paying) -> None:

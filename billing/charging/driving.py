@@ -172,6 +172,9 @@ async def look(
         intent = await till.stripe.intent(asked.stripe_account, asked.stripe_id)
         if is_unconfirmed(intent) and (rejected or intent.decline is not None):
             return await fence(till, asked, intent.decline or DeclineReason.GENERIC)
+        if asked.state in AT_REST and is_open(intent):
+            # It was ended here while Stripe could not be asked, and may still be charged.
+            return await fence(till, asked, None)
         if await fold(till, asked, intent):
             return await standing(till, practice_id, payment_id, intent)
     raise Unknown("newer answers are written all the time")
@@ -183,6 +186,11 @@ def is_unconfirmed(intent: Intent) -> bool:
         IntentStatus.REQUIRES_PAYMENT_METHOD,
         IntentStatus.REQUIRES_CONFIRMATION,
     )
+
+
+def is_open(intent: Intent) -> bool:
+    """Whether the money may still move."""
+    return intent.status not in (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
 
 
 async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:

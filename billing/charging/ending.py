@@ -23,7 +23,7 @@ async def end(till: Till, payment_id: str, because: str) -> PaymentState:
 
     Where Stripe answers, the payment is given up as a client does it. Where Stripe refuses to be
     asked, as after an account was deauthorised, it is cancelled here with the operator's reason. If
-    the account comes back and the money has moved, the daily comparison finds that.
+    the account comes back, the daily comparison cancels it there, or finds that the money moved.
     """
     async with till.engine.connect() as conn:
         practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))

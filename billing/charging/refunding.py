@@ -19,6 +19,9 @@ from billing.till import Till, locked
 from models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from models.ids import new_id
 
+# Of a refund's id, which is its key where the operator gives none.
+PREFIX = "rfd_"
+
 
 class NotRefunded(Exception):
     """Nothing was given back; the text says why."""
@@ -76,7 +79,7 @@ async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str |
     """Return the refund that this key began before, or write a new one."""
     async with locked(till, paid.practice_id, paid.client_id) as conn:
         refunds = await refunds_of(conn, paid)
-        before = next((one for one in refunds if key is not None and one.key == key), None)
+        before = named(refunds, key) if key is not None else None
         if before is not None:
             if amount_minor not in (None, before.amount_minor):
                 raise NotRefunded("This key has begun a refund of another amount before.")
@@ -92,6 +95,18 @@ async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str |
         return await write(conn, paid, minor, key, till)
 
 
+def named(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
+    """Return the refund of this key, or of this id: an id begins no other refund."""
+    for one in refunds:
+        if key in (one.key, f"{PREFIX}{one.id}"):
+            return one
+    if key.startswith(PREFIX):
+        raise NotRefunded(
+            f"The payment has no refund {key}: if Stripe refused it, nothing was given back."
+        )
+    return None
+
+
 def refuse_repeated(refunds: list[Row[Any]], minor: int, key: str | None) -> None:
     """Raise NotRefunded for a refund that may be an earlier one, asked for once more."""
     for earlier in refunds:
@@ -103,8 +118,8 @@ def refuse_repeated(refunds: list[Row[Any]], minor: int, key: str | None) -> Non
         repeats = earlier.amount_minor == minor and earlier.state is not RefundState.FAILED
         if key is None and repeats:
             raise NotRefunded(
-                f"The same amount was given back before, by rfd_{earlier.id}. If it is to be given"
-                " back once more, choose a new key: --key REASON"
+                f"The same amount was given back before, by {PREFIX}{earlier.id}. If it is to be"
+                " given back once more, choose a new key: --key REASON"
             )
 
 
@@ -136,7 +151,7 @@ async def write(
         payment_id=paid.id,
         amount_minor=minor,
         state=RefundState.REQUESTED,
-        key=key or f"rfd_{refund_id}",
+        key=key or f"{PREFIX}{refund_id}",
         stripe_account=paid.stripe_account,
         created_at=now,
         changed_at=now,
