@@ -1,19 +1,26 @@
 """A lock that somebody holds: whoever needs it is told so in time, and nobody else waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 
+from billing import customers
+from billing.access import Actor
+from billing.charging import driving, ending
+from billing.customers import Owner
+from billing.till import Till
 from identity.tokens import Subject
 from models import AccessEntry, Client, Letterhead, Payment, PaymentState, Practice, Refund
 from models.connections import DatabaseBusy, Waits, opened
 from models.ids import new_id
+from models.turns import Turns
 from sandbox import intents, reversals
 from tests import postgres
 from tests.card_forms import PREPARE
@@ -23,6 +30,7 @@ from tests.paying import ACCOUNT, ASKS, Paying, paying, serving, unserved
 from tests.portal import practice
 from tests.signing_in import LINK, PAGE, REQUEST, SIGN_IN, asked
 
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OTHER_ACCOUNT = f"{ACCOUNT}_other"
 # Far more than these take, and less than a held lock would make of them.
 SOON_S = 10.0
@@ -226,6 +234,37 @@ async def test_a_held_file_is_told_in_time_and_nothing_is_lost(tmp_path: Path) -
             assert answer.headers["Retry-After"]
         await portal.hears(told)
         await until(portal, PaymentState.SUCCEEDED)
+
+
+# -- who waits for a client, waits without a connection --------------------------------------------
+
+
+async def give_up(till: Till, paying: Row[Any]) -> object:
+    actor = Actor(paying.practice_id, new_id())
+    return await driving.give_up(replace(till, by=actor), paying.practice_id, paying.id)
+
+
+async def end(till: Till, paying: Row[Any]) -> object:
+    return await ending.cancel(till, paying, "The account is closed.")
+
+
+async def make_customer(till: Till, paying: Row[Any]) -> object:
+    owner = Owner(paying.practice_id, paying.client_id, ACCOUNT)
+    return await customers.make(till, owner)
+
+
+@pytest.mark.parametrize("change", [give_up, end, make_customer])
+async def test_changes_of_a_client_take_turns(
+    new_database: NewDatabase, change: Callable[[Till, Row[Any]], Awaitable[object]]
+) -> None:
+    async with new_database() as url, paying(url) as portal:
+        await portal.invoice(10_000)
+        await portal.pay(10_000, portal.card(ASKS))
+        (payment,) = await portal.all(Payment)
+        till = replace(portal.till, turns=Turns(0.2))
+        async with till.turns.of(portal.practice_id, portal.client_id):
+            with pytest.raises(DatabaseBusy, match="others wait"):
+                await change(till, payment)
 
 
 # -- what the database is told ---------------------------------------------------------------------
