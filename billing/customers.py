@@ -90,7 +90,7 @@ async def make(till: Till, owner: Owner) -> str | None:
         earlier = select(func.count()).select_from(StripeCustomer).where(owner.owns(StripeCustomer))
         number = 1 + int((await conn.execute(earlier)).scalar_one())
     made = await till.stripe.customer(owner.account, owner.practice_id, owner.client_id, number)
-    async with till.engine.begin() as conn:
+    async with locked(till, owner.practice_id, owner.client_id) as conn:
         row = insert_into(conn, StripeCustomer).values(
             practice_id=owner.practice_id,
             id=new_id(),

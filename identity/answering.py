@@ -12,6 +12,7 @@ from identity.door import Door
 from identity.letters import letter
 from identity.linking import Link
 from identity.post import Post
+from models.leases import Excluded
 
 # A mail that takes longer is tried again.
 WITHIN_S = 20
@@ -25,7 +26,7 @@ async def work(door: Door) -> int:
     if post is None:
         return 0
 
-    async def claim(but: Sequence[str]) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Row[Any] | None:
         return await outbox.claim(door, but)
 
     return await outbox.QUEUE.run(door.engine, claim, lambda one: answer(door, post, one))

@@ -5,7 +5,6 @@ Any of the serving processes takes some, theirs for the length of a lease.
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select, update
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.door import Door
 from models import SignInFailure, SignInLink, SignInRequest
-from models.leases import Queue
+from models.leases import Excluded, Queue
 
 BACKOFFS_S = (5, 10, 20, 40, 80, 120)
 # How many mails an e-mail address gets, and for how many a network address may ask.
@@ -28,7 +27,7 @@ log = logging.getLogger("portal.identity")
 QUEUE = Queue("sign-in request", SignInRequest, log, at_once=10, quiet=(Exception,))
 
 
-async def claim(door: Door, but: Sequence[str]) -> Row[Any] | None:
+async def claim(door: Door, but: Excluded) -> Row[Any] | None:
     """Take the next request that is to be answered now, under a lease."""
     now = door.now()
     due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= now
@@ -89,7 +88,7 @@ async def put_off(door: Door, request: Row[Any]) -> None:
     wait_s = BACKOFFS_S[min(request.tries, len(BACKOFFS_S) - 1)]
     due_at = door.now() + dt.timedelta(seconds=wait_s)
     async with door.engine.begin() as rows:
-        await changed(rows, request.id, tries=request.tries + 1, due_at=due_at)
+        await changed(rows, request.id, tries=request.tries + 1, due_at=due_at, leased_until=None)
 
 
 async def close(door: Door, request: Row[Any]) -> None:

@@ -7,11 +7,13 @@ dies leaves the row to the next worker, after the lease.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Text, bindparam, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.row import Instant
@@ -19,6 +21,20 @@ from models.row import Row as Table
 
 # How much longer than its work a lease lasts.
 SPARE_S = 15.0
+# How soon a run looks for rows that other processes wrote, while it works on some.
+LOOK_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Rows that are not to be claimed now, by their key and by their group."""
+
+    keys: Sequence[str] = ()
+    groups: Sequence[str] = ()
+
+
+Claim = Callable[[Excluded], Awaitable[Row[Any] | None]]
+Work = Callable[[Row[Any]], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +43,9 @@ class Queue:
 
     `within_s`: an item that takes longer is cancelled. `at_once`: items of one run that are worked
     on at the same time. `together`: of the rows that share this column's value one is worked on at
-    a time, and none any more in this run after one has failed.
+    a time, and none for the length of a lease after one has failed. `groups`: columns of which the
+    first that is not null names a row's group; of one group no more than `of_group` rows are worked
+    on at the same time, so that a client whose row is locked doesn't take all places.
     """
 
     name: str
@@ -36,6 +54,8 @@ class Queue:
     within_s: float = 45.0
     at_once: int = 4
     together: str = "id"
+    groups: tuple[str, ...] = ()
+    of_group: int = 2
     # Failures that are expected, or whose text may name somebody: told by their type alone.
     quiet: tuple[type[Exception], ...] = ()
 
@@ -46,28 +66,24 @@ class Queue:
     async def run(
         self,
         engine: AsyncEngine,
-        claim: Callable[[Sequence[str]], Awaitable[Row[Any] | None]],
-        work: Callable[[Row[Any]], Awaitable[object]],
+        claim: Claim,
+        work: Work,
+        news: asyncio.Event | None = None,
     ) -> int:
         """Work on all rows that wait, some at a time; return how many there were.
 
-        `claim` gives the next row under a lease, unless it shares its key with one of those given.
+        `claim` gives the next row under a lease, and none of those that are excluded. `news` tells
+        of new rows: they are claimed at once, also while others are being worked on.
         """
-        run = Run(self, claim, work)
-        workers = [asyncio.create_task(run.worker()) for _ in range(self.at_once)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        run = Run(self, claim, work, news or asyncio.Event())
+        await run.all()
         await self.release(engine, run.done)
         return run.count
 
     async def claim(
         self,
         engine: AsyncEngine,
-        but: Sequence[str],
+        but: Excluded,
         *where: ColumnElement[bool],
         order: Sequence[Any],
         **values: Any,
@@ -80,22 +96,37 @@ class Queue:
     async def first(
         self,
         conn: AsyncConnection,
-        but: Sequence[str],
+        but: Excluded,
         *where: ColumnElement[bool],
         order: Sequence[Any],
     ) -> Row[Any] | None:
         """Lock the first row that waits and is free, and that nobody else is about to take."""
         columns = self.table.__table__.c
-        key = func.coalesce(cast(columns[self.together], Text), "")
         first = (
             select(*columns)
-            .where(is_free(self.table, conn), *where, *([key.not_in(but)] if but else []))
+            .where(is_free(self.table, conn), *where, *self.allowed(but))
             # Rows that were never tried are not held up by those that failed.
             .order_by(columns.leased_until.asc().nulls_first(), *order)
             .limit(1)
             .with_for_update(skip_locked=True, key_share=True)
         )
         return (await conn.execute(first)).first()
+
+    def allowed(self, but: Excluded) -> list[ColumnElement[bool]]:
+        """Return the conditions that leave out the rows that are excluded."""
+        columns, found = self.table.__table__.c, list[ColumnElement[bool]]()
+        for names, values in (((self.together,), but.keys), (self.groups, but.groups)):
+            if values:
+                shared = (cast(columns[name], Text) for name in names)
+                found.append(func.coalesce(*shared, "").not_in(values))
+        return found
+
+    def key(self, row: Row[Any]) -> str:
+        return str(row._mapping[self.together] or "")
+
+    def group(self, row: Row[Any]) -> str:
+        values = (row._mapping[name] for name in self.groups)
+        return str(next((value for value in values if value is not None), ""))
 
     async def lease(self, conn: AsyncConnection, id_: str, **values: Any) -> Row[Any]:
         """Give a row that is locked to this worker."""
@@ -104,54 +135,92 @@ class Queue:
         taken = update(self.table).where(columns.id == id_).values(until)
         return (await conn.execute(taken.returning(*columns))).one()
 
-    async def release(self, engine: AsyncEngine, ids: Sequence[str]) -> None:
-        """End the leases of rows that are done with for now."""
+    async def release(self, engine: AsyncEngine, leases: Sequence[Mapping[str, Any]]) -> None:
+        """End the leases of rows that are done with for now.
+
+        A row whose lease was over before may be another worker's by now: that one keeps it.
+        """
         columns = self.table.__table__.c
-        if ids:
+        mine = columns.id == bindparam("row"), columns.leased_until == bindparam("until")
+        if leases:
             async with engine.begin() as conn:
-                free = update(self.table).where(columns.id.in_(ids))
-                await conn.execute(free.values(leased_until=None))
+                # In one order, so that no two processes wait for each other.
+                ordered = sorted(leases, key=lambda lease: str(lease["row"]))
+                await conn.execute(
+                    update(self.table).where(*mine).values(leased_until=None), ordered
+                )
 
 
 class Run:
-    """One run through a queue, by a few workers."""
+    """One run through a queue. It ends when no row waits and none is being worked on."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        claim: Callable[[Sequence[str]], Awaitable[Row[Any] | None]],
-        work: Callable[[Row[Any]], Awaitable[object]],
-    ) -> None:
-        self.queue, self.claim, self.work = queue, claim, work
-        # Keys that somebody is at, or that have failed.
-        self.taken: set[str] = set()
-        self.done: list[str] = []
+    def __init__(self, queue: Queue, claim: Claim, work: Work, news: asyncio.Event) -> None:
+        self.queue = queue
+        self.claim, self.work, self.news = claim, work, news
+        self.busy: dict[asyncio.Task[None], Row[Any]] = {}
+        # Keys of which one has failed, and until when they are left alone.
+        self.failed: dict[str, float] = {}
+        # Their leases end with the run: no row is worked on over and over in one.
+        self.done: list[dict[str, Any]] = []
         self.count = 0
-        # Workers claim one after another, so that no two take rows of one key.
-        self.turn = asyncio.Lock()
 
-    async def worker(self) -> None:
-        while (row := await self.next()) is not None:
-            if await self.succeeds(row):
-                self.taken.discard(self.key(row))
+    async def all(self) -> None:
+        try:
+            while await self.fill():
+                await self.wait()
+        except Exception:
+            # A claim that fails ends the run, and not the work that is under way.
+            await asyncio.gather(*self.busy)
+            raise
+        finally:
+            for task in self.busy:
+                task.cancel()
+            await asyncio.gather(*self.busy, return_exceptions=True)
 
-    async def next(self) -> Row[Any] | None:
-        async with self.turn:
-            row = await self.claim(sorted(self.taken))
-            if row is not None:
-                self.count += 1
-                self.taken.add(self.key(row))
-            return row
+    async def fill(self) -> bool:
+        """Begin work on rows while there are any and places are free; return whether any is on."""
+        while len(self.busy) < self.queue.at_once:
+            row = await self.claim(self.excluded())
+            if row is None:
+                break
+            self.count += 1
+            task = asyncio.create_task(self.attempt(row))
+            self.busy[task] = row
+        return bool(self.busy)
 
-    def key(self, row: Row[Any]) -> str:
-        return str(row._mapping[self.queue.together] or "")
+    def excluded(self) -> Excluded:
+        """Return what is not to be claimed beside the rows that are being worked on."""
+        rows = self.busy.values()
+        groups = Counter(self.queue.group(row) for row in rows) if self.queue.groups else {}
+        full = [group for group, count in groups.items() if count >= self.queue.of_group]
+        failed = {key for key, until in self.failed.items() if until > time.monotonic()}
+        return Excluded(sorted(failed | {self.queue.key(row) for row in rows}), full)
 
-    async def succeeds(self, row: Row[Any]) -> bool:
-        """Whether the work was done. If not, the row waits until its lease is over."""
+    async def wait(self) -> None:
+        """Wait until a row is done with, or others may be there and places are free."""
+        has_place = len(self.busy) < self.queue.at_once
+        heard = [asyncio.create_task(self.news.wait())] if has_place else []
+        try:
+            await asyncio.wait(
+                [*self.busy, *heard],
+                timeout=LOOK_AGAIN_S if has_place else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for task in heard:
+                task.cancel()
+        if has_place:
+            self.news.clear()
+        self.busy = {task: row for task, row in self.busy.items() if not task.done()}
+
+    async def attempt(self, row: Row[Any]) -> None:
+        """Do the work. If that fails, the row waits until its lease is over."""
         try:
             async with asyncio.timeout(self.queue.within_s):
                 await self.work(row)
+            self.done.append({"row": row.id, "until": row.leased_until})
         except Exception as error:
+            self.failed[self.queue.key(row)] = time.monotonic() + self.queue.lease_s
             quiet = isinstance(error, self.queue.quiet)
             self.queue.log.warning(
                 "%s %s: %s; it is tried again",
@@ -160,9 +229,6 @@ class Run:
                 type(error).__name__,
                 exc_info=None if quiet else error,
             )
-            return False
-        self.done.append(row.id)
-        return True
 
 
 def is_free(table: type[Table], conn: AsyncConnection) -> ColumnElement[bool]:

@@ -79,7 +79,7 @@ class Paying(Portal):
     till: Till
     reads: Any
     record: Record
-    bearer: str
+    bearer: str = ""
 
     # -- what is owed ------------------------------------------------------------------------------
 
@@ -231,6 +231,13 @@ class Paying(Portal):
 @asynccontextmanager
 async def paying(url: str) -> AsyncIterator[Paying]:
     """A portal over the empty database of this URL, whose practice takes cards."""
+    async with unserved(url) as portal, serving(portal):
+        yield portal
+
+
+@asynccontextmanager
+async def unserved(url: str) -> AsyncIterator[Paying]:
+    """Give the rows of a portal and the double's store; the server is the test's to start."""
     await prepare(url)
     async with opened(url) as writing:
         portal = Paying(url, writing)
@@ -239,16 +246,15 @@ async def paying(url: str) -> AsyncIterator[Paying]:
             await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
         portal.store = Store(":memory:", lambda: portal.clock().timestamp())
         with closing(portal.store):
-            async with serving(portal):
-                yield portal
+            yield portal
             sent, told = portal.store.journal(), portal.store.all("event")
             allowed.hold(sent)
             held.hold(sent, told)
 
 
 @asynccontextmanager
-async def serving(portal: Paying) -> AsyncIterator[None]:
-    """A server over the portal's rows, beside the double."""
+async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
+    """A server over the portal's rows, beside the double. `more` of its settings."""
     portal.api = Api(portal.store)
     stripe = Stripe(
         "sk_test_double",
@@ -263,11 +269,12 @@ async def serving(portal: Paying) -> AsyncIterator[None]:
         stripe_api_key=SecretStr("sk_test_double"),
         stripe_publishable_key="pk_test_double",
         stripe_webhook_secret=[SecretStr(SECRET)],
+        **more,
     )
     application = app(settings, now=portal.clock, stripe=stripe)
     portal.till, portal.reads = application.state.till, application.state.reads
     portal.record = application.state.record
-    portal.bearer = await portal.token()
+    portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),

@@ -1,30 +1,43 @@
 """A lock that somebody holds: whoever needs it is told so in time, and nobody else waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 
+from billing import customers
+from billing.access import Actor
+from billing.charging import driving, ending
+from billing.customers import Owner
+from billing.till import Till
 from identity.tokens import Subject
-from models import AccessEntry, Client, Letterhead, Payment, PaymentState, Practice
+from models import AccessEntry, Client, Letterhead, Payment, PaymentState, Practice, Refund
 from models.connections import DatabaseBusy, Waits, opened
 from models.ids import new_id
-from sandbox import intents
+from models.turns import Turns
+from sandbox import intents, reversals
 from tests import postgres
+from tests.card_forms import PREPARE
 from tests.leases import run_out
-from tests.paying import ACCOUNT, ASKS, Paying, paying
+from tests.mailbox import SENDER, Mailbox, mail_server
+from tests.paying import ACCOUNT, ASKS, Paying, paying, serving, unserved
 from tests.portal import practice
+from tests.signing_in import LINK, PAGE, REQUEST, SIGN_IN, asked
 
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OTHER_ACCOUNT = f"{ACCOUNT}_other"
 # Far more than these take, and less than a held lock would make of them.
 SOON_S = 10.0
 WAITING = 25
-REQUEST = 'mutation { requestSignInLink(input: {email: "cleo@example.com"}) { __typename } }'
+# Payments of the held client that were refunded in the dashboard.
+REFUNDED = 20
+EMAIL = "cleo@example.com"
 
 
 @asynccontextmanager
@@ -43,9 +56,12 @@ async def neighbour(portal: Paying) -> Paying:
     """The same portal, as a client of another practice sees it, who owes something."""
     other = copy(portal)
     other.practice_id, other.client_id = new_id(), new_id()
-    await portal.insert(Practice, practice(other.practice_id) | {"stripe_account": OTHER_ACCOUNT})
+    await portal.insert(
+        Practice,
+        practice(other.practice_id) | {"stripe_account": OTHER_ACCOUNT, "portal_url": PAGE},
+    )
     own = {"practice_id": other.practice_id, "created_at": portal.clock()}
-    cleo = {"id": other.client_id, "name": "Cleo Vance", "email": "cleo@example.com"}
+    cleo = {"id": other.client_id, "name": "Cleo Vance", "email": EMAIL}
     await portal.insert(Client, own | cleo)
     letterhead_id = new_id()
     paper = {"practice_id": other.practice_id, "id": letterhead_id, "name": "Quay"}
@@ -63,12 +79,44 @@ def confirmed(portal: Paying, account: str) -> dict[str, Any]:
     return portal.store.all("event", account=account)[-1] | {"account": account}
 
 
-async def pays_in_vain(portal: Paying) -> list[str]:
-    """The codes of what comes of it."""
-    input = portal.input(10_000, portal.card())
-    query = "mutation ($i: PayInput!) { pay(input: $i) { __typename } }"
+async def in_vain(portal: Paying, number: int, payment_id: str) -> list[str]:
+    """The codes of what comes of a change: of paying, adding a card and cancelling, by turns."""
+    pay = "mutation ($i: PayInput!) { pay(input: $i) { __typename } }"
+    cancel = "mutation ($i: CancelPaymentInput!) { cancelPayment(input: $i) { __typename } }"
+    query, input = [
+        (pay, portal.input(10_000, portal.card())),
+        (PREPARE, {}),
+        (cancel, {"paymentId": f"pmt_{payment_id}"}),
+    ][number % 3]
     answer = (await portal.ask(query, portal.bearer, i=input)).json()
     return [one["extensions"]["code"] for one in answer.get("errors", [])]
+
+
+async def active(portal: Paying) -> str:
+    """The id of the client's payment that is under way."""
+    mine = Payment.client_id == portal.client_id, Payment.state == PaymentState.REQUIRES_ACTION
+    async with portal.engine.connect() as conn:
+        return str(await conn.scalar(select(Payment.id).where(*mine)))
+
+
+def given_back(portal: Paying) -> list[dict[str, Any]]:
+    """Refund what was charged, in the dashboard: Stripe's events of that, one for each payment."""
+    for charge in portal.charges():
+        with portal.store.transaction():
+            reversals.refund(portal.store, ACCOUNT, {"charge": charge["id"], "amount": 100})
+    told = portal.store.all("event", account=ACCOUNT)
+    return [one | {"account": ACCOUNT} for one in told if one["type"] == "charge.refunded"]
+
+
+async def signs_in(portal: Paying, mailbox: Mailbox) -> str:
+    """Ask for a link, as the other practice's client; use the one that comes by mail."""
+    nonce = (await asked(portal.http, REQUEST, email=EMAIL))["data"]["requestSignInLink"]["nonce"]
+    while not mailbox.letters:  # noqa: ASYNC110 (the mail server tells nobody)
+        await asyncio.sleep(0.02)
+    (secret,) = LINK.findall(mailbox.text())
+    entered = (await asked(portal.http, SIGN_IN, secret=secret, nonce=nonce))["data"]["signIn"]
+    assert entered["__typename"] == "SignedIn", entered
+    return str(entered["token"])
 
 
 async def until(portal: Paying, state: PaymentState) -> None:
@@ -83,35 +131,72 @@ async def until(portal: Paying, state: PaymentState) -> None:
     raise AssertionError(states)
 
 
-async def test_a_held_client_holds_nobody_else(postgres_url: str) -> None:
-    async with postgres.database(postgres_url) as url, paying(url) as portal:
-        await portal.invoice(10_000)
-        await portal.pay(10_000, portal.card(ASKS))
-        other = await neighbour(portal)
-        told = confirmed(portal, ACCOUNT)
-        async with holding(url, of_client(portal)):
-            # Many more than there are connections, and an event of the same client.
-            waiting = [asyncio.create_task(pays_in_vain(portal)) for _ in range(WAITING)]
-            assert (await portal.webhook(told)).status_code == 200
-            await asyncio.sleep(0.2)
-            async with asyncio.timeout(SOON_S):
-                assert "errors" not in (await portal.ask(REQUEST)).json()
-                asks = await other.pay(7_000, other.card(ASKS))
-                assert asks["__typename"] == "PayRequiresAction"
-                done = confirmed(portal, OTHER_ACCOUNT)
-                assert (await portal.webhook(done)).status_code == 200
-            assert not any(task.done() for task in waiting)
-            await until(other, PaymentState.SUCCEEDED)
-            assert [await task for task in waiting] == [["UNAVAILABLE"]] * WAITING
-            (payment,) = [
-                one for one in await portal.all(Payment) if one.client_id == portal.client_id
-            ]
-            assert payment.state is PaymentState.REQUIRES_ACTION
-        # Once the lock is gone, the client's own event is followed.
-        await run_out(portal.engine)
-        await portal.hears(told)
-        await until(portal, PaymentState.SUCCEEDED)
-        assert await portal.ledger_of_payments() == 17_000
+@pytest.mark.parametrize("from_the_start", [False, True], ids=["served", "before the server"])
+async def test_a_held_client_holds_nobody_else(postgres_url: str, *, from_the_start: bool) -> None:
+    async with (
+        postgres.database(postgres_url) as url,
+        unserved(url) as portal,
+        AsyncExitStack() as held,
+    ):
+        with mail_server() as mailbox:
+            post = {"smtp_url": mailbox.url, "mail_from": SENDER}
+            async with serving(portal, **post):
+                told = await owing(portal)
+                other = await neighbour(portal)
+                if not from_the_start:
+                    await held.enter_async_context(holding(url, of_client(portal)))
+                    await others_go_on(portal, other, told, mailbox)
+            if from_the_start:
+                await held.enter_async_context(holding(url, of_client(portal)))
+                async with serving(portal, **post):
+                    other.http = portal.http
+                    await others_go_on(portal, other, told, mailbox)
+        # Once the lock is gone, the client's own events are followed.
+        await held.aclose()
+        async with serving(portal):
+            await run_out(portal.engine)
+            await portal.hears(*told)
+        assert await active(portal) == "None"
+        assert await portal.ledger_of_payments() == 17_000 + REFUNDED * 1_000
+        assert {one.amount_minor for one in await portal.all(Refund)} == {100}
+        assert await portal.count(Refund) == REFUNDED
+
+
+async def owing(portal: Paying) -> list[dict[str, Any]]:
+    """Let the client pay many invoices, and begin with one more; events that nobody heard yet."""
+    for _ in range(REFUNDED):
+        await portal.invoice(1_000)
+        paid = await portal.pay(1_000, portal.card())
+        assert paid["__typename"] == "PaySucceeded"
+    told = given_back(portal)
+    assert len(told) == REFUNDED
+    await portal.invoice(10_000)
+    await portal.pay(10_000, portal.card(ASKS))
+    return [*told, confirmed(portal, ACCOUNT)]
+
+
+async def others_go_on(
+    portal: Paying, other: Paying, told: list[dict[str, Any]], mailbox: Mailbox
+) -> None:
+    """Let the other practice's client sign in and pay, while all for the held client waits."""
+    # Many more than there are connections, and more events than are followed at the same time.
+    mine = await active(portal)
+    waiting = [asyncio.create_task(in_vain(portal, number, mine)) for number in range(WAITING)]
+    for event in told:
+        assert (await portal.webhook(event)).status_code == 200
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(SOON_S):
+        other.bearer = await signs_in(other, mailbox)
+        asks = await other.pay(7_000, other.card(ASKS))
+        assert asks["__typename"] == "PayRequiresAction"
+        done = confirmed(portal, OTHER_ACCOUNT)
+        assert (await portal.webhook(done)).status_code == 200
+        await until(other, PaymentState.SUCCEEDED)
+        payment = asks["payment"]["id"]
+        assert (await other.refresh(payment))["__typename"] == "PaySucceeded"
+    assert [await task for task in waiting] == [["UNAVAILABLE"]] * WAITING
+    assert await portal.count(Refund) == 0
+    assert await active(portal) != "None"
 
 
 async def test_reads_of_others_are_recorded_beside_a_held_client(postgres_url: str) -> None:
@@ -138,15 +223,48 @@ async def test_a_held_file_is_told_in_time_and_nothing_is_lost(tmp_path: Path) -
         await portal.invoice(10_000)
         await portal.pay(10_000, portal.card(ASKS))
         told = confirmed(portal, ACCOUNT)
+        mine = await active(portal)
         async with opened(url) as holder, holder.begin():
             async with asyncio.timeout(SOON_S + 20):
-                tried = await asyncio.gather(*(pays_in_vain(portal) for _ in range(3)))
+                each = (in_vain(portal, number, mine) for number in range(3))
+                tried = await asyncio.gather(*each)
                 answer = await portal.webhook(told)
             assert tried == [["UNAVAILABLE"]] * 3
             assert answer.status_code == 503
             assert answer.headers["Retry-After"]
         await portal.hears(told)
         await until(portal, PaymentState.SUCCEEDED)
+
+
+# -- who waits for a client, waits without a connection --------------------------------------------
+
+
+async def give_up(till: Till, paying: Row[Any]) -> object:
+    actor = Actor(paying.practice_id, new_id())
+    return await driving.give_up(replace(till, by=actor), paying.practice_id, paying.id)
+
+
+async def end(till: Till, paying: Row[Any]) -> object:
+    return await ending.cancel(till, paying, "The account is closed.")
+
+
+async def make_customer(till: Till, paying: Row[Any]) -> object:
+    owner = Owner(paying.practice_id, paying.client_id, ACCOUNT)
+    return await customers.make(till, owner)
+
+
+@pytest.mark.parametrize("change", [give_up, end, make_customer])
+async def test_changes_of_a_client_take_turns(
+    new_database: NewDatabase, change: Callable[[Till, Row[Any]], Awaitable[object]]
+) -> None:
+    async with new_database() as url, paying(url) as portal:
+        await portal.invoice(10_000)
+        await portal.pay(10_000, portal.card(ASKS))
+        (payment,) = await portal.all(Payment)
+        till = replace(portal.till, turns=Turns(0.2))
+        async with till.turns.of(portal.practice_id, portal.client_id):
+            with pytest.raises(DatabaseBusy, match="others wait"):
+                await change(till, payment)
 
 
 # -- what the database is told ---------------------------------------------------------------------

@@ -3,19 +3,21 @@
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, insert
+from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.charging import inbox, reconciling
 from models import StripeEvent
-from models.connections import opened
-from models.leases import Queue
+from models.connections import DatabaseBusy, opened
+from models.leases import Excluded, Queue
 from tests.leases import run_out
+from tests.paying import ASKS, paying
 from tests.schema import prepare
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -38,11 +40,13 @@ async def database(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
             yield engine
 
 
-async def run(database: AsyncEngine, work: Any, queue: Queue = QUEUE) -> list[str]:
+async def run(
+    database: AsyncEngine, work: Any, queue: Queue = QUEUE, news: asyncio.Event | None = None
+) -> list[str]:
     """Run through the queue; the ids of what was begun."""
     begun: list[str] = []
 
-    async def claim(but: Sequence[str]) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Row[Any] | None:
         waiting = StripeEvent.handled_at.is_(None), StripeEvent.id.not_in(begun)
         return await queue.claim(database, but, *waiting, order=[StripeEvent.id])
 
@@ -50,7 +54,7 @@ async def run(database: AsyncEngine, work: Any, queue: Queue = QUEUE) -> list[st
         begun.append(row.id)
         await work(row)
 
-    await queue.run(database, claim, begin)
+    await queue.run(database, claim, begin, news)
     return begun
 
 
@@ -93,3 +97,150 @@ async def test_what_failed_is_another_workers_after_the_lease(database: AsyncEng
     assert set(failed).isdisjoint(await run(database, work))
     await run_out(database)
     assert set(failed) <= set(await run(database, work))
+
+
+# -- while one item hangs --------------------------------------------------------------------------
+
+
+async def arrive(database: AsyncEngine, **facts: str) -> None:
+    """Write one more event, of an object of its own."""
+    event = {"id": "evt_new", "type": "test", "object_id": "pi_new", "received_at": NOON}
+    async with database.begin() as conn:
+        await conn.execute(insert(StripeEvent).values(event | facts))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_what_comes_while_one_hangs_does_not_wait_for_it(
+    database: AsyncEngine, *, is_told: bool
+) -> None:
+    hanging, news, came = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def work(row: Row[Any]) -> None:
+        if row.id == "evt_0":
+            await hanging.wait()
+        ended.append(row.id)
+        if row.id == "evt_new":
+            came.set()
+
+    async with asyncio.timeout(20):
+        running = asyncio.create_task(run(database, work, news=news))
+        while len(ended) < 4:  # noqa: ASYNC110 (the run tells nobody)
+            await asyncio.sleep(0.01)
+        # Those that had nothing more to do have looked for it.
+        await asyncio.sleep(0.3)
+        await arrive(database)
+        if is_told:
+            news.set()
+        await came.wait()
+        hanging.set()
+        assert set(await running) == {f"evt_{n}" for n in range(6)} | {"evt_new"}
+
+
+async def test_a_group_takes_no_more_than_its_places(database: AsyncEngine) -> None:
+    queue = replace(QUEUE, together="id", groups=("practice_id", "account"), within_s=5.0)
+    came, held = asyncio.Event(), set[str]()
+    await arrive(database, account="acct_other")
+
+    async def work(row: Row[Any]) -> None:
+        if row.id == "evt_new":
+            came.set()
+        else:
+            held.add(row.id)
+            await came.wait()
+
+    async with asyncio.timeout(4):
+        await run(database, work, queue)
+    assert len(held) == 6
+
+
+async def test_a_claim_that_fails_ends_no_work(database: AsyncEngine) -> None:
+    claimed, ended = list[str](), list[str]()
+
+    async def claim(but: Excluded) -> Row[Any] | None:
+        if len(claimed) == 2:
+            raise DatabaseBusy("no connection in time")
+        row = await QUEUE.claim(database, but, order=[StripeEvent.id])
+        assert row is not None
+        claimed.append(row.id)
+        return row
+
+    async def work(row: Row[Any]) -> None:
+        await asyncio.sleep(0.2)
+        ended.append(row.id)
+
+    with pytest.raises(DatabaseBusy):
+        await QUEUE.run(database, claim, work)
+    assert sorted(ended) == sorted(claimed)
+
+
+async def test_who_ends_late_leaves_the_lease_of_the_next(database: AsyncEngine) -> None:
+    """The lease of a process that was stopped is over; its row is another worker's."""
+
+    async def lease(id_: str) -> dt.datetime | None:
+        async with database.connect() as conn:
+            until = select(StripeEvent.leased_until).where(StripeEvent.id == id_)
+            found: dt.datetime | None = await conn.scalar(until)
+            return found
+
+    taken: dict[str, Any] = {}
+
+    async def work(row: Row[Any]) -> None:
+        if not taken:
+            await run_out(database)
+            mine = StripeEvent.id == row.id
+            other = await QUEUE.claim(database, Excluded(), mine, order=[StripeEvent.id])
+            assert other is not None
+            taken[row.id] = other.leased_until
+
+    await run(database, work, replace(QUEUE, at_once=1))
+    (id_,) = taken
+    assert await lease(id_) == taken[id_]
+
+
+# -- clocks ----------------------------------------------------------------------------------------
+
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.mark.parametrize("wrong", [HOUR, -HOUR], ids=["ahead", "behind"])
+@pytest.mark.parametrize("queue", ["inbox", "reconciling"])
+async def test_a_wrong_clock_takes_nothing_from_another_worker(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, queue: str, wrong: dt.timedelta
+) -> None:
+    """Two processes, of which one has a wrong clock; each of them may be the first."""
+    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
+    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
+    work, item = {
+        "inbox": (inbox.work, "billing.charging.inbox.handle"),
+        "reconciling": (reconciling.reconcile, "billing.charging.reconciling.converge"),
+    }[queue]
+    async with new_database() as url, paying(url) as portal, opened(url) as second:
+        await portal.invoice(10_000)
+        await portal.pay(10_000, portal.card(ASKS))
+        event = {"id": "evt_1", "type": "test", "object_id": "pi_1", "received_at": NOON}
+        await portal.insert(StripeEvent, event)
+        # By each of the clocks the payment is untouched for long.
+        portal.clock.time += 3 * HOUR
+        first = portal.till
+        other = replace(first, engine=second, now=lambda: portal.clock() + wrong)
+        for one, next_ in ((first, other), (other, first)):
+            begun, end = asyncio.Event(), asyncio.Event()
+
+            async def hold(
+                *_: object, begun: asyncio.Event = begun, end: asyncio.Event = end
+            ) -> None:
+                begun.set()
+                await end.wait()
+
+            monkeypatch.setattr(item, hold)
+            async with asyncio.timeout(20):
+                at_work = asyncio.create_task(work(one))
+                await begun.wait()
+                assert await work(next_) == 0
+                # Also long after, by the clocks of both: the database's goes on as ever.
+                portal.clock.time += 3 * HOUR
+                assert await work(next_) == 0
+                end.set()
+                assert await at_work == 1
+            portal.clock.time += 3 * HOUR

@@ -7,7 +7,6 @@ rows that are not final.
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
@@ -28,7 +27,7 @@ from models import (
     Refund,
     RefundState,
 )
-from models.leases import Queue
+from models.leases import Excluded, Queue
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
 # Further back than the last one, as a refund may be of an older payment.
@@ -57,7 +56,7 @@ QUEUE = Queue(
 async def work(till: Till) -> int:
     """Compare the practices that were not compared in the last day; return how many there were."""
 
-    async def claim(but: Sequence[str]) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Row[Any] | None:
         now = till.now()
         due = or_(Practice.compare_after.is_(None), Practice.compare_after <= now)
         order = [Practice.compare_after]

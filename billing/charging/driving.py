@@ -210,7 +210,7 @@ async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
     paying = await find(till, practice_id, payment_id)
     if till.by is not None:
         # Who gives it up is known before it is given up, whatever comes between.
-        async with till.engine.begin() as rows:
+        async with locked(till, practice_id, paying.client_id) as rows:
             await record(rows, till.by, paying.client_id, till.now())
     if paying.state is PaymentState.CREATED:
         await give_up_unannounced(till, paying)

@@ -1,13 +1,14 @@
 """The end of a payment that Stripe can no longer be asked about, by the practice's operator."""
 
 import logging
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from billing.charging.driving import find, give_up
 from billing.charging.folding import change
 from billing.gateway import Forbidden, Missing, Unknown
-from billing.till import AT_REST, Till, lock, payment
+from billing.till import AT_REST, Till, locked, payment
 from billing.versions import stamp
 from models import Payment, PaymentState
 
@@ -36,17 +37,16 @@ async def end(till: Till, payment_id: str, because: str) -> PaymentState:
         try:
             await till.stripe.intent(found.stripe_account, found.stripe_id)
         except (Forbidden, Missing):
-            return await cancel(till, practice_id, payment_id, because)
+            return await cancel(till, found, because)
         except Unknown:
             raise NotEnded("Stripe doesn't answer at the moment: try again later.") from None
     return (await give_up(till, practice_id, payment_id)).state
 
 
-async def cancel(till: Till, practice_id: str, payment_id: str, because: str) -> PaymentState:
+async def cancel(till: Till, paying: Row[Any], because: str) -> PaymentState:
     """Cancel a payment without an answer of Stripe's, and keep the reason."""
-    async with till.engine.begin() as conn:
-        found = await payment(conn, practice_id, payment_id)
-        await lock(conn, practice_id, found.client_id)
+    practice_id, payment_id = paying.practice_id, paying.id
+    async with locked(till, practice_id, paying.client_id) as conn:
         found = await payment(conn, practice_id, payment_id)
         if found.state in AT_REST:
             return PaymentState(found.state)

@@ -45,7 +45,7 @@ class Errands:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.mail.wait(), INBOX_EVERY_S)
             self.mail.clear()
-            await surely(lambda: inbox.work(self.till))
+            await surely(lambda: inbox.work(self.till, self.mail))
 
     async def regularly(self, work: Callable[[Till], Awaitable[int]]) -> None:
         while True:

@@ -3,8 +3,8 @@
 It is written first and handled after the answer, by any of the serving processes.
 """
 
+import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -19,13 +19,21 @@ from billing.payments import OWN
 from billing.till import Till
 from models import Payment, StripeEvent
 from models.inserting import insert_into
-from models.leases import Queue
+from models.leases import Excluded, Queue
 
 # Events of money that went back.
 REVERSALS = ("charge.refund", "charge.dispute", "refund.")
 
 log = logging.getLogger("portal.payments")
-QUEUE = Queue("event", StripeEvent, log, together="object_id", quiet=(StripeTrouble,))
+QUEUE = Queue(
+    "event",
+    StripeEvent,
+    log,
+    at_once=8,
+    together="object_id",
+    groups=("practice_id", "account"),
+    quiet=(StripeTrouble,),
+)
 
 
 async def receive(till: Till, event: Event) -> None:
@@ -42,14 +50,14 @@ async def receive(till: Till, event: Event) -> None:
         await rows.execute(written.on_conflict_do_nothing(index_elements=["id"]))
 
 
-async def work(till: Till) -> int:
-    """Handle the events that wait; return how many there were."""
+async def work(till: Till, news: asyncio.Event | None = None) -> int:
+    """Handle the events that wait, and those that `news` tells of meanwhile; count them."""
     waiting = StripeEvent.handled_at.is_(None)
 
-    async def claim(but: Sequence[str]) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Row[Any] | None:
         return await QUEUE.claim(till.engine, but, waiting, order=[StripeEvent.received_at])
 
-    return await QUEUE.run(till.engine, claim, lambda event: handle(till, event))
+    return await QUEUE.run(till.engine, claim, lambda event: handle(till, event), news)
 
 
 async def handle(till: Till, event: Row[Any]) -> None:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,20 +10,26 @@ from billing.charging.driving import ask, find, give_up, is_unconfirmed
 from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.till import Till
 from models import ACTIVE_STATES, Payment, PaymentState
-from models.leases import Queue
+from models.leases import Excluded, Queue
 
 EVERY_S = 15.0
 # A payment that nobody has touched for so long is looked at.
 UNTOUCHED = dt.timedelta(seconds=60)
 # So long a cardholder may take to confirm a payment to the bank.
 PATIENCE = dt.timedelta(minutes=30)
-QUEUE = Queue("payment", Payment, logging.getLogger("portal.payments"), quiet=(StripeTrouble,))
+QUEUE = Queue(
+    "payment",
+    Payment,
+    logging.getLogger("portal.payments"),
+    groups=("practice_id",),
+    quiet=(StripeTrouble,),
+)
 
 
 async def reconcile(till: Till) -> int:
     """Look at the payments that are untouched; return how many there were."""
 
-    async def claim(but: Sequence[str]) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Row[Any] | None:
         now = till.now()
         untouched = Payment.state.in_(ACTIVE_STATES), Payment.checked_at <= now - UNTOUCHED
         order = [Payment.checked_at]
