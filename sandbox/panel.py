@@ -98,7 +98,7 @@ def newest(store: Store, kind: str) -> list[Object]:
 
 def payment(store: Store, intent: Object) -> Object:
     """Return a PaymentIntent with its refunds and disputes."""
-    facts = ("id", "amount", "currency", "status", "created", "latest_charge")
+    facts = ("id", "amount", "currency", "status", "created")
     backs = {
         f"{kind}s": [
             {"id": one["id"], "amount": one["amount"], "status": one["status"]}

@@ -35,20 +35,22 @@ function button(text, action, facts) {
   return made;
 }
 
-function payment({ id, amount, currency, status, latest_charge: charge, refunds, disputes }) {
+function payment({ id, amount, currency, status, refunds, disputes }) {
   const back = refunds.reduce((sum, one) => sum + (one.status === "succeeded" ? one.amount : 0), 0);
   const does = [];
   if (status === "requires_action") {
     does.push(button("Approve 3-D Secure", "authenticate", { id, succeed: true }));
     does.push(button("Fail 3-D Secure", "authenticate", { id, succeed: false }));
   }
+  // A declined payment has a charge as well, which nobody can refund or dispute.
+  const isPaid = status === "succeeded";
   const isDisputed = disputes.some((one) => one.status !== "won");
-  if (charge && !isDisputed && back < amount) {
+  if (isPaid && !isDisputed && back < amount) {
     does.push(button("Refund", "refund", { id }));
     const half = Math.floor((amount - back) / 2);
     if (half > 0) does.push(button("Refund half", "refund", { id, amount: half }));
   }
-  if (charge && disputes.length === 0) does.push(button("Dispute", "dispute", { id }));
+  if (isPaid && disputes.length === 0) does.push(button("Dispute", "dispute", { id }));
   const since = [
     ...refunds.map((one) => line(`refund of ${one.amount}: ${one.status}`, one.status === "succeeded" && [
       button("Fail the refund", "fail", { id: one.id }),

@@ -8,7 +8,7 @@ from playwright.async_api import Locator, expect
 
 from sandbox.cards import CARDS
 from tests.browser.accessible import is_accessible
-from tests.browser.visiting import ASKS, Visit
+from tests.browser.visiting import ASKS, DECLINED, Visit
 
 pytestmark = pytest.mark.browser
 
@@ -43,6 +43,19 @@ async def becomes(payer: Visit, balance: str, pay: bool | None = None) -> None:
             return
         await payer.page.wait_for_timeout(100)
     raise AssertionError(f"the balance is {await payer.balance()}, and can be paid: {can_pay}")
+
+
+async def test_a_declined_payment_is_not_given_back(payer: Visit) -> None:
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(DECLINED)
+    await payer.click("Pay $525.00")
+    await payer.problem("The bank declined the card")
+    await sandbox(payer)
+    rows = payer.section("payments").locator("tbody tr", has_text="52500 usd")
+    declined = rows.filter(has_text="requires_payment_method").or_(rows.filter(has_text="canceled"))
+    await expect(declined).to_have_count(1)
+    await expect(declined.get_by_role("button")).to_have_count(0)
 
 
 async def test_it_shows_the_cards_and_what_was_sent(payer: Visit) -> None:

@@ -122,7 +122,9 @@ class Visit:
     async def charges(self) -> list[int]:
         """The amounts that were charged in this visit, the oldest first."""
         found = (await self.stripe())["payments"]
-        return [one["amount"] for one in reversed(found) if is_new(one) and one["latest_charge"]]
+        return [
+            one["amount"] for one in reversed(found) if is_new(one) and one["status"] == "succeeded"
+        ]
 
     async def is_clean(self) -> None:
         """Nothing was refused by the page's policy, complained of, or asked of elsewhere."""
