@@ -50,6 +50,16 @@ export async function ask(name, variables = {}) {
   throw new TurnedAway(error.message, code);
 }
 
+/**
+ * Returns whether this server has an address: the sandbox's own pages are in the demo alone.
+ *
+ * @param {string} address
+ */
+export async function isServed(address) {
+  const response = await fetch(address, { method: "HEAD" }).catch(() => null);
+  return response?.ok ?? false;
+}
+
 /** @param {{query: string, variables: object}} body */
 async function post(body) {
   /** @type {Record<string, string>} */

@@ -1,12 +1,14 @@
 /** Billing & Payments: the balance, the documents, the account history and the cards. */
 
-import { ask } from "../api.js";
+import { ask, isServed } from "../api.js";
 import { button, el, facts } from "../elements.js";
 import { cancelled, resumed } from "../paying.js";
 import { money, reasonWord, termWord } from "../words.js";
 import { cards } from "./cards.js";
 import { documents } from "./documents.js";
 import { accountHistory } from "./history.js";
+
+const SANDBOX = "/sandbox/";
 
 export async function overview(page) {
   const { client } = await ask("overview", { client: page.client, range: page.range });
@@ -16,7 +18,7 @@ export async function overview(page) {
     "div",
     {},
     el("h1", { tabindex: "-1" }, "Billing & Payments"),
-    online.mode === "SANDBOX" && sandbox(),
+    online.mode === "SANDBOX" && (await sandbox()),
     client.activePayment && underWay(page, client.activePayment),
     balance(client, online),
     el("div", { class: "columns" }, ...documents(page, client)),
@@ -25,13 +27,11 @@ export async function overview(page) {
   );
 }
 
-function sandbox() {
-  return el(
-    "p",
-    { class: "panel remark" },
-    "This is a sandbox: no money moves. ",
-    el("a", { href: "/sandbox/" }, "Its test cards, and what each does"),
-  );
+async function sandbox() {
+  const cards = (await isServed(SANDBOX))
+    ? el("a", { href: SANDBOX }, "Its test cards, and what each does")
+    : "It takes Stripe's test cards, as 4242 4242 4242 4242.";
+  return el("p", { class: "panel remark" }, "This is a sandbox: no money moves. ", cards);
 }
 
 function balance({ balance, canPay }, online) {

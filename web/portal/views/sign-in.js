@@ -1,6 +1,6 @@
 /** Signing in: by a link that comes by mail, and in the demo by a token too. */
 
-import { token } from "../api.js";
+import { isServed, token } from "../api.js";
 import { el, field } from "../elements.js";
 import { requested } from "../signing-in.js";
 import { time } from "../words.js";
@@ -9,7 +9,7 @@ import { time } from "../words.js";
 const MAIL = "/sandbox/mail";
 
 export async function signIn(done, problem = "") {
-  const isDemo = await hasMail();
+  const isDemo = await isServed(MAIL);
   return el("div", {}, byMail(isDemo, problem), isDemo && byToken(done));
 }
 
@@ -70,9 +70,4 @@ function byToken(done) {
     ),
     el("button", {}, "Sign in with the token"),
   );
-}
-
-async function hasMail() {
-  const response = await fetch(MAIL, { method: "HEAD" }).catch(() => null);
-  return response?.ok ?? false;
 }
