@@ -1,24 +1,26 @@
 """Money goes where the operator means: the sandbox only where it is said, to its accounts alone."""
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
-from billing.gateway.train import API_VERSION, STRIPE_JS
-from billing.payments import PaymentsMode, is_reached
+from billing.gateway import Forbidden
+from billing.gateway.train import STRIPE_JS
+from billing.payments import OWN, PaymentsMode, is_reached
 from models import Practice
-from sandbox.app import app as double
+from models.ids import new_id
 from server import cli
 from server.app import served as served_app
-from server.sandboxed import OwnAccounts, Sandbox
+from server.sandboxed import Sandbox
 from server.settings import WrongSettings
 from tests.portal import KEY, Portal, served
+from tests.portal import practice as made_up
 
 URL = "sqlite:///portal.sqlite"
 KEYS = {
@@ -106,6 +108,23 @@ def test_what_would_charge_in_the_wrong_place_stops(
         assert f"pra_{practice.practice_id} has {account}" in result.stderr
 
 
+def test_five_practices_are_named_and_the_others_counted(
+    practice: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [made_up(new_id()) | {"stripe_account": f"acct_{number}"} for number in range(7)]
+
+    async def added() -> None:
+        await practice.insert(Practice, *rows)
+        await practice.engine.dispose()
+
+    asyncio.run(added())
+    monkeypatch.setenv("SANDBOX", "true")
+    result = portal("serve")
+    assert result.exit_code == 1
+    assert result.stderr.count("pra_") == 5
+    assert ", and 2 more. Set practice.stripe_account" in result.stderr
+
+
 @pytest.mark.parametrize(("environment", "account"), TAKEN)
 def test_what_is_meant_starts(
     practice: Portal,
@@ -168,17 +187,14 @@ async def test_an_account_that_is_not_reached_takes_no_payments(
             assert refused["code"] == "ONLINE_PAYMENTS_OFF"
 
 
-async def test_the_sandbox_knows_its_own_accounts_alone() -> None:
+@pytest.mark.parametrize("account", ["acct_1", OWN])
+async def test_the_sandbox_knows_its_own_accounts_alone(account: str) -> None:
     """Whatever asks it: a refund, the daily comparison, or a payment that was under way."""
     sandbox = Sandbox(":memory:")
-    transport = OwnAccounts(double(sandbox.store))
-    statuses = {}
-    for account in ("acct_1", None, "acct_sandbox"):
-        headers = {"Authorization": "Bearer sk_test_1", "Stripe-Version": API_VERSION}
-        own = {"Stripe-Account": account} if account else {}
-        request = httpx.Request(
-            "GET", "http://sandbox/v1/payment_intents/pi_1", headers=headers | own
-        )
-        statuses[account] = (await transport.handle_async_request(request)).status_code
+    stripe = sandbox.stripe()
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    assert await stripe.intents("acct_sandbox", since) == []
+    with pytest.raises(Forbidden):
+        await stripe.intents(account, since)
+    await stripe.close()
     sandbox.store.close()
-    assert statuses == {"acct_1": 403, None: 403, "acct_sandbox": 404}

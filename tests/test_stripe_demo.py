@@ -1,13 +1,22 @@
 """`portal demo --stripe` without a browser: its keys, and what its rows say of Stripe."""
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 from typer.testing import CliRunner, Result
 
-from models import Claim, Payment, PaymentMethod, PaymentState, Practice, connections
+from models import (
+    Claim,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Practice,
+    StripeCustomer,
+    connections,
+)
 from server import cli, demo, stripe_demo
 from server.stripe_demo import DemoAccount
 from tests.processes import double
@@ -53,6 +62,19 @@ def test_it_needs_the_keys_of_a_test_account(
     assert "_live_1" not in result.stderr
 
 
+@pytest.mark.parametrize("key", ["sk_live_1", "rk_live_1"])
+def test_no_demo_runs_beside_a_live_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given(monkeypatch, STRIPE_API_KEY=key)
+    monkeypatch.setattr(demo, "listen", lambda *_: pytest.fail("it serves"))
+    result = portal("demo")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("STRIPE_API_KEY is a live key")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("secret", [None, "whsec_1"])
 def test_it_says_whether_events_are_heard(
     monkeypatch: pytest.MonkeyPatch, secret: str | None
@@ -73,24 +95,29 @@ def test_its_rows_say_nothing_of_stripe_that_is_not_so(
     account = DemoAccount("sk_test_double", "pk_test_double", None, None)
     kept = demo.new_keys()
 
-    async def made() -> tuple[set[str | None], list[int]]:
+    async def made() -> tuple[set[str | None], list[int], list[dt.datetime | None]]:
         await demo.prepared(url, kept, "http://127.0.0.1/portal/", account)
         engine = connections.engine(url)
         wrong = [
             select(func.count()).where(Payment.state == PaymentState.PROCESSING),
             select(func.count()).where(Payment.stripe_id.is_not(None)),
+            select(func.count()).where(Payment.stripe_account.is_not(None)),
             select(func.count()).where(PaymentMethod.removed_at.is_(None)),
             select(func.count()).select_from(Claim),
+            select(func.count()).select_from(StripeCustomer),
         ]
         async with engine.connect() as conn:
             accounts = set(await conn.scalars(select(Practice.stripe_account)))
             counts = [int(await conn.scalar(one) or 0) for one in wrong]
+            removals = select(PaymentMethod.removed_at).order_by(PaymentMethod.id)
+            removed = list(await conn.scalars(removals))
         await engine.dispose()
-        return accounts, counts
+        return accounts, counts, removed
 
+    first = asyncio.run(made())
+    assert first[:2] == ({"own", None}, [0] * 6)
     # Prepared again, as with each start, nothing is changed any more.
-    for _ in range(2):
-        assert asyncio.run(made()) == ({"own", None}, [0, 0, 0, 0])
+    assert asyncio.run(made()) == first
     with double(tmp_path) as stripe:
         given(monkeypatch, STRIPE_API_BASE=stripe, STRIPE_WEBHOOK_SECRET="whsec_1")
         monkeypatch.setenv("STRIPE_API_KEY", "sk_test_double")
