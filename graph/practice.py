@@ -72,6 +72,11 @@ class OnlinePayments:
         description="Address of the release of Stripe.js that fits this server; null where the mode"
         " is OFF or SANDBOX.",
     )
+    stripe_decimals: int = field(
+        Value(lambda online: online.stripe_decimals),
+        description="How many decimals an amount of the practice's currency has at Stripe: 0, 2 or"
+        " 3. Stripe.js takes amounts as integers with so many decimals.",
+    )
     can_remove_cards: bool = field(
         Value(lambda online: online.can_remove_cards),
         description="Whether clients may remove cards on file.",

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Text, case, func, literal_column
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Integer, Text, case, func, literal_column
 
-from billing.gateway.currencies import smallest_charge
+from billing.gateway.currencies import decimals, smallest_charge
 from billing.payments import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from models.literals import constant
 from resolvers.money import Amount
@@ -23,6 +23,8 @@ class OnlineRow:
         self.publishable_key = case((self.is_enabled, key))
         stripe_js = bound(Later(lambda asked: asked.payments.stripe_js), Text())
         self.stripe_js = case((self.is_enabled, stripe_js))
+        stripe_decimals = Later(lambda asked: decimals(asked.viewer.currency))
+        self.stripe_decimals = bound(stripe_decimals, Integer())
         # The key's own account needs no name.
         self.stripe_account = case((account != literal_column(f"'{OWN}'", Text), account))
         self.can_remove_cards = practice.c.clients_remove_cards

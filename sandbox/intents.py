@@ -101,7 +101,7 @@ def method_of(store: Store, account: str, intent: Object, params: Object) -> Obj
         )
     if named == ["confirmation_token"]:
         id_ = params["confirmation_token"]
-        return tokens.use(store, account, id_, payment_intent=intent["id"])
+        return tokens.use(store, account, id_, intent)
     method = store.find(account, "payment_method", params["payment_method"], "payment_method")
     methods.check_usable(method)
     if method["customer"] is None or method["customer"] != intent["customer"]:

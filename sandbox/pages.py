@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import intents, setups, tokens
+from sandbox import currencies, intents, setups, tokens
 from sandbox.cards import CARDS
 from sandbox.errors import StripeError, invalid
 from sandbox.methods import card
@@ -164,7 +164,19 @@ def check_usage(setup: Object, asked: Object) -> None:
 
 def token(store: Store, account: str, asked: Object) -> str:
     """Make a confirmation token of a test card; return its id."""
-    return str(tokens.new(store, account, new_method(store, account, asked))["id"])
+    method = new_method(store, account, asked)
+    return str(tokens.new(store, account, method, charge_of(asked))["id"])
+
+
+def charge_of(asked: Object) -> Object:
+    """Return the amount and the currency that the form was made for; none, if it says none."""
+    if "amount" not in asked:
+        return {}
+    amount, currency = asked["amount"], asked.get("currency")
+    if type(amount) is not int or not isinstance(currency, str):
+        raise Wrong("amount is an integer, and currency comes with it, as usd")
+    currencies.check_amount(amount, currency)
+    return {"amount": amount, "currency": currency}
 
 
 def new_method(store: Store, account: str, asked: Object) -> Object:

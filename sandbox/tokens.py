@@ -7,12 +7,17 @@ from sandbox.store import PRIVATE, Object, Store, private, shown
 VALID_S = 12 * 60 * 60
 
 
-def new(store: Store, account: str, method: Object) -> Object:
-    """Make a token of a card that is nobody's yet."""
+def new(store: Store, account: str, method: Object, charge: Object) -> Object:
+    """Make a token of a card that is nobody's yet.
+
+    `charge` has the amount and the currency of the form, where these are known.
+    """
     preview = {name: method[name] for name in ("type", "card", "billing_details")}
     preview |= {"allow_redisplay": "unspecified", "customer": None, "customer_account": None}
     facts = {"payment_method_preview": preview, "expires_at": int(store.now()) + VALID_S}
-    made = objects.confirmation_token(**facts) | {PRIVATE: {"method": method["id"]}}
+    made = objects.confirmation_token(**facts) | {
+        PRIVATE: {"method": method["id"], "charge": charge}
+    }
     return store.new(account, "confirmation_token", "ctoken", **made)
 
 
@@ -28,7 +33,7 @@ def get(store: Store, account: str, id_: str, _: Object) -> Object:
     return shown(find(store, account, id_))
 
 
-def use(store: Store, account: str, id_: str, *, payment_intent: str) -> Object:
+def use(store: Store, account: str, id_: str, intent: Object) -> Object:
     """Return the card of a token that is used for this intent, and for no other."""
     token = find(store, account, id_, "confirmation_token")
     if token["payment_intent"] is not None:
@@ -39,6 +44,14 @@ def use(store: Store, account: str, id_: str, *, payment_intent: str) -> Object:
         )
     if token["expires_at"] < store.now():
         raise invalid("This ConfirmationToken has expired.", None, "confirmation_token")
-    token["payment_intent"] = payment_intent
+    for name, value in private(token)["charge"].items():
+        if value != intent[name]:
+            raise invalid(
+                f"The {name} of the form ({value}) does not match the PaymentIntent's"
+                f" ({intent[name]}).",
+                None,
+                name,
+            )
+    token["payment_intent"] = intent["id"]
     store.save(account, token)
     return store.find(account, "payment_method", private(token)["method"])

@@ -63,9 +63,9 @@ class Double:
     async def intent(self, **params: str) -> str:
         return await self.made("payment_intents", **USD | params)
 
-    def token(self, number: str = GOOD) -> str:
+    def token(self, number: str = GOOD, **charge: Any) -> str:
         with self.store.transaction():
-            return pages.token(self.store, PAGE, {"number": number, **CARD})
+            return pages.token(self.store, PAGE, {"number": number, **CARD, **charge})
 
     async def confirm(self, intent: str, number: str = GOOD) -> tuple[int, Any]:
         params = {"confirmation_token": self.token(number), "use_stripe_sdk": "true"}

@@ -1,8 +1,12 @@
 """Objects of the double: customers, cards, refunds, disputes, strangers' objects, and lists."""
 
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 
-from sandbox import methods, reversals
+from sandbox import methods, pages, reversals
+from sandbox.errors import StripeError
 from tests.double import USD, Double, told
 from tests.paying import ACCOUNT, ASKS
 
@@ -50,6 +54,41 @@ async def test_a_detached_card_is_used_no_more(double: Double) -> None:
     path = f"payment_intents/{await double.intent(customer=customer)}/confirm"
     assert (await double.ask("POST", path, {"payment_method": card}))[0] == 400
     double.hold()
+
+
+@pytest.mark.parametrize("name", ["amount", "currency"])
+async def test_a_form_made_for_another_charge_is_refused(double: Double, name: str) -> None:
+    charge: dict[str, Any] = {"amount": 10_000, "currency": "usd"}
+    other: dict[str, Any] = {"amount": 1_000_000, "currency": "isk"}
+    path = f"payment_intents/{await double.intent()}/confirm"
+    token = double.token(**charge | {name: other[name]})
+    assert told(await double.ask("POST", path, {"confirmation_token": token})) == (400, None, name)
+    token = double.token(**charge)
+    assert (await double.ask("POST", path, {"confirmation_token": token}))[0] == 200
+    double.hold()
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "error"),
+    [
+        ("100", "usd", pages.Wrong),
+        (1.5, "usd", pages.Wrong),
+        (True, "usd", pages.Wrong),
+        (100, None, pages.Wrong),
+        (49, "usd", StripeError),
+        (500, "isk", None),
+        (550, "isk", StripeError),
+        (550, "ugx", StripeError),
+        (1_501, "kwd", StripeError),
+        (1_500, "kwd", None),
+        (100_000_000, "usd", StripeError),
+    ],
+)
+async def test_a_form_is_made_for_an_amount_that_stripe_charges(
+    double: Double, amount: Any, currency: str | None, error: type[Exception] | None
+) -> None:
+    with pytest.raises(error) if error else nullcontext():
+        double.token(amount=amount, currency=currency)
 
 
 async def test_cards_without_a_fingerprint(double: Double) -> None:

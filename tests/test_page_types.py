@@ -22,6 +22,7 @@ HOW_TO_GET = "run `make test`, which installs the packages of web/package-lock.j
 NODE = 18
 STAND_IN = "sandbox/web/stripe.js"
 FIELDS, NEW_CARD = "web/portal/card-fields.js", "web/portal/views/new-card.js"
+AMOUNTS = "web/portal/amounts.js"
 PAY, PAYING, LOADER = "web/portal/views/pay.js", "web/portal/paying.js", "web/portal/stripe.js"
 
 # Mistakes that tsc must find: a name, the file, what is there, what is written instead.
@@ -42,7 +43,8 @@ MISUSES = [
     ("a usage unknown", NEW_CARD, '"on_session"', '"online"'),
     ("a status unknown", NEW_CARD, '=== "requires_action"', '=== "needs_action"'),
     ("an error of another kind", NEW_CARD, ".last_setup_error", ".last_payment_error"),
-    ("an amount as text", PAY, "amount: minorUnits,", "amount: String(minorUnits),"),
+    ("an amount as text", PAY, "amount: stripe", "amount: payable.amount || stripe"),
+    ("an amount computed as text", AMOUNTS, "Number(whole +", "String(whole +"),
     ("a usage cleared wrongly", PAY, '? "on_session" : null', '? "on_session" : false'),
     ("a secret misnamed", PAYING, "Action({ clientSecret })", "Action({ secret: clientSecret })"),
     ("an account misnamed", LOADER, "{ stripeAccount }", "{ account: stripeAccount }"),

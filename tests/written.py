@@ -275,7 +275,7 @@ WRITTEN |= {
     ),
     "whether payments are taken online": (
         "{ practice { onlinePayments { isEnabled mode publishableKey canRemoveCards consentText"
-        f" minimum {MONEY} }} }} }}",
+        f" stripeDecimals minimum {MONEY} }} }} }}",
         {},
     ),
     "all invoices of the practice, five hundred at a time": (

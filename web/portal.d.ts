@@ -22,6 +22,7 @@ interface OnlinePayments {
   publishableKey: string | null;
   stripeAccount: string | null;
   stripeJs: string | null;
+  stripeDecimals: number;
   consentText: string;
 }
 

@@ -272,7 +272,10 @@
       const isZipAsked = typeof asked.address !== "object" || asked.address.postalCode !== "never";
       if (!isZipAsked && zip === undefined) refuse(`${call}: billing_details.address.postal_code is needed`);
       const form = this.payment.read();
-      return "card" in form ? { ...form.card, name, zip, setupFutureUsage: this.options.setupFutureUsage ?? null } : null;
+      if (!("card" in form)) return null;
+      const { options } = this;
+      const charge = options.mode === "payment" ? { amount: options.amount, currency: options.currency } : {};
+      return { ...form.card, name, zip, setupFutureUsage: options.setupFutureUsage ?? null, ...charge };
     }
   }
 

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Route, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.gateway.train import STRIPE_JS
-from models import CardSetup, connections
+from models import CardSetup, Practice, connections
 from tests import demo as demonstration
 from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, visit
 from tests.demo import PROJECT, Demo
@@ -205,6 +205,30 @@ async def test_an_amount_that_changed_is_the_forms_too(payer: Visit) -> None:
     await payer.click("Pay $525.00")
     await payer.told("Paid $525.00")
     assert await payer.charges() == [52500]
+
+
+@pytest.mark.parametrize(
+    ("currency", "units"), [("ISK", 5_250_000), ("UGX", 5_250_000), ("MGA", 525), ("KWD", 52_500)]
+)
+async def test_the_form_has_stripes_units(payer: Visit, currency: str, units: int) -> None:
+    """Stripe counts the decimals of some currencies otherwise than ISO 4217 does."""
+    await priced_in(payer.demo, currency)
+    tokens = heard(payer, "/confirmation_tokens")
+    await payer.sign_in()
+    await payer.open_payment()
+    await payer.another_card(VISA)
+    await payer.click("Pay ")
+    await payer.told("Paid ")
+    assert [(one["amount"], one["currency"]) for one in tokens] == [(units, currency.lower())]
+    assert await payer.charges() == [units]
+
+
+async def priced_in(demo: Demo, currency: str) -> None:
+    """Change the demo's currency; its amounts keep their minor units."""
+    engine = demo_rows(demo)
+    async with engine.begin() as conn:
+        await conn.execute(update(Practice).values(currency=currency))
+    await engine.dispose()
 
 
 async def test_what_went_wrong_at_the_bank_is_said(payer: Visit) -> None:

@@ -125,5 +125,9 @@ class OnlinePayments(Shown):
         return bool(self.row.clients_remove_cards)
 
     @property
+    def stripe_decimals(self) -> int:
+        return money.STRIPE_DECIMALS[self.row.currency]
+
+    @property
     def minimum(self) -> int:
         return money.SMALLEST_CHARGE[self.row.currency]

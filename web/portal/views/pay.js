@@ -1,5 +1,6 @@
 /** Pay Now: the balance or one invoice, by a card on file, by another card, or by credit. */
 
+import { stripeAmount } from "../amounts.js";
 import { ask } from "../api.js";
 import { CardFields } from "../card-fields.js";
 import { choice, el, isTicked } from "../elements.js";
@@ -105,6 +106,11 @@ function byCredit() {
  */
 function byCard({ paymentMethods, canAddCard, practice }, payable) {
   const online = practice.onlinePayments;
+  /** @param {Payable} payable What is to be paid, as Stripe's form takes it. */
+  const charged = (payable) => ({
+    amount: stripeAmount(payable, online.stripeDecimals),
+    currency: payable.currency.toLowerCase(),
+  });
   const card = new CardFields(online, { mode: "payment", paymentMethodCreation: "manual", ...charged(payable) });
   const save = choice("checkbox", { name: "save", onchange: () => told() }, "Save Card");
   const makeDefault = choice("checkbox", { name: "default" }, "Make default");
@@ -138,15 +144,6 @@ function byCard({ paymentMethods, canAddCard, practice }, payable) {
       return { newCard: { confirmationToken: await card.token(), saveCard, makeDefault: saveCard && isDefault } };
     },
   };
-}
-
-/**
- * Returns the amount as Stripe's form takes it.
- *
- * @param {Payable} payable
- */
-function charged({ minorUnits, currency }) {
-  return { amount: minorUnits, currency: currency.toLowerCase() };
 }
 
 /** @param {Card} card */
