@@ -92,6 +92,27 @@ async def test_money_in_an_earlier_account_is_audited(portal: Paying) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("charged", "REQUIRES_ACTION here, succeeded at Stripe"),
+        ("gone", "REQUIRES_ACTION here, and Stripe has no such PaymentIntent"),
+    ],
+)
+async def test_a_payment_under_way_is_audited_whatever_its_age(
+    portal: Paying, at: str, why: str
+) -> None:
+    payment, intent = await waiting(portal)
+    if at == "charged":
+        at_stripe(portal, intents.authenticate, intent, succeed=True)
+    else:
+        with portal.store.transaction():
+            portal.store.connection.execute("DELETE FROM object WHERE kind = 'payment_intent'")
+    since = portal.clock() + dt.timedelta(days=1)
+    found = await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    assert [(one.what, one.why) for one in found] == [(payment, why)]
+
+
 def test_nothing_is_asked_of_the_platforms_own_account_by_accident() -> None:
     for missing in ("", None):
         with pytest.raises(Forbidden):

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,7 @@ async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) 
         closed = Difference(account, "Stripe can't be asked in this account any more")
         return [closed, *of_unfinished(ours)]
     found = [
+        *[missing async for missing in add_unfinished(till, account, stripes, ours)],
         *of_intents(stripes, ours, practice_id),
         *of_payments(stripes, ours, since),
         *of_refunds(stripes, ours, since),
@@ -121,6 +122,21 @@ def of_unfinished(ours: Ours) -> Iterator[Difference]:
     for payment in ours.payments:
         if payment.state in ACTIVE_STATES:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, and nobody can ask")
+
+
+async def add_unfinished(
+    till: Till, account: str, stripes: Stripes, ours: Ours
+) -> AsyncIterator[Difference]:
+    """Ask for payments under way that the list is too short for; some Stripe may not have."""
+    for payment in ours.payments:
+        if payment.state in ACTIVE_STATES and payment.stripe_id not in stripes.intents:
+            try:
+                told = await till.stripe.intent(account, payment.stripe_id)
+            except Missing:
+                why = f"{payment.state} here, and Stripe has no such PaymentIntent"
+                yield Difference(f"pmt_{payment.id}", why)
+            else:
+                stripes.intents[told.id] = told
 
 
 def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:
