@@ -2,9 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Integer, Text, case, func, literal_column
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    case,
+    func,
+    literal_column,
+)
 
-from billing.gateway.currencies import decimals, smallest_charge
+from billing.gateway.currencies import SUPPORTED, decimals, smallest_charge
 from billing.payments import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from models.literals import constant
 from resolvers.money import Amount
@@ -37,13 +47,15 @@ def reached_account(practice: Any) -> ColumnElement[str]:
     """Return the practice's account at Stripe; null where this server may not charge in it.
 
     The sandbox charges in its own accounts alone, and a server with a key of Stripe's never in
-    these: a practice whose account is of the other kind takes no payments online.
+    these: a practice whose account is of the other kind takes no payments online. Neither does one
+    whose currency Stripe does not charge.
     """
     account = practice.c.stripe_account
     begins = func.substr(account, 1, literal_column(str(len(SANDBOX_ACCOUNT))))
     is_sandbox_account = begins == literal_column(f"'{SANDBOX_ACCOUNT}'", Text)
     is_sandbox = bound(Later(lambda asked: asked.payments.mode is PaymentsMode.SANDBOX), Boolean())
-    return case((is_sandbox_account == is_sandbox, account))
+    is_charged = bound(Later(lambda asked: asked.viewer.currency in SUPPORTED), Boolean())
+    return case((and_(is_sandbox_account == is_sandbox, is_charged), account))
 
 
 def page_key(_: Any) -> ColumnElement[str]:

@@ -85,6 +85,8 @@ async def refund(
 
 async def end(settings: Settings, payment: str, because: str) -> str:
     """End a payment that Stripe can't be asked about and return what was done, in words."""
+    if not because.strip():
+        raise NotDone("Say why, by --because: the reason is kept with the payment.")
     async with till_of(settings) as till:
         payment_id, _ = await known(till, payment)
         try:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import select
 
+from billing.gateway.currencies import SUPPORTED
 from billing.payments import SANDBOX_ACCOUNT, PaymentsMode, is_reached
 from models import Practice, connections
 from server.settings import Settings, WrongSettings
@@ -16,6 +17,8 @@ WHAT_TO_DO = (
     "Set practice.stripe_account to an account that this server can charge in, or to null: then the"
     " practice takes no payments online."
 )
+NOT_CHARGED = "Stripe does not charge cards in the currency of these practices"
+OFF = "Set practice.stripe_account to null: then the practice takes no payments online."
 # Practices that a sentence names.
 NAMED = 5
 
@@ -30,18 +33,36 @@ async def check(settings: Settings) -> None:
     """Raise WrongSettings where the sandbox is not meant, or an account can't be charged in."""
     refuse_unsaid_sandbox(settings)
     engine = connections.engine(settings.database_url)
-    columns = select(Practice.id, Practice.stripe_account)
+    columns = select(Practice.id, Practice.stripe_account, Practice.currency)
     try:
         async with engine.connect() as conn:
             practices = list(await conn.execute(columns.order_by(Practice.id)))
     finally:
         await engine.dispose()
-    unreached = [
-        f"pra_{practice.id} has {practice.stripe_account}"
-        for practice in practices
-        if practice.stripe_account and not is_reached(practice.stripe_account, settings.mode)
-    ]
-    if unreached:
-        why = IN_SANDBOX if settings.mode is PaymentsMode.SANDBOX else AT_STRIPE
-        more = f", and {len(unreached) - NAMED} more" if len(unreached) > NAMED else ""
-        raise WrongSettings(f"{why}: {', '.join(unreached[:NAMED])}{more}. {WHAT_TO_DO}")
+    paid = [practice for practice in practices if practice.stripe_account]
+    why = IN_SANDBOX if settings.mode is PaymentsMode.SANDBOX else AT_STRIPE
+    refuse(
+        why,
+        WHAT_TO_DO,
+        [
+            f"pra_{practice.id} has {practice.stripe_account}"
+            for practice in paid
+            if not is_reached(practice.stripe_account, settings.mode)
+        ],
+    )
+    refuse(
+        NOT_CHARGED,
+        OFF,
+        [
+            f"pra_{practice.id} has {practice.currency}"
+            for practice in paid
+            if practice.currency not in SUPPORTED
+        ],
+    )
+
+
+def refuse(why: str, what_to_do: str, practices: list[str]) -> None:
+    """Raise WrongSettings that names the first of these practices, if there are any."""
+    if practices:
+        more = f", and {len(practices) - NAMED} more" if len(practices) > NAMED else ""
+        raise WrongSettings(f"{why}: {', '.join(practices[:NAMED])}{more}. {what_to_do}")

@@ -125,6 +125,37 @@ def test_five_practices_are_named_and_the_others_counted(
     assert ", and 2 more. Set practice.stripe_account" in result.stderr
 
 
+def test_a_currency_that_stripe_does_not_charge_stops(
+    practice: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_up(new_id()) | {"stripe_account": "acct_sandbox_1", "currency": "CUP"}
+
+    async def added() -> None:
+        await practice.insert(Practice, made)
+        await practice.engine.dispose()
+
+    asyncio.run(added())
+    monkeypatch.setenv("SANDBOX", "true")
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
+    result = portal("serve")
+    assert result.exit_code == 1
+    assert f"does not charge cards in the currency of these practices: pra_{made['id']}" in (
+        result.stderr
+    )
+
+
+async def test_a_currency_that_stripe_does_not_charge_takes_no_payments(new_database: Any) -> None:
+    """Also where the row is changed while the server runs."""
+    async with new_database() as url, served(url) as portal:
+        async with portal.engine.begin() as conn:
+            sandboxed = {"stripe_account": "acct_sandbox_1", "currency": "CUP"}
+            await conn.execute(update(Practice).values(sandboxed))
+        token = await portal.token()
+        client = (await portal.ask(ONLINE, token)).json()["data"]["client"]
+        assert client["practice"]["onlinePayments"]["isEnabled"] is False
+        assert client["canPay"]["reason"] == "ONLINE_PAYMENTS_OFF"
+
+
 @pytest.mark.parametrize(("environment", "account"), TAKEN)
 def test_what_is_meant_starts(
     practice: Portal,
