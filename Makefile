@@ -19,7 +19,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-fast test-stripe pictures soak bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-held-lock rows-read check lock clean
+.PHONY: help run test test-fast test-stripe pictures soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-held-lock rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -48,6 +48,10 @@ pictures: .venv/.test .venv/.portal $(PAGE) ## Take the README's pictures anew, 
 soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m tests.soak $(MINUTES)
+
+campaign: .venv/.test .venv/.portal ## Have 1,000 clients pay amid crashes, on each database (minutes; ARGS='--clients 50 --seed 1').
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.campaign $(ARGS)
 
 bench: .venv/.test .venv/.portal bench-peers ## Measure the portal beside its peers, write bench/RESULTS.md (half an hour; ARGS='--help').
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

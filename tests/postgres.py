@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,14 +35,21 @@ FOLDERS = (
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
 OPTIONS = "-F -N 200 -c synchronous_commit=off -c full_page_writes=off -c listen_addresses=''"
+# The same for a server that is to crash: what was committed must be there afterwards.
+DURABLE = OPTIONS.replace("synchronous_commit=off", "synchronous_commit=on")
 # The shell that runs this is the server's keeper: it reads until our end of the pipe is closed,
-# which the kernel does however we end, and then stops the server and removes its folder.
+# which the kernel does however we end, and then stops the server and removes its folder. Each
+# line that it reads has it restart the server at once, as after a crash.
 KEEPER = """
 if "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/log" 2>&1 &&
     "$1/pg_ctl" start -s -w -D "$2/data" -l "$2/log" -o "-k '$2' $3" >>"$2/log" 2>&1
 then
     echo ready
-    cat >/dev/null
+    while read -r _
+    do
+        "$1/pg_ctl" restart -s -w -m immediate -D "$2/data" -l "$2/log" >>"$2/log" 2>&1
+        echo restarted
+    done
 else
     cat "$2/log"
 fi
@@ -60,8 +68,8 @@ def server() -> Iterator[str | None]:
     elif programs is None:
         yield None
     else:
-        with started(programs) as url:
-            yield url
+        with started(programs) as running:
+            yield running.url
 
 
 @asynccontextmanager
@@ -112,8 +120,25 @@ def version(folder: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", str(folder))]
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that was started here."""
+
+    url: str
+    keeper: "subprocess.Popen[str]"
+
+    def restart(self) -> None:
+        """Crash the server, and return when it has recovered."""
+        assert self.keeper.stdin is not None
+        assert self.keeper.stdout is not None
+        self.keeper.stdin.write("restart\n")
+        self.keeper.stdin.flush()
+        if (said := self.keeper.stdout.readline()) != "restarted\n":
+            raise RuntimeError(f"PostgreSQL did not restart: {said}")
+
+
 @contextmanager
-def started(programs: Path) -> Iterator[str]:
+def started(programs: Path, options: str = OPTIONS) -> Iterator[Server]:
     """A server on a socket in a folder of its own, so that runs side by side never meet."""
     # Not in TMPDIR: a socket's path may have only some hundred characters.
     folder = Path(tempfile.mkdtemp(prefix="portal-test-", dir="/tmp"))
@@ -123,7 +148,7 @@ def started(programs: Path) -> Iterator[str]:
         programs = within_reach(programs, folder)
         subprocess.run(["chown", "-R", f"{user}:{group}", folder], check=True)
     keeper = subprocess.Popen(
-        ["sh", "-c", KEEPER, "keeper", programs, folder, OPTIONS],
+        ["sh", "-c", KEEPER, "keeper", programs, folder, options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -142,7 +167,7 @@ def started(programs: Path) -> Iterator[str]:
             raise RuntimeError(
                 f"{programs}: PostgreSQL did not start.\n{said}{keeper.stdout.read()}"
             )
-        yield f"postgresql://postgres@/postgres?host={folder}"
+        yield Server(f"postgresql://postgres@/postgres?host={folder}", keeper)
 
 
 def unprivileged() -> tuple[int, int]:

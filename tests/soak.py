@@ -1,6 +1,7 @@
-"""Generated operations and killed servers for as long as one likes: python -m tests.soak MINUTES.
+"""Generated operations, killed servers and crash campaigns for as long as one likes.
 
-Each round has practices, operations and kills of its own; one that fails says how to repeat it.
+`python -m tests.soak MINUTES`: each round has practices, operations, kills and clients of its own.
+One that fails says how to repeat it.
 """
 
 import asyncio
@@ -12,10 +13,14 @@ import sys
 import time
 
 from tests import postgres
+from tests.campaign import __main__ as campaign_command
+from tests.campaign import run as campaign
+from tests.campaign.__main__ import KINDS
 from tests.killed import soak as killed
 
 OPERATIONS = 500
 KILLING_S = 60
+CLIENTS = 200
 ROUND = (sys.executable, "-m", "pytest", "-q", "-s", "tests/test_generated.py")
 TALLY = re.compile(r"^\.*(sqlite|postgresql): (\d+) planned, (\d+) refused$", re.MULTILINE)
 
@@ -36,6 +41,15 @@ def soak(minutes: float) -> None:
                 f" unlike Stripe's 0, not at rest 0 (95 %: fewer than {killed.bound(kills)})",
                 flush=True,
             )
+            if wrong := campaigns_of(seed):
+                sys.exit("\n".join(wrong))
+
+
+def campaigns_of(seed: int) -> list[str]:
+    """What a crash campaign of this seed found wrong, on both databases; its tables are printed."""
+    wanted = campaign.Wanted(CLIENTS, str(seed))
+    found = [line for kind in KINDS for line in campaign_command.tell(wanted, kind)]
+    return [*found, *([f"To repeat it: {campaign_command.again(wanted)}"] if found else [])]
 
 
 def operations_of(seed: int) -> int:

@@ -1,7 +1,8 @@
-"""The tests of paying can fail: each wall of the protocol, taken down, turns something red.
+"""The steps of a payment are needed: without each of their guards a test goes red.
 
-Three faults are told by the state machine, two by interleavings that are written down here, since
-a machine that takes one step after another does not see them.
+Three faults are found by the state machine, two by interleavings that are written down here, since
+a machine that takes one step after another does not see them. The guards around a payment are in
+tests/test_guard_mutants.py.
 """
 
 import asyncio

@@ -1,0 +1,75 @@
+"""The practice's operator, with `portal refund` and the sentences that it prints.
+
+The command is the real one, in a process that may be killed or stopped at any place.
+"""
+
+import asyncio
+import random
+import re
+
+from tests.campaign.answers import Intention
+from tests.campaign.servers import Pool
+
+# How often the operator runs a command that was killed or didn't know, and how often two at once.
+RUNS, TWICE = 12, 0.15
+EXIT = re.compile(r"^exit (\d+)$", re.MULTILINE)
+DONE = re.compile(r"^(?P<amount>[\d.]+) \w+ of pmt_\S+: (?P<state>\w+) \((?P<id>re_\w+)\)", re.M)
+# What the command prints before it asks Stripe, and how it asks for the refund before this one.
+RESUME = re.compile(r"^  portal refund pmt_\S+ --key (?P<key>\S+)$", re.MULTILINE)
+EARLIER = re.compile(r"Resume it first: --key (?P<key>\S+)")
+NEW_KEY = "choose a new key"
+AGAIN = re.compile(r"Resume the refund later|Traceback")
+
+
+class Operator:
+    """An operator, who runs the command again until it is done or refuses."""
+
+    def __init__(self, pool: Pool, environment: dict[str, str], seed: str) -> None:
+        self.pool, self.environment = pool, environment
+        self.random = random.Random(f"{seed}:operator")
+        self.danger = True
+
+    async def refund(self, intention: Intention) -> None:
+        for _ in range(RUNS):
+            if intention.is_over:
+                return
+            arguments = self.arguments(intention)
+            # Somebody impatient runs it in a second window. Only the same key is the same refund.
+            twice = intention.key is not None and self.random.random() < TWICE
+            runs = [self.run(arguments) for _ in range(2 if twice else 1)]
+            for printed in await asyncio.gather(*runs):
+                self.read(intention, printed)
+
+    def arguments(self, intention: Intention) -> list[str]:
+        command = ["refund", f"pmt_{intention.payment_id}"]
+        if intention.amount is not None and not intention.is_resumed:
+            command += ["--amount", f"{intention.amount / 100:.2f}"]
+        return command + (["--key", intention.key] if intention.key else [])
+
+    async def run(self, arguments: list[str]) -> str:
+        """Run the command, and return its output up to its end or its death."""
+        printed = self.pool.folder / f"command-{self.pool.forks}.txt"
+        given = {"arguments": arguments, "environment": self.environment, "printed": str(printed)}
+        process = self.pool.fork("command", danger=self.danger, **given)
+        await self.pool.end_of(process)
+        self.pool.counts["refund commands"] += 1
+        text = printed.read_text() if printed.exists() else ""
+        printed.unlink(missing_ok=True)
+        return text
+
+    def read(self, intention: Intention, printed: str) -> None:
+        """Note the result that the command printed, and its instruction for the next run."""
+        intention.runs += 1
+        intention.printed.append(printed)
+        if done := DONE.search(printed):
+            intention.refund_id = done["id"]
+            intention.refunded = round(float(done["amount"]) * 100)
+        elif resume := RESUME.search(printed) or EARLIER.search(printed):
+            intention.key, intention.is_resumed = resume["key"], True
+        elif NEW_KEY in printed and intention.key is None:
+            intention.key = f"again-{self.random.getrandbits(64):x}"
+        ended = EXIT.search(printed)
+        if ended is None or ended[1] == "0" or AGAIN.search(printed) or EARLIER.search(printed):
+            return
+        if NEW_KEY not in printed:
+            intention.refusal = printed[: ended.start()].strip()
