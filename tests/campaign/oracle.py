@@ -312,7 +312,7 @@ def tried(facts: Facts) -> dict[str, int]:
         "charged twice": payments,
         "refunded twice": intentions,
         "lost (ledger unlike Stripe's)": payments,
-        "an invoice paid twice": len(facts.rows["invoice"]),
+        "an invoice paid twice": len({row["invoice_id"] for row in facts.rows["allocation"]}),
         "told wrong": len(facts.journal.told) + intentions,
         "never at rest": payments + intentions,
         "card on file unlike Stripe's": len(facts.rows["payment_method"]),
