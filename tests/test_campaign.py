@@ -2,6 +2,7 @@
 
 import copy
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from tests.campaign.answers import Intention, Journal
 from tests.campaign.facts import KINDS, TABLES, Facts
 from tests.campaign.oracle import judged, tried
+from tests.campaign.refunding import Operator
 from tests.campaign.report import upper_bound
 from tests.campaign.run import Wanted, campaign
+from tests.campaign.servers import Pool
 from tests.campaign.world import Debt, House, Somebody
 from tests.conftest import SEED
 
@@ -183,3 +186,22 @@ def test_with_something_found_the_bound_is_clopper_and_pearsons() -> None:
     assert upper_bound(1, 20) == pytest.approx(0.2161, abs=0.0005)
     assert upper_bound(5, 100) == pytest.approx(0.1023, abs=0.0005)
     assert upper_bound(3, 3) == 1
+
+
+# -- the operator ----------------------------------------------------------------------------------
+
+
+def test_the_operator_runs_the_command_that_was_printed(tmp_path: Path) -> None:
+    operator = Operator(Pool(tmp_path, "1"), {}, "1")
+    intention = Intention(0, "0a", None)
+    operator.read(
+        intention,
+        "Giving 7.00 USD back. If this is interrupted, resume it by\n"
+        "  portal refund pmt_0a --amount 7.00 --key rfd_0b\n",
+    )
+    printed = ["refund", "pmt_0a", "--amount", "7.00", "--key", "rfd_0b"]
+    assert operator.arguments(intention) == printed
+    assert not intention.is_over
+    operator.read(intention, "7.00 USD of pmt_0a: SUCCEEDED (re_1).\nexit 0\n")
+    assert (intention.refund_id, intention.refunded) == ("re_1", 700)
+    operator.pool.close()

@@ -29,6 +29,8 @@ class Intention:
     # The operator's own key, or the one that the command printed: it resumes the refund.
     key: str | None = None
     is_resumed: bool = False
+    # The command by which the refund is resumed, as the command itself printed it.
+    command: str | None = None
     runs: int = 0
     # The refund's id at Stripe and the amount that the command told, when it was done.
     refund_id: str | None = None

@@ -91,7 +91,7 @@ def refunded_twice(facts: Facts) -> Iterator[Finding]:
                 yield Finding(index, f"{count} intentions were told to be {id_}")
         wanted, gave = sum(one["refunded"] for one in told), sum(one["amount"] for one in given)
         if wanted != gave:
-            runs = "; ".join(f"{one['amount']} in {one['runs']} runs" for one in intentions)
+            runs = "; ".join(f"{one['amount']} in {one['printed']}" for one in intentions)
             text = f"{payment_id}: {wanted} was to be refunded ({runs}), Stripe refunded {gave}"
             yield Finding(index, text)
 

@@ -6,6 +6,7 @@ The command is the real one, in a process that may be killed or stopped at any p
 import asyncio
 import random
 import re
+import shlex
 
 from tests.campaign.answers import Intention
 from tests.campaign.servers import Pool
@@ -15,7 +16,8 @@ RUNS, TWICE = 12, 0.15
 EXIT = re.compile(r"^exit (\d+)$", re.MULTILINE)
 DONE = re.compile(r"^(?P<amount>[\d.]+) \w+ of pmt_\S+: (?P<state>\w+) \((?P<id>re_\w+)\)", re.M)
 # What the command prints before it asks Stripe, and how it asks for the refund before this one.
-RESUME = re.compile(r"^  portal refund pmt_\S+ --key (?P<key>\S+)$", re.MULTILINE)
+RESUME = re.compile(r"^  portal (?P<command>refund pmt_\S+ .*--key (?P<key>\S+).*)$", re.MULTILINE)
+RESUMABLE = "resume it by"
 EARLIER = re.compile(r"Resume it first: --key (?P<key>\S+)")
 NEW_KEY = "choose a new key"
 AGAIN = re.compile(r"Resume the refund later|Traceback")
@@ -41,6 +43,8 @@ class Operator:
                 self.read(intention, printed)
 
     def arguments(self, intention: Intention) -> list[str]:
+        if intention.command is not None:
+            return shlex.split(intention.command)
         command = ["refund", f"pmt_{intention.payment_id}"]
         if intention.amount is not None and not intention.is_resumed:
             command += ["--amount", f"{intention.amount / 100:.2f}"]
@@ -64,11 +68,15 @@ class Operator:
         if done := DONE.search(printed):
             intention.refund_id = done["id"]
             intention.refunded = round(float(done["amount"]) * 100)
-        elif resume := RESUME.search(printed) or EARLIER.search(printed):
-            intention.key, intention.is_resumed = resume["key"], True
+        elif resume := RESUME.search(printed):
+            intention.command, intention.key = resume["command"], resume["key"]
+        elif earlier := EARLIER.search(printed):
+            intention.key, intention.is_resumed = earlier["key"], True
         elif NEW_KEY in printed and intention.key is None:
             intention.key = f"again-{self.random.getrandbits(64):x}"
         ended = EXIT.search(printed)
+        # An instruction that is not understood here would not be followed.
+        assert ended is None or RESUMABLE not in printed or RESUME.search(printed), printed
         if ended is None or ended[1] == "0" or AGAIN.search(printed) or EARLIER.search(printed):
             return
         if NEW_KEY not in printed:
