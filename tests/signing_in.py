@@ -124,18 +124,21 @@ class SigningIn(Portal):
 
 @contextmanager
 def statements(portal: SigningIn) -> Iterator[list[str]]:
-    """What the server writes by meanwhile."""
-    engine, found = portal.door.engine.sync_engine, list[str]()
+    """Collect the statements that the server writes by meanwhile, behind its answers as well."""
+    behind = portal.application.state.behind.engine
+    engines, found = (portal.door.engine.sync_engine, behind.sync_engine), list[str]()
 
     def heard(*given: Any) -> None:
         if not given[2].startswith("BEGIN"):
             found.append(given[2])
 
-    event.listen(engine, "before_cursor_execute", heard)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", heard)
     try:
         yield found
     finally:
-        event.remove(engine, "before_cursor_execute", heard)
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", heard)
 
 
 async def until(is_so: Callable[[], bool]) -> None:

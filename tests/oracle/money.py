@@ -19,7 +19,7 @@ from tests.oracle.world import World
 
 DIGITS = {"USD": 2, "JPY": 0, "KWD": 3}
 STRIPE_DECIMALS = {"USD": 2, "JPY": 0, "KWD": 3}
-SMALLEST_CHARGE = {"USD": 50, "JPY": 50, "KWD": 500}
+SMALLEST_CHARGE = {"USD": 50, "JPY": 50, "KWD": 10}
 CORRECTIONS = (EntryKind.WRITE_OFF, EntryKind.ADJUSTMENT)
 AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
 
