@@ -47,6 +47,8 @@ class Page:
             "Authorization": f"Bearer {self.somebody.bearer}",
             "X-Forwarded-For": self.somebody.address,
         }
+        if not self.servers.slots:
+            raise Lost  # the campaign is over, and a tab was left open
         url = f"{self.servers.any(self.random)}/graphql"
         body = {"query": query, "variables": variables}
         try:
