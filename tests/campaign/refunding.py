@@ -30,8 +30,21 @@ class Operator:
         self.pool, self.environment = pool, environment
         self.random = random.Random(f"{seed}:operator")
         self.danger = True
+        # Refunds that are being given. A client who leaves takes no operator away.
+        self.underway: set[asyncio.Task[None]] = set()
 
     async def refund(self, intention: Intention) -> None:
+        """Give a refund to its end, also where the caller does not wait for it any more.
+
+        An operator reads what the command prints. One who left it unread would take the refund for
+        somebody else's, and choose a new key for it.
+        """
+        task = asyncio.create_task(self.give(intention))
+        self.underway.add(task)
+        task.add_done_callback(self.underway.discard)
+        await asyncio.shield(task)
+
+    async def give(self, intention: Intention) -> None:
         for _ in range(RUNS):
             if intention.is_over:
                 return

@@ -169,6 +169,7 @@ class Campaign:
         operator.danger = False
         clockwork = servers, self.engine, stripe.move_clock, deliveries.finish
         await rest.come_to_rest(*clockwork, rest.STEPS)
+        await asyncio.gather(*operator.underway)
         for intention in self.journal.intentions:
             await operator.refund(intention)
         await rest.come_to_rest(*clockwork, rest.LAST)
