@@ -1,7 +1,8 @@
 """Cards on file: the same card is kept once, and a client who has cards has exactly one default.
 
-`filing` has the rules, and `changing` what a client does to them. `preparing` gives a page's form a
-SetupIntent, `keeping` brings its card to the file, `following` does what is done to a card at
-Stripe, `comparison` finds what no event told, and `forgetting` has Stripe detach what is on file no
-more. Each card, form and customer belongs to one Stripe account, and is asked for there.
+`filing` has the rules of the file. `changing` has the client's commands: another default, and
+removal. `preparing` gives a page's form its SetupIntent, and `keeping` puts its card on file.
+`following` writes changes at Stripe, `forgetting` has Stripe detach cards, and `comparison`
+compares the file with Stripe once a day. Each card, form and customer belongs to one account of
+Stripe's, and Stripe is asked there.
 """
