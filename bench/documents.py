@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import filling, many
 from billing.documents.press import Press
-from models import DocumentKind, connections
+from models import DocumentKind, database
 from models.migrations import migrate
 from resolvers.printed import TABLES
 
@@ -39,13 +39,13 @@ async def measure(url: str, in_a_row: int) -> None:
     async with practice(url) as engine:
         waiting = await documents(engine)
         await one_and_four(engine, waiting)
-        await beside_a_burst(engine, connections.reads(url), waiting)
+        await beside_a_burst(engine, database.reads(url), waiting)
         await memory(engine, waiting, in_a_row)
 
 
 @asynccontextmanager
 async def practice(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connections.engine(url)
+    engine = database.engine(url)
     await migrate(engine)
     plan = many.Plan(dt.datetime.now(dt.UTC).date(), 1, 0, CLIENTS)
     await filling.fill(engine, plan, lambda _: None)
@@ -92,7 +92,7 @@ async def beside_a_burst(
     engine: AsyncEngine, reads: object, waiting: dict[DocumentKind, list[Asked]]
 ) -> None:
     """What a read takes while a hundred documents are printed, and while none is."""
-    assert isinstance(reads, connections.SqliteReads)
+    assert isinstance(reads, database.SqliteReads)
     printing = press(engine)
     asked = [waiting[DocumentKind.INVOICE].pop() for _ in range(BURST)]
     idle = [await read(reads) for _ in range(500)]
@@ -110,7 +110,7 @@ async def beside_a_burst(
     await reads.close()
 
 
-async def read(reads: connections.SqliteReads) -> float:
+async def read(reads: database.SqliteReads) -> float:
     began = time.perf_counter()
     await reads.value("SELECT count(*) FROM client", [])
     return (time.perf_counter() - began) * 1000

@@ -23,7 +23,7 @@ from sqlalchemy import select, update
 
 from bench.paying import CARD
 from models import Client, Letterhead, Payment, PaymentState, Practice
-from models.connections import engine, opened
+from models.database import engine, opened
 from models.ids import new_id
 from models.migrations import migrate
 from sandbox.deliveries import signature

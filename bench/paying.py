@@ -19,7 +19,7 @@ from sqlalchemy import update
 
 from identity.tokens import Subject
 from models import Client, Practice
-from models.connections import engine
+from models.database import engine
 from models.ids import new_id
 from models.migrations import migrate
 from tests import postgres

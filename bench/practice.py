@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bench.operations import Askers
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Client, Invoice, Scope, connections
+from models import Client, Invoice, Scope, database
 
 # Those who ask have so many invoices: a page of ten, and whether there are more.
 FEWEST, MOST = 8, 24
@@ -25,7 +25,7 @@ DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.PHI_READ, Scope.AGGREGATES_READ)
 async def made(url: str, key: str, clients: int, asking: int) -> Askers:
     """A practice of so many clients in an empty database, and so many of them who ask."""
     await asyncio.to_thread(load, url, key, clients)
-    engine = connections.engine(url)
+    engine = database.engine(url)
     try:
         return await askers(engine, key, dt.datetime.now(dt.UTC), asking)
     finally:

@@ -22,7 +22,7 @@ from billing.demo import many
 from billing.documents.links import Signer
 from graph.execution import Graph, Introspection
 from graph.schema import schema
-from models import Scope, ViewerKind, connections, migrations
+from models import Scope, ViewerKind, database, migrations
 from resolvers.viewer import Viewer
 from server import loading
 from server.explaining import NOBODY, planned
@@ -69,7 +69,7 @@ class Subjects:
 class Asking:
     """The server's way to a statement, and EXPLAIN instead of running it."""
 
-    def __init__(self, reads: connections.PostgresReads, driver: Any, subjects: Subjects) -> None:
+    def __init__(self, reads: database.PostgresReads, driver: Any, subjects: Subjects) -> None:
         self.graph = Graph(schema(), reads, Introspection.NOBODY, Signer("", ""))
         self.reads, self.driver, self.subjects = reads, driver, subjects
 
@@ -226,8 +226,8 @@ async def subjects(driver: Any) -> Subjects:
 
 async def measured(url: str) -> list[Measured]:
     """Of the database's largest practice."""
-    reads = connections.reads(url, timeout_s=600)
-    assert isinstance(reads, connections.PostgresReads)
+    reads = database.reads(url, timeout_s=600)
+    assert isinstance(reads, database.PostgresReads)
     driver: Any = await asyncpg.connect(reads.dsn, statement_cache_size=0)
     try:
         await driver.execute("SET jit = off")

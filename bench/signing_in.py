@@ -16,7 +16,7 @@ import httpx
 import typer
 
 from models import Client
-from models.connections import engine
+from models.database import engine
 from models.ids import new_id
 from models.migrations import migrate
 from tests import postgres

@@ -20,7 +20,7 @@ from graph.readied import Readied
 from graph.repeats import Answered, Repeats
 from graph.scopes import needed, scopes_required
 from identity.door import Door
-from models.connections import PostgresReads, SqliteReads
+from models.database import PostgresReads, SqliteReads
 from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference

@@ -13,7 +13,7 @@ from weakref import ref
 
 from billing.money import digits
 from graph.readied import Readied
-from models.connections import StatementTooDeep
+from models.database import StatementTooDeep
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal

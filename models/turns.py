@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-from models.connections import DatabaseBusy
+from models.database import DatabaseBusy
 
 
 class Turns:

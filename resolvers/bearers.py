@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeEngine
 from identity.tokens import IDLE, hashed, is_written_right, works
 from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
-from models.connections import PostgresReads, SqliteReads, Statement
+from models.database import PostgresReads, SqliteReads, Statement
 from models.literals import constant
 from models.row import ID, Instant
 from resolvers.planner.later import Later, bound

@@ -17,7 +17,7 @@ from models import (
     Superbill,
     ViewerKind,
 )
-from models.connections import PostgresReads, SqliteReads
+from models.database import PostgresReads, SqliteReads
 from models.literals import constant
 from models.row import ID
 from resolvers.planner.later import Asked, Later, bound

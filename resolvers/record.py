@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing import access
 from billing.access import Actor, Entry
 from models import ContactRight, ViewerKind
-from models.connections import DatabaseBusy, PostgresReads, SqliteReads
+from models.database import DatabaseBusy, PostgresReads, SqliteReads
 from models.row import ID
 from resolvers.ids import bare
 from resolvers.nodes import FOUND

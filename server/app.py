@@ -32,7 +32,7 @@ from identity.door import Door
 from identity.post import Post
 from identity.tokens import hashed
 from identity.uses import Uses
-from models import connections
+from models import database
 from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
@@ -103,7 +103,7 @@ def app(
 
     `stripe`, `post`: others than the settings name.
     """
-    reads = connections.reads(
+    reads = database.reads(
         settings.database_url,
         size=settings.database_connections,
         timeout_s=settings.statement_timeout_s,
@@ -116,13 +116,13 @@ def app(
         stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
     waits = settings.waits
     till = Till(
-        connections.engine(settings.database_url, waits),
+        database.engine(settings.database_url, waits),
         stripe,
         now,
         turns=Turns(waits.lock_s),
     )
     # Background work has connections of its own: neither it nor the requests starve the other.
-    behind = replace(till, engine=connections.engine(settings.database_url, waits))
+    behind = replace(till, engine=database.engine(settings.database_url, waits))
     key = settings.token_key
     uses = Uses(behind.engine)
     bearers = Bearers(reads, key, uses)

@@ -12,7 +12,7 @@ import uvicorn
 from billing.gateway import Forbidden, Rejected, Unknown
 from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
-from models import connections, migrations
+from models import database, migrations
 from server import (
     contact_commands,
     explaining,
@@ -82,7 +82,7 @@ def migrate() -> None:
     settings = settings_or_stop()
 
     async def upgrade() -> str | None:
-        engine = connections.engine(settings.database_url)
+        engine = database.engine(settings.database_url)
         await migrations.migrate(engine)
         revision = await migrations.current(engine)
         await engine.dispose()
@@ -297,7 +297,7 @@ def say_about_mail(settings: Settings) -> None:
 
 
 async def refuse_other_revisions(url: str) -> None:
-    engine = connections.engine(url)
+    engine = database.engine(url)
     try:
         if not await migrations.is_current(engine):
             stop("The database is not up to date: run `portal migrate` first.")

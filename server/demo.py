@@ -22,7 +22,7 @@ from billing.encryption import FieldKeys
 from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Client, Practice, Scope, Token, connections, migrations
+from models import Client, Practice, Scope, Token, database, migrations
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
@@ -139,7 +139,7 @@ async def prepared(
     `kept` are this machine's keys, and the tokens that it remembers; `page` is where people sign
     in, which is on another port when the demo is.
     """
-    engine = connections.engine(url)
+    engine = database.engine(url)
     await migrations.migrate(engine)
     now = dt.datetime.now(dt.UTC)
     try:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
-from models.connections import DatabaseBusy, StatementTimeout
+from models.database import DatabaseBusy, StatementTimeout
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
 from resolvers.record import Looks, Note, Record, Unwritten

@@ -13,7 +13,7 @@ from graphql.execution.values import VariableValues
 from graph.execution import Graph
 from graph.readied import Readied
 from graph.schema import schema
-from models import Scope, ViewerKind, connections
+from models import Scope, ViewerKind, database
 from resolvers.bearers import Bearers
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced, named, parsed
@@ -37,7 +37,7 @@ async def explain(
     analyze: bool,
 ) -> str:
     """The statement, its parameters and its plan, for a token's bearer or some client."""
-    reads = connections.reads(settings.database_url, timeout_s=settings.statement_timeout_s)
+    reads = database.reads(settings.database_url, timeout_s=settings.statement_timeout_s)
     try:
         now = dt.datetime.now(dt.UTC)
         viewer = await bearer(Bearers(reads, settings.token_key), token, now)
@@ -102,7 +102,7 @@ def messages(errors: Any) -> str:
 
 async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
     """What the database says of how it runs the statement."""
-    engine = connections.engine(url)
+    engine = database.engine(url)
     is_sqlite, parameters = engine.dialect.name == "sqlite", tuple(values)
     command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
     async with engine.connect() as connection:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Scope, Token, connections
+from models import Scope, Token, database
 from server.settings import Settings
 
 SCOPES = {scope.written: scope for scope in Scope}
@@ -22,7 +22,7 @@ class NotGiven(Exception):
 
 @asynccontextmanager
 async def writing(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    engine = connections.engine(settings.database_url)
+    engine = database.engine(settings.database_url)
     try:
         async with engine.begin() as connection:
             yield connection

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from graph import execution
 from graph.execution import Graph, Unauthenticated
-from models.connections import DatabaseBusy, StatementTimeout
+from models.database import DatabaseBusy, StatementTimeout
 from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
 from resolvers.record import Unwritten

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import filling, many
 from billing.demo.many import Plan
-from models import Client, Practice, connections, migrations
+from models import Client, Practice, database, migrations
 from server import giving
 from server.settings import Settings
 
@@ -73,7 +73,7 @@ async def practices_in(engine: AsyncEngine) -> int:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connections.engine(url)
+    engine = database.engine(url)
     try:
         yield engine
     finally:

@@ -15,7 +15,7 @@ from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.money import digits
 from billing.payments import PaymentsMode
 from billing.till import Till
-from models import Payment, Practice, connections
+from models import Payment, Practice, database
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
 from server import stripe_check
@@ -41,7 +41,7 @@ async def till_of(settings: Settings) -> AsyncIterator[Till]:
         raise NotDone(str(wrong)) from None
     is_sandbox = settings.mode is PaymentsMode.SANDBOX
     stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else at_stripe(settings)
-    engine = connections.engine(settings.database_url)
+    engine = database.engine(settings.database_url)
     try:
         yield Till(engine, stripe, utc_now)
     finally:

@@ -11,7 +11,7 @@ from billing.documents.links import PREFIXES
 from billing.documents.press import Press
 from billing.documents.reading import practice_of
 from billing.documents.typesetting import can_be_printed
-from models import Logo, Practice, connections
+from models import Logo, Practice, database
 from models.inserting import insert_into
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
@@ -38,7 +38,7 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
         kind = None
     if kind is None:
         raise NoDocument(f"There is no document {id_}.")
-    engine = connections.engine(settings.database_url)
+    engine = database.engine(settings.database_url)
     press = Press(engine, lambda: dt.datetime.now(dt.UTC), settings.font_paths, settings.field_keys)
     try:
         async with engine.connect() as rows:
@@ -62,7 +62,7 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
         raise NoLogo(f"A logo has at most {LARGEST_LOGO // 1000} kB, and {file} is larger.")
     if not await asyncio.to_thread(can_be_printed, content):
         raise NoLogo(f"{file} is no PNG, JPEG or SVG that can be printed.")
-    engine = connections.engine(settings.database_url)
+    engine = database.engine(settings.database_url)
     try:
         async with engine.begin() as rows:
             known = select(Practice).where(Practice.id == practice.rpartition("_")[2])

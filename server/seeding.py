@@ -11,7 +11,7 @@ from models import (
     PaymentState,
     Practice,
     StripeCustomer,
-    connections,
+    database,
 )
 from sandbox import seeds
 from sandbox.cards import fingerprint
@@ -22,7 +22,7 @@ SEEDED = (PaymentState.PROCESSING, PaymentState.SUCCEEDED)
 
 async def seeded(url: str, store: Store) -> None:
     """Make the customers, the cards on file, and the payments that succeeded or are processing."""
-    engine = connections.engine(url)
+    engine = database.engine(url)
     same_client = and_(
         StripeCustomer.practice_id == PaymentMethod.practice_id,
         StripeCustomer.client_id == PaymentMethod.client_id,

@@ -16,7 +16,7 @@ from billing.payments import Online, PaymentsMode
 from graph.execution import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
-from models.connections import Waits
+from models.database import Waits
 
 DATABASES = ("sqlite", "postgresql")
 # With a path where a proxy gives it one; nothing in it needs escaping in JSON.

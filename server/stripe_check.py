@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from billing.gateway.currencies import SUPPORTED
 from billing.payments import SANDBOX_ACCOUNT, PaymentsMode, is_reached
-from models import Practice, connections
+from models import Practice, database
 from server.settings import Settings, WrongSettings
 
 NO_KEY = (
@@ -32,7 +32,7 @@ def refuse_unsaid_sandbox(settings: Settings) -> None:
 async def check(settings: Settings) -> None:
     """Raise WrongSettings where the sandbox is not meant, or an account can't be charged in."""
     refuse_unsaid_sandbox(settings)
-    engine = connections.engine(settings.database_url)
+    engine = database.engine(settings.database_url)
     columns = select(Practice.id, Practice.stripe_account, Practice.currency)
     try:
         async with engine.connect() as conn:

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from billing.charging import inbox
 from billing.gateway.objects import NotAnEvent
 from billing.till import Till
-from models.connections import DatabaseBusy
+from models.database import DatabaseBusy
 
 # Stripe's events are smaller by far.
 MAX_BODY = 2**20

@@ -16,7 +16,7 @@ from graph.limits import Measure, too_large
 from graph.readied import Readied
 from graph.schema import schema
 from models import ContactRight, Practice, Scope, Token
-from models.connections import PostgresReads, SqliteReads, engine
+from models.database import PostgresReads, SqliteReads, engine
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced
 from resolvers.planner.plans import Plans

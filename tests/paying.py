@@ -24,7 +24,7 @@ from models import (
     Row,
     StripeEvent,
 )
-from models.connections import opened
+from models.database import opened
 from models.ids import new_id
 from resolvers.record import Record
 from sandbox.api import Api

@@ -13,7 +13,7 @@ from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
-from models.connections import opened
+from models.database import opened
 from models.ids import new_id
 from server.app import app
 from server.settings import Settings

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from sqlalchemy import make_url
 
-from models.connections import engine
+from models.database import engine
 from models.migrations import migrate
 
 TEMPLATE = "portal_test_migrated"

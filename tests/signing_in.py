@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from identity import answering
 from identity.door import Door
 from models import Client, Contact, Practice, Row, SignInRequest
-from models.connections import opened
+from models.database import opened
 from models.ids import new_id
 from server.app import app
 from server.settings import Settings

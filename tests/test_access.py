@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from billing import access
 from identity.tokens import Subject
 from models import AccessEntry, PaymentMethod, Scope
-from models.connections import engine
+from models.database import engine
 from resolvers import record
 from tests.card_forms import keep, make_default
 from tests.paying import DECLINED, Paying, paying

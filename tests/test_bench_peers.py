@@ -17,7 +17,7 @@ from billing.demo import filling
 from billing.demo.many import Plan
 from identity.tokens import new_secret
 from models import migrations
-from models.connections import engine
+from models.database import engine
 from server.app import app
 from server.settings import Settings
 from tests import postgres

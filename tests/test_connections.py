@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from sqlalchemy import text
 
-from models import connections
-from models.connections import PostgresReads
+from models import database
+from models.database import PostgresReads
 from tests import postgres
 
 LONG = text(
@@ -21,7 +21,7 @@ PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement = $1"
 @pytest.fixture
 async def reads(postgres_url: str) -> AsyncIterator[PostgresReads]:
     async with postgres.database(postgres_url) as url:
-        opened = connections.reads(url, size=1)
+        opened = database.reads(url, size=1)
         assert isinstance(opened, PostgresReads)
         yield opened
         await opened.close()
@@ -35,17 +35,17 @@ async def test_a_statement_stays_prepared_after_others_were_run(reads: PostgresR
 
 
 async def test_no_more_than_a_hundred_stay_prepared(reads: PostgresReads) -> None:
-    for number in range(connections.PREPARED_A_CONNECTION + 20):
+    for number in range(database.PREPARED_A_CONNECTION + 20):
         assert await reads.value(f"SELECT {number}", []) == number
     kept = await reads.value("SELECT count(*) FROM pg_prepared_statements", [])
-    assert kept <= connections.PREPARED_A_CONNECTION + 1
+    assert kept <= database.PREPARED_A_CONNECTION + 1
 
 
 async def test_a_cancelled_transaction_lets_go_of_the_database(
     new_database: Callable[[], AbstractAsyncContextManager[str]],
 ) -> None:
     async with new_database() as url:
-        engine, reading = connections.engine(url), asyncio.Event()
+        engine, reading = database.engine(url), asyncio.Event()
         async with engine.begin() as rows:
             await rows.execute(text("CREATE TABLE note (words TEXT UNIQUE)"))
 

@@ -52,7 +52,7 @@ from models import (
     SuperbillLine,
     Token,
     ViewerKind,
-    connections,
+    database,
     migrations,
 )
 from tests.books import DAY, DEFAULTS, LIMIT, NOON, Books, all_links, link_column, referred, table
@@ -63,7 +63,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 @pytest.fixture(scope="module")
 async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
     async with new_database() as url:
-        engine = connections.engine(url)
+        engine = database.engine(url)
         await migrations.migrate(engine)
         yield engine
         await engine.dispose()

@@ -37,7 +37,7 @@ from models import (
     Superbill,
     SuperbillDiagnosis,
     SuperbillLine,
-    connections,
+    database,
     migrations,
 )
 from tests.ledgers import ISSUED, Ledgers, Values, by, milliseconds, sums, total
@@ -60,7 +60,7 @@ async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
 @asynccontextmanager
 async def empty(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
     async with new_database() as url:
-        engine = connections.engine(url)
+        engine = database.engine(url)
         await migrations.migrate(engine)
         yield engine
         await engine.dispose()

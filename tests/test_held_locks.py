@@ -18,7 +18,7 @@ from billing.customers import Owner
 from billing.till import Till
 from identity.tokens import Subject
 from models import AccessEntry, Client, Letterhead, Payment, PaymentState, Practice, Refund
-from models.connections import DatabaseBusy, Waits, opened
+from models.database import DatabaseBusy, Waits, opened
 from models.ids import new_id
 from models.turns import Turns
 from sandbox import intents, reversals

@@ -13,7 +13,7 @@ from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import Subject, is_written_right, new_secret
 from models import Scope
-from models.connections import PostgresReads, StatementTimeout
+from models.database import PostgresReads, StatementTimeout
 from server.graphql import MAX_BODY
 from tests.portal import KEY, Portal, served
 

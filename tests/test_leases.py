@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.charging import inbox, reconciling
 from models import StripeEvent
-from models.connections import DatabaseBusy, opened
+from models.database import DatabaseBusy, opened
 from models.leases import Excluded, Queue
 from tests.leases import run_out
 from tests.paying import ASKS, paying

@@ -31,7 +31,7 @@ from graph.limits import (
 )
 from graph.schema import schema
 from models import Scope, ViewerKind
-from models.connections import PostgresReads, SqliteReads
+from models.database import PostgresReads, SqliteReads
 from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
 from resolvers.planner.plans import Plans
 from resolvers.viewer import Viewer

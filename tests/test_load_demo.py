@@ -31,8 +31,8 @@ from models import (
     LedgerEntry,
     Practice,
     Row,
-    connections,
     copying,
+    database,
     migrations,
 )
 from models.names import folded, parts
@@ -92,7 +92,7 @@ async def migrated(new_database: NewDatabase) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connections.engine(url)
+    engine = database.engine(url)
     yield engine
     await engine.dispose()
 

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models import Row, connections, migrations
+from models import Row, database, migrations
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # PostgreSQL cuts a longer name, and two cut ones may meet.
@@ -143,7 +143,7 @@ async def test_a_migration_that_leaves_rows_dangling_is_undone(sqlite: AsyncEngi
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connections.engine(url)
+    engine = database.engine(url)
     try:
         yield engine
     finally:

@@ -18,7 +18,7 @@ import pytest
 
 import models
 from graph import scopes
-from models import Scope, connections
+from models import Scope, database
 from resolvers.planner.paging import Page
 from server.app import app
 from server.export_tables import TABLES, Table
@@ -92,7 +92,7 @@ async def worlds(new_database: NewDatabase) -> AsyncIterator[Worlds]:
     hashes = hashes_of(marker for one in made for marker in one.markers)
     async with new_database() as first, new_database() as second:
         for url, one in zip((first, second), made, strict=True):
-            writing = connections.engine(url)
+            writing = database.engine(url)
             await load(writing, one.rows)
             await writing.dispose()
         yield Worlds(made, [first, second], hashes)

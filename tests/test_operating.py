@@ -22,7 +22,7 @@ from models import (
     Receipt,
     Statement,
     Superbill,
-    connections,
+    database,
 )
 from sandbox.store import Store
 from server import cli, demo
@@ -46,7 +46,7 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         keys = {"token_key": KEY, "field_key": Fernet.generate_key().decode()}
         await demo.prepared(URL, keys, "http://127.0.0.1/portal/", None)
         await seeded(URL, store)
-        engine = connections.engine(URL)
+        engine = database.engine(URL)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
         whole = select(LedgerEntry.payment_id).where(LedgerEntry.kind == "REFUND")
         untouched = Payment.id.not_in(whole)
@@ -73,7 +73,7 @@ def there(kind: str) -> list[dict[str, Any]]:
 
 def test_what_the_sandbox_has_charged_is_dated_when_it_was(payment: str) -> None:
     async def rows() -> dict[str, int]:
-        engine = connections.engine(URL)
+        engine = database.engine(URL)
         columns = select(Payment.stripe_id, Payment.charged_at)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
         async with engine.connect() as conn:
@@ -161,7 +161,7 @@ def test_a_document_is_written_as_pdf(payment: str, prefix: str) -> None:
 
 async def first(*columns: Any, where: Sequence[Any] = ()) -> tuple[Any, ...]:
     """Of the database's rows."""
-    engine = connections.engine(URL)
+    engine = database.engine(URL)
     async with engine.connect() as rows:
         found = (await rows.execute(select(*columns).where(*where).limit(1))).one()
     await engine.dispose()

@@ -28,7 +28,7 @@ from models import (
     Practice,
     Superbill,
 )
-from models.connections import engine
+from models.database import engine
 from models.migrations import migrate
 from server.letterheads import LOGO
 from tests import word_boxes

@@ -25,7 +25,7 @@ from billing.gateway import Stripe
 from billing.gateway.objects import Intent, IntentStatus
 from billing.till import Till
 from models import DeclineReason, Payment, PaymentState
-from models.connections import engine
+from models.database import engine
 from models.ids import new_id
 from models.migrations import migrate
 from sandbox import intents

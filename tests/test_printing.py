@@ -34,7 +34,7 @@ from models import (
     SuperbillDiagnosis,
     SuperbillLine,
 )
-from models.connections import engine
+from models.database import engine
 from models.migrations import migrate
 from tests.books import Books
 

@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, update
 from graph.execution import Graph
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Contact, ContactRight, Practice, Relation, Scope, Token
-from models.connections import StatementTimeout, StatementTooDeep
+from models.database import StatementTimeout, StatementTooDeep
 from models.ids import new_id
 from tests.portal import Portal, served
 

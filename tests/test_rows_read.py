@@ -6,7 +6,7 @@ import pytest
 
 from bench import rows_read
 from billing.demo import filling, many
-from models import connections, migrations
+from models import database, migrations
 from tests import postgres
 
 TODAY = dt.date(2026, 3, 18)
@@ -21,7 +21,7 @@ KNOWN = ("accountHistory", "payments(status: [FAILED])", "payments(status: [PROC
 @pytest.fixture(scope="module")
 async def measured(postgres_url: str) -> list[rows_read.Measured]:
     async with postgres.database(postgres_url) as url:
-        engine = connections.engine(url)
+        engine = database.engine(url)
         await migrations.migrate(engine)
         for plan in PLANS:
             await filling.fill(engine, plan, lambda clients: None)

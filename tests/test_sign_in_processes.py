@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.connections import engine
+from models.database import engine
 from models.migrations import migrate
 from tests import postgres
 from tests.demo import Run

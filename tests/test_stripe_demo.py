@@ -15,7 +15,7 @@ from models import (
     PaymentState,
     Practice,
     StripeCustomer,
-    connections,
+    database,
 )
 from server import cli, demo, stripe_demo
 from server.stripe_demo import DemoAccount
@@ -97,7 +97,7 @@ def test_its_rows_say_nothing_of_stripe_that_is_not_so(
 
     async def made() -> tuple[set[str | None], list[int], list[dt.datetime | None]]:
         await demo.prepared(url, kept, "http://127.0.0.1/portal/", account)
-        engine = connections.engine(url)
+        engine = database.engine(url)
         wrong = [
             select(func.count()).where(Payment.state == PaymentState.PROCESSING),
             select(func.count()).where(Payment.stripe_id.is_not(None)),

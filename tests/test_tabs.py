@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from models import Allocation, Claim, LedgerEntry, Payment, PaymentState, Practice
-from models.connections import engine
+from models.database import engine
 from models.migrations import migrate
 from tests import allowed, postgres
 from tests.conftest import SEED

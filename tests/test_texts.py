@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Boolean, Text, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models.connections import engine
+from models.database import engine
 from models.row import Instant
 from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, truth
 

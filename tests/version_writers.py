@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from billing import versions
 from models import Payment
-from models.connections import engine
+from models.database import engine
 
 PAUSE_S = 0.004
 

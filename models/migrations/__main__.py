@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from models import connections
+from models import database
 from models.migrations import config, migrate
 
 
@@ -16,7 +16,7 @@ async def write(message: str) -> None:
     """Compare the rows with an empty database at the last revision. Read what it wrote: tidy it."""
     number = len(list(ScriptDirectory.from_config(config()).walk_revisions())) + 1
     with tempfile.TemporaryDirectory() as folder:
-        engine = connections.engine(f"sqlite:///{Path(folder) / 'empty.db'}")
+        engine = database.engine(f"sqlite:///{Path(folder) / 'empty.db'}")
         await migrate(engine)
         async with engine.connect() as connection:
             await connection.run_sync(

@@ -14,7 +14,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
-from models.connections import DatabaseBusy, PostgresReads, SqliteReads, StatementTooDeep
+from models.database import DatabaseBusy, PostgresReads, SqliteReads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import reference

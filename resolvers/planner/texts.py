@@ -136,7 +136,7 @@ def sha256_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(sha256, "sqlite")
 def sha256_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # Not SQLite's own: each connection is given it (models/connections.py).
+    # Not SQLite's own: each connection is given it (models/database/).
     return f"sha256({compiler.process(element.clauses, **kw)})"
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.gateway.train import STRIPE_JS
-from models import CardSetup, Practice, connections
+from models import CardSetup, Practice, database
 from tests import demo as demonstration
 from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, visit
 from tests.demo import PROJECT, Demo
@@ -85,7 +85,7 @@ async def setups(payer: Visit) -> list[str]:
 
 
 def demo_rows(demo: Demo) -> AsyncEngine:
-    return connections.engine(f"sqlite:///{demo.folder / '.demo' / 'portal.sqlite'}")
+    return database.engine(f"sqlite:///{demo.folder / '.demo' / 'portal.sqlite'}")
 
 
 @pytest.mark.parametrize("number", [ASKS, DECLINED])

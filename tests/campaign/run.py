@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from models.connections import engine
+from models.database import engine
 from tests import allowed, postgres
 from tests.campaign import rest, scripts
 from tests.campaign.answers import Journal

@@ -9,7 +9,7 @@ import httpx
 
 from identity.tokens import PERSONAL_SCOPES, hashed
 from models import Claim, Client, Contact, Payment, PaymentState, Practice, Token, ViewerKind
-from models.connections import opened
+from models.database import opened
 from tests.card_forms import PREPARE
 from tests.isolation.households import (
     CLIENTS,

@@ -12,7 +12,7 @@ from graphql import GraphQLSchema, build_client_schema, get_introspection_query
 from billing.documents.links import Signer
 from graph.execution import Graph, Introspection, Request
 from graph.schema import schema
-from models import connections
+from models import database
 from resolvers.bearers import Bearers
 from tests.isolation.households import Bearer, Households
 from tests.isolation.sight import Eyes, Facts
@@ -146,10 +146,10 @@ class Matrix:
 @asynccontextmanager
 async def over(url: str, households: Households) -> AsyncIterator[Matrix]:
     """The matrix over the empty database of this URL, which the households fill."""
-    writing = connections.engine(url)
+    writing = database.engine(url)
     await load(writing, households.all_rows)
     await writing.dispose()
-    reads = connections.reads(url, size=2, timeout_s=20)
+    reads = database.reads(url, size=2, timeout_s=20)
     matrix = Matrix(url, reads, households)
     await matrix.introspect()
     try:

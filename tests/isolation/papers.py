@@ -7,7 +7,7 @@ from pypdf import PdfReader
 from sqlalchemy import delete
 
 from billing.documents.links import Signer
-from models import PrintedDocument, Scope, connections
+from models import PrintedDocument, Scope, database
 from tests.isolation.households import Bearer
 from tests.isolation.matrix import Matrix
 from tests.isolation.sight import PREFIXES, Eyes
@@ -36,7 +36,7 @@ async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bear
 
 async def forget(matrix: Matrix) -> None:
     """No document was given out yet."""
-    engine = connections.engine(matrix.url)
+    engine = database.engine(matrix.url)
     async with engine.begin() as rows:
         await rows.execute(delete(PrintedDocument))
     await engine.dispose()

@@ -27,7 +27,7 @@ from models import (
     Practice,
     StripeCustomer,
 )
-from models.connections import opened
+from models.database import opened
 from models.ids import new_id
 from models.migrations import migrate
 from sandbox import intents, seeds
