@@ -19,7 +19,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-fast test-stripe pictures soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-held-lock rows-read check lock clean
+.PHONY: help run test test-all test-fast test-stripe pictures soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-held-lock rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -27,13 +27,18 @@ help: ## Say what can be made.
 run: .venv/.portal $(PAGE) ## Serve the demo on 127.0.0.1 (PORT=8000, DEMO_JSON=FILE for its URL and tokens).
 	@exec $(BIN)/portal demo --port $(PORT) $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
 
-test: .venv/.test .venv/.portal $(PAGE) ## Run every test, on SQLite and PostgreSQL (ARGS='-k name').
+test: .venv/.test .venv/.portal $(PAGE) ## Run the tests, on SQLite and PostgreSQL (ARGS='-k name').
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@echo 'Running the tests …'
+	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not faults' $(ARGS)
+
+test-all: .venv/.test .venv/.portal $(PAGE) ## Run every test, also those that break servers and networks (some minutes more).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@echo 'Running every test …'
 	@$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 test-fast: .venv/.test .venv/.portal ## Run the tests that need no server, no browser and no campaign.
-	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not server and not browser and not campaign' $(ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not server and not browser and not campaign and not faults' $(ARGS)
 
 test-stripe: .venv/.test .venv/.portal ## Try what the double promises against Stripe itself, and record it (STRIPE_TEST_KEY=sk_test_…).
 	@case "$$STRIPE_TEST_KEY" in \

@@ -38,22 +38,24 @@ OPTIONS = "-F -N 200 -c synchronous_commit=off -c full_page_writes=off -c listen
 # The same for a server that is to crash: what was committed must be there afterwards.
 DURABLE = OPTIONS.replace("synchronous_commit=off", "synchronous_commit=on")
 # The shell that runs this is the server's keeper: it reads until our end of the pipe is closed,
-# which the kernel does however we end, and then stops the server and removes its folder. Each
-# line that it reads has it restart the server at once, as after a crash.
+# which the kernel does however we end, and then stops what runs in its folder and removes that.
+# Each line that it reads is a command, which it runs and then says whether that succeeded.
 KEEPER = """
 if "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/log" 2>&1 &&
     "$1/pg_ctl" start -s -w -D "$2/data" -l "$2/log" -o "-k '$2' $3" >>"$2/log" 2>&1
 then
     echo ready
-    while read -r _
+    while read -r command
     do
-        "$1/pg_ctl" restart -s -w -m immediate -D "$2/data" -l "$2/log" >>"$2/log" 2>&1
-        echo restarted
+        if eval "$command" </dev/null >>"$2/log" 2>&1; then echo done; else echo failed; fi
     done
 else
     cat "$2/log"
 fi
-"$1/pg_ctl" stop -s -m immediate -D "$2/data" >/dev/null 2>&1
+for pid in "$2"/*/postmaster.pid
+do
+    "$1/pg_ctl" stop -s -m immediate -D "${pid%/*}" >/dev/null 2>&1
+done
 rm -rf "$2"
 """
 
@@ -126,15 +128,25 @@ class Server:
 
     url: str
     keeper: "subprocess.Popen[str]"
+    folder: Path
 
     def restart(self) -> None:
         """Crash the server, and return when it has recovered."""
+        self.control("restart -m immediate")
+
+    def control(self, command: str, data: str = "data") -> None:
+        """Run a command of pg_ctl on a data directory, and wait until it is done."""
+        self.run(f'"$1/pg_ctl" {command} -s -w -D "$2/{data}" -l "$2/log"')
+
+    def run(self, command: str) -> None:
+        """Run a shell command as the server's user. $1 is the folder of PostgreSQL's programs, $2
+        the server's own folder, $3 its options."""
         assert self.keeper.stdin is not None
         assert self.keeper.stdout is not None
-        self.keeper.stdin.write("restart\n")
+        self.keeper.stdin.write(f"{command}\n")
         self.keeper.stdin.flush()
-        if (said := self.keeper.stdout.readline()) != "restarted\n":
-            raise RuntimeError(f"PostgreSQL did not restart: {said}")
+        if self.keeper.stdout.readline() != "done\n":
+            raise RuntimeError(f"{command} failed:\n{(self.folder / 'log').read_text()[-2000:]}")
 
 
 @contextmanager
@@ -167,7 +179,7 @@ def started(programs: Path, options: str = OPTIONS) -> Iterator[Server]:
             raise RuntimeError(
                 f"{programs}: PostgreSQL did not start.\n{said}{keeper.stdout.read()}"
             )
-        yield Server(f"postgresql://postgres@/postgres?host={folder}", keeper)
+        yield Server(f"postgresql://postgres@/postgres?host={folder}", keeper, folder)
 
 
 def unprivileged() -> tuple[int, int]:

@@ -1,0 +1,75 @@
+"""A PostgreSQL server that is stopped, started, demoted and followed by a standby."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode, urlsplit
+
+from tests import postgres
+from tests.postgres import DURABLE, Server
+
+STANDBY_PORT = 5433
+
+
+class Cluster:
+    """A primary server, and a standby of it where a test asks for one. What is committed lasts."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.url = server.url
+
+    def restart(self) -> None:
+        """Restart the primary as an operator does: sessions are ended, the log is kept."""
+        self.server.control("restart -m fast")
+
+    def crash(self) -> None:
+        """Stop the primary at once, as the machine's end does."""
+        self.server.control("stop -m immediate")
+
+    def stop(self) -> None:
+        self.server.control("stop -m fast")
+
+    def start(self) -> None:
+        """Start the primary again, with the options of its first start."""
+        self.server.control("start " + options())
+
+    # -- a standby ---------------------------------------------------------------------------------
+
+    def follow(self) -> str:
+        """Start a standby that streams from the primary; return its server's URL."""
+        self.stop()
+        self.server.run('cp -R "$2/data" "$2/standby" && touch "$2/standby/standby.signal"')
+        self.start()
+        conninfo = f"primary_conninfo = 'host={self.server.folder} user=postgres'"
+        self.server.run(f'echo "{conninfo}" >>"$2/standby/postgresql.auto.conf"')
+        self.server.control("start " + options(STANDBY_PORT), "standby")
+        return at_port(self.url, STANDBY_PORT)
+
+    def demote(self) -> None:
+        """Start the primary again as a standby, which only reads."""
+        self.stop()
+        self.server.run('touch "$2/data/standby.signal"')
+        self.start()
+
+    def promote(self) -> None:
+        """Make the standby the primary."""
+        self.server.control("promote", "standby")
+
+
+def options(port: int = 5432) -> str:
+    return f"""-o "-k '$2' -p {port} $3" """
+
+
+def at_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return parts._replace(query=f"{parts.query}&{urlencode({'port': port})}").geturl()
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster | None]:
+    """Give a cluster of the test's own; None where PostgreSQL's programs are not there."""
+    programs = postgres.find()
+    if programs is None:
+        yield None
+        return
+    with postgres.started(programs, DURABLE) as server:
+        yield Cluster(server)

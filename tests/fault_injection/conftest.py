@@ -1,0 +1,28 @@
+"""Servers and networks that the tests of this folder break."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests import postgres
+from tests.conftest import do_without
+from tests.fault_injection import cluster as clusters
+from tests.fault_injection import network as networks
+from tests.fault_injection.cluster import Cluster
+from tests.fault_injection.network import Network
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Return a PostgreSQL server of the test's own, which it may stop."""
+    with clusters.cluster() as made:
+        if made is None:
+            do_without(request.config, "PostgreSQL", postgres.HOW_TO_GET)
+        yield made
+
+
+@pytest.fixture
+async def network(cluster: Cluster) -> AsyncIterator[Network]:
+    """Return the network to the cluster's primary, which can go dark."""
+    async with networks.network(cluster.url) as made:
+        yield made

@@ -1,0 +1,128 @@
+"""A network between the portal and a database: a TCP proxy in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import parse_qs, urlsplit
+
+HOST = "127.0.0.1"
+CHUNK = 2**16
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Link:
+    """One connection through the network."""
+
+    def __init__(self, client: Streams, server: Streams) -> None:
+        self.client, self.server = client, server
+        # A dead link takes bytes and forwards none.
+        self.is_dead = False
+
+    async def run(self) -> None:
+        """Forward both ways until one side ends."""
+        (from_client, to_client), (from_server, to_server) = self.client, self.server
+        pumps = [
+            asyncio.ensure_future(self.pump(from_client, to_server)),
+            asyncio.ensure_future(self.pump(from_server, to_client)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            self.reset()
+
+    async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while True:
+            with suppress(ConnectionError):
+                part = await source.read(CHUNK)
+                if part and not self.is_dead:
+                    sink.write(part)
+                    await sink.drain()
+                    continue
+                if part:
+                    continue
+            if not self.is_dead:
+                return
+            # Nobody is told that a dead link has ended.
+            await asyncio.Event().wait()
+
+    def reset(self) -> None:
+        for _, writer in (self.client, self.server):
+            writer.transport.abort()
+
+
+class Network:
+    """Forwards connections to a server. `target`: the URL of one that listens on a Unix socket."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.is_dark = False
+        self.links: set[Link] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    def url(self, database_url: str) -> str:
+        """Return the URL of a database of the target as it is reached through the network."""
+        return f"postgresql://postgres@{HOST}:{self.port}{urlsplit(database_url).path}"
+
+    def darken(self) -> None:
+        """Drop every byte from now on, without telling either side.
+
+        The connections that exist stay dead after `lighten`, as behind a firewall that has
+        forgotten them.
+        """
+        self.is_dark = True
+        for link in self.links:
+            link.is_dead = True
+
+    def lighten(self) -> None:
+        """Forward new connections again."""
+        self.is_dark = False
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for link in list(self.links):
+            link.reset()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            server = await asyncio.open_unix_connection(socket_of(self.target))
+        except OSError:
+            writer.transport.abort()
+            return
+        link = Link((reader, writer), server)
+        link.is_dead = self.is_dark
+        self.links.add(link)
+        try:
+            await link.run()
+        finally:
+            self.links.discard(link)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self.serve(reader, writer))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+
+def socket_of(url: str) -> str:
+    """Return the path of the Unix socket of a PostgreSQL URL with `host` and `port` parameters."""
+    parameters = parse_qs(urlsplit(url).query)
+    return f"{parameters['host'][0]}/.s.PGSQL.{parameters.get('port', ['5432'])[0]}"
+
+
+@asynccontextmanager
+async def network(target: str) -> AsyncIterator[Network]:
+    """Give a network to the server of this URL."""
+    made = Network(target)
+    listener = await asyncio.start_server(made.accept, HOST, 0)
+    made.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        listener.close()
+        for task in list(made.tasks):
+            task.cancel()
+        await asyncio.gather(*made.tasks, return_exceptions=True)
