@@ -1,6 +1,7 @@
 """Lists: pages of an account's objects, the newest first, as Stripe filters them."""
 
 import fnmatch
+from itertools import islice
 from typing import Any
 
 from sandbox.errors import invalid
@@ -14,30 +15,25 @@ SAME = ("payment_intent", "charge", "customer", "payment_method", "type")
 
 
 def listed(store: Store, account: str, kind: str, params: Object, url: str) -> Object:
-    """Return a page of the matching objects."""
-    everything = reversed(store.all(kind, account))
-    found = [shown(one) for one in everything if matches(store, one, params)]
-    size = params.get("limit", PAGE_SIZE)
-    if "starting_after" in params and "ending_before" in params:
+    """Return a page of the matching objects. No more of them are read than the page needs."""
+    size, after, before = (
+        params.get("limit", PAGE_SIZE),
+        params.get("starting_after"),
+        params.get("ending_before"),
+    )
+    if after and before:
         raise invalid(
             "You may only specify one of these parameters: ending_before, starting_after."
         )
-    if after := params.get("starting_after"):
-        found = found[place(store, account, kind, found, after, "starting_after") + 1 :]
-    elif before := params.get("ending_before"):
-        end = place(store, account, kind, found, before, "ending_before")
-        has_more, found = end > size, found[max(0, end - size) : end]
-        return {"object": "list", "data": found, "has_more": has_more, "url": url}
-    return {"object": "list", "data": found[:size], "has_more": len(found) > size, "url": url}
-
-
-def place(store: Store, account: str, kind: str, found: list[Object], id_: str, param: str) -> int:
-    """Return where a page begins: at an object of this kind, also one that doesn't match."""
-    ids = [one["id"] for one in found]
-    if id_ in ids:
-        return ids.index(id_)
-    cursor = store.find(account, kind, id_, param)
-    return sum(1 for one in found if one["created"] > cursor["created"]) - 1
+    below = store.number(account, kind, after, "starting_after") if after else None
+    above = store.number(account, kind, before, "ending_before") if before else None
+    objects = (
+        store.newest(kind, account, below) if above is None else store.next(kind, account, above)
+    )
+    found = list(islice((one for one in objects if matches(store, one, params)), size + 1))
+    page = found[:size] if above is None else found[:size][::-1]
+    data = [shown(one) for one in page]
+    return {"object": "list", "data": data, "has_more": len(found) > size, "url": url}
 
 
 def matches(store: Store, one: Object, params: Object) -> bool:
@@ -67,5 +63,5 @@ def is_asked_event(store: Store, event: Object, params: Object) -> bool:
         return False
     if "types" in params and event["type"] not in params["types"]:
         return False
-    delivered = event["id"] not in store.waiting()
+    delivered = not store.is_waiting(event["id"])
     return bool(params.get("delivery_success", delivered) == delivered)

@@ -121,6 +121,31 @@ class Store:
         )
         return [json.loads(body) for (body,) in rows]
 
+    def number(self, account: str, kind: str, id_: str, param: str) -> int:
+        """Return an object's place in the order of creation. Raises as `find` does."""
+        self.find(account, kind, id_, param)
+        row = self.connection.execute(
+            "SELECT number FROM object WHERE account = ? AND id = ?", (account, id_)
+        )
+        return int(row.fetchone()[0])
+
+    def newest(self, kind: str, account: str, below: int | None = None) -> Iterator[Object]:
+        """Yield an account's objects of a kind, the newest first, from below a number on."""
+        rows = self.connection.execute(
+            "SELECT body FROM object WHERE account = ? AND kind = ? AND (? IS NULL OR number < ?)"
+            " ORDER BY number DESC",
+            (account, kind, below, below),
+        )
+        return (json.loads(body) for (body,) in rows)
+
+    def next(self, kind: str, account: str, above: int) -> Iterator[Object]:
+        """Yield an account's objects of a kind, the oldest first, from above a number on."""
+        rows = self.connection.execute(
+            "SELECT body FROM object WHERE account = ? AND kind = ? AND number > ? ORDER BY number",
+            (account, kind, above),
+        )
+        return (json.loads(body) for (body,) in rows)
+
     # -- idempotency keys --------------------------------------------------------------------------
 
     def answer(self, account: str, key: str, since: float) -> tuple[str, int, str] | None:
@@ -160,6 +185,11 @@ class Store:
     def waiting(self) -> dict[str, int]:
         """Return the events that nobody has taken yet, and how often each was tried."""
         return dict(self.connection.execute("SELECT event, tries FROM delivery"))
+
+    def is_waiting(self, event: str) -> bool:
+        """Return whether nobody has taken an event yet."""
+        row = self.connection.execute("SELECT 1 FROM delivery WHERE event = ?", (event,))
+        return row.fetchone() is not None
 
     def due(self, now: float) -> list[tuple[str, str, int]]:
         """Return the events to be sent by now: id, body, how often it was tried."""
