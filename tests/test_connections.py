@@ -9,13 +9,14 @@ from sqlalchemy import text
 
 from models import database
 from models.database import PostgresReads
+from models.database.prepared import Signed
 from tests import postgres
 
 LONG = text(
     "WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 1000000)"
     " SELECT count(*) FROM counted"
 )
-PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement = $1"
+PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE name = $1"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def test_a_statement_stays_prepared_after_others_were_run(reads: PostgresR
     statement = "SELECT 1 + 1"
     for _ in range(2):
         assert await reads.value(statement, []) == 2
-        assert await reads.value(PREPARED, [statement]) == 1
+        assert await reads.value(PREPARED, [Signed.of(statement).name]) == 1
 
 
 async def test_no_more_than_a_hundred_stay_prepared(reads: PostgresReads) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from models.database.errors import DatabaseBusy
+from models.database.repeating import is_stale, repeat_first_statements
 from models.database.sqlite import sha256
 from models.database.waits import BUSY_TIMEOUT_MS, PATIENT, Waits
 
@@ -39,13 +41,15 @@ def engine(url: str, waits: Waits = PATIENT) -> AsyncEngine:
         pool_size=1 if is_sqlite else waits.connections,
         max_overflow=0,
         pool_timeout=waits.lock_s,
-        connect_args={} if is_sqlite else {"server_settings": server_settings(waits)},
+        connect_args={} if is_sqlite else connect_arguments(waits),
     )
     event.listen(made.sync_engine, "handle_error", busy)
     if is_sqlite:
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
         event.listen(made.sync_engine, "begin", begin_immediate)
         event.listen(made.sync_engine, "invalidate", roll_back)
+    else:
+        repeat_first_statements(made.sync_engine)
     return made
 
 
@@ -69,6 +73,18 @@ class BoundedPool(AsyncAdaptedQueuePool):
             raise DatabaseBusy("no connection in time") from error
 
 
+def connect_arguments(waits: Waits) -> dict[str, Any]:
+    """Return what SQLAlchemy opens connections to PostgreSQL with."""
+    return {
+        "server_settings": server_settings(waits),
+        # A name of its own for each prepared statement: behind a pooler a name that is used again
+        # would run the statement of another connection.
+        "prepared_statement_name_func": lambda: f"write_{uuid.uuid4().hex}",
+        # asyncpg's own cache numbers its statements on each connection.
+        "statement_cache_size": 0,
+    }
+
+
 def server_settings(waits: Waits) -> dict[str, str]:
     """Return PostgreSQL's settings of a session, in milliseconds."""
     limits = {
@@ -86,6 +102,10 @@ def server_settings(waits: Waits) -> dict[str, str]:
 def busy(context: ExceptionContext) -> BaseException | None:
     """Tell an error by which the database gives up waiting from all others."""
     error = context.original_exception
+    if is_stale(error):
+        # The session may have lost its settings too.
+        context.is_disconnect = True
+        return DatabaseBusy("a prepared statement is stale")
     code = getattr(error, "sqlite_errorcode", None)
     gave_up = code is not None and code & 0xFF in SQLITE_BUSY
     if gave_up or getattr(error, "sqlstate", None) in POSTGRES_BUSY:

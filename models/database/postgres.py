@@ -2,56 +2,20 @@
 
 import asyncio
 import datetime as dt
-import re
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
-from models.database.errors import StatementTimeout, StatementTooDeep
-from models.database.waits import PREPARED_A_CONNECTION, Statement
+from models.database.errors import DatabaseBusy, StatementTimeout, StatementTooDeep
+from models.database.prepared import STALE, Prepared, joined
+from models.database.waits import Statement
 
 # How much later than the database this side gives a read up.
 GRACE_S = 5.0
-PARAMETER = re.compile(r"\$(\d+)")
-
-
-class Prepared:
-    """A connection and the statements prepared on it, the least recently used forgotten first.
-
-    asyncpg's own cache leaves out statements of over 15 kB, and ours are often longer.
-    """
-
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self.connection = connection
-        self.statements: OrderedDict[str, Any] = OrderedDict()
-        self.prepared = 0
-
-    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        statement = self.statements.get(sql)
-        if statement is None:
-            # Without a name, and without asyncpg's cache, each run would parse and plan it again.
-            self.prepared += 1
-            statement = await self.connection.prepare(sql, name=f"read_{self.prepared}")
-            self.statements[sql] = statement
-            if len(self.statements) > PREPARED_A_CONNECTION:
-                self.statements.popitem(last=False)
-        self.statements.move_to_end(sql)
-        row = await statement.fetchrow(*values)
-        return tuple(row) if row is not None else None
-
-
-@lru_cache(2 * PREPARED_A_CONNECTION)
-def joined(first: str, second: str, taken: int) -> str:
-    """The row of one statement with the value of another, which takes so many parameters; it is
-    run only where there is a row."""
-    moved = PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", first)
-    return f"SELECT first.*, ({second}) FROM ({moved}) AS first"  # noqa: S608 - both are compiled
 
 
 class PostgresReads:
@@ -70,22 +34,39 @@ class PostgresReads:
         self.places = asyncio.Semaphore(size)
 
     async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        """The first row of the statement, if there is one."""
+        """Return the first row of the statement, if there is one."""
         async with self.place():
-            connection = await self.taken()
             try:
-                return await connection.row(sql, values)
-            except asyncio.CancelledError:
-                # The statement may still be running: nobody else can use this connection.
-                connection.connection.terminate()
-                raise
-            except (asyncpg.QueryCanceledError, TimeoutError):
-                raise StatementTimeout from None
-            except asyncpg.StatementTooComplexError:
-                raise StatementTooDeep from None
-            finally:
-                if not connection.connection.is_closed():
-                    self.idle.append(connection)
+                return await self.run(await self.taken(), sql, values)
+            except STALE:
+                # Other idle connections have most likely gone stale for the same reason.
+                return await self.repeated(sql, values)
+
+    async def repeated(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Run a statement once more, on a new connection."""
+        try:
+            return await self.run(await self.opened(), sql, values)
+        except STALE as error:
+            raise DatabaseBusy("a new connection did not run the statement as prepared") from error
+
+    async def run(
+        self, connection: Prepared, sql: str, values: Sequence[Any]
+    ) -> Sequence[Any] | None:
+        """Run a statement on a connection, which is idle again afterwards unless it was closed."""
+        try:
+            return await connection.row(sql, values)
+        except (asyncio.CancelledError, *STALE):
+            # The statement may still be running, or the session has lost what was prepared on it:
+            # nobody else can use this connection.
+            connection.connection.terminate()
+            raise
+        except (asyncpg.QueryCanceledError, TimeoutError):
+            raise StatementTimeout from None
+        except asyncpg.StatementTooComplexError:
+            raise StatementTooDeep from None
+        finally:
+            if not connection.connection.is_closed():
+                self.idle.append(connection)
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

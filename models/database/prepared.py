@@ -1,0 +1,105 @@
+"""Statements prepared on one PostgreSQL connection, each under a name made of its text.
+
+Every answer carries the hash of its statement. A pooler, or anybody else who can reach the session,
+may have put another statement under a name: its answer is refused here, never passed on.
+"""
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+
+from models.database.waits import PREPARED_A_CONNECTION
+
+PARAMETER = re.compile(r"\$(\d+)")
+# A name has at most 63 bytes; 32 hexadecimal digits are 128 bits.
+HASH_LENGTH = 32
+
+
+class ForeignAnswer(Exception):
+    """An answer that belongs to another statement than the one that was run."""
+
+
+# Errors of a session that lost the statements prepared on it, or has outdated plans of them. Such
+# a session may have lost its settings too (DISCARD ALL): it is closed, and the read is repeated on
+# a new connection.
+STALE = (
+    ForeignAnswer,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+    # Parameters or columns of another statement, noticed by the server or by the driver.
+    asyncpg.ProtocolViolationError,
+    asyncpg.InternalClientError,
+    BufferError,
+    UnicodeDecodeError,
+)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A statement whose answer proves which statement it answers."""
+
+    hash: str
+    # Returns the hash, then TRUE and the row of the statement. Where the statement has no row, all
+    # but the hash is NULL.
+    sql: str
+
+    @classmethod
+    def of(cls, sql: str) -> "Signed":
+        digest = hashlib.sha256(sql.encode()).hexdigest()[:HASH_LENGTH]
+        text = (
+            f"SELECT '{digest}', answer.* FROM (SELECT) AS nothing LEFT JOIN"  # noqa: S608
+            f" (SELECT TRUE, statement.* FROM ({sql}) AS statement) AS answer ON TRUE"
+        )
+        return cls(digest, text)
+
+    @property
+    def name(self) -> str:
+        return f"read_{self.hash}"
+
+    def row(self, answer: Sequence[Any] | None) -> Sequence[Any] | None:
+        """Return the statement's row out of an answer; ForeignAnswer, where it is another's."""
+        if answer is None or answer[0] != self.hash:
+            raise ForeignAnswer
+        return tuple(answer)[2:] if answer[1] else None
+
+
+class Prepared:
+    """A connection and the statements prepared on it, the least recently used forgotten first.
+
+    asyncpg's own cache leaves out statements of over 15 kB, and ours are often longer.
+    """
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connection = connection
+        self.statements: OrderedDict[str, tuple[Signed, Any]] = OrderedDict()
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Run a statement and return its first row, if there is one."""
+        signed, statement = self.statements.get(sql) or await self.prepare(sql)
+        self.statements.move_to_end(sql)
+        return signed.row(await statement.fetchrow(*values))
+
+    async def prepare(self, sql: str) -> tuple[Signed, Any]:
+        signed = Signed.of(sql)
+        statement = await self.connection.prepare(signed.sql, name=signed.name)
+        self.statements[sql] = signed, statement
+        if len(self.statements) > PREPARED_A_CONNECTION:
+            self.statements.popitem(last=False)
+        return signed, statement
+
+
+@lru_cache(2 * PREPARED_A_CONNECTION)
+def joined(first: str, second: str, taken: int) -> str:
+    """Return a statement that has the row of one statement with the value of another.
+
+    The other takes `taken` parameters, and is run only where there is a row.
+    """
+    moved = PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", first)
+    return f"SELECT first.*, ({second}) FROM ({moved}) AS first"  # noqa: S608 - both are compiled
