@@ -10,14 +10,19 @@ from functools import lru_cache
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, Dialect
+from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
-from models.database.errors import StatementTimeout, StatementTooDeep
-from models.database.waits import PREPARED_A_CONNECTION, Statement
+from models.database.connecting import PostgresConnector
+from models.database.errors import (
+    DatabaseUnavailable,
+    StatementTimeout,
+    StatementTooDeep,
+    reason,
+    transient,
+)
+from models.database.waits import GRACE_S, PREPARED_A_CONNECTION, Statement
 
-# How much later than the database this side gives a read up.
-GRACE_S = 5.0
 PARAMETER = re.compile(r"\$(\d+)")
 
 
@@ -45,6 +50,15 @@ class Prepared:
         row = await statement.fetchrow(*values)
         return tuple(row) if row is not None else None
 
+    def told(self, error: Exception) -> Exception:
+        """Return the error to raise for one of the driver's. A connection that had no answer in
+        time is ended."""
+        if isinstance(error, TimeoutError):
+            self.connection.terminate()
+        if (found := transient(error)) is not None:
+            return found
+        return DatabaseUnavailable(reason(error)) if self.connection.is_closed() else error
+
 
 @lru_cache(2 * PREPARED_A_CONNECTION)
 def joined(first: str, second: str, taken: int) -> str:
@@ -63,9 +77,8 @@ class PostgresReads:
 
     dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-    def __init__(self, url: URL, size: int, timeout_s: float) -> None:
-        self.dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.timeout_s = timeout_s
+    def __init__(self, connector: PostgresConnector, size: int, timeout_s: float) -> None:
+        self.connector, self.timeout_s = connector, timeout_s
         self.idle: list[Prepared] = []
         self.places = asyncio.Semaphore(size)
 
@@ -79,10 +92,12 @@ class PostgresReads:
                 # The statement may still be running: nobody else can use this connection.
                 connection.connection.terminate()
                 raise
-            except (asyncpg.QueryCanceledError, TimeoutError):
+            except asyncpg.QueryCanceledError:
                 raise StatementTimeout from None
             except asyncpg.StatementTooComplexError:
                 raise StatementTooDeep from None
+            except Exception as error:
+                raise connection.told(error) from error
             finally:
                 if not connection.connection.is_closed():
                     self.idle.append(connection)
@@ -127,8 +142,7 @@ class PostgresReads:
             # Compiling machine code for a statement takes longer than running it once.
             "jit": "off",
         }
-        connection = await asyncpg.connect(
-            self.dsn,
+        connection = await self.connector.connect(
             server_settings=settings,
             statement_cache_size=0,
             # Where the server itself doesn't tell, as one that is stopped.
