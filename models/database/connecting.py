@@ -50,8 +50,8 @@ class PostgresConnector:
     """Opens the connections to a PostgreSQL server, and knows all that are open.
 
     While it is watched, a probe asks the server every second on a connection of its own. When no
-    answer comes, all connections are ended, so that whoever waits on one is told at once; and none
-    is opened until the probe has an answer.
+    answer comes, all connections are ended, so that whoever waits on one is told at once. Where the
+    server is silent, none is opened until the probe has an answer: nobody waits in vain.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -59,8 +59,8 @@ class PostgresConnector:
         self.connections: WeakSet[Connection] = WeakSet()
         self.probe: Connection | None = None
         self.probing = asyncio.Lock()
-        # Why no connection is opened now.
-        self.outage: str | None = None
+        # Why the server doesn't answer.
+        self.outage: DatabaseUnavailable | None = None
         self.renewed = -RENEW_EVERY_S
 
     async def connect(self, *_: Any, **settings: Any) -> Connection:
@@ -68,8 +68,8 @@ class PostgresConnector:
 
         SQLAlchemy calls it too, with the parts of a URL, which is ours anyway.
         """
-        if self.outage is not None:
-            raise DatabaseUnavailable(self.outage)
+        if self.outage is not None and isinstance(self.outage.__cause__, TimeoutError):
+            raise DatabaseUnavailable(str(self.outage))
         connection = await self.open(**settings)
         self.connections.add(connection)
         return connection
@@ -123,15 +123,14 @@ class PostgresConnector:
         """Ask the server whether it answers; return the reason why it does not."""
         async with self.probing:
             failure = await self.ask_twice()
-        if failure is None or not is_gone(failure.__cause__):
-            # A server that takes no more connections still serves those that are open.
-            if self.outage is not None:
-                log.warning("the database answers again")
-            self.outage = None
-        elif self.outage is None:
-            log.warning("the database does not answer: %s", failure)
-            self.outage = str(failure)
+        # A server that takes no more connections still serves those that are open.
+        outage = failure if failure and is_gone(failure.__cause__) else None
+        if outage and not self.outage:
+            log.warning("the database does not answer: %s", outage)
             self.end_all()
+        elif self.outage and not outage:
+            log.warning("the database answers again")
+        self.outage = outage
         return failure
 
     async def ask_twice(self) -> DatabaseUnavailable | None:
