@@ -228,7 +228,7 @@ async def measured(url: str) -> list[Measured]:
     """Of the database's largest practice."""
     reads = database.reads(url, timeout_s=600)
     assert isinstance(reads, database.PostgresReads)
-    driver: Any = await asyncpg.connect(reads.dsn, statement_cache_size=0)
+    driver: Any = await asyncpg.connect(reads.connector.dsn, statement_cache_size=0)
     try:
         await driver.execute("SET jit = off")
         asking = Asking(reads, driver, await subjects(driver))

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing import access
 from billing.access import Actor, Entry
 from models import ContactRight, ViewerKind
-from models.database import DatabaseBusy, PostgresReads, SqliteReads
+from models.database import DatabaseBusy, PostgresReads, SqliteReads, TransientError
 from models.row import ID
 from resolvers.ids import bare
 from resolvers.nodes import FOUND
@@ -136,7 +136,7 @@ class Record:
         """Write notes; what fails is nobody's matter where enough of them were written."""
         try:
             await self.flush()
-        except (DatabaseBusy, Unwritten):
+        except (TransientError, Unwritten):
             if not is_enough():
                 raise
 

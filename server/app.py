@@ -1,6 +1,5 @@
 """The application: one database, one schema, and the addresses that it answers."""
 
-import asyncio
 import datetime as dt
 import gc
 import logging
@@ -15,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -37,8 +36,9 @@ from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
 from resolvers.record import Record
-from server import graphiql, portal_page
+from server import graphiql, portal_page, probes
 from server.batches import flushing
+from server.deadline import Deadline
 from server.documents import Documents
 from server.exports import Exports
 from server.express import Express
@@ -51,8 +51,6 @@ from server.webhook import Webhook
 
 # How long a read may wait to be recorded.
 RECORDED_S = 0.9
-# How long the database may take to answer that it is there.
-HEALTHY_S = 3.0
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
 # All but one are answered with what to do instead.
@@ -103,10 +101,13 @@ def app(
 
     `stripe`, `post`: others than the settings name.
     """
+    url = settings.database_url
+    connector = database.connector_of(url)
     reads = database.reads(
-        settings.database_url,
+        url,
         size=settings.database_connections,
         timeout_s=settings.statement_timeout_s,
+        connector=connector,
     )
     language = checked(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
@@ -116,13 +117,13 @@ def app(
         stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
     waits = settings.waits
     till = Till(
-        database.engine(settings.database_url, waits),
+        database.engine(url, waits, connector),
         stripe,
         now,
         turns=Turns(waits.lock_s),
     )
     # Background work has connections of its own: neither it nor the requests starve the other.
-    behind = replace(till, engine=database.engine(settings.database_url, waits))
+    behind = replace(till, engine=database.engine(url, waits, connector))
     key = settings.token_key
     uses = Uses(behind.engine)
     bearers = Bearers(reads, key, uses)
@@ -140,16 +141,6 @@ def app(
     errands = Errands(behind)
     webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
-    async def health(_: Request) -> Response:
-        """Tell whether the database answers, soon enough for whoever watches."""
-        try:
-            async with asyncio.timeout(HEALTHY_S):
-                await reads.row("SELECT 1", [])
-        except Exception:
-            log.warning("the database does not answer", exc_info=True)
-            return PlainTextResponse("the database does not answer\n", 503)
-        return PlainTextResponse("ok\n")
-
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
@@ -159,6 +150,7 @@ def app(
             running.push_async_callback(stripe.close)
             running.push_async_callback(reads.close)
             running.callback(press.close)
+            await running.enter_async_context(database.watched(connector))
             if sandbox is not None:
                 running.callback(sandbox.store.close)
             await running.enter_async_context(flushing(uses.flush))
@@ -175,7 +167,7 @@ def app(
             Route("/graphql", Address(endpoint, page or PageConfig()), methods=METHODS),
             documents.addresses(),
             *exports.addresses(),
-            Route("/health", health),
+            *probes.addresses(connector),
             webhook,
             graphiql.assets(),
             *([sandbox.addresses(pays=is_sandbox, local=local)] if sandbox else []),
@@ -232,6 +224,7 @@ def middleware(settings: Settings, endpoint: Endpoint, *, local: bool) -> list[M
         Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
         Middleware(origins),
+        Middleware(Deadline, seconds=settings.request_timeout_s),
     ]
 
 

@@ -12,11 +12,12 @@ from starlette.routing import Route
 
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
-from models.database import DatabaseBusy, StatementTimeout
+from models.database import StatementTimeout, TransientError
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
 from resolvers.record import Looks, Note, Record, Unwritten
 from resolvers.viewer import Viewer
+from server.graphql import RETRY_AFTER_S
 
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
 HEADERS = {
@@ -32,6 +33,8 @@ PAGE = """<!doctype html>
 <p>{text}</p>
 </html>
 """
+# When to come back where many documents are being printed.
+MANY_S = "60"
 log = logging.getLogger("portal")
 
 
@@ -57,8 +60,11 @@ class Documents:
     async def answer(self, request: Request) -> Response:
         try:
             return await self.found(request) or missing()
-        except (Busy, DatabaseBusy, StatementTimeout, Unwritten):
-            return busy()
+        except Busy:
+            return busy("Many documents are being printed. Try again in a minute.", MANY_S)
+        except (TransientError, StatementTimeout, Unwritten) as error:
+            log.warning("a document was not given out: %s", error or type(error).__name__)
+            return busy("The server cannot answer now. Try again in a moment.", RETRY_AFTER_S)
         except Exception:
             id_ = uuid.uuid4().hex
             log.exception("internal error %s", id_)
@@ -127,9 +133,9 @@ def missing() -> Response:
     return page(404, "This link does not work", text)
 
 
-def busy() -> Response:
-    response = page(503, "One moment", "Many documents are being printed. Try again in a minute.")
-    response.headers["Retry-After"] = "60"
+def busy(text: str, retry_after_s: str) -> Response:
+    response = page(503, "One moment", text)
+    response.headers["Retry-After"] = retry_after_s
     return response
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from graph import execution
 from graph.execution import Graph, Unauthenticated
-from models.database import DatabaseBusy, StatementTimeout
+from models.database import StatementTimeout, TransientError
 from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
 from resolvers.record import Unwritten
@@ -105,9 +105,9 @@ def failed(error: Exception) -> TurnedAway:
     """Why there is no answer, as far as it is anybody's business."""
     if isinstance(error, StatementTimeout):
         return TurnedAway(503, "TIMEOUT", "the database took too long: ask for less at a time")
-    if isinstance(error, DatabaseBusy | Unwritten):
-        log.warning("the database is busy: %s", error)
-        away = "the database is busy: send the same again in a moment"
+    if isinstance(error, TransientError | Unwritten):
+        log.warning("a request was not answered: %s", error)
+        away = "the server cannot answer now: send the same again in a moment"
         return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     return internal()
 

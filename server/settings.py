@@ -85,6 +85,20 @@ class Settings(BaseSettings):
         description="Seconds after which PostgreSQL ends a change whose process does not go on,"
         " and gives its rows free.",
     )
+    request_timeout_s: float = Field(
+        default=50,
+        gt=0,
+        le=600,
+        description="Seconds after which a request that has no answer yet is answered 503"
+        " `UNAVAILABLE`, whatever it waits for.",
+    )
+    shutdown_timeout_s: int = Field(
+        default=10,
+        ge=1,
+        le=600,
+        description="Seconds that a process which is told to end gives the requests that it is"
+        " answering; then it ends all the same.",
+    )
     write_connections: int = Field(
         default=10,
         ge=2,

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from billing.charging import inbox
 from billing.gateway.objects import NotAnEvent
 from billing.till import Till
-from models.database import DatabaseBusy
+from models.database import TransientError
 
 # Stripe's events are smaller by far.
 MAX_BODY = 2**20
@@ -39,10 +39,10 @@ class Webhook:
             return refused(400, str(reason))
         try:
             await inbox.receive(self.till, event)
-        except DatabaseBusy as error:
+        except TransientError as error:
             # Stripe sends it again, for three days.
             log.warning("a webhook was not written down: %s", error)
-            return PlainTextResponse("busy: send it again\n", 503, {"Retry-After": "5"})
+            return PlainTextResponse("not now: send it again\n", 503, {"Retry-After": "5"})
         self.hurry()
         return PlainTextResponse("ok\n")
 

@@ -16,7 +16,8 @@ from graph.limits import Measure, too_large
 from graph.readied import Readied
 from graph.schema import schema
 from models import ContactRight, Practice, Scope, Token
-from models.database import PostgresReads, SqliteReads, engine
+from models.database import PostgresReads, SqliteReads, connector_of, engine
+from models.database.connecting import PostgresConnector
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced
 from resolvers.planner.plans import Plans
@@ -190,12 +191,12 @@ async def compared(url: str, practices: Practices) -> AsyncIterator[Comparison]:
     await load(writing, practices.rows)
     oracle = await Oracle.over(writing)
     await writing.dispose()
-    parsed_url = make_url(url)
+    connector = connector_of(url)
     reads: CountedSqlite | CountedPostgres
-    if parsed_url.get_backend_name() == "sqlite":
-        reads = CountedSqlite(parsed_url.database or "", timeout_s=20)
+    if isinstance(connector, PostgresConnector):
+        reads = CountedPostgres(connector, size=2, timeout_s=20)
     else:
-        reads = CountedPostgres(parsed_url, size=2, timeout_s=20)
+        reads = CountedSqlite(make_url(url).database or "", timeout_s=20)
     try:
         yield Comparison(reads, oracle, practices)
     finally:

@@ -72,7 +72,7 @@ def wait_for(address: str) -> None:
     until = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < until:
         try:
-            if httpx.get(f"{address}/health").is_success:
+            if httpx.get(f"{address}/readyz").is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.1)

@@ -135,7 +135,7 @@ async def test_so_are_two_thousand_made_by_chance(portal: Portal) -> None:
     seed = 1 if portal.url.startswith("sqlite") else 2
     for number, hostile in enumerate(generated(GENERATED, seed)):
         await check(portal, hostile, askers[number % 3])
-    healthy = await portal.http.get("/health")
+    healthy = await portal.http.get("/readyz")
     assert healthy.status_code == 200
 
 

@@ -296,5 +296,6 @@ def reads_of(portal: Portal) -> Any:
     return application.state.reads
 
 
-async def test_health_says_whether_the_database_answers(portal: Portal) -> None:
-    assert (await portal.http.get("/health")).text == "ok\n"
+async def test_probes_say_whether_process_and_database_live(portal: Portal) -> None:
+    for path in ("/livez", "/readyz"):
+        assert (await portal.http.get(path)).text == "ok\n"

@@ -105,7 +105,7 @@ async def test_the_api_answers_while_documents_are_printed(
     try:
         await asyncio.to_thread(running.acquire, timeout=10)
         assert (await portal.ask("{ client { name } }", token)).status_code == 200
-        assert (await portal.http.get("/health")).status_code == 200
+        assert (await portal.http.get("/livez")).status_code == 200
         await asyncio.wait(printing, return_when=asyncio.FIRST_COMPLETED, timeout=10)
     finally:
         go_on.set()

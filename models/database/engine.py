@@ -8,48 +8,64 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import asyncpg
 from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
-from models.database.errors import DatabaseBusy
+from models.database.connecting import Connector, PostgresConnector, SqliteConnector
+from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
 from models.database.repeating import is_stale, repeat_first_statements
 from models.database.sqlite import sha256
-from models.database.waits import BUSY_TIMEOUT_MS, PATIENT, Waits
+from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
-SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-# lock_not_available, query_canceled, deadlock_detected, serialization_failure, and
-# idle_in_transaction_session_timeout.
-POSTGRES_BUSY = ("55P03", "57014", "40P01", "40001", "25P03")
+# read_only_sql_transaction.
+DEMOTED = "25006"
 SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 
-def engine(url: str, waits: Waits = PATIENT) -> AsyncEngine:
+def connector_of(url: str) -> Connector:
+    """Return the way to the database of a URL."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteConnector(parsed.database or "")
+    return PostgresConnector(
+        parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    )
+
+
+def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None) -> AsyncEngine:
     """Return the SQLAlchemy engine for `sqlite:///file` or `postgresql://…`, which writes.
 
-    Errors are told without a statement's values: names and addresses are among them.
+    Errors are told without a statement's values: names and addresses are among them. An error that
+    passes is raised as a TransientError.
     """
-    parsed = make_url(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    driver = "sqlite+aiosqlite" if is_sqlite else "postgresql+asyncpg"
-    made = create_async_engine(
-        parsed.set(drivername=driver),
-        hide_parameters=True,
-        poolclass=BoundedPool,
-        # SQLite has one writer at a time: here they queue, and nobody overtakes.
-        pool_size=1 if is_sqlite else waits.connections,
-        max_overflow=0,
-        pool_timeout=waits.lock_s,
-        connect_args={} if is_sqlite else connect_arguments(waits),
-    )
-    event.listen(made.sync_engine, "handle_error", busy)
-    if is_sqlite:
+    connector = connector or connector_of(url)
+    if isinstance(connector, PostgresConnector):
+        made = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            hide_parameters=True,
+            poolclass=BoundedPool,
+            pool_size=waits.connections,
+            max_overflow=0,
+            pool_timeout=waits.lock_s,
+            connect_args=connect_arguments(waits) | {"async_creator_fn": connector.connect},
+        )
+        repeat_first_statements(made.sync_engine)
+        event.listen(made.sync_engine, "checkout", refuse_closed)
+    else:
+        made = create_async_engine(
+            make_url(url).set(drivername="sqlite+aiosqlite"),
+            hide_parameters=True,
+            poolclass=BoundedPool,
+            # SQLite has one writer at a time: here they queue, and nobody overtakes.
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=waits.lock_s,
+        )
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
         event.listen(made.sync_engine, "begin", begin_immediate)
         event.listen(made.sync_engine, "invalidate", roll_back)
-    else:
-        repeat_first_statements(made.sync_engine)
+    event.listen(made.sync_engine, "handle_error", partial(translate, connector))
     return made
 
 
@@ -69,14 +85,48 @@ class BoundedPool(AsyncAdaptedQueuePool):
     def connect(self) -> PoolProxiedConnection:
         try:
             return super().connect()
-        except (TimeoutError, exc.TimeoutError, asyncpg.TooManyConnectionsError) as error:
+        except exc.TimeoutError as error:
             raise DatabaseBusy("no connection in time") from error
+        except Exception as error:
+            found = transient(error)
+            if found is None or found is error:
+                raise
+            raise found from error
+
+
+def translate(connector: Connector, context: ExceptionContext) -> BaseException | None:
+    """Return the transient error that an error of the driver stands for, if it is one.
+
+    Where the database is gone, all connections of the pool are opened anew; where it takes no
+    changes any more, those of the reads too.
+    """
+    error = context.original_exception
+    if is_stale(error):
+        # The session may have lost its settings too.
+        context.is_disconnect = True
+        return DatabaseBusy("a prepared statement is stale")
+    found = transient(error)
+    if found is None and context.is_disconnect and isinstance(error, Exception):
+        found = DatabaseUnavailable(reason(error))
+    if isinstance(found, DatabaseUnavailable):
+        context.is_disconnect = True
+        if getattr(error, "sqlstate", None) == DEMOTED and isinstance(connector, PostgresConnector):
+            connector.renew()
+    return found
+
+
+def refuse_closed(connection: Any, *_: Any) -> None:
+    """Have the pool open another connection in the place of one that was closed meanwhile."""
+    if connection.driver_connection.is_closed():
+        raise exc.DisconnectionError
 
 
 def connect_arguments(waits: Waits) -> dict[str, Any]:
     """Return what SQLAlchemy opens connections to PostgreSQL with."""
     return {
         "server_settings": server_settings(waits),
+        # Where the server itself doesn't tell, as one that is stopped.
+        "command_timeout": waits.statement_s + GRACE_S if waits.statement_s else None,
         # A name of its own for each prepared statement: behind a pooler a name that is used again
         # would run the statement of another connection.
         "prepared_statement_name_func": lambda: f"write_{uuid.uuid4().hex}",
@@ -97,20 +147,6 @@ def server_settings(waits: Waits) -> dict[str, str]:
         "default_transaction_isolation": "read committed",
         **{name: str(int(seconds * 1000)) for name, seconds in limits.items()},
     }
-
-
-def busy(context: ExceptionContext) -> BaseException | None:
-    """Tell an error by which the database gives up waiting from all others."""
-    error = context.original_exception
-    if is_stale(error):
-        # The session may have lost its settings too.
-        context.is_disconnect = True
-        return DatabaseBusy("a prepared statement is stale")
-    code = getattr(error, "sqlite_errorcode", None)
-    gave_up = code is not None and code & 0xFF in SQLITE_BUSY
-    if gave_up or getattr(error, "sqlstate", None) in POSTGRES_BUSY:
-        return DatabaseBusy("the database gave up waiting")
-    return None
 
 
 def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:

@@ -7,15 +7,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, Dialect
+from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
-from models.database.errors import DatabaseBusy, StatementTimeout, StatementTooDeep
+from models.database.connecting import PostgresConnector
+from models.database.errors import (
+    DatabaseBusy,
+    DatabaseUnavailable,
+    StatementTimeout,
+    StatementTooDeep,
+    is_repeatable,
+    reason,
+    transient,
+)
 from models.database.prepared import STALE, Prepared, joined
-from models.database.waits import Statement
-
-# How much later than the database this side gives a read up.
-GRACE_S = 5.0
+from models.database.waits import GRACE_S, Statement
 
 
 class PostgresReads:
@@ -27,27 +33,27 @@ class PostgresReads:
 
     dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-    def __init__(self, url: URL, size: int, timeout_s: float) -> None:
-        self.dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.timeout_s = timeout_s
+    def __init__(self, connector: PostgresConnector, size: int, timeout_s: float) -> None:
+        self.connector, self.timeout_s = connector, timeout_s
         self.idle: list[Prepared] = []
         self.places = asyncio.Semaphore(size)
 
     async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        """Return the first row of the statement, if there is one."""
+        """Return the first row of the statement, if there is one.
+
+        A statement that failed for a reason of its connection is run once more, on a new one:
+        other idle connections have most likely failed for the same reason.
+        """
         async with self.place():
             try:
                 return await self.run(await self.taken(), sql, values)
-            except STALE:
-                # Other idle connections have most likely gone stale for the same reason.
-                return await self.repeated(sql, values)
-
-    async def repeated(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        """Run a statement once more, on a new connection."""
-        try:
-            return await self.run(await self.opened(), sql, values)
-        except STALE as error:
-            raise DatabaseBusy("a new connection did not run the statement as prepared") from error
+            except Exception as error:
+                if not (isinstance(error, STALE) or is_repeatable(error)):
+                    raise translated(error) from error
+            try:
+                return await self.run(await self.opened(), sql, values)
+            except Exception as error:
+                raise translated(error) from error
 
     async def run(
         self, connection: Prepared, sql: str, values: Sequence[Any]
@@ -55,15 +61,15 @@ class PostgresReads:
         """Run a statement on a connection, which is idle again afterwards unless it was closed."""
         try:
             return await connection.row(sql, values)
-        except (asyncio.CancelledError, *STALE):
+        except (asyncio.CancelledError, TimeoutError, *STALE):
             # The statement may still be running, or the session has lost what was prepared on it:
             # nobody else can use this connection.
             connection.connection.terminate()
             raise
-        except (asyncpg.QueryCanceledError, TimeoutError):
-            raise StatementTimeout from None
-        except asyncpg.StatementTooComplexError:
-            raise StatementTooDeep from None
+        except Exception as error:
+            if connection.connection.is_closed() and transient(error) is None:
+                raise DatabaseUnavailable(reason(error)) from error
+            raise
         finally:
             if not connection.connection.is_closed():
                 self.idle.append(connection)
@@ -108,8 +114,7 @@ class PostgresReads:
             # Compiling machine code for a statement takes longer than running it once.
             "jit": "off",
         }
-        connection = await asyncpg.connect(
-            self.dsn,
+        connection = await self.connector.connect(
             server_settings=settings,
             statement_cache_size=0,
             # Where the server itself doesn't tell, as one that is stopped.
@@ -124,3 +129,14 @@ class PostgresReads:
     async def close(self) -> None:
         while self.idle:
             await self.idle.pop().connection.close()
+
+
+def translated(error: Exception) -> Exception:
+    """Return the error that callers know for one of the driver's."""
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return StatementTimeout()
+    if isinstance(error, asyncpg.StatementTooComplexError):
+        return StatementTooDeep()
+    if isinstance(error, STALE):
+        return DatabaseBusy("a new connection did not run the statement as prepared")
+    return transient(error) or error

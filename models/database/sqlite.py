@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import sqlite
 
-from models.database.errors import StatementTimeout, StatementTooDeep
+from models.database.errors import StatementTimeout, StatementTooDeep, transient
 from models.database.waits import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement
 
 # SQLite asks the progress handler after so many steps of its virtual machine.
@@ -50,16 +50,18 @@ class SqliteReads:
         return row and (*row, *(self.fetch(*second) or (None,)))
 
     def fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        if self.connection is None:
-            self.connection = self.opened()
         self.deadline = time.monotonic() + self.timeout_s
         try:
+            if self.connection is None:
+                self.connection = self.opened()
             row: Sequence[Any] | None = self.connection.execute(sql, values).fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise StatementTimeout from None
             if str(error).startswith(TOO_DEEP):
                 raise StatementTooDeep from None
+            if (found := transient(error)) is not None:
+                raise found from error
             raise
         return row
 

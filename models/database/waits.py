@@ -6,6 +6,8 @@ from typing import Any
 
 BUSY_TIMEOUT_MS = 10_000
 PREPARED_A_CONNECTION = 100
+# How much later than the database this side gives a statement up.
+GRACE_S = 2.0
 
 # A statement and its parameters.
 Statement = tuple[str, Sequence[Any]]

@@ -103,15 +103,23 @@ def types(outcomes: Mapping[str, Outcome | Refusal]) -> dict[str, str | Refusal]
 
 
 async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refusal]:
-    """What each of a mutation's fields comes to, done one after the other."""
+    """Do each of a mutation's fields, one after the other; return what they come to.
+
+    Nothing is done twice: where the database is gone the request fails, and whoever sends it again
+    does so by the same key. It fails as well where the database was too busy for all of it.
+    """
     outcomes: dict[str, Outcome | Refusal] = {}
+    delays: list[DatabaseBusy] = []
     for key, _, act in acts:
         try:
             outcomes[key] = await act(acting)
         except Refusal as refusal:
             outcomes[key] = refusal
-        except DatabaseBusy:
+        except DatabaseBusy as error:
             outcomes[key] = busy()
+            delays.append(error)
+    if acts and len(delays) == len(acts):
+        raise delays[0]
     return outcomes
 
 

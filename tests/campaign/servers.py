@@ -145,7 +145,7 @@ class Servers:
         async with httpx.AsyncClient() as http:
             while time.monotonic() < until:
                 try:
-                    if (await http.get(f"{slot.address}/health")).is_success:
+                    if (await http.get(f"{slot.address}/readyz")).is_success:
                         return
                 except httpx.HTTPError:
                     if not self.pool.look(slot.process):

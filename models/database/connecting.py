@@ -1,0 +1,227 @@
+"""Connections to a database: how they are opened, watched and ended."""
+
+import asyncio
+import logging
+import socket
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+from weakref import WeakSet
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from models.database.errors import DatabaseUnavailable, is_gone, reason
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# How long opening a connection may take.
+CONNECT_S = 3.0
+# How often the database is asked whether it answers: while it does, and while it does not.
+PROBE_EVERY_S, PROBE_AGAIN_S = 1.0, 0.3
+# How long it may take to answer that.
+PROBE_S = 2.0
+# How often a server that takes no changes makes all connections be opened anew.
+RENEW_EVERY_S = 5.0
+# After so many seconds of silence the other side is asked for a sign of life, every so many
+# seconds, and given up after so many times; and how long it may leave what was sent unconfirmed.
+KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+
+log = logging.getLogger("portal")
+
+
+class Connector(Protocol):
+    """The way to a database, which tells whether it answers."""
+
+    async def answers(self, within_s: float) -> bool:
+        """Return whether the database answers now, on a connection of its own."""
+
+    async def watch(self) -> None:
+        """Watch the database for ever."""
+
+    async def close(self) -> None:
+        """Close the connection that the database is asked on."""
+
+
+class PostgresConnector:
+    """Opens the connections to a PostgreSQL server, and knows all that are open.
+
+    While it is watched, a probe asks the server every second on a connection of its own. When no
+    answer comes, all connections are ended, so that whoever waits on one is told at once. Where the
+    server is silent, none is opened until the probe has an answer: nobody waits in vain.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.connections: WeakSet[Connection] = WeakSet()
+        self.probe: Connection | None = None
+        self.probing = asyncio.Lock()
+        # Why the server doesn't answer.
+        self.outage: DatabaseUnavailable | None = None
+        self.renewed = -RENEW_EVERY_S
+
+    async def connect(self, *_: Any, **settings: Any) -> Connection:
+        """Open a connection; DatabaseUnavailable, where there is none to be had.
+
+        SQLAlchemy calls it too, with the parts of a URL, which is ours anyway.
+        """
+        if self.outage is not None and isinstance(self.outage.__cause__, TimeoutError):
+            raise DatabaseUnavailable(str(self.outage))
+        connection = await self.open(**settings)
+        self.connections.add(connection)
+        return connection
+
+    async def open(self, **settings: Any) -> Connection:
+        try:
+            connection: Connection = await asyncpg.connect(
+                self.dsn,
+                timeout=CONNECT_S,
+                # A standby is behind, and takes no changes.
+                target_session_attrs=SessionAttribute.primary,
+                **settings,
+            )
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
+            raise DatabaseUnavailable(reason(error)) from error
+        keep_alive(connection)
+        return connection
+
+    def end_all(self) -> None:
+        """End every connection: what runs on one fails at once."""
+        for connection in list(self.connections):
+            connection.terminate()
+
+    def renew(self) -> None:
+        """End every connection to a server that was demoted, so that its successor is found."""
+        now = time.monotonic()
+        if now >= self.renewed + RENEW_EVERY_S:
+            self.renewed = now
+            self.end_all()
+
+    # -- the probe ---------------------------------------------------------------------------------
+
+    async def answers(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self.look() is None
+        except TimeoutError:
+            return False
+
+    async def watch(self) -> None:
+        while True:
+            await asyncio.sleep(PROBE_EVERY_S if self.outage is None else PROBE_AGAIN_S)
+            await self.look()
+
+    async def look(self) -> DatabaseUnavailable | None:
+        """Ask the server whether it answers; return the reason why it does not."""
+        async with self.probing:
+            failure = await self.ask_twice()
+        # A server that takes no more connections still serves those that are open.
+        outage = failure if failure and is_gone(failure.__cause__) else None
+        if outage and not self.outage:
+            log.warning("the database does not answer: %s", outage)
+            self.end_all()
+        elif self.outage and not outage:
+            log.warning("the database answers again")
+        self.outage = outage
+        return failure
+
+    async def ask_twice(self) -> DatabaseUnavailable | None:
+        """Ask on the connection that is there, and once more on a new one."""
+        return await self.ask() and await self.ask()
+
+    async def ask(self) -> DatabaseUnavailable | None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(PROBE_S):
+                if self.probe is None or self.probe.is_closed():
+                    self.probe = await self.open(statement_cache_size=0)
+                await self.probe.execute("SELECT 1")
+        except (DatabaseUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as why:
+            self.forget_probe()
+            if loop.time() > began + 2 * PROBE_S:
+                # This process stood still, and the answer may have been there.
+                return None
+            return unavailable(why)
+        except BaseException:
+            self.forget_probe()
+            raise
+        return None
+
+    def forget_probe(self) -> None:
+        if self.probe is not None:
+            self.probe.terminate()
+        self.probe = None
+
+    async def close(self) -> None:
+        self.forget_probe()
+
+
+def unavailable(why: Exception) -> DatabaseUnavailable:
+    """Return the error of a probe that failed, with its cause."""
+    if isinstance(why, DatabaseUnavailable):
+        return why
+    failure = DatabaseUnavailable(reason(why))
+    failure.__cause__ = why
+    return failure
+
+
+def keep_alive(connection: Connection) -> None:
+    """Have the kernel find out when the other side of a connection is gone."""
+    # asyncpg gives no other way to its socket.
+    found = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        # Not every system has all of them.
+        if (option := getattr(socket, name, None)) is not None:
+            with suppress(OSError):
+                found.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class SqliteConnector:
+    """The way to an SQLite file, which is opened to see whether it can be read."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    async def answers(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.to_thread(self.look, within_s)
+        except (TimeoutError, sqlite3.Error):
+            return False
+        return True
+
+    def look(self, within_s: float) -> None:
+        """Read the file's schema. A file that is not there is not made."""
+        uri = f"{Path(self.path).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=within_s)) as conn:
+            conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+    async def watch(self) -> None:
+        """Do nothing: a file has no connections that hang."""
+
+    async def close(self) -> None:
+        """Do nothing: no connection stays open."""
+
+
+@asynccontextmanager
+async def watched(connector: Connector) -> AsyncIterator[None]:
+    """Have a database watched as long as the context lasts."""
+    task = asyncio.create_task(connector.watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await connector.close()

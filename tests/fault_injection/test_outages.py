@@ -1,0 +1,65 @@
+"""A database that restarts, is down, or is locked: answers are right or 503, and soon right again.
+
+The quick part, which `make test` runs too.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.fault_injection.cluster import Cluster
+from tests.fault_injection.network import Network
+from tests.fault_injection.visiting import PROBES, visited, visitors
+from tests.paying import paying
+
+
+@pytest.mark.server
+async def test_a_restart_is_not_noticed(cluster: Cluster, network: Network) -> None:
+    """Every connection was closed by the restart. No request is lost by it."""
+    async with visited(cluster, network) as visiting:
+        await asyncio.to_thread(cluster.restart)
+        for way in visiting.ways():
+            answer = await visiting.ask(way)
+            assert answer.status == 200, answer
+        await visiting.rest()
+
+
+@pytest.mark.server
+async def test_while_the_database_is_down_all_is_told_so(
+    cluster: Cluster, network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with visited(cluster, network) as visiting:
+        await asyncio.to_thread(cluster.crash)
+        caplog.clear()
+        for way in visiting.ways():
+            caplog.clear()
+            answer = await visiting.ask(way)
+            assert answer.status == (200 if way == "livez" else 503), answer
+            told = [one for one in caplog.records if one.levelno >= logging.WARNING]
+            # Whatever watches the database in the background tells once.
+            told = [one for one in told if "does not answer" not in one.getMessage()]
+            assert len(told) == (0 if way in PROBES else 1), [one.getMessage() for one in told]
+            assert not any(one.exc_info for one in told)
+        await asyncio.to_thread(cluster.start)
+        await visiting.recover()
+        await visiting.rest()
+
+
+async def test_a_file_that_another_process_has_locked(tmp_path: Path) -> None:
+    path = tmp_path / "portal.sqlite"
+    async with paying(f"sqlite:///{path}") as portal:
+        visiting = await visitors(portal)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            answers = await visiting.ask_all()
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+        changes = {"payment", "webhook"}
+        assert {way for way, answer in answers.items() if answer.status == 503} == changes
+        await visiting.recover()
+        await visiting.rest()
