@@ -39,13 +39,13 @@ from resolvers.planner.sources import Mutated, planned
 )
 class Mutation:
     @planned(
-        Mutated(paying.pay),
+        Mutated(paying.pay, moves_money=True),
         description="Pays the balance, or one invoice. Charged once, however often it is sent with"
         " the same key; after a decline make a new key.",
     )
     def pay(
         self, input: Annotated[PayInput, strawberry.argument(description="What, and how.")]
-    ) -> PayResult:
+    ) -> PayResult | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -56,7 +56,7 @@ class Mutation:
     def refresh_payment(
         self,
         input: Annotated[RefreshPaymentInput, strawberry.argument(description="Which payment.")],
-    ) -> PayResult:
+    ) -> PayResult | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -67,7 +67,7 @@ class Mutation:
     def cancel_payment(
         self,
         input: Annotated[CancelPaymentInput, strawberry.argument(description="Which payment.")],
-    ) -> PayResult:
+    ) -> PayResult | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -76,7 +76,7 @@ class Mutation:
     )
     def prepare_card(
         self, input: Annotated[PrepareCardInput, strawberry.argument(description="Whose.")]
-    ) -> PrepareCardResult:
+    ) -> PrepareCardResult | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -86,7 +86,7 @@ class Mutation:
     )
     def add_card(
         self, input: Annotated[AddCardInput, strawberry.argument(description="Which card.")]
-    ) -> AddCardResult:
+    ) -> AddCardResult | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -95,7 +95,7 @@ class Mutation:
     )
     def make_default(
         self, input: Annotated[MakeDefaultInput, strawberry.argument(description="Which card.")]
-    ) -> MakeDefaultResult:
+    ) -> MakeDefaultResult | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -105,7 +105,7 @@ class Mutation:
     )
     def remove_card(
         self, input: Annotated[RemoveCardInput, strawberry.argument(description="Which card.")]
-    ) -> RemoveCardResult:
+    ) -> RemoveCardResult | None:
         raise AssertionError("its source answers")
 
     # -- signing in --------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class Mutation:
     def request_sign_in_link(
         self,
         input: Annotated[RequestSignInLinkInput, strawberry.argument(description="To whom.")],
-    ) -> RequestSignInLinkPayload:
+    ) -> RequestSignInLinkPayload | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -129,14 +129,14 @@ class Mutation:
     )
     def sign_in(
         self, input: Annotated[SignInInput, strawberry.argument(description="By which link.")]
-    ) -> SignInResult:
+    ) -> SignInResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(signing_in.sign_out),
         description="Ends the sign-in that the request is made with: its token works no more.",
     )
-    def sign_out(self) -> SignOutPayload:
+    def sign_out(self) -> SignOutPayload | None:
         raise AssertionError("its source answers")
 
     @planned(
@@ -145,5 +145,5 @@ class Mutation:
     )
     def revoke_sign_in(
         self, input: Annotated[RevokeSignInInput, strawberry.argument(description="Which one.")]
-    ) -> RevokeSignInResult:
+    ) -> RevokeSignInResult | None:
         raise AssertionError("its source answers")

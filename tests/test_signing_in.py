@@ -256,15 +256,18 @@ async def test_what_is_signed_in_reads_all_its_own_and_no_more(portal: SigningIn
     }
 
 
-async def test_an_error_in_what_is_read_is_told_as_in_any_answer(portal: SigningIn) -> None:
-    """By the reference executor, with the eyes of who has signed in."""
-    query = """mutation($secret: String!, $nonce: String!) {
+async def test_a_link_is_not_used_up_by_an_operation_that_is_refused(portal: SigningIn) -> None:
+    """What reading the result would refuse is told before anybody is signed in."""
+    query = """mutation($secret: String!, $nonce: String!, $first: Int) {
         signIn(input: {secret: $secret, nonce: $nonce}) { ... on SignedIn { token viewer { name
-            clients { id invoices(first: 0) { totalCount } } } } } }"""
+            clients { id invoices(first: $first) { totalCount } } } } } }"""
     secret, nonce = await portal.link()
-    answer = (await portal.ask(query, secret=secret, nonce=nonce)).json()
-    assert answer["errors"][0]["extensions"]["code"] == "BAD_PAGE"
-    assert answer["errors"][0]["path"] == ["signIn", "viewer", "clients", 0, "invoices"]
+    asked = {"secret": secret, "nonce": nonce}
+    refused = (await portal.ask(query, **asked, first=0)).json()
+    assert "data" not in refused
+    assert refused["errors"][0]["extensions"]["code"] == "BAD_PAGE"
+    answer = (await portal.ask(query, **asked, first=1)).json()
+    assert answer["data"]["signIn"]["viewer"]["clients"][0]["invoices"] == {"totalCount": 0}
 
 
 async def test_a_dashboard_has_no_sign_ins(portal: SigningIn) -> None:

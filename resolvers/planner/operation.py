@@ -24,6 +24,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
+from resolvers.planner.rules import RULES
 from resolvers.planner.selection import fragments_of
 
 # A query of the whole billing page has some 400.
@@ -97,7 +98,7 @@ def understood(
 ) -> Operation | Errors:
     """The operation, valid for the schema."""
     try:
-        errors = validate(schema, document, max_errors=20, hide_suggestions=True)
+        errors = validate(schema, document, RULES, max_errors=20, hide_suggestions=True)
     except RecursionError:
         errors = [refusal("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
     if errors:

@@ -6,6 +6,8 @@ fields; each field's source says which SQL it is, and the pieces of text join on
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -60,6 +62,18 @@ from resolvers.planner.sources import (
 from resolvers.planner.texts import comma_separated
 from resolvers.sight import Sight
 
+
+@dataclass(frozen=True)
+class Act:
+    """A field of a mutation: its response key, its source, and `do`, which is given who acts."""
+
+    key: str
+    source: Mutated
+    definition: GraphQLField
+    nodes: Sequence[FieldNode]
+    do: Callable[[Any], Awaitable[Any]]
+
+
 # Of a mutation's fields, by response key: the type that each came to, or why it was refused.
 Outcomes = Mapping[str, str | Refusal]
 PAGE_ARGUMENTS = ("first", "after", "last", "before")
@@ -86,6 +100,8 @@ class Planner:
         self.outcomes = outcomes or {}
         # Left out of the statement, but the arguments in them are still to be checked.
         self.unread: list[Select[Any]] = []
+        # With `exact`: what the reference executor will report.
+        self.refusals: list[GraphQLError] = []
 
     def operation(self, node: OperationDefinitionNode) -> Select[Any]:
         """The whole response."""
@@ -97,26 +113,24 @@ class Planner:
         self.sight.check()
         return statement
 
-    def acts(
-        self, node: OperationDefinitionNode
-    ) -> Iterator[tuple[str, Mutated, Callable[[Any], Awaitable[Any]]]]:
-        """A mutation's fields in their order: the response key, the source, and what does it for
-        who acts."""
+    def acts(self, node: OperationDefinitionNode) -> Iterator[Act]:
+        """Yield a mutation's fields in their order.
+
+        The arguments of all of them are read before the first acts. Raise GraphQLError where they,
+        or a directive, can't be read.
+        """
         root = self.selection.schema.mutation_type
         assert root is not None
         for key, nodes in self.selection.fields(root, [node.selection_set]).items():
             definition = root.fields.get(nodes[0].name.value)
             source = definition and source_of(definition)
-            if definition is not None and isinstance(source, Mutated):
-                yield key, source, self.act(source, definition, nodes[0])
-
-    def act(
-        self, source: Mutated, definition: GraphQLField, node: FieldNode
-    ) -> Callable[[Any], Awaitable[Any]]:
-        async def acted(acting: Any) -> Any:
-            return await source.act(acting, **self.arguments(definition, node))
-
-        return acted
+            if definition is None or not isinstance(source, Mutated):
+                continue
+            try:
+                arguments = self.arguments(definition, nodes[0])
+            except Refusal as refusal:
+                raise reported(refusal, nodes[0]) from None
+            yield Act(key, source, definition, nodes, partial(source.act, **arguments))
 
     # -- objects and fields ------------------------------------------------------------------------
 
@@ -139,6 +153,7 @@ class Planner:
         except GraphQLError as error:
             if not self.exact:
                 raise Unplannable(error.message) from None
+            self.refusals.append(error)
             return {}
 
     def ordinary(self, type_: GraphQLObjectType, node: FieldNode) -> bool:
@@ -163,6 +178,7 @@ class Planner:
             if not self.exact:
                 raise Unplannable(refusal.code) from None
             self.sight.handed_out = before  # the field isn't in the statement
+            self.refusals.append(reported(refusal, nodes[0]))
             return literal_text(refused(refusal))
 
     def sourced(
@@ -378,6 +394,11 @@ def ordering(rows: Rows) -> list[ColumnElement[Any]]:
 
 def separated(objects: Sequence[Joined]) -> list[Piece]:
     return [piece for n, text in enumerate(objects) for piece in ("," if n else "", text)]
+
+
+def reported(refusal: Refusal, node: FieldNode) -> GraphQLError:
+    """Return a refusal as an error of the whole request, with the field's place in the document."""
+    return GraphQLError(str(refusal), [node], extensions={"code": refusal.code})
 
 
 def refused(refusal: Refusal) -> str:

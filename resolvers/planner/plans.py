@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import orjson
+from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
@@ -17,7 +18,7 @@ from billing.payments import SANDBOX, Online
 from models.database import DatabaseBusy, PostgresReads, SqliteReads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
-from resolvers.planner import reference
+from resolvers.planner import preflight, reference
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
     Asked,
@@ -27,17 +28,13 @@ from resolvers.planner.later import (
     stand_in,
     variable,
 )
-from resolvers.planner.operation import Operation, coerced, refusal
+from resolvers.planner.operation import Errors, Operation, coded, coerced, refusal
 from resolvers.planner.plan import Plan, Planned, compiled
-from resolvers.planner.planner import Outcomes, Planner
+from resolvers.planner.planner import Act, Outcomes, Planner
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
-from resolvers.planner.sources import Mutated
 from resolvers.sight import Sight
 from resolvers.viewer import Viewer
-
-# Of a mutation's field: its response key, its source, and what does it.
-Act = tuple[str, Mutated, Callable[[Any], Awaitable[Any]]]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -110,13 +107,13 @@ async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refu
     """
     outcomes: dict[str, Outcome | Refusal] = {}
     delays: list[DatabaseBusy] = []
-    for key, _, act in acts:
+    for act in acts:
         try:
-            outcomes[key] = await act(acting)
+            outcomes[act.key] = await act.do(acting)
         except Refusal as refusal:
-            outcomes[key] = refusal
+            outcomes[act.key] = refusal
         except DatabaseBusy as error:
-            outcomes[key] = busy()
+            outcomes[act.key] = busy()
             delays.append(error)
     if acts and len(delays) == len(acts):
         raise delays[0]
@@ -166,10 +163,12 @@ class Plans:
         given = coerced(self.schema._schema, operation, variables)
         if not isinstance(given, VariableValues):
             return refused(given)
-        acts = self.acts(operation, given, acting) if acting else []
-        if len(acts) > 1 and any(source.alone for _, source, _ in acts):
-            return refused([refusal("NOT_ALONE", "signIn is the only field of its operation")])
-        outcomes = await acted(acts, acting) if acting else {}
+        outcomes: Mapping[str, Outcome | Refusal] = {}
+        if acting:
+            acts, errors = await self.acts(operation, given, acting.viewer)
+            if errors:
+                return refused(errors)
+            outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
         asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
         try:
@@ -181,9 +180,21 @@ class Plans:
         except (StatementTooDeep, RecursionError):
             return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
 
-    def acts(self, operation: Operation, given: VariableValues, acting: Acting) -> list[Act]:
-        """What each of a mutation's fields does, in their order."""
-        return list(self.planner(operation, given, acting.viewer).acts(operation.node))
+    async def acts(
+        self, operation: Operation, given: VariableValues, viewer: Viewer
+    ) -> tuple[Sequence[Act], Errors]:
+        """Return what a mutation's fields do, and why none of it is to be done."""
+        planner = self.planner(operation, given, viewer)
+        try:
+            acts = list(planner.acts(operation.node))
+        except GraphQLError as error:
+            return [], [coded(error, "BAD_USER_INPUT")]
+        errors = preflight.together(acts)
+        if errors or not preflight.reads_conditionally(operation.document):
+            return acts, errors
+        exactly = partial(self.planner, operation, given, viewer, exact=True)
+        trial = preflight.foreseen, operation, acts, planner.selection
+        return acts, await self.apart(*trial, lambda types: exactly(outcomes=types))
 
     async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked

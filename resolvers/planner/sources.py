@@ -173,11 +173,13 @@ class Mutated:
     it comes to is then read like any other object, after all is committed.
 
     `by_nobody`: it can be asked without a token. `alone`: it is read with other eyes than those of
-    who asked, so nothing else is changed in the same operation."""
+    who asked, so nothing else is changed in the same operation. `moves_money`: an operation has one
+    such field at the most."""
 
     act: Callable[..., Awaitable[Any]]
     by_nobody: bool = False
     alone: bool = False
+    moves_money: bool = False
 
 
 Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen | Mutated

@@ -1,0 +1,88 @@
+"""Refusals of a mutation that are found before its first field acts.
+
+What a field has done stays done. So whatever can be told from the document and its variables is
+told first: a wrong argument, a directive that can't be read, fields that don't go together, and
+what reading the results would refuse.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    SelectionSetNode,
+    get_named_type,
+)
+
+from resolvers.planner.later import Unplannable
+from resolvers.planner.operation import Errors, Operation, coded, refusal
+from resolvers.planner.planner import Act, Outcomes, Planner
+from resolvers.planner.selection import Selection
+
+
+def together(acts: Sequence[Act]) -> Errors:
+    """Return why these fields can't be in one operation."""
+    if len(acts) > 1 and any(act.source.alone for act in acts):
+        return [refusal("NOT_ALONE", "signIn is the only field of its operation")]
+    if sum(act.source.moves_money for act in acts) > 1:
+        return [refusal("ONE_PAYMENT", "an operation moves money once: send each pay by itself")]
+    return []
+
+
+def reads_conditionally(document: DocumentNode) -> bool:
+    """Return whether reading the results may be refused: there are arguments or directives."""
+    roots = [definition.selection_set for definition in document.definitions]  # type: ignore[attr-defined]
+    waiting: list[tuple[SelectionSetNode, bool]] = [(root, True) for root in roots]
+    while waiting:
+        set_, is_root = waiting.pop()
+        for node in set_.selections:
+            inside = getattr(node, "selection_set", None)
+            is_field = isinstance(node, FieldNode)
+            if node.directives or (is_field and not is_root and getattr(node, "arguments", ())):
+                return True
+            if inside is not None:
+                waiting.append((inside, is_root and not is_field))
+    return False
+
+
+def foreseen(
+    operation: Operation,
+    acts: Sequence[Act],
+    selection: Selection,
+    planner: Callable[[Outcomes], Planner],
+) -> Errors:
+    """Return what reading the results would refuse, whichever type each of them will be of."""
+    types = {act.key: list(result_types(act, selection)) for act in acts}
+    found: list[GraphQLError] = []
+    for number in range(max(map(len, types.values()), default=0)):
+        trial = planner({key: names[number % len(names)] for key, names in types.items()})
+        try:
+            trial.operation(operation.node)
+        except Unplannable:
+            continue
+        finally:
+            found += trial.refusals
+    places = {(id(error.nodes[0]) if error.nodes else 0, error.message): error for error in found}
+    return [coded(error, "BAD_USER_INPUT") for error in places.values()]
+
+
+def result_types(act: Act, selection: Selection) -> Iterator[str]:
+    """Yield the types to try for a field: all of which more than leaves are asked, or else one."""
+    result = get_named_type(act.definition.type)
+    members: Sequence[Any] = result.types if isinstance(result, GraphQLUnionType) else (result,)
+    of_rows = [type_.name for type_ in members if asks_more_than_leaves(act, type_, selection)]
+    return iter(of_rows or [members[0].name])
+
+
+def asks_more_than_leaves(act: Act, type_: GraphQLObjectType, selection: Selection) -> bool:
+    sets = [node.selection_set for node in act.nodes if node.selection_set]
+    try:
+        asked = chain.from_iterable(selection.fields(type_, sets).values())
+        return any(node.selection_set or node.arguments for node in asked)
+    except GraphQLError:
+        return True

@@ -1,0 +1,86 @@
+"""The rules that documents are validated by: GraphQL's, two of them stricter."""
+
+from typing import Any
+
+from graphql import (
+    GraphQLError,
+    GraphQLInputObjectType,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValidationContext,
+    ValidationRule,
+    get_nullable_type,
+    is_nullable_type,
+    specified_rules,
+    type_from_ast,
+)
+from graphql.validation import OverlappingFieldsCanBeMergedRule
+from graphql.validation.validate import ValidationAbortedError
+
+# Comparisons of fields that may have one response key. The widest of our documents takes a tenth.
+MAX_OVERLAPS = 10_000
+
+
+class FewOverlapsRule(OverlappingFieldsCanBeMergedRule):
+    """GraphQL's rule for overlapping fields, with a smaller budget than graphql-core's own.
+
+    The work grows with the square of the fields that share a response key.
+    """
+
+    most = MAX_OVERLAPS
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = self.most
+
+    def enter_selection_set(
+        self, selection_set: SelectionSetNode, _key: Any, parent: Any, *_args: Any
+    ) -> None:
+        try:
+            super().enter_selection_set(selection_set, _key, parent, *_args)
+        except ValidationAbortedError:
+            raise too_many_overlaps(self.most) from None
+
+
+class OneOfVariablesRule(ValidationRule):
+    """Refuses a variable that may be null as the key of a OneOf input object.
+
+    graphql-core's rule overlooks it where the input object itself can't be null.
+    """
+
+    def leave_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+        types = {one.variable.name.value: one.type for one in node.variable_definitions or ()}
+        for usage in self.context.get_recursive_variable_usages(node):
+            parent = usage.parent_type and get_nullable_type(usage.parent_type)
+            written = types.get(usage.node.name.value)
+            if not isinstance(parent, GraphQLInputObjectType) or not parent.is_one_of:
+                continue
+            type_ = type_from_ast(self.context.schema, written) if written else None
+            if type_ is not None and is_nullable_type(type_):
+                message = (
+                    f"Variable '${usage.node.name.value}' is of type '{type_}'"
+                    f" but must be non-nullable to be used for OneOf Input Object '{parent}'."
+                )
+                self.report_error(GraphQLError(message, [usage.node]))
+
+
+def too_many_overlaps(most: int) -> ValidationAbortedError:
+    return ValidationAbortedError(
+        f"overlaps: more than {most:,} comparisons of fields with the same name."
+        " Ask for each field once, or in several operations.",
+        extensions={
+            "code": "LIMIT_EXCEEDED",
+            "limit": "overlaps",
+            "value": most + 1,
+            "most": most,
+        },
+    )
+
+
+RULES = (
+    *(
+        FewOverlapsRule if rule is OverlappingFieldsCanBeMergedRule else rule
+        for rule in specified_rules
+    ),
+    OneOfVariablesRule,
+)
