@@ -1,17 +1,28 @@
 """Receipts, and the numbers of documents: in order, never reused."""
 
 import datetime as dt
+import logging
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from models import DocumentCounter, DocumentKind, Receipt
 from models.ids import new_id
 from models.inserting import insert_into
 
+# How often a number may turn out to be taken. Whoever imports receipts meanwhile takes more.
+TRIES = 5
+
+log = logging.getLogger("portal.payments")
+
+
+class NoFreeNumber(Exception):
+    """A document got no number, because others take the numbers at the same time."""
+
 
 async def make(
-    rows: AsyncConnection,
+    conn: AsyncConnection,
     practice_id: str,
     client_id: str,
     payment_id: str,
@@ -19,10 +30,14 @@ async def make(
     now: dt.datetime,
     today: dt.date,
 ) -> None:
-    """The receipt of a payment that succeeded; the database refuses a second."""
-    serial = await next_serial(rows, practice_id, DocumentKind.RECEIPT)
-    await rows.execute(
-        insert(Receipt).values(
+    """Make the receipt of a payment that succeeded; the database refuses a second one.
+
+    The money has moved, so a number that is taken does not stop the payment: the receipt gets the
+    next free number, and the log tells the operator.
+    """
+    for _ in range(TRIES):
+        serial = await next_serial(conn, practice_id, DocumentKind.RECEIPT)
+        written = insert_into(conn, Receipt).values(
             practice_id=practice_id,
             id=new_id(),
             client_id=client_id,
@@ -33,12 +48,21 @@ async def make(
             issued_at=now,
             issued_on=today,
         )
-    )
+        free = written.on_conflict_do_nothing(index_elements=["practice_id", "serial"])
+        if (await conn.execute(free.returning(Receipt.id))).first() is not None:
+            return
+        log.error(
+            "alert: practice pra_%s has a receipt %s already: its counter is moved on",
+            practice_id,
+            serial,
+        )
+        await skip_taken(conn, practice_id, serial)
+    raise NoFreeNumber(f"pra_{practice_id}")
 
 
-async def next_serial(rows: AsyncConnection, practice_id: str, kind: DocumentKind) -> int:
-    """Counted up in this transaction: a number of one that is undone is given out again."""
-    first = insert_into(rows, DocumentCounter)
+async def next_serial(conn: AsyncConnection, practice_id: str, kind: DocumentKind) -> int:
+    """Count up in this transaction: the number of one that is undone is given out again."""
+    first = insert_into(conn, DocumentCounter)
     counted_up = (
         first.values(practice_id=practice_id, kind=kind, last=1)
         .on_conflict_do_update(
@@ -46,4 +70,27 @@ async def next_serial(rows: AsyncConnection, practice_id: str, kind: DocumentKin
         )
         .returning(DocumentCounter.last)
     )
-    return int((await rows.execute(counted_up)).scalar_one())
+    return int((await conn.execute(counted_up)).scalar_one())
+
+
+async def skip_taken(conn: AsyncConnection, practice_id: str, serial: int) -> None:
+    """Move the counter of receipts to the last of the numbers in a row that are taken."""
+    receipt, following = aliased(Receipt), aliased(Receipt)
+    last: ColumnElement[int] = (
+        select(func.min(receipt.serial))
+        .where(
+            receipt.practice_id == practice_id,
+            receipt.serial >= serial,
+            ~select(following.id)
+            .where(
+                following.practice_id == receipt.practice_id,
+                following.serial == receipt.serial + 1,
+            )
+            .exists(),
+        )
+        .scalar_subquery()
+    )
+    counter = update(DocumentCounter).where(
+        DocumentCounter.practice_id == practice_id, DocumentCounter.kind == DocumentKind.RECEIPT
+    )
+    await conn.execute(counter.values(last=last))

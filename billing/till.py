@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.access import Actor
 from billing.gateway import Stripe
+from billing.practices import PracticeMisconfigured, zone
 from models import Client, Payment, PaymentState, Practice
 from models.turns import Turns
 
@@ -32,8 +32,11 @@ class Till:
 
 
 def day(moment: dt.datetime, time_zone: str) -> dt.date:
-    """The practice's day at a moment."""
-    return moment.astimezone(ZoneInfo(time_zone)).date()
+    """Return the practice's day at a moment; PracticeMisconfigured where its zone is unknown."""
+    found = zone(time_zone)
+    if found is None:
+        raise PracticeMisconfigured(f"there is no time zone {time_zone!r}")
+    return moment.astimezone(found).date()
 
 
 async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:

@@ -6,7 +6,7 @@ written first may be committed last.
 
 from typing import Any
 
-from sqlalchemy import select, union, update
+from sqlalchemy import ColumnElement, case, func, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Allocation, Invoice, LedgerEntry, Payment, PracticeVersion
@@ -25,12 +25,31 @@ async def stamp(rows: AsyncConnection, practice_id: str, payment_id: str) -> Non
     await rows.execute(update(Invoice).where(*theirs).values(version=version))
 
 
-async def next_version(rows: AsyncConnection, practice_id: str) -> int:
-    first = insert_into(rows, PracticeVersion).values(practice_id=practice_id, version=1)
-    counted_up = first.on_conflict_do_update(
-        index_elements=["practice_id"], set_={"version": PracticeVersion.version + 1}
+async def next_version(conn: AsyncConnection, practice_id: str) -> int:
+    """Return a version above the practice's last one, and above each that its rows have.
+
+    An import may bring rows whose versions the counter has not come to yet.
+    """
+    highest = case(
+        (
+            highest_of(Payment, practice_id) > highest_of(Invoice, practice_id),
+            highest_of(Payment, practice_id),
+        ),
+        else_=highest_of(Invoice, practice_id),
     )
-    return int((await rows.execute(counted_up.returning(PracticeVersion.version))).scalar_one())
+    first = insert_into(conn, PracticeVersion).values(practice_id=practice_id, version=highest + 1)
+    last = PracticeVersion.version
+    counted_up = first.on_conflict_do_update(
+        index_elements=["practice_id"],
+        set_={"version": case((last > highest, last), else_=highest) + 1},
+    )
+    return int((await conn.execute(counted_up.returning(last))).scalar_one())
+
+
+def highest_of(table: type[Invoice | Payment], practice_id: str) -> ColumnElement[int]:
+    """Return the highest version of the practice's rows; 0 where none has one."""
+    highest = select(func.max(table.version)).where(table.practice_id == practice_id)
+    return func.coalesce(highest.scalar_subquery(), 0)
 
 
 def touched(practice_id: str, payment_id: str) -> Any:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Text, bindparam, cast, func, or_, select, update
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.row import Instant
 from models.row import Row as Table
+from models.troubles import Troubles
 
 # How much longer than its work a lease lasts.
 SPARE_S = 15.0
@@ -58,6 +59,8 @@ class Queue:
     of_group: int = 2
     # Failures that are expected, or whose text may name somebody: told by their type alone.
     quiet: tuple[type[Exception], ...] = ()
+    # What fails is logged once by its key, until it is done.
+    troubles: Troubles = field(default_factory=Troubles, repr=False, compare=False)
 
     @property
     def lease_s(self) -> float:
@@ -134,6 +137,19 @@ class Queue:
         until = {"leased_until": now(conn, later_s=self.lease_s), **values}
         taken = update(self.table).where(columns.id == id_).values(until)
         return (await conn.execute(taken.returning(*columns))).one()
+
+    def failed(self, row: Row[Any], error: Exception) -> None:
+        """Log an item that failed, once while it goes on failing."""
+        is_new = self.troubles.is_new(self.key(row))
+        quiet = not is_new or isinstance(error, self.quiet)
+        self.log.log(
+            logging.WARNING if is_new else logging.DEBUG,
+            "%s %s: %s; it is tried again",
+            self.name,
+            row.id,
+            type(error).__name__,
+            exc_info=None if quiet else error,
+        )
 
     async def release(self, engine: AsyncEngine, leases: Sequence[Mapping[str, Any]]) -> None:
         """End the leases of rows that are done with for now.
@@ -219,16 +235,10 @@ class Run:
             async with asyncio.timeout(self.queue.within_s):
                 await self.work(row)
             self.done.append({"row": row.id, "until": row.leased_until})
+            self.queue.troubles.end(self.queue.key(row))
         except Exception as error:
             self.failed[self.queue.key(row)] = time.monotonic() + self.queue.lease_s
-            quiet = isinstance(error, self.queue.quiet)
-            self.queue.log.warning(
-                "%s %s: %s; it is tried again",
-                self.queue.name,
-                row.id,
-                type(error).__name__,
-                exc_info=None if quiet else error,
-            )
+            self.queue.failed(row, error)
 
 
 def is_free(table: type[Table], conn: AsyncConnection) -> ColumnElement[bool]:

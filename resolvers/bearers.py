@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, select
 from sqlalchemy.types import TypeEngine
 
+from billing.practices import check_zone
 from identity.tokens import IDLE, hashed, is_written_right, works
 from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
@@ -175,6 +176,11 @@ def viewer_of(
     expires_at: str | dt.datetime,
     is_sign_in: bool,
 ) -> Viewer:
+    """Return the viewer that a row describes; PracticeMisconfigured where no day can be told.
+
+    Such a viewer is never remembered, so that a corrected time zone counts at once.
+    """
+    check_zone(practice_id, time_zone)
     return Viewer(
         ViewerKind(kind),
         practice_id,

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 import random
+import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,8 @@ TRIES = 300
 # The setting that holds a `Mischief`.
 EVENTS = "events"
 NEVER = float("inf")
+
+log = logging.getLogger("sandbox")
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,13 @@ def withhold(store: Store, types: str = "%") -> None:
 
 
 async def deliver(store: Store, webhook: Webhook, client: httpx.AsyncClient) -> None:
-    """Send the events that are due, for ever."""
+    """Send the events that are due, for ever. One that can't be sent keeps no other from it."""
     while True:
-        for event, body, tries in planned(store):
-            await send(store, webhook, client, event, body, tries)
+        try:
+            for event, body, tries in planned(store):
+                await send(store, webhook, client, event, body, tries)
+        except sqlite3.OperationalError:
+            log.warning("the sandbox's file is busy")
         await asyncio.sleep(EVERY_S)
 
 
@@ -96,6 +103,7 @@ async def taken(webhook: Webhook, client: httpx.AsyncClient, body: str) -> bool:
     }
     try:
         answer = await client.post(webhook.url, content=body, headers=headers)
-    except httpx.HTTPError:
+    except Exception as error:
+        log.debug("an event was not taken: %s", type(error).__name__)
         return False
     return answer.is_success

@@ -18,6 +18,7 @@ from server import (
     explaining,
     loading,
     operating,
+    practice_check,
     printing,
     sandboxed,
     stripe_check,
@@ -63,6 +64,7 @@ def serve(
         with sole_server(settings.database_url, processes):
             run(check_payments(settings))
             say_about_mail(settings)
+            run(say_about_practices(settings))
             uvicorn.run(
                 "server.app:served",
                 factory=True,
@@ -294,6 +296,12 @@ def say_about_mail(settings: Settings) -> None:
     if settings.post is None:
         warning = "No SMTP_URL is set: nobody is sent a link, and signing in by e-mail is off."
         typer.secho(warning, fg="yellow", err=True)
+
+
+async def say_about_practices(settings: Settings) -> None:
+    """Name the practices that can't be served rightly; all others can."""
+    for sentence in await practice_check.wrong_settings(settings):
+        typer.secho(sentence, fg="yellow", err=True)
 
 
 async def refuse_other_revisions(url: str) -> None:

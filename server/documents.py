@@ -12,12 +12,13 @@ from starlette.routing import Route
 
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
+from billing.practices import PracticeMisconfigured
 from models.database import StatementTimeout, TransientError
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
 from resolvers.record import Looks, Note, Record, Unwritten
 from resolvers.viewer import Viewer
-from server.graphql import RETRY_AFTER_S
+from server.graphql import RETRY_AFTER_S, misconfigured
 
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
 HEADERS = {
@@ -65,6 +66,9 @@ class Documents:
         except (TransientError, StatementTimeout, Unwritten) as error:
             log.warning("a document was not given out: %s", error or type(error).__name__)
             return busy("The server cannot answer now. Try again in a moment.", RETRY_AFTER_S)
+        except PracticeMisconfigured as error:
+            away = misconfigured(error)
+            return page(away.status, "That didn't work", f"{str(away).capitalize()}.")
         except Exception:
             id_ = uuid.uuid4().hex
             log.exception("internal error %s", id_)

@@ -10,9 +10,11 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from billing.practices import PracticeMisconfigured
 from graph import execution
 from graph.execution import Graph, Unauthenticated
 from models.database import StatementTimeout, TransientError
+from models.troubles import Troubles
 from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
 from resolvers.record import Unwritten
@@ -26,6 +28,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Va
 RETRY_AFTER_S = "5"
 
 log = logging.getLogger("portal")
+MISCONFIGURED = Troubles()
 
 
 class TurnedAway(Exception):
@@ -109,7 +112,17 @@ def failed(error: Exception) -> TurnedAway:
         log.warning("a request was not answered: %s", error)
         away = "the server cannot answer now: send the same again in a moment"
         return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
+    if isinstance(error, PracticeMisconfigured):
+        return misconfigured(error)
     return internal()
+
+
+def misconfigured(error: PracticeMisconfigured) -> TurnedAway:
+    """Log the practice and its value once, and tell the client who can correct it."""
+    if MISCONFIGURED.is_new(str(error)):
+        log.error("alert: %s", error)
+    away = "a setting of this practice is wrong: its operator has to correct it"
+    return TurnedAway(503, "PRACTICE_MISCONFIGURED", away)
 
 
 # -- requests --------------------------------------------------------------------------------------

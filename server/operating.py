@@ -1,6 +1,7 @@
 """The operator's commands about money: refunds, ended payments, the ledger against Stripe."""
 
 import datetime as dt
+import logging
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from sqlalchemy import Row, select
 
 from billing.charging import auditing, ending, refunding
 from billing.charging.accounts import accounts
+from billing.charging.auditing import Difference
 from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.money import digits
 from billing.payments import PaymentsMode
@@ -26,6 +28,8 @@ from server.settings import Settings, WrongSettings
 SINCE = dt.timedelta(days=90)
 UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is given back once."
 KEY_LENGTHS = range(1, 256)
+
+log = logging.getLogger("portal.payments")
 
 
 class NotDone(Exception):
@@ -123,7 +127,7 @@ def minor_units(amount: str, currency: str) -> int:
 
 
 async def differences(settings: Settings, since: dt.datetime | None) -> list[str]:
-    """A line for each."""
+    """Return a line for each difference, and for each account that could not be compared."""
     begin = since.replace(tzinfo=dt.UTC) if since else utc_now() - SINCE
     async with till_of(settings) as till:
         lines: list[str] = []
@@ -131,7 +135,10 @@ async def differences(settings: Settings, since: dt.datetime | None) -> list[str
             try:
                 found = await auditing.audit(till, practice_id, account, begin)
             except StripeTrouble:
-                raise NotDone(f"Stripe doesn't tell of practice pra_{practice_id}.") from None
+                found = [Difference(account, "not compared: Stripe does not answer for it")]
+            except Exception as error:
+                log.exception("account %s of pra_%s was not compared", account, practice_id)
+                found = [Difference(account, f"not compared: {type(error).__name__}")]
             lines += [f"pra_{practice_id}  {one.what}  {one.why}" for one in found]
     return lines
 

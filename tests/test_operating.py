@@ -12,6 +12,9 @@ from pypdf import PdfReader
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
+from billing.charging import auditing
+from billing.charging.auditing import Difference
+from billing.gateway import Unknown
 from models import (
     Invoice,
     LedgerEntry,
@@ -25,7 +28,7 @@ from models import (
     database,
 )
 from sandbox.store import Store
-from server import cli, demo
+from server import cli, demo, operating
 from server.letterheads import LOGO
 from server.seeding import seeded
 from tests.portal import KEY
@@ -201,3 +204,24 @@ def test_a_payment_is_ended_with_a_reason_or_not_at_all(payment: str) -> None:
     over = portal("payment", "end", payment, "--because", "account closed")
     assert over.exit_code == 1
     assert "The payment is over: it is SUCCEEDED." in over.stderr
+
+
+def test_a_practice_that_can_not_be_compared_keeps_no_other_from_it(
+    payment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def audit(_: object, practice_id: str, *__: object) -> list[Difference]:
+        asked.append(practice_id)
+        raise ValueError if len(asked) == 1 else Unknown("no answer")
+
+    async def all_accounts(_: object) -> list[tuple[str, str]]:
+        return [("1", "acct_1"), ("2", "acct_2")]
+
+    monkeypatch.setattr(auditing, "audit", audit)
+    monkeypatch.setattr(operating, "all_accounts", all_accounts)
+    found = portal("reconcile")
+    assert found.exit_code == 1
+    first, second = found.stdout.splitlines()
+    assert first == "pra_1  acct_1  not compared: ValueError"
+    assert second == "pra_2  acct_2  not compared: Stripe does not answer for it"

@@ -5,7 +5,7 @@ Stripe's lists are only hints of where to look: each card that differs is asked 
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, union
@@ -38,20 +38,27 @@ log = logging.getLogger("portal.payments")
 
 
 class Troubles:
-    """Troubles of a comparison: one item's ends nothing, and several in a row end it all."""
+    """Troubles of a comparison: one item's ends nothing; several of Stripe's in a row end it all,
+    since Stripe is out of reach then."""
 
     def __init__(self) -> None:
-        self.last: StripeTrouble | None = None
+        self.last: Exception | None = None
         self.in_a_row = 0
 
-    def came(self, trouble: StripeTrouble, what: str) -> None:
-        log.warning("%s was not compared with Stripe: %s", what, trouble)
-        self.last, self.in_a_row = trouble, self.in_a_row + 1
-        if self.in_a_row >= MOST_TROUBLES:
-            raise trouble
-
-    def went(self) -> None:
-        self.in_a_row = 0
+    async def guard(self, what: str, work: Awaitable[None]) -> None:
+        """Compare an item, and note its trouble."""
+        try:
+            await work
+        except StripeTrouble as trouble:
+            log.warning("%s was not compared with Stripe: %s", what, trouble)
+            self.last, self.in_a_row = trouble, self.in_a_row + 1
+            if self.in_a_row >= MOST_TROUBLES:
+                raise
+        except Exception as error:
+            log.warning("%s was not compared with Stripe: %s", what, type(error).__name__)
+            self.last = error
+        else:
+            self.in_a_row = 0
 
     def raise_last(self) -> None:
         if self.last is not None:
@@ -62,20 +69,13 @@ async def compare(till: Till, practice_id: str, account: str) -> None:
     """Compare forms that have no end, and the cards of each client. Raises the last trouble."""
     troubles = Troubles()
     for setup in await unfinished(till, practice_id, account):
-        try:
-            await finish(till, setup)
-            troubles.went()
-        except StripeTrouble as trouble:
-            troubles.came(trouble, f"setup {setup.id}")
+        await troubles.guard(f"setup {setup.id}", finish(till, setup))
     last = ""
     while clients := await page_of_clients(till, practice_id, account, last):
         last = clients[-1]
         for client_id in clients:
-            try:
-                await compare_client(till, Owner(practice_id, client_id, account))
-                troubles.went()
-            except StripeTrouble as trouble:
-                troubles.came(trouble, f"client {client_id}")
+            owner = Owner(practice_id, client_id, account)
+            await troubles.guard(f"client {client_id}", compare_client(till, owner))
     troubles.raise_last()
 
 

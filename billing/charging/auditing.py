@@ -193,7 +193,7 @@ def of_refunds(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Dif
             entered = sum(
                 entry.amount_minor
                 for entry in ours.entries[refund.payment_id]
-                if entry.kind is EntryKind.REFUND and entry.reference.split()[0] == told.id
+                if entry.kind is EntryKind.REFUND and entry.reference.partition(" ")[0] == told.id
             )
             if entered != expected:
                 yield Difference(of, f"{entered} refunded in the ledger, {expected} at Stripe")

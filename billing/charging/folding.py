@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import receipts
@@ -213,7 +214,13 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
         consent = Consent(paid.consent_version or "", paid.created_at)
         owner = Owner(paid.practice_id, paid.client_id, paid.stripe_account)
         is_default = bool(paid.make_default)
-        filed = await keep(rows, owner, card, consent, now, make_default=is_default)
+        try:
+            async with rows.begin_nested():
+                filed = await keep(rows, owner, card, consent, now, make_default=is_default)
+        except (IntegrityError, DataError):
+            # The money has moved: a card that can't be filed doesn't keep that from being written.
+            log.exception("alert: the card of payment %s could not be kept", paid.id)
+            filed = None
         if filed is not None:
             values["payment_method_id"] = filed.id
     mine = Payment.practice_id == paid.practice_id, Payment.id == paid.id

@@ -3,27 +3,21 @@
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 
 from billing.money import digits
+from billing.practices import locale
 
 # A locale that nobody has data for is written as this.
 FALLBACK = Locale("en", "US")
 
 
-@cache
 def locale_of(tag: str) -> Locale:
-    """The locale of a BCP 47 tag; of its language alone, where there is no data for its country."""
-    for part in (tag, tag.partition("-")[0]):
-        try:
-            return Locale.parse(part, sep="-")
-        except (UnknownLocaleError, ValueError):
-            continue
-    return FALLBACK
+    """Return the locale that documents are written in."""
+    return locale(tag) or FALLBACK
 
 
 @dataclass(frozen=True)

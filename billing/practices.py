@@ -1,0 +1,47 @@
+"""A practice's settings that the code looks up by name: its time zone and its locale."""
+
+from collections.abc import Iterator
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+
+UNKNOWN_ZONE = "the time zone {!r}, which does not exist"
+
+
+class PracticeMisconfigured(Exception):
+    """A practice has a setting that this server does not know; the text is for the operator."""
+
+
+@cache
+def zone(name: str) -> ZoneInfo | None:
+    """Return the time zone of a name of the IANA database; None where there is no such zone."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+@cache
+def locale(tag: str) -> Locale | None:
+    """Return the locale of a BCP 47 tag; of its language alone, where its country is unknown."""
+    for part in (tag, tag.partition("-")[0]):
+        try:
+            return Locale.parse(part, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return None
+
+
+def check_zone(practice_id: str, time_zone: str) -> None:
+    """Raise PracticeMisconfigured where no day of the practice can be told."""
+    if zone(time_zone) is None:
+        raise PracticeMisconfigured(f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}")
+
+
+def faults(practice_id: str, time_zone: str, tag: str) -> Iterator[str]:
+    """Give a line for each setting of a practice that this server does not know."""
+    if zone(time_zone) is None:
+        yield f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}"
+    if locale(tag) is None:
+        yield f"pra_{practice_id} has the locale {tag!r}, which does not exist"

@@ -1,0 +1,18 @@
+"""Checks of practices' settings when the server starts."""
+
+from sqlalchemy import select
+
+from billing.practices import faults
+from models import Practice, database
+from server.settings import Settings
+
+
+async def wrong_settings(settings: Settings) -> list[str]:
+    """Return a sentence for each setting of a practice that this server does not know.
+
+    They don't keep the server from starting: the other practices are served.
+    """
+    columns = select(Practice.id, Practice.time_zone, Practice.locale).order_by(Practice.id)
+    async with database.opened(settings.database_url) as engine, engine.connect() as conn:
+        practices = (await conn.execute(columns)).all()
+    return [f"{fault}." for practice in practices for fault in faults(*practice)]
