@@ -72,8 +72,9 @@ class Query:
         search: Annotated[
             str | None,
             strawberry.argument(
-                description="Only those whose name, from one of its words on, begins so; case and"
-                " accents don't count. Needs `phi:read`."
+                description="Only those whose name, from one of its words on, begins so. Case,"
+                " accents and apostrophes don't count, and `soren` finds Søren. Blanks alone find"
+                " everybody; other text without a letter or a digit finds nobody. Needs `phi:read`."
             ),
         ] = None,
         with_balance: Annotated[

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.names import FOLDED_EMAIL, folded
+from models.names import folded, folded_email
 from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, refers
 
 
@@ -23,7 +23,7 @@ class Client(Addressed, Row):
         Index(None, "practice_id", "folded_name", "id"),
         Index(None, "practice_id", "created_at", "id"),
         # One of the few look-ups in all practices: whoever signs in says an address, and no more.
-        Index("ix_client_folded_email", text(FOLDED_EMAIL)),
+        Index("ix_client_folded_email", folded_email(text("email"))),
     )
 
     practice_id: Mapped[Key]
@@ -62,7 +62,7 @@ class Contact(Row):
     __table_args__ = (
         of_practice(),
         # As a client's.
-        Index("ix_contact_folded_email", text(FOLDED_EMAIL)),
+        Index("ix_contact_folded_email", folded_email(text("email"))),
     )
 
     practice_id: Mapped[Key]

@@ -1,36 +1,104 @@
-"""Names as they are searched and ordered by: case and accents folded; and e-mail addresses."""
+"""Names as they are searched and ordered by, and e-mail addresses as they are compared."""
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
-WORD = re.compile(r"\w+")
-
-# An e-mail address as it is compared: blanks around it and case don't count. The database folds
-# it where it is indexed, so that whoever writes the rows has nothing to keep up to date.
-FOLDED_EMAIL = "lower(ltrim(rtrim(email)))"
+# Apostrophes, letters that are written as one, and the middle dot of Catalan.
+APOSTROPHES = re.compile("['`\u00b4\u00b7\u02b9-\u02bf\u02c8\u05f3\u2018-\u201b\u2032\ua78b\ua78c]")
+# Letters that Unicode neither decomposes nor names after a letter of the alphabet.
+LETTERS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "k", "ı": "i", "ȷ": "j"}
+LETTERS |= {"ə": "e", "ɛ": "e", "ɔ": "o", "ɑ": "a", "ɩ": "i", "ʊ": "u"}
+# As "LATIN SMALL LETTER O WITH STROKE" and "LATIN SMALL LIGATURE OE".
+NAMED_AFTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) ([A-Z]{1,2})(?: WITH .*)?")
+# Marks that no reader sees: they choose how a letter is drawn.
+INVISIBLE = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def folded(name: str) -> str:
-    """The name without case, accents and what isn't a word: "José O'Neill" is "jose o neill"."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return " ".join(WORD.findall(letters))
+    """Return a name as it is searched and ordered by.
+
+    Without case, accents and apostrophes, and with letters of the alphabet for those that look like
+    one: "José O'Brien-Łoś" is "jose obrien los". Other scripts keep their letters.
+    """
+    return spelled(name, "")
 
 
 def parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of ClientNamePart for a client's: the folded name from each of its words on."""
+    """Return the rows of ClientNamePart of a client: the folded name from each of its words on.
+
+    What follows an apostrophe is found by itself too, as "brien" of "O'Brien". A name without any
+    letter has one row, which nothing that is searched begins.
+    """
     own = {"practice_id": client["practice_id"], "client_id": client["id"]}
-    words = folded(client["name"]).split()
-    return [
-        {**own, "position": position, "text": " ".join(words[position:])}
-        for position in range(len(words))
-    ]
+    texts = dict.fromkeys(
+        [*endings(folded(client["name"])), *endings(spelled(client["name"], " "))] or [""]
+    )
+    return [{**own, "position": position, "text": text} for position, text in enumerate(texts)]
 
 
-def folded_email(address: Any) -> Any:
-    """FOLDED_EMAIL of a column, or of an address that is looked for."""
-    return func.lower(func.ltrim(func.rtrim(address)))
+def endings(text: str) -> Iterator[str]:
+    """Give a text from each of its words on."""
+    words = text.split()
+    for position in range(len(words)):
+        yield " ".join(words[position:])
+
+
+def spelled(name: str, apostrophe: str) -> str:
+    """Return the plain words of a name, with this for each of its apostrophes."""
+    marked = APOSTROPHES.sub("'", name)
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", marked).casefold())
+    letters = "".join(plain(letter) for letter in APOSTROPHES.sub(apostrophe, decomposed))
+    return " ".join(letters.split())
+
+
+@lru_cache(4096)
+def plain(letter: str) -> str:
+    """Return what a decomposed letter counts as; a blank for what is no part of a word."""
+    category = unicodedata.category(letter)
+    if unicodedata.combining(letter) or category == "Cf" or INVISIBLE.match(letter):
+        return ""
+    if letter in LETTERS:
+        return LETTERS[letter]
+    if found := NAMED_AFTER.fullmatch(unicodedata.name(letter, "")):
+        return found[1].lower()
+    return letter if letter.isalnum() or category.startswith("M") else " "
+
+
+# -- e-mail addresses ------------------------------------------------------------------------------
+
+
+class folded_email(FunctionElement[str]):
+    """An e-mail address as it is compared: blanks around it and the case of ASCII don't count.
+
+    The database folds it where it is indexed, so that whoever writes rows has nothing to keep up to
+    date. Case beyond ASCII counts: mail servers may tell such mailboxes apart. `mailbox` is the
+    same for a text.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(folded_email)
+def in_sql(element: folded_email, compiler: Any, **given: Any) -> str:
+    """Write the expression for SQLite, whose lower() knows ASCII alone."""
+    return f"lower(ltrim(rtrim({compiler.process(element.clauses, **given)})))"
+
+
+@compiles(folded_email, "postgresql")
+def in_postgresql(element: folded_email, compiler: Any, **given: Any) -> str:
+    """Write the expression for PostgreSQL, whose lower() follows the database's own language."""
+    address = compiler.process(element.clauses, **given)
+    return f'lower(ltrim(rtrim({address})) COLLATE "C")'
+
+
+def mailbox(address: str) -> str:
+    """Return an e-mail address as `folded_email` compares it."""
+    return address.strip(" ").encode().lower().decode()

@@ -185,8 +185,7 @@ LAST_CHARACTER = "\U0010ffff"
 def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
     """Whether the name, from one of its words on, begins with what is searched."""
     part = sight.counted(ClientNamePart)
-    beginning = derive(folded, search)
-    end = derive(lambda text: text + LAST_CHARACTER, beginning)
+    beginning, end = derive(beginning_of, search), derive(end_of, search)
     found = select(part.c.client_id).where(
         sight.only(part),
         part.c.text >= bound(beginning, Text()),
@@ -194,6 +193,19 @@ def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
     )
     named: ColumnElement[bool] = client.c.id.in_(found)
     return named
+
+
+def beginning_of(search: str) -> str:
+    """Return what the names that are searched begin with; for text without a letter, no name's.
+
+    Blanks search for nothing: every name begins with the empty text.
+    """
+    return folded(search) or (LAST_CHARACTER if search.strip() else "")
+
+
+def end_of(search: str) -> str:
+    """Return what comes after all names that begin so."""
+    return folded(search) + LAST_CHARACTER
 
 
 def viewers_clients(_: Any, sight: Sight) -> Rows:

@@ -1,21 +1,53 @@
-"""How names are compared: without case, accents and what is no part of a word."""
+"""How names are compared: without case, accents, apostrophes and what is no part of a word."""
 
 import unicodedata
 
+# What letters that don't decompose count as, each written before a colon.
+PLAIN = dict(
+    pair.split(":")
+    for pair in (
+        "ø:o ł:l đ:d ħ:h ŧ:t ƶ:z ɓ:b ɗ:d ƙ:k ƴ:y ɨ:i ⱥ:a ð:d þ:th ŋ:n ı:i ə:e ɛ:e ɔ:o æ:ae œ:oe"
+    ).split()
+)
+APOSTROPHES = "'’‘‛ʼʻ`´′"
+INNER_DOT = "\u00b7"
+UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0f"
+
 
 def folded(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join(
-        "".join(
-            letter if letter.isalnum() or letter == "_" else " "
-            for letter in plain
-            if not unicodedata.combining(letter)
-        ).split()
-    )
+    """Return a text as names are ordered by it, and searched."""
+    return words(text, joined=True)
+
+
+def words(text: str, *, joined: bool) -> str:
+    for apostrophe in APOSTROPHES:
+        text = text.replace(apostrophe, "" if joined else " ")
+    # A letter may come apart into another and a dot.
+    unseen = UNSEEN + (INNER_DOT if joined else "")
+    kept = ""
+    for letter in unicodedata.normalize("NFKD", text):
+        for small in unicodedata.normalize("NFKD", letter.casefold()):
+            if unicodedata.combining(small) or small in unseen:
+                continue
+            is_part = unicodedata.category(small)[0] in "LNM"
+            kept += PLAIN.get(small, small if is_part else " ")
+    return " ".join(kept.split())
 
 
 def is_named(name: str, search: str) -> bool:
-    """Whether a name, from one of its words on, begins with what is searched."""
-    words = folded(name).split()
-    begins = (" ".join(words[number:]) for number in range(len(words)))
-    return any(begin.startswith(folded(search)) for begin in begins)
+    """Return whether a name, from one of its words on, begins with what is searched.
+
+    Blanks search for nothing: then everybody is found. What has no letter finds nobody.
+    """
+    if not search.strip():
+        return True
+    beginning = folded(search)
+    if not beginning:
+        return False
+    for joined in (True, False):
+        left = words(name, joined=joined).split()
+        while left:
+            if " ".join(left).startswith(beginning):
+                return True
+            left = left[1:]
+    return False

@@ -5,7 +5,7 @@ from alembic import op
 
 from models.access_entry import APPEND_ONLY
 from models.address import address_is_whole
-from models.names import FOLDED_EMAIL
+from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, exact, of_practice, refers
 
 revision = "0001"
@@ -920,7 +920,7 @@ def upgrade() -> None:
         unique=True,
     )
     for table in ("client", "contact"):
-        op.create_index(f"ix_{table}_folded_email", table, [sa.text(FOLDED_EMAIL)])
+        op.create_index(f"ix_{table}_folded_email", table, [folded_email(sa.text("email"))])
     due_on = sa.text("coalesce(due_on, '9999-12-31')")
     op.create_index("ix_invoice_due", "invoice", ["practice_id", due_on, "serial"])
     for statement in APPEND_ONLY[op.get_context().dialect.name]:
