@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing import access
 from billing.access import Actor, Entry
 from models import ContactRight, ViewerKind
-from models.database import DatabaseBusy, PostgresReads, SqliteReads, TransientError
+from models.database import DatabaseBusy, Reads, TransientError
 from models.row import ID
 from resolvers.ids import bare
 from resolvers.nodes import FOUND
@@ -95,7 +95,7 @@ class Record:
     """Notes that wait to be written, each within a second or so."""
 
     schema: GraphQLSchema
-    reads: SqliteReads | PostgresReads
+    reads: Reads
     engine: AsyncEngine
     notes: dict[object, Note] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
@@ -261,7 +261,7 @@ def ids_among(value: Any) -> Iterator[str]:
             yield from ids_among(inner)
 
 
-def owner(kind: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> Plan:
+def owner(kind: str, viewer: ViewerKind, reads: Reads) -> Plan:
     """Whose a thing of this kind is, for those who see it."""
     sight = Sight(viewer, digits=0, lateral=reads.dialect.name == "postgresql")
     id_ = bound(Later(lambda asked: asked.variables["id"]), ID)
@@ -277,7 +277,7 @@ def owner(kind: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> 
     return compiled(statement, reads.dialect)
 
 
-def wards(_: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> Plan:
+def wards(_: str, viewer: ViewerKind, reads: Reads) -> Plan:
     """All clients whom a contact looks after, in one text."""
     right = ContactRight.__table__.alias()
     practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
