@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from models.database import Budgets, Caller, DatabaseBusy, Lane, RateLimited
-from models.database.admission import MOST_WAITING, MOST_WAITING_A_TOKEN, SERVER
+from models.database.admission import MOST_WAITING, SERVER
 
 ANA, BEN = Caller("one", "ana"), Caller("one", "ben")
 CLEO, DAN = Caller("other", "cleo"), Caller("third", "dan")
@@ -137,10 +137,10 @@ async def test_what_waits_too_long_is_told_so() -> None:
 
 async def test_so_many_wait_and_no_more() -> None:
     run = Run(lane(size=1, statements=1))
-    for number in range(MOST_WAITING_A_TOKEN + 2):
+    most = run.lane.most_waiting_a_token
+    for number in range(most + 2):
         await run.start(f"{number}", ANA)
-    last = f"{MOST_WAITING_A_TOKEN + 1}"
-    assert isinstance(await run.error(last), RateLimited)
+    assert isinstance(await run.error(f"{most + 1}"), RateLimited)
     for number in range(MOST_WAITING):
         await run.start(f"other {number}", Caller("other", f"token {number}"))
     assert run.lane.waiting == MOST_WAITING
@@ -165,7 +165,7 @@ async def test_a_place_that_is_given_to_one_who_gives_up_goes_to_the_next() -> N
     for name, caller in (("first", ANA), ("gone", BEN), ("next", CLEO)):
         await run.start(name, caller)
     run.ends["first"].set()
-    while not run.lane.of_token["ben"]:
+    while not run.lane.of_token["ben"]:  # noqa: ASYNC110 (nothing tells of it)
         await asyncio.sleep(0)
     await run.cancel("gone")
     assert run.began == ["first", "next"]

@@ -186,7 +186,7 @@ async def ended(portal: Portal) -> bool:
     if not portal.url.startswith("postgresql"):
         return True  # its threads are waited for
     async with portal.engine.connect() as conn:
-        return await conn.scalar(text(RUNNING)) == 0
+        return bool((await conn.execute(text(RUNNING))).scalar_one() == 0)
 
 
 async def test_a_change_goes_on_when_the_client_hangs_up(

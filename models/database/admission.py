@@ -14,8 +14,8 @@ from typing import Any
 
 from models.database.errors import DatabaseBusy, TransientError
 
-# Statements that may wait in a lane, and those of one token among them.
-MOST_WAITING, MOST_WAITING_A_TOKEN = 500, 20
+# Statements that may wait in a lane, and of one token so many for each that it may have running.
+MOST_WAITING, WAITING_FOR_EACH = 500, 10
 # Of a lane's places this part is kept free of any one practice, if the lane has so many places.
 KEPT_FREE, SMALLEST_SHARED_LANE = 5, 4
 # Tokens whose use is remembered.
@@ -132,6 +132,7 @@ class Lane:
         self.free = size
         is_shared = size >= SMALLEST_SHARED_LANE
         self.most_a_practice = size - max(size // KEPT_FREE, 1) if is_shared else size
+        self.most_waiting_a_token = WAITING_FOR_EACH * self.budgets.statements
         self.of_token, self.of_practice = Counter[str](), Counter[str]()
         self.queues: OrderedDict[str, OrderedDict[str, deque[Waiting]]] = OrderedDict()
         self.waiting = 0
@@ -182,7 +183,7 @@ class Lane:
 
         DatabaseBusy or RateLimited, where that takes too long or too many wait already.
         """
-        if caller.is_limited and self.waiting_of(caller) >= MOST_WAITING_A_TOKEN:
+        if caller.is_limited and self.waiting_of(caller) >= self.most_waiting_a_token:
             raise self.budgets.refusal(caller, "too many requests of this token wait", 1)
         if self.waiting >= MOST_WAITING:
             raise DatabaseBusy("too many statements wait for a connection")
