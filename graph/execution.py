@@ -2,7 +2,8 @@
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
@@ -20,7 +21,7 @@ from graph.readied import Readied
 from graph.repeats import Answered, Repeats
 from graph.scopes import needed, scopes_required
 from identity.door import Door
-from models.database import PostgresReads, SqliteReads
+from models.database import Reads
 from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
@@ -50,6 +51,9 @@ class Introspection(enum.StrEnum):
     NOBODY = "nobody"
 
 
+Reading = Callable[[], AbstractContextManager[None]]
+
+
 @dataclass(frozen=True)
 class Request:
     """What a client sends: the GraphQL document and what goes with it."""
@@ -59,6 +63,8 @@ class Request:
     variables: Mapping[str, Any]
     # What it was read from, if it came by itself.
     body: bytes | None = None
+    # What a read, unlike a change, is awaited in: it may be cancelled there.
+    reading: Reading = nullcontext
 
 
 # What signing in needs: the door, and who recognises the bearer of a new token.
@@ -75,7 +81,7 @@ class Graph:
     def __init__(
         self,
         schema: strawberry.Schema,
-        reads: SqliteReads | PostgresReads,
+        reads: Reads,
         introspection: Introspection,
         signer: Signer,
         till: Till | None = None,
@@ -135,7 +141,8 @@ class Graph:
             if lacking:
                 return refused(scopes_required(lacking))
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
-        answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
+        with nullcontext() if changes else request.reading():
+            answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
         reads = self.reads_of(ready, request.variables) if viewer and answer.has_data else None
         if self.record and viewer and reads:
             # An entry of a change names the fields that were read of it, too.
@@ -147,10 +154,16 @@ class Graph:
         return answer
 
     async def again(
-        self, body: bytes, bearer: Bearer, now: dt.datetime, address_hash: str | None
+        self,
+        body: bytes,
+        bearer: Bearer,
+        now: dt.datetime,
+        address_hash: str | None,
+        reading: Reading = nullcontext,
     ) -> bytes | None:
         """The response to what was asked before, if nothing has to be done but to read."""
-        found = await self.repeats.answer(body, bearer, now) if self.repeats else None
+        with reading():
+            found = await self.repeats.answer(body, bearer, now) if self.repeats else None
         if found is None:
             return None
         text, reads = found

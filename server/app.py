@@ -101,12 +101,7 @@ def app(
     """
     url = settings.database_url
     connector = database.connector_of(url)
-    reads = database.reads(
-        url,
-        size=settings.database_connections,
-        timeout_s=settings.statement_timeout_s,
-        connector=connector,
-    )
+    reads = database.lanes(url, settings.read_limits, connector)
     language = checked(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
     # The demo's mail is kept in its file too, wherever payments go.
