@@ -19,6 +19,7 @@ from graph.limits import REMEMBERED, Key, Limits, length, too_long
 from graph.looks import looks, operation_name, reads_of
 from graph.readied import Readied
 from graph.repeats import Answered, Repeats
+from graph.row_costs import NO_SCANS, RowCosts
 from graph.scopes import needed, scopes_required
 from identity.door import Door
 from models.database import Reads
@@ -99,7 +100,8 @@ class Graph:
             REMEMBERED, lambda query, _: length((query, None))
         )
         self.readied: Recent[Key, Readied | Errors] = Recent(REMEMBERED, length)
-        self.repeats = Repeats(self.plans, bearers) if bearers else None
+        self.row_costs = RowCosts(schema._schema, reads)
+        self.repeats = Repeats(self.plans, bearers, self.row_costs) if bearers else None
 
     async def answer(
         self,
@@ -140,6 +142,9 @@ class Graph:
             lacking = ready.needed.lacking(self.schema._schema, *asked, viewer.scopes)
             if lacking:
                 return refused(scopes_required(lacking))
+        scans = self.row_costs.scans(ready, request.variables, viewer) if viewer else NO_SCANS
+        if viewer and (costly := await self.row_costs.refuse(scans, viewer)):
+            return refused(costly)
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
         with nullcontext() if changes else request.reading():
             answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
@@ -149,7 +154,7 @@ class Graph:
             changed = frozenset(acting.till.by.changed) if acting and acting.till.by else NOTHING
             await self.record.read(viewer, reads, answer.body, address_hash, now, changed)
         if self.repeats and viewer and request.body and answer.planned and not changes:
-            answered = Answered(answer.planned, ref(ready), reads)
+            answered = Answered(answer.planned, ref(ready), reads, scans)
             self.repeats.keep(request.body, viewer, answered)
         return answer
 

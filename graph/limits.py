@@ -13,13 +13,16 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLField,
+    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -32,12 +35,13 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from graph.weights import cost, nested, selects
+from graph.weights import cost, nested, scan, selects
+from resolvers import nodes
 from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
 from resolvers.planner.plans import Recent
 from resolvers.planner.selection import fragments_of
-from resolvers.planner.sources import Items, Many, Mutated, Paged, source_of
+from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
 
 # Characters of a document. The whole billing page takes a thousand.
 MAX_LENGTH = 100_000
@@ -91,6 +95,8 @@ class Size:
     directives: int = 0
     changes: int = 0
     cost: int = 0
+    # How often the rows of a practice's tables are read, by the table; each time with its weight.
+    scans: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: "Size") -> None:
         """Beside what is here already."""
@@ -103,11 +109,17 @@ class Size:
         self.depth = max(self.depth, other.depth)
         self.lists = max(self.lists, other.lists)
         self.nesting = max(self.nesting, other.nesting)
+        self.scan(other.scans)
+
+    def scan(self, scans: Mapping[str, float], times: int = 1) -> None:
+        """Read the rows of tables so many times more."""
+        for table, weight in scans.items():
+            self.scans[table] = min(self.scans.get(table, 0) + times * weight, ENDLESS)
 
 
 @dataclass
 class Measure:
-    """Measures one document. `numbers` are the variables that page sizes were found to be."""
+    """Measures one document. `numbers` are the variables that the measure depends on."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -159,7 +171,7 @@ class Measure:
         inside = get_named_type(definition.type) if definition else None
         inner = self.selection(inside, node.selection_set)
         items = self.items(definition, node)
-        return Size(
+        size = Size(
             fields=inner.fields + 1,
             depth=inner.depth + 1,
             lists=inner.lists + (items is not None),
@@ -172,6 +184,10 @@ class Measure:
                 self.cost(definition, items, inner.cost) + cost(type_, node.name.value), ENDLESS
             ),
         )
+        size.scan(inner.scans, items or 1)
+        if found := scan(type_, node.name.value):
+            size.scan({found.table: found.weight(self.given_arguments(node))})
+        return size
 
     def cost(self, definition: GraphQLField | None, items: int | None, inner: int) -> int:
         """Objects: an item and what is in it, as often as there are items."""
@@ -194,13 +210,15 @@ class Measure:
             return min(self.page_size(node), source.most)  # more is refused by its own rule
         if isinstance(source, Items) or definition is None:
             return None  # it is the connection that counts
+        if isinstance(source, Chosen):
+            return min(self.length_of(node), nodes.MOST)
         if isinstance(source, Many):
             return source.most or UNPAGED
         nullable = get_nullable_type(definition.type)
         is_list = is_list_type(nullable) and is_composite_type(get_named_type(nullable))
         return UNPAGED if is_list else None
 
-    # -- page sizes --------------------------------------------------------------------------------
+    # -- arguments ---------------------------------------------------------------------------------
 
     def page_size(self, node: FieldNode) -> int:
         sizes = [
@@ -210,8 +228,24 @@ class Measure:
         ]
         return max([size for size in sizes if size is not None], default=DEFAULT_SIZE)
 
+    def length_of(self, node: FieldNode) -> int:
+        """Return how many ids a field is given."""
+        lengths = [self.number(argument.value) for argument in node.arguments or ()]
+        return max([length for length in lengths if length is not None], default=1)
+
+    def given_arguments(self, node: FieldNode) -> set[str]:
+        """Return the names of the arguments that are given, and not null."""
+        return {
+            argument.name.value
+            for argument in node.arguments or ()
+            if self.number(argument.value) is not None
+        }
+
     def number(self, value: ValueNode | None) -> int | None:
-        """An integer as it will be; what is none is refused later, whatever it costs."""
+        """Return what the measure depends on of a value: its number, or the length of a list.
+
+        None: it is null or left out. What is of a wrong type is refused later, whatever it costs.
+        """
         if isinstance(value, VariableNode):
             name = value.name.value
             self.numbers.add(name)
@@ -220,14 +254,27 @@ class Measure:
             return self.given(name)
         if value is None or isinstance(value, NullValueNode):
             return None
+        if isinstance(value, ListValueNode):
+            return max(len(value.values), 1)
         text = value.value if isinstance(value, IntValueNode) else "1"
         return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
 
     def given(self, name: str) -> int | None:
-        """A variable as a page size; 0: it is left out."""
-        given = self.variables.get(name, 0)
-        is_number = isinstance(given, int) and not isinstance(given, bool)
-        return min(max(given, int(name in self.variables)), ENDLESS) if is_number else None
+        """Return the same of a variable, as the schema coerces it; 0: it is left out."""
+        if name not in self.variables:
+            return 0
+        given = self.variables[name]
+        if isinstance(given, list):
+            return max(len(given), 1)
+        return given if given is None else max(integer(given), 1)
+
+
+def integer(given: Any) -> int:
+    """Return the integer that GraphQL takes a JSON value for; 1 for what is none."""
+    try:
+        return int(GraphQLInt.parse_value(given))
+    except GraphQLError:
+        return 1
 
 
 class Limits:

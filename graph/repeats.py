@@ -12,6 +12,7 @@ from weakref import ref
 
 from billing.money import digits
 from graph.readied import Readied
+from graph.row_costs import RowCosts, Scans
 from models.database import StatementTooDeep
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
@@ -40,13 +41,14 @@ class Answered:
     planned: Planned
     ready: ref[Readied]
     reads: RequestReads | None
+    scans: Scans
 
 
 class Repeats:
     """Answers what was answered before."""
 
-    def __init__(self, plans: Plans, bearers: Bearers) -> None:
-        self.plans, self.bearers = plans, bearers
+    def __init__(self, plans: Plans, bearers: Bearers, row_costs: RowCosts) -> None:
+        self.plans, self.bearers, self.row_costs = plans, bearers, row_costs
         self.answered: Recent[Key, Answered] = Recent(REMEMBERED, weight)
 
     def keep(self, body: bytes, viewer: Viewer, answered: Answered) -> None:
@@ -64,6 +66,9 @@ class Repeats:
         the whole way."""
         answered = self.answered.recall((body, *rights(bearer.viewer)))
         if answered is None or answered.ready() is None:
+            return None
+        # Another viewer of the same rights may be of a larger practice.
+        if answered.scans and await self.row_costs.refuse(answered.scans, bearer.viewer):
             return None
         planned, plans = answered.planned, self.plans
         asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
