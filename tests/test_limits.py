@@ -1,7 +1,9 @@
 """How much one operation may ask for: each limit at its edge, and what passes it."""
 
+import asyncio
 import datetime as dt
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,11 +53,16 @@ def measured(query: str, **variables: Any) -> Size:
 def refused(query: str, **variables: Any) -> dict[str, int]:
     """The limits that are passed, and by what number."""
     document, node = operation(query)
-    errors = Limits(SCHEMA).refuse((query, None), document, node, variables)
+    refusing = Limits(SCHEMA, at_once).refuse((query, None), document, node, variables)
+    errors = asyncio.run(refusing)
     assert all(
         error.extensions and error.extensions["code"] == "LIMIT_EXCEEDED" for error in errors
     )
     return {e.extensions["limit"]: e.extensions["value"] for e in errors if e.extensions}
+
+
+async def at_once(work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
 
 
 def operation(query: str) -> tuple[DocumentNode, OperationDefinitionNode]:
@@ -124,13 +131,13 @@ def test_sums_over_a_practice_cost_as_much_as_a_long_report() -> None:
         assert refused(f"{{ {within} }}")["cost"] > MAX_COST
 
 
-def test_each_page_size_is_looked_at_again() -> None:
+async def test_each_page_size_is_looked_at_again() -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
     document, node = operation(query)
-    limits = Limits(SCHEMA)
+    limits = Limits(SCHEMA, at_once)
     answers = [
-        bool(limits.refuse((query, None), document, node, {"n": n})) for n in (1, 500, 1, 500)
+        bool(await limits.refuse((query, None), document, node, {"n": n})) for n in (1, 500, 1, 500)
     ]
     assert answers == [False, True, False, True]
 
@@ -221,7 +228,7 @@ def test_what_is_nested_beyond_all_sense_is_refused(deep: str) -> None:
     def from_deep_inside(levels: int) -> Any:
         if levels:
             return from_deep_inside(levels - 1)
-        return Limits(SCHEMA).refuse((query, None), document, node, {})
+        return asyncio.run(Limits(SCHEMA, at_once).refuse((query, None), document, node, {}))
 
     (error,) = from_deep_inside(500)
     assert error.extensions["code"] == "LIMIT_EXCEEDED"

@@ -2,11 +2,10 @@
 
 import asyncio
 import datetime as dt
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from graphql import GraphQLError
@@ -31,60 +30,18 @@ from resolvers.planner.later import (
 from resolvers.planner.operation import Errors, Operation, coded, coerced, refusal
 from resolvers.planner.plan import Plan, Planned, compiled
 from resolvers.planner.planner import Act, Outcomes, Planner
+from resolvers.planner.recent import Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
 from resolvers.sight import Sight
 from resolvers.viewer import Viewer
 
-K = TypeVar("K")
 V = TypeVar("V")
 
 # Characters of SQL: some thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
 # Of one document, since Booleans, enums and absent values each double them.
 SHAPES_A_DOCUMENT = 64
-
-
-class Recent(Generic[K, V]):
-    """A bounded mapping that forgets what was used longest ago.
-
-    `weigh` says how much of the size an item takes: one, unless said.
-    """
-
-    def __init__(self, size: int, weigh: Callable[[K, V], int] = lambda *_: 1) -> None:
-        self.size, self.weigh, self.weight = size, weigh, 0
-        self.items = OrderedDict[K, V]()
-
-    def get(self, key: K, make: Callable[[], V]) -> V:
-        if key in self.items:
-            self.items.move_to_end(key)
-            return self.items[key]
-        return self.keep(key, make())
-
-    def recall(self, key: K) -> V | None:
-        """What is kept by the key, if anything is."""
-        if key in self.items:
-            self.items.move_to_end(key)
-        return self.items.get(key)
-
-    def forget(self, key: K) -> None:
-        if key in self.items:
-            self.weight -= self.weigh(key, self.items.pop(key))
-
-    async def awaited(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
-        """As `get`, of what is made elsewhere."""
-        if key in self.items:
-            self.items.move_to_end(key)
-            return self.items[key]
-        return self.keep(key, await make())
-
-    def keep(self, key: K, value: V) -> V:
-        if key not in self.items:
-            self.items[key] = value
-            self.weight += self.weigh(key, value)
-        while self.weight > self.size:
-            self.weight -= self.weigh(*self.items.popitem(last=False))
-        return value
 
 
 def size(plan: Plan | None) -> int:
@@ -139,9 +96,10 @@ class Plans:
         reads: Reads,
         signer: Signer,
         online: Online = SANDBOX,
+        most: int = PLANS,
     ) -> None:
         self.schema, self.reads, self.signer, self.online = schema, reads, signer, online
-        self.plans: Recent[Any, Plan | None] = Recent(PLANS, lambda _, plan: size(plan))
+        self.plans: Recent[Any, Plan | None] = Recent(most, lambda _, plan: size(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
     async def apart(self, work: Callable[..., V], *given: Any) -> V:
@@ -221,7 +179,7 @@ class Plans:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return await make()
             operation.shapes.add(key)
-        return await self.plans.awaited((operation.name, key), make)
+        return await self.plans.awaited((operation.name, key), make, viewer.owner)
 
     def made(
         self,
