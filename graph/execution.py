@@ -37,7 +37,6 @@ from resolvers.planner.sources import Mutated, source_of
 from resolvers.record import NOTHING, ReadAuditLog, RequestReads, actor
 from resolvers.viewer import NOBODY, Viewer
 
-
 Reading = Callable[[], AbstractContextManager[None]]
 
 
