@@ -22,7 +22,7 @@ from graph.scopes import needed, scopes_required
 from graph.strangers import PLANS as STRANGERS_PLANS
 from graph.strangers import Strangers
 from identity.door import Door
-from models.database import Reads
+from models.database import SERVER, Reads
 from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
@@ -93,7 +93,7 @@ class Graph:
             async with self.strangers.place(address_hash):
                 return await self.answer_to_stranger(request, now, address_hash)
         asking = request.query, request.operation_name, request.variables
-        ready = await self.preparation.prepared(*asking, viewer.owner)
+        ready = await self.preparation.prepared(*asking, viewer)
         if not isinstance(ready, Readied):
             return refused(ready)
         asked = ready.operation, request.variables
@@ -125,7 +125,7 @@ class Graph:
         if ready.operation.node.operation is OperationType.MUTATION:
             acting = self.acting(None, ready, now, address_hash)
             return await plans.answer(*asked, NOBODY, now, acting)
-        return await plans.apart(reference.executed, self.schema._schema, *asked, None)
+        return await plans.apart(SERVER, reference.executed, self.schema._schema, *asked, None)
 
     async def again(
         self,

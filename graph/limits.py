@@ -38,6 +38,7 @@ from resolvers.planner.paging import DEFAULT_SIZE
 from resolvers.planner.recent import Recent
 from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Items, Many, Mutated, Paged, source_of
+from resolvers.viewer import Viewer
 
 # Characters of a document. The whole billing page takes a thousand.
 MAX_LENGTH = 100_000
@@ -61,7 +62,7 @@ INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 # Characters of documents.
 REMEMBERED = 2**18
 Key = tuple[str, str | None]
-# Does work beside the event loop.
+# Does work of a caller beside the event loop.
 Apart = Callable[..., Awaitable[Any]]
 
 ADVICE = {
@@ -263,7 +264,7 @@ class Limits:
         document: DocumentNode,
         node: OperationDefinitionNode,
         variables: Any,
-        owner: str = "",
+        viewer: Viewer,
     ) -> Errors:
         """Why the operation is refused with these variables, of which page sizes alone count.
 
@@ -272,11 +273,13 @@ class Limits:
         measure = Measure(self.schema, document, variables)
         try:
             numbers = await self.numbers.awaited(
-                key, lambda: self.apart(page_sizes, measure, node), owner
+                key, lambda: self.apart(viewer.caller, page_sizes, measure, node), viewer.owner
             )
             values = tuple((name, measure.given(name)) for name in sorted(numbers))
             return await self.refusals.awaited(
-                (key, values), lambda: self.apart(refused, measure, node), owner
+                (key, values),
+                lambda: self.apart(viewer.caller, refused, measure, node),
+                viewer.owner,
             )
         except RecursionError:
             return too_deep()

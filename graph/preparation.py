@@ -11,6 +11,7 @@ from graph.limits import REMEMBERED, Apart, Key, Limits, length, too_long
 from graph.readied import Readied
 from resolvers.planner.operation import MAX_TOKENS, Errors, named, parsed, root_fields
 from resolvers.planner.recent import Recent
+from resolvers.viewer import Viewer
 
 # Validates an operation of a document.
 Ready = Callable[[DocumentNode, OperationDefinitionNode], Readied | Errors]
@@ -34,12 +35,14 @@ class Preparation:
         self.readied: Recent[Key, Readied | Errors] = Recent(REMEMBERED, length)
 
     async def prepared(
-        self, query: str, name: str | None, variables: Mapping[str, Any], owner: str
+        self, query: str, name: str | None, variables: Mapping[str, Any], viewer: Viewer
     ) -> Readied | Errors:
         """Return the operation that a request asks, or why it is refused."""
         if long := too_long(query):
             return long
-        document = await self.documents.awaited(query, lambda: self.apart(read, query), owner)
+        document = await self.documents.awaited(
+            query, lambda: self.apart(viewer.caller, read, query), viewer.owner
+        )
         if not isinstance(document, DocumentNode):
             return document
         node = named(document, name)
@@ -51,10 +54,10 @@ class Preparation:
         if changes and (card := card_number_in_variables(variables)):
             return card
         key = query, name
-        if refused := await self.limits.refuse(key, document, node, variables, owner):
+        if refused := await self.limits.refuse(key, document, node, variables, viewer):
             return refused
         return await self.readied.awaited(
-            key, lambda: self.apart(self.ready, document, node), owner
+            key, lambda: self.apart(viewer.caller, self.ready, document, node), viewer.owner
         )
 
     def clear(self) -> None:

@@ -21,6 +21,7 @@ from graph.introspection import INTROSPECTION, TYPENAME, Introspection, introspe
 from graph.limits import Limits, Measure, too_deep, too_large
 from graph.preparation import Ready, read
 from graph.readied import Readied
+from models.database import SERVER
 from resolvers.planner.operation import (
     Errors,
     has_too_many_tokens,
@@ -31,6 +32,7 @@ from resolvers.planner.operation import (
 from resolvers.planner.plans import Plans
 from resolvers.planner.recent import Recent
 from resolvers.queues import BoundedQueue
+from resolvers.viewer import NOBODY
 
 # Characters and tokens of a document. Signing in takes some 60 tokens, introspection 200.
 MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 150, 400
@@ -78,13 +80,15 @@ class Strangers:
         if len(query) > MAX_LENGTH or len(name or "") > MAX_LENGTH:
             raise Unauthenticated
         key = query, name
-        found = await self.readied.awaited(key, lambda: self.plans.apart(self.read, query, name))
+        found = await self.readied.awaited(
+            key, lambda: self.plans.apart(SERVER, self.read, query, name)
+        )
         if found is None:
             raise Unauthenticated
         if not isinstance(found, Readied):
             return found
         operation = found.operation
-        asked = operation.document, operation.node, variables
+        asked = operation.document, operation.node, variables, NOBODY
         return card_number_in_variables(variables) or await self.limits.refuse(key, *asked) or found
 
     def read(self, query: str, name: str | None) -> Readied | Errors | None:

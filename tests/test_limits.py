@@ -53,7 +53,7 @@ def measured(query: str, **variables: Any) -> Size:
 def refused(query: str, **variables: Any) -> dict[str, int]:
     """The limits that are passed, and by what number."""
     document, node = operation(query)
-    refusing = Limits(SCHEMA, at_once).refuse((query, None), document, node, variables)
+    refusing = Limits(SCHEMA, at_once).refuse((query, None), document, node, variables, CLIENT)
     errors = asyncio.run(refusing)
     assert all(
         error.extensions and error.extensions["code"] == "LIMIT_EXCEEDED" for error in errors
@@ -61,7 +61,7 @@ def refused(query: str, **variables: Any) -> dict[str, int]:
     return {e.extensions["limit"]: e.extensions["value"] for e in errors if e.extensions}
 
 
-async def at_once(work: Callable[..., Any], *given: Any) -> Any:
+async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
     return work(*given)
 
 
@@ -137,7 +137,8 @@ async def test_each_page_size_is_looked_at_again() -> None:
     document, node = operation(query)
     limits = Limits(SCHEMA, at_once)
     answers = [
-        bool(await limits.refuse((query, None), document, node, {"n": n})) for n in (1, 500, 1, 500)
+        bool(await limits.refuse((query, None), document, node, {"n": n}, CLIENT))
+        for n in (1, 500, 1, 500)
     ]
     assert answers == [False, True, False, True]
 
@@ -228,7 +229,9 @@ def test_what_is_nested_beyond_all_sense_is_refused(deep: str) -> None:
     def from_deep_inside(levels: int) -> Any:
         if levels:
             return from_deep_inside(levels - 1)
-        return asyncio.run(Limits(SCHEMA, at_once).refuse((query, None), document, node, {}))
+        return asyncio.run(
+            Limits(SCHEMA, at_once).refuse((query, None), document, node, {}, CLIENT)
+        )
 
     (error,) = from_deep_inside(500)
     assert error.extensions["code"] == "LIMIT_EXCEEDED"

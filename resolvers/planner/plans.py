@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import orjson
@@ -14,7 +14,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
-from models.database import DatabaseBusy, Reads, StatementTooDeep
+from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import preflight, reference
@@ -102,9 +102,24 @@ class Plans:
         self.plans: Recent[Any, Plan | None] = Recent(most, lambda _, plan: size(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
-    async def apart(self, work: Callable[..., V], *given: Any) -> V:
-        """What takes longer than others should wait: in a thread, while the loop serves them."""
-        return await asyncio.get_running_loop().run_in_executor(self.thread, work, *given)
+    @cached_property
+    def lane(self) -> Lane:
+        """The thread's one place, which callers wait for."""
+        return Lane(1, budgets=self.reads.budgets)
+
+    async def apart(self, caller: Caller, work: Callable[..., V], *given: Any) -> V:
+        """Do work that would hold the event loop in a thread, by fair turns of all callers.
+
+        Its seconds count in the budget of the caller's token.
+        """
+        async with self.lane.place(caller):
+            doing = asyncio.get_running_loop().run_in_executor(self.thread, work, *given)
+            try:
+                return await asyncio.shield(doing)
+            except asyncio.CancelledError:
+                # The thread goes on, so the place is kept until it is free again.
+                await asyncio.wait([doing])
+                raise
 
     async def answer(
         self,
@@ -154,7 +169,7 @@ class Plans:
             return acts, errors
         exactly = partial(self.planner, operation, given, viewer, exact=True)
         trial = preflight.foreseen, operation, acts, planner.selection
-        return acts, await self.apart(*trial, lambda types: exactly(outcomes=types))
+        return acts, await self.apart(viewer.caller, *trial, lambda types: exactly(outcomes=types))
 
     async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked
@@ -174,7 +189,7 @@ class Plans:
         shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
         own = (viewer.kind, sees_one(viewer), digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
-        make = partial(self.apart, self.made, operation, given, viewer, came_to)
+        make = partial(self.apart, asked.caller, self.made, operation, given, viewer, came_to)
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return await make()
@@ -229,9 +244,9 @@ class Plans:
         asked: Asked,
     ) -> Answer:
         """The reference executor's answer, which reads every row it needs by one statement."""
-        plan = await self.apart(self.exactly, operation, given, asked)
+        plan = await self.apart(asked.caller, self.exactly, operation, given, asked)
         text = await self.reads.value(plan.sql, plan.values(asked), asked.caller) if plan else None
-        return await self.apart(self.referred, operation, variables, text)
+        return await self.apart(asked.caller, self.referred, operation, variables, text)
 
     def exactly(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
         came_to, today = types(asked.outcomes), asked.today
