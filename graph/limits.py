@@ -4,7 +4,7 @@ One pass, linear in the document: a fragment is measured once, however often it 
 numbers are of is what the operation would be with all fragments opened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +39,10 @@ from graph.weights import cost, nested, scan, selects
 from resolvers import nodes
 from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
-from resolvers.planner.plans import Recent
+from resolvers.planner.recent import Recent
 from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
+from resolvers.viewer import Viewer
 
 # Characters of a document. The whole billing page takes a thousand.
 MAX_LENGTH = 100_000
@@ -65,6 +66,8 @@ INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 # Characters of documents.
 REMEMBERED = 2**18
 Key = tuple[str, str | None]
+# Does work of a caller beside the event loop.
+Apart = Callable[..., Awaitable[Any]]
 
 ADVICE = {
     "fields": (MAX_FIELDS, "Ask for fewer fields, or in several operations."),
@@ -116,6 +119,13 @@ class Size:
         for table, weight in scans.items():
             self.scans[table] = min(self.scans.get(table, 0) + times * weight, ENDLESS)
 
+    def validate(self, other: "Size") -> None:
+        """Add what isn't executed: of it counts only what makes the validation longer."""
+        self.fields = min(self.fields + other.fields, ENDLESS)
+        self.aliases = min(self.aliases + other.aliases, ENDLESS)
+        self.directives = min(self.directives + other.directives, ENDLESS)
+        self.depth = max(self.depth, other.depth)
+
 
 @dataclass
 class Measure:
@@ -135,6 +145,16 @@ class Measure:
             v.variable.name.value: v.default_value for v in node.variable_definitions or ()
         }
         return self.selection(self.schema.get_root_type(node.operation), node.selection_set)
+
+    def whole(self, node: OperationDefinitionNode) -> Size:
+        """Measure an operation, and with it what else its document has: that is validated too."""
+        size = self.operation(node)
+        for other in self.document.definitions:
+            if isinstance(other, OperationDefinitionNode) and other is not node:
+                size.validate(self.operation(other))
+        for name in self.fragments.keys() - self.measured.keys():
+            size.validate(self.fragment(name))
+        return size
 
     def selection(self, type_: GraphQLNamedType | None, set_: SelectionSetNode) -> Size:
         size = Size()
@@ -280,24 +300,36 @@ def integer(given: Any) -> int:
 class Limits:
     """Refuses what is too large; remembers what was measured."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        self.schema = schema
-        self.numbers: Recent[Key, frozenset[str]] = Recent(REMEMBERED, length)
-        self.refusals: Recent[tuple[Key, Any], Errors] = Recent(
-            REMEMBERED, lambda key, _: length(key[0])
-        )
+    def __init__(self, schema: GraphQLSchema, apart: Apart, size: int = REMEMBERED) -> None:
+        self.schema, self.apart = schema, apart
+        self.numbers: Recent[Key, frozenset[str]] = Recent(size, length)
+        self.refusals: Recent[tuple[Key, Any], Errors] = Recent(size, lambda key, _: length(key[0]))
 
-    def refuse(
-        self, key: Key, document: DocumentNode, node: OperationDefinitionNode, variables: Any
+    async def refuse(
+        self,
+        key: Key,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        variables: Any,
+        viewer: Viewer,
     ) -> Errors:
-        """Why the operation is refused with these variables, of which page sizes alone count."""
+        """Why the operation is refused with these variables, of which page sizes alone count.
+
+        What was not measured before is measured beside the event loop.
+        """
         measure = Measure(self.schema, document, variables)
         try:
-            numbers = self.numbers.get(key, lambda: page_sizes(measure, node))
+            numbers = await self.numbers.awaited(
+                key, lambda: self.apart(viewer.caller, page_sizes, measure, node), viewer.owner
+            )
             values = tuple((name, measure.given(name)) for name in sorted(numbers))
-            return self.refusals.get((key, values), lambda: too_large(measure.operation(node)))
+            return await self.refusals.awaited(
+                (key, values),
+                lambda: self.apart(viewer.caller, refused, measure, node),
+                viewer.owner,
+            )
         except RecursionError:
-            return [limited("depth", ENDLESS, MAX_DEPTH, "Ask with fewer fragments in fragments.")]
+            return too_deep()
 
 
 def length(key: Key, _: Any = None) -> int:
@@ -310,6 +342,14 @@ def too_long(query: str) -> Errors:
     if len(query) <= MAX_LENGTH:
         return []
     return [limited("length", len(query), MAX_LENGTH, "Ask in several operations.")]
+
+
+def refused(measure: Measure, node: OperationDefinitionNode) -> Errors:
+    return too_large(measure.whole(node))
+
+
+def too_deep() -> Errors:
+    return [limited("depth", ENDLESS, MAX_DEPTH, "Ask with fewer fragments in fragments.")]
 
 
 def page_sizes(measure: Measure, node: OperationDefinitionNode) -> frozenset[str]:

@@ -18,7 +18,8 @@ from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal
 from resolvers.planner.plan import Planned
-from resolvers.planner.plans import Plans, Recent
+from resolvers.planner.plans import Plans
+from resolvers.planner.recent import Recent
 from resolvers.record import RequestReads
 from resolvers.viewer import Viewer
 
@@ -57,14 +58,15 @@ class Repeats:
         settled = replace(answered, planned=replace(planned, plan=plan))
         key = body, *rights(viewer)
         self.answered.forget(key)
-        self.answered.keep(key, settled)
+        self.answered.keep(key, settled, viewer.owner)
 
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime
     ) -> tuple[bytes, RequestReads | None] | None:
         """Return the answer's JSON and what the request reads; nothing where the request is to go
         the whole way."""
-        answered = self.answered.recall((body, *rights(bearer.viewer)))
+        key = body, *rights(bearer.viewer)
+        answered = self.answered.recall(key, bearer.viewer.owner)
         if answered is None or answered.ready() is None:
             return None
         # Another viewer of the same rights may be of a larger practice.

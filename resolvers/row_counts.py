@@ -13,7 +13,7 @@ from models.literals import constant
 from models.row import ID
 from resolvers.planner.later import Asked, Later, bound
 from resolvers.planner.plan import Plan, compiled
-from resolvers.planner.plans import Recent
+from resolvers.planner.recent import Recent
 from resolvers.viewer import Viewer
 
 TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}

@@ -11,7 +11,8 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import make_url
 
 from billing.documents.links import Signer
-from graph.execution import Graph, Introspection, Request
+from graph.execution import Graph, Request
+from graph.introspection import Introspection
 from graph.limits import Measure, too_large
 from graph.readied import Readied
 from graph.schema import schema
@@ -144,7 +145,7 @@ class Comparison:
 
     async def fallback(self, case: Case) -> Answered:
         """As the reference executor answers what the server was asked just before."""
-        ready = self.graph.readied.items[case.query, case.operation_name]
+        ready = self.graph.preparation.readied.items[case.query, case.operation_name]
         assert isinstance(ready, Readied)
         given = coerced(self.graph.schema._schema, ready.operation, case.variables)
         if not isinstance(given, VariableValues):

@@ -1,7 +1,9 @@
 """How much one operation may ask for: each limit at its edge, and what passes it."""
 
+import asyncio
 import datetime as dt
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,11 +57,16 @@ def measured(query: str, **variables: Any) -> Size:
 def refused(query: str, **variables: Any) -> dict[str, int]:
     """The limits that are passed, and by what number."""
     document, node = operation(query)
-    errors = Limits(SCHEMA).refuse((query, None), document, node, variables)
+    refusing = Limits(SCHEMA, at_once).refuse((query, None), document, node, variables, CLIENT)
+    errors = asyncio.run(refusing)
     assert all(
         error.extensions and error.extensions["code"] == "LIMIT_EXCEEDED" for error in errors
     )
     return {e.extensions["limit"]: e.extensions["value"] for e in errors if e.extensions}
+
+
+async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
 
 
 def operation(query: str) -> tuple[DocumentNode, OperationDefinitionNode]:
@@ -128,13 +135,14 @@ def test_sums_over_a_practice_cost_as_much_as_a_long_report() -> None:
         assert refused(f"{{ {within} }}")["cost"] > MAX_COST
 
 
-def test_each_page_size_is_looked_at_again() -> None:
+async def test_each_page_size_is_looked_at_again() -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
     document, node = operation(query)
-    limits = Limits(SCHEMA)
+    limits = Limits(SCHEMA, at_once)
     answers = [
-        bool(limits.refuse((query, None), document, node, {"n": n})) for n in (1, 500, 1, 500)
+        bool(await limits.refuse((query, None), document, node, {"n": n}, CLIENT))
+        for n in (1, 500, 1, 500)
     ]
     assert answers == [False, True, False, True]
 
@@ -146,14 +154,15 @@ def test_a_page_size_that_is_none_is_no_way_round(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [500, 500.0])
-def test_a_page_size_is_what_graphql_takes_it_for(given: Any) -> None:
+async def test_a_page_size_is_what_graphql_takes_it_for(given: Any) -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
     assert measured(query, n=given).cost == measured(query.replace("$n)", "500)")).cost
     document, node = operation(query)
-    limits = Limits(SCHEMA)
+    limits = Limits(SCHEMA, at_once)
     for n, is_refused in ((1, False), (given, True), (1.0, False)):
-        assert bool(limits.refuse((query, None), document, node, {"n": n})) is is_refused
+        found = await limits.refuse((query, None), document, node, {"n": n}, CLIENT)
+        assert bool(found) is is_refused
 
 
 def test_ids_are_counted_as_many_as_they_are() -> None:
@@ -311,7 +320,9 @@ def test_what_is_nested_beyond_all_sense_is_refused(deep: str) -> None:
     def from_deep_inside(levels: int) -> Any:
         if levels:
             return from_deep_inside(levels - 1)
-        return Limits(SCHEMA).refuse((query, None), document, node, {})
+        return asyncio.run(
+            Limits(SCHEMA, at_once).refuse((query, None), document, node, {}, CLIENT)
+        )
 
     (error,) = from_deep_inside(500)
     assert error.extensions["code"] == "LIMIT_EXCEEDED"
