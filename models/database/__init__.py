@@ -15,6 +15,7 @@ from models.database.errors import (
     StatementTimeout,
     StatementTooDeep,
     TransientError,
+    is_unmigrated,
 )
 from models.database.lanes import Lanes, ReadLimits, Reads
 from models.database.postgres import PostgresReads
@@ -44,6 +45,7 @@ __all__ = [
     "Waits",
     "connector_of",
     "engine",
+    "is_unmigrated",
     "lanes",
     "opened",
     "reads",
