@@ -4,9 +4,8 @@ Planned reads are one statement each whose only value is text, so they go to the
 SQLAlchemy compiles them and does not run them.
 """
 
-from sqlalchemy import make_url
-
 from models.database.connecting import Connector, PostgresConnector, watched
+from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
 from models.database.engine import connector_of, engine, opened
 from models.database.errors import (
     DatabaseBusy,
@@ -16,6 +15,7 @@ from models.database.errors import (
     TransientError,
 )
 from models.database.postgres import PostgresReads
+from models.database.session import UnfitDatabase
 from models.database.sqlite import SqliteReads
 from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
 
@@ -31,11 +31,16 @@ __all__ = [
     "StatementTimeout",
     "StatementTooDeep",
     "TransientError",
+    "UnfitDatabase",
     "Waits",
+    "WrongUrl",
+    "backend_name",
+    "check_url",
     "connector_of",
     "engine",
     "opened",
     "reads",
+    "sqlite_path",
     "watched",
 ]
 
@@ -47,4 +52,4 @@ def reads(
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
         return PostgresReads(connector, size, timeout_s)
-    return SqliteReads(make_url(url).database or "", timeout_s)
+    return SqliteReads(sqlite_path(url), timeout_s)

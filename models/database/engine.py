@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from models.database.connecting import Connector, PostgresConnector, SqliteConnector
+from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
 from models.database.repeating import is_stale, repeat_first_statements
+from models.database.session import Session
 from models.database.sqlite import sha256
 from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
@@ -25,12 +27,9 @@ SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 def connector_of(url: str) -> Connector:
     """Return the way to the database of a URL."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return SqliteConnector(parsed.database or "")
-    return PostgresConnector(
-        parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    )
+    if backend_name(url) == "sqlite":
+        return SqliteConnector(sqlite_path(url))
+    return PostgresConnector(Dsn.of(url))
 
 
 def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None) -> AsyncEngine:
@@ -42,13 +41,14 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
         made = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            # Where it is, the connector knows.
+            "postgresql+asyncpg://",
             hide_parameters=True,
             poolclass=BoundedPool,
             pool_size=waits.connections,
             max_overflow=0,
             pool_timeout=waits.lock_s,
-            connect_args=connect_arguments(waits) | {"async_creator_fn": connector.connect},
+            connect_args=connect_arguments(connector, waits),
         )
         repeat_first_statements(made.sync_engine)
         event.listen(made.sync_engine, "checkout", refuse_closed)
@@ -121,31 +121,16 @@ def refuse_closed(connection: Any, *_: Any) -> None:
         raise exc.DisconnectionError
 
 
-def connect_arguments(waits: Waits) -> dict[str, Any]:
+def connect_arguments(connector: PostgresConnector, waits: Waits) -> dict[str, Any]:
     """Return what SQLAlchemy opens connections to PostgreSQL with."""
     return {
-        "server_settings": server_settings(waits),
+        "async_creator_fn": connector.connect,
+        "session": Session.of_changes(waits),
         # Where the server itself doesn't tell, as one that is stopped.
         "command_timeout": waits.statement_s + GRACE_S if waits.statement_s else None,
         # A name of its own for each prepared statement: behind a pooler a name that is used again
         # would run the statement of another connection.
         "prepared_statement_name_func": lambda: f"write_{uuid.uuid4().hex}",
-        # asyncpg's own cache numbers its statements on each connection.
-        "statement_cache_size": 0,
-    }
-
-
-def server_settings(waits: Waits) -> dict[str, str]:
-    """Return PostgreSQL's settings of a session, in milliseconds."""
-    limits = {
-        "lock_timeout": waits.lock_s,
-        "statement_timeout": waits.statement_s,
-        "idle_in_transaction_session_timeout": waits.idle_s,
-    }
-    return {
-        # Each statement sees what is committed, and locks wait: the code is written for this.
-        "default_transaction_isolation": "read committed",
-        **{name: str(int(seconds * 1000)) for name, seconds in limits.items()},
     }
 
 

@@ -21,6 +21,7 @@ from models.database.errors import (
     transient,
 )
 from models.database.prepared import STALE, Prepared, joined
+from models.database.session import Session
 from models.database.waits import GRACE_S, Statement
 
 
@@ -106,17 +107,8 @@ class PostgresReads:
         return await self.opened() if connection.connection.is_closed() else connection
 
     async def opened(self) -> Prepared:
-        settings = {
-            "statement_timeout": str(int(self.timeout_s * 1000)),
-            "default_transaction_read_only": "on",
-            "DateStyle": "ISO",
-            "TimeZone": "UTC",
-            # Compiling machine code for a statement takes longer than running it once.
-            "jit": "off",
-        }
         connection = await self.connector.connect(
-            server_settings=settings,
-            statement_cache_size=0,
+            session=Session.of_reads(self.timeout_s),
             # Where the server itself doesn't tell, as one that is stopped.
             command_timeout=self.timeout_s + GRACE_S,
         )
