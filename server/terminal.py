@@ -6,13 +6,18 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 
+from models.database import UnfitDatabase
 from server.settings import Settings, WrongSettings, from_environment
 
 T = TypeVar("T")
 
 
 def run(awaited: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(awaited)
+    """Run a coroutine; stop with a sentence, where the database cannot be used."""
+    try:
+        return asyncio.run(awaited)
+    except UnfitDatabase as error:
+        stop(str(error))
 
 
 def settings_or_stop() -> Settings:

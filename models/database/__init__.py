@@ -6,7 +6,7 @@ SQLAlchemy compiles them and does not run them.
 
 from models.database.connecting import Connector, PostgresConnector, watched
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
-from models.database.engine import connector_of, engine, opened
+from models.database.engine import connector_of, engine, opened, refuse_unfit
 from models.database.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
@@ -40,6 +40,7 @@ __all__ = [
     "engine",
     "opened",
     "reads",
+    "refuse_unfit",
     "sqlite_path",
     "watched",
 ]

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 import asyncpg
 
+from models.database import pooling
 from models.database.dsn import Dsn, Host
 from models.database.errors import DatabaseUnavailable, is_gone, reason
 from models.database.session import Session
@@ -62,6 +63,9 @@ class PostgresConnector:
         self.connections: WeakSet[Connection] = WeakSet()
         self.probe: Connection | None = None
         self.probing = asyncio.Lock()
+        self.finding = asyncio.Lock()
+        # Whether a pooler lends sessions for one transaction only; None, until that is known.
+        self.pools_transactions: bool | None = None
         # Why the server doesn't answer.
         self.outage: DatabaseUnavailable | None = None
         self.renewed = -RENEW_EVERY_S
@@ -77,12 +81,22 @@ class PostgresConnector:
             raise DatabaseUnavailable(str(self.outage))
         connection = await self.open(command_timeout=command_timeout)
         try:
-            await session.set_up(connection)
+            if await self.find_pooler(connection):
+                await session.try_out(connection)
+            else:
+                await session.set_up(connection)
         except BaseException:
             connection.terminate()
             raise
         self.connections.add(connection)
         return connection
+
+    async def find_pooler(self, connection: Connection) -> bool:
+        """Return whether a pooler lends sessions for one transaction; found out once."""
+        async with self.finding:
+            if self.pools_transactions is None and await pooling.is_pooled(connection):
+                self.pools_transactions = await pooling.pools_transactions(self.open)
+        return bool(self.pools_transactions)
 
     async def open(self, **more: Any) -> Connection:
         """Open a connection to the first host that takes changes."""

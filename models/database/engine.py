@@ -15,9 +15,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from models.database.connecting import Connector, PostgresConnector, SqliteConnector
 from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
-from models.database.repeating import is_stale, repeat_first_statements
 from models.database.session import Session
 from models.database.sqlite import sha256
+from models.database.transactions import Transactions, is_stale
 from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
 # read_only_sql_transaction.
@@ -40,6 +40,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
     """
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
+        session = Session.of_changes(waits)
         made = create_async_engine(
             # Where it is, the connector knows.
             "postgresql+asyncpg://",
@@ -48,9 +49,11 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             pool_size=waits.connections,
             max_overflow=0,
             pool_timeout=waits.lock_s,
-            connect_args=connect_arguments(connector, waits),
+            # Each statement sees what is committed, and locks wait: the code is written for this.
+            isolation_level="READ COMMITTED",
+            connect_args={"session": session, **connect_arguments(connector, waits)},
         )
-        repeat_first_statements(made.sync_engine)
+        Transactions(connector, session).listen(made.sync_engine)
         event.listen(made.sync_engine, "checkout", refuse_closed)
     else:
         made = create_async_engine(
@@ -77,6 +80,15 @@ async def opened(url: str, waits: Waits = PATIENT) -> AsyncIterator[AsyncEngine]
         yield made
     finally:
         await made.dispose()
+
+
+async def refuse_unfit(url: str, waits: Waits, timeout_s: float) -> None:
+    """Open connections as a server does; UnfitDatabase, where it could not serve by them."""
+    connector = connector_of(url)
+    if isinstance(connector, PostgresConnector):
+        for session in (Session.of_reads(timeout_s), Session.of_changes(waits)):
+            connection = await connector.connect(session=session)
+            await connection.close()
 
 
 class BoundedPool(AsyncAdaptedQueuePool):
@@ -125,7 +137,6 @@ def connect_arguments(connector: PostgresConnector, waits: Waits) -> dict[str, A
     """Return what SQLAlchemy opens connections to PostgreSQL with."""
     return {
         "async_creator_fn": connector.connect,
-        "session": Session.of_changes(waits),
         # Where the server itself doesn't tell, as one that is stopped.
         "command_timeout": waits.statement_s + GRACE_S if waits.statement_s else None,
         # A name of its own for each prepared statement: behind a pooler a name that is used again

@@ -107,8 +107,9 @@ class PostgresReads:
         return await self.opened() if connection.connection.is_closed() else connection
 
     async def opened(self) -> Prepared:
+        session = Session.of_reads(self.timeout_s)
         connection = await self.connector.connect(
-            session=Session.of_reads(self.timeout_s),
+            session=session,
             # Where the server itself doesn't tell, as one that is stopped.
             command_timeout=self.timeout_s + GRACE_S,
         )
@@ -116,7 +117,7 @@ class PostgresReads:
         await connection.set_type_codec(
             "date", schema="pg_catalog", encoder=str, decoder=dt.date.fromisoformat
         )
-        return Prepared(connection)
+        return Prepared(connection, session.begin if self.connector.pools_transactions else None)
 
     async def close(self) -> None:
         while self.idle:
