@@ -2,7 +2,8 @@
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
@@ -15,12 +16,12 @@ from billing.payments import SANDBOX, Online
 from billing.till import Till
 from graph.card_numbers import card_number
 from graph.limits import REMEMBERED, Key, Limits, length, too_long
-from graph.looks import looks
+from graph.looks import looks, operation_name, reads_of
 from graph.readied import Readied
 from graph.repeats import Answered, Repeats
 from graph.scopes import needed, scopes_required
 from identity.door import Door
-from models.database import PostgresReads, SqliteReads
+from models.database import Reads
 from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
@@ -36,7 +37,7 @@ from resolvers.planner.operation import (
 from resolvers.planner.plans import Plans, Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.sources import Mutated, source_of
-from resolvers.record import Record, actor, operation_name
+from resolvers.record import NOTHING, ReadAuditLog, RequestReads, actor
 from resolvers.viewer import NOBODY, Viewer
 
 INTROSPECTION = frozenset({"__schema", "__type"})
@@ -50,6 +51,9 @@ class Introspection(enum.StrEnum):
     NOBODY = "nobody"
 
 
+Reading = Callable[[], AbstractContextManager[None]]
+
+
 @dataclass(frozen=True)
 class Request:
     """What a client sends: the GraphQL document and what goes with it."""
@@ -59,6 +63,8 @@ class Request:
     variables: Mapping[str, Any]
     # What it was read from, if it came by itself.
     body: bytes | None = None
+    # What a read, unlike a change, is awaited in: it may be cancelled there.
+    reading: Reading = nullcontext
 
 
 # What signing in needs: the door, and who recognises the bearer of a new token.
@@ -75,13 +81,13 @@ class Graph:
     def __init__(
         self,
         schema: strawberry.Schema,
-        reads: SqliteReads | PostgresReads,
+        reads: Reads,
         introspection: Introspection,
         signer: Signer,
         till: Till | None = None,
         online: Online = SANDBOX,
         entrance: Entrance | None = None,
-        record: Record | None = None,
+        record: ReadAuditLog | None = None,
         bearers: Bearers | None = None,
     ) -> None:
         self.schema, self.introspection = schema, introspection
@@ -135,28 +141,41 @@ class Graph:
             if lacking:
                 return refused(scopes_required(lacking))
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
-        answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
-        # A change is recorded by itself; of one, only what it looks up by an id is a read.
-        looked = ready.looks if not changes or (ready.looks and ready.looks.by_id) else None
-        if self.record and viewer and looked and answer.has_data:
-            await self.record.read(viewer, looked, asked, answer.body, address_hash, now)
+        with nullcontext() if changes else request.reading():
+            answer = await self.plans.answer(*asked, viewer or NOBODY, now, acting)
+        reads = self.reads_of(ready, request.variables) if viewer and answer.has_data else None
+        if self.record and viewer and reads:
+            # An entry of a change names the fields that were read of it, too.
+            changed = frozenset(acting.till.by.changed) if acting and acting.till.by else NOTHING
+            await self.record.read(viewer, reads, answer.body, address_hash, now, changed)
         if self.repeats and viewer and request.body and answer.planned and not changes:
-            answered = Answered(answer.planned, ref(ready), request.variables)
+            answered = Answered(answer.planned, ref(ready), reads)
             self.repeats.keep(request.body, viewer, answered)
         return answer
 
     async def again(
-        self, body: bytes, bearer: Bearer, now: dt.datetime, address_hash: str | None
+        self,
+        body: bytes,
+        bearer: Bearer,
+        now: dt.datetime,
+        address_hash: str | None,
+        reading: Reading = nullcontext,
     ) -> bytes | None:
         """The response to what was asked before, if nothing has to be done but to read."""
-        found = await self.repeats.answer(body, bearer, now) if self.repeats else None
+        with reading():
+            found = await self.repeats.answer(body, bearer, now) if self.repeats else None
         if found is None:
             return None
-        text, ready, variables = found
-        if self.record and ready.looks:
-            asked = ready.operation, variables
-            await self.record.read(bearer.viewer, ready.looks, asked, text, address_hash, now)
+        text, reads = found
+        if self.record and reads:
+            await self.record.read(bearer.viewer, reads, text, address_hash, now)
         return text
+
+    def reads_of(self, ready: Readied, variables: Mapping[str, Any]) -> RequestReads | None:
+        """Return the personal data that a request with these variables reads."""
+        if ready.reads is None:
+            return None
+        return reads_of(self.schema._schema, ready.reads, ready.operation, variables)
 
     def acting(
         self, viewer: Viewer | None, ready: Readied, now: dt.datetime, address_hash: str | None
@@ -165,7 +184,8 @@ class Graph:
         if self.till is None or self.entrance is None:
             return None
         name = operation_name(ready.operation)
-        by = actor(viewer, name, ready.looks, address_hash) if viewer else None
+        fields = ready.reads.fields if ready.reads else ()
+        by = actor(viewer, name, fields, address_hash) if viewer else None
         till = replace(self.till, by=by)
         return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash, self.plans.online)
 

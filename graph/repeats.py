@@ -6,7 +6,6 @@ else is done but to look the token up, which the same statement does.
 """
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
@@ -19,6 +18,7 @@ from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal
 from resolvers.planner.plan import Planned
 from resolvers.planner.plans import Plans, Recent
+from resolvers.record import RequestReads
 from resolvers.viewer import Viewer
 
 # Characters of statements, and of what was asked: that has its variables beside it, and what JSON
@@ -31,7 +31,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Answered:
-    """How a request was answered, with its variables as they were sent.
+    """How a request was answered, and what it reads of personal data.
 
     The operation takes more memory than its text, and others decide how long it is kept: once it
     is forgotten a request goes the whole way again.
@@ -39,7 +39,7 @@ class Answered:
 
     planned: Planned
     ready: ref[Readied]
-    variables: Mapping[str, Any]
+    reads: RequestReads | None
 
 
 class Repeats:
@@ -59,12 +59,11 @@ class Repeats:
 
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime
-    ) -> tuple[bytes, Readied, Mapping[str, Any]] | None:
-        """The answer's JSON, the operation and its variables; nothing where the request is to go
+    ) -> tuple[bytes, RequestReads | None] | None:
+        """Return the answer's JSON and what the request reads; nothing where the request is to go
         the whole way."""
         answered = self.answered.recall((body, *rights(bearer.viewer)))
-        ready = answered.ready() if answered else None
-        if answered is None or ready is None:
+        if answered is None or answered.ready() is None:
             return None
         planned, plans = answered.planned, self.plans
         asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
@@ -75,7 +74,7 @@ class Repeats:
             return None
         if text is None or BROKEN in text:
             return None
-        return text.encode(), ready, answered.variables
+        return text.encode(), answered.reads
 
 
 def rights(viewer: Viewer) -> tuple[Any, ...]:

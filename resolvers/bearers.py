@@ -19,7 +19,7 @@ from billing.practices import check_zone
 from identity.tokens import IDLE, hashed, is_written_right, works
 from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
-from models.database import PostgresReads, SqliteReads, Statement
+from models.database import Reads, Statement
 from models.literals import constant
 from models.row import ID, Instant
 from resolvers.planner.later import Later, bound
@@ -50,9 +50,7 @@ class Bearer:
 class Bearers:
     """Looks up viewers by their tokens: on each request, in a statement or beside one."""
 
-    def __init__(
-        self, reads: SqliteReads | PostgresReads, key: str, uses: Uses | None = None
-    ) -> None:
+    def __init__(self, reads: Reads, key: str, uses: Uses | None = None) -> None:
         self.reads, self.key, self.uses = reads, key, uses
         self.by_hash = look_up(reads.dialect, "hash", Text())
         self.by_id = look_up(reads.dialect, "id", ID)
@@ -78,7 +76,8 @@ class Bearers:
         """What a statement tells the bearer; None where the token doesn't work any more, or not
         for the same viewer."""
         plan = self.again[bearer.viewer.kind]
-        row = await self.reads.beside((plan.sql, self.values(plan, bearer.name, now)), asked)
+        look_up = plan.sql, self.values(plan, bearer.name, now)
+        row = await self.reads.beside(look_up, asked, bearer.viewer.caller)
         if row is None or row[:-1] != bearer.row:
             return None
         self.seen(bearer.row, now)

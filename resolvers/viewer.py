@@ -3,9 +3,11 @@
 import datetime as dt
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 
 from billing.till import day
 from models import Scope, ViewerKind
+from models.database import SERVER, Caller
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class Viewer:
     def day(self, moment: dt.datetime) -> dt.date:
         """The practice's day."""
         return day(moment, self.time_zone)
+
+    @cached_property
+    def caller(self) -> Caller:
+        """Whose statements are counted together."""
+        if self.token_id == NOWHERE:
+            return SERVER
+        return Caller(self.practice_id, self.token_id, self.kind is ViewerKind.DASHBOARD)
 
 
 NOWHERE = str(uuid.UUID(int=0))

@@ -6,12 +6,15 @@ goes on untouched, and whatever there is to refuse is refused there.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.graphql import GRAPHQL_JSON, HEADERS, JSON, Endpoint, failed, refused
+from server.disconnects import Disconnected, cancelled_on_disconnect
+from server.graphql import CLIENT_CLOSED, GRAPHQL_JSON, HEADERS, JSON, Endpoint, failed, refused
 
 PATH = "/graphql"
 TYPES = (b"application/json", b"application/json; charset=utf-8")
@@ -44,7 +47,11 @@ class Express:
         messages, content = await received(receive)
         client = scope.get("client")
         try:
-            body = await self.endpoint.again(content, token, client and client[0])
+            reading = partial(cancelled_on_disconnect, receive)
+            body = await self.endpoint.again(content, token, client and client[0], reading)
+        except Disconnected:
+            await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
+            return
         except Exception as error:
             response = refused(Request(scope), failed(error))
             await self.origins(response)(scope, receive, send)

@@ -4,6 +4,8 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,13 +14,14 @@ from starlette.responses import Response
 
 from billing.practices import PracticeMisconfigured
 from graph import execution
-from graph.execution import Graph, Unauthenticated
-from models.database import StatementTimeout, TransientError
+from graph.execution import Graph, Reading, Unauthenticated
+from models.database import RateLimited, StatementTimeout, TransientError
 from models.troubles import Troubles
 from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
 from resolvers.record import Unwritten
 from resolvers.viewer import Viewer
+from server.disconnects import Disconnected, cancelled_on_disconnect
 
 MAX_BODY = 2**20
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
@@ -26,6 +29,8 @@ JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
 
 RETRY_AFTER_S = "5"
+# What proxies write to their logs; nobody receives it.
+CLIENT_CLOSED = 499
 
 log = logging.getLogger("portal")
 MISCONFIGURED = Troubles()
@@ -35,10 +40,16 @@ class TurnedAway(Exception):
     """A request that is answered without asking GraphQL."""
 
     def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, headers or {}
+        self.extensions = {"code": code, **(extensions or {})}
 
 
 class Endpoint:
@@ -60,6 +71,7 @@ class Endpoint:
     async def answer(self, request: Request) -> Response:
         now = self.now()
         asked = read(await body(request))
+        asked = replace(asked, reading=partial(cancelled_on_disconnect, request.receive))
         viewer = await self.viewer(request, now)
         try:
             answer = await self.graph.answer(asked, viewer, now, self.address(request))
@@ -67,14 +79,16 @@ class Endpoint:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)
 
-    async def again(self, content: bytes, token: str, host: str | None) -> bytes | None:
+    async def again(
+        self, content: bytes, token: str, host: str | None, reading: Reading
+    ) -> bytes | None:
         """The answer to a body that was answered before, for who bears the token; nothing where
         the request is to go the whole way."""
         bearer = self.bearers.guessed(token)
         if bearer is None:
             return None
         address_hash = self.address_hash(host) if host is not None else None
-        return await self.graph.again(content, bearer, self.now(), address_hash)
+        return await self.graph.again(content, bearer, self.now(), address_hash, reading)
 
     def address(self, request: Request) -> str | None:
         """The network address that it was sent from, as far as one tells it from another."""
@@ -100,12 +114,17 @@ async def answered(request: Request, answer: Callable[[Request], Awaitable[Respo
         return await answer(request)
     except TurnedAway as away:
         return refused(request, away)
+    except Disconnected:
+        return Response(status_code=CLIENT_CLOSED)
     except Exception as error:
         return refused(request, failed(error))
 
 
 def failed(error: Exception) -> TurnedAway:
     """Why there is no answer, as far as it is anybody's business."""
+    if isinstance(error, RateLimited):
+        waits = {"Retry-After": str(error.retry_after_s)}
+        return TurnedAway(429, "RATE_LIMITED", str(error), waits, {"cost": error.cost})
     if isinstance(error, StatementTimeout):
         return TurnedAway(503, "TIMEOUT", "the database took too long: ask for less at a time")
     if isinstance(error, TransientError | Unwritten):
@@ -194,7 +213,7 @@ def response(request: Request, answer: Answer) -> Response:
 
 
 def refused(request: Request, away: TurnedAway) -> Response:
-    error: dict[str, Any] = {"message": str(away), "extensions": {"code": away.code}}
+    error: dict[str, Any] = {"message": str(away), "extensions": away.extensions}
     newer = GRAPHQL_JSON in request.headers.get("accept", "")
     return Response(
         orjson.dumps({"errors": [error]}),

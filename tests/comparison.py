@@ -16,7 +16,15 @@ from graph.limits import Measure, too_large
 from graph.readied import Readied
 from graph.schema import schema
 from models import ContactRight, Practice, Scope, Token
-from models.database import PostgresReads, SqliteReads, connector_of, engine
+from models.database import (
+    SERVER,
+    Caller,
+    Lane,
+    PostgresReads,
+    SqliteReads,
+    connector_of,
+    engine,
+)
 from models.database.connecting import PostgresConnector
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced
@@ -77,9 +85,9 @@ class Counted:
 
     statements: list[str]
 
-    async def row(self, sql: str, values: Sequence[Any]) -> Any:
+    async def row(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Any:
         self.statements.append(sql)
-        return await super().row(sql, values)  # type: ignore[misc]
+        return await super().row(sql, values, caller)  # type: ignore[misc]
 
 
 class CountedSqlite(Counted, SqliteReads):
@@ -194,9 +202,9 @@ async def compared(url: str, practices: Practices) -> AsyncIterator[Comparison]:
     connector = connector_of(url)
     reads: CountedSqlite | CountedPostgres
     if isinstance(connector, PostgresConnector):
-        reads = CountedPostgres(connector, size=2, timeout_s=20)
+        reads = CountedPostgres(connector, 20, Lane(2))
     else:
-        reads = CountedSqlite(make_url(url).database or "", timeout_s=20)
+        reads = CountedSqlite(make_url(url).database or "", 20, Lane(1))
     try:
         yield Comparison(reads, oracle, practices)
     finally:

@@ -4,6 +4,7 @@ Planned reads are one statement each whose only value is text, so they go to the
 SQLAlchemy compiles them and does not run them.
 """
 
+from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.connecting import Connector, PostgresConnector, watched
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
 from models.database.engine import connector_of, engine, opened, refuse_unfit
@@ -14,6 +15,7 @@ from models.database.errors import (
     StatementTooDeep,
     TransientError,
 )
+from models.database.lanes import Lanes, ReadLimits, Reads
 from models.database.postgres import PostgresReads
 from models.database.session import UnfitDatabase
 from models.database.sqlite import SqliteReads
@@ -22,10 +24,18 @@ from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Wai
 __all__ = [
     "PATIENT",
     "PREPARED_A_CONNECTION",
+    "SERVER",
+    "Budgets",
+    "Caller",
     "Connector",
     "DatabaseBusy",
     "DatabaseUnavailable",
+    "Lane",
+    "Lanes",
     "PostgresReads",
+    "RateLimited",
+    "ReadLimits",
+    "Reads",
     "SqliteReads",
     "Statement",
     "StatementTimeout",
@@ -38,6 +48,7 @@ __all__ = [
     "check_url",
     "connector_of",
     "engine",
+    "lanes",
     "opened",
     "reads",
     "refuse_unfit",
@@ -46,11 +57,41 @@ __all__ = [
 ]
 
 
+# Connections to a SQLite file: those that people's reads have, and dashboards'.
+SQLITE_READERS, SQLITE_DASHBOARD_READERS = 3, 2
+
+
 def reads(
-    url: str, *, size: int = 10, timeout_s: float = 10, connector: Connector | None = None
-) -> "SqliteReads | PostgresReads":
-    """Return connections for planned reads, opened when they are first needed."""
+    url: str,
+    *,
+    size: int = 10,
+    timeout_s: float = 10,
+    connector: Connector | None = None,
+    lane: Lane | None = None,
+) -> SqliteReads | PostgresReads:
+    """Return connections for planned reads, opened when they are first needed: as many as the lane
+    has places."""
+    lane = lane or Lane(size, wait_s=timeout_s)
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
-        return PostgresReads(connector, size, timeout_s)
-    return SqliteReads(sqlite_path(url), timeout_s)
+        return PostgresReads(connector, timeout_s, lane)
+    return SqliteReads(sqlite_path(url), timeout_s, lane)
+
+
+def lanes(url: str, limits: ReadLimits, connector: Connector) -> Lanes:
+    """Return connections for the planned reads of everybody, within these limits."""
+    budgets = Budgets(limits.token_seconds, limits.token_statements)
+    sizes = limits.connections, limits.dashboard_connections
+    if not isinstance(connector, PostgresConnector):
+        sizes = SQLITE_READERS, SQLITE_DASHBOARD_READERS
+    times = limits.timeout_s, limits.dashboard_timeout_s
+    people, dashboards = (
+        reads(
+            url,
+            timeout_s=timeout_s,
+            connector=connector,
+            lane=Lane(size, wait_s=limits.wait_s, budgets=budgets),
+        )
+        for size, timeout_s in zip(sizes, times, strict=True)
+    )
+    return Lanes(people, dashboards, budgets)

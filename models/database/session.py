@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from models.database.waits import Waits
+from models.database.waits import READ_LOCK_S, Waits
 
 READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
 
@@ -31,6 +31,7 @@ class Session:
         """Return the settings for planned reads."""
         settings = {
             "statement_timeout": milliseconds(timeout_s),
+            "lock_timeout": milliseconds(READ_LOCK_S),
             "DateStyle": "ISO, MDY",
             "TimeZone": "UTC",
             # Compiling machine code for a statement takes longer than running it once.

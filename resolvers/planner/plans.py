@@ -15,7 +15,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
-from models.database import DatabaseBusy, PostgresReads, SqliteReads, StatementTooDeep
+from models.database import DatabaseBusy, Reads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import preflight, reference
@@ -136,7 +136,7 @@ class Plans:
     def __init__(
         self,
         schema: Any,
-        reads: SqliteReads | PostgresReads,
+        reads: Reads,
         signer: Signer,
         online: Online = SANDBOX,
     ) -> None:
@@ -168,12 +168,14 @@ class Plans:
             acts, errors = await self.acts(operation, given, acting.viewer)
             if errors:
                 return refused(errors)
+            # Once a change is made its outcome is read, whatever is left of the budget.
+            self.reads.budgets.check(viewer.caller)
             outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
         asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
         try:
             found = await self.planned(operation, given, asked)
-            text = await self.reads.value(found[0].sql, found[1]) if found else None
+            text = await self.reads.value(found[0].sql, found[1], asked.caller) if found else None
             if found and text is not None and BROKEN not in text:
                 return Answer(text.encode(), True, Planned(found[0], given.coerced))
             return await self.exact(operation, given, variables, asked)
@@ -270,7 +272,7 @@ class Plans:
     ) -> Answer:
         """The reference executor's answer, which reads every row it needs by one statement."""
         plan = await self.apart(self.exactly, operation, given, asked)
-        text = await self.reads.value(plan.sql, plan.values(asked)) if plan else None
+        text = await self.reads.value(plan.sql, plan.values(asked), asked.caller) if plan else None
         return await self.apart(self.referred, operation, variables, text)
 
     def exactly(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
