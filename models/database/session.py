@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from models.database.errors import DatabaseUnavailable
 from models.database.waits import READ_LOCK_S, Waits
 
 READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
 
 
-class UnfitDatabase(Exception):
-    """A database, or a pooler before it, that cannot be served from; the text says why."""
+class UnfitDatabase(DatabaseUnavailable):
+    """A database, or a pooler before it, that cannot be served from; the text says why.
+
+    A server does not start with one. Where a pooler is changed later, requests are refused.
+    """
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
@@ -38,7 +39,9 @@ QUERIES = (
     "{ client { invoices(first: 3) { nodes { number total { amount } } } } }",
     "{ client { invoices(first: 3) { nodes { total { minorUnits } number } } } }",
 )
-ROUNDS = 60
+ROUNDS, AT_ONCE = 15, 24
+# Nobody is told to ask less: it is the pooler that is tried.
+UNLIMITED = {"token_statements": 200, "token_seconds": 1e6, "queue_timeout_s": 60}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,19 @@ async def asked(portal: Paying, tokens: dict[str, str]) -> dict[tuple[str, str],
     }
 
 
+async def all_asked(
+    portal: Paying, tokens: dict[str, str], cases: list[tuple[str, str]]
+) -> list[httpx.Response]:
+    """Return the answers to many requests, some of which are always sent at once."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(who: str, query: str) -> httpx.Response:
+        async with places:
+            return await portal.ask(query, tokens[who])
+
+    return await asyncio.gather(*(ask(*case) for case in cases))
+
+
 async def test_every_answer_is_right(url: str, pooled: str) -> None:
     async with unserved(url) as portal, viewers(portal) as tokens:
         for client_id in (portal.client_id, portal.other_id):
@@ -98,11 +114,11 @@ async def test_every_answer_is_right(url: str, pooled: str) -> None:
         async with serving(portal):
             right = await asked(portal, tokens)
         portal.url = pooled
-        async with serving(portal):
+        async with serving(portal, **UNLIMITED):
             cases = [*right] * ROUNDS
             random.Random(1).shuffle(cases)
             paying = asyncio.create_task(portal.pay(52_500, portal.card()))
-            read = await asyncio.gather(*(portal.ask(query, tokens[who]) for who, query in cases))
+            read = await all_asked(portal, tokens, cases)
             assert (await paying)["__typename"] == "PaySucceeded"
             before, after = right, await asked(portal, tokens)
     assert before != after
@@ -169,6 +185,32 @@ async def test_the_server_does_not_start_where(
         with pytest.raises(UnfitDatabase):
             await reads.value("SELECT 1", [])
         await reads.close()
+
+
+async def test_answers_are_right_or_refused_where_the_pooler_was_not_found_out(
+    program: str, prepares: bool, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler that mixes sessions up, as one whose mode was changed under the server."""
+
+    async def find_no_pooler(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(PostgresConnector, "find_pooler", find_no_pooler)
+    more = {"max_prepared_statements": 0} if prepares else {}
+    async with unserved(url) as portal, viewers(portal) as tokens:
+        await portal.invoice(52_500)
+        async with serving(portal):
+            right = await asked(portal, tokens)
+        with poolers.pgbouncer(program, url, pool_mode="transaction", **more) as portal.url:
+            async with serving(portal, **UNLIMITED):
+                cases = [*right] * 5
+                random.Random(1).shuffle(cases)
+                answers = await all_asked(portal, tokens, cases)
+    refused = 0
+    for case, answer in zip(cases, answers, strict=True):
+        refused += answer.status_code == 503
+        assert answer.status_code == 503 or answer.json() == right[case], case
+    assert refused
 
 
 def test_the_command_says_why_in_a_sentence(
