@@ -35,15 +35,22 @@ def passes_luhn(number: str) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-def card_number(document: DocumentNode, variables: Any) -> Errors:
-    """A refusal, if there is a card's number in the document or its variables."""
+def card_number_in_literals(document: DocumentNode) -> Errors:
+    """Return a refusal, if there is a card's number in a document."""
     strings = Strings()
     visit(document, strings)
-    if any(map(is_card_number, [*strings.found, *texts(variables)])):
-        return [
-            refusal("CARD_NUMBER", "a card's number never belongs here: use Stripe's card form")
-        ]
-    return []
+    return refused_if(any(map(is_card_number, strings.found)))
+
+
+def card_number_in_variables(variables: Any) -> Errors:
+    """Return a refusal, if there is a card's number in a request's variables."""
+    return refused_if(any(map(is_card_number, texts(variables))))
+
+
+def refused_if(found: bool) -> Errors:
+    if not found:
+        return []
+    return [refusal("CARD_NUMBER", "a card's number never belongs here: use Stripe's card form")]
 
 
 class Strings(Visitor):

@@ -29,6 +29,11 @@ class Viewer:
     expires_at: dt.datetime
     is_sign_in: bool = False
 
+    @property
+    def owner(self) -> str:
+        """Who is charged for what is remembered of the viewer's requests: a person, not a token."""
+        return self.subject_id or self.token_id
+
     def day(self, moment: dt.datetime) -> dt.date:
         """The practice's day."""
         return day(moment, self.time_zone)

@@ -14,11 +14,13 @@ from starlette.responses import Response
 
 from billing.practices import PracticeMisconfigured
 from graph import execution
-from graph.execution import Graph, Reading, Unauthenticated
+from graph.execution import Graph, Reading
+from graph.strangers import Unauthenticated
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.troubles import Troubles
 from resolvers.bearers import Bearers
 from resolvers.planner.reference import Answer
+from resolvers.queues import QueueFull
 from resolvers.record import Unwritten
 from resolvers.viewer import Viewer
 from server.disconnects import Disconnected, cancelled_on_disconnect
@@ -133,6 +135,9 @@ def failed(error: Exception) -> TurnedAway:
         return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     if isinstance(error, PracticeMisconfigured):
         return misconfigured(error)
+    if isinstance(error, QueueFull):
+        away = "too many requests without a known token at the moment: send the same again"
+        return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     return internal()
 
 

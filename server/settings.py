@@ -11,7 +11,7 @@ from billing.encryption import FieldKeys
 from billing.gateway import mode
 from billing.gateway.train import STRIPE_JS
 from billing.payments import Online, PaymentsMode
-from graph.execution import Introspection
+from graph.introspection import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
 from models.database import ReadLimits, Waits, check_url
