@@ -60,9 +60,11 @@ def serve(
         # Each of the processes reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"
     settings = settings_or_stop()
-    run(refuse_other_revisions(settings.database_url))
+    url, timeout_s = settings.database_url, settings.statement_timeout_s
+    run(database.refuse_unfit(url, settings.waits, timeout_s))
+    run(refuse_other_revisions(url))
     try:
-        with sole_server(settings.database_url, processes):
+        with sole_server(url, processes):
             run(check_payments(settings))
             say_about_mail(settings)
             run(say_about_practices(settings))

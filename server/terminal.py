@@ -8,7 +8,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
-from models.database import TransientError, is_unmigrated
+from models.database import TransientError, UnfitDatabase, is_unmigrated
 from server.settings import Settings, WrongSettings, from_environment
 
 NOT_MIGRATED = "The database is not up to date: run `portal migrate` first."
@@ -21,6 +21,8 @@ class PlainGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except UnfitDatabase as error:
+            stop(str(error))
         except TransientError as error:
             stop(f"The database of DATABASE_URL can't be used now: {error}.")
         except DBAPIError as error:

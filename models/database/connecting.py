@@ -11,9 +11,11 @@ from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
+from models.database import pooling
+from models.database.dsn import Dsn, Host
 from models.database.errors import DatabaseUnavailable, is_gone, reason
+from models.database.session import Session
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -51,43 +53,80 @@ class PostgresConnector:
     server is silent, none is opened until the probe has an answer: nobody waits in vain.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: Dsn) -> None:
         self.dsn = dsn
+        # The host that was reached last comes first.
+        self.hosts: list[Host | None] = [*dsn.hosts] or [None]
         self.connections: WeakSet[Connection] = WeakSet()
         # Those that are not used again, once what runs on them is done.
         self.distrusted: WeakSet[Connection] = WeakSet()
         self.probe: Connection | None = None
         self.probing = asyncio.Lock()
+        self.finding = asyncio.Lock()
+        # Whether a pooler lends sessions for one transaction only; None, until that is known.
+        self.pools_transactions: bool | None = None
         # Why the server doesn't answer.
         self.outage: DatabaseUnavailable | None = None
 
-    async def connect(self, *_: Any, **settings: Any) -> Connection:
-        """Open a connection; DatabaseUnavailable, where there is none to be had.
+    async def connect(
+        self, *_: Any, session: Session, command_timeout: float | None = None
+    ) -> Connection:
+        """Open a connection with these settings; DatabaseUnavailable, where there is none.
 
         SQLAlchemy calls it too, with the parts of a URL, which is ours anyway.
         """
         if self.outage is not None and isinstance(self.outage.__cause__, TimeoutError):
             raise DatabaseUnavailable(str(self.outage))
-        connection = await self.open(**settings)
+        connection = await self.open(command_timeout=command_timeout)
+        try:
+            if await self.find_pooler(connection):
+                await session.try_out(connection)
+            else:
+                await session.set_up(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            connection.terminate()
+            raise DatabaseUnavailable(reason(error)) from error
+        except BaseException:
+            connection.terminate()
+            raise
         self.connections.add(connection)
         return connection
 
-    async def open(self, **settings: Any) -> Connection:
-        try:
-            connection: Connection = await asyncpg.connect(
-                self.dsn,
-                timeout=CONNECT_S,
-                # A standby is behind, and takes no changes.
-                target_session_attrs=SessionAttribute.primary,
-                **settings,
-            )
-        except (
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
-            raise DatabaseUnavailable(reason(error)) from error
+    async def find_pooler(self, connection: Connection) -> bool:
+        """Return whether a pooler lends sessions for one transaction; found out once."""
+        async with self.finding:
+            if self.pools_transactions is None and await pooling.is_pooled(connection):
+                self.pools_transactions = await pooling.pools_transactions(self.open)
+        return bool(self.pools_transactions)
+
+    async def open(self, **more: Any) -> Connection:
+        """Open a connection to the first host that takes changes."""
+        failure: Exception | None = None
+        for host in tuple(self.hosts):
+            try:
+                connection = await self.open_at(host, **more)
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.InternalClientError) as error:
+                failure = error
+            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise DatabaseUnavailable(reason(error)) from error
+            else:
+                self.hosts.remove(host)
+                self.hosts.insert(0, host)
+                return connection
+        assert failure is not None
+        raise DatabaseUnavailable(reason(failure)) from failure
+
+    async def open_at(self, host: Host | None, **more: Any) -> Connection:
+        name, port = host or (None, None)
+        connection: Connection = await asyncpg.connect(
+            host=name,
+            port=port,
+            # All hosts together take no longer than one may.
+            timeout=self.dsn.connect_timeout_s or CONNECT_S / len(self.hosts),
+            statement_cache_size=0,
+            **self.dsn.arguments(),
+            **more,
+        )
         keep_alive(connection)
         return connection
 
@@ -154,7 +193,7 @@ class PostgresConnector:
         try:
             async with asyncio.timeout(PROBE_S):
                 if self.probe is None or self.probe.is_closed():
-                    self.probe = await self.open(statement_cache_size=0)
+                    self.probe = await self.open()
                 await self.probe.execute("SELECT 1")
         except (DatabaseUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as why:
             self.forget_probe()
