@@ -6,7 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from models.database import UnfitDatabase
+from models.database import TransientError, UnfitDatabase
 from server.settings import Settings, WrongSettings, from_environment
 
 T = TypeVar("T")
@@ -18,6 +18,8 @@ def run(awaited: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(awaited)
     except UnfitDatabase as error:
         stop(str(error))
+    except TransientError as error:
+        stop(f"The database cannot be used now: {error}.")
 
 
 def settings_or_stop() -> Settings:
