@@ -270,20 +270,25 @@ async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endles
         assert error["extensions"]["code"] == "TIMEOUT"
 
 
+async def token_id(portal: Portal, token: str) -> str:
+    found = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+    async with portal.engine.connect() as conn:
+        return str((await conn.execute(found)).scalar_one())
+
+
 async def link(portal: Portal, token: str) -> str:
     """Return an address of a document, for the bearer of a token."""
-    name = tokens.hashed(token, KEY)
-    async with portal.engine.connect() as conn:
-        token_id = (await conn.execute(select(Token.id).where(Token.hash == name))).scalar_one()
-    links = Signer("", KEY).links(token_id, portal.clock())
+    links = Signer("", KEY).links(await token_id(portal, token), portal.clock())
     document = f"inv_{new_id()}"
     return f"{links.stem}{document}/print{links.query}{links.signature(document, 'print')}"
 
 
 async def test_a_token_that_has_used_its_seconds_is_refused(new_database: NewDatabase) -> None:
-    async with new_database() as url, served(url, token_seconds=1e-6) as portal:
+    async with new_database() as url, served(url, token_seconds=7) as portal:
         token, other = await portal.token(), await neighbour(portal)
         assert (await asked(portal, QUICK, token)).status_code == 200
+        budgets = lanes(portal)[0].budgets
+        budgets.spend(Caller(portal.practice_id, await token_id(portal, token)), 1_000)
         long = "{ viewer { kind name } }"
         for query in (QUICK, long):  # the one has been asked before
             response = await asked(portal, query, token)
@@ -293,9 +298,10 @@ async def test_a_token_that_has_used_its_seconds_is_refused(new_database: NewDat
             assert error["extensions"]["code"] == "RATE_LIMITED"
             cost = error["extensions"]["cost"]
             assert cost.pop("retryAfter") == int(response.headers["retry-after"])
-            assert cost == {"secondsPerMinute": 1e-6, "secondsLeft": 0, "statementsAtOnce": 2}
+            assert cost == {"secondsPerMinute": 7, "secondsLeft": 0, "statementsAtOnce": 2}
         change = 'mutation { refreshPayment(input: {paymentId: "pmt_x"}) { __typename } }'
         assert (await asked(portal, change, token)).status_code == 429
         document = await portal.http.get(await link(portal, token))
-        assert (document.status_code, document.headers["retry-after"]) == (429, "1")
+        assert document.status_code == 429
+        assert int(document.headers["retry-after"]) >= 1
         assert (await asked(portal, QUICK, other)).status_code == 200
