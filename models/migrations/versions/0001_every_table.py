@@ -508,7 +508,7 @@ def upgrade() -> None:
         sa.Column("client_id", ID, nullable=False),
         sa.Column("stripe_account", sa.Text(), nullable=False),
         sa.Column("stripe_id", sa.Text(), nullable=True),
-        sa.Column("state", chosen("state", "PREPARED KEPT REFUSED CANCELED"), nullable=False),
+        sa.Column("state", chosen("state", "PREPARED KEPT REFUSED CANCELED UNMADE"), nullable=False),
         sa.Column(
             "reason",
             chosen("reason", REASONS),
@@ -525,7 +525,8 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
         sa.CheckConstraint(
-            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED')", name="ended_is_named"
+            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED', 'UNMADE')",
+            name="ended_is_named",
         ),
         refers("payment_method", "payment_method_id", client=True),
         refers("client", "client_id"),
