@@ -1,8 +1,10 @@
 """The application: one database, one schema, and the addresses that it answers."""
 
+import asyncio
 import datetime as dt
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -32,6 +34,7 @@ from identity.post import Post
 from identity.tokens import hashed
 from identity.uses import Uses
 from models import database
+from models.database import StatementTimeout, TransientError
 from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
@@ -53,6 +56,9 @@ from server.webhook import Webhook
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
 # All but one are answered with what to do instead.
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+# How long a thread that plans keeps the event loop waiting: Python's own 5 ms would be added to a
+# request several times.
+SWITCH_INTERVAL_S = 0.001
 PAGE_METHODS = ("GET", "HEAD")
 log = logging.getLogger("portal")
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
@@ -232,12 +238,27 @@ def without_query(record: logging.LogRecord) -> bool:
     return True
 
 
+def in_a_line(record: logging.LogRecord) -> bool:
+    """Log an answer that was broken off for a passing reason in one line.
+
+    uvicorn logs whatever ends an application, with a traceback.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, TransientError | StatementTimeout | asyncio.CancelledError):
+        reason = str(error) or type(error).__name__
+        record.msg, record.args = "an answer was broken off: %s", (reason,)
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = from_environment()
     refuse_unsaid_sandbox(settings)
     application = app(settings)
     logging.getLogger("uvicorn.access").addFilter(without_query)
+    logging.getLogger("uvicorn.error").addFilter(in_a_line)
     # What is there from the start is never garbage: looking through it holds the event loop.
     gc.collect()
     gc.freeze()

@@ -30,9 +30,10 @@ from server import demo as demonstration
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
 from server.settings import Settings, WrongSettings
-from server.terminal import run, settings_or_stop, stop
+from server.terminal import NOT_MIGRATED, PlainGroup, run, settings_or_stop, stop
 
 app = typer.Typer(
+    cls=PlainGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -76,6 +77,7 @@ def serve(
                 workers=processes,
                 server_header=False,
                 access_log=access_log,
+                timeout_graceful_shutdown=settings.shutdown_timeout_s,
             )
     except AlreadyServed as error:
         stop(str(error))
@@ -313,6 +315,6 @@ async def refuse_other_revisions(url: str) -> None:
     engine = database.engine(url)
     try:
         if not await migrations.is_current(engine):
-            stop("The database is not up to date: run `portal migrate` first.")
+            stop(NOT_MIGRATED)
     finally:
         await engine.dispose()

@@ -14,6 +14,7 @@ from models.database.errors import (
     StatementTimeout,
     StatementTooDeep,
     TransientError,
+    is_unmigrated,
 )
 from models.database.lanes import Lanes, ReadLimits, Reads
 from models.database.postgres import PostgresReads
@@ -48,6 +49,7 @@ __all__ = [
     "check_url",
     "connector_of",
     "engine",
+    "is_unmigrated",
     "lanes",
     "opened",
     "reads",

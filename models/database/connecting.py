@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -28,8 +27,6 @@ SET_UP_S = 8.0
 PROBE_EVERY_S, PROBE_AGAIN_S = 1.0, 0.3
 # How long it may take to answer that.
 PROBE_S = 2.0
-# How often a server that takes no changes makes all connections be opened anew.
-RENEW_EVERY_S = 5.0
 # After so many seconds of silence the other side is asked for a sign of life, every so many
 # seconds, and given up after so many times; and how long it may leave what was sent unconfirmed.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
@@ -71,6 +68,8 @@ class PostgresConnector:
         # The host that was reached last comes first.
         self.hosts: list[Host | None] = [*dsn.hosts] or [None]
         self.connections: WeakSet[Connection] = WeakSet()
+        # Those that are not used again, once what runs on them is done.
+        self.distrusted: WeakSet[Connection] = WeakSet()
         self.probe: Connection | None = None
         self.probing = asyncio.Lock()
         self.finding = asyncio.Lock()
@@ -78,7 +77,6 @@ class PostgresConnector:
         self.pools_transactions: bool | None = None
         # Why the server doesn't answer.
         self.outage: DatabaseUnavailable | None = None
-        self.renewed = -RENEW_EVERY_S
 
     async def connect(
         self, *_: Any, session: Session, command_timeout: float | None = None
@@ -151,12 +149,19 @@ class PostgresConnector:
         for connection in list(self.connections):
             connection.terminate()
 
-    def renew(self) -> None:
-        """End every connection to a server that was demoted, so that its successor is found."""
-        now = time.monotonic()
-        if now >= self.renewed + RENEW_EVERY_S:
-            self.renewed = now
-            self.end_all()
+    def distrust(self) -> None:
+        """Have every connection that is open now replaced by another before it is used again.
+
+        They lead to a server that was demoted, and its successor is to be found; or one of them
+        was dead without a word.
+        """
+        self.distrusted.update(self.connections)
+
+    def is_usable(self, connection: Connection) -> bool:
+        """Return whether an idle connection may be used. One that may not be is ended."""
+        if connection in self.distrusted:
+            connection.terminate()
+        return not connection.is_closed()
 
     # -- the probe ---------------------------------------------------------------------------------
 
@@ -188,7 +193,13 @@ class PostgresConnector:
 
     async def ask_twice(self) -> DatabaseUnavailable | None:
         """Ask on the connection that is there, and once more on a new one."""
-        return await self.ask() and await self.ask()
+        first = await self.ask()
+        if first is None:
+            return None
+        second = await self.ask()
+        if second is None:
+            self.distrust()
+        return second
 
     async def ask(self) -> DatabaseUnavailable | None:
         loop = asyncio.get_running_loop()
@@ -215,6 +226,8 @@ class PostgresConnector:
         self.probe = None
 
     async def close(self) -> None:
+        """Close the probe's connection; end all, where the server is gone and closes none."""
+        await self.look()
         self.forget_probe()
 
 

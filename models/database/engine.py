@@ -1,5 +1,6 @@
 """The SQLAlchemy engine, by which everything is written."""
 
+import asyncio
 import sqlite3
 import time
 import uuid
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
@@ -54,7 +56,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             connect_args={"session": session, **connect_arguments(connector, waits)},
         )
         Transactions(connector, session).listen(made.sync_engine)
-        event.listen(made.sync_engine, "checkout", refuse_closed)
+        event.listen(made.sync_engine, "checkout", partial(refuse_unusable, connector))
     else:
         made = create_async_engine(
             make_url(url).set(drivername="sqlite+aiosqlite"),
@@ -64,6 +66,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             pool_size=1,
             max_overflow=0,
             pool_timeout=waits.lock_s,
+            connect_args={"async_creator_fn": open_file},
         )
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
         event.listen(made.sync_engine, "begin", begin_immediate)
@@ -123,13 +126,13 @@ def translate(connector: Connector, context: ExceptionContext) -> BaseException 
     if isinstance(found, DatabaseUnavailable):
         context.is_disconnect = True
         if getattr(error, "sqlstate", None) == DEMOTED and isinstance(connector, PostgresConnector):
-            connector.renew()
+            connector.distrust()
     return found
 
 
-def refuse_closed(connection: Any, *_: Any) -> None:
+def refuse_unusable(connector: PostgresConnector, connection: Any, *_: Any) -> None:
     """Have the pool open another connection in the place of one that was closed meanwhile."""
-    if connection.driver_connection.is_closed():
+    if not connector.is_usable(connection.driver_connection):
         raise exc.DisconnectionError
 
 
@@ -143,6 +146,22 @@ def connect_arguments(connector: PostgresConnector, waits: Waits) -> dict[str, A
         # would run the statement of another connection.
         "prepared_statement_name_func": lambda: f"write_{uuid.uuid4().hex}",
     }
+
+
+async def open_file(*given: Any, **more: Any) -> aiosqlite.Connection:
+    """Open an SQLite file.
+
+    Where that fails, its thread is waited for: it would else speak to an event loop that has ended.
+    """
+    connection = aiosqlite.connect(*given, **more)
+    thread = connection._thread
+    # As SQLAlchemy has it: no process waits for a connection that nobody has closed.
+    thread.daemon = True
+    try:
+        return await connection
+    except sqlite3.Error:
+        await asyncio.to_thread(thread.join)
+        raise
 
 
 def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:

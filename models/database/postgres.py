@@ -98,8 +98,11 @@ class PostgresReads:
 
     async def taken(self) -> Prepared:
         """A connection that nobody else uses until it is idle again."""
-        connection = self.idle.pop() if self.idle else await self.opened()
-        return await self.opened() if connection.connection.is_closed() else connection
+        while self.idle:
+            connection = self.idle.pop()
+            if self.connector.is_usable(connection.connection):
+                return connection
+        return await self.opened()
 
     async def opened(self) -> Prepared:
         session = Session.of_reads(self.timeout_s)
