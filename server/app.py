@@ -42,7 +42,7 @@ from resolvers.printed import PrintedDocuments
 from resolvers.record import ReadAuditLog
 from server import graphiql, portal_page, probes
 from server.batches import flushing
-from server.deadline import Deadline
+from server.deadline import Deadline, Running
 from server.documents import Documents
 from server.exports import Exports
 from server.express import Express
@@ -144,6 +144,8 @@ def app(
     errands = Errands(behind)
     webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
 
+    requests = Running()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
@@ -163,6 +165,7 @@ def app(
             await running.enter_async_context(mailing)
             if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
+            running.push_async_callback(requests.ended)
             yield
 
     application = Starlette(
@@ -176,7 +179,7 @@ def app(
             *([sandbox.addresses(pays=is_sandbox, local=local)] if sandbox else []),
             *([portal_page.mounted(settings.mode)] if local or settings.portal_page else []),
         ],
-        middleware=middleware(settings, endpoint, local=local),
+        middleware=middleware(settings, endpoint, requests, local=local),
         lifespan=lifespan,
     )
     application.state.reads, application.state.graph = reads, graph
@@ -215,7 +218,9 @@ def at_stripe(settings: Settings) -> Stripe:
     )
 
 
-def middleware(settings: Settings, endpoint: Endpoint, *, local: bool) -> list[Middleware]:
+def middleware(
+    settings: Settings, endpoint: Endpoint, requests: Running, *, local: bool
+) -> list[Middleware]:
     origins = partial(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
@@ -229,7 +234,7 @@ def middleware(settings: Settings, endpoint: Endpoint, *, local: bool) -> list[M
         Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
         Middleware(origins),
-        Middleware(Deadline, seconds=settings.request_timeout_s),
+        Middleware(Deadline, seconds=settings.request_timeout_s, running=requests),
     ]
 
 
