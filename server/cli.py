@@ -28,6 +28,7 @@ from server import (
 from server import demo as demonstration
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
+from server.http.serving import TooFewFiles, allow_files, options
 from server.settings import Settings, WrongSettings
 from server.terminal import run, settings_or_stop, stop
 
@@ -65,16 +66,17 @@ def serve(
             run(check_payments(settings))
             say_about_mail(settings)
             run(say_about_practices(settings))
+            allow_files(settings.http_connections)
             uvicorn.run(
                 "server.app:served",
                 factory=True,
                 host=host,
                 port=port,
                 workers=processes,
-                server_header=False,
                 access_log=access_log,
+                **options(settings.connection_limits, settings.public_url),
             )
-    except AlreadyServed as error:
+    except (AlreadyServed, TooFewFiles) as error:
         stop(str(error))
 
 

@@ -26,6 +26,7 @@ from models import Client, Practice, Scope, Token, database, migrations
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
+from server.http.serving import options
 from server.letterheads import dress
 from server.seeding import seeded
 from server.settings import Settings
@@ -94,6 +95,7 @@ def settings(
         sandbox_file=str(HOME / "sandbox.sqlite"),
         # A page elsewhere that has its own name point here is not let in.
         allowed_hosts=["127.0.0.1", "localhost"],
+        forwarded_allow_ips=[],
     )
 
 
@@ -115,7 +117,11 @@ def listen(settings: Settings, port: int, token: str, started: Callable[[], None
     if settings.sandbox:
         asyncio.run(seeded(settings.database_url, application.state.sandbox.store))
     config = uvicorn.Config(
-        application, host="127.0.0.1", port=port, log_level="warning", server_header=False
+        application,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        **options(settings.connection_limits, settings.public_url),
     )
     Server(config, started).run()
 
