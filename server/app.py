@@ -184,7 +184,7 @@ def app(
     application.router.redirect_slashes = False
     application.state.reads, application.state.graph = reads, graph
     application.state.till, application.state.sandbox = till, sandbox
-    application.state.behind = behind
+    application.state.behind, application.state.endpoint = behind, endpoint
     application.state.door, application.state.uses = door, uses
     application.state.record = record
     return application

@@ -39,6 +39,8 @@ class Express:
         self.app, self.endpoint, self.origins = app, endpoint, origins
         self.hosts = frozenset(host.encode() for host in hosts)
         self.websites = origins(app)
+        simple = self.websites.simple_headers.items()
+        self.for_websites = [(name.lower().encode(), value.encode()) for name, value in simple]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_by_name(scope["headers"]) if is_asked(scope) else {}
@@ -80,10 +82,13 @@ class Express:
     def written(self, type_: str, headers: Mapping[bytes, bytes]) -> Headers:
         """The headers of an answer, as the long way gives them."""
         origin = headers.get(b"origin")
-        if origin is None or not self.websites.is_allowed_origin(origin.decode("latin-1")):
+        if origin is None:
             return WRITTEN[type_]
-        allowed = b"*" if self.websites.allow_all_origins else origin
-        return [*WRITTEN[type_], (b"access-control-allow-origin", allowed)]
+        given = [*WRITTEN[type_], *self.for_websites]
+        one = not self.websites.allow_all_origins
+        if one and self.websites.is_allowed_origin(origin.decode("latin-1")):
+            given.append((b"access-control-allow-origin", origin))
+        return given
 
 
 def common(type_: str) -> Headers:

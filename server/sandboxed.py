@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from billing.gateway import Stripe
 from billing.payments import OWN, PaymentsMode, is_reached
@@ -16,6 +16,7 @@ from sandbox import mail, pages, panel
 from sandbox.app import app
 from sandbox.deliveries import Webhook as Destination
 from sandbox.deliveries import deliver
+from sandbox.own_pages import OwnPages
 from sandbox.store import Store
 
 # The double takes any test key, and signs with this.
@@ -62,7 +63,9 @@ class Sandbox:
         forms = pages.routes(self.store) if pays else []
         own = panel.routes(self.store) if pays and local else []
         letters = mail.routes(self.store) if local else []
-        return Mount("/sandbox", routes=[*forms, *own, *letters])
+        pages_alone = OwnPages(Router([*own, *letters], redirect_slashes=False))
+        routes = [*forms, Mount("", pages_alone)]
+        return Mount("/sandbox", Router(routes, redirect_slashes=False))
 
     @asynccontextmanager
     async def delivering(self, webhook: Route) -> AsyncIterator[None]:
