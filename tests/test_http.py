@@ -14,7 +14,7 @@ from identity import tokens
 from identity.tokens import Subject, is_written_right, new_secret
 from models import Scope
 from models.database import PostgresReads, StatementTimeout
-from server.graphql import MAX_BODY
+from server.http.bodies import MAX_BODY
 from tests.portal import KEY, Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

@@ -383,10 +383,15 @@ async def test_a_client_cannot_choose_its_own_address(
     new_database: NewDatabase, trusted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over both ways, whatever it writes ahead of what its proxy appends."""
-    seen: list[str | None] = []
+    seen: list[str] = []
     async with new_database() as url, served(url, forwarded_allow_ips=trusted) as portal:
         endpoint = portal.http._transport.app.state.endpoint  # type: ignore[attr-defined]
-        monkeypatch.setattr(endpoint, "address_hash", lambda host: seen.append(host) or host)
+
+        def hashed(host: str) -> str:
+            seen.append(host)
+            return host
+
+        monkeypatch.setattr(endpoint, "address_hash", hashed)
         token = await portal.token()
         for number in range(2):
             forwarded = f"6.6.6.{number}, 198.51.100.1"
