@@ -29,6 +29,8 @@ from server import demo as demonstration
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
 from server.http.serving import TooFewFiles, allow_files, options
+from server.private_files import make_private_database
+from server.secret_files import UnreadableSecret
 from server.settings import Settings, WrongSettings
 from server.terminal import run, settings_or_stop, stop
 
@@ -84,6 +86,7 @@ def serve(
 def migrate() -> None:
     """Bring the database's tables up to date."""
     settings = settings_or_stop()
+    make_private_database(settings.database_url)
 
     async def upgrade() -> str | None:
         engine = database.engine(settings.database_url)
@@ -121,6 +124,7 @@ def demo(
         demonstration.NotADemo,
         migrations.UnknownRevision,
         stripe_demo.NoTestAccount,
+        UnreadableSecret,
     ) as error:
         stop(str(error))
 

@@ -23,6 +23,7 @@ from graph.execution import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Practice, Scope, Token, database, migrations
+from server import secret_files
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
@@ -58,7 +59,7 @@ def serve(
     """Serve until it is interrupted; make what isn't there yet. Pay in the `account` at Stripe, or
     without one in the sandbox.
     """
-    if "_live_" in os.environ.get("STRIPE_API_KEY", ""):
+    if "_live_" in secret_files.from_environment("STRIPE_API_KEY"):
         raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run beside one.")
     HOME.mkdir(mode=0o700, exist_ok=True)
     file = "stripe.sqlite" if account else "portal.sqlite"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from server.private_files import make_private, make_private_database
+
 
 class AlreadyServed(Exception):
     """Another process serves this file, or this one was asked to be several."""
@@ -22,6 +24,8 @@ def sole_server(database_url: str, processes: int = 1) -> Iterator[None]:
     if processes > 1:
         raise AlreadyServed("SQLite is served by one process: leave --processes at 1.")
     path = Path(f"{url.database}.lock")
+    make_private(path)
+    make_private_database(database_url)
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

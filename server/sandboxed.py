@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
+from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
@@ -18,9 +19,12 @@ from sandbox.deliveries import Webhook as Destination
 from sandbox.deliveries import deliver
 from sandbox.own_pages import OwnPages
 from sandbox.store import Store
+from server.private_files import make_private
 
 # The double takes any test key, and signs with this.
 KEY, SECRET = "sk_test_sandbox", "whsec_sandbox"
+# SQLite's name for no file at all.
+MEMORY = ":memory:"
 WARNING = "SANDBOX is true: payments go to the sandbox, and no money moves."
 
 
@@ -41,6 +45,8 @@ class Sandbox:
     """The double, reached without a socket in both directions."""
 
     def __init__(self, file: str) -> None:
+        if file != MEMORY:
+            make_private(Path(file))
         self.store = Store(file)
 
     def stripe(self) -> Stripe:

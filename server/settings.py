@@ -22,16 +22,14 @@ from graph.execution import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
 from models.database import Waits
-from server.http.addresses import parse_host, parse_origin, parse_public_url
-from server.http.connections import Limits
-from server.http.proxies import Proxies, parse_proxies
+from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
 
 DATABASES = ("sqlite", "postgresql")
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
-class Settings(BaseSettings):
+class Settings(HttpSettings):
     """Read from environment variables of the same names, in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -44,67 +42,6 @@ class Settings(BaseSettings):
         min_length=32,
         description="Secret of 32 characters or more that tokens are hashed with; with another key"
         " all tokens stop working. For instance: `openssl rand -hex 32`.",
-    )
-    public_url: str = Field(
-        default="http://127.0.0.1:8000",
-        description="Where browsers reach this server: links to documents begin with it, as"
-        " `https://api.example.com`. `http://` is for this machine only, and not beside a live key."
-        " With `https://` browsers are told to use nothing else (HSTS).",
-    )
-    allowed_origins: Annotated[list[str], NoDecode] = Field(
-        default=[],
-        description="Origins of pages that may ask from a browser, with commas between:"
-        " `https://portal.example.com`.",
-    )
-    allowed_hosts: Annotated[list[str], NoDecode] = Field(
-        default=["*"],
-        description="Host names that the server answers to, with commas between and without ports:"
-        " `api.example.com`, `*.example.com`; `*`: any.",
-    )
-    forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
-        default=["127.0.0.1", "::1"],
-        description="Addresses or networks of the proxies in front, with commas between: in"
-        " `X-Forwarded-For` the last address that is not one of them is the client's. `*`: whoever"
-        " connects is a proxy, and its own entry, the last one, is believed.",
-    )
-    http_connections: int = Field(
-        default=1_000,
-        ge=10,
-        le=100_000,
-        description="Connections that clients may have open, in each process. When all are taken, a"
-        " new one gets the place of the one that has waited longest without a whole request.",
-    )
-    http_connections_per_address: int = Field(
-        default=200,
-        ge=1,
-        le=100_000,
-        description="Connections of one network address (IPv6: of its /64), in each process."
-        " Proxies are not limited.",
-    )
-    headers_timeout_s: float = Field(
-        default=10,
-        gt=0,
-        le=600,
-        description="Seconds in which the headers of a request have to arrive.",
-    )
-    body_timeout_s: float = Field(
-        default=30,
-        gt=0,
-        le=600,
-        description="Seconds in which the body of a request has to arrive.",
-    )
-    send_timeout_s: float = Field(
-        default=30,
-        gt=0,
-        le=600,
-        description="Seconds after which a client that takes nothing of its answer is given up.",
-    )
-    keep_alive_s: int = Field(
-        default=75,
-        ge=1,
-        le=3_600,
-        description="Seconds that a connection stays open between two requests: more than the proxy"
-        " in front keeps its own.",
     )
     introspection: Introspection = Field(
         default=Introspection.VIEWERS,
@@ -198,7 +135,9 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(
         default=None,
         description="Mail server that sign-in links go out by: `smtp://user:password@host:587`,"
-        " with STARTTLS, or `smtps://…`; without one nobody can sign in by e-mail.",
+        " with STARTTLS, which only a server on this machine may lack, or `smtps://…`;"
+        " `smtp+plain://host:25` sends them readable by all on the way. Without a mail server"
+        " nobody can sign in by e-mail.",
     )
     mail_from: str | None = Field(
         default=None,
@@ -229,40 +168,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
 
-    @field_validator(
-        "allowed_origins",
-        "allowed_hosts",
-        "forwarded_allow_ips",
-        "font_paths",
-        "field_key",
-        mode="before",
-    )
+    @field_validator("font_paths", "field_key", mode="before")
     @classmethod
-    def between_commas(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def origins(cls, value: list[str]) -> list[str]:
-        return [parse_origin(part) for part in value]
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def hosts(cls, value: list[str]) -> list[str]:
-        return [parse_host(part) for part in value]
-
-    @field_validator("forwarded_allow_ips")
-    @classmethod
-    def addresses_of_proxies(cls, value: list[str]) -> list[str]:
-        parse_proxies(value)
-        return value
-
-    @field_validator("public_url")
-    @classmethod
-    def an_address(cls, value: str) -> str:
-        return parse_public_url(value)
+    def parts(cls, value: object) -> object:
+        return between_commas(value)
 
     @field_validator("field_key")
     @classmethod
@@ -342,24 +251,6 @@ class Settings(BaseSettings):
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MAIL_FROM is not set, and SMTP_URL is.")
         return self
-
-    @property
-    def proxies(self) -> Proxies:
-        """Return the proxies whose word on a client's address is taken."""
-        return parse_proxies(self.forwarded_allow_ips)
-
-    @property
-    def connection_limits(self) -> Limits:
-        """Return how many connections there may be, and how long each may wait."""
-        return Limits(
-            connections=self.http_connections,
-            per_address=self.http_connections_per_address,
-            head_s=self.headers_timeout_s,
-            body_s=self.body_timeout_s,
-            send_s=self.send_timeout_s,
-            keep_alive_s=self.keep_alive_s,
-            proxies=self.proxies,
-        )
 
     @property
     def post(self) -> Post | None:

@@ -5,8 +5,10 @@ rather than taken and never matched.
 """
 
 import re
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
+
+from identity.post import is_this_machine
 
 ANY = "*"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -51,17 +53,6 @@ def parse_public_url(text: str) -> str:
     if url.scheme == "http" and not is_this_machine(url.hostname):
         raise ValueError("begins with http://: tokens and links need https://, but on this machine")
     return f"{url.scheme}://{host_and_port(url, text)}{url.path.rstrip('/')}"
-
-
-def is_this_machine(host: str) -> bool:
-    """Return whether a host is this machine, which is reached without a network."""
-    name = host.lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def split(text: str) -> SplitResult:
