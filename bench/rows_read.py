@@ -20,7 +20,8 @@ from sqlalchemy import make_url
 from bench.lookups import lists, lookups, reports
 from billing.demo import many
 from billing.documents.links import Signer
-from graph.execution import Graph, Introspection
+from graph.execution import Graph
+from graph.introspection import Introspection
 from graph.schema import schema
 from models import Scope, ViewerKind, database, migrations
 from resolvers.viewer import Viewer

@@ -34,6 +34,12 @@ ENVIRONMENT = {
         if name.lower() not in Settings.model_fields
     },
     "DATABASE_CONNECTIONS": str(CONNECTIONS),
+    # No budgets: the peers have none, and few tokens ask for all.
+    "DASHBOARD_CONNECTIONS": str(CONNECTIONS),
+    "DASHBOARD_TIMEOUT_S": "10",
+    "QUEUE_TIMEOUT_S": "60",
+    "TOKEN_STATEMENTS": str(CONNECTIONS),
+    "TOKEN_SECONDS": "1000000",
 }
 # How many of a practice's clients ask.
 ASKING = 100

@@ -54,15 +54,23 @@ def passes_luhn(number: str) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-def card_number(document: DocumentNode, variables: Any) -> Errors:
-    """A refusal, if there is a card's number in the document or its variables."""
-    literals = Literals()
-    visit(document, literals)
-    if any(map(is_suspicious, [*literals.found, *texts(variables, literals.uses)])):
-        return [
-            refusal("CARD_NUMBER", "a card's number never belongs here: use Stripe's card form")
-        ]
-    return []
+def card_number_in_literals(document: DocumentNode) -> Errors:
+    """Return a refusal, if there is a card's number in a document."""
+    return refused_if(any(map(is_suspicious, Literals.of(document).found)))
+
+
+def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
+    """Return a refusal, if there is a card's number in a request's variables."""
+    if not any(is_card_number(text) for _, text in texts(variables, {})):
+        return []
+    uses = Literals.of(document).uses
+    return refused_if(any(map(is_suspicious, texts(variables, uses))))
+
+
+def refused_if(found: bool) -> Errors:
+    if not found:
+        return []
+    return [refusal("CARD_NUMBER", "a card's number never belongs here: use Stripe's card form")]
 
 
 def is_suspicious(named: Named) -> bool:
@@ -80,6 +88,12 @@ class Literals(Visitor):
         super().__init__()
         self.found: list[Named] = []
         self.uses: dict[str, str | None] = {}
+
+    @classmethod
+    def of(cls, document: DocumentNode) -> "Literals":
+        literals = cls()
+        visit(document, literals)
+        return literals
 
     def enter_string_value(self, node: StringValueNode, _: Any, parent: Any, *__: Any) -> None:
         self.found.append((name_of(parent), node.value))

@@ -12,7 +12,16 @@ from billing.payments import PaymentsMode, PaymentStatus
 from billing.periods import Period
 from billing.refusals import ErrorCode
 from billing.superbills import SuperbillGapCode
-from models import CardBrand, DeclineReason, EntryKind, PaymentMethodKind, Scope, ViewerKind
+from models import (
+    AccessAction,
+    ActorKind,
+    CardBrand,
+    DeclineReason,
+    EntryKind,
+    PaymentMethodKind,
+    Scope,
+    ViewerKind,
+)
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
 from resolvers.orders import OrderDirection
@@ -35,6 +44,23 @@ described(
     CLIENT="A client, who sees their own billing.",
     CONTACT="A parent, guardian or partner, who sees the clients that they are linked to.",
     DASHBOARD="A program of the practice, which reads the whole practice within its scopes.",
+)
+described(
+    ActorKind,
+    "Who accesses a client's data.",
+    CLIENT="A client.",
+    CONTACT="A parent, guardian or partner of a client.",
+    DASHBOARD="A program of the practice.",
+    OPERATOR="The practice's operator, at the command line.",
+)
+described(
+    AccessAction,
+    "What was done with a client's data.",
+    READ="It was read.",
+    CHANGE="It was changed: a payment, a card, a refund, a contact's rights, a token.",
+    SIGN_IN="Somebody who sees it signed in.",
+    SIGN_OUT="Somebody who sees it signed out, or a sign-in of theirs was ended.",
+    REFUSED="It was asked for and not given, because the token lacks a scope.",
 )
 described(
     Scope,

@@ -4,7 +4,7 @@ One pass, linear in the document: a fragment is measured once, however often it 
 numbers are of is what the operation would be with all fragments opened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,16 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLField,
+    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -32,12 +35,14 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from graph.weights import cost, nested, selects
+from graph.weights import cost, nested, scan, selects
+from resolvers import nodes
 from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
-from resolvers.planner.plans import Recent
+from resolvers.planner.recent import Recent
 from resolvers.planner.selection import fragments_of
-from resolvers.planner.sources import Items, Many, Mutated, Paged, source_of
+from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
+from resolvers.viewer import Viewer
 
 # Characters of a document. The whole billing page takes a thousand.
 MAX_LENGTH = 100_000
@@ -61,6 +66,8 @@ INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 # Characters of documents.
 REMEMBERED = 2**18
 Key = tuple[str, str | None]
+# Does work of a caller beside the event loop.
+Apart = Callable[..., Awaitable[Any]]
 
 ADVICE = {
     "fields": (MAX_FIELDS, "Ask for fewer fields, or in several operations."),
@@ -91,6 +98,8 @@ class Size:
     directives: int = 0
     changes: int = 0
     cost: int = 0
+    # How often the rows of a practice's tables are read, by the table; each time with its weight.
+    scans: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: "Size") -> None:
         """Beside what is here already."""
@@ -103,11 +112,24 @@ class Size:
         self.depth = max(self.depth, other.depth)
         self.lists = max(self.lists, other.lists)
         self.nesting = max(self.nesting, other.nesting)
+        self.scan(other.scans)
+
+    def scan(self, scans: Mapping[str, float], times: int = 1) -> None:
+        """Read the rows of tables so many times more."""
+        for table, weight in scans.items():
+            self.scans[table] = min(self.scans.get(table, 0) + times * weight, ENDLESS)
+
+    def validate(self, other: "Size") -> None:
+        """Add what isn't executed: of it counts only what makes the validation longer."""
+        self.fields = min(self.fields + other.fields, ENDLESS)
+        self.aliases = min(self.aliases + other.aliases, ENDLESS)
+        self.directives = min(self.directives + other.directives, ENDLESS)
+        self.depth = max(self.depth, other.depth)
 
 
 @dataclass
 class Measure:
-    """Measures one document. `numbers` are the variables that page sizes were found to be."""
+    """Measures one document. `numbers` are the variables that the measure depends on."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -123,6 +145,16 @@ class Measure:
             v.variable.name.value: v.default_value for v in node.variable_definitions or ()
         }
         return self.selection(self.schema.get_root_type(node.operation), node.selection_set)
+
+    def whole(self, node: OperationDefinitionNode) -> Size:
+        """Measure an operation, and with it what else its document has: that is validated too."""
+        size = self.operation(node)
+        for other in self.document.definitions:
+            if isinstance(other, OperationDefinitionNode) and other is not node:
+                size.validate(self.operation(other))
+        for name in self.fragments.keys() - self.measured.keys():
+            size.validate(self.fragment(name))
+        return size
 
     def selection(self, type_: GraphQLNamedType | None, set_: SelectionSetNode) -> Size:
         size = Size()
@@ -159,7 +191,7 @@ class Measure:
         inside = get_named_type(definition.type) if definition else None
         inner = self.selection(inside, node.selection_set)
         items = self.items(definition, node)
-        return Size(
+        size = Size(
             fields=inner.fields + 1,
             depth=inner.depth + 1,
             lists=inner.lists + (items is not None),
@@ -172,6 +204,10 @@ class Measure:
                 self.cost(definition, items, inner.cost) + cost(type_, node.name.value), ENDLESS
             ),
         )
+        size.scan(inner.scans, items or 1)
+        if found := scan(type_, node.name.value):
+            size.scan({found.table: found.weight(self.given_arguments(node))})
+        return size
 
     def cost(self, definition: GraphQLField | None, items: int | None, inner: int) -> int:
         """Objects: an item and what is in it, as often as there are items."""
@@ -194,13 +230,15 @@ class Measure:
             return min(self.page_size(node), source.most)  # more is refused by its own rule
         if isinstance(source, Items) or definition is None:
             return None  # it is the connection that counts
+        if isinstance(source, Chosen):
+            return min(self.length_of(node), nodes.MOST)
         if isinstance(source, Many):
             return source.most or UNPAGED
         nullable = get_nullable_type(definition.type)
         is_list = is_list_type(nullable) and is_composite_type(get_named_type(nullable))
         return UNPAGED if is_list else None
 
-    # -- page sizes --------------------------------------------------------------------------------
+    # -- arguments ---------------------------------------------------------------------------------
 
     def page_size(self, node: FieldNode) -> int:
         sizes = [
@@ -210,8 +248,24 @@ class Measure:
         ]
         return max([size for size in sizes if size is not None], default=DEFAULT_SIZE)
 
+    def length_of(self, node: FieldNode) -> int:
+        """Return how many ids a field is given."""
+        lengths = [self.number(argument.value) for argument in node.arguments or ()]
+        return max([length for length in lengths if length is not None], default=1)
+
+    def given_arguments(self, node: FieldNode) -> set[str]:
+        """Return the names of the arguments that are given, and not null."""
+        return {
+            argument.name.value
+            for argument in node.arguments or ()
+            if self.number(argument.value) is not None
+        }
+
     def number(self, value: ValueNode | None) -> int | None:
-        """An integer as it will be; what is none is refused later, whatever it costs."""
+        """Return what the measure depends on of a value: its number, or the length of a list.
+
+        None: it is null or left out. What is of a wrong type is refused later, whatever it costs.
+        """
         if isinstance(value, VariableNode):
             name = value.name.value
             self.numbers.add(name)
@@ -220,37 +274,62 @@ class Measure:
             return self.given(name)
         if value is None or isinstance(value, NullValueNode):
             return None
+        if isinstance(value, ListValueNode):
+            return max(len(value.values), 1)
         text = value.value if isinstance(value, IntValueNode) else "1"
         return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
 
     def given(self, name: str) -> int | None:
-        """A variable as a page size; 0: it is left out."""
-        given = self.variables.get(name, 0)
-        is_number = isinstance(given, int) and not isinstance(given, bool)
-        return min(max(given, int(name in self.variables)), ENDLESS) if is_number else None
+        """Return the same of a variable, as the schema coerces it; 0: it is left out."""
+        if name not in self.variables:
+            return 0
+        given = self.variables[name]
+        if isinstance(given, list):
+            return max(len(given), 1)
+        return given if given is None else max(integer(given), 1)
+
+
+def integer(given: Any) -> int:
+    """Return the integer that GraphQL takes a JSON value for; 1 for what is none."""
+    try:
+        return int(GraphQLInt.parse_value(given))
+    except GraphQLError:
+        return 1
 
 
 class Limits:
     """Refuses what is too large; remembers what was measured."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        self.schema = schema
-        self.numbers: Recent[Key, frozenset[str]] = Recent(REMEMBERED, length)
-        self.refusals: Recent[tuple[Key, Any], Errors] = Recent(
-            REMEMBERED, lambda key, _: length(key[0])
-        )
+    def __init__(self, schema: GraphQLSchema, apart: Apart, size: int = REMEMBERED) -> None:
+        self.schema, self.apart = schema, apart
+        self.numbers: Recent[Key, frozenset[str]] = Recent(size, length)
+        self.refusals: Recent[tuple[Key, Any], Errors] = Recent(size, lambda key, _: length(key[0]))
 
-    def refuse(
-        self, key: Key, document: DocumentNode, node: OperationDefinitionNode, variables: Any
+    async def refuse(
+        self,
+        key: Key,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        variables: Any,
+        viewer: Viewer,
     ) -> Errors:
-        """Why the operation is refused with these variables, of which page sizes alone count."""
+        """Why the operation is refused with these variables, of which page sizes alone count.
+
+        What was not measured before is measured beside the event loop.
+        """
         measure = Measure(self.schema, document, variables)
         try:
-            numbers = self.numbers.get(key, lambda: page_sizes(measure, node))
+            numbers = await self.numbers.awaited(
+                key, lambda: self.apart(viewer.caller, page_sizes, measure, node), viewer.owner
+            )
             values = tuple((name, measure.given(name)) for name in sorted(numbers))
-            return self.refusals.get((key, values), lambda: too_large(measure.operation(node)))
+            return await self.refusals.awaited(
+                (key, values),
+                lambda: self.apart(viewer.caller, refused, measure, node),
+                viewer.owner,
+            )
         except RecursionError:
-            return [limited("depth", ENDLESS, MAX_DEPTH, "Ask with fewer fragments in fragments.")]
+            return too_deep()
 
 
 def length(key: Key, _: Any = None) -> int:
@@ -263,6 +342,14 @@ def too_long(query: str) -> Errors:
     if len(query) <= MAX_LENGTH:
         return []
     return [limited("length", len(query), MAX_LENGTH, "Ask in several operations.")]
+
+
+def refused(measure: Measure, node: OperationDefinitionNode) -> Errors:
+    return too_large(measure.whole(node))
+
+
+def too_deep() -> Errors:
+    return [limited("depth", ENDLESS, MAX_DEPTH, "Ask with fewer fragments in fragments.")]
 
 
 def page_sizes(measure: Measure, node: OperationDefinitionNode) -> frozenset[str]:

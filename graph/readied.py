@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from graph.scopes import Needed
 from resolvers.planner.operation import Operation
-from resolvers.record import Looks
+from resolvers.record import ReadScope
 
 
 @dataclass(frozen=True)
 class Readied:
-    """A valid operation, the scopes that it needs, and what it looks at."""
+    """A valid operation, the scopes that it needs, and the personal data that it asks for."""
 
     operation: Operation
     needed: Needed
-    looks: Looks | None
+    reads: ReadScope | None

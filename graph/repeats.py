@@ -6,19 +6,21 @@ else is done but to look the token up, which the same statement does.
 """
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
 
 from billing.money import digits
 from graph.readied import Readied
+from graph.row_costs import RowCosts, Scans
 from models.database import StatementTooDeep
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal
 from resolvers.planner.plan import Planned
-from resolvers.planner.plans import Plans, Recent
+from resolvers.planner.plans import Plans
+from resolvers.planner.recent import Recent
+from resolvers.record import RequestReads
 from resolvers.viewer import Viewer
 
 # Characters of statements, and of what was asked: that has its variables beside it, and what JSON
@@ -31,7 +33,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Answered:
-    """How a request was answered, with its variables as they were sent.
+    """How a request was answered, and what it reads of personal data.
 
     The operation takes more memory than its text, and others decide how long it is kept: once it
     is forgotten a request goes the whole way again.
@@ -39,14 +41,15 @@ class Answered:
 
     planned: Planned
     ready: ref[Readied]
-    variables: Mapping[str, Any]
+    reads: RequestReads | None
+    scans: Scans
 
 
 class Repeats:
     """Answers what was answered before."""
 
-    def __init__(self, plans: Plans, bearers: Bearers) -> None:
-        self.plans, self.bearers = plans, bearers
+    def __init__(self, plans: Plans, bearers: Bearers, row_costs: RowCosts) -> None:
+        self.plans, self.bearers, self.row_costs = plans, bearers, row_costs
         self.answered: Recent[Key, Answered] = Recent(REMEMBERED, weight)
 
     def keep(self, body: bytes, viewer: Viewer, answered: Answered) -> None:
@@ -55,16 +58,19 @@ class Repeats:
         settled = replace(answered, planned=replace(planned, plan=plan))
         key = body, *rights(viewer)
         self.answered.forget(key)
-        self.answered.keep(key, settled)
+        self.answered.keep(key, settled, viewer.owner)
 
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime
-    ) -> tuple[bytes, Readied, Mapping[str, Any]] | None:
-        """The answer's JSON, the operation and its variables; nothing where the request is to go
+    ) -> tuple[bytes, RequestReads | None] | None:
+        """Return the answer's JSON and what the request reads; nothing where the request is to go
         the whole way."""
-        answered = self.answered.recall((body, *rights(bearer.viewer)))
-        ready = answered.ready() if answered else None
-        if answered is None or ready is None:
+        key = body, *rights(bearer.viewer)
+        answered = self.answered.recall(key, bearer.viewer.owner)
+        if answered is None or answered.ready() is None:
+            return None
+        # Another viewer of the same rights may be of a larger practice.
+        if answered.scans and await self.row_costs.refuse(answered.scans, bearer.viewer):
             return None
         planned, plans = answered.planned, self.plans
         asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
@@ -75,7 +81,7 @@ class Repeats:
             return None
         if text is None or BROKEN in text:
             return None
-        return text.encode(), ready, answered.variables
+        return text.encode(), answered.reads
 
 
 def rights(viewer: Viewer) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
-"""What a field asks of the statement: SELECTs of its own, and another level of rows."""
+"""Weights of fields: SELECTs of the statement, levels of rows, and rows that are read."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from graphql import GraphQLField, GraphQLNamedType, get_named_type
 
@@ -69,6 +70,43 @@ COSTS = {"Practice.aging": 400}
 
 def cost(type_: GraphQLNamedType | None, name: str) -> int:
     return COSTS.get(f"{type_.name}.{name}", 0) if type_ is not None else 0
+
+
+# The cost of a row that is only looked at, as where rows are counted.
+LOOKED_AT = 0.001
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rows of a practice that a field reads, all of them if it comes to that.
+
+    `worked_out` is the cost of a row for which sums are worked out: for each row where one of the
+    `arguments` is given, or always where there are none. It goes with the time that PostgreSQL
+    takes, so that all the rows of a large practice cost less than an operation may.
+    """
+
+    table: str
+    worked_out: float = LOOKED_AT
+    arguments: frozenset[str] = frozenset()
+
+    def weight(self, given: set[str]) -> float:
+        """Return the cost of each row, given these arguments."""
+        is_worked_out = not self.arguments or not given.isdisjoint(self.arguments)
+        return self.worked_out if is_worked_out else LOOKED_AT
+
+
+# Fields over a whole practice; a test holds that each is here.
+SCANS: Mapping[str, Scan] = {
+    "Query.clients": Scan("client", 0.2, frozenset({"withBalance"})),
+    "Practice.invoices": Scan("invoice", 0.07, frozenset({"status", "pastDue"})),
+    "Practice.payments": Scan("payment"),
+    "Practice.revenue": Scan("invoice", 0.04),
+    "Practice.aging": Scan("invoice", 0.02),
+}
+
+
+def scan(type_: GraphQLNamedType | None, name: str) -> Scan | None:
+    return SCANS.get(f"{type_.name}.{name}") if type_ is not None else None
 
 
 # Worked out through so many rows that they count as a level themselves.

@@ -60,7 +60,7 @@ def recipient(message: EmailMessage) -> str:
     (address,) = addresses
     if not (address.username and address.domain):
         raise NotOneRecipient
-    return address.addr_spec
+    return str(address.addr_spec)
 
 
 def starts_tls(server: SplitResult) -> bool | None:

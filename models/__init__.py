@@ -1,6 +1,6 @@
 """The rows: mapped classes, one noun a module, and the connections to where they are kept."""
 
-from models.access_entry import AccessEntry
+from models.access_entry import AccessAction, AccessEntry, ActorKind
 from models.card_setup import CardSetup, Detachment, SetupState
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
@@ -34,7 +34,9 @@ from models.token import Scope, Token, ViewerKind
 
 __all__ = [
     "ACTIVE_STATES",
+    "AccessAction",
     "AccessEntry",
+    "ActorKind",
     "Allocation",
     "CardBrand",
     "CardSetup",

@@ -1,40 +1,62 @@
-"""The record of access: who looked at whose data, or changed it."""
+"""The audit log of access: who read or changed whose data, who signed in, and what was refused."""
 
 import datetime as dt
+import enum
 
 from sqlalchemy import DDL, JSON, Index, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Count, Key, Reference, Row, choice, refers
-from models.token import ViewerKind
+from models.row import Count, Key, Reference, Row, choice
+
+
+class ActorKind(enum.StrEnum):
+    """Kinds of viewers, and the operator at the command line."""
+
+    CLIENT = "CLIENT"
+    CONTACT = "CONTACT"
+    DASHBOARD = "DASHBOARD"
+    OPERATOR = "OPERATOR"
+
+
+class AccessAction(enum.StrEnum):
+    """What somebody did with a client's data."""
+
+    READ = "READ"
+    CHANGE = "CHANGE"
+    SIGN_IN = "SIGN_IN"
+    SIGN_OUT = "SIGN_OUT"
+    REFUSED = "REFUSED"
 
 
 class AccessEntry(Row):
-    """An operation that read or changed something of a client, or over the whole practice. It is
-    only ever added: the database refuses every change of it."""
+    """One access to the data of a client, or of the whole practice.
+
+    Rows are only added: the database refuses every change. There are no foreign keys, because their
+    checks would wait for rows that somebody else has locked, and an access has to be recorded
+    whoever works on the client at the time.
+    """
 
     __tablename__ = "access_entry"
-    __table_args__ = (
-        refers("client", "client_id"),
-        refers("token", "token_id"),
-        Index(None, "practice_id", "client_id", "id"),
-    )
+    __table_args__ = (Index(None, "practice_id", "client_id", "id"),)
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
-    # None: over the whole practice.
+    # None: the whole practice, or nobody in particular.
     client_id: Mapped[Reference | None]
-    token_id: Mapped[Reference]
-    # Who bore the token, as they were called then.
-    kind: Mapped[ViewerKind] = mapped_column(choice(ViewerKind, "kind"))
+    # None: the operator at the command line, who has no token.
+    token_id: Mapped[Reference | None]
+    # The actor, as called at the time.
+    kind: Mapped[ActorKind] = mapped_column(choice(ActorKind, "kind"))
     name: Mapped[str]
+    action: Mapped[AccessAction] = mapped_column(choice(AccessAction, "action"))
+    # The operation's name, or the command.
     operation: Mapped[str | None]
-    # What was asked for, as `Client.balance`.
+    # All the personal fields that were asked for, as `Client.balance`.
     fields: Mapped[list[str]] = mapped_column(JSON)
-    # Over the whole practice: with which variables, and how many rows were shown.
+    # Of the whole practice: the variables, and how many rows were given. Of a refusal: the ids that
+    # are out of sight, and how many there were.
     arguments: Mapped[str | None]
     count: Mapped[Count | None]
-    is_change: Mapped[bool]
     address_hash: Mapped[str | None]
     at: Mapped[dt.datetime]
 

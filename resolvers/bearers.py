@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,15 +20,18 @@ from billing.practices import check_zone
 from identity.tokens import IDLE, hashed, is_written_right, works
 from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
-from models.database import PostgresReads, SqliteReads, Statement
+from models.database import Reads, Statement
 from models.literals import constant
 from models.row import ID, Instant
 from resolvers.planner.later import Later, bound
 from resolvers.planner.plan import Plan, compiled
-from resolvers.planner.plans import Recent
+from resolvers.planner.recent import Recent
+from resolvers.queues import BoundedQueue
 from resolvers.viewer import Viewer
 
 REMEMBERED = 10_000
+# Look-ups of tokens that nobody is known to bear: at once, in all, and how long one waits.
+LOOKED_UP_AT_ONCE, LOOKED_UP, WAIT_S = 4, 500, 5
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,26 @@ class Bearer:
 class Bearers:
     """Looks up viewers by their tokens: on each request, in a statement or beside one."""
 
-    def __init__(
-        self, reads: SqliteReads | PostgresReads, key: str, uses: Uses | None = None
-    ) -> None:
+    def __init__(self, reads: Reads, key: str, uses: Uses | None = None) -> None:
         self.reads, self.key, self.uses = reads, key, uses
         self.by_hash = look_up(reads.dialect, "hash", Text())
         self.by_id = look_up(reads.dialect, "id", ID)
         self.again = {kind: look_up(reads.dialect, "hash", Text(), kind) for kind in ViewerKind}
         self.last: Recent[bytes, Bearer] = Recent(REMEMBERED)
+        # Anybody can send tokens that are none.
+        self.unknown = BoundedQueue(
+            at_once=LOOKED_UP_AT_ONCE, most=LOOKED_UP, most_of_one=LOOKED_UP, wait_s=WAIT_S
+        )
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
         """The bearer of a token that is known, not revoked, not expired and not idle."""
         if not is_written_right(token):
             return None
         name, key = hashed(token, self.key), digest(token)
+        is_known = self.last.recall(key) is not None
         self.last.forget(key)
-        row = await self.row(self.by_hash, name, now)
+        async with nullcontext() if is_known else self.unknown.place(""):
+            row = await self.row(self.by_hash, name, now)
         if row is None:
             return None
         return self.last.keep(key, Bearer(name, row, self.seen(row, now))).viewer
@@ -78,7 +86,8 @@ class Bearers:
         """What a statement tells the bearer; None where the token doesn't work any more, or not
         for the same viewer."""
         plan = self.again[bearer.viewer.kind]
-        row = await self.reads.beside((plan.sql, self.values(plan, bearer.name, now)), asked)
+        look_up = plan.sql, self.values(plan, bearer.name, now)
+        row = await self.reads.beside(look_up, asked, bearer.viewer.caller)
         if row is None or row[:-1] != bearer.row:
             return None
         self.seen(bearer.row, now)

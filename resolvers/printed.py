@@ -17,7 +17,7 @@ from models import (
     Superbill,
     ViewerKind,
 )
-from models.database import PostgresReads, SqliteReads
+from models.database import Reads
 from models.literals import constant
 from models.row import ID
 from resolvers.planner.later import Asked, Later, bound
@@ -47,7 +47,7 @@ class Seen:
 class PrintedDocuments:
     """Looks documents up, each by one statement."""
 
-    def __init__(self, reads: SqliteReads | PostgresReads) -> None:
+    def __init__(self, reads: Reads) -> None:
         self.reads = reads
         self.plans = {
             (kind, viewer): look_up(kind, viewer, reads.dialect)
@@ -62,7 +62,8 @@ class PrintedDocuments:
         if not viewer.scopes >= OPENING:
             return None
         plan = self.plans[kind, viewer.kind]
-        row = await self.reads.row(plan.sql, plan.values(Asked(viewer, now, {"id": id_})))
+        values = plan.values(Asked(viewer, now, {"id": id_}))
+        row = await self.reads.row(plan.sql, values, viewer.caller)
         return Seen(file_name(kind, row[0]), row[1]) if row else None
 
 

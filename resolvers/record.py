@@ -1,287 +1,312 @@
-"""The record of access, as far as it is of reads: noted with each request, written for many.
+"""The audit log of reads.
 
-A request only notes what it has at hand, and what is asked again meanwhile is one read. Whose the
-ids are that somebody asked for is found out when notes are written, by the same eyes; what was out
-of sight was not read, and isn't recorded.
+A request enqueues what it read, and a background task writes the queue in transactions of many
+reads. A few hundred reads may be answered before they are written. Whoever reads more waits for the
+log, and is refused where that takes too long: no read is answered that can be lost unnoticed.
 """
 
 import asyncio
 import datetime as dt
 import json
+import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import FieldNode, GraphQLError, GraphQLSchema, get_argument_values
-from graphql.execution.values import VariableValues
-from sqlalchemy import Text, cast, func, select
+from graphql import FieldNode
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import access
 from billing.access import Actor, Entry
-from models import ContactRight, ViewerKind
-from models.database import DatabaseBusy, PostgresReads, SqliteReads, TransientError
-from models.row import ID
-from resolvers.ids import bare
+from billing.security_events import OF_VIEWER, SIGHT_REFUSED
+from models import AccessAction, ActorKind, ViewerKind
+from models.database import TransientError
 from resolvers.nodes import FOUND
-from resolvers.planner.later import Asked, Later, bound
-from resolvers.planner.operation import Operation, coerced
 from resolvers.planner.paging import UUID
-from resolvers.planner.plan import Plan, compiled
-from resolvers.sight import Sight
+from resolvers.read_owners import OWN, Question, ReadOwners
 from resolvers.viewer import Viewer
 
-# So many notes may wait; whoever comes next waits until they are written.
-MOST = 5_000
-# Characters of an operation's name, and of variables that are told.
-LONGEST_NAME, LONGEST_ARGUMENTS = 200, 2_000
-# Of variables that wait with their note; longer ones are written at once.
-LONGEST_KEPT = 10_000
+# Ids in reads that were answered and are not written yet.
+MOST = 500
+# How long a read waits in the queue, how long after a failure it is tried again, and how long the
+# log lets others write in between.
+WRITTEN_EVERY_S, AGAIN_AFTER_S, PAUSE_S = 0.9, 0.1, 0.01
+# How long the end of the process waits for the database.
+LAST_S = 10.0
+# Ids that an entry lists.
+MOST_LISTED = 50
 # Ids of somebody's data.
-NAMED = re.compile(f"({'|'.join(FOUND.keys() - {'pra', 'cln'})})_{UUID.pattern}")
+PERSONAL_ID = re.compile(f"({'|'.join(FOUND.keys() - {'pra', 'cln'})})_{UUID.pattern}")
+# Errors of a read itself, which it has whenever it is tried.
+AT_FAULT = (DataError, IntegrityError, LookupError, TypeError, ValueError)
+NOTHING: frozenset[Any] = frozenset()
+
+log = logging.getLogger("portal")
+
+
+class Unwritten(Exception):
+    """A read could not be recorded in time, so it is not answered."""
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What an operation looks at. `fields` are coordinates of somebody's data; `by_id` the fields
-    whose arguments say whose it is; `is_wide`: over the whole practice; `is_own`: of the clients
-    that the viewer looks after."""
+class ReadScope:
+    """The personal data that an operation asks for, whatever its variables.
 
+    `by_id` are fields whose arguments have ids, `wide` are those over everybody whom the viewer
+    sees. `is_own`: it asks for the clients whom the viewer looks after.
+    """
+
+    name: str | None
     fields: tuple[str, ...]
     by_id: tuple[tuple[str, FieldNode], ...] = ()
-    is_wide: bool = False
+    wide: tuple[tuple[str, FieldNode], ...] = ()
     is_own: bool = False
 
 
 @dataclass(frozen=True)
-class Note:
-    """A read: by an operation with its variables (`asked`), of which `shown` says how many rows of
-    the practice's lists it gave; or of what has these `ids`, by something of this `name`."""
+class RequestReads:
+    """The personal data that one request asks for.
+
+    `ids` are of things that somebody has. `of_all`: it reads of everybody whom the viewer sees;
+    `arguments` are then those of the fields over the whole practice. `of_sole`: a field that takes
+    an id has none, and means the one client whom the viewer sees. `refused`: nothing was read, for
+    want of a scope.
+    """
+
+    name: str | None
+    fields: tuple[str, ...]
+    ids: frozenset[str] = NOTHING
+    of_all: bool = False
+    of_sole: bool = False
+    arguments: str | None = None
+    refused: bool = False
+
+    @property
+    def is_of_somebody(self) -> bool:
+        return self.of_all or self.of_sole or bool(self.ids)
+
+
+@dataclass(eq=False)
+class PendingRead:
+    """A read that is not written yet. It may be answered before, if it is `admitted`."""
 
     viewer: Viewer
-    looks: Looks
+    reads: RequestReads
     address_hash: str | None
     at: dt.datetime
-    asked: tuple[Operation, Mapping[str, Any]] | None = None
-    shown: int | None = None
-    ids: frozenset[str] = frozenset()
-    name: str | None = None
+    count: int | None = None
+    # Clients for whom the same operation has recorded a change.
+    changed: frozenset[str | None] = NOTHING
+    admitted: bool = False
+    waiting: int = 0
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def weight(self) -> int:
+        return max(len(self.reads.ids), 1)
 
     @property
     def actor(self) -> Actor:
-        name = operation_name(self.asked[0]) if self.asked else self.name
-        return actor(self.viewer, name, self.looks, self.address_hash)
+        reads = self.reads
+        return actor(self.viewer, reads.name, reads.fields, self.address_hash)
+
+    def questions(self) -> Iterator[Question]:
+        """Whose data was read, as far as it has to be looked up."""
+        for id_ in self.reads.ids:
+            yield Question(self.viewer, id_)
+        if self.reads.of_all and self.viewer.kind is not ViewerKind.DASHBOARD:
+            yield Question(self.viewer, OWN)
+
+    def unseen(self, owners: Mapping[Question, set[str]]) -> list[str]:
+        """Return the ids that the viewer doesn't see, of a read that was not refused anyway."""
+        if self.reads.refused:
+            return []
+        return sorted(id_ for id_ in self.reads.ids if not owners[Question(self.viewer, id_)])
+
+    def entries(self, owners: Mapping[Question, set[str]]) -> Iterator[Entry]:
+        """Give an entry for each client, for the whole practice, and for what was refused."""
+        viewer, reads, by = self.viewer, self.reads, self.actor
+        done = AccessAction.REFUSED if reads.refused else AccessAction.READ
+        clients = set().union(*(owners[question] for question in self.questions()))
+        if reads.of_sole and viewer.sole_client_id:
+            clients.add(viewer.sole_client_id)
+        for client_id in sorted(clients - self.changed):
+            yield by.entry(self.at, client_id, done)
+        is_whole = reads.of_all and viewer.kind is ViewerKind.DASHBOARD
+        if is_whole or (reads.refused and not clients):
+            told = {"arguments": reads.arguments, "count": self.count}
+            yield by.entry(self.at, None, done, **told)
+        if unseen := self.unseen(owners):
+            listed = json.dumps({"ids": unseen[:MOST_LISTED]})
+            more = {"arguments": listed, "count": len(unseen)}
+            yield by.entry(self.at, None, AccessAction.REFUSED, **more)
 
 
-def operation_name(operation: Operation) -> str | None:
-    name = operation.node.name
-    return name.value[:LONGEST_NAME] if name else None
+def actor(
+    viewer: Viewer, name: str | None, fields: tuple[str, ...], address_hash: str | None
+) -> Actor:
+    """Return who acts, by an operation of this name."""
+    kind = ActorKind(viewer.kind)
+    return Actor(viewer.practice_id, kind, viewer.token_id, name, fields, address_hash)
 
 
-def actor(viewer: Viewer, name: str | None, looks: Looks | None, address_hash: str | None) -> Actor:
-    """Who is at work, by an operation of this name."""
-    fields = looks.fields if looks else ()
-    return Actor(viewer.practice_id, viewer.token_id, name, fields, address_hash)
+def told_of(viewer: Viewer, address_hash: str | None) -> dict[str, str | None]:
+    """Return what a security event tells of a viewer."""
+    values = viewer.practice_id, viewer.token_id, viewer.kind.value, address_hash
+    return dict(zip(OF_VIEWER, values, strict=True))
 
 
-class Unwritten(Exception):
-    """Notes could not be written."""
+def tell_unseen(read: PendingRead, count: int) -> None:
+    viewer = told_of(read.viewer, read.address_hash)
+    SIGHT_REFUSED.emit(**viewer, fields=read.reads.fields, count=count)
 
 
-@dataclass
-class Record:
-    """Notes that wait to be written, each within a second or so."""
+class ReadAuditLog:
+    """The queue of reads, and the task that writes it.
 
-    schema: GraphQLSchema
-    reads: SqliteReads | PostgresReads
-    engine: AsyncEngine
-    notes: dict[object, Note] = field(default_factory=dict)
-    plans: dict[Any, Plan] = field(default_factory=dict)
-    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    # Why notes could not be written the last time that they couldn't.
-    failed: Exception | None = None
+    `patience_s`: how long a read waits to be written where too many are waiting.
+    """
+
+    def __init__(self, engine: AsyncEngine, patience_s: float) -> None:
+        self.engine, self.patience_s = engine, patience_s
+        self.owners = ReadOwners(engine.dialect)
+        self.pending: dict[object, PendingRead] = {}
+        # Ids in reads that were admitted and are not written yet.
+        self.unwritten = 0
+        self.writing = asyncio.Lock()
+        self.is_due, self.is_over = asyncio.Event(), False
+        # Why the last batch could not be written.
+        self.failure: Exception | None = None
+
+    # -- what requests do --------------------------------------------------------------------------
 
     async def read(
         self,
         viewer: Viewer,
-        looks: Looks,
-        asked: tuple[Operation, Mapping[str, Any]],
+        reads: RequestReads,
         answer: bytes,
         address_hash: str | None,
         at: dt.datetime,
+        changed: frozenset[str | None] = NOTHING,
     ) -> None:
-        """Notes an operation that was answered, unless it waits to be written already."""
-        is_own = viewer.kind is ViewerKind.CLIENT
-        variables = None if is_own else repr(asked[1])
-        key = viewer.token_id, asked[0].name, address_hash, variables
-        if key in self.notes:
+        """Record what an answer tells. The same read that is not written yet is one with it."""
+        if not reads.is_of_somebody:
             return
-        # Each row of the practice's lists is a line of the answer.
-        shown = answer.count(b"\n") if looks.is_wide else None
-        # A client's own reads are theirs, whatever their variables say.
-        told = (asked[0], {}) if is_own else asked
-        await self.note(key, Note(viewer, looks, address_hash, at, told, shown))
-        if variables and len(variables) > LONGEST_KEPT:
-            await self.flushed(lambda: key not in self.notes)
+        key = viewer.token_id, address_hash, reads
+        read = self.pending.get(key)
+        if read is None:
+            # Each row of the practice's lists is a line of the answer.
+            count = answer.count(b"\n") if reads.arguments is not None else None
+            read = PendingRead(viewer, reads, address_hash, at, count, changed)
+            self.enqueue(key, read)
+        if not read.admitted:
+            await self.until_written(key, read)
 
-    async def note(self, key: object, note: Note) -> None:
-        """A read that can't be noted fails, and so isn't answered."""
-        if len(self.notes) >= MOST:
-            await self.flushed(lambda: len(self.notes) < MOST)
-        self.notes[key] = note
+    def enqueue(self, key: object, read: PendingRead) -> None:
+        self.pending[key] = read
+        if self.unwritten + read.weight <= MOST:
+            read.admitted = True
+            self.unwritten += read.weight
+        if self.unwritten > MOST // 2:
+            self.is_due.set()
 
-    async def flushed(self, is_enough: Callable[[], bool]) -> None:
-        """Write notes; what fails is nobody's matter where enough of them were written."""
+    async def until_written(self, key: object, read: PendingRead) -> None:
+        """Wait until a read is written that may not be answered before."""
+        self.is_due.set()
+        read.waiting += 1
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await read.written.wait()
+        except TimeoutError:
+            raise Unwritten("a read could not be recorded in time") from self.failure
+        finally:
+            read.waiting -= 1
+            # Without an answer nothing was read.
+            if not read.waiting and self.pending.get(key) is read:
+                del self.pending[key]
+
+    # -- what is done in the background ------------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write what waits, regularly, and all of it in the end."""
+        task = asyncio.create_task(self.write_regularly())
+        try:
+            yield
+        finally:
+            self.is_over = True
+            self.is_due.set()
+            await task
+
+    async def write_regularly(self) -> None:
+        while not self.is_over:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.is_due.wait(), WRITTEN_EVERY_S)
+            self.is_due.clear()
+            await asyncio.sleep(PAUSE_S if await self.is_flushed() else AGAIN_AFTER_S)
+        await self.write_the_last()
+
+    async def write_the_last(self) -> None:
+        """Write what is left when the process ends, for as long as it may take."""
+        until = asyncio.get_running_loop().time() + LAST_S
+        while not await self.is_flushed():
+            if asyncio.get_running_loop().time() > until:
+                log.error("%d reads were answered and could not be recorded", len(self.pending))
+                return
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def is_flushed(self) -> bool:
+        """Write what waits; whether that succeeded."""
         try:
             await self.flush()
-        except (TransientError, Unwritten):
-            if not is_enough():
-                raise
+        except Exception as error:
+            if self.failure is None:
+                is_known = isinstance(error, TransientError)
+                log.warning("reads can't be recorded: %s", error, exc_info=not is_known)
+            self.failure = error
+            return False
+        self.failure = None
+        return True
 
     async def flush(self) -> None:
-        """Writes all notes that wait, also those that are being written meanwhile; what can't be
-        written now is kept."""
-        failed = self.failed
+        """Write all that waits now. What can't be written stays in the queue."""
         async with self.writing:
-            # Who waited for a failure has their answer.
-            if self.failed is not failed:
-                raise Unwritten from self.failed
-            try:
-                await self.write()
-            except Exception as error:
-                self.failed = error
-                raise
+            batch = dict(self.pending)
+            if batch:
+                await self.write_or_part([*batch.values()])
+            for key, read in batch.items():
+                read.written.set()
+                self.unwritten -= read.weight if read.admitted else 0
+                # One that nobody waited for any more may have been taken out meanwhile.
+                if self.pending.get(key) is read:
+                    del self.pending[key]
 
-    async def write(self) -> None:
-        """Write all notes in one transaction; where that waits too long, those of each client
-        apart, so that one whose row is locked keeps nobody else's from being written."""
-        notes, self.notes = self.notes, {}
+    async def write_or_part(self, batch: Sequence[PendingRead]) -> None:
+        """Write reads together; where one is at fault, each by itself, and report that one."""
         try:
-            entries = {
-                key: [entry async for entry in self.entries(note)] for key, note in notes.items()
-            }
-            try:
-                await self.insert(entries)
-            except DatabaseBusy:
-                for part in by_clients(entries):
-                    with suppress(DatabaseBusy):
-                        await self.insert(part)
-                        notes = {key: note for key, note in notes.items() if key not in part}
-                if notes:
-                    raise
-        except BaseException:
-            self.notes = notes | self.notes
-            raise
+            await self.write(batch)
+        except AT_FAULT:
+            if len(batch) == 1:
+                reads = batch[0].reads
+                told = batch[0].viewer.token_id, reads.fields, sorted(reads.ids)
+                log.exception("a read of token %s can't be recorded: %s %s", *told)
+                return
+            for read in batch:
+                await self.write_or_part([read])
 
-    async def insert(self, entries: Mapping[object, Sequence[Entry]]) -> None:
-        """Write the entries of some notes in one transaction."""
-        written = [entry for of_note in entries.values() for entry in of_note]
-        # Ids of one moment are in no order of their own.
-        ids = sorted(entry["id"] for entry in written)
-        written = [entry | {"id": id_} for entry, id_ in zip(written, ids, strict=True)]
-        if written:
-            async with self.engine.begin() as rows:
-                await access.write(rows, written)
-
-    async def entries(self, note: Note) -> AsyncIterator[Entry]:
-        """One for each client whose data was read, and one for a read of the whole practice."""
-        for client_id in sorted(await self.clients(note)):
-            yield note.actor.entry(note.at, client_id, is_change=False)
-        if note.looks.is_wide and note.viewer.kind is ViewerKind.DASHBOARD and note.asked:
-            told = json.dumps(note.asked[1], ensure_ascii=False)[:LONGEST_ARGUMENTS]
-            entry = note.actor.entry(note.at, None, is_change=False)
-            yield entry | {"arguments": told, "count": note.shown}
-
-    async def clients(self, note: Note) -> set[str]:
-        """Whose data was read."""
-        viewer, looks = note.viewer, note.looks
-        if viewer.kind is ViewerKind.CLIENT:
-            return {viewer.sole_client_id} if viewer.sole_client_id else set()
-        ids, found = {*note.ids, *named_in(self.schema, note)}, set[str]()
-        if looks.by_id and not ids and viewer.sole_client_id:
-            found.add(viewer.sole_client_id)
-        if viewer.kind is ViewerKind.CONTACT and (looks.is_own or looks.is_wide):
-            found |= await self.owners(note, "own", "")
-        for id_ in ids:
-            found |= await self.owners(note, id_.partition("_")[0], bare(id_))
-        return found
-
-    async def owners(self, note: Note, kind: str, id_: str) -> set[str]:
-        """The client of what has this id, if it is in sight; of `own`, all whom a contact sees."""
-        plan = self.plan(kind, note.viewer.kind)
-        asked = Asked(note.viewer, note.at, {"id": id_})
-        row = await self.reads.row(plan.sql, plan.values(asked))
-        return set(row[0].split(",")) if row and row[0] else set()
-
-    def plan(self, kind: str, viewer: ViewerKind) -> Plan:
-        key = kind, viewer
-        if key not in self.plans:
-            made = wards if kind == "own" else owner
-            self.plans[key] = made(kind, viewer, self.reads)
-        return self.plans[key]
-
-
-def by_clients(
-    entries: Mapping[object, Sequence[Entry]],
-) -> list[dict[object, Sequence[Entry]]]:
-    """Part the entries of notes by the clients that they are about."""
-    parts: dict[frozenset[str | None], dict[object, Sequence[Entry]]] = {}
-    for key, of_note in entries.items():
-        clients = frozenset(entry["client_id"] for entry in of_note)
-        parts.setdefault(clients, {})[key] = of_note
-    return list(parts.values())
-
-
-def named_in(schema: GraphQLSchema, note: Note) -> Iterator[str]:
-    """The ids of somebody's data among the arguments that say whose it is."""
-    given = coerced(schema, *note.asked) if note.asked else None
-    if not isinstance(given, VariableValues):
-        return
-    for coordinate, node in note.looks.by_id:
-        type_name, _, name = coordinate.partition(".")
-        type_: Any = schema.type_map[type_name]
-        try:
-            arguments = get_argument_values(type_.fields[name], node, given)
-        except GraphQLError:
-            continue
-        yield from ids_among(arguments)
-
-
-def ids_among(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        if NAMED.fullmatch(value):
-            yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from ids_among(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from ids_among(inner)
-
-
-def owner(kind: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> Plan:
-    """Whose a thing of this kind is, for those who see it."""
-    sight = Sight(viewer, digits=0, lateral=reads.dialect.name == "postgresql")
-    id_ = bound(Later(lambda asked: asked.variables["id"]), ID)
-    _, find = FOUND[kind]
-    rows = find(id_, sight)
-    column = rows.table.c.id if kind == "cli" else rows.table.c.client_id
-    statement = (
-        select(cast(column, Text))
-        .select_from(rows.table)
-        .where(*rows.where, sight.only(rows.table))
-    )
-    sight.check()
-    return compiled(statement, reads.dialect)
-
-
-def wards(_: str, viewer: ViewerKind, reads: SqliteReads | PostgresReads) -> Plan:
-    """All clients whom a contact looks after, in one text."""
-    right = ContactRight.__table__.alias()
-    practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
-    contact_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
-    ids = func.aggregate_strings(cast(right.c.client_id, Text), ",")
-    mine = (right.c.practice_id == practice_id, right.c.contact_id == contact_id)
-    return compiled(select(ids).select_from(right).where(*mine), reads.dialect)
+    async def write(self, batch: Sequence[PendingRead]) -> None:
+        """Write reads in one transaction."""
+        async with self.engine.begin() as conn:
+            questions = (question for read in batch for question in read.questions())
+            owners = await self.owners.find(conn, questions)
+            entries = [entry for read in batch for entry in read.entries(owners)]
+            # Ids of one moment are in no order of their own.
+            ids = sorted(entry["id"] for entry in entries)
+            ordered = (entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True))
+            await access.write(conn, list(ordered))
+        for read in batch:
+            if unseen := read.unseen(owners):
+                tell_unseen(read, len(unseen))

@@ -66,9 +66,9 @@ class Sight:
     ) -> None:
         self.kind, self.digits, self.lateral, self.sees_one = kind, digits, lateral, sees_one
         self.today = today
-        self.practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
-        self.subject_id = bound(Later(lambda asked: asked.viewer.subject_id), ID)
-        self.token_id = bound(Later(lambda asked: asked.viewer.token_id), ID)
+        self.practice_id = of_viewer("practice_id")
+        self.subject_id = of_viewer("subject_id")
+        self.token_id = of_viewer("token_id")
         self.taken = Counter[type[Row]]()
         self.handed_out: dict[FromClause, Predicate] = {}
         self.applied: set[FromClause] = set()
@@ -131,6 +131,11 @@ class Sight:
         """Stops a statement that has a table without its predicate: a bug in a source."""
         if missing := self.handed_out.keys() - self.applied:
             raise AssertionError(f"read without sight: {[str(table) for table in missing]}")
+
+
+def of_viewer(name: str) -> ColumnElement[Any]:
+    """Return one of the viewer's own ids, which each request brings."""
+    return bound(Later(lambda asked: getattr(asked.viewer, name)), ID)
 
 
 # Kept, since SQLAlchemy copies all columns for a name: that was a third of the work of a plan.

@@ -3,9 +3,11 @@
 import datetime as dt
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 
 from billing.till import day
 from models import Scope, ViewerKind
+from models.database import SERVER, Caller
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,21 @@ class Viewer:
     expires_at: dt.datetime
     is_sign_in: bool = False
 
+    @property
+    def owner(self) -> str:
+        """Who is charged for what is remembered of the viewer's requests: a person, not a token."""
+        return self.subject_id or self.token_id
+
     def day(self, moment: dt.datetime) -> dt.date:
         """The practice's day."""
         return day(moment, self.time_zone)
+
+    @cached_property
+    def caller(self) -> Caller:
+        """Whose statements are counted together."""
+        if self.token_id == NOWHERE:
+            return SERVER
+        return Caller(self.practice_id, self.token_id, self.kind is ViewerKind.DASHBOARD)
 
 
 NOWHERE = str(uuid.UUID(int=0))

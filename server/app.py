@@ -34,7 +34,7 @@ from models import database
 from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
-from resolvers.record import Record
+from resolvers.record import ReadAuditLog
 from server import graphiql, portal_page, probes
 from server.batches import flushing
 from server.deadline import Deadline
@@ -51,8 +51,6 @@ from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
 from server.webhook import Webhook
 
-# How long a read may wait to be recorded.
-RECORDED_S = 0.9
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
 # All but one are answered with what to do instead.
@@ -104,12 +102,7 @@ def app(
     """
     url = settings.database_url
     connector = database.connector_of(url)
-    reads = database.reads(
-        url,
-        size=settings.database_connections,
-        timeout_s=settings.statement_timeout_s,
-        connector=connector,
-    )
+    reads = database.lanes(url, settings.read_limits, connector)
     language = checked(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
     # The demo's mail is kept in its file too, wherever payments go.
@@ -131,7 +124,9 @@ def app(
     mailed_to_page = sandbox.post() if sandbox and local else None
     door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
     given = settings.introspection, settings.signer, till, settings.online
-    record = Record(language._schema, reads, behind.engine)
+    # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
+    is_sqlite = till.engine.dialect.name == "sqlite"
+    record = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
     graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
     endpoint = Endpoint(graph, bearers, now, address_hash(key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
@@ -156,7 +151,7 @@ def app(
             if sandbox is not None:
                 running.callback(sandbox.store.close)
             await running.enter_async_context(flushing(uses.flush))
-            await running.enter_async_context(flushing(record.flush, every_s=RECORDED_S))
+            await running.enter_async_context(record.running())
             await running.enter_async_context(errands.running())
             mailing = signing_in.running(replace(door, engine=behind.engine))
             await running.enter_async_context(mailing)

@@ -16,8 +16,7 @@ from billing.practices import PracticeMisconfigured
 from models.database import StatementTimeout, TransientError
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
-from resolvers.record import Looks, Note, Record, Unwritten
-from resolvers.viewer import Viewer
+from resolvers.record import ReadAuditLog, RequestReads, Unwritten
 from server.graphql import RETRY_AFTER_S, misconfigured
 
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
@@ -47,7 +46,7 @@ class Documents:
         bearers: Bearers,
         documents: PrintedDocuments,
         press: Press,
-        record: Record,
+        record: ReadAuditLog,
         address: Callable[[Request], str | None],
         now: Callable[[], dt.datetime],
     ) -> None:
@@ -90,17 +89,15 @@ class Documents:
             content = made[1].content if made else None
         if content is None:
             return None
-        note = read(link, viewer, self.address(request), now)
-        await self.record.note((link, note.address_hash), note)
+        await self.record.read(viewer, reads_of(link), b"", self.address(request), now)
         return opened(link, seen, content)
 
 
-def read(link: Link, viewer: Viewer, address_hash: str | None, now: dt.datetime) -> Note:
-    """For the record of access."""
-    fields = (f"{link.kind.capitalize()}.document",)
+def reads_of(link: Link) -> RequestReads:
+    """Return what is read by opening a link."""
     way = "Download" if link.is_download else "Print"
-    ids = frozenset({link.document})
-    return Note(viewer, Looks(fields), address_hash, now, ids=ids, name=way)
+    fields = (f"{link.kind.capitalize()}.document",)
+    return RequestReads(way, fields, ids=frozenset({link.document}))
 
 
 def asked(request: Request) -> str:

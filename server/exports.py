@@ -5,10 +5,12 @@ column: without `phi:read` there are no names. A file that could not be finished
 last chunk, so that a client tells it from a whole one.
 """
 
+import asyncio
 import csv
 import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,9 +20,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from graph import execution
+from graph.execution import Reading
 from models import Scope
+from models.database import RateLimited
 from resolvers.planner.reference import Answer
 from resolvers.viewer import Viewer
+from server.disconnects import cancelled_on_disconnect
 from server.export_tables import TABLES, BadParameter, Part, Table
 from server.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated
 
@@ -54,14 +59,15 @@ class Exports:
         viewer = await self.known(request)
         columns = table.columns(reads_health=Scope.PHI_READ in viewer.scopes)
         query = table.query(columns)
-        page = table.page(await self.data(request, query, variables, viewer))
+        reading = partial(cancelled_on_disconnect, request.receive)
+        page = table.page(await self.data(request, query, variables, viewer, reading))
 
         async def chunks(page: Part) -> AsyncIterator[str]:
             yield written([[column.heading for column in columns]])
             yield written([column.of(node) for column in columns] for node in page.nodes)
             while page.after is not None:
                 more = {**variables, "after": page.after}
-                page = table.page(await self.data(request, query, more, await self.known(request)))
+                page = table.page(await self.later(request, query, more))
                 yield written([column.of(node) for column in columns] for node in page.nodes)
 
         disposition = {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
@@ -77,11 +83,24 @@ class Exports:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…")
         return viewer
 
+    async def later(self, request: Request, query: str, variables: Mapping[str, Any]) -> Any:
+        """Return what the API answers, as soon as the token's budget allows it."""
+        while True:
+            try:
+                return await self.data(request, query, variables, await self.known(request))
+            except RateLimited as limited:
+                await asyncio.sleep(limited.retry_after_s)
+
     async def data(
-        self, request: Request, query: str, variables: Mapping[str, Any], viewer: Viewer
+        self,
+        request: Request,
+        query: str,
+        variables: Mapping[str, Any],
+        viewer: Viewer,
+        reading: Reading = nullcontext,
     ) -> Any:
         """What the API answers, as any program gets it."""
-        asked = execution.Request(query, None, variables)
+        asked = execution.Request(query, None, variables, reading=reading)
         endpoint = self.endpoint
         who = viewer, endpoint.now(), endpoint.address(request)
         answer: Answer = await endpoint.graph.answer(asked, *who)

@@ -6,13 +6,16 @@ goes on untouched, and whatever there is to refuse is refused there.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resolvers.bearers import Bearer
-from server.graphql import HEADERS, Endpoint, failed, refused
+from server.disconnects import Disconnected, cancelled_on_disconnect
+from server.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused
 from server.http.bodies import STRANGERS_BODY
 from server.http.media_types import GRAPHQL_JSON, JSON, response_type
 
@@ -51,7 +54,11 @@ class Express:
         messages, content = await received(receive)
         client = scope.get("client")
         try:
-            body = await self.endpoint.again(content, bearer, client and client[0])
+            reading = partial(cancelled_on_disconnect, receive)
+            body = await self.endpoint.again(content, bearer, client and client[0], reading)
+        except Disconnected:
+            await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
+            return
         except Exception as error:
             response = refused(Request(scope), failed(error))
             await self.origins(response)(scope, receive, send)

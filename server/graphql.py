@@ -4,6 +4,8 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,13 +14,16 @@ from starlette.responses import Response
 
 from billing.practices import PracticeMisconfigured
 from graph import execution
-from graph.execution import Graph, Unauthenticated
-from models.database import StatementTimeout, TransientError
+from graph.execution import Graph, Reading
+from graph.strangers import Unauthenticated
+from models.database import RateLimited, StatementTimeout, TransientError
 from models.troubles import Troubles
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.reference import Answer
+from resolvers.queues import QueueFull
 from resolvers.record import Unwritten
 from resolvers.viewer import Viewer
+from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
 from server.http.media_types import GRAPHQL_JSON, JSON
@@ -27,6 +32,8 @@ from server.http.media_types import GRAPHQL_JSON, JSON
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 RETRY_AFTER_S = "5"
+# What proxies write to their logs; nobody receives it.
+CLIENT_CLOSED = 499
 
 log = logging.getLogger("portal")
 MISCONFIGURED = Troubles()
@@ -36,10 +43,16 @@ class TurnedAway(Exception):
     """A request that is answered without asking GraphQL."""
 
     def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, headers or {}
+        self.extensions = {"code": code, **(extensions or {})}
 
 
 class Endpoint:
@@ -62,7 +75,8 @@ class Endpoint:
     async def answer(self, request: Request) -> Response:
         check_media_types(request)
         content, viewer = await self.received(request)
-        asked, now = read(content), self.now()
+        reading = partial(cancelled_on_disconnect, request.receive)
+        asked, now = replace(read(content), reading=reading), self.now()
         try:
             answer = await self.graph.answer(asked, viewer, now, self.address(request))
         except Unauthenticated:
@@ -90,11 +104,13 @@ class Endpoint:
         except BodyRefused as reason:
             raise not_taken(reason) from None
 
-    async def again(self, content: bytes, bearer: Bearer, host: str | None) -> bytes | None:
+    async def again(
+        self, content: bytes, bearer: Bearer, host: str | None, reading: Reading
+    ) -> bytes | None:
         """The answer to a body that was answered before, for who bears the token; nothing where
         the request is to go the whole way."""
         address_hash = self.address_hash(host) if host is not None else None
-        return await self.graph.again(content, bearer, self.now(), address_hash)
+        return await self.graph.again(content, bearer, self.now(), address_hash, reading)
 
     def address(self, request: Request) -> str | None:
         """The network address that it was sent from, as far as one tells it from another."""
@@ -120,12 +136,17 @@ async def answered(request: Request, answer: Callable[[Request], Awaitable[Respo
         return await answer(request)
     except TurnedAway as away:
         return refused(request, away)
+    except Disconnected:
+        return Response(status_code=CLIENT_CLOSED)
     except Exception as error:
         return refused(request, failed(error))
 
 
 def failed(error: Exception) -> TurnedAway:
     """Why there is no answer, as far as it is anybody's business."""
+    if isinstance(error, RateLimited):
+        waits = {"Retry-After": str(error.retry_after_s)}
+        return TurnedAway(429, "RATE_LIMITED", str(error), waits, {"cost": error.cost})
     if isinstance(error, StatementTimeout):
         return TurnedAway(503, "TIMEOUT", "the database took too long: ask for less at a time")
     if isinstance(error, TransientError | Unwritten):
@@ -134,6 +155,9 @@ def failed(error: Exception) -> TurnedAway:
         return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     if isinstance(error, PracticeMisconfigured):
         return misconfigured(error)
+    if isinstance(error, QueueFull):
+        away = "too many requests without a known token at the moment: send the same again"
+        return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     return internal()
 
 
@@ -227,7 +251,7 @@ def response(request: Request, answer: Answer) -> Response:
 
 
 def refused(request: Request, away: TurnedAway) -> Response:
-    error: dict[str, Any] = {"message": str(away), "extensions": {"code": away.code}}
+    error: dict[str, Any] = {"message": str(away), "extensions": away.extensions}
     return Response(
         orjson.dumps({"errors": [error]}),
         away.status,

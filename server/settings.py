@@ -18,10 +18,10 @@ from billing.encryption import FieldKeys
 from billing.gateway import mode
 from billing.gateway.train import STRIPE_JS
 from billing.payments import Online, PaymentsMode
-from graph.execution import Introspection
+from graph.introspection import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
-from models.database import Waits
+from models.database import ReadLimits, Waits
 from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
 
@@ -52,8 +52,40 @@ class Settings(HttpSettings):
         default=10,
         ge=1,
         le=200,
-        description="Connections for reads, in each process (PostgreSQL); about twice the"
-        " database's cores answer soonest.",
+        description="Connections for the reads of clients and contacts, in each process"
+        " (PostgreSQL); about twice the database's cores answer soonest.",
+    )
+    dashboard_connections: int = Field(
+        default=4,
+        ge=1,
+        le=200,
+        description="Connections for the reads of dashboards, in each process (PostgreSQL), so that"
+        " nobody else waits for them.",
+    )
+    dashboard_timeout_s: float = Field(
+        default=3,
+        gt=0,
+        le=600,
+        description="Seconds after which the database gives a dashboard's read up.",
+    )
+    queue_timeout_s: float = Field(
+        default=3,
+        gt=0,
+        le=60,
+        description="Seconds that a read waits for a connection; then the answer is `UNAVAILABLE`,"
+        " or `RATE_LIMITED` where it waits for other reads of its own token.",
+    )
+    token_statements: int = Field(
+        default=2,
+        ge=1,
+        le=200,
+        description="Reads of one token that run at once, in each process; others of it wait.",
+    )
+    token_seconds: float = Field(
+        default=20,
+        gt=0,
+        description="Seconds in a minute that the database may work for one token, in each process;"
+        " beyond, the answer is `RATE_LIMITED`.",
     )
     statement_timeout_s: float = Field(
         default=10,
@@ -273,6 +305,19 @@ class Settings(HttpSettings):
         """Return how long changes wait."""
         limits = self.lock_timeout_s, self.statement_timeout_s, self.idle_timeout_s
         return Waits(*limits, connections=self.write_connections)
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """Return how many reads run at once, and how long each takes or waits."""
+        return ReadLimits(
+            connections=self.database_connections,
+            dashboard_connections=self.dashboard_connections,
+            timeout_s=self.statement_timeout_s,
+            dashboard_timeout_s=min(self.dashboard_timeout_s, self.statement_timeout_s),
+            wait_s=self.queue_timeout_s,
+            token_statements=self.token_statements,
+            token_seconds=self.token_seconds,
+        )
 
     @property
     def mode(self) -> PaymentsMode:

@@ -223,7 +223,7 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "kind": "DASHBOARD",
         "name": "Monthly report",
         "fields": [],
-        "is_change": False,
+        "action": "READ",
         "at": NOON,
     },
     Logo: {"since": DAY, "content": b"<svg/>"},

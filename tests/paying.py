@@ -26,7 +26,7 @@ from models import (
 )
 from models.database import opened
 from models.ids import new_id
-from resolvers.record import Record
+from resolvers.record import ReadAuditLog
 from sandbox.api import Api
 from sandbox.app import app as double
 from sandbox.deliveries import signature
@@ -78,7 +78,7 @@ class Paying(Portal):
     api: Api
     till: Till
     reads: Any
-    record: Record
+    record: ReadAuditLog
     bearer: str = ""
 
     # -- what is owed ------------------------------------------------------------------------------
@@ -229,9 +229,9 @@ class Paying(Portal):
 
 
 @asynccontextmanager
-async def paying(url: str) -> AsyncIterator[Paying]:
-    """A portal over the empty database of this URL, whose practice takes cards."""
-    async with unserved(url) as portal, serving(portal):
+async def paying(url: str, **more: Any) -> AsyncIterator[Paying]:
+    """A portal over the empty database of this URL, whose practice takes cards. `more` settings."""
+    async with unserved(url) as portal, serving(portal, **more):
         yield portal
 
 

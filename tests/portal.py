@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from graph.execution import Introspection
+from graph.introspection import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
@@ -94,9 +94,10 @@ def practice(id_: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def served(url: str, *, local: bool = False, **settings: Any) -> AsyncIterator[Portal]:
-    """A portal over the empty database of this URL; with the demo's pages, if it is `local`."""
+async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
+    """A portal over the empty database of this URL; with the demo's pages, if `local` is true."""
     await prepare(url)
+    local = settings.pop("local", False)
     given = {"introspection": Introspection.VIEWERS, "sandbox_file": ":memory:"} | settings
     async with opened(url) as writing:
         portal = Portal(url, writing)

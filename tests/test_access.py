@@ -1,6 +1,7 @@
 """The record of access: who looked at whose data or changed it, and that nothing takes it back."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -11,9 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from billing import access
 from identity.tokens import Subject
-from models import AccessEntry, PaymentMethod, Scope
+from models import AccessEntry, ContactRight, PaymentMethod, Scope
 from models.database import engine
-from resolvers import record
 from tests.card_forms import keep, make_default
 from tests.paying import DECLINED, Paying, paying
 from tests.portal import served
@@ -21,7 +21,7 @@ from tests.portal import served
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ALL = frozenset(Scope)
 LOG = """query Log($id: ID) { client(id: $id) { accessLog(first: 50) {
-    nodes { at kind name operation fields isChange } totalCount } } }"""
+    nodes { at kind name action operation fields } totalCount } } }"""
 BALANCE = "query Balance($id: ID) { client(id: $id) { name balance { amount { amount } } } }"
 
 
@@ -53,8 +53,8 @@ async def test_a_read_is_recorded_with_who_what_when_and_from_where(portal: Payi
     (entry,) = await entries(portal)
     assert entry.client_id == portal.client_id
     assert (entry.kind, entry.name, entry.operation) == ("CLIENT", "Ana Prieto", "Balance")
-    assert entry.fields == ["Client.balance", "Client.name"]
-    assert (entry.is_change, entry.arguments, entry.count) == (False, None, None)
+    assert entry.fields == ["Balance.amount", "Client.balance", "Client.name"]
+    assert (entry.action, entry.arguments, entry.count) == ("READ", None, None)
     assert entry.at == portal.clock()
     assert entry.address_hash is not None
     assert "127.0.0.1" not in entry.address_hash
@@ -87,8 +87,55 @@ async def test_what_was_out_of_sight_was_not_read(portal: Paying) -> None:
     query = "query ($id: ID!) { node(id: $id) { ... on Invoice { number } } }"
     await portal.ask(query, await dashboard(portal), id=elsewhere)
     await portal.ask(BALANCE, await guardian(portal), id=elsewhere.replace("inv", "cli"))
+    await portal.ask(BALANCE, portal.bearer, id=f"cli_{portal.other_id}")
     await portal.ask(query, await dashboard(portal), id="nonsense")
-    assert await entries(portal) == []
+    found = await entries(portal)
+    refused = [(one.kind, one.action, one.client_id, one.count) for one in found]
+    kinds = ("DASHBOARD", "CONTACT", "CLIENT")
+    # Of nobody's own: the other client isn't told who asked.
+    assert refused == [(kind, "REFUSED", None, 1) for kind in kinds]
+    assert found[0].arguments == f'{{"ids": ["{elsewhere}"]}}'
+    assert found[0].fields == ["Invoice.number"]
+
+
+NODES = """query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }"""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query ($id: ID!) { node(id: $id) { id } }",
+        "query ($id: ID!) { node(id: $id) { __typename } }",
+        "query ($id: ID!) { node(id: $id) { ... on Practice { name } } }",
+        "query ($id: ID!) { nodes(ids: [$id]) { id } }",
+    ],
+)
+async def test_that_something_is_there_is_read(portal: Paying, query: str) -> None:
+    id_ = f"inv_{await portal.invoice(100)}"
+    await portal.ask(query, await dashboard(portal), id=id_)
+    (entry,) = await entries(portal)
+    assert (entry.client_id, entry.action) == (portal.client_id, "READ")
+    assert entry.fields
+    await portal.ask(query, await dashboard(portal), id=f"pra_{portal.practice_id}")
+    assert len(await entries(portal)) == 1
+
+
+async def test_a_count_of_clients_is_read(portal: Paying) -> None:
+    query = "query ($name: String) { clients(search: $name) { totalCount } }"
+    await portal.ask(query, await dashboard(portal), name="Prieto")
+    (entry,) = await entries(portal)
+    assert (entry.client_id, entry.fields) == (None, ["Query.clients"])
+    assert json.loads(entry.arguments)["Query.clients"][0]["search"] == "Prieto"
+
+
+async def test_a_contact_who_names_one_client_reads_the_own_one_too(portal: Paying) -> None:
+    async with portal.engine.begin() as conn:
+        mine = ContactRight.client_id == portal.other_id
+        await conn.execute(delete(ContactRight).where(mine))
+    query = "query ($id: ID!) { client { name } other: client(id: $id) { name } }"
+    await portal.ask(query, await guardian(portal), id=f"cli_{portal.other_id}")
+    found = [(one.client_id, one.action) for one in await entries(portal)]
+    assert found == [(portal.client_id, "READ"), (None, "REFUSED")]
 
 
 async def test_what_is_nobodys_is_not_recorded(portal: Paying) -> None:
@@ -104,11 +151,12 @@ async def test_a_read_of_the_whole_practice_is_one_entry_with_its_count(portal: 
     query = """query Wide($range: DateRange) { practice { invoices(dateRange: $range) {
         nodes { number lines { description } } edges { node { id } } } } }"""
     given = {"range": {"gte": "2026-01-01"}}
-    await portal.ask(query, await dashboard(portal), **given)
+    await portal.ask(query, await dashboard(portal), **given, unused="x" * 20_000)
     (entry,) = await entries(portal)
     assert (entry.client_id, entry.kind, entry.operation) == (None, "DASHBOARD", "Wide")
     assert entry.count == 3
-    assert entry.arguments == '{"range": {"gte": "2026-01-01"}}'
+    (arguments,) = json.loads(entry.arguments)["Practice.invoices"]
+    assert arguments["dateRange"]["gte"] == "2026-01-01"
     await portal.ask(
         "{ clients(orderBy: {field: CREATED}) { nodes { id } } }", await dashboard(portal)
     )
@@ -124,7 +172,7 @@ async def test_a_document_that_is_opened_is_recorded(portal: Paying) -> None:
     await portal.record.flush()
     assert (await portal.http.get(path)).status_code == 200
     asked, opened = await entries(portal)
-    assert asked.fields == ["Invoice.document"]
+    assert asked.fields == ["DocumentLink.printUrl", "Invoice.document"]
     assert (opened.operation, opened.fields) == ("Print", ["Invoice.document"])
     assert (opened.client_id, opened.name) == (portal.client_id, "Gail Ahn")
     assert (await portal.http.get(path[:-1])).status_code == 404
@@ -150,7 +198,9 @@ async def test_paying_is_recorded_with_the_payment(portal: Paying) -> None:
     await portal.invoice(5_000)
     paid = await portal.pay(5_000, portal.card())
     assert paid["__typename"] == "PaySucceeded"
-    (entry,) = [one for one in await entries(portal) if one.is_change]
+    # The change has the fields that its result was asked for, and is no read beside.
+    (entry,) = await entries(portal)
+    assert entry.action == "CHANGE"
     assert (entry.operation, entry.client_id, entry.kind) == ("Pay", portal.client_id, "CLIENT")
 
 
@@ -158,10 +208,12 @@ async def test_what_is_refused_changed_nothing(portal: Paying) -> None:
     await portal.invoice(5_000)
     refused = await portal.pay(4_000, portal.card())
     assert refused["__typename"] == "AmountChanged"
-    assert await entries(portal) == []
+    # What it tells is read all the same.
+    (read,) = await entries(portal)
+    assert (read.action, read.operation, read.client_id) == ("READ", "Pay", portal.client_id)
     declined = await portal.pay(5_000, portal.card(DECLINED))
     assert declined["__typename"] == "CardDeclined"
-    assert [one.is_change for one in await entries(portal)] == [True]
+    assert [one.action for one in await entries(portal)] == ["READ", "CHANGE"]
 
 
 async def test_a_change_and_its_record_are_one_transaction(
@@ -182,8 +234,8 @@ async def test_a_change_and_its_record_are_one_transaction(
     (default,) = [card for card in await portal.all(PaymentMethod) if card.is_default]
     assert f"crd_{default.id}" == first
     await make_default(portal, second)
-    changes = [one for one in (await entries(portal))[before:] if one.is_change]
-    assert [(one.client_id, one.is_change) for one in changes] == [(portal.client_id, True)]
+    changes = [one for one in (await entries(portal))[before:] if one.action == "CHANGE"]
+    assert [one.client_id for one in changes] == [portal.client_id]
 
 
 # -- reading the record ----------------------------------------------------------------------------
@@ -200,9 +252,9 @@ async def test_a_client_sees_who_looked(portal: Paying) -> None:
             "at": "2026-03-15T12:00:00Z",
             "kind": "CONTACT",
             "name": "Gail Ahn",
+            "action": "READ",
             "operation": "Balance",
-            "fields": ["Client.balance", "Client.name"],
-            "isChange": False,
+            "fields": ["Balance.amount", "Client.balance", "Client.name"],
         }
     ]
     await portal.record.flush()
@@ -266,61 +318,6 @@ async def test_the_record_is_written_once_what_is_being_written_is(
     await second
     assert len(await portal.all(AccessEntry)) == 1
     await first
-
-
-async def test_a_queue_that_is_full_is_written_by_who_comes_next(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(record, "MOST", 3)
-    for number in range(7):
-        await portal.ask(BALANCE.replace("Balance(", f"Balance{number}("), portal.bearer)
-    assert len(portal.record.notes) <= 1
-    assert len(await portal.all(AccessEntry)) >= 6
-
-
-async def test_who_waits_for_a_record_that_can_not_be_written_does_not_try_it_again(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = 0
-
-    async def fails(*_: Any) -> None:
-        nonlocal tries
-        tries += 1
-        await asyncio.sleep(0.05)
-        raise ConnectionError
-
-    await portal.ask(BALANCE, portal.bearer)
-    with monkeypatch.context() as patch:
-        patch.setattr(access, "write", fails)
-        flushes = [portal.record.flush() for _ in range(20)]
-        found = await asyncio.gather(*flushes, return_exceptions=True)
-    assert all(found)
-    # The server tries regularly, too.
-    assert tries <= 2
-    assert len(await entries(portal)) == 1
-
-
-async def test_a_read_that_can_not_be_noted_is_not_answered(
-    portal: Paying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fails(*_: Any) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr(record, "MOST", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(access, "write", fails)
-        await portal.ask(BALANCE, portal.bearer)
-        answer = await portal.ask(BALANCE.replace("Balance(", "Other("), portal.bearer)
-    assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL"
-    assert [entry.operation for entry in await entries(portal)] == ["Balance"]
-
-
-async def test_a_note_of_much_is_written_at_once(portal: Paying) -> None:
-    token = await guardian(portal)
-    variables = {"id": f"cli_{portal.client_id}", "more": "x" * record.LONGEST_KEPT}
-    await portal.ask(BALANCE, token, **variables)
-    assert not portal.record.notes
-    assert len(await portal.all(AccessEntry)) == 1
 
 
 async def test_what_waits_is_written_when_the_server_ends(new_database: NewDatabase) -> None:

@@ -117,9 +117,11 @@ def assert_plain(hostile: Hostile, response: httpx.Response) -> None:
 def forget(portal: Portal) -> None:
     """As if the server had just started."""
     graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    for kept in (graph.documents, graph.readied, graph.plans.plans, graph.repeats.answered):
-        kept.items.clear()
-        kept.weight = 0
+    graph.preparation.clear()
+    for kept in (graph.strangers.readied, graph.strangers.plans.plans):
+        kept.clear()
+    for kept in (graph.plans.plans, graph.repeats.answered):
+        kept.clear()
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from graph.execution import Introspection
+from graph.introspection import Introspection
 from identity import tokens
 from identity.tokens import Subject, is_written_right, new_secret
 from models import Scope

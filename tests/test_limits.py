@@ -1,7 +1,9 @@
 """How much one operation may ask for: each limit at its edge, and what passes it."""
 
+import asyncio
 import datetime as dt
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from graphql import (
     OperationDefinitionNode,
     get_introspection_query,
     get_operation_ast,
+    is_object_type,
 )
 from graphql.execution.values import VariableValues
 
@@ -29,11 +32,14 @@ from graph.limits import (
     Size,
     too_long,
 )
+from graph.looks import WIDE
 from graph.schema import schema
+from graph.weights import LOOKED_AT, SCANS
 from models import Scope, ViewerKind
 from models.database import PostgresReads, SqliteReads
 from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
 from resolvers.planner.plans import Plans
+from resolvers.planner.sources import MAX_SIZE, Paged, source_of
 from resolvers.viewer import Viewer
 from tests.written import REPORTS, WRITTEN
 
@@ -51,11 +57,16 @@ def measured(query: str, **variables: Any) -> Size:
 def refused(query: str, **variables: Any) -> dict[str, int]:
     """The limits that are passed, and by what number."""
     document, node = operation(query)
-    errors = Limits(SCHEMA).refuse((query, None), document, node, variables)
+    refusing = Limits(SCHEMA, at_once).refuse((query, None), document, node, variables, CLIENT)
+    errors = asyncio.run(refusing)
     assert all(
         error.extensions and error.extensions["code"] == "LIMIT_EXCEEDED" for error in errors
     )
     return {e.extensions["limit"]: e.extensions["value"] for e in errors if e.extensions}
+
+
+async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
 
 
 def operation(query: str) -> tuple[DocumentNode, OperationDefinitionNode]:
@@ -124,13 +135,14 @@ def test_sums_over_a_practice_cost_as_much_as_a_long_report() -> None:
         assert refused(f"{{ {within} }}")["cost"] > MAX_COST
 
 
-def test_each_page_size_is_looked_at_again() -> None:
+async def test_each_page_size_is_looked_at_again() -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
     document, node = operation(query)
-    limits = Limits(SCHEMA)
+    limits = Limits(SCHEMA, at_once)
     answers = [
-        bool(limits.refuse((query, None), document, node, {"n": n})) for n in (1, 500, 1, 500)
+        bool(await limits.refuse((query, None), document, node, {"n": n}, CLIENT))
+        for n in (1, 500, 1, 500)
     ]
     assert answers == [False, True, False, True]
 
@@ -139,6 +151,93 @@ def test_each_page_size_is_looked_at_again() -> None:
 def test_a_page_size_that_is_none_is_no_way_round(wrong: Any) -> None:
     query = "query Q($n: Int) { clients(first: $n) { nodes { id } } }"
     assert measured(query, n=wrong).cost >= 1
+
+
+@pytest.mark.parametrize("given", [500, 500.0])
+async def test_a_page_size_is_what_graphql_takes_it_for(given: Any) -> None:
+    inner = "nodes { invoices(first: 100) { nodes { id } } }"
+    query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
+    assert measured(query, n=given).cost == measured(query.replace("$n)", "500)")).cost
+    document, node = operation(query)
+    limits = Limits(SCHEMA, at_once)
+    for n, is_refused in ((1, False), (given, True), (1.0, False)):
+        found = await limits.refuse((query, None), document, node, {"n": n}, CLIENT)
+        assert bool(found) is is_refused
+
+
+def test_ids_are_counted_as_many_as_they_are() -> None:
+    inner = "... on Client { invoices(first: 100) { nodes { payments { id } } } }"
+
+    def literal(ids: str) -> int:
+        return measured(f"{{ nodes(ids: {ids}) {{ {inner} }} }}").cost
+
+    def variable(default: str, **given: Any) -> int:
+        query = f"query Q($ids: [ID!]! = [{default}]) {{ nodes(ids: $ids) {{ {inner} }} }}"
+        return measured(query, **given).cost
+
+    one, fifty = literal('["a"]'), '"a" ' * 50
+    assert one == literal('"a"') == variable("", ids="a")
+    assert 50 * one == literal(f"[{fifty}]") == variable(fifty) == variable("", ids=["a"] * 50)
+    assert variable("", ids=["a"] * 9_000) == 50 * one > MAX_COST
+
+
+def test_lists_of_the_whole_practice_read_its_rows() -> None:
+    clients, invoices, aging = (
+        SCANS[name].worked_out for name in ("Query.clients", "Practice.invoices", "Practice.aging")
+    )
+    counted = "clients(withBalance: false, first: 1) { totalCount }"
+    for query, scans in (
+        ("{ clients { nodes { id } } }", {"client": LOOKED_AT}),
+        (f"{{ {counted} }}", {"client": clients}),
+        (f"{{ a: {counted} b: {counted} }}", {"client": 2 * clients}),
+        (f"{{ ...A ...A }} fragment A on Query {{ {counted} }}", {"client": 2 * clients}),
+        ("{ clients(withBalance: null) { totalCount } }", {"client": LOOKED_AT}),
+        ("{ practice { invoices(status: PAID) { totalCount } } }", {"invoice": invoices}),
+        ("{ practice { payments(status: [PAID]) { totalCount } } }", {"payment": LOOKED_AT}),
+        ("{ practice { aging { total { amount } } } }", {"invoice": aging}),
+        (
+            "{ clients(first: 7) { nodes { practice { aging { total { amount } } } } } }",
+            {"client": LOOKED_AT, "invoice": 7 * aging},
+        ),
+        ('{ client(id: "a") { invoices(pastDue: true) { totalCount } } }', {}),
+    ):
+        assert measured(query).scans == pytest.approx(scans), query
+
+
+def test_a_variable_that_is_null_is_no_filter() -> None:
+    def scans(default: str, **given: Any) -> dict[str, float]:
+        query = f"query Q($b: Boolean{default}) {{ clients(withBalance: $b) {{ totalCount }} }}"
+        return measured(query, **given).scans
+
+    looked_at, worked_out = {"client": LOOKED_AT}, {"client": SCANS["Query.clients"].worked_out}
+    assert scans("") == scans("", b=None) == scans(" = true", b=None) == looked_at
+    assert scans("", b=False) == scans(" = true") == worked_out
+
+
+# Arguments that choose a page, and those by which rows are found by looking at them.
+PAGE = {"first", "after", "last", "before", "orderBy"}
+LOOKED_FOR = {
+    "Query.clients": {"search"},
+    "Practice.invoices": {"dateRange", "clinicianId", "changedSince"},
+    "Practice.payments": {"dateRange", "status", "changedSince"},
+    "Practice.revenue": {"dateRange", "groupBy", "clinicianId"},
+    "Practice.aging": {"asOf", "clinicianId"},
+}
+
+
+def test_what_reads_a_whole_practice_is_weighed_with_each_argument() -> None:
+    wide = {
+        f"{type_.name}.{name}"
+        for type_ in SCHEMA.type_map.values()
+        if is_object_type(type_)
+        for name, field in type_.fields.items()
+        if isinstance(source := source_of(field), Paged) and source.most > MAX_SIZE
+    }
+    assert wide <= SCANS.keys() == WIDE == LOOKED_FOR.keys()
+    for coordinate, found in SCANS.items():
+        type_name, _, name = coordinate.partition(".")
+        type_: Any = SCHEMA.type_map[type_name]
+        assert type_.fields[name].args.keys() - PAGE == found.arguments | LOOKED_FOR[coordinate]
 
 
 def test_introspection_as_tools_send_it_is_allowed() -> None:
@@ -221,7 +320,9 @@ def test_what_is_nested_beyond_all_sense_is_refused(deep: str) -> None:
     def from_deep_inside(levels: int) -> Any:
         if levels:
             return from_deep_inside(levels - 1)
-        return Limits(SCHEMA).refuse((query, None), document, node, {})
+        return asyncio.run(
+            Limits(SCHEMA, at_once).refuse((query, None), document, node, {}, CLIENT)
+        )
 
     (error,) = from_deep_inside(500)
     assert error.extensions["code"] == "LIMIT_EXCEEDED"

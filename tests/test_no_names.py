@@ -76,7 +76,8 @@ class Worlds:
 
 @asynccontextmanager
 async def served(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(database_url=url, token_key=KEY, database_connections=2)
+    # Each token asks more than it may in a minute.
+    settings = Settings(database_url=url, token_key=KEY, database_connections=2, token_seconds=6000)
     application = app(settings, now=lambda: NOW)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (

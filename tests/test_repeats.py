@@ -350,7 +350,7 @@ async def test_an_operation_that_was_forgotten_goes_the_long_way_again(
     token = await portal.token()
     await asked_before(portal, token)
     graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    graph.readied.items.clear()
+    graph.preparation.readied.clear()
     gc.collect()
     for _ in range(3):
         assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}

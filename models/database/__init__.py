@@ -6,6 +6,7 @@ SQLAlchemy compiles them and does not run them.
 
 from sqlalchemy import make_url
 
+from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.connecting import Connector, PostgresConnector, watched
 from models.database.engine import connector_of, engine, opened
 from models.database.errors import (
@@ -15,6 +16,7 @@ from models.database.errors import (
     StatementTooDeep,
     TransientError,
 )
+from models.database.lanes import Lanes, ReadLimits, Reads
 from models.database.postgres import PostgresReads
 from models.database.sqlite import SqliteReads
 from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
@@ -22,10 +24,18 @@ from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Wai
 __all__ = [
     "PATIENT",
     "PREPARED_A_CONNECTION",
+    "SERVER",
+    "Budgets",
+    "Caller",
     "Connector",
     "DatabaseBusy",
     "DatabaseUnavailable",
+    "Lane",
+    "Lanes",
     "PostgresReads",
+    "RateLimited",
+    "ReadLimits",
+    "Reads",
     "SqliteReads",
     "Statement",
     "StatementTimeout",
@@ -34,17 +44,48 @@ __all__ = [
     "Waits",
     "connector_of",
     "engine",
+    "lanes",
     "opened",
     "reads",
     "watched",
 ]
 
 
+# Connections to a SQLite file: those that people's reads have, and dashboards'.
+SQLITE_READERS, SQLITE_DASHBOARD_READERS = 3, 2
+
+
 def reads(
-    url: str, *, size: int = 10, timeout_s: float = 10, connector: Connector | None = None
-) -> "SqliteReads | PostgresReads":
-    """Return connections for planned reads, opened when they are first needed."""
+    url: str,
+    *,
+    size: int = 10,
+    timeout_s: float = 10,
+    connector: Connector | None = None,
+    lane: Lane | None = None,
+) -> SqliteReads | PostgresReads:
+    """Return connections for planned reads, opened when they are first needed: as many as the lane
+    has places."""
+    lane = lane or Lane(size, wait_s=timeout_s)
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
-        return PostgresReads(connector, size, timeout_s)
-    return SqliteReads(make_url(url).database or "", timeout_s)
+        return PostgresReads(connector, timeout_s, lane)
+    return SqliteReads(make_url(url).database or "", timeout_s, lane)
+
+
+def lanes(url: str, limits: ReadLimits, connector: Connector) -> Lanes:
+    """Return connections for the planned reads of everybody, within these limits."""
+    budgets = Budgets(limits.token_seconds, limits.token_statements)
+    sizes = limits.connections, limits.dashboard_connections
+    if not isinstance(connector, PostgresConnector):
+        sizes = SQLITE_READERS, SQLITE_DASHBOARD_READERS
+    times = limits.timeout_s, limits.dashboard_timeout_s
+    people, dashboards = (
+        reads(
+            url,
+            timeout_s=timeout_s,
+            connector=connector,
+            lane=Lane(size, wait_s=limits.wait_s, budgets=budgets),
+        )
+        for size, timeout_s in zip(sizes, times, strict=True)
+    )
+    return Lanes(people, dashboards, budgets)

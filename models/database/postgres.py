@@ -2,14 +2,14 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
+from models.database.admission import SERVER, Budgets, Caller, Lane
 from models.database.connecting import PostgresConnector
 from models.database.errors import (
     DatabaseBusy,
@@ -21,7 +21,7 @@ from models.database.errors import (
     transient,
 )
 from models.database.prepared import STALE, Prepared, joined
-from models.database.waits import GRACE_S, Statement
+from models.database.waits import GRACE_S, READ_LOCK_S, Statement, finished
 
 
 class PostgresReads:
@@ -33,18 +33,24 @@ class PostgresReads:
 
     dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-    def __init__(self, connector: PostgresConnector, size: int, timeout_s: float) -> None:
+    def __init__(self, connector: PostgresConnector, timeout_s: float, lane: Lane) -> None:
         self.connector, self.timeout_s = connector, timeout_s
         self.idle: list[Prepared] = []
-        self.places = asyncio.Semaphore(size)
+        self.lane = lane
 
-    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+    @property
+    def budgets(self) -> Budgets:
+        return self.lane.budgets
+
+    async def row(
+        self, sql: str, values: Sequence[Any], caller: Caller = SERVER
+    ) -> Sequence[Any] | None:
         """Return the first row of the statement, if there is one.
 
         A statement that failed for a reason of its connection is run once more, on a new one:
         other idle connections have most likely failed for the same reason.
         """
-        async with self.place():
+        async with self.lane.place(caller):
             try:
                 return await self.run(await self.taken(), sql, values)
             except Exception as error:
@@ -61,7 +67,10 @@ class PostgresReads:
         """Run a statement on a connection, which is idle again afterwards unless it was closed."""
         try:
             return await connection.row(sql, values)
-        except (asyncio.CancelledError, TimeoutError, *STALE):
+        except asyncio.CancelledError:
+            await finished(connection.end_statement(sql))
+            raise
+        except (TimeoutError, *STALE):
             # The statement may still be running, or the session has lost what was prepared on it:
             # nobody else can use this connection.
             connection.connection.terminate()
@@ -74,31 +83,17 @@ class PostgresReads:
             if not connection.connection.is_closed():
                 self.idle.append(connection)
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for one of the connections; StatementTimeout, where none is free in time."""
-        if self.places.locked():
-            try:
-                async with asyncio.timeout(self.timeout_s):
-                    await self.places.acquire()
-            except TimeoutError:
-                raise StatementTimeout from None
-        else:
-            await self.places.acquire()
-        try:
-            yield
-        finally:
-            self.places.release()
-
-    async def value(self, sql: str, values: Sequence[Any]) -> Any:
-        row = await self.row(sql, values)
+    async def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Any:
+        row = await self.row(sql, values, caller)
         return row[0] if row else None
 
-    async def beside(self, first: Statement, second: Statement) -> Sequence[Any] | None:
-        """The first row of a statement, if there is one, and then the value of another: both in
-        one statement."""
+    async def beside(
+        self, first: Statement, second: Statement, caller: Caller = SERVER
+    ) -> Sequence[Any] | None:
+        """Return the first row of a statement, if there is one, and then the value of another:
+        both in one statement."""
         sql = joined(first[0], second[0], len(second[1]))
-        return await self.row(sql, [*second[1], *first[1]])
+        return await self.row(sql, [*second[1], *first[1]], caller)
 
     async def taken(self) -> Prepared:
         """A connection that nobody else uses until it is idle again."""
@@ -108,6 +103,7 @@ class PostgresReads:
     async def opened(self) -> Prepared:
         settings = {
             "statement_timeout": str(int(self.timeout_s * 1000)),
+            "lock_timeout": str(int(READ_LOCK_S * 1000)),
             "default_transaction_read_only": "on",
             "DateStyle": "ISO",
             "TimeZone": "UTC",

@@ -4,6 +4,7 @@ Every answer carries the hash of its statement. A pooler, or anybody else who ca
 may have put another statement under a name: its answer is refused here, never passed on.
 """
 
+import asyncio
 import hashlib
 import re
 from collections import OrderedDict
@@ -19,6 +20,8 @@ from models.database.waits import PREPARED_A_CONNECTION
 PARAMETER = re.compile(r"\$(\d+)")
 # A name has at most 63 bytes; 32 hexadecimal digits are 128 bits.
 HASH_LENGTH = 32
+# How long the database may take to end a statement that nobody waits for any more.
+ENDS_WITHIN_S = 2.0
 
 
 class ForeignAnswer(Exception):
@@ -85,6 +88,20 @@ class Prepared:
         signed, statement = self.statements.get(sql) or await self.prepare(sql)
         self.statements.move_to_end(sql)
         return signed.row(await statement.fetchrow(*values))
+
+    async def end_statement(self, sql: str) -> None:
+        """Wait until the database has ended a statement that was cancelled.
+
+        The connection ends too where that takes long, or where the statement may not be prepared.
+        """
+        try:
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                # The driver has sent the cancellation; this is answered after it took effect.
+                await self.connection.execute("SELECT 1")
+        except Exception:
+            self.connection.terminate()
+        if sql not in self.statements:
+            self.connection.terminate()
 
     async def prepare(self, sql: str) -> tuple[Signed, Any]:
         signed = Signed.of(sql)

@@ -1,10 +1,14 @@
 """Limits of connections: how long anything waits, and how much is kept."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 BUSY_TIMEOUT_MS = 10_000
+# For the lock of a table, which only whoever changes the table itself keeps from a read.
+READ_LOCK_S = 1.0
 PREPARED_A_CONNECTION = 100
 # How much later than the database this side gives a statement up.
 GRACE_S = 2.0
@@ -29,3 +33,12 @@ class Waits:
 
 # For migrations and the command line: statements of any length.
 PATIENT = Waits(lock_s=BUSY_TIMEOUT_MS / 1000, statement_s=0, idle_s=0)
+
+
+async def finished(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work to its end, also where the task that waits for it is cancelled meanwhile."""
+    running = asyncio.ensure_future(work)
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([running])
+    running.result()

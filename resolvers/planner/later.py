@@ -6,7 +6,7 @@ source is written once, for values; `derive` and `bound` are all it needs to kno
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy.types import TypeEngine
 
 from billing.documents.links import Links, Signer
 from billing.payments import SANDBOX, Online
+from models.database import Caller
 from resolvers.viewer import Viewer
 
 
@@ -38,6 +39,12 @@ class Asked:
     signer: Signer | None = None
     # Of a mutation: what each of its fields came to.
     outcomes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def caller(self) -> Caller:
+        """Whose statement it is; what a change came to is read whatever the budget."""
+        caller = self.viewer.caller
+        return replace(caller, reads_outcome=True) if self.outcomes else caller
 
     @cached_property
     def today(self) -> dt.date:

@@ -57,10 +57,10 @@ class Operation:
     name: object = field(default_factory=object)
 
 
-def parsed(query: str) -> DocumentNode | Errors:
+def parsed(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
     """The document, whose strings a database can hold."""
     try:
-        document = parse(query, max_tokens=MAX_TOKENS)
+        document = parse(query, max_tokens=most_tokens)
         if "\\u" in query or NO_TEXT.search(query):
             visit(document, StringsWithoutNul())
     except GraphQLError as error:
@@ -68,6 +68,11 @@ def parsed(query: str) -> DocumentNode | Errors:
     except RecursionError:
         return [refusal("GRAPHQL_PARSE_FAILED", "the document is nested too deeply")]
     return document
+
+
+def has_too_many_tokens(errors: Errors) -> bool:
+    """Return whether a document was not read to its end because of its tokens."""
+    return any(error.message.endswith("tokens. Parsing aborted.") for error in errors)
 
 
 class StringsWithoutNul(Visitor):

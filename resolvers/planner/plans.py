@@ -2,11 +2,10 @@
 
 import asyncio
 import datetime as dt
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, Generic, TypeVar
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import orjson
 from graphql import GraphQLError
@@ -15,7 +14,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
-from models.database import DatabaseBusy, PostgresReads, SqliteReads, StatementTooDeep
+from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import preflight, reference
@@ -31,60 +30,18 @@ from resolvers.planner.later import (
 from resolvers.planner.operation import Errors, Operation, coded, coerced, refusal
 from resolvers.planner.plan import Plan, Planned, compiled
 from resolvers.planner.planner import Act, Outcomes, Planner
+from resolvers.planner.recent import Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
 from resolvers.sight import Sight
 from resolvers.viewer import Viewer
 
-K = TypeVar("K")
 V = TypeVar("V")
 
 # Characters of SQL: some thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
 # Of one document, since Booleans, enums and absent values each double them.
 SHAPES_A_DOCUMENT = 64
-
-
-class Recent(Generic[K, V]):
-    """A bounded mapping that forgets what was used longest ago.
-
-    `weigh` says how much of the size an item takes: one, unless said.
-    """
-
-    def __init__(self, size: int, weigh: Callable[[K, V], int] = lambda *_: 1) -> None:
-        self.size, self.weigh, self.weight = size, weigh, 0
-        self.items = OrderedDict[K, V]()
-
-    def get(self, key: K, make: Callable[[], V]) -> V:
-        if key in self.items:
-            self.items.move_to_end(key)
-            return self.items[key]
-        return self.keep(key, make())
-
-    def recall(self, key: K) -> V | None:
-        """What is kept by the key, if anything is."""
-        if key in self.items:
-            self.items.move_to_end(key)
-        return self.items.get(key)
-
-    def forget(self, key: K) -> None:
-        if key in self.items:
-            self.weight -= self.weigh(key, self.items.pop(key))
-
-    async def awaited(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
-        """As `get`, of what is made elsewhere."""
-        if key in self.items:
-            self.items.move_to_end(key)
-            return self.items[key]
-        return self.keep(key, await make())
-
-    def keep(self, key: K, value: V) -> V:
-        if key not in self.items:
-            self.items[key] = value
-            self.weight += self.weigh(key, value)
-        while self.weight > self.size:
-            self.weight -= self.weigh(*self.items.popitem(last=False))
-        return value
 
 
 def size(plan: Plan | None) -> int:
@@ -136,17 +93,33 @@ class Plans:
     def __init__(
         self,
         schema: Any,
-        reads: SqliteReads | PostgresReads,
+        reads: Reads,
         signer: Signer,
         online: Online = SANDBOX,
+        most: int = PLANS,
     ) -> None:
         self.schema, self.reads, self.signer, self.online = schema, reads, signer, online
-        self.plans: Recent[Any, Plan | None] = Recent(PLANS, lambda _, plan: size(plan))
+        self.plans: Recent[Any, Plan | None] = Recent(most, lambda _, plan: size(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
-    async def apart(self, work: Callable[..., V], *given: Any) -> V:
-        """What takes longer than others should wait: in a thread, while the loop serves them."""
-        return await asyncio.get_running_loop().run_in_executor(self.thread, work, *given)
+    @cached_property
+    def lane(self) -> Lane:
+        """The thread's one place, which callers wait for."""
+        return Lane(1, budgets=self.reads.budgets)
+
+    async def apart(self, caller: Caller, work: Callable[..., V], *given: Any) -> V:
+        """Do work that would hold the event loop in a thread, by fair turns of all callers.
+
+        Its seconds count in the budget of the caller's token.
+        """
+        async with self.lane.place(caller):
+            doing = asyncio.get_running_loop().run_in_executor(self.thread, work, *given)
+            try:
+                return await asyncio.shield(doing)
+            except asyncio.CancelledError:
+                # The thread goes on, so the place is kept until it is free again.
+                await asyncio.wait([doing])
+                raise
 
     async def answer(
         self,
@@ -168,12 +141,14 @@ class Plans:
             acts, errors = await self.acts(operation, given, acting.viewer)
             if errors:
                 return refused(errors)
+            # Once a change is made its outcome is read, whatever is left of the budget.
+            self.reads.budgets.check(viewer.caller)
             outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
         asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
         try:
             found = await self.planned(operation, given, asked)
-            text = await self.reads.value(found[0].sql, found[1]) if found else None
+            text = await self.reads.value(found[0].sql, found[1], asked.caller) if found else None
             if found and text is not None and BROKEN not in text:
                 return Answer(text.encode(), True, Planned(found[0], given.coerced))
             return await self.exact(operation, given, variables, asked)
@@ -194,7 +169,7 @@ class Plans:
             return acts, errors
         exactly = partial(self.planner, operation, given, viewer, exact=True)
         trial = preflight.foreseen, operation, acts, planner.selection
-        return acts, await self.apart(*trial, lambda types: exactly(outcomes=types))
+        return acts, await self.apart(viewer.caller, *trial, lambda types: exactly(outcomes=types))
 
     async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked
@@ -214,12 +189,12 @@ class Plans:
         shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
         own = (viewer.kind, sees_one(viewer), digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
-        make = partial(self.apart, self.made, operation, given, viewer, came_to)
+        make = partial(self.apart, asked.caller, self.made, operation, given, viewer, came_to)
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return await make()
             operation.shapes.add(key)
-        return await self.plans.awaited((operation.name, key), make)
+        return await self.plans.awaited((operation.name, key), make, viewer.owner)
 
     def made(
         self,
@@ -269,9 +244,9 @@ class Plans:
         asked: Asked,
     ) -> Answer:
         """The reference executor's answer, which reads every row it needs by one statement."""
-        plan = await self.apart(self.exactly, operation, given, asked)
-        text = await self.reads.value(plan.sql, plan.values(asked)) if plan else None
-        return await self.apart(self.referred, operation, variables, text)
+        plan = await self.apart(asked.caller, self.exactly, operation, given, asked)
+        text = await self.reads.value(plan.sql, plan.values(asked), asked.caller) if plan else None
+        return await self.apart(asked.caller, self.referred, operation, variables, text)
 
     def exactly(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
         came_to, today = types(asked.outcomes), asked.today

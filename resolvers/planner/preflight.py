@@ -1,8 +1,7 @@
 """Refusals of a mutation that are found before its first field acts.
 
-What a field has done stays done. So whatever can be told from the document and its variables is
-told first: a wrong argument, a directive that can't be read, fields that don't go together, and
-what reading the results would refuse.
+A field's effect can't be undone. So everything that the document and its variables tell is checked
+first: arguments, directives, fields that don't go together, and the reading of the results.
 """
 
 from collections.abc import Callable, Iterator, Sequence

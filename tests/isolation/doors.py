@@ -19,7 +19,10 @@ from tests.practices.draws import NOW
 @asynccontextmanager
 async def server(matrix: Matrix) -> AsyncIterator[httpx.AsyncClient]:
     """The server over the matrix's rows, on the day of the matrix."""
-    settings = Settings(database_url=matrix.url, token_key=KEY, database_connections=2)
+    # Each token asks more than it may in a minute.
+    settings = Settings(
+        database_url=matrix.url, token_key=KEY, database_connections=2, token_seconds=6000
+    )
     application = app(settings, now=lambda: NOW)
     async with (
         application.router.lifespan_context(application),

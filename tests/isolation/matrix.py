@@ -10,7 +10,8 @@ from typing import Any
 from graphql import GraphQLSchema, build_client_schema, get_introspection_query
 
 from billing.documents.links import Signer
-from graph.execution import Graph, Introspection, Request
+from graph.execution import Graph, Request
+from graph.introspection import Introspection
 from graph.schema import schema
 from models import database
 from resolvers.bearers import Bearers

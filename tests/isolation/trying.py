@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from models import AccessEntry, Token
+from models import AccessAction, AccessEntry, Token
 from tests.isolation.entrances import Inside
 from tests.isolation.households import Bearer
 from tests.isolation.ids import NOWHERE, Asked, some
@@ -185,4 +185,5 @@ def may_be_recorded(payer: Payer, entry: Any) -> bool:
     """By the viewer: a change of whom they pay for, or a look at a payment in sight."""
     mine = (entry.practice_id, entry.token_id) == (payer.bearer.practice_id, payer.bearer.token_id)
     client_id = str(entry.client_id)
-    return mine and (payer.pays(client_id) if entry.is_change else payer.knows(client_id))
+    is_change = entry.action is AccessAction.CHANGE
+    return mine and (payer.pays(client_id) if is_change else payer.knows(client_id))

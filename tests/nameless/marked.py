@@ -128,7 +128,7 @@ def bear(books: Books) -> None:
             token_id=row["id"],
             kind=ViewerKind.CLIENT,
             fields=["Client.name"],
-            is_change=False,
+            action=models.AccessAction.READ,
             at=MOMENT,
         )
 

@@ -81,7 +81,7 @@ RANGE = '(dateRange: { gte: "2026-01-01", lte: "2026-03-31" })'
 # -- lists -----------------------------------------------------------------------------------------
 
 PAGE = "totalCount nodes { id } edges { cursor } pageInfo { startCursor endCursor hasNextPage }"
-LOOKS = PAGE.replace("nodes { id }", "nodes { at fields operation isChange }")
+LOOKS = PAGE.replace("nodes { id }", "nodes { at fields operation action }")
 
 
 def lists(world: World) -> Iterator[Asked]:

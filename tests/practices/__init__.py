@@ -13,6 +13,7 @@ from typing import Any
 
 from billing.demo.many import NEVER
 from models import (
+    AccessAction,
     AccessEntry,
     Client,
     ClientNamePart,
@@ -171,7 +172,7 @@ class Founding(Draws):
                 name=self.text(),
                 operation=self.maybe("Overview"),
                 fields=["Client.balance", "Client.name"][: number % 3],
-                is_change=number % 5 == 0,
+                action=list(AccessAction)[number % 5],
                 at=MOMENT,
             )
 

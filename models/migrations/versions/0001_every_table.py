@@ -483,18 +483,18 @@ def upgrade() -> None:
         "access_entry",
         *key(),
         sa.Column("client_id", ID, nullable=True),
-        sa.Column("token_id", ID, nullable=False),
-        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD"), nullable=False),
+        sa.Column("token_id", ID, nullable=True),
+        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD OPERATOR"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "action", chosen("action", "READ CHANGE SIGN_IN SIGN_OUT REFUSED"), nullable=False
+        ),
         sa.Column("operation", sa.Text(), nullable=True),
         sa.Column("fields", sa.JSON(), nullable=False),
         sa.Column("arguments", sa.Text(), nullable=True),
         sa.Column("count", sa.Integer(), nullable=True),
-        sa.Column("is_change", sa.Boolean(), nullable=False),
         sa.Column("address_hash", sa.Text(), nullable=True),
         sa.Column("at", Instant(), nullable=False),
-        refers("client", "client_id"),
-        refers("token", "token_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     op.create_index(

@@ -1,0 +1,50 @@
+"""Costs of the rows that an operation has the database read, beside the objects that it gives.
+
+A list of the whole practice looks through rows that it does not give: to count them, and to find
+those that a filter wants. How many that are is known once the practice's rows are counted.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import GraphQLSchema
+
+from graph.limits import MAX_COST, Measure
+from graph.readied import Readied
+from models import ViewerKind
+from models.database import Reads
+from resolvers.planner.operation import Errors, limited
+from resolvers.row_counts import MOST, RowCounts
+from resolvers.viewer import Viewer
+
+ADVICE = "Ask for fewer lists and sums of the whole practice at a time, or without filters."
+
+# How often the rows of a table are read, by the table's name.
+Scans = Mapping[str, float]
+NO_SCANS: Scans = {}
+
+
+class RowCosts:
+    """Refuses operations that would have too many rows of a practice read."""
+
+    def __init__(self, schema: GraphQLSchema, reads: Reads) -> None:
+        self.schema, self.counts = schema, RowCounts(reads)
+
+    def scans(self, ready: Readied, variables: Mapping[str, Any], viewer: Viewer) -> Scans:
+        """Return how often the operation reads the rows of a practice.
+
+        Whoever is no dashboard sees a few rows of it, by an index.
+        """
+        is_wide = ready.reads is not None and ready.reads.wide
+        if not is_wide or viewer.kind is not ViewerKind.DASHBOARD:
+            return NO_SCANS
+        operation = ready.operation
+        return Measure(self.schema, operation.document, variables).operation(operation.node).scans
+
+    async def refuse(self, scans: Scans, viewer: Viewer) -> Errors:
+        """Return why an operation is refused, if it is, in the viewer's practice."""
+        if sum(scans.values()) * MOST <= MAX_COST:
+            return []  # cheap enough in a practice of any size
+        counts = await self.counts.of(viewer)
+        cost = round(sum(times * counts[table] for table, times in scans.items()))
+        return [limited("cost", cost, MAX_COST, ADVICE)] if cost > MAX_COST else []

@@ -1,0 +1,127 @@
+"""Requests without a token: which documents are taken, and what they may cost.
+
+Anybody can send them. So a document has to be small and to ask only what is open to all, which is
+checked before anything expensive is done with it. Their documents and plans are remembered apart
+from everybody else's, a thread of their own works on them, and they wait in a bounded queue.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+)
+
+from graph.card_numbers import card_number_in_variables
+from graph.introspection import INTROSPECTION, TYPENAME, Introspection, introspection_off
+from graph.limits import Limits, Measure, too_deep, too_large
+from graph.preparation import Ready, read
+from graph.readied import Readied
+from models.database import SERVER
+from resolvers.planner.operation import (
+    Errors,
+    has_too_many_tokens,
+    limited,
+    named,
+    root_fields,
+)
+from resolvers.planner.plans import Plans
+from resolvers.planner.recent import Recent
+from resolvers.queues import BoundedQueue
+from resolvers.viewer import NOBODY
+
+# Characters and tokens of a document. Signing in takes some 60 tokens, introspection 200.
+MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 150, 400
+# Characters of documents and of plans that are remembered.
+DOCUMENTS, PLANS = 2**17, 2**20
+# Requests that are answered at once, that are there in all, and that one network address has there.
+AT_ONCE, MOST, MOST_OF_ONE_ADDRESS, WAIT_S = 4, 64, 16, 5
+
+
+class Unauthenticated(Exception):
+    """Only a viewer may ask this."""
+
+
+class Strangers:
+    """Reads what is sent without a token. `ready` validates an operation."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        plans: Plans,
+        ready: Ready,
+        public: frozenset[str],
+        introspection: Introspection,
+    ) -> None:
+        self.schema, self.plans, self.ready = schema, plans, ready
+        self.public, self.introspection = public, introspection
+        is_told = introspection is Introspection.EVERYONE
+        self.most_tokens = MAX_INTROSPECTION_TOKENS if is_told else MAX_TOKENS
+        self.readied: Recent[tuple[str, str | None], Readied | Errors | None] = Recent(
+            DOCUMENTS, lambda key, _: 1_000 + len(key[0])
+        )
+        self.limits = Limits(schema, plans.apart, DOCUMENTS)
+        self.queue = BoundedQueue(
+            at_once=AT_ONCE, most=MOST, most_of_one=MOST_OF_ONE_ADDRESS, wait_s=WAIT_S
+        )
+
+    def place(self, address_hash: str | None) -> AbstractAsyncContextManager[None]:
+        """Wait for a place for a request of a network address; QueueFull if there is none."""
+        return self.queue.place(address_hash or "")
+
+    async def prepared(
+        self, query: str, name: str | None, variables: Mapping[str, Any]
+    ) -> Readied | Errors:
+        """Return the operation, or why it is refused; raise Unauthenticated if it needs a token."""
+        if len(query) > MAX_LENGTH or len(name or "") > MAX_LENGTH:
+            raise Unauthenticated
+        key = query, name
+        found = await self.readied.awaited(
+            key, lambda: self.plans.apart(SERVER, self.read, query, name)
+        )
+        if found is None:
+            raise Unauthenticated
+        if not isinstance(found, Readied):
+            return found
+        operation = found.operation
+        asked = operation.document, operation.node, variables, NOBODY
+        card = card_number_in_variables(variables, operation.document)
+        return card or await self.limits.refuse(key, *asked) or found
+
+    def read(self, query: str, name: str | None) -> Readied | Errors | None:
+        """Parse, check and validate a document; None if it needs a token."""
+        document = read(query, self.most_tokens)
+        if not isinstance(document, DocumentNode):
+            return None if has_too_many_tokens(document) else document
+        for operation in document.definitions:
+            if isinstance(operation, OperationDefinitionNode) and not self.is_public(
+                root_fields(document, operation), operation.operation
+            ):
+                return None
+        node = named(document, name)
+        if not isinstance(node, OperationDefinitionNode):
+            return node
+        return self.refused(document, node) or self.ready(document, node)
+
+    def is_public(self, asked: set[str], operation: OperationType) -> bool:
+        """Return whether anybody may ask the fields of an operation's root."""
+        told = self.introspection is not Introspection.VIEWERS
+        changes = operation is OperationType.MUTATION
+        return asked <= {TYPENAME, *(self.public if changes else INTROSPECTION if told else ())}
+
+    def refused(self, document: DocumentNode, node: OperationDefinitionNode) -> Errors:
+        """Return why a document is refused before it is validated."""
+        introspects = not root_fields(document, node).isdisjoint(INTROSPECTION)
+        if introspects and self.introspection is Introspection.NOBODY:
+            return introspection_off()
+        try:
+            size = Measure(self.schema, document, {}).whole(node)
+        except RecursionError:
+            return too_deep()
+        if size.changes > 1:
+            return [limited("changes", size.changes, 1, "Change in several operations.")]
+        return too_large(size)

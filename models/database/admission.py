@@ -1,0 +1,278 @@
+"""Admission of statements: how many a caller may have running, in which order, for how long.
+
+Each process counts for itself, so behind several processes a token may use so many times as much.
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from models.database.errors import DatabaseBusy, TransientError
+
+# Statements that may wait in a lane, and of one token so many for each that it may have running.
+MOST_WAITING, WAITING_FOR_EACH = 500, 10
+# Of a lane's places this part is kept free of any one practice, if the lane has so many places.
+KEPT_FREE, SMALLEST_SHARED_LANE = 5, 4
+# Tokens whose use is remembered.
+REMEMBERED = 10_000
+MINUTE_S = 60
+# The part of a minute's seconds that a refused token is asked to wait for.
+WORTH_WAITING_FOR = 0.05
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The token that a statement is run for, and its practice.
+
+    A caller without a token is the server itself, as when it looks a token up: it has no budget.
+    `reads_outcome`: a change is made already and only its result is read, which is never refused
+    because of the budget.
+    """
+
+    practice_id: str = ""
+    token_id: str = ""
+    is_dashboard: bool = False
+    reads_outcome: bool = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether the caller has a budget."""
+        return bool(self.token_id) and not self.reads_outcome
+
+
+SERVER = Caller()
+
+
+class RateLimited(Exception):
+    """The budget of a token is used up; `cost` tells its limits and what is left."""
+
+    def __init__(self, message: str, retry_after_s: int, cost: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.cost = {**cost, "retryAfter": retry_after_s}
+
+
+class Budgets:
+    """Seconds of work that each token may cause in a minute.
+
+    Used seconds come back evenly. A statement that has begun is not ended when they run out; the
+    token then waits until what it used beyond its budget has come back too.
+    """
+
+    def __init__(
+        self,
+        seconds: float = math.inf,
+        statements: int = 2**31,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.seconds, self.statements, self.now = seconds, statements, now
+        # By token: the seconds used, and the moment that this is true of.
+        self.used: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def left(self, caller: Caller) -> float:
+        """Return the seconds that the token has left; below zero, it has used too much."""
+        used, at = self.used.get(caller.token_id, (0.0, 0.0))
+        return self.seconds - max(used - self.returned_since(at), 0.0) if used else self.seconds
+
+    def returned_since(self, at: float) -> float:
+        return (self.now() - at) * self.seconds / MINUTE_S
+
+    def check(self, caller: Caller) -> None:
+        """Raise RateLimited where the token has no second left."""
+        if caller.token_id not in self.used or not caller.is_limited:
+            return
+        left = self.left(caller)
+        if left <= 0:
+            missing = WORTH_WAITING_FOR * self.seconds - left
+            message = f"this token has used its {self.seconds:g} seconds of the database a minute"
+            raise self.refusal(caller, message, missing * MINUTE_S / self.seconds)
+
+    def refusal(self, caller: Caller, message: str, wait_s: float) -> RateLimited:
+        """Return the error that refuses a token for some seconds."""
+        cost = {
+            "secondsPerMinute": self.seconds,
+            "secondsLeft": round(max(self.left(caller), 0.0), 3),
+            "statementsAtOnce": self.statements,
+        }
+        return RateLimited(message, max(math.ceil(wait_s), 1), cost)
+
+    def spend(self, caller: Caller, seconds: float) -> None:
+        """Take seconds off what the token has left."""
+        if not caller.token_id or self.seconds == math.inf:
+            return
+        left = self.left(caller)
+        self.used[caller.token_id] = self.seconds - left + seconds, self.now()
+        self.used.move_to_end(caller.token_id)
+        if len(self.used) > REMEMBERED:
+            self.used.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A statement that waits for a place, and what it is told by that it has one."""
+
+    caller: Caller
+    turn: asyncio.Future[None]
+
+
+class Lane:
+    """Places for statements that run at once, and the statements that wait for one.
+
+    No token has more places than its budget says, and no practice the last ones. Practices that
+    wait take turns, and in a practice its tokens, whatever number of statements each has waiting.
+    """
+
+    def __init__(self, size: int, *, wait_s: float = 10, budgets: Budgets | None = None) -> None:
+        self.wait_s, self.budgets = wait_s, budgets or Budgets()
+        self.free = size
+        is_shared = size >= SMALLEST_SHARED_LANE
+        self.most_a_practice = size - max(size // KEPT_FREE, 1) if is_shared else size
+        self.most_waiting_a_token = WAITING_FOR_EACH * self.budgets.statements
+        self.of_token, self.of_practice = Counter[str](), Counter[str]()
+        self.queues: OrderedDict[str, OrderedDict[str, deque[Waiting]]] = OrderedDict()
+        self.waiting = 0
+
+    def place(self, caller: Caller) -> "Place":
+        """Return a place of the lane, to be entered with `async with`."""
+        return Place(self, caller)
+
+    def take(self, caller: Caller) -> bool:
+        """Take a place if the caller may have one now."""
+        self.budgets.check(caller)
+        if not self.has_place_for(caller):
+            return False
+        self.occupy(caller)
+        return True
+
+    def has_place_for(self, caller: Caller) -> bool:
+        if self.free <= 0:
+            return False
+        if caller.reads_outcome:
+            return True
+        return (
+            not caller.token_id or self.of_token[caller.token_id] < self.budgets.statements
+        ) and self.of_practice[caller.practice_id] < self.most_a_practice
+
+    def occupy(self, caller: Caller) -> None:
+        self.free -= 1
+        self.of_token[caller.token_id] += 1
+        self.of_practice[caller.practice_id] += 1
+
+    def leave(self, caller: Caller) -> None:
+        """Give a place back, to those who wait first."""
+        self.free += 1
+        for counter, key in (
+            (self.of_token, caller.token_id),
+            (self.of_practice, caller.practice_id),
+        ):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+        if self.waiting:
+            self.admit()
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    async def wait(self, caller: Caller) -> None:
+        """Wait for a place and take it.
+
+        DatabaseBusy or RateLimited, where that takes too long or too many wait already.
+        """
+        if caller.is_limited and self.waiting_of(caller) >= self.most_waiting_a_token:
+            raise self.budgets.refusal(caller, "too many requests of this token wait", 1)
+        if self.waiting >= MOST_WAITING:
+            raise DatabaseBusy("too many statements wait for a connection")
+        waiting = Waiting(caller, asyncio.get_running_loop().create_future())
+        self.enqueue(waiting)
+        try:
+            async with asyncio.timeout(self.wait_s):
+                await waiting.turn
+        except BaseException as error:
+            if waiting.turn.done() and not waiting.turn.cancelled():
+                self.leave(caller)
+            else:
+                self.dequeue(waiting)
+            if isinstance(error, TimeoutError):
+                raise self.too_late(caller) from None
+            raise
+
+    def waiting_of(self, caller: Caller) -> int:
+        """Return how many statements of the token wait."""
+        tokens = self.queues.get(caller.practice_id)
+        return len(tokens.get(caller.token_id, ())) if tokens else 0
+
+    def too_late(self, caller: Caller) -> Exception:
+        """Return why there was no place in time: the token's own statements, or all others."""
+        if caller.is_limited and self.of_token[caller.token_id] >= self.budgets.statements:
+            return self.budgets.refusal(caller, "other statements of this token still run", 1)
+        return DatabaseBusy("no connection was free in time")
+
+    def enqueue(self, waiting: Waiting) -> None:
+        caller = waiting.caller
+        tokens = self.queues.setdefault(caller.practice_id, OrderedDict())
+        tokens.setdefault(caller.token_id, deque()).append(waiting)
+        self.waiting += 1
+
+    def dequeue(self, waiting: Waiting) -> None:
+        """Take a statement out of its queue; queues that are empty are forgotten."""
+        practice_id, token_id = waiting.caller.practice_id, waiting.caller.token_id
+        tokens = self.queues[practice_id]
+        tokens[token_id].remove(waiting)
+        self.waiting -= 1
+        if not tokens[token_id]:
+            del tokens[token_id]
+        if not tokens:
+            del self.queues[practice_id]
+
+    def admit(self) -> None:
+        """Give free places to those who wait, as far as they may have one."""
+        while self.free > 0 and (waiting := self.next()) is not None:
+            caller = waiting.caller
+            self.dequeue(waiting)
+            # Whoever else waits of this practice, and of this token, comes after all others.
+            if tokens := self.queues.get(caller.practice_id):
+                self.queues.move_to_end(caller.practice_id)
+                if caller.token_id in tokens:
+                    tokens.move_to_end(caller.token_id)
+            self.occupy(caller)
+            waiting.turn.set_result(None)
+
+    def next(self) -> Waiting | None:
+        """Return the first statement, by turns, that may have a place now."""
+        for tokens in self.queues.values():
+            for queue in tokens.values():
+                for waiting in queue:
+                    # One that was given up leaves the queue itself, a moment later.
+                    if not waiting.turn.done():
+                        if self.has_place_for(waiting.caller):
+                            return waiting
+                        break
+        return None
+
+
+class Place:
+    """A place of a lane while a statement runs; the time in it is taken off the token's budget."""
+
+    __slots__ = ("began", "caller", "lane")
+
+    def __init__(self, lane: Lane, caller: Caller) -> None:
+        self.lane, self.caller = lane, caller
+
+    async def __aenter__(self) -> None:
+        if not self.lane.take(self.caller):
+            await self.lane.wait(self.caller)
+        self.began = self.lane.budgets.now()
+
+    async def __aexit__(
+        self, type_: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        budgets = self.lane.budgets
+        # The token didn't cause what it waited for in vain.
+        if type_ is None or not issubclass(type_, TransientError):
+            budgets.spend(self.caller, budgets.now() - self.began)
+        self.lane.leave(self.caller)

@@ -1,0 +1,83 @@
+"""Planned reads of everybody: people's, and dashboards' on connections of their own."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Dialect
+
+from models.database.admission import SERVER, Budgets, Caller
+from models.database.waits import Statement
+
+
+class Reads(Protocol):
+    """Connections for planned reads, of which each is run for a caller."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def budgets(self) -> Budgets: ...
+
+    def row(
+        self, sql: str, values: Sequence[Any], caller: Caller = SERVER
+    ) -> Awaitable[Sequence[Any] | None]:
+        """Return the first row of the statement, if there is one."""
+        ...
+
+    def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Awaitable[Any]:
+        """Return the first value of the statement's first row."""
+        ...
+
+    def beside(
+        self, first: Statement, second: Statement, caller: Caller = SERVER
+    ) -> Awaitable[Sequence[Any] | None]:
+        """Return the first row of a statement, if there is one, and then the value of another."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """How many statements run at once, and how long each may take or wait.
+
+    `token_statements` and `token_seconds` are the budget of a token: how many of its statements
+    run at once, and for how many seconds of a minute.
+    """
+
+    connections: int = 10
+    dashboard_connections: int = 4
+    timeout_s: float = 10
+    dashboard_timeout_s: float = 3
+    wait_s: float = 3
+    token_statements: int = 2
+    token_seconds: float = 20
+
+
+class Lanes:
+    """Planned reads; dashboards have connections of their own, so that nobody waits for them."""
+
+    def __init__(self, people: Reads, dashboards: Reads, budgets: Budgets) -> None:
+        self.people, self.dashboards, self.budgets = people, dashboards, budgets
+        self.dialect = people.dialect
+
+    def of(self, caller: Caller) -> Reads:
+        return self.dashboards if caller.is_dashboard else self.people
+
+    def row(
+        self, sql: str, values: Sequence[Any], caller: Caller = SERVER
+    ) -> Awaitable[Sequence[Any] | None]:
+        return self.of(caller).row(sql, values, caller)
+
+    def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Awaitable[Any]:
+        return self.of(caller).value(sql, values, caller)
+
+    def beside(
+        self, first: Statement, second: Statement, caller: Caller = SERVER
+    ) -> Awaitable[Sequence[Any] | None]:
+        return self.of(caller).beside(first, second, caller)
+
+    async def close(self) -> None:
+        await self.people.close()
+        await self.dashboards.close()

@@ -1,0 +1,100 @@
+"""A bounded cache that is fair to the owners of its items."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """A bounded mapping that forgets the items that were used longest ago.
+
+    `weigh` says how much of the size an item takes: one, unless said. Every item is charged to an
+    owner. If there is too much, the owner that has the most loses its oldest items: so whoever
+    fills the cache loses what is its own. An item that several owners use is charged to one that
+    has little.
+    """
+
+    def __init__(self, size: int, weigh: Callable[[K, V], int] = lambda *_: 1) -> None:
+        self.size, self.weigh, self.weight = size, weigh, 0
+        self.items: dict[K, V] = {}
+        self.owners: dict[K, str] = {}
+        # Each owner's keys, the oldest first, and what they weigh together.
+        self.owned: dict[str, OrderedDict[K, None]] = {}
+        self.weights: dict[str, int] = {}
+        # What is being made by `awaited`.
+        self.pending: dict[K, asyncio.Future[None]] = {}
+
+    def get(self, key: K, make: Callable[[], V], owner: str = "") -> V:
+        """Return what is kept by the key; if there is nothing, make it and keep it."""
+        if key in self.items:
+            self.use(key, owner)
+            return self.items[key]
+        return self.keep(key, make(), owner)
+
+    async def awaited(self, key: K, make: Callable[[], Awaitable[V]], owner: str = "") -> V:
+        """Do as `get` does, for what is made elsewhere: once, however many wait for it."""
+        while key not in self.items and key in self.pending:
+            await asyncio.wait([self.pending[key]])
+        if key in self.items:
+            self.use(key, owner)
+            return self.items[key]
+        self.pending[key] = made = asyncio.get_running_loop().create_future()
+        try:
+            return self.keep(key, await make(), owner)
+        finally:
+            del self.pending[key]
+            made.set_result(None)
+
+    def recall(self, key: K, owner: str = "") -> V | None:
+        """Return what is kept by the key, if anything is."""
+        if key in self.items:
+            self.use(key, owner)
+        return self.items.get(key)
+
+    def forget(self, key: K) -> None:
+        if key in self.items:
+            self.discharge(key)
+            self.weight -= self.weigh(key, self.items.pop(key))
+
+    def keep(self, key: K, value: V, owner: str = "") -> V:
+        if key not in self.items:
+            self.items[key] = value
+            self.weight += self.weigh(key, value)
+            self.charge(key, owner)
+        while self.weight > self.size:
+            heaviest = max(self.weights, key=self.weights.__getitem__)
+            self.forget(next(iter(self.owned[heaviest])))
+        return self.items.get(key, value)
+
+    def clear(self) -> None:
+        for key in list(self.items):
+            self.forget(key)
+
+    # -- owners ------------------------------------------------------------------------------------
+
+    def use(self, key: K, owner: str) -> None:
+        """Make an item the newest, and charge it to this owner if that is fairer."""
+        charged = self.owners[key]
+        if owner != charged:
+            added = self.weights.get(owner, 0) + self.weigh(key, self.items[key])
+            if added < self.weights[charged]:
+                self.discharge(key)
+                self.charge(key, owner)
+                return
+        self.owned[charged].move_to_end(key)
+
+    def charge(self, key: K, owner: str) -> None:
+        self.owners[key] = owner
+        self.owned.setdefault(owner, OrderedDict())[key] = None
+        self.weights[owner] = self.weights.get(owner, 0) + self.weigh(key, self.items[key])
+
+    def discharge(self, key: K) -> None:
+        owner = self.owners.pop(key)
+        del self.owned[owner][key]
+        self.weights[owner] -= self.weigh(key, self.items[key])
+        if not self.owned[owner]:
+            del self.owned[owner], self.weights[owner]

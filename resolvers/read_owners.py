@@ -1,0 +1,124 @@
+"""The clients whose data was read: the owners of ids, looked up as the readers see them.
+
+The ids of many reads are looked up together, by one statement for each kind of id and of viewer.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Dialect, Text, cast, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ContactRight, LedgerEntry, Payment, Session, ViewerKind
+from models.row import ID
+from resolvers.filters import Texts
+from resolvers.ids import bare
+from resolvers.lists import Listed
+from resolvers.nodes import FOUND
+from resolvers.planner.later import Asked, Later, bound
+from resolvers.planner.plan import Plan, compiled
+from resolvers.sight import Sight
+from resolvers.viewer import NOBODY, NOWHERE, Viewer
+
+# Stands for the clients of a contact instead of an id.
+OWN = "own"
+UUID_LENGTH = 36
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose something is, asked by a viewer: of the thing of an id, or of all who are theirs."""
+
+    viewer: Viewer
+    id: str = OWN
+
+    @property
+    def kind(self) -> tuple[ViewerKind, str]:
+        return self.viewer.kind, self.id.partition("_")[0]
+
+    @property
+    def item(self) -> str:
+        """The question as an item of the statement's parameter: three ids, one after another."""
+        row_id = NOWHERE if self.id == OWN else bare(self.id)
+        return f"{self.viewer.practice_id}{self.viewer.subject_id or NOWHERE}{row_id}"
+
+
+class ReadOwners:
+    """Answers questions, and keeps the statements for them."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.plans: dict[tuple[ViewerKind, str], Plan] = {}
+
+    async def find(
+        self, conn: AsyncConnection, questions: Iterable[Question]
+    ) -> Mapping[Question, set[str]]:
+        """Return the clients for each question; none for what the viewer doesn't see."""
+        found: dict[Question, set[str]] = {}
+        of_kinds: dict[tuple[ViewerKind, str], list[Question]] = {}
+        for question in dict.fromkeys(questions):
+            found[question] = set()
+            if is_oneself(question):
+                found[question].add(question.viewer.subject_id or "")
+            else:
+                of_kinds.setdefault(question.kind, []).append(question)
+        for kind, asked in of_kinds.items():
+            plan = self.plans.setdefault(kind, plan_of(*kind, self.dialect))
+            items = {"items": [question.item for question in asked]}
+            values = plan.values(Asked(NOBODY, NOBODY.expires_at, items))
+            rows: Any = await conn.exec_driver_sql(plan.sql, tuple(values))
+            for place, client_id in rows:
+                found[asked[int(place) - self.first]].add(client_id)
+        return found
+
+    @property
+    def first(self) -> int:
+        """The place of the first item of a list."""
+        return 1 if self.dialect.name == "postgresql" else 0
+
+
+def is_oneself(question: Question) -> bool:
+    """Whether a client asks for nothing but their own data."""
+    viewer = question.viewer
+    own = (OWN, f"cli_{viewer.subject_id}")
+    return viewer.kind is ViewerKind.CLIENT and question.id in own
+
+
+def plan_of(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
+    """Return the statement that gives the places of items, and the clients whose they are."""
+    sight = Sight(viewer, digits=0, lateral=dialect.name == "postgresql")
+    listed = Listed(bound(Later(lambda asked: asked.variables["items"]), Texts()), sight)
+    # Each item has the viewer who asks: the same predicates as for one viewer, with columns.
+    practice_id, subject_id, row_id = (
+        cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)
+    )
+    sight.practice_id, sight.subject_id = practice_id, subject_id
+    found = [
+        select(listed.place, cast(client_id, Text)).where(*where)
+        for client_id, where in owners(kind, row_id, sight)
+    ]
+    sight.check()
+    statement: Any = found[0] if len(found) == 1 else union_all(*found)
+    return compiled(statement, dialect)
+
+
+Owner = tuple[ColumnElement[Any], list[ColumnElement[bool]]]
+
+
+def owners(kind: str, row_id: ColumnElement[str], sight: Sight) -> list[Owner]:
+    """Return columns of clients, each with the conditions for its rows."""
+    if kind == OWN:
+        right = ContactRight.__table__.alias()
+        of_contact = [
+            right.c.practice_id == sight.practice_id,
+            right.c.contact_id == sight.subject_id,
+        ]
+        return [(right.c.client_id, of_contact)]
+    if kind == "aht":
+        # An entry of the account history is a row of one of these.
+        tables: list[Any] = [sight(LedgerEntry), sight(Session), sight.opened(Payment)]
+        return [(one.c.client_id, [one.c.id == row_id, sight.only(one)]) for one in tables]
+    rows = FOUND[kind][1](row_id, sight)
+    client_id = rows.table.c.id if kind == "cli" else rows.table.c.client_id
+    return [(client_id, [*rows.where, sight.only(rows.table)])]

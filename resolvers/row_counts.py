@@ -1,0 +1,65 @@
+"""Numbers of a practice's rows, which say how long it takes to look through all of them."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Dialect, func, select
+
+from models import Client, Invoice, Payment, Row
+from models.database import Reads
+from models.literals import constant
+from models.row import ID
+from resolvers.planner.later import Asked, Later, bound
+from resolvers.planner.plan import Plan, compiled
+from resolvers.planner.recent import Recent
+from resolvers.viewer import Viewer
+
+TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
+# So many rows are counted at the most, so that counting takes some milliseconds.
+MOST = 100_000
+# How long a count is good for, and of how many practices counts are remembered.
+LASTS_S, REMEMBERED = 600.0, 1_000
+
+
+@dataclass
+class Counted:
+    """The numbers of one practice, and until when they are good."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    until: float = 0.0
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class RowCounts:
+    """Counts the rows of practices now and then."""
+
+    def __init__(self, reads: Reads) -> None:
+        self.reads, self.plan = reads, count(reads.dialect)
+        self.practices: Recent[str, Counted] = Recent(REMEMBERED)
+
+    async def of(self, viewer: Viewer) -> Mapping[str, int]:
+        """Return how many rows of each table the viewer's practice has, MOST at the most."""
+        counted = self.practices.get(viewer.practice_id, Counted)
+        if counted.until < time.monotonic():
+            async with counted.counting:
+                if counted.until < time.monotonic():
+                    values = self.plan.values(Asked(viewer, viewer.expires_at, {}))
+                    row = await self.reads.row(self.plan.sql, values)
+                    counted.counts = dict(zip(TABLES, row or (), strict=True))
+                    counted.until = time.monotonic() + LASTS_S
+        return counted.counts
+
+
+def count(dialect: Dialect) -> Plan:
+    """Return the statement that counts the rows of the viewer's practice."""
+    practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
+    columns = []
+    for name, model in TABLES.items():
+        table = model.__table__.alias()
+        found = select(constant(1)).where(table.c.practice_id == practice_id).limit(constant(MOST))
+        columns.append(
+            select(func.count()).select_from(found.subquery()).scalar_subquery().label(name)
+        )
+    return compiled(select(*columns), dialect)

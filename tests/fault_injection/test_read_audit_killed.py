@@ -1,0 +1,129 @@
+"""Reads as fast as they come, and a server that is killed at once: what the audit log misses."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from identity.tokens import Subject
+from models import AccessEntry, Client, Scope
+from models.database import opened
+from models.ids import new_id
+from tests.demo import PROJECT, free_port
+from tests.portal import KEY, Portal
+from tests.processes import wait_for
+from tests.schema import prepare
+
+pytestmark = pytest.mark.faults
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+CLIENTS, AT_ONCE, CALLERS, MOST = 6_000, 20, 8, 500
+NODES = "query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+
+
+@contextmanager
+def server(url: str, folder: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
+    """A portal in a process of its own."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "TOKEN_KEY": KEY,
+        "SANDBOX": "true",
+        "SANDBOX_FILE": str(folder / "sandbox.sqlite"),
+    }
+    command = [sys.executable, "-m", "server", "serve", "--port", str(port), "--no-access-log"]
+    with (
+        (folder / "server.txt").open("w") as told,
+        subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=told, stderr=told, text=True
+        ) as process,
+    ):
+        try:
+            wait_for(f"http://127.0.0.1:{port}")
+            yield process
+        finally:
+            process.kill()
+
+
+@asynccontextmanager
+async def filled(url: str) -> AsyncIterator[Portal]:
+    """Give a practice, whose tokens work for a long time."""
+    await prepare(url)
+    async with opened(url) as engine:
+        portal = Portal(url, engine)
+        portal.clock.time = portal.clock.time.replace(year=2099)
+        await portal.fill()
+        yield portal
+
+
+async def all_recorded(portal: Portal) -> set[str]:
+    async with portal.engine.connect() as conn:
+        return {str(id_) for id_ in await conn.scalars(select(AccessEntry.client_id))}
+
+
+async def clients(portal: Portal) -> list[str]:
+    ids = [new_id() for _ in range(CLIENTS)]
+    own = {"practice_id": portal.practice_id, "created_at": portal.clock()}
+    await portal.insert(Client, *({**own, "id": id_, "name": "Ana Prieto"} for id_ in ids))
+    return ids
+
+
+async def answered(address: str, token: str, ids: list[str]) -> set[str]:
+    """Ask for all ids, several callers at once, and return those that were answered."""
+    found = set[str]()
+    waiting = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        while waiting:
+            asked = waiting.pop()
+            body: dict[str, Any] = {"query": NODES}
+            body["variables"] = {"ids": [f"cli_{id_}" for id_ in asked]}
+            answer = await http.post("/graphql", json=body)
+            if answer.status_code == 200:
+                assert len(answer.json()["data"]["nodes"]) == len(asked)
+                found.update(asked)
+
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as http:
+        await asyncio.gather(*(caller(http) for _ in range(CALLERS)))
+    return found
+
+
+async def test_a_kill_loses_no_more_reads_than_may_wait(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    port = free_port()
+    async with new_database() as url, filled(url) as portal:
+        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        ids = await clients(portal)
+        with server(url, tmp_path, port) as process:
+            told = await answered(f"http://127.0.0.1:{port}", token, ids)
+            process.kill()
+        recorded = await all_recorded(portal)
+    print(f"{len(told - recorded)} of {len(told):,} reads are not recorded")
+    assert len(told) == CLIENTS
+    assert len(told - recorded) <= MOST
+
+
+async def test_a_server_that_is_stopped_records_all(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    port = free_port()
+    async with new_database() as url, filled(url) as portal:
+        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        ids = await clients(portal)
+        with server(url, tmp_path, port) as process:
+            told = await answered(f"http://127.0.0.1:{port}", token, ids[:400])
+            process.terminate()
+            assert process.wait(30) is not None
+        recorded = await all_recorded(portal)
+    assert len(told) == 400
+    assert told <= recorded

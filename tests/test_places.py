@@ -1,0 +1,287 @@
+"""Reads that wait or take long: nobody else waits for them, and they end with those who asked."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from graph.execution import Graph
+from identity.tokens import Subject
+from models import Client, Practice, Scope
+from models.database import SERVER, Caller, Lane, Lanes
+from models.ids import new_id
+from tests.portal import Portal, practice, served
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+SLOW = "{ client { invoices { nodes { number } } } }"
+SLOW_OF_ALL = "{ practice { invoices { nodes { number } } } }"
+QUICK = "{ viewer { kind } }"
+# What a statement about invoices is replaced by, where a test wants it to take long.
+ENDLESS = {
+    "postgresql": "SELECT pg_sleep(600)",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n",
+}
+RUNNING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active'"
+    " AND pid <> pg_backend_pid()"
+)
+# Far more than anything takes that doesn't wait for what a test has made endless.
+SOON_S = 20
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
+    longest = {"statement_timeout_s": 300, "dashboard_timeout_s": 300, "queue_timeout_s": 60}
+    async with new_database() as url, served(url, **longest) as it:
+        yield it
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have statements about invoices run for ever."""
+
+    def replaced(lanes: Lanes, sql: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        return (ENDLESS[lanes.dialect.name], []) if "invoice" in sql else (sql, values)
+
+    value, beside = Lanes.value, Lanes.beside
+
+    def slow_value(
+        self: Lanes, sql: str, values: Sequence[Any], caller: Caller = SERVER
+    ) -> Awaitable[Any]:
+        return value(self, *replaced(self, sql, values), caller)
+
+    def slow_beside(
+        self: Lanes, first: Any, second: Any, caller: Caller = SERVER
+    ) -> Awaitable[Any]:
+        return beside(self, first, replaced(self, *second), caller)
+
+    monkeypatch.setattr(Lanes, "value", slow_value)
+    monkeypatch.setattr(Lanes, "beside", slow_beside)
+
+
+async def neighbour(portal: Portal) -> str:
+    """Return the token of a client of another practice."""
+    practice_id, client_id = new_id(), new_id()
+    await portal.insert(Practice, practice(practice_id))
+    row = {"practice_id": practice_id, "id": client_id, "name": "Cleo Vance"}
+    await portal.insert(Client, row | {"created_at": portal.clock()})
+    return await portal.token(Subject(practice_id, client_id=client_id))
+
+
+def lanes(portal: Portal) -> tuple[Lane, Lane]:
+    """Return the lanes of people and of dashboards."""
+    reads: Any = portal.http._transport.app.state.reads  # type: ignore[attr-defined]
+    return reads.people.lane, reads.dashboards.lane
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+
+class Browser:
+    """A client of the ASGI application that may hang up before it is answered."""
+
+    def __init__(self, portal: Portal, query: str, token: str) -> None:
+        self.app = portal.http._transport.app  # type: ignore[attr-defined]
+        body = json.dumps({"query": query, "variables": {}}, separators=(",", ":")).encode()
+        self.messages = [{"type": "http.request", "body": body}]
+        self.hung_up = asyncio.Event()
+        self.sent: list[Any] = []
+        headers = {
+            "host": "portal",
+            "authorization": f"Bearer {token}",
+            "content-type": "application/json",
+        }
+        self.scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/graphql",
+            "raw_path": b"/graphql",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": ("192.0.2.1", 1),
+            "server": ("portal", 80),
+            "scheme": "http",
+            "root_path": "",
+            "http_version": "1.1",
+        }
+        self.asking = asyncio.create_task(self.ask())
+
+    async def ask(self) -> None:
+        await self.app(self.scope, self.receive, self.send)
+
+    async def receive(self) -> Any:
+        if self.messages:
+            return self.messages.pop()
+        await self.hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+Browse = Callable[[str, str], Browser]
+
+
+@pytest.fixture
+async def browse(portal: Portal) -> AsyncIterator[Browse]:
+    """Return what sends a query with a token; all who still wait hang up in the end."""
+    browsers: list[Browser] = []
+
+    def send(query: str, token: str) -> Browser:
+        browsers.append(Browser(portal, query, token))
+        return browsers[-1]
+
+    yield send
+    await hang_up(browsers)
+
+
+async def hang_up(browsers: Sequence[Browser]) -> None:
+    for browser in browsers:
+        browser.hung_up.set()
+    async with asyncio.timeout(SOON_S):
+        await asyncio.gather(*(browser.asking for browser in browsers))
+
+
+async def asked(portal: Portal, query: str, token: str) -> httpx.Response:
+    """Ask as a browser does, so that what is asked again has the same bytes."""
+    async with asyncio.timeout(SOON_S):
+        return await portal.ask(query, token)
+
+
+@pytest.mark.parametrize("way", ["asked before", "new"])
+async def test_a_read_ends_with_the_client_who_hangs_up(
+    portal: Portal,
+    browse: Browse,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    token, (people, _) = await portal.token(), lanes(portal)
+    size = people.free
+    if way == "asked before":
+        assert (await asked(portal, SLOW, token)).status_code == 200
+        monkeypatch.setattr(Graph, "answer", None)
+    request.getfixturevalue("endless")
+    # More than may run, so that some wait for a place when their clients hang up.
+    browsers = [browse(SLOW, token) for _ in range(5)]
+    await until(lambda: people.free == size - 2 and people.waiting == 3)
+    assert await ended(portal) is portal.url.startswith("sqlite")
+    await hang_up(browsers)
+    assert (people.free, people.waiting) == (size, 0)
+    assert await ended(portal)
+    monkeypatch.undo()
+    assert (await asked(portal, QUICK, token)).status_code == 200
+
+
+async def ended(portal: Portal) -> bool:
+    """Return whether no endless statement runs in the database."""
+    if not portal.url.startswith("postgresql"):
+        return True  # its threads are waited for
+    async with portal.engine.connect() as conn:
+        return bool((await conn.execute(text(RUNNING))).scalar_one() == 0)
+
+
+async def test_a_change_goes_on_when_the_client_hangs_up(
+    portal: Portal, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def acts(*_: Any) -> dict[str, Any]:
+        began.set()
+        await goes_on.wait()
+        done.set()
+        return {}
+
+    monkeypatch.setattr("resolvers.planner.plans.acted", acts)
+    change = 'mutation { refreshPayment(input: {paymentId: "pmt_x"}) { __typename } }'
+    browser = browse(change, await portal.token())
+    await until(began.is_set)
+    browser.hung_up.set()
+    await asyncio.sleep(0.2)  # Longer than a read would go on.
+    assert not browser.asking.done()
+    goes_on.set()
+    await until(done.is_set)
+    await asyncio.wait([browser.asking])
+
+
+@pytest.mark.usefixtures("endless")
+async def test_one_practices_slow_reads_leave_places_to_others(
+    portal: Portal, browse: Browse
+) -> None:
+    other, (people, _) = await neighbour(portal), lanes(portal)
+    # Of SQLite's three places one token has two, and so leaves one.
+    tokens = [await portal.token() for _ in range(8 if people.free > 3 else 1)]
+    browsers = [browse(SLOW, token) for token in tokens for _ in range(3)]
+    running = min(2 * len(tokens), people.most_a_practice)
+    await until(lambda: people.of_practice[portal.practice_id] == running)
+    await until(lambda: people.waiting == len(browsers) - running)
+    assert (await asked(portal, QUICK, other)).status_code == 200
+    assert not any(browser.asking.done() for browser in browsers)
+
+
+@pytest.mark.usefixtures("endless")
+async def test_nobody_waits_for_dashboards(portal: Portal, browse: Browse) -> None:
+    subject, scopes = Subject(portal.practice_id), frozenset(Scope)
+    client, (people, dashboards) = await portal.token(), lanes(portal)
+    tokens = [await portal.token(subject, scopes=scopes) for _ in range(3)]
+    size = people.free
+    browsers = [browse(SLOW_OF_ALL, token) for token in tokens for _ in range(3)]
+    await until(lambda: dashboards.waiting > 0 and people.free == size)
+    assert (await asked(portal, QUICK, client)).status_code == 200
+    assert not any(browser.asking.done() for browser in browsers)
+
+
+async def test_a_locked_table_is_waited_for_a_moment_only(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database.postgres.READ_LOCK_S", 0.2)
+    if not portal.url.startswith("postgresql"):
+        pytest.skip("on SQLite a read waits for no lock")
+    other, token = await neighbour(portal), await portal.token()
+    async with portal.engine.begin() as conn:
+        await conn.execute(text("LOCK TABLE invoice IN ACCESS EXCLUSIVE MODE"))
+        reads = [asyncio.create_task(portal.ask(SLOW, token)) for _ in range(10)]
+        assert (await asked(portal, QUICK, other)).status_code == 200
+        async with asyncio.timeout(SOON_S):
+            answers = await asyncio.gather(*reads)
+    assert {answer.status_code for answer in answers} == {503}
+    assert (await asked(portal, SLOW, token)).status_code == 200
+
+
+# -- budgets ---------------------------------------------------------------------------------------
+
+
+async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endless: None) -> None:
+    async with new_database() as url, served(url, dashboard_timeout_s=0.2) as portal:
+        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        response = await asked(portal, SLOW_OF_ALL, token)
+        assert response.status_code == 503
+        (error,) = response.json()["errors"]
+        assert error["extensions"]["code"] == "TIMEOUT"
+
+
+async def test_a_token_that_has_used_its_seconds_is_refused(new_database: NewDatabase) -> None:
+    async with new_database() as url, served(url, token_seconds=1e-6) as portal:
+        token, other = await portal.token(), await neighbour(portal)
+        assert (await asked(portal, QUICK, token)).status_code == 200
+        long = "{ viewer { kind name } }"
+        for query in (QUICK, long):  # the one has been asked before
+            response = await asked(portal, query, token)
+            assert response.status_code == 429
+            assert int(response.headers["retry-after"]) >= 1
+            (error,) = response.json()["errors"]
+            assert error["extensions"]["code"] == "RATE_LIMITED"
+            cost = error["extensions"]["cost"]
+            assert cost.pop("retryAfter") == int(response.headers["retry-after"])
+            assert cost == {"secondsPerMinute": 1e-6, "secondsLeft": 0, "statementsAtOnce": 2}
+        change = 'mutation { refreshPayment(input: {paymentId: "pmt_x"}) { __typename } }'
+        assert (await asked(portal, change, token)).status_code == 429
+        assert (await asked(portal, QUICK, other)).status_code == 200

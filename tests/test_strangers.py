@@ -1,0 +1,311 @@
+"""Requests without a token: only small documents of what is open to all, apart from all others."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+from graphql import DocumentNode, get_introspection_query, parse, validate
+
+from graph.execution import Graph
+from graph.introspection import Introspection
+from graph.schema import schema
+from graph.strangers import MAX_LENGTH, MAX_TOKENS, MOST, MOST_OF_ONE_ADDRESS
+from identity.tokens import Subject, new_secret
+from resolvers.planner import operation
+from resolvers.planner.recent import Recent
+from resolvers.planner.rules import MAX_OVERLAPS, RULES, FewOverlapsRule
+from resolvers.queues import BoundedQueue, QueueFull
+from tests.demo import PROJECT
+from tests.hostile.corpus import many
+from tests.portal import Portal, served
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+TEXTS = PROJECT / "web" / "portal" / "queries"
+ASK = 'requestSignInLink(input: {email: "nobody@example.com"}) { nonce }'
+LISTS = "query B { client { " + "invoices { nodes { id } } " * 250 + "} }"
+
+
+@pytest.fixture(scope="module")
+async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
+    async with new_database() as url, served(url) as portal:
+        yield portal
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What graphql-core was asked to do, by name."""
+    done: list[str] = []
+
+    def watched(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*given: Any, **named: Any) -> Any:
+            done.append(name)
+            return function(*given, **named)
+
+        return called
+
+    monkeypatch.setattr(operation, "parse", watched("parse", parse))
+    monkeypatch.setattr(operation, "validate", watched("validate", validate))
+    return done
+
+
+def graph_of(portal: Portal) -> Graph:
+    graph: Graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    return graph
+
+
+def told(response: httpx.Response) -> tuple[int, str]:
+    (error,) = response.json()["errors"]
+    return response.status_code, error["extensions"]["code"]
+
+
+async def named(portal: Portal, query: str, name: str, token: str | None = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    body = {"query": query, "operationName": name}
+    return await portal.http.post("/graphql", json=body, headers=headers)
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        # Too long to be read, whatever is in it.
+        (f"mutation A {{ {ASK} }} {LISTS}", []),
+        (f"mutation A {{ {ASK} }} #" + "x" * MAX_LENGTH, []),
+        # Too many tokens.
+        ("mutation A { " + many(f"a#: {ASK}", 40) + " }", ["parse"]),
+        ("mutation A { requestSignInLink(input: {}) { " + "nonce " * MAX_TOKENS + "} }", ["parse"]),
+        # Something that needs a token, in whatever operation.
+        (f"mutation A {{ {ASK} }} query B {{ client {{ id }} }}", ["parse"]),
+        (f"mutation A {{ {ASK} signOut {{ signedOut }} }}", ["parse"]),
+        (f"mutation A {{ {ASK} ...F }} fragment F on Mutation {{ signOut {{ signedOut }} }}",
+         ["parse"]),
+        ("query A { client { id } }", ["parse"]),
+        ("query A { __schema { queryType { name } } }", ["parse"]),
+        ("subscription A { paid }", ["parse"]),
+    ],
+)  # fmt: skip
+async def test_what_is_not_open_to_all_is_not_validated(
+    portal: Portal, work: list[str], query: str, asked: list[str]
+) -> None:
+    # Another text each time, so that nothing is remembered.
+    response = await named(portal, f"{query} # {portal.url} {len(query)}", "A")
+    assert told(response) == (401, "UNAUTHENTICATED")
+    assert work == asked
+
+
+async def test_a_long_name_of_an_operation_is_refused(portal: Portal, work: list[str]) -> None:
+    response = await named(portal, f"mutation A {{ {ASK} }}", "A" * 9_000)
+    assert told(response) == (401, "UNAUTHENTICATED")
+    assert work == []
+
+
+@pytest.mark.parametrize("content", [b"[]", b'[{"query": "{ __typename }"}]'])
+async def test_a_batch_is_not_read(portal: Portal, work: list[str], content: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await portal.http.post("/graphql", content=content, headers=headers)
+    assert told(response) == (400, "BAD_REQUEST")
+    assert work == []
+
+
+async def test_a_name_of_a_persisted_query_is_no_query(portal: Portal, work: list[str]) -> None:
+    hashed = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}}
+    assert told(await portal.http.post("/graphql", json=hashed)) == (400, "BAD_REQUEST")
+    response = await portal.http.get("/graphql", params={"query": "{ __typename }"})
+    assert told(response) == (405, "METHOD_NOT_ALLOWED")
+    assert work == []
+
+
+@pytest.mark.parametrize("token", ["cbp_none", ""])
+async def test_a_document_with_a_wrong_token_is_not_parsed(
+    portal: Portal, work: list[str], token: str
+) -> None:
+    for wrong in (token or new_secret(), "Basic"):
+        response = await portal.ask(f"mutation {{ {ASK} }}", wrong)
+        assert told(response) == (401, "UNAUTHENTICATED")
+    assert work == []
+
+
+async def test_one_change_is_asked_without_a_token(portal: Portal, work: list[str]) -> None:
+    response = await portal.ask(f"mutation {{ a: {ASK} b: {ASK} }}")
+    assert told(response) == (200, "LIMIT_EXCEEDED")
+    assert "validate" not in work
+
+
+async def test_a_card_number_is_refused_without_a_token_too(portal: Portal) -> None:
+    given = '{email: "4242 4242 4242 4242"}'
+    literal = await portal.ask(f"mutation {{ requestSignInLink(input: {given}) {{ nonce }} }}")
+    query = "mutation ($e: String!) { requestSignInLink(input: {email: $e}) { nonce } }"
+    variable = await portal.ask(query, e="4242424242424242")
+    assert told(literal) == told(variable) == (200, "CARD_NUMBER")
+
+
+async def test_the_pages_texts_for_signing_in_need_no_token(portal: Portal) -> None:
+    request = (TEXTS / "request-sign-in-link.graphql").read_text()
+    answer = (await portal.ask(request, input={"email": "ana@example.com"})).json()
+    nonce = answer["data"]["requestSignInLink"]["nonce"]
+    sign_in = (TEXTS / "sign-in.graphql").read_text()
+    answer = (await portal.ask(sign_in, input={"secret": "none", "nonce": nonce})).json()
+    assert answer["data"]["signIn"]["__typename"] == "SignInLinkInvalid"
+
+
+async def test_introspection_fits_where_everybody_may_ask_it(new_database: NewDatabase) -> None:
+    query = get_introspection_query(
+        specified_by_url=True, directive_is_repeatable=True, schema_description=True,
+        input_value_deprecation=True, one_of=True,
+    )  # fmt: skip
+    mode = Introspection.EVERYONE
+    async with new_database() as url, served(url, introspection=mode) as portal:
+        assert "__schema" in (await portal.ask(query)).json()["data"]
+
+
+# -- apart from all others -------------------------------------------------------------------------
+
+
+async def test_nothing_of_strangers_is_remembered_with_the_viewers(portal: Portal) -> None:
+    graph = graph_of(portal)
+    page = "query Page { client { id } }"
+    await portal.ask(page, await portal.token())
+    remembered: list[Recent[Any, Any]] = [
+        *(graph.preparation.documents, graph.preparation.readied),
+        *(graph.preparation.limits.numbers, graph.preparation.limits.refusals),
+        *(graph.plans.plans,),
+    ]
+    before = [dict(kept.items) for kept in remembered]
+    for number in range(60):
+        query = f"mutation M{number} {{ {ASK} }} # {'x' * 3_000}"
+        # Refused in the end, since so many are; that is as good.
+        assert (await portal.ask(query)).status_code == 200
+    assert [dict(kept.items) for kept in remembered] == before
+    strangers = graph.strangers
+    for kept in (strangers.readied, strangers.plans.plans, strangers.limits.numbers):
+        assert 0 < kept.weight <= kept.size
+    assert len(strangers.readied.items) < 50
+
+
+async def test_a_full_queue_is_told_and_no_viewer_waits_in_it(portal: Portal) -> None:
+    graph, query = graph_of(portal), "{ __typename }"
+    async with AsyncExitStack() as places:
+        queue = graph.strangers.queue
+        queue.present.update({f"address {n}": 1 for n in range(MOST)})
+        places.callback(queue.present.clear)
+        response = await portal.ask(query)
+        assert told(response) == (503, "UNAVAILABLE")
+        assert int(response.headers["retry-after"]) > 0
+        assert (await portal.ask(query, await portal.token())).status_code == 200
+    assert (await portal.ask(query)).status_code == 200
+
+
+async def test_unknown_tokens_wait_in_a_bounded_queue(portal: Portal) -> None:
+    graph, known = graph_of(portal), await portal.token()
+    assert graph.repeats
+    unknown = graph.repeats.bearers.unknown
+    await portal.ask("{ __typename }", known)
+    unknown.present[""] = unknown.most
+    try:
+        assert told(await portal.ask("{ __typename }", new_secret())) == (503, "UNAVAILABLE")
+        assert (await portal.ask("{ __typename }", known)).status_code == 200
+    finally:
+        unknown.present.clear()
+    assert told(await portal.ask("{ __typename }", new_secret())) == (401, "UNAUTHENTICATED")
+
+
+async def test_a_queue_has_its_bounds() -> None:
+    queue = BoundedQueue(at_once=2, most=6, most_of_one=4, wait_s=0.01)
+    async with AsyncExitStack() as held:
+        for _ in range(2):
+            await held.enter_async_context(queue.place("a"))
+        # No place is free in time.
+        with pytest.raises(QueueFull):
+            await queue.place("b").__aenter__()
+        assert queue.present == {"a": 2}
+        waiting = BoundedQueue(at_once=1, most=6, most_of_one=4, wait_s=60)
+        await held.enter_async_context(waiting.place("a"))
+        others = [asyncio.create_task(waiting.place("a").__aenter__()) for _ in range(3)]
+        await asyncio.sleep(0)
+        # One sender has its part, and no more.
+        with pytest.raises(QueueFull):
+            await waiting.place("a").__aenter__()
+        others += [asyncio.create_task(waiting.place("b").__aenter__()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull):
+            await waiting.place("c").__aenter__()
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        assert waiting.present == {"a": 1}
+    assert not queue.present
+    assert not waiting.present
+    assert MOST_OF_ONE_ADDRESS < MOST
+
+
+# -- documents of whoever has a token --------------------------------------------------------------
+
+
+async def test_the_whole_document_is_measured(portal: Portal, work: list[str]) -> None:
+    """Validation reads all of it, whichever operation is asked."""
+    token = await portal.token()
+    small = "query A { client { id } }"
+    lists = "invoices { nodes { id } } " * 170
+    for rest in (
+        f"query B {{ client {{ {lists} }} }}",
+        f"fragment F on Client {{ {lists} }}",
+        many(f"query B# {{ client {{ {'id ' * 50} }} }}", 10),
+    ):
+        response = await named(portal, f"{small} {rest}", "A", token)
+        assert told(response) == (200, "LIMIT_EXCEEDED")
+        assert response.json()["errors"][0]["extensions"]["limit"] == "fields"
+    assert "validate" not in work
+    several = f"{small} query B {{ client {{ name }} }}"
+    assert "data" in (await named(portal, several, "A", token)).json()
+
+
+async def test_overlapping_fields_have_a_budget(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await portal.token()
+    response = await portal.ask("{ client { " + "id " * 400 + "} }", token)
+    assert told(response) == (200, "LIMIT_EXCEEDED")
+    extensions = response.json()["errors"][0]["extensions"]
+    assert (extensions["limit"], extensions["most"]) == ("overlaps", MAX_OVERLAPS)
+    assert "data" in (await portal.ask("{ client { " + "id " * 90 + "} }", token)).json()
+
+
+def test_the_budget_is_handed_to_graphql_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FewOverlapsRule in RULES
+    document = parse("{ a: __typename a: __typename }")
+    assert isinstance(document, DocumentNode)
+    assert validate(schema()._schema, document, RULES) == []
+    monkeypatch.setattr(FewOverlapsRule, "most", 1)
+    (error,) = validate(schema()._schema, document, RULES)
+    assert error.extensions
+    assert error.extensions["limit"] == "overlaps"
+
+
+async def test_fresh_documents_of_one_token_displace_its_own(portal: Portal) -> None:
+    """One token sends thirty new documents of 30 kB; what another asks stays remembered."""
+    graph, page = graph_of(portal), "query Page { client { id name } }"
+    other = await portal.token(Subject(portal.practice_id, client_id=portal.other_id))
+    hostile = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    await portal.ask(page, other)
+    ready = graph.preparation.readied.recall((page, None))
+    for number in range(30):
+        query = f"query Q{number} {{ viewer {{ kind }} }} # {'x' * 30_000}"
+        assert (await portal.ask(query, hostile)).status_code == 200
+    assert graph.preparation.readied.recall((page, None)) is ready
+    for kept in (graph.preparation.documents, graph.preparation.readied):
+        assert kept.weight <= kept.size
+    assert graph.repeats
+    assert any(key[0].startswith(b'{"query":"query Page') for key in graph.repeats.answered.items)
+
+
+async def test_what_many_wait_for_is_made_once(portal: Portal, work: list[str]) -> None:
+    token = await portal.token()
+    query = f"query Together {{ client {{ id }} }} # {portal.url}"
+    answers = await asyncio.gather(*(portal.ask(query, token) for _ in range(10)))
+    assert all(answer.status_code == 200 for answer in answers)
+    assert work == ["parse", "validate"]
