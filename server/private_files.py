@@ -16,8 +16,11 @@ log = logging.getLogger("portal")
 def make_private(path: Path) -> None:
     """Create a file for its owner alone; take the rights of everybody from one that is there.
 
-    A group keeps its rights, since an operator gives them, to a backup's user perhaps.
+    A group keeps its rights, since an operator gives them, to a backup's user perhaps. Where the
+    folder is missing nothing is created: whoever opens the file tells so.
     """
+    if not path.parent.is_dir():
+        return
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, OWNERS))
     except FileExistsError:

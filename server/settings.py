@@ -271,11 +271,11 @@ class Settings(HttpSettings):
             raise ValueError("STRIPE_WEBHOOK_SECRET is not set, and STRIPE_API_KEY is.")
         if self.mode is PaymentsMode.LIVE and self.stripe_api_base is not None:
             raise ValueError("STRIPE_API_BASE is for tests: never beside a live key.")
-        if self.mode is PaymentsMode.LIVE and not self.public_url.startswith("https://"):
-            raise ValueError("PUBLIC_URL begins with https:// beside a live key.")
         kind = f"pk_{self.mode.lower()}_"
         if not (self.stripe_publishable_key or "").startswith(kind):
             raise ValueError(f"STRIPE_PUBLISHABLE_KEY: with this secret key it begins with {kind}.")
+        if self.mode is PaymentsMode.LIVE and not self.public_url.startswith("https://"):
+            raise ValueError("PUBLIC_URL begins with https:// beside a live key.")
         return self
 
     @model_validator(mode="after")
