@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-import asyncpg
 import orjson
 import typer
-from sqlalchemy import make_url
 
 from bench.lookups import lists, lookups, reports
 from billing.demo import many
@@ -229,7 +227,7 @@ async def measured(url: str) -> list[Measured]:
     """Of the database's largest practice."""
     reads = database.reads(url, timeout_s=600)
     assert isinstance(reads, database.PostgresReads)
-    driver: Any = await asyncpg.connect(reads.connector.dsn, statement_cache_size=0)
+    driver: Any = await reads.connector.open()
     try:
         await driver.execute("SET jit = off")
         asking = Asking(reads, driver, await subjects(driver))
@@ -284,7 +282,7 @@ def main(
 ) -> None:
     """Print a line for each look-up and page; exit with 1 where one reads too much."""
     if database is not None:
-        rows = asyncio.run(measured(make_url(database).render_as_string(hide_password=False)))
+        rows = asyncio.run(measured(database))
     else:
         with loaded(clients, practices) as url:
             rows = asyncio.run(measured(url))

@@ -12,6 +12,7 @@ from identity.door import Door
 from identity.letters import letter
 from identity.linking import Link
 from identity.post import Post
+from models.database import DatabaseUnavailable
 from models.leases import Excluded
 
 # A mail that takes longer is tried again.
@@ -36,6 +37,8 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
     try:
         async with asyncio.timeout(WITHIN_S):
             await mailed(door, post, request)
+    except DatabaseUnavailable:
+        raise
     except Exception as error:
         # The error's own text may have the address in it.
         name = type(error).__name__

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Text, bindparam, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from models.database import TransientError
 from models.row import Instant
 from models.row import Row as Table
 from models.troubles import Troubles
@@ -141,7 +142,7 @@ class Queue:
     def failed(self, row: Row[Any], error: Exception) -> None:
         """Log an item that failed, once while it goes on failing."""
         is_new = self.troubles.is_new(self.key(row))
-        quiet = not is_new or isinstance(error, self.quiet)
+        quiet = not is_new or isinstance(error, (*self.quiet, TransientError))
         self.log.log(
             logging.WARNING if is_new else logging.DEBUG,
             "%s %s: %s; it is tried again",

@@ -1,5 +1,6 @@
 """The application: one database, one schema, and the addresses that it answers."""
 
+import asyncio
 import datetime as dt
 import gc
 import logging
@@ -31,6 +32,7 @@ from identity.post import Post
 from identity.tokens import hashed
 from identity.uses import Uses
 from models import database
+from models.database import StatementTimeout, TransientError
 from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
@@ -241,12 +243,26 @@ def without_query(record: logging.LogRecord) -> bool:
     return True
 
 
+def in_a_line(record: logging.LogRecord) -> bool:
+    """Log an answer that was broken off for a passing reason in one line.
+
+    uvicorn logs whatever ends an application, with a traceback.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, TransientError | StatementTimeout | asyncio.CancelledError):
+        reason = str(error) or type(error).__name__
+        record.msg, record.args = "an answer was broken off: %s", (reason,)
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
     settings = from_environment()
     refuse_unsaid_sandbox(settings)
     application = app(settings)
     logging.getLogger("uvicorn.access").addFilter(without_query)
+    logging.getLogger("uvicorn.error").addFilter(in_a_line)
     # What is there from the start is never garbage: looking through it holds the event loop.
     gc.collect()
     gc.freeze()

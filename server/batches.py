@@ -6,6 +6,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from models.database import TransientError
+
 EVERY_S = 5.0
 
 Flush = Callable[[], Awaitable[None]]
@@ -38,5 +40,7 @@ async def flushed(batches: tuple[Flush, ...]) -> None:
     for flush in batches:
         try:
             await flush()
+        except TransientError as error:
+            log.warning("a batch waits for the database: %s", error)
         except Exception:
             log.exception("a batch could not be written")

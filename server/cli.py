@@ -32,9 +32,10 @@ from server.http.serving import TooFewFiles, allow_files, options
 from server.private_files import make_private_database
 from server.secret_files import UnreadableSecret
 from server.settings import Settings, WrongSettings
-from server.terminal import run, settings_or_stop, stop
+from server.terminal import NOT_MIGRATED, PlainGroup, run, settings_or_stop, stop
 
 app = typer.Typer(
+    cls=PlainGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -62,13 +63,16 @@ def serve(
         # Each of the processes reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"
     settings = settings_or_stop()
-    run(refuse_other_revisions(settings.database_url))
+    url, timeout_s = settings.database_url, settings.statement_timeout_s
+    run(database.refuse_unfit(url, settings.waits, timeout_s))
+    run(refuse_other_revisions(url))
     try:
-        with sole_server(settings.database_url, processes):
+        with sole_server(url, processes):
             run(check_payments(settings))
             say_about_mail(settings)
             run(say_about_practices(settings))
             allow_files(settings.http_connections)
+            shutdown_s = settings.shutdown_timeout_s
             uvicorn.run(
                 "server.app:served",
                 factory=True,
@@ -76,7 +80,7 @@ def serve(
                 port=port,
                 workers=processes,
                 access_log=access_log,
-                **options(settings.connection_limits, settings.public_url),
+                **options(settings.connection_limits, settings.public_url, shutdown_s),
             )
     except (AlreadyServed, TooFewFiles) as error:
         stop(str(error))
@@ -314,6 +318,6 @@ async def refuse_other_revisions(url: str) -> None:
     engine = database.engine(url)
     try:
         if not await migrations.is_current(engine):
-            stop("The database is not up to date: run `portal migrate` first.")
+            stop(NOT_MIGRATED)
     finally:
         await engine.dispose()

@@ -8,6 +8,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Client, Contact, ContactRight, Relation
+from models.database import is_unmigrated
 from models.ids import new_id
 from models.inserting import insert_into
 from models.names import folded_email
@@ -102,7 +103,10 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
         found = (
             await rows.execute(select(Client.__table__).where(Client.id == bare(client)))
         ).first()
-    except StatementError:
+    except StatementError as error:
+        if is_unmigrated(error.orig):
+            raise
+        # The id is not written as one.
         found = None
     if found is None:
         raise NotLinked(f"There is no client {client}.")

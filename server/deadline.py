@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.database import DatabaseUnavailable
+from models.database import TransientError
 from server.graphql import RETRY_AFTER_S, failed, refused
 
 # Addresses that answer in JSON.
@@ -17,7 +17,8 @@ class Deadline:
     """Answers 503 in the place of an application that has not begun its answer in time.
 
     What the application does for the request is cancelled then, as where its client hangs up. An
-    answer that has begun may take as long as it likes.
+    answer that has begun may take as long as it likes. A request that the server itself cancels,
+    since its process ends, is answered in the same way.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -28,24 +29,35 @@ class Deadline:
             await self.app(scope, receive, send)
             return
         limit = asyncio.timeout(self.seconds)
+        has_begun = False
 
         async def answer(message: Message) -> None:
-            limit.reschedule(None)
+            nonlocal has_begun
+            if not has_begun:
+                has_begun = True
+                limit.reschedule(None)
             await send(message)
 
         try:
             async with limit:
                 await self.app(scope, receive, answer)
-        except TimeoutError:
-            if not limit.expired():
+        except (TimeoutError, asyncio.CancelledError):
+            if has_begun or not (limit.expired() or is_cancelled()):
                 raise
-            await late(Request(scope))(scope, receive, send)
+            words = "no answer in time" if limit.expired() else "the process ends"
+            await unanswered(Request(scope), words)(scope, receive, send)
 
 
-def late(request: Request) -> Response:
-    """Return the answer to a request whose own answer is late."""
-    error = DatabaseUnavailable("no answer in time")
+def is_cancelled() -> bool:
+    """Return whether the current task was told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def unanswered(request: Request, words: str) -> Response:
+    """Return the answer to a request that has none of its own. `words`: the reason, for the log."""
+    error = TransientError(words)
     if request.url.path.startswith(JSON_ADDRESSES):
         return refused(request, failed(error))
     failed(error)
-    return PlainTextResponse("no answer in time\n", 503, {"Retry-After": RETRY_AFTER_S})
+    return PlainTextResponse("send the same again\n", 503, {"Retry-After": RETRY_AFTER_S})

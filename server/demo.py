@@ -122,7 +122,7 @@ def listen(settings: Settings, port: int, token: str, started: Callable[[], None
         host="127.0.0.1",
         port=port,
         log_level="warning",
-        **options(settings.connection_limits, settings.public_url),
+        **options(settings.connection_limits, settings.public_url, settings.shutdown_timeout_s),
     )
     Server(config, started).run()
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import make_url
-
+from models.database import backend_name, sqlite_path
 from server.private_files import make_private, make_private_database
 
 
@@ -17,18 +16,18 @@ class AlreadyServed(Exception):
 @contextmanager
 def sole_server(database_url: str, processes: int = 1) -> Iterator[None]:
     """Holds the file's lock while serving; PostgreSQL needs none."""
-    url = make_url(database_url)
-    if url.get_backend_name() != "sqlite":
+    if backend_name(database_url) != "sqlite":
         yield
         return
     if processes > 1:
         raise AlreadyServed("SQLite is served by one process: leave --processes at 1.")
-    path = Path(f"{url.database}.lock")
-    make_private(path)
+    path = sqlite_path(database_url)
+    lock_path = Path(f"{path}.lock")
+    make_private(lock_path)
     make_private_database(database_url)
-    with path.open("w") as lock:
+    with lock_path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyServed(f"Another process serves {url.database}.") from None
+            raise AlreadyServed(f"Another process serves {path}.") from None
         yield

@@ -4,6 +4,7 @@ It knows only requests as most clients write them. Any other, and any that nothi
 goes on untouched, and whatever there is to refuse is refused there.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resolvers.bearers import Bearer
+from server.deadline import unanswered
 from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused
 from server.http.bodies import STRANGERS_BODY
@@ -58,6 +60,10 @@ class Express:
             body = await self.endpoint.again(content, bearer, client and client[0], reading)
         except Disconnected:
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
+            return
+        except asyncio.CancelledError:
+            response = unanswered(Request(scope), "the process ends")
+            await self.origins(response)(scope, receive, send)
             return
         except Exception as error:
             response = refused(Request(scope), failed(error))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity import tokens
@@ -50,7 +50,9 @@ async def create(
             _, token = await tokens.create(
                 connection, settings.token_key, subject, name, frozenset(granted), now, lasts
             )
-    except (IntegrityError, StatementError):
+    except StatementError as error:
+        if database.is_unmigrated(error.orig):
+            raise
         raise NotGiven("The database has no such practice, client or contact.") from None
     return token
 

@@ -14,12 +14,13 @@ from contextlib import asynccontextmanager, contextmanager
 from multiprocessing.sharedctypes import Synchronized
 
 import typer
-from sqlalchemy import func, make_url, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import filling, many
 from billing.demo.many import Plan
 from models import Client, Practice, database, migrations
+from models.database import backend_name
 from server import giving
 from server.settings import Settings
 
@@ -117,7 +118,7 @@ async def whole(url: str) -> int:
 def workers(url: str, written: "Synchronized[int]") -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the block, whatever they are at then."""
     # SQLite has one writer at a time.
-    size = 1 if make_url(url).get_backend_name() == "sqlite" else os.cpu_count()
+    size = 1 if backend_name(url) == "sqlite" else os.cpu_count()
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(size, SPAWN, begin, (written,))
     try:

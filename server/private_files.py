@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from sqlalchemy import make_url
+from models.database import backend_name, sqlite_path
 
 OWNERS, OTHERS = 0o600, 0o007
 # SQLite's files beside a database; it makes them with the database's own rights.
@@ -41,6 +41,5 @@ def close_to_others(file: Path) -> None:
 
 def make_private_database(url: str) -> None:
     """Do so with an SQLite database's file; PostgreSQL sees to its own."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        make_private(Path(parsed.database))
+    if backend_name(url) == "sqlite":
+        make_private(Path(sqlite_path(url)))

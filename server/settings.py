@@ -10,8 +10,6 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
@@ -21,11 +19,10 @@ from billing.payments import Online, PaymentsMode
 from graph.introspection import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
-from models.database import ReadLimits, Waits
+from models.database import ReadLimits, Waits, check_url
 from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
 
-DATABASES = ("sqlite", "postgresql")
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
@@ -35,8 +32,9 @@ class Settings(HttpSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field(
-        description="Where the rows are: `postgresql://user:password@host/name`, or"
-        " `sqlite:///file` for one process on one machine."
+        description="Where the rows are: `postgresql://user:password@host/name` with libpq's"
+        " parameters, as `?sslmode=verify-full` (`docs/databases.md`), or `sqlite:///file` for one"
+        " process on one machine."
     )
     token_key: str = Field(
         min_length=32,
@@ -217,14 +215,7 @@ class Settings(HttpSettings):
     @field_validator("database_url")
     @classmethod
     def known_database(cls, value: str) -> str:
-        try:
-            url = make_url(value)
-        except ArgumentError:
-            raise ValueError("is not a URL") from None
-        if url.get_backend_name() not in DATABASES:
-            raise ValueError("begins with neither postgresql:// nor sqlite:///")
-        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-            raise ValueError("names no file, and SQLite is used with a file only")
+        check_url(value)
         return value
 
     @field_validator("smtp_url")

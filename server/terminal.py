@@ -5,10 +5,30 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
 import typer
+from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
 
+from models.database import TransientError, UnfitDatabase, is_unmigrated
 from server.settings import Settings, WrongSettings, from_environment
 
+NOT_MIGRATED = "The database is not up to date: run `portal migrate` first."
 T = TypeVar("T")
+
+
+class PlainGroup(TyperGroup):
+    """Commands that end with a sentence where the database is out of reach, or not migrated."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UnfitDatabase as error:
+            stop(str(error))
+        except TransientError as error:
+            stop(f"The database of DATABASE_URL can't be used now: {error}.")
+        except DBAPIError as error:
+            if not is_unmigrated(error.orig):
+                raise
+            stop(NOT_MIGRATED)
 
 
 def run(awaited: Coroutine[Any, Any, T]) -> T:

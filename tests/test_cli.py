@@ -60,7 +60,7 @@ def test_a_contract_out_of_date_is_told(environment: Path) -> None:
         ("TOKEN_KEY", "short", "TOKEN_KEY: "),
         ("DATABASE_URL", "mysql://x/y", "postgresql://"),
         ("DATABASE_URL", "sqlite://", "names no file"),
-        ("DATABASE_URL", "nonsense", "not a URL"),
+        ("DATABASE_URL", "nonsense", "begins with neither"),
         ("INTROSPECTION", "perhaps", "INTROSPECTION: "),
         ("STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S: "),
         ("SMTP_URL", "http://mail.example", "SMTP_URL: is not as smtp://"),

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from models import database
-from models.database import PostgresReads
+from models.database import PostgresReads, UnfitDatabase, Waits
+from models.database.connecting import PostgresConnector
 from models.database.prepared import Signed
+from models.database.session import Session
 from tests import postgres
 
 LONG = text(
@@ -67,3 +69,30 @@ async def test_a_cancelled_transaction_lets_go_of_the_database(
         async with engine.begin() as rows:
             await rows.execute(text("INSERT INTO note VALUES ('lost')"))
         await engine.dispose()
+
+
+SETTINGS = (
+    "SELECT array_to_string(array_agg(setting ORDER BY name), ' ') FROM pg_settings WHERE name IN"
+    " ('statement_timeout', 'lock_timeout', 'default_transaction_read_only', 'jit')"
+)
+
+
+async def test_settings_hold_on_both_ways(postgres_url: str) -> None:
+    async with postgres.database(postgres_url) as url:
+        reads = database.reads(url, timeout_s=9)
+        assert await reads.value(SETTINGS, []) == "on off 1000 9000"
+        await reads.close()
+        waits = Waits(lock_s=3, statement_s=7, idle_s=15)
+        async with database.opened(url, waits) as engine, engine.connect() as conn:
+            found = await conn.scalar(text(SETTINGS))
+            assert found.split()[::2] == ["off", "3000"]
+            assert found.split()[3] == "7000"
+
+
+async def test_settings_that_do_not_hold_are_refused(postgres_url: str) -> None:
+    """The server reads this one back in another unit, as if something had changed it."""
+    connector = database.connector_of(postgres_url)
+    assert isinstance(connector, PostgresConnector)
+    with pytest.raises(UnfitDatabase, match="do not keep these settings: work_mem"):
+        await connector.connect(session=Session({"work_mem": "1MB"}, read_only=False))
+    assert all(conn.is_closed() for conn in connector.connections)

@@ -116,7 +116,7 @@ def in_each_session(statement: str) -> Callable[[Paying], Awaitable[None]]:
     """Return a change that is made in the server's own sessions."""
 
     async def change(portal: Paying) -> None:
-        for connection in portal.reads.idle:
+        for connection in portal.reads.people.idle:
             await connection.connection.execute(statement)
         async with portal.till.engine.connect() as conn:
             driver: Any = (await conn.get_raw_connection()).driver_connection

@@ -27,6 +27,7 @@ from models import (
     Refund,
     RefundState,
 )
+from models.database import DatabaseUnavailable
 from models.leases import Excluded, Queue
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
@@ -79,13 +80,16 @@ async def compare_one(till: Till, practice: Row[Any]) -> None:
 async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
     """Bring everything of a practice that is not final to what Stripe has.
 
-    No account keeps another from it: the first failure is raised in the end. An account that the
-    practice had before may be closed by now: where Stripe doesn't tell of it, that is only logged.
+    No account keeps another from it: the first failure is raised in the end. Only a database that
+    is out of reach ends it at once. An account that the practice had before may be closed by now:
+    where Stripe doesn't tell of it, that is only logged.
     """
     own, failed = await own_account(till, practice_id), []
     for account in await accounts(till, practice_id):
         try:
             await compare_account(till, practice_id, account, since)
+        except DatabaseUnavailable:
+            raise
         except Exception as error:
             log.warning("account %s was not compared: %s", account, type(error).__name__)
             if account == own or not isinstance(error, StripeTrouble):
@@ -117,6 +121,8 @@ async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | 
         async with asyncio.timeout(PAYMENT_WITHIN_S):
             await look(till, practice_id, payment_id)
             await reverse(till, practice_id, payment_id)
+    except DatabaseUnavailable:
+        raise
     except Exception as error:
         log.warning("payment %s was not compared: %s", payment_id, type(error).__name__)
         return error

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from billing.cards import forgetting
 from billing.charging import comparing, inbox, reconciling
 from billing.till import Till
+from models.database import TransientError
 
 INBOX_EVERY_S = 5.0
 
@@ -57,5 +58,7 @@ async def surely(errand: Callable[[], Awaitable[int]]) -> None:
     """Run an errand; log a failure, and leave the rest to the next run."""
     try:
         await errand()
+    except TransientError as error:
+        log.warning("an errand waits for the database: %s", error)
     except Exception:
         log.exception("an errand failed")

@@ -4,20 +4,21 @@ Planned reads are one statement each whose only value is text, so they go to the
 SQLAlchemy compiles them and does not run them.
 """
 
-from sqlalchemy import make_url
-
 from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.connecting import Connector, PostgresConnector, watched
-from models.database.engine import connector_of, engine, opened
+from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
+from models.database.engine import connector_of, engine, opened, refuse_unfit
 from models.database.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
     StatementTimeout,
     StatementTooDeep,
     TransientError,
+    is_unmigrated,
 )
 from models.database.lanes import Lanes, ReadLimits, Reads
 from models.database.postgres import PostgresReads
+from models.database.session import UnfitDatabase
 from models.database.sqlite import SqliteReads
 from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
 
@@ -41,12 +42,19 @@ __all__ = [
     "StatementTimeout",
     "StatementTooDeep",
     "TransientError",
+    "UnfitDatabase",
     "Waits",
+    "WrongUrl",
+    "backend_name",
+    "check_url",
     "connector_of",
     "engine",
+    "is_unmigrated",
     "lanes",
     "opened",
     "reads",
+    "refuse_unfit",
+    "sqlite_path",
     "watched",
 ]
 
@@ -69,7 +77,7 @@ def reads(
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
         return PostgresReads(connector, timeout_s, lane)
-    return SqliteReads(make_url(url).database or "", timeout_s, lane)
+    return SqliteReads(sqlite_path(url), timeout_s, lane)
 
 
 def lanes(url: str, limits: ReadLimits, connector: Connector) -> Lanes:

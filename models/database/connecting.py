@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -12,9 +11,11 @@ from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
+from models.database import pooling
+from models.database.dsn import Dsn, Host
 from models.database.errors import DatabaseUnavailable, is_gone, reason
+from models.database.session import Session
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -24,8 +25,6 @@ CONNECT_S = 3.0
 PROBE_EVERY_S, PROBE_AGAIN_S = 1.0, 0.3
 # How long it may take to answer that.
 PROBE_S = 2.0
-# How often a server that takes no changes makes all connections be opened anew.
-RENEW_EVERY_S = 5.0
 # After so many seconds of silence the other side is asked for a sign of life, every so many
 # seconds, and given up after so many times; and how long it may leave what was sent unconfirmed.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
@@ -54,42 +53,80 @@ class PostgresConnector:
     server is silent, none is opened until the probe has an answer: nobody waits in vain.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: Dsn) -> None:
         self.dsn = dsn
+        # The host that was reached last comes first.
+        self.hosts: list[Host | None] = [*dsn.hosts] or [None]
         self.connections: WeakSet[Connection] = WeakSet()
+        # Those that are not used again, once what runs on them is done.
+        self.distrusted: WeakSet[Connection] = WeakSet()
         self.probe: Connection | None = None
         self.probing = asyncio.Lock()
+        self.finding = asyncio.Lock()
+        # Whether a pooler lends sessions for one transaction only; None, until that is known.
+        self.pools_transactions: bool | None = None
         # Why the server doesn't answer.
         self.outage: DatabaseUnavailable | None = None
-        self.renewed = -RENEW_EVERY_S
 
-    async def connect(self, *_: Any, **settings: Any) -> Connection:
-        """Open a connection; DatabaseUnavailable, where there is none to be had.
+    async def connect(
+        self, *_: Any, session: Session, command_timeout: float | None = None
+    ) -> Connection:
+        """Open a connection with these settings; DatabaseUnavailable, where there is none.
 
         SQLAlchemy calls it too, with the parts of a URL, which is ours anyway.
         """
         if self.outage is not None and isinstance(self.outage.__cause__, TimeoutError):
             raise DatabaseUnavailable(str(self.outage))
-        connection = await self.open(**settings)
+        connection = await self.open(command_timeout=command_timeout)
+        try:
+            if await self.find_pooler(connection):
+                await session.try_out(connection)
+            else:
+                await session.set_up(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            connection.terminate()
+            raise DatabaseUnavailable(reason(error)) from error
+        except BaseException:
+            connection.terminate()
+            raise
         self.connections.add(connection)
         return connection
 
-    async def open(self, **settings: Any) -> Connection:
-        try:
-            connection: Connection = await asyncpg.connect(
-                self.dsn,
-                timeout=CONNECT_S,
-                # A standby is behind, and takes no changes.
-                target_session_attrs=SessionAttribute.primary,
-                **settings,
-            )
-        except (
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
-            raise DatabaseUnavailable(reason(error)) from error
+    async def find_pooler(self, connection: Connection) -> bool:
+        """Return whether a pooler lends sessions for one transaction; found out once."""
+        async with self.finding:
+            if self.pools_transactions is None and await pooling.is_pooled(connection):
+                self.pools_transactions = await pooling.pools_transactions(self.open)
+        return bool(self.pools_transactions)
+
+    async def open(self, **more: Any) -> Connection:
+        """Open a connection to the first host that takes changes."""
+        failure: Exception | None = None
+        for host in tuple(self.hosts):
+            try:
+                connection = await self.open_at(host, **more)
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.InternalClientError) as error:
+                failure = error
+            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise DatabaseUnavailable(reason(error)) from error
+            else:
+                self.hosts.remove(host)
+                self.hosts.insert(0, host)
+                return connection
+        assert failure is not None
+        raise DatabaseUnavailable(reason(failure)) from failure
+
+    async def open_at(self, host: Host | None, **more: Any) -> Connection:
+        name, port = host or (None, None)
+        connection: Connection = await asyncpg.connect(
+            host=name,
+            port=port,
+            # All hosts together take no longer than one may.
+            timeout=self.dsn.connect_timeout_s or CONNECT_S / len(self.hosts),
+            statement_cache_size=0,
+            **self.dsn.arguments(),
+            **more,
+        )
         keep_alive(connection)
         return connection
 
@@ -98,12 +135,19 @@ class PostgresConnector:
         for connection in list(self.connections):
             connection.terminate()
 
-    def renew(self) -> None:
-        """End every connection to a server that was demoted, so that its successor is found."""
-        now = time.monotonic()
-        if now >= self.renewed + RENEW_EVERY_S:
-            self.renewed = now
-            self.end_all()
+    def distrust(self) -> None:
+        """Have every connection that is open now replaced by another before it is used again.
+
+        They lead to a server that was demoted, and its successor is to be found; or one of them
+        was dead without a word.
+        """
+        self.distrusted.update(self.connections)
+
+    def is_usable(self, connection: Connection) -> bool:
+        """Return whether an idle connection may be used. One that may not be is ended."""
+        if connection in self.distrusted:
+            connection.terminate()
+        return not connection.is_closed()
 
     # -- the probe ---------------------------------------------------------------------------------
 
@@ -135,7 +179,13 @@ class PostgresConnector:
 
     async def ask_twice(self) -> DatabaseUnavailable | None:
         """Ask on the connection that is there, and once more on a new one."""
-        return await self.ask() and await self.ask()
+        first = await self.ask()
+        if first is None:
+            return None
+        second = await self.ask()
+        if second is None:
+            self.distrust()
+        return second
 
     async def ask(self) -> DatabaseUnavailable | None:
         loop = asyncio.get_running_loop()
@@ -143,7 +193,7 @@ class PostgresConnector:
         try:
             async with asyncio.timeout(PROBE_S):
                 if self.probe is None or self.probe.is_closed():
-                    self.probe = await self.open(statement_cache_size=0)
+                    self.probe = await self.open()
                 await self.probe.execute("SELECT 1")
         except (DatabaseUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as why:
             self.forget_probe()
@@ -162,6 +212,8 @@ class PostgresConnector:
         self.probe = None
 
     async def close(self) -> None:
+        """Close the probe's connection; end all, where the server is gone and closes none."""
+        await self.look()
         self.forget_probe()
 
 

@@ -1,5 +1,6 @@
 """The SQLAlchemy engine, by which everything is written."""
 
+import asyncio
 import sqlite3
 import time
 import uuid
@@ -8,14 +9,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from models.database.connecting import Connector, PostgresConnector, SqliteConnector
+from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
-from models.database.repeating import is_stale, repeat_first_statements
+from models.database.session import Session
 from models.database.sqlite import sha256
+from models.database.transactions import Transactions, is_stale
 from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
 # read_only_sql_transaction.
@@ -25,12 +29,9 @@ SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 def connector_of(url: str) -> Connector:
     """Return the way to the database of a URL."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return SqliteConnector(parsed.database or "")
-    return PostgresConnector(
-        parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    )
+    if backend_name(url) == "sqlite":
+        return SqliteConnector(sqlite_path(url))
+    return PostgresConnector(Dsn.of(url))
 
 
 def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None) -> AsyncEngine:
@@ -41,17 +42,21 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
     """
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
+        session = Session.of_changes(waits)
         made = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            # Where it is, the connector knows.
+            "postgresql+asyncpg://",
             hide_parameters=True,
             poolclass=BoundedPool,
             pool_size=waits.connections,
             max_overflow=0,
             pool_timeout=waits.lock_s,
-            connect_args=connect_arguments(waits) | {"async_creator_fn": connector.connect},
+            # Each statement sees what is committed, and locks wait: the code is written for this.
+            isolation_level="READ COMMITTED",
+            connect_args={"session": session, **connect_arguments(connector, waits)},
         )
-        repeat_first_statements(made.sync_engine)
-        event.listen(made.sync_engine, "checkout", refuse_closed)
+        Transactions(connector, session).listen(made.sync_engine)
+        event.listen(made.sync_engine, "checkout", partial(refuse_unusable, connector))
     else:
         made = create_async_engine(
             make_url(url).set(drivername="sqlite+aiosqlite"),
@@ -61,6 +66,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             pool_size=1,
             max_overflow=0,
             pool_timeout=waits.lock_s,
+            connect_args={"async_creator_fn": open_file},
         )
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
         event.listen(made.sync_engine, "begin", begin_immediate)
@@ -77,6 +83,15 @@ async def opened(url: str, waits: Waits = PATIENT) -> AsyncIterator[AsyncEngine]
         yield made
     finally:
         await made.dispose()
+
+
+async def refuse_unfit(url: str, waits: Waits, timeout_s: float) -> None:
+    """Open connections as a server does; UnfitDatabase, where it could not serve by them."""
+    connector = connector_of(url)
+    if isinstance(connector, PostgresConnector):
+        for session in (Session.of_reads(timeout_s), Session.of_changes(waits)):
+            connection = await connector.connect(session=session)
+            await connection.close()
 
 
 class BoundedPool(AsyncAdaptedQueuePool):
@@ -111,42 +126,42 @@ def translate(connector: Connector, context: ExceptionContext) -> BaseException 
     if isinstance(found, DatabaseUnavailable):
         context.is_disconnect = True
         if getattr(error, "sqlstate", None) == DEMOTED and isinstance(connector, PostgresConnector):
-            connector.renew()
+            connector.distrust()
     return found
 
 
-def refuse_closed(connection: Any, *_: Any) -> None:
+def refuse_unusable(connector: PostgresConnector, connection: Any, *_: Any) -> None:
     """Have the pool open another connection in the place of one that was closed meanwhile."""
-    if connection.driver_connection.is_closed():
+    if not connector.is_usable(connection.driver_connection):
         raise exc.DisconnectionError
 
 
-def connect_arguments(waits: Waits) -> dict[str, Any]:
+def connect_arguments(connector: PostgresConnector, waits: Waits) -> dict[str, Any]:
     """Return what SQLAlchemy opens connections to PostgreSQL with."""
     return {
-        "server_settings": server_settings(waits),
+        "async_creator_fn": connector.connect,
         # Where the server itself doesn't tell, as one that is stopped.
         "command_timeout": waits.statement_s + GRACE_S if waits.statement_s else None,
         # A name of its own for each prepared statement: behind a pooler a name that is used again
         # would run the statement of another connection.
         "prepared_statement_name_func": lambda: f"write_{uuid.uuid4().hex}",
-        # asyncpg's own cache numbers its statements on each connection.
-        "statement_cache_size": 0,
     }
 
 
-def server_settings(waits: Waits) -> dict[str, str]:
-    """Return PostgreSQL's settings of a session, in milliseconds."""
-    limits = {
-        "lock_timeout": waits.lock_s,
-        "statement_timeout": waits.statement_s,
-        "idle_in_transaction_session_timeout": waits.idle_s,
-    }
-    return {
-        # Each statement sees what is committed, and locks wait: the code is written for this.
-        "default_transaction_isolation": "read committed",
-        **{name: str(int(seconds * 1000)) for name, seconds in limits.items()},
-    }
+async def open_file(*given: Any, **more: Any) -> aiosqlite.Connection:
+    """Open an SQLite file.
+
+    Where that fails, its thread is waited for: it would else speak to an event loop that has ended.
+    """
+    connection = aiosqlite.connect(*given, **more)
+    thread = connection._thread
+    # As SQLAlchemy has it: no process waits for a connection that nobody has closed.
+    thread.daemon = True
+    try:
+        return await connection
+    except sqlite3.Error:
+        await asyncio.to_thread(thread.join)
+        raise
 
 
 def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:

@@ -11,6 +11,9 @@ BUSY_STATES = ("55P03", "57014", "40", "25P03")
 # No connection, no resources, shut down or starting, a failing disk; and a server that was demoted,
 # which takes no changes.
 UNAVAILABLE_STATES = ("08", "53", "57P", "58", "25006")
+# undefined_table, undefined_column; and how SQLite says so.
+UNDEFINED_STATES = ("42P01", "42703")
+UNDEFINED_WORDS = ("no such table", "no such column")
 # Of SQLite, the primary codes.
 SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 SQLITE_UNAVAILABLE = (
@@ -70,10 +73,17 @@ def is_repeatable(error: BaseException) -> bool:
 
     One that had no answer in time has used its time up.
     """
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
         return False
     state = getattr(error, "sqlstate", None) or ""
     return isinstance(transient(error), DatabaseUnavailable) or state.startswith("40")
+
+
+def is_unmigrated(error: BaseException | None) -> bool:
+    """Return whether an error says that a table or a column is not there."""
+    if getattr(error, "sqlstate", None) in UNDEFINED_STATES:
+        return True
+    return isinstance(error, sqlite3.Error) and str(error).startswith(UNDEFINED_WORDS)
 
 
 def reason(error: BaseException) -> str:

@@ -21,7 +21,8 @@ from models.database.errors import (
     transient,
 )
 from models.database.prepared import STALE, Prepared, joined
-from models.database.waits import GRACE_S, READ_LOCK_S, Statement, finished
+from models.database.session import Session
+from models.database.waits import GRACE_S, Statement, finished
 
 
 class PostgresReads:
@@ -97,22 +98,16 @@ class PostgresReads:
 
     async def taken(self) -> Prepared:
         """A connection that nobody else uses until it is idle again."""
-        connection = self.idle.pop() if self.idle else await self.opened()
-        return await self.opened() if connection.connection.is_closed() else connection
+        while self.idle:
+            connection = self.idle.pop()
+            if self.connector.is_usable(connection.connection):
+                return connection
+        return await self.opened()
 
     async def opened(self) -> Prepared:
-        settings = {
-            "statement_timeout": str(int(self.timeout_s * 1000)),
-            "lock_timeout": str(int(READ_LOCK_S * 1000)),
-            "default_transaction_read_only": "on",
-            "DateStyle": "ISO",
-            "TimeZone": "UTC",
-            # Compiling machine code for a statement takes longer than running it once.
-            "jit": "off",
-        }
+        session = Session.of_reads(self.timeout_s)
         connection = await self.connector.connect(
-            server_settings=settings,
-            statement_cache_size=0,
+            session=session,
             # Where the server itself doesn't tell, as one that is stopped.
             command_timeout=self.timeout_s + GRACE_S,
         )
@@ -120,7 +115,7 @@ class PostgresReads:
         await connection.set_type_codec(
             "date", schema="pg_catalog", encoder=str, decoder=dt.date.fromisoformat
         )
-        return Prepared(connection)
+        return Prepared(connection, session.begin if self.connector.pools_transactions else None)
 
     async def close(self) -> None:
         while self.idle:

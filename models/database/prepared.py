@@ -79,12 +79,30 @@ class Prepared:
     asyncpg's own cache leaves out statements of over 15 kB, and ours are often longer.
     """
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: "asyncpg.Connection[asyncpg.Record]", begin: str | None = None
+    ) -> None:
+        """`begin`: what each statement's transaction begins with, where it needs one."""
+        self.connection, self.begin = connection, begin
         self.statements: OrderedDict[str, tuple[Signed, Any]] = OrderedDict()
 
     async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
         """Run a statement and return its first row, if there is one."""
+        if self.begin is None:
+            return await self.run(sql, values)
+        try:
+            await self.connection.execute(self.begin)
+            return await self.run(sql, values)
+        except (asyncio.CancelledError, TimeoutError):
+            # The transaction stays open.
+            self.connection.terminate()
+            raise
+        finally:
+            if not self.connection.is_closed():
+                # A transaction that failed is rolled back by it.
+                await self.connection.execute("COMMIT")
+
+    async def run(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
         signed, statement = self.statements.get(sql) or await self.prepare(sql)
         self.statements.move_to_end(sql)
         return signed.row(await statement.fetchrow(*values))

@@ -19,12 +19,16 @@ class TooFewFiles(Exception):
     """The system lets a process open fewer files than it would have connections."""
 
 
-def options(limits: Limits, public_url: str) -> dict[str, Any]:
-    """Return the arguments of `uvicorn.run` and `uvicorn.Config`."""
+def options(limits: Limits, public_url: str, shutdown_s: int | None = None) -> dict[str, Any]:
+    """Return the arguments of `uvicorn.run` and `uvicorn.Config`.
+
+    `shutdown_s`: so long answers may take that are being made when the server is to end.
+    """
     return {
         "http": partial(LimitedProtocol, connections=Connections(limits)),
         "ws": "none",
         "timeout_keep_alive": limits.keep_alive_s,
+        "timeout_graceful_shutdown": shutdown_s,
         "timeout_worker_healthcheck": WORKER_ANSWERS_S,
         # The application reads X-Forwarded-For itself: see server/http/proxies.py.
         "proxy_headers": False,

@@ -32,6 +32,11 @@ class Cluster:
         """Start the primary again, with the options of its first start."""
         self.server.control("start " + options())
 
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the primary, also for the sessions that are open."""
+        self.server.run(f'echo "{name} = {value}" >>"$2/data/postgresql.auto.conf"')
+        self.server.control("reload")
+
     # -- a standby ---------------------------------------------------------------------------------
 
     def follow(self) -> str:

@@ -14,10 +14,10 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Link:
     """One connection through the network."""
 
-    def __init__(self, client: Streams, server: Streams) -> None:
-        self.client, self.server = client, server
+    def __init__(self, client: Streams, server: Streams, light: asyncio.Event) -> None:
+        self.client, self.server, self.light = client, server, light
         # A dead link takes bytes and forwards none.
-        self.is_dead = False
+        self.is_dead = not light.is_set()
 
     async def run(self) -> None:
         """Forward both ways until one side ends."""
@@ -44,10 +44,9 @@ class Link:
                     continue
                 if part:
                     continue
-            if not self.is_dead:
-                return
-            # Nobody is told that a dead link has ended.
-            await asyncio.Event().wait()
+            # As TCP tells again and again that a side has ended, until that gets through.
+            await self.light.wait()
+            return
 
     def reset(self) -> None:
         for _, writer in (self.client, self.server):
@@ -59,7 +58,8 @@ class Network:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.is_dark = False
+        self.light = asyncio.Event()
+        self.light.set()
         self.links: set[Link] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -74,13 +74,13 @@ class Network:
         The connections that exist stay dead after `lighten`, as behind a firewall that has
         forgotten them.
         """
-        self.is_dark = True
+        self.light.clear()
         for link in self.links:
             link.is_dead = True
 
     def lighten(self) -> None:
         """Forward new connections again."""
-        self.is_dark = False
+        self.light.set()
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -93,8 +93,7 @@ class Network:
         except OSError:
             writer.transport.abort()
             return
-        link = Link((reader, writer), server)
-        link.is_dead = self.is_dark
+        link = Link((reader, writer), server, self.light)
         self.links.add(link)
         try:
             await link.run()

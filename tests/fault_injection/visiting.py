@@ -1,16 +1,19 @@
 """Visitors of a portal, who ask by every way that it answers, and judge each answer."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from identity.tokens import Subject
 from models import AccessEntry, Scope
+from models.database import opened
 from tests import postgres
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
@@ -100,10 +103,16 @@ class Visitors:
 
     async def rest(self) -> None:
         """Judge what is there in the end: one charge, and an entry for each client's read."""
+        await self.portal.record.flush()
+        # The server may be another by now.
+        async with opened(self.portal.url) as engine:
+            self.portal.engine = engine
+            await self.judge_rows()
+
+    async def judge_rows(self) -> None:
         portal = self.portal
         assert len(portal.charges()) == 1
         assert await portal.ledger_of_payments() == OWED
-        await portal.record.flush()
         noted = {entry.operation for entry in await portal.all(AccessEntry)}
         read = {
             f"N{number}"
@@ -165,7 +174,11 @@ async def visitors(portal: Paying) -> Visitors:
 @asynccontextmanager
 async def visited(cluster: Cluster, network: Network, **settings: Any) -> AsyncIterator[Visitors]:
     """Serve a portal that reaches its database through the network, and give its visitors."""
-    async with postgres.database(cluster.url) as url, unserved(url) as portal:
+    name = f"portal_{secrets.token_hex(6)}"
+    # It goes with the cluster.
+    await postgres.execute(cluster.url, f'create database "{name}"')
+    url = urlsplit(cluster.url)._replace(path=f"/{name}").geturl()
+    async with unserved(url) as portal:
         portal.url = network.url(url)
         async with serving(portal, lock_timeout_s=1, **settings):
             yield await visitors(portal)

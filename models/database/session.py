@@ -1,0 +1,99 @@
+"""Settings of PostgreSQL sessions: what they are, how they are set, and whether they hold.
+
+They are set after a connection was opened: poolers refuse or silently drop settings that a
+connection is opened with. Where a pooler lends a server's session for a transaction only, they are
+set within each transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import asyncpg
+
+from models.database.errors import DatabaseUnavailable
+from models.database.waits import READ_LOCK_S, Waits
+
+READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
+
+
+class UnfitDatabase(DatabaseUnavailable):
+    """A database, or a pooler before it, that cannot be served from; the text says why.
+
+    A server does not start with one. Where a pooler is changed later, requests are refused.
+    """
+
+
+@dataclass(frozen=True)
+class Session:
+    """Settings of a session, or of each of its transactions."""
+
+    settings: Mapping[str, str]
+    read_only: bool
+
+    @classmethod
+    def of_reads(cls, timeout_s: float) -> "Session":
+        """Return the settings for planned reads."""
+        settings = {
+            "statement_timeout": milliseconds(timeout_s),
+            "lock_timeout": milliseconds(READ_LOCK_S),
+            "DateStyle": "ISO, MDY",
+            "TimeZone": "UTC",
+            # Compiling machine code for a statement takes longer than running it once.
+            "jit": "off",
+        }
+        return cls(settings, read_only=True)
+
+    @classmethod
+    def of_changes(cls, waits: Waits) -> "Session":
+        """Return the settings for what writes."""
+        settings = {
+            "lock_timeout": milliseconds(waits.lock_s),
+            "statement_timeout": milliseconds(waits.statement_s),
+            "idle_in_transaction_session_timeout": milliseconds(waits.idle_s),
+        }
+        return cls(settings, read_only=False)
+
+    @property
+    def begin(self) -> str:
+        """Return what begins a transaction with the settings: statements for one round trip."""
+        mode = "READ ONLY" if self.read_only else "READ WRITE"
+        return f"BEGIN ISOLATION LEVEL READ COMMITTED {mode}; {setting('LOCAL', self.settings)}"
+
+    @property
+    def within(self) -> str:
+        """Return the one statement that sets the settings within a transaction."""
+        calls = (f"set_config('{name}', '{value}', true)" for name, value in self.settings.items())
+        return f"SELECT {', '.join(calls)}"
+
+    async def set_up(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Set the settings for the session; UnfitDatabase, where they do not hold."""
+        default = {"default_transaction_read_only": "on"} if self.read_only else {}
+        settings = {**self.settings, **default}
+        await conn.execute(setting("SESSION", settings))
+        await check(conn, settings)
+
+    async def try_out(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Set the settings within a transaction; UnfitDatabase, where they do not hold."""
+        mode = {"transaction_read_only": "on" if self.read_only else "off"}
+        await conn.execute(self.begin)
+        await check(conn, {**self.settings, **mode})
+        await conn.execute("COMMIT")
+
+
+def setting(scope: str, settings: Mapping[str, str]) -> str:
+    return "; ".join(f"SET {scope} {name} = '{value}'" for name, value in settings.items())
+
+
+async def check(conn: "asyncpg.Connection[asyncpg.Record]", settings: Mapping[str, str]) -> None:
+    """Read settings back; UnfitDatabase, where they do not hold."""
+    rows = await conn.fetch(READ_BACK, list(settings))
+    there = {row["name"]: row["setting"] for row in rows}
+    if lost := [name for name, value in settings.items() if there.get(name) != value]:
+        raise UnfitDatabase(
+            f"The database's sessions do not keep these settings: {', '.join(lost)}. A pooler"
+            " between may drop them; docs/databases.md says which poolers will do."
+        )
+
+
+def milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))

@@ -1,0 +1,87 @@
+"""A network that drops every packet, and a primary that is demoted: 503 in time, then recovery."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.fault_injection.cluster import Cluster
+from tests.fault_injection.network import Network
+from tests.fault_injection.visiting import Visitors, visited
+
+pytestmark = [pytest.mark.faults, pytest.mark.server]
+
+AT_ONCE = 3
+DARK_S = 12.0
+# How soon a server that drops every packet is known to be gone: then nobody waits for it.
+KNOWN_WITHIN_S = 7.0
+
+
+async def ask_for(visiting: Visitors, seconds: float) -> None:
+    """Have visitors ask by every way, several at once, for so many seconds."""
+    until = time.monotonic() + seconds
+
+    async def asking() -> None:
+        while time.monotonic() < until:
+            await visiting.ask_all()
+            await asyncio.sleep(0.2)
+
+    await asyncio.gather(*(asking() for _ in range(AT_ONCE)))
+
+
+async def test_a_dark_network_is_told_in_time_and_forgotten_when_it_is_back(
+    cluster: Cluster, network: Network
+) -> None:
+    async with visited(cluster, network) as visiting:
+        network.darken()
+        began = len(visiting.answers)
+        await ask_for(visiting, DARK_S)
+        late = visiting.answers[began:][-AT_ONCE * len(visiting.ways()) :]
+        assert {one.status for one in late if one.way != "livez"} == {503}
+        # Nobody waits any more for a server that is known to be silent.
+        assert max(one.seconds for one in late if one.way != "readyz") < 2
+        network.lighten()
+        await visiting.recover()
+        await visiting.rest()
+
+
+async def test_a_short_darkness_leaves_no_dead_connection(
+    cluster: Cluster, network: Network
+) -> None:
+    """The connections that were open stay dead, without a word, after the network is back."""
+    async with visited(cluster, network) as visiting:
+        network.darken()
+        network.lighten()
+        await asyncio.sleep(KNOWN_WITHIN_S)
+        await visiting.recover()
+        await visiting.rest()
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_standby_takes_over(cluster: Cluster, network: Network, goes_on: bool) -> None:
+    """`goes_on`: the old primary, as another standby."""
+    standby = await asyncio.to_thread(cluster.follow)
+    async with visited(cluster, network) as visiting:
+        asking = asyncio.create_task(ask_for(visiting, 6))
+        await asyncio.sleep(1)
+        # The network leads there for a while.
+        await asyncio.to_thread(cluster.demote if goes_on else cluster.stop)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(cluster.promote)
+        network.target = standby
+        await asking
+        await visiting.recover()
+        await visiting.rest()
+
+
+async def test_a_server_that_takes_no_changes_is_left_for_its_successor(
+    cluster: Cluster, network: Network
+) -> None:
+    """Connections stay open to a server that only reads from now on, as behind a moved address."""
+    async with visited(cluster, network) as visiting:
+        await asyncio.to_thread(cluster.set, "default_transaction_read_only", "on")
+        answer = await visiting.ask("payment")
+        assert answer.status == 503
+        await asyncio.to_thread(cluster.set, "default_transaction_read_only", "off")
+        await visiting.recover()
+        await visiting.rest()
