@@ -32,10 +32,10 @@ async def made(url: str, key: str, clients: int, asking: int) -> Askers:
         await engine.dispose()
 
 
-def load(url: str, key: str, clients: int) -> None:
-    """Makes a practice of so many clients in an empty database, as its operator would."""
+def load(url: str, key: str, clients: int, practices: int = 1) -> None:
+    """Make practices of so many clients in an empty database, as their operator would."""
     environment = {**os.environ, "DATABASE_URL": url, "TOKEN_KEY": key}
-    for command in (["migrate"], ["load-demo", f"--clients={clients}", "--practices=1"]):
+    for command in (["migrate"], ["load-demo", f"--clients={clients}", f"--practices={practices}"]):
         subprocess.run(
             [sys.executable, "-m", "server", *command],
             env=environment,
@@ -44,8 +44,10 @@ def load(url: str, key: str, clients: int) -> None:
         )
 
 
-async def askers(engine: AsyncEngine, key: str, now: dt.datetime, most: int) -> Askers:
-    """So many of the practice's clients, from all over it, and a dashboard, with their tokens."""
+async def askers(
+    engine: AsyncEngine, key: str, now: dt.datetime, most: int, practice_id: str | None = None
+) -> Askers:
+    """Return so many of the practice's clients, from all over it, and a dashboard, with tokens."""
     own = (
         select(Client.practice_id, Client.id, func.min(cast(Invoice.id, Text)))
         .join(
@@ -56,6 +58,8 @@ async def askers(engine: AsyncEngine, key: str, now: dt.datetime, most: int) -> 
         .having(func.count().between(FEWEST, MOST))
         .order_by(Client.id)
     )
+    if practice_id is not None:
+        own = own.where(Client.practice_id == practice_id)
     async with engine.begin() as rows:
         found = spread((await rows.execute(own)).all(), most)
         practice_id = found[0][0]

@@ -26,6 +26,14 @@ from tests.demo import free_port
 
 PROJECT = Path(__file__).parent.parent
 STARTS_WITHIN_S, ENDS_WITHIN_S = 60, 20
+# No budgets: the peers have none, and few tokens ask for all.
+LIFTED = {
+    "DASHBOARD_CONNECTIONS": str(CONNECTIONS),
+    "DASHBOARD_TIMEOUT_S": "10",
+    "QUEUE_TIMEOUT_S": "60",
+    "TOKEN_STATEMENTS": str(CONNECTIONS),
+    "TOKEN_SECONDS": "1000000",
+}
 # Without settings of a portal of this machine's own; as many connections as all targets have.
 ENVIRONMENT = {
     **{
@@ -34,12 +42,7 @@ ENVIRONMENT = {
         if name.lower() not in Settings.model_fields
     },
     "DATABASE_CONNECTIONS": str(CONNECTIONS),
-    # No budgets: the peers have none, and few tokens ask for all.
-    "DASHBOARD_CONNECTIONS": str(CONNECTIONS),
-    "DASHBOARD_TIMEOUT_S": "10",
-    "QUEUE_TIMEOUT_S": "60",
-    "TOKEN_STATEMENTS": str(CONNECTIONS),
-    "TOKEN_SECONDS": "1000000",
+    **LIFTED,
 }
 # How many of a practice's clients ask.
 ASKING = 100

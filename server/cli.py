@@ -13,6 +13,7 @@ from billing.gateway import Forbidden, Rejected, Unknown
 from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
 from models import database, migrations
+from models.database import WrongUrl
 from server import (
     contact_commands,
     explaining,
@@ -123,6 +124,8 @@ def demo(
     try:
         account = stripe_demo.from_environment() if at_stripe else None
         demonstration.serve(port, database, json, account)
+    except WrongUrl as error:
+        stop(f"--database {error}.")
     except (
         AlreadyServed,
         demonstration.NotADemo,

@@ -32,6 +32,7 @@ from server.letterheads import dress
 from server.seeding import seeded
 from server.settings import Settings
 from server.stripe_demo import DemoAccount, move_to_stripe
+from server.terminal import run
 
 # Ignored by git, and readable by its owner only: the tokens are kept here.
 HOME = Path(".demo")
@@ -67,7 +68,7 @@ def serve(
     with sole_server(url):
         kept = new_keys() | remembered(url)
         address = f"http://127.0.0.1:{port}"
-        given, email = asyncio.run(prepared(url, kept, f"{address}/portal/", account))
+        given, email = run(prepared(url, kept, f"{address}/portal/", account))
         write_private(HOME / "tokens.json", kept | {"database": url, "tokens": given})
 
         def started() -> None:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from billing.documents.links import Link, Signer
 from billing.documents.press import Busy, Press
 from billing.practices import PracticeMisconfigured
-from models.database import StatementTimeout, TransientError
+from models.database import RateLimited, StatementTimeout, TransientError
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
 from resolvers.record import ReadAuditLog, RequestReads, Unwritten
@@ -61,6 +61,9 @@ class Documents:
             return await self.found(request) or missing()
         except Busy:
             return busy("Many documents are being printed. Try again in a minute.", MANY_S)
+        except RateLimited as limited:
+            text = "Too much was asked for within a minute. Try again in a moment."
+            return busy(text, str(limited.retry_after_s), status=429)
         except (TransientError, StatementTimeout, Unwritten) as error:
             log.warning("a document was not given out: %s", error or type(error).__name__)
             return busy("The server cannot answer now. Try again in a moment.", RETRY_AFTER_S)
@@ -133,8 +136,8 @@ def missing() -> Response:
     return page(404, "This link does not work", text)
 
 
-def busy(text: str, retry_after_s: str) -> Response:
-    response = page(503, "One moment", text)
+def busy(text: str, retry_after_s: str, status: int = 503) -> Response:
+    response = page(status, "One moment", text)
     response.headers["Retry-After"] = retry_after_s
     return response
 

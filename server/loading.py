@@ -23,6 +23,7 @@ from models import Client, Practice, database, migrations
 from models.database import backend_name
 from server import giving
 from server.settings import Settings
+from server.terminal import run
 
 # Processes that share nothing with this one but what they are given.
 SPAWN = multiprocessing.get_context("spawn")
@@ -39,13 +40,13 @@ def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
     if practices > clients:
         raise NotLoaded(f"{practices} practices need at least as many clients, not {clients}.")
     url = settings.database_url
-    asyncio.run(refuse_unready(url))
+    run(refuse_unready(url))
     began = time.monotonic()
     today = dt.datetime.now(dt.UTC).date()
     rows = write(url, many.plans(today, seed, clients, practices))
-    practice_id, client_id = asyncio.run(finished(url))
+    practice_id, client_id = run(finished(url))
     announce(rows, time.monotonic() - began)
-    asyncio.run(give_tokens(settings, practice_id, client_id))
+    run(give_tokens(settings, practice_id, client_id))
 
 
 async def refuse_unready(url: str) -> None:

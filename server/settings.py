@@ -82,8 +82,8 @@ class Settings(HttpSettings):
     token_seconds: float = Field(
         default=20,
         gt=0,
-        description="Seconds in a minute that the database may work for one token, in each process;"
-        " beyond, the answer is `RATE_LIMITED`.",
+        description="Seconds in a minute that one token's statements, and the planning of them, may"
+        " take in each process; beyond, the answer is `RATE_LIMITED`.",
     )
     statement_timeout_s: float = Field(
         default=10,

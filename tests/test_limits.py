@@ -41,6 +41,7 @@ from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, 
 from resolvers.planner.plans import Plans
 from resolvers.planner.sources import MAX_SIZE, Paged, source_of
 from resolvers.viewer import Viewer
+from tests.demo import PROJECT
 from tests.written import REPORTS, WRITTEN
 
 SCHEMA = schema()._schema
@@ -238,6 +239,22 @@ def test_what_reads_a_whole_practice_is_weighed_with_each_argument() -> None:
         type_name, _, name = coordinate.partition(".")
         type_: Any = SCHEMA.type_map[type_name]
         assert type_.fields[name].args.keys() - PAGE == found.arguments | LOOKED_FOR[coordinate]
+
+
+def test_the_documents_tell_what_rows_cost() -> None:
+    _, _, told = (PROJECT / "docs" / "dashboards.md").read_text().partition("| cost of each row")
+    for coordinate, found in SCANS.items():
+        name = coordinate.removeprefix("Query.").replace("Practice.", "practice.")
+        lines = [line for line in told.splitlines() if line.startswith("|") and name in line]
+        assert f"{found.worked_out:g} for each" in lines[0]
+        for argument in found.arguments:
+            assert f"({argument}: …)" in lines[0]
+        type_name, _, field = coordinate.partition(".")
+        type_: Any = SCHEMA.type_map[type_name]
+        definition = type_.fields[field]
+        for told_of in [definition.args[name] for name in found.arguments] or [definition]:
+            is_told = f"{found.worked_out:g} for each" in told_of.description
+            assert is_told or found.worked_out == LOOKED_AT
 
 
 def test_introspection_as_tools_send_it_is_allowed() -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from billing.documents.links import Signer
 from graph.execution import Graph
+from identity import tokens
 from identity.tokens import Subject
-from models import Client, Practice, Scope
+from models import Client, Practice, Scope, Token
 from models.database import SERVER, Caller, Lane, Lanes
 from models.ids import new_id
-from tests.portal import Portal, practice, served
+from tests.portal import KEY, Portal, practice, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 SLOW = "{ client { invoices { nodes { number } } } }"
@@ -218,9 +220,9 @@ async def test_one_practices_slow_reads_leave_places_to_others(
 ) -> None:
     other, (people, _) = await neighbour(portal), lanes(portal)
     # Of SQLite's three places one token has two, and so leaves one.
-    tokens = [await portal.token() for _ in range(8 if people.free > 3 else 1)]
-    browsers = [browse(SLOW, token) for token in tokens for _ in range(3)]
-    running = min(2 * len(tokens), people.most_a_practice)
+    bearers = [await portal.token() for _ in range(8 if people.free > 3 else 1)]
+    browsers = [browse(SLOW, token) for token in bearers for _ in range(3)]
+    running = min(2 * len(bearers), people.most_a_practice)
     await until(lambda: people.of_practice[portal.practice_id] == running)
     await until(lambda: people.waiting == len(browsers) - running)
     assert (await asked(portal, QUICK, other)).status_code == 200
@@ -231,9 +233,9 @@ async def test_one_practices_slow_reads_leave_places_to_others(
 async def test_nobody_waits_for_dashboards(portal: Portal, browse: Browse) -> None:
     subject, scopes = Subject(portal.practice_id), frozenset(Scope)
     client, (people, dashboards) = await portal.token(), lanes(portal)
-    tokens = [await portal.token(subject, scopes=scopes) for _ in range(3)]
+    bearers = [await portal.token(subject, scopes=scopes) for _ in range(3)]
     size = people.free
-    browsers = [browse(SLOW_OF_ALL, token) for token in tokens for _ in range(3)]
+    browsers = [browse(SLOW_OF_ALL, token) for token in bearers for _ in range(3)]
     await until(lambda: dashboards.waiting > 0 and people.free == size)
     assert (await asked(portal, QUICK, client)).status_code == 200
     assert not any(browser.asking.done() for browser in browsers)
@@ -268,10 +270,25 @@ async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endles
         assert error["extensions"]["code"] == "TIMEOUT"
 
 
+async def token_id(portal: Portal, token: str) -> str:
+    found = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+    async with portal.engine.connect() as conn:
+        return str((await conn.execute(found)).scalar_one())
+
+
+async def link(portal: Portal, token: str) -> str:
+    """Return an address of a document, for the bearer of a token."""
+    links = Signer("", KEY).links(await token_id(portal, token), portal.clock())
+    document = f"inv_{new_id()}"
+    return f"{links.stem}{document}/print{links.query}{links.signature(document, 'print')}"
+
+
 async def test_a_token_that_has_used_its_seconds_is_refused(new_database: NewDatabase) -> None:
-    async with new_database() as url, served(url, token_seconds=1e-6) as portal:
+    async with new_database() as url, served(url, token_seconds=7) as portal:
         token, other = await portal.token(), await neighbour(portal)
         assert (await asked(portal, QUICK, token)).status_code == 200
+        budgets = lanes(portal)[0].budgets
+        budgets.spend(Caller(portal.practice_id, await token_id(portal, token)), 1_000)
         long = "{ viewer { kind name } }"
         for query in (QUICK, long):  # the one has been asked before
             response = await asked(portal, query, token)
@@ -281,7 +298,10 @@ async def test_a_token_that_has_used_its_seconds_is_refused(new_database: NewDat
             assert error["extensions"]["code"] == "RATE_LIMITED"
             cost = error["extensions"]["cost"]
             assert cost.pop("retryAfter") == int(response.headers["retry-after"])
-            assert cost == {"secondsPerMinute": 1e-6, "secondsLeft": 0, "statementsAtOnce": 2}
+            assert cost == {"secondsPerMinute": 7, "secondsLeft": 0, "statementsAtOnce": 2}
         change = 'mutation { refreshPayment(input: {paymentId: "pmt_x"}) { __typename } }'
         assert (await asked(portal, change, token)).status_code == 429
+        document = await portal.http.get(await link(portal, token))
+        assert document.status_code == 429
+        assert int(document.headers["retry-after"]) >= 1
         assert (await asked(portal, QUICK, other)).status_code == 200

@@ -89,7 +89,7 @@ class Budgets:
         left = self.left(caller)
         if left <= 0:
             missing = WORTH_WAITING_FOR * self.seconds - left
-            message = f"this token has used its {self.seconds:g} seconds of the database a minute"
+            message = f"this token has used its {self.seconds:g} seconds of work a minute"
             raise self.refusal(caller, message, missing * MINUTE_S / self.seconds)
 
     def refusal(self, caller: Caller, message: str, wait_s: float) -> RateLimited:

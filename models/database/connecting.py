@@ -21,6 +21,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # How long opening a connection may take.
 CONNECT_S = 3.0
+# How long setting it up may take. A pooler is found out meanwhile, and may have no session to lend.
+SET_UP_S = 8.0
 # How often the database is asked whether it answers: while it does, and while it does not.
 PROBE_EVERY_S, PROBE_AGAIN_S = 1.0, 0.3
 # How long it may take to answer that.
@@ -28,6 +30,14 @@ PROBE_S = 2.0
 # After so many seconds of silence the other side is asked for a sign of life, every so many
 # seconds, and given up after so many times; and how long it may leave what was sent unconfirmed.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+
+# Of the driver, while a connection is opened.
+FAILURES = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 log = logging.getLogger("portal")
 
@@ -78,19 +88,23 @@ class PostgresConnector:
         if self.outage is not None and isinstance(self.outage.__cause__, TimeoutError):
             raise DatabaseUnavailable(str(self.outage))
         connection = await self.open(command_timeout=command_timeout)
+        self.connections.add(connection)
         try:
-            if await self.find_pooler(connection):
-                await session.try_out(connection)
-            else:
-                await session.set_up(connection)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            async with asyncio.timeout(SET_UP_S):
+                await self.set_up(connection, session)
+        except FAILURES as error:
             connection.terminate()
             raise DatabaseUnavailable(reason(error)) from error
         except BaseException:
             connection.terminate()
             raise
-        self.connections.add(connection)
         return connection
+
+    async def set_up(self, connection: Connection, session: Session) -> None:
+        if await self.find_pooler(connection):
+            await session.try_out(connection)
+        else:
+            await session.set_up(connection)
 
     async def find_pooler(self, connection: Connection) -> bool:
         """Return whether a pooler lends sessions for one transaction; found out once."""
@@ -107,7 +121,7 @@ class PostgresConnector:
                 connection = await self.open_at(host, **more)
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.InternalClientError) as error:
                 failure = error
-            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 raise DatabaseUnavailable(reason(error)) from error
             else:
                 self.hosts.remove(host)

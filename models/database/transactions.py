@@ -1,4 +1,4 @@
-"""Transactions of SQLAlchemy on PostgreSQL: how they begin, and the repeat of a first statement.
+"""The beginning of SQLAlchemy's transactions on PostgreSQL, and the repeat of a first statement.
 
 A table that was altered, or a session whose statements were deallocated, fails the next execution
 of a prepared statement and with it the transaction. The first statement of a transaction has no

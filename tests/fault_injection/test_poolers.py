@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from identity.tokens import Subject
 from models import Scope, database
-from models.database import UnfitDatabase, Waits, opened
+from models.database import DatabaseUnavailable, UnfitDatabase, Waits, opened
 from models.database.connecting import PostgresConnector
 from models.database.dsn import Dsn
 from server import cli
@@ -185,6 +185,14 @@ async def test_the_server_does_not_start_where(
         with pytest.raises(UnfitDatabase):
             await reads.value("SELECT 1", [])
         await reads.close()
+
+
+async def test_a_pool_of_one_session_is_told_of_in_time(program: str, url: str) -> None:
+    settings = {"pool_mode": "session", "default_pool_size": 1}
+    with poolers.pgbouncer(program, url, **settings) as pooled:
+        async with asyncio.timeout(12):
+            with pytest.raises(DatabaseUnavailable, match="lends no two sessions in time"):
+                await database.refuse_unfit(pooled, WAITS, 9)
 
 
 async def test_answers_are_right_or_refused_where_the_pooler_was_not_found_out(

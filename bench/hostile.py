@@ -1,0 +1,172 @@
+"""What hostile callers cost a client of another practice: `python -m bench.hostile`.
+
+The client's billing page is asked for some times a second, first while nothing else goes on, then
+beside one dashboard at its worst, then beside twenty hostile callers at once. Budgets and limits
+are those of `portal serve`. All is measured in one run on one machine, so ratios say more than
+milliseconds. The exit code is 1 where the page was not answered, whatever it took.
+"""
+
+import asyncio
+import datetime as dt
+import json
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+
+from bench import machine, practice
+from bench.commands import database_server, listed, say
+from bench.figures import percentile
+from bench.hostile_callers import AT_ONCE, GROUPS, Target, told
+from bench.load import HOST, answer, request
+from bench.operations import Asked
+from bench.servers import ENVIRONMENT, LIFTED, Server, prepared, running
+from bench.table import table
+from bench.targets import PORTAL
+from models import Practice, database
+from tests import postgres
+
+ASKS_EVERY_S = 0.04
+# What is promised of the page's p99: beside one token at its worst, and beside all; and of memory.
+MOST_MORE_S, MOST_TIMES, MOST_MB = 0.020, 3.0, 50.0
+DASHBOARDS, CLIENTS = 3, 12
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The page's times in a phase, the server's memory at its end, and what callers were told."""
+
+    name: str
+    took: Sequence[float]
+    resident_mb: float
+    answers: dict[str, int]
+
+    @property
+    def p99(self) -> float:
+        return percentile(sorted(self.took), 99)
+
+
+def main(
+    seconds: Annotated[int, typer.Option(min=2, help="How long each phase lasts.")] = 60,
+    clients: Annotated[int, typer.Option(min=200, help="Of the two practices.")] = 2_000,
+    groups: Annotated[
+        str, typer.Option(help=f"Who is at it at once, of {', '.join(GROUPS)}, with commas.")
+    ] = ",".join(AT_ONCE),
+) -> None:
+    """Measure a client's page, quiet and beside hostile callers."""
+    with database_server() as url:
+        found = asyncio.run(measure(url, seconds, clients, listed(groups)))
+    typer.echo(described(found))
+
+
+async def measure(
+    server_url: str, seconds: int, clients: int, groups: Sequence[str]
+) -> list[Measured]:
+    async with attacked(server_url, clients) as (server, target, page):
+        await phase("warm", server, target, page, (), seconds / 4)
+        quiet = await phase("quiet", server, target, page, (), seconds)
+        one = await phase("one dashboard", server, target, page, ("one dashboard",), seconds)
+        await phase("rest", server, target, page, (), seconds / 4)
+        every = await phase("all at once", server, target, page, groups, seconds)
+    return [quiet, one, every]
+
+
+@asynccontextmanager
+async def attacked(server_url: str, clients: int) -> AsyncIterator[tuple[Server, Target, Asked]]:
+    """Serve two practices; give the server, what callers attack, and the page of another client."""
+    key = secrets.token_hex(32)
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in LIFTED}
+    async with postgres.database(server_url) as url:
+        await asyncio.to_thread(practice.load, url, key, clients, practices=2)
+        target, page = await tokens(url, key)
+        _, process = await prepared(url, [PORTAL])
+        with tempfile.TemporaryDirectory() as folder:
+            own = {"DATABASE_URL": url, "TOKEN_KEY": key}
+            with running(PORTAL, Path(folder), {**environment, **own}, process) as server:
+                target.port = server.port
+                yield server, target, page
+
+
+async def tokens(url: str, key: str) -> tuple[Target, Asked]:
+    now = dt.datetime.now(dt.UTC)
+    async with database.opened(url) as engine:
+        async with engine.connect() as conn:
+            hostile, other = (await conn.scalars(select(Practice.id).order_by(Practice.id))).all()
+        callers = await practice.askers(engine, key, now, CLIENTS, hostile)
+        dashboards = [callers.dashboard]
+        for _ in range(DASHBOARDS - 1):
+            more = await practice.askers(engine, key, now, 1, hostile)
+            dashboards.append(more.dashboard)
+        neighbour = await practice.askers(engine, key, now, 1, other)
+    return Target(0, url, dashboards, callers.clients), neighbour.asked()["billing"][0]
+
+
+async def phase(
+    name: str, server: Server, target: Target, page: Asked, groups: Sequence[str], seconds: float
+) -> Measured:
+    """Ask for the page while the callers of some groups are at it."""
+    say(f"{name}: {seconds:g} s")
+    callers = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.hostile_callers"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    attacking = asyncio.create_task(callers.communicate(told(target, groups, seconds)))
+    took = await times(server.port, request(page), seconds)
+    printed, _ = await attacking
+    memory = machine.resident_mb(server.process)
+    return Measured(name, took, memory, json.loads(printed))
+
+
+async def times(port: int, sent: bytes, seconds: float) -> list[float]:
+    """Return how long each answer took, of one asked every few milliseconds."""
+    took, until = list[float](), time.perf_counter() + seconds
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        while time.perf_counter() < until:
+            one = await answer(reader, writer, sent)
+            took.append(one.took)
+            await asyncio.sleep(max(ASKS_EVERY_S - one.took, 0))
+    finally:
+        writer.close()
+    return took
+
+
+def described(found: Sequence[Measured]) -> str:
+    """Return a table of the phases, and what of the promises was kept."""
+    quiet, one, every = found
+    rows = [
+        [
+            each.name,
+            f"{len(each.took)}",
+            f"{1000 * percentile(sorted(each.took), 50):.1f}",
+            f"{1000 * each.p99:.1f}",
+            f"{each.p99 / quiet.p99:.1f}",
+            f"{1000 * max(each.took):.0f}",
+            f"{each.resident_mb:.0f}",
+            ", ".join(f"{status}: {count}" for status, count in sorted(each.answers.items())),
+        ]
+        for each in found
+    ]
+    head = ["phase", "pages", "p50 ms", "p99 ms", "of quiet", "most ms", "MB", "callers were told"]
+    more, times = one.p99 - quiet.p99, every.p99 / quiet.p99
+    grown = every.resident_mb - quiet.resident_mb
+    verdicts = (
+        (f"one dashboard at its worst: p99 {1000 * more:+.1f} ms", more <= MOST_MORE_S),
+        (f"all at once: p99 {times:.1f} times its quiet value", times <= MOST_TIMES),
+        (f"memory: {grown:+.0f} MB", grown <= MOST_MB),
+    )
+    lines = [f"{'kept' if is_kept else 'missed'}: {what}" for what, is_kept in verdicts]
+    return "\n".join([table(head, rows), "", *lines])
+
+
+if __name__ == "__main__":
+    typer.run(main)

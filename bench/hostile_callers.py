@@ -1,0 +1,169 @@
+"""Hostile callers: what each does, over and over, until its task is cancelled.
+
+They run in a process of their own, behind all others in the machine's queue: what is measured is
+the work that they cause, not the work that they do. `python -m bench.hostile_callers` reads on its
+standard input whom to attack and how, and prints how often each status was answered.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+
+import asyncpg
+
+from bench import hostile_connections
+
+HOST = "127.0.0.1"
+NICENESS = 10
+# How long a caller who hangs up waits before that, and one who was refused at the door.
+PATIENCE_S, BREATH_S = 0.05, 0.01
+# How long a table is locked, and how long it is free then.
+LOCKED_S = 2.0
+
+# As much as an operation may ask for: filters of a whole practice that are worked out.
+COSTLY = " ".join(
+    f"a{number}: clients(withBalance: {filter}, first: 1) {{ totalCount }}"
+    for number, filter in enumerate(itertools.islice(itertools.cycle(("true", "false")), 5))
+)
+# More than it may.
+TOO_COSTLY = " ".join(
+    f"a{number}: clients(withBalance: false, first: 1) {{ totalCount }}" for number in range(50)
+)
+PAGES = "{ practice { invoices(first: 500) { nodes { number amountDue { amount } } } } }"
+LOCKED = "{ client { statements(first: 10) { nodes { lines { date } } } } }"
+
+
+@dataclass
+class Target:
+    """Whom callers attack: a server, its database, and tokens of one practice."""
+
+    port: int
+    database: str
+    dashboards: Sequence[str]
+    clients: Sequence[str]
+    # What was answered, by the status; 0: no answer.
+    answers: Counter[int] = field(default_factory=Counter)
+
+    async def ask(self, query: str, token: str | None, *, waits_s: float | None = None) -> None:
+        """Send a query on a new connection; hang up after so many seconds, answered or not."""
+        body = json.dumps({"query": query}).encode()
+        head = f"POST /graphql HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        if token:
+            head += f"Authorization: Bearer {token}\r\n"
+        await self.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body, waits_s)
+
+    async def send(self, content: bytes, waits_s: float | None = None) -> None:
+        """Send bytes on a new connection, and count the status that answers them."""
+        status = 0
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(waits_s):
+                reader, writer = await asyncio.open_connection(HOST, self.port)
+                try:
+                    writer.write(content)
+                    line = await reader.readline()
+                    status = int(line.split()[1]) if line else 0
+                finally:
+                    writer.close()
+        self.answers[status] += 1
+        if status != 200:
+            await asyncio.sleep(BREATH_S)
+
+
+Caller = Callable[[Target], Awaitable[None]]
+
+
+async def asks_for_much(target: Target) -> None:
+    """Ask for as much as a dashboard may at a time, as one token."""
+    while True:
+        await target.ask(f"{{ {COSTLY} }}", target.dashboards[0])
+
+
+async def asks_for_too_much(target: Target) -> None:
+    """Ask for more than may be asked, and for large pages, as one token."""
+    while True:
+        await target.ask(f"{{ {TOO_COSTLY} }}", target.dashboards[0])
+        await target.ask(PAGES, target.dashboards[0])
+
+
+async def asks_anew(target: Target) -> None:
+    """Ask what must be planned each time."""
+    for number in itertools.count():
+        fields = " ".join(f"n{number}_{alias}: number" for alias in range(150))
+        query = f"{{ practice {{ invoices(first: 1) {{ nodes {{ {fields} }} }} }} }}"
+        await target.ask(query, target.dashboards[0])
+
+
+async def hangs_up(target: Target) -> None:
+    """Ask for much, and hang up before it can be there, as several tokens."""
+    for token in itertools.cycle(target.dashboards):
+        await target.ask(f"{{ {COSTLY} }}", token, waits_s=PATIENCE_S)
+
+
+async def waits_for_a_lock(target: Target) -> None:
+    """Ask for what is locked, as many clients of one practice."""
+    for token in itertools.cycle(target.clients):
+        await target.ask(LOCKED, token)
+
+
+async def locks(target: Target) -> None:
+    """Lock a table, as a migration does that goes wrong."""
+    conn = await asyncpg.connect(target.database)
+    while True:
+        async with conn.transaction():
+            await conn.execute("LOCK TABLE statement_line IN ACCESS EXCLUSIVE MODE")
+            await asyncio.sleep(LOCKED_S)
+        await asyncio.sleep(LOCKED_S)
+
+
+# By name: one dashboard at its worst, and then each way in which callers are hostile at once.
+GROUPS: Mapping[str, Sequence[Caller]] = {
+    "one dashboard": (*(asks_for_much,) * 6, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
+    "costs": (*(asks_for_much,) * 3, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
+    "connections": hostile_connections.CALLERS,
+    "waits": (locks, *(waits_for_a_lock,) * 4, *(hangs_up,) * 2),
+}
+# These at once are the campaign.
+AT_ONCE = ("costs", "connections", "waits")
+
+
+async def attack(target: Target, names: Sequence[str], seconds: float) -> None:
+    """Have the callers of some groups attack for so many seconds."""
+    tasks = [asyncio.create_task(run(caller, target)) for name in names for caller in GROUPS[name]]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run(caller: Caller, target: Target) -> None:
+    """Keep a caller at it, whatever it meets."""
+    while True:
+        try:
+            await caller(target)
+        except (OSError, asyncpg.PostgresError) as error:
+            print(f"{caller.__name__}: {error}", file=sys.stderr)
+            await asyncio.sleep(1)
+
+
+def main() -> None:
+    os.nice(NICENESS)
+    given = json.load(sys.stdin)
+    target = Target(**given["target"])
+    asyncio.run(attack(target, given["names"], given["seconds"]))
+    print(json.dumps(target.answers))
+
+
+def told(target: Target, names: Sequence[str], seconds: float) -> bytes:
+    """Return what `main` reads."""
+    facts = {name: value for name, value in asdict(target).items() if name != "answers"}
+    return json.dumps({"target": facts, "names": names, "seconds": seconds}).encode()
+
+
+if __name__ == "__main__":
+    main()

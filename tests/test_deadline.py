@@ -1,0 +1,98 @@
+"""The deadline of a request: 503 in time, whatever the application waits for."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from server.deadline import Deadline
+
+SECONDS = 0.2
+
+
+class Slow:
+    """An application that waits for ever, or answers slowly once it has begun."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.was_cancelled = asyncio.Event(), False
+        routes = [
+            Route("/graphql", self.never, methods=["POST"]),
+            Route("/documents/x", self.never),
+            Route("/export/x.csv", self.slowly),
+        ]
+        self.app = Starlette(routes=routes, middleware=[Middleware(Deadline, seconds=SECONDS)])
+
+    async def never(self, request: Request) -> Response:
+        self.has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        raise AssertionError
+
+    async def slowly(self, request: Request) -> Response:
+        async def parts() -> AsyncIterator[str]:
+            for _ in range(3):
+                yield "a part\n"
+                await asyncio.sleep(SECONDS)
+
+        return StreamingResponse(parts())
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+async def asked(slow: Slow, method: str, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(slow.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://portal") as http:
+        return await http.request(method, path)
+
+
+def is_told_once(caplog: pytest.LogCaptureFixture) -> bool:
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    return len(told) == 1 and told[0].exc_info is None
+
+
+async def test_who_asks_graphql_is_told_in_its_own_form(
+    slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await asked(slow, "POST", "/graphql")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    assert slow.was_cancelled
+    assert is_told_once(caplog)
+
+
+async def test_who_asks_for_a_document_is_told_so(slow: Slow) -> None:
+    answer = await asked(slow, "GET", "/documents/x")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_an_answer_that_has_begun_is_not_cut_off(slow: Slow) -> None:
+    answer = await asked(slow, "GET", "/export/x.csv")
+    assert (answer.status_code, answer.text) == (200, "a part\n" * 3)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/graphql"), ("GET", "/documents/x")])
+async def test_a_request_that_the_server_cancels_is_answered(
+    slow: Slow, method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As uvicorn does when its process is to end."""
+    asking = asyncio.create_task(asked(slow, method, path))
+    await slow.has_begun.wait()
+    asking.cancel()
+    answer = await asking
+    assert answer.status_code == 503
+    assert is_told_once(caplog)
