@@ -57,7 +57,8 @@ async def forms(
 ) -> list[dt.datetime]:
     """Return when forms were given in the last hour, the latest first.
 
-    One that Stripe never made, and that is given up, doesn't count.
+    One that Stripe has not made doesn't count. One that newer forms closed before does, because
+    Stripe may be making it.
     """
     columns = CardSetup.__table__.c
     given = (
@@ -66,7 +67,7 @@ async def forms(
             columns.practice_id == practice_id,
             columns[column] == value,
             columns.created_at > now - WITHIN,
-            columns.stripe_id.is_not(None) | (columns.state == SetupState.PREPARED),
+            columns.state != SetupState.UNMADE,
         )
         .order_by(columns.created_at.desc())
         .limit(most)

@@ -13,11 +13,12 @@ Refusal
 ├── PaymentsUnavailable     Stripe does not take this practice's payments now
 ├── PaymentInProgress       another payment of the client is under way
 ├── IdempotencyKeyReused    the key belongs to another request
-├── TooManyAttempts         too many declines of late, or links that don't sign in
+├── TooManyAttempts         too many declines of late, or codes that were wrong
 ├── CardRefused             the bank refused a card that was to be kept
 ├── CardRemovalOff          the practice doesn't let clients remove cards
 ├── ReplacementNeeded       the default is removed, and which card comes next isn't said
-└── SignInLinkInvalid       the link doesn't sign in, here or at all
+├── SignInLinkInvalid       the link doesn't sign in, here or at all
+└── SignInCodeInvalid       the code doesn't sign in, here or at all
 """
 
 import datetime as dt
@@ -47,6 +48,7 @@ class ErrorCode(enum.StrEnum):
     CARD_REMOVAL_OFF = "CARD_REMOVAL_OFF"
     REPLACEMENT_NEEDED = "REPLACEMENT_NEEDED"
     SIGN_IN_LINK_INVALID = "SIGN_IN_LINK_INVALID"
+    SIGN_IN_CODE_INVALID = "SIGN_IN_CODE_INVALID"
 
 
 class Refusal(Exception):
@@ -168,12 +170,32 @@ class ReplacementNeeded(Refusal):
 
 
 class SignInLinkInvalid(Refusal):
-    """In the same words whatever is wrong with it: nobody learns which secrets there are."""
+    """The same words whatever is wrong with the link: nobody learns which secrets there are.
+
+    `lasts`: for how long a link works.
+    """
 
     code = ErrorCode.SIGN_IN_LINK_INVALID
 
-    def __init__(self) -> None:
+    def __init__(self, lasts: dt.timedelta) -> None:
+        minutes = lasts // dt.timedelta(minutes=1)
         super().__init__(
-            "This link doesn't sign you in here. Open it in the browser in which you asked for it,"
-            " or ask for a new one: a link works once, for ten minutes, and only the newest does."
+            "This link doesn't sign you in here. Open it in the browser that you asked from, type"
+            " the mail's code there, or ask for a new mail: a link works once, for"
+            f" {minutes} minutes."
         )
+
+
+class SignInCodeInvalid(Refusal):
+    """The same words whatever is wrong with the code. `tries_left`: how many more may be typed."""
+
+    code = ErrorCode.SIGN_IN_CODE_INVALID
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(
+            "This code doesn't sign you in. Type the one of the mail that you asked for here."
+            if tries_left
+            else "This code doesn't sign you in, and no other will: ask for a new mail.",
+            ("input", "code"),
+        )
+        self.tries_left = tries_left

@@ -232,6 +232,7 @@ described(
     CARD_REFUSED="The bank refused the card that was to be kept.",
     CARD_REMOVAL_OFF="Only the practice removes cards.",
     REPLACEMENT_NEEDED="Another card has to become the default.",
-    TOO_MANY_ATTEMPTS="Too many cards were declined of late, or links didn't sign in.",
+    TOO_MANY_ATTEMPTS="Too many cards were declined of late, or codes were wrong.",
     SIGN_IN_LINK_INVALID="The link doesn't sign in, here or at all.",
+    SIGN_IN_CODE_INVALID="The code doesn't sign in, here or at all.",
 )

@@ -54,8 +54,9 @@ class Request:
     reading: Reading = nullcontext
 
 
-# What signing in needs: the door, and who recognises the bearer of a new token.
-Entrance = tuple[Door, Recognise]
+# What signing in needs: the door, and what recognises the bearer of a new token, by its text and
+# by its id.
+Entrance = tuple[Door, Recognise, Recognise]
 
 
 class Graph:

@@ -163,9 +163,28 @@ class RequestSignInLinkInput:
 @strawberry.input(description="The link, and the proof that it was asked for in this browser.")
 class SignInInput:
     secret: str = strawberry.field(
-        description="From the link: what follows `#/sign-in/` in the page's address."
+        description="From the link: the part of the page's address after `#/sign-in/`."
     )
-    nonce: str = strawberry.field(description="What `requestSignInLink` gave to this browser.")
+    nonce: str = strawberry.field(
+        description="From the `requestSignInLink` that the mail answers, or from a later one for"
+        " the same address whose `nextMailAt` is not null."
+    )
+
+
+@strawberry.input(description="The code of a mail, and the proof that it was asked for here.")
+class SignInWithCodeInput:
+    code: str = strawberry.field(
+        description="The six digits of the mail. Blanks between them don't count."
+    )
+    nonce: str = strawberry.field(
+        description="From the `requestSignInLink` that this mail answers: a code works with no"
+        " other."
+    )
+
+
+@strawberry.input(description="Who to continue as.")
+class SwitchViewerInput:
+    id: strawberry.ID = strawberry.field(description="One of `Viewer.identities`: `idn_…`.")
 
 
 @strawberry.input(description="Which sign-in to end.")

@@ -21,13 +21,17 @@ from graph.inputs import (
     RequestSignInLinkInput,
     RevokeSignInInput,
     SignInInput,
+    SignInWithCodeInput,
+    SwitchViewerInput,
 )
 from graph.outcomes import PayResult
 from graph.sign_in_outcomes import (
     RequestSignInLinkPayload,
     RevokeSignInResult,
     SignInResult,
+    SignInWithCodeResult,
     SignOutPayload,
+    SwitchViewerResult,
 )
 from resolvers import changing, paying, signing_in
 from resolvers.planner.sources import Mutated, planned
@@ -112,9 +116,10 @@ class Mutation:
 
     @planned(
         Mutated(signing_in.request, by_nobody=True),
-        description="Asks for a mail with a link to sign in with. Needs no token. The answer is the"
-        " same whether anybody has this address; a mail goes to whom the practice knows by it, a"
-        " link for each practice, three mails an hour at the most.",
+        description="Asks for a mail to sign in with. Needs no token. The answer is the same if"
+        " nobody has this address. If a practice knows the address, a mail goes to it, with a link"
+        " and a code for each such practice. Four mails go to an address at once, and then one each"
+        " time that a link would have expired (`SIGN_IN_MINUTES`).",
     )
     def request_sign_in_link(
         self,
@@ -124,12 +129,37 @@ class Mutation:
 
     @planned(
         Mutated(signing_in.sign_in, by_nobody=True, alone=True),
-        description="Signs in with the link of a mail, once, in the browser in which it was asked"
-        " for. Needs no token, and is the only field of its operation.",
+        description="Signs in with the link of a mail, in the browser that asked for it. A link"
+        " works once; within a minute the same secret and nonce get the same answer again, in case"
+        " it was lost. Needs no token, and is the only field of its operation.",
     )
     def sign_in(
         self, input: Annotated[SignInInput, strawberry.argument(description="By which link.")]
     ) -> SignInResult | None:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Mutated(signing_in.sign_in_with_code, by_nobody=True, alone=True),
+        description="Signs in with the code of a mail, in the page that asked for this mail; the"
+        " mail may be read elsewhere. Five codes may be tried for a request, and ten for an"
+        " address, and then one a day. Needs no token, and is the only field of its operation.",
+    )
+    def sign_in_with_code(
+        self,
+        input: Annotated[SignInWithCodeInput, strawberry.argument(description="The code.")],
+    ) -> SignInWithCodeResult | None:
+        raise AssertionError("its source answers")
+
+    @planned(
+        Mutated(signing_in.switch, alone=True),
+        description="Continues the sign-in as another person who has its e-mail address in this"
+        " practice: a mother who is a client, and the guardian of another. The token stays the"
+        " same. Is the only field of its operation.",
+    )
+    def switch_viewer(
+        self,
+        input: Annotated[SwitchViewerInput, strawberry.argument(description="Who to continue as.")],
+    ) -> SwitchViewerResult | None:
         raise AssertionError("its source answers")
 
     @planned(

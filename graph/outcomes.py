@@ -145,8 +145,8 @@ class PaymentInProgress(UserError):
 
 
 @strawberry.type(
-    description="Too many cards were declined of late, of the client or from there; or too many"
-    " links from there didn't sign in."
+    description="Too many cards were declined of late, of the client or from there; too many forms"
+    " for cards were opened; or too many wrong codes were typed for an e-mail address."
 )
 class TooManyAttempts(UserError):
     retry_at: dt.datetime = field(

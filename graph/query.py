@@ -10,7 +10,7 @@ from graph.connections import After, Before, Connection, First, Last
 from graph.inputs import ClientOrder
 from graph.node import Node
 from graph.practice import WHOLE_PRACTICE, Practice, practice
-from graph.sign_in import SignIn
+from graph.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
 from resolvers import clients, nodes, sign_ins, viewers
 from resolvers.planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
@@ -38,10 +38,15 @@ class Viewer:
         description="The clients whose billing this viewer looks after; a guardian may have"
         " several. Empty for a dashboard.",
     )
+    identities: list[Identity] = field(
+        Many(sign_ins.identities),
+        description="Everybody of this practice who has the e-mail address that signed in, the"
+        " viewer included: clients first, then by name. Empty with a token that is no sign-in.",
+    )
     sign_ins: list[SignIn] = field(
         Many(sign_ins.of_viewer),
-        description="Where this person is signed in, in this practice; the newest first. Empty for"
-        " a dashboard.",
+        description="Where this person is signed in, in this practice, and where somebody is with"
+        " the same e-mail address; the newest first. Empty for a dashboard.",
     )
 
 

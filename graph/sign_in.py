@@ -1,10 +1,11 @@
-"""Sign-ins: where somebody is signed in."""
+"""Sign-ins: where somebody is signed in, and as whom."""
 
 import datetime as dt
 
 import strawberry
 
 from graph.node import identity
+from models import ViewerKind
 from resolvers import sign_ins
 from resolvers.planner.sources import Value, Viewed, field
 from resolvers.planner.texts import instant
@@ -24,4 +25,19 @@ class SignIn:
     )
     is_current: bool = field(
         Viewed(sign_ins.is_current), description="Whether this request is made with it."
+    )
+
+
+@strawberry.type(
+    description="A client or a contact of the practice who has the e-mail address that signed in."
+    " `switchViewer` continues as another one."
+)
+class Identity:
+    id: strawberry.ID = identity("idn")
+    kind: ViewerKind = field(
+        Value(lambda person: person.c.kind), description="Whether it is a client or a contact."
+    )
+    name: str = field(Value(lambda person: person.c.name), description="The person's name.")
+    is_current: bool = field(
+        Viewed(sign_ins.is_viewer), description="Whether this is the current viewer."
     )

@@ -1,16 +1,13 @@
-"""Requests for a link are answered by mail, beside the requests of pages."""
+"""The worker: answers requests for a sign-in mail, beside the requests of pages."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
 
-from identity import linking, outbox
+from identity import letters, linking, outbox
 from identity.door import Door
-from identity.letters import letter
-from identity.linking import Link
 from identity.post import Post
 from models.database import DatabaseUnavailable
 from models.leases import Excluded
@@ -34,9 +31,14 @@ async def work(door: Door) -> int:
 
 
 async def answer(door: Door, post: Post, request: Row[Any]) -> None:
+    """Send the mail of a request, or let it be tried later; a failure is that request's alone."""
+    if request.expires_at <= door.now():
+        log.warning("sign-in request %s: no mail could be sent in time", request.id)
+        await outbox.close(door, request)
+        return
     try:
         async with asyncio.timeout(WITHIN_S):
-            await mailed(door, post, request)
+            await send(door, post, request)
     except DatabaseUnavailable:
         raise
     except Exception as error:
@@ -48,17 +50,7 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
         await outbox.close(door, request)
 
 
-async def mailed(door: Door, post: Post, request: Row[Any]) -> None:
-    """Sends the links to whom the address is of, after they are committed."""
-    links = await linking.links(door, request)
-    for mailbox in mailboxes(links):
-        await post.send(letter(post.sender, mailbox, door.now()))
-
-
-def mailboxes(links: Sequence[Link]) -> list[list[Link]]:
-    """One, with all links, but where the database takes two letters for one: only ASCII's small and
-    capital letters are the same to a mail server."""
-    found: dict[bytes, list[Link]] = {}
-    for link in links:
-        found.setdefault(link.email.encode().lower(), []).append(link)
-    return list(found.values())
+async def send(door: Door, post: Post, request: Row[Any]) -> None:
+    """Mail the links, once they are committed."""
+    if letter := await linking.letter(door, request):
+        await post.send(letters.mail(post.sender, letter, door.now(), door.lasts))

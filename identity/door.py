@@ -13,15 +13,17 @@ from identity.post import Post
 
 @dataclass(frozen=True)
 class Door:
-    """`now` is the clock, in UTC. Without post nobody gets a link.
+    """`now` is the clock, in UTC. Without post nobody gets a mail.
 
-    `asked` tells the worker of this process that somebody has asked for one.
+    `lasts`: for how long a page may sign in with a mail that it asked for. `asked` tells the worker
+    of this process of a new request.
     """
 
     engine: AsyncEngine
     key: str
     now: Callable[[], dt.datetime]
     post: Post | None = None
+    lasts: dt.timedelta = dt.timedelta(minutes=30)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hashed(self, text: str) -> str:

@@ -1,109 +1,201 @@
-"""Signing in with a link, signing out, and ending another sign-in of one's own."""
+"""Signing in, with the link or the code of a mail."""
 
 import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.refusals import NotFound, SignInLinkInvalid, TooManyAttempts
-from identity import tokens
+from billing.refusals import (
+    InvalidInput,
+    Refusal,
+    SignInCodeInvalid,
+    SignInLinkInvalid,
+    TooManyAttempts,
+)
+from identity import codes, tokens
 from identity.door import Door
+from identity.people import TooManyPeople, people
+from identity.requesting import mails
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import SignInFailure, SignInLink, Token
-from models.ids import new_id
+from models import SignInLink, SignInRequest, Token
 
+log = logging.getLogger("portal.identity")
 LASTS = dt.timedelta(hours=12)
-# Of tries that failed, from one network address.
-WITHIN = dt.timedelta(hours=1)
-MOST = 20
+# For so long the same link, or code, and nonce are answered with the same sign-in: the answer may
+# have been lost.
+AGAIN = dt.timedelta(seconds=60)
 NAME = "sign-in"
+USE_THE_LINK = "Too many wrong codes were typed for this address. The link in the mail works."
 
 
-async def sign_in(
-    door: Door, secret: str, nonce: str, address_hash: str | None, now: dt.datetime
-) -> str:
-    """A token for whom the link is of."""
-    async with door.engine.begin() as rows:
-        await allow(rows, address_hash, now)
-        link = await used(rows, door.hashed(secret), door.hashed(nonce), now)
-        if link is not None:
-            return await entered(rows, door.key, link, now)
-        await failed(rows, address_hash, now)
-    raise SignInLinkInvalid()
+@dataclass(frozen=True)
+class Page:
+    """The page that signs in: the nonce that it kept, and the nonce's hash."""
+
+    nonce: str
+    nonce_hash: str
 
 
-async def used(
-    rows: AsyncConnection, secret_hash: str, nonce_hash: str, now: dt.datetime
-) -> Row[Any] | None:
-    """The link, which whoever comes next finds used. With another nonce it stays as it is."""
-    columns: list[Any] = [SignInLink.practice_id, SignInLink.client_id, SignInLink.contact_id]
-    open_still = (
-        update(SignInLink)
-        .where(
-            SignInLink.secret_hash == secret_hash,
-            SignInLink.nonce_hash == nonce_hash,
-            SignInLink.used_at.is_(None),
-            SignInLink.expires_at > now,
-        )
-        .values(used_at=now)
-    )
-    return (await rows.execute(open_still.returning(*columns))).first()
-
-
-async def entered(rows: AsyncConnection, key: str, link: Row[Any], now: dt.datetime) -> str:
-    subject, scopes = Subject(*link), frozenset(PERSONAL_SCOPES)
-    _, token = await tokens.create(rows, key, subject, NAME, scopes, now, LASTS, is_sign_in=True)
+async def sign_in(door: Door, secret: str, nonce: str, now: dt.datetime) -> str:
+    """Return a token for whoever has a link, in the page that asked for it."""
+    page = Page(nonce, door.hashed(nonce))
+    async with door.engine.begin() as conn:
+        link = await opened(conn, door.hashed(secret), page, now)
+        token = await enter(conn, door, link, page, now) if link else None
+    if token is None:
+        raise SignInLinkInvalid(door.lasts)
     return token
 
 
-# -- tries that failed -----------------------------------------------------------------------------
+async def opened(
+    conn: AsyncConnection, secret_hash: str, page: Page, now: dt.datetime
+) -> Row[Any] | None:
+    """Return the link with this secret, if the page asked for it.
 
-
-async def allow(rows: AsyncConnection, address_hash: str | None, now: dt.datetime) -> None:
-    """TooManyAttempts, where too many tries from the network address failed in the last hour."""
-    of_late = (
-        select(SignInFailure.failed_at)
-        .where(SignInFailure.address_hash == address_hash, SignInFailure.failed_at > now - WITHIN)
-        .order_by(SignInFailure.failed_at.desc())
-        .limit(MOST)
+    A page that was refused a mail, because several were asked for, uses the link of another request
+    for the same address.
+    """
+    asked = SignInRequest.nonce_hash == page.nonce_hash, SignInRequest.expires_at > now
+    own = select(SignInRequest.nonce_hash).where(*asked)
+    refused = select(SignInRequest.email_hash).where(*asked, ~SignInRequest.is_mailed)
+    mine = or_(SignInLink.nonce_hash.in_(own), SignInLink.email_hash.in_(refused))
+    return next(
+        iter(await links(conn, page, now, SignInLink.secret_hash == secret_hash, mine)), None
     )
-    times = list(await rows.scalars(of_late)) if address_hash is not None else []
-    if len(times) == MOST:
-        raise TooManyAttempts(times[-1] + WITHIN, "Too many links didn't work. Try again later.")
 
 
-async def failed(rows: AsyncConnection, address_hash: str | None, now: dt.datetime) -> None:
-    if address_hash is not None:
-        row = {"id": new_id(), "address_hash": address_hash, "failed_at": now}
-        await rows.execute(insert(SignInFailure).values(row))
+async def sign_in_with_code(door: Door, code: str, nonce: str, now: dt.datetime) -> str:
+    """Return a token for whoever has the code, in the page that asked for its mail."""
+    digits = codes.typed(code)
+    if digits is None:
+        raise InvalidInput("A code has six digits.", ("input", "code"))
+    page = Page(nonce, door.hashed(nonce))
+    async with door.engine.begin() as conn:
+        came_to = await by_code(conn, door, digits, page, now)
+    # A refusal is raised after the try that was counted is committed.
+    if isinstance(came_to, Refusal):
+        raise came_to
+    return came_to
 
 
-# -- ending a sign-in ------------------------------------------------------------------------------
+async def by_code(
+    conn: AsyncConnection, door: Door, digits: str, page: Page, now: dt.datetime
+) -> str | Refusal:
+    """Count a try and return its token, or why there is none.
+
+    What is done doesn't depend on whether the address is known.
+    """
+    request = await tried(conn, page.nonce_hash, now)
+    if request is None:
+        return SignInCodeInvalid(0)
+    limit, key = codes.TRIES_OF_ADDRESS, request.email_hash
+    spent = await limit.spent(conn, key, now)
+    if spent is None:
+        return TooManyAttempts(await limit.next_at(conn, key) or now, USE_THE_LINK)
+    found = await links(conn, page, now, SignInLink.nonce_hash == page.nonce_hash)
+    link = codes.matching(door, digits, page.nonce_hash, found)
+    token = await enter(conn, door, link, page, now) if link else None
+    if token is None:
+        if limit.is_last(spent, now):
+            log.warning("too many wrong codes for the address %s: none is taken now", key[:12])
+        return SignInCodeInvalid(codes.TRIES_OF_REQUEST - request.code_tries)
+    await limit.give_back(conn, key)
+    return token
 
 
-async def sign_out(door: Door, practice_id: str, token_id: str, now: dt.datetime) -> bool:
-    """Ends the sign-in that the token is of; False where it is of none, and goes on working."""
-    return await ended(door, Token.practice_id == practice_id, Token.id == token_id, now=now)
-
-
-async def revoke(door: Door, subject: Subject, token_id: str, now: dt.datetime) -> None:
-    """Ends a sign-in of the same person, in the same practice."""
-    is_mine = await ended(
-        door,
-        Token.practice_id == subject.practice_id,
-        Token.client_id.is_not_distinct_from(subject.client_id),
-        Token.contact_id.is_not_distinct_from(subject.contact_id),
-        Token.id == token_id,
-        now=now,
+async def tried(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row[Any] | None:
+    """Count a try of a code, before it is looked at; None where no more are left."""
+    count = (
+        update(SignInRequest)
+        .where(
+            SignInRequest.nonce_hash == nonce_hash,
+            SignInRequest.expires_at > now,
+            SignInRequest.code_tries < codes.TRIES_OF_REQUEST,
+        )
+        .values(code_tries=SignInRequest.code_tries + 1)
     )
-    if not is_mine:
-        raise NotFound("There is no such sign-in.", ("input", "id"))
+    columns: list[Any] = [SignInRequest.email_hash, SignInRequest.code_tries]
+    return (await conn.execute(count.returning(*columns))).first()
 
 
-async def ended(door: Door, *which: Any, now: dt.datetime) -> bool:
-    """Whether a sign-in that works was stopped, from its next request on."""
-    works = tokens.works(Token.__table__, now, now - tokens.IDLE)
-    stopped = update(Token).where(*which, Token.is_sign_in, works).values(revoked_at=now)
-    async with door.engine.begin() as rows:
-        return bool((await rows.execute(stopped)).rowcount)
+async def links(
+    conn: AsyncConnection, page: Page, now: dt.datetime, *where: Any
+) -> Sequence[Row[Any]]:
+    """Return links that work still, and those that this page has just used; locked."""
+    columns = SignInLink.__table__.c
+    just_now = (columns.used_nonce_hash == page.nonce_hash) & (columns.used_at > now - AGAIN)
+    open_still = or_(columns.used_at.is_(None), just_now)
+    wanted = (
+        select(*columns)
+        .where(*where, columns.expires_at > now, open_still)
+        .order_by(columns.id)
+        .with_for_update()
+    )
+    return (await conn.execute(wanted)).all()
+
+
+# -- the sign-in -----------------------------------------------------------------------------------
+
+
+async def enter(
+    conn: AsyncConnection, door: Door, link: Row[Any], page: Page, now: dt.datetime
+) -> str | None:
+    """Return the token of a link's sign-in, which begins with its first use.
+
+    None where nobody of the practice has the address any more, or the sign-in is over.
+    """
+    text = tokens.derived(door.key, link.id, page.nonce)
+    if link.used_at is not None:
+        return text if await goes_on(conn, link, now) else None
+    try:
+        (person, *_) = await people(conn, link.email, link.practice_id)
+    except (ValueError, TooManyPeople):
+        return None
+    subject = Subject(link.practice_id, person.client_id, person.contact_id)
+    token_id = await begin(conn, door, subject, link.email, text, now)
+    used = {"used_at": now, "used_nonce_hash": page.nonce_hash, "token_id": token_id}
+    columns = SignInLink.__table__.c
+    mine = columns.practice_id == link.practice_id
+    await conn.execute(update(SignInLink).where(mine, columns.id == link.id).values(used))
+    await forget_others(conn, link)
+    # Whoever has the mailbox doesn't mind the next mail.
+    await mails(door).reset(conn, link.email_hash)
+    return text
+
+
+async def forget_others(conn: AsyncConnection, link: Row[Any]) -> None:
+    """Remove the other unused links of the practice to the address.
+
+    One that is being used at the same moment stays: two sign-ins never wait for each other.
+    """
+    columns = SignInLink.__table__.c
+    mine = columns.practice_id == link.practice_id
+    others = (
+        select(columns.id)
+        .where(mine, columns.email == link.email, columns.used_at.is_(None))
+        .with_for_update(skip_locked=True)
+    )
+    await conn.execute(delete(SignInLink).where(mine, columns.id.in_(others)))
+
+
+async def begin(
+    conn: AsyncConnection, door: Door, subject: Subject, email: str, text: str, now: dt.datetime
+) -> str:
+    """Write the token of a sign-in that begins; return its id."""
+    scopes = frozenset(PERSONAL_SCOPES)
+    token_id, _ = await tokens.create(
+        conn, door.key, subject, NAME, scopes, now, LASTS, secret=text, email=email
+    )
+    return token_id
+
+
+async def goes_on(conn: AsyncConnection, link: Row[Any], now: dt.datetime) -> bool:
+    """Return whether the sign-in that a link began still works."""
+    token = Token.__table__
+    mine = token.c.practice_id == link.practice_id, token.c.id == link.token_id
+    works = tokens.works(token, now, now - tokens.IDLE), tokens.has_address(token)
+    return (await conn.scalar(select(token.c.id).where(*mine, *works))) is not None

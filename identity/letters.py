@@ -1,41 +1,48 @@
-"""The mail with the links: plain, short, and without a word of what the practice is for."""
+"""The sign-in mail: plain, short, and without a word about the practice's trade."""
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Sequence
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
 
-from identity.linking import Link
+from identity.linking import Letter, Link
 
 SEVERAL = "Your sign-in links"
+ONE = """\
+{practice}:
+{url}
+or type this code into the page that you asked from: {code}"""
 TEXT = """\
 {links}
 
-A link works once, for ten minutes at the most, and only in the browser in which you asked for it.
+The link and the code work once, for {minutes} minutes. The link works only in the browser that \
+you asked from.
 
 Nothing needs to be done if it wasn't you who asked: nobody else can use what is in this mail.
 """
 
 
-def letter(sender: str, links: Sequence[Link], now: dt.datetime) -> EmailMessage:
-    """One mail with all links, to the address that the practice knows: it is that person's,
-    whatever was typed."""
+def mail(sender: str, letter: Letter, now: dt.datetime, lasts: dt.timedelta) -> EmailMessage:
+    """Write one mail with all links, to the address that the practice has."""
     message = EmailMessage(policy.SMTP)
     message["From"] = sender
-    message["To"] = links[0].email
-    message["Subject"] = subject(links)
+    # Exactly one address: text with two in it raises.
+    message["To"] = Address(addr_spec=letter.to)
+    message["Subject"] = subject(letter.links)
     message["Date"] = format_datetime(now)
     # Without a domain it would be this machine's name.
     message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(TEXT.format(links="\n\n".join(told(links))))
+    minutes = lasts // dt.timedelta(minutes=1)
+    links = "\n\n".join(written(link) for link in letter.links)
+    message.set_content(TEXT.format(links=links, minutes=minutes))
     return message
 
 
 def is_sender(text: str) -> bool:
-    """Whether mail can be from there: one address, with a name or without."""
+    """Return whether mail can be from there: one address, with a name or without."""
     try:
         headers = EmailMessage(policy.SMTP)
         headers["From"] = text
@@ -50,19 +57,10 @@ def subject(links: Sequence[Link]) -> str:
     return f"Sign in to {practices.pop()}" if len(practices) == 1 else SEVERAL
 
 
-def told(links: Sequence[Link]) -> list[str]:
-    """Each link under its practice's name; where a practice has several, with the initials of whom
-    it is for, since whose client somebody is should not stand in a mail."""
-    of_practice = Counter(link.practice for link in links)
-    return [
-        f"{one_line(link.practice)}"
-        f"{f', for {initials(link.name)}' if of_practice[link.practice] > 1 else ''}:\n{link.url}"
-        for link in links
-    ]
-
-
-def initials(name: str) -> str:
-    return " ".join(f"{word[0].upper()}." for word in name.split())
+def written(link: Link) -> str:
+    """Write a link and its code under the practice's name."""
+    code = f"{link.code[:3]} {link.code[3:]}"
+    return ONE.format(practice=one_line(link.practice), url=link.url, code=code)
 
 
 def one_line(name: str) -> str:

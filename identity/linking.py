@@ -1,105 +1,102 @@
-"""Links: whose an address is, in all practices, and a secret for each of them."""
+"""Links: in which practices an address is known, and a secret and a code for each of them."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, Select, cast, null, select, union_all
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.codes import code
 from identity.door import Door
+from identity.mailboxes import one_address
+from identity.people import TooManyPeople, people
 from identity.tokens import random_text
-from models import Client, Contact, Practice, SignInLink
+from models import SignInLink, SignInRequest
 from models.ids import new_id
 from models.inserting import insert_into
-from models.names import folded_email
-from models.row import ID
-
-# An address of more people is nobody's own: one that is filled in where none is known.
-MOST = 20
+from models.names import mailbox
 
 log = logging.getLogger("portal.identity")
 
 
 @dataclass(frozen=True)
 class Link:
-    """Where somebody is signed in, and in whose practice; `name` is theirs."""
+    """A way into a practice's portal, for whoever reads the mail."""
 
-    email: str
     practice: str
-    name: str
     url: str
+    code: str
 
 
-async def links(door: Door, request: Row[Any]) -> list[Link]:
-    """A link for each whose address it is; the links that they had don't work any more."""
-    async with door.engine.begin() as rows:
-        made = [await link(rows, door, request, one) for one in await people(rows, request.email)]
-    return [one for one in made if one is not None]
+@dataclass(frozen=True)
+class Letter:
+    """The links that go to one address, as a practice has it."""
+
+    to: str
+    links: Sequence[Link]
 
 
-async def people(rows: AsyncConnection, email: str | None) -> Sequence[Row[Any]]:
-    """The clients and contacts of all practices that have this address."""
-    if not email:
-        return []
-    both = union_all(known(Client, email), known(Contact, email)).limit(MOST + 1)
-    found = (await rows.execute(both)).all()
-    if len(found) > MOST:
-        log.warning("an address of more than %s people gets no sign-in link", MOST)
-        return []
-    return sorted(found, key=lambda one: (one.practice, one.name, one.id))
+async def letter(door: Door, request: Row[Any]) -> Letter | None:
+    """Make a link for each practice that knows the address; None where there is none."""
+    to = one_address(request.email or "")
+    if to is None:
+        return None
+    async with door.engine.begin() as conn:
+        if not await is_open(conn, request):
+            return None
+        try:
+            found = await people(conn, to)
+        except TooManyPeople:
+            log.warning("sign-in request %s: the address is of too many people", request.id)
+            return None
+        # One link for everybody of a practice: all of them have this address.
+        first = [next(those) for _, those in groupby(found, lambda person: person.practice_id)]
+        made = [await link(conn, door, request, person) for person in first]
+    links = [one for one in made if one is not None]
+    return Letter(first[0].email.strip(), links) if links else None
 
 
-def known(table: Any, email: str) -> Select[Any]:
-    is_client = table is Client
-    return (
-        select(
-            Practice.id.label("practice_id"),
-            Practice.name.label("practice"),
-            Practice.portal_url,
-            table.id,
-            (table.id if is_client else cast(null(), ID)).label("client_id"),
-            table.name,
-            table.email,
-        )
-        .join(Practice, Practice.id == table.practice_id)
-        .where(folded_email(table.email) == folded_email(email))
-    )
+async def is_open(conn: AsyncConnection, request: Row[Any]) -> bool:
+    """Lock a request; return False if an operator has ended it since it was taken."""
+    columns = SignInRequest.__table__.c
+    waiting = columns.id == request.id, columns.done_at.is_(None)
+    return bool(await conn.scalar(select(columns.id).where(*waiting).with_for_update()))
 
 
 async def link(
-    rows: AsyncConnection, door: Door, request: Row[Any], person: Row[Any]
+    conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any]
 ) -> Link | None:
-    """None where the practice has no page, or a later request has got its link already."""
+    """Make a practice's link; None where it has no page, or the request's link was used."""
     if person.portal_url is None:
         log.warning("practice pra_%s has no portal_url: nobody signs in there", person.practice_id)
         return None
     secret = random_text()
-    if not await is_newest(rows, door.hashed(secret), request, person):
+    if not await keep(conn, door, request, person, secret):
         return None
-    url = f"{person.portal_url}#/sign-in/{secret}"
-    return Link(person.email.strip(), person.practice, person.name, url)
+    own = code(door, request.nonce_hash, person.practice_id)
+    return Link(person.practice, f"{person.portal_url}#/sign-in/{secret}", own)
 
 
-async def is_newest(
-    rows: AsyncConnection, secret_hash: str, request: Row[Any], person: Row[Any]
+async def keep(
+    conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any], secret: str
 ) -> bool:
-    """Puts the secret in the place of the person's last one, unless that is of a later request."""
-    whose = "contact_id" if person.client_id is None else "client_id"
-    made = insert_into(rows, SignInLink).values(
+    """Write the link, in the place of the one of an earlier try; return whether it can be used."""
+    made = insert_into(conn, SignInLink).values(
         practice_id=person.practice_id,
         id=new_id(),
-        secret_hash=secret_hash,
+        email=mailbox(person.email),
+        email_hash=request.email_hash,
+        secret_hash=door.hashed(secret),
         nonce_hash=request.nonce_hash,
-        requested_at=request.created_at,
-        expires_at=request.expires_at,
-        **{whose: person.id},
+        created_at=request.created_at,
+        # Longer than the request: a page that is refused another mail uses this one.
+        expires_at=request.expires_at + door.lasts,
     )
-    fresh = ("secret_hash", "nonce_hash", "requested_at", "expires_at", "used_at")
+    fresh = {name: made.excluded[name] for name in ("secret_hash", "email", "email_hash")}
     written = made.on_conflict_do_update(
-        index_elements=["practice_id", whose],
-        set_={name: made.excluded[name] for name in fresh},
-        where=SignInLink.requested_at <= made.excluded.requested_at,
+        index_elements=["practice_id", "nonce_hash"], set_=fresh, where=SignInLink.used_at.is_(None)
     )
-    return (await rows.execute(written.returning(SignInLink.id))).first() is not None
+    return (await conn.execute(written.returning(SignInLink.id))).first() is not None

@@ -1,4 +1,4 @@
-"""Asking for a link: one row and an answer, the same for every address."""
+"""Requests for a sign-in mail: the same work and the same answer for every address."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -6,41 +6,68 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from identity.door import Door
+from identity.limits import Limit
+from identity.mailboxes import LONGEST
 from identity.tokens import random_text
 from models import SignInRequest
 from models.ids import new_id
-from models.names import folded
+from models.names import mailbox
 
-LASTS = dt.timedelta(minutes=10)
-# RFC 5321 has no longer address that mail could be sent to.
-LONGEST = 254
+# Mails to one address at once. There is another one each time that a request expires, so whoever
+# is refused one has a mail whose link lasts at least as long as the request.
+MAILS = 4
+# Requests of one network are answered in turn with those of others, one second apart.
+NETWORK = Limit("network", every=dt.timedelta(seconds=1))
 
 
 @dataclass(frozen=True)
 class Requested:
-    """What the page keeps, to use the link with; and until when the link works, if there is one."""
+    """What the page keeps to sign in with, and until when.
+
+    `next_mail_at`: no mail was sent, because several were of late; from then on one will be.
+    """
 
     nonce: str
     expires_at: dt.datetime
+    next_mail_at: dt.datetime | None = None
+
+
+def mails(door: Door) -> Limit:
+    """Return the limit of mails to an address."""
+    return Limit("mail", every=door.lasts, burst=MAILS)
 
 
 async def request(door: Door, email: str, address_hash: str | None, now: dt.datetime) -> Requested:
-    """Writes the request down. Whose the address is, isn't looked at: so it can't be told either,
-    not even by the time that the answer takes."""
-    typed, requested = email.strip(), Requested(random_text(), now + LASTS)
-    row = insert(SignInRequest).values(
-        id=new_id(),
-        email=typed if len(typed) <= LONGEST else None,
-        # Addresses that some database may take for one have one hash.
-        email_hash=door.hashed(folded(typed)),
-        address_hash=address_hash,
-        nonce_hash=door.hashed(requested.nonce),
-        created_at=now,
-        expires_at=requested.expires_at,
-        tries=0,
-        due_at=now,
-    )
-    async with door.engine.begin() as rows:
-        await rows.execute(row)
-    door.asked.set()
-    return requested
+    """Record the request, and count it.
+
+    The address isn't looked up here. So nobody learns whether it is known, not even by the time
+    that the answer takes.
+    """
+    nonce, expires_at, next_mail_at = random_text(), now + door.lasts, None
+    typed = email.strip()
+    limit, email_hash = mails(door), door.hashed(mailbox(typed))
+    async with door.engine.begin() as conn:
+        turn_at = await NETWORK.turn(conn, address_hash or "", now)
+        if not await limit.spend(conn, email_hash, now):
+            next_mail_at = await limit.next_at(conn, email_hash)
+        is_mailed = next_mail_at is None
+        await conn.execute(
+            insert(SignInRequest).values(
+                id=new_id(),
+                email=typed if is_mailed and len(typed) <= LONGEST else None,
+                email_hash=email_hash,
+                address_hash=address_hash,
+                nonce_hash=door.hashed(nonce),
+                created_at=now,
+                expires_at=expires_at,
+                is_mailed=is_mailed,
+                code_tries=0,
+                turn_at=turn_at,
+                tries=0,
+                due_at=now,
+                done_at=None if is_mailed else now,
+            )
+        )
+    if is_mailed:
+        door.asked.set()
+    return Requested(nonce, expires_at, next_mail_at)

@@ -8,11 +8,12 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, or_, update
+from sqlalchemy import ColumnElement, and_, exists, insert, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Scope, Token, ViewerKind
+from models import Client, Contact, Row, Scope, Token, ViewerKind
 from models.ids import new_id
+from models.names import folded_email
 
 PREFIX = "cbp_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -30,7 +31,22 @@ PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
 def new_secret() -> str:
     """A token's text, which only its bearer is to know."""
-    secret = random_text()
+    return text(random_text())
+
+
+def derived(key: str, *secret: str) -> str:
+    """Return the token's text that follows from something secret: always the same one.
+
+    So an answer that was lost can be given again, though only the text's hash was kept.
+    """
+    value, letters = int(hashed(" ".join(("token", *secret)), key), 16), ""
+    for _ in range(SECRET_LENGTH):
+        value, letter = divmod(value, len(ALPHABET))
+        letters += ALPHABET[letter]
+    return text(letters)
+
+
+def text(secret: str) -> str:
     return f"{PREFIX}{secret}{checksum(secret)}"
 
 
@@ -67,6 +83,26 @@ def works(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
     return and_(token.c.revoked_at.is_(None), token.c.expires_at > now, used)
 
 
+def has_address(token: Any, kind: ViewerKind | None = None) -> ColumnElement[bool]:
+    """Return whether a sign-in's person still has the address that signed in.
+
+    Other tokens are of no address. With `kind` it is asked of one kind of viewer alone.
+    """
+    tables: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact}
+    found = []
+    for of_kind, model in tables.items():
+        if kind in (None, of_kind):
+            person: Any = model.__table__.alias()
+            found.append(
+                exists().where(
+                    person.c.practice_id == token.c.practice_id,
+                    person.c.id == token.c[f"{of_kind.lower()}_id"],
+                    folded_email(person.c.email) == token.c.email,
+                )
+            )
+    return or_(~token.c.is_sign_in, *found)
+
+
 # -- giving out and taking back --------------------------------------------------------------------
 
 
@@ -94,10 +130,14 @@ async def create(
     now: dt.datetime,
     lasts: dt.timedelta,
     *,
-    is_sign_in: bool = False,
+    secret: str | None = None,
+    email: str | None = None,
 ) -> tuple[str, str]:
-    """A new token's id and its text, which is shown this once."""
-    secret, id_ = new_secret(), new_id()
+    """A new token's id and its text, which is shown this once.
+
+    `secret` is a text that was derived. With `email`, a mailbox, the token is a sign-in's.
+    """
+    secret, id_, is_sign_in = secret or new_secret(), new_id(), email is not None
     await connection.execute(
         insert(Token).values(
             practice_id=subject.practice_id,
@@ -112,6 +152,7 @@ async def create(
             expires_at=now + lasts,
             last_used_at=now if is_sign_in else None,
             is_sign_in=is_sign_in,
+            email=email,
         )
     )
     return id_, secret

@@ -25,7 +25,7 @@ from models.printed_document import PrintedDocument
 from models.reversal import Dispute, DisputeState, Refund, RefundState
 from models.row import Row
 from models.session import Session
-from models.sign_in import SignInFailure, SignInLink, SignInRequest
+from models.sign_in import SignInLimit, SignInLink, SignInRequest
 from models.statement import Statement, StatementLine
 from models.stripe_customer import StripeCustomer
 from models.stripe_event import StripeEvent
@@ -74,7 +74,7 @@ __all__ = [
     "Scope",
     "Session",
     "SetupState",
-    "SignInFailure",
+    "SignInLimit",
     "SignInLink",
     "SignInRequest",
     "Statement",

@@ -16,6 +16,8 @@ class SetupState(enum.StrEnum):
     REFUSED = "REFUSED"
     # Given up: no card was refused, and none was kept.
     CANCELED = "CANCELED"
+    # Stripe has not made it, as far as we know.
+    UNMADE = "UNMADE"
 
 
 IS_REFUSED = text("state = 'REFUSED'")
@@ -35,7 +37,8 @@ class CardSetup(Row):
         ),
         CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
         CheckConstraint(
-            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED')", name="ended_is_named"
+            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED', 'UNMADE')",
+            name="ended_is_named",
         ),
         Index(None, "practice_id", "client_id", "changed_at"),
         # How many a client and an address were given of late.

@@ -1,9 +1,9 @@
-"""Signing in by e-mail: who asks for a link, the links that were made, and tries that failed."""
+"""Signing in by e-mail: requests for a mail, the links that were sent, and what is counted."""
 
 import datetime as dt
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from models.row import Count, Key, Reference, Row, of_practice, refers
 
@@ -11,35 +11,39 @@ WAITING = text("done_at IS NULL")
 
 
 class SignInRequest(Row):
-    """Somebody asks for a link to an address, known or not. The row is the outbox: it waits until
-    the mail is sent, or the link would have expired.
+    """A request for a sign-in mail to an address, known or not.
 
-    It is of no practice: whose the address is, is found out afterwards.
+    The row is the outbox: it waits until the mail is sent or the request has expired. It belongs to
+    no practice, because the address is looked up afterwards.
     """
 
     __tablename__ = "sign_in_request"
     __table_args__ = (
+        UniqueConstraint("nonce_hash"),
         Index(
-            "ix_sign_in_request_waiting", "due_at", postgresql_where=WAITING, sqlite_where=WAITING
+            "ix_sign_in_request_waiting", "turn_at", postgresql_where=WAITING, sqlite_where=WAITING
         ),
-        # Both count what was asked of late, in all practices.
-        Index(None, "email_hash", "created_at"),
-        Index(None, "address_hash", "created_at"),
     )
 
     id: Mapped[Key]
-    # As it was typed, until it is done with; none: it can't be an address.
+    # As it was typed, until the request is done; none: it can't be an address.
     email: Mapped[str | None]
-    # Keyed hashes of the address and of the network address that it was asked from.
+    # Keyed hashes of the address, and of the network that the request came from.
     email_hash: Mapped[str]
     address_hash: Mapped[str | None]
+    # Of the page that asked: nobody else can use the link.
     nonce_hash: Mapped[str]
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
-    # Whether a mail may be sent, or too many were asked for; none: not decided yet.
-    is_allowed: Mapped[bool | None]
+    # False: no mail, because several were sent to the address of late. The page may use the link of
+    # another request instead.
+    is_mailed: Mapped[bool]
+    # How often a code was tried.
+    code_tries: Mapped[Count]
+    # Waiting requests are answered in this order: a network's next one comes a little later.
+    turn_at: Mapped[dt.datetime]
+    # How often the mail was tried, and when a worker may try it next.
     tries: Mapped[Count]
-    # When a worker may begin with it.
     due_at: Mapped[dt.datetime]
     # Until when a worker has it, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
@@ -47,39 +51,47 @@ class SignInRequest(Row):
 
 
 class SignInLink(Row):
-    """The one link that signs a client or a contact in: a newer one takes its place."""
+    """A link and a code that were sent to an address, for one practice."""
 
     __tablename__ = "sign_in_link"
     __table_args__ = (
         of_practice(),
-        refers("client", "client_id"),
-        refers("contact", "contact_id"),
-        UniqueConstraint("practice_id", "client_id"),
-        UniqueConstraint("practice_id", "contact_id"),
-        # Found by it in all practices: whoever has the secret doesn't say which.
+        refers("token", "token_id"),
+        # Another try of the same mail takes the place of the one before.
+        UniqueConstraint("practice_id", "nonce_hash"),
+        # A secret and a nonce are looked up in all practices: a page names none.
         UniqueConstraint("secret_hash"),
-        CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_subject"),
+        CheckConstraint(
+            "(used_at IS NULL) = (token_id IS NULL)"
+            " AND (used_at IS NULL) = (used_nonce_hash IS NULL)",
+            name="used_has_a_token",
+        ),
+        Index(None, "nonce_hash"),
+        Index(None, "practice_id", "email"),
     )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
-    client_id: Mapped[Reference | None]
-    contact_id: Mapped[Reference | None]
+    # The mailbox, and its hash as a request has it.
+    email: Mapped[str]
+    email_hash: Mapped[str]
     secret_hash: Mapped[str]
-    # Of the page that asked: nobody else can use the link.
+    # Of the page whose request was answered: the mail's code works in that page alone.
     nonce_hash: Mapped[str]
-    # When the request was made that it answers: an older one's doesn't take its place.
-    requested_at: Mapped[dt.datetime]
+    created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
+    # When it was used, by a page with which nonce, and the token that came of it.
     used_at: Mapped[dt.datetime | None]
+    used_nonce_hash: Mapped[str | None]
+    token_id: Mapped[Reference | None]
 
 
-class SignInFailure(Row):
-    """A try to sign in that failed, by the keyed hash of where it came from."""
+class SignInLimit(Row):
+    """A counter of a limit: until when what was spent fills it, in milliseconds since 1970."""
 
-    __tablename__ = "sign_in_failure"
-    __table_args__ = (Index(None, "address_hash", "failed_at"),)
+    __tablename__ = "sign_in_limit"
 
-    id: Mapped[Key]
-    address_hash: Mapped[str]
-    failed_at: Mapped[dt.datetime]
+    # The limit's name, and a keyed hash of what is counted.
+    name: Mapped[str] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(primary_key=True)
+    spent_until_ms: Mapped[int]

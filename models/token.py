@@ -44,16 +44,13 @@ class Token(Row):
             " (kind = 'CONTACT') = (contact_id IS NOT NULL)",
             name="one_subject",
         ),
-        # Somebody's sign-ins; tokens given out otherwise are few.
-        *(
-            Index(
-                f"ix_token_sign_in_{whose}",
-                "practice_id",
-                f"{whose}_id",
-                postgresql_where=IS_SIGN_IN,
-                sqlite_where=IS_SIGN_IN,
-            )
-            for whose in ("client", "contact")
+        # The sign-ins of an address; tokens given out otherwise are few.
+        Index(
+            "ix_token_sign_in",
+            "practice_id",
+            "email",
+            postgresql_where=IS_SIGN_IN,
+            sqlite_where=IS_SIGN_IN,
         ),
     )
 
@@ -74,3 +71,5 @@ class Token(Row):
     # A sign-in, which was used when it was made, ends when it was not used for some time. One that
     # was given out on the command line doesn't.
     is_sign_in: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # A sign-in's mailbox: it works while the client or contact has this address.
+    email: Mapped[str | None]

@@ -17,7 +17,7 @@ from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, sele
 from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
-from identity.tokens import IDLE, hashed, is_written_right, works
+from identity.tokens import IDLE, has_address, hashed, is_written_right, works
 from identity.uses import Uses
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import Reads, Statement
@@ -138,9 +138,10 @@ def look_up(
             practice.c.time_zone,
             token.c.expires_at,
             token.c.is_sign_in,
+            token.c.email,
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
-        .where(token.c[column] == name, works(token, now, idle_since))
+        .where(token.c[column] == name, works(token, now, idle_since), has_address(token, kind))
     )
     if kind is not None:
         statement = statement.where(token.c.kind == constant(kind))
@@ -184,6 +185,7 @@ def viewer_of(
     time_zone: str,
     expires_at: str | dt.datetime,
     is_sign_in: bool,
+    email: str | None,
 ) -> Viewer:
     """Return the viewer that a row describes; PracticeMisconfigured where no day can be told.
 
@@ -201,6 +203,7 @@ def viewer_of(
         time_zone,
         moment(expires_at),
         bool(is_sign_in),
+        email,
     )
 
 

@@ -17,6 +17,7 @@ from resolvers.ids import bare
 from resolvers.planner.later import Later, Refusal, bound, prefix
 from resolvers.viewer import Viewer
 
+# Of a token's text, and of its id.
 Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
 
 
@@ -24,8 +25,8 @@ Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
 class Acting:
     """Who changes something, when (in UTC), from where, and what with.
 
-    `recognise` finds the bearer of a token. `address_hash` tells one network address from another,
-    and not which it is.
+    `recognise` finds the bearer of a token, `holder` that of a token's id. `address_hash` tells one
+    network from another, and not which it is.
     """
 
     viewer: Viewer
@@ -33,6 +34,7 @@ class Acting:
     till: Till
     door: Door
     recognise: Recognise
+    holder: Recognise
     address_hash: str | None
     payments: Online
 
@@ -104,6 +106,8 @@ def refused(refusal: billing.Refusal) -> Outcome:
             values |= {"payment_id": refusal.payment_id}
         case billing.TooManyAttempts():
             values |= {"retry_at": f"{refusal.retry_at:%Y-%m-%dT%H:%M:%SZ}"}
+        case billing.SignInCodeInvalid():
+            values |= {"tries_left": refusal.tries_left}
         case billing.CardRefused():
             values |= {"reason": refusal.reason}
     return Outcome(type(refusal).__name__, values)

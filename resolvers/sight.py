@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, Text, and_, or_, select, true
 
 from models import (
     AccessEntry,
@@ -39,6 +39,7 @@ from models import (
     Token,
     ViewerKind,
 )
+from models.names import folded_email
 from models.row import ID
 from resolvers.days import TODAY
 from resolvers.planner.later import Later, bound
@@ -69,6 +70,7 @@ class Sight:
         self.practice_id = of_viewer("practice_id")
         self.subject_id = of_viewer("subject_id")
         self.token_id = of_viewer("token_id")
+        self.email = bound(Later(lambda asked: asked.viewer.email), Text())
         self.taken = Counter[type[Row]]()
         self.handed_out: dict[FromClause, Predicate] = {}
         self.applied: set[FromClause] = set()
@@ -90,6 +92,10 @@ class Sight:
         What is owed is true also to somebody who may pay a client's bills but not open them.
         """
         return self.handed(model, COUNTED[model])
+
+    def of_same_address(self, model: type[Row]) -> FromClause:
+        """The model's table, for people who have the address that the viewer signed in with."""
+        return self.handed(model, same_address)
 
     def handed(self, model: type[Row], predicate: Predicate) -> FromClause:
         table = self.named(model)
@@ -196,13 +202,19 @@ def oneself(kind: ViewerKind) -> Predicate:
     return seen
 
 
+def same_address(sight: Sight, table: Any) -> ColumnElement[bool]:
+    """Clients and contacts whose address the viewer signed in with; of other viewers nobody."""
+    return and_(in_practice(sight, table), folded_email(table.c.email) == sight.email)
+
+
 def own_tokens(sight: Sight, table: Any) -> ColumnElement[bool]:
-    """A person's own, and of a dashboard's the one that it asks with."""
+    """A person's own, with the sign-ins of the same address; of a dashboard's the one that it asks
+    with."""
     here = in_practice(sight, table)
     if sight.kind is ViewerKind.DASHBOARD:
         return and_(here, table.c.id == sight.token_id)
     whose = table.c.client_id if sight.kind is ViewerKind.CLIENT else table.c.contact_id
-    return and_(here, whose == sight.subject_id)
+    return and_(here, or_(whose == sight.subject_id, table.c.email == sight.email))
 
 
 # Rows that a viewer may look at.

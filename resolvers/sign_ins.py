@@ -1,11 +1,12 @@
-"""Sign-ins: a person's own, while they work."""
+"""Sign-ins: a person's own, while they work; and who else a sign-in may be switched to."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select, select, union_all
 
-from identity.tokens import IDLE, works
-from models import Token
+from identity.tokens import IDLE, has_address, works
+from models import Client, Contact, Row, Token, ViewerKind
+from models.literals import constant
 from models.row import Instant
 from resolvers.planner.jsontext import certain
 from resolvers.planner.later import Later, bound
@@ -19,7 +20,7 @@ def of_viewer(_: Any, sight: Sight) -> Rows:
     table: Any = sight(Token)
     now = bound(Later(lambda asked: asked.now), Instant())
     idle_since = bound(Later(lambda asked: asked.now - IDLE), Instant())
-    conditions = [table.c.is_sign_in, works(table, now, idle_since)]
+    conditions = [table.c.is_sign_in, works(table, now, idle_since), has_address(table)]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)
 
 
@@ -31,3 +32,25 @@ def last_used_at(token: Any) -> ColumnElement[str]:
 def is_current(token: Any, sight: Sight) -> ColumnElement[bool]:
     current: ColumnElement[bool] = token.c.id == sight.token_id
     return current
+
+
+# -- identities ------------------------------------------------------------------------------------
+
+KINDS: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact}
+
+
+def identities(_: Any, sight: Sight) -> Rows:
+    """Everybody of the practice who has the sign-in's address: clients first, then by name."""
+    found = union_all(*(of_kind(kind, sight) for kind in KINDS)).subquery()
+    return Rows(found, (), (found.c.kind, found.c.name, found.c.id))
+
+
+def of_kind(kind: ViewerKind, sight: Sight) -> Select[Any]:
+    table = sight.of_same_address(KINDS[kind])
+    columns = table.c.id, table.c.name, constant(kind).label("kind")
+    return select(*columns).where(sight.only(table))
+
+
+def is_viewer(identity: Any, sight: Sight) -> ColumnElement[bool]:
+    same: ColumnElement[bool] = identity.c.id == sight.subject_id
+    return same

@@ -1,10 +1,10 @@
-"""The mutations of signing in and out: what is asked, one call, and what it came to."""
+"""The mutations of signing in and out: the arguments, one call, and its outcome."""
 
 import datetime as dt
 from typing import Any
 
 from billing.refusals import InvalidInput, NotFound
-from identity import entering, requesting
+from identity import ending, entering, requesting, switching
 from identity.tokens import Subject
 from models import ViewerKind
 from resolvers.outcomes import Acting, Outcome, read_id, refusable
@@ -14,45 +14,84 @@ ID = ("input", "id")
 
 
 async def request(acting: Acting, input: Any) -> Outcome:
-    """Asks for a mail with links."""
-    asked = await requesting.request(acting.door, input.email, acting.address_hash, acting.now)
-    values = {"nonce": asked.nonce, "expires_at": written(asked.expires_at)}
+    """Ask for a mail with links."""
+    made = await requesting.request(acting.door, input.email, acting.address_hash, acting.now)
+    values = {"nonce": made.nonce, "expires_at": written(made.expires_at)}
+    if made.next_mail_at is not None:
+        values["next_mail_at"] = written(made.next_mail_at)
     return Outcome("RequestSignInLinkPayload", values)
 
 
 async def sign_in(acting: Acting, input: Any) -> Outcome:
-    """Signs in with a link."""
-    return await refusable(lambda: signed_in(acting, input))
+    """Sign in with a link."""
+
+    async def done() -> Outcome:
+        link = input.secret, input.nonce
+        return await signed_in(acting, await entering.sign_in(acting.door, *link, acting.now))
+
+    return await refusable(done)
+
+
+async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
+    """Sign in with a code."""
+
+    async def done() -> Outcome:
+        given = input.code, input.nonce
+        token = await entering.sign_in_with_code(acting.door, *given, acting.now)
+        return await signed_in(acting, token)
+
+    return await refusable(done)
 
 
 async def sign_out(acting: Acting) -> Outcome:
-    """Ends the sign-in that asks."""
+    """End the sign-in that the request is made with."""
     own = acting.viewer.practice_id, acting.viewer.token_id
-    is_over = await entering.sign_out(acting.door, *own, acting.now)
+    is_over = await ending.sign_out(acting.door, *own, acting.now)
     return Outcome("SignOutPayload", {"signed_out": is_over})
 
 
 async def revoke(acting: Acting, input: Any) -> Outcome:
-    """Ends another sign-in of the viewer's."""
-    return await refusable(lambda: revoked(acting, input))
+    """End another sign-in of the viewer's."""
+
+    async def done() -> Outcome:
+        viewer, token_id = acting.viewer, own_id(input, "sgn")
+        own = ending.own(subject(viewer), viewer.email)
+        await ending.revoke(acting.door, viewer.practice_id, own, token_id, acting.now)
+        return Outcome("SignInRevoked")
+
+    return await refusable(done)
 
 
-async def signed_in(acting: Acting, input: Any) -> Outcome:
-    link = input.secret, input.nonce
-    token = await entering.sign_in(acting.door, *link, acting.address_hash, acting.now)
+async def switch(acting: Acting, input: Any) -> Outcome:
+    """Switch the sign-in to another person of its address."""
+
+    async def done() -> Outcome:
+        viewer, person_id = acting.viewer, own_id(input, "idn")
+        if viewer.email is None:
+            raise NotFound("Only a sign-in is switched.", ID)
+        own = viewer.practice_id, viewer.token_id, viewer.email
+        await switching.switch(acting.door, *own, person_id, acting.now)
+        switched = await acting.holder(viewer.token_id, acting.now)
+        if switched is None:
+            raise NotFound("The sign-in is over.", ID)
+        return Outcome("ViewerSwitched", viewer=switched)
+
+    return await refusable(done)
+
+
+async def signed_in(acting: Acting, token: str) -> Outcome:
     viewer = await acting.recognise(token, acting.now)
     assert viewer is not None
     values = {"token": token, "expires_at": written(viewer.expires_at)}
     return Outcome("SignedIn", values, viewer)
 
 
-async def revoked(acting: Acting, input: Any) -> Outcome:
+def own_id(input: Any, kind: str) -> str:
+    """Return the id of something of the viewer's own; an id of another kind names nothing."""
     try:
-        token_id = read_id(input.id, "sgn", ID)
+        return read_id(input.id, kind, ID)
     except InvalidInput as wrong:
         raise NotFound(str(wrong), ID) from None
-    await entering.revoke(acting.door, subject(acting.viewer), token_id, acting.now)
-    return Outcome("SignInRevoked")
 
 
 def subject(viewer: Viewer) -> Subject:

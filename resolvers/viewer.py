@@ -15,7 +15,7 @@ class Viewer:
     """`subject_id` is the client's or the contact's id; a dashboard has none.
 
     `sole_client_id` is the one client that a client or contact sees, if it is one; `is_sign_in`:
-    the token came of signing in.
+    the token came of signing in, with the mailbox `email`.
     """
 
     kind: ViewerKind
@@ -28,6 +28,7 @@ class Viewer:
     time_zone: str
     expires_at: dt.datetime
     is_sign_in: bool = False
+    email: str | None = None
 
     @property
     def owner(self) -> str:

@@ -29,6 +29,7 @@ from graph.execution import Graph
 from graph.schema import schema
 from identity import errands as signing_in
 from identity.door import Door
+from identity.networks import network
 from identity.post import Post
 from identity.tokens import hashed
 from identity.uses import Uses
@@ -128,12 +129,13 @@ def app(
     uses = Uses(behind.engine)
     bearers = Bearers(reads, key, uses)
     mailed_to_page = sandbox.post() if sandbox and local else None
-    door = Door(till.engine, key, now, post or settings.post or mailed_to_page)
+    sends = post or settings.post or mailed_to_page
+    door = Door(till.engine, key, now, sends, settings.sign_in_lasts)
     given = settings.introspection, settings.signer, till, settings.online
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = till.engine.dialect.name == "sqlite"
     record = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
-    graph = Graph(language, reads, *given, (door, bearers.viewer), record, bearers)
+    graph = Graph(language, reads, *given, (door, bearers.viewer, bearers.holder), record, bearers)
     endpoint = Endpoint(graph, bearers, now, address_hash(key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
@@ -192,9 +194,11 @@ def app(
 
 
 def address_hash(key: str) -> Callable[[str], str]:
-    """What tells one network address from another. Of one that a proxy names no more is looked at
-    than an address has."""
-    remembered = lru_cache(ADDRESSES)(partial(hashed, key=key))
+    """Return what tells one network from another: a hash of the host's network.
+
+    Of what a proxy names no more is looked at than an address has.
+    """
+    remembered = lru_cache(ADDRESSES)(lambda host: hashed(network(host), key))
     return lambda host: remembered(host[:LONGEST_ADDRESS])
 
 

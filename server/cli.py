@@ -22,6 +22,7 @@ from server import (
     practice_check,
     printing,
     sandboxed,
+    session_commands,
     stripe_check,
     stripe_demo,
     token_commands,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(token_commands.app, name="token")
 app.add_typer(contact_commands.app, name="contact")
+app.add_typer(session_commands.app, name="sessions")
 payments = typer.Typer(no_args_is_help=True, help="Payments that need the operator.")
 app.add_typer(payments, name="payment")
 

@@ -1,5 +1,6 @@
 """What the environment sets. This is the whole list; the README's table is made of it."""
 
+import datetime as dt
 import re
 from typing import Annotated
 
@@ -164,7 +165,7 @@ class Settings(HttpSettings):
 
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="Mail server that sign-in links go out by: `smtp://user:password@host:587`,"
+        description="Mail server that sign-in mails go out by: `smtp://user:password@host:587`,"
         " with STARTTLS, which only a server on this machine may lack, or `smtps://…`;"
         " `smtp+plain://host:25` sends them readable by all on the way. Without a mail server"
         " nobody can sign in by e-mail.",
@@ -173,6 +174,14 @@ class Settings(HttpSettings):
         default=None,
         description="From whom those mails are, as `Billing <no-reply@example.com>`: needed with"
         " a mail server.",
+    )
+
+    sign_in_minutes: int = Field(
+        default=30,
+        ge=10,
+        le=240,
+        description="Minutes for which the link and the code of a sign-in mail work. Mail servers"
+        " that make a new sender wait need more than ten.",
     )
 
     font_paths: Annotated[list[str], NoDecode] = Field(
@@ -274,6 +283,11 @@ class Settings(HttpSettings):
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MAIL_FROM is not set, and SMTP_URL is.")
         return self
+
+    @property
+    def sign_in_lasts(self) -> dt.timedelta:
+        """Return for how long a page may sign in with a mail that it asked for."""
+        return dt.timedelta(minutes=self.sign_in_minutes)
 
     @property
     def post(self) -> Post | None:

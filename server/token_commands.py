@@ -42,7 +42,8 @@ def create(
 
 @app.command("list")
 def listed() -> None:
-    """List the tokens that work or worked: id, kind, name, scopes, until when."""
+    """List the tokens that were given out: id, kind, name, scopes, until when. For sign-ins see
+    `portal sessions list`."""
     for line in run(giving.listed(settings_or_stop())):
         typer.echo(line)
 

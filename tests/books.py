@@ -155,18 +155,20 @@ class Books:
 
     def links(
         self, row: type[Row], one: ForeignKeyConstraint | None = None, whose: "Books | None" = None
-    ) -> dict[str, str | None]:
+    ) -> dict[str, Any]:
         """What a row says of the others, all of this client; `one` of the links of `whose`."""
-        links: dict[str, str | None] = {
+        links: dict[str, Any] = {
             link_column(link): self.ids[referred(link)] for link in all_links(row)
         }
         if "client_id" in table(row).columns:
             links["client_id"] = self.ids["client"]
-        if row in (Token, SignInLink):
+        if row is Token:
             # It is one's alone: a client's, unless it is the link to the contact that counts.
             kind = referred(one) if one is not None else "client"
             links = {"client_id": None, "contact_id": None, f"{kind}_id": links[f"{kind}_id"]}
-            links |= {"kind": kind.upper()} if row is Token else {}
+            links |= {"kind": kind.upper()}
+        if row is SignInLink:
+            links |= {"used_at": NOON, "used_nonce_hash": ""}
         if one is not None and whose is not None:
             links[link_column(one)] = whose.ids[referred(one)]
         return links
@@ -356,9 +358,9 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "expires_at": NOON,
     },
     SignInLink: {
-        "client_id": str(uuid.UUID(int=1)),
-        "nonce_hash": "",
-        "requested_at": NOON,
+        "email": "ana@example.com",
+        "email_hash": "",
+        "created_at": NOON,
         "expires_at": NOON,
     },
 }
@@ -366,6 +368,6 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
 SERIALS = ("serial", "stripe_id", "fingerprint", "reference", "hash")
 
 
-NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash", "secret_hash")
+NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash", "secret_hash", "nonce_hash")
 
 NUMBERS = itertools.count(1)

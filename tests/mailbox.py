@@ -23,16 +23,27 @@ class Mailbox:
         self.letters: list[EmailMessage] = []
         self.refusals = self.refused = 0
         self.passwords: list[str] = []
+        # Addresses that it never takes a mail for, and those that it was asked to.
+        self.closed: set[str] = set()
+        self.turned_away: list[str] = []
         self.port = 0
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
+    def refuse_to(self, email: str) -> list[str]:
+        """Refuse all mail to an address from now on; return the list of what was refused."""
+        self.closed.add(email)
+        return self.turned_away
+
     async def handle_DATA(self, _: Any, __: Session, envelope: Envelope) -> str:  # noqa: N802 (SMTP's)
         if self.refused < self.refusals:
             self.refused += 1
             return "451 4.3.0 try again later"
+        if closed := self.closed & set(envelope.rcpt_tos):
+            self.turned_away += closed
+            return "550 5.1.1 no such mailbox"
         content = envelope.content
         assert isinstance(content, bytes)
         letter = message_from_bytes(content, policy=policy.default)

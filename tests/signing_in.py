@@ -24,15 +24,22 @@ from tests.schema import prepare
 
 PAGE = "https://harbor.example/portal/"
 LINK = re.compile(r"\S+#/sign-in/(\w+)")
+CODE = re.compile(r"type this code .*: (\d{3} \d{3})")
 REQUEST = """mutation Request($email: String!) {
-  requestSignInLink(input: {email: $email}) { nonce expiresAt } }"""
-SIGN_IN = """mutation SignIn($secret: String!, $nonce: String!) {
-  signIn(input: {secret: $secret, nonce: $nonce}) {
-    __typename
+  requestSignInLink(input: {email: $email}) { nonce expiresAt nextMailAt } }"""
+ENTERED = """__typename
     ... on SignedIn { token expiresAt viewer { kind name email expiresAt clients { name }
       signIns { id isCurrent } } }
-    ... on TooManyAttempts { retryAt }
-    ... on UserError { code message path } } }"""
+    ... on UserError { code message path }"""
+SIGN_IN = f"""mutation SignIn($secret: String!, $nonce: String!) {{
+  signIn(input: {{secret: $secret, nonce: $nonce}}) {{ {ENTERED} }} }}"""
+WITH_CODE = f"""mutation WithCode($code: String!, $nonce: String!) {{
+  signInWithCode(input: {{code: $code, nonce: $nonce}}) {{
+    {ENTERED} ... on SignInCodeInvalid {{ triesLeft }} ... on TooManyAttempts {{ retryAt }} }} }}"""
+IDENTITIES = "{ viewer { identities { id kind name isCurrent } } }"
+SWITCH = """mutation Switch($id: ID!) { switchViewer(input: {id: $id}) { __typename
+  ... on ViewerSwitched { viewer { kind name clients { name } identities { id isCurrent } } }
+  ... on UserError { code message path } } }"""
 SIGN_OUT = "mutation { signOut { signedOut } }"
 REVOKE = """mutation Revoke($id: ID!) { revokeSignIn(input: {id: $id}) { __typename
   ... on SignInRevoked { viewer { signIns { id } } } ... on UserError { code message path } } }"""
@@ -94,6 +101,27 @@ class SigningIn(Portal):
         found: dict[str, Any] = answer["data"]["signIn"]
         return found
 
+    async def type_code(
+        self, code: str, nonce: str, http: httpx.AsyncClient | None = None
+    ) -> dict[str, Any]:
+        """Return the outcome of signing in with a code."""
+        answer = await asked(http or self.http, WITH_CODE, code=code, nonce=nonce)
+        assert "errors" not in answer, answer
+        found: dict[str, Any] = answer["data"]["signInWithCode"]
+        return found
+
+    async def identities(self, token: str) -> list[dict[str, Any]]:
+        answer = (await self.ask(IDENTITIES, token)).json()
+        found: list[dict[str, Any]] = answer["data"]["viewer"]["identities"]
+        return found
+
+    async def switch(self, token: str, id_: str) -> dict[str, Any]:
+        """Return the outcome of switching a sign-in to one of its identities."""
+        answer = (await self.ask(SWITCH, token, id=id_)).json()
+        assert "errors" not in answer, answer
+        found: dict[str, Any] = answer["data"]["switchViewer"]
+        return found
+
     # -- what is in the mail -----------------------------------------------------------------------
 
     async def mails(self) -> list[EmailMessage]:
@@ -113,6 +141,11 @@ class SigningIn(Portal):
         """Those of the last mail."""
         await self.mails()
         return LINK.findall(self.mailbox.text())
+
+    async def codes(self) -> list[str]:
+        """Return the codes of the last mail."""
+        await self.mails()
+        return CODE.findall(self.mailbox.text())
 
     async def sign_in(self, email: str = "ana@example.com") -> str:
         """A token of whose address it is."""

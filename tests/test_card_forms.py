@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -79,6 +80,19 @@ async def test_of_forms_that_are_asked_for_at_once_few_are_open(portal: Paying) 
     assert waiting == set(open_at_stripe(portal))
 
 
+async def test_of_a_hundred_forms_that_are_asked_for_at_once_few_are_made(portal: Paying) -> None:
+    """By ten requests with ten fields each. A form counts though newer ones closed it unmade."""
+    fields = " ".join(f"f{n}: prepareCard(input: {{}}) {{ __typename }}" for n in range(10))
+    asked = [portal.ask(f"mutation {{ {fields} }}", portal.bearer) for _ in range(10)]
+    names = Counter[str]()
+    for response in await asyncio.gather(*asked):
+        names.update(one["__typename"] for one in response.json()["data"].values() if one)
+    assert set(names) == {"CardPrepared", "TooManyAttempts"}
+    assert len(portal.store.all("setup_intent")) <= attempts.FORMS_OF_CLIENT
+    assert len(open_at_stripe(portal)) <= OPEN_FORMS
+    assert (await prepare(portal))["__typename"] == "TooManyAttempts"
+
+
 async def test_a_form_that_is_closed_before_stripe_has_made_it_is_not_given(
     portal: Paying,
 ) -> None:
@@ -141,6 +155,6 @@ async def test_a_form_that_stripe_never_made_does_not_count(portal: Paying) -> N
         answer = (await portal.ask(PREPARE, portal.bearer, i={})).json()
         assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
     portal.api.faults.clear()
-    assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.CANCELED}
+    assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.UNMADE}
     assert (await prepare(portal))["__typename"] == "CardPrepared"
     assert len(open_at_stripe(portal)) == 1

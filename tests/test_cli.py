@@ -14,7 +14,6 @@ from sandbox.app import app as double
 from sandbox.store import Store
 from server import cli
 from server.exclusive import sole_server
-from tests.demo import free_port
 from tests.portal import KEY, Portal, served
 
 CONTRACT = Path(__file__).parent.parent / "schema.graphql"
@@ -82,20 +81,6 @@ def test_a_wrong_setting_stops_with_a_sentence(
     assert said in result.stderr
     assert value is None or len(value) < 5 or value not in result.stderr
     assert "Traceback" not in result.output
-
-
-@pytest.mark.parametrize("command", ["serve", "migrate", "load-demo"])
-def test_a_database_that_is_not_there_stops_with_a_sentence(
-    environment: Path, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    url = f"postgresql://portal:secret@127.0.0.1:{free_port()}/portal"
-    monkeypatch.setenv("DATABASE_URL", url)
-    monkeypatch.setenv("SANDBOX", "true")
-    result = portal(command)
-    assert result.exit_code == 1
-    assert result.stderr.startswith("The database cannot be used now: ")
-    assert result.stderr.count("\n") == 1
-    assert "secret" not in result.output
 
 
 def test_a_demo_on_a_wrong_database_stops_with_a_sentence(environment: Path) -> None:

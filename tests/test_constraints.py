@@ -26,7 +26,6 @@ from models import (
     Claim,
     Client,
     Clinician,
-    Contact,
     ContactRight,
     Dispute,
     DocumentCounter,
@@ -133,15 +132,10 @@ async def test_the_same_card_is_kept_once_and_may_be_added_again_when_removed(
     await books.card(client, fingerprint="same")
 
 
-@pytest.mark.parametrize("whose", ["client", "contact"])
-async def test_a_person_has_one_link_to_sign_in_with(books: Books, whose: str) -> None:
-    own = {
-        "client_id": None,
-        f"{whose}_id": await books.add(Client if whose == "client" else Contact),
-    }
-    await books.add(SignInLink, **own)
-    async with refused(books, "UNIQUE", f"{whose}_id"):
-        await books.add(SignInLink, **own)
+async def test_a_request_has_one_link_to_each_practice(books: Books) -> None:
+    await books.add(SignInLink, nonce_hash="same")
+    async with refused(books, "UNIQUE", "uq_sign_in_link_practice_id"):
+        await books.add(SignInLink, nonce_hash="same")
 
 
 @pytest.mark.parametrize("second", ACTIVE_STATES)
@@ -420,7 +414,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
-        (SignInLink, {"client_id": None}, "one_subject"),
+        (SignInLink, {"used_at": NOON}, "used_has_a_token"),
         # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
         (
             LedgerEntry,
@@ -537,7 +531,7 @@ async def test_what_others_point_to_cannot_be_deleted(every_row: Books) -> None:
 
 
 # The inbox of webhooks and who asks to sign in are no practice's, and point to nothing.
-NOBODYS = {"stripe_event", "sign_in_failure", "sign_in_request"}
+NOBODYS = {"stripe_event", "sign_in_limit", "sign_in_request"}
 
 
 def test_these_tests_know_every_table() -> None:

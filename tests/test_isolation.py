@@ -124,8 +124,8 @@ def test_every_field_that_gives_a_row_is_probed(matrix: Matrix) -> None:
 def test_everything_with_an_id_has_a_kind(matrix: Matrix) -> None:
     types = contract.with_ids(matrix.schema)
     found = {one for one in types if not is_interface_type(matrix.schema.type_map[one])}
-    # A sign-in is no node: only whose it is sees it, in a list.
-    assert found == {*PREFIXES, "SignIn"}
+    # Sign-ins and identities are no nodes: only their owner sees them, in a list.
+    assert found == {*PREFIXES, "Identity", "SignIn"}
 
 
 def test_a_new_field_would_be_noticed(matrix: Matrix) -> None:

@@ -13,7 +13,7 @@ from tests.isolation import doors, papers
 from tests.isolation.changes import CHANGERS, SIGN_INS
 from tests.isolation.entrances import PEOPLE, Inside, signed_in
 from tests.isolation.households import CLIENTS, DASHBOARDS, OTHER, RIGHTS, SORTS, Bearer
-from tests.isolation.mutations import CHANGES
+from tests.isolation.mutations import CHANGES, OWN
 from tests.isolation.shut import changes_without_a_sign_in
 from tests.isolation.trying import changes_of_everybody
 from tests.test_isolation import DEEP, PROBES, STRANGERS, WHOSE
@@ -93,7 +93,7 @@ async def test_every_sort_of_viewer_tried_to_change_everybodys(inside: Inside) -
     tried = {(what, sort, whose) for what, sort, whose in probes}
     for sort, everybody in WHOSE.items():
         for what, change in CHANGES.items():
-            for whose in everybody if change.kind != "sgn" else ("nowhere",):
+            for whose in everybody if change.kind not in OWN else ("nowhere",):
                 assert (f"Mutation.{what}", sort, whose) in tried
 
 

@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy import literal, select, true
+from sqlalchemy import literal, null, select, true
 
 from billing.access import record
 from billing.refusals import NotFound
-from identity import entering, tokens
-from models import Client, PaymentMethod, Token
+from identity import ending, switching, tokens
+from models import Client, Contact, PaymentMethod, Token
 from resolvers import bearers, changing, outcomes, paying, sighted
 from resolvers.clients import ClientRow
 from resolvers.ids import bare
@@ -47,11 +47,24 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
-    async def wrong(door: Any, _: Any, token_id: str, now: Any) -> None:
-        if not await entering.ended(door, Token.id == token_id, now=now):
+    async def wrong(door: Any, _: Any, __: Any, token_id: str, now: Any) -> None:
+        if not await ending.ended(door, Token.id == token_id, now=now):
             raise NotFound("There is no such sign-in.", ("input", "id"))
 
-    patch.setattr(entering, "revoke", wrong)
+    patch.setattr(ending, "revoke", wrong)
+
+
+def a_sign_in_is_switched_to_anybody(patch: pytest.MonkeyPatch) -> None:
+    async def wrong(conn: Any, _: str, practice_id: str | None = None) -> Any:
+        found = []
+        for model, of_kind in ((Client, "client_id"), (Contact, "contact_id")):
+            subject = {"client_id": null(), "contact_id": null()} | {of_kind: model.id}
+            columns = (column.label(name) for name, column in subject.items())
+            mine = model.__table__.c.practice_id == practice_id
+            found += await conn.execute(select(model.id, *columns).where(mine))
+        return found
+
+    patch.setattr(switching, "people", wrong)
 
 
 def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
@@ -131,6 +144,7 @@ def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:
 FAULTS: dict[Plant, str] = {
     a_payment_is_found_by_its_id_alone: "Ana Prieto",
     anybodys_sign_in_is_ended: "contact of nobody",
+    a_sign_in_is_switched_to_anybody: "guardian of one",
     anybodys_card_becomes_the_default: "contact who pays",
     a_contact_who_only_sees_pays: "contact who sees",
     a_contact_pays_by_another_clients_card: "guardian of one",

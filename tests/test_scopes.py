@@ -40,7 +40,7 @@ PLAIN = {
                            "Practice.timeZone", "Practice.version", "Provider.credentials",
                            "Provider.licenceNumber", "Provider.name", "Provider.npi",
                            "Provider.phone", "Provider.taxIdLast4"},
-    "the viewer's own": {"Viewer.email", "Viewer.name"},
+    "the viewer's own": {"Identity.name", "Viewer.email", "Viewer.name"},
     "a card's, known by four digits": {"PaymentMethod.last4", "PaymentCard.last4"},
     "our own words": {"PaymentFailure.message"},
     "the asking program's": {"AccessLogEntry.fields", "AccessLogEntry.operation"},
@@ -58,8 +58,9 @@ OPEN = {
     "the practice's own": {"Clinician", "OnlinePayments"},
     "part of what needs some, or of what is open": {"Address", "Money", "PageInfo", "Provider"},
     "signing in and out": {
-        "RequestSignInLinkPayload", "SignInRevoked", "SignOutPayload", "SignedIn"},
-    "the viewer's own sign-ins": {"SignIn"},
+        "RequestSignInLinkPayload", "SignInRevoked", "SignOutPayload", "SignedIn",
+        "ViewerSwitched"},
+    "the viewer's own sign-ins, and who they may continue as": {"Identity", "SignIn"},
     "what an own mutation comes to": {
         "CardAdded", "CardDeclined", "CardPrepared", "CardRemoved", "DefaultMade", "PayCanceled",
         "PayProcessing", "PayRequiresAction", "PaySucceeded"},

@@ -1,4 +1,4 @@
-"""The mail with the links: one answer for everybody, so many an hour, and none that is lost."""
+"""The sign-in mail: one answer for everybody, so many to an address, and none that is lost."""
 
 import asyncio
 import datetime as dt
@@ -10,13 +10,16 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from sqlalchemy import text
 
-from identity import answering, linking, outbox
-from identity.letters import is_sender, letter
-from identity.linking import Link
-from models import Client, Contact, Practice, SignInFailure, SignInLink, SignInRequest
+from identity import answering, letters, outbox, people
+from identity.letters import is_sender
+from identity.linking import Letter, Link
+from identity.networks import network
+from models import Client, Contact, Practice, SignInLimit, SignInLink, SignInRequest, Token
 from models.ids import new_id
+from server.app import address_hash
 from tests.leases import run_out
 from tests.mailbox import SENDER
+from tests.portal import KEY
 from tests.signing_in import (
     LINK,
     REQUEST,
@@ -32,6 +35,8 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 NOON = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
 UNKNOWN = "nobody@example.com"
+HALF_AN_HOUR = 30 * MINUTE
+LINKED = Link("Harbor", "https://harbor.example/#/sign-in/x", "123456")
 
 
 @pytest.fixture
@@ -53,21 +58,36 @@ async def test_an_unknown_address_is_answered_with_the_same_bytes(portal: Signin
         assert nonces == 1
         answers.add(text)
         headers.append(sorted(response.headers.items()))
-    payload = '{"nonce":"","expiresAt":"2026-03-15T12:10:00Z"}'
+    payload = '{"nonce":"","expiresAt":"2026-03-15T12:30:00Z","nextMailAt":null}'
     assert answers == {f'{{"data":{{"requestSignInLink":{payload}}}}}'}
     assert headers.count(headers[0]) == len(headers)
 
 
+async def test_of_too_many_requests_the_answer_is_the_same_too(portal: SigningIn) -> None:
+    """Counted and told alike, whether or not mails were sent."""
+    answers = set()
+    for email in ("ana@example.com", UNKNOWN):
+        for _ in range(4):
+            await portal.request(email)
+        body = {"query": REQUEST, "variables": {"email": email}}
+        text = (await portal.http.post("/graphql", json=body)).text
+        answers.add(re.sub(r'"nonce":"\w{43}"', "", text))
+    (answer,) = answers
+    assert '"nextMailAt":"2026-03-15T12:30:00Z"' in answer
+
+
 async def test_and_with_the_same_work(portal: SigningIn) -> None:
-    """Before the answer nothing is looked up: one row is written, whoever's the address is."""
+    """Before the answer nothing is looked up: one row is written, and two counters."""
     done = []
     for email in ("ana@example.com", UNKNOWN):
-        with statements(portal) as written:
-            await portal.request(email)
-        done.append(written)
-        await portal.mails()
-    assert done[0] == done[1]
-    assert [one.partition(" (")[0] for one in done[0]] == ["INSERT INTO sign_in_request"]
+        for _ in range(5):
+            with statements(portal) as written:
+                await portal.request(email)
+            done.append([one.partition(" (")[0] for one in written])
+            await portal.mails()
+    assert done[:5] == done[5:]
+    counted = ["INSERT INTO sign_in_limit"] * 2
+    assert done[0] == [*counted, "INSERT INTO sign_in_request"]
 
 
 async def test_an_unknown_address_gets_no_mail(portal: SigningIn) -> None:
@@ -109,23 +129,19 @@ async def test_half_characters_and_nul_are_refused(portal: SigningIn, email: str
 
 
 async def test_a_practices_odd_rows_send_no_odd_mail(portal: SigningIn) -> None:
-    """A name or an address with a newline in it adds no header."""
+    """A name with a newline in it adds no header."""
     await portal.change(Practice, portal.practice_id, name="Harbor\r\nBcc: evil@example.com\r\n")
     await portal.request("ana@example.com")
     (mail,) = await portal.mails()
     assert mail["Subject"] == "Sign in to Harbor Bcc: evil@example.com"
     assert mail["Bcc"] is None
-    odd = "ben@example.com\r\nBcc: evil@example.com"
-    await portal.change(Client, portal.other_id, email=odd)
-    await portal.request(odd)
-    assert len(await portal.mails()) == 1
 
 
 async def test_an_address_is_found_by_its_index(portal: SigningIn) -> None:
     """In all practices: whoever asks says no practice."""
     on_sqlite = portal.url.startswith("sqlite")
     for table in (Client, Contact):
-        asked = linking.known(table, "ana@example.com").compile(
+        asked = people.known(table, "ana@example.com").compile(
             portal.engine.sync_engine, compile_kwargs={"literal_binds": True}
         )
         async with portal.engine.begin() as rows:
@@ -136,13 +152,33 @@ async def test_an_address_is_found_by_its_index(portal: SigningIn) -> None:
         assert f"ix_{table.__tablename__}_folded_email" in str(plan)
 
 
-def test_each_mailbox_gets_its_own_links_alone() -> None:
+async def test_another_mailbox_gets_no_mail(portal: SigningIn) -> None:
     """A database may take the Kelvin sign for a k: to a mail server it is another letter."""
-    kelvin, other, same = (
-        Link(email, "Harbor", "Kelvin", f"https://harbor.example/#/sign-in/{n}")
-        for n, email in enumerate(("kelvin@a.example", "\u212aelvin@a.example", "KELVIN@A.example"))
-    )
-    assert answering.mailboxes([kelvin, other, same]) == [[kelvin, same], [other]]
+    await portal.change(Client, portal.client_id, email="KELVIN@example.com")
+    await portal.change(Client, portal.other_id, email="\u212aelvin@example.com")
+    await portal.request("kelvin@example.com")
+    assert [mail["To"] for mail in await portal.mails()] == ["KELVIN@example.com"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "ana@example.com, evil@example.com",
+        "ana@example.com,evil@example.com",
+        "ana@example.com; evil@example.com",
+        "ana@example.com evil@example.com",
+        "Ana <ana@example.com>",
+        "ana@example.com\r\nBcc: evil@example.com",
+    ],
+)
+async def test_a_row_that_is_not_exactly_one_address_gets_no_mail(
+    portal: SigningIn, odd: str
+) -> None:
+    await portal.change(Client, portal.client_id, email=odd)
+    await portal.request(odd)
+    assert await portal.mails() == []
+    with pytest.raises(ValueError, match=r"addr|CR"):
+        letters.mail(SENDER, Letter(odd, [LINKED]), NOON, HALF_AN_HOUR)
 
 
 # -- what is in it ---------------------------------------------------------------------------------
@@ -160,11 +196,12 @@ async def test_the_mail_is_plain_and_says_no_more_than_it_has_to(portal: Signing
     for told in ("Ana Prieto", "Prieto", "therap", "session", "invoice", "client"):
         assert told not in words.replace("Ana@Example.com", "").lower()
     assert len(portal.mailbox.text()) < 600
+    assert "once, for 30 minutes" in portal.mailbox.text()
 
 
 def test_names_in_any_script_are_written() -> None:
-    links = [Link("ana@example.com", "Büro 木曽, Praxis", "Ana", "https://a.example/#/sign-in/x")]
-    mail = letter(SENDER, links, NOON)
+    link = Link("Büro 木曽, Praxis", "https://a.example/#/sign-in/x", "123456")
+    mail = letters.mail(SENDER, Letter("ana@example.com", [link]), NOON, HALF_AN_HOUR)
     assert mail["Subject"] == "Sign in to Büro 木曽, Praxis"
     assert mail.as_bytes().isascii()
     assert "Büro 木曽" in mail.get_content()
@@ -180,66 +217,117 @@ def test_who_it_can_not_be_from(text: str) -> None:
     assert not is_sender(text)
 
 
-# -- so many an hour -------------------------------------------------------------------------------
+# -- so many to an address -------------------------------------------------------------------------
 
 
-async def test_an_address_gets_three_mails_an_hour(portal: SigningIn) -> None:
-    for spelling in ("ana@example.com", "ANA@example.com", " ana@example.com", "ana@EXAMPLE.com"):
+async def test_an_address_gets_four_mails_and_then_one_each_half_hour(portal: SigningIn) -> None:
+    spellings = "ana@example.com", "ANA@example.com", " ana@example.com", "ana@EXAMPLE.com"
+    for spelling in spellings:
         await portal.request(spelling)
         assert (await portal.mails())[-1]["To"] == "Ana@Example.com"
-    assert len(portal.mailbox.letters) == 3
-    portal.clock.time += 59 * MINUTE
-    await portal.request("ana@example.com")
-    assert len(await portal.mails()) == 3
-    portal.clock.time += MINUTE + SECOND
+    for _ in range(20):
+        await portal.request("ana@example.com")
+    portal.clock.time += 29 * MINUTE
     await portal.request("ana@example.com")
     assert len(await portal.mails()) == 4
+    portal.clock.time += MINUTE
+    for _ in range(3):
+        await portal.request("ana@example.com")
+    assert len(await portal.mails()) == 5
 
 
-async def test_the_last_link_works_though_more_were_asked_for(portal: SigningIn) -> None:
-    links = [await portal.link() for _ in range(4)]
-    assert links[2][0] == links[3][0]
-    assert (await portal.enter(*links[3]))["__typename"] == "SignInLinkInvalid"
-    assert (await portal.enter(*links[2]))["__typename"] == "SignedIn"
+async def test_strangers_lock_nobody_out(portal: SigningIn) -> None:
+    """They ask for all mails that an address gets, from anywhere. The newest signs its owner in."""
+    for number in range(30):
+        async with portal.network(f"198.51.100.{number}") as stranger:
+            await portal.request("ana@example.com", stranger)
+    await portal.mails()
+    for _ in range(3):
+        portal.clock.time += 29 * MINUTE
+        # Just before the next mail could be sent.
+        async with portal.network("198.51.100.1") as stranger:
+            await portal.request("ana@example.com", stranger)
+        nonce = await portal.request("ana@example.com")
+        secrets = await portal.secrets()
+        portal.clock.time += 29 * MINUTE
+        assert (await portal.enter(secrets[0], nonce))["__typename"] == "SignedIn"
+        # And the next time a mail comes at once.
+        before = len(portal.mailbox.letters)
+        assert (await portal.enter(*await portal.link()))["__typename"] == "SignedIn"
+        assert len(portal.mailbox.letters) == before + 1
+        for _ in range(10):
+            await portal.request("ana@example.com")
+
+
+async def test_the_code_of_a_strangers_mail_does_not_sign_its_asker_in(portal: SigningIn) -> None:
+    """Nor does the link sign in a page that asked for a mail to another address."""
+    stranger = await portal.request("ana@example.com")
+    (secret,), (code,) = await portal.secrets(), await portal.codes()
+    nonce = await portal.request("ben@example.com")
+    assert (await portal.enter(secret, nonce))["__typename"] == "SignInLinkInvalid"
+    assert (await portal.type_code(code, nonce))["__typename"] == "SignInCodeInvalid"
+    own = await portal.request("ana@example.com")
+    assert (await portal.enter(secret, own))["__typename"] == "SignInLinkInvalid"
+    assert (await portal.type_code(code, own))["__typename"] == "SignInCodeInvalid"
+    assert (await portal.type_code(code, stranger))["__typename"] == "SignedIn"
 
 
 async def test_requests_at_once_find_no_more_room_than_there_is(portal: SigningIn) -> None:
     await asyncio.gather(*(portal.request("ana@example.com") for _ in range(12)))
     await asyncio.gather(*(answering.work(portal.door) for _ in range(6)))
-    assert len(await portal.mails()) == 3
+    assert len(await portal.mails()) == 4
 
 
-async def test_a_network_address_is_answered_by_twenty_mails_an_hour(portal: SigningIn) -> None:
-    emails = [f"c{n}@example.com" for n in range(21)]
+async def test_bogus_links_keep_nobody_behind_the_same_address_out(portal: SigningIn) -> None:
+    secret, nonce = await portal.link()
+    for _ in range(30):
+        assert (await portal.enter("x" * 43, nonce))["__typename"] == "SignInLinkInvalid"
+    assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
+
+
+# -- in turn ---------------------------------------------------------------------------------------
+
+
+async def test_a_flood_of_requests_delays_nobody_elses_mail(portal: SigningIn) -> None:
+    """Neither of unknown addresses, nor of more requests than are answered, nor to many people."""
+    emails = [f"c{n}@example.com" for n in range(40)]
     own = {"practice_id": portal.practice_id, "created_at": portal.clock(), "name": "Cleo Vance"}
     await portal.insert(Client, *({**own, "id": new_id(), "email": email} for email in emails))
-    for email in emails:
-        await portal.request(email)
-        portal.clock.time += SECOND
-    assert sorted(mail["To"] for mail in await portal.mails()) == sorted(emails[:20])
-    # From elsewhere it is asked for as before.
-    async with portal.network("203.0.113.7") as elsewhere:
-        await portal.request(emails[20], elsewhere)
-    assert (await portal.mails())[-1]["To"] == emails[20]
-    portal.clock.time += 61 * MINUTE
-    await portal.request("ben@example.com")
-    assert (await portal.mails())[-1]["To"] == "ben@example.com"
+    async with serving(portal, smtp_url=None):
+        for email in (
+            *emails,
+            *(f"x{n}@example.com" for n in range(40)),
+            *["ben@example.com"] * 50,
+        ):
+            await portal.request(email)
+        async with portal.network("203.0.113.7") as elsewhere:
+            await portal.request("ana@example.com", elsewhere)
+    async with serving(portal, smtp_url=portal.mailbox.url):
+        await portal.mails()
+    to = [mail["To"] for mail in portal.mailbox.letters]
+    # Of one network two are worked on at a time.
+    assert "Ana@Example.com" in to[:4]
+    assert len(to) == len(emails) + 4 + 1
 
 
-async def test_twenty_failed_tries_from_a_network_address_are_enough(portal: SigningIn) -> None:
-    secret, nonce = await portal.link()
-    for _ in range(20):
-        assert (await portal.enter("x" * 43, nonce))["__typename"] == "SignInLinkInvalid"
-        portal.clock.time += SECOND
-    refused = await portal.enter(secret, nonce)
-    assert (refused["__typename"], refused["code"]) == ("TooManyAttempts", "TOO_MANY_ATTEMPTS")
-    assert refused["retryAt"] == "2026-03-15T13:00:00Z"
-    assert "card" not in refused["message"]
-    # Somebody else isn't kept out, and the link was not used up.
-    async with portal.network("203.0.113.7") as elsewhere:
-        assert (await portal.enter(secret, nonce, elsewhere))["__typename"] == "SignedIn"
-    portal.clock.time = NOON + 60 * MINUTE
-    assert (await portal.enter(*await portal.link()))["__typename"] == "SignedIn"
+@pytest.mark.parametrize(
+    ("host", "counted_as"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("::FFFF:cb00:7107", "203.0.113.7"),
+        ("2001:db8:0:0:1:2:3:4", "2001:db8::/64"),
+        ("2001:DB8::9", "2001:db8::/64"),
+        ("[2001:db8::9]", "2001:db8::/64"),
+        ("2001:db8:0:1::9", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_networks_are_counted_in_one_spelling(host: str, counted_as: str) -> None:
+    assert network(host) == counted_as
+    assert address_hash(KEY)(host) == address_hash(KEY)(counted_as)
 
 
 # -- none is lost ----------------------------------------------------------------------------------
@@ -272,9 +360,9 @@ async def test_a_server_out_of_reach_is_tried_until_the_link_would_have_expired(
         while (await portal.all(SignInRequest))[0].done_at is None:
             tried += await answering.work(portal.door)
             portal.clock.time += 5 * SECOND
-    assert 5 < tried < 15
+    assert 5 < tried < 25
     assert "no mail could be sent in time" in caplog.text
-    assert portal.clock.time - NOON < 11 * MINUTE
+    assert portal.clock.time - NOON < 31 * MINUTE
 
 
 async def test_the_mail_of_a_process_that_ended_another_sends(portal: SigningIn) -> None:
@@ -307,32 +395,37 @@ async def test_without_a_mail_server_requests_are_answered_and_wait(portal: Sign
         assert len(await portal.mails()) == 1
 
 
-async def test_an_older_request_that_is_answered_later_takes_no_place(portal: SigningIn) -> None:
-    portal.mailbox.refusals = 1
-    older = await portal.request("ana@example.com")
+async def test_a_mail_that_always_fails_keeps_no_other_back(portal: SigningIn) -> None:
+    """Nor does a row that can't be read as an address."""
+    await portal.change(Client, portal.client_id, email="ana@example.com, evil@example.com")
+    refused = portal.mailbox.refuse_to("gail@example.com")
+    for email in ("ana@example.com, evil@example.com", "gail@example.com", "ben@example.com"):
+        await portal.request(email)
     await portal.mails()
-    portal.clock.time += SECOND
-    newer = await portal.link()
-    portal.clock.time += 5 * SECOND
-    await portal.mails()
+    assert [mail["To"] for mail in portal.mailbox.letters] == ["ben@example.com"]
+    assert refused
+    await answering.work(portal.door)
     assert len(portal.mailbox.letters) == 1
-    assert (await portal.enter(newer[0], older))["__typename"] == "SignInLinkInvalid"
-    assert (await portal.enter(*newer))["__typename"] == "SignedIn"
 
 
 async def test_what_is_older_than_a_day_is_removed(portal: SigningIn) -> None:
     link = await portal.link()
-    await portal.enter("x" * 43, link[1])
-    portal.clock.time += dt.timedelta(hours=23)
+    token = (await portal.enter(*link))["token"]
     await portal.request(UNKNOWN)
     await portal.mails()
+    portal.clock.time += dt.timedelta(hours=24)
     await outbox.sweep(portal.door)
     assert len(await portal.all(SignInRequest)) == 2
-    portal.clock.time += dt.timedelta(hours=2)
+    assert len(await portal.all(SignInLink)) == 1
+    # Counters that are empty go at once.
+    assert await portal.all(SignInLimit) == []
+    portal.clock.time += dt.timedelta(hours=13)
     await outbox.sweep(portal.door)
-    assert len(await portal.all(SignInRequest)) == 1
+    assert await portal.all(SignInRequest) == []
     assert await portal.all(SignInLink) == []
-    assert await portal.all(SignInFailure) == []
+    (row,) = await portal.all(Token)
+    assert row.email is None
+    assert not await portal.works(token)
 
 
 async def test_the_application_sends_by_itself(portal: SigningIn) -> None:

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from identity.letters import letter
-from identity.linking import Link
+from identity import letters
+from identity.linking import Letter, Link
 from identity.post import NotOneRecipient, by_smtp, is_this_machine
 from tests.mailbox import PASSWORD, SENDER, USER, Mailbox, mail_server
 
@@ -52,8 +52,9 @@ def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext
     return context
 
 
-def mail() -> list[Link]:
-    return [Link("ana@example.com", "Harbor", "Ana", "https://harbor.example/#/sign-in/x")]
+def mail() -> EmailMessage:
+    link = Link("Harbor", "https://harbor.example/#/sign-in/x", "123456")
+    return letters.mail(SENDER, Letter("ana@example.com", [link]), NOON, 30 * MINUTE)
 
 
 def with_password(mailbox: Mailbox, password: str = PASSWORD) -> str:
@@ -63,7 +64,7 @@ def with_password(mailbox: Mailbox, password: str = PASSWORD) -> str:
 async def test_a_password_is_sent_by_starttls(certified: ssl.SSLContext) -> None:
     with mail_server(tls=certified, wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox), SENDER)
-        await post.send(letter(SENDER, mail(), NOON))
+        await post.send(mail())
     assert mailbox.passwords == [PASSWORD]
     assert len(mailbox.letters) == 1
 
@@ -75,21 +76,21 @@ async def test_a_server_whom_nobody_has_certified_gets_no_mail(
     with mail_server(tls=certified, wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox), SENDER)
         with pytest.raises(Exception, match=r"certificate|CERTIFICATE"):
-            await post.send(letter(SENDER, mail(), NOON))
+            await post.send(mail())
     assert (mailbox.passwords, mailbox.letters) == ([], [])
 
 
 async def test_elsewhere_no_mail_is_sent_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless that is written out; a server on this machine is reached by no network."""
     with mail_server() as mailbox:
-        await by_smtp(mailbox.url, SENDER).send(letter(SENDER, mail(), NOON))
+        await by_smtp(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1
         monkeypatch.setattr("identity.post.is_this_machine", lambda _: False)
         with pytest.raises(Exception, match="STARTTLS"):
-            await by_smtp(mailbox.url, SENDER).send(letter(SENDER, mail(), NOON))
+            await by_smtp(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1
         plain = mailbox.url.replace("smtp://", "smtp+plain://")
-        await by_smtp(plain, SENDER).send(letter(SENDER, mail(), NOON))
+        await by_smtp(plain, SENDER).send(mail())
     assert len(mailbox.letters) == 2
 
 
@@ -136,7 +137,7 @@ async def test_a_password_is_never_sent_without_tls() -> None:
     with mail_server(wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox), SENDER)
         with pytest.raises(Exception, match="STARTTLS"):
-            await post.send(letter(SENDER, mail(), NOON))
+            await post.send(mail())
     assert (mailbox.passwords, mailbox.letters) == ([], [])
 
 
@@ -144,7 +145,7 @@ async def test_a_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
     with mail_server(tls=certified, wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox, "wrong"), SENDER)
         with pytest.raises(Exception, match="535"):
-            await post.send(letter(SENDER, mail(), NOON))
+            await post.send(mail())
     assert mailbox.letters == []
 
 

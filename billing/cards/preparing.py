@@ -87,9 +87,9 @@ async def name(till: Till, owner: Owner, setup_id: str, stripe_id: str) -> bool:
 
 async def give_up(till: Till, owner: Owner, setup_id: str) -> None:
     """Close a form that Stripe hasn't made, as far as we know: nobody has its secret."""
-    canceled = {"state": SetupState.CANCELED, "changed_at": till.now()}
+    unmade = {"state": SetupState.UNMADE, "changed_at": till.now()}
     async with till.engine.begin() as conn:
-        await conn.execute(waiting(owner, setup_id).values(canceled))
+        await conn.execute(waiting(owner, setup_id).values(unmade))
 
 
 def waiting(owner: Owner, setup_id: str) -> Any:

@@ -154,7 +154,7 @@ def item(reader: Reader, key: str) -> Reader:
 
 
 # The kinds of things that ids are of. Any other prefix counts as one, so that plans stay few.
-PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn".split())
+PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn idn".split())
 
 
 def prefix(id_: Any) -> str:

@@ -27,7 +27,8 @@ from resolvers.planner.selection import Selection
 def together(acts: Sequence[Act]) -> Errors:
     """Return why these fields can't be in one operation."""
     if len(acts) > 1 and any(act.source.alone for act in acts):
-        return [refusal("NOT_ALONE", "signIn is the only field of its operation")]
+        message = "a field that changes who asks is the only one of its operation"
+        return [refusal("NOT_ALONE", message)]
     if sum(act.source.moves_money for act in acts) > 1:
         return [refusal("ONE_PAYMENT", "an operation moves money once: send each pay by itself")]
     return []

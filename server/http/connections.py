@@ -9,17 +9,15 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 
+from identity.networks import network
 from server.http.proxies import Proxies, normal
 
 NEVER = float("inf")
 # Deadlines are looked at this often, or four times within the shortest of them.
 LOOKED_AT_S = 1.0
 WARNED_EVERY_S = 60.0
-# Of an IPv6 address, the part that a provider gives to one customer.
-IPV6_PREFIX = 64
 
 log = logging.getLogger("portal")
 
@@ -87,9 +85,7 @@ class Connections:
         address = normal(host) if host is not None else None
         if address is None or address in self.limits.proxies:
             return None
-        if isinstance(ip_address(address), IPv6Address):
-            return str(ip_network((address, IPV6_PREFIX), strict=False))
-        return address
+        return network(address)
 
     def make_room(self) -> bool:
         """Drop the connection that has waited longest, if any waits."""

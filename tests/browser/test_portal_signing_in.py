@@ -1,5 +1,6 @@
 """Signing in by mail at the portal page, the whole way in a real browser."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ async def ask_for_mail(visitor: Visit, email: str = EMAIL) -> None:
     await visitor.page.goto(f"{visitor.demo.url}/portal/")
     await visitor.title("Sign in")
     await visitor.page.get_by_label("E-mail address").fill(email)
-    await visitor.click("Send me a link")
+    await visitor.click("Send me a mail")
     await visitor.title("Look into your mail")
 
 
@@ -90,11 +91,41 @@ async def test_in_another_browser_the_link_says_where_to_open_it(payer: Visit) -
         await payer.page.evaluate("localStorage.clear()")
         await mail.goto(link)
         problem = mail.locator(".error:visible")
-        await expect(problem).to_contain_text("Open it in the browser in which you asked for it")
+        await expect(problem).to_contain_text("Open it in the browser that you asked from")
         # And in the first one it works still.
         await payer.page.evaluate("(kept) => localStorage.setItem('sign-in-nonces', kept)", nonces)
         await mail.goto("about:blank")
         await mail.goto(link)
+        await expect(mail.locator(".figure")).to_have_text("$525.00")
+
+
+async def test_the_code_of_the_mail_signs_in_the_page_that_asked(payer: Visit) -> None:
+    await ask_for_mail(payer)
+    async with the_mail(payer) as mail:
+        text = await mail.locator("article pre").first.inner_text()
+    await payer.page.get_by_label("Code").fill("000 000")
+    await payer.click("Sign in with the code")
+    await payer.problem("This code doesn't sign you in")
+    (code,) = re.findall(r"type this code .*: (\d{3} \d{3})", text)
+    await payer.page.get_by_label("Code").fill(code)
+    await payer.click("Sign in with the code")
+    await payer.title("Billing & Payments")
+    await expect(payer.page.locator(".figure")).to_have_text("$525.00")
+    await payer.is_clean()
+
+
+async def test_the_page_says_when_no_other_mail_was_sent(payer: Visit) -> None:
+    said = []
+    for email in (EMAIL, "nobody@example.com"):
+        for _ in range(5):
+            await ask_for_mail(payer, email)
+        text = await payer.page.locator("main").inner_text()
+        said.append(re.sub(r"\d+:\d+", "", text.replace(email, "")))
+        await is_accessible(payer.page)
+    assert "No other mail was sent" in said[0]
+    assert said[0] == said[1]
+    async with the_mail(payer) as mail:
+        await mail.goto(await link_of(mail))
         await expect(mail.locator(".figure")).to_have_text("$525.00")
 
 
@@ -113,6 +144,8 @@ async def test_a_link_works_once_and_an_unknown_address_reads_the_same(payer: Vi
         assert await mail.locator("article").count() == 1
         await mail.goto(link)
         await expect(mail.locator(".figure")).to_be_visible()
+        await mail.get_by_role("button", name="Sign out").click()
+        await expect(mail.get_by_role("heading", level=1)).to_have_text("Sign in")
         await mail.goto("about:blank")
         await mail.goto(link)
         await expect(mail.locator(".error:visible")).to_contain_text("a link works once")

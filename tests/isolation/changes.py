@@ -17,15 +17,23 @@ CHANGERS = {
 }
 
 # A sign-in has an id, and is asked for by nobody but whose it is: probed by test_sign_ins.
-SIGN_INS = {"Mutation.revokeSignIn(input.id:)": "sign-in"}
+SIGN_INS = {
+    "Mutation.revokeSignIn(input.id:)": "sign-in",
+    # A person, who is of nobody else's address: probed by test_switching too.
+    "Mutation.switchViewer(input.id:)": "identity",
+}
 
 # Who signs in, and who ends a sign-in, is shown as who they are.
 VIEWERS = {
     ("Mutation", "revokeSignIn"),
     ("Mutation", "signIn"),
+    ("Mutation", "signInWithCode"),
+    ("Mutation", "switchViewer"),
     ("SignInRevoked", "viewer"),
     ("SignedIn", "viewer"),
+    ("Viewer", "identities"),
     ("Viewer", "signIns"),
+    ("ViewerSwitched", "viewer"),
 }
 
 # A result leads to the payment or card that the request was about, and to its client.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import ViewerKind
-from tests.isolation.entrances import Inside
+from tests.isolation.entrances import Inside, address
 from tests.isolation.households import Bearer
 from tests.isolation.sight import PREFIXES, Eyes, Thing
 
@@ -15,6 +15,8 @@ NOWHERE_SETUP = "seti_" + "0" * 24
 WRONG = "77777.77"
 # Who may not read bills is told of no id whether it is one.
 OUT_OF_SCOPE = "SCOPE_REQUIRED"
+# What is a person's own is asked for without a scope.
+OWN = ("sgn", "idn")
 
 
 class Payer(Eyes):
@@ -156,10 +158,23 @@ def own_sign_in(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
     mine = [
         one
         for one in inside.households.bearers
-        if (one.practice, one.sort, one.state) == (here.practice, here.sort, "live")
-        and one.kind is not ViewerKind.DASHBOARD
+        if (one.practice, address(one.sort)) == (here.practice, address(here.sort))
+        and one.state == "live"
+        and ViewerKind.DASHBOARD not in (one.kind, here.kind)
     ]
     return ("reached" if id_[4:] in [one.token_id for one in mine] else "hidden"), "id"
+
+
+def own_identity(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
+    """A person of the practice whose address the viewer signed in with."""
+    here = payer.bearer
+    mine = [
+        one.subject_id
+        for one in inside.households.bearers
+        if (one.practice, address(one.sort)) == (here.practice, address(here.sort))
+        and ViewerKind.DASHBOARD not in (one.kind, here.kind)
+    ]
+    return ("reached" if id_[4:] in mine else "hidden"), "id"
 
 
 PAID = "AmountChanged NothingToPay PaymentInProgress CardUnusable"
@@ -211,6 +226,9 @@ CHANGES: dict[str, Change] = {
     ),
     "revokeSignIn(input.id:)": change(
         *("revokeSignIn", "sgn", "id", "SignInRevoked"), None, own_sign_in
+    ),
+    "switchViewer(input.id:)": change(
+        *("switchViewer", "idn", "id", "ViewerSwitched"), None, own_identity
     ),
 }
 

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from models import AccessAction, AccessEntry, Token
-from tests.isolation.entrances import Inside
+from models import AccessAction, AccessEntry, Client, Contact, Token
+from tests.isolation.entrances import Inside, address
 from tests.isolation.households import Bearer
 from tests.isolation.ids import NOWHERE, Asked, some
-from tests.isolation.mutations import CHANGES, NOWHERE_SETUP, OUT_OF_SCOPE, Change, Payer
+from tests.isolation.mutations import CHANGES, NOWHERE_SETUP, OUT_OF_SCOPE, OWN, Change, Payer
 from tests.isolation.rows import MOVING, Difference
 from tests.isolation.sight import PREFIXES, relation
 
@@ -27,6 +27,8 @@ def asked_of(inside: Inside, payer: Payer, kind: str, ids: list[Asked]) -> Itera
         yield from setups(inside, payer)
     elif kind == "sgn":
         yield from sign_ins(inside, payer)
+    elif kind == "idn":
+        yield from people(inside, payer)
     else:
         yield from dict.fromkeys(one for one in ids if one[0][:3] == kind)
         # Ids of things of other kinds, called one of this.
@@ -56,6 +58,17 @@ def sign_ins(inside: Inside, payer: Payer) -> Iterator[Asked]:
         whose = "practice" if practice == here.practice else "other practice"
         yield f"sgn_{rows[Token][0]['id']}", f"{whose}, given out"
     yield f"sgn_{NOWHERE}", "nowhere"
+
+
+def people(inside: Inside, payer: Payer) -> Iterator[Asked]:
+    """Everybody who could have an address in a practice, and one who is nobody."""
+    here = payer.bearer
+    for practice, rows in inside.households.rows.items():
+        for model in (Client, Contact):
+            for row in rows[model]:
+                same = "self" if row["id"] == here.subject_id else "another"
+                yield f"idn_{row['id']}", same if practice == here.practice else "other practice"
+    yield f"idn_{NOWHERE}", "nowhere"
 
 
 def nowhere(kind: str) -> str:
@@ -118,7 +131,7 @@ async def misnamed(
 
 def foretold(inside: Inside, payer: Payer, change: Change, id_: str) -> tuple[str, str]:
     """What is to come of an id, and how that is told."""
-    if change.kind != "sgn" and not payer.bearer.reads_bills:
+    if change.kind not in OWN and not payer.bearer.reads_bills:
         return OUT_OF_SCOPE, OUT_OF_SCOPE
     judged, path = change.judge(inside, payer, id_)
     return judged, f"NotFound at input.{path}" if judged == "hidden" else judged
@@ -153,7 +166,14 @@ def came_to(payer: Payer, change: Change, response: httpx.Response, id_: str) ->
 
 # -- what is written -------------------------------------------------------------------------------
 
-WRITTEN = ("CardPrepared", "DefaultMade", "CardRemoved", "SignInRevoked", "PayCanceled")
+WRITTEN = (
+    "CardPrepared",
+    "DefaultMade",
+    "CardRemoved",
+    "SignInRevoked",
+    "PayCanceled",
+    "ViewerSwitched",
+)
 
 
 def wrote(response: httpx.Response) -> bool:
@@ -167,7 +187,7 @@ def is_of(payer: Payer, difference: Difference) -> bool:
     if row["practice_id"] != payer.bearer.practice_id:
         return False
     if name == "token":
-        return payer.bearer.subject_id in (row["client_id"], row["contact_id"])
+        return bool(row["email"] == address(payer.bearer.sort).lower())
     return name == "practice_version" or payer.pays(
         str(row["id" if name == "client" else "client_id"])
     )

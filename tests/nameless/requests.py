@@ -196,6 +196,7 @@ def mutations(world: World) -> Iterator[Asked]:
             "makeDefault": {"paymentMethodId": name or card},
             "removeCard": {"paymentMethodId": name or card},
             "revokeSignIn": {"id": name or f"sgn_{NOWHERE}"},
+            "switchViewer": {"id": name or f"idn_{NOWHERE}"},
             "requestSignInLink": {"email": name or "a@example.com"},
         }
         for change, given in inputs.items():

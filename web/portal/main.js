@@ -113,6 +113,18 @@ async function recognise() {
   showHeader();
 }
 
+/** Continues as somebody else who has the same address in this practice. */
+async function continueAs(id) {
+  try {
+    const { switchViewer } = await ask("switch-viewer", { input: { id } });
+    viewer = page.client = page.range = null;
+    sessionStorage.removeItem(CLIENT);
+    page.go("/", switchViewer.message ?? "");
+  } catch (error) {
+    notify(error.message);
+  }
+}
+
 function signedIn() {
   viewer = null;
   show();
@@ -144,8 +156,16 @@ function showHeader() {
       : el("span", {}, name);
   header.replaceChildren(
     el("a", { class: "practice", href: "#/" }, practice.name),
-    el("div", { class: "who" }, whose, el("a", { href: "#/sign-ins" }, "Sign-ins"), button("Sign out", signOut)),
+    el("div", { class: "who" }, identities(), whose, el("a", { href: "#/sign-ins" }, "Sign-ins"), button("Sign out", signOut)),
   );
+}
+
+/** The people whom the sign-in is of, where they are several. */
+function identities() {
+  if (viewer.identities.length < 2) return null;
+  const named = ({ name, kind }) => (kind === "CONTACT" ? `${name}, for others` : name);
+  const options = viewer.identities.map((one) => el("option", { value: one.id, selected: one.isCurrent }, named(one)));
+  return el("label", {}, "Signed in as ", el("select", { onchange: (event) => continueAs(event.target.value) }, ...options));
 }
 
 function look(client) {

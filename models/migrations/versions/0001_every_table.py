@@ -12,10 +12,10 @@ revision = "0001"
 down_revision = None
 
 TABLES = (
-    "practice sign_in_failure sign_in_request stripe_event clinician contact "
+    "practice sign_in_limit sign_in_request stripe_event clinician contact "
     "document_counter letterhead logo practice_version printed_document client "
     "client_name_part contact_right detachment invoice payment_method session "
-    "sign_in_link statement stripe_customer superbill token access_entry card_setup "
+    "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
     "dispute receipt refund allocation ledger_entry"
 ).split()
@@ -48,16 +48,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("stripe_account"),
     )
     op.create_table(
-        "sign_in_failure",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("address_hash", sa.Text(), nullable=False),
-        sa.Column("failed_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index(
-        "ix_sign_in_failure_address_hash_failed_at",
-        "sign_in_failure",
-        ["address_hash", "failed_at"],
+        "sign_in_limit",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
+        sa.Column("spent_until_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "key_hash"),
     )
     op.create_table(
         "sign_in_request",
@@ -68,22 +63,17 @@ def upgrade() -> None:
         sa.Column("nonce_hash", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("expires_at", Instant(), nullable=False),
-        sa.Column("is_allowed", sa.Boolean(), nullable=True),
+        sa.Column("is_mailed", sa.Boolean(), nullable=False),
+        sa.Column("code_tries", sa.Integer(), nullable=False),
+        sa.Column("turn_at", Instant(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("due_at", Instant(), nullable=False),
         sa.Column("leased_until", Instant(), nullable=True),
         sa.Column("done_at", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("nonce_hash"),
     )
-    op.create_index(
-        "ix_sign_in_request_address_hash_created_at",
-        "sign_in_request",
-        ["address_hash", "created_at"],
-    )
-    op.create_index(
-        "ix_sign_in_request_email_hash_created_at", "sign_in_request", ["email_hash", "created_at"]
-    )
-    partial_index("ix_sign_in_request_waiting", "sign_in_request", ["due_at"], "done_at IS NULL")
+    partial_index("ix_sign_in_request_waiting", "sign_in_request", ["turn_at"], "done_at IS NULL")
     op.create_table(
         "stripe_event",
         sa.Column("id", sa.Text(), nullable=False),
@@ -355,25 +345,6 @@ def upgrade() -> None:
         ["practice_id", "client_id", "date", "id"],
     )
     op.create_table(
-        "sign_in_link",
-        *key(),
-        sa.Column("client_id", ID, nullable=True),
-        sa.Column("contact_id", ID, nullable=True),
-        sa.Column("secret_hash", sa.Text(), nullable=False),
-        sa.Column("nonce_hash", sa.Text(), nullable=False),
-        sa.Column("requested_at", Instant(), nullable=False),
-        sa.Column("expires_at", Instant(), nullable=False),
-        sa.Column("used_at", Instant(), nullable=True),
-        sa.CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_subject"),
-        refers("client", "client_id"),
-        refers("contact", "contact_id"),
-        of_practice(),
-        sa.PrimaryKeyConstraint("practice_id", "id"),
-        sa.UniqueConstraint("practice_id", "client_id"),
-        sa.UniqueConstraint("practice_id", "contact_id"),
-        sa.UniqueConstraint("secret_hash"),
-    )
-    op.create_table(
         "statement",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -466,6 +437,7 @@ def upgrade() -> None:
         sa.Column("revoked_at", Instant(), nullable=True),
         sa.Column("last_used_at", Instant(), nullable=True),
         sa.Column("is_sign_in", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(kind = 'CLIENT') = (client_id IS NOT NULL)"
             " AND (kind = 'CONTACT') = (contact_id IS NOT NULL)",
@@ -477,8 +449,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("hash"),
     )
-    partial_index("ix_token_sign_in_client", "token", ["practice_id", "client_id"], "is_sign_in")
-    partial_index("ix_token_sign_in_contact", "token", ["practice_id", "contact_id"], "is_sign_in")
+    partial_index("ix_token_sign_in", "token", ["practice_id", "email"], "is_sign_in")
+    op.create_table(
+        "sign_in_link",
+        *key(),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email_hash", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("nonce_hash", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("used_at", Instant(), nullable=True),
+        sa.Column("used_nonce_hash", sa.Text(), nullable=True),
+        sa.Column("token_id", ID, nullable=True),
+        sa.CheckConstraint(
+            "(used_at IS NULL) = (token_id IS NULL)"
+            " AND (used_at IS NULL) = (used_nonce_hash IS NULL)",
+            name="used_has_a_token",
+        ),
+        refers("token", "token_id"),
+        of_practice(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "nonce_hash"),
+        sa.UniqueConstraint("secret_hash"),
+    )
+    op.create_index("ix_sign_in_link_nonce_hash", "sign_in_link", ["nonce_hash"])
+    op.create_index("ix_sign_in_link_practice_id_email", "sign_in_link", ["practice_id", "email"])
     op.create_table(
         "access_entry",
         *key(),
@@ -508,7 +504,9 @@ def upgrade() -> None:
         sa.Column("client_id", ID, nullable=False),
         sa.Column("stripe_account", sa.Text(), nullable=False),
         sa.Column("stripe_id", sa.Text(), nullable=True),
-        sa.Column("state", chosen("state", "PREPARED KEPT REFUSED CANCELED"), nullable=False),
+        sa.Column(
+            "state", chosen("state", "PREPARED KEPT REFUSED CANCELED UNMADE"), nullable=False
+        ),
         sa.Column(
             "reason",
             chosen("reason", REASONS),
@@ -525,7 +523,8 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("state <> 'REFUSED' OR reason IS NOT NULL", name="refused_has_a_reason"),
         sa.CheckConstraint(
-            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED')", name="ended_is_named"
+            "stripe_id IS NOT NULL OR state IN ('PREPARED', 'CANCELED', 'UNMADE')",
+            name="ended_is_named",
         ),
         refers("payment_method", "payment_method_id", client=True),
         refers("client", "client_id"),

@@ -1,0 +1,95 @@
+"""Limits that all serving processes share: so many at once, and one more each so often.
+
+A counter is one row that says until when what was spent fills it (the "generic cell rate
+algorithm"). One statement checks and spends, so two requests at once never find the same room.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import SignInLimit
+from models.inserting import insert_into
+
+MILLISECOND = dt.timedelta(milliseconds=1)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`burst` at once, and one more each `every`. Without a burst nothing is refused."""
+
+    name: str
+    every: dt.timedelta
+    burst: int | None = None
+
+    async def spend(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> bool:
+        """Spend one, if there is one left; return whether there was."""
+        return await self.spent(conn, key_hash, now) is not None
+
+    async def turn(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> dt.datetime:
+        """Spend one of a limit without a burst. Return when it would be due if others waited."""
+        until_ms = await self.spent(conn, key_hash, now)
+        assert until_ms is not None
+        return moment(until_ms) - self.every
+
+    async def spent(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> int | None:
+        """Spend one, if there is one left; return until when the counter is filled then."""
+        now_ms, every_ms = milliseconds(now), self.every // MILLISECOND
+        counter = SignInLimit.spent_until_ms
+        first: Any = insert_into(conn, SignInLimit).values(
+            name=self.name, key_hash=key_hash, spent_until_ms=now_ms + every_ms
+        )
+        next_: Any = first.on_conflict_do_update(
+            index_elements=["name", "key_hash"],
+            set_={"spent_until_ms": case((counter > now_ms, counter), else_=now_ms) + every_ms},
+            where=None if self.burst is None else counter <= now_ms + self.slack_ms,
+        )
+        found: int | None = await conn.scalar(next_.returning(counter))
+        return found
+
+    def is_last(self, until_ms: int, now: dt.datetime) -> bool:
+        """Return whether a counter that is filled until then has no more to spend."""
+        return until_ms > milliseconds(now) + self.slack_ms
+
+    async def next_at(self, conn: AsyncConnection, key_hash: str) -> dt.datetime | None:
+        """Return from when one is left again; None if nothing was spent yet."""
+        spent = select(SignInLimit.spent_until_ms).where(*self.of(key_hash))
+        until_ms = await conn.scalar(spent)
+        return None if until_ms is None else moment(until_ms - self.slack_ms)
+
+    async def give_back(self, conn: AsyncConnection, key_hash: str) -> None:
+        """Take back one that was spent."""
+        less = SignInLimit.spent_until_ms - self.every // MILLISECOND
+        await conn.execute(
+            update(SignInLimit).where(*self.of(key_hash)).values(spent_until_ms=less)
+        )
+
+    async def reset(self, conn: AsyncConnection, key_hash: str) -> None:
+        """Forget what was spent."""
+        await conn.execute(delete(SignInLimit).where(*self.of(key_hash)))
+
+    @property
+    def slack_ms(self) -> int:
+        """Return how far ahead of now a counter may be filled when one more is spent."""
+        assert self.burst is not None
+        return (self.burst - 1) * (self.every // MILLISECOND)
+
+    def of(self, key_hash: str) -> tuple[Any, Any]:
+        return SignInLimit.name == self.name, SignInLimit.key_hash == key_hash
+
+
+def milliseconds(moment: dt.datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
+
+
+def moment(milliseconds: int) -> dt.datetime:
+    return EPOCH + milliseconds * MILLISECOND
+
+
+async def sweep(conn: AsyncConnection, now: dt.datetime) -> None:
+    """Remove counters that are empty."""
+    await conn.execute(delete(SignInLimit).where(SignInLimit.spent_until_ms <= milliseconds(now)))

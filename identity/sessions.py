@@ -1,0 +1,102 @@
+"""Sign-ins as an operator sees them: listed, and ended with whatever could begin another one."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, false, func, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity import tokens
+from models import Client, Contact, Practice, SignInLink, SignInRequest, Token
+from models.names import mailbox
+
+TOKEN, LINK, REQUEST = Token.__table__.c, SignInLink.__table__.c, SignInRequest.__table__.c
+
+
+class NoSuchPerson(Exception):
+    """The database has no such client or contact."""
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Conditions for sign-ins and for links, and the mailbox whose requests are meant, if any."""
+
+    sign_ins: ColumnElement[bool]
+    links: ColumnElement[bool]
+    email: str | None = None
+
+
+def everybodys() -> Whose:
+    return Whose(true(), true())
+
+
+def of_sign_in(token_id: str) -> Whose:
+    """Mean one sign-in, and nothing that could begin another one."""
+    return Whose(TOKEN.id == token_id, false())
+
+
+def of_practice(practice_id: str) -> Whose:
+    return Whose(TOKEN.practice_id == practice_id, LINK.practice_id == practice_id)
+
+
+def of_address(address: str) -> Whose:
+    """Mean an address, in all practices."""
+    email = mailbox(address)
+    return Whose(TOKEN.email == email, LINK.email == email, email)
+
+
+async def of_person(conn: AsyncConnection, model: type[Client] | type[Contact], id_: str) -> Whose:
+    """Mean a client or a contact, with everybody of the practice who has the same address.
+
+    A sign-in can be switched between them.
+    """
+    columns = model.practice_id, model.email
+    person = (await conn.execute(select(*columns).where(model.id == id_))).first()
+    if person is None:
+        raise NoSuchPerson
+    column = TOKEN.client_id if model is Client else TOKEN.contact_id
+    here = of_practice(person.practice_id)
+    if person.email is None:
+        return Whose(and_(here.sign_ins, column == id_), false())
+    same = of_address(person.email)
+    mine = and_(here.sign_ins, or_(column == id_, same.sign_ins))
+    return Whose(mine, and_(here.links, same.links), same.email)
+
+
+async def listed(conn: AsyncConnection, whose: Whose, now: dt.datetime) -> Sequence[Row[Any]]:
+    """Return the sign-ins that work, the newest first, each with its practice and person."""
+    of_client = and_(Client.practice_id == TOKEN.practice_id, Client.id == TOKEN.client_id)
+    of_contact = and_(Contact.practice_id == TOKEN.practice_id, Contact.id == TOKEN.contact_id)
+    name = func.coalesce(Client.name, Contact.name).label("person")
+    columns: list[Any] = [*TOKEN, name, Practice.name.label("practice")]
+    found = await conn.execute(
+        select(*columns)
+        .select_from(Token)
+        .join(Practice, Practice.id == TOKEN.practice_id)
+        .outerjoin(Client, of_client)
+        .outerjoin(Contact, of_contact)
+        .where(*working(now), tokens.has_address(Token.__table__), whose.sign_ins)
+        .order_by(TOKEN.created_at.desc(), TOKEN.id.desc())
+    )
+    return found.all()
+
+
+async def end(conn: AsyncConnection, key: str, whose: Whose, now: dt.datetime) -> int:
+    """End sign-ins, and the requests and links of the same address; return how many sign-ins.
+
+    The order matters, so that nothing that is under way is missed: a link is made in a transaction
+    that locks its request, and a sign-in in one that locks its link.
+    """
+    if whose.email is not None:
+        mine = REQUEST.email_hash == tokens.hashed(whose.email, key), REQUEST.expires_at > now
+        over = {"expires_at": now, "done_at": now, "email": None}
+        await conn.execute(update(SignInRequest).where(*mine).values(over))
+    await conn.execute(delete(SignInLink).where(whose.links))
+    ended = update(Token).where(*working(now), whose.sign_ins).values(revoked_at=now)
+    return (await conn.execute(ended)).rowcount
+
+
+def working(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
+    return TOKEN.is_sign_in, tokens.works(Token.__table__, now, now - tokens.IDLE)

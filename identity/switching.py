@@ -1,0 +1,40 @@
+"""Switching a sign-in to another person of the same address, in the same practice."""
+
+import datetime as dt
+
+from sqlalchemy import update
+
+from billing.refusals import NotFound
+from identity import tokens
+from identity.door import Door
+from identity.people import TooManyPeople, people
+from identity.tokens import Subject
+from models import Token
+
+PATH = ("input", "id")
+
+
+async def switch(
+    door: Door, practice_id: str, token_id: str, email: str, person_id: str, now: dt.datetime
+) -> None:
+    """Let a sign-in's token be of another person who has its address today, or raise NotFound.
+
+    The token's text stays. Each request looks the token up, so all requests that begin later see
+    with the other person's eyes, in every process.
+    """
+    token = Token.__table__
+    async with door.engine.begin() as conn:
+        try:
+            found = await people(conn, email, practice_id)
+        except TooManyPeople:
+            found = []
+        person = next((one for one in found if one.id == person_id), None)
+        if person is None:
+            raise NotFound("There is nobody of this id with your address.", PATH)
+        subject = Subject(practice_id, person.client_id, person.contact_id)
+        mine = token.c.practice_id == practice_id, token.c.id == token_id, token.c.email == email
+        works = tokens.works(token, now, now - tokens.IDLE)
+        values = {"client_id": subject.client_id, "contact_id": subject.contact_id}
+        switched = update(Token).where(*mine, works).values(kind=subject.kind, **values)
+        if not (await conn.execute(switched)).rowcount:
+            raise NotFound("The sign-in is over.", PATH)

@@ -1,0 +1,55 @@
+"""`portal sessions`: where people are signed in, listed and ended."""
+
+from typing import Annotated
+
+import typer
+
+from server import sessions
+from server.terminal import run, settings_or_stop, stop
+
+app = typer.Typer(no_args_is_help=True, help="List sign-ins, and end them.")
+
+Practice = Annotated[str | None, typer.Option(help="Of a practice: pra_…")]
+Client = Annotated[
+    str | None, typer.Option(help="Of a client, and whoever has the same address: cli_…")
+]
+Contact = Annotated[
+    str | None, typer.Option(help="Of a contact, and whoever has the same address: the row's id.")
+]
+Address = Annotated[str | None, typer.Option(help="Of an e-mail address, in all practices.")]
+
+
+@app.command("list")
+def listed(
+    practice: Practice = None,
+    client: Client = None,
+    contact: Contact = None,
+    address: Address = None,
+) -> None:
+    """List the sign-ins that work: id, practice, person, since when, last used, until when."""
+    which = sessions.Which(practice=practice, client=client, contact=contact, address=address)
+    try:
+        for line in run(sessions.listed(settings_or_stop(), which)):
+            typer.echo(line)
+    except sessions.NotMeant as error:
+        stop(str(error))
+
+
+@app.command("end")
+def end(
+    id: Annotated[str | None, typer.Argument(help="One sign-in's id, as listed.")] = None,
+    practice: Practice = None,
+    client: Client = None,
+    contact: Contact = None,
+    address: Address = None,
+) -> None:
+    """End sign-ins from their next request on, with the links and codes that were sent.
+
+    Say exactly one: an id, or whose. Tokens that were given out go on working.
+    """
+    which = sessions.Which(id, practice, client, contact, address)
+    try:
+        count = run(sessions.ended(settings_or_stop(), which))
+    except sessions.NotMeant as error:
+        stop(str(error))
+    typer.echo(f"{count} sign-ins ended." if count != 1 else "1 sign-in ended.")

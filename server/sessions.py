@@ -1,0 +1,77 @@
+"""Sign-ins, listed and ended from the command line."""
+
+import datetime as dt
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.exc import StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity import sessions
+from models import Client, Contact
+from server.giving import bare, writing
+from server.settings import Settings
+
+
+class NotMeant(Exception):
+    """It isn't clear which sign-ins are meant; the text says why."""
+
+
+@dataclass(frozen=True)
+class Which:
+    """The arguments of a command, of which one at most is given."""
+
+    id: str | None = None
+    practice: str | None = None
+    client: str | None = None
+    contact: str | None = None
+    address: str | None = None
+
+    @property
+    def count(self) -> int:
+        return sum(value is not None for value in astuple(self))
+
+
+async def listed(settings: Settings, which: Which) -> list[str]:
+    """Return a line for each sign-in that works, the newest first."""
+    async with writing(settings) as conn:
+        found = await sessions.listed(conn, await meant(conn, which), dt.datetime.now(dt.UTC))
+    return [line(row) for row in found]
+
+
+async def ended(settings: Settings, which: Which) -> int:
+    """End sign-ins; return how many."""
+    if which.count != 1:
+        raise NotMeant("Say exactly one: an id, --practice, --client, --contact or --address.")
+    async with writing(settings) as conn:
+        whose = await meant(conn, which)
+        return await sessions.end(conn, settings.token_key, whose, dt.datetime.now(dt.UTC))
+
+
+async def meant(conn: AsyncConnection, which: Which) -> sessions.Whose:
+    """Return whose sign-ins are meant."""
+    if which.count > 1:
+        raise NotMeant("Say one at most: --practice, --client, --contact or --address.")
+    try:
+        if which.client is not None:
+            return await sessions.of_person(conn, Client, bare(which.client))
+        if which.contact is not None:
+            return await sessions.of_person(conn, Contact, bare(which.contact))
+    except (sessions.NoSuchPerson, StatementError):
+        raise NotMeant("The database has no such client or contact.") from None
+    if which.id is not None:
+        return sessions.of_sign_in(bare(which.id))
+    if which.practice is not None:
+        return sessions.of_practice(bare(which.practice))
+    if which.address is not None:
+        return sessions.of_address(which.address)
+    return sessions.everybodys()
+
+
+def line(row: Row[Any]) -> str:
+    since, used, until = (
+        f"{moment:%Y-%m-%d %H:%M}" for moment in (row.created_at, row.last_used_at, row.expires_at)
+    )
+    who = f"{row.kind:10} {row.person} <{row.email}>, {row.practice}"
+    return f"{row.id}  since {since}  used {used}  until {until}  {who}"

@@ -1,0 +1,152 @@
+"""`portal sessions`: sign-ins are listed, and ended with what could begin another one."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from identity import answering, outbox
+from models import Client, Contact, SignInRequest
+from models.leases import Excluded
+from server import cli, sessions
+from server.sessions import NotMeant, Which
+from server.settings import Settings
+from tests.portal import KEY
+from tests.signing_in import SigningIn, signing_in
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
+    """Its clock is the command's."""
+    async with new_database() as url, signing_in(url) as it:
+        it.clock.time = dt.datetime.now(dt.UTC)
+        yield it
+
+
+def settings(portal: SigningIn) -> Settings:
+    return Settings(database_url=portal.url, token_key=KEY)
+
+
+async def listed(portal: SigningIn, **which: str) -> list[str]:
+    return await sessions.listed(settings(portal), Which(**which))
+
+
+async def end(portal: SigningIn, **which: str) -> int:
+    return await sessions.ended(settings(portal), Which(**which))
+
+
+async def test_sign_ins_are_listed_and_one_is_ended(portal: SigningIn) -> None:
+    ana, ben = await portal.sign_in(), await portal.sign_in("ben@example.com")
+    await portal.token()
+    newest, oldest = await listed(portal)
+    assert "Ben Osei <ben@example.com>, Harbor Counseling" in newest
+    assert "Ana Prieto <ana@example.com>" in oldest
+    assert await listed(portal, client=f"cli_{portal.client_id}") == [oldest]
+    assert await portal.works(ana)
+    assert await end(portal, id=oldest.split()[0]) == 1
+    assert not await portal.works(ana)
+    assert await portal.works(ben)
+    assert await listed(portal) == [newest]
+    assert await end(portal, id=oldest.split()[0]) == 0
+
+
+@pytest.mark.parametrize("by", ["client", "contact", "address", "practice"])
+async def test_a_persons_sign_ins_end_with_all_that_could_begin_another(
+    portal: SigningIn, by: str
+) -> None:
+    """Also those that were switched to somebody else of the same address."""
+    await portal.change(Contact, portal.guardian_id, email="ana@example.com")
+    quay = await portal.elsewhere("ana@example.com")
+    which = {
+        "client": f"cli_{portal.client_id}",
+        "contact": portal.guardian_id,
+        "address": " ANA@example.com",
+        "practice": f"pra_{portal.practice_id}",
+    }[by]
+    here, switched = await portal.sign_in(), await portal.sign_in()
+    await portal.switch(switched, f"idn_{portal.guardian_id}")
+    nonce = await portal.request("ana@example.com")
+    links = dict(zip(await portal.secrets(), await portal.codes(), strict=True))
+    ben, given_out = await portal.sign_in("ben@example.com"), await portal.token()
+    other = await portal.enter(list(links)[1], nonce)
+    assert other["viewer"]["name"] == "Ana P. Prieto"
+    count = await end(portal, **{by: which})
+    for token in (here, switched):
+        assert not await portal.works(token)
+    secret, code = next(iter(links.items()))
+    assert (await portal.enter(secret, nonce))["__typename"] == "SignInLinkInvalid"
+    assert (await portal.type_code(code, nonce))["__typename"] == "SignInCodeInvalid"
+    assert await portal.works(given_out)
+    assert await portal.works(ben) is (by != "practice")
+    assert await portal.works(other["token"]) is (by != "address")
+    assert count == {"client": 2, "contact": 2, "address": 3, "practice": 3}[by]
+    assert quay
+    # Nobody is kept from signing in again.
+    assert await portal.works(await portal.sign_in())
+
+
+async def test_a_mail_that_is_under_way_signs_nobody_in(portal: SigningIn) -> None:
+    """A worker has taken the request already when the operator ends it."""
+    async with portal.engine.begin():
+        pass
+    nonce = await portal.request("ana@example.com")
+    taken = await outbox.claim(portal.door, Excluded())
+    if taken is None:
+        pytest.skip("the application's own worker was quicker")
+    await end(portal, address="ana@example.com")
+    assert portal.door.post is not None
+    await answering.answer(portal.door, portal.door.post, taken)
+    assert portal.mailbox.letters == []
+    (request,) = await portal.all(SignInRequest)
+    assert request.email is None
+    assert nonce
+
+
+async def test_whoever_signs_in_while_sign_ins_are_ended_is_out_or_came_after(
+    portal: SigningIn,
+) -> None:
+    for _ in range(5):
+        link = await portal.link()
+        entered, _ = await asyncio.gather(portal.enter(*link), end(portal, client=portal.client_id))
+        if entered["__typename"] == "SignedIn":
+            assert not await portal.works(entered["token"])
+        assert await listed(portal) == []
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        {},
+        {"practice": "pra_x", "client": "cli_x"},
+        {"client": "cli_x"},
+        {"contact": "00000000-0000-0000-0000-000000000000"},
+    ],
+)
+async def test_which_are_meant_has_to_be_said(portal: SigningIn, which: dict[str, str]) -> None:
+    token = await portal.sign_in()
+    with pytest.raises(NotMeant):
+        await end(portal, **which)
+    assert await portal.works(token)
+
+
+async def test_no_person_is_left_out_without_an_address(portal: SigningIn) -> None:
+    token = await portal.sign_in()
+    await portal.change(Client, portal.client_id, email=None)
+    assert not await portal.works(token)
+    assert await listed(portal, client=portal.client_id) == []
+    async with portal.engine.connect() as conn:
+        assert await conn.scalar(select(Client.email).where(Client.id == portal.client_id)) is None
+
+
+def test_the_command_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/x.sqlite")
+    monkeypatch.setenv("TOKEN_KEY", KEY)
+    result = CliRunner().invoke(cli.app, ["sessions", "end"])
+    assert result.exit_code == 1
+    assert "Say exactly one" in result.stderr
