@@ -67,7 +67,7 @@ class Connections:
 
     def admit(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> bool:
         """Take a new connection in; False where there is no place for it."""
-        network = self.network(connection.host)
+        network = self.counted_as(connection.host)
         if network is not None and self.of_network[network] >= self.limits.per_address:
             return self.refuse(loop, "a network address has too many connections")
         if len(self.open) >= self.limits.connections and not self.make_room():
@@ -80,7 +80,7 @@ class Connections:
             self.look_later(loop)
         return True
 
-    def network(self, host: str | None) -> str | None:
+    def counted_as(self, host: str | None) -> str | None:
         """Return the network that a client's connections are counted by; None for a proxy's."""
         address = normal(host) if host is not None else None
         if address is None or address in self.limits.proxies:
