@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 
 import asyncpg
 
+from bench import hostile_connections
+
 HOST = "127.0.0.1"
 NICENESS = 10
 # How long a caller who hangs up waits before that, and one who was refused at the door.
@@ -123,10 +125,11 @@ async def locks(target: Target) -> None:
 GROUPS: Mapping[str, Sequence[Caller]] = {
     "one dashboard": (*(asks_for_much,) * 6, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
     "costs": (*(asks_for_much,) * 3, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
+    "connections": hostile_connections.CALLERS,
     "waits": (locks, *(waits_for_a_lock,) * 4, *(hangs_up,) * 2),
 }
 # These at once are the campaign.
-AT_ONCE = ("costs", "waits")
+AT_ONCE = ("costs", "connections", "waits")
 
 
 async def attack(target: Target, names: Sequence[str], seconds: float) -> None:
