@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from identity import answering, letters, outbox, people
 from identity.letters import is_sender
@@ -129,12 +130,17 @@ async def test_half_characters_and_nul_are_refused(portal: SigningIn, email: str
 
 
 async def test_a_practices_odd_rows_send_no_odd_mail(portal: SigningIn) -> None:
-    """A name with a newline in it adds no header."""
+    """A name with a newline in it adds no header, and there is no such address."""
     await portal.change(Practice, portal.practice_id, name="Harbor\r\nBcc: evil@example.com\r\n")
     await portal.request("ana@example.com")
     (mail,) = await portal.mails()
     assert mail["Subject"] == "Sign in to Harbor Bcc: evil@example.com"
     assert mail["Bcc"] is None
+    odd = "ben@example.com\r\nBcc: evil@example.com"
+    with pytest.raises(IntegrityError):
+        await portal.change(Client, portal.other_id, email=odd)
+    await portal.request(odd)
+    assert len(await portal.mails()) == 1
 
 
 async def test_an_address_is_found_by_its_index(portal: SigningIn) -> None:
