@@ -26,7 +26,7 @@ from sqlalchemy import select
 from bench import machine, practice
 from bench.commands import database_server, listed, say
 from bench.figures import percentile
-from bench.hostile_callers import AT_ONCE, GROUPS, Target, told
+from bench.hostile_callers import AT_ONCE, GROUPS, ONE_DASHBOARD, Target, told
 from bench.load import HOST, answer, request
 from bench.operations import Asked
 from bench.servers import ENVIRONMENT, LIFTED, Server, prepared, running
@@ -77,7 +77,7 @@ async def measure(
     async with attacked(server_url, clients) as (server, target, page):
         await phase("warm", server, target, page, (), seconds / 4)
         quiet = await phase("quiet", server, target, page, (), seconds)
-        one = await phase("one dashboard", server, target, page, ("one dashboard",), seconds)
+        one = await phase("one dashboard", server, target, page, ONE_DASHBOARD, seconds)
         await phase("rest", server, target, page, (), seconds / 4)
         every = await phase("all at once", server, target, page, groups, seconds)
     return [quiet, one, every]

@@ -119,14 +119,17 @@ async def locks(target: Target) -> None:
         await asyncio.sleep(LOCKED_S)
 
 
-# By name: one dashboard at its worst, and then each way in which callers are hostile at once.
+# By name: callers who are hostile in the same way.
 GROUPS: Mapping[str, Sequence[Caller]] = {
-    "one dashboard": (*(asks_for_much,) * 6, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
-    "costs": (*(asks_for_much,) * 3, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
-    "waits": (locks, *(waits_for_a_lock,) * 4, *(hangs_up,) * 2),
+    "much": (asks_for_much,) * 3,
+    "too much": (asks_for_too_much,) * 2,
+    "anew": (asks_anew,) * 2,
+    "hang up": (hangs_up,) * 2,
+    "lock": (locks, *(waits_for_a_lock,) * 4),
 }
-# These at once are the campaign.
-AT_ONCE = ("costs", "waits")
+# One token at its worst, and the campaign: all of them at once.
+ONE_DASHBOARD = ("much", "much", "too much", "anew")
+AT_ONCE = tuple(GROUPS)
 
 
 async def attack(target: Target, names: Sequence[str], seconds: float) -> None:
