@@ -306,6 +306,19 @@ async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endles
         assert error["extensions"]["code"] == "TIMEOUT"
 
 
+async def test_planning_counts_in_the_budget(new_database: NewDatabase) -> None:
+    async with new_database() as url, served(url) as portal:
+        token, budgets = await portal.token(), lanes(portal)[0].budgets
+        assert (await asked(portal, "{ client { nonsense } }", token)).status_code == 200
+        # It was never sent to the database.
+        id_ = await token_id(portal, token)
+        used, _ = budgets.used[id_]
+        assert used > 0
+        # What was validated before takes no more time.
+        assert (await asked(portal, "{ client { nonsense } }", token)).status_code == 200
+        assert budgets.used[id_][0] == used
+
+
 async def token_id(portal: Portal, token: str) -> str:
     found = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
     async with portal.engine.connect() as conn:
