@@ -280,7 +280,7 @@ async def test_nobody_waits_for_dashboards(portal: Portal, browse: Browse) -> No
 async def test_a_locked_table_is_waited_for_a_moment_only(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.database.postgres.READ_LOCK_S", 0.2)
+    monkeypatch.setattr("models.database.session.READ_LOCK_S", 0.2)
     if not portal.url.startswith("postgresql"):
         pytest.skip("on SQLite a read waits for no lock")
     other, token = await neighbour(portal), await portal.token()
