@@ -48,7 +48,6 @@ SETTINGS = {
 HEADERS = [
     (b"content-type", b"application/json; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
     (b"vary", b"Accept, Origin"),
 ]
 UNAUTHENTICATED, FORBIDDEN = 401, 403

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 
 import asyncpg
 
+from bench import hostile_connections
+
 HOST = "127.0.0.1"
 NICENESS = 10
 # How long a caller who hangs up waits before that, and one who was refused at the door.
@@ -126,6 +128,7 @@ GROUPS: Mapping[str, Sequence[Caller]] = {
     "anew": (asks_anew,) * 2,
     "hang up": (hangs_up,) * 2,
     "lock": (locks, *(waits_for_a_lock,) * 4),
+    "connections": hostile_connections.CALLERS,
 }
 # One token at its worst, and the campaign: all of them at once.
 ONE_DASHBOARD = ("much", "much", "too much", "anew")

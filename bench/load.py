@@ -43,7 +43,8 @@ def request(asked: Asked) -> bytes:
     body = orjson.dumps(asked.body)
     head = (
         f"POST /graphql HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {asked.token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        "Accept: application/json\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

@@ -13,9 +13,12 @@ from bench import nodejs
 from bench.operations import Asked
 
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
-# No target writes a line for each request. With uvicorn's own settings otherwise, as `portal serve`
-# has them.
-UVICORN = ("-m", "uvicorn", "--factory", "--no-server-header", "--no-access-log")
+# No target writes a line for each request, and all send the header that `portal serve` adds to each
+# answer. With uvicorn's own settings otherwise.
+UVICORN = (
+    *("-m", "uvicorn", "--factory", "--no-server-header", "--no-access-log"),
+    *("--header", "X-Content-Type-Options:nosniff"),
+)
 
 
 @dataclass(frozen=True)

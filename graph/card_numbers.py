@@ -1,13 +1,26 @@
 """No card number gets in: whatever looks like one, in any string of a mutation, is refused.
 
-A card's number has no field in the contract, but a page may put one where it doesn't belong.
+A card's number has no field in the contract, but a page may put one where it doesn't belong. Two
+kinds of input often look like one, and are known by their names: mail addresses, which begin with a
+telephone number in some countries, and idempotency keys, of which only a hash is kept.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from graphql import DocumentNode, FloatValueNode, IntValueNode, StringValueNode, Visitor, visit
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    FloatValueNode,
+    IntValueNode,
+    Node,
+    ObjectFieldNode,
+    StringValueNode,
+    VariableNode,
+    Visitor,
+    visit,
+)
 
 from resolvers.planner.operation import Errors, refusal
 
@@ -20,6 +33,12 @@ KNOWN = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Za-z])"
     r"|\b(?:pi|pm|seti|ctoken|cus|ch|re|cbp)_(?=[0-9_]*[A-Za-z])[0-9A-Za-z_]{8,}"
 )
+
+# Inputs that are known by their names.
+HASHED, MAILBOX = "idempotencyKey", "email"
+MAIL_ADDRESS = re.compile(r"[^\s@]+@[^\s@]*[A-Za-z][^\s@]*")
+# A text, and the name of the argument or input field that has it, if one has.
+Named = tuple[str | None, str]
 
 
 def is_card_number(text: str) -> bool:
@@ -37,14 +56,15 @@ def passes_luhn(number: str) -> bool:
 
 def card_number_in_literals(document: DocumentNode) -> Errors:
     """Return a refusal, if there is a card's number in a document."""
-    strings = Strings()
-    visit(document, strings)
-    return refused_if(any(map(is_card_number, strings.found)))
+    return refused_if(any(map(is_suspicious, Literals.of(document).found)))
 
 
-def card_number_in_variables(variables: Any) -> Errors:
+def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
     """Return a refusal, if there is a card's number in a request's variables."""
-    return refused_if(any(map(is_card_number, texts(variables))))
+    if not any(is_card_number(text) for _, text in texts(variables, {})):
+        return []
+    uses = Literals.of(document).uses
+    return refused_if(any(map(is_suspicious, texts(variables, uses))))
 
 
 def refused_if(found: bool) -> Errors:
@@ -53,32 +73,59 @@ def refused_if(found: bool) -> Errors:
     return [refusal("CARD_NUMBER", "a card's number never belongs here: use Stripe's card form")]
 
 
-class Strings(Visitor):
-    """All literals that a number can be written as."""
+def is_suspicious(named: Named) -> bool:
+    """Return whether a text looks like a card's number where one could be kept."""
+    name, text = named
+    if name == HASHED or (name == MAILBOX and MAIL_ADDRESS.fullmatch(text)):
+        return False
+    return is_card_number(text)
+
+
+class Literals(Visitor):
+    """All literals that a number can be written as, and the names that variables are used under."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.found: list[Named] = []
+        self.uses: dict[str, str | None] = {}
 
-    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
-        self.found.append(node.value)
+    @classmethod
+    def of(cls, document: DocumentNode) -> "Literals":
+        literals = cls()
+        visit(document, literals)
+        return literals
 
-    def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
-        self.found.append(node.value)
+    def enter_string_value(self, node: StringValueNode, _: Any, parent: Any, *__: Any) -> None:
+        self.found.append((name_of(parent), node.value))
 
-    def enter_float_value(self, node: FloatValueNode, *_: Any) -> None:
-        self.found.append(node.value)
+    def enter_int_value(self, node: IntValueNode, _: Any, parent: Any, *__: Any) -> None:
+        self.found.append((name_of(parent), node.value))
+
+    def enter_float_value(self, node: FloatValueNode, _: Any, parent: Any, *__: Any) -> None:
+        self.found.append((name_of(parent), node.value))
+
+    def enter_variable(self, node: VariableNode, _: Any, parent: Any, *__: Any) -> None:
+        if isinstance(parent, ArgumentNode | ObjectFieldNode):
+            name, used = node.name.value, name_of(parent)
+            self.uses[name] = used if self.uses.get(name, used) == used else None
 
 
-def texts(value: Any) -> list[str]:
-    """The strings and numbers in a JSON value, and its keys, without recursion."""
-    waiting, found = [value], []
+def name_of(parent: Node | None) -> str | None:
+    """Return the name of the argument or input field whose value is looked at."""
+    return parent.name.value if isinstance(parent, ArgumentNode | ObjectFieldNode) else None
+
+
+def texts(variables: Any, uses: Mapping[str, str | None]) -> Iterator[Named]:
+    """List the strings, numbers and keys in the variables, without recursion."""
+    waiting: list[tuple[str | None, Any]] = [(None, variables)]
+    is_top = True
     while waiting:
-        value = waiting.pop()
+        name, value = waiting.pop()
         if isinstance(value, Mapping):
-            waiting += [*value.keys(), *value.values()]
+            yield from ((None, key) for key in value)
+            waiting += [(uses.get(key) if is_top else key, one) for key, one in value.items()]
         elif isinstance(value, list):
-            waiting += value
+            waiting += [(None, one) for one in value]
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            found.append(str(value))
-    return found
+            yield name, str(value)
+        is_top = False

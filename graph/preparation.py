@@ -51,7 +51,7 @@ class Preparation:
         if self.introspection is Introspection.NOBODY and introspects(document, node):
             return introspection_off()
         changes = node.operation is OperationType.MUTATION
-        if changes and (card := card_number_in_variables(variables)):
+        if changes and (card := card_number_in_variables(variables, document)):
             return card
         key = query, name
         if refused := await self.limits.refuse(key, document, node, variables, viewer):

@@ -89,7 +89,8 @@ class Strangers:
             return found
         operation = found.operation
         asked = operation.document, operation.node, variables, NOBODY
-        return card_number_in_variables(variables) or await self.limits.refuse(key, *asked) or found
+        card = card_number_in_variables(variables, operation.document)
+        return card or await self.limits.refuse(key, *asked) or found
 
     def read(self, query: str, name: str | None) -> Readied | Errors | None:
         """Parse, check and validate a document; None if it needs a token."""

@@ -3,12 +3,17 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
 TIMEOUT_S = 15
-SCHEMES = {"smtp": 587, "smtps": 465}
+SCHEMES = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
+
+
+class NotOneRecipient(Exception):
+    """A mail that would go to nobody, or to others too; nothing of it is told."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,18 @@ class Post:
 
 
 def by_smtp(url: str, sender: str) -> Post:
-    """Through the mail server of `smtp://user:password@host:587` or `smtps://…`.
+    """Return the post through the mail server of `smtp://user:password@host:587` or `smtps://…`.
 
-    With STARTTLS where the server offers it; a password is never sent without.
+    The links in a mail sign somebody in, so a mail goes to one address, and by TLS: `smtp://`
+    stands for STARTTLS, and a server that does not offer it gets no mail. A server on this machine
+    may do without; elsewhere that is written out, as `smtp+plain://…`.
     """
     server = parsed(url)
 
     async def send(message: EmailMessage) -> None:
         await aiosmtplib.send(
             message,
+            recipients=[recipient(message)],
             hostname=server.hostname,
             port=server.port or SCHEMES[server.scheme],
             username=unquote(server.username) if server.username else None,
@@ -41,11 +49,36 @@ def by_smtp(url: str, sender: str) -> Post:
     return Post(sender, send)
 
 
+def recipient(message: EmailMessage) -> str:
+    """Return the address that a mail goes to: the one in its header To, and there is no other."""
+    header = message["To"]
+    groups = header.groups if header is not None else ()
+    addresses = [address for group in groups for address in group.addresses]
+    others = [name for name in ("Cc", "Bcc", "Resent-To") if message[name] is not None]
+    if len(addresses) != 1 or len(groups) != 1 or others or header.defects:
+        raise NotOneRecipient
+    (address,) = addresses
+    if not (address.username and address.domain):
+        raise NotOneRecipient
+    return str(address.addr_spec)
+
+
 def starts_tls(server: SplitResult) -> bool | None:
-    """None: where it is offered."""
-    if server.scheme == "smtps":
+    """Return whether STARTTLS is asked for; None: where the server offers it."""
+    if server.scheme == "smtp":
+        is_needed = server.username or not is_this_machine(server.hostname or "")
+        return True if is_needed else None
+    return None if server.scheme == "smtp+plain" else False
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host is this machine, which is reached without a network."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
         return False
-    return True if server.username else None
 
 
 def parsed(url: str) -> SplitResult:
@@ -53,6 +86,8 @@ def parsed(url: str) -> SplitResult:
     server = urlsplit(url)
     if server.scheme not in SCHEMES or not server.hostname or server.port == 0:
         raise ValueError("not an SMTP server's URL")
+    if server.scheme == "smtp+plain" and server.username:
+        raise ValueError("a password, and no TLS to send it by")
     if server.path not in ("", "/") or server.query or server.fragment:
         raise ValueError("more than an SMTP server's URL")
     return server

@@ -122,6 +122,7 @@ class Payment(Row):
     failure_reason: Mapped[DeclineReason | None] = mapped_column(
         choice(DeclineReason, "failure_reason")
     )
+    # A hash of the key: a page may make one of anything, even of a card's number.
     idempotency_key: Mapped[str | None]
     # The practice's account when the payment began: Stripe is asked there, whatever becomes of the
     # practice's.

@@ -1,5 +1,6 @@
 """The mutations that pay: what exactly is asked for, and what it came to."""
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -81,7 +82,7 @@ async def asked(acting: Acting, input: Any) -> tuple[Wanted, str]:
         owner.id,
         invoice_id,
         expected,
-        input.idempotency_key,
+        hashlib.sha256(input.idempotency_key.encode()).hexdigest(),
         await saved_card(acting, owner.id, saved) if saved is not None else None,
         has_new_card=new is not None,
         save_card=new is not None and new.save_card,

@@ -13,11 +13,10 @@ from functools import cache, lru_cache, partial
 import strawberry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from billing.charging.errands import Errands
@@ -42,12 +41,15 @@ from resolvers.printed import PrintedDocuments
 from resolvers.record import ReadAuditLog
 from server import graphiql, portal_page, probes
 from server.batches import flushing
-from server.deadline import Deadline
+from server.deadline import Deadline, Running
 from server.documents import Documents
 from server.exports import Exports
 from server.express import Express
 from server.graphiql import PageConfig
 from server.graphql import Endpoint, TurnedAway, refused
+from server.http.media_types import asks_for_html
+from server.http.origins import Origins
+from server.http.proxies import ForwardedAddress
 from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
@@ -62,7 +64,6 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 SWITCH_INTERVAL_S = 0.001
 PAGE_METHODS = ("GET", "HEAD")
 log = logging.getLogger("portal")
-LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
 class Address:
@@ -82,7 +83,7 @@ class Address:
     async def answer(self, request: Request) -> Response:
         if request.method == "POST":
             return await self.endpoint(request)
-        if request.method in PAGE_METHODS and "text/html" in request.headers.get("accept", ""):
+        if request.method in PAGE_METHODS and asks_for_html(request.headers.get("accept")):
             return graphiql.page(self.page)
         away = TurnedAway(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
         return refused(request, away)
@@ -142,7 +143,10 @@ def app(
     )
     exports = Exports(endpoint)
     errands = Errands(behind)
-    webhook = Route("/stripe/webhook", Webhook(till, errands.hurry).answer, methods=["POST"])
+    events = Webhook(till, errands.hurry, endpoint.large_bodies)
+    webhook = Route("/stripe/webhook", events.answer, methods=["POST"])
+
+    requests = Running()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -163,25 +167,30 @@ def app(
             await running.enter_async_context(mailing)
             if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
+            running.push_async_callback(requests.ended)
             yield
 
+    graphql = Address(endpoint, page or PageConfig())
+    has_page = local or settings.portal_page
     application = Starlette(
         routes=[
-            Route("/graphql", Address(endpoint, page or PageConfig()), methods=METHODS),
+            *(Route(path, graphql, methods=METHODS) for path in ("/graphql", "/graphql/")),
             documents.addresses(),
             *exports.addresses(),
             *probes.addresses(connector),
             webhook,
             graphiql.assets(),
-            *([sandbox.addresses(pays=is_sandbox, local=local)] if sandbox else []),
-            *([portal_page.mounted(settings.mode)] if local or settings.portal_page else []),
+            *(folder(sandbox.addresses(pays=is_sandbox, local=local)) if sandbox else []),
+            *(folder(portal_page.mounted(settings.mode)) if has_page else []),
         ],
-        middleware=middleware(settings, endpoint, local=local),
+        middleware=middleware(settings, endpoint, requests, local=local),
         lifespan=lifespan,
     )
+    # Starlette would redirect to whatever host the request names.
+    application.router.redirect_slashes = False
     application.state.reads, application.state.graph = reads, graph
     application.state.till, application.state.sandbox = till, sandbox
-    application.state.behind = behind
+    application.state.behind, application.state.endpoint = behind, endpoint
     application.state.door, application.state.uses = door, uses
     application.state.record = record
     return application
@@ -215,22 +224,27 @@ def at_stripe(settings: Settings) -> Stripe:
     )
 
 
-def middleware(settings: Settings, endpoint: Endpoint, *, local: bool) -> list[Middleware]:
-    origins = partial(
-        CORSMiddleware,
-        allow_origins=settings.allowed_origins,
-        allow_origin_regex=LOCAL_ORIGINS if local else None,
-        allow_methods=["POST"],
-        allow_headers=["Authorization", "Content-Type"],
-        max_age=86_400,
-    )
+def middleware(
+    settings: Settings, endpoint: Endpoint, requests: Running, *, local: bool
+) -> list[Middleware]:
+    origins = partial(Origins, allowed=settings.allowed_origins, local=local)
     hosts = settings.allowed_hosts
     return [
+        Middleware(ForwardedAddress, proxies=settings.proxies),
         Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins),
-        Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+        Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(origins),
-        Middleware(Deadline, seconds=settings.request_timeout_s),
+        Middleware(Deadline, seconds=settings.request_timeout_s, running=requests),
     ]
+
+
+def folder(mount: Mount) -> list[BaseRoute]:
+    """Return the routes of a folder. Its bare name leads to its page, on the same host."""
+
+    async def to_page(_: Request) -> Response:
+        return RedirectResponse(f"{mount.path}/")
+
+    return [Route(mount.path, to_page), mount]
 
 
 def without_query(record: logging.LogRecord) -> bool:

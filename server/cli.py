@@ -30,6 +30,9 @@ from server import (
 from server import demo as demonstration
 from server.app import at_stripe
 from server.exclusive import AlreadyServed, sole_server
+from server.http.serving import TooFewFiles, allow_files, options
+from server.private_files import make_private_database
+from server.secret_files import UnreadableSecret
 from server.settings import Settings, WrongSettings
 from server.terminal import NOT_MIGRATED, PlainGroup, run, settings_or_stop, stop
 
@@ -71,17 +74,18 @@ def serve(
             run(check_payments(settings))
             say_about_mail(settings)
             run(say_about_practices(settings))
+            allow_files(settings.http_connections)
+            shutdown_s = settings.shutdown_timeout_s
             uvicorn.run(
                 "server.app:served",
                 factory=True,
                 host=host,
                 port=port,
                 workers=processes,
-                server_header=False,
                 access_log=access_log,
-                timeout_graceful_shutdown=settings.shutdown_timeout_s,
+                **options(settings.connection_limits, settings.public_url, shutdown_s),
             )
-    except AlreadyServed as error:
+    except (AlreadyServed, TooFewFiles) as error:
         stop(str(error))
 
 
@@ -89,6 +93,7 @@ def serve(
 def migrate() -> None:
     """Bring the database's tables up to date."""
     settings = settings_or_stop()
+    make_private_database(settings.database_url)
 
     async def upgrade() -> str | None:
         engine = database.engine(settings.database_url)
@@ -128,6 +133,7 @@ def demo(
         demonstration.NotADemo,
         migrations.UnknownRevision,
         stripe_demo.NoTestAccount,
+        UnreadableSecret,
     ) as error:
         stop(str(error))
 

@@ -1,6 +1,8 @@
 """The deadline of a request: whoever asks has an answer in time, if only that there is none."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -11,6 +13,30 @@ from server.graphql import RETRY_AFTER_S, failed, refused
 
 # Addresses that answer in JSON.
 JSON_ADDRESSES = ("/graphql", "/export/")
+# How long a request that was cancelled may take to let go of the database, and to be answered.
+CANCELLED_WITHIN_S = 5.0
+
+
+class Running:
+    """The requests that are being answered now."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[object]] = set()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        try:
+            yield
+        finally:
+            self.tasks.discard(task)
+
+    async def ended(self) -> None:
+        """Wait until all are answered. When a process ends, those left were cancelled just now."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=CANCELLED_WITHIN_S)
 
 
 class Deadline:
@@ -21,13 +47,17 @@ class Deadline:
     since its process ends, is answered in the same way.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self.app, self.seconds = app, seconds
+    def __init__(self, app: ASGIApp, seconds: float, running: Running) -> None:
+        self.app, self.seconds, self.running = app, seconds, running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        with self.running.counted():
+            await self.in_time(scope, receive, send)
+
+    async def in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = asyncio.timeout(self.seconds)
         has_begun = False
 

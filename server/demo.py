@@ -23,9 +23,11 @@ from graph.introspection import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Practice, Scope, Token, database, migrations
+from server import secret_files
 from server.app import app
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
+from server.http.serving import options
 from server.letterheads import dress
 from server.seeding import seeded
 from server.settings import Settings
@@ -58,7 +60,7 @@ def serve(
     """Serve until it is interrupted; make what isn't there yet. Pay in the `account` at Stripe, or
     without one in the sandbox.
     """
-    if "_live_" in os.environ.get("STRIPE_API_KEY", ""):
+    if "_live_" in secret_files.from_environment("STRIPE_API_KEY"):
         raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run beside one.")
     HOME.mkdir(mode=0o700, exist_ok=True)
     file = "stripe.sqlite" if account else "portal.sqlite"
@@ -95,6 +97,7 @@ def settings(
         sandbox_file=str(HOME / "sandbox.sqlite"),
         # A page elsewhere that has its own name point here is not let in.
         allowed_hosts=["127.0.0.1", "localhost"],
+        forwarded_allow_ips=[],
     )
 
 
@@ -116,7 +119,11 @@ def listen(settings: Settings, port: int, token: str, started: Callable[[], None
     if settings.sandbox:
         asyncio.run(seeded(settings.database_url, application.state.sandbox.store))
     config = uvicorn.Config(
-        application, host="127.0.0.1", port=port, log_level="warning", server_header=False
+        application,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        **options(settings.connection_limits, settings.public_url, settings.shutdown_timeout_s),
     )
     Server(config, started).run()
 

@@ -22,7 +22,6 @@ from server.graphql import RETRY_AFTER_S, misconfigured
 # What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
 HEADERS = {
     "Cache-Control": "private, no-store",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
 }

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.database import backend_name, sqlite_path
+from server.private_files import make_private, make_private_database
 
 
 class AlreadyServed(Exception):
@@ -21,7 +22,10 @@ def sole_server(database_url: str, processes: int = 1) -> Iterator[None]:
     if processes > 1:
         raise AlreadyServed("SQLite is served by one process: leave --processes at 1.")
     path = sqlite_path(database_url)
-    with Path(f"{path}.lock").open("w") as lock:
+    lock_path = Path(f"{path}.lock")
+    make_private(lock_path)
+    make_private_database(database_url)
+    with lock_path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -14,12 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from resolvers.bearers import Bearer
 from server.deadline import unanswered
 from server.disconnects import Disconnected, cancelled_on_disconnect
-from server.graphql import CLIENT_CLOSED, GRAPHQL_JSON, HEADERS, JSON, Endpoint, failed, refused
+from server.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused
+from server.http.bodies import STRANGERS_BODY
+from server.http.media_types import GRAPHQL_JSON, JSON, response_type
 
 PATH = "/graphql"
 TYPES = (b"application/json", b"application/json; charset=utf-8")
+# As a request says that there is nothing to know of its body but its length.
+LONGEST = len(str(STRANGERS_BODY))
 # In so many pieces at most a body comes of itself.
 PIECES = 8
 Headers = list[tuple[bytes, bytes]]
@@ -39,18 +44,20 @@ class Express:
         self.app, self.endpoint, self.origins = app, endpoint, origins
         self.hosts = frozenset(host.encode() for host in hosts)
         self.websites = origins(app)
+        simple = self.websites.simple_headers.items()
+        self.for_websites = [(name.lower().encode(), value.encode()) for name, value in simple]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = first_of_each(scope["headers"]) if is_asked(scope) else {}
-        token = self.token(headers)
-        if token is None:
+        headers = headers_by_name(scope["headers"]) if is_asked(scope) else {}
+        type_, bearer = response_type_of(headers), self.bearer(headers)
+        if type_ is None or bearer is None:
             await self.app(scope, receive, send)
             return
         messages, content = await received(receive)
         client = scope.get("client")
         try:
             reading = partial(cancelled_on_disconnect, receive)
-            body = await self.endpoint.again(content, token, client and client[0], reading)
+            body = await self.endpoint.again(content, bearer, client and client[0], reading)
         except Disconnected:
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
             return
@@ -65,30 +72,36 @@ class Express:
         if body is None:
             await self.app(scope, after(messages, receive), send)
             return
-        written = [(b"content-length", b"%d" % len(body)), *self.written(headers)]
+        written = [(b"content-length", b"%d" % len(body)), *self.written(type_, headers)]
         await send({"type": "http.response.start", "status": 200, "headers": written})
         await send({"type": "http.response.body", "body": body})
 
-    def token(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """The token of a request with the headers that most have; nothing of any other."""
+    def bearer(self, headers: Mapping[bytes, bytes]) -> Bearer | None:
+        """Return who bore the token last, of a request with the headers that most have; None of any
+        other. Nothing is read of a body whose sender is not known.
+        """
         name, _, port = headers.get(b"host", b"").partition(b":")
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         is_plain = (
             headers.get(b"content-type") in TYPES
+            and b"content-encoding" not in headers
+            and is_small(headers.get(b"content-length", b""))
             and (name in self.hosts or b"*" in self.hosts)
             and (not port or port.isdigit())
             and scheme == b"Bearer"
         )
-        return token.decode("latin-1") if is_plain else None
+        return self.endpoint.bearers.guessed(token.decode("latin-1")) if is_plain else None
 
-    def written(self, headers: Mapping[bytes, bytes]) -> Headers:
+    def written(self, type_: str, headers: Mapping[bytes, bytes]) -> Headers:
         """The headers of an answer, as the long way gives them."""
-        newer = GRAPHQL_JSON.encode() in headers.get(b"accept", b"")
         origin = headers.get(b"origin")
-        if origin is None or not self.websites.is_allowed_origin(origin.decode("latin-1")):
-            return WRITTEN[newer]
-        allowed = b"*" if self.websites.allow_all_origins else origin
-        return [*WRITTEN[newer], (b"access-control-allow-origin", allowed)]
+        if origin is None:
+            return WRITTEN[type_]
+        given = [*WRITTEN[type_], *self.for_websites]
+        one = not self.websites.allow_all_origins
+        if one and self.websites.is_allowed_origin(origin.decode("latin-1")):
+            given.append((b"access-control-allow-origin", origin))
+        return given
 
 
 def common(type_: str) -> Headers:
@@ -101,17 +114,27 @@ def common(type_: str) -> Headers:
     return [(name.lower().encode(), value.encode()) for name, value in found.items()]
 
 
-# By whether the client reads the newer type.
-WRITTEN = {False: common(JSON), True: common(GRAPHQL_JSON)}
+WRITTEN = {type_: common(type_) for type_ in (JSON, GRAPHQL_JSON)}
 
 
 def is_asked(scope: Scope) -> bool:
     return scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", PATH)
 
 
-def first_of_each(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by name; of those that are there twice the first, as Starlette reads them."""
-    return dict(reversed(headers))
+def headers_by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return headers by name; none, where one is there twice: what that means is decided later."""
+    by_name = dict(headers)
+    return by_name if len(by_name) == len(headers) else {}
+
+
+def response_type_of(headers: Mapping[bytes, bytes]) -> str | None:
+    accept = headers.get(b"accept")
+    return response_type(None if accept is None else accept.decode("latin-1"))
+
+
+def is_small(length: bytes) -> bool:
+    """Return whether a body of a declared length is one that anybody may send."""
+    return length.isdigit() and len(length) <= LONGEST and int(length) <= STRANGERS_BODY
 
 
 async def received(receive: Receive) -> tuple[list[Message], bytes]:

@@ -128,7 +128,6 @@ def _page_headers(policy: str) -> dict[str, str]:
         "Content-Security-Policy": policy,
         "Cache-Control": "no-store",
         "Vary": "Accept",
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -161,7 +160,6 @@ _HASHED = re.compile(r"\w[\w.-]*-[A-Z0-9]{8}(?:\.\w+)*\.(?P<type>js|css|txt|woff
 _ASSET_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Vary": "Accept-Encoding",
-    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     # A worker obeys the policy of its own file, not the page's; ours load nothing at all.
     "Content-Security-Policy": "default-src 'none'",

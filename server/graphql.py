@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from billing.practices import PracticeMisconfigured
@@ -18,17 +18,18 @@ from graph.execution import Graph, Reading
 from graph.strangers import Unauthenticated
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.troubles import Troubles
-from resolvers.bearers import Bearers
+from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.reference import Answer
 from resolvers.queues import QueueFull
 from resolvers.record import Unwritten
 from resolvers.viewer import Viewer
 from server.disconnects import Disconnected, cancelled_on_disconnect
+from server.http import bodies, media_types
+from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
+from server.http.media_types import GRAPHQL_JSON, JSON
 
-MAX_BODY = 2**20
-JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 # Answers are health information and money: nothing on the way may keep one.
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
+HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 RETRY_AFTER_S = "5"
 # What proxies write to their logs; nobody receives it.
@@ -66,29 +67,48 @@ class Endpoint:
     ) -> None:
         self.graph, self.bearers, self.now = graph, bearers, now
         self.address_hash = address_hash
+        self.large_bodies = LargeBodies()
 
     async def __call__(self, request: Request) -> Response:
         return await answered(request, self.answer)
 
     async def answer(self, request: Request) -> Response:
-        now = self.now()
-        asked = read(await body(request))
-        asked = replace(asked, reading=partial(cancelled_on_disconnect, request.receive))
-        viewer = await self.viewer(request, now)
+        check_media_types(request)
+        content, viewer = await self.received(request)
+        reading = partial(cancelled_on_disconnect, request.receive)
+        asked, now = replace(read(content), reading=reading), self.now()
         try:
             answer = await self.graph.answer(asked, viewer, now, self.address(request))
         except Unauthenticated:
             raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)
 
+    async def received(self, request: Request) -> tuple[bytes, Viewer | None]:
+        """Return the request's body, and the bearer of its token as of when the body was there.
+
+        Before more than a small body is read the token is looked up, and afterwards once more: the
+        sender decides how long reading takes.
+        """
+        try:
+            body = RequestBody(request)
+            is_small = await body.read(STRANGERS_BODY)
+            viewer = await self.viewer(request, self.now())
+            if not is_small:
+                if viewer is None:
+                    raise bodies.TooLarge(STRANGERS_BODY)
+                with self.large_bodies.room(viewer.token_id, body):
+                    if not await body.read(MAX_BODY):
+                        raise bodies.TooLarge(MAX_BODY)
+                viewer = await self.viewer(request, self.now())
+            return body.decoded(MAX_BODY if viewer else STRANGERS_BODY), viewer
+        except BodyRefused as reason:
+            raise not_taken(reason) from None
+
     async def again(
-        self, content: bytes, token: str, host: str | None, reading: Reading
+        self, content: bytes, bearer: Bearer, host: str | None, reading: Reading
     ) -> bytes | None:
         """The answer to a body that was answered before, for who bears the token; nothing where
         the request is to go the whole way."""
-        bearer = self.bearers.guessed(token)
-        if bearer is None:
-            return None
         address_hash = self.address_hash(host) if host is not None else None
         return await self.graph.again(content, bearer, self.now(), address_hash, reading)
 
@@ -152,22 +172,31 @@ def misconfigured(error: PracticeMisconfigured) -> TurnedAway:
 # -- requests --------------------------------------------------------------------------------------
 
 
-async def body(request: Request) -> bytes:
-    """The request's body, if it is JSON and not too long."""
-    type_, _, parameters = request.headers.get("content-type", "").partition(";")
-    if type_.strip().lower() != JSON:
-        raise TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", "send Content-Type: application/json")
-    if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
-        raise TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", "JSON is UTF-8")
-    content = bytearray()
-    try:
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > MAX_BODY:
-                raise TurnedAway(413, "TOO_LARGE", f"a body has at most {MAX_BODY} bytes")
-    except ClientDisconnect:
-        raise TurnedAway(400, "BAD_REQUEST", "the body ended early") from None
-    return bytes(content)
+def check_media_types(request: Request) -> None:
+    """Turn a request away whose body is not JSON in UTF-8, or whose answer could not be read."""
+    type_, parameters = media_types.parse(request.headers.get("content-type", ""))
+    if type_ != JSON:
+        raise unsupported("send Content-Type: application/json")
+    if not media_types.is_utf_8(parameters):
+        raise unsupported("JSON is UTF-8")
+    if response_type(request) is None:
+        raise TurnedAway(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL_JSON} or {JSON}")
+
+
+def not_taken(reason: BodyRefused) -> TurnedAway:
+    """Return the answer to a body that is not taken."""
+    match reason:
+        case bodies.TooLarge():
+            return TurnedAway(413, "TOO_LARGE", str(reason))
+        case bodies.NoMemoryLeft():
+            return TurnedAway(503, "UNAVAILABLE", str(reason), {"Retry-After": RETRY_AFTER_S})
+        case bodies.UnknownCoding():
+            return unsupported(str(reason), {"Accept-Encoding": "gzip"})
+    return bad(str(reason))
+
+
+def unsupported(message: str, headers: Mapping[str, str] | None = None) -> TurnedAway:
+    return TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
 
 
 def read(content: bytes) -> execution.Request:
@@ -208,21 +237,24 @@ def internal() -> TurnedAway:
 # -- responses -------------------------------------------------------------------------------------
 
 
+def response_type(request: Request) -> str | None:
+    """Return the media type that the client takes an answer in."""
+    accepted = request.headers.getlist("accept")
+    return media_types.response_type(",".join(accepted) if accepted else None)
+
+
 def response(request: Request, answer: Answer) -> Response:
     """In the media type that the client takes; only the newer one tells a refusal by its status."""
-    newer = GRAPHQL_JSON in request.headers.get("accept", "")
-    status = 400 if newer and not answer.has_data else 200
-    return Response(
-        answer.body, status, HEADERS, media_type=f"{GRAPHQL_JSON if newer else JSON}; charset=utf-8"
-    )
+    type_ = response_type(request) or JSON
+    status = 400 if type_ == GRAPHQL_JSON and not answer.has_data else 200
+    return Response(answer.body, status, HEADERS, media_type=f"{type_}; charset=utf-8")
 
 
 def refused(request: Request, away: TurnedAway) -> Response:
     error: dict[str, Any] = {"message": str(away), "extensions": away.extensions}
-    newer = GRAPHQL_JSON in request.headers.get("accept", "")
     return Response(
         orjson.dumps({"errors": [error]}),
         away.status,
         HEADERS | dict(away.headers),
-        media_type=f"{GRAPHQL_JSON if newer else JSON}; charset=utf-8",
+        media_type=f"{response_type(request) or JSON}; charset=utf-8",
     )

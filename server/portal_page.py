@@ -40,7 +40,6 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     {
         # Asked for anew each time, and not sent again where nothing has changed.
         "Cache-Control": "no-cache",
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",

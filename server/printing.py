@@ -15,6 +15,7 @@ from models import Logo, Practice, database
 from models.inserting import insert_into
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
+from server.private_files import make_private
 from server.settings import Settings
 
 # Each document has it inside.
@@ -50,6 +51,7 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     if found is None:
         raise NoDocument(f"There is no document {id_}.")
     document, printed = found
+    make_private(out)
     await asyncio.to_thread(out.write_bytes, printed.content)
     note = "" if printed.is_archival else " No font had all of its characters: see FONT_PATHS."
     return f"{document.kind.capitalize()} {document.number} is written to {out}.{note}"

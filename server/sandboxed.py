@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
+from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from billing.gateway import Stripe
 from billing.payments import OWN, PaymentsMode, is_reached
@@ -16,10 +17,14 @@ from sandbox import mail, pages, panel
 from sandbox.app import app
 from sandbox.deliveries import Webhook as Destination
 from sandbox.deliveries import deliver
+from sandbox.own_pages import OwnPages
 from sandbox.store import Store
+from server.private_files import make_private
 
 # The double takes any test key, and signs with this.
 KEY, SECRET = "sk_test_sandbox", "whsec_sandbox"
+# SQLite's name for no file at all.
+MEMORY = ":memory:"
 WARNING = "SANDBOX is true: payments go to the sandbox, and no money moves."
 
 
@@ -40,6 +45,8 @@ class Sandbox:
     """The double, reached without a socket in both directions."""
 
     def __init__(self, file: str) -> None:
+        if file != MEMORY:
+            make_private(Path(file))
         self.store = Store(file)
 
     def stripe(self) -> Stripe:
@@ -62,7 +69,9 @@ class Sandbox:
         forms = pages.routes(self.store) if pays else []
         own = panel.routes(self.store) if pays and local else []
         letters = mail.routes(self.store) if local else []
-        return Mount("/sandbox", routes=[*forms, *own, *letters])
+        pages_alone = OwnPages(Router([*own, *letters], redirect_slashes=False))
+        routes = [*forms, Mount("", pages_alone)]
+        return Mount("/sandbox", Router(routes, redirect_slashes=False))
 
     @asynccontextmanager
     async def delivering(self, webhook: Route) -> AsyncIterator[None]:

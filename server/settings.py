@@ -5,7 +5,12 @@ import re
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
@@ -16,13 +21,13 @@ from graph.introspection import Introspection
 from identity.letters import is_sender
 from identity.post import Post, by_smtp, parsed
 from models.database import ReadLimits, Waits, check_url
+from server.http.settings import HttpSettings, between_commas
+from server.secret_files import SecretFiles, UnreadableSecret
 
-# With a path where a proxy gives it one; nothing in it needs escaping in JSON.
-ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
-class Settings(BaseSettings):
+class Settings(HttpSettings):
     """Read from environment variables of the same names, in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -36,20 +41,6 @@ class Settings(BaseSettings):
         min_length=32,
         description="Secret of 32 characters or more that tokens are hashed with; with another key"
         " all tokens stop working. For instance: `openssl rand -hex 32`.",
-    )
-    public_url: str = Field(
-        default="http://127.0.0.1:8000",
-        description="Where browsers reach this server: links to documents begin with it, as"
-        " `https://api.example.com`.",
-    )
-    allowed_origins: Annotated[list[str], NoDecode] = Field(
-        default=[],
-        description="Origins of pages that may ask from a browser, with commas between:"
-        " `https://portal.example.com`.",
-    )
-    allowed_hosts: Annotated[list[str], NoDecode] = Field(
-        default=["*"],
-        description="Host names that the server answers to, with commas between; `*`: any.",
     )
     introspection: Introspection = Field(
         default=Introspection.VIEWERS,
@@ -175,7 +166,9 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(
         default=None,
         description="Mail server that sign-in mails go out by: `smtp://user:password@host:587`,"
-        " with STARTTLS, or `smtps://…`; without one nobody can sign in by e-mail.",
+        " with STARTTLS, which only a server on this machine may lack, or `smtps://…`;"
+        " `smtp+plain://host:25` sends them readable by all on the way. Without a mail server"
+        " nobody can sign in by e-mail.",
     )
     mail_from: str | None = Field(
         default=None,
@@ -203,19 +196,21 @@ class Settings(BaseSettings):
         " first encrypts, any of them reads. Each is 32 bytes in URL-safe base64.",
     )
 
-    @field_validator("allowed_origins", "allowed_hosts", "font_paths", "field_key", mode="before")
     @classmethod
-    def between_commas(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
-    @field_validator("public_url")
+    @field_validator("font_paths", "field_key", mode="before")
     @classmethod
-    def an_address(cls, value: str) -> str:
-        if not ADDRESS.fullmatch(value):
-            raise ValueError("is not an address as https://api.example.com")
-        return value.rstrip("/")
+    def parts(cls, value: object) -> object:
+        return between_commas(value)
 
     @field_validator("field_key")
     @classmethod
@@ -279,6 +274,8 @@ class Settings(BaseSettings):
         kind = f"pk_{self.mode.lower()}_"
         if not (self.stripe_publishable_key or "").startswith(kind):
             raise ValueError(f"STRIPE_PUBLISHABLE_KEY: with this secret key it begins with {kind}.")
+        if self.mode is PaymentsMode.LIVE and not self.public_url.startswith("https://"):
+            raise ValueError("PUBLIC_URL begins with https:// beside a live key.")
         return self
 
     @model_validator(mode="after")
@@ -350,6 +347,8 @@ def from_environment() -> Settings:
         return Settings.model_validate({})
     except ValidationError as error:
         raise WrongSettings("\n".join(map(sentence, error.errors()))) from None
+    except UnreadableSecret as error:
+        raise WrongSettings(str(error)) from None
 
 
 def sentence(error: object) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.payments import OWN, SANDBOX_ACCOUNT
 from models import Claim, Payment, PaymentMethod, PaymentState, Practice, StripeCustomer
+from server import secret_files
 from server.app import utc_now
 
 TEST_KEYS = ("sk_test_", "rk_test_")
@@ -56,7 +57,7 @@ class DemoAccount:
 
 def from_environment() -> DemoAccount:
     """Return the test account that the environment names; NoTestAccount, where it names none."""
-    api_key = os.environ.get("STRIPE_API_KEY", "")
+    api_key = secret_files.from_environment("STRIPE_API_KEY")
     publishable_key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
     if not api_key.startswith(TEST_KEYS):
         raise NoTestAccount(
@@ -67,7 +68,7 @@ def from_environment() -> DemoAccount:
     return DemoAccount(
         api_key,
         publishable_key,
-        os.environ.get("STRIPE_WEBHOOK_SECRET") or None,
+        secret_files.from_environment("STRIPE_WEBHOOK_SECRET") or None,
         os.environ.get("STRIPE_API_BASE") or None,
     )
 

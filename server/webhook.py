@@ -3,16 +3,25 @@
 import logging
 from collections.abc import Callable
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from billing.charging import inbox
 from billing.gateway.objects import NotAnEvent
 from billing.till import Till
 from models.database import TransientError
+from server.http.bodies import (
+    STRANGERS_BODY,
+    BodyRefused,
+    LargeBodies,
+    NoMemoryLeft,
+    RequestBody,
+    TooLarge,
+)
 
 # Stripe's events are smaller by far.
-MAX_BODY = 2**20
+MAX_BODY = 2**18
+SENDER = "webhook"
 
 log = logging.getLogger("portal.payments")
 
@@ -20,31 +29,46 @@ log = logging.getLogger("portal.payments")
 class Webhook:
     """The endpoint for Stripe's events. `hurry` tells the worker that there is mail."""
 
-    def __init__(self, till: Till, hurry: Callable[[], None]) -> None:
+    def __init__(
+        self, till: Till, hurry: Callable[[], None], large_bodies: LargeBodies | None = None
+    ) -> None:
         self.till, self.hurry = till, hurry
+        self.large_bodies = large_bodies or LargeBodies()
 
     async def answer(self, request: Request) -> Response:
-        content = bytearray()
         try:
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > MAX_BODY:
-                    return refused(413, "the body is too large")
             # A second header counts as a second part of the first, and has a second time in it.
             signature = ",".join(request.headers.getlist("stripe-signature"))
-            event = self.till.stripe.event(bytes(content), signature, self.till.now())
-        except ClientDisconnect:
-            return refused(400, "the body ended early")
-        except NotAnEvent as reason:
+            content = await self.content(RequestBody(request))
+            event = self.till.stripe.event(content, signature, self.till.now())
+        except TooLarge:
+            return refused(413, "the body is too large")
+        except NoMemoryLeft:
+            return busy()
+        except (BodyRefused, NotAnEvent) as reason:
             return refused(400, str(reason))
         try:
             await inbox.receive(self.till, event)
         except TransientError as error:
             # Stripe sends it again, for three days.
             log.warning("a webhook was not written down: %s", error)
-            return PlainTextResponse("not now: send it again\n", 503, {"Retry-After": "5"})
+            return busy()
         self.hurry()
         return PlainTextResponse("ok\n")
+
+    async def content(self, body: RequestBody) -> bytes:
+        """Return the body. Its sender is known when all of it is there, so large ones together get
+        no more memory than those of one other sender.
+        """
+        if not await body.read(STRANGERS_BODY):
+            with self.large_bodies.room(SENDER, body):
+                if not await body.read(MAX_BODY):
+                    raise TooLarge(MAX_BODY)
+        return body.decoded(MAX_BODY)
+
+
+def busy() -> Response:
+    return PlainTextResponse("not now: send it again\n", 503, {"Retry-After": "5"})
 
 
 def refused(status: int, reason: str) -> Response:

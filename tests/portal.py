@@ -95,15 +95,17 @@ def practice(id_: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
-    """A portal over the empty database of this URL."""
+    """A portal over the empty database of this URL; with the demo's pages, if `local` is true."""
     await prepare(url)
+    local = settings.pop("local", False)
     # Tests ask with one token what many would in a minute.
-    own: dict[str, Any] = {"sandbox_file": ":memory:", "token_seconds": 600}
-    given = {"introspection": Introspection.VIEWERS} | own | settings
+    tests_own: dict[str, Any] = {"sandbox_file": ":memory:", "token_seconds": 600}
+    given = {"introspection": Introspection.VIEWERS} | tests_own | settings
     async with opened(url) as writing:
         portal = Portal(url, writing)
         await portal.fill()
-        application = app(Settings(database_url=url, token_key=KEY, **given), now=portal.clock)
+        own = Settings(database_url=url, token_key=KEY, **given)
+        application = app(own, local=local, now=portal.clock)
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         async with (
             application.router.lifespan_context(application),

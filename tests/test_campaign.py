@@ -9,7 +9,7 @@ import pytest
 
 from tests.campaign.answers import Intention, Journal
 from tests.campaign.facts import KINDS, TABLES, Facts
-from tests.campaign.oracle import judged, tried
+from tests.campaign.oracle import hashed, judged, tried
 from tests.campaign.refunding import Operator
 from tests.campaign.report import upper_bound
 from tests.campaign.run import Wanted, campaign
@@ -44,7 +44,7 @@ def facts() -> Facts:
     own = {"client_id": CLIENT, "payment_id": PAYMENT}
     rows["practice"] = [{"id": PRACTICE}]
     rows["payment"] = [
-        {"id": PAYMENT, "client_id": CLIENT, "state": "SUCCEEDED", "idempotency_key": "key"}
+        {"id": PAYMENT, "client_id": CLIENT, "state": "SUCCEEDED", "idempotency_key": hashed("key")}
     ]
     rows["receipt"] = [own]
     rows["invoice"] = [{"id": INVOICE, "client_id": CLIENT, "total_minor": 100}]

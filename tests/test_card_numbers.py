@@ -9,15 +9,20 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from graphql import parse
 from sqlalchemy import inspect, text
 
-from graph.card_numbers import is_card_number
+from graph.card_numbers import (
+    card_number_in_literals,
+    card_number_in_variables,
+    is_card_number,
+)
 from models.ids import new_id
 from tests.conftest import SEED
 from tests.paying import Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-NUMBER = "4242424242424242"
+NUMBER, OTHER_NUMBER = "4242424242424242", "5555555555554444"
 WRITTEN = [NUMBER, "4242 4242 4242 4242", "4242-4242-4242-4242", "378282246310005",
            f"my card is {NUMBER}, thanks",
            f"01935e42-1234-7123-8123-123456789012 {NUMBER}",
@@ -40,6 +45,48 @@ def test_a_card_number_is_known(written: str) -> None:
                                      "4242  4242 4242 4242"])  # fmt: skip
 def test_what_is_none_is_not_taken_for_one(written: str) -> None:
     assert not is_card_number(written)
+
+
+PHONE = "8613800138002"
+
+
+def is_refused(query: str, variables: dict[str, Any]) -> bool:
+    document = parse(query)
+    in_variables = card_number_in_variables(variables, document)
+    return bool(card_number_in_literals(document) or in_variables)
+
+
+def test_what_a_machine_made_and_a_mail_address_are_known_by_their_inputs() -> None:
+    """However they are written: as literals, as variables, or within one."""
+    chance = random.Random(SEED)
+    for _ in range(1_000):
+        key = "".join(chance.choices("0123456789", k=chance.randrange(13, 20)))
+        email = f"{key}@139.com"
+        for name, value in (("idempotencyKey", key), ("email", email), ("email", f" {email} ")):
+            value = value.strip()
+            literal = f'mutation {{ a(input: {{{name}: "{value}"}}) {{ b }} }}'
+            assert not is_refused(literal, {})
+            within = f"mutation M($v: String!) {{ a(input: {{{name}: $v}}) {{ b }} }}"
+            assert not is_refused(within, {"v": value})
+            assert not is_refused("mutation M($i: I!) { a(input: $i) { b } }", {"i": {name: value}})
+
+
+OF_INPUT = "mutation M($i: I!) { a(input: $i) { b } }"
+
+
+@pytest.mark.parametrize("number", [NUMBER, "4242 4242 4242 4242", PHONE])
+def test_their_names_let_nothing_else_through(number: str) -> None:
+    assert is_refused(f'mutation {{ a(input: {{email: "{number}"}}) {{ b }} }}', {})
+    address, key = f"{number}@x.example", {"idempotencyKey": {"x": number}}
+    for input in ({"email": number}, {"note": address}, {number: "x"}, key):
+        assert is_refused(OF_INPUT, {"i": input}), input
+    # A variable's own name says nothing, nor does one that is used under two.
+    both = "mutation M($email: S!) { a(input: {email: $email, note: $email}) { b } }"
+    assert is_refused(both, {"email": address})
+    own_name = "mutation M($idempotencyKey: S!) { a(note: $idempotencyKey) { b } }"
+    assert is_refused(own_name, {"idempotencyKey": number})
+    listed = "mutation M($k: [S!]) { a(idempotencyKey: [$k]) { b } }"
+    assert is_refused(listed, {"k": [number]})
 
 
 def test_ids_keys_and_zips_are_not_refused() -> None:
@@ -69,7 +116,6 @@ def places(written: str) -> list[dict[str, Any]]:
     return [
         whole | {"clientId": written},
         whole | {"invoiceId": written},
-        whole | {"idempotencyKey": written},
         whole | {"expectedAmount": money | {"amount": written}},
         whole | {"expectedAmount": money | {"currency": written}},
         whole | {"source": {"paymentMethodId": written}},
@@ -95,6 +141,20 @@ async def test_a_card_number_in_any_input_is_refused_and_kept_nowhere(
     assert NUMBER not in caplog.text
     assert portal.store.journal() == []
     assert NUMBER not in await everything(portal)
+
+
+async def test_of_an_idempotency_key_only_a_hash_is_kept(
+    portal: Paying, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Digits alone are a key too, and one that is a card's number is written down nowhere."""
+    caplog.set_level(logging.DEBUG)
+    await portal.invoice(10_000)
+    input = portal.input(10_000, portal.card(), idempotencyKey=OTHER_NUMBER)
+    first, second = [await portal.sent(input) for _ in range(2)]
+    assert (first["payment"]["status"], first) == ("SUCCEEDED", second)
+    assert OTHER_NUMBER not in await everything(portal)
+    assert OTHER_NUMBER not in repr(portal.store.journal())
+    assert OTHER_NUMBER not in caplog.text
 
 
 async def everything(portal: Paying) -> str:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from server.deadline import Deadline
+from server.deadline import Deadline, Running
 
 SECONDS = 0.2
 
@@ -27,7 +27,9 @@ class Slow:
             Route("/documents/x", self.never),
             Route("/export/x.csv", self.slowly),
         ]
-        self.app = Starlette(routes=routes, middleware=[Middleware(Deadline, seconds=SECONDS)])
+        self.app = Starlette(
+            routes=routes, middleware=[Middleware(Deadline, seconds=SECONDS, running=Running())]
+        )
 
     async def never(self, request: Request) -> Response:
         self.has_begun.set()

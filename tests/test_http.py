@@ -14,7 +14,7 @@ from identity import tokens
 from identity.tokens import Subject, is_written_right, new_secret
 from models import Scope
 from models.database import PostgresReads, StatementTimeout
-from server.graphql import MAX_BODY
+from server.http.bodies import MAX_BODY
 from tests.portal import KEY, Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -224,7 +224,7 @@ POST = {"content-type": "application/json"}
         (b'{"query": "{a}", "operationName": 7}', "application/json", 400, "BAD_REQUEST"),
         (b'{"query": "\xff"}', "application/json", 400, "BAD_REQUEST"),
         (b'{"query": "\\ud800"}', "application/json", 400, "BAD_REQUEST"),
-        (b"[" * 100_000, "application/json", 400, "BAD_REQUEST"),
+        (b"[" * 10_000, "application/json", 400, "BAD_REQUEST"),
         (b'{"query": "{a}"}', "text/plain", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b'{"query": "{a}"}', "application/json; charset=latin-1", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b"query={a}", "application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"),

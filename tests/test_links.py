@@ -70,7 +70,6 @@ async def test_a_link_opens_its_document(portal: Portal, prefix: str, way: str) 
     assert headers["content-type"] == "application/pdf"
     assert headers["content-disposition"].startswith(f'{WAYS[way]}; filename="{NAMES[prefix]} ')
     assert headers["cache-control"] == "private, no-store"
-    assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
 
 

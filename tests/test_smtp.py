@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ssl
+from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from identity import letters
 from identity.linking import Letter, Link
-from identity.post import by_smtp
+from identity.post import NotOneRecipient, by_smtp, is_this_machine
 from tests.mailbox import PASSWORD, SENDER, USER, Mailbox, mail_server
 
 MINUTE = dt.timedelta(minutes=1)
@@ -79,6 +80,58 @@ async def test_a_server_whom_nobody_has_certified_gets_no_mail(
     assert (mailbox.passwords, mailbox.letters) == ([], [])
 
 
+async def test_elsewhere_no_mail_is_sent_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless that is written out; a server on this machine is reached by no network."""
+    with mail_server() as mailbox:
+        await by_smtp(mailbox.url, SENDER).send(mail())
+        assert len(mailbox.letters) == 1
+        monkeypatch.setattr("identity.post.is_this_machine", lambda _: False)
+        with pytest.raises(Exception, match="STARTTLS"):
+            await by_smtp(mailbox.url, SENDER).send(mail())
+        assert len(mailbox.letters) == 1
+        plain = mailbox.url.replace("smtp://", "smtp+plain://")
+        await by_smtp(plain, SENDER).send(mail())
+    assert len(mailbox.letters) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "is_it"),
+    [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True),
+     ("mail.localhost", True), ("mail.example", False), ("10.0.0.1", False),
+     ("localhost.example", False)],
+)  # fmt: skip
+def test_this_machine_is_known(host: str, is_it: bool) -> None:
+    assert is_this_machine(host) is is_it
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"To": "ana@example.com, evil@example.com"},
+        {"To": "ana@example.com, evil@example.com (a, b)"},
+        {"To": "Ana <ana@example.com>, <evil@example.com>"},
+        {"To": "friends: ana@example.com, evil@example.com;"},
+        {"To": "undisclosed-recipients:;"},
+        {"To": "ana@example.com", "Cc": "evil@example.com"},
+        {"To": "ana@example.com", "Bcc": "evil@example.com"},
+        {"To": "ana@example.com", "Resent-To": "evil@example.com"},
+        {"To": "ana@example.com evil@example.com"},
+        {"To": "ana"},
+        {"To": ""},
+    ],
+)
+async def test_a_mail_goes_to_one_address_or_is_not_sent(headers: dict[str, str]) -> None:
+    message = EmailMessage(policy.SMTP)
+    for name, value in headers.items():
+        message[name] = value
+    message["From"] = SENDER
+    message.set_content("a link")
+    with mail_server() as mailbox, pytest.raises(NotOneRecipient):
+        await by_smtp(mailbox.url, SENDER).send(message)
+    assert mailbox.letters == []
+
+
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
 async def test_a_password_is_never_sent_without_tls() -> None:
     with mail_server(wants_password=True) as mailbox:
@@ -99,7 +152,7 @@ async def test_a_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "mail.example", "http://mail.example", "smtp://", "smtp://h:0", "smtp://h:99999",
-     "smtp://h/path", "smtp://h:x", "smtp://h?x=1"],
+     "smtp://h/path", "smtp://h:x", "smtp://h?x=1", "smtp+plain://user:password@h"],
 )  # fmt: skip
 def test_what_is_no_mail_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

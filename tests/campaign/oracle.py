@@ -3,6 +3,7 @@
 Each judge yields the faults of one kind.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -153,6 +154,11 @@ def total(values: list[Values], column: str, which: Callable[[Values], bool] | N
     return sum(one[column] for one in values if which is None or which(one))
 
 
+def hashed(key: str) -> str:
+    """Return what a payment's row keeps of an idempotency key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
 # -- told wrong ------------------------------------------------------------------------------------
 
 
@@ -176,7 +182,7 @@ def told_wrong(facts: Facts) -> Iterator[Finding]:
         elif told.typename in ENDED_UNPAID and charges:
             yield Finding(told.client, f"{said} of {told.payment_id}, and it was charged")
         elif told.typename in NOT_BEGUN and told.what == "pay":
-            begun = keys.get((told.client, told.key or ""))
+            begun = keys.get((told.client, hashed(told.key or "")))
             if begun and facts.charges_by_payment[begun["id"]]:
                 yield Finding(told.client, f"{said} for {told.key}, and it was charged")
         elif told.typename == "CardRemoved":

@@ -15,6 +15,8 @@ AT_ONCE = 3
 DARK_S = 12.0
 # How soon a server that drops every packet is known to be gone: then nobody waits for it.
 KNOWN_WITHIN_S = 7.0
+# What was read last may still be written for a while.
+ENDED_WITHIN_S = 30.0
 
 
 async def ask_for(visiting: Visitors, seconds: float) -> None:
@@ -30,7 +32,7 @@ async def ask_for(visiting: Visitors, seconds: float) -> None:
 
 
 async def test_a_dark_network_is_told_in_time_and_forgotten_when_it_is_back(
-    cluster: Cluster, network: Network
+    cluster: Cluster, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with visited(cluster, network) as visiting:
         network.darken()
@@ -43,6 +45,14 @@ async def test_a_dark_network_is_told_in_time_and_forgotten_when_it_is_back(
         network.lighten()
         await visiting.recover()
         await visiting.rest()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_portal_ends_while_its_network_is_dark(cluster: Cluster, network: Network) -> None:
+    async with visited(cluster, network):
+        network.darken()
+        began = time.monotonic()
+    assert time.monotonic() - began < ENDED_WITHIN_S
 
 
 async def test_a_short_darkness_leaves_no_dead_connection(

@@ -6,10 +6,13 @@ The quick part, which `make test` runs too.
 import asyncio
 import logging
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from billing.charging import inbox
+from billing.charging.errands import surely
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, visited, visitors
@@ -46,6 +49,10 @@ async def test_while_the_database_is_down_all_is_told_so(
             told = [one for one in told if not one.getMessage().startswith(BACKGROUND)]
             assert len(told) == (0 if way in PROBES else 1), [one.getMessage() for one in told]
             assert not any(one.exc_info for one in told)
+        caplog.clear()
+        await surely(partial(inbox.work, visiting.portal.till))
+        told = [one for one in caplog.records if not one.getMessage().startswith(BACKGROUND)]
+        assert [one.exc_info for one in told] == [None]
         await asyncio.to_thread(cluster.start)
         await visiting.recover()
         await visiting.rest()

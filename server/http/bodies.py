@@ -1,0 +1,113 @@
+"""Bodies of requests: how much of one is read, and how much memory all of them may take."""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.requests import ClientDisconnect, Request
+
+# Whoever has shown no token sends no more than this.
+STRANGERS_BODY = 2**14
+MAX_BODY = 2**20
+# Larger bodies that are being received: of all senders, and of one.
+ALL_LARGE_BODIES, LARGE_BODIES = 16 * 2**20, 4 * 2**20
+GZIP = 16 + zlib.MAX_WBITS
+CODINGS = ("gzip", "x-gzip")
+
+
+class BodyRefused(Exception):
+    """A body that is not taken; the text is the reason."""
+
+
+class EndedEarly(BodyRefused):
+    def __init__(self) -> None:
+        super().__init__("the body ended early")
+
+
+class TooLarge(BodyRefused):
+    def __init__(self, most: int) -> None:
+        without = " without a token" if most == STRANGERS_BODY else ""
+        super().__init__(f"a body has at most {most} bytes{without}")
+
+
+class NoMemoryLeft(BodyRefused):
+    def __init__(self) -> None:
+        super().__init__("too many large bodies at once: send the same again in a moment")
+
+
+class UnknownCoding(BodyRefused):
+    def __init__(self) -> None:
+        super().__init__("send the body as it is, or with Content-Encoding: gzip")
+
+
+class NotGzip(BodyRefused):
+    def __init__(self) -> None:
+        super().__init__("the body is not gzip, though Content-Encoding says so")
+
+
+class RequestBody:
+    """The body of a request, which is read in steps."""
+
+    def __init__(self, request: Request) -> None:
+        self.pieces, self.content = request.stream(), bytearray()
+        length = request.headers.get("content-length", "")
+        self.declared = int(length) if length.isdecimal() and len(length) < 19 else None
+        self.coding = request.headers.get("content-encoding", "identity").strip().lower()
+        self.is_whole = False
+        if self.coding not in (*CODINGS, "identity"):
+            raise UnknownCoding
+
+    async def read(self, most: int) -> bool:
+        """Read to the end and return True, or stop where it is known to be longer than `most`."""
+        if self.declared is not None and self.declared > most:
+            return False
+        try:
+            while not self.is_whole and len(self.content) <= most:
+                piece = await anext(self.pieces, None)
+                self.is_whole = piece is None
+                self.content += piece or b""
+        except ClientDisconnect:
+            raise EndedEarly from None
+        return self.is_whole and len(self.content) <= most
+
+    def decoded(self, most: int) -> bytes:
+        """Return the body's bytes, unpacked; TooLarge where they are more than `most`."""
+        content = bytes(self.content)
+        if self.coding not in CODINGS:
+            return content
+        unpacking = zlib.decompressobj(GZIP)
+        try:
+            unpacked = unpacking.decompress(content, most + 1)
+        except zlib.error:
+            raise NotGzip from None
+        if len(unpacked) > most:
+            raise TooLarge(most)
+        if not unpacking.eof or unpacking.unused_data:
+            raise NotGzip
+        return unpacked
+
+
+class LargeBodies:
+    """Memory that is set aside for large bodies while they are received."""
+
+    def __init__(self, most: int = ALL_LARGE_BODIES, most_of_one: int = LARGE_BODIES) -> None:
+        self.most, self.most_of_one = most, most_of_one
+        self.reserved: Counter[str] = Counter()
+
+    @contextmanager
+    def room(self, sender: str, body: RequestBody) -> Iterator[None]:
+        """Set memory aside for the body of a sender; NoMemoryLeft where there is none."""
+        size = MAX_BODY if body.declared is None else min(body.declared, MAX_BODY)
+        if (
+            self.reserved.total() + size > self.most
+            or self.reserved[sender] + size > self.most_of_one
+        ):
+            raise NoMemoryLeft
+        self.reserved[sender] += size
+        try:
+            yield
+        finally:
+            self.reserved[sender] -= size
+            if not self.reserved[sender]:
+                del self.reserved[sender]

@@ -1,0 +1,51 @@
+"""Which websites may read answers of the API (CORS).
+
+Only the API's own addresses take part: the pages that this server has, and the demo's mail, hold
+tokens and links, and no other page may read them.
+"""
+
+import re
+from collections.abc import Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
+# The sandbox's addresses are those that a page would ask of Stripe.
+API = re.compile(
+    r"/graphql/?|/export/.+|/documents/.+"
+    r"|/sandbox/(confirmation_tokens|setup_intents/.+|next_action|payments/.+)"
+)
+METHODS = ("GET", "POST")
+# What a page may read of an answer besides its body.
+EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate")
+REMEMBERED_S = 86_400
+
+
+class Origins(CORSMiddleware):
+    """CORS for the API. An allowed website may send any header: tracing and GraphQL clients add
+    theirs, and none has a meaning here that a program of its own could not use too.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Sequence[str], *, local: bool) -> None:
+        super().__init__(
+            app,
+            allow_origins=allowed,
+            allow_origin_regex=LOCAL_ORIGINS if local else None,
+            allow_methods=METHODS,
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            max_age=REMEMBERED_S,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_shared(scope["method"], scope["path"]):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def is_shared(method: str, path: str) -> bool:
+    """Return whether other websites' pages may ask this. A GET of /graphql is GraphiQL's page."""
+    is_page = method in ("GET", "HEAD") and path.startswith("/graphql")
+    return API.fullmatch(path) is not None and not is_page

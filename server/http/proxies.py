@@ -1,0 +1,90 @@
+"""Network addresses of clients, as far as a trusted proxy tells them in X-Forwarded-For."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+EVERYBODY = "*"
+# No address with its port is longer.
+LONGEST = 64
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """The proxies whose word is taken: networks, or whoever connects."""
+
+    networks: Sequence[IPv4Network | IPv6Network] = ()
+    is_everybody: bool = False
+
+    def __contains__(self, host: str) -> bool:
+        if self.is_everybody:
+            return True
+        address = normal(host)
+        return address is not None and trusted(address, tuple(self.networks))
+
+    def client(self, peer: str, forwarded: str) -> str:
+        """Return the address of the client behind a proxy.
+
+        A proxy appends the address of whoever connected to it, so the list is read from its end,
+        as far as the addresses are proxies' own. Where whoever connects is taken for a proxy, only
+        the last entry is that proxy's word: a client may have written all the others.
+        """
+        client = peer
+        for entry in reversed(forwarded.split(",")):
+            address = normal(entry)
+            if address is None:
+                break
+            client = address
+            if self.is_everybody or address not in self:
+                break
+        return client
+
+
+@lru_cache(4_096)
+def trusted(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    parsed = ip_address(address)
+    return any(parsed in network for network in networks)
+
+
+def parse_proxies(written: Sequence[str]) -> Proxies:
+    """Read addresses and networks, or `*`; ValueError where one is neither."""
+    if EVERYBODY in written:
+        if len(written) > 1:
+            raise ValueError("has * beside addresses")
+        return Proxies(is_everybody=True)
+    return Proxies([ip_network(part) for part in written])
+
+
+def normal(entry: str) -> str | None:
+    """Return an address in its one spelling, without a port; None where there is none."""
+    host = entry.strip()[:LONGEST]
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+class ForwardedAddress:
+    """Middleware that replaces a trusted proxy's address by its client's."""
+
+    def __init__(self, app: ASGIApp, proxies: Proxies) -> None:
+        self.app, self.proxies = app, proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        if client and scope["type"] == "http" and client[0] in self.proxies:
+            forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            if forwarded:
+                host = self.proxies.client(client[0], b",".join(forwarded).decode("latin-1"))
+                scope["client"] = (host, 0)
+        await self.app(scope, receive, send)

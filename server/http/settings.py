@@ -1,0 +1,127 @@
+"""Settings of the HTTP server."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from server.http.addresses import parse_host, parse_origin, parse_public_url
+from server.http.connections import Limits
+from server.http.proxies import Proxies, parse_proxies
+
+
+def between_commas(value: object) -> object:
+    """Return the parts of a setting that has several."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+
+class HttpSettings(BaseSettings):
+    """What clients, browsers and proxies may do. `server/settings.py` has the other settings."""
+
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="Where browsers reach this server: links to documents begin with it, as"
+        " `https://api.example.com`. `http://` is for this machine only, and not beside a live key."
+        " With `https://` browsers are told to use nothing else (HSTS).",
+    )
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Origins of pages that may ask from a browser, with commas between:"
+        " `https://portal.example.com`.",
+    )
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default=["*"],
+        description="Host names that the server answers to, with commas between and without ports:"
+        " `api.example.com`, `*.example.com`; `*`: any.",
+    )
+    forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
+        default=["127.0.0.1", "::1"],
+        description="Addresses or networks of the proxies in front, with commas between: in"
+        " `X-Forwarded-For` the last address that is not one of them is the client's. `*`: whoever"
+        " connects is a proxy, and its own entry, the last one, is believed.",
+    )
+    http_connections: int = Field(
+        default=1_000,
+        ge=10,
+        le=100_000,
+        description="Connections that clients may have open, in each process. When all are taken, a"
+        " new one gets the place of the one that has waited longest without a whole request.",
+    )
+    http_connections_per_address: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="Connections of one network address (IPv6: of its /64), in each process."
+        " Proxies are not limited.",
+    )
+    headers_timeout_s: float = Field(
+        default=10,
+        gt=0,
+        le=600,
+        description="Seconds in which the headers of a request have to arrive.",
+    )
+    body_timeout_s: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        description="Seconds in which the body of a request has to arrive.",
+    )
+    send_timeout_s: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        description="Seconds after which a client that takes nothing of its answer is given up.",
+    )
+    keep_alive_s: int = Field(
+        default=75,
+        ge=1,
+        le=3_600,
+        description="Seconds that a connection stays open between two requests: more than the proxy"
+        " in front keeps its own.",
+    )
+
+    @field_validator("allowed_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
+    @classmethod
+    def lists(cls, value: object) -> object:
+        return between_commas(value)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def origins(cls, value: list[str]) -> list[str]:
+        return [parse_origin(part) for part in value]
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def hosts(cls, value: list[str]) -> list[str]:
+        return [parse_host(part) for part in value]
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def addresses_of_proxies(cls, value: list[str]) -> list[str]:
+        parse_proxies(value)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def an_address(cls, value: str) -> str:
+        return parse_public_url(value)
+
+    @property
+    def proxies(self) -> Proxies:
+        """Return the proxies whose word on a client's address is taken."""
+        return parse_proxies(self.forwarded_allow_ips)
+
+    @property
+    def connection_limits(self) -> Limits:
+        """Return how many connections there may be, and how long each may wait."""
+        return Limits(
+            connections=self.http_connections,
+            per_address=self.http_connections_per_address,
+            head_s=self.headers_timeout_s,
+            body_s=self.body_timeout_s,
+            send_s=self.send_timeout_s,
+            keep_alive_s=self.keep_alive_s,
+            proxies=self.proxies,
+        )
