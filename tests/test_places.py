@@ -107,6 +107,7 @@ class Browser:
             "host": "portal",
             "authorization": f"Bearer {token}",
             "content-type": "application/json",
+            "content-length": str(len(body)),
         }
         self.scope = {
             "type": "http",
