@@ -18,6 +18,7 @@ from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, visited, visitors
 from tests.paying import paying
 
+PATIENCE = 4.0
 # The beginnings of what is logged beside a request.
 BACKGROUND = ("the database does not answer", "reads can't be recorded", "a batch waits")
 
@@ -25,7 +26,7 @@ BACKGROUND = ("the database does not answer", "reads can't be recorded", "a batc
 @pytest.mark.server
 async def test_a_restart_is_not_noticed(cluster: Cluster, network: Network) -> None:
     """Every connection was closed by the restart. No request is lost by it."""
-    async with visited(cluster, network) as visiting:
+    async with visited(cluster, network, PATIENCE) as visiting:
         await asyncio.to_thread(cluster.restart)
         for way in visiting.ways():
             answer = await visiting.ask(way)
@@ -37,7 +38,7 @@ async def test_a_restart_is_not_noticed(cluster: Cluster, network: Network) -> N
 async def test_while_the_database_is_down_all_is_told_so(
     cluster: Cluster, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with visited(cluster, network) as visiting:
+    async with visited(cluster, network, PATIENCE) as visiting:
         await asyncio.to_thread(cluster.crash)
         caplog.clear()
         for way in visiting.ways():
@@ -61,7 +62,7 @@ async def test_while_the_database_is_down_all_is_told_so(
 async def test_a_file_that_another_process_has_locked(tmp_path: Path) -> None:
     path = tmp_path / "portal.sqlite"
     async with paying(f"sqlite:///{path}") as portal:
-        visiting = await visitors(portal)
+        visiting = await visitors(portal, PATIENCE)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
