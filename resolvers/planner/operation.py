@@ -24,7 +24,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from resolvers.planner.rules import RULES
+from resolvers.planner.rules import RULES, Rules
 from resolvers.planner.selection import fragments_of
 
 # A query of the whole billing page has some 400.
@@ -99,11 +99,14 @@ def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode |
 
 
 def understood(
-    schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    node: OperationDefinitionNode,
+    rules: Rules = RULES,
 ) -> Operation | Errors:
     """The operation, valid for the schema."""
     try:
-        errors = validate(schema, document, RULES, max_errors=20, hide_suggestions=True)
+        errors = validate(schema, document, rules, max_errors=20, hide_suggestions=True)
     except RecursionError:
         errors = [refusal("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
     if errors:
@@ -132,13 +135,13 @@ def coerced(
     return [coded(error, "BAD_USER_INPUT") for error in given]
 
 
-def check_texts(value: Any) -> None:
+def check_texts(value: Any, most: int = MAX_VALUES) -> None:
     """Every string in a JSON value, without recursion: a request may nest it as it likes."""
     waiting, values = [value], 0
     while waiting:
         value, values = waiting.pop(), values + 1
-        if values + len(waiting) > MAX_VALUES:
-            raise limited("values", values + len(waiting), MAX_VALUES, "Send less in variables.")
+        if values + len(waiting) > most:
+            raise limited("values", values + len(waiting), most, "Send less in variables.")
         if isinstance(value, str):
             check_text(value)
         elif isinstance(value, Mapping):
