@@ -67,7 +67,19 @@ def parsed(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
         return [coded(error, "GRAPHQL_PARSE_FAILED")]
     except RecursionError:
         return [refusal("GRAPHQL_PARSE_FAILED", "the document is nested too deeply")]
+    unlink_tokens(document)
     return document
+
+
+def unlink_tokens(document: DocumentNode) -> None:
+    """Unlink a document's tokens, which refer to one another in both directions.
+
+    Without that cycle a document that is forgotten is freed at once; else the garbage collector has
+    to find it, which holds the event loop.
+    """
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        token.prev, token.next, token = None, None, token.next
 
 
 def has_too_many_tokens(errors: Errors) -> bool:
@@ -188,6 +200,8 @@ def coded(error: GraphQLError, code: str) -> GraphQLError:
         error.message = error.message[:MESSAGE] + "…"
     if error.locations:
         error.locations = error.locations[:PLACES]
+    # The frames that it was raised in would be kept with it.
+    error.__traceback__ = error.__context__ = None
     if not (error.extensions or {}).get("code"):
         error.extensions = {**(error.extensions or {}), "code": code}
     return error
