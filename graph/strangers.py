@@ -28,8 +28,8 @@ from resolvers.planner.operation import (
     Errors,
     check_texts,
     has_too_many_tokens,
-    limited,
     named,
+    refusal,
     root_fields,
 )
 from resolvers.planner.plans import Plans
@@ -159,5 +159,5 @@ class Strangers:
         except RecursionError:
             return too_deep()
         if size.changes > 1:
-            return [limited("changes", size.changes, 1, "Change in several operations.")]
+            return [refusal("NOT_ALONE", "without a token an operation makes one change")]
         return too_large(size)

@@ -143,7 +143,7 @@ async def test_a_document_with_a_wrong_token_is_not_parsed(
 
 async def test_one_change_is_asked_without_a_token(portal: Portal, work: list[str]) -> None:
     response = await portal.ask(f"mutation {{ a: {ASK} b: {ASK} }}")
-    assert told(response) == (200, "LIMIT_EXCEEDED")
+    assert told(response) == (200, "NOT_ALONE")
     assert "validate" not in work
 
 
@@ -162,6 +162,9 @@ async def test_the_pages_texts_for_signing_in_need_no_token(portal: Portal) -> N
     sign_in = (TEXTS / "sign-in.graphql").read_text()
     answer = (await portal.ask(sign_in, input={"secret": "none", "nonce": nonce})).json()
     assert answer["data"]["signIn"]["__typename"] == "SignInLinkInvalid"
+    by_code = (TEXTS / "sign-in-with-code.graphql").read_text()
+    answer = (await portal.ask(by_code, input={"code": "000000", "nonce": nonce})).json()
+    assert answer["data"]["signInWithCode"]["__typename"] == "SignInCodeInvalid"
 
 
 async def test_introspection_fits_where_everybody_may_ask_it(new_database: NewDatabase) -> None:
@@ -236,12 +239,12 @@ async def test_nothing_of_strangers_is_remembered_with_the_viewers(
     before = [dict(kept.items) for kept in remembered]
     for number in range(60):
         query = f"mutation M{number} {{ {ASK} }} # {'x' * 3_000}"
-        # Refused in the end, since so many are; that is as good.
         assert (await portal.ask(query)).status_code == 200
     assert [dict(kept.items) for kept in remembered] == before
     strangers = graph.strangers
-    for kept in (strangers.readied, strangers.plans.plans, strangers.limits.numbers):
+    for kept in (strangers.readied, strangers.limits.numbers):
         assert 0 < kept.weight <= kept.size
+    assert strangers.plans is not graph.plans
     assert len(strangers.readied.items) < 50
 
 
