@@ -18,7 +18,7 @@ from billing.payments import SANDBOX, Online
 from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
-from resolvers.planner import preflight, reference
+from resolvers.planner import preflight, reference, values_alone
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
     Asked,
@@ -163,6 +163,8 @@ class Plans:
             outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
         asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
+        if outcomes and (told := self.told(operation, given, asked)):
+            return Answer(told, True)
         try:
             found = await self.planned(operation, given, asked)
             text = await self.reads.value(found[0].sql, found[1], asked.caller) if found else None
@@ -171,6 +173,11 @@ class Plans:
             return await self.exact(operation, given, variables, asked)
         except (StatementTooDeep, RecursionError):
             return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
+
+    def told(self, operation: Operation, given: VariableValues, asked: Asked) -> bytes | None:
+        """Return the results of a mutation as JSON, if their values alone tell them."""
+        selection = Selection(self.schema._schema, fragments_of(operation.document), given)
+        return values_alone.written(operation.node, selection, asked.outcomes, asked)
 
     async def acts(
         self, operation: Operation, given: VariableValues, viewer: Viewer
