@@ -1,4 +1,4 @@
-"""What hostile callers cost a client of another practice: `python -m bench.hostile`.
+"""Delay of a client's page by hostile callers of another practice: `python -m bench.hostile`.
 
 The client's billing page is asked for some times a second, first while nothing else goes on, then
 beside one dashboard at its worst, then beside twenty hostile callers at once. Budgets and limits

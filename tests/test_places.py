@@ -1,4 +1,4 @@
-"""Reads that wait or take long: nobody else waits for them, and they end with those who asked."""
+"""Reads that wait or take long: others are answered meanwhile, and a disconnect ends a read."""
 
 import asyncio
 import json
