@@ -14,11 +14,12 @@ from graphql import (
     specified_rules,
     type_from_ast,
 )
-from graphql.validation import OverlappingFieldsCanBeMergedRule
+from graphql.validation import ASTValidationRule, OverlappingFieldsCanBeMergedRule
 from graphql.validation.validate import ValidationAbortedError
 
 # Comparisons of fields that may have one response key. The widest of our documents takes a tenth.
-MAX_OVERLAPS = 10_000
+MAX_OVERLAPS, MAX_OVERLAPS_OF_SMALL_DOCUMENTS = 10_000, 500
+Rules = tuple[type[ASTValidationRule], ...]
 
 
 class FewOverlapsRule(OverlappingFieldsCanBeMergedRule):
@@ -40,6 +41,12 @@ class FewOverlapsRule(OverlappingFieldsCanBeMergedRule):
             super().enter_selection_set(selection_set, _key, parent, *_args)
         except ValidationAbortedError:
             raise too_many_overlaps(self.most) from None
+
+
+class FewestOverlapsRule(FewOverlapsRule):
+    """The same rule for small documents."""
+
+    most = MAX_OVERLAPS_OF_SMALL_DOCUMENTS
 
 
 class OneOfVariablesRule(ValidationRule):
@@ -77,10 +84,11 @@ def too_many_overlaps(most: int) -> ValidationAbortedError:
     )
 
 
-RULES = (
-    *(
-        FewOverlapsRule if rule is OverlappingFieldsCanBeMergedRule else rule
-        for rule in specified_rules
-    ),
-    OneOfVariablesRule,
-)
+def rules(overlaps: type[FewOverlapsRule]) -> Rules:
+    """Return all rules, with this one for overlapping fields."""
+    others = (rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule)
+    return (*others, overlaps, OneOfVariablesRule)
+
+
+RULES = rules(FewOverlapsRule)
+RULES_FOR_SMALL_DOCUMENTS = rules(FewestOverlapsRule)
