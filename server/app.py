@@ -64,8 +64,6 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 SWITCH_INTERVAL_S = 0.001
 PAGE_METHODS = ("GET", "HEAD")
 log = logging.getLogger("portal")
-# Objects, and rounds of the younger generation, after which each generation is collected.
-COLLECTED_AFTER = (700, 10, 50)
 
 
 class Address:
@@ -282,6 +280,4 @@ def served() -> Starlette:
     # What is there from the start is never garbage: looking through it holds the event loop.
     gc.collect()
     gc.freeze()
-    # What outlives the young generations is hardly ever garbage: it is looked through less often.
-    gc.set_threshold(*COLLECTED_AFTER)
     return application

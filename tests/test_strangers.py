@@ -23,7 +23,7 @@ from graph.strangers import (
 )
 from identity.tokens import Subject, new_secret
 from resolvers.allowances import Allowance
-from resolvers.planner import operation
+from resolvers.planner import operation, rules
 from resolvers.planner.recent import Recent
 from resolvers.planner.rules import MAX_OVERLAPS, RULES, FewOverlapsRule
 from resolvers.queues import BoundedQueue, QueueFull
@@ -58,7 +58,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return called
 
     monkeypatch.setattr(operation, "parse", watched("parse", parse))
-    monkeypatch.setattr(operation, "validate", watched("validate", validate))
+    monkeypatch.setattr(rules, "validate", watched("validate", validate))
     return done
 
 

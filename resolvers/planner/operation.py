@@ -19,12 +19,11 @@ from graphql import (
     get_operation_ast,
     parse,
     type_from_ast,
-    validate,
     visit,
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from resolvers.planner.rules import RULES, Rules
+from resolvers.planner.rules import RULES, Rules, validated
 from resolvers.planner.selection import fragments_of
 
 # A query of the whole billing page has some 400.
@@ -118,7 +117,7 @@ def understood(
 ) -> Operation | Errors:
     """The operation, valid for the schema."""
     try:
-        errors = validate(schema, document, rules, max_errors=20, hide_suggestions=True)
+        errors = validated(schema, document, rules)
     except RecursionError:
         errors = [refusal("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
     if errors:
