@@ -13,10 +13,9 @@ from sqlalchemy.types import TypeEngine
 
 # Whole numbers stay below 2^53: exact as a JSON number, and abs() can't overflow on SQLite.
 AMOUNT_LIMIT = 2**53
-# Days that somebody may have been born on, or that something may be due on.
-DAYS = "BETWEEN '1800-01-01' AND '2999-12-31'"
-# Moments are of the system's own time. A time zone's offset leads out of no calendar.
-FIRST_MOMENT, LAST_MOMENT = "1900-01-01", "2200-01-01"
+# The days of Python's calendar, and moments that no time zone's offset leads out of it from.
+DAYS = "BETWEEN '0001-01-01' AND '9999-12-31'"
+FIRST_MOMENT, LAST_MOMENT = "0001-01-02", "9999-12-31 09:00"
 MOMENT_GLOB = "????-??-?? ??:??:??." + "[0-9]" * 6
 ID_GLOB = "-".join("?" * length for length in (8, 4, 4, 4, 12))
 # What is in no e-mail address, unless it is quoted: there one could hide another. Beside these:
