@@ -26,6 +26,7 @@ from models import (
     Claim,
     Client,
     Clinician,
+    Contact,
     ContactRight,
     Dispute,
     DocumentCounter,
