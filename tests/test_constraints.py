@@ -420,7 +420,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
-        (SignInLink, {"used_at": NOON}, "used_has_a_token"),
+        (SignInLink, {"used_at": None}, "used_has_a_token"),
         # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
         (
             LedgerEntry,
