@@ -107,3 +107,15 @@ async def test_connections_that_close_at_once_are_a_database_out_of_reach(
         with pytest.raises(DatabaseUnavailable):
             async with engine.connect():
                 pass
+
+
+async def test_a_connection_that_ends_amid_a_repeat_is_no_defect(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's own error of a closed connection comes as it is, out of our own code."""
+    monkeypatch.setattr("models.database.transactions.is_stale", lambda _: True)
+    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+        with pytest.raises(DatabaseUnavailable):
+            async with engine.begin() as conn:
+                (await conn.get_raw_connection()).driver_connection.terminate()  # type: ignore[union-attr]
+                await conn.execute(text("SELECT 1"))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import aiosqlite
+import asyncpg
 from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
@@ -124,13 +125,23 @@ def translate(connector: Connector, context: ExceptionContext) -> BaseException 
         context.is_disconnect = True
         return DatabaseBusy("a prepared statement is stale")
     found = transient(error)
-    if found is None and context.is_disconnect and isinstance(error, Exception):
+    is_lost = context.is_disconnect or is_closed(context)
+    if found is None and is_lost and isinstance(error, Exception):
         found = DatabaseUnavailable(reason(error))
     if isinstance(found, DatabaseUnavailable):
         context.is_disconnect = True
         if getattr(error, "sqlstate", None) == DEMOTED and isinstance(connector, PostgresConnector):
             connector.distrust()
     return found
+
+
+def is_closed(context: ExceptionContext) -> bool:
+    """Return whether the connection of an error was closed, by whatever side."""
+    conn = context.connection
+    if conn is None or conn.invalidated:
+        return False
+    driver = conn.connection.driver_connection
+    return isinstance(driver, asyncpg.Connection) and driver.is_closed()
 
 
 def refuse_unusable(connector: PostgresConnector, connection: Any, *_: Any) -> None:
