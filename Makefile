@@ -19,7 +19,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-all test-fast test-stripe pictures soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-held-lock bench-hostile rows-read check lock clean
+.PHONY: help run test test-all test-fast test-stripe pictures soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -89,6 +89,10 @@ bench-documents: .venv/.test .venv/.portal ## Measure how long documents take to
 bench-signing-in: .venv/.test .venv/.portal ## Measure whether asking for a sign-in link tells who is known (half a minute).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.signing_in
+
+bench-strangers: .venv/.test .venv/.portal ## Measure the CPU that hostile requests without a token take (a minute).
+	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.strangers $(ARGS)
 
 bench-held-lock: .venv/.test .venv/.portal ## Measure what a held row lock on one client costs another practice (a minute).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 import os
+import secrets
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 import asyncpg
 
 from bench import hostile_connections
+from tests.hostile.strangers import SHAPES
 
 HOST = "127.0.0.1"
 NICENESS = 10
@@ -121,15 +123,51 @@ async def locks(target: Target) -> None:
         await asyncio.sleep(LOCKED_S)
 
 
-# By name: one dashboard at its worst, and then each way in which callers are hostile at once.
+async def sends_documents(target: Target) -> None:
+    """Send documents of every hostile shape without a token, each a new one."""
+    for number in itertools.count(secrets.randbelow(2**20)):
+        for make in SHAPES.values():
+            hostile = make(number)
+            length = str(len(hostile.content))
+            named = {"Host": HOST, "Content-Length": length, **hostile.headers}
+            head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+            await target.send(f"POST /graphql HTTP/1.1\r\n{head}\r\n".encode() + hostile.content)
+
+
+async def sends_long_documents(target: Target) -> None:
+    """Send new documents that are as long as they may be, as one client."""
+    fields = " ".join(f"a{alias}: id" for alias in range(190))
+    for number in itertools.count():
+        query = f"query Q{number} {{ client {{ {fields} }} }} # {'x' * 95_000}"
+        await target.ask(query, target.clients[0])
+
+
+async def sends_what_is_not_run(target: Target) -> None:
+    """Send operations beside the one that is run, whose fields have to be compared."""
+    for number in itertools.count():
+        same = "invoices { nodes { id } } " * 240
+        rest = f"query B {{ client {{ {same} }} }}"
+        await target.ask(f"query A{number} {{ client {{ id }} }} {rest}", target.clients[0])
+        await target.ask(f"query A{number} {{ client {{ {'id ' * 450} }} }}", target.clients[0])
+
+
+# By name: callers who are hostile in the same way.
 GROUPS: Mapping[str, Sequence[Caller]] = {
-    "one dashboard": (*(asks_for_much,) * 6, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
-    "costs": (*(asks_for_much,) * 3, *(asks_for_too_much,) * 2, *(asks_anew,) * 2),
+    "much": (asks_for_much,) * 3,
+    "too much": (asks_for_too_much,) * 2,
+    "anew": (asks_anew,) * 2,
+    "hang up": (hangs_up,) * 2,
+    "lock": (locks, *(waits_for_a_lock,) * 4),
     "connections": hostile_connections.CALLERS,
-    "waits": (locks, *(waits_for_a_lock,) * 4, *(hangs_up,) * 2),
+    "documents": (
+        *(sends_documents,) * 3,
+        *(sends_long_documents,) * 2,
+        sends_what_is_not_run,
+    ),
 }
-# These at once are the campaign.
-AT_ONCE = ("costs", "connections", "waits")
+# One token at its worst, and the campaign: all of them at once.
+ONE_DASHBOARD = ("much", "much", "too much", "anew")
+AT_ONCE = tuple(GROUPS)
 
 
 async def attack(target: Target, names: Sequence[str], seconds: float) -> None:

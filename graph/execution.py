@@ -34,6 +34,7 @@ from resolvers.planner.operation import (
 )
 from resolvers.planner.plans import Plans
 from resolvers.planner.reference import Answer, refused
+from resolvers.planner.rules import RULES, Rules
 from resolvers.planner.sources import Mutated, source_of
 from resolvers.record import NOTHING, ReadAuditLog, RequestReads, actor
 from resolvers.viewer import NOBODY, Viewer
@@ -124,7 +125,7 @@ class Graph:
     ) -> Answer:
         """Return the response to a request without a token, which may need one: Unauthenticated."""
         asking = request.query, request.operation_name, request.variables
-        ready = await self.strangers.prepared(*asking)
+        ready = await self.strangers.prepared(*asking, address_hash)
         if not isinstance(ready, Readied):
             return refused(ready)
         asked, plans = (ready.operation, request.variables), self.strangers.plans
@@ -169,9 +170,11 @@ class Graph:
         till = replace(self.till, by=by)
         return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash, self.plans.online)
 
-    def ready(self, document: DocumentNode, node: OperationDefinitionNode) -> Readied | Errors:
+    def ready(
+        self, document: DocumentNode, node: OperationDefinitionNode, rules: Rules = RULES
+    ) -> Readied | Errors:
         schema = self.schema._schema
-        operation = understood(schema, document, node)
+        operation = understood(schema, document, node, rules)
         if not isinstance(operation, Operation):
             return operation
         return Readied(operation, needed(schema, operation), looks(schema, operation))

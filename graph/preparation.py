@@ -13,8 +13,8 @@ from resolvers.planner.operation import MAX_TOKENS, Errors, named, parsed, root_
 from resolvers.planner.recent import Recent
 from resolvers.viewer import Viewer
 
-# Validates an operation of a document.
-Ready = Callable[[DocumentNode, OperationDefinitionNode], Readied | Errors]
+# Validates an operation of a document, by the rules that are given, or by all.
+Ready = Callable[..., Readied | Errors]
 
 
 class Preparation:

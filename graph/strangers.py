@@ -5,12 +5,13 @@ checked before anything expensive is done with it. Their documents and plans are
 from everybody else's, a thread of their own works on them, and they wait in a bounded queue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
@@ -18,32 +19,48 @@ from graphql import (
 
 from graph.card_numbers import card_number_in_variables
 from graph.introspection import INTROSPECTION, TYPENAME, Introspection, introspection_off
-from graph.limits import Limits, Measure, too_deep, too_large
+from graph.limits import Key, Limits, Measure, too_deep, too_large
 from graph.preparation import Ready, read
 from graph.readied import Readied
-from models.database import SERVER
+from models.database import SERVER, RateLimited
+from resolvers.allowances import Allowance
 from resolvers.planner.operation import (
     Errors,
+    check_texts,
     has_too_many_tokens,
-    limited,
     named,
+    refusal,
     root_fields,
 )
 from resolvers.planner.plans import Plans
 from resolvers.planner.recent import Recent
+from resolvers.planner.rules import RULES, RULES_FOR_SMALL_DOCUMENTS
 from resolvers.queues import BoundedQueue
 from resolvers.viewer import NOBODY
 
 # Characters and tokens of a document. Signing in takes some 60 tokens, introspection 200.
-MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 150, 400
+MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 100, 400
+# Strings, numbers and keys in a request's variables.
+MAX_VALUES = 100
 # Characters of documents and of plans that are remembered.
 DOCUMENTS, PLANS = 2**17, 2**20
 # Requests that are answered at once, that are there in all, and that one network address has there.
 AT_ONCE, MOST, MOST_OF_ONE_ADDRESS, WAIT_S = 4, 64, 16, 5
+# Documents that were not seen before: of one network address at once, and after how long one more.
+NEW_DOCUMENTS, NEW_DOCUMENT_EVERY_S = 20, 3
+
+TOO_MANY_DOCUMENTS = (
+    "too many different documents without a token: send one text each time, with variables"
+)
 
 
 class Unauthenticated(Exception):
     """Only a viewer may ask this."""
+
+
+async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
+    """Do work here: so small a document is measured sooner than another thread is woken."""
+    return work(*given)
 
 
 class Strangers:
@@ -64,7 +81,9 @@ class Strangers:
         self.readied: Recent[tuple[str, str | None], Readied | Errors | None] = Recent(
             DOCUMENTS, lambda key, _: 1_000 + len(key[0])
         )
-        self.limits = Limits(schema, plans.apart, DOCUMENTS)
+        self.rules = RULES if is_told else RULES_FOR_SMALL_DOCUMENTS
+        self.new_documents = Allowance(NEW_DOCUMENTS, NEW_DOCUMENT_EVERY_S)
+        self.limits = Limits(schema, at_once, DOCUMENTS)
         self.queue = BoundedQueue(
             at_once=AT_ONCE, most=MOST, most_of_one=MOST_OF_ONE_ADDRESS, wait_s=WAIT_S
         )
@@ -74,12 +93,14 @@ class Strangers:
         return self.queue.place(address_hash or "")
 
     async def prepared(
-        self, query: str, name: str | None, variables: Mapping[str, Any]
+        self, query: str, name: str | None, variables: Mapping[str, Any], address_hash: str | None
     ) -> Readied | Errors:
         """Return the operation, or why it is refused; raise Unauthenticated if it needs a token."""
         if len(query) > MAX_LENGTH or len(name or "") > MAX_LENGTH:
             raise Unauthenticated
         key = query, name
+        if key not in self.readied.items and address_hash is not None:
+            self.count(address_hash)
         found = await self.readied.awaited(
             key, lambda: self.plans.apart(SERVER, self.read, query, name)
         )
@@ -87,10 +108,25 @@ class Strangers:
             raise Unauthenticated
         if not isinstance(found, Readied):
             return found
-        operation = found.operation
-        asked = operation.document, operation.node, variables, NOBODY
-        card = card_number_in_variables(variables, operation.document)
-        return card or await self.limits.refuse(key, *asked) or found
+        return self.wrong(found, variables) or await self.too_large(key, found, variables) or found
+
+    def wrong(self, found: Readied, variables: Mapping[str, Any]) -> Errors:
+        """Return why no operation takes these variables."""
+        try:
+            check_texts(variables, MAX_VALUES)
+        except GraphQLError as error:
+            return [error]
+        return card_number_in_variables(variables, found.operation.document)
+
+    async def too_large(self, key: Key, found: Readied, variables: Mapping[str, Any]) -> Errors:
+        """Return the limits that the operation passes with these variables."""
+        document, node = found.operation.document, found.operation.node
+        return await self.limits.refuse(key, document, node, variables, NOBODY)
+
+    def count(self, address_hash: str) -> None:
+        """Count a new document of a network address; raise RateLimited if it has sent too many."""
+        if wait_s := self.new_documents.take(address_hash):
+            raise RateLimited(TOO_MANY_DOCUMENTS, wait_s, {})
 
     def read(self, query: str, name: str | None) -> Readied | Errors | None:
         """Parse, check and validate a document; None if it needs a token."""
@@ -105,7 +141,7 @@ class Strangers:
         node = named(document, name)
         if not isinstance(node, OperationDefinitionNode):
             return node
-        return self.refused(document, node) or self.ready(document, node)
+        return self.refused(document, node) or self.ready(document, node, self.rules)
 
     def is_public(self, asked: set[str], operation: OperationType) -> bool:
         """Return whether anybody may ask the fields of an operation's root."""
@@ -123,5 +159,5 @@ class Strangers:
         except RecursionError:
             return too_deep()
         if size.changes > 1:
-            return [limited("changes", size.changes, 1, "Change in several operations.")]
+            return [refusal("NOT_ALONE", "without a token an operation makes one change")]
         return too_large(size)

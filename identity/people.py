@@ -7,7 +7,7 @@ from sqlalchemy import Row, Select, cast, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Client, Contact, Practice
-from models.names import folded_email, mailbox
+from models.names import folded_email
 from models.row import ID
 
 # An address of more people is nobody's own: one that is filled in where none is known.
@@ -32,8 +32,7 @@ async def people(
     found = (await conn.execute(both)).all()
     if len(found) > MOST:
         raise TooManyPeople
-    mine = [person for person in found if mailbox(person.email) == mailbox(email)]
-    return sorted(mine, key=lambda it: (it.practice, it.client_id is None, it.name, it.id))
+    return sorted(found, key=lambda it: (it.practice, it.client_id is None, it.name, it.id))
 
 
 def known(table: Any, email: str, practice_id: str | None = None) -> Select[Any]:

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.payment import DeclineReason
-from models.row import Key, Reference, Row, choice, refers
+from models.row import Key, Reference, Row, StripeName, choice, refers
 
 
 class SetupState(enum.StrEnum):
@@ -59,9 +59,9 @@ class CardSetup(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
-    stripe_account: Mapped[str]
+    stripe_account: Mapped[StripeName]
     # None until Stripe has made it: it counts from before.
-    stripe_id: Mapped[str | None]
+    stripe_id: Mapped[StripeName | None]
     state: Mapped[SetupState] = mapped_column(choice(SetupState, "state"))
     reason: Mapped[DeclineReason | None] = mapped_column(choice(DeclineReason, "reason"))
     # The card that it became, and whether that was on file before.
@@ -93,9 +93,9 @@ class Detachment(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
-    stripe_account: Mapped[str]
+    stripe_account: Mapped[StripeName]
     # The PaymentMethod.
-    stripe_id: Mapped[str]
+    stripe_id: Mapped[StripeName]
     created_at: Mapped[dt.datetime]
     # When it was last tried.
     checked_at: Mapped[dt.datetime]

@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
+from models.checks import one_address
 from models.names import folded, folded_email
 from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, refers
 
@@ -19,6 +20,7 @@ class Client(Addressed, Row):
         of_practice(),
         refers("clinician", "clinician_id"),
         address_is_whole(),
+        *one_address("email"),
         Index(None, "practice_id", "clinician_id"),
         Index(None, "practice_id", "folded_name", "id"),
         Index(None, "practice_id", "created_at", "id"),
@@ -61,6 +63,7 @@ class Contact(Row):
     __tablename__ = "contact"
     __table_args__ = (
         of_practice(),
+        *one_address("email"),
         # As a client's.
         Index("ix_contact_folded_email", folded_email(text("email"))),
     )

@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Count, Key, Minor, Reference, Row, exact, refers
+from models.row import Count, Key, Minor, Reference, Row, refers
 
 
 class Invoice(Row):
@@ -21,7 +21,6 @@ class Invoice(Row):
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "id", "is_void"),
         CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),
-        *exact("total_minor"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
         Index(None, "practice_id", "issued_on", "serial"),
         Index(None, "practice_id", "version"),
@@ -74,7 +73,6 @@ class InvoiceLine(Row):
             sqlite_where=text("is_void = 0"),
         ),
         CheckConstraint("quantity_hundredths > 0", name="quantity_positive"),
-        *exact("unit_price_minor", "amount_minor"),
     )
 
     practice_id: Mapped[Key]

@@ -6,7 +6,7 @@ import enum
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Key, Minor, Reference, Row, choice, exact, refers
+from models.row import Key, Minor, Reference, Row, choice, refers
 
 
 class EntryKind(enum.StrEnum):
@@ -50,7 +50,6 @@ class LedgerEntry(Row):
         CheckConstraint(
             "dispute_id IS NULL OR kind = 'ADJUSTMENT'", name="dispute_is_an_adjustment"
         ),
-        *exact("amount_minor"),
         # The same thing is entered once, however often it is heard of.
         Index(
             "uq_ledger_entry_of_invoice",

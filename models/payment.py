@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.payment_method import CardBrand
-from models.row import Key, Minor, Reference, Row, choice, digits, exact, refers
+from models.row import Key, Minor, Reference, Row, StripeName, choice, digits, refers
 
 
 class PaymentState(enum.StrEnum):
@@ -86,7 +86,6 @@ class Payment(Row):
         CheckConstraint(
             "stripe_id IS NULL OR stripe_account IS NOT NULL", name="stripe_id_has_an_account"
         ),
-        *exact("amount_minor"),
         digits("card_last4", 4),
         Index(None, "practice_id", "client_id", "created_on", "id"),
         Index(None, "practice_id", "created_on", "id"),
@@ -126,8 +125,8 @@ class Payment(Row):
     idempotency_key: Mapped[str | None]
     # The practice's account when the payment began: Stripe is asked there, whatever becomes of the
     # practice's.
-    stripe_account: Mapped[str | None]
-    stripe_id: Mapped[str | None]
+    stripe_account: Mapped[StripeName | None]
+    stripe_id: Mapped[StripeName | None]
     # Why Stripe would not begin it.
     refusal: Mapped[PaymentRefusal | None] = mapped_column(choice(PaymentRefusal, "refusal"))
     # When the card was charged, by Stripe's clock.
@@ -165,7 +164,6 @@ class Allocation(Row):
         refers("refund", "refund_id", client=True),
         CheckConstraint("is_credit OR payment_id IS NOT NULL", name="has_a_source"),
         CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
-        *exact("amount_minor"),
         Index(None, "practice_id", "invoice_id"),
         Index(None, "practice_id", "payment_id"),
         Index(None, "practice_id", "client_id"),
@@ -197,7 +195,6 @@ class Claim(Row):
         refers("invoice", "invoice_id", client=True),
         UniqueConstraint("practice_id", "invoice_id"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        *exact("amount_minor"),
         Index(None, "practice_id", "payment_id"),
     )
 
@@ -219,7 +216,6 @@ class Receipt(Row):
         refers("payment", "payment_id", client=True),
         UniqueConstraint("practice_id", "payment_id"),
         UniqueConstraint("practice_id", "serial"),
-        *exact("amount_minor"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
     )
 

@@ -6,7 +6,7 @@ import enum
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Count, Key, Reference, Row, choice, digits, refers
+from models.row import Count, Key, Reference, Row, StripeName, choice, digits, refers
 
 
 class CardBrand(enum.StrEnum):
@@ -64,8 +64,8 @@ class PaymentMethod(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
-    stripe_account: Mapped[str]
-    stripe_id: Mapped[str]
+    stripe_account: Mapped[StripeName]
+    stripe_id: Mapped[StripeName]
     # None: Stripe gave none, and the card is like no other.
     fingerprint: Mapped[str | None]
     brand: Mapped[CardBrand] = mapped_column(choice(CardBrand, "brand"))

@@ -2,11 +2,13 @@
 
 import datetime as dt
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.row import Key, Row, digits, of_practice
+from models.checks import one_address, one_of
+from models.currencies import CURRENCIES
+from models.row import Key, Row, StripeName, digits, of_practice
 
 
 class Practice(Addressed, Row):
@@ -15,7 +17,8 @@ class Practice(Addressed, Row):
     __tablename__ = "practice"
     __table_args__ = (
         address_is_whole(),
-        CheckConstraint("length(currency) = 3", name="currency_iso"),
+        one_of("currency", CURRENCIES),
+        *one_address("email"),
     )
 
     id: Mapped[Key]
@@ -27,7 +30,7 @@ class Practice(Addressed, Row):
     email: Mapped[str | None]
     portal_url: Mapped[str | None]
     # Where its payments go; none: Online Payments are off.
-    stripe_account: Mapped[str | None] = mapped_column(unique=True)
+    stripe_account: Mapped[StripeName | None] = mapped_column(unique=True)
     clients_remove_cards: Mapped[bool]
     # When its payments were last compared with all that Stripe has.
     compared_at: Mapped[dt.datetime | None]

@@ -6,7 +6,7 @@ import enum
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Key, Minor, Reference, Row, choice, exact, refers
+from models.row import Key, Minor, Reference, Row, StripeName, choice, refers
 
 
 class RefundState(enum.StrEnum):
@@ -50,7 +50,6 @@ class Refund(Row):
         ),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("state = 'REQUESTED' OR stripe_id IS NOT NULL", name="known_has_an_id"),
-        *exact("amount_minor"),
         Index(None, "practice_id", "payment_id"),
     )
 
@@ -62,8 +61,8 @@ class Refund(Row):
     state: Mapped[RefundState] = mapped_column(choice(RefundState, "state"))
     # The operator's, or the refund's id; none: it was given in Stripe's dashboard.
     key: Mapped[str | None]
-    stripe_account: Mapped[str]
-    stripe_id: Mapped[str | None]
+    stripe_account: Mapped[StripeName]
+    stripe_id: Mapped[StripeName | None]
     # When it was made, by Stripe's clock.
     refunded_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
@@ -80,7 +79,6 @@ class Dispute(Row):
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        *exact("amount_minor"),
         Index(None, "practice_id", "payment_id"),
         Index(
             "ix_dispute_open",
@@ -97,8 +95,8 @@ class Dispute(Row):
     payment_id: Mapped[Reference]
     amount_minor: Mapped[Minor]
     state: Mapped[DisputeState] = mapped_column(choice(DisputeState, "state"))
-    stripe_account: Mapped[str]
-    stripe_id: Mapped[str]
+    stripe_account: Mapped[StripeName]
+    stripe_id: Mapped[StripeName]
     # When the bank opened it, by Stripe's clock.
     disputed_at: Mapped[dt.datetime]
     created_at: Mapped[dt.datetime]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Table,
     Text,
     TypeDecorator,
     Uuid,
@@ -26,11 +27,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from models.checks import Word, column_checks
+
 # Text of 36 characters on SQLite, so that an id reads the same in both databases.
 ID: TypeEngine[str] = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
-
-# Amounts stay below 2^53: exact as a JSON number, and abs() can't overflow on SQLite.
-AMOUNT_LIMIT = 2**53
 
 # Short enough for PostgreSQL, which would cut a name after 63 characters.
 CONSTRAINT_NAMES = {
@@ -71,10 +71,12 @@ Reference = Annotated[str, mapped_column(ID)]
 # 32 bits: what GraphQL's Int holds.
 Count = Annotated[int, mapped_column(Integer)]
 Minor = Annotated[int, mapped_column(BigInteger)]
+# An id or an account at Stripe.
+StripeName = Annotated[str, mapped_column(Word)]
 
 
 class Row(DeclarativeBase):
-    """A row of one of the tables."""
+    """A row of one of the tables, each of whose columns has the checks of its type."""
 
     metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -83,6 +85,13 @@ class Row(DeclarativeBase):
         dt.date: Date,
         dt.datetime: Instant,
     }
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        table = cls.__table__
+        assert isinstance(table, Table)
+        for constraint in column_checks(table.columns):
+            table.append_constraint(constraint)
 
 
 def choice(members: type[enum.StrEnum], name: str) -> Enum:
@@ -101,11 +110,6 @@ def refers(target: str, column: str, *, client: bool = False) -> ForeignKeyConst
 
 def of_practice() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["practice_id"], ["practice.id"], ondelete="RESTRICT")
-
-
-def exact(*columns: str) -> list[CheckConstraint]:
-    """Amounts in minor units that stay within what JSON and SQLite hold exactly."""
-    return [CheckConstraint(f"abs({c}) < {AMOUNT_LIMIT}", name=f"{c}_exact") for c in columns]
 
 
 def digits(column: str, length: int) -> CheckConstraint:

@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped
 
-from models.row import Count, Key, Minor, Reference, Row, exact, refers
+from models.row import Count, Key, Minor, Reference, Row, refers
 
 
 class Session(Row):
@@ -18,7 +18,6 @@ class Session(Row):
         # What a foreign key with the client in it refers to.
         UniqueConstraint("practice_id", "client_id", "id"),
         CheckConstraint("fee_minor >= 0", name="fee_positive"),
-        *exact("fee_minor"),
         Index(None, "practice_id", "client_id", "date", "id"),
     )
 

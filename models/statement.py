@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Count, Key, Minor, Reference, Row, exact, refers
+from models.row import Count, Key, Minor, Reference, Row, refers
 
 
 class Statement(Row):
@@ -18,7 +18,6 @@ class Statement(Row):
         UniqueConstraint("practice_id", "serial"),
         CheckConstraint("period_start <= period_end", name="period_in_order"),
         CheckConstraint("ending_minor = beginning_minor + invoiced_minor - paid_minor", name="sum"),
-        *exact("beginning_minor", "invoiced_minor", "paid_minor", "ending_minor"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
     )
 
@@ -45,10 +44,7 @@ class StatementLine(Row):
     """One entry of the timeline."""
 
     __tablename__ = "statement_line"
-    __table_args__ = (
-        refers("statement", "statement_id"),
-        *exact("invoiced_minor", "paid_minor", "balance_after_minor"),
-    )
+    __table_args__ = (refers("statement", "statement_id"),)
 
     practice_id: Mapped[Key]
     statement_id: Mapped[Key]

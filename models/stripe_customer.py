@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped
 
-from models.row import Key, Reference, Row, refers
+from models.row import Key, Reference, Row, StripeName, refers
 
 IS_CURRENT = text("deleted_at IS NULL")
 
@@ -31,8 +31,8 @@ class StripeCustomer(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
-    stripe_account: Mapped[str]
-    stripe_id: Mapped[str]
+    stripe_account: Mapped[StripeName]
+    stripe_id: Mapped[StripeName]
     created_at: Mapped[dt.datetime]
     # When it was found deleted at Stripe.
     deleted_at: Mapped[dt.datetime | None]

@@ -6,7 +6,8 @@ from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.row import Count, Key, Minor, Reference, Row, digits, exact, refers
+from models.checks import list_of_numbers, list_of_words
+from models.row import Count, Key, Minor, Reference, Row, digits, refers
 
 
 class Superbill(Addressed, Row):
@@ -44,8 +45,9 @@ class SuperbillLine(Row):
         refers("superbill", "superbill_id"),
         refers("session", "session_id"),
         digits("place_of_service", 2),
+        *list_of_words("modifiers"),
+        *list_of_numbers("diagnosis_pointers"),
         CheckConstraint("units_hundredths > 0", name="units_positive"),
-        *exact("fee_minor", "paid_minor"),
     )
 
     practice_id: Mapped[Key]

@@ -6,6 +6,7 @@ import enum
 from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.checks import some_of
 from models.row import Key, Reference, Row, choice, of_practice, refers
 
 
@@ -39,6 +40,7 @@ class Token(Row):
         refers("client", "client_id"),
         refers("contact", "contact_id"),
         UniqueConstraint("hash"),
+        *some_of("scopes", Scope),
         CheckConstraint(
             "(kind = 'CLIENT') = (client_id IS NOT NULL) AND"
             " (kind = 'CONTACT') = (contact_id IS NOT NULL)",

@@ -1,5 +1,6 @@
 """A mail server of the tests' own, which speaks SMTP and keeps what it is sent."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ class Mailbox:
         self.passwords: list[str] = []
         # Addresses that it never takes a mail for, and those that it was asked to.
         self.closed: set[str] = set()
+        # Addresses whose mail it takes no sooner than it is told to, and how many it holds now.
+        self.held: set[str] = set()
+        self.holding = 0
         self.turned_away: list[str] = []
         self.port = 0
 
@@ -44,6 +48,11 @@ class Mailbox:
         if closed := self.closed & set(envelope.rcpt_tos):
             self.turned_away += closed
             return "550 5.1.1 no such mailbox"
+        if self.held & set(envelope.rcpt_tos):
+            self.holding += 1
+            while self.held & set(envelope.rcpt_tos):  # noqa: ASYNC110 (another thread's)
+                await asyncio.sleep(0.02)
+            self.holding -= 1
         content = envelope.content
         assert isinstance(content, bytes)
         letter = message_from_bytes(content, policy=policy.default)

@@ -125,7 +125,8 @@ class Paying(Portal):
 
     async def letterhead(self) -> str:
         async with self.engine.connect() as rows:
-            found: str | None = await rows.scalar(select(Letterhead.id))
+            mine = Letterhead.practice_id == self.practice_id
+            found: str | None = await rows.scalar(select(Letterhead.id).where(mine))
         if found is None:
             found = new_id()
             await self.insert(

@@ -98,7 +98,9 @@ async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
     """A portal over the empty database of this URL; with the demo's pages, if `local` is true."""
     await prepare(url)
     local = settings.pop("local", False)
-    given = {"introspection": Introspection.VIEWERS, "sandbox_file": ":memory:"} | settings
+    # Tests ask with one token what many would in a minute.
+    tests_own: dict[str, Any] = {"sandbox_file": ":memory:", "token_seconds": 600}
+    given = {"introspection": Introspection.VIEWERS} | tests_own | settings
     async with opened(url) as writing:
         portal = Portal(url, writing)
         await portal.fill()

@@ -157,12 +157,15 @@ class SigningIn(Portal):
 
 @contextmanager
 def statements(portal: SigningIn) -> Iterator[list[str]]:
-    """Collect the statements that the server writes by meanwhile, behind its answers as well."""
+    """Collect the statements that the server writes by meanwhile, behind its answers as well.
+
+    Without those of the worker, which looks for requests at any time.
+    """
     behind = portal.application.state.behind.engine
     engines, found = (portal.door.engine.sync_engine, behind.sync_engine), list[str]()
 
     def heard(*given: Any) -> None:
-        if not given[2].startswith("BEGIN"):
+        if not given[2].startswith("BEGIN") and "leased_until" not in given[2]:
             found.append(given[2])
 
     for engine in engines:

@@ -1,4 +1,4 @@
-"""Places for statements: who has one, who waits for one, and who is refused."""
+"""Admission of statements: places, turns, refusals and budgets, without a database."""
 
 import asyncio
 import random

@@ -9,7 +9,7 @@ import pytest
 
 from graph.schema import schema
 from models.database import Budgets, Caller, RateLimited
-from resolvers.planner.plans import Plans
+from resolvers.planner.plans import PLANNING_COUNTS, Plans
 
 HOSTILE, OTHER = Caller("practice", "hostile"), Caller("practice", "other")
 
@@ -63,12 +63,13 @@ async def test_work_that_is_given_up_keeps_its_place_until_it_ends() -> None:
         await given_up
 
 
-async def test_planning_counts_in_the_tokens_budget() -> None:
+async def test_planning_counts_in_the_tokens_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = [0.0]
-    planning = plans(Budgets(1.0, 2, now=lambda: seconds[0]))
+    monkeypatch.setattr("resolvers.planner.plans.time.thread_time", lambda: seconds[0])
+    planning = plans(Budgets(PLANNING_COUNTS, 2, now=lambda: 0.0))
 
     def work() -> None:
-        seconds[0] += 5
+        seconds[0] += 1
 
     await planning.apart(HOSTILE, work)
     with pytest.raises(RateLimited):

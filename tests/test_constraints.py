@@ -26,6 +26,7 @@ from models import (
     Claim,
     Client,
     Clinician,
+    Contact,
     ContactRight,
     Dispute,
     DocumentCounter,
@@ -406,7 +407,12 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Statement, {"period_end": DAY - dt.timedelta(1)}, "period_in_order"),
         (Superbill, {"period_end": DAY - dt.timedelta(1)}, "period_in_order"),
         (DocumentCounter, {"last": -1}, "last_positive"),
-        (Practice, {"currency": "DM"}, "currency_iso"),
+        (Practice, {"currency": "DM"}, "currency_known"),
+        (Practice, {"currency": "jpy"}, "currency_known"),
+        (Practice, {"currency": "ZZZ"}, "currency_known"),
+        (Practice, {"stripe_account": "acct_1\nacct_2"}, "stripe_account_bounds"),
+        (Token, {"scopes": ["PHI_READ", "ALL"]}, "scopes_known"),
+        (Client, {"created_at": dt.datetime(1, 1, 1, tzinfo=dt.UTC)}, "created_at_bounds"),
         (Client, {"address_line1": "1 Harbor Lane"}, "address_whole"),
         (Letterhead, {"address_country": "US"}, "address_whole"),
         (Practice, {"address_city": "Portland"}, "address_whole"),
@@ -414,7 +420,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
-        (SignInLink, {"used_at": NOON}, "used_has_a_token"),
+        (SignInLink, {"used_at": None}, "used_has_a_token"),
         # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
         (
             LedgerEntry,
@@ -451,6 +457,45 @@ async def test_a_row_that_makes_no_sense_is_refused(
 ) -> None:
     async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_{constraint}"):
         await every_row.change_all(row, **values)
+
+
+ONE_ADDRESS = ("ana@example.com", " ana@example.com ", "a.b+c@d", "josé@пример.example", "o'b@x")
+NOT_ONE_ADDRESS = (
+    *(
+        "a@x, evil@y",
+        "a@x,evil@y",
+        "a@x;evil@y",
+        "Ana <a@x>",
+        '"a"@x',
+        "a@x evil@y",
+        "a@x\nb",
+        "a\t@x",
+    ),
+    *(
+        "a@x\u00a0",
+        "a@x\x7f",
+        "@x",
+        "a@",
+        "a",
+        "",
+        " ",
+        "a@b@c",
+        "a(b)@x",
+        "[a]@x",
+        "a\\b@x",
+        "a@x\u0085",
+    ),
+)
+
+
+@pytest.mark.parametrize("row", [Client, Contact, Practice])
+async def test_an_e_mail_address_is_one(every_row: Books, row: type[Row]) -> None:
+    """Else a mail to it would go to somebody else as well."""
+    for address in ONE_ADDRESS:
+        await every_row.change_all(row, email=address)
+    for address in NOT_ONE_ADDRESS:
+        async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_email_one_address"):
+            await every_row.change_all(row, email=address)
 
 
 # -- whose rows ------------------------------------------------------------------------------------

@@ -65,13 +65,14 @@ async def test_what_it_gives_back_is_one_statement_after_the_commit(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await portal.invoice(10_000)
-    row, asked = portal.reads.row, []
+    people = portal.reads.people
+    row, asked = people.row, []
 
-    async def counted(sql: str, values: Any) -> Any:
+    async def counted(sql: str, *given: Any) -> Any:
         asked.append((sql, await portal.count(Receipt)))
-        return await row(sql, values)
+        return await row(sql, *given)
 
-    monkeypatch.setattr(portal.reads, "row", counted)
+    monkeypatch.setattr(people, "row", counted)
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
     # The token's look-up came before the payment, the answer's statement after it.
     assert [receipts for _, receipts in asked] == [0, 1]

@@ -1,14 +1,17 @@
-"""Reads that wait or take long: nobody else waits for them, and they end with those who asked."""
+"""Reads that wait or take long: others are answered meanwhile, and a disconnect ends a read."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import select, text
+from uvicorn.server import ServerState
 
 from billing.documents.links import Signer
 from graph.execution import Graph
@@ -75,9 +78,13 @@ async def neighbour(portal: Portal) -> str:
     return await portal.token(Subject(practice_id, client_id=client_id))
 
 
+def application(portal: Portal) -> Any:
+    return portal.http._transport.app  # type: ignore[attr-defined]
+
+
 def lanes(portal: Portal) -> tuple[Lane, Lane]:
     """Return the lanes of people and of dashboards."""
-    reads: Any = portal.http._transport.app.state.reads  # type: ignore[attr-defined]
+    reads = application(portal).state.reads
     return reads.people.lane, reads.dashboards.lane
 
 
@@ -91,7 +98,7 @@ class Browser:
     """A client of the ASGI application that may hang up before it is answered."""
 
     def __init__(self, portal: Portal, query: str, token: str) -> None:
-        self.app = portal.http._transport.app  # type: ignore[attr-defined]
+        self.app = application(portal)
         body = json.dumps({"query": query, "variables": {}}, separators=(",", ":")).encode()
         self.messages = [{"type": "http.request", "body": body}]
         self.hung_up = asyncio.Event()
@@ -100,6 +107,7 @@ class Browser:
             "host": "portal",
             "authorization": f"Bearer {token}",
             "content-type": "application/json",
+            "content-length": str(len(body)),
         }
         self.scope = {
             "type": "http",
@@ -183,6 +191,35 @@ async def test_a_read_ends_with_the_client_who_hangs_up(
     assert (await asked(portal, QUICK, token)).status_code == 200
 
 
+@pytest.mark.usefixtures("endless")
+async def test_a_read_ends_when_its_connection_is_closed(portal: Portal) -> None:
+    token, (people, _) = await portal.token(), lanes(portal)
+    size, body = people.free, json.dumps({"query": SLOW})
+    head = f"POST /graphql HTTP/1.1\r\nHost: portal\r\nAuthorization: Bearer {token}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with listening(portal) as port:
+        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _, writer in connections:
+            writer.write((head + body).encode())
+        await until(lambda: people.free == size - 2 and people.waiting == 1)
+        for _, writer in connections:
+            writer.close()
+        await until(lambda: people.free == size and people.waiting == 0)
+    assert await ended(portal)
+
+
+@asynccontextmanager
+async def listening(portal: Portal) -> AsyncIterator[int]:
+    """Serve the portal on a port, as uvicorn does."""
+    config = uvicorn.Config(application(portal), lifespan="off", log_level="critical")
+    config.load()
+    protocol: Any = config.http_protocol_class
+    make = partial(protocol, config=config, server_state=ServerState(), app_state={})
+    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
 async def ended(portal: Portal) -> bool:
     """Return whether no endless statement runs in the database."""
     if not portal.url.startswith("postgresql"):
@@ -244,7 +281,7 @@ async def test_nobody_waits_for_dashboards(portal: Portal, browse: Browse) -> No
 async def test_a_locked_table_is_waited_for_a_moment_only(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.database.postgres.READ_LOCK_S", 0.2)
+    monkeypatch.setattr("models.database.session.READ_LOCK_S", 0.2)
     if not portal.url.startswith("postgresql"):
         pytest.skip("on SQLite a read waits for no lock")
     other, token = await neighbour(portal), await portal.token()
@@ -268,6 +305,19 @@ async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endles
         assert response.status_code == 503
         (error,) = response.json()["errors"]
         assert error["extensions"]["code"] == "TIMEOUT"
+
+
+async def test_planning_counts_in_the_budget(new_database: NewDatabase) -> None:
+    async with new_database() as url, served(url) as portal:
+        token, budgets = await portal.token(), lanes(portal)[0].budgets
+        assert (await asked(portal, "{ client { nonsense } }", token)).status_code == 200
+        # It was never sent to the database.
+        id_ = await token_id(portal, token)
+        used, _ = budgets.used[id_]
+        assert used > 0
+        # What was validated before takes no more time.
+        assert (await asked(portal, "{ client { nonsense } }", token)).status_code == 200
+        assert budgets.used[id_][0] == used
 
 
 async def token_id(portal: Portal, token: str) -> str:

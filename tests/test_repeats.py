@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, update
 
 from graph.execution import Graph
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Contact, ContactRight, Practice, Relation, Scope, Token
+from models import Client, Contact, ContactRight, Practice, Relation, Scope, Token
 from models.database import StatementTimeout, StatementTooDeep
 from models.ids import new_id
 from tests.portal import Portal, served
@@ -237,12 +237,26 @@ async def test_an_expired_token_is_refused_on_its_next_request(portal: Portal) -
 
 
 async def test_a_sign_in_that_was_idle_is_refused(portal: Portal) -> None:
-    token = await portal.token()
-    used = {"is_sign_in": True, "last_used_at": portal.clock()}
-    await change(portal, update(Token).values(used))
+    token = await sign_in(portal)
     await asked_before(portal, token)
     portal.clock.time += dt.timedelta(minutes=15)
     assert (await sent(portal, token)).status_code == 401
+
+
+async def test_a_sign_in_whose_address_was_changed_is_refused(portal: Portal) -> None:
+    token = await sign_in(portal)
+    await asked_before(portal, token)
+    await change(portal, update(Client).values(email="new@example.com"))
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def sign_in(portal: Portal) -> str:
+    """Return a token of the client's that is a sign-in's."""
+    token, email = await portal.token(), "ana@example.com"
+    used = {"is_sign_in": True, "last_used_at": portal.clock(), "email": email}
+    await change(portal, update(Token).values(used))
+    await change(portal, update(Client).values(email=email))
+    return token
 
 
 async def test_a_scope_taken_away_is_missed_on_the_next_request(portal: Portal) -> None:

@@ -1,4 +1,4 @@
-"""What reads all rows of a practice costs as many as there are, whatever way a request takes."""
+"""Costs of lists that read all rows of a practice, on both ways of a request."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager

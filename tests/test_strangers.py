@@ -11,15 +11,25 @@ from graphql import DocumentNode, get_introspection_query, parse, validate
 
 from graph.execution import Graph
 from graph.introspection import Introspection
+from graph.readied import Readied
 from graph.schema import schema
-from graph.strangers import MAX_LENGTH, MAX_TOKENS, MOST, MOST_OF_ONE_ADDRESS
+from graph.strangers import (
+    MAX_LENGTH,
+    MAX_TOKENS,
+    MOST,
+    MOST_OF_ONE_ADDRESS,
+    NEW_DOCUMENT_EVERY_S,
+    NEW_DOCUMENTS,
+)
 from identity.tokens import Subject, new_secret
-from resolvers.planner import operation
+from resolvers.allowances import Allowance
+from resolvers.planner import operation, rules
 from resolvers.planner.recent import Recent
 from resolvers.planner.rules import MAX_OVERLAPS, RULES, FewOverlapsRule
 from resolvers.queues import BoundedQueue, QueueFull
 from tests.demo import PROJECT
 from tests.hostile.corpus import many
+from tests.hostile.strangers import SHAPES
 from tests.portal import Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -36,7 +46,8 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What graphql-core was asked to do, by name."""
+    """What graphql-core was asked to do, by name. New documents are taken without end."""
+    monkeypatch.setattr(Allowance, "take", lambda *_: 0)
     done: list[str] = []
 
     def watched(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +58,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return called
 
     monkeypatch.setattr(operation, "parse", watched("parse", parse))
-    monkeypatch.setattr(operation, "validate", watched("validate", validate))
+    monkeypatch.setattr(rules, "validate", watched("validate", validate))
     return done
 
 
@@ -132,7 +143,7 @@ async def test_a_document_with_a_wrong_token_is_not_parsed(
 
 async def test_one_change_is_asked_without_a_token(portal: Portal, work: list[str]) -> None:
     response = await portal.ask(f"mutation {{ a: {ASK} b: {ASK} }}")
-    assert told(response) == (200, "LIMIT_EXCEEDED")
+    assert told(response) == (200, "NOT_ALONE")
     assert "validate" not in work
 
 
@@ -151,6 +162,9 @@ async def test_the_pages_texts_for_signing_in_need_no_token(portal: Portal) -> N
     sign_in = (TEXTS / "sign-in.graphql").read_text()
     answer = (await portal.ask(sign_in, input={"secret": "none", "nonce": nonce})).json()
     assert answer["data"]["signIn"]["__typename"] == "SignInLinkInvalid"
+    by_code = (TEXTS / "sign-in-with-code.graphql").read_text()
+    answer = (await portal.ask(by_code, input={"code": "000000", "nonce": nonce})).json()
+    assert answer["data"]["signInWithCode"]["__typename"] == "SignInCodeInvalid"
 
 
 async def test_introspection_fits_where_everybody_may_ask_it(new_database: NewDatabase) -> None:
@@ -163,10 +177,57 @@ async def test_introspection_fits_where_everybody_may_ask_it(new_database: NewDa
         assert "__schema" in (await portal.ask(query)).json()["data"]
 
 
+async def test_new_documents_of_an_address_have_an_allowance(portal: Portal) -> None:
+    graph, known = graph_of(portal), f"mutation Known {{ {ASK} }}"
+    strangers = graph.strangers
+    strangers.new_documents.due.clear()
+    assert (await portal.ask(known)).status_code == 200
+    sent = [await portal.ask(f"mutation New{number} {{ {ASK} }}") for number in range(30)]
+    limited = [response for response in sent if response.status_code == 429]
+    assert len(limited) == 30 - (NEW_DOCUMENTS - 1)
+    assert told(limited[0]) == (429, "RATE_LIMITED")
+    assert 0 < int(limited[0].headers["retry-after"]) <= NEW_DOCUMENT_EVERY_S
+    # What was seen before, what has a token, and another address's are answered.
+    assert (await portal.ask(known)).status_code == 200
+    assert (await portal.ask("query New { client { id } }", await portal.token())).is_success
+    elsewhere = await strangers.prepared("{ __typename }", None, {}, "another address")
+    assert isinstance(elsewhere, Readied)
+    strangers.new_documents.due.clear()
+
+
+def test_an_allowance_comes_back_one_by_one() -> None:
+    moment = [0.0]
+    allowance = Allowance(3, 2, now=lambda: moment[0])
+    assert [allowance.take("a") for _ in range(5)] == [0, 0, 0, 2, 2]
+    assert allowance.take("b") == 0
+    moment[0] = 1.5
+    assert allowance.take("a") == 1
+    moment[0] = 2
+    assert [allowance.take("a") for _ in range(2)] == [0, 2]
+    moment[0] = 1_000
+    assert [allowance.take("a") for _ in range(4)] == [0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_hostile_shapes_are_refused_or_answered(
+    portal: Portal, work: list[str], name: str
+) -> None:
+    hostile = SHAPES[name](7)
+    content, headers = hostile.content, dict(hostile.headers)
+    response = await portal.http.post("/graphql", content=content, headers=headers)
+    assert response.status_code < 500
+    assert "data" in response.json() or response.json()["errors"]
+    limits = {"length", "changes", "fields", "depth", "nesting", "overlaps", "values", "selects"}
+    for error in response.json().get("errors", []):
+        assert error["extensions"].get("limit", "fields") in limits
+
+
 # -- apart from all others -------------------------------------------------------------------------
 
 
-async def test_nothing_of_strangers_is_remembered_with_the_viewers(portal: Portal) -> None:
+async def test_nothing_of_strangers_is_remembered_with_the_viewers(
+    portal: Portal, work: list[str]
+) -> None:
     graph = graph_of(portal)
     page = "query Page { client { id } }"
     await portal.ask(page, await portal.token())
@@ -178,12 +239,12 @@ async def test_nothing_of_strangers_is_remembered_with_the_viewers(portal: Porta
     before = [dict(kept.items) for kept in remembered]
     for number in range(60):
         query = f"mutation M{number} {{ {ASK} }} # {'x' * 3_000}"
-        # Refused in the end, since so many are; that is as good.
         assert (await portal.ask(query)).status_code == 200
     assert [dict(kept.items) for kept in remembered] == before
     strangers = graph.strangers
-    for kept in (strangers.readied, strangers.plans.plans, strangers.limits.numbers):
+    for kept in (strangers.readied, strangers.limits.numbers):
         assert 0 < kept.weight <= kept.size
+    assert strangers.plans is not graph.plans
     assert len(strangers.readied.items) < 50
 
 

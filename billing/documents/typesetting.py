@@ -10,7 +10,7 @@ import json
 import logging
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,16 @@ class Printed:
 
 
 def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
-    """The document as PDF. It takes some tens of milliseconds of CPU: not for an event loop."""
+    """Return the document as PDF. It takes some tens of milliseconds of CPU: not for an event loop.
+
+    A logo that is no picture is left out, as is the archives' profile where it refuses the text.
+    """
     try:
         return Printed(compiled(document, font_paths, PROFILE), is_archival=True)
     except typst.TypstError:
+        if document.logo is not None and not can_be_printed(document.logo):
+            log.error("alert: %s is printed without its logo, which is no picture", document.number)
+            return printed(replace(document, logo=None), font_paths)
         # What typst says has the text in it, which may be a name.
         log.warning("%s is no PDF/A: no font has all of its characters", document.number)
         return Printed(compiled(document, font_paths, []), is_archival=False)

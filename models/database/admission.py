@@ -127,8 +127,15 @@ class Lane:
     wait take turns, and in a practice its tokens, whatever number of statements each has waiting.
     """
 
-    def __init__(self, size: int, *, wait_s: float = 10, budgets: Budgets | None = None) -> None:
-        self.wait_s, self.budgets = wait_s, budgets or Budgets()
+    def __init__(
+        self,
+        size: int,
+        *,
+        wait_s: float = 10,
+        budgets: Budgets | None = None,
+        is_charged: bool = True,
+    ) -> None:
+        self.wait_s, self.budgets, self.is_charged = wait_s, budgets or Budgets(), is_charged
         self.free = size
         is_shared = size >= SMALLEST_SHARED_LANE
         self.most_a_practice = size - max(size // KEPT_FREE, 1) if is_shared else size
@@ -256,7 +263,8 @@ class Lane:
 
 
 class Place:
-    """A place of a lane while a statement runs; the time in it is taken off the token's budget."""
+    """A place of a lane while a statement runs; unless the lane is not charged, the time in it is
+    taken off the token's budget."""
 
     __slots__ = ("began", "caller", "lane")
 
@@ -273,6 +281,7 @@ class Place:
     ) -> None:
         budgets = self.lane.budgets
         # The token didn't cause what it waited for in vain.
-        if type_ is None or not issubclass(type_, TransientError):
+        in_vain = type_ is not None and issubclass(type_, TransientError)
+        if self.lane.is_charged and not in_vain:
             budgets.spend(self.caller, budgets.now() - self.began)
         self.lane.leave(self.caller)

@@ -1,31 +1,60 @@
-"""Write a new revision: what the mapped classes say and the revisions so far don't."""
+"""Write a new revision: what the mapped classes say and the revisions so far don't.
+
+It is formatted and passes the linters. Read it: what becomes of rows, no comparison knows.
+"""
 
 import asyncio
+import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from alembic import command
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from models import database
 from models.migrations import config, migrate
 
+RUFF = (("check", "--fix", "--quiet"), ("format", "--quiet"))
+NO_RUFF = (
+    "ruff is not installed: run `make .venv/.lint`, then `ruff format` and `ruff check --fix`."
+)
 
-async def write(message: str) -> None:
-    """Compare the rows with an empty database at the last revision. Read what it wrote: tidy it."""
+
+async def write(message: str) -> Path:
+    """Compare the mapped classes with an empty database at the last revision; return the file."""
     number = len(list(ScriptDirectory.from_config(config()).walk_revisions())) + 1
     with tempfile.TemporaryDirectory() as folder:
         engine = database.engine(f"sqlite:///{Path(folder) / 'empty.db'}")
         await migrate(engine)
         async with engine.connect() as connection:
-            await connection.run_sync(
+            made = await connection.run_sync(
                 lambda sync: command.revision(
                     config(sync), message, autogenerate=True, rev_id=f"{number:04}"
                 )
             )
         await engine.dispose()
+    assert made is not None
+    assert not isinstance(made, list)
+    return Path(made.path)
+
+
+def tidy(path: Path) -> None:
+    """Take Alembic's remarks out of a revision, and format it."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.strip().startswith("# ### ")))
+    if find_spec("ruff") is None:
+        sys.stderr.write(f"{NO_RUFF}\n")
+        return
+    for arguments in RUFF:
+        subprocess.run([sys.executable, "-m", "ruff", *arguments, str(path)], check=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(write(" ".join(sys.argv[1:]) or sys.exit("What changes?")))
+    try:
+        written = asyncio.run(write(" ".join(sys.argv[1:]) or sys.exit("What changes?")))
+        tidy(written)
+    except (CommandError, subprocess.CalledProcessError) as error:
+        sys.exit(f"No revision that can be used was written: {error}")

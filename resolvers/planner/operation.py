@@ -19,12 +19,11 @@ from graphql import (
     get_operation_ast,
     parse,
     type_from_ast,
-    validate,
     visit,
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from resolvers.planner.rules import RULES
+from resolvers.planner.rules import RULES, Rules, validated
 from resolvers.planner.selection import fragments_of
 
 # A query of the whole billing page has some 400.
@@ -67,7 +66,19 @@ def parsed(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
         return [coded(error, "GRAPHQL_PARSE_FAILED")]
     except RecursionError:
         return [refusal("GRAPHQL_PARSE_FAILED", "the document is nested too deeply")]
+    unlink_tokens(document)
     return document
+
+
+def unlink_tokens(document: DocumentNode) -> None:
+    """Unlink a document's tokens, which refer to one another in both directions.
+
+    Without that cycle a document that is forgotten is freed at once; else the garbage collector has
+    to find it, which holds the event loop.
+    """
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        token.prev, token.next, token = None, None, token.next
 
 
 def has_too_many_tokens(errors: Errors) -> bool:
@@ -99,11 +110,14 @@ def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode |
 
 
 def understood(
-    schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    node: OperationDefinitionNode,
+    rules: Rules = RULES,
 ) -> Operation | Errors:
     """The operation, valid for the schema."""
     try:
-        errors = validate(schema, document, RULES, max_errors=20, hide_suggestions=True)
+        errors = validated(schema, document, rules)
     except RecursionError:
         errors = [refusal("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
     if errors:
@@ -132,13 +146,13 @@ def coerced(
     return [coded(error, "BAD_USER_INPUT") for error in given]
 
 
-def check_texts(value: Any) -> None:
+def check_texts(value: Any, most: int = MAX_VALUES) -> None:
     """Every string in a JSON value, without recursion: a request may nest it as it likes."""
     waiting, values = [value], 0
     while waiting:
         value, values = waiting.pop(), values + 1
-        if values + len(waiting) > MAX_VALUES:
-            raise limited("values", values + len(waiting), MAX_VALUES, "Send less in variables.")
+        if values + len(waiting) > most:
+            raise limited("values", values + len(waiting), most, "Send less in variables.")
         if isinstance(value, str):
             check_text(value)
         elif isinstance(value, Mapping):
@@ -185,6 +199,8 @@ def coded(error: GraphQLError, code: str) -> GraphQLError:
         error.message = error.message[:MESSAGE] + "…"
     if error.locations:
         error.locations = error.locations[:PLACES]
+    # The frames that it was raised in would be kept with it.
+    error.__traceback__ = error.__context__ = None
     if not (error.extensions or {}).get("code"):
         error.extensions = {**(error.extensions or {}), "code": code}
     return error

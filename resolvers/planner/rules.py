@@ -3,8 +3,10 @@
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     GraphQLError,
     GraphQLInputObjectType,
+    GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
     ValidationContext,
@@ -13,12 +15,16 @@ from graphql import (
     is_nullable_type,
     specified_rules,
     type_from_ast,
+    validate,
 )
-from graphql.validation import OverlappingFieldsCanBeMergedRule
+from graphql.validation import ASTValidationRule, OverlappingFieldsCanBeMergedRule
 from graphql.validation.validate import ValidationAbortedError
 
 # Comparisons of fields that may have one response key. The widest of our documents takes a tenth.
-MAX_OVERLAPS = 10_000
+MAX_OVERLAPS, MAX_OVERLAPS_OF_SMALL_DOCUMENTS = 10_000, 500
+# Errors of a document that are told.
+MAX_ERRORS = 20
+Rules = tuple[type[ASTValidationRule], ...]
 
 
 class FewOverlapsRule(OverlappingFieldsCanBeMergedRule):
@@ -40,6 +46,12 @@ class FewOverlapsRule(OverlappingFieldsCanBeMergedRule):
             super().enter_selection_set(selection_set, _key, parent, *_args)
         except ValidationAbortedError:
             raise too_many_overlaps(self.most) from None
+
+
+class FewestOverlapsRule(FewOverlapsRule):
+    """The same rule for small documents."""
+
+    most = MAX_OVERLAPS_OF_SMALL_DOCUMENTS
 
 
 class OneOfVariablesRule(ValidationRule):
@@ -77,10 +89,34 @@ def too_many_overlaps(most: int) -> ValidationAbortedError:
     )
 
 
-RULES = (
-    *(
-        FewOverlapsRule if rule is OverlappingFieldsCanBeMergedRule else rule
-        for rule in specified_rules
-    ),
-    OneOfVariablesRule,
-)
+def rules(overlaps: type[FewOverlapsRule]) -> Rules:
+    """Return all rules, with this one for overlapping fields."""
+    others = (rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule)
+    return (*others, overlaps, OneOfVariablesRule)
+
+
+RULES = rules(FewOverlapsRule)
+RULES_FOR_SMALL_DOCUMENTS = rules(FewestOverlapsRule)
+
+
+def validated(schema: GraphQLSchema, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
+    """Return what is wrong with a document.
+
+    A rule keeps its own methods, and so refers to itself. These cycles are most of the garbage that
+    a document makes, and collecting it holds the event loop. So they are undone here.
+    """
+    made: list[ASTValidationRule] = []
+
+    def kept(rule: type[ASTValidationRule]) -> Any:
+        def make(context: ValidationContext) -> ASTValidationRule:
+            made.append(rule(context))
+            return made[-1]
+
+        return make
+
+    try:
+        given = [kept(rule) for rule in rules]
+        return validate(schema, document, given, max_errors=MAX_ERRORS, hide_suggestions=True)
+    finally:
+        for rule in made:
+            rule.enter_leave_map.clear()

@@ -1,8 +1,9 @@
 """Signing in by mail at the portal page, the whole way in a real browser."""
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import httpx
 import pytest
@@ -114,9 +115,36 @@ async def test_the_code_of_the_mail_signs_in_the_page_that_asked(payer: Visit) -
     await payer.is_clean()
 
 
+async def test_a_mother_who_is_client_and_guardian_switches_between_them(payer: Visit) -> None:
+    with closing(sqlite3.connect(payer.demo.folder / ".demo" / "portal.sqlite")) as file:
+        # The guardian of two clients of the same practice.
+        file.execute(
+            "UPDATE contact SET email = ?"
+            " WHERE id = (SELECT contact_id FROM token WHERE name = 'demo guardian')",
+            (EMAIL,),
+        )
+        file.commit()
+    await ask_for_mail(payer)
+    async with the_mail(payer) as mail:
+        link = await link_of(mail)
+    await payer.page.goto(link)
+    await payer.title("Billing & Payments")
+    await expect(payer.page.locator(".figure")).to_have_text("$525.00")
+    people = payer.page.get_by_label("Signed in as")
+    (client, guardian) = await people.locator("option").all_inner_texts()
+    assert guardian.endswith(", for others")
+    await people.select_option(guardian)
+    await expect(payer.page.get_by_label("Billing of").locator("option")).to_have_count(2)
+    await is_accessible(payer.page)
+    await people.select_option(client)
+    await expect(payer.page.get_by_label("Billing of")).to_have_count(0)
+    await expect(payer.page.locator(".figure")).to_have_text("$525.00")
+    await payer.is_clean()
+
+
 async def test_the_page_says_when_no_other_mail_was_sent(payer: Visit) -> None:
     said = []
-    for email in (EMAIL, "nobody@example.com"):
+    for email in ("nobody@example.com", EMAIL):
         for _ in range(5):
             await ask_for_mail(payer, email)
         text = await payer.page.locator("main").inner_text()

@@ -11,6 +11,10 @@ SIGN_IN = """mutation ($secret: String!, $nonce: String!) {
     signIn(input: {secret: $secret, nonce: $nonce}) { __typename
         ... on SignedIn { viewer { clients { invoices { nodes { number } } } } }
         ... on UserError { message } } }"""
+WITH_CODE = """mutation ($code: String!, $nonce: String!) {
+    signInWithCode(input: {code: $code, nonce: $nonce}) { __typename
+        ... on UserError { message } } }"""
+SWITCH = "mutation ($id: ID!) { switchViewer(input: {id: $id}) { __typename } }"
 REVOKE = "mutation ($id: ID!) { revokeSignIn(input: {id: $id}) { __typename } }"
 
 EMAILS: dict[str, Any] = {
@@ -44,6 +48,9 @@ def signing_in() -> Iterator[Hostile]:
         yield document(f"a secret: {name}", SIGN_IN, secret=secret, nonce="n")
         yield document(f"a nonce: {name}", SIGN_IN, secret="s" * 43, nonce=secret)
         yield document(f"a sign-in: {name}", REVOKE, id=secret)
+        yield document(f"an identity: {name}", SWITCH, id=secret)
+        yield document(f"a code: {name}", WITH_CODE, code=secret, nonce="n")
+        yield document(f"a code's nonce: {name}", WITH_CODE, code="123456", nonce=secret)
     asked = 'a#: requestSignInLink(input: {email: "#@example.com"}) { nonce }'
     entered = 'a#: signIn(input: {secret: "#", nonce: ""}) { __typename }'
     for count in (2, 10, 11, 190):

@@ -4,7 +4,7 @@ import { ask, token } from "./api.js";
 
 const KEPT = "sign-in-nonces";
 // The link may be opened in another tab, and be the one of an earlier request.
-const MOST = 4;
+const MOST = 8;
 
 /** Asks for a mail, and returns what the server says of it: `nonce`, `expiresAt`, `nextMailAt`. */
 export async function requested(email) {

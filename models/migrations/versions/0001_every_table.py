@@ -5,8 +5,18 @@ from alembic import op
 
 from models.access_entry import APPEND_ONLY
 from models.address import address_is_whole
+from models.checks import (
+    Word,
+    column_checks,
+    list_of_numbers,
+    list_of_words,
+    one_address,
+    one_of,
+    some_of,
+)
+from models.currencies import CURRENCIES
 from models.names import folded_email
-from models.row import ID, ByCode, Instant, digits, exact, of_practice, refers
+from models.row import ID, ByCode, Instant, digits, of_practice, refers
 
 revision = "0001"
 down_revision = None
@@ -19,6 +29,7 @@ TABLES = (
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
     "dispute receipt refund allocation ledger_entry"
 ).split()
+SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ"
 BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
 REASONS = (
     "GENERIC INSUFFICIENT_FUNDS EXPIRED_CARD INCORRECT_CVC INCORRECT_ZIP AUTHENTICATION_FAILED"
@@ -26,7 +37,7 @@ REASONS = (
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "practice",
         sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -36,25 +47,26 @@ def upgrade() -> None:
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("portal_url", sa.Text(), nullable=True),
-        sa.Column("stripe_account", sa.Text(), nullable=True),
+        sa.Column("stripe_account", Word(), nullable=True),
         sa.Column("clients_remove_cards", sa.Boolean(), nullable=False),
         sa.Column("compared_at", Instant(), nullable=True),
         sa.Column("compare_after", Instant(), nullable=True),
         sa.Column("leased_until", Instant(), nullable=True),
         *address(),
         address_is_whole(),
-        sa.CheckConstraint("length(currency) = 3", name="currency_iso"),
+        one_of("currency", CURRENCIES),
+        *one_address("email"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("stripe_account"),
     )
-    op.create_table(
+    create_table(
         "sign_in_limit",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.Text(), nullable=False),
         sa.Column("spent_until_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", "key_hash"),
     )
-    op.create_table(
+    create_table(
         "sign_in_request",
         sa.Column("id", ID, nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
@@ -74,7 +86,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("nonce_hash"),
     )
     partial_index("ix_sign_in_request_waiting", "sign_in_request", ["turn_at"], "done_at IS NULL")
-    op.create_table(
+    create_table(
         "stripe_event",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=True),
@@ -88,7 +100,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     partial_index("ix_stripe_event_waiting", "stripe_event", ["received_at"], "handled_at IS NULL")
-    op.create_table(
+    create_table(
         "clinician",
         *key(),
         sa.Column("name", sa.Text(), nullable=False),
@@ -99,15 +111,16 @@ def upgrade() -> None:
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
-    op.create_table(
+    create_table(
         "contact",
         *key(),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
+        *one_address("email"),
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
-    op.create_table(
+    create_table(
         "document_counter",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
@@ -116,7 +129,7 @@ def upgrade() -> None:
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "kind"),
     )
-    op.create_table(
+    create_table(
         "letterhead",
         *key(),
         sa.Column("name", sa.Text(), nullable=False),
@@ -133,7 +146,7 @@ def upgrade() -> None:
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
-    op.create_table(
+    create_table(
         "logo",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("since", sa.Date(), nullable=False),
@@ -141,14 +154,14 @@ def upgrade() -> None:
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "since"),
     )
-    op.create_table(
+    create_table(
         "practice_version",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id"),
     )
-    op.create_table(
+    create_table(
         "printed_document",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
@@ -161,7 +174,7 @@ def upgrade() -> None:
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "kind", "document_id", "is_void"),
     )
-    op.create_table(
+    create_table(
         "client",
         *key(),
         sa.Column("name", sa.Text(), nullable=False),
@@ -173,6 +186,7 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         *address(),
         address_is_whole(),
+        *one_address("email"),
         refers("clinician", "clinician_id"),
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
@@ -184,7 +198,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_client_practice_id_folded_name_id", "client", ["practice_id", "folded_name", "id"]
     )
-    op.create_table(
+    create_table(
         "client_name_part",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("client_id", ID, nullable=False),
@@ -196,7 +210,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_client_name_part_practice_id_text", "client_name_part", ["practice_id", "text"]
     )
-    op.create_table(
+    create_table(
         "contact_right",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("contact_id", ID, nullable=False),
@@ -212,12 +226,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_contact_right_practice_id_client_id", "contact_right", ["practice_id", "client_id"]
     )
-    op.create_table(
+    create_table(
         "detachment",
         *key(),
         sa.Column("client_id", ID, nullable=False),
-        sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("stripe_account", Word(), nullable=False),
+        sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("checked_at", Instant(), nullable=False),
         sa.Column("leased_until", Instant(), nullable=True),
@@ -228,7 +242,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
     )
     partial_index("ix_detachment_waiting", "detachment", ["checked_at"], "done_at IS NULL")
-    op.create_table(
+    create_table(
         "invoice",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -245,7 +259,6 @@ def upgrade() -> None:
         sa.Column("voided_on", sa.Date(), nullable=True),
         sa.Column("shared_at", Instant(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=True),
-        *exact("total_minor"),
         sa.CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),
         refers("client", "client_id"),
         refers("clinician", "clinician_id"),
@@ -269,12 +282,12 @@ def upgrade() -> None:
         "ix_invoice_practice_id_issued_on_serial", "invoice", ["practice_id", "issued_on", "serial"]
     )
     op.create_index("ix_invoice_practice_id_version", "invoice", ["practice_id", "version"])
-    op.create_table(
+    create_table(
         "payment_method",
         *key(),
         sa.Column("client_id", ID, nullable=False),
-        sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("stripe_account", Word(), nullable=False),
+        sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=True),
         sa.Column(
             "brand",
@@ -321,7 +334,7 @@ def upgrade() -> None:
         "removed_at IS NULL",
         unique=True,
     )
-    op.create_table(
+    create_table(
         "session",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -332,7 +345,6 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("service_code", sa.Text(), nullable=True),
         sa.Column("fee_minor", sa.BigInteger(), nullable=False),
-        *exact("fee_minor"),
         sa.CheckConstraint("fee_minor >= 0", name="fee_positive"),
         refers("client", "client_id"),
         refers("clinician", "clinician_id"),
@@ -344,7 +356,7 @@ def upgrade() -> None:
         "session",
         ["practice_id", "client_id", "date", "id"],
     )
-    op.create_table(
+    create_table(
         "statement",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -360,10 +372,6 @@ def upgrade() -> None:
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
         sa.Column("ending_minor", sa.BigInteger(), nullable=False),
         sa.Column("shared_at", Instant(), nullable=True),
-        *exact("beginning_minor"),
-        *exact("ending_minor"),
-        *exact("invoiced_minor"),
-        *exact("paid_minor"),
         sa.CheckConstraint(
             "ending_minor = beginning_minor + invoiced_minor - paid_minor", name="sum"
         ),
@@ -378,12 +386,12 @@ def upgrade() -> None:
         "statement",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
-    op.create_table(
+    create_table(
         "stripe_customer",
         *key(),
         sa.Column("client_id", ID, nullable=False),
-        sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("stripe_account", Word(), nullable=False),
+        sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("deleted_at", Instant(), nullable=True),
         refers("client", "client_id"),
@@ -397,7 +405,7 @@ def upgrade() -> None:
         "deleted_at IS NULL",
         unique=True,
     )
-    op.create_table(
+    create_table(
         "superbill",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -423,7 +431,7 @@ def upgrade() -> None:
         "superbill",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
-    op.create_table(
+    create_table(
         "token",
         *key(),
         sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD"), nullable=False),
@@ -447,10 +455,11 @@ def upgrade() -> None:
         refers("contact", "contact_id"),
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
+        *some_of("scopes", SCOPES.split()),
         sa.UniqueConstraint("hash"),
     )
     partial_index("ix_token_sign_in", "token", ["practice_id", "email"], "is_sign_in")
-    op.create_table(
+    create_table(
         "sign_in_link",
         *key(),
         sa.Column("email", sa.Text(), nullable=False),
@@ -475,7 +484,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_sign_in_link_nonce_hash", "sign_in_link", ["nonce_hash"])
     op.create_index("ix_sign_in_link_practice_id_email", "sign_in_link", ["practice_id", "email"])
-    op.create_table(
+    create_table(
         "access_entry",
         *key(),
         sa.Column("client_id", ID, nullable=True),
@@ -498,12 +507,12 @@ def upgrade() -> None:
         "access_entry",
         ["practice_id", "client_id", "id"],
     )
-    op.create_table(
+    create_table(
         "card_setup",
         *key(),
         sa.Column("client_id", ID, nullable=False),
-        sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column("stripe_account", Word(), nullable=False),
+        sa.Column("stripe_id", Word(), nullable=True),
         sa.Column(
             "state", chosen("state", "PREPARED KEPT REFUSED CANCELED UNMADE"), nullable=False
         ),
@@ -546,7 +555,7 @@ def upgrade() -> None:
         "state = 'REFUSED'",
     )
     op.create_index("ix_card_setup_stripe_id", "card_setup", ["stripe_id"])
-    op.create_table(
+    create_table(
         "invoice_line",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("invoice_id", ID, nullable=False),
@@ -559,8 +568,6 @@ def upgrade() -> None:
         sa.Column("unit_price_minor", sa.BigInteger(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("is_void", sa.Boolean(), nullable=False),
-        *exact("amount_minor"),
-        *exact("unit_price_minor"),
         sa.CheckConstraint("quantity_hundredths > 0", name="quantity_positive"),
         sa.ForeignKeyConstraint(
             ["practice_id", "invoice_id", "is_void"],
@@ -579,7 +586,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("NOT is_void"),
         sqlite_where=sa.text("is_void = 0"),
     )
-    op.create_table(
+    create_table(
         "payment",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -608,8 +615,8 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("idempotency_key", sa.Text(), nullable=True),
-        sa.Column("stripe_account", sa.Text(), nullable=True),
-        sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column("stripe_account", Word(), nullable=True),
+        sa.Column("stripe_id", Word(), nullable=True),
         sa.Column(
             "refusal",
             chosen("refusal", "AMOUNT_TOO_SMALL AMOUNT_TOO_LARGE PAYMENTS_UNAVAILABLE"),
@@ -633,7 +640,6 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "state <> 'FAILED' OR failure_reason IS NOT NULL", name="failed_has_a_reason"
         ),
-        *exact("amount_minor"),
         sa.CheckConstraint("amount_minor >= 0", name="amount_positive"),
         sa.CheckConstraint(
             "stripe_id IS NULL OR stripe_account IS NOT NULL", name="stripe_id_has_an_account"
@@ -680,7 +686,7 @@ def upgrade() -> None:
         "state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')",
         unique=True,
     )
-    op.create_table(
+    create_table(
         "statement_line",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("statement_id", ID, nullable=False),
@@ -691,13 +697,10 @@ def upgrade() -> None:
         sa.Column("invoiced_minor", sa.BigInteger(), nullable=False),
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
         sa.Column("balance_after_minor", sa.BigInteger(), nullable=False),
-        *exact("balance_after_minor"),
-        *exact("invoiced_minor"),
-        *exact("paid_minor"),
         refers("statement", "statement_id"),
         sa.PrimaryKeyConstraint("practice_id", "statement_id", "position"),
     )
-    op.create_table(
+    create_table(
         "superbill_diagnosis",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("superbill_id", ID, nullable=False),
@@ -707,7 +710,7 @@ def upgrade() -> None:
         refers("superbill", "superbill_id"),
         sa.PrimaryKeyConstraint("practice_id", "superbill_id", "position"),
     )
-    op.create_table(
+    create_table(
         "superbill_line",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("superbill_id", ID, nullable=False),
@@ -722,21 +725,20 @@ def upgrade() -> None:
         sa.Column("fee_minor", sa.BigInteger(), nullable=False),
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
         digits("place_of_service", 2),
-        *exact("fee_minor"),
-        *exact("paid_minor"),
+        *list_of_words("modifiers"),
+        *list_of_numbers("diagnosis_pointers"),
         sa.CheckConstraint("units_hundredths > 0", name="units_positive"),
         refers("session", "session_id"),
         refers("superbill", "superbill_id"),
         sa.PrimaryKeyConstraint("practice_id", "superbill_id", "position"),
     )
-    op.create_table(
+    create_table(
         "claim",
         *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("payment_id", ID, nullable=False),
         sa.Column("invoice_id", ID, nullable=True),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        *exact("amount_minor"),
         sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
         refers("invoice", "invoice_id", client=True),
         refers("payment", "payment_id", client=True),
@@ -744,19 +746,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("practice_id", "invoice_id"),
     )
     op.create_index("ix_claim_practice_id_payment_id", "claim", ["practice_id", "payment_id"])
-    op.create_table(
+    create_table(
         "dispute",
         *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("payment_id", ID, nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("state", chosen("state", "OPEN WON LOST"), nullable=False),
-        sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=False),
+        sa.Column("stripe_account", Word(), nullable=False),
+        sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("disputed_at", Instant(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("changed_at", Instant(), nullable=False),
-        *exact("amount_minor"),
         sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
         refers("payment", "payment_id", client=True),
         refers("client", "client_id"),
@@ -766,7 +767,7 @@ def upgrade() -> None:
     )
     partial_index("ix_dispute_open", "dispute", ["practice_id", "client_id"], "state = 'OPEN'")
     op.create_index("ix_dispute_practice_id_payment_id", "dispute", ["practice_id", "payment_id"])
-    op.create_table(
+    create_table(
         "receipt",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -776,7 +777,6 @@ def upgrade() -> None:
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("issued_at", Instant(), nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
-        *exact("amount_minor"),
         refers("payment", "payment_id", client=True),
         refers("client", "client_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
@@ -788,7 +788,7 @@ def upgrade() -> None:
         "receipt",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
-    op.create_table(
+    create_table(
         "refund",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -796,13 +796,12 @@ def upgrade() -> None:
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("state", chosen("state", "REQUESTED PENDING SUCCEEDED FAILED"), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
-        sa.Column("stripe_account", sa.Text(), nullable=False),
-        sa.Column("stripe_id", sa.Text(), nullable=True),
+        sa.Column("stripe_account", Word(), nullable=False),
+        sa.Column("stripe_id", Word(), nullable=True),
         sa.Column("refunded_at", Instant(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("changed_at", Instant(), nullable=False),
         sa.CheckConstraint("state = 'REQUESTED' OR stripe_id IS NOT NULL", name="known_has_an_id"),
-        *exact("amount_minor"),
         sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
         refers("payment", "payment_id", client=True),
         refers("client", "client_id"),
@@ -819,7 +818,7 @@ def upgrade() -> None:
         "state = 'REQUESTED'",
         unique=True,
     )
-    op.create_table(
+    create_table(
         "allocation",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -830,7 +829,6 @@ def upgrade() -> None:
         sa.Column("date", sa.Date(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("refund_id", ID, nullable=True),
-        *exact("amount_minor"),
         sa.CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
         sa.CheckConstraint("is_credit OR payment_id IS NOT NULL", name="has_a_source"),
         refers("invoice", "invoice_id", client=True),
@@ -849,7 +847,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_allocation_practice_id_payment_id", "allocation", ["practice_id", "payment_id"]
     )
-    op.create_table(
+    create_table(
         "ledger_entry",
         *key(),
         sa.Column("client_id", ID, nullable=False),
@@ -881,7 +879,6 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "kind NOT IN ('SESSION', 'CHARGE') OR invoice_id IS NOT NULL", name="charge_is_invoiced"
         ),
-        *exact("amount_minor"),
         refers("dispute", "dispute_id", client=True),
         refers("invoice", "invoice_id", client=True),
         refers("payment", "payment_id", client=True),
@@ -924,6 +921,12 @@ def upgrade() -> None:
     op.create_index("ix_invoice_due", "invoice", ["practice_id", due_on, "serial"])
     for statement in APPEND_ONLY[op.get_context().dialect.name]:
         op.execute(statement)
+
+
+def create_table(name: str, *items: sa.schema.SchemaItem) -> None:
+    """Create a table with the checks of its columns."""
+    columns = [item for item in items if isinstance(item, sa.Column)]
+    op.create_table(name, *items, *column_checks(columns))
 
 
 def key() -> list[sa.Column[str]]:

@@ -1,0 +1,213 @@
+"""What Alembic doesn't compare for a new revision: checks, and indexes over expressions.
+
+The database compared with is SQLite's, at the last revision. What is written holds for both.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alembic.autogenerate import comparators, renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import CreateIndexOp, MigrateOperation, UpgradeOps
+from alembic.util import DispatchPriority
+from sqlalchemy import CheckConstraint, Column, Index, Inspector, Table, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex
+
+from models.checks import Word
+from models.row import ID, ByCode, Instant, Row
+
+DIALECTS: dict[str, Any] = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}  # type: ignore[no-untyped-call]
+# As a condition stands in a table's definition.
+AS_DDL = {"literal_binds": True, "include_table": False}
+OF_SQLITE = re.compile(r"\b(typeof|GLOB|json_type|json_valid|date|datetime)\b")
+INDEX = text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :table")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check by its name; its conditions by dialect."""
+
+    table: str
+    name: str
+    sqlite: str | None
+    postgresql: str | None
+
+
+class SetCheck(MigrateOperation):
+    """A check that is added."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+
+    def reverse(self) -> "DropCheck":
+        return DropCheck(self.check)
+
+
+class DropCheck(MigrateOperation):
+    """A check that is taken away."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+
+    def reverse(self) -> SetCheck:
+        return SetCheck(self.check)
+
+
+class Execute(MigrateOperation):
+    """A statement, and the one that undoes it."""
+
+    def __init__(self, sql: str, undo: str) -> None:
+        self.sql, self.undo = sql, undo
+
+    def reverse(self) -> "Execute":
+        return Execute(self.undo, self.sql)
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+
+@comparators.dispatch_for("schema", priority=DispatchPriority.LAST)
+def compare(context: AutogenContext, upgrade: UpgradeOps, _: Any) -> None:
+    """Add what differs: first what is taken away, and last what is added."""
+    assert context.connection is not None
+    if context.connection.dialect.name != "sqlite":
+        return
+    there = inspect(context.connection)
+    tables = set(there.get_table_names())
+    for table in context.sorted_tables:
+        if table.name in tables:
+            compare_checks(upgrade, table, there)
+            compare_indexes(upgrade, table, context.connection)
+
+
+def compare_checks(upgrade: UpgradeOps, table: Table, there: Inspector) -> None:
+    before = {str(one["name"]): one["sqltext"] for one in there.get_check_constraints(table.name)}
+    columns = {column["name"] for column in there.get_columns(table.name)}
+    after = {check.name: check for check in checks(table, columns)}
+    for name, condition in before.items():
+        if name not in after or plain(after[name].sqlite) != plain(condition):
+            old = Check(table.name, name, condition, said_by_both(condition))
+            upgrade.ops.insert(0, DropCheck(old))
+    for name, check in after.items():
+        if check.sqlite is not None and plain(check.sqlite) != plain(before.get(name)):
+            upgrade.ops.append(SetCheck(check))
+
+
+def checks(table: Table, columns: set[str]) -> Iterator[Check]:
+    """Give the checks of a table, those of an enum's new column apart: they come with its type."""
+    found: dict[str, dict[str, str]] = {}
+    for one in table.constraints:
+        if not isinstance(one, CheckConstraint):
+            continue
+        type_bound = getattr(one, "_type_bound", False)
+        if type_bound and not {column.name for column in one.columns} <= columns:
+            continue
+        said = found.setdefault(named(one), {})
+        for name, dialect in DIALECTS.items():
+            if dialect_of(one) in (None, name):
+                said[name] = str(one.sqltext.compile(dialect=dialect, compile_kwargs=AS_DDL))
+    for name, said in found.items():
+        yield Check(table.name, name, said.get("sqlite"), said.get("postgresql"))
+
+
+def said_by_both(condition: str) -> str | None:
+    """Return an old condition of SQLite's where PostgreSQL says the same."""
+    return None if OF_SQLITE.search(condition) else condition
+
+
+def compare_indexes(upgrade: UpgradeOps, table: Table, connection: Any) -> None:
+    """Compare a table's indexes over expressions by the statements that make them."""
+    rows = connection.execute(INDEX, {"table": table.name})
+    before: dict[str, str | None] = {row.name: row.sql for row in rows}
+    after = {str(index.name): index for index in table.indexes}
+    for name, index in after.items():
+        if not over_expression(index):
+            continue
+        made = plain(str(CreateIndex(index).compile(dialect=connection.dialect)))
+        if name in before and plain(before[name]) != made:
+            upgrade.ops.insert(0, Execute(f"DROP INDEX {name}", plain(before[name])))
+        if plain(before.get(name)) != made:
+            upgrade.ops.append(CreateIndexOp.from_index(index))
+    for name, sql in before.items():
+        # An index that SQLAlchemy can't read, and that no class has.
+        if sql is not None and name not in after and "(" in sql.partition("(")[2]:
+            upgrade.ops.insert(0, Execute(f"DROP INDEX {name}", plain(sql)))
+
+
+def over_expression(index: Index) -> bool:
+    return any(not isinstance(part, Column) for part in index.expressions)
+
+
+def plain(sql: str | None) -> str:
+    """Return a statement in one line."""
+    return " ".join((sql or "").split())
+
+
+def named(check: CheckConstraint) -> str:
+    """Return a check's name as the database has it."""
+    return str(DIALECTS["sqlite"].identifier_preparer.format_constraint(check))
+
+
+def dialect_of(check: CheckConstraint) -> str | None:
+    """Return the only dialect that says a check."""
+    only = getattr(check, "_ddl_if", None)
+    return str(only.dialect) if only is not None else None
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+@renderers.dispatch_for(SetCheck)
+def write_set(context: AutogenContext, operation: SetCheck) -> str:
+    context.imports.add("from models.migrations.checks import set_check")
+    check = operation.check
+    said = f"sqlite={check.sqlite!r}, postgresql={check.postgresql!r}"
+    return f"set_check({check.table!r}, {check.name!r}, {said})"
+
+
+@renderers.dispatch_for(DropCheck)
+def write_drop(context: AutogenContext, operation: DropCheck) -> str:
+    context.imports.add("from models.migrations.checks import drop_check")
+    return f"drop_check({operation.check.table!r}, {operation.check.name!r})"
+
+
+@renderers.dispatch_for(Execute)
+def write_execute(_: AutogenContext, operation: Execute) -> str:
+    return f"op.execute({operation.sql!r})"
+
+
+def written(kind: str, item: Any, context: AutogenContext) -> str | Literal[False] | None:
+    """Write our own types and a new table's checks in our own words; all else as Alembic does."""
+    if kind == "type":
+        name, module = type_name(item)
+        if name is None:
+            return False
+        context.imports.add(f"from {module} import {name.removesuffix('()')}")
+        return name
+    return write_check(item, context) if kind == "check" else False
+
+
+def type_name(type_: Any) -> tuple[str | None, str]:
+    if isinstance(type_, Word):
+        return "Word()", "models.checks"
+    if isinstance(type_, Instant):
+        return "Instant()", "models.row"
+    shared = {id(ID): "ID", id(ByCode): "ByCode"}
+    return shared.get(id(type_)), "models.row"
+
+
+def write_check(item: CheckConstraint, context: AutogenContext) -> str | Literal[False] | None:
+    """Write both conditions of a new table's check, where the first of the two stands."""
+    table = Row.metadata.tables[item.table.name]
+    found = {check.name: check for check in checks(table, set(table.columns.keys()))}
+    one = found[named(item)]
+    if one.sqlite == one.postgresql:
+        return False
+    if str(item.sqltext) != (one.sqlite or one.postgresql):
+        return None
+    context.imports.add("from models.checks import check")
+    short = one.name.removeprefix(f"ck_{one.table}_")
+    return f"*check({short!r}, {one.sqlite!r}, {one.postgresql!r})"

@@ -1,0 +1,83 @@
+"""Results of mutations that are told by their values alone, without asking the database.
+
+Most refusals are, and what signing in gives. Whatever reads a row is planned as a statement.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    get_nullable_type,
+)
+from sqlalchemy import BindParameter
+
+from resolvers.outcomes import Outcome, OutcomeRow
+from resolvers.planner.later import Asked, Later, Refusal, Unplannable, read
+from resolvers.planner.selection import Selection
+from resolvers.planner.sources import Value, source_of
+
+
+class ReadsRows(Exception):
+    """A field is read from a row."""
+
+
+def written(
+    node: OperationDefinitionNode,
+    selection: Selection,
+    outcomes: Mapping[str, Outcome | Refusal],
+    asked: Asked,
+) -> bytes | None:
+    """Return the response's JSON; None if something in it is read from the database."""
+    root = selection.schema.mutation_type
+    assert root is not None
+    try:
+        data = {
+            key: result(key, nodes, selection, outcomes.get(key), asked)
+            for key, nodes in selection.fields(root, [node.selection_set]).items()
+        }
+    except (ReadsRows, Unplannable, GraphQLError):
+        return None
+    return orjson.dumps({"data": data})
+
+
+def result(
+    key: str,
+    nodes: Sequence[FieldNode],
+    selection: Selection,
+    outcome: Outcome | Refusal | None,
+    asked: Asked,
+) -> Any:
+    """Return the object of one of the mutation's fields."""
+    if not isinstance(outcome, Outcome):
+        raise ReadsRows
+    type_ = selection.schema.type_map[outcome.type]
+    assert isinstance(type_, GraphQLObjectType)
+    sets = [each.selection_set for each in nodes if each.selection_set]
+    return {
+        name: type_.name
+        if inner[0].name.value == "__typename"
+        else value(type_.fields[inner[0].name.value], OutcomeRow(key), asked)
+        for name, inner in selection.fields(type_, sets).items()
+    }
+
+
+def value(definition: GraphQLField, row: OutcomeRow, asked: Asked) -> Any:
+    """Return a leaf that is one of the outcome's own values."""
+    source = source_of(definition)
+    element = source.of(row) if isinstance(source, Value) else None
+    if not isinstance(element, BindParameter) or not isinstance(element.value, Later):
+        raise ReadsRows
+    found = read(element.value, asked)
+    if found is None and isinstance(definition.type, GraphQLNonNull):
+        raise ReadsRows
+    if found is not None and isinstance(get_nullable_type(definition.type), GraphQLList):
+        return orjson.Fragment(found)
+    return found
