@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from models import database
-from models.database import PostgresReads, UnfitDatabase, Waits
+from models.database import DatabaseUnavailable, PostgresReads, UnfitDatabase, Waits
 from models.database.connecting import PostgresConnector
 from models.database.prepared import Signed
 from models.database.session import Session
@@ -96,3 +96,14 @@ async def test_settings_that_do_not_hold_are_refused(postgres_url: str) -> None:
     with pytest.raises(UnfitDatabase, match="do not keep these settings: work_mem"):
         await connector.connect(session=Session({"work_mem": "1MB"}, read_only=False))
     assert all(conn.is_closed() for conn in connector.connections)
+
+
+async def test_connections_that_close_at_once_are_a_database_out_of_reach(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a server shuts down: each is closed before its first use."""
+    monkeypatch.setattr(PostgresConnector, "is_usable", lambda *_: False)
+    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+        with pytest.raises(DatabaseUnavailable):
+            async with engine.connect():
+                pass

@@ -65,6 +65,8 @@ def test_defects_are_none_of_them(state: str) -> None:
 
 def test_silence_is_not_repeated_and_a_lost_connection_is() -> None:
     assert isinstance(transient(TimeoutError()), DatabaseUnavailable)
+    amid_messages = asyncpg.InternalClientError("got result for unknown protocol state")
+    assert isinstance(transient(amid_messages), DatabaseUnavailable)
     assert not is_repeatable(TimeoutError())
     silent = DatabaseUnavailable("no answer in time")
     silent.__cause__ = TimeoutError()

@@ -102,6 +102,9 @@ class BoundedPool(AsyncAdaptedQueuePool):
             return super().connect()
         except exc.TimeoutError as error:
             raise DatabaseBusy("no connection in time") from error
+        except exc.InvalidRequestError as error:
+            # The pool tries twice: a server that shuts down closes both.
+            raise DatabaseUnavailable("connections are closed as they are opened") from error
         except Exception as error:
             found = transient(error)
             if found is None or found is error:

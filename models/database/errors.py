@@ -55,7 +55,8 @@ def transient(error: BaseException) -> TransientError | None:
     code = code & 0xFF if code is not None else None
     if state.startswith(BUSY_STATES) or code in SQLITE_BUSY:
         return DatabaseBusy(f"the database gave up waiting ({reason(error)})")
-    is_silent = isinstance(error, OSError | asyncpg.TargetServerAttributeNotMatched)
+    # Of the driver's own errors one is of a connection that ended amid its messages.
+    is_silent = isinstance(error, OSError | asyncpg.InternalClientError)
     if is_silent or state.startswith(UNAVAILABLE_STATES) or code in SQLITE_UNAVAILABLE:
         return DatabaseUnavailable(reason(error))
     return None
