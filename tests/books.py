@@ -161,7 +161,8 @@ class Books:
             link_column(link): self.ids[referred(link)] for link in all_links(row)
         }
         if "client_id" in table(row).columns:
-            links["client_id"] = self.ids["client"]
+            # An audit entry, which refers to nothing, may be entered before there is a client.
+            links["client_id"] = self.ids.get("client")
         if row is Token:
             # It is one's alone: a client's, unless it is the link to the contact that counts.
             kind = referred(one) if one is not None else "client"
