@@ -1,4 +1,4 @@
-"""Security events: refusals, one line of JSON each on the logger `portal.security`.
+"""Security events: refusals and sign-ins, one line of JSON each on the logger `portal.security`.
 
 Lines have ids of rows, keyed hashes and names of the contract. They never have variables, tokens,
 addresses or names of persons. `docs/security-events.md` lists the events.
@@ -21,7 +21,8 @@ Told = str | int | Sequence[str] | None
 # What the fields of events are.
 FIELDS = {
     "address": "The keyed hash of the network address, as in `access_entry.address_hash`.",
-    "code": "Why, in a word.",
+    "by": "The id of the token that asked for it.",
+    "code": "Why, in a word; of a sign-in, as the refusal's code in the schema.",
     "count": "How many ids were out of sight.",
     "fields": "Coordinates of the schema, as `Client.name`; the first 50.",
     "kind": "What kind of viewer the token is of.",
@@ -62,8 +63,26 @@ class Event:
         }
 
 
+SIGNIN_REQUESTED = Event(
+    "signin.requested", "A sign-in mail was asked for, for whatever address.", ("address",)
+)
+SIGNIN_SUCCEEDED = Event("signin.succeeded", "Somebody signed in.", OF_VIEWER)
+SIGNIN_SWITCHED = Event(
+    "signin.switched", "A sign-in was switched to another person of its address.", OF_VIEWER
+)
+SIGNIN_REFUSED = Event(
+    "signin.refused",
+    "A link or a code did not sign in, or too many codes had failed.",
+    ("code", "address"),
+)
+SIGNIN_ENDED = Event("signin.ended", "Somebody signed out.", OF_VIEWER)
 TOKEN_REFUSED = Event(
     "token.refused", "A token was shown that is unknown, expired or revoked.", ("address",)
+)
+TOKEN_REVOKED = Event(
+    "token.revoked",
+    "Another sign-in of the same person was ended.",
+    ("practice", "token", "by", "kind", "address"),
 )
 SCOPE_REFUSED = Event(
     "scope.refused",
@@ -84,7 +103,13 @@ WEBHOOK_REFUSED = Event(
     "webhook.refused", "A request to the webhook was not a signed event of Stripe's.", ("code",)
 )
 EVENTS = (
+    SIGNIN_REQUESTED,
+    SIGNIN_SUCCEEDED,
+    SIGNIN_SWITCHED,
+    SIGNIN_REFUSED,
+    SIGNIN_ENDED,
     TOKEN_REFUSED,
+    TOKEN_REVOKED,
     SCOPE_REFUSED,
     SIGHT_REFUSED,
     LIMIT_REFUSED,

@@ -13,11 +13,12 @@ from billing import security_events
 from billing.security_events import EVENTS, FIELDS
 from graph.schema import schema
 from identity.tokens import Subject
-from models import AccessEntry, Scope
+from models import AccessEntry, Contact, Scope
 from server import security_log
 from server.security_log import SecurityLog
 from tests.demo import PROJECT
 from tests.paying import Paying, paying
+from tests.signing_in import REVOKE, SIGN_INS, SIGN_OUT, SigningIn, signing_in
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 BILLING = frozenset({Scope.BILLING_READ})
@@ -50,6 +51,14 @@ def kept() -> Iterator[Kept]:
 
 
 @pytest.fixture
+async def home(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
+    """Ana is a client, and the guardian has her address."""
+    async with new_database() as url, signing_in(url) as it:
+        await it.change(Contact, it.guardian_id, email="ana@example.com")
+        yield it
+
+
+@pytest.fixture
 async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
     async with new_database() as url, paying(url) as it:
         yield it
@@ -68,8 +77,28 @@ async def refusals(portal: Paying) -> None:
     await portal.record.flush()
 
 
-async def test_every_event_is_emitted_by_a_request(portal: Paying, kept: Kept) -> None:
+async def sign_ins(home: SigningIn) -> None:
+    """Sign in, switch, be refused, and end sign-ins."""
+    first, second = await home.sign_in(), await home.sign_in()
+    await home.enter("no secret", "no nonce")
+    (other,) = [
+        one["id"]
+        for one in (await home.ask(SIGN_INS, second)).json()["data"]["viewer"]["signIns"]
+        if not one["isCurrent"]
+    ]
+    revoked = await home.ask(REVOKE, second, id=other)
+    assert revoked.json()["data"]["revokeSignIn"]["__typename"] == "SignInRevoked"
+    assert not await home.works(first)
+    (guardian,) = [one["id"] for one in await home.identities(second) if not one["isCurrent"]]
+    assert (await home.switch(second, guardian))["__typename"] == "ViewerSwitched"
+    assert (await home.ask(SIGN_OUT, second)).json()["data"]["signOut"]["signedOut"]
+
+
+async def test_every_event_is_emitted_by_a_request(
+    portal: Paying, home: SigningIn, kept: Kept
+) -> None:
     await refusals(portal)
+    await sign_ins(home)
     told: Told = [json.loads(line) for line in kept.lines]
     fields = {one.name: {"event", "at", *one.fields} for one in EVENTS}
     assert {one["event"] for one in told} == fields.keys()
@@ -81,8 +110,11 @@ async def test_every_event_is_emitted_by_a_request(portal: Paying, kept: Kept) -
         assert set().union(*(one for one in told if one["event"] == name)) == of_event, name
 
 
-async def test_no_event_tells_names_tokens_or_variables(portal: Paying, kept: Kept) -> None:
+async def test_no_event_tells_names_tokens_or_variables(
+    portal: Paying, home: SigningIn, kept: Kept
+) -> None:
     await refusals(portal)
+    await sign_ins(home)
     coordinates = {
         f"{type_.name}.{name}"
         for type_ in schema()._schema.type_map.values()
@@ -119,6 +151,26 @@ async def test_refusals_are_in_the_audit_log_too(portal: Paying) -> None:
         ("CLIENT", None, "Prieto", ["Client.name"]),
         ("CLIENT", None, None, ["Query.node"]),
     ]
+
+
+async def test_sign_ins_are_in_the_audit_log(home: SigningIn) -> None:
+    await sign_ins(home)
+    found = sorted(await home.all(AccessEntry), key=lambda one: str(one.id))
+    done = [
+        (one.action, one.kind, one.client_id, one.name)
+        for one in found
+        if one.action in ("SIGN_IN", "SIGN_OUT")
+    ]
+    ana, both = (home.client_id, "Ana Prieto"), sorted([home.client_id, home.other_id])
+    assert done == [
+        ("SIGN_IN", "CLIENT", *ana),
+        ("SIGN_IN", "CLIENT", *ana),
+        ("SIGN_OUT", "CLIENT", *ana),
+        # As the guardian, who looks after two.
+        *(("SIGN_IN", "CONTACT", each, "Gail Ahn") for each in both),
+        *(("SIGN_OUT", "CONTACT", each, "Gail Ahn") for each in both),
+    ]
+    assert all(one.address_hash for one in found)
 
 
 def test_the_documentation_lists_the_events_and_their_fields() -> None:
