@@ -24,7 +24,7 @@ from graph.schema import schema
 from models import Scope, ViewerKind, database, migrations
 from resolvers.viewer import Viewer
 from server import loading
-from server.explaining import NOBODY, planned
+from server.explaining import NOBODY, planned, understood
 from tests import postgres
 
 ROWS_EACH, ROWS_MORE = 20, 200
@@ -111,7 +111,8 @@ class Asking:
     ) -> tuple[Measured, Any]:
         """And the answer's pageInfo, if it has one."""
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
-        sql, values = await planned(self.graph, query, None, dict(variables), viewer, now)
+        ready = understood(self.graph, query, None)
+        sql, values = await planned(self.graph, ready, dict(variables), viewer, now)
         answer = orjson.loads(await self.reads.value(sql, values))
         read = await self.rows_read(sql, values)
         return Measured(name, rows_in(answer), read), page_info(answer)

@@ -22,7 +22,7 @@ Told = str | int | Sequence[str] | None
 FIELDS = {
     "address": "The keyed hash of the network address, as in `access_entry.address_hash`.",
     "by": "The id of the token that asked for it.",
-    "code": "Why, as a code of `docs/errors.md`; of a webhook, why in a word.",
+    "code": "Why, in a word; of a sign-in, as the refusal's code in the schema.",
     "count": "How many ids were out of sight.",
     "fields": "Coordinates of the schema, as `Client.name`; the first 50.",
     "kind": "What kind of viewer the token is of.",
@@ -67,8 +67,13 @@ SIGNIN_REQUESTED = Event(
     "signin.requested", "A sign-in mail was asked for, for whatever address.", ("address",)
 )
 SIGNIN_SUCCEEDED = Event("signin.succeeded", "Somebody signed in.", OF_VIEWER)
+SIGNIN_SWITCHED = Event(
+    "signin.switched", "A sign-in was switched to another person of its address.", OF_VIEWER
+)
 SIGNIN_REFUSED = Event(
-    "signin.refused", "Signing in was refused, or too many tries had failed.", ("code", "address")
+    "signin.refused",
+    "A link or a code did not sign in, or too many codes had failed.",
+    ("code", "address"),
 )
 SIGNIN_ENDED = Event("signin.ended", "Somebody signed out.", OF_VIEWER)
 TOKEN_REFUSED = Event(
@@ -100,6 +105,7 @@ WEBHOOK_REFUSED = Event(
 EVENTS = (
     SIGNIN_REQUESTED,
     SIGNIN_SUCCEEDED,
+    SIGNIN_SWITCHED,
     SIGNIN_REFUSED,
     SIGNIN_ENDED,
     TOKEN_REFUSED,

@@ -17,6 +17,7 @@ from graph.introspection import Introspection
 from graph.looks import looks, operation_name, reads_of
 from graph.preparation import Preparation
 from graph.readied import Readied
+from graph.refusals import scopes_lacked, tell_limits, tell_scopes, telling_budget
 from graph.repeats import Answered, Repeats
 from graph.row_costs import RowCosts
 from graph.scopes import needed, scopes_required
@@ -93,15 +94,28 @@ class Graph:
         address_hash: str | None = None,
     ) -> Answer:
         """Return the response to a viewer, or to a request without a token (None); `now` is UTC."""
-        if viewer is None:
-            async with self.strangers.place(address_hash):
-                return await self.answer_to_stranger(request, now, address_hash)
+        with telling_budget(viewer, address_hash):
+            if viewer is None:
+                async with self.strangers.place(address_hash):
+                    answer = await self.answer_to_stranger(request, now, address_hash)
+            else:
+                answer = await self.answer_to_viewer(request, viewer, now, address_hash)
+        tell_limits(answer.errors, viewer, address_hash)
+        return answer
+
+    async def answer_to_viewer(
+        self, request: Request, viewer: Viewer, now: dt.datetime, address_hash: str | None
+    ) -> Answer:
         asking = request.query, request.operation_name, request.variables
         ready = await self.preparation.prepared(*asking, viewer)
         if not isinstance(ready, Readied):
             return refused(ready)
         asked = ready.operation, request.variables
         if lacking := ready.needed.lacking(self.schema._schema, *asked, viewer.scopes):
+            tell_scopes(lacking, viewer, address_hash)
+            if self.record:
+                in_vain = scopes_lacked(self.reads_of(ready, request.variables), lacking)
+                await self.record.read(viewer, in_vain, b"", address_hash, now)
             return refused(scopes_required(lacking))
         scans = self.row_costs.scans(ready, request.variables, viewer)
         if costly := await self.row_costs.refuse(scans, viewer):
@@ -143,7 +157,7 @@ class Graph:
         reading: Reading = nullcontext,
     ) -> bytes | None:
         """The response to what was asked before, if nothing has to be done but to read."""
-        with reading():
+        with reading(), telling_budget(bearer.viewer, address_hash):
             found = await self.repeats.answer(body, bearer, now) if self.repeats else None
         if found is None:
             return None

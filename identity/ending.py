@@ -5,32 +5,39 @@ from typing import Any
 
 from sqlalchemy import false, or_, update
 
+from billing import access
+from billing.access import Actor
 from billing.refusals import NotFound
 from identity import tokens
 from identity.door import Door
-from models import Token
+from models import AccessAction, Token
 
 
-async def sign_out(door: Door, practice_id: str, token_id: str, now: dt.datetime) -> bool:
+async def sign_out(door: Door, by: Actor, now: dt.datetime) -> bool:
     """End the sign-in of a token; False where the token is of none, and goes on working."""
-    return await ended(door, Token.practice_id == practice_id, Token.id == token_id, now=now)
+    mine = Token.practice_id == by.practice_id, Token.id == by.token_id
+    return await ended(door, *mine, now=now, by=by)
 
 
-async def revoke(door: Door, practice_id: str, own: Any, token_id: str, now: dt.datetime) -> None:
+async def revoke(door: Door, by: Actor, own: Any, token_id: str, now: dt.datetime) -> None:
     """End one of the viewer's own sign-ins: those that are `own`, in the viewer's practice."""
-    is_mine = await ended(
-        door, Token.practice_id == practice_id, own, Token.id == token_id, now=now
-    )
+    mine = Token.practice_id == by.practice_id, own, Token.id == token_id
+    is_mine = await ended(door, *mine, now=now, by=by)
     if not is_mine:
         raise NotFound("There is no such sign-in.", ("input", "id"))
 
 
-async def ended(door: Door, *which: Any, now: dt.datetime) -> bool:
+async def ended(door: Door, *which: Any, now: dt.datetime, by: Actor) -> bool:
     """End sign-ins that work, from their next request on; return whether there was one."""
+    whose: list[Any] = [Token.client_id, Token.contact_id]
     works = tokens.works(Token.__table__, now, now - tokens.IDLE)
     stopped = update(Token).where(*which, Token.is_sign_in, works).values(revoked_at=now)
     async with door.engine.begin() as conn:
-        return bool((await conn.execute(stopped)).rowcount)
+        found = (await conn.execute(stopped.returning(*whose))).all()
+        for client_id, contact_id in found:
+            person = client_id, contact_id
+            await access.record_of_person(conn, by, person, now, AccessAction.SIGN_OUT)
+    return bool(found)
 
 
 def own(subject: tokens.Subject, email: str | None) -> Any:

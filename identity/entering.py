@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Row, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing import access
+from billing.access import Actor
 from billing.refusals import (
     InvalidInput,
     Refusal,
@@ -21,7 +23,7 @@ from identity.door import Door
 from identity.people import TooManyPeople, people
 from identity.requesting import mails
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import SignInLink, SignInRequest, Token
+from models import AccessAction, ActorKind, SignInLink, SignInRequest, Token
 
 log = logging.getLogger("portal.identity")
 LASTS = dt.timedelta(hours=12)
@@ -34,15 +36,18 @@ USE_THE_LINK = "Too many wrong codes were typed for this address. The link in th
 
 @dataclass(frozen=True)
 class Page:
-    """The page that signs in: the nonce that it kept, and the nonce's hash."""
+    """The page that signs in: the nonce that it kept, the nonce's hash, and where it is."""
 
     nonce: str
     nonce_hash: str
+    address_hash: str | None
 
 
-async def sign_in(door: Door, secret: str, nonce: str, now: dt.datetime) -> str:
+async def sign_in(
+    door: Door, secret: str, nonce: str, now: dt.datetime, address_hash: str | None = None
+) -> str:
     """Return a token for whoever has a link, in the page that asked for it."""
-    page = Page(nonce, door.hashed(nonce))
+    page = Page(nonce, door.hashed(nonce), address_hash)
     async with door.engine.begin() as conn:
         link = await opened(conn, door.hashed(secret), page, now)
         token = await enter(conn, door, link, page, now) if link else None
@@ -68,12 +73,14 @@ async def opened(
     )
 
 
-async def sign_in_with_code(door: Door, code: str, nonce: str, now: dt.datetime) -> str:
+async def sign_in_with_code(
+    door: Door, code: str, nonce: str, now: dt.datetime, address_hash: str | None = None
+) -> str:
     """Return a token for whoever has the code, in the page that asked for its mail."""
     digits = codes.typed(code)
     if digits is None:
         raise InvalidInput("A code has six digits.", ("input", "code"))
-    page = Page(nonce, door.hashed(nonce))
+    page = Page(nonce, door.hashed(nonce), address_hash)
     async with door.engine.begin() as conn:
         came_to = await by_code(conn, door, digits, page, now)
     # A refusal is raised after the try that was counted is committed.
@@ -157,6 +164,10 @@ async def enter(
         return None
     subject = Subject(link.practice_id, person.client_id, person.contact_id)
     token_id = await begin(conn, door, subject, link.email, text, now)
+    kind, actor_id = ActorKind(subject.kind), person.client_id or person.contact_id
+    by = Actor(link.practice_id, kind, token_id, actor_id, address_hash=page.address_hash)
+    whose = person.client_id, person.contact_id
+    await access.record_of_person(conn, by, whose, now, AccessAction.SIGN_IN)
     used = {"used_at": now, "used_nonce_hash": page.nonce_hash, "token_id": token_id}
     columns = SignInLink.__table__.c
     mine = columns.practice_id == link.practice_id

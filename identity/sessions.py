@@ -83,8 +83,10 @@ async def listed(conn: AsyncConnection, whose: Whose, now: dt.datetime) -> Seque
     return found.all()
 
 
-async def end(conn: AsyncConnection, key: str, whose: Whose, now: dt.datetime) -> int:
-    """End sign-ins, and the requests and links of the same address; return how many sign-ins.
+async def end(
+    conn: AsyncConnection, key: str, whose: Whose, now: dt.datetime
+) -> Sequence[Row[Any]]:
+    """End sign-ins, and the requests and links of the same address; return the sign-ins' rows.
 
     The order matters, so that nothing that is under way is missed: a link is made in a transaction
     that locks its request, and a sign-in in one that locks its link.
@@ -95,7 +97,7 @@ async def end(conn: AsyncConnection, key: str, whose: Whose, now: dt.datetime) -
         await conn.execute(update(SignInRequest).where(*mine).values(over))
     await conn.execute(delete(SignInLink).where(whose.links))
     ended = update(Token).where(*working(now), whose.sign_ins).values(revoked_at=now)
-    return (await conn.execute(ended)).rowcount
+    return (await conn.execute(ended.returning(*TOKEN))).all()
 
 
 def working(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:

@@ -1,28 +1,29 @@
 """Switching a sign-in to another person of the same address, in the same practice."""
 
 import datetime as dt
+from dataclasses import replace
 
 from sqlalchemy import update
 
+from billing import access
+from billing.access import Actor
 from billing.refusals import NotFound
 from identity import tokens
 from identity.door import Door
 from identity.people import TooManyPeople, people
 from identity.tokens import Subject
-from models import Token
+from models import AccessAction, ActorKind, Token
 
 PATH = ("input", "id")
 
 
-async def switch(
-    door: Door, practice_id: str, token_id: str, email: str, person_id: str, now: dt.datetime
-) -> None:
+async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.datetime) -> None:
     """Let a sign-in's token be of another person who has its address today, or raise NotFound.
 
     The token's text stays. Each request looks the token up, so all requests that begin later see
     with the other person's eyes, in every process.
     """
-    token = Token.__table__
+    token, practice_id, token_id = Token.__table__, by.practice_id, by.token_id
     async with door.engine.begin() as conn:
         try:
             found = await people(conn, email, practice_id)
@@ -38,3 +39,7 @@ async def switch(
         switched = update(Token).where(*mine, works).values(kind=subject.kind, **values)
         if not (await conn.execute(switched)).rowcount:
             raise NotFound("The sign-in is over.", PATH)
+        other_id = person.client_id or person.contact_id
+        other = replace(by, kind=ActorKind(subject.kind), actor_id=other_id)
+        whose = person.client_id, person.contact_id
+        await access.record_of_person(conn, other, whose, now, AccessAction.SIGN_IN)

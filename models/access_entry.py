@@ -45,7 +45,9 @@ class AccessEntry(Row):
     client_id: Mapped[Reference | None]
     # None: the operator at the command line, who has no token.
     token_id: Mapped[Reference | None]
-    # The actor, as called at the time.
+    # The client or contact who acted, since a token may be used for several persons.
+    actor_id: Mapped[Reference | None]
+    # The actor's kind, and name at the time.
     kind: Mapped[ActorKind] = mapped_column(choice(ActorKind, "kind"))
     name: Mapped[str]
     action: Mapped[AccessAction] = mapped_column(choice(AccessAction, "action"))

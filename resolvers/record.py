@@ -95,7 +95,7 @@ class PendingRead:
 
     viewer: Viewer
     reads: RequestReads
-    address_hash: str | None
+    actor: Actor
     at: dt.datetime
     count: int | None = None
     # Clients for whom the same operation has recorded a change.
@@ -107,11 +107,6 @@ class PendingRead:
     @property
     def weight(self) -> int:
         return max(len(self.reads.ids), 1)
-
-    @property
-    def actor(self) -> Actor:
-        reads = self.reads
-        return actor(self.viewer, reads.name, reads.fields, self.address_hash)
 
     def questions(self) -> Iterator[Question]:
         """Whose data was read, as far as it has to be looked up."""
@@ -150,17 +145,30 @@ def actor(
 ) -> Actor:
     """Return who acts, by an operation of this name."""
     kind = ActorKind(viewer.kind)
-    return Actor(viewer.practice_id, kind, viewer.token_id, name, fields, address_hash)
+    who = viewer.practice_id, kind, viewer.token_id, viewer.subject_id
+    return Actor(*who, name, fields, address_hash)
 
 
-def told_of(viewer: Viewer, address_hash: str | None) -> dict[str, str | None]:
-    """Return what a security event tells of a viewer."""
+async def record_at_once(
+    engine: AsyncEngine, viewer: Viewer, reads: RequestReads, by: Actor, at: dt.datetime
+) -> None:
+    """Record a read by itself: the operator's, of what a viewer sees."""
+    read = PendingRead(viewer, reads, by, at)
+    async with engine.begin() as conn:
+        owners = await ReadOwners(engine.dialect).find(conn, read.questions())
+        await access.write(conn, list(read.entries(owners)))
+
+
+def told_of(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
+    """Return what a security event tells of a viewer, or of nobody."""
+    if viewer is None:
+        return {"address": address_hash}
     values = viewer.practice_id, viewer.token_id, viewer.kind.value, address_hash
     return dict(zip(OF_VIEWER, values, strict=True))
 
 
 def tell_unseen(read: PendingRead, count: int) -> None:
-    viewer = told_of(read.viewer, read.address_hash)
+    viewer = told_of(read.viewer, read.actor.address_hash)
     SIGHT_REFUSED.emit(**viewer, fields=read.reads.fields, count=count)
 
 
@@ -195,12 +203,13 @@ class ReadAuditLog:
         """Record what an answer tells. The same read that is not written yet is one with it."""
         if not reads.is_of_somebody:
             return
-        key = viewer.token_id, address_hash, reads
+        key = viewer.token_id, viewer.subject_id, address_hash, reads
         read = self.pending.get(key)
         if read is None:
             # Each row of the practice's lists is a line of the answer.
             count = answer.count(b"\n") if reads.arguments is not None else None
-            read = PendingRead(viewer, reads, address_hash, at, count, changed)
+            by = actor(viewer, reads.name, reads.fields, address_hash)
+            read = PendingRead(viewer, reads, by, at, count, changed)
             self.enqueue(key, read)
         if not read.admitted:
             await self.until_written(key, read)

@@ -3,11 +3,21 @@
 import datetime as dt
 from typing import Any
 
+from billing.access import Actor
 from billing.refusals import InvalidInput, NotFound
+from billing.security_events import (
+    SIGNIN_ENDED,
+    SIGNIN_REFUSED,
+    SIGNIN_REQUESTED,
+    SIGNIN_SUCCEEDED,
+    SIGNIN_SWITCHED,
+    TOKEN_REVOKED,
+)
 from identity import ending, entering, requesting, switching
 from identity.tokens import Subject
 from models import ViewerKind
 from resolvers.outcomes import Acting, Outcome, read_id, refusable
+from resolvers.record import told_of
 from resolvers.viewer import Viewer
 
 ID = ("input", "id")
@@ -16,6 +26,7 @@ ID = ("input", "id")
 async def request(acting: Acting, input: Any) -> Outcome:
     """Ask for a mail with links."""
     made = await requesting.request(acting.door, input.email, acting.address_hash, acting.now)
+    SIGNIN_REQUESTED.emit(address=acting.address_hash)
     values = {"nonce": made.nonce, "expires_at": written(made.expires_at)}
     if made.next_mail_at is not None:
         values["next_mail_at"] = written(made.next_mail_at)
@@ -26,27 +37,28 @@ async def sign_in(acting: Acting, input: Any) -> Outcome:
     """Sign in with a link."""
 
     async def done() -> Outcome:
-        link = input.secret, input.nonce
-        return await signed_in(acting, await entering.sign_in(acting.door, *link, acting.now))
+        link = input.secret, input.nonce, acting.now, acting.address_hash
+        return await signed_in(acting, await entering.sign_in(acting.door, *link))
 
-    return await refusable(done)
+    return told(acting, await refusable(done))
 
 
 async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
     """Sign in with a code."""
 
     async def done() -> Outcome:
-        given = input.code, input.nonce
-        token = await entering.sign_in_with_code(acting.door, *given, acting.now)
+        given = input.code, input.nonce, acting.now, acting.address_hash
+        token = await entering.sign_in_with_code(acting.door, *given)
         return await signed_in(acting, token)
 
-    return await refusable(done)
+    return told(acting, await refusable(done))
 
 
 async def sign_out(acting: Acting) -> Outcome:
     """End the sign-in that the request is made with."""
-    own = acting.viewer.practice_id, acting.viewer.token_id
-    is_over = await ending.sign_out(acting.door, *own, acting.now)
+    is_over = await ending.sign_out(acting.door, by(acting), acting.now)
+    if is_over:
+        SIGNIN_ENDED.emit(**told_of(acting.viewer, acting.address_hash))
     return Outcome("SignOutPayload", {"signed_out": is_over})
 
 
@@ -56,7 +68,9 @@ async def revoke(acting: Acting, input: Any) -> Outcome:
     async def done() -> Outcome:
         viewer, token_id = acting.viewer, own_id(input, "sgn")
         own = ending.own(subject(viewer), viewer.email)
-        await ending.revoke(acting.door, viewer.practice_id, own, token_id, acting.now)
+        await ending.revoke(acting.door, by(acting), own, token_id, acting.now)
+        who = told_of(viewer, acting.address_hash)
+        TOKEN_REVOKED.emit(**who | {"token": token_id, "by": viewer.token_id})
         return Outcome("SignInRevoked")
 
     return await refusable(done)
@@ -69,11 +83,11 @@ async def switch(acting: Acting, input: Any) -> Outcome:
         viewer, person_id = acting.viewer, own_id(input, "idn")
         if viewer.email is None:
             raise NotFound("Only a sign-in is switched.", ID)
-        own = viewer.practice_id, viewer.token_id, viewer.email
-        await switching.switch(acting.door, *own, person_id, acting.now)
+        await switching.switch(acting.door, by(acting), viewer.email, person_id, acting.now)
         switched = await acting.holder(viewer.token_id, acting.now)
         if switched is None:
             raise NotFound("The sign-in is over.", ID)
+        SIGNIN_SWITCHED.emit(**told_of(switched, acting.address_hash))
         return Outcome("ViewerSwitched", viewer=switched)
 
     return await refusable(done)
@@ -84,6 +98,21 @@ async def signed_in(acting: Acting, token: str) -> Outcome:
     assert viewer is not None
     values = {"token": token, "expires_at": written(viewer.expires_at)}
     return Outcome("SignedIn", values, viewer)
+
+
+def told(acting: Acting, outcome: Outcome) -> Outcome:
+    """Emit the event of a sign-in, or of its refusal."""
+    if outcome.viewer is not None:
+        SIGNIN_SUCCEEDED.emit(**told_of(outcome.viewer, acting.address_hash))
+    else:
+        SIGNIN_REFUSED.emit(code=str(outcome.values["code"]), address=acting.address_hash)
+    return outcome
+
+
+def by(acting: Acting) -> Actor:
+    """Return the viewer as the audit log has them."""
+    assert acting.till.by is not None
+    return acting.till.by
 
 
 def own_id(input: Any, kind: str) -> str:

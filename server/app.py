@@ -39,7 +39,7 @@ from models.turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments
 from resolvers.record import ReadAuditLog
-from server import graphiql, portal_page, probes
+from server import graphiql, portal_page, probes, security_log
 from server.batches import flushing
 from server.deadline import Deadline, Running
 from server.documents import Documents
@@ -274,6 +274,7 @@ def served() -> Starlette:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = from_environment()
     refuse_unsaid_sandbox(settings)
+    security_log.configure(settings.security_log)
     application = app(settings)
     logging.getLogger("uvicorn.access").addFilter(without_query)
     logging.getLogger("uvicorn.error").addFilter(in_a_line)

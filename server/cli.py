@@ -19,6 +19,7 @@ from server import (
     explaining,
     loading,
     operating,
+    operators,
     practice_check,
     printing,
     sandboxed,
@@ -50,6 +51,23 @@ payments = typer.Typer(no_args_is_help=True, help="Payments that need the operat
 app.add_typer(payments, name="payment")
 
 CONTRACT = Path("schema.graphql")
+
+
+@app.callback()
+def begin(
+    operator: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            envvar=operators.VARIABLE,
+            help="The operator's name for the audit log, instead of the system user's.",
+        ),
+    ] = None,
+) -> None:
+    """Note who works, before any command."""
+    operators.named.set(operator)
+
+
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 
 

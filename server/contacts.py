@@ -7,12 +7,14 @@ from sqlalchemy import Row, and_, delete, insert, select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Client, Contact, ContactRight, Relation
+from billing.access import record
+from models import AccessAction, Client, Contact, ContactRight, Relation
 from models.database import is_unmigrated
 from models.ids import new_id
 from models.inserting import insert_into
 from models.names import folded_email
-from server.giving import bare, writing
+from server.giving import bare, utc_now, writing
+from server.operators import operator
 from server.settings import Settings
 
 
@@ -59,6 +61,7 @@ async def link(settings: Settings, client: str, name: str, email: str, right: Ri
                 set_=rights | {"relation": right.relation},
             )
         )
+        await record(rows, operator(found.practice_id, "portal contact link"), found.id, utc_now())
     return f"{contact}: {right.relation.lower()} of {client}, {right}."
 
 
@@ -68,9 +71,12 @@ async def unlink(settings: Settings, contact: str, client: str) -> str:
         mine = and_(
             ContactRight.contact_id == bare(contact), ContactRight.client_id == bare(client)
         )
-        done = await rows.execute(delete(ContactRight).where(mine))
-    if not done.rowcount:
-        raise NotLinked(f"{contact} was not linked to {client}.")
+        gone = delete(ContactRight).where(mine).returning(ContactRight.practice_id)
+        practice_id = (await rows.execute(gone)).scalar()
+        if practice_id is None:
+            raise NotLinked(f"{contact} was not linked to {client}.")
+        by = operator(practice_id, "portal contact unlink")
+        await record(rows, by, bare(client), utc_now())
     return f"{contact} sees nothing of {client} any more."
 
 
@@ -90,6 +96,8 @@ async def listed(settings: Settings, client: str) -> list[str]:
             .where(mine)
             .order_by(Contact.id)
         )
+        by = operator(found.practice_id, "portal contact list")
+        await record(rows, by, found.id, utc_now(), AccessAction.READ)
         return [line(one) for one in linked]
 
 

@@ -17,7 +17,9 @@ from models import Scope, ViewerKind, database
 from resolvers.bearers import Bearers
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced, named, parsed
+from resolvers.record import RequestReads, record_at_once
 from resolvers.viewer import Viewer
+from server.operators import operator
 from server.settings import Settings
 
 NOBODY = str(uuid.UUID(int=0))
@@ -42,9 +44,13 @@ async def explain(
         now = dt.datetime.now(dt.UTC)
         viewer = await bearer(Bearers(reads, settings.token_key), token, now)
         graph = Graph(schema(), reads, settings.introspection, settings.signer)
-        sql, values = await planned(graph, query, operation, given(variables), viewer, now)
+        read = given(variables)
+        ready = understood(graph, query, operation)
+        sql, values = await planned(graph, ready, read, viewer, now)
     finally:
         await reads.close()
+    if token is not None:
+        await record(settings.database_url, viewer, graph.reads_of(ready, read), now)
     plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
     return "\n\n".join([sql, f"Parameters: {values!r}", plan])
 
@@ -69,15 +75,18 @@ def given(variables: str) -> dict[str, Any]:
     return read
 
 
-async def planned(
-    graph: Graph,
-    query: str,
-    name: str | None,
-    variables: dict[str, Any],
-    viewer: Viewer,
-    now: dt.datetime,
-) -> tuple[str, list[Any]]:
-    """The statement and its parameters, as a request with this document gets them."""
+async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.datetime) -> None:
+    """Record what the operator looks at with somebody's token, and with their rights."""
+    fields = reads.fields if reads else ()
+    by = operator(viewer.practice_id, "portal explain", fields)
+    async with database.opened(url) as engine:
+        # Even where nobody's data is asked for, the token was used.
+        seen = reads or RequestReads(None, (), of_all=True)
+        await record_at_once(engine, viewer, seen, by, now)
+
+
+def understood(graph: Graph, query: str, name: str | None) -> Readied:
+    """Return the operation that a document has."""
     document = parsed(query)
     node = named(document, name) if isinstance(document, DocumentNode) else document
     if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
@@ -85,6 +94,13 @@ async def planned(
     ready = graph.ready(document, node)
     if not isinstance(ready, Readied):
         raise NotExplained(messages(ready))
+    return ready
+
+
+async def planned(
+    graph: Graph, ready: Readied, variables: dict[str, Any], viewer: Viewer, now: dt.datetime
+) -> tuple[str, list[Any]]:
+    """The statement and its parameters, as a request with this document gets them."""
     values = coerced(graph.schema._schema, ready.operation, variables)
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))

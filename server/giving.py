@@ -8,12 +8,18 @@ from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing import access
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
-from models import Scope, Token, database
+from models import AccessAction, Scope, Token, database
+from server.operators import operator
 from server.settings import Settings
 
 SCOPES = {scope.written: scope for scope in Scope}
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 class NotGiven(Exception):
@@ -38,6 +44,7 @@ async def create(
     contact: str | None,
     scopes: Sequence[str],
     lasts: dt.timedelta,
+    command: str = "portal token create",
 ) -> str:
     """The token's text. A client's and a contact's reads all that is theirs."""
     if client and contact:
@@ -46,10 +53,13 @@ async def create(
     granted = PERSONAL_SCOPES if client or contact else [known(scope) for scope in scopes]
     try:
         async with writing(settings) as connection:
-            now = dt.datetime.now(dt.UTC)
+            now = utc_now()
             _, token = await tokens.create(
                 connection, settings.token_key, subject, name, frozenset(granted), now, lasts
             )
+            by = operator(subject.practice_id, command)
+            person = subject.client_id, subject.contact_id
+            await access.record_of_person(connection, by, person, now)
     except StatementError as error:
         if database.is_unmigrated(error.orig):
             raise
@@ -72,9 +82,13 @@ def known(scope: str) -> Scope:
 async def listed(settings: Settings) -> list[str]:
     """A line for each token that was given out, the newest first; sign-ins are left out."""
     given = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
+    now = utc_now()
     async with writing(settings) as connection:
         rows = (await connection.execute(given)).all()
-    return [line(row, dt.datetime.now(dt.UTC)) for row in rows]
+        for practice_id in sorted({row.practice_id for row in rows}):
+            by = operator(practice_id, "portal token list")
+            await access.record(connection, by, None, now, AccessAction.READ)
+    return [line(row, now) for row in rows]
 
 
 def line(row: object, now: dt.datetime) -> str:
@@ -88,5 +102,12 @@ def line(row: object, now: dt.datetime) -> str:
 
 
 async def revoked(settings: Settings, id_: str) -> bool:
+    now, of_token = utc_now(), select(Token.__table__).where(Token.id == id_)
     async with writing(settings) as connection:
-        return await tokens.revoke(connection, id_, dt.datetime.now(dt.UTC))
+        if not await tokens.revoke(connection, id_, now):
+            return False
+        token = (await connection.execute(of_token)).one()
+        by = operator(token.practice_id, "portal token revoke")
+        person = token.client_id, token.contact_id
+        await access.record_of_person(connection, by, person, now)
+        return True

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from billing.practices import PracticeMisconfigured
+from billing.security_events import TOKEN_REFUSED
 from graph import execution
 from graph.execution import Graph, Reading
 from graph.strangers import Unauthenticated
@@ -126,6 +127,7 @@ class Endpoint:
         if scheme.lower() == "bearer":
             viewer = await self.bearers.viewer(token.strip(), now)
         if viewer is None:
+            TOKEN_REFUSED.emit(address=self.address(request))
             raise unauthenticated("the token is unknown, expired or revoked", invalid=True)
         return viewer
 

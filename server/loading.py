@@ -28,7 +28,7 @@ from server.terminal import run
 # Processes that share nothing with this one but what they are given.
 SPAWN = multiprocessing.get_context("spawn")
 LOOKS_EVERY_S = 0.2
-LASTS = dt.timedelta(days=90)
+LASTS, COMMAND = dt.timedelta(days=90), "portal load-demo"
 
 
 class NotLoaded(Exception):
@@ -174,8 +174,8 @@ def announce(rows: Counter[str], seconds: float) -> None:
 async def give_tokens(settings: Settings, practice_id: str, client_id: str) -> None:
     scopes = list(giving.SCOPES)
     arguments = settings, "load-demo", practice_id
-    dashboard = await giving.create(*arguments, None, None, scopes, LASTS)
-    client = await giving.create(*arguments, client_id, None, [], LASTS)
+    dashboard = await giving.create(*arguments, None, None, scopes, LASTS, COMMAND)
+    client = await giving.create(*arguments, client_id, None, [], LASTS, COMMAND)
     typer.echo(
         f"\nTokens, for the header Authorization: Bearer …\n"
         f"  {dashboard}  a dashboard of a practice, with all scopes\n"

@@ -5,11 +5,13 @@ import logging
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row, select
 
+from billing.access import record
 from billing.charging import auditing, ending, refunding
 from billing.charging.accounts import accounts
 from billing.charging.auditing import Difference
@@ -17,11 +19,12 @@ from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.money import digits
 from billing.payments import PaymentsMode
 from billing.till import Till
-from models import Payment, Practice, database
+from models import AccessAction, Payment, Practice, database
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
 from server import stripe_check
 from server.app import at_stripe, utc_now
+from server.operators import operator
 from server.sandboxed import Sandbox
 from server.settings import Settings, WrongSettings
 
@@ -67,7 +70,8 @@ async def refund(
     if key is not None and len(key) not in KEY_LENGTHS:
         raise NotDone("A key has 1 to 255 characters.")
     async with till_of(settings) as till:
-        payment_id, currency = await known(till, payment)
+        practice_id, payment_id, currency = await known(till, payment)
+        till = replace(till, by=operator(practice_id, "portal refund"))
         minor = None if amount is None else minor_units(amount, currency)
 
         def begun(row: Row[Any]) -> None:
@@ -92,7 +96,8 @@ async def end(settings: Settings, payment: str, because: str) -> str:
     if not because.strip():
         raise NotDone("Say why, by --because: the reason is kept with the payment.")
     async with till_of(settings) as till:
-        payment_id, _ = await known(till, payment)
+        practice_id, payment_id, _ = await known(till, payment)
+        till = replace(till, by=operator(practice_id, "portal payment end"))
         try:
             state = await ending.end(till, payment_id, because)
         except ending.NotEnded as error:
@@ -100,20 +105,20 @@ async def end(settings: Settings, payment: str, because: str) -> str:
     return f"pmt_{payment_id}: {state}."
 
 
-async def known(till: Till, payment: str) -> tuple[str, str]:
-    """The payment's row id, and its currency."""
+async def known(till: Till, payment: str) -> tuple[str, str, str]:
+    """Return the payment's practice, row id and currency."""
     try:
         payment_id = bare(payment) if payment.startswith("pmt_") else ""
     except Refusal:
         payment_id = ""
     same = Practice.id == Payment.practice_id
     async with till.engine.connect() as rows:
-        currency = payment_id and await rows.scalar(
-            select(Practice.currency).join(Payment, same).where(Payment.id == payment_id)
-        )
-    if not currency:
+        columns = select(Practice.id, Practice.currency).join(Payment, same)
+        asked = columns.where(Payment.id == payment_id)
+        found = (await rows.execute(asked)).first() if payment_id else None
+    if found is None:
         raise NotDone(f"There is no payment {payment}.")
-    return payment_id, str(currency)
+    return found.id, payment_id, found.currency
 
 
 def minor_units(amount: str, currency: str) -> int:
@@ -132,6 +137,9 @@ async def differences(settings: Settings, since: dt.datetime | None) -> list[str
     async with till_of(settings) as till:
         lines: list[str] = []
         for practice_id, account in await all_accounts(till):
+            by = operator(practice_id, "portal reconcile")
+            async with till.engine.begin() as conn:
+                await record(conn, by, None, till.now(), AccessAction.READ)
             try:
                 found = await auditing.audit(till, practice_id, account, begin)
             except StripeTrouble:

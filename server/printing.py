@@ -2,19 +2,24 @@
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing import till
+from billing import access, till
 from billing.documents.links import PREFIXES
 from billing.documents.press import Press
 from billing.documents.reading import practice_of
 from billing.documents.typesetting import can_be_printed
-from models import Logo, Practice, database
+from models import DocumentKind, Logo, Practice, ViewerKind, database
 from models.inserting import insert_into
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
+from resolvers.record import RequestReads, record_at_once
+from resolvers.viewer import NOBODY
+from server.operators import operator
 from server.private_files import make_private
 from server.settings import Settings
 
@@ -45,6 +50,8 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
         async with engine.connect() as rows:
             practice = await practice_of(rows, kind, key)
         found = await press.printed(kind, practice, key) if practice else None
+        if practice and found:
+            await record(engine, practice, kind, id_)
     finally:
         press.close()
         await engine.dispose()
@@ -55,6 +62,15 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     await asyncio.to_thread(out.write_bytes, printed.content)
     note = "" if printed.is_archival else " No font had all of its characters: see FONT_PATHS."
     return f"{document.kind.capitalize()} {document.number} is written to {out}.{note}"
+
+
+async def record(engine: AsyncEngine, practice_id: str, kind: DocumentKind, id_: str) -> None:
+    """Record that the operator reads a client's document."""
+    fields = (f"{kind.capitalize()}.document",)
+    whole = replace(NOBODY, kind=ViewerKind.DASHBOARD, practice_id=practice_id, subject_id=None)
+    reads = RequestReads(None, fields, ids=frozenset({id_}))
+    by = operator(practice_id, "portal document", fields)
+    await record_at_once(engine, whole, reads, by, dt.datetime.now(dt.UTC))
 
 
 async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date | None) -> str:
@@ -71,6 +87,8 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
             found = (await rows.execute(known)).first()
             if found is None:
                 raise NoLogo(f"There is no practice {practice}.")
+            by = operator(found.id, "portal logo")
+            await access.record(rows, by, None, dt.datetime.now(dt.UTC))
             day = since or till.day(dt.datetime.now(dt.UTC), found.time_zone)
             await rows.execute(
                 insert_into(rows, Logo)

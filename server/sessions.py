@@ -1,6 +1,6 @@
 """Sign-ins, listed and ended from the command line."""
 
-import datetime as dt
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -8,9 +8,11 @@ from sqlalchemy import Row
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing import access
 from identity import sessions
-from models import Client, Contact
-from server.giving import bare, writing
+from models import AccessAction, Client, Contact
+from server.giving import bare, utc_now, writing
+from server.operators import operator
 from server.settings import Settings
 
 
@@ -36,7 +38,8 @@ class Which:
 async def listed(settings: Settings, which: Which) -> list[str]:
     """Return a line for each sign-in that works, the newest first."""
     async with writing(settings) as conn:
-        found = await sessions.listed(conn, await meant(conn, which), dt.datetime.now(dt.UTC))
+        found = await sessions.listed(conn, await meant(conn, which), utc_now())
+        await record(conn, found, "portal sessions list", AccessAction.READ)
     return [line(row) for row in found]
 
 
@@ -46,7 +49,18 @@ async def ended(settings: Settings, which: Which) -> int:
         raise NotMeant("Say exactly one: an id, --practice, --client, --contact or --address.")
     async with writing(settings) as conn:
         whose = await meant(conn, which)
-        return await sessions.end(conn, settings.token_key, whose, dt.datetime.now(dt.UTC))
+        found = await sessions.end(conn, settings.token_key, whose, utc_now())
+        await record(conn, found, "portal sessions end", AccessAction.SIGN_OUT)
+    return len(found)
+
+
+async def record(
+    conn: AsyncConnection, found: Sequence[Row[Any]], command: str, action: AccessAction
+) -> None:
+    """Record what the operator does with the sign-ins of persons."""
+    for practice_id, *person in {(one.practice_id, one.client_id, one.contact_id) for one in found}:
+        by = operator(practice_id, command)
+        await access.record_of_person(conn, by, (person[0], person[1]), utc_now(), action)
 
 
 async def meant(conn: AsyncConnection, which: Which) -> sessions.Whose:

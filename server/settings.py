@@ -23,6 +23,7 @@ from identity.post import Post, by_smtp, parsed
 from models.database import ReadLimits, Waits, check_url
 from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
+from server.security_log import SecurityLog
 
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
@@ -182,6 +183,12 @@ class Settings(HttpSettings):
         le=240,
         description="Minutes for which the link and the code of a sign-in mail work. Mail servers"
         " that make a new sender wait need more than ten.",
+    )
+
+    security_log: SecurityLog = Field(
+        default=SecurityLog.STDERR,
+        description="Where security events go, each a line of JSON (`docs/security-events.md`):"
+        " `stderr`, `stdout` or `off`.",
     )
 
     font_paths: Annotated[list[str], NoDecode] = Field(

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from billing.charging import inbox
 from billing.gateway.objects import NotAnEvent
+from billing.security_events import WEBHOOK_REFUSED
 from billing.till import Till
 from models.database import TransientError
 from server.http.bodies import (
@@ -42,11 +43,13 @@ class Webhook:
             content = await self.content(RequestBody(request))
             event = self.till.stripe.event(content, signature, self.till.now())
         except TooLarge:
-            return refused(413, "the body is too large")
+            return refused(413, "the body is too large", "TOO_LARGE")
         except NoMemoryLeft:
             return busy()
-        except (BodyRefused, NotAnEvent) as reason:
-            return refused(400, str(reason))
+        except BodyRefused as reason:
+            return refused(400, str(reason), "BAD_BODY")
+        except NotAnEvent as reason:
+            return refused(400, str(reason), "NOT_AN_EVENT")
         try:
             await inbox.receive(self.till, event)
         except TransientError as error:
@@ -71,7 +74,8 @@ def busy() -> Response:
     return PlainTextResponse("not now: send it again\n", 503, {"Retry-After": "5"})
 
 
-def refused(status: int, reason: str) -> Response:
+def refused(status: int, reason: str, code: str) -> Response:
     """Answer and log why an event was not taken, without anything of its body."""
+    WEBHOOK_REFUSED.emit(code=code)
     log.warning("a webhook was refused: %s", reason)
     return PlainTextResponse(f"The event was not taken: {reason}.\n", status)

@@ -163,6 +163,7 @@ async def test_what_is_unpacked_has_the_same_limit(portal: Portal) -> None:
         (query(), "gzip, gzip", (415, "UNSUPPORTED_MEDIA_TYPE")),
         (query(), "deflate", (415, "UNSUPPORTED_MEDIA_TYPE")),
     ],
+    ids=["plain", "cut off", "two members", "empty", "br", "packed twice", "deflate"],
 )
 async def test_a_packing_that_is_not_taken_is_told_in_its_own_words(
     portal: Portal, content: bytes, coding: str, refusal: tuple[int, str]

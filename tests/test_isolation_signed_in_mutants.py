@@ -47,8 +47,8 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
-    async def wrong(door: Any, _: Any, __: Any, token_id: str, now: Any) -> None:
-        if not await ending.ended(door, Token.id == token_id, now=now):
+    async def wrong(door: Any, by: Any, _: Any, token_id: str, now: Any) -> None:
+        if not await ending.ended(door, Token.id == token_id, now=now, by=by):
             raise NotFound("There is no such sign-in.", ("input", "id"))
 
     patch.setattr(ending, "revoke", wrong)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,16 @@ from billing import access
 from graph.looks import PERSONAL
 from graph.schema import schema as graph_schema
 from identity.tokens import Subject
-from models import AccessEntry, Scope
+from models import AccessEntry, Client, Scope
 from models.database import opened
+from models.ids import new_id
 from resolvers import record
 from tests import postgres
 from tests.paying import Paying, paying
+from tests.signing_in import until
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+AT_ONCE = 4
 NAME = "query Q($id: ID) { client(id: $id) { name } }"
 
 
@@ -45,11 +48,25 @@ async def dashboard(portal: Paying) -> str:
     return await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
 
 
-async def read(portal: Paying, token: str, number: int) -> int:
-    """Read by an operation of its own and return the status."""
-    query = NAME.replace("Q(", f"Q{number}(")
-    answer = await portal.ask(query, token, id=f"cli_{portal.client_id}")
-    return answer.status_code
+async def reads_of(portal: Paying, count: int) -> list[Coroutine[Any, Any, int]]:
+    """Return reads of clients of their own, which give the status of their answers."""
+    ids = [new_id() for _ in range(count)]
+    own = {"practice_id": portal.practice_id, "name": "Somebody", "created_at": portal.clock()}
+    await portal.insert(Client, *(own | {"id": id_} for id_ in ids))
+    # One token may not have many requests waiting.
+    tokens = [await dashboard(portal) for _ in range(0, count, AT_ONCE)]
+    # The document is planned before, so that all are alike.
+    await portal.ask(NAME, tokens[0], id=f"cli_{new_id()}")
+    await portal.record.flush()
+
+    async def read(token: str, id_: str) -> int:
+        return (await portal.ask(NAME, token, id=f"cli_{id_}")).status_code
+
+    return [read(tokens[place // AT_ONCE], id_) for place, id_ in enumerate(ids)]
+
+
+async def recorded(portal: Paying) -> int:
+    return sum(entry.action == "READ" for entry in await portal.all(AccessEntry))
 
 
 class Broken:
@@ -69,28 +86,33 @@ class Broken:
 async def test_only_so_many_reads_are_answered_before_they_are_written(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token, broken = await dashboard(portal), Broken(monkeypatch)
+    reads = await reads_of(portal, 50)
+    broken = Broken(monkeypatch)
     monkeypatch.setattr(record, "MOST", 20)
-    statuses = await asyncio.gather(*(read(portal, token, number) for number in range(50)))
+    statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 30
     broken.is_mended = True
     await portal.record.flush()
     # What wasn't answered was not read.
-    assert await portal.count(AccessEntry) == 20
+    assert await recorded(portal) == 20
 
 
 async def test_a_read_waits_until_there_is_room(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token, broken = await dashboard(portal), Broken(monkeypatch)
+    asked = await reads_of(portal, 5)
+    broken = Broken(monkeypatch)
     monkeypatch.setattr(record, "MOST", 2)
-    reads = [asyncio.create_task(read(portal, token, number)) for number in range(5)]
-    done, waiting = await asyncio.wait(reads, timeout=0.2)
+    reads = [asyncio.create_task(one) for one in asked]
+    portal.record.patience_s = 60
+    await until(lambda: sum(one.waiting for one in portal.record.pending.values()) == 3)
+    await broken.failed.wait()
+    done, waiting = await asyncio.wait(reads, timeout=0.1)
     assert (len(done), len(waiting)) == (2, 3)
     broken.is_mended = True
     assert [await one for one in reads] == [200] * 5
     await portal.record.flush()
-    assert await portal.count(AccessEntry) == 5
+    assert await recorded(portal) == 5
 
 
 async def test_a_refusal_for_want_of_room_says_when_to_come_again(
@@ -121,6 +143,25 @@ async def test_reads_are_counted_by_ids(portal: Paying, monkeypatch: pytest.Monk
     monkeypatch.setattr(record, "MOST", 5)
     assert (await portal.ask(query, token, ids=ids[:8])).status_code == 200
     assert await portal.count(AccessEntry) == 2
+
+
+async def test_one_read_that_can_not_be_written_keeps_no_other(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported by ids, and the others are written."""
+    write = access.write
+
+    async def picky(conn: Any, entries: Any) -> None:
+        if any(entry["operation"] == "Bad" for entry in entries):
+            raise ValueError
+        await write(conn, entries)
+
+    monkeypatch.setattr(access, "write", picky)
+    for name in ("First", "Bad", "Last"):
+        await portal.ask(f"query {name} {{ client {{ name }} }}", portal.bearer)
+    await portal.record.flush()
+    assert {one.operation for one in await portal.all(AccessEntry)} == {"First", "Last"}
+    assert not portal.record.pending
 
 
 async def test_what_was_not_written_is_written_when_the_database_is_back(
@@ -156,13 +197,13 @@ async def test_a_locked_table_loses_nothing(
 async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) -> None:
     """Let too many read while the database takes no entries; all that were answered are kept."""
     patch.setattr(record, "MOST", 20)
-    token = await dashboard(portal)
+    reads = await reads_of(portal, 25)
     async with opened(portal.url) as holder, holder.begin() as conn:
         await conn.execute(text(lock))
-        statuses = await asyncio.gather(*(read(portal, token, number) for number in range(25)))
+        statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 5
     await portal.record.flush()
-    assert await portal.count(AccessEntry) == 20
+    assert await recorded(portal) == 20
 
 
 # -- whose data it was -----------------------------------------------------------------------------

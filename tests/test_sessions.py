@@ -10,7 +10,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from identity import answering, outbox
-from models import Client, Contact, SignInRequest
+from models import AccessEntry, Client, Contact, SignInRequest
 from models.leases import Excluded
 from server import cli, sessions
 from server.sessions import NotMeant, Which
@@ -31,6 +31,19 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
 
 def settings(portal: SigningIn) -> Settings:
     return Settings(database_url=portal.url, token_key=KEY)
+
+
+async def test_the_operator_is_recorded(portal: SigningIn) -> None:
+    await portal.sign_in()
+    await listed(portal)
+    assert await end(portal, client=f"cli_{portal.client_id}") == 1
+    assert await end(portal, client=f"cli_{portal.client_id}") == 0
+    found = sorted(await portal.all(AccessEntry), key=lambda one: str(one.id))
+    assert [(one.operation, one.action) for one in found if one.kind == "OPERATOR"] == [
+        ("portal sessions list", "READ"),
+        ("portal sessions end", "SIGN_OUT"),
+    ]
+    assert {one.client_id for one in found} == {portal.client_id}
 
 
 async def listed(portal: SigningIn, **which: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from billing.access import record
 from billing.charging.driving import find, give_up
 from billing.charging.folding import change
 from billing.gateway import Forbidden, Missing, Unknown
@@ -50,6 +51,7 @@ async def cancel(till: Till, paying: Row[Any], because: str) -> PaymentState:
         found = await payment(conn, practice_id, payment_id)
         if found.state in AT_REST:
             return PaymentState(found.state)
+        await record(conn, till.by, paying.client_id, till.now())
         await change(conn, practice_id, payment_id, PaymentState.CANCELED, till.now())
         mine = Payment.practice_id == practice_id, Payment.id == payment_id
         await conn.execute(update(Payment).where(*mine).values(ended_because=because))

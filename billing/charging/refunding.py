@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing.access import record
 from billing.charging.driving import find
 from billing.charging.reversing import reverse
 from billing.gateway import Rejected
@@ -78,6 +79,7 @@ async def refundable(till: Till, payment_id: str) -> Row[Any]:
 async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str | None) -> Row[Any]:
     """Return the refund that this key began before, or write a new one."""
     async with locked(till, paid.practice_id, paid.client_id) as conn:
+        await record(conn, till.by, paid.client_id, till.now())
         refunds = await refunds_of(conn, paid)
         before = named(refunds, key) if key is not None else None
         if before is not None:

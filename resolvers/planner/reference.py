@@ -45,11 +45,14 @@ class Answer:
     has_data: bool
     # What it was answered by, if a plan did it.
     planned: Planned | None = None
+    # Why it was turned away.
+    errors: Errors = ()
 
 
 def refused(errors: Errors) -> Answer:
     """The whole request turned away."""
-    return Answer(orjson.dumps({"errors": [error.formatted for error in errors]}), has_data=False)
+    body = orjson.dumps({"errors": [error.formatted for error in errors]})
+    return Answer(body, has_data=False, errors=errors)
 
 
 def executed(

@@ -76,24 +76,28 @@ async def clients(portal: Portal) -> list[str]:
     return ids
 
 
-async def answered(address: str, token: str, ids: list[str]) -> set[str]:
-    """Ask for all ids, several callers at once, and return those that were answered."""
+async def answered(address: str, tokens: list[str], ids: list[str]) -> set[str]:
+    """Ask for all ids, a caller with each token at once, and return those that were answered."""
     found = set[str]()
     waiting = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
 
-    async def caller(http: httpx.AsyncClient) -> None:
+    async def caller(http: httpx.AsyncClient, token: str) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
         while waiting:
             asked = waiting.pop()
             body: dict[str, Any] = {"query": NODES}
             body["variables"] = {"ids": [f"cli_{id_}" for id_ in asked]}
-            answer = await http.post("/graphql", json=body)
+            answer = await http.post("/graphql", json=body, headers=headers)
             if answer.status_code == 200:
                 assert len(answer.json()["data"]["nodes"]) == len(asked)
                 found.update(asked)
+            else:
+                assert answer.headers["Retry-After"]
+                waiting.append(asked)
+                await asyncio.sleep(0.1)
 
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as http:
-        await asyncio.gather(*(caller(http) for _ in range(CALLERS)))
+    async with httpx.AsyncClient(base_url=address, timeout=60) as http:
+        await asyncio.gather(*(caller(http, token) for token in tokens))
     return found
 
 
@@ -102,10 +106,11 @@ async def test_a_kill_loses_no_more_reads_than_may_wait(
 ) -> None:
     port = free_port()
     async with new_database() as url, filled(url) as portal:
-        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        whole = Subject(portal.practice_id)
+        tokens = [await portal.token(whole, scopes=frozenset(Scope)) for _ in range(CALLERS)]
         ids = await clients(portal)
         with server(url, tmp_path, port) as process:
-            told = await answered(f"http://127.0.0.1:{port}", token, ids)
+            told = await answered(f"http://127.0.0.1:{port}", tokens, ids)
             process.kill()
         recorded = await all_recorded(portal)
     print(f"{len(told - recorded)} of {len(told):,} reads are not recorded")
@@ -118,10 +123,11 @@ async def test_a_server_that_is_stopped_records_all(
 ) -> None:
     port = free_port()
     async with new_database() as url, filled(url) as portal:
-        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        whole = Subject(portal.practice_id)
+        tokens = [await portal.token(whole, scopes=frozenset(Scope)) for _ in range(CALLERS)]
         ids = await clients(portal)
         with server(url, tmp_path, port) as process:
-            told = await answered(f"http://127.0.0.1:{port}", token, ids[:400])
+            told = await answered(f"http://127.0.0.1:{port}", tokens, ids[:400])
             process.terminate()
             assert process.wait(30) is not None
         recorded = await all_recorded(portal)

@@ -17,8 +17,10 @@ import pytest
 from bench.hostile_connections import HALF_HEAD, LARGE, POST, SMALL
 from bench.machine import resident_mb
 from models.database import opened
+from tests import postgres
+from tests.demo import PROJECT
 from tests.fault_injection.test_ending import portal
-from tests.listening import until
+from tests.listening import SOON_S, until
 from tests.portal import Portal
 from tests.schema import prepare
 
@@ -115,3 +117,27 @@ async def test_a_client_that_offers_http_2_is_answered(
                 subprocess.run, command, capture_output=True, timeout=30, check=True
             )
     assert json.loads(done.stdout) == ANA
+
+
+# Slower than uvicorn's own patience with a worker that starts.
+SLOW_START = """
+import sys, time
+if "--multiprocessing-fork" in sys.orig_argv:
+    time.sleep(6)
+"""
+
+
+async def test_workers_that_start_slowly_are_let_start(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START)
+    monkeypatch.setattr("tests.fault_injection.test_ending.PROJECT", f"{tmp_path}:{PROJECT}")
+    async with practice(lambda: postgres.database(postgres_url)) as (url, token):
+        with portal(url, tmp_path, processes=2) as (process, address):
+            try:
+                await asker(address, token)()
+            finally:
+                # Killed, it would leave its workers behind.
+                process.terminate()
+                await asyncio.to_thread(process.wait, SOON_S)
+    assert "died" not in (tmp_path / "printed.txt").read_text()

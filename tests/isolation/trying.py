@@ -202,8 +202,11 @@ async def record(inside: Inside) -> Mapping[str, Any]:
 
 
 def may_be_recorded(payer: Payer, entry: Any) -> bool:
-    """By the viewer: a change of whom they pay for, or a look at a payment in sight."""
-    mine = (entry.practice_id, entry.token_id) == (payer.bearer.practice_id, payer.bearer.token_id)
-    client_id = str(entry.client_id)
+    """Tell whether an entry is the viewer's: a change of whom they pay for, a look at a payment in
+    sight, or a refusal, which names no client out of sight."""
+    own = payer.bearer
+    mine = (entry.practice_id, entry.token_id) == (own.practice_id, own.token_id)
+    if entry.action is AccessAction.REFUSED:
+        return mine and (entry.client_id is None or payer.knows(entry.client_id))
     is_change = entry.action is AccessAction.CHANGE
-    return mine and (payer.pays(client_id) if is_change else payer.knows(client_id))
+    return mine and (payer.pays if is_change else payer.knows)(str(entry.client_id))

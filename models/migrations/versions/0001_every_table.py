@@ -489,6 +489,7 @@ def upgrade() -> None:
         *key(),
         sa.Column("client_id", ID, nullable=True),
         sa.Column("token_id", ID, nullable=True),
+        sa.Column("actor_id", ID, nullable=True),
         sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD OPERATOR"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column(

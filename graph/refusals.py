@@ -1,0 +1,52 @@
+"""Refusals of whole operations, for the audit log and as security events."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from billing.security_events import LIMIT_REFUSED, SCOPE_REFUSED
+from models import Scope
+from models.database import RateLimited
+from resolvers.planner.operation import Errors
+from resolvers.record import RequestReads, told_of
+from resolvers.viewer import Viewer
+
+Lacking = Mapping[Scope, Sequence[str]]
+
+
+def tell_limits(errors: Errors, viewer: Viewer | None, address_hash: str | None) -> None:
+    """Emit an event if errors are of limits that were passed."""
+    extensions = [one.extensions or {} for one in errors]
+    limits = sorted({str(one["limit"]) for one in extensions if "limit" in one})
+    if limits:
+        LIMIT_REFUSED.emit(**told_of(viewer, address_hash), limits=limits)
+
+
+@contextmanager
+def telling_budget(viewer: Viewer | None, address_hash: str | None) -> Iterator[None]:
+    """Emit an event if a token has used up its share of the database."""
+    try:
+        yield
+    except RateLimited:
+        LIMIT_REFUSED.emit(**told_of(viewer, address_hash), limits=["budget"])
+        raise
+
+
+def tell_scopes(lacking: Lacking, viewer: Viewer, address_hash: str | None) -> None:
+    """Emit an event of scopes that a viewer lacks."""
+    scopes = sorted(scope.written for scope in lacking)
+    SCOPE_REFUSED.emit(
+        **told_of(viewer, address_hash), scopes=scopes, fields=fields_of_all(lacking)
+    )
+
+
+def scopes_lacked(reads: RequestReads | None, lacking: Lacking) -> RequestReads:
+    """Return what a request asked for in vain: the fields that need the scopes."""
+    fields = tuple(fields_of_all(lacking))
+    if reads is None:
+        return RequestReads(None, fields, of_all=True, refused=True)
+    return replace(reads, fields=fields, refused=True)
+
+
+def fields_of_all(lacking: Lacking) -> list[str]:
+    return sorted({field for fields in lacking.values() for field in fields})
