@@ -41,7 +41,8 @@ class Viewer:
     identities: list[Identity] = field(
         Many(sign_ins.identities),
         description="Everybody of this practice who has the e-mail address that signed in, the"
-        " viewer included: clients first, then by name. Empty with a token that is no sign-in.",
+        " viewer included: clients first, in the order of entry. Empty with a token that is no"
+        " sign-in.",
     )
     sign_ins: list[SignIn] = field(
         Many(sign_ins.of_viewer),

@@ -40,9 +40,12 @@ KINDS: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONT
 
 
 def identities(_: Any, sight: Sight) -> Rows:
-    """Everybody of the practice who has the sign-in's address: clients first, then by name."""
+    """Return everybody of the practice who has the sign-in's address: clients first, then by id.
+
+    Ids are in the order of entry. Names would be sorted by each database's own collation.
+    """
     found = union_all(*(of_kind(kind, sight) for kind in KINDS)).subquery()
-    return Rows(found, (), (found.c.kind, found.c.name, found.c.id))
+    return Rows(found, (), (found.c.kind, found.c.id))
 
 
 def of_kind(kind: ViewerKind, sight: Sight) -> Select[Any]:

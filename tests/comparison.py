@@ -189,6 +189,8 @@ class Comparison:
             currency=practice["currency"],
             time_zone=practice["time_zone"],
             expires_at=token["expires_at"],
+            is_sign_in=token["is_sign_in"],
+            email=token["email"],
         )
 
     def found(self, model: Any, **columns: Any) -> list[dict[str, Any]]:

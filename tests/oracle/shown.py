@@ -111,20 +111,61 @@ class Viewer(Shown):
         return [] if self.row.kind is ViewerKind.DASHBOARD else self.world.clients()
 
     @property
+    def identities(self) -> list[Any]:
+        """The practice's people with the address that signed in, each with its kind."""
+        people = [*self.world.where(models.Client), *self.world.where(models.Contact)]
+        found = [one for one in people if self.row.email and mailbox(one.email) == self.row.email]
+        return [Identity(self.world, one) for one in sorted(found, key=kind_and_id)]
+
+    @property
     def sign_ins(self) -> list[Any]:
-        """Those of the same person that were used in the last quarter of an hour."""
-        row, now = self.row, self.world.now
-        own = {"client_id": row.client_id, "contact_id": row.contact_id, "kind": row.kind}
-        quarter = dt.timedelta(minutes=15)
+        """Sign-ins of the last quarter of an hour, of the same person or of the same address.
+
+        Those whose person has another address by now have ended.
+        """
+        now, quarter = self.world.now, dt.timedelta(minutes=15)
         found = [
             one
-            for one in self.world.where(models.Token, **own)
+            for one in self.world.where(models.Token)
             if one.is_sign_in
+            and self.is_own(one)
+            and mailbox(Viewer(self.world, one).email) == one.email is not None
             and one.last_used_at > now - quarter
             and one.expires_at > now
             and one.revoked_at is None
         ]
         return sorted(found, key=lambda one: (one.created_at, one.id), reverse=True)
+
+    def is_own(self, sign_in: Any) -> bool:
+        row = self.row
+        if row.kind is ViewerKind.DASHBOARD:
+            return False
+        same_person = (sign_in.client_id, sign_in.contact_id) == (row.client_id, row.contact_id)
+        return same_person or (row.email is not None and sign_in.email == row.email)
+
+
+class Identity(Shown):
+    """Of a client's or a contact's row."""
+
+    prefix = "idn"
+
+    @property
+    def kind(self) -> ViewerKind:
+        return ViewerKind.CLIENT if hasattr(self.row, "date_of_birth") else ViewerKind.CONTACT
+
+    @property
+    def is_current(self) -> bool:
+        token = self.world.token
+        return self.row.id in (token.client_id, token.contact_id)
+
+
+def kind_and_id(person: Any) -> tuple[bool, str]:
+    return not hasattr(person, "date_of_birth"), person.id
+
+
+def mailbox(email: str | None) -> str | None:
+    """An address as it is compared: without blanks around it, ASCII letters in lower case."""
+    return email and email.strip(" ").encode().lower().decode()
 
 
 class SignIn(Shown):

@@ -133,7 +133,10 @@ class Founding(Draws):
             Client,
             name=name,
             folded_name=folded(name),
-            email=self.maybe("someone@example.org"),
+            # The first has one, as somebody signs in with it.
+            email=self.maybe("Someone@example.org")
+            if self.books.rows[Client]
+            else "Someone@example.org",
             phone=self.maybe("+1 555 0100"),
             date_of_birth=self.maybe(dt.date(1987, 2, 28)),
             clinician_id=self.chance.choice(self.clinicians),
@@ -197,14 +200,20 @@ class Founding(Draws):
                 can_pay=pays,
             )
         self.token(who, ViewerKind.CONTACT, PERSONAL, contact_id=contact["id"])
-        self.sign_ins(ViewerKind.CONTACT, contact_id=contact["id"])
+        self.sign_ins(ViewerKind.CONTACT, contact["email"], contact_id=contact["id"])
 
     def tokens_of_clients_and_dashboards(self) -> None:
         for number, client in enumerate(self.clients):
             who = f"client {number}"
             self.token(who, ViewerKind.CLIENT, PERSONAL, client_id=client["id"])
-            self.sign_ins(ViewerKind.CLIENT, client_id=client["id"])
-        signed_in = {"client_id": self.clients[0]["id"], "last_used_at": NOW, "is_sign_in": True}
+            self.sign_ins(ViewerKind.CLIENT, client["email"], client_id=client["id"])
+        first = self.clients[0]
+        signed_in = {
+            "client_id": first["id"],
+            "last_used_at": NOW,
+            "is_sign_in": True,
+            "email": "someone@example.org",
+        }
         self.token("client who signed in", ViewerKind.CLIENT, PERSONAL, **signed_in)
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
         without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
@@ -213,7 +222,7 @@ class Founding(Draws):
         self.token("dashboard without documents", ViewerKind.DASHBOARD, bills)
         self.token("dashboard of sums", ViewerKind.DASHBOARD, (Scope.AGGREGATES_READ,))
 
-    def sign_ins(self, kind: ViewerKind, **subject: str) -> None:
+    def sign_ins(self, kind: ViewerKind, email: str | None, **subject: str) -> None:
         """Some that work, some at the same moment, and some that are over, each in its way."""
         minute = dt.timedelta(minutes=1)
         states: list[dict[str, Any]] = [
@@ -222,10 +231,12 @@ class Founding(Draws):
             {"last_used_at": NOW - 15 * minute},
             {"last_used_at": NOW, "revoked_at": NOW},
             {"last_used_at": NOW, "expires_at": NOW},
+            {"last_used_at": NOW, "email": "address.of.before@example.org"},
         ]
         for number, state in enumerate(states):
             who = f"{subject} {number}"
-            self.enter_token(who, kind, PERSONAL, {**subject, **state, "is_sign_in": True})
+            usual = {**subject, "email": email and email.lower(), "is_sign_in": True}
+            self.enter_token(who, kind, PERSONAL, usual | state)
 
     def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **facts: Any) -> None:
         self.tokens[who] = self.enter_token(who, kind, scopes, facts)["id"]

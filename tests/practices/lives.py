@@ -235,7 +235,7 @@ class Lives(Draws):
                 date=self.day(),
                 place_of_service=self.maybe("10"),
                 cpt_code=self.maybe("90837"),
-                modifiers=self.chance.choice([[], ["95"], ["95", "GT"], ['"\\']]),
+                modifiers=self.chance.choice([[], ["95"], ["95", "GT"], ["GQ", "25", "59"]]),
                 units_hundredths=self.chance.choice([1, 100, 150]),
                 diagnosis_pointers=self.chance.choice([[], [1], [2, 1]]),
                 fee_minor=self.amount(),
