@@ -31,6 +31,8 @@ class Intention:
     is_resumed: bool = False
     # The command by which the refund is resumed, as the command itself printed it.
     command: str | None = None
+    # The key of somebody else's refund of the same payment, which has to be resumed first.
+    earlier: str | None = None
     runs: int = 0
     # The refund's id at Stripe and the amount that the command told, when it was done.
     refund_id: str | None = None
