@@ -18,6 +18,8 @@ from tests.isolation.mutations import CHANGES, NOWHERE_SETUP, OUT_OF_SCOPE, OWN,
 from tests.isolation.rows import MOVING, Difference
 from tests.isolation.sight import PREFIXES, relation
 
+SIGN_INS = (AccessAction.SIGN_IN, AccessAction.SIGN_OUT)
+
 # -- whose ids -------------------------------------------------------------------------------------
 
 
@@ -90,7 +92,7 @@ async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
     left = [str(one) for one in await inside.rows.differences()]
     inside.matrix.report.check(payer, "what is written", "everybody", left, [])
     strange = [one for key, one in (await record(inside)).items() if key not in recorded]
-    wrong = [str(one) for one in strange if not may_be_recorded(payer, one)]
+    wrong = [str(one) for one in strange if not may_be_recorded(inside, payer, one)]
     inside.matrix.report.check(payer, "what is recorded", "everybody", wrong, [])
 
 
@@ -201,12 +203,26 @@ async def record(inside: Inside) -> Mapping[str, Any]:
         return {str(row.id): row for row in found}
 
 
-def may_be_recorded(payer: Payer, entry: Any) -> bool:
+def may_be_recorded(inside: Inside, payer: Payer, entry: Any) -> bool:
     """Tell whether an entry is the viewer's: a change of whom they pay for, a look at a payment in
-    sight, or a refusal, which names no client out of sight."""
-    own = payer.bearer
-    mine = (entry.practice_id, entry.token_id) == (own.practice_id, own.token_id)
-    if entry.action is AccessAction.REFUSED:
-        return mine and (entry.client_id is None or payer.knows(entry.client_id))
-    is_change = entry.action is AccessAction.CHANGE
-    return mine and (payer.pays if is_change else payer.knows)(str(entry.client_id))
+    sight, a refusal, which names no client out of sight, or a sign-in of their address that was
+    switched or ended.
+    """
+    own, client_id = payer.bearer, str(entry.client_id)
+    if (entry.practice_id, entry.token_id) != (own.practice_id, own.token_id):
+        return False
+    if entry.action is AccessAction.CHANGE:
+        return payer.pays(client_id)
+    if entry.client_id is None:
+        return entry.action in (AccessAction.REFUSED, *SIGN_INS)
+    if entry.action in SIGN_INS:
+        return any(one.knows(client_id) for one in sharing_address(inside, payer))
+    return payer.knows(client_id)
+
+
+def sharing_address(inside: Inside, payer: Payer) -> Iterator[Payer]:
+    """Those who sign in to the viewer's practice with the viewer's address."""
+    here = payer.bearer
+    for one in inside.households.bearers:
+        if one.practice == here.practice and address(one.sort) == address(here.sort):
+            yield Payer(payer.facts, one)
