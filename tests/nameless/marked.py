@@ -86,8 +86,9 @@ def world(word: str, *, backward: bool) -> World:
 
     def mark(row: Entered, *names: str) -> None:
         for name in names:
-            row[name] = f"{word}{next(numbers)}"
-            markers.append(row[name])
+            marker = f"{word}{next(numbers)}"
+            row[name] = f"{marker}@example.org" if name == "email" else marker
+            markers.append(marker)
 
     for model, names in TEXTS.items():
         # In an order that tells nothing else.
@@ -99,7 +100,7 @@ def world(word: str, *, backward: bool) -> World:
     for line in books.rows[models.SuperbillLine]:
         modifier: Entered = {}
         mark(modifier, "text")
-        line["modifiers"] = [modifier["text"]]
+        line["modifiers"] = [folded(modifier["text"])]
     mark(provider, *OF_PROVIDERS)
     books.rows[models.ClientNamePart].clear()
     for client in books.rows[models.Client]:
