@@ -39,6 +39,7 @@ from tests.practices.lives import Lives
 
 CURRENCIES = ("USD", "JPY", "KWD")
 EVERYTHING = tuple(Scope)
+ADDRESS, FORMER = "Someone@example.org", "address.of.before@example.org"
 PERSONAL = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
 
@@ -128,15 +129,13 @@ class Founding(Draws):
         )["id"]
 
     def client(self) -> Entered:
-        name = self.chance.choice(NAMES)
+        name, email = self.chance.choice(NAMES), self.maybe(ADDRESS)
         client = self.books.enter(
             Client,
             name=name,
             folded_name=folded(name),
-            # The first has one, as somebody signs in with it.
-            email=self.maybe("Someone@example.org")
-            if self.books.rows[Client]
-            else "Someone@example.org",
+            # Somebody signs in as the first.
+            email=email if self.books.rows[Client] else ADDRESS,
             phone=self.maybe("+1 555 0100"),
             date_of_birth=self.maybe(dt.date(1987, 2, 28)),
             clinician_id=self.chance.choice(self.clinicians),
@@ -212,7 +211,7 @@ class Founding(Draws):
             "client_id": first["id"],
             "last_used_at": NOW,
             "is_sign_in": True,
-            "email": "someone@example.org",
+            "email": ADDRESS.lower(),
         }
         self.token("client who signed in", ViewerKind.CLIENT, PERSONAL, **signed_in)
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
@@ -231,12 +230,13 @@ class Founding(Draws):
             {"last_used_at": NOW - 15 * minute},
             {"last_used_at": NOW, "revoked_at": NOW},
             {"last_used_at": NOW, "expires_at": NOW},
-            {"last_used_at": NOW, "email": "address.of.before@example.org"},
         ]
         for number, state in enumerate(states):
             who = f"{subject} {number}"
-            usual = {**subject, "email": email and email.lower(), "is_sign_in": True}
-            self.enter_token(who, kind, PERSONAL, usual | state)
+            # Contacts have had another address in the meantime.
+            is_old = kind is ViewerKind.CONTACT and number == 1
+            usual = {"email": FORMER if is_old else email and email.lower(), "is_sign_in": True}
+            self.enter_token(who, kind, PERSONAL, {**subject, **usual, **state})
 
     def token(self, who: str, kind: ViewerKind, scopes: tuple[Scope, ...], **facts: Any) -> None:
         self.tokens[who] = self.enter_token(who, kind, scopes, facts)["id"]
