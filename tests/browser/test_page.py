@@ -38,7 +38,6 @@ async def get(built: Path, path: str, accept_encoding: str = "identity") -> http
 def test_the_page_is_kept_nowhere_and_framed_by_none(built: Path) -> None:
     headers = page(PageConfig(), built).headers
     assert headers["cache-control"] == "no-store"
-    assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cross-origin-opener-policy"] == "same-origin"
     policy = dict(
