@@ -30,7 +30,7 @@ OPEN: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
-            "SignIn",
+            *("SignIn", "Identity"),
         ),
         frozenset[str](),
     ),
