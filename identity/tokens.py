@@ -83,11 +83,15 @@ def works(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
     return and_(token.c.revoked_at.is_(None), token.c.expires_at > now, used)
 
 
-def has_address(token: Any, kind: ViewerKind | None = None) -> ColumnElement[bool]:
+def has_address(
+    token: Any, kind: ViewerKind | None = None, practice_id: Any = None
+) -> ColumnElement[bool]:
     """Return whether a sign-in's person still has the address that signed in.
 
-    Other tokens are of no address. With `kind` it is asked of one kind of viewer alone.
+    Other tokens are of no address. With `kind` it is asked of one kind of viewer alone. With
+    `practice_id` people are of this practice, else of the token's.
     """
+    practice_id = token.c.practice_id if practice_id is None else practice_id
     tables: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact}
     found = []
     for of_kind, model in tables.items():
@@ -95,7 +99,7 @@ def has_address(token: Any, kind: ViewerKind | None = None) -> ColumnElement[boo
             person: Any = model.__table__.alias()
             found.append(
                 exists().where(
-                    person.c.practice_id == token.c.practice_id,
+                    person.c.practice_id == practice_id,
                     person.c.id == token.c[f"{of_kind.lower()}_id"],
                     folded_email(person.c.email) == token.c.email,
                 )

@@ -20,7 +20,8 @@ def of_viewer(_: Any, sight: Sight) -> Rows:
     table: Any = sight(Token)
     now = bound(Later(lambda asked: asked.now), Instant())
     idle_since = bound(Later(lambda asked: asked.now - IDLE), Instant())
-    conditions = [table.c.is_sign_in, works(table, now, idle_since), has_address(table)]
+    is_theirs = has_address(table, practice_id=sight.practice_id)
+    conditions = [table.c.is_sign_in, works(table, now, idle_since), is_theirs]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)
 
 

@@ -4,7 +4,13 @@ import datetime as dt
 from typing import Any
 
 from billing.access import Actor
-from billing.refusals import InvalidInput, NotFound
+from billing.refusals import (
+    InvalidInput,
+    NotFound,
+    Refusal,
+    SignInCodeInvalid,
+    SignInLinkInvalid,
+)
 from billing.security_events import (
     SIGNIN_ENDED,
     SIGNIN_REFUSED,
@@ -38,7 +44,8 @@ async def sign_in(acting: Acting, input: Any) -> Outcome:
 
     async def done() -> Outcome:
         link = input.secret, input.nonce, acting.now, acting.address_hash
-        return await signed_in(acting, await entering.sign_in(acting.door, *link))
+        token = await entering.sign_in(acting.door, *link)
+        return await signed_in(acting, token, SignInLinkInvalid(acting.door.lasts))
 
     return told(acting, await refusable(done))
 
@@ -49,7 +56,7 @@ async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
     async def done() -> Outcome:
         given = input.code, input.nonce, acting.now, acting.address_hash
         token = await entering.sign_in_with_code(acting.door, *given)
-        return await signed_in(acting, token)
+        return await signed_in(acting, token, SignInCodeInvalid(0))
 
     return told(acting, await refusable(done))
 
@@ -93,9 +100,11 @@ async def switch(acting: Acting, input: Any) -> Outcome:
     return await refusable(done)
 
 
-async def signed_in(acting: Acting, token: str) -> Outcome:
+async def signed_in(acting: Acting, token: str, ended: Refusal) -> Outcome:
+    """Return the outcome of a sign-in; raise `ended`, where somebody has ended it meanwhile."""
     viewer = await acting.recognise(token, acting.now)
-    assert viewer is not None
+    if viewer is None:
+        raise ended
     values = {"token": token, "expires_at": written(viewer.expires_at)}
     return Outcome("SignedIn", values, viewer)
 
