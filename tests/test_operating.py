@@ -27,6 +27,7 @@ from models import (
     Superbill,
     database,
 )
+from models.ids import new_id
 from sandbox.store import Store
 from server import cli, demo, operating
 from server.letterheads import LOGO
@@ -209,19 +210,19 @@ def test_a_payment_is_ended_with_a_reason_or_not_at_all(payment: str) -> None:
 def test_a_practice_that_can_not_be_compared_keeps_no_other_from_it(
     payment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    asked, practices = list[str](), (new_id(), new_id())
 
     async def audit(_: object, practice_id: str, *__: object) -> list[Difference]:
         asked.append(practice_id)
         raise ValueError if len(asked) == 1 else Unknown("no answer")
 
     async def all_accounts(_: object) -> list[tuple[str, str]]:
-        return [("1", "acct_1"), ("2", "acct_2")]
+        return [(practices[0], "acct_1"), (practices[1], "acct_2")]
 
     monkeypatch.setattr(auditing, "audit", audit)
     monkeypatch.setattr(operating, "all_accounts", all_accounts)
     found = portal("reconcile")
     assert found.exit_code == 1
     first, second = found.stdout.splitlines()
-    assert first == "pra_1  acct_1  not compared: ValueError"
-    assert second == "pra_2  acct_2  not compared: Stripe does not answer for it"
+    assert first == f"pra_{practices[0]}  acct_1  not compared: ValueError"
+    assert second == f"pra_{practices[1]}  acct_2  not compared: Stripe does not answer for it"
