@@ -1,11 +1,10 @@
 """What a serving process does for signing in beside its answers: it sends mail, and sweeps up."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from billing.charging.errands import surely
+from billing.charging.errands import happens, surely
 from identity import answering, outbox
 from identity.door import Door
 
@@ -29,8 +28,7 @@ async def running(door: Door) -> AsyncIterator[None]:
 
 async def answerer(door: Door) -> None:
     while True:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(door.asked.wait(), LOOK_EVERY_S)
+        if await happens(door.asked, LOOK_EVERY_S):
             await asyncio.sleep(PAUSE_S)
         door.asked.clear()
         await surely(lambda: answering.work(door))

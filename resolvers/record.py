@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import access
 from billing.access import Actor, Entry
+from billing.charging.errands import happens
 from billing.security_events import OF_VIEWER, SIGHT_REFUSED
 from models import AccessAction, ActorKind, ViewerKind
 from models.database import TransientError
@@ -252,8 +253,7 @@ class ReadAuditLog:
 
     async def write_regularly(self) -> None:
         while not self.is_over:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.is_due.wait(), WRITTEN_EVERY_S)
+            await happens(self.is_due, WRITTEN_EVERY_S)
             self.is_due.clear()
             await asyncio.sleep(PAUSE_S if await self.is_flushed() else AGAIN_AFTER_S)
         await self.write_the_last()

@@ -1,11 +1,11 @@
 """What requests leave behind is written off their path, for many of them at a time."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from billing.charging.errands import happens
 from models.database import TransientError
 
 EVERY_S = 5.0
@@ -23,8 +23,7 @@ async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[N
     async def regularly() -> None:
         while not ended.is_set():
             # Never broken off amid a batch: what the database took would be written once more.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), every_s)
+            await happens(ended, every_s)
             await flushed(batches)
 
     task = asyncio.create_task(regularly())

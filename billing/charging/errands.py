@@ -43,8 +43,7 @@ class Errands:
 
     async def inbox(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.mail.wait(), INBOX_EVERY_S)
+            await happens(self.mail, INBOX_EVERY_S)
             self.mail.clear()
             await surely(lambda: inbox.work(self.till, self.mail))
 
@@ -52,6 +51,18 @@ class Errands:
         while True:
             await asyncio.sleep(reconciling.EVERY_S)
             await surely(lambda: work(self.till))
+
+
+async def happens(event: asyncio.Event, within_s: float) -> bool:
+    """Wait for an event, and return whether it happened in time.
+
+    Not by asyncio.wait_for: in Python 3.11 that swallows a cancellation which comes at the same
+    moment as the event, and the task would go on for ever.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            return await event.wait()
+    return False
 
 
 async def surely(errand: Callable[[], Awaitable[int]]) -> None:
