@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from billing.charging.errands import happens, surely
+from billing.background import happens, surely
 from identity import answering, outbox
 from identity.door import Door
 

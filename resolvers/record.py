@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import access
 from billing.access import Actor, Entry
-from billing.charging.errands import happens
+from billing.background import happens
 from billing.security_events import OF_VIEWER, SIGHT_REFUSED
 from models import AccessAction, ActorKind, ViewerKind
 from models.database import TransientError

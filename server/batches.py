@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from billing.charging.errands import happens
+from billing.background import happens
 from models.database import TransientError
 
 EVERY_S = 5.0

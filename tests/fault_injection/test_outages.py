@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from billing.background import surely
 from billing.charging import inbox
-from billing.charging.errands import surely
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, visited, visitors
