@@ -98,7 +98,7 @@ bench-held-lock: .venv/.test .venv/.portal ## Measure what a held row lock on on
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.held_lock $(ARGS)
 
-bench-hostile: .venv/.test .venv/.portal ## Measure what hostile callers cost a client of another practice (four minutes).
+bench-hostile: .venv/.test .venv/.portal ## Measure what hostile callers cost a client of another practice (nine minutes).
 	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.hostile $(ARGS)
 

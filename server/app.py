@@ -37,6 +37,7 @@ from models import database
 from models.database import StatementTimeout, TransientError
 from models.turns import Turns
 from resolvers.bearers import Bearers
+from resolvers.planner.garbage import collect_oldest_rarely
 from resolvers.printed import PrintedDocuments
 from resolvers.record import ReadAuditLog
 from server import graphiql, portal_page, probes, security_log
@@ -61,7 +62,7 @@ ADDRESSES, LONGEST_ADDRESS = 10_000, 64
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # How long a thread that plans keeps the event loop waiting: Python's own 5 ms would be added to a
 # request several times.
-SWITCH_INTERVAL_S = 0.001
+SWITCH_INTERVAL_S = 0.0002
 PAGE_METHODS = ("GET", "HEAD")
 log = logging.getLogger("portal")
 
@@ -281,4 +282,5 @@ def served() -> Starlette:
     # What is there from the start is never garbage: looking through it holds the event loop.
     gc.collect()
     gc.freeze()
+    collect_oldest_rarely()
     return application

@@ -1,7 +1,9 @@
 """Work beside the event loop: one thread, which callers take by turns."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,14 +66,62 @@ async def test_work_that_is_given_up_keeps_its_place_until_it_ends() -> None:
 
 
 async def test_planning_counts_in_the_tokens_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = [0.0]
-    monkeypatch.setattr("resolvers.planner.plans.time.thread_time", lambda: seconds[0])
-    planning = plans(Budgets(PLANNING_COUNTS, 2, now=lambda: 0.0))
+    clock = Processor(monkeypatch)
+    planning = plans(Budgets(PLANNING_COUNTS * clock.STEP_S, 2, now=lambda: 0.0))
+    await planning.apart(HOSTILE, clock.work)
+    with pytest.raises(RateLimited):
+        await planning.apart(HOSTILE, clock.work)
+    await planning.apart(OTHER, clock.work)
+
+
+async def test_the_thread_rests_for_as_long_as_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Processor(monkeypatch)
+    planning = plans(Budgets())
+    await planning.apart(OTHER, clock.work)
+    await planning.apart(OTHER, lambda: None)
+    assert clock.slept[0] == pytest.approx(clock.STEP_S)
+
+
+async def test_cycles_of_planning_are_freed_right_after_it() -> None:
+    found: list[weakref.ref[Node]] = []
 
     def work() -> None:
-        seconds[0] += 1
+        assert not gc.isenabled()
+        node = Node()
+        node.itself = node
+        found.append(weakref.ref(node))
 
-    await planning.apart(HOSTILE, work)
-    with pytest.raises(RateLimited):
-        await planning.apart(HOSTILE, work)
+    planning = plans(Budgets())
     await planning.apart(OTHER, work)
+    assert found[0]() is None
+    assert gc.isenabled()
+
+
+async def test_collections_go_on_after_planning_that_failed() -> None:
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        await plans(Budgets()).apart(OTHER, fail)
+    assert gc.isenabled()
+
+
+class Node:
+    """An object that may refer to itself."""
+
+    itself: "Node"
+
+
+class Processor:
+    """Processor time of a thread: each work takes a step of it, and pauses are noted."""
+
+    STEP_S = 0.01
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+        monkeypatch.setattr("resolvers.planner.plans.time.thread_time", lambda: self.seconds)
+        monkeypatch.setattr("resolvers.planner.plans.time.sleep", self.slept.append)
+
+    def work(self) -> None:
+        self.seconds += self.STEP_S

@@ -19,6 +19,7 @@ from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import preflight, reference, values_alone
+from resolvers.planner.garbage import pause
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
     Asked,
@@ -42,7 +43,7 @@ V = TypeVar("V")
 # Characters of SQL: some thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
 # A second of planning counts as so many of the database: a process has one interpreter for all.
-PLANNING_COUNTS = 4
+PLANNING_COUNTS = 8
 # Of one document, since Booleans, enums and absent values each double them.
 SHAPES_A_DOCUMENT = 64
 
@@ -90,15 +91,6 @@ def sees_one(viewer: Viewer) -> bool:
     return viewer.sole_client_id is not None
 
 
-def charged(charge: Callable[[float], object], work: Callable[..., V], *given: Any) -> V:
-    """Do work and charge for the processor time that it took."""
-    began = time.thread_time()
-    try:
-        return work(*given)
-    finally:
-        charge(PLANNING_COUNTS * (time.thread_time() - began))
-
-
 class Plans:
     """All that is planned for one schema and one database."""
 
@@ -125,18 +117,34 @@ class Plans:
         Its processor time counts in the budget of the caller's token.
         """
         loop = asyncio.get_running_loop()
-
-        def charge(seconds: float) -> None:
-            loop.call_soon_threadsafe(self.reads.budgets.spend, caller, seconds)
-
         async with self.lane.place(caller):
-            doing = loop.run_in_executor(self.thread, charged, charge, work, *given)
+            doing = loop.run_in_executor(self.thread, self.timed, loop, caller, work, *given)
             try:
                 return await asyncio.shield(doing)
             except asyncio.CancelledError:
                 # The thread goes on, so the place is kept until it is free again.
                 await asyncio.wait([doing])
                 raise
+
+    def timed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        caller: Caller,
+        work: Callable[..., V],
+        *given: Any,
+    ) -> V:
+        """Do work in the thread, charge for its processor time, and rest for as long as it took.
+
+        While the thread works, the event loop waits for the interpreter's lock again and again.
+        """
+        began = time.thread_time()
+        try:
+            with pause.held():
+                return work(*given)
+        finally:
+            took = time.thread_time() - began
+            self.thread.submit(time.sleep, took)
+            loop.call_soon_threadsafe(self.reads.budgets.spend, caller, PLANNING_COUNTS * took)
 
     async def answer(
         self,
