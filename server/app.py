@@ -124,7 +124,12 @@ def app(
         turns=Turns(waits.lock_s),
     )
     # Background work has connections of its own: neither it nor the requests starve the other.
-    behind = replace(till, engine=database.engine(url, waits, connector))
+    patient = waits.of_background
+    behind = replace(
+        till,
+        engine=database.engine(url, patient, connector),
+        turns=till.turns.within(patient.lock_s),
+    )
     key = settings.token_key
     uses = Uses(behind.engine)
     bearers = Bearers(reads, key, uses)

@@ -25,6 +25,8 @@ from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
 # read_only_sql_transaction.
 DEMOTED = "25006"
+# How long SQLite itself waits for its lock, while nothing can stop it.
+BUSY_ROUND_S = 1.0
 SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 
@@ -70,7 +72,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             connect_args={"async_creator_fn": open_file},
         )
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
-        event.listen(made.sync_engine, "begin", begin_immediate)
+        event.listen(made.sync_engine, "begin", partial(begin_immediate, waits))
         event.listen(made.sync_engine, "invalidate", roll_back)
     event.listen(made.sync_engine, "handle_error", partial(translate, connector))
     return made
@@ -182,7 +184,7 @@ def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:
     # The driver's own BEGIN would be a deferred one.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(waits.lock_s * 1000)}")
+    cursor.execute(f"PRAGMA busy_timeout={int(min(waits.lock_s, BUSY_ROUND_S) * 1000)}")
     for pragma in SQLITE_PRAGMAS:
         patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
@@ -205,9 +207,19 @@ def patiently(cursor: Any, statement: str) -> None:
         time.sleep(0.01)
 
 
-def begin_immediate(connection: Any) -> None:
-    """One writer at a time, from its start: a deferred one that turns writer loses to BUSY."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def begin_immediate(waits: Waits, connection: Any) -> None:
+    """Begin as the one writer: a deferred transaction that turns writer loses to BUSY.
+
+    The lock is waited for in rounds. A task that is cancelled waits for the end of a round.
+    """
+    until = time.monotonic() + waits.lock_s
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except DatabaseBusy:
+            if time.monotonic() >= until:
+                raise
 
 
 def roll_back(connection: Any, *_: Any) -> None:
