@@ -1,6 +1,7 @@
 """The SQLAlchemy engine, by which everything is written."""
 
 import asyncio
+import logging
 import sqlite3
 import time
 import uuid
@@ -15,6 +16,7 @@ from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
+from models.database.concealing import conceal
 from models.database.connecting import Connector, PostgresConnector, SqliteConnector
 from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
@@ -29,6 +31,9 @@ DEMOTED = "25006"
 BUSY_ROUND_S = 1.0
 SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
+# At DEBUG it logs statements with their values.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
+
 
 def connector_of(url: str) -> Connector:
     """Return the way to the database of a URL."""
@@ -40,8 +45,8 @@ def connector_of(url: str) -> Connector:
 def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None) -> AsyncEngine:
     """Return the SQLAlchemy engine for `sqlite:///file` or `postgresql://…`, which writes.
 
-    Errors are told without a statement's values: names and addresses are among them. An error that
-    passes is raised as a TransientError.
+    Errors are told without values, of statements and of rows: names and addresses are among them.
+    An error that passes is raised as a TransientError.
     """
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
@@ -122,6 +127,8 @@ def translate(connector: Connector, context: ExceptionContext) -> BaseException 
     changes any more, those of the reads too.
     """
     error = context.original_exception
+    conceal(context.sqlalchemy_exception)
+    conceal(error, of_statement=True)
     if is_stale(error):
         # The session may have lost its settings too.
         context.is_disconnect = True
