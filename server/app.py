@@ -50,6 +50,7 @@ from server.graphql import Endpoint, TurnedAway, refused
 from server.http.media_types import asks_for_html
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
+from server.http.serving import end_with_parent
 from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
@@ -276,6 +277,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
 
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
+    end_with_parent()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = from_environment()
     refuse_unsaid_sandbox(settings)
