@@ -181,7 +181,7 @@ async def test_a_request_that_is_answered_in_time_is_finished(
 async def somebody_waits(conn: AsyncConnection) -> None:
     """Wait until another session waits for a lock."""
     async with asyncio.timeout(30):
-        while not (await conn.exec_driver_sql(WAITING)).scalar():
+        while not (await conn.exec_driver_sql(WAITING)).scalar():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
