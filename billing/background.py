@@ -7,6 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from models.database import TransientError
 
+# How soon an errand is run again that met a transient error, and what has happened already is
+# written again.
+AGAIN_AFTER_S, WRITTEN_AGAIN_AFTER_S = 5.0, 1.0
+
 log = logging.getLogger("portal.payments")
 
 
@@ -22,11 +26,31 @@ async def happens(event: asyncio.Event, within_s: float) -> bool:
     return False
 
 
-async def surely(errand: Callable[[], Awaitable[int]]) -> None:
-    """Run an errand; log a failure, and leave the rest to the next run."""
-    try:
-        await errand()
-    except TransientError as error:
-        log.warning("an errand waits for the database: %s", error)
-    except Exception:
-        log.exception("an errand failed")
+async def surely(errand: Callable[[], Awaitable[object]]) -> None:
+    """Run an errand, again and again while the database is in trouble.
+
+    Another failure is logged, and the rest is left to the next run.
+    """
+    times = 0
+    while True:
+        try:
+            await errand()
+            return
+        except TransientError as error:
+            times += 1
+            level = logging.WARNING if times == 1 else logging.DEBUG
+            log.log(level, "an errand waits for the database: %s", error)
+        except Exception:
+            log.exception("an errand failed")
+            return
+        await asyncio.sleep(AGAIN_AFTER_S)
+
+
+async def until_written(change: Callable[[], Awaitable[object]]) -> None:
+    """Write what has happened already, again and again while the database is in trouble."""
+    while True:
+        try:
+            await change()
+            return
+        except TransientError:
+            await asyncio.sleep(WRITTEN_AGAIN_AFTER_S)

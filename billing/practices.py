@@ -1,10 +1,13 @@
-"""A practice's settings that the code looks up by name: its time zone and its locale."""
+"""A practice's settings that no constraint of the database can check: its time zone, its locale and
+the address of its page."""
 
 from collections.abc import Iterator
 from functools import cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
+
+from billing.public_urls import parse_public_url
 
 UNKNOWN_ZONE = "the time zone {!r}, which does not exist"
 
@@ -39,9 +42,22 @@ def check_zone(practice_id: str, time_zone: str) -> None:
         raise PracticeMisconfigured(f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}")
 
 
-def faults(practice_id: str, time_zone: str, tag: str) -> Iterator[str]:
-    """Give a line for each setting of a practice that this server does not know."""
+def portal_url_fault(portal_url: str) -> str | None:
+    """Return why no link may lead to a practice's page; None where one may."""
+    try:
+        parse_public_url(portal_url)
+    except ValueError as error:
+        return f"the portal_url {portal_url!r}, which {error}"
+    return None
+
+
+def faults(
+    practice_id: str, time_zone: str, tag: str, portal_url: str | None = None
+) -> Iterator[str]:
+    """Give a line for each setting of a practice that this server cannot use."""
     if zone(time_zone) is None:
         yield f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}"
     if locale(tag) is None:
         yield f"pra_{practice_id} has the locale {tag!r}, which does not exist"
+    if portal_url is not None and (fault := portal_url_fault(portal_url)):
+        yield f"pra_{practice_id} has {fault}"

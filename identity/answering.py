@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from billing.background import until_written
 from identity import letters, linking, outbox
 from identity.door import Door
 from identity.post import Post
-from models.database import DatabaseUnavailable
-from models.leases import Excluded
+from models.database import TransientError
+from models.leases import Excluded, Lease
 
 # A mail that takes longer is tried again.
 WITHIN_S = 20
@@ -24,7 +25,7 @@ async def work(door: Door) -> int:
     if post is None:
         return 0
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         return await outbox.claim(door, but)
 
     return await outbox.QUEUE.run(door.engine, claim, lambda one: answer(door, post, one))
@@ -39,7 +40,7 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
     try:
         async with asyncio.timeout(WITHIN_S):
             await send(door, post, request)
-    except DatabaseUnavailable:
+    except TransientError:
         raise
     except Exception as error:
         # The error's own text may have the address in it.
@@ -47,7 +48,8 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
         log.warning("sign-in request %s: no mail sent (%s), it is tried again", request.id, name)
         await outbox.put_off(door, request)
     else:
-        await outbox.close(door, request)
+        # The mail is out: were this not written, it would be sent again.
+        await until_written(lambda: outbox.close(door, request))
 
 
 async def send(door: Door, post: Post, request: Row[Any]) -> None:

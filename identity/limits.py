@@ -26,10 +26,6 @@ class Limit:
     every: dt.timedelta
     burst: int | None = None
 
-    async def spend(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> bool:
-        """Spend one, if there is one left; return whether there was."""
-        return await self.spent(conn, key_hash, now) is not None
-
     async def turn(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> dt.datetime:
         """Spend one of a limit without a burst. Return when it would be due if others waited."""
         until_ms = await self.spent(conn, key_hash, now)

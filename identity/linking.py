@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing.practices import portal_url_fault
 from identity.codes import code
 from identity.door import Door
 from identity.mailboxes import one_address
@@ -69,9 +70,15 @@ async def is_open(conn: AsyncConnection, request: Row[Any]) -> bool:
 async def link(
     conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any]
 ) -> Link | None:
-    """Make a practice's link; None where it has no page, or the request's link was used."""
+    """Make a practice's link.
+
+    None where it has no page that a link may lead to, or the request's link was used.
+    """
     if person.portal_url is None:
         log.warning("practice pra_%s has no portal_url: nobody signs in there", person.practice_id)
+        return None
+    if fault := portal_url_fault(person.portal_url):
+        log.warning("practice pra_%s has %s: nobody signs in there", person.practice_id, fault)
         return None
     secret = random_text()
     if not await keep(conn, door, request, person, secret):

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity import limits
 from identity.door import Door
 from models import SignInLink, SignInRequest, Token
-from models.leases import Excluded, Queue
+from models.leases import Excluded, Lease, Queue
 
 BACKOFFS_S = (5, 10, 20, 40, 80, 120)
 KEPT = dt.timedelta(days=1)
@@ -32,7 +32,7 @@ QUEUE = Queue(
 )
 
 
-async def claim(door: Door, but: Excluded) -> Row[Any] | None:
+async def claim(door: Door, but: Excluded) -> Lease | None:
     """Take the next request that is to be answered now, under a lease."""
     due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= door.now()
     order = SignInRequest.turn_at, SignInRequest.id

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
-from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
+
+from billing.public_urls import is_this_machine
 
 TIMEOUT_S = 15
 SCHEMES = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
@@ -69,16 +70,6 @@ def starts_tls(server: SplitResult) -> bool | None:
         is_needed = server.username or not is_this_machine(server.hostname or "")
         return True if is_needed else None
     return None if server.scheme == "smtp+plain" else False
-
-
-def is_this_machine(host: str) -> bool:
-    """Return whether a host is this machine, which is reached without a network."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def parsed(url: str) -> SplitResult:

@@ -1,6 +1,7 @@
 """Requests for a sign-in mail: the same work and the same answer for every address."""
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 
 from sqlalchemy import insert
@@ -13,6 +14,7 @@ from models import SignInRequest
 from models.ids import new_id
 from models.names import mailbox
 
+log = logging.getLogger("portal.identity")
 # Mails to one address at once. There is another one each time that a request expires, so whoever
 # is refused one has a mail whose link lasts at least as long as the request.
 MAILS = 4
@@ -48,8 +50,11 @@ async def request(door: Door, email: str, address_hash: str | None, now: dt.date
     limit, email_hash = mails(door), door.hashed(mailbox(typed))
     async with door.engine.begin() as conn:
         turn_at = await NETWORK.turn(conn, address_hash or "", now)
-        if not await limit.spend(conn, email_hash, now):
+        spent = await limit.spent(conn, email_hash, now)
+        if spent is None:
             next_mail_at = await limit.next_at(conn, email_hash)
+        elif limit.is_last(spent, now):
+            log.warning("too many mails to the address %s: none is sent now", email_hash[:12])
         is_mailed = next_mail_at is None
         await conn.execute(
             insert(SignInRequest).values(

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.database import concealed
 from models.row import Row
 
 
@@ -38,8 +39,9 @@ async def copy(connection: AsyncConnection, row: type[Row], rows: Sequence[dict[
         [one | {name: json.dumps(one[name]) for name in lists} for one in rows] if lists else rows
     )
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    await driver.copy_records_to_table(
-        row.__tablename__,
-        columns=columns.keys(),
-        records=map(itemgetter(*columns.keys()), texts),
-    )
+    with concealed():
+        await driver.copy_records_to_table(
+            row.__tablename__,
+            columns=columns.keys(),
+            records=map(itemgetter(*columns.keys()), texts),
+        )

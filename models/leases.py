@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, bindparam, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Text, and_, bindparam, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import TransientError
@@ -25,6 +25,9 @@ from models.troubles import Troubles
 SPARE_S = 15.0
 # How soon a run looks for rows that other processes wrote, while it works on some.
 LOOK_AGAIN_S = 1.0
+# How soon a row is free again whose work met a transient error: twice as long each time, and at
+# most for the length of a lease.
+AGAIN_AFTER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,24 @@ class Excluded:
     groups: Sequence[str] = ()
 
 
-Claim = Callable[[Excluded], Awaitable[Row[Any] | None]]
+@dataclass(frozen=True)
+class Lease:
+    """A row that a worker has. `before`: values that the claim changed beside the lease."""
+
+    row: Row[Any]
+    before: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Unreturned:
+    """A lease to give back. The row is left alone for `pause_s`; the lease ends by `ends_at`."""
+
+    lease: Lease
+    pause_s: float
+    ends_at: float
+
+
+Claim = Callable[[Excluded], Awaitable[Lease | None]]
 Work = Callable[[Row[Any]], Awaitable[object]]
 
 
@@ -48,6 +68,9 @@ class Queue:
     a time, and none for the length of a lease after one has failed. `groups`: columns of which the
     first that is not null names a row's group; of one group no more than `of_group` rows are worked
     on at the same time, so that a client whose row is locked doesn't take all places.
+
+    A row that fails stays leased. One whose work met a transient error is given back: after a
+    pause it is free again, as if it had not been claimed.
     """
 
     name: str
@@ -62,6 +85,8 @@ class Queue:
     quiet: tuple[type[Exception], ...] = ()
     # What fails is logged once by its key, until it is done.
     troubles: Troubles = field(default_factory=Troubles, repr=False, compare=False)
+    # They stay here, from run to run, until the database takes them.
+    unreturned: list[Unreturned] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def lease_s(self) -> float:
@@ -79,7 +104,7 @@ class Queue:
         `claim` gives the next row under a lease, and none of those that are excluded. `news` tells
         of new rows: they are claimed at once, also while others are being worked on.
         """
-        run = Run(self, claim, work, news or asyncio.Event())
+        run = Run(self, engine, claim, work, news or asyncio.Event())
         await run.all()
         await self.release(engine, run.done)
         return run.count
@@ -91,11 +116,11 @@ class Queue:
         *where: ColumnElement[bool],
         order: Sequence[Any],
         **values: Any,
-    ) -> Row[Any] | None:
-        """Take the first row that waits and is free, under a lease."""
+    ) -> Lease | None:
+        """Take the first row that waits and is free, under a lease, and change these values."""
         async with engine.begin() as conn:
             row = await self.first(conn, but, *where, order=order)
-            return await self.lease(conn, row.id, **values) if row else None
+            return await self.lease(conn, row, **values) if row else None
 
     async def first(
         self,
@@ -132,16 +157,26 @@ class Queue:
         values = (row._mapping[name] for name in self.groups)
         return str(next((value for value in values if value is not None), ""))
 
-    async def lease(self, conn: AsyncConnection, id_: str, **values: Any) -> Row[Any]:
+    async def lease(self, conn: AsyncConnection, row: Row[Any], **values: Any) -> Lease:
         """Give a row that is locked to this worker."""
         columns = self.table.__table__.c
         until = {"leased_until": now(conn, later_s=self.lease_s), **values}
-        taken = update(self.table).where(columns.id == id_).values(until)
-        return (await conn.execute(taken.returning(*columns))).one()
+        taken = update(self.table).where(columns.id == row.id).values(until)
+        leased = (await conn.execute(taken.returning(*columns))).one()
+        return Lease(leased, {name: row._mapping[name] for name in values})
 
-    def failed(self, row: Row[Any], error: Exception) -> None:
-        """Log an item that failed, once while it goes on failing."""
-        is_new = self.troubles.is_new(self.key(row))
+    def failed(self, lease: Lease, error: Exception) -> float:
+        """Return for how long a row that failed is left alone; log it once while it goes on."""
+        row = lease.row
+        times = self.troubles.meet(self.key(row))
+        self.log_failure(row, error, is_new=times == 1)
+        if not isinstance(error, TransientError):
+            return self.lease_s
+        pause_s = min(AGAIN_AFTER_S * 2.0 ** min(times - 1, 20), self.lease_s)
+        self.unreturned.append(Unreturned(lease, pause_s, time.monotonic() + self.lease_s))
+        return pause_s
+
+    def log_failure(self, row: Row[Any], error: Exception, *, is_new: bool) -> None:
         quiet = not is_new or isinstance(error, (*self.quiet, TransientError))
         self.log.log(
             logging.WARNING if is_new else logging.DEBUG,
@@ -152,27 +187,56 @@ class Queue:
             exc_info=None if quiet else error,
         )
 
+    async def give_back(self, engine: AsyncEngine) -> None:
+        """Give rows back that met a transient error, each with the values it had before.
+
+        A row that somebody has locked is left for the next time: nobody waits for it.
+        """
+        if not self.unreturned:
+            return
+        async with engine.begin() as conn:
+            given = [one for one in self.unreturned if await self.is_given_back(conn, one)]
+        over = [one for one in self.unreturned if one.ends_at < time.monotonic()]
+        self.unreturned[:] = [one for one in self.unreturned if one not in given + over]
+
+    async def is_given_back(self, conn: AsyncConnection, one: Unreturned) -> bool:
+        """Give a row back, unless it is locked or another worker's; return whether it was."""
+        row = one.lease.row
+        columns, mine = self.table.__table__.c, self.has(row.id, row.leased_until)
+        locked = select(columns.id).where(mine).with_for_update(skip_locked=True, key_share=True)
+        if await conn.scalar(locked) is None:
+            return False
+        free = {"leased_until": now(conn, later_s=one.pause_s), **one.lease.before}
+        await conn.execute(update(self.table).where(mine).values(free))
+        return True
+
+    def has(self, id_: Any, until: Any) -> ColumnElement[bool]:
+        """Return the condition that a row still has a lease, and not another worker's."""
+        columns = self.table.__table__.c
+        return and_(columns.id == id_, columns.leased_until == until)
+
     async def release(self, engine: AsyncEngine, leases: Sequence[Mapping[str, Any]]) -> None:
         """End the leases of rows that are done with for now.
 
         A row whose lease was over before may be another worker's by now: that one keeps it.
         """
-        columns = self.table.__table__.c
-        mine = columns.id == bindparam("row"), columns.leased_until == bindparam("until")
+        mine = self.has(bindparam("row"), bindparam("until"))
         if leases:
             async with engine.begin() as conn:
                 # In one order, so that no two processes wait for each other.
                 ordered = sorted(leases, key=lambda lease: str(lease["row"]))
                 await conn.execute(
-                    update(self.table).where(*mine).values(leased_until=None), ordered
+                    update(self.table).where(mine).values(leased_until=None), ordered
                 )
 
 
 class Run:
     """One run through a queue. It ends when no row waits and none is being worked on."""
 
-    def __init__(self, queue: Queue, claim: Claim, work: Work, news: asyncio.Event) -> None:
-        self.queue = queue
+    def __init__(
+        self, queue: Queue, engine: AsyncEngine, claim: Claim, work: Work, news: asyncio.Event
+    ) -> None:
+        self.queue, self.engine = queue, engine
         self.claim, self.work, self.news = claim, work, news
         self.busy: dict[asyncio.Task[None], Row[Any]] = {}
         # Keys of which one has failed, and until when they are left alone.
@@ -196,13 +260,14 @@ class Run:
 
     async def fill(self) -> bool:
         """Begin work on rows while there are any and places are free; return whether any is on."""
+        await self.queue.give_back(self.engine)
         while len(self.busy) < self.queue.at_once:
-            row = await self.claim(self.excluded())
-            if row is None:
+            lease = await self.claim(self.excluded())
+            if lease is None:
                 break
             self.count += 1
-            task = asyncio.create_task(self.attempt(row))
-            self.busy[task] = row
+            task = asyncio.create_task(self.attempt(lease))
+            self.busy[task] = lease.row
         return bool(self.busy)
 
     def excluded(self) -> Excluded:
@@ -230,16 +295,23 @@ class Run:
             self.news.clear()
         self.busy = {task: row for task, row in self.busy.items() if not task.done()}
 
-    async def attempt(self, row: Row[Any]) -> None:
-        """Do the work. If that fails, the row waits until its lease is over."""
+    async def attempt(self, lease: Lease) -> None:
+        """Do the work. A row that fails is left alone for a while."""
+        row = lease.row
         try:
             async with asyncio.timeout(self.queue.within_s):
                 await self.work(row)
             self.done.append({"row": row.id, "until": row.leased_until})
             self.queue.troubles.end(self.queue.key(row))
         except Exception as error:
-            self.failed[self.queue.key(row)] = time.monotonic() + self.queue.lease_s
-            self.queue.failed(row, error)
+            pause_s = self.queue.failed(lease, error)
+            self.failed[self.queue.key(row)] = time.monotonic() + pause_s
+
+
+def soonest(errors: Sequence[Exception]) -> Exception:
+    """Return the error of several that ends a work: a transient one, if there is one, since the
+    work is then tried again soon."""
+    return min(errors, key=lambda error: not isinstance(error, TransientError))
 
 
 def is_free(table: type[Table], conn: AsyncConnection) -> ColumnElement[bool]:

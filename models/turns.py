@@ -7,6 +7,7 @@ wait for it, and the others are free for everybody else.
 import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from copy import copy
 from weakref import WeakValueDictionary
 
 from models.database import DatabaseBusy
@@ -19,6 +20,12 @@ class Turns:
         self.within_s = within_s
         # A lock goes when nobody has it or waits for it.
         self.locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+
+    def within(self, seconds: float) -> "Turns":
+        """Return the same turns, for callers who wait for another time."""
+        turns = copy(self)
+        turns.within_s = seconds
+        return turns
 
     @asynccontextmanager
     async def of(self, *key: Hashable) -> AsyncIterator[None]:

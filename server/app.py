@@ -51,6 +51,7 @@ from server.graphql import Endpoint, TurnedAway, refused
 from server.http.media_types import asks_for_html
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
+from server.http.serving import end_with_parent
 from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
@@ -125,7 +126,12 @@ def app(
         turns=Turns(waits.lock_s),
     )
     # Background work has connections of its own: neither it nor the requests starve the other.
-    behind = replace(till, engine=database.engine(url, waits, connector))
+    patient = waits.of_background
+    behind = replace(
+        till,
+        engine=database.engine(url, patient, connector),
+        turns=till.turns.within(patient.lock_s),
+    )
     key = settings.token_key
     uses = Uses(behind.engine)
     bearers = Bearers(reads, key, uses)
@@ -272,6 +278,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
 
 def served() -> Starlette:
     """What `portal serve` runs in each of its processes."""
+    end_with_parent()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = from_environment()
     refuse_unsaid_sandbox(settings)

@@ -8,11 +8,11 @@ from server.settings import Settings
 
 
 async def wrong_settings(settings: Settings) -> list[str]:
-    """Return a sentence for each setting of a practice that this server does not know.
+    """Return a sentence for each setting of a practice that this server cannot use.
 
     They don't keep the server from starting: the other practices are served.
     """
-    columns = select(Practice.id, Practice.time_zone, Practice.locale).order_by(Practice.id)
+    columns = select(Practice.id, Practice.time_zone, Practice.locale, Practice.portal_url)
     async with database.opened(settings.database_url) as engine, engine.connect() as conn:
-        practices = (await conn.execute(columns)).all()
+        practices = (await conn.execute(columns.order_by(Practice.id))).all()
     return [f"{fault}." for practice in practices for fault in faults(*practice)]

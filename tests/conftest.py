@@ -90,10 +90,15 @@ def chromium(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def do_without(config: pytest.Config, program: str, how_to_get: str) -> NoReturn:
-    """Skip the tests that need a program; in CI, where it must be there, fail them."""
+def do_without(
+    config: pytest.Config, program: str, how_to_get: str, *, is_optional: bool = False
+) -> NoReturn:
+    """Skip the tests that need a program, and say so at the end of the run.
+
+    In CI, where all but optional programs must be there, fail them.
+    """
     reason = f"no {program} was found: {how_to_get}"
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI") == "true" and not is_optional:
         pytest.fail(reason, pytrace=False)
     config.stash.setdefault(MISSING, {})[program] = how_to_get
     pytest.skip(reason)

@@ -76,7 +76,9 @@ class Paying(Portal):
 
     store: Store
     api: Api
+    # What requests write by, and background work.
     till: Till
+    behind: Till
     reads: Any
     record: ReadAuditLog
     bearer: str = ""
@@ -274,6 +276,7 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
     )
     application = app(settings, now=portal.clock, stripe=stripe)
     portal.till, portal.reads = application.state.till, application.state.reads
+    portal.behind = application.state.behind
     portal.record = application.state.record
     portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.charging import inbox, reconciling
 from models import StripeEvent
 from models.database import DatabaseBusy, opened
-from models.leases import Excluded, Queue
+from models.leases import Excluded, Lease, Queue
 from tests.leases import run_out
 from tests.paying import ASKS, paying
 from tests.schema import prepare
@@ -46,7 +46,7 @@ async def run(
     """Run through the queue; the ids of what was begun."""
     begun: list[str] = []
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         waiting = StripeEvent.handled_at.is_(None), StripeEvent.id.not_in(begun)
         return await queue.claim(database, but, *waiting, order=[StripeEvent.id])
 
@@ -157,13 +157,13 @@ async def test_a_group_takes_no_more_than_its_places(database: AsyncEngine) -> N
 async def test_a_claim_that_fails_ends_no_work(database: AsyncEngine) -> None:
     claimed, ended = list[str](), list[str]()
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         if len(claimed) == 2:
             raise DatabaseBusy("no connection in time")
-        row = await QUEUE.claim(database, but, order=[StripeEvent.id])
-        assert row is not None
-        claimed.append(row.id)
-        return row
+        lease = await QUEUE.claim(database, but, order=[StripeEvent.id])
+        assert lease is not None
+        claimed.append(lease.row.id)
+        return lease
 
     async def work(row: Row[Any]) -> None:
         await asyncio.sleep(0.2)
@@ -191,7 +191,7 @@ async def test_who_ends_late_leaves_the_lease_of_the_next(database: AsyncEngine)
             mine = StripeEvent.id == row.id
             other = await QUEUE.claim(database, Excluded(), mine, order=[StripeEvent.id])
             assert other is not None
-            taken[row.id] = other.leased_until
+            taken[row.id] = other.row.leased_until
 
     await run(database, work, replace(QUEUE, at_once=1))
     (id_,) = taken

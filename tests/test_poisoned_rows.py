@@ -187,10 +187,13 @@ async def test_a_document_says_that_the_practice_is_to_be_corrected(portal: Payi
 async def test_the_start_names_each_practice_and_its_wrong_value(portal: Paying) -> None:
     settings = Settings(database_url=portal.url, token_key=KEY)
     assert await practice_check.wrong_settings(settings) == []
-    await change(portal, Practice, time_zone="Europe/Berlim", locale="englisch")
+    wrong = {"time_zone": "Europe/Berlim", "locale": "englisch", "portal_url": "http://a.example"}
+    await change(portal, Practice, **wrong)
     assert await practice_check.wrong_settings(settings) == [
         f"pra_{portal.practice_id} has the time zone 'Europe/Berlim', which does not exist.",
         f"pra_{portal.practice_id} has the locale 'englisch', which does not exist.",
+        f"pra_{portal.practice_id} has the portal_url 'http://a.example', which begins with"
+        " http://: tokens and links need https://, but on this machine.",
     ]
 
 

@@ -114,7 +114,7 @@ async def test_a_mail_that_is_under_way_signs_nobody_in(portal: SigningIn) -> No
         pytest.skip("the application's own worker was quicker")
     await end(portal, address="ana@example.com")
     assert portal.door.post is not None
-    await answering.answer(portal.door, portal.door.post, taken)
+    await answering.answer(portal.door, portal.door.post, taken.row)
     assert portal.mailbox.letters == []
     (request,) = await portal.all(SignInRequest)
     assert request.email is None

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from billing.public_urls import parse_public_url
 from server import cli, secret_files
 from server.exclusive import sole_server
-from server.http.addresses import parse_host, parse_origin, parse_public_url
+from server.http.addresses import parse_host, parse_origin
 from server.http.proxies import parse_proxies
 from server.http.serving import TooFewFiles, allow_files
 from server.sandboxed import Sandbox

@@ -227,13 +227,17 @@ def test_who_it_can_not_be_from(text: str) -> None:
 # -- so many to an address -------------------------------------------------------------------------
 
 
-async def test_an_address_gets_four_mails_and_then_one_each_half_hour(portal: SigningIn) -> None:
+async def test_an_address_gets_four_mails_and_then_one_each_half_hour(
+    portal: SigningIn, caplog: pytest.LogCaptureFixture
+) -> None:
     spellings = "ana@example.com", "ANA@example.com", " ana@example.com", "ana@EXAMPLE.com"
     for spelling in spellings:
         await portal.request(spelling)
         assert (await portal.mails())[-1]["To"] == "Ana@Example.com"
     for _ in range(20):
         await portal.request("ana@example.com")
+    # The operator is told once, however many were asked for.
+    assert caplog.text.count("too many mails to the address") == 1
     portal.clock.time += 29 * MINUTE
     await portal.request("ana@example.com")
     assert len(await portal.mails()) == 4

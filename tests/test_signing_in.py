@@ -200,6 +200,26 @@ async def test_a_practice_without_a_page_sends_no_link(
     assert f"practice pra_{id_} has no portal_url" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "page", ["http://quay.example/portal/", "javascript:alert(1)", "https://quay.example/#x"]
+)
+async def test_no_link_leads_to_a_page_that_is_not_safe(
+    portal: SigningIn, caplog: pytest.LogCaptureFixture, page: str
+) -> None:
+    id_ = await portal.elsewhere("ana@example.com", page)
+    await portal.request("ana@example.com")
+    (mail,) = await portal.mails()
+    assert page not in str(mail)
+    assert len(await portal.secrets()) == 1
+    assert f"practice pra_{id_} has the portal_url {page!r}" in caplog.text
+
+
+async def test_a_page_on_this_machine_has_links(portal: SigningIn) -> None:
+    await portal.elsewhere("cleo@example.com", page="http://127.0.0.1:8000/portal/")
+    await portal.request("cleo@example.com")
+    assert len(await portal.secrets()) == 1
+
+
 async def test_an_address_of_very_many_gets_none(portal: SigningIn) -> None:
     """It is what was filled in where none is known."""
     own = {"practice_id": portal.practice_id, "created_at": portal.clock()}

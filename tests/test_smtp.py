@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from billing.public_urls import is_this_machine
 from identity import letters
 from identity.linking import Letter, Link
-from identity.post import NotOneRecipient, by_smtp, is_this_machine
+from identity.post import NotOneRecipient, by_smtp
 from tests.mailbox import PASSWORD, SENDER, USER, Mailbox, mail_server
 
 MINUTE = dt.timedelta(minutes=1)

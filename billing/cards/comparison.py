@@ -26,6 +26,7 @@ from models import (
     SetupState,
     StripeCustomer,
 )
+from models.leases import soonest
 
 # A form that is older is closed: its page is gone.
 FORM_LIFETIME = dt.timedelta(days=1)
@@ -42,7 +43,7 @@ class Troubles:
     since Stripe is out of reach then."""
 
     def __init__(self) -> None:
-        self.last: Exception | None = None
+        self.met: list[Exception] = []
         self.in_a_row = 0
 
     async def guard(self, what: str, work: Awaitable[None]) -> None:
@@ -51,22 +52,23 @@ class Troubles:
             await work
         except StripeTrouble as trouble:
             log.warning("%s was not compared with Stripe: %s", what, trouble)
-            self.last, self.in_a_row = trouble, self.in_a_row + 1
+            self.met.append(trouble)
+            self.in_a_row += 1
             if self.in_a_row >= MOST_TROUBLES:
                 raise
         except Exception as error:
             log.warning("%s was not compared with Stripe: %s", what, type(error).__name__)
-            self.last = error
+            self.met.append(error)
         else:
             self.in_a_row = 0
 
-    def raise_last(self) -> None:
-        if self.last is not None:
-            raise self.last
+    def raise_one(self) -> None:
+        if self.met:
+            raise soonest(self.met)
 
 
 async def compare(till: Till, practice_id: str, account: str) -> None:
-    """Compare forms that have no end, and the cards of each client. Raises the last trouble."""
+    """Compare forms that have no end, and the cards of each client. Raises one of the troubles."""
     troubles = Troubles()
     for setup in await unfinished(till, practice_id, account):
         await troubles.guard(f"setup {setup.id}", finish(till, setup))
@@ -76,7 +78,7 @@ async def compare(till: Till, practice_id: str, account: str) -> None:
         for client_id in clients:
             owner = Owner(practice_id, client_id, account)
             await troubles.guard(f"client {client_id}", compare_client(till, owner))
-    troubles.raise_last()
+    troubles.raise_one()
 
 
 # -- forms -----------------------------------------------------------------------------------------

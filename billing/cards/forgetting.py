@@ -19,7 +19,7 @@ from billing.till import Till
 from models import Detachment
 from models.ids import new_id
 from models.inserting import insert_into
-from models.leases import Excluded, Queue
+from models.leases import Excluded, Lease, Queue
 
 # So long until the next try, where Stripe refuses: it may refuse for days.
 AFTER_REFUSAL = dt.timedelta(hours=1)
@@ -57,7 +57,7 @@ async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -
 async def work(till: Till) -> int:
     """Have Stripe detach the cards that wait. Returns how many were tried."""
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         now = till.now()
         is_due = or_(Detachment.trouble.is_(None), Detachment.checked_at <= now - AFTER_REFUSAL)
         waiting = Detachment.done_at.is_(None), is_due

@@ -28,7 +28,7 @@ from models import (
     RefundState,
 )
 from models.database import DatabaseUnavailable
-from models.leases import Excluded, Queue
+from models.leases import Excluded, Lease, Queue, soonest
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
 # Further back than the last one, as a refund may be of an older payment.
@@ -57,7 +57,7 @@ QUEUE = Queue(
 async def work(till: Till) -> int:
     """Compare the practices that were not compared in the last day; return how many there were."""
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         now = till.now()
         due = or_(Practice.compare_after.is_(None), Practice.compare_after <= now)
         order = [Practice.compare_after]
@@ -80,8 +80,8 @@ async def compare_one(till: Till, practice: Row[Any]) -> None:
 async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
     """Bring everything of a practice that is not final to what Stripe has.
 
-    No account keeps another from it: the first failure is raised in the end. Only a database that
-    is out of reach ends it at once. An account that the practice had before may be closed by now:
+    No account keeps another from it: a failure is raised in the end. Only a database that is out
+    of reach ends it at once. An account that the practice had before may be closed by now:
     where Stripe doesn't tell of it, that is only logged.
     """
     own, failed = await own_account(till, practice_id), []
@@ -95,7 +95,7 @@ async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
             if account == own or not isinstance(error, StripeTrouble):
                 failed.append(error)
     if failed:
-        raise failed[0]
+        raise soonest(failed)
 
 
 async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
@@ -110,9 +110,14 @@ async def compare_account(till: Till, practice_id: str, account: str, since: dt.
         *await unfinished(till, practice_id, account),
     }
     failed = [error for one in sorted(payments) if (error := await failure(till, practice_id, one))]
-    await comparison.compare(till, practice_id, account)
+    try:
+        await comparison.compare(till, practice_id, account)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        failed.append(error)
     if failed:
-        raise failed[0]
+        raise soonest(failed)
 
 
 async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | None:

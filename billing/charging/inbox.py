@@ -19,7 +19,7 @@ from billing.payments import OWN
 from billing.till import Till
 from models import Payment, StripeEvent
 from models.inserting import insert_into
-from models.leases import Excluded, Queue
+from models.leases import Excluded, Lease, Queue
 
 # Events of money that went back.
 REVERSALS = ("charge.refund", "charge.dispute", "refund.")
@@ -54,7 +54,7 @@ async def work(till: Till, news: asyncio.Event | None = None) -> int:
     """Handle the events that wait, and those that `news` tells of meanwhile; count them."""
     waiting = StripeEvent.handled_at.is_(None)
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         return await QUEUE.claim(till.engine, but, waiting, order=[StripeEvent.received_at])
 
     return await QUEUE.run(till.engine, claim, lambda event: handle(till, event), news)

@@ -10,7 +10,7 @@ from billing.charging.driving import ask, find, give_up, is_unconfirmed
 from billing.gateway import Rejected, StripeTrouble, Unknown
 from billing.till import Till
 from models import ACTIVE_STATES, Payment, PaymentState
-from models.leases import Excluded, Queue
+from models.leases import Excluded, Lease, Queue
 
 EVERY_S = 15.0
 # A payment that nobody has touched for so long is looked at.
@@ -29,7 +29,7 @@ QUEUE = Queue(
 async def reconcile(till: Till) -> int:
     """Look at the payments that are untouched; return how many there were."""
 
-    async def claim(but: Excluded) -> Row[Any] | None:
+    async def claim(but: Excluded) -> Lease | None:
         now = till.now()
         untouched = Payment.state.in_(ACTIVE_STATES), Payment.checked_at <= now - UNTOUCHED
         order = [Payment.checked_at]

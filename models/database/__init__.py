@@ -5,6 +5,7 @@ SQLAlchemy compiles them and does not run them.
 """
 
 from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
+from models.database.concealing import concealed
 from models.database.connecting import Connector, PostgresConnector, watched
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
 from models.database.engine import connector_of, engine, opened, refuse_unfit
@@ -47,6 +48,7 @@ __all__ = [
     "WrongUrl",
     "backend_name",
     "check_url",
+    "concealed",
     "connector_of",
     "engine",
     "is_unmigrated",

@@ -1,6 +1,7 @@
 """The SQLAlchemy engine, by which everything is written."""
 
 import asyncio
+import logging
 import sqlite3
 import time
 import uuid
@@ -15,6 +16,7 @@ from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
+from models.database.concealing import conceal
 from models.database.connecting import Connector, PostgresConnector, SqliteConnector
 from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
@@ -25,7 +27,12 @@ from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
 # read_only_sql_transaction.
 DEMOTED = "25006"
+# How long SQLite itself waits for its lock, while nothing can stop it.
+BUSY_ROUND_S = 1.0
 SQLITE_PRAGMAS = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+
+# At DEBUG it logs statements with their values.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 def connector_of(url: str) -> Connector:
@@ -38,8 +45,8 @@ def connector_of(url: str) -> Connector:
 def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None) -> AsyncEngine:
     """Return the SQLAlchemy engine for `sqlite:///file` or `postgresql://…`, which writes.
 
-    Errors are told without a statement's values: names and addresses are among them. An error that
-    passes is raised as a TransientError.
+    Errors are told without values, of statements and of rows: names and addresses are among them.
+    An error that passes is raised as a TransientError.
     """
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
@@ -70,7 +77,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             connect_args={"async_creator_fn": open_file},
         )
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
-        event.listen(made.sync_engine, "begin", begin_immediate)
+        event.listen(made.sync_engine, "begin", partial(begin_immediate, waits))
         event.listen(made.sync_engine, "invalidate", roll_back)
     event.listen(made.sync_engine, "handle_error", partial(translate, connector))
     return made
@@ -120,6 +127,8 @@ def translate(connector: Connector, context: ExceptionContext) -> BaseException 
     changes any more, those of the reads too.
     """
     error = context.original_exception
+    conceal(context.sqlalchemy_exception)
+    conceal(error, of_statement=True)
     if is_stale(error):
         # The session may have lost its settings too.
         context.is_disconnect = True
@@ -182,7 +191,7 @@ def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:
     # The driver's own BEGIN would be a deferred one.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(waits.lock_s * 1000)}")
+    cursor.execute(f"PRAGMA busy_timeout={int(min(waits.lock_s, BUSY_ROUND_S) * 1000)}")
     for pragma in SQLITE_PRAGMAS:
         patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
@@ -205,9 +214,19 @@ def patiently(cursor: Any, statement: str) -> None:
         time.sleep(0.01)
 
 
-def begin_immediate(connection: Any) -> None:
-    """One writer at a time, from its start: a deferred one that turns writer loses to BUSY."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def begin_immediate(waits: Waits, connection: Any) -> None:
+    """Begin as the one writer: a deferred transaction that turns writer loses to BUSY.
+
+    The lock is waited for in rounds. A task that is cancelled waits for the end of a round.
+    """
+    until = time.monotonic() + waits.lock_s
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except DatabaseBusy:
+            if time.monotonic() >= until:
+                raise
 
 
 def roll_back(connection: Any, *_: Any) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
 from models.database.admission import SERVER, Budgets, Caller, Lane
+from models.database.concealing import conceal
 from models.database.connecting import PostgresConnector
 from models.database.errors import (
     DatabaseBusy,
@@ -123,7 +124,8 @@ class PostgresReads:
 
 
 def translated(error: Exception) -> Exception:
-    """Return the error that callers know for one of the driver's."""
+    """Return the error that callers know for one of the driver's; without values, all of them."""
+    conceal(error, of_statement=True)
     if isinstance(error, asyncpg.QueryCanceledError):
         return StatementTimeout()
     if isinstance(error, asyncpg.StatementTooComplexError):

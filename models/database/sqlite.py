@@ -13,6 +13,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import sqlite
 
 from models.database.admission import SERVER, Budgets, Caller, Lane
+from models.database.concealing import conceal
 from models.database.errors import StatementTimeout, StatementTooDeep, transient
 from models.database.waits import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement, finished
 
@@ -52,12 +53,9 @@ class Reader:
             if self.connection is None:
                 self.connection = self.opened()
             row: Row = self.connection.execute(sql, values).fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise StatementTimeout from None
-            if str(error).startswith(TOO_DEEP):
-                raise StatementTooDeep from None
-            if (found := transient(error)) is not None:
+        except Exception as error:
+            conceal(error, of_statement=True)
+            if (found := translated(error)) is not None:
                 raise found from error
             raise
         return row
@@ -125,6 +123,15 @@ class SqliteReads:
         while self.idle:
             await loop.run_in_executor(self.threads, self.idle.pop().close)
         self.threads.shutdown()
+
+
+def translated(error: Exception) -> Exception | None:
+    """Return the error that callers know for one of the library's; None where it is a defect."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        return StatementTimeout()
+    if str(error).startswith(TOO_DEEP):
+        return StatementTooDeep()
+    return transient(error)
 
 
 async def ended(running: Future[Any]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 BUSY_TIMEOUT_MS = 10_000
@@ -12,6 +12,8 @@ READ_LOCK_S = 1.0
 PREPARED_A_CONNECTION = 100
 # How much later than the database this side gives a statement up.
 GRACE_S = 2.0
+# How many times longer than a request background work waits: nobody waits for its answer.
+BACKGROUND_PATIENCE = 4
 
 # A statement and its parameters.
 Statement = tuple[str, Sequence[Any]]
@@ -29,6 +31,15 @@ class Waits:
     statement_s: float
     idle_s: float
     connections: int = 10
+
+    @property
+    def of_background(self) -> "Waits":
+        """Return how long background work waits where requests wait so long."""
+        return replace(
+            self,
+            lock_s=BACKGROUND_PATIENCE * self.lock_s,
+            statement_s=BACKGROUND_PATIENCE * self.statement_s,
+        )
 
 
 # For migrations and the command line: statements of any length.

@@ -1,6 +1,10 @@
 """The settings of uvicorn, for each way in which the portal is served."""
 
+import multiprocessing
+import os
 import resource
+import signal
+import threading
 from functools import partial
 from typing import Any
 
@@ -57,3 +61,19 @@ def allow_files(connections: int) -> None:
         )
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def end_with_parent() -> None:
+    """Have a worker end, as by SIGTERM, when the process that started it is gone.
+
+    That process was killed: it would else have ended its workers itself.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from server.http.addresses import parse_host, parse_origin, parse_public_url
+from billing.public_urls import parse_public_url
+from server.http.addresses import parse_host, parse_origin
 from server.http.connections import Limits
 from server.http.proxies import Proxies, parse_proxies
 

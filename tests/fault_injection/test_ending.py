@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import AccessEntry, SignInRequest
 from models.database import opened
@@ -29,16 +31,20 @@ from tests.signing_in import REQUEST
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 GRACE_S = 2
 # So much later than the grace a process has ended, on a slow machine.
 SPARE_S = 6.0
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 NAME = "query Last { client { name } }"
 
 
 @asynccontextmanager
-async def filled(cluster: Cluster) -> AsyncIterator[tuple[str, Portal]]:
+async def filled(
+    database: AbstractAsyncContextManager[str],
+) -> AsyncIterator[tuple[str, Portal]]:
     """Give a database with a practice, and its rows, at today's time."""
-    async with postgres.database(cluster.url) as url:
+    async with database as url:
         await prepare(url)
         async with opened(url) as engine:
             rows = Portal(url, engine)
@@ -89,9 +95,11 @@ def half_a_request(address: str) -> socket.socket:
 
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_half_a_body_holds_no_process_up(
-    cluster: Cluster, tmp_path: Path, processes: int
+    new_database: NewDatabase, tmp_path: Path, processes: int
 ) -> None:
-    async with filled(cluster) as (url, rows):
+    async with filled(new_database()) as (url, rows):
+        if processes > 1 and url.startswith("sqlite"):
+            pytest.skip("SQLite is served by one process")
         token = await rows.token()
         with portal(url, tmp_path, processes) as (process, address), half_a_request(address):
             assert ask(address, token).status_code == 200
@@ -100,9 +108,53 @@ async def test_half_a_body_holds_no_process_up(
         # uvicorn ends by the signal again, when all is done.
         assert process.returncode in (0, -signal.SIGTERM)
         # What was answered last is in the record of access.
-        async with rows.engine.connect() as conn:
-            assert list(await conn.scalars(select(AccessEntry.operation))) == ["Last"]
+        assert await recorded(rows) == ["Last"]
         assert "Traceback" not in (tmp_path / "printed.txt").read_text()
+
+
+async def test_workers_end_when_their_parent_was_killed(postgres_url: str, tmp_path: Path) -> None:
+    async with filled(postgres.database(postgres_url)) as (url, rows):
+        token = await rows.token()
+        with portal(url, tmp_path, processes=2) as (process, address), half_a_request(address):
+            workers = children(process.pid)
+            assert len(workers) >= 2
+            try:
+                assert ask(address, token).status_code == 200
+                process.kill()
+                process.wait()
+                await asyncio.to_thread(await_end, workers)
+            finally:
+                for pid in filter(is_running, workers):
+                    os.kill(pid, signal.SIGKILL)
+        assert await recorded(rows) == ["Last"]
+        assert "Traceback" not in (tmp_path / "printed.txt").read_text()
+
+
+async def recorded(rows: Portal) -> list[str | None]:
+    """Return the names of the operations in the audit log."""
+    async with rows.engine.connect() as conn:
+        return list(await conn.scalars(select(AccessEntry.operation)))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started: workers, and Python's resource tracker."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process is there, and is not only waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def await_end(pids: list[int]) -> None:
+    """Wait until none of the processes is running."""
+    until = time.monotonic() + GRACE_S + SPARE_S
+    while any(map(is_running, pids)):
+        assert time.monotonic() < until, "still running"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("held_s", "status"), [(1.0, 200), (60.0, 503)])
@@ -110,12 +162,12 @@ async def test_a_request_that_is_answered_in_time_is_finished(
     cluster: Cluster, tmp_path: Path, held_s: float, status: int
 ) -> None:
     """A change waits for a lock, which is let go a second after the process was told to end."""
-    async with filled(cluster) as (url, rows), rows.engine.connect() as conn:
+    async with filled(postgres.database(cluster.url)) as (url, rows), rows.engine.connect() as conn:
         await conn.exec_driver_sql(f"LOCK TABLE {SignInRequest.__tablename__}")
         with portal(url, tmp_path) as (process, address):
             body = {"query": REQUEST, "variables": {"email": "ana@example.com"}}
             asking = asyncio.create_task(asyncio.to_thread(post, address, body))
-            await asyncio.sleep(0.5)
+            await somebody_waits(conn)
             process.send_signal(signal.SIGTERM)
             if held_s < GRACE_S:
                 await asyncio.sleep(held_s)
@@ -124,6 +176,13 @@ async def test_a_request_that_is_answered_in_time_is_finished(
             await asyncio.to_thread(process.wait, GRACE_S + SPARE_S)
         assert answer.status_code == status, answer.text
         assert "Traceback" not in (tmp_path / "printed.txt").read_text()
+
+
+async def somebody_waits(conn: AsyncConnection) -> None:
+    """Wait until another session waits for a lock."""
+    async with asyncio.timeout(30):
+        while not (await conn.exec_driver_sql(WAITING)).scalar():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 def ask(address: str, token: str) -> httpx.Response:

@@ -48,7 +48,7 @@ UNLIMITED = {"token_statements": 200, "token_seconds": 1e6, "queue_timeout_s": 6
 def program(request: pytest.FixtureRequest) -> str:
     found = poolers.find()
     if found is None:
-        do_without(request.config, "PgBouncer", poolers.HOW_TO_GET)
+        do_without(request.config, "PgBouncer", poolers.HOW_TO_GET, is_optional=True)
     return found
 
 
