@@ -10,19 +10,19 @@ from resolvers.planner.texts import instant
 
 
 @strawberry.type(
-    description="Somebody read a client's data, changed it or signed in, by one operation or at the"
-    " practice's command line. Nobody can change what is recorded."
+    description="An access to a client's data by one operation, or at the practice's command line:"
+    " a read, a change, a refusal or a sign-in. Entries cannot be changed by anybody."
 )
 class AccessLogEntry:
-    at: dt.datetime = field(Value(lambda entry: instant(entry.c.at)), description="When.")
-    kind: ActorKind = column("kind", "What kind of viewer it was, or the operator.")
-    name: str = column(
-        "name", "The name of the person, dashboard or operator, as called at that time."
+    at: dt.datetime = field(
+        Value(lambda entry: instant(entry.c.at)), description="The time of the access."
     )
-    action: AccessAction = column("action", "What was done.")
+    kind: ActorKind = column("kind", "The kind of viewer, or the operator.")
+    name: str = column("name", "The name of the person, dashboard or operator at that time.")
+    action: AccessAction = column("action", "The kind of access.")
     operation: str | None = column(
-        "operation", "The operation's name, or the command; null where the operation had none."
+        "operation", "The name of the operation, or the command; null if the operation had no name."
     )
     fields: list[str] = column(
-        "fields", "All the personal fields that the operation asked for, as `Client.balance`."
+        "fields", "All personal fields that the operation selected, for example `Client.balance`."
     )

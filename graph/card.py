@@ -12,23 +12,24 @@ from resolvers.planner.sources import Value, column, field
 from resolvers.planner.texts import instant
 
 
-@strawberry.type(description="A card on file. Its number is known to Stripe alone.")
+@strawberry.type(description="A card on file. Only Stripe knows the card number.")
 class PaymentMethod(Node):
     id: strawberry.ID = identity("crd")
     client: LazyClient = client
-    brand: CardBrand = column("brand", "The network.")
-    last4: str = column("last4", "The number's last four digits.")
-    exp_month: int = column("exp_month", "The last month in which it works, 1 to 12.")
-    exp_year: int = column("exp_year", "That month's year, of four digits.")
+    brand: CardBrand = column("brand", "The card network.")
+    last4: str = column("last4", "The last four digits of the card number.")
+    exp_month: int = column("exp_month", "The last month in which the card is valid, 1 to 12.")
+    exp_year: int = column("exp_year", "The four-digit year of that month.")
     cardholder_name: str | None = column("cardholder_name", "The name on the card.")
-    billing_zip: str | None = column("billing_zip", "The postal code that the bank knows.")
-    is_default: bool = column("is_default", "Whether it is the client's Default Card.")
+    billing_zip: str | None = column("billing_zip", "The postal code known to the bank.")
+    is_default: bool = column("is_default", "Whether this is the client's Default Card.")
     is_expired: bool = field(
-        Value(cards.is_expired), description="Whether its last month is over: it can't pay."
+        Value(cards.is_expired), description="Whether the card has expired and cannot be charged."
     )
     expires_soon: bool = field(
-        Value(cards.expires_soon), description="Whether its last month is this one or the next."
+        Value(cards.expires_soon),
+        description="Whether the card expires at the end of this month or the next.",
     )
     added_at: dt.datetime = field(
-        Value(lambda card: instant(card.c.added_at)), description="When it was kept."
+        Value(lambda card: instant(card.c.added_at)), description="When the card was saved."
     )

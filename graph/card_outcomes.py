@@ -23,25 +23,26 @@ from models import DeclineReason
 from resolvers import cards, clients, online
 from resolvers.planner.sources import One, Value, field
 
-card = field(One(cards.of_outcome), description="The card, as it is now.")
-client = field(One(clients.told), description="Whose cards they are, as they are now.")
+card = field(One(cards.of_outcome), description="The current state of the card.")
+client = field(One(clients.told), description="The client, with the current cards.")
 
 
 @strawberry.type(
-    description="A form can be shown. Confirm it by Stripe.js, then: `addCard`. Three forms of a"
-    " client are open at a time: another one closes the oldest, and `addCard` then answers"
-    " `InvalidInput`."
+    description="The form can be shown. After Stripe.js has confirmed it, call `addCard`. A client"
+    " may have three open forms at a time: another one closes the oldest, and `addCard` for the"
+    " closed form returns `InvalidInput`."
 )
 class CardPrepared:
     setup_intent_id: str = field(
-        Value(lambda outcome: outcome.text("setup_intent_id")), description="What `addCard` takes."
+        Value(lambda outcome: outcome.text("setup_intent_id")),
+        description="The value to pass to `addCard`.",
     )
     client_secret: str = field(
         Value(lambda outcome: outcome.text("client_secret")),
-        description="What Stripe.js confirms: `stripe.confirmSetup({elements, clientSecret})`.",
+        description="The secret for Stripe.js: `stripe.confirmSetup({elements, clientSecret})`.",
     )
     publishable_key: str = field(
-        Value(online.page_key), description="What Stripe.js is started with."
+        Value(online.page_key), description="The key to initialize Stripe.js with."
     )
 
 
@@ -50,15 +51,16 @@ class CardAdded:
     payment_method: PaymentMethod = card
     was_already_kept: bool = field(
         Value(lambda outcome: outcome.truth("was_on_file")),
-        description="Whether the same card was on file before; it is brought up to date then.",
+        description="Whether the card was already on file, and was updated.",
     )
     client: Client = client
 
 
-@strawberry.type(description="The bank refused the card. Begin again with `prepareCard`.")
+@strawberry.type(description="The bank refused the card. Start again with `prepareCard`.")
 class CardRefused(UserError):
     reason: DeclineReason = field(
-        Value(lambda outcome: outcome.text("reason")), description="Why, as far as it may be told."
+        Value(lambda outcome: outcome.text("reason")),
+        description="The reason, as far as it may be disclosed.",
     )
     code: ErrorCode = code
     message: str = message
@@ -71,12 +73,12 @@ class DefaultMade:
     client: Client = client
 
 
-@strawberry.type(description="The card is on file no more.")
+@strawberry.type(description="The card is no longer on file.")
 class CardRemoved:
     client: Client = client
 
 
-@strawberry.type(description="The practice doesn't let clients remove cards.")
+@strawberry.type(description="The practice does not let clients remove cards.")
 class CardRemovalOff(UserError):
     code: ErrorCode = code
     message: str = message
@@ -84,8 +86,8 @@ class CardRemovalOff(UserError):
 
 
 @strawberry.type(
-    description="The Default Card is to be removed while there are others: name the next by"
-    " `replacementId`."
+    description="The Default Card cannot be removed while there are other cards, unless"
+    " `replacementId` names the next Default Card."
 )
 class ReplacementNeeded(UserError):
     code: ErrorCode = code
@@ -95,7 +97,7 @@ class ReplacementNeeded(UserError):
 
 PrepareCardResult = Annotated[
     CardPrepared | OnlinePaymentsOff | NotAllowed | NotFound | TooManyAttempts | InvalidInput,
-    strawberry.union("PrepareCardResult", description="Whether a card can be kept."),
+    strawberry.union("PrepareCardResult", description="The result of `prepareCard`."),
 ]
 AddCardResult = Annotated[
     CardAdded
@@ -105,13 +107,13 @@ AddCardResult = Annotated[
     | NotFound
     | InvalidInput
     | TooManyAttempts,
-    strawberry.union("AddCardResult", description="What keeping a card came to."),
+    strawberry.union("AddCardResult", description="The result of `addCard`."),
 ]
 MakeDefaultResult = Annotated[
     DefaultMade | CardUnusable | NotFound | NotAllowed,
-    strawberry.union("MakeDefaultResult", description="What choosing a default came to."),
+    strawberry.union("MakeDefaultResult", description="The result of `makeDefault`."),
 ]
 RemoveCardResult = Annotated[
     CardRemoved | CardRemovalOff | ReplacementNeeded | NotFound | NotAllowed,
-    strawberry.union("RemoveCardResult", description="What removing a card came to."),
+    strawberry.union("RemoveCardResult", description="The result of `removeCard`."),
 ]

@@ -35,40 +35,44 @@ from resolvers.payments import receipts as receipts_of_client
 from resolvers.planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
 
 
-@strawberry.type(description="Whether the viewer may do a thing for this client now.")
+@strawberry.type(description="Whether the viewer may perform an action for this client now.")
 class Permission:
     is_allowed: bool = field(
-        Value(lambda permission: permission.is_allowed), description="Whether they may."
+        Value(lambda permission: permission.is_allowed),
+        description="Whether the action is allowed.",
     )
     reason: PermissionReason | None = field(
-        Value(lambda permission: permission.reason), description="Why not; null where they may."
+        Value(lambda permission: permission.reason),
+        description="Why the action is not allowed; null if it is.",
     )
 
 
 @strawberry.type(description="A part of the balance.")
 class BalanceTerm:
-    kind: BalanceTermKind = field(Value(lambda term: term.kind), description="What it is.")
-    amount: Money = money(lambda term: term.amount, "Signed: above zero it is owed.")
+    kind: BalanceTermKind = field(
+        Value(lambda term: term.kind), description="The kind of this part."
+    )
+    amount: Money = money(lambda term: term.amount, "The signed amount; a positive amount is owed.")
 
 
-@strawberry.type(description="What a client owes, and what it is made of.")
+@strawberry.type(description="The amount that a client owes, and its parts.")
 class Balance:
     amount: Money = money(
-        lambda client: Amount(client.account.balance), "What is owed; below zero: a credit."
+        lambda client: Amount(client.account.balance),
+        "The amount owed; a negative amount is a credit.",
     )
     payable: Money = money(
         lambda client: Amount(client.account.payable),
-        "What Pay Now charges: all that is due and not disputed, less unused credit; never below"
-        " zero."
-        " Send it as `expectedAmount`.",
+        "The amount that Pay Now charges: everything that is due and not disputed, less unused"
+        " credit; never negative. Send it as `expectedAmount`.",
     )
     terms: list[BalanceTerm] = field(
         Parts(clients.terms),
-        description="One of each kind, in this order; they add up to `amount`.",
+        description="One term of each kind, always in the same order; they add up to `amount`.",
     )
     uninvoiced: Money = money(
         lambda client: Amount(client.uninvoiced["total"]),
-        "The fees of sessions that are on no invoice yet. They are outside the balance.",
+        "The fees of sessions that are not invoiced yet. They are not part of the balance.",
     )
 
 
@@ -79,41 +83,47 @@ class AccountHistoryConnection(Connection[AccountHistoryEntry]):
 
 Period = Annotated[
     DateRange | None,
-    strawberry.argument(description="Only those of whose period a day is among these."),
+    strawberry.argument(
+        description="Only documents with a period that includes at least one of these days."
+    ),
 ]
 
 
 @strawberry.type(
-    description="Somebody in therapy, whose bills these are. Whatever is of a client needs"
-    " `billing:read`, and some of it another scope as well."
+    description="A person in therapy, with their bills and payments. All data of a client needs"
+    " `billing:read`; some fields need another scope as well."
 )
 class Client(Node):
     id: strawberry.ID = identity("cli")
     name: str = column("name", "The client's name. Needs `phi:read`.")
     email: str | None = column("email", "The client's e-mail address. Needs `phi:read`.")
     phone: str | None = column("phone", "The client's telephone number. Needs `phi:read`.")
-    date_of_birth: dt.date | None = column("date_of_birth", "Needs `phi:read`.")
+    date_of_birth: dt.date | None = column(
+        "date_of_birth", "The client's date of birth. Needs `phi:read`."
+    )
     address: Address | None = address
     practice: Practice = practice
     clinician: Clinician | None = clinician
-    balance: Balance = field(Part(lambda client: client), description="What the client owes.")
+    balance: Balance = field(
+        Part(lambda client: client), description="The amount that the client owes."
+    )
     can_pay: Permission = field(
         Part(clients.can_pay), description="Whether this viewer may pay the balance now."
     )
     can_add_card: Permission = field(
-        Part(clients.can_add_card), description="Whether this viewer may keep a card on file."
+        Part(clients.can_add_card), description="Whether this viewer may save a card on file."
     )
     payment_methods: list[PaymentMethod] = field(
         Many(cards.of_client),
-        description="The cards on file, the default first, then the newest. Cards are kept in the"
-        " practice's account at Stripe: after it has taken another account, the cards of the former"
-        " one are not shown and can't pay.",
+        description="The cards on file: the default card first, then the newest. Cards are stored"
+        " in the practice's Stripe account. After the practice has changed to another account, the"
+        " cards of the former account are not listed and cannot be charged.",
     )
     default_payment_method: PaymentMethod | None = field(
-        One(cards.default), description="The Default Card; null where there is no card on file."
+        One(cards.default), description="The Default Card; null if there is no card on file."
     )
 
-    @planned(Paged(invoices.of_client), description="Invoices, the newest first unless said.")
+    @planned(Paged(invoices.of_client), description="Invoices, newest first by default.")
     def invoices(
         self,
         date_range: Issued = None,
@@ -127,7 +137,7 @@ class Client(Node):
     ) -> Connection[Invoice]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(documents.statements), description="Statements, the newest first.")
+    @planned(Paged(documents.statements), description="Statements, newest first.")
     def statements(
         self,
         date_range: Period = None,
@@ -138,7 +148,7 @@ class Client(Node):
     ) -> Connection[Statement]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(superbills.of_client), description="Superbills, the newest first.")
+    @planned(Paged(superbills.of_client), description="Superbills, newest first.")
     def superbills(
         self,
         date_range: Period = None,
@@ -151,10 +161,11 @@ class Client(Node):
 
     active_payment: Payment | None = field(
         One(payments.active),
-        description="A payment that is under way, to be resumed or cancelled after a reload.",
+        description="The payment in progress, to be resumed or canceled after a page reload; null"
+        " if there is none.",
     )
 
-    @planned(Paged(payments.of_client), description="Payments, the newest first.")
+    @planned(Paged(payments.of_client), description="Payments, newest first.")
     def payments(
         self,
         date_range: Begun = None,
@@ -166,11 +177,11 @@ class Client(Node):
     ) -> Connection[Payment]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(receipts_of_client), description="Receipts, the newest first.")
+    @planned(Paged(receipts_of_client), description="Receipts, newest first.")
     def receipts(
         self,
         date_range: Annotated[
-            DateRange | None, strawberry.argument(description="Only those made in these days.")
+            DateRange | None, strawberry.argument(description="Only receipts issued on these days.")
         ] = None,
         first: First = None,
         after: After = None,
@@ -181,9 +192,9 @@ class Client(Node):
 
     @planned(
         Paged(access.of_client),
-        description="Who looked at this client's data, or changed it, the newest first. A read is"
-        " here within a second or two. What a dashboard reads over the whole practice is recorded"
-        " without naming clients, and not here.",
+        description="The audit log of access to this client's data, newest first. A read appears"
+        " within a second or two. Reads of a dashboard over the whole practice are recorded"
+        " without naming clients and do not appear here.",
     )
     def access_log(
         self,
@@ -196,20 +207,20 @@ class Client(Node):
 
     @planned(
         Paged(history.of_client, tells_start=True),
-        description="The account history, the newest first: all that moved the balance, sessions"
-        " not yet invoiced, and payments that are pending or failed.",
+        description="The account history, newest first: everything that changed the balance,"
+        " sessions that are not invoiced yet, and payments that are pending or failed.",
     )
     def account_history(
         self,
         date_range: Annotated[
             DateRange | None,
             strawberry.argument(
-                description="Only entries of these days. Left out or null: since 30 days ago;"
-                " `{}`: all."
+                description="Only entries on these days. If omitted or null: entries since 30 days"
+                " ago. `{}` selects all entries."
             ),
         ] = None,
         kind: Annotated[
-            list[EntryKind] | None, strawberry.argument(description="Only of these kinds.")
+            list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds.")
         ] = None,
         first: First = None,
         after: After = None,

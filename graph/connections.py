@@ -9,58 +9,71 @@ from resolvers.planner.sources import Items, Part, Value, field
 T = TypeVar("T")
 
 
-@strawberry.type(description="Where a page stands in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     has_next_page: bool = field(
-        Value(lambda page: page.has_next), description="Whether more follow after this page."
+        Value(lambda page: page.has_next),
+        description="Whether there are more items after this page.",
     )
     has_previous_page: bool = field(
         Value(lambda page: page.has_previous),
-        description="Whether there are more before this page.",
+        description="Whether there are more items before this page.",
     )
     start_cursor: str | None = field(
         Value(lambda page: page.start),
-        description="The first item's cursor; null on an empty page.",
+        description="The cursor of the first item; null if the page is empty.",
     )
     end_cursor: str | None = field(
-        Value(lambda page: page.end), description="The last item's cursor; null on an empty page."
+        Value(lambda page: page.end),
+        description="The cursor of the last item; null if the page is empty.",
     )
 
 
-@strawberry.type(description="An item of a list, with its place in the list's order.")
+@strawberry.type(description="An item of a list, with its cursor.")
 class Edge(Generic[T]):
     cursor: str = field(
         Value(lambda edge: edge.cursor),
-        description="For `after` and `before`; good for this list in this order.",
+        description="A value for `after` and `before`; valid for this list in this order.",
     )
     node: T = field(Part(lambda edge: edge.row), description="The item.")
 
 
 PAGE = (
-    "A page of a list. `first` goes forward from `after`, `last` back from `before`, never both;"
-    " 25 items unless said, 100 at most. A page is cut at a place in the order, not at a count:"
-    " what arrives between two requests moves nothing."
+    "A page of a list. `first` pages forward from `after`, `last` backward from `before`; they"
+    " cannot be combined. The default page size is 25; the maximum is 100, unless the field says"
+    " otherwise. A cursor marks a position in the sort order, not an offset: items that are added"
+    " between two requests do not shift the pages."
 )
 
 
 @strawberry.type(description=PAGE)
 class Connection(Generic[T]):
     edges: list[Edge[T]] = field(
-        Items(lambda page: page.edge), description="The items, each with its cursor."
+        Items(lambda page: page.edge), description="The items with their cursors."
     )
     nodes: list[T] = field(Items(lambda page: page.node), description="The items.")
-    page_info: PageInfo = field(Part(lambda page: page), description="Where this page stands.")
+    page_info: PageInfo = field(
+        Part(lambda page: page), description="The position of this page in the list."
+    )
     total_count: int = field(
         Value(lambda page: page.total),
-        description="How many items the whole list has, whatever the page shows.",
+        description="The number of items in the whole list, regardless of the page.",
     )
 
 
 First = Annotated[
-    int | None, strawberry.argument(description="At most so many items, from the start or `after`.")
+    int | None,
+    strawberry.argument(
+        description="The maximum number of items, counted from the start of the list or from"
+        " `after`."
+    ),
 ]
 After = Annotated[str | None, strawberry.argument(description="Only items after this cursor.")]
 Last = Annotated[
-    int | None, strawberry.argument(description="At most so many items, from the end or `before`.")
+    int | None,
+    strawberry.argument(
+        description="The maximum number of items, counted back from the end of the list or from"
+        " `before`."
+    ),
 ]
 Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]

@@ -13,22 +13,23 @@ from models import EntryKind
 from resolvers.planner.sources import Value, column, field
 
 
-@strawberry.type(description="One movement of the account, or a session that is not invoiced yet.")
+@strawberry.type(description="A movement of the account, or a session that is not invoiced yet.")
 class AccountHistoryEntry(Node):
     id: strawberry.ID = identity("aht")
     date: dt.date = column("date", "The day, in the practice's time zone.")
-    kind: EntryKind = column("kind", "What it is.")
-    description: str = column("description", "What it was, in words.")
+    kind: EntryKind = column("kind", "The kind of entry.")
+    description: str = column("description", "A description of the entry.")
     amount: Money = money(
         "amount_minor",
-        "By what it moved the balance; zero for a session not invoiced and for a payment that is"
-        " pending or failed.",
+        "The change of the balance; zero for a session that is not invoiced yet and for a payment"
+        " that is pending or failed.",
     )
     status: HistoryStatus | None = field(
         Value(lambda entry: entry.status),
-        description="A session's and a charge's follows its invoice. Null where there is none.",
+        description="The status; null if there is none. A session or charge has the status of its"
+        " invoice.",
     )
-    balance_after: Money = money(lambda entry: entry.balance_after, "The balance after it.")
+    balance_after: Money = money(lambda entry: entry.balance_after, "The balance after the entry.")
     session: Session | None = session
     invoice: Invoice | None = invoice
     payment: Payment | None = payment

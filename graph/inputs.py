@@ -12,31 +12,31 @@ from resolvers.orders import OrderDirection
 
 
 @strawberry.input(
-    description="Days from one to another, both included, in the practice's time zone."
-    " Either end may be left out; a first day after the last is an error."
+    description="A range of days in the practice's time zone, both ends included. Either end may"
+    " be omitted; a first day after the last day is an error."
 )
 class DateRange(filters.DateRange):
     gte: dt.date | None = strawberry.field(default=None, description="The first day.")
     lte: dt.date | None = strawberry.field(default=None, description="The last day.")
 
 
-@strawberry.input(description="How invoices are ordered; the newest first unless said.")
+@strawberry.input(description="The sort order of invoices; newest first by default.")
 class InvoiceOrder(invoices.InvoiceOrder):
     field: InvoiceOrderField = strawberry.field(
-        default=InvoiceOrderField.ISSUED_ON, description="What they are ordered by."
+        default=InvoiceOrderField.ISSUED_ON, description="The sort key."
     )
     direction: OrderDirection = strawberry.field(
-        default=OrderDirection.DESC, description="Which end comes first."
+        default=OrderDirection.DESC, description="The sort direction."
     )
 
 
-@strawberry.input(description="How clients are ordered; by name unless said.")
+@strawberry.input(description="The sort order of clients; by name by default.")
 class ClientOrder(clients.ClientOrder):
     field: ClientOrderField = strawberry.field(
-        default=ClientOrderField.NAME, description="What they are ordered by."
+        default=ClientOrderField.NAME, description="The sort key."
     )
     direction: OrderDirection = strawberry.field(
-        default=OrderDirection.ASC, description="Which end comes first."
+        default=OrderDirection.ASC, description="The sort direction."
     )
 
 
@@ -46,147 +46,167 @@ class ClientOrder(clients.ClientOrder):
 @strawberry.input(description="An amount of money.")
 class MoneyInput:
     amount: Decimal = strawberry.field(
-        description='In major units, with no more decimals than the currency has: `"125.00"`.'
+        description="The amount in major units, with at most as many decimals as the currency has:"
+        ' `"125.00"`.'
     )
     currency: CurrencyCode = strawberry.field(description="The practice's currency.")
 
 
-@strawberry.input(description="A card that the practice has not on file.")
+@strawberry.input(description="A card that is not on file.")
 class NewCard:
     confirmation_token: str = strawberry.field(
-        description="Made in the browser by Stripe.js; it carries the cardholder's name and billing"
-        " zip, both required there. Card numbers never reach this server. Works once."
+        description="The confirmation token created by Stripe.js in the browser. It must include"
+        " the cardholder's name and billing postal code. Card numbers never reach this server. A"
+        " token works once."
     )
     save_card: bool = strawberry.field(
         default=False,
-        description="Keep the card on file. Show `consentText` beside the box: ticking it agrees.",
+        description="Save the card on file. Show `consentText` next to the checkbox: checking it"
+        " means agreeing to the text.",
     )
     make_default: bool = strawberry.field(
-        default=False, description="Make it the Default Card; only with `saveCard`."
+        default=False, description="Make the card the Default Card; only with `saveCard`."
     )
 
 
 @strawberry.input(
-    description="How to pay: exactly one of these.",
+    description="The source of a payment: exactly one of these.",
     one_of=True,
 )
 class PaySource:
     payment_method_id: strawberry.Maybe[strawberry.ID] = strawberry.field(
-        description="By a card on file: `crd_…`."
+        description="The id of a card on file: `crd_…`."
     )
-    new_card: strawberry.Maybe[NewCard] = strawberry.field(description="By another card.")
+    new_card: strawberry.Maybe[NewCard] = strawberry.field(
+        description="A card that is not on file."
+    )
     credit: strawberry.Maybe[bool] = strawberry.field(
-        description="`true`: by unused credit alone, where it covers everything (payable 0)."
+        description="`true` to pay from unused credit alone, where it covers everything (`payable`"
+        " is 0)."
     )
 
 
-@strawberry.input(description="What to pay, and how.")
+@strawberry.input(description="Input for `pay`.")
 class PayInput:
     client_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="Whose balance: `cli_…`. Who sees a single client may leave it out; it isn't"
-        " needed with `invoiceId`.",
+        description="The client with the balance to pay: `cli_…`. A viewer with exactly one client"
+        " may omit it; it is not needed with `invoiceId`.",
     )
     invoice_id: strawberry.ID | None = strawberry.field(
-        default=None, description="One invoice, `inv_…`; without it the whole balance."
+        default=None,
+        description="The invoice to pay, `inv_…`. If omitted, the whole balance is paid.",
     )
     expected_amount: MoneyInput = strawberry.field(
-        description="The `payable` that the page showed. That is charged, or nothing."
+        description="The `payable` amount that the page showed. Exactly this amount is charged, or"
+        " nothing."
     )
-    source: PaySource = strawberry.field(description="How to pay.")
+    source: PaySource = strawberry.field(description="The source of the payment.")
     idempotency_key: str = strawberry.field(
-        description="Made by the page once for each click and kept across retries; 16 to 255"
-        " characters."
+        description="A key that the page generates once for each click and reuses in retries; 16"
+        " to 255 characters."
     )
 
 
-@strawberry.input(description="Which payment to ask about.")
+@strawberry.input(description="Input for `refreshPayment`.")
 class RefreshPaymentInput:
-    payment_id: strawberry.ID = strawberry.field(description="The payment: `pmt_…`.")
+    payment_id: strawberry.ID = strawberry.field(description="The id of the payment: `pmt_…`.")
 
 
-@strawberry.input(description="Which payment to give up.")
+@strawberry.input(description="Input for `cancelPayment`.")
 class CancelPaymentInput:
-    payment_id: strawberry.ID = strawberry.field(description="The payment: `pmt_…`.")
+    payment_id: strawberry.ID = strawberry.field(description="The id of the payment: `pmt_…`.")
 
 
 # -- cards -----------------------------------------------------------------------------------------
 
 
-@strawberry.input(description="Whose card it will be.")
+@strawberry.input(description="Input for `prepareCard`.")
 class PrepareCardInput:
     client_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="The client: `cli_…`. Who sees a single client may leave it out.",
+        description="The client that the card is for: `cli_…`. A viewer with exactly one client"
+        " may omit it.",
     )
 
 
-@strawberry.input(description="Which card to keep. Keeping it agrees to `consentText`.")
+@strawberry.input(description="Input for `addCard`. Saving a card means agreeing to `consentText`.")
 class AddCardInput:
     client_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="The client: `cli_…`. Who sees a single client may leave it out.",
+        description="The client that the card is for: `cli_…`. A viewer with exactly one client"
+        " may omit it.",
     )
     setup_intent_id: strawberry.ID = strawberry.field(
-        description="From `prepareCard`, once Stripe.js has confirmed it: `seti_…`."
+        description="The SetupIntent of `prepareCard`, after Stripe.js has confirmed it: `seti_…`."
     )
     make_default: bool = strawberry.field(
-        default=False, description="Make it the Default Card. The first card always is."
+        default=False,
+        description="Make the card the Default Card. A client's first card always is.",
     )
 
 
-@strawberry.input(description="Which card is to be the Default Card.")
+@strawberry.input(description="Input for `makeDefault`.")
 class MakeDefaultInput:
-    payment_method_id: strawberry.ID = strawberry.field(description="The card: `crd_…`.")
+    payment_method_id: strawberry.ID = strawberry.field(description="The id of the card: `crd_…`.")
 
 
-@strawberry.input(description="Which card to take off file.")
+@strawberry.input(description="Input for `removeCard`.")
 class RemoveCardInput:
-    payment_method_id: strawberry.ID = strawberry.field(description="The card: `crd_…`.")
+    payment_method_id: strawberry.ID = strawberry.field(description="The id of the card: `crd_…`.")
     replacement_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="Which card is the default then: needed for the Default Card while there are"
-        " others.",
+        description="The id of the next Default Card: required when the Default Card is removed"
+        " while there are other cards.",
     )
 
 
 # -- signing in ------------------------------------------------------------------------------------
 
 
-@strawberry.input(description="Where the mail goes.")
+@strawberry.input(description="Input for `requestSignInLink`.")
 class RequestSignInLinkInput:
     email: str = strawberry.field(
-        description="The address that the practice knows. Case and blanks around it don't count."
+        description="The e-mail address known to the practice. Case and surrounding blanks are"
+        " ignored."
     )
 
 
-@strawberry.input(description="The link, and the proof that it was asked for in this browser.")
+@strawberry.input(
+    description="Input for `signIn`: the secret of the link, and the proof that this browser"
+    " requested the link."
+)
 class SignInInput:
     secret: str = strawberry.field(
-        description="From the link: the part of the page's address after `#/sign-in/`."
+        description="The secret of the link: the part of the page's URL after `#/sign-in/`."
     )
     nonce: str = strawberry.field(
-        description="From the `requestSignInLink` that the mail answers, or from a later one for"
-        " the same address whose `nextMailAt` is not null."
+        description="The nonce of the `requestSignInLink` that sent the mail, or of a later one"
+        " for the same address with a `nextMailAt` that is not null."
     )
 
 
-@strawberry.input(description="The code of a mail, and the proof that it was asked for here.")
+@strawberry.input(
+    description="Input for `signInWithCode`: the code of a mail, and the proof that this page"
+    " requested the mail."
+)
 class SignInWithCodeInput:
     code: str = strawberry.field(
-        description="The six digits of the mail. Blanks between them don't count."
+        description="The six-digit code in the mail. Blanks between the digits are ignored."
     )
     nonce: str = strawberry.field(
-        description="From the `requestSignInLink` that this mail answers: a code works with no"
-        " other."
+        description="The nonce of the `requestSignInLink` that sent this mail. A code works with"
+        " no other nonce."
     )
 
 
-@strawberry.input(description="Who to continue as.")
+@strawberry.input(description="Input for `switchViewer`.")
 class SwitchViewerInput:
-    id: strawberry.ID = strawberry.field(description="One of `Viewer.identities`: `idn_…`.")
+    id: strawberry.ID = strawberry.field(
+        description="The id of one of `Viewer.identities`: `idn_…`."
+    )
 
 
-@strawberry.input(description="Which sign-in to end.")
+@strawberry.input(description="Input for `revokeSignIn`.")
 class RevokeSignInInput:
-    id: strawberry.ID = strawberry.field(description="The sign-in: `sgn_…`.")
+    id: strawberry.ID = strawberry.field(description="The id of the sign-in: `sgn_…`.")

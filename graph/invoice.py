@@ -27,78 +27,90 @@ class Session(Node):
     clinician: Clinician | None = clinician
     date: dt.date = column("date", "The day, in the practice's time zone.")
     starts_at: dt.datetime | None = field(
-        Value(lambda session: instant(session.c.starts_at)), description="When it began."
+        Value(lambda session: instant(session.c.starts_at)), description="When the session began."
     )
-    duration_minutes: int | None = column("duration_minutes", "How long it took, in minutes.")
-    description: str = column("description", "What it was, in the practice's words.")
-    service_code: str | None = column("service_code", "The service's code, usually CPT.")
-    fee: Money = money("fee_minor", "What the client owes for it once it is invoiced.")
+    duration_minutes: int | None = column(
+        "duration_minutes", "The duration of the session in minutes."
+    )
+    description: str = column("description", "The practice's description of the session.")
+    service_code: str | None = column("service_code", "The service code, usually CPT.")
+    fee: Money = money(
+        "fee_minor", "The amount that the client owes for the session once it is invoiced."
+    )
     invoice: LazyInvoice | None = field(
         One(sessions.invoice_of),
-        description="The invoice that it stands on; null: none yet, or it isn't shared.",
+        description="The invoice with this session; null if the session is not invoiced yet or the"
+        " invoice is not shared.",
     )
 
 
-session = field(One(sessions.named_by), description="The session; null where there is none.")
+session = field(One(sessions.named_by), description="The session; null if there is none.")
 
 
 @strawberry.type(description="A line of an invoice, as printed.")
 class InvoiceLine:
-    date: dt.date | None = column("date", "The day of service; null where it is of none.")
-    description: str = column("description", "What is charged for.")
-    service_code: str | None = column("service_code", "The service's code, usually CPT.")
+    date: dt.date | None = column("date", "The day of service; null if there is none.")
+    description: str = column("description", "A description of the charge.")
+    service_code: str | None = column("service_code", "The service code, usually CPT.")
     quantity: Decimal = field(
-        Value(lambda line: decimal(line.c.quantity_hundredths, 2)), description="How many units."
+        Value(lambda line: decimal(line.c.quantity_hundredths, 2)),
+        description="The number of units.",
     )
-    unit_price: Money = money("unit_price_minor", "For one unit.")
-    amount: Money = money("amount_minor", "For the line.")
+    unit_price: Money = money("unit_price_minor", "The price of one unit.")
+    amount: Money = money("amount_minor", "The amount of the line.")
     session: Session | None = session
 
 
-@strawberry.type(description="A bill. What is paid and due of it is always of this moment.")
+@strawberry.type(description="A bill. Its paid and due amounts are always current.")
 class Invoice(Node):
     id: strawberry.ID = identity("inv")
-    number: str = column("number", "As printed, unique in the practice: `INV-2026-0042`.")
+    number: str = column(
+        "number", "The number as printed, unique in the practice: `INV-2026-0042`."
+    )
     client: LazyClient = client
     clinician: Clinician | None = clinician
     issued_on: dt.date = column("issued_on", "The day of issue.")
-    due_on: dt.date | None = column("due_on", "The day it is due; null: no day is set.")
+    due_on: dt.date | None = column("due_on", "The due date; null if none is set.")
     status: InvoiceStatus = field(
-        Value(lambda invoice: invoice.standing.status), description="How far it is paid."
+        Value(lambda invoice: invoice.standing.status), description="The payment status."
     )
     is_past_due: bool = field(
         Value(lambda invoice: invoice.is_past_due),
-        description="Whether something is still due after its day. A part-paid invoice can be.",
+        description="Whether an amount is still due after the due date. A partially paid invoice"
+        " can be past due.",
     )
-    total: Money = money("total_minor", "The sum of its lines, as printed.")
+    total: Money = money("total_minor", "The sum of the lines, as printed.")
     amount_paid: Money = money(
-        lambda invoice: Amount(invoice.standing.paid), "What was put toward it, less refunds."
+        lambda invoice: Amount(invoice.standing.paid),
+        "The amount allocated to the invoice, less refunds.",
     )
     amount_due: Money = money(
         lambda invoice: Amount(invoice.standing.due),
-        "What is still owed of it, after write-offs and adjustments; zero when void.",
+        "The amount still owed, after write-offs and adjustments; zero if the invoice is void.",
     )
     payable: Money = money(
         lambda invoice: invoice.payable,
-        "What Pay Now on this invoice charges: `amountDue` less unused credit, never below zero;"
-        " zero while it is disputed. Send it as `expectedAmount`.",
+        "The amount that Pay Now on this invoice charges: `amountDue` less unused credit, never"
+        " negative; zero while the invoice is disputed. Send it as `expectedAmount`.",
     )
     is_disputed: bool = field(
         Value(lambda invoice: invoice.is_disputed),
-        description="Whether the bank has yet to decide about a payment of it. It is due again"
-        " meanwhile, but not payable.",
+        description="Whether a payment of the invoice is disputed and the bank has not decided"
+        " yet. Until then, the amount is due again but not payable.",
     )
-    lines: list[InvoiceLine] = field(Many(invoices.lines), description="In the order as printed.")
+    lines: list[InvoiceLine] = field(
+        Many(invoices.lines), description="The lines, in printed order."
+    )
     payments: list[Payment] = field(
         Many(payments.of_invoice),
-        description="Payments that something was put toward it from, the newest first.",
+        description="The payments with an allocation to this invoice, newest first.",
     )
-    notes: str | None = column("notes", "What the practice wrote on it.")
+    notes: str | None = column("notes", "The practice's notes on the invoice.")
     provider: Provider = provider
     document: DocumentLink = document("inv")
 
 
 invoice = field(
     One(invoices.named_by),
-    description="The invoice that it stands on; null where there is none or it isn't shared.",
+    description="The invoice that the entry belongs to; null if there is none or it is not shared.",
 )

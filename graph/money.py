@@ -10,14 +10,15 @@ from resolvers.money import amount, currency, major_units
 from resolvers.planner.sources import Part, Value, Viewed, field
 
 
-@strawberry.type(description="An amount in the practice's currency; below zero it is a credit.")
+@strawberry.type(description="An amount in the practice's currency; a negative amount is a credit.")
 class Money:
     amount: Decimal = field(
         Viewed(major_units),
-        description='In major units, with the currency\'s decimals: `"125.00"`.',
+        description='The amount in major units, with the decimals of the currency: `"125.00"`.',
     )
     minor_units: Long = field(
-        Value(lambda amount: amount.minor), description="In the smallest unit: 12500 cents."
+        Value(lambda amount: amount.minor),
+        description="The amount in the smallest unit of the currency: 12500 cents.",
     )
     currency: CurrencyCode = field(Viewed(currency), description="The practice's currency.")
 

@@ -38,77 +38,92 @@ from resolvers.planner.sources import Mutated, planned
 
 
 @strawberry.type(
-    description="Changing. Each field is done and committed before the next; what it gives back is"
-    " read after that, of all fields in one statement."
+    description="Write operations. Fields run one after another, each committed before the next;"
+    " then the results of all fields are read in one SQL statement."
 )
 class Mutation:
     @planned(
         Mutated(paying.pay, moves_money=True),
-        description="Pays the balance, or one invoice. Charged once, however often it is sent with"
-        " the same key; after a decline make a new key.",
+        description="Pay the balance, or one invoice. Requests with the same key are charged once;"
+        " after a decline, generate a new key.",
     )
     def pay(
-        self, input: Annotated[PayInput, strawberry.argument(description="What, and how.")]
+        self,
+        input: Annotated[
+            PayInput, strawberry.argument(description="What to pay, and with which source.")
+        ],
     ) -> PayResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(paying.refresh),
-        description="Asks how a payment stands, after the cardholder has confirmed it or when the"
-        " answer was lost.",
+        description="Get the current state of a payment, after the cardholder has confirmed it or"
+        " when the response was lost.",
     )
     def refresh_payment(
         self,
-        input: Annotated[RefreshPaymentInput, strawberry.argument(description="Which payment.")],
+        input: Annotated[
+            RefreshPaymentInput, strawberry.argument(description="The payment to refresh.")
+        ],
     ) -> PayResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(paying.cancel),
-        description="Gives up a payment that waits for the cardholder. If the money moved first, it"
-        " succeeded.",
+        description="Cancel a payment that waits for the cardholder. If the money has already"
+        " moved, the payment succeeds.",
     )
     def cancel_payment(
         self,
-        input: Annotated[CancelPaymentInput, strawberry.argument(description="Which payment.")],
+        input: Annotated[
+            CancelPaymentInput, strawberry.argument(description="The payment to cancel.")
+        ],
     ) -> PayResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(changing.prepare),
-        description="Begins to keep a card: gives what Stripe.js shows its form for.",
+        description="Start saving a card on file: returns the values that Stripe.js needs to show"
+        " its form.",
     )
     def prepare_card(
-        self, input: Annotated[PrepareCardInput, strawberry.argument(description="Whose.")]
+        self,
+        input: Annotated[
+            PrepareCardInput, strawberry.argument(description="The client that the card is for.")
+        ],
     ) -> PrepareCardResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(changing.add),
-        description="Keeps the card that Stripe.js has confirmed. The same card twice is one card,"
-        " brought up to date; sent again, it is the same answer.",
+        description="Save the card that Stripe.js has confirmed. A card that is already on file is"
+        " updated instead of saved twice. Sending the same input again gets the same response.",
     )
     def add_card(
-        self, input: Annotated[AddCardInput, strawberry.argument(description="Which card.")]
+        self, input: Annotated[AddCardInput, strawberry.argument(description="The card to save.")]
     ) -> AddCardResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(changing.make_default),
-        description="Makes a card on file the Default Card: there is always exactly one.",
+        description="Make a card on file the Default Card. There is always exactly one.",
     )
     def make_default(
-        self, input: Annotated[MakeDefaultInput, strawberry.argument(description="Which card.")]
+        self,
+        input: Annotated[
+            MakeDefaultInput, strawberry.argument(description="The next Default Card.")
+        ],
     ) -> MakeDefaultResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(changing.remove),
-        description="Takes a card off file, where the practice lets clients do that. The Default"
-        " Card needs a replacement while there are others.",
+        description="Remove a card from file, if the practice lets clients do so. While there are"
+        " other cards, the Default Card needs a replacement.",
     )
     def remove_card(
-        self, input: Annotated[RemoveCardInput, strawberry.argument(description="Which card.")]
+        self,
+        input: Annotated[RemoveCardInput, strawberry.argument(description="The card to remove.")],
     ) -> RemoveCardResult | None:
         raise AssertionError("its source answers")
 
@@ -116,64 +131,73 @@ class Mutation:
 
     @planned(
         Mutated(signing_in.request, by_nobody=True),
-        description="Asks for a mail to sign in with. Needs no token. The answer is the same if"
-        " nobody has this address. If a practice knows the address, a mail goes to it, with a link"
-        " and a code for each such practice. Four mails go to an address at once, and then one each"
-        " time that a link would have expired (`SIGN_IN_MINUTES`).",
+        description="Request a mail to sign in with. Needs no token. The response is the same for"
+        " an unknown address. If a practice knows the address, a mail is sent to it, with a link"
+        " and a code for each such practice. An address gets up to four mails at once, then one"
+        " per lifetime of a link (`SIGN_IN_MINUTES`).",
     )
     def request_sign_in_link(
         self,
-        input: Annotated[RequestSignInLinkInput, strawberry.argument(description="To whom.")],
+        input: Annotated[
+            RequestSignInLinkInput,
+            strawberry.argument(description="The address to send the mail to."),
+        ],
     ) -> RequestSignInLinkPayload | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(signing_in.sign_in, by_nobody=True, alone=True),
-        description="Signs in with the link of a mail, in the browser that asked for it. A link"
-        " works once; within a minute the same secret and nonce get the same answer again, in case"
-        " it was lost. Needs no token, and is the only field of its operation.",
+        description="Sign in with the link of a mail, in the browser that requested it. A link"
+        " works once; within a minute, the same secret and nonce get the same response again, in"
+        " case it was lost. Needs no token. Must be the only field of its operation.",
     )
     def sign_in(
-        self, input: Annotated[SignInInput, strawberry.argument(description="By which link.")]
+        self,
+        input: Annotated[SignInInput, strawberry.argument(description="The link to sign in with.")],
     ) -> SignInResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(signing_in.sign_in_with_code, by_nobody=True, alone=True),
-        description="Signs in with the code of a mail, in the page that asked for this mail; the"
-        " mail may be read elsewhere. Five codes may be tried for a request, and ten for an"
-        " address, and then one a day. Needs no token, and is the only field of its operation.",
+        description="Sign in with the code of a mail, in the page that requested this mail; the"
+        " mail may be read on another device. A request allows five attempts, and an address ten,"
+        " then one a day. Needs no token. Must be the only field of its operation.",
     )
     def sign_in_with_code(
         self,
-        input: Annotated[SignInWithCodeInput, strawberry.argument(description="The code.")],
+        input: Annotated[
+            SignInWithCodeInput, strawberry.argument(description="The code to sign in with.")
+        ],
     ) -> SignInWithCodeResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(signing_in.switch, alone=True),
-        description="Continues the sign-in as another person who has its e-mail address in this"
-        " practice: a mother who is a client, and the guardian of another. The token stays the"
-        " same. Is the only field of its operation.",
+        description="Continue the sign-in as another person with the same e-mail address in this"
+        " practice: for example, a mother may be a client herself and the guardian of another"
+        " client. The token stays the same. Must be the only field of its operation.",
     )
     def switch_viewer(
         self,
-        input: Annotated[SwitchViewerInput, strawberry.argument(description="Who to continue as.")],
+        input: Annotated[
+            SwitchViewerInput, strawberry.argument(description="The identity to continue as.")
+        ],
     ) -> SwitchViewerResult | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(signing_in.sign_out),
-        description="Ends the sign-in that the request is made with: its token works no more.",
+        description="End the sign-in of this request: its token stops working.",
     )
     def sign_out(self) -> SignOutPayload | None:
         raise AssertionError("its source answers")
 
     @planned(
         Mutated(signing_in.revoke),
-        description="Ends one of the viewer's own sign-ins: its token works no more, anywhere.",
+        description="End one of the viewer's own sign-ins: its token stops working everywhere.",
     )
     def revoke_sign_in(
-        self, input: Annotated[RevokeSignInInput, strawberry.argument(description="Which one.")]
+        self,
+        input: Annotated[RevokeSignInInput, strawberry.argument(description="The sign-in to end.")],
     ) -> RevokeSignInResult | None:
         raise AssertionError("its source answers")

@@ -1,4 +1,4 @@
-"""What can be asked for again by its id."""
+"""Objects that can be queried by id."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from resolvers.ids import api_id
 from resolvers.planner.sources import Value, field
 
 
-@strawberry.interface(description="Something with an id of its own.")
+@strawberry.interface(description="An object with an id.")
 class Node:
     id: strawberry.ID = strawberry.field(
-        description="Opaque, and of this kind of thing: it begins with the kind's own prefix."
+        description="An opaque id, with a prefix for the type of the object."
     )
 
 
 def identity(kind: str) -> Any:
-    """The field `id` of a kind of thing."""
-    return field(Value(api_id(kind)), description=f"Begins with `{kind}_`; otherwise opaque.")
+    """Return the field `id` of a type; `kind` is the prefix of the type's ids."""
+    return field(Value(api_id(kind)), description=f"An opaque id with the prefix `{kind}_`.")

@@ -15,15 +15,16 @@ from resolvers import clients, payments
 from resolvers.money import Amount
 from resolvers.planner.sources import One, Part, Value, field
 
-payment = field(One(payments.of_outcome), description="The payment, as it is now.")
-client = field(One(clients.of_outcome), description="Whose it is, as it is now.")
-code = field(Value(lambda outcome: outcome.text("code")), description="Of this refusal.")
+payment = field(One(payments.of_outcome), description="The current state of the payment.")
+client = field(One(clients.of_outcome), description="The current state of the client.")
+code = field(Value(lambda outcome: outcome.text("code")), description="The code of this refusal.")
 message = field(
-    Value(lambda outcome: outcome.text("message")), description="Why, in words for a person."
+    Value(lambda outcome: outcome.text("message")), description="The reason in words, for a person."
 )
 path = field(
     Value(lambda outcome: outcome.text("path")),
-    description="The input to blame, if one is: its names from `input` on.",
+    description="The path to the invalid input field, beginning with `input`; null if the refusal"
+    " is not about a field.",
 )
 
 
@@ -31,73 +32,82 @@ def amount(name: str, description: str) -> Any:
     return money(lambda outcome: Amount(outcome.value(name, BigInteger())), description)
 
 
-@strawberry.interface(description="A refusal: nothing was begun. Always select `... on UserError`.")
+@strawberry.interface(
+    description="A refusal: nothing was started. Always select `... on UserError`."
+)
 class UserError:
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
 
 
-@strawberry.interface(description="Something was begun.")
+@strawberry.interface(description="The outcome of a payment that was started.")
 class PaymentOutcome:
     payment: Payment = payment
 
 
-@strawberry.type(description="The money moved, or credit covered it.")
+@strawberry.type(description="The money moved, or unused credit covered the amount.")
 class PaySucceeded(PaymentOutcome):
     payment: Payment = payment
     client: Client = client
 
 
 @strawberry.type(
-    description="The cardholder has to confirm it to the bank. Afterwards: `refreshPayment`."
+    description="The cardholder has to confirm the payment to the bank. Then call `refreshPayment`."
 )
 class PayRequiresAction(PaymentOutcome):
     payment: Payment = payment
     client_secret: str = field(
         Value(lambda outcome: outcome.text("client_secret")),
-        description="What Stripe.js goes on with: `stripe.handleNextAction({clientSecret})`.",
+        description="The secret for Stripe.js: `stripe.handleNextAction({clientSecret})`.",
     )
 
 
 @strawberry.type(
-    description="Nobody knows yet how it ends: ask again, by `refreshPayment` or with the same key."
+    description="The outcome is not known yet. Call `refreshPayment`, or send the same input with"
+    " the same key again."
 )
 class PayProcessing(PaymentOutcome):
     payment: Payment = payment
     retry_after_seconds: int = field(
         Value(lambda outcome: outcome.number("retry_after_s")),
-        description="How long to wait before asking again.",
+        description="The number of seconds to wait before the next request.",
     )
 
 
-@strawberry.type(description="It was given up; nothing was charged.")
+@strawberry.type(description="The payment was canceled; nothing was charged.")
 class PayCanceled(PaymentOutcome):
     payment: Payment = payment
 
 
 @strawberry.type(
     description="The bank refused the card: the payment failed, and nothing was charged. Another"
-    " try is another payment, with a new key."
+    " attempt is another payment, with a new key."
 )
 class CardDeclined(PaymentOutcome, UserError):
     payment: Payment = payment
     reason: DeclineReason = field(
-        Value(lambda outcome: outcome.text("reason")), description="Why, as far as it may be told."
+        Value(lambda outcome: outcome.text("reason")),
+        description="The reason, as far as it may be disclosed.",
     )
     is_retryable: bool = field(
         Value(lambda outcome: outcome.truth("is_retryable")),
-        description="Whether the same card may work once what was wrong is put right.",
+        description="Whether the same card may work once the problem is corrected.",
     )
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
 
 
-@strawberry.type(description="What is payable isn't what the page showed; nothing was charged.")
+@strawberry.type(
+    description="The payable amount differs from the amount that the page showed; nothing was"
+    " charged."
+)
 class AmountChanged(UserError):
-    expected: Money = amount("expected", "What was sent.")
-    payable: Money = amount("payable", "What is payable now. Show it, and ask with it.")
+    expected: Money = amount("expected", "The amount that was sent.")
+    payable: Money = amount(
+        "payable", "The amount that is payable now. Show it to the user, then send it."
+    )
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
@@ -110,8 +120,8 @@ class AmountTooSmall(UserError):
             lambda outcome: Amount(outcome.value("minimum", BigInteger())),
             when=lambda outcome: outcome.value("minimum", BigInteger()).is_not(None),
         ),
-        description="The smallest amount that a card can be charged. Null where Stripe publishes"
-        " none for the practice's currency.",
+        description="The smallest amount that a card can be charged; null if Stripe publishes none"
+        " for the practice's currency.",
     )
     code: ErrorCode = code
     message: str = message
@@ -127,8 +137,8 @@ class AmountTooLarge(UserError):
 
 
 @strawberry.type(
-    description="Stripe refused to begin the payment for a reason that only the practice can mend."
-    " Nothing was charged."
+    description="Stripe refused to start the payment, for a reason that only the practice can"
+    " resolve. Nothing was charged."
 )
 class PaymentsUnavailable(UserError):
     code: ErrorCode = code
@@ -136,7 +146,7 @@ class PaymentsUnavailable(UserError):
     path: list[str] | None = path
 
 
-@strawberry.type(description="Another payment of the client is under way.")
+@strawberry.type(description="Another payment of the client is in progress.")
 class PaymentInProgress(UserError):
     payment: Payment = payment
     code: ErrorCode = code
@@ -145,12 +155,13 @@ class PaymentInProgress(UserError):
 
 
 @strawberry.type(
-    description="Too many cards were declined of late, of the client or from there; too many forms"
-    " for cards were opened; or too many wrong codes were typed for an e-mail address."
+    description="Too many recent attempts: declined cards of the client or from the network"
+    " address, card forms opened, or wrong codes typed for an e-mail address."
 )
 class TooManyAttempts(UserError):
     retry_at: dt.datetime = field(
-        Value(lambda outcome: outcome.text("retry_at")), description="When to try again."
+        Value(lambda outcome: outcome.text("retry_at")),
+        description="The time of the next possible attempt.",
     )
     code: ErrorCode = code
     message: str = message
@@ -178,28 +189,30 @@ class CardUnusable(UserError):
     path: list[str] | None = path
 
 
-@strawberry.type(description="The key was sent before, with another request.")
+@strawberry.type(description="The key was already used for another request.")
 class IdempotencyKeyReused(UserError):
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
 
 
-@strawberry.type(description="There is no such thing in sight.")
+@strawberry.type(description="The object does not exist, or the viewer has no access to it.")
 class NotFound(UserError):
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
 
 
-@strawberry.type(description="It is in sight, but this viewer may not do that.")
+@strawberry.type(
+    description="The viewer has access to the object, but may not perform this action."
+)
 class NotAllowed(UserError):
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
 
 
-@strawberry.type(description="An argument is wrong; `path` says which.")
+@strawberry.type(description="An argument is wrong; `path` names it.")
 class InvalidInput(UserError):
     code: ErrorCode = code
     message: str = message
@@ -225,5 +238,9 @@ PayResult = Annotated[
     | NotFound
     | NotAllowed
     | InvalidInput,
-    strawberry.union("PayResult", description="What paying came to. It may get more members."),
+    strawberry.union(
+        "PayResult",
+        description="The result of `pay`, `refreshPayment` or `cancelPayment`. More members"
+        " may be added.",
+    ),
 ]

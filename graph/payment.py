@@ -22,80 +22,100 @@ if TYPE_CHECKING:
 LazyClient = Annotated["Client", strawberry.lazy("graph.client")]
 LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.invoice")]
 LazyReceipt = Annotated["Receipt", strawberry.lazy("graph.payment")]
-client = field(One(clients.client_of), description="Whose it is.")
+client = field(One(clients.client_of), description="The client that this belongs to.")
 
 
-@strawberry.type(description="The card that a payment was made with, as it was then.")
+@strawberry.type(
+    description="The card that a payment was made with, as of the time of the payment."
+)
 class PaymentCard:
-    brand: CardBrand = field(Value(lambda card: card.brand), description="The network.")
-    last4: str = field(Value(lambda card: card.last4), description="The number's last four digits.")
-
-
-@strawberry.type(description="What a payment put toward an invoice, less what was taken back.")
-class PaymentAllocation:
-    invoice: LazyInvoice = field(One(invoices.named_by), description="The invoice.")
-    amount: Money = money("amount_minor", "How much of it.")
-
-
-@strawberry.type(description="Why a payment failed.")
-class PaymentFailure:
-    reason: DeclineReason = field(Value(lambda failure: failure.reason), description="As a code.")
-    message: str = field(
-        Value(lambda failure: failure.message), description="In words for the cardholder."
+    brand: CardBrand = field(Value(lambda card: card.brand), description="The card network.")
+    last4: str = field(
+        Value(lambda card: card.last4), description="The last four digits of the card number."
     )
 
 
-@strawberry.type(description="Money from a client, or the attempt at it.")
+@strawberry.type(
+    description="The part of a payment that is allocated to an invoice, less amounts taken back."
+)
+class PaymentAllocation:
+    invoice: LazyInvoice = field(One(invoices.named_by), description="The invoice.")
+    amount: Money = money("amount_minor", "The allocated amount.")
+
+
+@strawberry.type(description="The reason for the failure of a payment.")
+class PaymentFailure:
+    reason: DeclineReason = field(
+        Value(lambda failure: failure.reason), description="The reason as a code."
+    )
+    message: str = field(
+        Value(lambda failure: failure.message),
+        description="The reason in words for the cardholder.",
+    )
+
+
+@strawberry.type(description="A payment by a client, including an attempt that did not succeed.")
 class Payment(Node):
     id: strawberry.ID = identity("pmt")
     client: LazyClient = client
-    amount: Money = money("amount_minor", "What is or would be charged.")
+    amount: Money = money("amount_minor", "The amount that is or would be charged.")
     status: PaymentStatus = field(
-        Value(lambda payment: payment.status), description="How it stands."
+        Value(lambda payment: payment.status), description="The state of the payment."
     )
-    method: PaymentMethodKind = column("method", "How it was paid.")
+    method: PaymentMethodKind = column("method", "The method of payment.")
     card: PaymentCard | None = field(
         Part(payments.CardRow, when=payments.has_card),
-        description="The card; null where it was paid in another way.",
+        description="The card; null if the payment was made in another way.",
     )
     created_at: dt.datetime = field(
-        Value(lambda payment: instant(payment.c.created_at)), description="When it was begun."
+        Value(lambda payment: instant(payment.c.created_at)),
+        description="When the payment was started.",
     )
-    created_on: dt.date = column("created_on", "The day it was begun, in the practice's time zone.")
+    created_on: dt.date = column(
+        "created_on", "The day on which the payment was started, in the practice's time zone."
+    )
     paid_at: dt.datetime | None = field(
         Value(lambda payment: instant(payment.c.paid_at)),
-        description="When the money moved; null where it did not (yet).",
+        description="When the money moved; null if it has not moved.",
     )
     failure: PaymentFailure | None = field(
         Part(payments.FailureRow, when=payments.has_failed),
-        description="Why it failed; null where it did not.",
+        description="The reason for the failure; null if the payment did not fail.",
     )
     allocations: list[PaymentAllocation] = field(
         Many(payments.allocations),
-        description="What it paid of each invoice, the oldest first, with the unused credit that"
-        " went with it.",
+        description="The amount paid on each invoice, oldest invoice first, including the unused"
+        " credit that was applied with the payment.",
     )
     refunded: Money = money(
-        lambda payment: Amount(payment.refunds["total"]), "What was given back of it."
+        lambda payment: Amount(payment.refunds["total"]), "The amount refunded."
     )
     receipt: LazyReceipt | None = field(
-        One(payments.receipt_of), description="Its receipt; null where it did not succeed."
+        One(payments.receipt_of), description="The receipt; null if the payment did not succeed."
     )
 
 
-@strawberry.type(description="Made for every payment that succeeds; never edited or deleted.")
+@strawberry.type(
+    description="A receipt, created for every successful payment; never edited or deleted."
+)
 class Receipt(Node):
     id: strawberry.ID = identity("rct")
-    number: str = column("number", "As printed, unique in the practice: `RCP-2026-0042`.")
+    number: str = column(
+        "number", "The number as printed, unique in the practice: `RCP-2026-0042`."
+    )
     client: LazyClient = client
-    payment: Payment = field(One(payments.named_by), description="The payment that it is for.")
-    amount: Money = money("amount_minor", "What was paid.")
+    payment: Payment = field(
+        One(payments.named_by), description="The payment that the receipt is for."
+    )
+    amount: Money = money("amount_minor", "The amount paid.")
     issued_at: dt.datetime = field(
-        Value(lambda receipt: instant(receipt.c.issued_at)), description="When it was made."
+        Value(lambda receipt: instant(receipt.c.issued_at)),
+        description="When the receipt was issued.",
     )
     document: DocumentLink = document("rct")
 
 
 payment = field(
-    One(payments.named_by), description="The payment that it is of; null where it is of none."
+    One(payments.named_by),
+    description="The payment that the entry belongs to; null if there is none.",
 )

@@ -22,68 +22,71 @@ from resolvers.planner.sources import Many, One, Paged, Part, Value, Viewed, col
 WHOLE_PRACTICE = 500
 
 Issued = Annotated[
-    DateRange | None, strawberry.argument(description="Only those issued in these days.")
+    DateRange | None, strawberry.argument(description="Only invoices issued on these days.")
 ]
 Begun = Annotated[
-    DateRange | None, strawberry.argument(description="Only those begun in these days.")
+    DateRange | None, strawberry.argument(description="Only payments started on these days.")
 ]
 Statuses = Annotated[
     list[InvoiceStatus] | None,
     strawberry.argument(
-        description="Only of these statuses. Over a whole practice, a dashboard's costs 0.07 for"
-        " each invoice of it."
+        description="Only invoices with one of these statuses. For a dashboard's list of the whole"
+        " practice, this filter costs 0.07 for each invoice of the practice."
     ),
 ]
 PaymentStatuses = Annotated[
-    list[PaymentStatus] | None, strawberry.argument(description="Only of these statuses.")
+    list[PaymentStatus] | None,
+    strawberry.argument(description="Only payments with one of these statuses."),
 ]
 PastDue = Annotated[
     bool | None,
     strawberry.argument(
-        description="Only those that are past due, or not. Over a whole practice, a dashboard's"
-        " costs 0.07 for each invoice of it."
+        description="Only invoices that are past due (`true`), or that are not (`false`). For a"
+        " dashboard's list of the whole practice, this filter costs 0.07 for each invoice of the"
+        " practice."
     ),
 ]
 Therapist = Annotated[
-    strawberry.ID | None, strawberry.argument(description="Only of this therapist's: `cln_…`.")
+    strawberry.ID | None,
+    strawberry.argument(description="Only invoices of this therapist: `cln_…`."),
 ]
-InvoicesOrder = Annotated[InvoiceOrder | None, strawberry.argument(description="Their order.")]
+InvoicesOrder = Annotated[InvoiceOrder | None, strawberry.argument(description="The sort order.")]
 
 
 ChangedSince = Annotated[
     str | None,
     strawberry.argument(
-        description="Only those changed after this version, which `version` gave before."
+        description="Only items that changed after this version, an earlier value of `version`."
     ),
 ]
 
 
-@strawberry.type(description="Whether and how the practice takes payments online.")
+@strawberry.type(description="The practice's settings for online payments.")
 class OnlinePayments:
     is_enabled: bool = field(
-        Value(lambda online: online.is_enabled), description="Whether Pay Now exists at all."
+        Value(lambda online: online.is_enabled), description="Whether Pay Now is available at all."
     )
     mode: PaymentsMode = field(
-        Value(lambda online: online.mode), description="Where card payments go."
+        Value(lambda online: online.mode), description="The destination of card payments."
     )
     publishable_key: str | None = field(
         Value(lambda online: online.publishable_key),
-        description="What Stripe.js is started with; null where it isn't needed.",
+        description="The key to initialize Stripe.js with; null if Stripe.js is not needed.",
     )
     stripe_account: str | None = field(
         Value(lambda online: online.stripe_account),
-        description="What Stripe.js is started with beside the key, as `stripeAccount`; null where"
-        " the key is the practice's own.",
+        description="The option `stripeAccount` to initialize Stripe.js with, in addition to the"
+        " key; null if the key is the practice's own.",
     )
     stripe_js: str | None = field(
         Value(lambda online: online.stripe_js),
-        description="Address of the release of Stripe.js that fits this server; null where the mode"
+        description="The URL of the Stripe.js release that matches this server; null if the mode"
         " is OFF or SANDBOX.",
     )
     stripe_decimals: int = field(
         Value(lambda online: online.stripe_decimals),
-        description="How many decimals an amount of the practice's currency has at Stripe: 0, 2 or"
-        " 3. Stripe.js takes amounts as integers with so many decimals.",
+        description="The number of decimals of the practice's currency at Stripe: 0, 2 or 3."
+        " Stripe.js takes amounts as integers in units of the last decimal.",
     )
     can_remove_cards: bool = field(
         Value(lambda online: online.can_remove_cards),
@@ -91,38 +94,40 @@ class OnlinePayments:
     )
     consent_text: str = field(
         Value(lambda online: online.consent_text),
-        description="What a client agrees to by keeping a card; to be shown beside Save Card.",
+        description="The text that a client agrees to by saving a card. Show it next to Save Card.",
     )
     minimum: Money = money(
         lambda online: online.minimum, "The smallest amount that a card can be charged."
     )
 
 
-@strawberry.type(description="The practice whose bills these are.")
+@strawberry.type(description="The practice that issues the bills.")
 class Practice(Node):
     id: strawberry.ID = identity("pra")
     name: str = column("name", "The practice's name.")
-    time_zone: str = column("time_zone", "IANA time zone that all its days are of.")
-    currency: CurrencyCode = column("currency", "The currency of all its amounts.")
+    time_zone: str = column("time_zone", "The IANA time zone of all of the practice's dates.")
+    currency: CurrencyCode = column("currency", "The currency of all of the practice's amounts.")
     address: Address | None = address
-    phone: str | None = column("phone", "For questions about a bill.")
-    email: str | None = column("email", "For questions about a bill.")
+    phone: str | None = column("phone", "The phone number for questions about a bill.")
+    email: str | None = column("email", "The e-mail address for questions about a bill.")
     online_payments: OnlinePayments = field(
-        Part(online.OnlineRow), description="Whether and how it takes payments online."
+        Part(online.OnlineRow), description="The settings for online payments."
     )
     clinicians: list[Clinician] = field(
         Many(viewers.clinicians), description="The practice's therapists."
     )
     version: str | None = field(
         Viewed(versions.of_practice),
-        description="How far its invoices and payments have changed by now, for `changedSince` of"
-        " the next query: each change after this answer has a higher version, whenever it began."
-        " For dashboards; null for others.",
+        description="The current version of the practice's invoices and payments, to be passed as"
+        " `changedSince` in the next query. Every change that this response does not include has a"
+        " higher version, regardless of when the change began. Only for dashboards; null for other"
+        " viewers.",
     )
 
     @planned(
         Paged(invoices.of_practice, most=WHOLE_PRACTICE),
-        description="All invoices in sight, the newest first unless said; 500 at most at a time.",
+        description="All invoices that the viewer has access to, newest first by default; at most"
+        " 500 per page.",
     )
     def invoices(
         self,
@@ -141,7 +146,8 @@ class Practice(Node):
 
     @planned(
         Paged(payments.of_practice, most=WHOLE_PRACTICE),
-        description="All payments in sight, the newest first; 500 at most at a time.",
+        description="All payments that the viewer has access to, newest first; at most 500 per"
+        " page.",
     )
     def payments(
         self,
@@ -157,16 +163,16 @@ class Practice(Node):
 
     @planned(
         Many(revenue.of_practice, most=revenue.MOST),
-        description="The practice's money by periods, the first first: one for each period of the"
-        " range, whether or not anything happened in it, 400 at most. The first and the last end"
-        " where the range does. Needs `aggregates:read`. Costs 0.04 for each invoice of the"
-        " practice.",
+        description="The practice's money by period, earliest first. Every period of the range is"
+        " listed, including periods without any movement; at most 400. The first and the last"
+        " period are cut off at the ends of the range. Needs `aggregates:read`. Costs 0.04 for"
+        " each invoice of the practice.",
     )
     def revenue(
         self,
         date_range: Reported,
         group_by: Annotated[
-            Period, strawberry.argument(description="How long a period is.")
+            Period, strawberry.argument(description="The length of a period.")
         ] = Period.MONTH,
         clinician_id: Therapist = None,
     ) -> list[RevenuePeriod]:
@@ -174,8 +180,8 @@ class Practice(Node):
 
     @planned(
         One(aging.of_practice),
-        description="What is due of all invoices, by how late it is. Needs `aggregates:read`. Costs"
-        " 0.02 for each invoice of the practice.",
+        description="The amounts due on all invoices, by the number of days past due. Needs"
+        " `aggregates:read`. Costs 0.02 for each invoice of the practice.",
     )
     def aging(self, as_of: AsOf = None, clinician_id: Therapist = None) -> Aging:
         raise AssertionError("its source answers")

@@ -11,17 +11,17 @@ from resolvers.planner.sources import One, Part, column, field
 
 @strawberry.type(description="A postal address.")
 class Address:
-    line1: str = column("address_line1", "Street and number.")
-    line2: str | None = column("address_line2", "What else belongs above the city.")
+    line1: str = column("address_line1", "The street and number.")
+    line2: str | None = column("address_line2", "The second address line, printed above the city.")
     city: str = column("address_city", "The city.")
-    region: str | None = column("address_region", "State, province or the like.")
-    postal_code: str = column("address_postal_code", "ZIP or postal code.")
+    region: str | None = column("address_region", "The state, province or region.")
+    postal_code: str = column("address_postal_code", "The ZIP or postal code.")
     country: CountryCode = column("address_country", "The country.")
 
 
 address = field(
     Part(AddressRow, when=has_address),
-    description="The address; null where none is known.",
+    description="The address; null if none is known.",
 )
 
 
@@ -29,21 +29,28 @@ address = field(
 class Clinician(Node):
     id: strawberry.ID = identity("cln")
     name: str = column("name", "The therapist's name.")
-    credentials: str | None = column("credentials", "As on a door: LCSW, PhD.")
+    credentials: str | None = column(
+        "credentials", "Professional credentials, for example LCSW or PhD."
+    )
 
 
-@strawberry.type(description="Who a document is from, as printed: frozen when it was issued.")
+@strawberry.type(
+    description="The issuer of a document, as printed: frozen when the document was issued."
+)
 class Provider:
-    name: str = column("name", "The practice or the therapist.")
-    credentials: str | None = column("credentials", "As on a door: LCSW, PhD.")
-    npi: str | None = column("npi", "National Provider Identifier, ten digits.")
-    licence_number: str | None = column("licence_number", "The licence to practise.")
+    name: str = column("name", "The name of the practice or the therapist.")
+    credentials: str | None = column(
+        "credentials", "Professional credentials, for example LCSW or PhD."
+    )
+    npi: str | None = column("npi", "The National Provider Identifier, ten digits.")
+    licence_number: str | None = column("licence_number", "The number of the licence to practise.")
     tax_id_last4: str | None = column(
-        "tax_id_last4", "The tax id's last four digits; all of it stands on the document only."
+        "tax_id_last4",
+        "The last four digits of the tax id. The full tax id is on the document only.",
     )
     address: Address | None = address
-    phone: str | None = column("phone", "As printed.")
+    phone: str | None = column("phone", "The phone number, as printed.")
 
 
-provider = field(One(documents.letterhead), description="Who it is from, as printed.")
-clinician = field(One(viewers.clinician_of), description="The therapist; null where none is named.")
+provider = field(One(documents.letterhead), description="The issuer, as printed.")
+clinician = field(One(viewers.clinician_of), description="The therapist; null if none is assigned.")

@@ -17,82 +17,93 @@ from resolvers.planner.sources import Chosen, Many, One, Paged, Typed, Value, fi
 from resolvers.planner.texts import instant
 
 
-@strawberry.type(description="Who asks: the bearer of the token.")
+@strawberry.type(
+    description="The authenticated caller: the person or the dashboard that the token was issued"
+    " to."
+)
 class Viewer:
-    kind: ViewerKind = field(Value(lambda viewer: viewer.kind), description="What kind of viewer.")
+    kind: ViewerKind = field(Value(lambda viewer: viewer.kind), description="The kind of viewer.")
     name: str = field(
-        Value(lambda viewer: viewer.name), description="The person's name, or the dashboard's."
+        Value(lambda viewer: viewer.name), description="The name of the person or dashboard."
     )
     email: str | None = field(
-        Value(lambda viewer: viewer.email), description="The person's e-mail address, if known."
+        Value(lambda viewer: viewer.email),
+        description="The person's e-mail address; null if none is known.",
     )
     scopes: list[Scope] = field(
-        Value(lambda viewer: viewer.scopes), description="What the token may read."
+        Value(lambda viewer: viewer.scopes), description="The scopes of the token."
     )
     expires_at: dt.datetime | None = field(
         Value(lambda viewer: instant(viewer.expires_at)),
-        description="When the token stops working.",
+        description="When the token expires.",
     )
     clients: list[Client] = field(
         Many(clients.viewers_clients),
-        description="The clients whose billing this viewer looks after; a guardian may have"
-        " several. Empty for a dashboard.",
+        description="The clients that this viewer has access to; a guardian may have several."
+        " Empty for a dashboard.",
     )
     identities: list[Identity] = field(
         Many(sign_ins.identities),
-        description="Everybody of this practice who has the e-mail address that signed in, the"
-        " viewer included: clients first, in the order of entry. Empty with a token that is no"
-        " sign-in.",
+        description="All clients and contacts of this practice with the e-mail address that was"
+        " used to sign in, including the viewer: clients first, in the order of entry. Empty if"
+        " the token does not come from a sign-in.",
     )
     sign_ins: list[SignIn] = field(
         Many(sign_ins.of_viewer),
-        description="Where this person is signed in, in this practice, and where somebody is with"
-        " the same e-mail address; the newest first. Empty for a dashboard.",
+        description="The active sign-ins of this person in this practice, and those of other"
+        " people with the same e-mail address; newest first. Empty for a dashboard.",
     )
 
 
-@strawberry.type(description="Reading. Each operation is one statement to the database.")
+@strawberry.type(
+    description="Read operations. Each operation runs as a single SQL statement, so all of its"
+    " data is one consistent snapshot."
+)
 class Query:
-    viewer: Viewer = field(One(viewers.viewer), description="Who asks.")
+    viewer: Viewer = field(One(viewers.viewer), description="The authenticated caller.")
     practice: Practice = practice
 
     @planned(
         One(clients.client),
-        description="A client in sight; null where it isn't. One who sees a single client may leave"
-        " the id out; one who sees several is refused without it (CLIENT_REQUIRED).",
+        description="A client by id; null if the viewer has no access to it. A viewer with exactly"
+        " one client may omit the id; for any other viewer, an omitted id is an error"
+        " (CLIENT_REQUIRED).",
     )
     def client(
         self,
         id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Which client: `cli_…`.")
+            strawberry.ID | None, strawberry.argument(description="The client's id: `cli_…`.")
         ] = None,
     ) -> Client | None:
         raise AssertionError("its source answers")
 
     @planned(
         Paged(clients.listed, most=WHOLE_PRACTICE),
-        description="The clients in sight, by name unless said; 500 at most at a time.",
+        description="All clients that the viewer has access to, sorted by name by default; at most"
+        " 500 per page.",
     )
     def clients(
         self,
         search: Annotated[
             str | None,
             strawberry.argument(
-                description="Only those whose name, from one of its words on, begins so. Case,"
-                " accents and apostrophes don't count, and `soren` finds Søren. Blanks alone find"
-                " everybody; other text without a letter or a digit finds nobody. Needs `phi:read`."
+                description="Only clients with this text in their name, at the beginning of a"
+                " word. Case, accents and apostrophes are ignored; `soren` finds Søren. Blanks"
+                " alone match every client; other text without a letter or a digit matches none."
+                " Needs `phi:read`."
             ),
         ] = None,
         with_balance: Annotated[
             bool | None,
             strawberry.argument(
-                description="Only those whose balance isn't zero, or is. Asked by a dashboard,"
-                " it costs 0.2 for each client of the practice."
+                description="Only clients with a balance other than zero (`true`), or with a"
+                " balance of zero (`false`). For a dashboard, this filter costs 0.2 for each"
+                " client of the practice."
             ),
         ] = None,
         order_by: Annotated[
             ClientOrder | None,
-            strawberry.argument(description="Their order; by NAME needs `phi:read`."),
+            strawberry.argument(description="The sort order; sorting by NAME needs `phi:read`."),
         ] = None,
         first: First = None,
         after: After = None,
@@ -103,21 +114,26 @@ class Query:
 
     @planned(
         Typed(nodes.pick),
-        description="Anything with an id; null where it is out of sight. An id of no kind is an"
-        " error (BAD_ID). An id needs the scopes that its kind of thing does.",
+        description="Any object by id; null if the viewer has no access to it. An id of an unknown"
+        " kind is an error (BAD_ID). Needs the scopes that the type of the object needs.",
     )
     def node(
-        self, id: Annotated[strawberry.ID, strawberry.argument(description="Any id.")]
+        self,
+        id: Annotated[
+            strawberry.ID, strawberry.argument(description="The id of an object of any type.")
+        ],
     ) -> Node | None:
         raise AssertionError("its source answers")
 
     @planned(
         Chosen(nodes.asked, nodes.KINDS),
-        description="Things with ids, in the order asked, 50 at most; null for each that is out of"
-        " sight.",
+        description="Objects by their ids, in the order of the ids; at most 50. Null for each"
+        " object that the viewer has no access to.",
     )
     def nodes(
         self,
-        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Ids of any kinds.")],
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="Ids of objects of any types.")
+        ],
     ) -> list[Node | None]:
         raise AssertionError("its source answers")

@@ -27,7 +27,7 @@ def date(value: Any) -> dt.date:
             return dt.date.fromisoformat(value)
         except ValueError:
             pass
-    raise unreadable("a Date is a day of the calendar, as 2026-03-15")
+    raise unreadable("a Date is a calendar date, for example 2026-03-15")
 
 
 def date_time(value: Any) -> dt.datetime:
@@ -38,13 +38,17 @@ def date_time(value: Any) -> dt.datetime:
                 return moment.astimezone(dt.UTC)
         except (ValueError, OverflowError):
             pass
-    raise unreadable("a DateTime is a moment with its offset, as 2026-03-15T09:30:00Z")
+    raise unreadable(
+        "a DateTime is a point in time with a UTC offset, for example 2026-03-15T09:30:00Z"
+    )
 
 
 def decimal(value: Any) -> str:
     if isinstance(value, str) and DECIMAL.fullmatch(value):
         return value
-    raise unreadable('a Decimal is a string of digits with at most three decimals, as "125.00"')
+    raise unreadable(
+        'a Decimal is a string of digits with at most three decimals, for example "125.00"'
+    )
 
 
 def long(value: Any) -> int:
@@ -93,30 +97,34 @@ SCALARS: dict[object, ScalarDefinition] = {
     dt.date: scalar(
         "Date",
         date,
-        "A day of the calendar, as `2026-03-15`.",
+        "A calendar date, for example `2026-03-15`.",
         "https://scalars.graphql.org/andimarek/local-date.html",
     ),
     dt.datetime: scalar(
         "DateTime",
         date_time,
-        "A moment, in UTC and to the second, as `2026-03-15T09:30:00Z`.",
+        "A point in time, in UTC and to the second, for example `2026-03-15T09:30:00Z`.",
         "https://scalars.graphql.org/andimarek/date-time.html",
     ),
     Decimal: scalar(
         "Decimal",
         decimal,
-        'An exact decimal in a string: digits, at most three decimals, as `"125.00"`.'
-        " Never a float, NaN or exponent; a JSON number is refused.",
+        "An exact decimal number as a string of digits with at most three decimals, for example"
+        ' `"125.00"`. NaN, exponents and JSON numbers are not accepted.',
     ),
     Long: scalar(
-        "Long", long, "An integer beyond 32 bits, as a JSON number; always between -2^53 and 2^53."
+        "Long",
+        long,
+        "An integer that may exceed 32 bits, as a JSON number; always between -2^53 and 2^53.",
     ),
-    CurrencyCode: scalar("CurrencyCode", code(3), "A currency of ISO 4217, as `USD`."),
-    CountryCode: scalar("CountryCode", code(2), "A country of ISO 3166-1 alpha-2, as `US`."),
+    CurrencyCode: scalar("CurrencyCode", code(3), "An ISO 4217 currency code, for example `USD`."),
+    CountryCode: scalar(
+        "CountryCode", code(2), "An ISO 3166-1 alpha-2 country code, for example `US`."
+    ),
     URL: scalar(
         "URL",
         url,
-        "An absolute address of RFC 3986.",
+        "An absolute URL, as defined by RFC 3986.",
         "https://datatracker.ietf.org/doc/html/rfc3986",
     ),
 }

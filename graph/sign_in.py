@@ -12,32 +12,34 @@ from resolvers.planner.texts import instant
 
 
 @strawberry.type(
-    description="A browser in which somebody has signed in. It ends after 15 minutes without a"
-    " request, and after 12 hours."
+    description="A signed-in session of a browser. It ends after 15 minutes without a request, and"
+    " after 12 hours at the latest."
 )
 class SignIn:
     id: strawberry.ID = identity("sgn")
     started_at: dt.datetime = field(
-        Value(lambda token: instant(token.c.created_at)), description="When it began."
+        Value(lambda token: instant(token.c.created_at)), description="When the sign-in began."
     )
     last_used_at: dt.datetime = field(
-        Value(sign_ins.last_used_at), description="Its last request, to some seconds."
+        Value(sign_ins.last_used_at),
+        description="The time of the last request, accurate to some seconds.",
     )
     is_current: bool = field(
-        Viewed(sign_ins.is_current), description="Whether this request is made with it."
+        Viewed(sign_ins.is_current), description="Whether this request uses the sign-in."
     )
 
 
 @strawberry.type(
-    description="A client or a contact of the practice who has the e-mail address that signed in."
-    " `switchViewer` continues as another one."
+    description="A client or contact of the practice with the e-mail address that was used to sign"
+    " in. `switchViewer` continues the sign-in as another identity."
 )
 class Identity:
     id: strawberry.ID = identity("idn")
     kind: ViewerKind = field(
-        Value(lambda person: person.c.kind), description="Whether it is a client or a contact."
+        Value(lambda person: person.c.kind),
+        description="Whether the person is a client or a contact.",
     )
     name: str = field(Value(lambda person: person.c.name), description="The person's name.")
     is_current: bool = field(
-        Viewed(sign_ins.is_viewer), description="Whether this is the current viewer."
+        Viewed(sign_ins.is_viewer), description="Whether the person is the current viewer."
     )

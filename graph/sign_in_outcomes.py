@@ -19,44 +19,47 @@ from graph.query import Viewer
 from resolvers import viewers
 from resolvers.planner.sources import One, Value, field
 
-viewer = field(One(viewers.viewer), description="Who it is.")
+viewer = field(One(viewers.viewer), description="The authenticated viewer.")
 
 
-@strawberry.type(description="The same for every address, known or not.")
+@strawberry.type(
+    description="The result of `requestSignInLink`. It is the same for every address, known or not."
+)
 class RequestSignInLinkPayload:
     nonce: str = field(
         Value(lambda outcome: outcome.text("nonce")),
-        description="To be kept in this browser: a link or a code of the mail works with it alone.",
+        description="A value to keep in this browser. The link and the code of the mail only work"
+        " together with it.",
     )
     expires_at: dt.datetime = field(
         Value(lambda outcome: outcome.text("expires_at")),
-        description="Until when this browser can sign in with the mail, if there is one.",
+        description="The time until which this browser can sign in with the mail, if one was sent.",
     )
     next_mail_at: dt.datetime | None = field(
         Value(lambda outcome: outcome.text("next_mail_at")),
-        description="Not null: this time no mail was sent, known or not, because several were asked"
-        " for of late. The link of the newest one works with this nonce too; another mail can be"
-        " had from this time on.",
+        description="If not null, no mail was sent this time, for a known or an unknown address,"
+        " because several were requested recently. The link of the newest mail works with this"
+        " nonce too. Another mail can be requested from this time on.",
     )
 
 
-@strawberry.type(description="Somebody is signed in.")
+@strawberry.type(description="The sign-in succeeded.")
 class SignedIn:
     token: str = field(
         Value(lambda outcome: outcome.text("token")),
-        description="To be sent as `Authorization: Bearer …`. It works until it was not used for"
-        " 15 minutes, and for 12 hours at the most.",
+        description="The token to send as `Authorization: Bearer …`. It expires after 15 minutes"
+        " without a request, and after 12 hours at the latest.",
     )
     expires_at: dt.datetime = field(
         Value(lambda outcome: outcome.text("expires_at")),
-        description="When it stops working at the latest.",
+        description="The latest time at which the token expires.",
     )
     viewer: Viewer = viewer
 
 
 @strawberry.type(
-    description="The link doesn't sign in: it was used, is too old, is none, or was asked for in"
-    " another browser. Which of these, isn't told."
+    description="The link is not valid: it was used, has expired, does not exist or was requested"
+    " in another browser. The response does not say which of these applies."
 )
 class SignInLinkInvalid(UserError):
     code: ErrorCode = code
@@ -65,29 +68,30 @@ class SignInLinkInvalid(UserError):
 
 
 @strawberry.type(
-    description="The code doesn't sign in: it is wrong, was used, is too old, or is of a mail that"
-    " was asked for elsewhere. Which of these, isn't told."
+    description="The code is not valid: it is wrong, was used, has expired or belongs to a mail"
+    " that was requested elsewhere. The response does not say which of these applies."
 )
 class SignInCodeInvalid(UserError):
     tries_left: int = field(
         Value(lambda outcome: outcome.number("tries_left")),
-        description="How many codes may still be tried with this nonce. 0: ask for another mail, or"
-        " use the link.",
+        description="The number of codes that may still be tried with this nonce. If 0, request"
+        " another mail or use the link.",
     )
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
 
 
-@strawberry.type(description="How signing out ended.")
+@strawberry.type(description="The result of `signOut`.")
 class SignOutPayload:
     signed_out: bool = field(
         Value(lambda outcome: outcome.truth("signed_out")),
-        description="Whether a sign-in was ended. Other tokens are left as they are: false.",
+        description="Whether a sign-in was ended. False for a token that does not come from a"
+        " sign-in; such a token keeps working.",
     )
 
 
-@strawberry.type(description="The sign-in is over.")
+@strawberry.type(description="The sign-in has ended.")
 class SignInRevoked:
     viewer: Viewer = viewer
 
@@ -99,17 +103,17 @@ class ViewerSwitched:
 
 SignInResult = Annotated[
     SignedIn | SignInLinkInvalid,
-    strawberry.union("SignInResult", description="Whether the link signed in."),
+    strawberry.union("SignInResult", description="The result of `signIn`."),
 ]
 SignInWithCodeResult = Annotated[
     SignedIn | SignInCodeInvalid | TooManyAttempts | InvalidInput,
-    strawberry.union("SignInWithCodeResult", description="Whether the code signed in."),
+    strawberry.union("SignInWithCodeResult", description="The result of `signInWithCode`."),
 ]
 SwitchViewerResult = Annotated[
     ViewerSwitched | NotFound,
-    strawberry.union("SwitchViewerResult", description="Whether the sign-in was switched."),
+    strawberry.union("SwitchViewerResult", description="The result of `switchViewer`."),
 ]
 RevokeSignInResult = Annotated[
     SignInRevoked | NotFound,
-    strawberry.union("RevokeSignInResult", description="What ending a sign-in came to."),
+    strawberry.union("RevokeSignInResult", description="The result of `revokeSignIn`."),
 ]

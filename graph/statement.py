@@ -13,23 +13,29 @@ from resolvers import documents
 from resolvers.planner.sources import Many, column, field
 
 
-@strawberry.type(description="An entry of a statement's timeline.")
+@strawberry.type(description="An entry in the timeline of a statement.")
 class StatementLine:
     date: dt.date = column("date", "The day of the entry.")
-    description: str = column("description", "What it was.")
-    invoice_number: str | None = column("invoice_number", "The invoice it belongs to, if one.")
-    invoiced: Money = money("invoiced_minor", "What it added to the account.")
-    paid: Money = money("paid_minor", "What it took off the account.")
-    balance_after: Money = money("balance_after_minor", "The account after it.")
+    description: str = column("description", "A description of the entry.")
+    invoice_number: str | None = column(
+        "invoice_number",
+        "The number of the invoice that the entry belongs to; null if there is none.",
+    )
+    invoiced: Money = money("invoiced_minor", "The amount that the entry added to the account.")
+    paid: Money = money("paid_minor", "The amount that the entry subtracted from the account.")
+    balance_after: Money = money("balance_after_minor", "The balance after the entry.")
 
 
 @strawberry.type(
-    description="A frozen snapshot of a period: what happens later changes nothing in it."
-    " It is not a bill. `endingBalance` = `beginningBalance` + `totalInvoiced` - `totalPaid`."
+    description="A frozen snapshot of an account over a period: later events do not change it. A"
+    " statement is not a bill. `endingBalance` = `beginningBalance` + `totalInvoiced` -"
+    " `totalPaid`."
 )
 class Statement(Node):
     id: strawberry.ID = identity("stm")
-    number: str = column("number", "As printed, unique in the practice: `STM-2026-0042`.")
+    number: str = column(
+        "number", "The number as printed, unique in the practice: `STM-2026-0042`."
+    )
     client: LazyClient = client
     provider: Provider = provider
     issued_on: dt.date = column("issued_on", "The day of issue.")
@@ -37,11 +43,12 @@ class Statement(Node):
     period_end: dt.date = column("period_end", "The last day of the period.")
     beginning_balance: Money = money("beginning_minor", "The balance before the period.")
     total_invoiced: Money = money(
-        "invoiced_minor", "What was invoiced, net of voids, write-offs and adjustments."
+        "invoiced_minor", "The amount invoiced, net of voids, write-offs and adjustments."
     )
-    total_paid: Money = money("paid_minor", "What was paid, net of refunds.")
+    total_paid: Money = money("paid_minor", "The amount paid, net of refunds.")
     ending_balance: Money = money("ending_minor", "The balance at the end of the period.")
     lines: list[StatementLine] = field(
-        Many(documents.statement_lines), description="The timeline, in the order as printed."
+        Many(documents.statement_lines),
+        description="The entries of the timeline, in printed order.",
     )
     document: DocumentLink = document("stm")

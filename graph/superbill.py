@@ -18,70 +18,83 @@ from resolvers.planner.sources import Many, Part, Value, column, field
 from resolvers.planner.texts import decimal
 
 
-@strawberry.type(description="A visit, as an insurer asks for it.")
+@strawberry.type(description="A visit, with the details that an insurer requires.")
 class SuperbillLine:
     date: dt.date = column("date", "The day of the visit.")
     place_of_service: str | None = column(
-        "place_of_service", "CMS code of two digits: 11 an office, 10 the client's home by video."
+        "place_of_service",
+        "The two-digit CMS place of service code: 11 for an office, 10 for video in the client's"
+        " home.",
     )
-    cpt_code: str | None = column("cpt_code", "The procedure, in CPT.")
-    modifiers: list[str] = column("modifiers", "CPT modifiers of two characters.")
+    cpt_code: str | None = column("cpt_code", "The CPT code of the procedure.")
+    modifiers: list[str] = column("modifiers", "Two-character CPT modifiers.")
     units: Decimal = field(
-        Value(lambda line: decimal(line.c.units_hundredths, 2)), description="How many units."
+        Value(lambda line: decimal(line.c.units_hundredths, 2)), description="The number of units."
     )
     diagnosis_pointers: list[int] = column(
         "diagnosis_pointers", "Positions of the diagnoses that the visit was for."
     )
     fee: Money = money("fee_minor", "The fee of the visit.")
-    paid: Money = money("paid_minor", "What was paid of it at issue.")
+    paid: Money = money("paid_minor", "The amount paid for the visit at the time of issue.")
     session: Session | None = session
 
 
-@strawberry.type(description="A diagnosis that lines point to.")
+@strawberry.type(description="A diagnosis that lines refer to.")
 class Diagnosis:
-    position: int = column("position", "Its place on the superbill, from 1.")
-    code: str = column("code", "ICD-10-CM.")
-    description: str | None = column("description", "In words.")
+    position: int = column("position", "The position on the superbill, starting at 1.")
+    code: str = column("code", "The ICD-10-CM code.")
+    description: str | None = column("description", "The diagnosis in words.")
 
 
-@strawberry.type(description="Something that an insurer would miss.")
+@strawberry.type(description="Information that an insurer requires and the superbill lacks.")
 class SuperbillGap:
-    code: SuperbillGapCode = field(Value(lambda gap: gap.c.code), description="What it is.")
-    line: int | None = field(
-        Value(lambda gap: gap.c.line), description="The line, from 1; null: it is of no line."
+    code: SuperbillGapCode = field(
+        Value(lambda gap: gap.c.code), description="The kind of missing information."
     )
-    message: str = field(Value(lambda gap: gap.c.message), description="In words.")
+    line: int | None = field(
+        Value(lambda gap: gap.c.line),
+        description="The number of the line, starting at 1; null if the information does not"
+        " belong to a line.",
+    )
+    message: str = field(
+        Value(lambda gap: gap.c.message), description="A description of the missing information."
+    )
 
 
-@strawberry.type(description="Whether an insurer can work with a superbill.")
+@strawberry.type(description="Whether a superbill has all information that an insurer requires.")
 class Completeness:
     is_complete: bool = field(
         Value(lambda superbill: superbill.is_complete), description="Whether nothing is missing."
     )
     missing: list[SuperbillGap] = field(
-        Many(superbills.gaps), description="What is missing: of the head first, then line by line."
+        Many(superbills.gaps),
+        description="The missing information: first that of the header, then line by line.",
     )
 
 
 @strawberry.type(description="A statement for insurance reimbursement, frozen when issued.")
 class Superbill(Node):
     id: strawberry.ID = identity("sbl")
-    number: str = column("number", "As printed, unique in the practice: `SB-2026-0042`.")
+    number: str = column("number", "The number as printed, unique in the practice: `SB-2026-0042`.")
     client: LazyClient = client
     provider: Provider = provider
     issued_on: dt.date = column("issued_on", "The day of issue.")
     period_start: dt.date = column("period_start", "The first day of the period.")
     period_end: dt.date = column("period_end", "The last day of the period.")
     lines: list[SuperbillLine] = field(
-        Many(superbills.lines), description="The visits, in the order as printed."
+        Many(superbills.lines), description="The visits, in printed order."
     )
-    diagnoses: list[Diagnosis] = field(Many(superbills.diagnoses), description="By their position.")
+    diagnoses: list[Diagnosis] = field(
+        Many(superbills.diagnoses), description="The diagnoses, by position."
+    )
     completeness: Completeness = field(
         Part(lambda superbill: superbill),
-        description="Whether an insurer can work with it, and what is missing.",
+        description="Whether the superbill has all information that an insurer requires, and a"
+        " list of the gaps.",
     )
     total_fee: Money = money(lambda bill: Amount(bill.totals["fee"]), "The fees of all visits.")
     total_paid: Money = money(
-        lambda bill: Amount(bill.totals["paid"]), "What was paid of them at issue."
+        lambda bill: Amount(bill.totals["paid"]),
+        "The amount paid for the visits at the time of issue.",
     )
     document: DocumentLink = document("sbl")
