@@ -1,8 +1,8 @@
-"""No card number gets in: whatever looks like one, in any string of a mutation, is refused.
+"""The filter for card numbers: mutations with a string that looks like one are refused.
 
-A card's number has no field in the contract, but a page may put one where it doesn't belong. Two
-kinds of input often look like one, and are known by their names: mail addresses, which begin with a
-telephone number in some countries, and idempotency keys, of which only a hash is kept.
+No field of the schema takes a card number, but a page may send one in a wrong field. Two kinds of
+input often look like card numbers and are recognized by their names: mail addresses, which begin
+with a telephone number in some countries, and idempotency keys, which are stored as hashes only.
 """
 
 import re
@@ -24,43 +24,46 @@ from graphql import (
 
 from resolvers.planner.operation import Errors, refusal
 
-# 13 to 19 digits, single spaces or hyphens between printed groups, no letter or digit beside them.
+# 13 to 19 digits, with single spaces or hyphens between groups, and no adjacent letter or digit.
 NUMBER = re.compile(
     r"(?<![0-9A-Za-z])(?<![0-9][ -])[0-9](?:[ -]?[0-9]){12,18}(?![ -]?[0-9])(?![0-9A-Za-z])"
 )
-# UUIDs, alone or in an id or a key, and Stripe's ids: known by their form, whatever their digits.
+# UUIDs, alone or in an id or a key, and Stripe's ids: recognized by their form, with any digits.
 KNOWN = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Za-z])"
     r"|\b(?:pi|pm|seti|ctoken|cus|ch|re|cbp)_(?=[0-9_]*[A-Za-z])[0-9A-Za-z_]{8,}"
 )
 
-# Inputs that are known by their names.
+# Inputs that are recognized by their names.
 HASHED, MAILBOX = "idempotencyKey", "email"
 MAIL_ADDRESS = re.compile(r"[^\s@]+@[^\s@]*[A-Za-z][^\s@]*")
-# A text, and the name of the argument or input field that has it, if one has.
+# The name of the argument or input field that holds a text, if any, and the text.
 Named = tuple[str | None, str]
 
 
 def is_card_number(text: str) -> bool:
-    """Whether some of the text looks like a card's number and passes its check digit."""
+    """Return whether some part of the text looks like a card number and passes its check digit."""
     rest = KNOWN.sub("x", text)
     return any(passes_luhn(found[0]) for found in NUMBER.finditer(rest))
 
 
 def passes_luhn(number: str) -> bool:
-    """ISO/IEC 7812: every second digit from the right is doubled, the digits' sum is tens."""
+    """Return whether a number passes the Luhn check of ISO/IEC 7812.
+
+    Every second digit from the right is doubled; the sum of all digits is a multiple of ten.
+    """
     digits = [int(digit) for digit in number if digit.isdigit()]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
 def card_number_in_literals(document: DocumentNode) -> Errors:
-    """Return a refusal, if there is a card's number in a document."""
+    """Return a refusal if a document has a card number among its literals."""
     return refused_if(any(map(is_suspicious, Literals.of(document).found)))
 
 
 def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
-    """Return a refusal, if there is a card's number in a request's variables."""
+    """Return a refusal if a request has a card number among its variables."""
     if not any(is_card_number(text) for _, text in texts(variables, {})):
         return []
     uses = Literals.of(document).uses
@@ -70,11 +73,11 @@ def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
 def refused_if(found: bool) -> Errors:
     if not found:
         return []
-    return [refusal("CARD_NUMBER", "a card's number never belongs here: use Stripe's card form")]
+    return [refusal("CARD_NUMBER", "card numbers are not accepted here: use Stripe's card form")]
 
 
 def is_suspicious(named: Named) -> bool:
-    """Return whether a text looks like a card's number where one could be kept."""
+    """Return whether a text looks like a card number in a field where it could be stored."""
     name, text = named
     if name == HASHED or (name == MAILBOX and MAIL_ADDRESS.fullmatch(text)):
         return False
@@ -82,7 +85,7 @@ def is_suspicious(named: Named) -> bool:
 
 
 class Literals(Visitor):
-    """All literals that a number can be written as, and the names that variables are used under."""
+    """The literals that can hold a number, and the argument names that variables are used for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,12 +114,12 @@ class Literals(Visitor):
 
 
 def name_of(parent: Node | None) -> str | None:
-    """Return the name of the argument or input field whose value is looked at."""
+    """Return the name of the argument or input field that holds a value."""
     return parent.name.value if isinstance(parent, ArgumentNode | ObjectFieldNode) else None
 
 
 def texts(variables: Any, uses: Mapping[str, str | None]) -> Iterator[Named]:
-    """List the strings, numbers and keys in the variables, without recursion."""
+    """Yield the strings, numbers and keys in the variables, without recursion."""
     waiting: list[tuple[str | None, Any]] = [(None, variables)]
     is_top = True
     while waiting:

@@ -1,4 +1,4 @@
-"""What the mutations of cards on file come to."""
+"""Results of the mutations of cards on file."""
 
 from typing import Annotated
 

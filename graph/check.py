@@ -1,7 +1,7 @@
-"""The check at start-up: every field of the contract is planned once, for each kind of viewer.
+"""A check at start-up: every field of the schema is planned once for each kind of viewer.
 
-So a field without a source, one that promises more than its column holds, or a table read without
-its sight stops the server before it answers anybody.
+A field without a source, a field that promises more than its column holds, or a table read without
+its visibility predicate stops the server before the first request.
 """
 
 import uuid
@@ -25,7 +25,7 @@ from resolvers.planner.selection import Selection
 from resolvers.planner.sources import source_of
 from resolvers.sight import Sight
 
-# Arguments that some kind of viewer is refused without.
+# Arguments that are required for some kinds of viewers.
 NEEDED = {
     "Practice.revenue": '(dateRange: { gte: "2026-01-01", lte: "2026-12-31" })',
     "Query.client": f'(id: "cli_{uuid.UUID(int=0)}")',
@@ -33,7 +33,7 @@ NEEDED = {
 
 
 def check(schema: strawberry.Schema, *, lateral: bool) -> None:
-    """Plans one document with every field in it; whatever is wrong with a source is raised."""
+    """Plan one document with every field. Raise any error in a source."""
     core = schema._schema
     root = core.query_type
     assert root is not None
@@ -62,7 +62,7 @@ def plan(
 
 
 def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:
-    """Each type that a mutation may come to, with such a mutation."""
+    """Return each result type of a mutation, with the name of such a mutation."""
     mutation = schema.mutation_type
     assert mutation is not None
     found: dict[GraphQLObjectType, str] = {}
@@ -75,7 +75,7 @@ def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:
 
 
 def everything(type_: GraphQLObjectType, seen: set[str]) -> Iterator[str]:
-    """A selection of all fields: objects within objects where a type is met first, then leaves."""
+    """Yield a selection of all fields. Objects of a type are expanded at its first occurrence."""
     is_new = type_.name not in seen
     seen.add(type_.name)
     yield "{ __typename"

@@ -1,4 +1,4 @@
-"""A client, and all that the billing page shows of one."""
+"""The client type, with everything that the billing page shows of a client."""
 
 import datetime as dt
 from typing import Annotated
@@ -78,7 +78,7 @@ class Balance:
 
 @strawberry.type(description=PAGE)
 class AccountHistoryConnection(Connection[AccountHistoryEntry]):
-    """The one connection that isn't named after its nodes."""
+    """The only connection that is not named after its node type."""
 
 
 Period = Annotated[

@@ -1,4 +1,4 @@
-"""Relay's connection, for any node type, and the arguments that every one of them has."""
+"""Relay connections for any node type, and the arguments that all connections share."""
 
 from typing import Annotated, Generic, TypeVar
 

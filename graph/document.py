@@ -1,4 +1,4 @@
-"""Documents on paper: where each opens and is saved from."""
+"""Links to printable documents."""
 
 import datetime as dt
 from typing import Any
@@ -35,7 +35,7 @@ class DocumentLink:
 
 
 def document(prefix: str) -> Any:
-    """The field `document` of a kind of document, by how its ids begin."""
+    """Return the field `document` of a type with this id prefix."""
     return field(
         Part(lambda row: DocumentRow(prefix, row)),
         description="Links to print and download the document as PDF.",

@@ -1,4 +1,4 @@
-"""The enums of the contract: plain ones from below, with their descriptions."""
+"""The enums of the schema: enums of the lower layers with their descriptions."""
 
 import enum
 from typing import Any
@@ -30,7 +30,7 @@ from resolvers.orders import OrderDirection
 def described(
     members: type[enum.Enum], description: str, name: str | None = None, **values: str
 ) -> None:
-    """Makes an enum part of the language; each of its values has to be described."""
+    """Add an enum to the schema. Every value needs a description."""
     strawberry.enum(members, name=name, description=description)
     definition: Any = members.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:

@@ -1,4 +1,4 @@
-"""The way of a request: from its text, through what turns it away, to its answer."""
+"""The processing of a request, from its text through all checks to the response."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -45,24 +45,24 @@ Reading = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends: the GraphQL document and what goes with it."""
+    """The GraphQL document that a client sends, with its variables and operation name."""
 
     query: str
     operation_name: str | None
     variables: Mapping[str, Any]
-    # What it was read from, if it came by itself.
+    # The raw body of the HTTP request; None for requests that the server makes itself.
     body: bytes | None = None
-    # What a read, unlike a change, is awaited in: it may be cancelled there.
+    # The context in which a query, but not a mutation, is awaited: a query may be canceled.
     reading: Reading = nullcontext
 
 
-# What signing in needs: the door, and what recognises the bearer of a new token, by its text and
-# by its id.
+# Dependencies of signing in: the sign-in service, and lookups of the bearer of a new token, by the
+# token's text and by its id.
 Entrance = tuple[Door, Recognise, Recognise]
 
 
 class Graph:
-    """The schema over one database: answers requests, and remembers documents and plans."""
+    """The schema over one database. Answers requests and caches documents and plans."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Graph:
             answer = await self.plans.answer(*asked, viewer, now, acting)
         reads = self.reads_of(ready, request.variables) if answer.has_data else None
         if self.record and reads:
-            # An entry of a change names the fields that were read of it, too.
+            # The audit entry of a change also names the fields that were read.
             changed = frozenset(acting.till.by.changed) if acting and acting.till.by else NOTHING
             await self.record.read(viewer, reads, answer.body, address_hash, now, changed)
         if self.repeats and request.body and answer.planned and not changes:
@@ -137,7 +137,10 @@ class Graph:
     async def answer_to_stranger(
         self, request: Request, now: dt.datetime, address_hash: str | None
     ) -> Answer:
-        """Return the response to a request without a token, which may need one: Unauthenticated."""
+        """Return the response to a request without a token.
+
+        Raise Unauthenticated if the request needs a token.
+        """
         asking = request.query, request.operation_name, request.variables
         ready = await self.strangers.prepared(*asking, address_hash)
         if not isinstance(ready, Readied):
@@ -156,7 +159,7 @@ class Graph:
         address_hash: str | None,
         reading: Reading = nullcontext,
     ) -> bytes | None:
-        """The response to what was asked before, if nothing has to be done but to read."""
+        """Return the response to a repeated request; None if it needs full processing."""
         with reading(), telling_budget(bearer.viewer, address_hash):
             found = await self.repeats.answer(body, bearer, now) if self.repeats else None
         if found is None:
@@ -175,7 +178,7 @@ class Graph:
     def acting(
         self, viewer: Viewer | None, ready: Readied, now: dt.datetime, address_hash: str | None
     ) -> Acting | None:
-        """Who changes something, where anything can be changed."""
+        """Return the context of a mutation; None if this server accepts no mutations."""
         if self.till is None or self.entrance is None:
             return None
         name = operation_name(ready.operation)
@@ -195,7 +198,7 @@ class Graph:
 
 
 def open_to_all(schema: GraphQLSchema) -> frozenset[str]:
-    """The mutations that somebody without a token may ask."""
+    """Return the names of the mutations that need no token."""
     root = schema.mutation_type
     sources = {name: source_of(field) for name, field in root.fields.items()} if root else {}
     return frozenset(

@@ -1,4 +1,4 @@
-"""What arguments are made of."""
+"""Input types of arguments."""
 
 import datetime as dt
 

@@ -1,16 +1,16 @@
-"""The schema's own fields, and who may ask for them."""
+"""The introspection fields of GraphQL, and the setting that permits them."""
 
 import enum
 
 from resolvers.planner.operation import Errors, refusal
 
 INTROSPECTION = frozenset({"__schema", "__type"})
-# It tells nothing, and anybody may ask for it.
+# Reveals nothing, and is open to everybody.
 TYPENAME = "__typename"
 
 
 class Introspection(enum.StrEnum):
-    """Who may ask what the schema is."""
+    """The viewers that may query the schema."""
 
     EVERYONE = "everyone"
     VIEWERS = "viewers"
@@ -18,4 +18,4 @@ class Introspection(enum.StrEnum):
 
 
 def introspection_off() -> Errors:
-    return [refusal("INTROSPECTION_OFF", "this server doesn't tell its schema")]
+    return [refusal("INTROSPECTION_OFF", "introspection is turned off on this server")]

@@ -1,4 +1,4 @@
-"""Invoices, their lines, and the sessions that the lines are for."""
+"""Invoices, their lines, and the sessions on the lines."""
 
 import datetime as dt
 from typing import Annotated

@@ -1,7 +1,7 @@
-"""How much one operation may ask for, worked out before it is validated.
+"""Limits on the size of an operation, computed before validation.
 
-One pass, linear in the document: a fragment is measured once, however often it is spread. What the
-numbers are of is what the operation would be with all fragments opened.
+One pass, linear in the document: each fragment is measured once, however often it is spread. The
+numbers describe the operation with all fragments expanded.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,50 +44,50 @@ from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
 from resolvers.viewer import Viewer
 
-# Characters of a document. The whole billing page takes a thousand.
+# Characters of a document. The billing page's largest query has a thousand.
 MAX_LENGTH = 100_000
 MAX_FIELDS = 500
 MAX_DEPTH = 20
 MAX_LISTS = 4
-# Objects of other rows, one in another: before 3.46 SQLite's parser has no room for more.
+# Nested objects of other rows: the parser stack of SQLite before 3.46 has no room for more.
 MAX_NESTING = 5
-# SELECTs in the statement, at the most: what the time to plan it goes with.
+# SELECTs in the statement, which determine the time to plan it.
 MAX_SELECTS = 400
 MAX_ALIASES = 200
 MAX_DIRECTIVES = 100
-# Fields that change something, one after the other: each may wait for Stripe.
+# Mutation fields, which run one after another: each may wait for Stripe.
 MAX_CHANGES = 10
-# Objects that an answer may have. A page of 500 with an object in each item is 1,000.
+# Objects in a response. A page of 500 with an object in each item has 1,000.
 MAX_COST = 25_000
-# What a list that isn't paged is taken to have: lines of an invoice, cards of a client.
+# Assumed items of a list without pages, such as lines of an invoice or cards of a client.
 UNPAGED = 10
 INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
-# Characters of documents.
+# Characters of documents in the cache.
 REMEMBERED = 2**18
 Key = tuple[str, str | None]
-# Does work of a caller beside the event loop.
+# Runs work of a caller outside the event loop.
 Apart = Callable[..., Awaitable[Any]]
 
 ADVICE = {
-    "fields": (MAX_FIELDS, "Ask for fewer fields, or in several operations."),
-    "depth": (MAX_DEPTH, "Ask for the inner objects by their ids, in another operation."),
-    "lists": (MAX_LISTS, "Ask for the inner lists by their parents' ids, in another operation."),
+    "fields": (MAX_FIELDS, "Request fewer fields, or split the operation."),
+    "depth": (MAX_DEPTH, "Request the inner objects by their ids, in another operation."),
+    "lists": (MAX_LISTS, "Request the inner lists by their parents' ids, in another operation."),
     "nesting": (
         MAX_NESTING,
-        "Ask for the inner objects by their ids, in another operation.",
+        "Request the inner objects by their ids, in another operation.",
     ),
-    "selects": (MAX_SELECTS, "Ask for fewer lists and objects, or in several operations."),
-    "aliases": (MAX_ALIASES, "Ask in several operations."),
-    "directives": (MAX_DIRECTIVES, "Leave out what is not wanted instead of skipping it."),
-    "changes": (MAX_CHANGES, "Change in several operations."),
-    "cost": (MAX_COST, "Ask for smaller pages with `first` or `last`."),
+    "selects": (MAX_SELECTS, "Request fewer lists and objects, or split the operation."),
+    "aliases": (MAX_ALIASES, "Split the operation."),
+    "directives": (MAX_DIRECTIVES, "Omit unwanted fields instead of skipping them."),
+    "changes": (MAX_CHANGES, "Send the mutation fields in several operations."),
+    "cost": (MAX_COST, "Request smaller pages with `first` or `last`."),
 }
 
 
 @dataclass
 class Size:
-    """What a selection asks for, its fragments opened."""
+    """The size of a selection with its fragments expanded."""
 
     fields: int = 0
     depth: int = 0
@@ -98,11 +98,11 @@ class Size:
     directives: int = 0
     changes: int = 0
     cost: int = 0
-    # How often the rows of a practice's tables are read, by the table; each time with its weight.
+    # Weighted number of reads of a practice's rows, by table.
     scans: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: "Size") -> None:
-        """Beside what is here already."""
+        """Add a selection at the same level."""
         self.fields = min(self.fields + other.fields, ENDLESS)
         self.selects = min(self.selects + other.selects, ENDLESS)
         self.aliases = min(self.aliases + other.aliases, ENDLESS)
@@ -115,12 +115,12 @@ class Size:
         self.scan(other.scans)
 
     def scan(self, scans: Mapping[str, float], times: int = 1) -> None:
-        """Read the rows of tables so many times more."""
+        """Add reads of tables, repeated `times` times."""
         for table, weight in scans.items():
             self.scans[table] = min(self.scans.get(table, 0) + times * weight, ENDLESS)
 
     def validate(self, other: "Size") -> None:
-        """Add what isn't executed: of it counts only what makes the validation longer."""
+        """Add a part that is not executed: only numbers that lengthen validation count."""
         self.fields = min(self.fields + other.fields, ENDLESS)
         self.aliases = min(self.aliases + other.aliases, ENDLESS)
         self.directives = min(self.directives + other.directives, ENDLESS)
@@ -129,7 +129,7 @@ class Size:
 
 @dataclass
 class Measure:
-    """Measures one document. `numbers` are the variables that the measure depends on."""
+    """Measures one document. `numbers` are the variables that the measurement depends on."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -147,7 +147,7 @@ class Measure:
         return self.selection(self.schema.get_root_type(node.operation), node.selection_set)
 
     def whole(self, node: OperationDefinitionNode) -> Size:
-        """Measure an operation, and with it what else its document has: that is validated too."""
+        """Measure an operation and the rest of its document, which is validated too."""
         size = self.operation(node)
         for other in self.document.definitions:
             if isinstance(other, OperationDefinitionNode) and other is not node:
@@ -169,7 +169,7 @@ class Measure:
         return size
 
     def fragment(self, name: str) -> Size:
-        """Once for each fragment; one that opens itself is refused by validation."""
+        """Measure a fragment once. Validation refuses a fragment that spreads itself."""
         if name not in self.measured:
             self.measured[name] = Size()
             node = self.fragments.get(name)
@@ -210,9 +210,9 @@ class Measure:
         return size
 
     def cost(self, definition: GraphQLField | None, items: int | None, inner: int) -> int:
-        """Objects: an item and what is in it, as often as there are items."""
+        """Return the number of objects: an item with its contents, times the number of items."""
         if definition is not None and isinstance(source_of(definition), Items):
-            return inner  # the connection has counted them
+            return inner  # counted by the connection
         return (items or 1) * (1 + inner)
 
     def definition(self, type_: GraphQLNamedType | None, name: str) -> GraphQLField | None:
@@ -224,12 +224,12 @@ class Measure:
         return None
 
     def items(self, definition: GraphQLField | None, node: FieldNode) -> int | None:
-        """How many objects the field may bring, if it is a list."""
+        """Return the maximum number of objects if the field is a list, otherwise None."""
         source = source_of(definition) if definition else None
         if isinstance(source, Paged):
-            return min(self.page_size(node), source.most)  # more is refused by its own rule
+            return min(self.page_size(node), source.most)  # a larger page is refused later
         if isinstance(source, Items) or definition is None:
-            return None  # it is the connection that counts
+            return None  # counted by the connection
         if isinstance(source, Chosen):
             return min(self.length_of(node), nodes.MOST)
         if isinstance(source, Many):
@@ -249,12 +249,12 @@ class Measure:
         return max([size for size in sizes if size is not None], default=DEFAULT_SIZE)
 
     def length_of(self, node: FieldNode) -> int:
-        """Return how many ids a field is given."""
+        """Return the number of ids passed to a field."""
         lengths = [self.number(argument.value) for argument in node.arguments or ()]
         return max([length for length in lengths if length is not None], default=1)
 
     def given_arguments(self, node: FieldNode) -> set[str]:
-        """Return the names of the arguments that are given, and not null."""
+        """Return the names of the arguments that are present and not null."""
         return {
             argument.name.value
             for argument in node.arguments or ()
@@ -262,9 +262,10 @@ class Measure:
         }
 
     def number(self, value: ValueNode | None) -> int | None:
-        """Return what the measure depends on of a value: its number, or the length of a list.
+        """Return the number that a value contributes: the integer itself, or the length of a list.
 
-        None: it is null or left out. What is of a wrong type is refused later, whatever it costs.
+        Return None if the value is null or omitted. A value of the wrong type is refused later, at
+        any cost.
         """
         if isinstance(value, VariableNode):
             name = value.name.value
@@ -280,7 +281,7 @@ class Measure:
         return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
 
     def given(self, name: str) -> int | None:
-        """Return the same of a variable, as the schema coerces it; 0: it is left out."""
+        """Return the same number for a variable, as the schema coerces it; 0 if it is omitted."""
         if name not in self.variables:
             return 0
         given = self.variables[name]
@@ -290,7 +291,7 @@ class Measure:
 
 
 def integer(given: Any) -> int:
-    """Return the integer that GraphQL takes a JSON value for; 1 for what is none."""
+    """Return the integer that GraphQL coerces a JSON value to; 1 for any other value."""
     try:
         return int(GraphQLInt.parse_value(given))
     except GraphQLError:
@@ -298,7 +299,7 @@ def integer(given: Any) -> int:
 
 
 class Limits:
-    """Refuses what is too large; remembers what was measured."""
+    """Refuses operations that are too large, and caches the measurements."""
 
     def __init__(self, schema: GraphQLSchema, apart: Apart, size: int = REMEMBERED) -> None:
         self.schema, self.apart = schema, apart
@@ -313,9 +314,9 @@ class Limits:
         variables: Any,
         viewer: Viewer,
     ) -> Errors:
-        """Why the operation is refused with these variables, of which page sizes alone count.
+        """Return the errors that refuse the operation with these variables.
 
-        What was not measured before is measured beside the event loop.
+        Only variables for page sizes matter. A new document is measured outside the event loop.
         """
         measure = Measure(self.schema, document, variables)
         try:
@@ -333,15 +334,15 @@ class Limits:
 
 
 def length(key: Key, _: Any = None) -> int:
-    """What a document takes of what may be remembered."""
+    """Return the weight of a document in the cache."""
     return 1_000 + len(key[0])
 
 
 def too_long(query: str) -> Errors:
-    """A refusal before the text is read."""
+    """Refuse a text that is too long, before parsing."""
     if len(query) <= MAX_LENGTH:
         return []
-    return [limited("length", len(query), MAX_LENGTH, "Ask in several operations.")]
+    return [limited("length", len(query), MAX_LENGTH, "Split the document.")]
 
 
 def refused(measure: Measure, node: OperationDefinitionNode) -> Errors:
@@ -349,18 +350,18 @@ def refused(measure: Measure, node: OperationDefinitionNode) -> Errors:
 
 
 def too_deep() -> Errors:
-    return [limited("depth", ENDLESS, MAX_DEPTH, "Ask with fewer fragments in fragments.")]
+    return [limited("depth", ENDLESS, MAX_DEPTH, "Nest fewer fragments in fragments.")]
 
 
 def page_sizes(measure: Measure, node: OperationDefinitionNode) -> frozenset[str]:
-    """The variables that page sizes are."""
+    """Return the names of the variables that set page sizes."""
     measure.operation(node)
     measure.measured.clear()
     return frozenset(measure.numbers)
 
 
 def too_large(size: Size) -> Errors:
-    """A refusal for each limit that is passed."""
+    """Return an error for each exceeded limit."""
     return [
         limited(name, getattr(size, name), most, advice)
         for name, (most, advice) in ADVICE.items()

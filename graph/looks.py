@@ -1,4 +1,4 @@
-"""Which personal data an operation reads, for the audit log."""
+"""The personal data that an operation reads, for the audit log."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,16 +12,16 @@ from graph.scopes import fields_of
 from resolvers.planner.operation import Operation, coerced
 from resolvers.record import PERSONAL_ID, ReadScope, RequestReads
 
-# Types that are somebody's data: those that a token needs a scope for.
+# Types with personal data: those that need a scope.
 PERSONAL = frozenset(scopes.TYPES)
-# Lists and sums over everybody whom the viewer sees.
+# Lists and sums over all clients that the viewer has access to.
 WIDE = frozenset(
     {
         *("Query.clients", "Practice.invoices", "Practice.payments"),
         *("Practice.revenue", "Practice.aging"),
     }
 )
-# Fields whose arguments have the ids of what is read. What a mutation was asked for is read too,
+# Fields with arguments that name the objects read. The objects that a mutation names count as read,
 # even if nothing is changed.
 BY_ID = frozenset(
     {
@@ -29,18 +29,18 @@ BY_ID = frozenset(
         *(name for name in scopes.FIELDS if name.startswith("Mutation.")),
     }
 )
-# The clients whom a viewer looks after.
+# The clients that a viewer has access to.
 OWN = "Viewer.clients"
-# Characters of an operation's name, of a text among arguments, and of all arguments.
+# Maximum characters of an operation's name, of a text in arguments, and of all arguments.
 LONGEST_NAME, LONGEST_TEXT, LONGEST_ARGUMENTS = 200, 200, 10_000
 
 
 def looks(schema: GraphQLSchema, operation: Operation) -> ReadScope | None:
-    """Return what an operation reads, or None where it reads nobody's data."""
+    """Return the read scope of an operation, or None if it reads no personal data."""
     asked = list(fields_of(schema, operation))
     coordinates = {coordinate for coordinate, _ in asked}
     personal = {one for one in coordinates if one.partition(".")[0] in PERSONAL}
-    # Where nothing else is asked, what a list or an id tells is that something is there.
+    # A list or an id alone already reveals that an object exists.
     ways = coordinates & (BY_ID | WIDE)
     if not personal and not ways:
         return None
@@ -61,7 +61,7 @@ def operation_name(operation: Operation) -> str | None:
 def reads_of(
     schema: GraphQLSchema, scope: ReadScope, operation: Operation, variables: Mapping[str, Any]
 ) -> RequestReads:
-    """Return what a request reads: its operation's scope, with the ids that it names."""
+    """Return the reads of a request: its operation's read scope and the ids in its arguments."""
     given = coerced(schema, operation, variables) if scope.by_id or scope.wide else None
     if not isinstance(given, VariableValues):
         return RequestReads(scope.name, scope.fields, of_all=scope.is_own or not scope.by_id)
@@ -84,7 +84,7 @@ def reads_of(
 
 
 def means_sole_client(coordinate: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether a field without any id means the one client whom the viewer sees."""
+    """Return whether a field without an id refers to the viewer's only client."""
     if coordinate == "Query.client":
         return arguments.get("id") is None
     return coordinate not in ("Query.node", "Query.nodes")
@@ -93,7 +93,7 @@ def means_sole_client(coordinate: str, arguments: Mapping[str, Any]) -> bool:
 def arguments_of(
     schema: GraphQLSchema, fields: tuple[tuple[str, FieldNode], ...], given: VariableValues
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the arguments of fields, without those that are refused in execution."""
+    """Yield the arguments of fields, except those that execution will refuse."""
     for coordinate, node in fields:
         type_name, _, name = coordinate.partition(".")
         type_: Any = schema.type_map[type_name]
@@ -104,7 +104,7 @@ def arguments_of(
 
 
 def ids_among(value: Any) -> Iterator[str]:
-    """Give the ids of personal data in the value of an argument."""
+    """Yield the ids of personal data in the value of an argument."""
     if isinstance(value, str):
         if PERSONAL_ID.fullmatch(value):
             yield value
@@ -117,7 +117,7 @@ def ids_among(value: Any) -> Iterator[str]:
 
 
 def shortened(value: Any) -> Any:
-    """Return the value with its long texts cut, each by itself, so that none hides another."""
+    """Return the value with each long text cut, so that none displaces another."""
     if isinstance(value, str):
         return value[:LONGEST_TEXT]
     if isinstance(value, Mapping):
@@ -126,7 +126,7 @@ def shortened(value: Any) -> Any:
 
 
 def written(arguments: Mapping[str, Any]) -> str:
-    """Return arguments as JSON text, enums by their values and days as the contract has them."""
+    """Return arguments as JSON text, with enums by their values and dates in the schema's form."""
     text = json.dumps(
         arguments, ensure_ascii=False, default=lambda value: getattr(value, "value", str(value))
     )

@@ -1,4 +1,4 @@
-"""Money, as every amount is given."""
+"""The type of every amount of money."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,5 +24,5 @@ class Money:
 
 
 def money(of: str | Callable[[Any], Any], description: str) -> Any:
-    """A field that is an amount: of a column, or of what a function makes of the row."""
+    """Return a field of type Money. `of` is a column's name or a function of the row."""
     return field(Part(amount(of) if isinstance(of, str) else of), description=description)

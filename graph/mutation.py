@@ -1,4 +1,4 @@
-"""Where something is changed: paying, cards on file, and signing in."""
+"""The root type of write operations: paying, cards on file, and signing in."""
 
 from typing import Annotated
 

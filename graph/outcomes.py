@@ -1,4 +1,4 @@
-"""What mutations come to: outcomes and refusals, each a type of its own in a union."""
+"""Results of mutations: outcomes and refusals, each a type in a union."""
 
 import datetime as dt
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Payments, what they paid, and their receipts."""
+"""Payments, their allocations to invoices, and their receipts."""
 
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated

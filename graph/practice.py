@@ -1,4 +1,4 @@
-"""The practice, and what a dashboard reads over all of it."""
+"""The practice type, with the lists and sums that dashboards read over the whole practice."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""From what a viewer sends to an operation that may be asked, or to the reasons against it."""
+"""Preparation of a viewer's document: parsing, limits and validation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,15 +13,15 @@ from resolvers.planner.operation import MAX_TOKENS, Errors, named, parsed, root_
 from resolvers.planner.recent import Recent
 from resolvers.viewer import Viewer
 
-# Validates an operation of a document, by the rules that are given, or by all.
+# Validates an operation of a document, by the given rules or by all rules.
 Ready = Callable[..., Readied | Errors]
 
 
 class Preparation:
-    """Reads documents of viewers, and remembers them.
+    """Parses documents of viewers and caches the results.
 
-    A new document is parsed, measured and validated beside the event loop (`apart`). What is
-    remembered is charged to its owner, so that nobody's documents displace everybody's.
+    A new document is parsed, measured and validated outside the event loop (`apart`). Each cache
+    entry is charged to its owner, so that no viewer evicts the documents of all others.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Preparation:
     async def prepared(
         self, query: str, name: str | None, variables: Mapping[str, Any], viewer: Viewer
     ) -> Readied | Errors:
-        """Return the operation that a request asks, or why it is refused."""
+        """Return the operation of a request, or the errors that refuse it."""
         if long := too_long(query):
             return long
         document = await self.documents.awaited(
@@ -67,7 +67,7 @@ class Preparation:
 
 
 def read(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
-    """Parse a document; one that changes something has no card's number in its literals."""
+    """Parse a document. Refuse a mutation with a card number among its literals."""
     document = parsed(query, most_tokens)
     if not isinstance(document, DocumentNode):
         return document

@@ -1,4 +1,4 @@
-"""Addresses, therapists, and who a document is from."""
+"""Addresses, therapists, and the issuers of documents."""
 
 import strawberry
 

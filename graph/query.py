@@ -1,4 +1,4 @@
-"""Where a query begins: who asks, a client, the practice."""
+"""The root type of read operations, and the viewer."""
 
 import datetime as dt
 from typing import Annotated

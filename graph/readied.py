@@ -1,4 +1,4 @@
-"""An operation that may be asked, and what is to be known of it beside its plan."""
+"""A validated operation, with its scopes and its reads of personal data."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from resolvers.record import ReadScope
 
 @dataclass(frozen=True)
 class Readied:
-    """A valid operation, the scopes that it needs, and the personal data that it asks for."""
+    """A valid operation, the scopes that it needs, and the personal data that it reads."""
 
     operation: Operation
     needed: Needed

@@ -15,7 +15,7 @@ Lacking = Mapping[Scope, Sequence[str]]
 
 
 def tell_limits(errors: Errors, viewer: Viewer | None, address_hash: str | None) -> None:
-    """Emit an event if errors are of limits that were passed."""
+    """Emit an event if any of the errors reports an exceeded limit."""
     extensions = [one.extensions or {} for one in errors]
     limits = sorted({str(one["limit"]) for one in extensions if "limit" in one})
     if limits:
@@ -24,7 +24,7 @@ def tell_limits(errors: Errors, viewer: Viewer | None, address_hash: str | None)
 
 @contextmanager
 def telling_budget(viewer: Viewer | None, address_hash: str | None) -> Iterator[None]:
-    """Emit an event if a token has used up its share of the database."""
+    """Emit an event if the token has used up its database budget."""
     try:
         yield
     except RateLimited:
@@ -33,7 +33,7 @@ def telling_budget(viewer: Viewer | None, address_hash: str | None) -> Iterator[
 
 
 def tell_scopes(lacking: Lacking, viewer: Viewer, address_hash: str | None) -> None:
-    """Emit an event of scopes that a viewer lacks."""
+    """Emit an event for the scopes that a viewer lacks."""
     scopes = sorted(scope.written for scope in lacking)
     SCOPE_REFUSED.emit(
         **told_of(viewer, address_hash), scopes=scopes, fields=fields_of_all(lacking)
@@ -41,7 +41,7 @@ def tell_scopes(lacking: Lacking, viewer: Viewer, address_hash: str | None) -> N
 
 
 def scopes_lacked(reads: RequestReads | None, lacking: Lacking) -> RequestReads:
-    """Return what a request asked for in vain: the fields that need the scopes."""
+    """Return the audit entry of a refused request: the fields that need the missing scopes."""
     fields = tuple(fields_of_all(lacking))
     if reads is None:
         return RequestReads(None, fields, of_all=True, refused=True)

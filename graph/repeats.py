@@ -1,8 +1,7 @@
-"""What was asked before, word for word, by a viewer with the same rights.
+"""A cache of answered requests, by their exact body and the viewer's permissions.
 
-Whatever turns a request away (limits, scopes, what is wrong with it) depends on its words and on
-these rights alone. So one that was answered by a statement is answered by it again, and nothing
-else is done but to look the token up, which the same statement does.
+Limits, scopes and validation depend only on the body and on these permissions. So a repeated body
+is answered by the cached statement alone. The same statement looks up the token.
 """
 
 import datetime as dt
@@ -23,20 +22,20 @@ from resolvers.planner.recent import Recent
 from resolvers.record import RequestReads
 from resolvers.viewer import Viewer
 
-# Characters of statements, and of what was asked: that has its variables beside it, and what JSON
-# says takes so many times its text.
+# Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
+# variables are kept with it and parsed JSON takes about that many times the memory of its text.
 REMEMBERED, SPREAD = 2**25, 25
 
-# A request's body, and what of the viewer decides how it is answered.
+# A request's body, and the properties of the viewer that determine the response.
 Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Answered:
-    """How a request was answered, and what it reads of personal data.
+    """The plan that answered a request, and the personal data that the request reads.
 
-    The operation takes more memory than its text, and others decide how long it is kept: once it
-    is forgotten a request goes the whole way again.
+    An operation takes more memory than its text, and another cache decides how long it is kept.
+    Once it is evicted, the request is processed in full again.
     """
 
     planned: Planned
@@ -46,7 +45,7 @@ class Answered:
 
 
 class Repeats:
-    """Answers what was answered before."""
+    """Answers repeated requests from the cache."""
 
     def __init__(self, plans: Plans, bearers: Bearers, row_costs: RowCosts) -> None:
         self.plans, self.bearers, self.row_costs = plans, bearers, row_costs
@@ -63,13 +62,15 @@ class Repeats:
     async def answer(
         self, body: bytes, bearer: Bearer, now: dt.datetime
     ) -> tuple[bytes, RequestReads | None] | None:
-        """Return the answer's JSON and what the request reads; nothing where the request is to go
-        the whole way."""
+        """Return the response's JSON and the personal data that the request reads.
+
+        Return None if the request needs full processing.
+        """
         key = body, *rights(bearer.viewer)
         answered = self.answered.recall(key, bearer.viewer.owner)
         if answered is None or answered.ready() is None:
             return None
-        # Another viewer of the same rights may be of a larger practice.
+        # Another viewer with the same permissions may belong to a larger practice.
         if answered.scans and await self.row_costs.refuse(answered.scans, bearer.viewer):
             return None
         planned, plans = answered.planned, self.plans
@@ -85,7 +86,7 @@ class Repeats:
 
 
 def rights(viewer: Viewer) -> tuple[Any, ...]:
-    """All of a viewer that plans, and refusals, depend on."""
+    """Return the properties of a viewer that plans and refusals depend on."""
     return viewer.kind, viewer.sole_client_id is None, digits(viewer.currency), viewer.scopes
 
 

@@ -1,7 +1,7 @@
-"""Costs of the rows that an operation has the database read, beside the objects that it gives.
+"""Costs of the rows that an operation makes the database read, in addition to the objects returned.
 
-A list of the whole practice looks through rows that it does not give: to count them, and to find
-those that a filter wants. How many that are is known once the practice's rows are counted.
+A list of the whole practice reads rows that it does not return: to count them, and to find those
+that match a filter. The number is known once the practice's rows are counted.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from resolvers.planner.operation import Errors, limited
 from resolvers.row_counts import MOST, RowCounts
 from resolvers.viewer import Viewer
 
-ADVICE = "Ask for fewer lists and sums of the whole practice at a time, or without filters."
+ADVICE = "Request fewer lists and sums of the whole practice at a time, or omit filters."
 
 # How often the rows of a table are read, by the table's name.
 Scans = Mapping[str, float]
@@ -25,7 +25,7 @@ NO_SCANS: Scans = {}
 
 
 class RowCosts:
-    """Refuses operations that would have too many rows of a practice read."""
+    """Refuses operations that would read too many rows of a practice."""
 
     def __init__(self, schema: GraphQLSchema, reads: Reads) -> None:
         self.schema, self.counts = schema, RowCounts(reads)
@@ -33,7 +33,7 @@ class RowCosts:
     def scans(self, ready: Readied, variables: Mapping[str, Any], viewer: Viewer) -> Scans:
         """Return how often the operation reads the rows of a practice.
 
-        Whoever is no dashboard sees a few rows of it, by an index.
+        Viewers other than dashboards have access to few rows, which an index finds.
         """
         is_wide = ready.reads is not None and ready.reads.wide
         if not is_wide or viewer.kind is not ViewerKind.DASHBOARD:
@@ -42,7 +42,7 @@ class RowCosts:
         return Measure(self.schema, operation.document, variables).operation(operation.node).scans
 
     async def refuse(self, scans: Scans, viewer: Viewer) -> Errors:
-        """Return why an operation is refused, if it is, in the viewer's practice."""
+        """Return the errors that refuse an operation in the viewer's practice, if any."""
         if sum(scans.values()) * MOST <= MAX_COST:
             return []  # cheap enough in a practice of any size
         counts = await self.counts.of(viewer)

@@ -1,4 +1,4 @@
-"""The scalars of the contract. Values leave the database as text; input is read here."""
+"""The scalars of the schema. The database writes output values; input values are parsed here."""
 
 import datetime as dt
 import re
@@ -21,7 +21,7 @@ DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,3})?", re.ASCII)
 
 
 def date(value: Any) -> dt.date:
-    """A calendar day, in the one form that GraphQL's LocalDate has."""
+    """Parse a calendar date, in the single form that GraphQL's LocalDate allows."""
     if isinstance(value, str) and DATE.fullmatch(value):
         try:
             return dt.date.fromisoformat(value)
@@ -77,7 +77,7 @@ def unreadable(what: str) -> GraphQLError:
 
 
 def as_it_is(value: Any) -> Any:
-    """What a planned statement wrote is already the scalar's JSON."""
+    """Return a value unchanged: a planned statement has already written it as JSON."""
     return value
 
 

@@ -1,4 +1,4 @@
-"""The schema put together: what `schema.graphql` is exported from."""
+"""The complete schema, from which `schema.graphql` is exported."""
 
 import strawberry
 from graphql import (
@@ -8,7 +8,7 @@ from graphql import (
     print_schema,
 )
 
-import graph.enums  # noqa: F401  (makes the enums part of the language)
+import graph.enums  # noqa: F401  (adds the enums to the schema)
 from graph.mutation import Mutation
 from graph.query import Query
 from graph.scalars import CONFIG
@@ -16,7 +16,7 @@ from resolvers.planner import reference
 
 
 def schema() -> strawberry.Schema:
-    """The public language, with every planned field read from its statement."""
+    """Return the public schema. Every planned field reads its value from its statement's result."""
     made = strawberry.Schema(Query, Mutation, config=CONFIG)
     reference.install(made._schema)
     mark_one_of(made._schema)
@@ -24,9 +24,9 @@ def schema() -> strawberry.Schema:
 
 
 def mark_one_of(schema: GraphQLSchema) -> None:
-    """Tell graphql-core which input types are OneOf: Strawberry tells only its own rules.
+    """Mark OneOf input types for graphql-core, since Strawberry marks them for its own rules only.
 
-    Validation, the coercion of variables, introspection and the printed schema then agree.
+    Validation, variable coercion, introspection and the printed schema then agree.
     """
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLInputObjectType):
@@ -35,5 +35,5 @@ def mark_one_of(schema: GraphQLSchema) -> None:
 
 
 def sdl(made: strawberry.Schema) -> str:
-    """The contract as text, in an order that doesn't change by itself."""
+    """Return the schema as text, sorted so that the order is stable."""
     return print_schema(lexicographic_sort_schema(made._schema)) + "\n"

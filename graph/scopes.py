@@ -1,6 +1,6 @@
-"""Which scopes of a token each part of the contract needs: the one list, and the refusal without.
+"""The scopes that each part of the schema needs, and the refusal of requests without them.
 
-Where a viewer has to have several, an error is told for each that they lack.
+This is the only list. There is an error for each missing scope.
 """
 
 from collections import defaultdict
@@ -35,8 +35,9 @@ NOTHING: Scopes = frozenset()
 BILLING, PHI = frozenset({Scope.BILLING_READ}), frozenset({Scope.PHI_READ})
 AGGREGATES = frozenset({Scope.AGGREGATES_READ})
 
-# Types of which every field needs them, and so does every field that gives one, or a list of them:
-# who may not read a thing isn't told that there is one. Whatever is of a single client is billing.
+# Scopes of types. Every field of the type needs them, and so does every field that returns the type
+# or a list of it, since a token without the scope must not learn that an object exists. All data of
+# a single client is billing data.
 TYPES: Mapping[str, Scopes] = {
     **dict.fromkeys(
         (
@@ -66,7 +67,7 @@ TYPES: Mapping[str, Scopes] = {
     "DocumentLink": OPENING,
 }
 
-# Fields, and arguments, that need more than their type does.
+# Fields and arguments that need more scopes than their type.
 FIELDS: Mapping[str, Scopes] = {
     **dict.fromkeys(
         (
@@ -90,7 +91,7 @@ FIELDS: Mapping[str, Scopes] = {
         PHI,
     ),
     **dict.fromkeys(("Session.fee", "SuperbillLine.fee", "SuperbillLine.paid"), BILLING),
-    # Whether an id is one of a client's is told by what comes of it.
+    # The result of a mutation reveals whether an id belongs to a client.
     **dict.fromkeys(
         (
             "Mutation.addCard",
@@ -105,18 +106,21 @@ FIELDS: Mapping[str, Scopes] = {
     ),
 }
 
-# What arguments ask for beside their field.
+# Functions that return the fields that an argument requests in addition to its own field.
 ARGUMENTS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "Query.clients": lambda given: of_names(given),
     "Query.node": lambda given: of_ids([given["id"]]),
     "Query.nodes": lambda given: of_ids(given["ids"]),
 }
-# All that an argument can need.
+# All scopes that an argument can need.
 BY_ARGUMENTS = BILLING | PHI
 
 
 def of_names(given: Mapping[str, Any]) -> Iterator[str]:
-    """A search finds names, an order by name shows which comes first; left out, it is by name."""
+    """Yield the uses of names in the arguments of `Query.clients`.
+
+    A search finds names; an order by name, the default, reveals which name comes first.
+    """
     order = given.get("orderBy")
     if order is None or order["field"] is ClientOrderField.NAME:
         yield "Query.clients(orderBy: NAME)"
@@ -125,12 +129,12 @@ def of_names(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_ids(ids: Sequence[str]) -> Iterator[str]:
-    """Whatever is asked of it, an id says of which type the thing is, and the answer that it is."""
+    """Return the id field of each id's type, since the response reveals that the object exists."""
     return (f"{nodes.FOUND[kind][0]}.id" for kind in map(prefix, ids) if kind in nodes.FOUND)
 
 
 def needs(schema: GraphQLSchema, coordinate: str) -> Scopes:
-    """The scopes that a field needs. What an object's type is called says nothing."""
+    """Return the scopes that a field needs; none for `__typename`."""
     type_, _, name = coordinate.partition(".")
     if name.startswith("__"):
         return NOTHING
@@ -139,7 +143,7 @@ def needs(schema: GraphQLSchema, coordinate: str) -> Scopes:
 
 
 def given(schema: GraphQLSchema, type_: str, name: str) -> str:
-    """The type of what a field gives, of each item if it is a list or a connection."""
+    """Return the name of a field's type; for a list or connection, the type of its items."""
     definition = getattr(schema.type_map[type_], "fields", {}).get(name)
     if definition is None:
         return ""
@@ -150,14 +154,14 @@ def given(schema: GraphQLSchema, type_: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Needed:
-    """Which scopes an operation needs for its fields, and for fields whose arguments say more."""
+    """The scopes that an operation needs for its fields, and its fields with relevant arguments."""
 
     fields: Mapping[str, Scopes]
     with_arguments: tuple[tuple[str, FieldNode], ...]
 
     @cached_property
     def most(self) -> Scopes:
-        """All that it needs, whatever the arguments."""
+        """Return all scopes that the operation can need with any arguments."""
         by_arguments = BY_ARGUMENTS if self.with_arguments else NOTHING
         return by_arguments.union(*self.fields.values())
 
@@ -168,7 +172,7 @@ class Needed:
         variables: Mapping[str, Any],
         held: Scopes,
     ) -> Mapping[Scope, list[str]]:
-        """What is asked for with these variables by each of the scopes that aren't held."""
+        """Return the requested fields for each scope that the token lacks."""
         if held >= self.most:
             return {}
         lacking = defaultdict(list)
@@ -199,12 +203,12 @@ def told_by_arguments(
     try:
         arguments = get_argument_values(type_.fields[name], node, given)
     except GraphQLError:
-        return set()  # refused in execution, for what is wrong with it
+        return set()  # execution refuses the invalid arguments
     return set(ARGUMENTS[coordinate](arguments))
 
 
 def needed(schema: GraphQLSchema, operation: Operation) -> Needed:
-    """What all that the operation names needs, whatever is skipped."""
+    """Return the scopes needed by all fields that the operation names, including skipped ones."""
     named = list(fields_of(schema, operation))
     fields = {coordinate: needs(schema, coordinate) for coordinate, _ in named}
     asked = {coordinate: scopes for coordinate, scopes in fields.items() if scopes}
@@ -212,9 +216,9 @@ def needed(schema: GraphQLSchema, operation: Operation) -> Needed:
 
 
 def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str, FieldNode]]:
-    """All fields that the operation names, as `Type.field`.
+    """Yield all fields that the operation names, as `Type.field`.
 
-    By the type of the object that they are of: a fragment on Node in a session asks of the session.
+    The type is that of the object with the field: for a fragment on Node within a session, Session.
     """
     fragments, opened = fragments_of(operation.document), set[tuple[str, str]]()
     waiting: list[tuple[SelectionSetNode, Any]] = [
@@ -226,7 +230,7 @@ def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str
             if isinstance(node, FieldNode):
                 name = node.name.value
                 yield f"{type_.name}.{name}", node
-                # Of a union only __typename is asked.
+                # A union itself has the field __typename only.
                 if node.selection_set and name in getattr(type_, "fields", ()):
                     waiting.append((node.selection_set, get_named_type(type_.fields[name].type)))
                 continue
@@ -240,9 +244,9 @@ def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str
 
 
 def narrowed(schema: GraphQLSchema, fragment: Any, type_: Any) -> Any:
-    """The type of the objects that a fragment is for, among those of a type.
+    """Return the type of the objects that a fragment selects from, among objects of a type.
 
-    A union has no fields of its own: an interface's are asked of its members.
+    A union has no fields of its own, so interface fields are looked up on its members.
     """
     if fragment.type_condition is None:
         return type_
@@ -251,7 +255,7 @@ def narrowed(schema: GraphQLSchema, fragment: Any, type_: Any) -> Any:
 
 
 def scopes_required(lacking: Mapping[Scope, Sequence[str]]) -> list[GraphQLError]:
-    """Why a viewer is refused, as a whole: for each scope what it is needed for."""
+    """Return the errors that refuse the request: for each scope, the fields that need it."""
     return [scope_required(scope, lacking[scope]) for scope in Scope if scope in lacking]
 
 

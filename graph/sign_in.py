@@ -1,4 +1,4 @@
-"""Sign-ins: where somebody is signed in, and as whom."""
+"""Sign-ins of a person, and the identities that a sign-in can use."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Outcomes of the mutations of signing in."""
+"""Results of the mutations of signing in."""
 
 import datetime as dt
 from typing import Annotated

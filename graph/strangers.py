@@ -1,8 +1,8 @@
-"""Requests without a token: which documents are taken, and what they may cost.
+"""Requests without a token: the documents that are accepted, and their limits.
 
-Anybody can send them. So a document has to be small and to ask only what is open to all, which is
-checked before anything expensive is done with it. Their documents and plans are remembered apart
-from everybody else's, a thread of their own works on them, and they wait in a bounded queue.
+Anybody can send such requests. So a document has to be small and may only select public fields;
+both are checked before any expensive work. Their documents and plans have caches and a thread of
+their own, and the requests wait in a bounded queue.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,33 +38,34 @@ from resolvers.planner.rules import RULES, RULES_FOR_SMALL_DOCUMENTS
 from resolvers.queues import BoundedQueue
 from resolvers.viewer import NOBODY
 
-# Characters and tokens of a document. Signing in takes some 60 tokens, introspection 200.
+# Characters and tokens of a document. Signing in takes about 60 tokens, introspection 200.
 MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 100, 400
 # Strings, numbers and keys in a request's variables.
 MAX_VALUES = 100
-# Characters of documents and of plans that are remembered.
+# Characters of documents and of plans in the caches.
 DOCUMENTS, PLANS = 2**17, 2**20
-# Requests that are answered at once, that are there in all, and that one network address has there.
+# Requests processed at the same time, requests in the queue in total and for one network address,
+# and the longest wait.
 AT_ONCE, MOST, MOST_OF_ONE_ADDRESS, WAIT_S = 4, 64, 16, 5
-# Documents that were not seen before: of one network address at once, and after how long one more.
+# New documents: the burst of one network address, and the interval for one more.
 NEW_DOCUMENTS, NEW_DOCUMENT_EVERY_S = 20, 3
 
 TOO_MANY_DOCUMENTS = (
-    "too many different documents without a token: send one text each time, with variables"
+    "too many different documents without a token: send the same text each time, with variables"
 )
 
 
 class Unauthenticated(Exception):
-    """Only a viewer may ask this."""
+    """A request that needs a token."""
 
 
 async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
-    """Do work here: so small a document is measured sooner than another thread is woken."""
+    """Run the work directly: measuring so small a document takes less time than waking a thread."""
     return work(*given)
 
 
 class Strangers:
-    """Reads what is sent without a token. `ready` validates an operation."""
+    """Prepares documents that are sent without a token. `ready` validates an operation."""
 
     def __init__(
         self,
@@ -89,13 +90,16 @@ class Strangers:
         )
 
     def place(self, address_hash: str | None) -> AbstractAsyncContextManager[None]:
-        """Wait for a place for a request of a network address; QueueFull if there is none."""
+        """Wait for a place for a request of a network address. Raise QueueFull if there is none."""
         return self.queue.place(address_hash or "")
 
     async def prepared(
         self, query: str, name: str | None, variables: Mapping[str, Any], address_hash: str | None
     ) -> Readied | Errors:
-        """Return the operation, or why it is refused; raise Unauthenticated if it needs a token."""
+        """Return the operation, or the errors that refuse it.
+
+        Raise Unauthenticated if it needs a token.
+        """
         if len(query) > MAX_LENGTH or len(name or "") > MAX_LENGTH:
             raise Unauthenticated
         key = query, name
@@ -111,7 +115,7 @@ class Strangers:
         return self.wrong(found, variables) or await self.too_large(key, found, variables) or found
 
     def wrong(self, found: Readied, variables: Mapping[str, Any]) -> Errors:
-        """Return why no operation takes these variables."""
+        """Return errors in variables that no operation accepts."""
         try:
             check_texts(variables, MAX_VALUES)
         except GraphQLError as error:
@@ -119,17 +123,17 @@ class Strangers:
         return card_number_in_variables(variables, found.operation.document)
 
     async def too_large(self, key: Key, found: Readied, variables: Mapping[str, Any]) -> Errors:
-        """Return the limits that the operation passes with these variables."""
+        """Return an error for each limit that the operation exceeds with these variables."""
         document, node = found.operation.document, found.operation.node
         return await self.limits.refuse(key, document, node, variables, NOBODY)
 
     def count(self, address_hash: str) -> None:
-        """Count a new document of a network address; raise RateLimited if it has sent too many."""
+        """Count a new document of a network address. Raise RateLimited if there are too many."""
         if wait_s := self.new_documents.take(address_hash):
             raise RateLimited(TOO_MANY_DOCUMENTS, wait_s, {})
 
     def read(self, query: str, name: str | None) -> Readied | Errors | None:
-        """Parse, check and validate a document; None if it needs a token."""
+        """Parse, check and validate a document. Return None if it needs a token."""
         document = read(query, self.most_tokens)
         if not isinstance(document, DocumentNode):
             return None if has_too_many_tokens(document) else document
@@ -144,13 +148,13 @@ class Strangers:
         return self.refused(document, node) or self.ready(document, node, self.rules)
 
     def is_public(self, asked: set[str], operation: OperationType) -> bool:
-        """Return whether anybody may ask the fields of an operation's root."""
+        """Return whether all of an operation's root fields are public."""
         told = self.introspection is not Introspection.VIEWERS
         changes = operation is OperationType.MUTATION
         return asked <= {TYPENAME, *(self.public if changes else INTROSPECTION if told else ())}
 
     def refused(self, document: DocumentNode, node: OperationDefinitionNode) -> Errors:
-        """Return why a document is refused before it is validated."""
+        """Return the errors that refuse a document before validation."""
         introspects = not root_fields(document, node).isdisjoint(INTROSPECTION)
         if introspects and self.introspection is Introspection.NOBODY:
             return introspection_off()
@@ -159,5 +163,9 @@ class Strangers:
         except RecursionError:
             return too_deep()
         if size.changes > 1:
-            return [refusal("NOT_ALONE", "without a token an operation makes one change")]
+            return [
+                refusal(
+                    "NOT_ALONE", "without a token, an operation may have only one mutation field"
+                )
+            ]
         return too_large(size)

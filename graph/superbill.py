@@ -1,4 +1,4 @@
-"""Superbills: what a client sends to an insurer."""
+"""Superbills, which clients send to their insurers."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Weights of fields: SELECTs of the statement, levels of rows, and rows that are read."""
+"""Weights of fields: SELECTs of the statement, nesting levels of rows, and rows read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from graphql import GraphQLField, GraphQLNamedType, get_named_type
 
 from resolvers.planner.sources import Chosen, Items, Many, One, Paged, Typed, source_of
 
-# SELECTs by the kind of a field's source, and of fields that take more: what they say is worked
-# out from other rows. Of the two databases the dearer one counts; a test holds these numbers. What
-# reads all of a practice's ledger counts for more than it takes, so that there are few of it.
+# SELECTs by the kind of a field's source, and of fields that take more because they are computed
+# from other rows. The more expensive of the two databases counts; a test checks these numbers.
+# Fields that read the whole ledger of a practice count for more than they take, to keep them few.
 ONE, MANY = 2, 3
 SELECTS: Mapping[str, int] = {
     "AccountHistoryConnection.edges": 11,
@@ -48,7 +48,7 @@ SELECTS: Mapping[str, int] = {
 
 
 def selects(type_: GraphQLNamedType | None, name: str, definition: GraphQLField | None) -> int:
-    """How many SELECTs the field adds to the statement, at the most."""
+    """Return the maximum number of SELECTs that the field adds to the statement."""
     if definition is None or type_ is None:
         return 0
     written = SELECTS.get(f"{type_.name}.{name}")
@@ -64,7 +64,8 @@ def selects(type_: GraphQLNamedType | None, name: str, definition: GraphQLField 
     return 0
 
 
-# Objects that a field counts for beside those that it gives: it reads as much as a long report.
+# Objects that a field counts for in addition to those it returns, since it reads a long report's
+# worth of rows.
 COSTS = {"Practice.aging": 400}
 
 
@@ -72,17 +73,18 @@ def cost(type_: GraphQLNamedType | None, name: str) -> int:
     return COSTS.get(f"{type_.name}.{name}", 0) if type_ is not None else 0
 
 
-# The cost of a row that is only looked at, as where rows are counted.
+# The cost of a row that is only visited, for example to be counted.
 LOOKED_AT = 0.001
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Rows of a practice that a field reads, all of them if it comes to that.
+    """A field's reads of a practice's rows; in the worst case it reads all of them.
 
-    `worked_out` is the cost of a row for which sums are worked out: for each row where one of the
-    `arguments` is given, or always where there are none. It goes with the time that PostgreSQL
-    takes, so that all the rows of a large practice cost less than an operation may.
+    `worked_out` is the cost of a row for which sums are computed. It applies to each row if one of
+    the `arguments` is given, or always if there are no `arguments`. It is proportional to the time
+    that PostgreSQL takes, and chosen so that all rows of a large practice cost less than the limit
+    of an operation.
     """
 
     table: str
@@ -95,7 +97,7 @@ class Scan:
         return self.worked_out if is_worked_out else LOOKED_AT
 
 
-# Fields over a whole practice; a test holds that each is here.
+# Fields over a whole practice; a test checks that the list is complete.
 SCANS: Mapping[str, Scan] = {
     "Query.clients": Scan("client", 0.2, frozenset({"withBalance"})),
     "Practice.invoices": Scan("invoice", 0.07, frozenset({"status", "pastDue"})),
@@ -109,7 +111,7 @@ def scan(type_: GraphQLNamedType | None, name: str) -> Scan | None:
     return SCANS.get(f"{type_.name}.{name}") if type_ is not None else None
 
 
-# Worked out through so many rows that they count as a level themselves.
+# Fields computed from so many rows that they count as a level of their own.
 LEVELS = frozenset(
     {
         "Balance.payable",
@@ -121,12 +123,12 @@ LEVELS = frozenset(
 )
 
 
-# Nothing in them has rows of its own, so they take no more room than a sum does.
+# Types without rows nested in them: they take no more of the parser's stack than a sum.
 LEAVES = frozenset({"Clinician", "Provider"})
 
 
 def nested(type_: GraphQLNamedType | None, name: str, definition: GraphQLField | None) -> int:
-    """How many levels of rows the field is, around what is asked of it."""
+    """Return the number of row levels that the field adds around its selection."""
     if type_ is not None and f"{type_.name}.{name}" in LEVELS:
         return 1
     if definition is None or get_named_type(definition.type).name in LEAVES:
@@ -135,5 +137,5 @@ def nested(type_: GraphQLNamedType | None, name: str, definition: GraphQLField |
         case One() | Many() | Paged() | Typed():
             return 1
         case Chosen():
-            return 2  # the ids that were asked for are rows too
+            return 2  # the requested ids are rows too
     return 0

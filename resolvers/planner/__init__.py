@@ -1,4 +1,4 @@
-"""One GraphQL operation, one SQL statement.
+"""A compiler from one GraphQL operation to one SQL statement.
 
-Read in this order: later, sources, selection, planner, paging, jsontext, plan, plans, reference.
+Reading order: later, sources, selection, planner, paging, jsontext, plan, plans, reference.
 """

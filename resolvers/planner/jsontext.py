@@ -1,6 +1,6 @@
-"""JSON written by the database as text: pieces joined, and what stands around values.
+"""JSON that the database writes as text: the concatenation of values and the text around them.
 
-Concatenation, not json_build_object, which looks types up in the catalog for every row.
+json_build_object is not used, since it looks up types in the catalog for every row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,25 +44,25 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, sha256, truth
 
-# In no JSON text: control characters are escaped. An answer with it in it has a null where the
-# schema has none, and is thrown away: the reference executor then says what GraphQL says.
+# Marks a null for a non-null type. JSON text never contains a control character unescaped. A result
+# with the marker is discarded, and the reference executor reports the error.
 BROKEN = "\x01"
 
 Piece = str | ColumnElement[Any]
 
-# SQLite counts each || as a level of depth and stops at 1000, so a long chain is put in brackets.
+# SQLite counts each || as a level of depth, with a limit of 1000, so long chains are parenthesized.
 CHAIN = 60
 
 
 class Joined(FunctionElement[str]):
-    """Pieces of text and SQL expressions, one after the other. NULL if one of them is."""
+    """The concatenation of texts and SQL expressions. NULL if any of them is NULL."""
 
     type = Text()
     inherit_cache = False
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
         flat = merged(pieces)
-        # The strings, and None where an expression stands: those are SQLAlchemy's to traverse.
+        # The strings, with None for each expression. SQLAlchemy traverses the expressions.
         self.strings = [piece if isinstance(piece, str) else None for piece in flat]
         super().__init__(*(piece for piece in flat if not isinstance(piece, str)))
 
@@ -85,7 +85,7 @@ def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
-    """Neighbouring strings become one, and what is joined already is taken apart."""
+    """Merge adjacent strings, and replace nested concatenations by their pieces."""
     out: list[Piece] = []
     for outer in pieces:
         for piece in outer.pieces if isinstance(outer, Joined) else (outer,):
@@ -100,11 +100,11 @@ def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
 
 
 def lifted(text: Joined, table: FromClause, columns: "Columns") -> Joined:
-    """The text made of columns that an inner SELECT over the table fetches: its subqueries, and
-    what stands between them.
+    """Return the text over columns that an inner SELECT fetches from the table.
 
-    SQLite's parser keeps a word for all that is open around a subquery and has room for a hundred;
-    as a column of its own a subquery has the least around it, and is run once.
+    The inner SELECT evaluates the subqueries and the text between them. SQLite's parser stack has a
+    hundred entries, one for each syntax element open around a subquery. A subquery in a column of
+    its own has the fewest around it, and runs once.
     """
     pieces: list[Piece] = []
     for has_subquery, run in groupby(text.pieces, key=has_subqueries):
@@ -124,7 +124,7 @@ def is_subquery(element: Any) -> bool:
 
 
 def fetched(piece: Any, table: FromClause, columns: "Columns") -> Any:
-    """The expression over fetched columns, where it was one over the table and subqueries."""
+    """Return an expression over the table and subqueries as one over fetched columns."""
 
     def swap(element: Any, **_: Any) -> ColumnElement[Any] | None:
         own = isinstance(element, ColumnClause) and element.table is table
@@ -134,14 +134,14 @@ def fetched(piece: Any, table: FromClause, columns: "Columns") -> Any:
 
 
 class Columns:
-    """The columns of an inner SELECT, and how the outer one reads each."""
+    """The columns of an inner SELECT, and the outer SELECT's references to them."""
 
     def __init__(self) -> None:
         self.written: list[ColumnElement[Any]] = []
         self.read: dict[Any, ColumnElement[Any]] = {}
 
     def write(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Has the inner SELECT write the expression, once; returns it as the outer one reads it."""
+        """Add the expression to the inner SELECT once, and return the outer SELECT's reference."""
         if expression not in self.read:
             name = f"c{len(self.written)}"
             self.written.append(expression.label(name))
@@ -153,16 +153,16 @@ def sql_string(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-# -- what stands around values ---------------------------------------------------------------------
+# -- the text around values ------------------------------------------------------------------------
 
 
 def leaf(
     type_: GraphQLOutputType, value: ColumnElement[Any], *, exact: bool = False
 ) -> ColumnElement[str]:
-    """A scalar or enum of the given GraphQL type as JSON text, which is never NULL.
+    """Return a scalar or enum of the given GraphQL type as JSON text, which is never NULL.
 
-    So the text of an object, which is made of such, is never NULL either. With `exact` a null is
-    written where the type has none.
+    The text of an object consists of leaves, so it is never NULL either. With `exact`, a null is
+    written even if the type is non-null.
     """
     check(type_, value)
     text = Joined(present(type_, value))
@@ -172,13 +172,13 @@ def leaf(
 
 
 class certain(FunctionElement[Any]):
-    """A value that is never NULL, though nothing in how it is written tells."""
+    """A value that is never NULL, although its expression does not show that."""
 
     inherit_cache = False
 
     def __init__(self, value: ColumnElement[Any]) -> None:
         self.type = value.type
-        # What it is written into must not take it apart, as it couldn't a function.
+        # The surrounding expression must not regroup it, as it could not regroup a function call.
         super().__init__(value.self_group(against=operators.mul))
 
 
@@ -188,7 +188,7 @@ def write_certain(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 def is_certain(value: Any) -> bool:
-    """Whether the value is never NULL, as far as can be told from how it is written."""
+    """Return whether the expression shows that the value is never NULL."""
     match value:
         case certain():
             return True
@@ -213,12 +213,12 @@ def is_certain(value: Any) -> bool:
 
 
 def is_of_table(column: Column[Any]) -> bool:
-    """A column of a table itself: of a subquery's, the database has promised nothing."""
+    """Return whether a column belongs to a table. A subquery's column may always be NULL."""
     return isinstance(column.table, Alias) and isinstance(column.table.element, Table)
 
 
 def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
-    """The text of a value that isn't NULL."""
+    """Return the text of a value that is not NULL."""
     named = get_named_type(type_)
     if isinstance(get_nullable_type(type_), GraphQLList):
         return [as_text(value)]  # JSON text already
@@ -234,14 +234,14 @@ def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
 
 
 NUMBERS = frozenset({"Int", "Long"})
-# Scalars whose text can't need escaping.
+# Scalars with text that never needs escaping.
 PLAIN = frozenset({"ID", "Date", "Decimal", "CurrencyCode", "CountryCode", "DateTime", "URL"})
 
 
 def check(type_: GraphQLOutputType, value: ColumnElement[Any]) -> None:
-    """Stops a field that promises more than its column holds: a bug, found when the server starts.
+    """Raise TypeError if a field promises more than its column holds, a bug found at start-up.
 
-    A value that isn't a column itself has been worked out for the field, and is trusted.
+    Any other expression was written for the field and is trusted.
     """
     if not isinstance(value, Column):
         return
@@ -257,12 +257,12 @@ def or_null(text: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def or_broken(text: ColumnElement[str]) -> ColumnElement[str]:
-    """Marked where it is NULL and must not be: NULL would swallow all the text around it."""
+    """Return a marker instead of NULL, which would turn all surrounding text into NULL."""
     return func.coalesce(text, literal_text(BROKEN))
 
 
 def json_list(texts: ColumnElement[str]) -> ColumnElement[str]:
-    """An aggregate of items as a list, of no items where there was no row."""
+    """Return aggregated items as a list, which is empty if there were no rows."""
     return Joined(["[", func.coalesce(texts, literal_text("")), "]"])
 
 

@@ -1,7 +1,7 @@
-"""Values that a plan doesn't know yet and every request brings: variables, the viewer, the clock.
+"""Values that are unknown while planning and known in each request: variables, viewer and time.
 
-A plan is made by running the same source functions with `Later` in the place of each value. So a
-source is written once, for values; `derive` and `bound` are all it needs to know of this.
+A plan is made by running the same source functions with `Later` in place of each value. So a source
+is written once, for values, and only needs `derive` and `bound`.
 """
 
 import datetime as dt
@@ -30,30 +30,30 @@ from resolvers.viewer import Viewer
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, as far as a statement's values depend on it; `now` is in UTC."""
+    """The parts of a request that a statement's values depend on. `now` is in UTC."""
 
     viewer: Viewer
     now: dt.datetime
     variables: Mapping[str, Any]
     payments: Online = SANDBOX
     signer: Signer | None = None
-    # Of a mutation: what each of its fields came to.
+    # The result of each field of a mutation, by response key.
     outcomes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def caller(self) -> Caller:
-        """Whose statement it is; what a change came to is read whatever the budget."""
+        """Return the caller to charge. Results of mutations are read regardless of the budget."""
         caller = self.viewer.caller
         return replace(caller, reads_outcome=True) if self.outcomes else caller
 
     @cached_property
     def today(self) -> dt.date:
-        """The practice's day."""
+        """Return the current day in the practice's time zone."""
         return self.viewer.day(self.now)
 
     @cached_property
     def links(self) -> Links:
-        """Where documents open for this viewer, for some minutes."""
+        """Return the document links of this viewer, which expire after some minutes."""
         assert self.signer is not None
         return self.signer.links(self.viewer.token_id, self.now)
 
@@ -63,8 +63,11 @@ Reader = Callable[[Asked], Any]
 
 @dataclass(frozen=True, eq=False)
 class Later:
-    """A value that a request brings; `hint` is what the plan's key already tells about it,
-    `of_variables` whether its variables alone decide it."""
+    """A value that each request provides.
+
+    `hint` is the part of the value that the plan's key includes. `of_variables` says that the value
+    depends on the request's variables only.
+    """
 
     read: Reader
     hint: str = ""
@@ -72,7 +75,7 @@ class Later:
 
 
 class Refusal(Exception):
-    """A value or a viewer that a field turns away: the reference reports it, with this code."""
+    """A value or viewer that a field refuses. The reference executor reports it with this code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -80,7 +83,7 @@ class Refusal(Exception):
 
 
 class Unplannable(Exception):
-    """Not in the planner's language: the reference executor answers."""
+    """An operation that the planner does not support. The reference executor answers it."""
 
 
 def read(value: Any, asked: Asked) -> Any:
@@ -88,7 +91,7 @@ def read(value: Any, asked: Asked) -> Any:
 
 
 def derive(compute: Callable[..., Any], *inputs: Any) -> Any:
-    """compute(*inputs): now if they're values, with each request if one of them is `Later`."""
+    """Return compute(*inputs): at once for plain values, or per request if an input is `Later`."""
     if not any(isinstance(value, Later) for value in inputs):
         return compute(*inputs)
     return Later(
@@ -98,23 +101,23 @@ def derive(compute: Callable[..., Any], *inputs: Any) -> Any:
 
 
 def is_settled(value: Any) -> bool:
-    """Whether nothing but variables decides it."""
+    """Return whether the value depends on variables only."""
     return not isinstance(value, Later) or value.of_variables
 
 
 def bound(value: Any, type_: TypeEngine[Any]) -> BindParameter[Any]:
-    """The value as a parameter of the statement; the plan reads a `Later` for each request."""
+    """Return the value as a parameter of the statement. A `Later` is read in each request."""
     return bindparam(None, value, type_, unique=True)
 
 
-# -- variables: what of them shapes the statement, and what stands for them in a plan --------------
+# -- shapes and placeholders of variables ----------------------------------------------------------
 
 
 def shape(type_: GraphQLInputType, value: Any) -> Any:
-    """What the plan's key has of a coerced variable: whether it's there, and what changes the SQL.
+    """Return the part of a coerced variable that the plan's key includes.
 
-    Booleans and enums change it by their value, an id by its prefix, an input object by its fields.
-    Any other scalar, and a list of any length, only by being there.
+    Booleans and enums change the SQL by their value, an id by its prefix, and an input object by
+    its fields. For other scalars and for lists, only their presence matters.
     """
     bare = get_nullable_type(type_)
     if value is None:
@@ -129,7 +132,7 @@ def shape(type_: GraphQLInputType, value: Any) -> Any:
 
 
 def stand_in(type_: GraphQLInputType, value: Any, reader: Reader) -> Any:
-    """What stands for a variable of this shape while planning; `reader` finds its value later."""
+    """Return the placeholder of a variable of this shape. `reader` finds the value in a request."""
     bare = get_nullable_type(type_)
     if value is None:
         return None
@@ -153,11 +156,11 @@ def item(reader: Reader, key: str) -> Reader:
     return lambda asked: reader(asked)[key]
 
 
-# The kinds of things that ids are of. Any other prefix counts as one, so that plans stay few.
+# Prefixes of ids. All other prefixes count as one, which limits the number of plans.
 PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn idn".split())
 
 
 def prefix(id_: Any) -> str:
-    """The kind of thing an API id is of; "?" when it's none of ours."""
+    """Return the kind of an API id, or "?" if it is not one of this API."""
     kind = id_.hint if isinstance(id_, Later) else str(id_).partition("_")[0]
     return kind if kind in PREFIXES else "?"

@@ -1,4 +1,4 @@
-"""From a request's text to a validated operation, or to the errors that GraphQL has for it."""
+"""Parsing and validation of a request: a valid operation, or the errors of GraphQL."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,17 +26,17 @@ from graphql.execution.values import VariableValues, get_variable_values
 from resolvers.planner.rules import RULES, Rules, validated
 from resolvers.planner.selection import fragments_of
 
-# A query of the whole billing page has some 400.
+# Tokens of a document. A query for the whole billing page has about 400.
 MAX_TOKENS = 4_000
 # Strings, numbers and keys in a request's variables.
 MAX_VALUES = 10_000
-# Of a message and of an error's places: both can be as long as what was sent.
+# Characters of an error's message and number of its locations, which can be as long as the request.
 MESSAGE, PLACES = 400, 5
 
-# PostgreSQL has no NUL in text, and a lone surrogate is no character at all.
+# PostgreSQL allows no NUL in text, and a lone surrogate is not a character.
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
-# Beyond this a number is only "too large".
+# Larger numbers are reported as "endless".
 ENDLESS = 10**12
 
 Errors = Sequence[GraphQLError]
@@ -44,9 +44,9 @@ Errors = Sequence[GraphQLError]
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """A validated document's operation, its variables' types, and the shapes it was planned in.
+    """A validated operation, the types of its variables, and the shapes that it was planned for.
 
-    Plans are kept by `name`, which isn't the operation itself: it may be forgotten before they are.
+    Plans are cached by `name` instead of the operation itself, which may be freed before its plans.
     """
 
     document: DocumentNode
@@ -57,7 +57,7 @@ class Operation:
 
 
 def parsed(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
-    """The document, whose strings a database can hold."""
+    """Parse a document, and check that a database can store its strings."""
     try:
         document = parse(query, max_tokens=most_tokens)
         if "\\u" in query or NO_TEXT.search(query):
@@ -73,8 +73,8 @@ def parsed(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
 def unlink_tokens(document: DocumentNode) -> None:
     """Unlink a document's tokens, which refer to one another in both directions.
 
-    Without that cycle a document that is forgotten is freed at once; else the garbage collector has
-    to find it, which holds the event loop.
+    Without this cycle, an evicted document is freed at once. Otherwise the garbage collector has to
+    find it, which blocks the event loop.
     """
     token = document.loc.start_token if document.loc else None
     while token is not None:
@@ -82,7 +82,7 @@ def unlink_tokens(document: DocumentNode) -> None:
 
 
 def has_too_many_tokens(errors: Errors) -> bool:
-    """Return whether a document was not read to its end because of its tokens."""
+    """Return whether parsing stopped because the document has too many tokens."""
     return any(error.message.endswith("tokens. Parsing aborted.") for error in errors)
 
 
@@ -97,7 +97,7 @@ def check_text(text: str) -> None:
 
 
 def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode | Errors:
-    """The operation that the request means."""
+    """Return the operation that the request selects."""
     try:
         check_text(name or "")
     except GraphQLError as error:
@@ -105,7 +105,7 @@ def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode |
     node = get_operation_ast(document, name)
     if node is not None:
         return node
-    what = f"no operation is named {name}" if name else "say which operation, by operationName"
+    what = f"no operation is named {name}" if name else "select an operation with operationName"
     return [refusal("OPERATION_RESOLUTION_FAILURE", what)]
 
 
@@ -115,7 +115,7 @@ def understood(
     node: OperationDefinitionNode,
     rules: Rules = RULES,
 ) -> Operation | Errors:
-    """The operation, valid for the schema."""
+    """Validate the operation against the schema."""
     try:
         errors = validated(schema, document, rules)
     except RecursionError:
@@ -132,7 +132,7 @@ def understood(
 def coerced(
     schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any]
 ) -> VariableValues | Errors:
-    """The variables as GraphQL reads them: defaults in their place, scalars parsed."""
+    """Return the variables after coercion, with defaults applied and scalars parsed."""
     try:
         check_texts(variables)
     except GraphQLError as error:
@@ -147,7 +147,7 @@ def coerced(
 
 
 def check_texts(value: Any, most: int = MAX_VALUES) -> None:
-    """Every string in a JSON value, without recursion: a request may nest it as it likes."""
+    """Check every string in a JSON value. There is no recursion, since nesting is unbounded."""
     waiting, values = [value], 0
     while waiting:
         value, values = waiting.pop(), values + 1
@@ -162,7 +162,7 @@ def check_texts(value: Any, most: int = MAX_VALUES) -> None:
 
 
 def root_fields(document: DocumentNode, node: OperationDefinitionNode) -> set[str]:
-    """The names of what the operation asks of the root, whatever is skipped."""
+    """Return the names of the operation's root fields, including skipped ones."""
     fragments, waiting = fragments_of(document), [node.selection_set]
     names: set[str] = set()
     opened: set[str] = set()
@@ -185,7 +185,7 @@ def refusal(code: str, message: str) -> GraphQLError:
 
 
 def limited(name: str, value: int, most: int, advice: str) -> GraphQLError:
-    """A refusal of what is too large: which limit, by how much, and what to ask instead."""
+    """Return an error for an exceeded limit: the limit, the value, and advice."""
     shown = f"{value:,}" if value < ENDLESS else "endless"
     error = refusal("LIMIT_EXCEEDED", f"{name}: {shown} of at most {most:,}. {advice}")
     error.extensions = {**(error.extensions or {}), "limit": name, "value": value, "most": most}
@@ -193,13 +193,16 @@ def limited(name: str, value: int, most: int, advice: str) -> GraphQLError:
 
 
 def coded(error: GraphQLError, code: str) -> GraphQLError:
-    """The error with a code, its own if it has one, no longer than needed and without a guess."""
+    """Return the error with a code, keeping its own code if it has one.
+
+    The message and the locations are shortened, and suggested names are removed.
+    """
     error.message = error.message.partition(" Did you mean ")[0]
     if len(error.message) > MESSAGE:
         error.message = error.message[:MESSAGE] + "…"
     if error.locations:
         error.locations = error.locations[:PLACES]
-    # The frames that it was raised in would be kept with it.
+    # These would keep the stack frames alive.
     error.__traceback__ = error.__context__ = None
     if not (error.extensions or {}).get("code"):
         error.extensions = {**(error.extensions or {}), "code": code}

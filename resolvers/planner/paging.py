@@ -1,7 +1,7 @@
-"""A page of a connection: keyset cursors both ways, inside the one statement.
+"""A page of a connection: keyset cursors in both directions, within the one statement.
 
-The inner SELECT has the page's rows, nearest to the cursor first, and one more where somebody asks
-whether there are more; the outer one, which `Page` gives the expressions for, puts them together.
+The inner SELECT returns the page's rows, nearest to the cursor first, and one more row if the
+client asks whether there are more. The outer SELECT combines them; `Page` provides its expressions.
 """
 
 import datetime as dt
@@ -39,14 +39,14 @@ RANK = 1000
 
 
 class Edge:
-    """The row of an edge: its node's, and the cursor."""
+    """The row of an edge: its node's row and its cursor."""
 
     def __init__(self, row: Any, cursor: ColumnElement[str]) -> None:
         self.row, self.cursor = row, cursor
 
 
 class Page:
-    """The rows that `first` and `after`, or `last` and `before`, leave; what's known of them."""
+    """The rows selected by `first` and `after`, or by `last` and `before`, with their page info."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class Page:
         self.is_wide = most > MAX_SIZE
         self.backward = last is not None
         if self.backward and first is not None:
-            raise Refusal("BAD_PAGE", "first and last don't go together")
+            raise Refusal("BAD_PAGE", "first and last cannot be combined")
         asked = last if self.backward else first
         self.size = derive(lambda asked: page_size(asked, most), asked)
         self.inner = Columns()
-        # Whether any field reads the page's rows. If none does, there's no SELECT over them: it
-        # would have no aggregate, and so a row for each of them or none.
+        # Whether any field reads the page's rows. If not, there is no SELECT over them: without an
+        # aggregate, it would not return exactly one row.
         self.read = False
         self.ranked = peek or self.backward
 
@@ -80,12 +80,12 @@ class Page:
 
     @property
     def cursor(self) -> ColumnElement[str]:
-        """The place of a row in the order, in hexadecimal."""
+        """Return a row's position in the order, as hexadecimal text."""
         return hexadecimal(self.place_in_order)
 
     @cached_property
     def place_in_order(self) -> Joined:
-        """The order's name and a row's keys."""
+        """Return the order's name and a row's keys."""
         pieces: list[Any] = [self.rows.name]
         for key in self.keys:
             pieces += ["~", cast(key, Text)]
@@ -93,7 +93,7 @@ class Page:
 
     @property
     def keys(self) -> Sequence[ColumnElement[Any]]:
-        """What a cursor is made of: the order's keys, or the id that tells them."""
+        """Return the parts of a cursor: the order's keys, or the id that determines them."""
         return self.rows.order if self.rows.place is None else self.rows.order[-1:]
 
     @property
@@ -105,7 +105,7 @@ class Page:
         return Edge(self.node, self.cursor)
 
     def column(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Has the inner SELECT write the expression; returns it as the outer one reads it."""
+        """Add the expression to the inner SELECT, and return the outer SELECT's reference to it."""
         self.read = True
         return self.inner.write(expression)
 
@@ -121,11 +121,11 @@ class Page:
         return [key.desc() if down else key.asc() for key in self.rows.order]
 
     def cut(self, found: Select[Any]) -> Select[Any]:
-        """The page's rows out of all, in the order that the client sees."""
+        """Limit a SELECT of all rows to the page's rows, in the order of the response."""
         return self.turned(self.nearest(found))
 
     def nearest(self, found: Select[Any]) -> Select[Any]:
-        """The page's rows out of all, those nearest to the cursor first."""
+        """Limit a SELECT of all rows to the page's rows, nearest to the cursor first."""
         for cursor, beyond in ((self.after, True), (self.before, False)):
             if cursor is not None:
                 found = found.where(self.side(cursor, after=beyond))
@@ -133,14 +133,14 @@ class Page:
         return found.order_by(*self.ordering()).limit(bound(limit, BigInteger()))
 
     def turned(self, nearest: Select[Any]) -> Select[Any]:
-        """Rows that are nearest to the cursor first, in the order that the client sees."""
+        """Sort rows that are nearest to the cursor first in the order of the response."""
         if not self.backward:
             return nearest
         inner = nearest.subquery()
         return select(*inner.c).order_by(inner.c.rank.desc())
 
     def side(self, cursor: Any, *, after: bool) -> ColumnElement[bool]:
-        """The rows on one side of the cursor."""
+        """Return the condition for rows on one side of the cursor."""
         types = [key.type for key in self.keys]
         keys = derive(lambda text: decoded(text, self.rows.name, types), cursor)
         at: Sequence[ColumnElement[Any]] = [
@@ -162,7 +162,7 @@ class Page:
         return bound(derive(lambda size: size + RANK, self.size), BigInteger())
 
     def shown(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The value, but not of the row that is there to tell whether more follow."""
+        """Return the value, except for the extra row that only reveals whether more rows exist."""
         return case((column("rank", Integer) <= self.last_rank, value)) if self.peek else value
 
     @property
@@ -191,16 +191,16 @@ class Page:
         return self.column(self.place_in_order)
 
     def extreme(self, aggregate: Any) -> ColumnElement[str]:
-        """The cursor of the first or last row shown: ranks are of one length, so text sorts."""
+        """Return the cursor of the first or last row. Ranks sort as text: all have one length."""
         self.ranked = True
         ranked = Joined([cast(column("rank", Integer), Text), self.written_place])
         place = func.substr(aggregate(self.shown(ranked)), constant(5))
-        # SQLite writes nothing, in hexadecimal, as an empty text.
+        # SQLite's hexadecimal form of NULL is an empty text.
         return case((func.count() > constant(0), hexadecimal(place)))
 
 
 def given(cursor: Any) -> ColumnElement[bool]:
-    """A cursor is of a row that was there: there is something on its other side."""
+    """Return whether a cursor is given. Its own row is then on the other side of the page."""
     return literal_column("1 = 1" if cursor is not None else "1 = 0", Boolean)
 
 
@@ -217,7 +217,7 @@ INTEGER = re.compile("0|-?[1-9][0-9]{0,17}", re.ASCII)
 
 
 def decoded(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
-    """The keys that a cursor of this order is made of."""
+    """Return the keys in a cursor of this order."""
     try:
         if not HEXADECIMAL.fullmatch(cursor):
             raise ValueError(cursor)
@@ -230,7 +230,7 @@ def decoded(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
 
 
 def key(text: str, type_: Any) -> Any:
-    """One key, of its column's type and in the form that the database wrote."""
+    """Parse one key of the column's type, in exactly the form that the database writes."""
     if isinstance(type_, Date):
         if dt.date.fromisoformat(text).isoformat() != text:
             raise ValueError(text)

@@ -1,4 +1,4 @@
-"""Where the planner's walk is, and the SELECTs of rows that it makes there."""
+"""The planner's position in the query, and the SELECTs of rows at a position."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -22,33 +22,33 @@ from resolvers.sight import Sight
 
 @dataclass(frozen=True)
 class Place:
-    """The row that fields are read from, and the SELECT around it."""
+    """The row that fields are read from, and the surrounding SELECT."""
 
     row: Any
     tables: tuple[FromClause, ...] = ()
     besides: tuple[Beside, ...] = ()
-    # To-one objects of this row, which PostgreSQL joins to it.
+    # To-one objects that PostgreSQL joins to this row.
     joins: list[FromClause] = field(default_factory=list)
 
     def at(self, row: Any) -> "Place":
-        """The same SELECT, another row made of it."""
+        """Return the same SELECT with another row object."""
         return replace(self, row=row)
 
     def inside(self, rows: Rows) -> "Place":
-        """A SELECT of these rows within this one."""
+        """Return a SELECT of these rows nested in this one."""
         row = rows.table if rows.row is None else rows.row
         return Place(row, (*self.tables, rows.table), (*self.besides, *rows.beside))
 
     @property
     def outer(self) -> list[FromClause]:
-        """What a subquery here may refer to."""
+        """Return the tables that a subquery at this position may refer to."""
         return [*self.tables, *(b.joined for b in self.besides if b.joined is not None)]
 
 
 def found(
     sight: Sight, rows: Rows, inside: Place, place: Place, *columns: ColumnElement[Any]
 ) -> Select[Any]:
-    """The rows in sight, with what is worked out beside them and what their objects join."""
+    """Select the visible rows, with the joins of their computed columns and to-one objects."""
     where = [sight.only(rows.table), *rows.where]
     origin = with_joins(rows, inside)
     return select(*columns).select_from(origin).where(*where).correlate(*place.outer)
@@ -62,7 +62,7 @@ def with_joins(rows: Rows, inside: Place) -> FromClause:
 
 
 def joins(rows: Rows, inside: Place) -> list[tuple[FromClause, ColumnElement[bool]]]:
-    """What is worked out beside the rows, and what their objects join."""
+    """Return the joins of the rows' computed columns and to-one objects."""
     besides = [
         (b.joined, b.on(b.joined) if b.on else true()) for b in rows.beside if b.joined is not None
     ]
@@ -73,15 +73,17 @@ def joins(rows: Rows, inside: Place) -> list[tuple[FromClause, ColumnElement[boo
 
 
 def found_page(sight: Sight, page: Page, place: Place, *, filters_beside: bool) -> Select[Any]:
-    """The page's rows. Where a filter reads what is worked out beside a row, all rows need it."""
+    """Select the page's rows. If a filter reads a computed column, all rows need the joins."""
     if filters_beside or not joins(page.rows, page.place):
         return page.cut(found(sight, page.rows, page.place, place, *page.columns()))
     return cut_first(sight, page, place)
 
 
 def cut_first(sight: Sight, page: Page, place: Place) -> Select[Any]:
-    """The page's rows, cut before anything is worked out beside them: PostgreSQL would do so for
-    every row that it has to sort."""
+    """Select the page's rows before any join.
+
+    Otherwise PostgreSQL would compute the joined columns for every row that it has to sort.
+    """
     rows = page.rows
     columns = select(*page.columns()).select_from(with_joins(rows, page.place))
     columns = columns.order_by(*page.ordering())
@@ -92,7 +94,7 @@ def cut_first(sight: Sight, page: Page, place: Place) -> Select[Any]:
 
 
 def used(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
-    """The table's columns that a SELECT reads, wherever in it."""
+    """Return the columns of the table that a SELECT reads anywhere."""
     read = {
         element.key
         for element in visitors.iterate(found)
@@ -102,14 +104,14 @@ def used(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
 
 
 def over(found: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
-    """The SELECT over another table with the same columns."""
+    """Return the SELECT with the table replaced by another table with the same columns."""
 
     def swap(element: Any, **_: Any) -> Any:
         if element is table:
             return other
         if isinstance(element, ColumnClause) and element.table is table:
             return other.c[element.key]
-        # A copy of a parameter would be a parameter of its own, one of a table out of sight.
+        # A copied parameter would be a new parameter, and a copied table would have no predicate.
         own = isinstance(element, BindParameter) or is_of_alias(element)
         return element if own else None
 

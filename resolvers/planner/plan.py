@@ -1,4 +1,4 @@
-"""A compiled statement: its text, and what each of its parameters is read from."""
+"""A compiled statement: its text and the sources of its parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from resolvers.viewer import NOBODY
 
 @dataclass(frozen=True)
 class Plan:
-    """A statement, and for each of its parameters the value and the driver's form of it.
+    """A statement, and for each parameter the value and the driver's conversion.
 
-    `checks` are values that no parameter has, read for the refusal that may be in them.
+    `checks` are values without a parameter. They are read because reading may raise a Refusal.
     """
 
     sql: str
@@ -31,7 +31,7 @@ class Plan:
         ]
 
     def settled(self, variables: Mapping[str, Any]) -> "Plan":
-        """The plan for these variables alone: what nothing else decides is read now, once."""
+        """Return the plan for these variables, with values that depend on them alone evaluated."""
         asked = Asked(NOBODY, NOBODY.expires_at, variables)
         slots = tuple(
             (process(read(value, asked)) if process else read(value, asked), None)
@@ -44,7 +44,7 @@ class Plan:
 
 def compiled(statement: Select[Any], dialect: Dialect, unread: Sequence[Select[Any]] = ()) -> Plan:
     code: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    # What SQLAlchemy's own executor puts values through for the driver.
+    # The conversions that SQLAlchemy's own executor applies to values for the driver.
     process = code._bind_processors
     slots = tuple((code.params[name], process.get(name)) for name in code.positiontup or ())
     return Plan(code.string, slots, tuple(later for select in unread for later in laters(select)))
@@ -58,7 +58,7 @@ def laters(select: Select[Any]) -> Iterator[Later]:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan that answered, and the coerced variables that it was run with."""
+    """A plan that produced a response, and the coerced variables of that run."""
 
     plan: Plan
     variables: Mapping[str, Any]

@@ -1,7 +1,7 @@
-"""A validated GraphQL operation becomes one SELECT whose only value is the answer's JSON text.
+"""The planner. It turns a validated operation into one SELECT that returns the response as JSON.
 
-`Planner.operation` is the way in. It walks the selection as the GraphQL specification collects
-fields; each field's source says which SQL it is, and the pieces of text join on the way back up.
+`Planner.operation` is the entry point. It walks the selection as the GraphQL specification collects
+fields. Each field's source provides its SQL, and the pieces of text are joined from the leaves up.
 """
 
 import json
@@ -65,7 +65,7 @@ from resolvers.sight import Sight
 
 @dataclass(frozen=True)
 class Act:
-    """A field of a mutation: its response key, its source, and `do`, which is given who acts."""
+    """A field of a mutation: its response key, its source, and `do`, which takes the context."""
 
     key: str
     source: Mutated
@@ -74,16 +74,17 @@ class Act:
     do: Callable[[Any], Awaitable[Any]]
 
 
-# Of a mutation's fields, by response key: the type that each came to, or why it was refused.
+# The result type or the refusal of each mutation field, by response key.
 Outcomes = Mapping[str, str | Refusal]
 PAGE_ARGUMENTS = ("first", "after", "last", "before")
 
 
 class Planner:
-    """Plans for one document, one kind of viewer, one shape of variables, one database.
+    """A planner for one document, kind of viewer, shape of variables and database.
 
-    `exact` is for the reference executor: refusals and unexpected nulls are written into the answer
-    for it to report, where a plan would be Unplannable or its answer thrown away.
+    `exact` is for the reference executor: refusals and unexpected nulls are written into the result
+    to be reported. Without it, a refusal makes the operation Unplannable, and a null makes its
+    result void.
     """
 
     def __init__(
@@ -98,13 +99,13 @@ class Planner:
         self.strawberry_schema = schema
         self.selection, self.sight, self.exact = selection, sight, exact
         self.outcomes = outcomes or {}
-        # Left out of the statement, but the arguments in them are still to be checked.
+        # SELECTs omitted from the statement, with arguments that still have to be checked.
         self.unread: list[Select[Any]] = []
-        # With `exact`: what the reference executor will report.
+        # With `exact`: the errors that the reference executor will report.
         self.refusals: list[GraphQLError] = []
 
     def operation(self, node: OperationDefinitionNode) -> Select[Any]:
-        """The whole response."""
+        """Return the SELECT for the whole response."""
         root = self.selection.schema.get_root_type(node.operation)
         if root is None:
             raise Unplannable("no such operations")
@@ -116,8 +117,8 @@ class Planner:
     def acts(self, node: OperationDefinitionNode) -> Iterator[Act]:
         """Yield a mutation's fields in their order.
 
-        The arguments of all of them are read before the first acts. Raise GraphQLError where they,
-        or a directive, can't be read.
+        The arguments of all fields are read before the first field runs. Raise GraphQLError if an
+        argument or a directive cannot be read.
         """
         root = self.selection.schema.mutation_type
         assert root is not None
@@ -137,7 +138,7 @@ class Planner:
     def object(
         self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode], place: Place
     ) -> Joined:
-        """The object's text, which is never NULL."""
+        """Return the text of an object, which is never NULL."""
         pieces: list[Piece] = [f'{{"$type":"{type_.name}"'] if self.exact else ["{"]
         for key, nodes in self.selected(type_, sets).items():
             if self.exact and self.ordinary(type_, nodes[0]):
@@ -147,7 +148,7 @@ class Planner:
         return Joined([*pieces, "}"])
 
     def selected(self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> Selected:
-        """What is asked of an object. A directive that can't be read, the reference comes to."""
+        """Return an object's selected fields. The reference executor reports invalid directives."""
         try:
             return self.selection.fields(type_, sets)
         except GraphQLError as error:
@@ -157,7 +158,7 @@ class Planner:
             return {}
 
     def ordinary(self, type_: GraphQLObjectType, node: FieldNode) -> bool:
-        """The field has no source: its own resolver answers, under the reference executor."""
+        """Return whether a field has no source. Its own resolver runs in the reference executor."""
         definition = type_.fields.get(node.name.value)
         return definition is None or source_of(definition) is None
 
@@ -177,14 +178,14 @@ class Planner:
         except Refusal as refusal:
             if not self.exact:
                 raise Unplannable(refusal.code) from None
-            self.sight.handed_out = before  # the field isn't in the statement
+            self.sight.handed_out = before  # the field is not in the statement
             self.refusals.append(reported(refusal, nodes[0]))
             return literal_text(refused(refusal))
 
     def sourced(
         self, definition: GraphQLField, source: Source, nodes: Sequence[FieldNode], place: Place
     ) -> ColumnElement[str]:
-        """The field's text, by the kind of its source."""
+        """Return the text of a field, depending on the kind of its source."""
         type_, sets = definition.type, [n.selection_set for n in nodes if n.selection_set]
         match source:
             case Value(of):
@@ -218,7 +219,7 @@ class Planner:
                 return self.chosen(kinds, sets, given, place)
 
     def outcome(self, key: str, sets: list[SelectionSetNode], place: Place) -> Joined:
-        """What a mutation came to, told by its values and by rows as they are now."""
+        """Return the result of a mutation field, from its values and from current rows."""
         came_to = self.outcomes.get(key)
         if came_to is None:
             raise Unplannable("not done")
@@ -227,7 +228,7 @@ class Planner:
         return self.object(self.named(came_to), sets, place.at(OutcomeRow(key)))
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
-        """The field's arguments as Strawberry gives them to a resolver, `Later` where unknown."""
+        """Return the arguments as Strawberry would pass them, with `Later` for variables."""
         try:
             values = get_argument_values(definition, node, self.selection.variables)
         except GraphQLError as error:
@@ -264,7 +265,7 @@ class Planner:
         *,
         joined: bool = True,
     ) -> ColumnElement[str]:
-        """A row's object, or null. PostgreSQL is quicker with a join than with a subquery."""
+        """Return a row's object, or null. On PostgreSQL, a join is faster than a subquery."""
         inside = place.inside(rows)
         text = self.object(object_type(type_), sets, inside)
         matching = found(self.sight, rows, inside, place, text.label("json")).limit(constant(1))
@@ -291,7 +292,7 @@ class Planner:
         rows: Rows,
         place: Place,
     ) -> ColumnElement[str]:
-        """A list whose items are of several types: for each a subquery, of which one is run."""
+        """Return a list of objects of several types: one subquery per type, of which one runs."""
         inside = place.inside(rows)
         row = inside.row
         text = case(
@@ -312,7 +313,7 @@ class Planner:
         return self.listed(Joined([text]), inside, rows, place)
 
     def listed(self, text: Joined, inside: Place, rows: Rows, place: Place) -> ColumnElement[str]:
-        """The texts of all rows, as one list in their order."""
+        """Return the texts of all rows as one list in their order."""
         columns = Columns()
         item = self.fetched(text, rows.table, columns)
         matching = found(self.sight, rows, inside, place, *columns.written)
@@ -320,7 +321,7 @@ class Planner:
         return select(json_list(comma_separated(item))).select_from(ordered).scalar_subquery()
 
     def fetched(self, text: Joined, table: FromClause, columns: Columns) -> ColumnElement[str]:
-        """Has an inner SELECT write the text of an item; returns it as the outer one reads it."""
+        """Add an item's text to an inner SELECT, and return the outer SELECT's reference to it."""
         return columns.write(text) if self.sight.lateral else lifted(text, table, columns)
 
     def named(self, name: str) -> GraphQLObjectType:
@@ -336,7 +337,7 @@ class Planner:
         sets: list[SelectionSetNode],
         place: Place,
     ) -> ColumnElement[str]:
-        """A connection: its fields are read from the page, a SELECT over the page's rows."""
+        """Return a connection. Its fields are read from the page, a SELECT of the page's rows."""
         type_ = object_type(definition.type)
         arguments = self.arguments(definition, node)
         bounds = {name: arguments.pop(name, None) for name in PAGE_ARGUMENTS}
@@ -367,11 +368,11 @@ class Planner:
         sets: list[SelectionSetNode],
         place: Place,
     ) -> ColumnElement[str]:
-        """The objects of the page's rows: written in the inner SELECT, put together here."""
+        """Return the objects of the page's rows, which the inner SELECT writes."""
         page: Page = place.row
         text = self.object(type_, sets, page.place.at(of(page)))
         if page.is_wide and not page.read:
-            # A line of the answer for each row: so they are counted, once, without reading it.
+            # One line per row, so that the rows can be counted without parsing the response.
             text = Joined(["\n", text])
         page.read = True
         item = self.fetched(text, page.rows.table, page.inner)
@@ -397,10 +398,10 @@ def separated(objects: Sequence[Joined]) -> list[Piece]:
 
 
 def reported(refusal: Refusal, node: FieldNode) -> GraphQLError:
-    """Return a refusal as an error of the whole request, with the field's place in the document."""
+    """Return a refusal as an error of the whole request, with the field's location."""
     return GraphQLError(str(refusal), [node], extensions={"code": refusal.code})
 
 
 def refused(refusal: Refusal) -> str:
-    """A refusal as the reference finds it in the place of the field's value."""
+    """Return a refusal as JSON, to be found by the reference executor as the field's value."""
     return json.dumps({"$refused": [refusal.code, str(refusal)]})

@@ -1,4 +1,4 @@
-"""Plans kept for the next request, and the way a request takes: planned, or to the reference."""
+"""A cache of plans, and the choice between a plan and the reference executor for each request."""
 
 import asyncio
 import datetime as dt
@@ -40,16 +40,16 @@ from resolvers.viewer import Viewer
 
 V = TypeVar("V")
 
-# Characters of SQL: some thousand pages, or a hundred of the widest statements.
+# Characters of SQL: about a thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
-# A second of planning counts as so many of the database: a process has one interpreter for all.
+# A second of planning counts as this many of the database, since requests share one interpreter.
 PLANNING_COUNTS = 8
-# Of one document, since Booleans, enums and absent values each double them.
+# Shapes of one document: each Boolean, enum or optional variable doubles their number.
 SHAPES_A_DOCUMENT = 64
 
 
 def size(plan: Plan | None) -> int:
-    """What a plan takes of what may be kept; what can't be planned is remembered too."""
+    """Return the weight of a plan in the cache. Operations without a plan are cached too."""
     return 1_000 + (len(plan.sql) if plan else 0)
 
 
@@ -61,10 +61,10 @@ def types(outcomes: Mapping[str, Outcome | Refusal]) -> dict[str, str | Refusal]
 
 
 async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refusal]:
-    """Do each of a mutation's fields, one after the other; return what they come to.
+    """Execute the fields of a mutation one after another, and return their results.
 
-    Nothing is done twice: where the database is gone the request fails, and whoever sends it again
-    does so by the same key. It fails as well where the database was too busy for all of it.
+    Nothing is done twice: if the connection to the database is lost, the request fails, and a retry
+    uses the same key. The request also fails if the database was too busy for every field.
     """
     outcomes: dict[str, Outcome | Refusal] = {}
     delays: list[DatabaseBusy] = []
@@ -82,7 +82,7 @@ async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refu
 
 
 def seen_with(outcomes: Mapping[str, Outcome | Refusal]) -> Viewer | None:
-    """Whose eyes what it came to is read with, where they aren't those of who asked."""
+    """Return the viewer that the results are read as, if it is not the viewer of the request."""
     viewers = (one.viewer for one in outcomes.values() if isinstance(one, Outcome))
     return next((viewer for viewer in viewers if viewer is not None), None)
 
@@ -92,7 +92,7 @@ def sees_one(viewer: Viewer) -> bool:
 
 
 class Plans:
-    """All that is planned for one schema and one database."""
+    """The plans for one schema and one database."""
 
     def __init__(
         self,
@@ -108,13 +108,13 @@ class Plans:
 
     @cached_property
     def lane(self) -> Lane:
-        """The thread's one place, which callers wait for."""
+        """The single slot of the thread, for which callers wait."""
         return Lane(1, budgets=self.reads.budgets, is_charged=False)
 
     async def apart(self, caller: Caller, work: Callable[..., V], *given: Any) -> V:
-        """Do work that would hold the event loop in a thread, by fair turns of all callers.
+        """Run work that would block the event loop in a thread, with fair turns for all callers.
 
-        Its processor time counts in the budget of the caller's token.
+        The processor time counts toward the budget of the caller's token.
         """
         loop = asyncio.get_running_loop()
         async with self.lane.place(caller):
@@ -122,7 +122,7 @@ class Plans:
             try:
                 return await asyncio.shield(doing)
             except asyncio.CancelledError:
-                # The thread goes on, so the place is kept until it is free again.
+                # The thread keeps running, so its slot is held until the work is done.
                 await asyncio.wait([doing])
                 raise
 
@@ -133,9 +133,9 @@ class Plans:
         work: Callable[..., V],
         *given: Any,
     ) -> V:
-        """Do work in the thread, charge for its processor time, and rest for as long as it took.
+        """Run work in the thread, charge its processor time, and pause for the same time.
 
-        While the thread works, the event loop waits for the interpreter's lock again and again.
+        While the thread works, the event loop repeatedly waits for the interpreter lock.
         """
         began = time.thread_time()
         try:
@@ -154,9 +154,9 @@ class Plans:
         now: dt.datetime,
         acting: Acting | None = None,
     ) -> Answer:
-        """The response's JSON: one statement's value, or what the reference executor says.
+        """Return the response: the value of one statement, or the result of the reference executor.
 
-        Of a mutation `acting` says who changes what it changes; it is done before it is read.
+        For a mutation, `acting` is its context. All changes are made before the results are read.
         """
         given = coerced(self.schema._schema, operation, variables)
         if not isinstance(given, VariableValues):
@@ -166,7 +166,7 @@ class Plans:
             acts, errors = await self.acts(operation, given, acting.viewer)
             if errors:
                 return refused(errors)
-            # Once a change is made its outcome is read, whatever is left of the budget.
+            # Checked before the change: afterwards, its result is read regardless of the budget.
             self.reads.budgets.check(viewer.caller)
             outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
@@ -180,17 +180,19 @@ class Plans:
                 return Answer(text.encode(), True, Planned(found[0], given.coerced))
             return await self.exact(operation, given, variables, asked)
         except (StatementTooDeep, RecursionError):
-            return refused([refusal("TOO_DEEP", "nested too deeply: ask for less of it at a time")])
+            return refused(
+                [refusal("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
+            )
 
     def told(self, operation: Operation, given: VariableValues, asked: Asked) -> bytes | None:
-        """Return the results of a mutation as JSON, if their values alone tell them."""
+        """Return the results of a mutation as JSON if their values suffice, otherwise None."""
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
         return values_alone.written(operation.node, selection, asked.outcomes, asked)
 
     async def acts(
         self, operation: Operation, given: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[Act], Errors]:
-        """Return what a mutation's fields do, and why none of it is to be done."""
+        """Return the actions of a mutation's fields, and the errors that refuse all of them."""
         planner = self.planner(operation, given, viewer)
         try:
             acts = list(planner.acts(operation.node))
@@ -206,7 +208,7 @@ class Plans:
     async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked
     ) -> tuple[Plan, list[Any]] | None:
-        """The plan and its parameters' values, or nothing where the reference is to answer."""
+        """Return the plan and its parameter values, or None if the reference executor is needed."""
         plan = await self.plan(operation, given, asked)
         try:
             return (plan, plan.values(asked)) if plan else None
@@ -214,7 +216,10 @@ class Plans:
             return None
 
     async def plan(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
-        """The plan for these variables' shapes, kept unless the document has had too many."""
+        """Return the plan for the shapes of these variables.
+
+        The plan is cached, unless the document already has too many shapes.
+        """
         viewer, came_to = asked.viewer, types(asked.outcomes)
         if any(isinstance(type_, Refusal) for type_ in came_to.values()):
             return None
@@ -275,7 +280,7 @@ class Plans:
         variables: Mapping[str, Any],
         asked: Asked,
     ) -> Answer:
-        """The reference executor's answer, which reads every row it needs by one statement."""
+        """Return the reference executor's response. One statement reads all rows for it."""
         plan = await self.apart(asked.caller, self.exactly, operation, given, asked)
         text = await self.reads.value(plan.sql, plan.values(asked), asked.caller) if plan else None
         return await self.apart(asked.caller, self.referred, operation, variables, text)

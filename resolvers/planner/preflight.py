@@ -1,7 +1,7 @@
-"""Refusals of a mutation that are found before its first field acts.
+"""Refusals of a mutation that are found before its first field runs.
 
-A field's effect can't be undone. So everything that the document and its variables tell is checked
-first: arguments, directives, fields that don't go together, and the reading of the results.
+A field's effect cannot be undone. So everything that depends only on the document and its variables
+is checked first: arguments, directives, incompatible fields, and the reading of the results.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,17 +25,22 @@ from resolvers.planner.selection import Selection
 
 
 def together(acts: Sequence[Act]) -> Errors:
-    """Return why these fields can't be in one operation."""
+    """Return the errors of fields that cannot be combined in one operation."""
     if len(acts) > 1 and any(act.source.alone for act in acts):
-        message = "a field that changes who asks is the only one of its operation"
+        message = "a field that changes the viewer must be the only field of its operation"
         return [refusal("NOT_ALONE", message)]
     if sum(act.source.moves_money for act in acts) > 1:
-        return [refusal("ONE_PAYMENT", "an operation moves money once: send each pay by itself")]
+        return [
+            refusal(
+                "ONE_PAYMENT",
+                "an operation may move money only once: send each pay in its own operation",
+            )
+        ]
     return []
 
 
 def reads_conditionally(document: DocumentNode) -> bool:
-    """Return whether reading the results may be refused: there are arguments or directives."""
+    """Return whether reading the results may be refused, because of arguments or directives."""
     roots = [definition.selection_set for definition in document.definitions]  # type: ignore[attr-defined]
     waiting: list[tuple[SelectionSetNode, bool]] = [(root, True) for root in roots]
     while waiting:
@@ -56,7 +61,7 @@ def foreseen(
     selection: Selection,
     planner: Callable[[Outcomes], Planner],
 ) -> Errors:
-    """Return what reading the results would refuse, whichever type each of them will be of."""
+    """Return the errors that reading the results would cause, for any of their possible types."""
     types = {act.key: list(result_types(act, selection)) for act in acts}
     found: list[GraphQLError] = []
     for number in range(max(map(len, types.values()), default=0)):
@@ -72,7 +77,7 @@ def foreseen(
 
 
 def result_types(act: Act, selection: Selection) -> Iterator[str]:
-    """Yield the types to try for a field: all of which more than leaves are asked, or else one."""
+    """Yield the types to try for a field: all with more than leaves selected, otherwise one."""
     result = get_named_type(act.definition.type)
     members: Sequence[Any] = result.types if isinstance(result, GraphQLUnionType) else (result,)
     of_rows = [type_.name for type_ in members if asks_more_than_leaves(act, type_, selection)]

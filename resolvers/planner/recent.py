@@ -10,33 +10,33 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """A bounded mapping that forgets the items that were used longest ago.
+    """A bounded mapping that evicts the least recently used items.
 
-    `weigh` says how much of the size an item takes: one, unless said. Every item is charged to an
-    owner. If there is too much, the owner that has the most loses its oldest items: so whoever
-    fills the cache loses what is its own. An item that several owners use is charged to one that
-    has little.
+    `weigh` returns the part of the size that an item takes; the default is one. Every item is
+    charged to an owner. If the total is too large, the owner with the largest share loses its
+    oldest items, so an owner that fills the cache only loses its own. An item that several owners
+    use is charged to one with a small share.
     """
 
     def __init__(self, size: int, weigh: Callable[[K, V], int] = lambda *_: 1) -> None:
         self.size, self.weigh, self.weight = size, weigh, 0
         self.items: dict[K, V] = {}
         self.owners: dict[K, str] = {}
-        # Each owner's keys, the oldest first, and what they weigh together.
+        # Each owner's keys, oldest first, and their total weight.
         self.owned: dict[str, OrderedDict[K, None]] = {}
         self.weights: dict[str, int] = {}
-        # What is being made by `awaited`.
+        # Items that `awaited` is making.
         self.pending: dict[K, asyncio.Future[None]] = {}
 
     def get(self, key: K, make: Callable[[], V], owner: str = "") -> V:
-        """Return what is kept by the key; if there is nothing, make it and keep it."""
+        """Return the item of the key. If there is none, make it and keep it."""
         if key in self.items:
             self.use(key, owner)
             return self.items[key]
         return self.keep(key, make(), owner)
 
     async def awaited(self, key: K, make: Callable[[], Awaitable[V]], owner: str = "") -> V:
-        """Do as `get` does, for what is made elsewhere: once, however many wait for it."""
+        """Do as `get` does, with an asynchronous `make` that runs once for all waiting callers."""
         while key not in self.items and key in self.pending:
             await asyncio.wait([self.pending[key]])
         if key in self.items:
@@ -50,7 +50,7 @@ class Recent(Generic[K, V]):
             made.set_result(None)
 
     def recall(self, key: K, owner: str = "") -> V | None:
-        """Return what is kept by the key, if anything is."""
+        """Return the item of the key, or None."""
         if key in self.items:
             self.use(key, owner)
         return self.items.get(key)
@@ -77,7 +77,7 @@ class Recent(Generic[K, V]):
     # -- owners ------------------------------------------------------------------------------------
 
     def use(self, key: K, owner: str) -> None:
-        """Make an item the newest, and charge it to this owner if that is fairer."""
+        """Mark an item as most recently used, and charge it to this owner if that is fairer."""
         charged = self.owners[key]
         if owner != charged:
             added = self.weights.get(owner, 0) + self.weigh(key, self.items[key])

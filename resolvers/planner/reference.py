@@ -1,7 +1,7 @@
-"""The reference executor: graphql-core, reading every planned field out of one exact answer.
+"""The reference executor: graphql-core, reading every planned field from one exact result.
 
-The operation is planned with the request's own values and without shortcuts, so that refusals and
-unexpected nulls are in the answer for graphql-core to report. All GraphQL errors come from here.
+The operation is planned with the request's own values and without shortcuts. Its result contains
+refusals and unexpected nulls, which graphql-core reports. All GraphQL errors come from here.
 """
 
 import logging
@@ -28,10 +28,10 @@ from resolvers.planner.operation import Errors, Operation, coded, refusal
 from resolvers.planner.plan import Planned
 from resolvers.planner.sources import source_of
 
-# What GraphQL says where a value that can't be null is.
+# The beginning of GraphQL's message about a null for a non-null type.
 BROKEN_PROMISE = "Cannot return null for non-nullable field"
 
-# A list may have one in each of its items.
+# Errors in a response. A list may have an error in each of its items.
 MOST_ERRORS = 100
 
 log = logging.getLogger("portal")
@@ -39,18 +39,18 @@ log = logging.getLogger("portal")
 
 @dataclass(frozen=True)
 class Answer:
-    """A response's body, as JSON. Without data the request was turned away as a whole."""
+    """A response body as JSON. Without data, the whole request was refused."""
 
     body: bytes
     has_data: bool
-    # What it was answered by, if a plan did it.
+    # The plan that produced the response, if any.
     planned: Planned | None = None
-    # Why it was turned away.
+    # The errors of a refused request.
     errors: Errors = ()
 
 
 def refused(errors: Errors) -> Answer:
-    """The whole request turned away."""
+    """Return the response that refuses the whole request."""
     body = orjson.dumps({"errors": [error.formatted for error in errors]})
     return Answer(body, has_data=False, errors=errors)
 
@@ -58,7 +58,7 @@ def refused(errors: Errors) -> Answer:
 def executed(
     schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any], root: Any
 ) -> Answer:
-    """The operation under graphql-core, over what an exact statement answered."""
+    """Execute the operation with graphql-core over the result of an exact statement."""
     name = operation.node.name
     result = execute_sync(
         schema,
@@ -78,7 +78,7 @@ def executed(
 
 
 def reported(error: GraphQLError) -> GraphQLError:
-    """An error as the client sees it: with a code, and without the text of a bug."""
+    """Return an error for the client: with a code, and without details of a bug."""
     bug = error.original_error
     if bug is None or isinstance(bug, GraphQLError):
         return coded(error, "BAD_USER_INPUT")
@@ -90,7 +90,7 @@ def reported(error: GraphQLError) -> GraphQLError:
 
 
 def install(schema: GraphQLSchema) -> None:
-    """Has graphql-core read every field with a source out of the answer."""
+    """Let graphql-core read every field that has a source from the statement's result."""
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
             type_.resolve_type = lambda value, *_: value["$type"]
@@ -109,7 +109,7 @@ def by_response_key(source: Any, info: GraphQLResolveInfo[Any], **_: Any) -> Any
 
 
 def parsed(type_: GraphQLOutputType, value: Any) -> Any:
-    """JSON back to what graphql-core serializes: names to enums' members, all else as it is."""
+    """Convert JSON to the values that graphql-core serializes: only enum names need converting."""
     bare = get_nullable_type(type_)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""The rules that documents are validated by: GraphQL's, two of them stricter."""
+"""The validation rules for documents: those of GraphQL, two of them stricter."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ from graphql import (
 from graphql.validation import ASTValidationRule, OverlappingFieldsCanBeMergedRule
 from graphql.validation.validate import ValidationAbortedError
 
-# Comparisons of fields that may have one response key. The widest of our documents takes a tenth.
+# Comparisons of fields with the same response key. The widest of our documents needs a tenth.
 MAX_OVERLAPS, MAX_OVERLAPS_OF_SMALL_DOCUMENTS = 10_000, 500
-# Errors of a document that are told.
+# Errors reported for a document.
 MAX_ERRORS = 20
 Rules = tuple[type[ASTValidationRule], ...]
 
@@ -79,7 +79,7 @@ class OneOfVariablesRule(ValidationRule):
 def too_many_overlaps(most: int) -> ValidationAbortedError:
     return ValidationAbortedError(
         f"overlaps: more than {most:,} comparisons of fields with the same name."
-        " Ask for each field once, or in several operations.",
+        " Select each field once, or split the operation.",
         extensions={
             "code": "LIMIT_EXCEEDED",
             "limit": "overlaps",
@@ -90,7 +90,7 @@ def too_many_overlaps(most: int) -> ValidationAbortedError:
 
 
 def rules(overlaps: type[FewOverlapsRule]) -> Rules:
-    """Return all rules, with this one for overlapping fields."""
+    """Return all rules, with the given rule for overlapping fields."""
     others = (rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule)
     return (*others, overlaps, OneOfVariablesRule)
 
@@ -100,10 +100,11 @@ RULES_FOR_SMALL_DOCUMENTS = rules(FewestOverlapsRule)
 
 
 def validated(schema: GraphQLSchema, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
-    """Return what is wrong with a document.
+    """Return the validation errors of a document.
 
-    A rule keeps its own methods, and so refers to itself. These cycles are most of the garbage that
-    a document makes, and collecting it holds the event loop. So they are undone here.
+    Each rule stores its own bound methods and so refers to itself. These cycles are most of the
+    garbage that validation leaves, and collecting them blocks the event loop. So they are broken
+    here.
     """
     made: list[ASTValidationRule] = []
 

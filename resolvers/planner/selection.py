@@ -1,4 +1,4 @@
-"""Which fields a selection asks for, fragments opened: CollectFields of the specification."""
+"""Field selection with fragments expanded: CollectFields of the GraphQL specification."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ Selected = dict[str, list[FieldNode]]
 
 @dataclass(frozen=True)
 class Selection:
-    """The fragments and variables of one document, which its selection sets are read with."""
+    """The fragments and variables of a document, with which its selection sets are read."""
 
     schema: GraphQLSchema
     fragments: dict[str, FragmentDefinitionNode]
     variables: VariableValues
 
     def fields(self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> Selected:
-        """Response key to its fields, in the order that the answer has them."""
+        """Return the fields by response key, in the order of the response."""
         fields: Selected = {}
         visited: set[str] = set()
         for node in self.selected(type_, sets, visited):

@@ -1,7 +1,7 @@
-"""Where a field comes from: what a Strawberry field carries as metadata and the planner reads.
+"""Sources of fields: metadata on Strawberry fields that the planner reads.
 
-A *row* is what an object's fields are read from: a table's alias, or any Python object made of one
-that has its columns as `c`.
+A *row* is the object that fields of a type are read from: the alias of a table, or a Python object
+with the table's columns as `c`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,12 +20,12 @@ MAX_SIZE = 100
 
 
 class Beside:
-    """What a subquery of one row works out beside each row of a table, by name: sums, mostly.
+    """Values computed for each row of a table by a subquery, mostly sums.
 
-    PostgreSQL joins it once (LATERAL), if anything reads it; SQLite, which has no such join, gets
-    it written wherever it is read. `find` makes the subquery when it is first read; `always`: it
-    has a row, and nothing in it is NULL. With `on`, which says what of it is which row's, it refers
-    to no row itself and is worked out once for all of them: both databases join it.
+    PostgreSQL joins the subquery once (LATERAL) if any field reads it. SQLite has no such join, so
+    the subquery is repeated at each use. `find` builds the subquery at its first use. `always` says
+    that the subquery always has a row, without a NULL. If `on` is given, the subquery refers to no
+    row and is evaluated once for all rows. Both databases join it on this condition.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Beside:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table or a subquery: which of them, and in which order.
+    """A selection of rows from a table or subquery, with their order.
 
-    `order` is unique over the rows and all one way, so that it can be a keyset; `name` tells the
-    cursors of one order from another's. Where `place` is given a cursor has only the row's id, and
-    `place` makes the order's keys of it: for orders by what must not be in a cursor. `row` is what
-    fields are read from, if not the table.
+    `order` is unique over the rows and has a single direction, so that it can serve as a keyset.
+    `name` distinguishes the cursors of different orders. If `place` is given, a cursor has only the
+    row's id, and `place` computes the order's keys from it: for sort keys that must not appear in a
+    cursor. `row` is the object that fields are read from; the default is the table.
     """
 
     table: FromClause
@@ -81,23 +81,23 @@ class Rows:
 
 @dataclass(frozen=True)
 class Value:
-    """A leaf: an SQL expression over the row."""
+    """A leaf with an SQL expression over the row."""
 
     of: Callable[[Any], ColumnElement[Any]]
 
 
 @dataclass(frozen=True)
 class Viewed:
-    """A leaf that depends on the viewer too: an expression over the row and the sight."""
+    """A leaf with an SQL expression over the row and the viewer's visibility."""
 
     of: Callable[[Any, Any], ColumnElement[Any]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """An object made of the row itself (Money, PageInfo): `of` gives the row of its fields.
+    """An object read from the same row, such as Money. `of` returns the row of its fields.
 
-    With `when`, null in rows for which it isn't true.
+    With `when`, the object is null in rows that do not meet the condition.
     """
 
     of: Callable[[Any], Any]
@@ -106,21 +106,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """A list of objects made of the row itself, as many for each row."""
+    """A list of objects read from the same row. Its length is the same for every row."""
 
     of: Callable[[Any], Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class One:
-    """An object of another row, or of none. Rows, given the row, the sight and the arguments."""
+    """An object of another row, or null. `rows` takes the row, the visibility and the arguments."""
 
     rows: Callable[..., Rows]
 
 
 @dataclass(frozen=True)
 class Many:
-    """A list of all rows; `most`: at the most so many, where that is known."""
+    """A list of all rows. `most` is the maximum number, if known."""
 
     rows: Callable[..., Rows]
     most: int | None = None
@@ -128,8 +128,11 @@ class Many:
 
 @dataclass(frozen=True)
 class Paged:
-    """A connection over the rows, a page of `most` at the most at a time; with `tells_start` the
-    rows are told, as `from_start`, whether a page begins with the first of them."""
+    """A connection over the rows, with at most `most` rows per page.
+
+    With `tells_start`, `rows` also gets the argument `from_start`: whether the page begins with the
+    first row.
+    """
 
     rows: Callable[..., Rows]
     most: int = MAX_SIZE
@@ -138,21 +141,21 @@ class Paged:
 
 @dataclass(frozen=True)
 class Items:
-    """A list with an object for each row of the page; `of` gives its row, from the page."""
+    """A list with an object for each row of the page. `of` returns its row from the page."""
 
     of: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Typed:
-    """An interface's object, of the type that an id's prefix tells: its name and its rows."""
+    """An object of an interface. `pick` takes an id and returns its type's name and rows."""
 
     pick: Callable[..., tuple[str, Callable[..., Rows]]]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the types that an interface's object may be, and its rows by their id."""
+    """A possible type of an interface's object, and its rows by id."""
 
     name: str
     rows: Callable[[Any, Any], Rows]
@@ -160,8 +163,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A list of an interface's objects, null where there is none, each of the kind that its row
-    says: `rows` gives the rows in their order, `kind` and `id` are read from each."""
+    """A list of objects of an interface, with null for each missing object.
+
+    `rows` returns the rows in order. The `kind` and `id` of each row determine the object.
+    """
 
     rows: Callable[..., Rows]
     kinds: Mapping[str, Kind]
@@ -169,12 +174,14 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Mutated:
-    """A mutation's result. `act` changes what it has to, given who acts and the arguments; what
-    it comes to is then read like any other object, after all is committed.
+    """The result of a mutation field.
 
-    `by_nobody`: it can be asked without a token. `alone`: it is read with other eyes than those of
-    who asked, so nothing else is changed in the same operation. `moves_money`: an operation has one
-    such field at the most."""
+    `act` makes the change, given the context of the mutation and the arguments. The result is then
+    read like any other object, after all changes are committed.
+
+    `by_nobody`: the field needs no token. `alone`: the result is read as another viewer, so the
+    operation may have no other field. `moves_money`: an operation may have only one such field.
+    """
 
     act: Callable[..., Awaitable[Any]]
     by_nobody: bool = False
@@ -186,17 +193,17 @@ Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Ch
 
 
 def field(source: Source, *, description: str | None = None) -> Any:
-    """A Strawberry field that the planner answers from the source."""
+    """Return a Strawberry field that the planner reads from the source."""
     return strawberry.field(metadata={KEY: source}, description=description)
 
 
 def column(name: str, description: str) -> Any:
-    """A Strawberry field that is a column of the row."""
+    """Return a Strawberry field that reads a column of the row."""
     return field(Value(lambda row: row.c[name]), description=description)
 
 
 def planned(source: Source, *, description: str) -> Callable[[Callable[..., Any]], Any]:
-    """A field with arguments: the function only declares them, the source answers."""
+    """Return a decorator for a field with arguments. The function only declares the arguments."""
 
     def declared(function: Callable[..., Any]) -> Any:
         return strawberry.field(function, metadata={KEY: source}, description=description)
@@ -205,6 +212,6 @@ def planned(source: Source, *, description: str) -> Callable[[Callable[..., Any]
 
 
 def source_of(definition: GraphQLField) -> Source | None:
-    """The source that a field of the finished schema carries."""
+    """Return the source of a field in the finished schema, or None."""
     strawberry_field = definition.extensions.get("strawberry-definition")
     return strawberry_field.metadata.get(KEY) if strawberry_field else None

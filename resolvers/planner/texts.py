@@ -1,6 +1,7 @@
-"""How a value is written as text: for each kind one function a database.
+"""Text forms of values: for each type one function per database.
 
-Held against Python's own in tests: money to the last digit, strings to the last escape.
+Tests compare each function with Python's own, including all digits of amounts and all string
+escapes.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class escaped(FunctionElement[str]):
-    """A string as JSON, quotes and escapes included."""
+    """A string as JSON, with quotes and escapes."""
 
     type = Text()
     inherit_cache = False
@@ -25,7 +26,7 @@ def escaped_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(escaped, "sqlite")
 def escaped_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # json_quote(NULL) is the text null. Written twice, a parameter would be counted twice.
+    # json_quote(NULL) is the text null. Each use of a parameter needs a rendering of its own.
     text, again = (compiler.process(element.clauses, **kw) for _ in range(2))
     return f"CASE WHEN {text} IS NOT NULL THEN json_quote({again}) END"
 
@@ -49,7 +50,7 @@ def truth_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class decimal(FunctionElement[str]):
-    """decimal(integer, digits): integer / 10^digits, exactly, with so many decimals."""
+    """decimal(integer, digits): the exact value of integer / 10^digits, with that many decimals."""
 
     type = Text()
     inherit_cache = False
@@ -61,7 +62,7 @@ class decimal(FunctionElement[str]):
 
 @compiles(decimal, "postgresql")
 def decimal_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # The type numeric is exact, and keeps the scale of what it is multiplied by.
+    # The type numeric is exact, and a product has the scale of its factors.
     scaled = compiler.process(element.clauses, **kw)
     unit = f" * 0.{'1':0>{element.digits}}" if element.digits else ""
     return f"CAST(({scaled}){unit} AS TEXT)"
@@ -69,7 +70,7 @@ def decimal_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(decimal, "sqlite")
 def decimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    """Integer arithmetic only, the sign apart; what's more than a column is worked out once."""
+    """Use integer arithmetic only, with a separate sign. Evaluate a complex expression once."""
     scaled = compiler.process(element.clauses, **kw)
     if element.digits == 0:
         return f"CAST({scaled} AS TEXT)"
@@ -87,7 +88,7 @@ def decimal_sql(scaled: str, digits: int) -> str:
 
 
 class instant(FunctionElement[str]):
-    """A moment as RFC 3339 text in UTC, to the second."""
+    """A point in time as RFC 3339 text in UTC, to the second."""
 
     type = Text()
     inherit_cache = False
@@ -105,7 +106,7 @@ def instant_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class hexadecimal(FunctionElement[str]):
-    """Text as the hexadecimal digits of its UTF-8."""
+    """A text as the hexadecimal digits of its UTF-8 encoding."""
 
     type = Text()
     inherit_cache = False
@@ -122,7 +123,7 @@ def hexadecimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class sha256(FunctionElement[str]):
-    """SHA-256 of a text's UTF-8, in hexadecimal."""
+    """The SHA-256 hash of a text's UTF-8 encoding, in hexadecimal."""
 
     type = Text()
     inherit_cache = False
@@ -136,12 +137,12 @@ def sha256_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(sha256, "sqlite")
 def sha256_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # Not SQLite's own: each connection is given it (models/database/).
+    # SQLite has no such function: it is added to each connection (models/database/).
     return f"sha256({compiler.process(element.clauses, **kw)})"
 
 
 class comma_separated(FunctionElement[str]):
-    """All rows' texts with commas between them, in the order that the rows come in."""
+    """An aggregate of texts, separated by commas, in the order of the rows."""
 
     type = Text()
     inherit_cache = False

@@ -1,6 +1,7 @@
-"""Results of mutations that are told by their values alone, without asking the database.
+"""Results of mutations that can be written from their values, without a database query.
 
-Most refusals are, and what signing in gives. Whatever reads a row is planned as a statement.
+These are most refusals, and the results of signing in. A result that reads a row is planned as a
+statement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from resolvers.planner.sources import Value, source_of
 
 
 class ReadsRows(Exception):
-    """A field is read from a row."""
+    """A result with a field that is read from a row."""
 
 
 def written(
@@ -35,7 +36,7 @@ def written(
     outcomes: Mapping[str, Outcome | Refusal],
     asked: Asked,
 ) -> bytes | None:
-    """Return the response's JSON; None if something in it is read from the database."""
+    """Return the response as JSON, or None if some part is read from the database."""
     root = selection.schema.mutation_type
     assert root is not None
     try:
