@@ -47,7 +47,7 @@ test-stripe: .venv/.test .venv/.portal ## Try what the double promises against S
 	esac
 	@$(BIN)/python -m pytest tests/test_stripe.py $(ARGS)
 
-pictures: .venv/.test .venv/.portal $(PAGE) ## Take the README's pictures anew, in chromium.
+pictures: .venv/.test .venv/.portal $(PAGE) ## Take the documentation's pictures again, in chromium.
 	@PICTURES=docs/pictures $(BIN)/python -m pytest -q -k 'readmes_picture' tests/browser
 
 soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.

@@ -79,7 +79,7 @@ def serve(
     access_log: Annotated[bool, typer.Option(help="A line for each request.")] = True,
     page: Annotated[bool, typer.Option("--page", help="Serve the portal page too.")] = False,
 ) -> None:
-    """Serve the API. Settings come from the environment; the README lists them."""
+    """Serve the API. Settings come from the environment; docs/operations.md lists them."""
     if page:
         # Each of the processes reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"

@@ -129,7 +129,7 @@ def listen(settings: Settings, port: int, token: str, started: Callable[[], None
 
 
 def tabs() -> list[Tab]:
-    """A tab for each query of the README."""
+    """Return a tab for each query of docs/api.md that GraphiQL shows."""
     return [
         Tab(file.stem.replace("-", " ").capitalize(), file.read_text())
         for file in sorted(QUERIES.glob("*.graphql"), reverse=True)

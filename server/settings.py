@@ -1,4 +1,4 @@
-"""What the environment sets. This is the whole list; the README's table is made of it."""
+"""What the environment sets. This is the whole list; docs/operations.md has the same table."""
 
 import datetime as dt
 import re

@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from tests import demo as demonstration
-from tests.demo import Demo
+from tests.demo import PROJECT, Demo
 
 pytestmark = pytest.mark.server
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-QUERIES = sorted((Path(__file__).parent.parent / "web" / "queries").glob("*.graphql"))
+README, API, SANDBOX = (
+    (PROJECT / name).read_text() for name in ("README.md", "docs/api.md", "docs/sandbox.md")
+)
+QUERIES = sorted((PROJECT / "web" / "queries").glob("*.graphql"))
 
 
 def ask(demo: Demo, who: str | None, query: str) -> Any:
@@ -87,49 +89,54 @@ def test_anybody_may_introspect_the_demo(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
-def test_the_readmes_queries_are_those_of_the_tabs(demo: Demo, path: Path) -> None:
-    assert f"```graphql\n{path.read_text()}```" in README
+def test_documented_queries_are_those_of_graphiqls_tabs(demo: Demo, path: Path) -> None:
+    assert path.read_text() in blocks(API, "graphql")
     assert "errors" not in ask(demo, "client", path.read_text())
 
 
-def readmes(name: str) -> str:
-    """The README's query of this name."""
-    blocks = [block.partition("```")[0] for block in README.split("```graphql\n")[1:]]
-    (query,) = [block for block in blocks if f"query {name} " in block]
-    return query
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language in a document."""
+    return [part.partition("```")[0] for part in text.split(f"```{language}\n")[1:]]
 
 
-def test_the_readmes_dashboard_reads_sums(demo: Demo) -> None:
-    answer = ask(demo, "dashboard", readmes("Report"))
+def documented(text: str, operation: str) -> str:
+    """Return the document's operation of this name, such as "query Report"."""
+    (found,) = [block for block in blocks(text, "graphql") if block.startswith(f"{operation} ")]
+    return found
+
+
+def test_the_documented_dashboard_reads_sums(demo: Demo) -> None:
+    report = documented(API, "query Report")
+    answer = ask(demo, "dashboard", report)
     assert "errors" not in answer
     quarters = answer["data"]["practice"]["revenue"]
     assert len(quarters) == 4
     assert answer["data"]["practice"]["aging"]["total"]["amount"] > "0.00"
-    (error,) = ask(demo, "client", readmes("Report"))["errors"]
+    (error,) = ask(demo, "client", report)["errors"]
     assert error["extensions"]["scope"] == "aggregates:read"
 
 
-def test_the_readmes_dashboard_reads_money(demo: Demo) -> None:
-    answer = ask(demo, "dashboard", readmes("Overdue"))
+def test_the_documented_dashboard_reads_money(demo: Demo) -> None:
+    answer = ask(demo, "dashboard", documented(API, "query Overdue"))
     assert "errors" not in answer
     assert answer["data"]["practice"]["invoices"]["nodes"]
     assert answer["data"]["clients"]["nodes"]
 
 
-def test_the_readmes_answer_is_the_demos(demo: Demo) -> None:
-    """But for the days and the document numbers, which follow the day that the demo was made."""
-    (answer,) = [part.partition("```")[0] for part in README.split("```json\n")[1:]]
-    query = (QUERIES[0].parent / "billing-page.graphql").read_text()
-    assert undated(ask(demo, "client", query)) == undated(json.loads(answer))
+@pytest.mark.parametrize(
+    ("text", "operation"),
+    [(README, "query Overview"), (API, "query BillingPage")],
+    ids=["README", "api"],
+)
+def test_documented_responses_are_the_demos(demo: Demo, text: str, operation: str) -> None:
+    """Compare all but the days and document numbers, which follow the day of the demo's making."""
+    (answer,) = blocks(text, "json")
+    assert undated(ask(demo, "client", documented(text, operation))) == undated(json.loads(answer))
 
 
-def test_the_readmes_two_steps_pay(tmp_path: Path) -> None:
-    card = README.partition("/sandbox/confirmation_tokens -d '")[2].partition("'")[0]
-    (mutation,) = [
-        block.partition("```")[0]
-        for block in README.split("```graphql\n")[1:]
-        if "mutation PayTheBalance" in block.partition("```")[0]
-    ]
+def test_the_documented_steps_pay(tmp_path: Path) -> None:
+    card = SANDBOX.partition("/sandbox/confirmation_tokens -d '")[2].partition("'")[0]
+    mutation = documented(SANDBOX, "mutation PayTheBalance")
     with demonstration.served(tmp_path) as own:
         made = httpx.post(f"{own.url}/sandbox/confirmation_tokens", content=card).json()
         answer = ask(own, "client", mutation.replace("ctoken_…", made["id"]))

@@ -1,4 +1,4 @@
-"""The README's pictures: `make pictures`."""
+"""The documentation's pictures: `make pictures`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser: it runs the README's query, and keeps nothing of the token."""
+"""GraphiQL in a real browser: it runs a documented query, and keeps nothing of the token."""
 
 import json
 import os

@@ -15,7 +15,7 @@ from tests.campaign.at_stripe import AtStripe
 from tests.campaign.servers import Servers
 from tests.processes import SECRET
 
-# What the README says that the endpoint is to be sent.
+# The events that docs/operations.md says to send to the endpoint.
 SUBSCRIBED = (
     *("payment_intent.", "setup_intent.", "payment_method.", "refund."),
     *("charge.refunded", "charge.dispute."),
