@@ -1,6 +1,6 @@
-"""The portal beside its peers, in one run: `python -m bench`, in some half an hour.
+"""The portal and its peers, measured in one run: `python -m bench`, in some half an hour.
 
-Slowness decides nothing: the exit code is 1 only where an answer is wrong, or isn't everybody's.
+Speed does not decide the exit code. It is 1 only if a response is wrong, or not the same for all.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ async def measure(server_url: str, choice: Choice, parts: Sequence[str]) -> Resu
     plan = choice.plan(promises.CONNECTIONS)
     if "operations" in parts:
         await measuring.measure(server_url, choice, results)
-    # What was measured before is worth telling, whatever is wrong with these.
+    # Print the earlier measurements in any case.
     try:
         if "growth" in parts:
             results.growth = await growth.measure(server_url, plan)
@@ -108,7 +108,7 @@ async def measure(server_url: str, choice: Choice, parts: Sequence[str]) -> Resu
 
 
 async def circumstances(server_url: str, chosen: Sequence[Target]) -> dict[str, str]:
-    """When, on which machine, by which command, and of which versions."""
+    """Return the time, machine, command and versions of the run."""
     node = nodejs.found()
     versions = [
         version for target in chosen if not target.missing() for version in target.versions()
@@ -123,7 +123,7 @@ async def circumstances(server_url: str, chosen: Sequence[Target]) -> dict[str, 
 
 
 def keep(results: Results) -> None:
-    """The tables, the chart, and every round as JSON."""
+    """Write the tables, the chart, and every round as JSON."""
     RESULTS.write_text(table.markdown(results))
     results.keep(RAW)
     drawn = charted(results)

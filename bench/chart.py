@@ -1,4 +1,4 @@
-"""A bar chart as SVG, with its text as text, for light and dark pages."""
+"""Bar charts as SVG, with text as text, for light and dark pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, LABELS, FIGURES, MARGIN = 760, 190, 60, 16
 BAR, GAP, HEAD, FOOT = 16, 6, 52, 12
-# Where the titles of the picture and of its panels begin, from the top of each.
+# Offsets of the titles of the picture and of its panels.
 TITLE_AT, PANEL_TITLE_AT, PANEL_HEAD = 24, 18, 28
 STYLE = """\
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
@@ -28,12 +28,12 @@ line { stroke: #59636e; stroke-dasharray: 3 3 }
 
 @dataclass(frozen=True)
 class Chart:
-    """Bars in panels: by the panel's title the bars' values, by name. 1 is where the limit is."""
+    """Panels of bars, by title: the bars' values, by name. The value 1 is the limit."""
 
     title: str
     description: str
     panels: Mapping[str, Mapping[str, float]]
-    # The names whose bars stand out.
+    # The names of highlighted bars.
     ours: Sequence[str] = ()
 
     @property
@@ -46,7 +46,7 @@ class Chart:
 
 
 def svg(chart: Chart) -> str:
-    """The picture."""
+    """Return the picture."""
     body: list[str] = []
     top = float(HEAD)
     for title, bars in chart.panels.items():
@@ -87,7 +87,7 @@ def bar(chart: Chart, name: str, value: float, top: float) -> Iterator[str]:
         f'<rect{of_kind} x="{starts:.1f}" y="{top:.1f}" width="{max(ends - starts, 1):.1f}"'
         f' height="{BAR}" rx="2"/>'
     )
-    # In a column of their own, where no bar and no line runs through them.
+    # Values are in a column of their own, without bars and lines.
     yield text(WIDTH - MARGIN, middle, f"{value:.2f}", kind, anchor="end")
 
 
@@ -98,7 +98,7 @@ def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -
 
 
 def described(chart: Chart) -> str:
-    """What the bars say, for whoever doesn't see them."""
+    """Return the values as a text for screen readers."""
     panels = (
         f"{title}: {', '.join(f'{name} {value:.2f}' for name, value in bars.items())}."
         for title, bars in chart.panels.items()

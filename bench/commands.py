@@ -1,4 +1,4 @@
-"""What the commands of the benchmark have in common: their options, and how they end."""
+"""Common options and exit codes of the benchmark's commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ Rounds = Annotated[int, typer.Option(min=1, help="How many rounds of each.")]
 
 @contextmanager
 def database_server() -> Iterator[str]:
-    """The URL of a PostgreSQL; ends the command where there is none, or an answer is wrong."""
+    """Yield the URL of a PostgreSQL server; exit if there is none, or if a response is wrong."""
     with postgres.server() as url:
         if url is None:
             typer.echo(f"No PostgreSQL was found: {postgres.HOW_TO_GET}.", err=True)
@@ -29,12 +29,12 @@ def database_server() -> Iterator[str]:
 
 
 def listed(text: str) -> list[str]:
-    """What stands between commas."""
+    """Split a text at its commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def say(what: str) -> None:
-    """For whoever waits; the results are all that goes to the standard output."""
+    """Print progress to the standard error; only results go to the standard output."""
     typer.echo(what, err=True)
 
 

@@ -1,4 +1,4 @@
-"""Whether servers answer alike: what is asked of one is asked of all, and the answers compared."""
+"""Comparison of servers: the same requests are sent to all, and their responses compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from bench.load import Exchange, NotAnswered, answers, request
 from bench.operations import Asked
 from bench.servers import Served, Server
 
-# Each server's own: what matters is whether one is there.
+# Cursors differ between servers; only their presence is compared.
 CURSOR = "endCursor"
 
 
 @dataclass(frozen=True)
 class Side:
-    """A server and what it is asked: requests, with the bodies that answered them."""
+    """A server with its requests, and the bodies of the responses."""
 
     server: Server
     exchanges: Sequence[Exchange]
-    # Seconds that a request takes if nothing else is asked.
+    # Seconds of a request without other load.
     alone: float
 
     @property
@@ -30,12 +30,12 @@ class Side:
 
     @property
     def size(self) -> int:
-        """Bytes of an answer's body."""
+        """Return the bytes of a response's body."""
         return round(median(len(exchange.body) for exchange in self.exchanges))
 
 
 async def side(server: Server, asked: Sequence[Asked]) -> Side:
-    """Asks each of these once."""
+    """Send each request once."""
     requests = [request(each) for each in server.target.asking(asked)]
     answered = await answers(server.port, requests)
     for each in answered:
@@ -46,7 +46,7 @@ async def side(server: Server, asked: Sequence[Asked]) -> Side:
 
 
 def check(body: bytes) -> None:
-    """A server may say by 200 that it has no answer."""
+    """Raise NotAnswered if the body is not JSON with data, although the status was 200."""
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -56,9 +56,9 @@ def check(body: bytes) -> None:
 
 
 async def sides(served: Served, operation: str) -> tuple[list[Side], dict[str, str]]:
-    """Those who answer alike, and of the others what is wrong, by name.
+    """Return the servers with equal responses, and for the others a reason, by name.
 
-    The portal's answers are those that the others are compared with, or the first one's.
+    The portal's responses are the reference, or the first server's.
     """
     asked = {name: askers.asked()[operation] for name, askers in served.askers.items()}
     found, wrong = [], {}
@@ -72,7 +72,7 @@ async def sides(served: Served, operation: str) -> tuple[list[Side], dict[str, s
 
 
 async def all_sides(served: Served, operation: str) -> list[Side]:
-    """Every one of them; NotAnswered where one isn't there or answers otherwise."""
+    """Return all servers; raise NotAnswered if one is missing or differs."""
     found, wrong = await sides(served, operation)
     if why := {**served.absent, **wrong}:
         raise NotAnswered(", ".join(f"{name} {said}" for name, said in why.items()))
@@ -84,7 +84,7 @@ def bodies(side: Side) -> list[bytes]:
 
 
 def differences(told: Mapping[str, Sequence[bytes]], reference: str = "portal") -> dict[str, str]:
-    """Where one answers otherwise than the portal, or than the first, if there is no portal."""
+    """Return the servers that differ from the reference, with the difference."""
     reference = reference if reference in told else next(iter(told), "")
     found = {}
     for name, own in told.items():
@@ -96,7 +96,7 @@ def differences(told: Mapping[str, Sequence[bytes]], reference: str = "portal") 
 
 
 def difference(its: Any, portal: Any, place: str = "") -> str | None:
-    """The first place where two answers differ, and how."""
+    """Return the path of the first difference between two responses, and both values."""
     if isinstance(its, dict) and isinstance(portal, dict) and its.keys() == portal.keys():
         each = (difference(its[key], portal[key], f"{place}.{key}") for key in portal)
         return next(filter(None, each), None)
@@ -106,7 +106,7 @@ def difference(its: Any, portal: Any, place: str = "") -> str | None:
         return next(filter(None, each), None)
     if place.endswith(f".{CURSOR}") and isinstance(its, str) and isinstance(portal, str):
         return None
-    # 1 and true are equal in Python, and not in JSON.
+    # 1 and true are equal in Python, and different in JSON.
     if its == portal and type(its) is type(portal):
         return None
     return f"{place.removeprefix('.') or 'the answer'} is {shown(its)} instead of {shown(portal)}"

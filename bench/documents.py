@@ -1,6 +1,7 @@
-"""How long documents take to print, and what others wait meanwhile: `python -m bench.documents`.
+"""Time to print documents, and delay of reads during that: `python -m bench.documents`.
 
-Over SQLite, as one machine has it: read, typeset and kept. None of them was given out before.
+Over SQLite, as on one machine: read, typeset and store. Each document is printed for the first
+time.
 """
 
 import asyncio
@@ -54,7 +55,7 @@ async def practice(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def documents(engine: AsyncEngine) -> dict[DocumentKind, list[Asked]]:
-    """All that there are; each is printed once."""
+    """Return all documents; each is printed once."""
     found = {}
     async with engine.connect() as rows:
         for kind, table in TABLES.items():
@@ -82,7 +83,7 @@ async def one_and_four(engine: AsyncEngine, waiting: dict[DocumentKind, list[Ask
 
 
 async def timed(printing: Press, asked: Sequence[Asked]) -> float:
-    """Milliseconds until all are printed."""
+    """Return the milliseconds until all documents are printed."""
     began = time.perf_counter()
     await asyncio.gather(*(printing.printed(*one) for one in asked))
     return (time.perf_counter() - began) * 1000
@@ -91,7 +92,7 @@ async def timed(printing: Press, asked: Sequence[Asked]) -> float:
 async def beside_a_burst(
     engine: AsyncEngine, reads: object, waiting: dict[DocumentKind, list[Asked]]
 ) -> None:
-    """What a read takes while a hundred documents are printed, and while none is."""
+    """Measure reads while a hundred documents are printed, and without any load."""
     assert isinstance(reads, database.SqliteReads)
     printing = press(engine)
     asked = [waiting[DocumentKind.INVOICE].pop() for _ in range(BURST)]
@@ -132,7 +133,7 @@ async def memory(
 
 
 def resident_mb() -> float:
-    """Of this process; only Linux tells it."""
+    """Return the resident memory of this process in MB; NaN if the system is not Linux."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except FileNotFoundError:

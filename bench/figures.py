@@ -1,4 +1,4 @@
-"""What a round of requests gave, and what is made of several rounds: medians and ratios."""
+"""Figures of rounds of requests: medians, percentiles and ratios."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ PERCENT = 100
 
 @dataclass(frozen=True)
 class Cpu:
-    """Seconds of the machine that a server and its database took; NaN where none can tell."""
+    """Seconds of CPU of a server and its database; NaN if unknown."""
 
     server: float
     database: float
@@ -24,10 +24,10 @@ UNKNOWN = Cpu(math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Round:
-    """How many requests were answered, in how many seconds, and how long the requests took.
+    """The number of responses in a round, its seconds, and the requests' times.
 
-    `worked_on`: those answered, and those that were still under way when the round ended; the
-    server worked on all of them, so they share its CPU. `by_wrk`: it was wrk that asked.
+    `worked_on`: responses, and requests under way when the round ended. The server worked on all of
+    them, so they share its CPU. `by_wrk`: wrk sent the requests.
     """
 
     answers: int
@@ -48,7 +48,7 @@ Rounds = Sequence[Round]
 
 @dataclass(frozen=True)
 class Ratio:
-    """The median of the rounds' ratios, with the lowest and the highest of them."""
+    """The median of the rounds' ratios, with the lowest and the highest."""
 
     median: float
     lowest: float
@@ -56,7 +56,7 @@ class Ratio:
 
 
 def ratio(ours: Rounds, theirs: Rounds) -> Ratio | None:
-    """Our requests a second over theirs, of rounds that followed each other."""
+    """Return our requests a second over theirs, in consecutive rounds."""
     pairs = zip(ours, theirs, strict=False)
     each = [our.rate / their.rate for our, their in pairs if their.answers]
     return Ratio(median(each), min(each), max(each)) if each else None
@@ -75,7 +75,7 @@ def p99(rounds: Rounds) -> float:
 
 
 def cpu(rounds: Rounds) -> Cpu:
-    """Seconds that a request takes of each."""
+    """Return the CPU seconds of a request."""
     requests = sum(each.worked_on for each in rounds) or math.nan
     server = sum(each.cpu.server for each in rounds)
     database = sum(each.cpu.database for each in rounds)
@@ -83,7 +83,9 @@ def cpu(rounds: Rounds) -> Cpu:
 
 
 def percentile(took: Sequence[float], share: int) -> float:
-    """The time within which so many of a hundred were answered; NaN where none was."""
+    """Return the time within which this percentage of requests was answered; NaN
+    without requests.
+    """
     if not took:
         return math.nan
     place = math.ceil(len(took) * share / PERCENT)
@@ -91,8 +93,9 @@ def percentile(took: Sequence[float], share: int) -> float:
 
 
 def relative_slope(values: Sequence[float]) -> float:
-    """How much a straight line through values taken at even times grows, as a share of their mean:
-    0.02 for two percent."""
+    """Return the growth of a line fitted to values at equal intervals, as a share of their mean:
+    0.02 for two percent.
+    """
     count, mean = len(values), sum(values) / len(values)
     middle = (count - 1) / 2
     spread = sum((at - middle) ** 2 for at in range(count)) or 1
@@ -100,5 +103,5 @@ def relative_slope(values: Sequence[float]) -> float:
     return slope * (count - 1) / mean
 
 
-# What each server did, by its name.
+# The rounds of each server, by name.
 ByName = Mapping[str, Rounds]

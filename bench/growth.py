@@ -1,7 +1,7 @@
-"""Whether a page takes longer as the practice grows: `python -m bench.growth`.
+"""Growth of a page's time with the practice: `python -m bench.growth`.
 
-The portal's billing page in practices of 90, 900 and 9,000 clients: some ten thousand, a hundred
-thousand and a million rows. Those who ask have as much in each of them.
+The portal's billing page is measured in practices of 90, 900 and 9,000 clients, some ten thousand,
+a hundred thousand and a million rows. The clients who ask have equally many rows in each.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from bench.targets import PORTAL
 
 SIZES = (90, 900, 9_000)
 OPERATION = "billing"
-# The smallest has hardly more of those who may ask.
+# The smallest practice has hardly more clients with enough invoices.
 ASKING = 20
 
 

@@ -1,7 +1,7 @@
-"""The endpoint that the portal is measured against: each operation written by hand, raw ASGI.
+"""The hand-written reference endpoint: each operation written by hand, as raw ASGI.
 
-It takes the same requests and gives the same bytes, but knows only what is measured: it looks the
-token up, picks the statement by the operation's name and passes its text on.
+It takes the same requests and returns the same bytes, but has only the measured operations: it
+looks up the token, chooses the statement by the operation's name, and returns the statement's text.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from models import ViewerKind
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-# Prepared ones, by their names.
+# Prepared statements, by name.
 Statements = Mapping[str, Any]
 
 CONNECTIONS = 10
@@ -42,7 +42,7 @@ SETTINGS = {
     "jit": "off",
     "default_transaction_read_only": "on",
     "statement_timeout": "10000",
-    # Left to itself the database plans some of these again at each run, for the same plan.
+    # By default the database plans some of these again at each run, with the same plan.
     "plan_cache_mode": "force_generic_plan",
 }
 HEADERS = [
@@ -91,7 +91,7 @@ class HandWritten:
     async def told(
         self, prepared: Statements, name: str, asked: Any, now: dt.datetime
     ) -> tuple[int, bytes]:
-        """What is told the bearer of the token with this hash."""
+        """Return the status and body for the holder of the token with this hash."""
         viewer = await prepared["viewer"].fetchrow(name, now)
         return await answered(prepared, viewer, asked, now) if viewer else (UNAUTHENTICATED, b"")
 
@@ -222,11 +222,11 @@ def may_read(viewer: asyncpg.Record, kind: ViewerKind, scope: str) -> bool:
 
 
 def served() -> HandWritten:
-    """What uvicorn runs."""
+    """Return the application for uvicorn."""
     return started(HandWritten)
 
 
 def started(kind: type[HandWritten]) -> HandWritten:
-    # As the portal does: what is there from the start is never garbage.
+    # As in the portal: objects of the start are never garbage.
     gc.freeze()
     return kind(os.environ["DATABASE_URL"], os.environ["TOKEN_KEY"])

@@ -1,8 +1,8 @@
-"""What a held row lock on one client costs the client of another practice.
+"""Delay of another practice's client by a held row lock on one client: `python -m bench.held_lock`.
 
-The neighbour signs in and pays, first while nothing else is going on, then while another program
-holds a lock on one client's row, and requests and webhooks for that client wait for it:
-`python -m bench.held_lock`. The exit code is 1 where a median differs by more than a second.
+The neighbour signs in and pays, first without other load, then while another program holds a lock
+on one client's row, and requests and webhooks for that client wait for it. The exit code is 1 if a
+median differs by more than a second.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ async def measure(server_url: str, folder: Path, rounds: int) -> tuple[Times, Ti
 
 
 async def made(url: str) -> tuple[Paying, Paying]:
-    """Make two practices that take cards; each with the portal as its clients see it."""
+    """Make two practices that take cards; return the portal of each, as its clients see it."""
     writing = engine(url)
     await migrate(writing)
     mine = Paying(url, writing)
@@ -116,7 +116,7 @@ class Neighbour:
         self.count = 0
 
     async def rounds(self, count: int) -> Times:
-        """Return how long each step took, in seconds."""
+        """Return the seconds that each step took."""
         each = [await self.round() for _ in range(count)]
         return {step: [one[step] for one in each] for step in STEPS}
 
@@ -163,7 +163,7 @@ class Neighbour:
         return answer["data"]
 
     async def answer(self, query: str, token: str, **variables: Any) -> Any:
-        # Each client comes from elsewhere, since few are signed in that come from one place.
+        # Each client has another address, since sign-ins are limited per address.
         headers = {"X-Forwarded-For": f"10.0.{self.count // 250}.{self.count % 250}"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -172,7 +172,7 @@ class Neighbour:
         return answer.json()
 
     async def link(self, email: str) -> str:
-        """Wait for the mail; return the secret of its link."""
+        """Wait for the mail, and return the secret of its link."""
         while True:
             for letter in reversed(self.mailbox.letters):
                 if email in letter["To"]:
@@ -180,13 +180,13 @@ class Neighbour:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def card(self, number: str = ASKS) -> str:
-        """Fill in the form of a card; ASKS is one that wants 3-D Secure."""
+        """Fill in the form of a card; ASKS is one that needs 3-D Secure."""
         given = CARD | {"number": number, "name": "Cleo Vance", "zip": "04101"}
         made = await self.http.post(f"{self.stripe}/sandbox/confirmation_tokens", json=given)
         return str(made.json()["id"])
 
     async def confirmed(self, client_id: str) -> dict[str, Any]:
-        """Confirm the payment as the cardholder; return Stripe's event of that."""
+        """Confirm the payment as the cardholder, and return Stripe's event of that."""
         found = select(Payment.stripe_id).where(Payment.client_id == client_id)
         async with self.portal.engine.connect() as conn:
             intent = str(await conn.scalar(found))
@@ -194,7 +194,7 @@ class Neighbour:
         return await self.act("authenticate", intent, facts)
 
     async def act(self, name: str, intent: str, facts: dict[str, Any]) -> dict[str, Any]:
-        """Do an action at the double; return the last event about the PaymentIntent."""
+        """Do an action at the double, and return the last event about the PaymentIntent."""
         done = await self.http.post(f"{self.stripe}/controls/actions/{name}", json=facts)
         assert done.is_success, done.text
         told = (await self.http.get(f"{self.stripe}/controls/state?only=event")).json()["event"]
@@ -220,7 +220,7 @@ class Neighbour:
 
 
 class Held:
-    """The client whose row is locked, for whom requests and webhooks wait all the time."""
+    """The client with the locked row, for whom requests and webhooks wait all the time."""
 
     def __init__(self, neighbour: Neighbour, portal: Paying) -> None:
         self.neighbour, self.portal = neighbour, portal
@@ -229,7 +229,7 @@ class Held:
         self.busy = 0
 
     async def owe(self) -> None:
-        """Pay some invoices, each of which the cardholder then disputes, and owe one more."""
+        """Pay some invoices, each of which the cardholder then disputes, and leave one more due."""
         self.bearer = await self.portal.token()
         for _ in range(WEBHOOKS):
             await self.portal.invoice(DUE)
@@ -256,7 +256,7 @@ class Held:
             await conn.execute(row)
             tasks = [asyncio.create_task(self.keep_asking()) for _ in range(REQUESTS)]
             tasks.append(asyncio.create_task(self.keep_telling()))
-            # All of them wait before the neighbour comes.
+            # All of them wait before the neighbour's requests begin.
             await asyncio.sleep(1)
             try:
                 yield
@@ -276,7 +276,7 @@ class Held:
             self.busy += 1
 
     async def keep_telling(self) -> None:
-        """Send the events, again and again, as new ones of the same disputes."""
+        """Send the events again and again, as new ones of the same disputes."""
         while True:
             for event in self.events:
                 await self.neighbour.webhook(event | {"id": f"evt_{new_id()}"})
@@ -284,7 +284,7 @@ class Held:
 
 
 class Stopwatch:
-    """How long each step took since the one before it, in seconds."""
+    """The seconds of each step since the step before."""
 
     def __init__(self) -> None:
         self.times: dict[str, float] = {}

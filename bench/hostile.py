@@ -1,10 +1,10 @@
 """Delay of a client's page by hostile callers of another practice: `python -m bench.hostile`.
 
-The client's billing page is asked for some times a second, first while nothing else goes on, then
-beside one dashboard at its worst, then beside twenty hostile callers of each kind, and last beside
-all of them. Budgets and limits are those of `portal serve`. All is measured in one run on one
-machine, so ratios say more than milliseconds. The exit code is 1 where the page was not answered,
-or a caller was told of an internal error; slowness never decides it.
+The client's billing page is requested several times a second: first without other load, then beside
+one dashboard at its worst, then beside twenty hostile callers of each kind, and last beside all of
+them. Budgets and limits are those of `portal serve`. Everything is measured in one run on one
+machine, so ratios are more reliable than milliseconds. The exit code is 1 if the page was not
+answered, or a caller got an internal error; slowness never decides it.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ DASHBOARDS, CLIENTS = 3, 12
 
 @dataclass(frozen=True)
 class Measured:
-    """The page's times in a phase, the server's memory at its end, and what callers were told."""
+    """The page's times in a phase, the server's memory at its end, and the callers' statuses."""
 
     name: str
     took: Sequence[float]
@@ -88,7 +88,9 @@ async def measure(
 
 @asynccontextmanager
 async def attacked(server_url: str, clients: int) -> AsyncIterator[tuple[Server, Target, Asked]]:
-    """Serve two practices; give the server, what callers attack, and the page of another client."""
+    """Serve two practices; yield the server, the target of the callers, and the page of another
+    client.
+    """
     key = secrets.token_hex(32)
     environment = {name: value for name, value in ENVIRONMENT.items() if name not in LIFTED}
     async with postgres.database(server_url) as url:
@@ -119,7 +121,7 @@ async def tokens(url: str, key: str) -> tuple[Target, Asked]:
 async def phase(
     name: str, server: Server, target: Target, page: Asked, groups: Sequence[str], seconds: float
 ) -> Measured:
-    """Ask for the page while the callers of some groups are at it."""
+    """Request the page while the callers of some groups attack."""
     say(f"{name}: {seconds:g} s")
     callers = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.hostile_callers"),
@@ -134,7 +136,7 @@ async def phase(
 
 
 async def times(port: int, sent: bytes, seconds: float) -> list[float]:
-    """Return how long each answer took, of one asked every few milliseconds."""
+    """Return the seconds of each response to a request sent every few milliseconds."""
     took, until = list[float](), time.perf_counter() + seconds
     reader, writer = await asyncio.open_connection(HOST, port)
     try:

@@ -1,8 +1,8 @@
-"""Hostile callers: what each does, over and over, until its task is cancelled.
+"""Hostile callers, each of which repeats an action until its task is canceled.
 
-They run in a process of their own, behind all others in the machine's queue: what is measured is
-the work that they cause, not the work that they do. `python -m bench.hostile_callers` reads on its
-standard input whom to attack and how, and prints how often each status was answered.
+They run in a process of their own with the lowest priority, so that the measurement shows the work
+that they cause, and not their own. `python -m bench.hostile_callers` reads the target and the
+groups from its standard input, and prints the count of each status.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from tests.hostile.strangers import SHAPES
 
 HOST = "127.0.0.1"
 NICENESS = 10
-# How long a caller who hangs up waits before that, and one who was refused at the door.
+# Seconds before a caller hangs up, and after a refusal.
 PATIENCE_S, BREATH_S = 0.05, 0.01
-# How long a table is locked, and how long it is free then.
+# Seconds for which a table is locked, and then free.
 LOCKED_S = 2.0
 
-# As much as an operation may ask for: filters of a whole practice that are worked out.
+# The most expensive allowed operation: computed filters over a whole practice.
 COSTLY = " ".join(
     f"a{number}: clients(withBalance: {filter}, first: 1) {{ totalCount }}"
     for number, filter in enumerate(itertools.islice(itertools.cycle(("true", "false")), 5))
 )
-# More than it may.
+# More than an operation may cost.
 TOO_COSTLY = " ".join(
     f"a{number}: clients(withBalance: false, first: 1) {{ totalCount }}" for number in range(50)
 )
@@ -43,17 +43,17 @@ LOCKED = "{ client { statements(first: 10) { nodes { lines { date } } } } }"
 
 @dataclass
 class Target:
-    """Whom callers attack: a server, its database, and tokens of one practice."""
+    """The target of the callers: a server, its database, and tokens of one practice."""
 
     port: int
     database: str
     dashboards: Sequence[str]
     clients: Sequence[str]
-    # What was answered, by the status; 0: no answer.
+    # Number of responses, by status; 0: no response.
     answers: Counter[int] = field(default_factory=Counter)
 
     async def ask(self, query: str, token: str | None, *, waits_s: float | None = None) -> None:
-        """Send a query on a new connection; hang up after so many seconds, answered or not."""
+        """Send a query on a new connection; hang up after this many seconds, answered or not."""
         body = json.dumps({"query": query}).encode()
         head = f"POST /graphql HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
         if token:
@@ -61,7 +61,7 @@ class Target:
         await self.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body, waits_s)
 
     async def send(self, content: bytes, waits_s: float | None = None) -> None:
-        """Send bytes on a new connection, and count the status that answers them."""
+        """Send bytes on a new connection, and count the status of the response."""
         status = 0
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(waits_s):
@@ -81,20 +81,20 @@ Caller = Callable[[Target], Awaitable[None]]
 
 
 async def asks_for_much(target: Target) -> None:
-    """Ask for as much as a dashboard may at a time, as one token."""
+    """Send the most expensive allowed operation, with one token."""
     while True:
         await target.ask(f"{{ {COSTLY} }}", target.dashboards[0])
 
 
 async def asks_for_too_much(target: Target) -> None:
-    """Ask for more than may be asked, and for large pages, as one token."""
+    """Send too expensive operations and large pages, with one token."""
     while True:
         await target.ask(f"{{ {TOO_COSTLY} }}", target.dashboards[0])
         await target.ask(PAGES, target.dashboards[0])
 
 
 async def asks_anew(target: Target) -> None:
-    """Ask what must be planned each time."""
+    """Send operations that have to be planned each time."""
     for number in itertools.count():
         fields = " ".join(f"n{number}_{alias}: number" for alias in range(150))
         query = f"{{ practice {{ invoices(first: 1) {{ nodes {{ {fields} }} }} }} }}"
@@ -102,19 +102,19 @@ async def asks_anew(target: Target) -> None:
 
 
 async def hangs_up(target: Target) -> None:
-    """Ask for much, and hang up before it can be there, as several tokens."""
+    """Send expensive operations and hang up before the response, with several tokens."""
     for token in itertools.cycle(target.dashboards):
         await target.ask(f"{{ {COSTLY} }}", token, waits_s=PATIENCE_S)
 
 
 async def waits_for_a_lock(target: Target) -> None:
-    """Ask for what is locked, as many clients of one practice."""
+    """Read a locked table, as many clients of one practice."""
     for token in itertools.cycle(target.clients):
         await target.ask(LOCKED, token)
 
 
 async def locks(target: Target) -> None:
-    """Lock a table, as a migration does that goes wrong."""
+    """Lock a table, as a failed migration does."""
     conn = await asyncpg.connect(target.database)
     while True:
         async with conn.transaction():
@@ -124,7 +124,7 @@ async def locks(target: Target) -> None:
 
 
 async def sends_documents(target: Target) -> None:
-    """Send documents of every hostile shape without a token, each a new one."""
+    """Send new documents of every hostile shape, without a token."""
     for number in itertools.count(secrets.randbelow(2**20)):
         for make in SHAPES.values():
             hostile = make(number)
@@ -135,7 +135,7 @@ async def sends_documents(target: Target) -> None:
 
 
 async def sends_long_documents(target: Target) -> None:
-    """Send new documents that are as long as they may be, as one client."""
+    """Send new documents of the maximum length, as one client."""
     fields = " ".join(f"a{alias}: id" for alias in range(190))
     for number in itertools.count():
         query = f"query Q{number} {{ client {{ {fields} }} }} # {'x' * 95_000}"
@@ -143,7 +143,7 @@ async def sends_long_documents(target: Target) -> None:
 
 
 async def sends_what_is_not_run(target: Target) -> None:
-    """Send operations beside the one that is run, whose fields have to be compared."""
+    """Send further operations in the document, whose fields have to be compared."""
     for number in itertools.count():
         same = "invoices { nodes { id } } " * 240
         rest = f"query B {{ client {{ {same} }} }}"
@@ -151,7 +151,7 @@ async def sends_what_is_not_run(target: Target) -> None:
         await target.ask(f"query A{number} {{ client {{ {'id ' * 450} }} }}", target.clients[0])
 
 
-# By name: twenty callers who are hostile in the same way.
+# Groups of twenty callers with the same action, by name.
 GROUPS: Mapping[str, Sequence[Caller]] = {
     "costly queries": (
         *(asks_for_much,) * 10,
@@ -162,7 +162,7 @@ GROUPS: Mapping[str, Sequence[Caller]] = {
         *(sends_documents,) * 8,
         *(sends_long_documents,) * 2,
         *(sends_what_is_not_run,) * 2,
-        # Eight more, who hold two thousand connections.
+        # Eight more, with two thousand connections.
         *hostile_connections.CALLERS,
     ),
     "locks and hang-ups": (locks, *(waits_for_a_lock,) * 13, *(hangs_up,) * 6),
@@ -174,7 +174,7 @@ TWENTY = tuple(name for name in GROUPS if name != ONE_DASHBOARD)
 
 
 async def attack(target: Target, names: Sequence[str], seconds: float) -> None:
-    """Have the callers of some groups attack for so many seconds."""
+    """Run the callers of some groups for this many seconds."""
     tasks = [asyncio.create_task(run(caller, target)) for name in names for caller in GROUPS[name]]
     await asyncio.sleep(seconds)
     for task in tasks:
@@ -183,7 +183,7 @@ async def attack(target: Target, names: Sequence[str], seconds: float) -> None:
 
 
 async def run(caller: Caller, target: Target) -> None:
-    """Keep a caller at it, whatever it meets."""
+    """Keep a caller running after any error."""
     while True:
         try:
             await caller(target)
@@ -201,7 +201,7 @@ def main() -> None:
 
 
 def told(target: Target, names: Sequence[str], seconds: float) -> bytes:
-    """Return what `main` reads."""
+    """Return the input of `main`."""
     facts = {name: value for name, value in asdict(target).items() if name != "answers"}
     return json.dumps({"target": facts, "names": names, "seconds": seconds}).encode()
 

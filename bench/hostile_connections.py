@@ -1,16 +1,14 @@
-"""Hostile callers who occupy connections: requests that never end, and more of them than there are
-places.
-"""
+"""Hostile callers that occupy connections: unfinished requests, and more of them than places."""
 
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-# As a slow caller does whose connection was ended: it comes back, and is in no hurry.
+# Seconds after which a slow caller with an ended connection comes back.
 BACK_AFTER_S = 1.0
 HEADS, BODIES, LARGE_BODIES = 300, 250, 10
-# Less than a stranger's body may have, and nearly all that anybody's may.
+# Less than a body without a token may have, and nearly as much as any body may have.
 SMALL, LARGE = 15 * 2**10, 1_000 * 2**10
 HALF_HEAD = b"POST /graphql HTTP/1.1\r\nHost: portal\r\nX-Half: "
 POST = b"POST /graphql HTTP/1.1\r\nHost: portal\r\nContent-Type: application/json\r\n"
@@ -22,11 +20,11 @@ class Target(Protocol):
         """Return the tokens of clients."""
 
     async def send(self, content: bytes) -> None:
-        """Send bytes on a new connection, and wait for what answers them."""
+        """Send bytes on a new connection, and wait for the response."""
 
 
 async def occupies(target: Target, content: bytes, count: int) -> None:
-    """Have so many connections at a time that send the half of a request and wait."""
+    """Keep this many connections open that send half a request and wait."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2**14)), hard))
     async with asyncio.TaskGroup() as waiting:

@@ -1,7 +1,7 @@
-"""Requests over a few connections, each sent as soon as the one before is answered.
+"""Load over several connections, each with a request as soon as the last one is answered.
 
-A protocol of its own, since a client library would take more of the machine than the servers do.
-A request with a `PLACE` in it is never sent twice: a number stands there each time of its own.
+The protocol is our own, since a client library would take more CPU than the servers. A request with
+a `PLACE` is never sent twice: each time it contains another number.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bench.operations import PLACE, Asked
 
 HOST = "127.0.0.1"
 OK = b"HTTP/1.1 200 "
-# A number is as long as its place: of a run of requests, and of a request in it.
+# A number has the length of its place: digits of a run, and of a request in the run.
 RUN_DIGITS, DIGITS = 4, 8
 RUNS = itertools.count()
 GIVES_UP_AFTER_S = 60
@@ -27,12 +27,12 @@ LENGTH, IN_CHUNKS = b"\r\ncontent-length: ", b"\r\ntransfer-encoding: chunked\r\
 
 
 class NotAnswered(Exception):
-    """A response that isn't a 200, or hasn't the bytes that are expected."""
+    """A response other than a 200 with the expected number of bytes."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A whole request as it is sent, the body that answers it, and the bytes of all the answer."""
+    """A whole request, the body of its response, and the bytes of the whole response."""
 
     request: bytes
     body: bytes
@@ -50,7 +50,7 @@ def request(asked: Asked) -> bytes:
 
 
 def numbers() -> Iterator[bytes]:
-    """What stands in the requests of a run, one after the other."""
+    """Yield the numbers in the requests of a run."""
     run = next(RUNS)
     return (b"%0*d%0*d" % (RUN_DIGITS, run, DIGITS, number) for number in itertools.count())
 
@@ -60,8 +60,11 @@ def numbered(request: bytes, number: bytes) -> bytes:
 
 
 async def load(port: int, exchanges: Sequence[Exchange], connections: int, seconds: float) -> Round:
-    """As many requests as are answered in so many seconds, and those under way then, which are
-    waited for; the exchanges take turns."""
+    """Send as many requests as are answered in this many seconds, taking turns between the
+    exchanges.
+
+    Requests under way at the end are waited for.
+    """
     loop = asyncio.get_running_loop()
     took: list[float] = []
     numbered, opened = numbers(), []
@@ -83,13 +86,15 @@ async def load(port: int, exchanges: Sequence[Exchange], connections: int, secon
 
 
 def turned(exchanges: Sequence[Exchange], number: int, of: int) -> list[Exchange]:
-    """All of them, beginning elsewhere for each of so many."""
+    """Return all exchanges, with another start for each of this many connections."""
     start = number * len(exchanges) // of
     return [*exchanges[start:], *exchanges[:start]]
 
 
 class Connection(asyncio.Protocol):
-    """Asks until it is told to stop; `ended` is done once the last answer is there."""
+    """Connection that sends requests until it is stopped; `ended` is done after the
+    last response.
+    """
 
     def __init__(
         self, exchanges: Iterable[Exchange], numbers: Iterator[bytes], took: list[float]
@@ -137,7 +142,7 @@ class Connection(asyncio.Protocol):
 
 
 def whole_body(received: bytearray) -> bytes | None:
-    """The response's body, once all of it is there."""
+    """Return the response's body, once all of it has arrived."""
     head_ends = received.find(HEAD_ENDS)
     if head_ends < 0:
         return None
@@ -150,7 +155,7 @@ def whole_body(received: bytearray) -> bytes | None:
 
 
 def joined(received: bytearray, start: int) -> bytes | None:
-    """The chunks from here on, once the last one is there, which is empty."""
+    """Return the joined chunks, once the last one has arrived, which is empty."""
     chunks: list[bytes] = []
     while (line_ends := received.find(LINE_ENDS, start)) >= 0:
         size = int(received[start:line_ends], 16)
@@ -165,7 +170,7 @@ def joined(received: bytearray, start: int) -> bytes | None:
 
 
 def shown(received: bytes | bytearray) -> str:
-    """The status, and how the body begins, on one line."""
+    """Return the status and the beginning of the body, on one line."""
     head, _, body = bytes(received).partition(HEAD_ENDS)
     text = (head.partition(LINE_ENDS)[0] + b": " + body[:500]).decode(errors="replace")
     return " ".join(text.split())
@@ -173,7 +178,7 @@ def shown(received: bytes | bytearray) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response's body, the bytes of all of it, and the seconds that it took."""
+    """A response's body, the bytes of the whole response, and its seconds."""
 
     body: bytes
     size: int
@@ -181,7 +186,7 @@ class Answer:
 
 
 async def answers(port: int, requests: Iterable[bytes]) -> list[Answer]:
-    """What answers the requests, asked one after the other."""
+    """Send the requests one after the other, and return the responses."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         return [

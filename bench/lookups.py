@@ -1,5 +1,6 @@
-"""What `bench.rows_read` asks: look-ups by id, pages of every list, first, next and last, and sums
-over the whole practice."""
+"""Queries of `bench.rows_read`: lookups by id, pages of every list (first, next and last), and sums
+over the whole practice.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ CLIENT = "id name email"
 
 FLOWS = "invoiced { amount } collected { amount } refunded { amount } writtenOff { amount }"
 
-# Each kind of thing with an id, and what is read of it.
+# Each type with an id, and a selection of it.
 NODES = {
     "Practice": "name currency",
     "Clinician": "name credentials",
@@ -30,13 +31,13 @@ NODES = {
 }
 
 
-# Arguments about what is only known from sums: how an invoice stands, what a client owes.
+# Arguments whose values are sums: an invoice's status, a client's balance.
 SUMS = {"invoices": ("status", "pastDue"), "clients": ("withBalance",)}
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """One thing by its id."""
+    """A lookup of one row by its id."""
 
     name: str
     query: str
@@ -45,7 +46,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class List:
-    """A list whose pages are read: `%s` in the query stands for the arguments of paging."""
+    """A list with pages: `%s` in the query stands for the arguments of paging."""
 
     name: str
     query: str
@@ -69,7 +70,9 @@ class Report:
 
 
 def reports(days: Mapping[str, str], clinician: str) -> Iterator[Report]:
-    """A month day by day, and what is due, over the whole practice and of a therapist."""
+    """Yield reports of a month day by day, and of amounts due, of the whole practice and of a
+    clinician.
+    """
     month = f'dateRange: {{gte: "{days["first"]}", lte: "{days["last"]}"}}, groupBy: DAY'
     therapist = f'clinicianId: "{clinician}"'
     for arguments in (month, f"{month}, {therapist}"):
@@ -82,7 +85,7 @@ def reports(days: Mapping[str, str], clinician: str) -> Iterator[Report]:
 
 
 def lists(days: Mapping[str, str], names: tuple[str, str], clinician: str) -> Iterator[List]:
-    """The practice's lists, its clients, and one client's lists.
+    """Yield the practice's lists, its clients, and one client's lists.
 
     `days`: a month within the practice's two years. `names`: the beginnings of one client's name
     and of many.

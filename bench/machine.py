@@ -1,4 +1,4 @@
-"""What processes take of the machine's time (only Linux tells), and which machine it is."""
+"""CPU time and memory of processes (on Linux only), and the machine's description."""
 
 import math
 import os
@@ -6,27 +6,27 @@ import platform
 from pathlib import Path
 
 PROC = Path("/proc")
-# In /proc/PID/stat, counted from behind the name: the parent; ticks of the process in user and
-# system mode, then those of its children that have ended; the pages of memory that it has.
+# Fields in /proc/PID/stat, counted after the name: the parent; ticks of the process in user and
+# system mode, then those of its ended children; pages of resident memory.
 PARENT, TICKS, RESIDENT = 1, slice(11, 15), 21
 
 
 def cpu_of(process: int | None) -> float:
-    """Seconds of CPU that a process and its children have taken so far; NaN if none can tell."""
+    """Return the CPU seconds of a process and its children so far; NaN if unknown."""
     every = family(process)
     ticks = sum(int(field) for fields in every for field in fields[TICKS])
     return ticks / os.sysconf("SC_CLK_TCK") if every else math.nan
 
 
 def resident_mb(process: int) -> float:
-    """Memory of a process and its children; NaN if none can tell."""
+    """Return the memory of a process and its children in MB; NaN if unknown."""
     every = family(process)
     pages = sum(int(fields[RESIDENT]) for fields in every)
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 if every else math.nan
 
 
 def family(process: int | None) -> list[list[str]]:
-    """What is told of a process and its children; nothing if it isn't there."""
+    """Return the fields of a process and its children; empty if the process does not exist."""
     found = {int(path.parent.name): stat(path) for path in PROC.glob("[0-9]*/stat")}
     if process not in found:
         return []
@@ -34,7 +34,7 @@ def family(process: int | None) -> list[list[str]]:
 
 
 def stat(path: Path) -> list[str]:
-    """The fields behind the name; zeros for a process that has just ended."""
+    """Return the fields after the name; zeros for a process that has just ended."""
     try:
         return path.read_text().rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -42,7 +42,7 @@ def stat(path: Path) -> list[str]:
 
 
 def postmaster(backend: int) -> int | None:
-    """The process that started a PostgreSQL backend, if it is on this machine."""
+    """Return the process that started a PostgreSQL backend, if it is on this machine."""
     folder = PROC / str(backend)
     try:
         is_here = (folder / "comm").read_text().startswith("postgres")

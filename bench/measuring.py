@@ -1,4 +1,4 @@
-"""Every operation, of every target by turns, over each number of connections."""
+"""Measurement of every operation of every target by turns, over each number of connections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from bench.targets import TARGETS, Target
 
 # Clients of the practice, and of the large one, which has some 104,000 invoices.
 CLIENTS, LARGE = 400, 15_000
-# What is asked of the large practice.
+# Operations of the large practice.
 OF_LARGE = ("counted",)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is measured: all of it, unless somebody chose less."""
+    """The selection to measure; everything by default."""
 
     targets: Sequence[Target] = TARGETS
     operations: Sequence[str] = NAMES
@@ -32,7 +32,7 @@ class Choice:
     large: int = LARGE
 
     def practices(self) -> Mapping[int, list[str]]:
-        """Which operations are asked of a practice of how many clients."""
+        """Return the operations for each size of practice, in clients."""
         small = [name for name in self.operations if name not in OF_LARGE]
         large = [name for name in self.operations if name in OF_LARGE]
         return {
@@ -44,7 +44,7 @@ class Choice:
 
 
 async def measure(server_url: str, choice: Choice, results: Results) -> None:
-    """Adds the operations to the results, practice by practice."""
+    """Add the operations to the results, practice by practice."""
     for clients, names in choice.practices().items():
         say(f"Making a practice of {clients:,} clients …")
         async with served(server_url, choice.targets, clients) as those:
@@ -68,7 +68,7 @@ async def measure_one(those: Served, name: str, choice: Choice, results: Results
 
 
 async def warmed_up(sides: Sequence[Side], name: str, results: Results) -> list[Side]:
-    """Those who answer under some load, too."""
+    """Return the servers that answer under some load."""
     found = []
     for side in sides:
         try:
@@ -80,7 +80,7 @@ async def warmed_up(sides: Sequence[Side], name: str, results: Results) -> list[
 
 
 async def agreeing(those: Served, name: str, results: Results) -> list[Side]:
-    """Those who answer alike now; of the others it is noted what is wrong."""
+    """Return the servers with equal responses now, and record the others as wrong."""
     found, wrong = await sides(those, name)
     note(results, name, wrong)
     return found

@@ -1,8 +1,8 @@
-"""Whether the server's memory grows: `python -m bench.memory`, twenty minutes of every operation.
+"""Growth of the server's memory: `python -m bench.memory`, twenty minutes of every operation.
 
-The operations take turns, over some connections; every ten seconds the memory is looked at. Its
-growth is that of a straight line through the last three quarters: what is kept for later (plans,
-prepared statements, connections) has been filled by then.
+The operations take turns over several connections; every ten seconds the memory is read. Its growth
+is that of a line fitted to the last three quarters: caches (plans, prepared statements,
+connections) are full by then.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from bench.targets import PORTAL
 
 CONNECTIONS, LOOKS_EVERY_S = 8, 10
 LOOKS_A_MINUTE = 60 // LOOKS_EVERY_S
-# What is flat: it grows by less than this share meanwhile.
+# Memory is called flat if it grows by less than this share.
 FLAT = 0.02
 
 
@@ -40,7 +40,7 @@ def main(
 
 
 async def measure(server_url: str, minutes: int, clients: int) -> list[float]:
-    """The resident megabytes, every ten seconds."""
+    """Return the resident megabytes, every ten seconds."""
     found = []
     async with served(server_url, [PORTAL], clients) as one:
         side = mixed([side for name in NAMES for side in await all_sides(one, name)])
@@ -59,19 +59,19 @@ async def ask(side: Side) -> Round:
 
 
 def mixed(sides: Sequence[Side]) -> Side:
-    """One that asks what all of them do, by turns."""
+    """Return one server with the requests of all, taking turns."""
     return replace(sides[0], exchanges=list(by_turns([side.exchanges for side in sides])))
 
 
 def by_turns(lists: Sequence[Sequence[Exchange]]) -> Iterator[Exchange]:
-    """One of each list, then the next of each; short lists begin again."""
+    """Yield one item of each list, then the next of each; short lists are repeated."""
     cycles = [itertools.cycle(each) for each in lists]
     for _ in range(max(len(each) for each in lists)):
         yield from (next(cycle) for cycle in cycles)
 
 
 def described(found: Sequence[float]) -> str:
-    """Minute by minute, as each ended, and how much of it is growth."""
+    """Return a table of the memory at the end of each minute, and the growth."""
     ends = found[LOOKS_A_MINUTE - 1 :: LOOKS_A_MINUTE]
     rows = ([str(minute), f"{mb:.1f}"] for minute, mb in enumerate(ends, 1))
     later = found[len(found) // 4 :]

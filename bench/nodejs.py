@@ -1,6 +1,6 @@
-"""The Node that serves the peers written for it, and their packages.
+"""The Node program for the peers that need it, and their packages.
 
-`python -m bench.nodejs` installs them; with `--find` it says which Node there is, or exits with 1.
+`python -m bench.nodejs` installs them; with `--find` it prints the Node found, or exits with 1.
 """
 
 import json
@@ -15,13 +15,13 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "peers" / "node"
 LOCK = FOLDER / "package-lock.json"
-# npm writes it once it has finished.
+# npm writes this file when it has finished.
 INSTALLED = FOLDER / "node_modules" / ".package-lock.json"
 SAYS = "process.stdout.write(process.versions.node + ' ' + process.execPath)"
 
 
 def needed() -> int:
-    """The major version that the peers' package.json asks for."""
+    """Return the major version in the peers' package.json."""
     engines = json.loads((FOLDER / "package.json").read_text()).get("engines", {})
     found = re.search(r"\d+", engines.get("node", "0"))
     return int(found[0]) if found else 0
@@ -29,12 +29,14 @@ def needed() -> int:
 
 @cache
 def found() -> tuple[str, str] | None:
-    """The version and the program that is new enough: NODE's, PATH's, else the wheel's."""
+    """Return the version and path of a Node that is new enough: NODE's, PATH's, or the wheel's."""
     return next((one for one in said() if int(one[0].partition(".")[0]) >= needed()), None)
 
 
 def said() -> Iterator[tuple[str, str]]:
-    """What each says of itself: one in PATH may be a script that starts another."""
+    """Yield each Node's own version and path, since one in PATH may be a script that starts
+    another.
+    """
     for name in (os.environ.get("NODE"), "node", str(Path(sys.executable).with_name("node"))):
         if name and shutil.which(name):
             told = subprocess.run([name, "-e", SAYS], capture_output=True, text=True, check=False)
@@ -44,7 +46,7 @@ def said() -> Iterator[tuple[str, str]]:
 
 
 def missing() -> str | None:
-    """Why nothing of Node's can be started, if so."""
+    """Return the reason why no Node can be started, or None."""
     if found() is None:
         return f"there is no Node {needed()} or newer: `make bench-peers` gets one"
     if not is_installed():
@@ -53,7 +55,7 @@ def missing() -> str | None:
 
 
 def is_installed() -> bool:
-    """An install of an older lock file, or one that was interrupted, doesn't count."""
+    """Return whether the packages are installed completely, from the current lock file."""
     return INSTALLED.exists() and INSTALLED.stat().st_mtime >= LOCK.stat().st_mtime
 
 
@@ -64,7 +66,7 @@ def version_of(package: str) -> str:
 
 
 def install() -> None:
-    """What package-lock.json says, by the npm that lies beside the Node."""
+    """Install the packages of package-lock.json, by the npm next to the Node."""
     node = found()
     if node is None:
         sys.exit(f"No Node {needed()} or newer is in PATH, named by NODE=, or in .venv.")
@@ -79,7 +81,7 @@ def install() -> None:
 
 
 def npm(node: Path) -> list[str]:
-    """As web/build.sh finds it."""
+    """Return the command of npm, found as in web/build.sh."""
     for folder in (node.parent / ".." / "lib", node.parent):
         script = folder / "node_modules" / "npm" / "bin" / "npm-cli.js"
         if script.exists():

@@ -1,5 +1,6 @@
-"""What is measured: seven operations, each with the requests that take turns, and one of them anew
-each time."""
+"""The measured operations, each with requests that take turns, and one of them with a new body each
+time.
+"""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -91,15 +92,15 @@ query Revenue($range: DateRange!) {
 }
 """
 
-# Where a number is put that no other request has.
+# The place of a number that no other request has.
 PLACE = "#" * 12
-# In the order of the tables.
+# The order in the tables.
 NAMES = ("billing", "anew", "dashboard", "tiny", "deep", "counted", "node", "revenue")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: whose token, which operation, with which variables."""
+    """A request: its token, operation and variables."""
 
     token: str
     operation: str
@@ -117,8 +118,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Askers:
-    """Who asks, of one practice: the tokens of some clients and of a dashboard, an invoice's id for
-    each of the clients, and the practice's day."""
+    """The senders of one practice.
+
+    Tokens of several clients and of a dashboard, an invoice's id for each client, and the
+    practice's day.
+    """
 
     clients: Sequence[str]
     dashboard: str
@@ -126,13 +130,13 @@ class Askers:
     today: dt.date
 
     def asked(self) -> dict[str, list[Asked]]:
-        """The requests of each operation, which take turns."""
+        """Return the requests of each operation, which take turns."""
         year_ago = (self.today - dt.timedelta(365)).isoformat()
         page = {"range": {"gte": year_ago}, "first": 10}
         weeks = [(self.today - dt.timedelta(weeks=n)).isoformat() for n in range(10)]
         month = self.today.replace(day=1)
         years = [first_days(month, back=n) for n in range(3)]
-        # A variable that no operation has makes each request another.
+        # An unused variable makes each request different.
         anew = {**page, "number": PLACE}
         return {
             "billing": [Asked(token, "BillingPage", BILLING, page) for token in self.clients],
@@ -154,7 +158,7 @@ class Askers:
 
 
 def first_days(month: dt.date, back: int) -> tuple[str, str]:
-    """A year of whole months, the last so many months back: its first day and its last."""
+    """Return the first and the last day of a year of whole months, ending some months back."""
     for _ in range(back):
         month = (month - dt.timedelta(1)).replace(day=1)
     return month.replace(year=month.year - 1).isoformat(), (month - dt.timedelta(1)).isoformat()

@@ -1,7 +1,7 @@
-"""How long `pay` takes while pages are read, with a Stripe that takes its time.
+"""Time of `pay` while pages are read, with a slow Stripe.
 
-Twenty payments and fifty billing pages a second, over PostgreSQL; each of Stripe's answers takes
-300 ms, so that a payment by a new card takes 900 ms at least. `python -m bench.paying`.
+Twenty payments and fifty billing pages a second, over PostgreSQL. Each of Stripe's responses takes
+300 ms, so that a payment by a new card takes at least 900 ms. `python -m bench.paying`.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ async def measure(server_url: str, folder: Path, seconds: float) -> None:
 
 
 async def made(url: str, count: int) -> tuple[Paying, list[str]]:
-    """A practice of so many clients, each of whom owes an invoice; their tokens."""
+    """Make a practice of this many clients with an invoice each, and return their tokens."""
     writing = engine(url)
     await migrate(writing)
     practice = Paying(url, writing)
@@ -113,7 +113,7 @@ async def ask(
 
 
 async def paced(do: Callable[[int], Awaitable[None]], which: range, a_second: float) -> list[float]:
-    """Begins so many a second, whatever has ended by then; how long each took, in seconds."""
+    """Begin this many a second, ended or not; return the seconds that each took."""
 
     async def timed(n: int) -> float:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The practice that is asked about: made by `portal load-demo`, with tokens for who asks."""
+"""The benchmark's practice: made by `portal load-demo`, with tokens for the senders of requests."""
 
 import asyncio
 import datetime as dt
@@ -16,14 +16,14 @@ from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Invoice, Scope, database
 
-# Those who ask have so many invoices: a page of ten, and whether there are more.
+# The number of invoices of the clients who ask: a page of ten, with or without a next page.
 FEWEST, MOST = 8, 24
 LASTS = dt.timedelta(days=1)
 DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.PHI_READ, Scope.AGGREGATES_READ)
 
 
 async def made(url: str, key: str, clients: int, asking: int) -> Askers:
-    """A practice of so many clients in an empty database, and so many of them who ask."""
+    """Make a practice of this many clients in an empty database, and return some with tokens."""
     await asyncio.to_thread(load, url, key, clients)
     engine = database.engine(url)
     try:
@@ -33,7 +33,7 @@ async def made(url: str, key: str, clients: int, asking: int) -> Askers:
 
 
 def load(url: str, key: str, clients: int, practices: int = 1) -> None:
-    """Make practices of so many clients in an empty database, as their operator would."""
+    """Make practices of this many clients in an empty database, as their operator would."""
     environment = {**os.environ, "DATABASE_URL": url, "TOKEN_KEY": key}
     for command in (["migrate"], ["load-demo", f"--clients={clients}", f"--practices={practices}"]):
         subprocess.run(
@@ -47,7 +47,7 @@ def load(url: str, key: str, clients: int, practices: int = 1) -> None:
 async def askers(
     engine: AsyncEngine, key: str, now: dt.datetime, most: int, practice_id: str | None = None
 ) -> Askers:
-    """Return so many of the practice's clients, from all over it, and a dashboard, with tokens."""
+    """Return this many of the practice's clients, spread over it, and a dashboard, with tokens."""
     own = (
         select(Client.practice_id, Client.id, func.min(cast(Invoice.id, Text)))
         .join(
@@ -71,7 +71,7 @@ async def askers(
 
 
 def spread(items: Sequence[Any], size: int) -> Sequence[Any]:
-    """So many of them, from all over the list."""
+    """Return this many items, spread over the list."""
     return items[:: max(len(items) // size, 1)][:size]
 
 

@@ -1,4 +1,4 @@
-"""What a second process is worth: the portal served by one, and by two."""
+"""Throughput of two processes compared with one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ TARGETS = (
 async def measure(
     server_url: str, plan: Plan, clients: int, operations: Sequence[str] = OPERATIONS
 ) -> Mapping[str, ByName]:
-    """By operation, what each did."""
+    """Return the rounds of each server, by operation."""
     found = {}
     async with served(server_url, TARGETS, clients) as both:
         for operation in operations:

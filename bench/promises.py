@@ -1,4 +1,4 @@
-"""What is promised of the portal, beside what was measured."""
+"""Targets of the portal's speed, compared with the measurements."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from bench import targets
 from bench.figures import ByName, Ratio, ratio
 
-# Connections of all that is promised.
+# The number of connections for all targets.
 CONNECTIONS = 8
 OPERATIONS = ("billing", "dashboard", "tiny")
-# The portal's requests a second over those of each, at least.
+# The least ratio of the portal's requests a second to each peer's.
 OVER = {
     targets.BY_HAND.name: (0.92, 0.88, 0.80),
     targets.MERCURIUS.name: (2.0, 2.5, 1.0),
     targets.POSTGRAPHILE.name: (2.5, 3.5, 2.0),
     targets.IDIOMATIC.name: (20.0, 30.0, 5.0),
 }
-# Requests a second of the billing page in the smallest practice over those in any other, at most.
+# The most that the billing page in the smallest practice may be faster than in a larger one.
 GROWS = 1.3
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A promise, and what came of it; None where it was not measured."""
+    """A target and its outcome; None if it was not measured."""
 
     what: str
     operation: str
@@ -32,7 +32,7 @@ class Kept:
 
 
 def kept(measured: Mapping[str, ByName], growth: ByName) -> Iterator[Kept]:
-    """All of them: by operation what each server did at so many connections, and by size."""
+    """Yield all targets, by the servers' rounds of each operation, and by the practices' sizes."""
     for name, factors in OVER.items():
         for operation, least in zip(OPERATIONS, factors, strict=True):
             found = over(measured.get(operation, {}), name)
@@ -53,7 +53,7 @@ def over(servers: ByName, name: str) -> Ratio | None:
 
 
 def slowest(growth: ByName) -> Ratio | None:
-    """The practice in which pages take longest, beside the first, which is the smallest."""
+    """Return the ratio of the first practice, which is the smallest, to the slowest other one."""
     first, *others = growth.values() or [[]]
     ratios = [found for other in others if (found := ratio(first, other))]
     return max(ratios, key=lambda found: found.median, default=None)

@@ -1,7 +1,8 @@
-"""The portal beside the hand-written endpoint: `python -m bench.quick`, in some two minutes.
+"""The portal and the hand-written endpoint: `python -m bench.quick`, in some two minutes.
 
-Both are asked the same by turns, on one PostgreSQL, by bench/load.py, which compares every answer.
-The figures decide nothing: the exit code is 1 only where the two answer with other bytes.
+Both get the same requests by turns, on one PostgreSQL, from bench/load.py, which compares every
+response. The figures do not decide the exit code: it is 1 only if the two respond with different
+bytes.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a run of the benchmark found, and the files that it is kept in."""
+"""Results of a run of the benchmark, and their files."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import orjson
 
 from bench.figures import ByName
 
-# By connections, what each server did.
+# The rounds of each server, by connections.
 ByConnections = Mapping[int, ByName]
 
 
@@ -24,10 +24,10 @@ class Growth:
 
 @dataclass
 class Results:
-    """Everything that was measured; what was not, and why; and what was wrong.
+    """All measurements, missing ones with their reason, and wrong responses.
 
-    `sizes`: bytes of an answer, by operation and server. `large`: clients of the practice that
-    `counted` is asked of.
+    `sizes`: bytes of a response, by operation and server. `large`: clients of the practice for
+    `counted`.
     """
 
     facts: Mapping[str, str]
@@ -43,18 +43,18 @@ class Results:
     processes: dict[str, ByName] = field(default_factory=dict)
 
     def at(self, connections: int) -> dict[str, ByName]:
-        """What each server did over so many connections, by operation."""
+        """Return the rounds of each server over this many connections, by operation."""
         every = self.operations.items()
         return {name: found[connections] for name, found in every if connections in found}
 
     def keep(self, file: Path) -> None:
-        """Every round as JSON, for whoever wants to look closer."""
+        """Write every round as JSON."""
         options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
         file.write_bytes(orjson.dumps(plain(self), option=options))
 
 
 def plain(value: Any) -> Any:
-    """Dictionaries and lists; what isn't known is null."""
+    """Convert a value to dictionaries and lists; NaN becomes null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain(vars(value))
     if isinstance(value, Mapping):

@@ -9,10 +9,10 @@ from bench.comparing import Side
 from bench.figures import ByName, Round
 from bench.load import Exchange, NotAnswered
 
-# A round that is too short for so many answers on each connection is asked by bench/load.py, which
-# waits for the last ones: those that wrk leaves would count for much there.
+# A round too short for this many responses on each connection is run by bench/load.py, which waits
+# for the last ones: those that wrk abandons would matter much.
 ANSWERS_EACH = 20
-# A round that would last longer than this is done once, or not at all.
+# Seconds of a round above which it is run once, or not at all.
 ONCE_ABOVE_S, NEVER_ABOVE_S = 6, 60
 WARM_UP_S, WARM_UP_CONNECTIONS = 1, 4
 
@@ -21,7 +21,7 @@ Load = Callable[[int, Sequence[Exchange], int, float], Awaitable[Round]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a round takes, how many there are of each, and over how many connections each."""
+    """The seconds of a round, the number of rounds of each server, and the connections."""
 
     seconds: float
     rounds: int
@@ -29,7 +29,9 @@ class Plan:
     with_wrk: bool = True
 
     def rounds_of(self, side: Side) -> int:
-        """As many as are done in good time: all that wait are answered one after the other."""
+        """Return the number of rounds that take a reasonable time, since waiting requests are
+        answered one after the other.
+        """
         lasts = side.alone * self.connections
         if lasts > NEVER_ABOVE_S:
             return 0
@@ -43,13 +45,13 @@ class Plan:
 
 @dataclass
 class Done:
-    """Rounds, and what went wrong in them, by the names of the sides."""
+    """Rounds, and failures in them, by the names of the servers."""
 
     rounds: dict[str, list[Round]]
     failed: dict[str, str]
 
     def whole(self) -> ByName:
-        """The rounds, if nothing went wrong."""
+        """Return the rounds, or raise NotAnswered if one failed."""
         if self.failed:
             raise NotAnswered(", ".join(f"{name} {why}" for name, why in self.failed.items()))
         return self.rounds
@@ -61,7 +63,7 @@ async def warm_up(sides: Sequence[Side]) -> None:
 
 
 async def by_turns(sides: Mapping[str, Side], plan: Plan) -> Done:
-    """Each one's rounds; every other time the other way round."""
+    """Run each server's rounds; every second time in reverse order."""
     done = Done({name: [] for name in sides}, {})
     for number in range(plan.rounds):
         for name in in_turn(sides, number):
@@ -78,7 +80,7 @@ def in_turn(names: Iterable[str], number: int) -> list[str]:
 
 
 async def one(side: Side, plan: Plan) -> Round:
-    """A round, until the server has dealt with what was still under way."""
+    """Run a round, and wait until the server has finished the requests under way."""
     before = side.server.cpu()
     done = await plan.load(side)(side.server.port, side.exchanges, plan.connections, plan.seconds)
     await asyncio.sleep((done.worked_on - done.answers) * side.alone)

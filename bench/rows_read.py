@@ -1,7 +1,8 @@
-"""How many rows the database reads for how many that it gives: `python -m bench.rows_read`.
+"""Rows that the database reads compared with rows that it returns: `python -m bench.rows_read`.
 
-It asks look-ups and pages of a large practice as the server does, and counts what PostgreSQL says
-that it read. At most 20 rows may be read for each that is given, and 200 more; sums aside.
+It sends lookups and pages of a large practice as the server does, and counts the rows that
+PostgreSQL reports as read. At most 20 rows may be read for each one returned, and 200 more; sums
+are exempt.
 """
 
 import asyncio
@@ -28,15 +29,15 @@ from server.explaining import NOBODY, planned, understood
 from tests import postgres
 
 ROWS_EACH, ROWS_MORE = 20, 200
-# After so many PostgreSQL may take a plan for any values, where it was one for these before.
+# The number of uses after which PostgreSQL may change from a custom plan to a generic one.
 USES_BEFORE_ANOTHER_PLAN = 5
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a page or a look-up gave, and what was read for it.
+    """The rows returned by a page or lookup, and the rows read for it.
 
-    `by_sums`: which rows there are, or what stands in them, is told by sums over other rows.
+    `by_sums`: the rows, or their fields, depend on sums over other rows.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Subjects:
-    """Who and what is asked for: ids as the API has them, by kind."""
+    """The viewer and the ids to ask for, by kind."""
 
     viewer: Viewer
     ids: Mapping[str, str]
@@ -66,7 +67,7 @@ class Subjects:
 
 
 class Asking:
-    """The server's way to a statement, and EXPLAIN instead of running it."""
+    """Executor of the server's statements, with EXPLAIN."""
 
     def __init__(self, reads: database.PostgresReads, driver: Any, subjects: Subjects) -> None:
         self.graph = Graph(schema(), reads, Introspection.NOBODY, Signer("", ""))
@@ -90,7 +91,7 @@ class Asking:
     async def pages(
         self, each: Any, given: Mapping[str, Any]
     ) -> AsyncIterator[tuple[str, Measured]]:
-        """The first page, the next one, the last, and what follows a row near the end."""
+        """Measure the first page, the next one, the last, and the page after a row near the end."""
         forward, backward = (each.query % f"{way}: {each.size}, after: $after"
                              for way in ("first", "last"))  # fmt: skip
         backward = backward.replace(", after: $after", "").replace(", $after: String", "")
@@ -109,7 +110,7 @@ class Asking:
     async def measure(
         self, name: str, query: str, variables: Mapping[str, Any]
     ) -> tuple[Measured, Any]:
-        """And the answer's pageInfo, if it has one."""
+        """Measure a query; return also the page info of its answer, if any."""
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
         ready = understood(self.graph, query, None)
         sql, values = await planned(self.graph, ready, dict(variables), viewer, now)
@@ -118,7 +119,9 @@ class Asking:
         return Measured(name, rows_in(answer), read), page_info(answer)
 
     async def rows_read(self, sql: str, values: Sequence[Any]) -> int:
-        """At the first use, or at a later one where the plan is another then: the worse."""
+        """Return the rows read at the first use or, if the plan changes later, at a later one: the
+        larger.
+        """
         given = f"({', '.join(map(literal, values))})" if values else ""
         await self.driver.execute(f"PREPARE asked AS {sql}")
         try:
@@ -135,7 +138,7 @@ class Asking:
 
 
 def literal(value: Any) -> str:
-    """A value as SQL has it; whoever prepared the statement knows its type."""
+    """Return a value as an SQL literal, without its type."""
     if value is None:
         return "NULL"
     if isinstance(value, (list, tuple)):
@@ -147,7 +150,7 @@ def literal(value: Any) -> str:
 
 
 def scanned(plan: Mapping[str, Any]) -> int:
-    """The rows that the plan's scans of tables came across, also those that they left out."""
+    """Return the rows that the plan's scans of tables visited, including those filtered out."""
     rows = 0.0
     if "Relation Name" in plan:
         left_out = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
@@ -157,7 +160,7 @@ def scanned(plan: Mapping[str, Any]) -> int:
 
 
 def rows_in(answer: Any) -> int:
-    """The items of all lists, or the one thing that was asked for."""
+    """Return the number of items in all lists, or 1 for a single row."""
     return items(answer) or 1
 
 
@@ -176,7 +179,7 @@ def page_info(answer: Any) -> Any:
     return None
 
 
-# -- whom it is about ------------------------------------------------------------------------------
+# -- subjects --------------------------------------------------------------------------------------
 
 IDS = {
     "Clinician": ("cln", "SELECT id FROM clinician WHERE practice_id = $1"),
@@ -197,7 +200,9 @@ IDS = {
 
 
 async def subjects(driver: Any) -> Subjects:
-    """A dashboard of the practice with the most clients, and its client with the most history."""
+    """Return a dashboard of the practice with the most clients, and its client with the longest
+    history.
+    """
     practice = await driver.fetchrow(
         "SELECT p.* FROM practice p ORDER BY (SELECT count(*) FROM client c"
         " WHERE c.practice_id = p.id) DESC, p.id LIMIT 1"
@@ -225,7 +230,7 @@ async def subjects(driver: Any) -> Subjects:
 
 
 async def measured(url: str) -> list[Measured]:
-    """Of the database's largest practice."""
+    """Measure the database's largest practice."""
     reads = database.reads(url, timeout_s=600)
     assert isinstance(reads, database.PostgresReads)
     driver: Any = await reads.connector.open()
@@ -251,7 +256,7 @@ def table(rows: Sequence[Measured]) -> Iterator[str]:
 
 @contextmanager
 def loaded(clients: int, practices: int) -> Iterator[str]:
-    """A database of that size, on a server that is there for it alone."""
+    """Yield a database of that size, on a server of its own."""
     with postgres.server() as server:
         if server is None:
             raise SystemExit(f"No PostgreSQL: {postgres.HOW_TO_GET}.")

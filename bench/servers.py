@@ -26,7 +26,7 @@ from tests.demo import free_port
 
 PROJECT = Path(__file__).parent.parent
 STARTS_WITHIN_S, ENDS_WITHIN_S = 60, 20
-# No budgets: the peers have none, and few tokens ask for all.
+# No budgets: the peers have none, and few tokens send all requests.
 LIFTED = {
     "DASHBOARD_CONNECTIONS": str(CONNECTIONS),
     "DASHBOARD_TIMEOUT_S": "10",
@@ -34,7 +34,8 @@ LIFTED = {
     "TOKEN_STATEMENTS": str(CONNECTIONS),
     "TOKEN_SECONDS": "1000000",
 }
-# Without settings of a portal of this machine's own; as many connections as all targets have.
+# The environment without this machine's settings of a portal, and with the targets' common number
+# of connections.
 ENVIRONMENT = {
     **{
         name: value
@@ -44,17 +45,17 @@ ENVIRONMENT = {
     "DATABASE_CONNECTIONS": str(CONNECTIONS),
     **LIFTED,
 }
-# How many of a practice's clients ask.
+# The number of clients who send requests.
 ASKING = 100
 
 
 class NotStarted(Exception):
-    """A server ended, or didn't listen in time; the text is the last that it said."""
+    """A server ended or did not listen in time; the message is its last output."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """One of them, and the process of the database that it is on, if one can be told."""
+    """A running server, and the process of its database, if known."""
 
     target: Target
     port: int
@@ -66,14 +67,15 @@ class Server:
         return self.target.name
 
     def cpu(self) -> Cpu:
-        """What it has taken so far."""
+        """Return the CPU seconds so far."""
         return Cpu(machine.cpu_of(self.process), machine.cpu_of(self.database))
 
 
 @dataclass(frozen=True)
 class Served:
-    """The servers over a practice; why others aren't there, by name; who asks, by the database; and
-    how many rows there are."""
+    """The servers over a practice, with the reasons for missing ones, the senders by database, and
+    the number of rows.
+    """
 
     servers: Sequence[Server]
     absent: Mapping[str, str]
@@ -85,7 +87,7 @@ class Served:
 async def served(
     server_url: str, targets: Sequence[Target], clients: int, asking: int = ASKING
 ) -> AsyncIterator[Served]:
-    """A practice of so many clients, in each of the databases that the targets are on."""
+    """Make a practice of this many clients in each database of the targets, and serve it."""
     absent = {target.name: why for target in targets if (why := target.missing())}
     there = [target for target in targets if target.name not in absent]
     key = secrets.token_hex(32)
@@ -110,7 +112,9 @@ async def served(
 
 
 async def prepared(url: str, targets: Sequence[Target]) -> tuple[int, int | None]:
-    """Vacuums, with what the targets need beside the practice; the rows, and the process."""
+    """Prepare the database for the targets and vacuum it; return the number of rows, and the
+    process.
+    """
     connection = await asyncpg.connect(url)
     try:
         for target in targets:
@@ -127,7 +131,7 @@ async def prepared(url: str, targets: Sequence[Target]) -> tuple[int, int | None
 def running(
     target: Target, folder: Path, environment: Mapping[str, str], database: int | None
 ) -> Iterator[Server]:
-    # What it prints goes to a file: a pipe would have to be read.
+    # Output goes to a file, since a pipe would have to be read.
     port, printed = free_port(), folder / f"{target.key}.txt"
     own = {"SANDBOX": "true", "SANDBOX_FILE": str(folder / f"{target.key}.sandbox")}
     with printed.open("w") as out:

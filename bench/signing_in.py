@@ -1,7 +1,7 @@
-"""Whether the time of an answer tells who is known: a link asked for known and unknown addresses.
+"""Timing of sign-in requests for known and unknown addresses: `python -m bench.signing_in`.
 
-By turns, over PostgreSQL and a server with a mail server behind it: `python -m bench.signing_in`.
-The figure is a ratio, so that the machine's own pace doesn't count. It decides nothing.
+Both kinds are sent by turns, to a server with PostgreSQL and a mail server. The figure is a ratio,
+so that the machine's speed does not matter. It does not decide the exit code.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ async def measure(server_url: str, folder: Path, pairs: int) -> None:
 
 
 async def made(url: str, count: int) -> None:
-    """A practice of so many clients, each with an address."""
+    """Make a practice of this many clients, each with an address."""
     writing = engine(url)
     await migrate(writing)
     practice = SigningIn(url, writing)
@@ -74,15 +74,15 @@ def known(number: int) -> str:
 
 
 async def by_turns(http: httpx.AsyncClient, count: int) -> tuple[list[float], list[float]]:
-    """How long each took, in seconds: of known addresses, and of unknown ones."""
+    """Return the seconds of each request, for known addresses and for unknown ones."""
     took: tuple[list[float], list[float]] = ([], [])
     for number in range(count):
         pair = [(took[0], known(number)), (took[1], f"strange{number:03}@example.com")]
-        # Whoever is second of a pair may find the worker at the first.
+        # The second request of a pair may coincide with the worker's processing of the first.
         for times, email in pair if number % 2 else reversed(pair):
             began = time.perf_counter()
             body = {"query": REQUEST, "variables": {"email": email}}
-            # Each from elsewhere, since few are answered that come from one place.
+            # Each has another network address, since requests are limited per address.
             headers = {"X-Forwarded-For": f"10.0.{number // 250}.{number % 250}"}
             response = await http.post("/graphql", json=body, headers=headers)
             times.append(time.perf_counter() - began)

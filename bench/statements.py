@@ -1,8 +1,8 @@
-"""The statements of the hand-written endpoint: each gives the response's whole JSON as text.
+"""The statements of the hand-written endpoint: each returns the response's whole JSON as text.
 
-Written to be as fast as the tables allow, by someone who knows that the currency has two decimals,
-that a client has some dozens of ledger rows, and which fields are asked for. What is sorted and cut
-is cut before anything is looked up beside it.
+Written to be as fast as the tables allow, with the knowledge that the currency has two decimals,
+that a client has some dozens of ledger rows, and which fields are selected. Rows are sorted and cut
+before related rows are looked up.
 """
 
 # $1 the token's hash, $2 the time.
@@ -209,8 +209,8 @@ SELECT '{"data":{"client":{"balance":{"amount":{"amount":"'
 FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
 """
 
-# $1 the practice, $2 the client, $3 the list's size. Each payment's JSON is made once, whichever
-# invoices it paid a part of.
+# $1 the practice, $2 the client, $3 the list's size. Each payment's JSON is made once, for all of
+# its invoices.
 DEEP = """
 WITH own AS MATERIALIZED (
     SELECT id, number, serial, issued_on, is_void FROM invoice
@@ -257,8 +257,8 @@ SELECT '{"data":{"client":' || coalesce((
 ), 'null') || '}}'
 """
 
-# $1 the practice, $2 the last day of issue, $3 the currency. How many there are in all tells
-# whether there are more than the first twenty.
+# $1 the practice, $2 the last day of issue, $3 the currency. The total count shows whether there
+# are more than the first twenty.
 COUNTED = """
 SELECT '{"data":{"practice":{"invoices":{"totalCount":' || total || ',"nodes":[' || (
         SELECT coalesce(string_agg(item, ','), '') FROM (
@@ -292,9 +292,9 @@ SELECT '{"data":{"node":' || coalesce((
 ), 'null') || '}}'
 """
 
-# $1 the practice, $2 the first days of the periods, $3 their last days, $4 and $5 the first and
-# the last day of all. A period's place counts from one; before the first of them it is zero. The
-# invoices' days of issue are looked up once for what they ask for and what was put toward them.
+# $1 the practice, $2 the first days of the periods, $3 their last days, $4 and $5 the first and the
+# last day of all. Periods are numbered from one; zero is before the first. The invoices' days of
+# issue are looked up once for totals and allocations.
 REVENUE = """
 WITH flows AS MATERIALIZED (
     SELECT width_bucket(date, $2::date[]) AS place,

@@ -1,9 +1,9 @@
-"""What a request without a token costs: CPU of the serving process, by hostile shape.
+"""CPU of requests without a token, by hostile shape: `python -m bench.strangers`.
 
-`python -m bench.strangers`, over PostgreSQL, one request after the other. Each document is new, and
-is sent by another network address. The promise is at most 5 ms of CPU at the 99.9th percentile; the
-exit code is 1 where it is missed. CPU is what the kernel counts for the process: other work of the
-machine doesn't count, though on a busy machine the same takes longer.
+Requests are sent one after the other, over PostgreSQL. Each document is new, and comes from another
+network address. The target is at most 5 ms of CPU at the 99.9th percentile; the exit code is 1 if
+it is missed. The kernel counts the CPU of the process, so other processes do not count, though on a
+busy machine the same work takes longer.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ async def measure(server_url: str, times: int) -> Costs:
 async def sent(
     http: httpx.AsyncClient, server: Server, name: str, numbers: Sequence[int]
 ) -> tuple[list[float], set[str]]:
-    """Return the milliseconds of CPU of each request, and how they were answered."""
+    """Return the milliseconds of CPU of each request, and the kinds of responses."""
     took, answers = [], set[str]()
     for number in numbers:
         hostile = SHAPES[name](number)
@@ -89,7 +89,7 @@ def on_cpu_ns(process: int) -> int:
 
 
 def permille(costs: Sequence[float]) -> float:
-    """Return the 99.9th percentile: of fewer than a thousand, the most."""
+    """Return the 99.9th percentile: of fewer than a thousand, the largest."""
     return sorted(costs)[math.ceil(len(costs) * PERMILLE / 1000) - 1]
 
 

@@ -8,9 +8,9 @@ from bench.figures import ByName, Ratio, Rounds
 from bench.results import ByConnections, Growth, Results
 
 NOTHING = "-"
-# Beside requests a second that wrk had no part in.
+# The mark of rates that were measured without wrk.
 BY_LOAD = "°"
-# CPU is told of the rounds over so many connections.
+# The connections of the rounds for which CPU is listed.
 CPU_AT = promises.CONNECTIONS
 ASKED = {
     "billing": "A client's page: balance with its terms, ten invoices, statements and superbills,"
@@ -27,7 +27,7 @@ ASKED = {
 
 
 def markdown(results: Results) -> str:
-    """All of it, as bench/RESULTS.md has it."""
+    """Return all tables, as in bench/RESULTS.md."""
     return "\n\n".join(parts(results)) + "\n"
 
 
@@ -57,7 +57,7 @@ def parts(results: Results) -> Iterator[str]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table: so many columns to the left, the others to the right."""
+    """Return a Markdown table with the first `left` columns aligned left, and the others right."""
     lines = [head, [*["---"] * left, *["---:"] * (len(head) - left)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -140,7 +140,7 @@ def first(by_name: ByName) -> Rounds:
     return next(iter(by_name.values()))
 
 
-# -- what stands in a cell -------------------------------------------------------------------------
+# -- cells -----------------------------------------------------------------------------------------
 
 
 def rate(rounds: Rounds) -> str:
@@ -178,7 +178,7 @@ def cpus(rounds: Rounds) -> list[str]:
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits: 0.12, 1.23, 12.3, 123."""
+    """Return milliseconds in three digits: 0.12, 1.23, 12.3, 123."""
     if math.isnan(seconds):
         return NOTHING
     value = seconds * 1000

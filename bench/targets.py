@@ -1,4 +1,6 @@
-"""What is measured: the portal, the endpoint written by hand, and the peers; how each is served."""
+"""The measured servers: the portal, the hand-written endpoint, and the peers; and their
+commands.
+"""
 
 import importlib.metadata
 import sys
@@ -14,7 +16,7 @@ from bench.operations import Asked
 
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
 # No target writes a line for each request, and all send the header that `portal serve` adds to each
-# answer. With uvicorn's own settings otherwise.
+# response. Other settings are uvicorn's defaults.
 UVICORN = (
     *("-m", "uvicorn", "--factory", "--no-server-header", "--no-access-log"),
     *("--header", "X-Content-Type-Options:nosniff"),
@@ -25,9 +27,9 @@ UVICORN = (
 class Target:
     """A server of the operations.
 
-    `command`: what Python is given, or Node if `on_node`, with the port behind it. `documents`: its
-    own, where it asks in other words. `sql`: what its database needs beside the practice.
-    `packages`: those whose versions are told.
+    `command`: the arguments of Python, or of Node if `on_node`, before the port. `documents`: its
+    own queries, if they differ. `sql`: objects that its database needs in addition to the practice.
+    `packages`: the packages whose versions are listed.
     """
 
     key: str
@@ -40,7 +42,7 @@ class Target:
     packages: Sequence[str] = ()
 
     def missing(self) -> str | None:
-        """Why it can't be started, if so."""
+        """Return the reason why the server cannot be started, or None."""
         return nodejs.missing() if self.on_node else None
 
     def started_by(self, port: int) -> list[str]:
@@ -48,7 +50,7 @@ class Target:
         return [node[1] if node else sys.executable, *self.command, str(port)]
 
     def asking(self, asked: Sequence[Asked]) -> list[Asked]:
-        """The same, in its own words if it has some."""
+        """Return the requests, with the server's own queries if it has some."""
         own = documents(self.documents) if self.documents else {}
         return [replace(each, query=own.get(each.operation, each.query)) for each in asked]
 
@@ -58,7 +60,7 @@ class Target:
 
 
 def documents(file: Path) -> Mapping[str, str]:
-    """Each operation of a file with the fragments that it uses, by name."""
+    """Return each operation of a file with the fragments that it uses, by name."""
     operations = separate_operations(parse(file.read_text()))
     return {name: print_ast(document) for name, document in operations.items()}
 
@@ -105,5 +107,5 @@ POSTGRAPHILE = replace(
     documents=nodejs.FOLDER / "postgraphile.graphql",
     sql=nodejs.FOLDER / "postgraphile.sql",
 )
-# In the order of the tables.
+# The order in the tables.
 TARGETS = (BY_HAND, AT_ONCE, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)

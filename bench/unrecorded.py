@@ -1,4 +1,4 @@
-"""The portal without its record of access, to measure what the record takes."""
+"""The portal without its audit log of reads, to measure the log's cost."""
 
 from starlette.applications import Starlette
 
@@ -6,7 +6,7 @@ from server import app
 
 
 def served() -> Starlette:
-    """As `portal serve` has it, but nobody notes who looked."""
+    """Return the application of `portal serve`, without audit entries of reads."""
     application = app.served()
     application.state.graph.record = None
     return application

@@ -1,4 +1,4 @@
-"""Requests by wrk, if it is there: it takes less of the machine than `bench.load` does."""
+"""Load by wrk, if it is installed: it takes less CPU than `bench.load`."""
 
 import asyncio
 import os
@@ -15,7 +15,8 @@ from bench.load import GIVES_UP_AFTER_S, HOST, RUNS, Exchange, NotAnswered
 
 HOW_TO_GET = "wrk is Debian's and Ubuntu's package `wrk`, Homebrew's too, or github.com/wg/wrk"
 SCRIPT = Path(__file__).parent / "wrk.lua"
-# One thread is enough for some hundred thousand requests a second, and leaves the servers more.
+# One thread suffices for some hundred thousand requests a second, and leaves more CPU to the
+# servers.
 OPTIONS = f"-t1 --timeout {GIVES_UP_AFTER_S}s"
 MICROSECONDS = 1_000_000
 
@@ -25,28 +26,28 @@ def is_there() -> bool:
 
 
 def version() -> str:
-    """As Debian's or its own: wrk says it beside its usage."""
+    """Return wrk's version, which it prints with its usage."""
     said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout
     return " ".join(said.split()[:2])
 
 
 async def load(port: int, exchanges: Sequence[Exchange], connections: int, seconds: float) -> Round:
-    """As many requests as are answered in so many seconds, a whole number of them."""
+    """Send requests for this many seconds, a whole number."""
     with tempfile.NamedTemporaryFile() as file:
         write(Path(file.name), exchanges)
         said = await run(port, Path(file.name), connections, max(round(seconds), 1))
     check(said, [exchange.size for exchange in exchanges], connections)
     answers, lasted = said["answers"], said["microseconds"] / MICROSECONDS
     p50, p99 = said["p50"] / MICROSECONDS, said["p99"] / MICROSECONDS
-    # It leaves a request on each connection, which the server answers all the same.
+    # wrk abandons a request on each connection, which the server answers all the same.
     return Round(answers, lasted, p50, p99, answers + connections, by_wrk=True)
 
 
 def check(said: Mapping[str, int], sizes: Sequence[int], connections: int) -> None:
-    """All was answered, by as much as was answered before."""
+    """Check that all requests were answered, with the expected number of bytes."""
     if said["failed"] or said["not_ok"]:
         raise NotAnswered(f"wrk: {said['failed']} failed, {said['not_ok']} weren't answered by 200")
-    # Parts of the answers that it left are in the bytes.
+    # Parts of the abandoned responses are in the bytes.
     least = min(sizes) * said["answers"]
     most = max(sizes) * (said["answers"] + connections)
     if not least <= said["bytes"] <= most:
@@ -54,7 +55,7 @@ def check(said: Mapping[str, int], sizes: Sequence[int], connections: int) -> No
 
 
 def write(file: Path, exchanges: Sequence[Exchange]) -> None:
-    """The requests as wrk.lua reads them."""
+    """Write the requests in the format of wrk.lua."""
     requests = (exchange.request for exchange in exchanges)
     file.write_bytes(b"".join(b"%d\n%s" % (len(sent), sent) for sent in requests))
 

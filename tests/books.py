@@ -1,4 +1,4 @@
-"""A practice's rows, written with as little said as a test needs: factories with defaults."""
+"""Factories of a practice's rows, with defaults for each column that a test does not set."""
 
 import datetime as dt
 import itertools
@@ -59,7 +59,7 @@ from models import (
 
 
 class Books:
-    """A practice's rows, written with as little said as a test needs."""
+    """The rows of a practice. Each method inserts one, with defaults."""
 
     def __init__(self, connection: AsyncConnection, practice: str) -> None:
         self.connection, self.practice = connection, practice
@@ -72,13 +72,13 @@ class Books:
         return cls(connection, practice)
 
     def beside(self) -> "Books":
-        """Another client's books in the same practice."""
+        """Return the books of another client in the same practice."""
         other = Books(self.connection, self.practice)
         other.ids |= {row.__tablename__: "one for the practice" for row in ONE_A_PRACTICE}
         return other
 
     async def add(self, row: type[Row], **given: Any) -> str:
-        """Insert a row, and give its id."""
+        """Insert a row, and return its id."""
         columns = table(row).columns
         needed = {"practice_id": self.practice, "id": str(uuid.uuid4())}
         fresh = {name: fresh_number(columns[name]) for name in NUMBERED if name in columns}
@@ -94,7 +94,7 @@ class Books:
         )
 
     async def change_all(self, row: type[Row], **values: Any) -> None:
-        """Change the rows of this practice."""
+        """Change all rows of this practice."""
         columns = table(row).columns
         of = columns["practice_id"] if "practice_id" in columns else columns["id"]
         await self.connection.execute(update(row).where(of == self.practice).values(values))
@@ -131,7 +131,7 @@ class Books:
         await self.add(InvoiceLine, invoice_id=invoice, session_id=session, **given)
 
     async def document(self, row: type[Row], **given: Any) -> str:
-        """An invoice, a statement, a superbill or a receipt, of whoever it takes."""
+        """Insert an invoice, statement, superbill or receipt of a new client, and return its id."""
         client = await self.client()
         if row is Receipt:
             given["payment_id"] = await self.payment(client)
@@ -145,7 +145,7 @@ class Books:
         return invoice
 
     async def fill(self, until: type[Row] | None = None) -> None:
-        """A row of one client in each table, or in each that one of `until` may refer to."""
+        """Insert a row of one client in each table, or in each table that `until` may refer to."""
         rows = {row.__tablename__: row for row in DEFAULTS if row is not Practice}
         for name in (each.name for each in Row.metadata.sorted_tables if each.name in rows):
             if rows[name] is until:
@@ -156,15 +156,17 @@ class Books:
     def links(
         self, row: type[Row], one: ForeignKeyConstraint | None = None, whose: "Books | None" = None
     ) -> dict[str, Any]:
-        """What a row says of the others, all of this client; `one` of the links of `whose`."""
+        """Return the columns of a row that refer to others of this client; those of `one` refer to
+        `whose`.
+        """
         links: dict[str, Any] = {
             link_column(link): self.ids[referred(link)] for link in all_links(row)
         }
         if "client_id" in table(row).columns:
-            # An audit entry, which refers to nothing, may be entered before there is a client.
+            # An audit entry has no foreign key, and may be inserted before a client.
             links["client_id"] = self.ids.get("client")
         if row is Token:
-            # It is one's alone: a client's, unless it is the link to the contact that counts.
+            # A token belongs to one subject: a client, unless its reference to a contact is tested.
             kind = referred(one) if one is not None else "client"
             links = {"client_id": None, "contact_id": None, f"{kind}_id": links[f"{kind}_id"]}
             links |= {"kind": kind.upper()}
@@ -191,7 +193,7 @@ def table(row: type[Row]) -> Table:
 
 
 def link_column(link: ForeignKeyConstraint) -> str:
-    """The column of a composite foreign key that holds the other row's id."""
+    """Return the column of a composite foreign key that holds the other row's id."""
     return next(element.parent.name for element in link.elements if element.column.name == "id")
 
 
@@ -203,10 +205,10 @@ def referred(link: ForeignKeyConstraint) -> str:
     return link.referred_table.name
 
 
-# Tables that a default row stands in once for each practice.
+# Tables with one default row per practice.
 ONE_A_PRACTICE = (DocumentCounter, Logo, PracticeVersion, PrintedDocument)
 
-# What a row of each table needs beside the rows that it refers to.
+# Columns that a row of each table needs in addition to its references.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
     Practice: {
         "name": "Harbor Lane",

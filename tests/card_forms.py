@@ -1,4 +1,4 @@
-"""Cards on file, as a page changes them: the form at Stripe's double, and the mutations."""
+"""Cards on file as a page changes them: forms at Stripe's double, and the mutations."""
 
 from typing import Any
 
@@ -71,14 +71,14 @@ def answer_the_bank(portal: Paying, setup_id: str, *, succeed: bool) -> None:
 
 
 def account_of(portal: Paying, stripe_id: str) -> str:
-    """Return the account that an object is in."""
+    """Return the Stripe account of an object."""
     query = "SELECT account FROM object WHERE id = ?"
     (account,) = portal.store.connection.execute(query, (stripe_id,)).fetchone()
     return str(account)
 
 
 async def keep(portal: Paying, number: str = GOOD, **more: Any) -> dict[str, Any]:
-    """A card put on file, all the way."""
+    """Put a card on file: prepare, fill in the form, add."""
     make = {"makeDefault": more.pop("makeDefault")} if "makeDefault" in more else {}
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id, number, **more)
@@ -86,5 +86,5 @@ async def keep(portal: Paying, number: str = GOOD, **more: Any) -> dict[str, Any
 
 
 def events(portal: Paying, *types: str) -> list[dict[str, Any]]:
-    """What Stripe has told so far, of these types."""
+    """Return the events of these types so far."""
     return [event for event in portal.store.all("event") if event["type"] in types]

@@ -15,6 +15,6 @@ PROGRAMS = (
 
 
 def find() -> str | None:
-    """The executable's path."""
+    """Return the path of the executable, or None."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, PROGRAMS)), None)

@@ -1,4 +1,4 @@
-"""One operation answered three ways: as planned, by the fallback, and by the oracle."""
+"""Comparison of one operation's answers: by its plan, by the fallback, and by the oracle."""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -44,7 +44,7 @@ SIGNER = Signer(ADDRESS, SECRET)
 
 @dataclass(frozen=True)
 class Case:
-    """What somebody asks; `who` is a name of a token, as `USD client 0`.
+    """An operation of a viewer; `who` is a name of a token, as `USD client 0`.
 
     With junk, a value in it is refused wherever its field is reached.
     """
@@ -57,7 +57,9 @@ class Case:
 
 
 def is_within_limits(case: Case) -> bool:
-    """Whether the server takes an operation of this size; the oracle knows no sizes."""
+    """Return whether the operation is within the server's limits, which the oracle does
+    not know.
+    """
     document = parse(case.query)
     node = get_operation_ast(document, case.operation_name)
     assert node
@@ -66,7 +68,7 @@ def is_within_limits(case: Case) -> bool:
 
 @dataclass(frozen=True)
 class Answered:
-    """A response as it is compared: its data, and where it has which errors."""
+    """A response in comparable form: its data, and the path and code of each error."""
 
     data: Any
     errors: Sequence[tuple[Any, str]]
@@ -76,13 +78,13 @@ class Answered:
         errors = [
             (error.get("path"), error["extensions"]["code"]) for error in response.get("errors", ())
         ]
-        # A request that is turned away may have several reasons; the first is enough.
+        # A refused request may have several reasons; the first is enough.
         found = sorted(errors, key=repr) if "data" in response else errors[:1]
         return cls(response.get("data"), found)
 
 
 class Counted:
-    """Reads that remember the statements."""
+    """Mixin for reads that records the statements."""
 
     statements: list[str]
 
@@ -100,7 +102,7 @@ class CountedPostgres(Counted, PostgresReads):
 
 
 class WatchedPlans(Plans):
-    """Counts what the fallback answers."""
+    """Plans that count the answers of the fallback."""
 
     fallbacks = 0
 
@@ -110,7 +112,7 @@ class WatchedPlans(Plans):
 
 
 class Comparison:
-    """The graph over one database, and the oracle beside it."""
+    """The graph over one database, together with the oracle."""
 
     def __init__(self, reads: Any, oracle: Oracle, practices: Practices) -> None:
         self.reads, self.oracle, self.practices = reads, oracle, practices
@@ -119,23 +121,23 @@ class Comparison:
         self.forget()
 
     def forget(self) -> None:
-        """Begins anew: no document and no plan is remembered."""
+        """Clear all caches of documents and plans."""
         self.graph = Graph(schema(), self.reads, Introspection.EVERYONE, SIGNER)
         self.plan_anew()
 
     def plan_anew(self) -> None:
-        """Remembers documents, and no plan."""
+        """Keep the documents, and clear the plans."""
         self.plans = self.graph.plans = WatchedPlans(self.graph.schema, self.reads, SIGNER)
         self.statements: list[str] = []
         self.reads.statements = self.statements
 
     async def answer(self, case: Case) -> tuple[Answered, bool]:
-        """As the server answers, and whether a plan did it, with one statement."""
+        """Return the server's answer, and whether it came from a plan with one statement."""
         self.statements.clear()
         before = self.plans.fallbacks
         request = Request(case.query, case.operation_name, case.variables)
         answer = await self.graph.answer(request, self.viewers[case.who], NOW)
-        # The rows of a practice are counted now and then, whatever is asked.
+        # The practice's rows are counted now and then, independently of the request.
         counting = self.graph.row_costs.counts.plan.sql
         statements = [sql for sql in self.statements if sql != counting]
         planned = self.plans.fallbacks == before and len(statements) == 1
@@ -144,7 +146,7 @@ class Comparison:
         return Answered.of(body), planned and answer.has_data
 
     async def fallback(self, case: Case) -> Answered:
-        """As the reference executor answers what the server was asked just before."""
+        """Return the fallback's answer to the operation that the server answered last."""
         ready = self.graph.preparation.readied.items[case.query, case.operation_name]
         assert isinstance(ready, Readied)
         given = coerced(self.graph.schema._schema, ready.operation, case.variables)
@@ -155,7 +157,7 @@ class Comparison:
         return Answered.of(json.loads(answer.body))
 
     def foretold(self, case: Case) -> Answered:
-        """As the oracle answers."""
+        """Return the oracle's answer."""
         token_id = self.practices.tokens[case.who]
         response = self.oracle.answer(
             case.query, case.variables, token_id, NOW, case.operation_name
@@ -163,7 +165,7 @@ class Comparison:
         return Answered.of(json.loads(json.dumps(response)))
 
     async def check(self, case: Case, *, fallback: bool = True) -> tuple[Answered, bool]:
-        """The answer, which all three have to agree on; and whether it was planned."""
+        """Assert that all three answers agree; return the answer, and whether it was planned."""
         foretold = self.foretold(case)
         answered, planned = await self.answer(case)
         assert answered == foretold, case
@@ -172,7 +174,7 @@ class Comparison:
         return foretold, planned
 
     def viewer(self, token_id: str) -> Viewer:
-        """The bearer of a token, as the rows tell."""
+        """Return the viewer of a token, according to the rows."""
         (token,) = self.found(Token, id=token_id)
         (practice,) = self.found(Practice, id=token["practice_id"])
         linked = [
@@ -194,13 +196,13 @@ class Comparison:
         )
 
     def found(self, model: Any, **columns: Any) -> list[dict[str, Any]]:
-        """Rows as they were entered."""
+        """Return the rows with these values, as they were inserted."""
         return [row for row in self.practices.rows[model] if columns.items() <= row.items()]
 
 
 @asynccontextmanager
 async def compared(url: str, practices: Practices) -> AsyncIterator[Comparison]:
-    """Over the empty database of this URL."""
+    """Fill the empty database of this URL, and yield a comparison over it."""
     writing = engine(url)
     await load(writing, practices.rows)
     oracle = await Oracle.over(writing)

@@ -20,7 +20,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the demo is served, and its tokens by whom they are of."""
+    """The demo's URL, and its tokens by the name of their subject."""
 
     url: str
     tokens: Mapping[str, str]
@@ -29,8 +29,11 @@ class Demo:
 
 
 class Run(Protocol):
-    """Runs `portal` with these words in a folder, printing to a file, as long as the context lasts;
-    its value says whether it runs. `environment`: more than there is."""
+    """A function that runs `portal` with these arguments in a folder while its context lasts.
+
+    It prints to a file, with `environment` added to this process's. Its value tells whether the
+    process runs.
+    """
 
     def __call__(
         self,
@@ -45,7 +48,7 @@ class Run(Protocol):
 def started(
     command: Sequence[str], folder: Path, printed: Path, environment: Mapping[str, str] = NOTHING
 ) -> Iterator[Callable[[], bool]]:
-    """As a new process."""
+    """Run `portal` in a new process."""
     own = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", **environment}
     with printed.open("w") as out:
         process = subprocess.Popen(
@@ -64,7 +67,7 @@ def started(
 
 @contextmanager
 def served(folder: Path, *options: str, run: Run = started) -> Iterator[Demo]:
-    """Starts it, waits until it listens, and ends it as a terminal that is closed does."""
+    """Start a demo, wait until it listens, and end it like a closed terminal does."""
     told, printed = folder / "demo.json", folder / "printed.txt"
     told.unlink(missing_ok=True)
     command = ["demo", "--port", str(free_port()), "--json", str(told), *options]

@@ -1,4 +1,4 @@
-"""The double of Stripe, asked by plain HTTP, for tests of the double itself."""
+"""Client of Stripe's double over plain HTTP, for tests of the double itself."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ USD = {"amount": "10000", "currency": "usd", "payment_method_types[0]": "card"}
 
 
 class Double:
-    """The double, asked by plain HTTP."""
+    """The double, with methods to send it requests."""
 
     def __init__(self) -> None:
         self.time = 1_790_000_000.0
@@ -51,13 +51,13 @@ class Double:
         return answer.status_code, answer.json()
 
     async def made(self, path: str, **params: str) -> str:
-        """Post, and return the new object's id."""
+        """Send a POST, and return the new object's id."""
         status, answer = await self.ask("POST", path, params)
         assert status == 200, answer
         return str(answer["id"])
 
     async def keyed(self, key: str, path: str, **params: str) -> tuple[int, Any]:
-        """Post under an idempotency key."""
+        """Send a POST with an idempotency key."""
         return await self.ask("POST", path, params, Idempotency_Key=key)
 
     async def intent(self, **params: str) -> str:

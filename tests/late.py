@@ -1,4 +1,4 @@
-"""Answers of Stripe's that come late: something else happens between an answer and its use."""
+"""Late responses of Stripe: something else happens between a response and its use."""
 
 import dataclasses
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from billing.till import Till
 
 
 class Late:
-    """Stripe's gateway, in which the first answers of one call wait for something else."""
+    """Stripe's gateway, which calls a function after the first responses of one call."""
 
     def __init__(self, stripe: Any, call: str, meanwhile: Callable[[], Awaitable[None]]) -> None:
         self.stripe, self.call, self.meanwhile = stripe, call, meanwhile
@@ -29,7 +29,7 @@ class Late:
 
 
 def late(till: Till, call: str, meanwhile: Callable[[], Awaitable[None]], times: int = 1) -> Till:
-    """Return a till whose first answers of a call are late."""
+    """Return a payment context in which the first responses of a call are late."""
     stripe: Any = Late(till.stripe, call, meanwhile)
     stripe.times = times
     return dataclasses.replace(till, stripe=stripe)

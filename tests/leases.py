@@ -1,4 +1,4 @@
-"""Leases that run out: they go by the database's clock, which no test can move."""
+"""End of leases, which use the database's clock and so cannot be advanced by a test."""
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,7 +11,7 @@ LEASED = [
 
 
 async def run_out(engine: AsyncEngine) -> None:
-    """End all leases, as if so much time had passed."""
+    """End all leases, as if their time had passed."""
     async with engine.begin() as conn:
         for row in LEASED:
             await conn.execute(update(row).values(leased_until=None))

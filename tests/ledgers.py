@@ -1,4 +1,4 @@
-"""The demo's rows and what follows from them, counted by hand: nothing here is the generator's."""
+"""Balances of the demo's rows, computed independently of the generator."""
 
 import datetime as dt
 from collections import defaultdict
@@ -23,7 +23,7 @@ ISSUED = (EntryKind.SESSION, EntryKind.CHARGE)
 
 
 class Ledgers:
-    """All rows by table, as they are on a day."""
+    """All rows by table, as of a day."""
 
     def __init__(self, rows: Mapping[type[Row], Iterable[Values]], today: dt.date) -> None:
         self.rows = {row: list(values) for row, values in rows.items()}
@@ -37,7 +37,7 @@ class Ledgers:
         return groups
 
     def all(self, row: type[Row], **wanted: Any) -> list[Values]:
-        """The rows with these values; the first column named is looked up, not searched for."""
+        """Return the rows with these values. The first column is looked up in an index."""
         if not wanted:
             return self.rows.get(row, [])
         column, value = next(iter(wanted.items()))
@@ -58,7 +58,9 @@ class Ledgers:
         return total(self.all(Allocation, invoice_id=invoice["id"]))
 
     def due(self, invoice: Values) -> int:
-        """As it is printed, corrected, less what was put toward it; nothing of a void one."""
+        """Return the invoice's total with corrections, less the amount allocated to it; zero if
+        void.
+        """
         if invoice["is_void"]:
             return 0
         entries = self.all(LedgerEntry, invoice_id=invoice["id"])
@@ -100,7 +102,7 @@ class Ledgers:
         ]
 
     def credit_over_time(self, client_id: str) -> list[int]:
-        """After each deed: what is written in the same minute belongs to one."""
+        """Return the credit after each minute: rows of the same minute belong together."""
         moved: dict[str, int] = defaultdict(int)
         for entry in self.all(LedgerEntry, client_id=client_id, invoice_id=None):
             moved[f"{entry['created_at']:%Y-%m-%d %H:%M}"] -= entry["amount_minor"]
@@ -131,5 +133,5 @@ def by(rows: Iterable[Values], *columns: str) -> list[Values]:
 
 
 def milliseconds(row_id: str) -> int:
-    """When a UUIDv7 was made."""
+    """Return the time of a UUIDv7."""
     return int(row_id.replace("-", "")[:12], 16)

@@ -1,4 +1,4 @@
-"""An ASGI application behind a real socket, served as `portal serve` does it, and raw clients."""
+"""Server of an ASGI application on a real socket, as `portal serve` runs it, and raw clients."""
 
 import asyncio
 import socket
@@ -12,12 +12,12 @@ from starlette.types import ASGIApp
 from server.http.connections import Limits
 from server.http.serving import options
 
-# Tells an answer that comes from one that never does.
+# Seconds, far more than any response takes.
 SOON_S = 20
 
 
 class Server(uvicorn.Server):
-    """Leaves the test run's signals alone."""
+    """Server that does not install signal handlers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
 
 @dataclass
 class Listening:
-    """A server that listens, and its address."""
+    """A listening server and its address."""
 
     server: Server
     port: int
@@ -42,7 +42,9 @@ class Listening:
         return client
 
     async def ask(self, content: bytes) -> bytes:
-        """Send bytes on a connection of their own; return all that is answered until it ends."""
+        """Send bytes on a new connection, and return the whole response until the
+        connection ends.
+        """
         client = await self.connect()
         await client.send(content)
         answer = await client.rest()
@@ -51,7 +53,7 @@ class Listening:
 
 
 class Client:
-    """A client that writes what it likes."""
+    """Client that may write any bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -61,7 +63,7 @@ class Client:
         await self.writer.drain()
 
     async def rest(self) -> bytes:
-        """Return what is answered until the connection ends."""
+        """Return the received bytes until the connection ends."""
         return await asyncio.wait_for(self.until_end(), SOON_S)
 
     async def until_end(self) -> bytes:
@@ -74,7 +76,7 @@ class Client:
         return answer
 
     async def answer(self) -> tuple[int, bytes]:
-        """Return the status and the body of one answer with a length."""
+        """Return the status and the body of one response with a length."""
         head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), SOON_S)
         lines = head.lower().split(b"\r\n")
         length = next(line for line in lines if line.startswith(b"content-length:"))
@@ -89,7 +91,7 @@ class Client:
 async def listening(
     application: ASGIApp, limits: Limits | None = None, public_url: str = "http://127.0.0.1"
 ) -> AsyncIterator[Listening]:
-    """Serve an application whose lifespan is somebody else's."""
+    """Serve an application, without running its lifespan."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         given = options(limits or Limits(), public_url)
@@ -116,5 +118,5 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 def status(answer: bytes) -> int:
-    """Return the status of an answer."""
+    """Return the status of a response."""
     return int(answer.split()[1])

@@ -1,4 +1,4 @@
-"""A mail server of the tests' own, which speaks SMTP and keeps what it is sent."""
+"""Mail server of the tests, which speaks SMTP and keeps the mails."""
 
 import asyncio
 import ssl
@@ -18,15 +18,15 @@ USER, PASSWORD = "portal", "a password: with/odd@signs"
 
 
 class Mailbox:
-    """What was taken, the oldest first. `refusals`: how many it refuses before it takes one."""
+    """Received mails, the oldest first. `refusals` is the number of mails to refuse first."""
 
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []
         self.refusals = self.refused = 0
         self.passwords: list[str] = []
-        # Addresses that it never takes a mail for, and those that it was asked to.
+        # Addresses whose mails are always refused, and the refused mails' addresses.
         self.closed: set[str] = set()
-        # Addresses whose mail it takes no sooner than it is told to, and how many it holds now.
+        # Addresses whose mails are held until the test releases them, and the number held now.
         self.held: set[str] = set()
         self.holding = 0
         self.turned_away: list[str] = []
@@ -37,7 +37,7 @@ class Mailbox:
         return f"smtp://127.0.0.1:{self.port}"
 
     def refuse_to(self, email: str) -> list[str]:
-        """Refuse all mail to an address from now on; return the list of what was refused."""
+        """Refuse all mail to an address from now on, and return the list of refusals."""
         self.closed.add(email)
         return self.turned_away
 
@@ -67,7 +67,7 @@ class Mailbox:
         return AuthResult(success=data.password.decode() == PASSWORD, handled=False)
 
     def text(self, number: int = -1) -> str:
-        """What a letter says."""
+        """Return the text of a mail."""
         content: str = self.letters[number].get_content()
         return content
 
@@ -76,7 +76,7 @@ class Mailbox:
 def mail_server(
     port: int | None = None, *, tls: ssl.SSLContext | None = None, wants_password: bool = False
 ) -> Iterator[Mailbox]:
-    """Listens while the test runs; with `tls` it offers STARTTLS."""
+    """Run the mail server while the context lasts; with `tls` it offers STARTTLS."""
     mailbox = Mailbox()
     mailbox.port = port or free_port()
     options: dict[str, Any] = {}

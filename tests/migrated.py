@@ -1,6 +1,6 @@
-"""Compares what migrations make with what the mapped classes say; run as a program by a test.
+"""Comparison of the migrated schema with that of the mapped classes, run as a program by a test.
 
-The tables of one empty database are migrated, with rows in them, and those of the other created.
+The tables of one empty database are migrated, with rows in them; those of the other are created.
 """
 
 import asyncio

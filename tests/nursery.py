@@ -1,7 +1,7 @@
-"""A warmed process that forks others, asked by JSON lines: none of them imports anything.
+"""A warmed process that forks others on request, so that none of them imports anything.
 
-A module is one when run, if it warms up and ends with `forks(begin)`; `Nursery` runs it. It has no
-thread and no loop.
+A module can be one by warming up and then calling `forks(begin)`. `Nursery` runs the module and
+sends it JSON lines. The process has neither threads nor an event loop.
 """
 
 import json
@@ -30,11 +30,13 @@ class Nursery:
         assert json.loads(self.process.stdout.readline()) == "warm"
 
     def born(self, **asked: Any) -> int:
-        """The id of a new process, for which the module's `begin` is called with these."""
+        """Fork a process that calls the module's `begin` with these arguments, and
+        return its id.
+        """
         return self.ask(asked)
 
     def reaped(self, child: int) -> int:
-        """Waits for its end; the signal that it ended by, or 0."""
+        """Wait for a process to end, and return the signal that ended it, or 0."""
         return self.ask({"reap": child})
 
     def is_running(self, child: int) -> bool:
@@ -55,11 +57,11 @@ class Nursery:
             self.process.stdout.close()
 
 
-# -- in the process itself -------------------------------------------------------------------------
+# -- inside the process ----------------------------------------------------------------------------
 
 
 def forks(begin: Callable[..., None]) -> None:
-    """Answers whoever started this process, until they close the pipe."""
+    """Answer requests of the parent process until it closes the pipe."""
     print(json.dumps("warm"), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
@@ -76,19 +78,19 @@ def fork(begin: Callable[..., None], asked: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
-    # One that failed to begin must not go on as a second nursery.
+    # A fork that fails must not continue as a second server of requests.
     try:
         begin(**asked)
     finally:
         os._exit(1)
 
 
-# Of those that have ended, and that nobody has asked for yet.
+# Statuses of ended processes that were not requested yet.
 STATUSES: dict[int, int] = {}
 
 
 def status(child: int, options: int) -> int | None:
-    """How it ended, if it did."""
+    """Return the status of a process, or None if it runs."""
     if child not in STATUSES:
         ended, found = os.waitpid(child, options)
         if ended:

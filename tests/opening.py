@@ -1,4 +1,4 @@
-"""Documents as a page opens them: made, asked for where they open, and fetched from there."""
+"""Documents as a page opens them: create one, request its links, and fetch them."""
 
 import io
 from typing import Any
@@ -27,7 +27,7 @@ QUERY += " } }"
 
 
 async def made(portal: Portal, prefix: str, client_id: str | None = None, **given: Any) -> str:
-    """A document of the client's; its API id."""
+    """Insert a document of the client's, and return its API id."""
     async with portal.engine.begin() as connection:
         books = Books(connection, portal.practice_id)
         client = client_id or portal.client_id
@@ -45,7 +45,7 @@ async def link(portal: Portal, id_: str, token: str | None = None) -> Any:
 
 
 async def get(portal: Portal, url: str, **how: Any) -> httpx.Response:
-    """What the server behind the proxy answers."""
+    """Return the response of the server behind the proxy."""
     return await portal.http.get(url.removeprefix(BASE), **how)
 
 

@@ -1,4 +1,4 @@
-"""A practice's documents, one of each kind, with all that can stand on it."""
+"""Documents of a practice, one of each kind, with every optional part."""
 
 import datetime as dt
 from typing import Any
@@ -31,13 +31,13 @@ ADDRESSED: dict[str, Any] = {
 
 
 class Papers:
-    """Adds them to a practice's books."""
+    """Factory of documents in a practice's books."""
 
     def __init__(self, books: Books, keys: FieldKeys) -> None:
         self.books, self.keys = books, keys
 
     async def add(self, kind: DocumentKind) -> str:
-        """The new document's id."""
+        """Insert a document, and return its id."""
         made = {
             DocumentKind.INVOICE: self.invoice,
             DocumentKind.STATEMENT: self.statement,

@@ -1,4 +1,4 @@
-"""A portal whose practice takes cards, beside a double of Stripe in this process."""
+"""A portal whose practice takes cards, with a double of Stripe in the same process."""
 
 import asyncio
 import json
@@ -72,7 +72,7 @@ CANCEL = (
 
 
 class Paying(Portal):
-    """Tests say what is owed, and pay it as a page would."""
+    """A portal in which tests create invoices, and pay them as a page would."""
 
     store: Store
     api: Api
@@ -83,10 +83,10 @@ class Paying(Portal):
     record: ReadAuditLog
     bearer: str = ""
 
-    # -- what is owed ------------------------------------------------------------------------------
+    # -- invoices ----------------------------------------------------------------------------------
 
     async def invoice(self, amount: int, client_id: str | None = None, **facts: Any) -> str:
-        """A shared invoice of one line; its id."""
+        """Insert a shared invoice of one line, and return its id."""
         id_, client_id = new_id(), client_id or self.client_id
         own = {"practice_id": self.practice_id}
         serial = 1 + await self.count(Invoice)
@@ -158,7 +158,7 @@ class Paying(Portal):
     # -- paying ------------------------------------------------------------------------------------
 
     def card(self, number: str = GOOD, **facts: Any) -> dict[str, Any]:
-        """A source: a new card's confirmation token, as Stripe's form makes it."""
+        """Return a payment source: a new card's confirmation token, as Stripe's form makes it."""
         given = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
         asked = {key: facts.pop(key, value) for key, value in given.items()}
         with self.store.transaction():
@@ -190,7 +190,7 @@ class Paying(Portal):
         found: dict[str, Any] = answer["data"][field]
         return found
 
-    # -- what is there afterwards ------------------------------------------------------------------
+    # -- results -----------------------------------------------------------------------------------
 
     async def count(self, row: type[Row]) -> int:
         async with self.engine.connect() as rows:
@@ -212,35 +212,35 @@ class Paying(Portal):
             return -int((await rows.execute(paid)).scalar_one())
 
     async def webhook(self, event: dict[str, Any], **headers: str) -> httpx.Response:
-        """Stripe's webhook, signed now."""
+        """Send an event to the webhook, signed now."""
         body = json.dumps(event)
         signed = signature(SECRET, body, int(self.clock().timestamp()))
         given = {"Stripe-Signature": signed} | headers
         return await self.http.post("/stripe/webhook", content=body, headers=given)
 
     async def hears_all(self) -> None:
-        """All that Stripe has told is sent, and followed."""
+        """Send all of Stripe's events, and process them."""
         await self.hears(*self.store.all("event"))
 
     async def hears(self, *events: dict[str, Any]) -> None:
         for event in events:
             assert (await self.webhook(event)).status_code == 200
         while any(event.handled_at is None for event in await self.all(StripeEvent)):
-            # A worker of the application's is at it too.
+            # The application's own worker processes them too.
             await inbox.work(self.till)
             await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
 async def paying(url: str, **more: Any) -> AsyncIterator[Paying]:
-    """A portal over the empty database of this URL, whose practice takes cards. `more` settings."""
+    """Yield a portal over an empty database, whose practice takes cards. `more` are settings."""
     async with unserved(url) as portal, serving(portal, **more):
         yield portal
 
 
 @asynccontextmanager
 async def unserved(url: str) -> AsyncIterator[Paying]:
-    """Give the rows of a portal and the double's store; the server is the test's to start."""
+    """Yield a portal's rows and the double's store, without a server."""
     await prepare(url)
     async with opened(url) as writing:
         portal = Paying(url, writing)
@@ -257,7 +257,7 @@ async def unserved(url: str) -> AsyncIterator[Paying]:
 
 @asynccontextmanager
 async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
-    """A server over the portal's rows, beside the double. `more` of its settings."""
+    """Run a server over the portal's rows, connected to the double. `more` are settings."""
     portal.api = Api(portal.store)
     stripe = Stripe(
         "sk_test_double",
@@ -265,7 +265,7 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
         transport=httpx.ASGITransport(double(portal.store, portal.api)),
         webhook_secrets=[SECRET],
     )
-    # The double stands for Stripe itself here, so the practice's account is one of Stripe's.
+    # The double stands for Stripe itself here, so the practice has an account of Stripe's.
     settings = Settings(
         database_url=portal.url,
         token_key=KEY,

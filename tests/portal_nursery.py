@@ -1,4 +1,4 @@
-"""Portals that start at once: `python -m tests.portal_nursery`."""
+"""Warmed process that forks portals: `python -m tests.portal_nursery`."""
 
 import os
 
@@ -8,7 +8,7 @@ from tests.nursery import forks
 
 
 def run(command: list[str], folder: str, printed: str, environment: dict[str, str]) -> None:
-    """`portal`, in a folder, with more in its environment; what it prints goes to a file."""
+    """Run `portal` in a folder, with more environment variables and its output in a file."""
     os.environ.update(environment)
     os.chdir(folder)
     out = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

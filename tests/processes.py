@@ -1,4 +1,4 @@
-"""Processes of their own: the double of Stripe, and portals that pay by it."""
+"""Processes of their own: the double of Stripe, and portals that use it."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ STARTS_WITHIN_S = 60
 
 @contextmanager
 def double(folder: Path, webhook: str | None = None) -> Iterator[str]:
-    """The double of Stripe as a process of its own; its address."""
+    """Run the double of Stripe in a process, and yield its address."""
     command = [sys.executable, "-m", "sandbox", "--file", str(folder / "stripe.sqlite")]
     command += ["--secret", SECRET, *(["--webhook", webhook] if webhook else [])]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
@@ -34,9 +34,9 @@ def double(folder: Path, webhook: str | None = None) -> Iterator[str]:
 def portals(
     run: Run, database_url: str, stripe: str, folder: Path, count: int, **more: str
 ) -> Iterator[list[str]]:
-    """So many portals over one database, each a process of its own; their addresses.
+    """Run this many portals over one database, each in a process; yield their addresses.
 
-    `more` of the environment.
+    `more` are environment variables.
     """
     ports = [free_port() for _ in range(count)]
     with ExitStack() as running:

@@ -1,7 +1,7 @@
-"""A recording of Stripe itself: statuses, types, codes and names of fields, and no values.
+"""A recording of Stripe itself: statuses, types, codes and names of fields, without values.
 
-`make test-stripe` runs tests/test_stripe.py against Stripe and writes it down in `RECORDED`. Where
-that file is, the same tests hold the double to it.
+`make test-stripe` runs tests/test_stripe.py against Stripe, and writes the recording to `RECORDED`.
+If that file exists, the same tests compare the double with it.
 """
 
 import json
@@ -16,15 +16,15 @@ from sandbox import calls
 from sandbox.errors import StripeError
 
 RECORDED = Path(__file__).parent / "specification" / "recorded.json"
-# Names that an error may leave out, or add, at Stripe's pleasure.
+# Fields that Stripe may include in an error or leave out.
 INCIDENTAL = frozenset({"request_log_url", "doc_url", "message"})
-# Names of facts, of which the words are kept.
+# Fields whose values are kept.
 WORDS = ("type", "code", "decline_code", "param")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An answer, without any value of somebody's."""
+    """A response without values."""
 
     call: str
     status: int
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass
 class Recorder(httpx.AsyncBaseTransport):
-    """A transport that records the answers of another one."""
+    """Transport that records the responses of another one."""
 
     transport: httpx.AsyncBaseTransport
     seen: list[Seen] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Recorder(httpx.AsyncBaseTransport):
         answer = await self.transport.handle_async_request(request)
         content = await answer.aread()
         self.note(request.method, request.url.path, answer.status_code, content)
-        # The content is decoded already.
+        # The content is already decoded.
         kept = {"content-encoding", "transfer-encoding", "content-length"}
         headers = [one for one in answer.headers.raw if one[0].lower().decode() not in kept]
         return httpx.Response(answer.status_code, headers=headers, content=content)
@@ -55,7 +55,7 @@ class Recorder(httpx.AsyncBaseTransport):
         try:
             call, _ = calls.find(method, path.removeprefix("/v1/"))
         except StripeError:
-            # A helper of Stripe's test mode, which the double does otherwise.
+            # A helper of Stripe's test mode, which differs at the double.
             return
         self.seen.append(seen(f"{call.method} {call.path}", status, json.loads(content)))
 
@@ -67,7 +67,7 @@ def seen(call: str, status: int, answer: Any) -> Seen:
 
 
 def fields(answer: dict[str, Any]) -> Iterable[str]:
-    """Name the fields of an answer; of a list those of its items, of an error the error's."""
+    """Yield the names of a response's fields: a list's are those of its items."""
     if answer.get("object") == "list":
         yield from (f"data.{name}" for item in answer["data"] for name in item)
     if "error" in answer:
@@ -75,11 +75,11 @@ def fields(answer: dict[str, Any]) -> Iterable[str]:
     yield from answer
 
 
-# -- the file --------------------------------------------------------------------------------------
+# -- file ------------------------------------------------------------------------------------------
 
 
 def write(path: Path, test: str, found: list[Seen], version: str) -> None:
-    """Write the answers of a test to the file, beside those of other tests."""
+    """Write the responses of a test to the file, and keep those of other tests."""
     kept = read(path) or {"version": version, "tests": {}}
     kept["version"] = version
     kept["tests"][test] = [asdict(one) for one in found]
@@ -87,7 +87,7 @@ def write(path: Path, test: str, found: list[Seen], version: str) -> None:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return the recording, or None where there is none."""
+    """Return the recording, or None if there is none."""
     if not path.exists():
         return None
     found: dict[str, Any] = json.loads(path.read_text())
@@ -95,7 +95,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def differences(recorded: dict[str, Any], test: str, found: list[Seen]) -> list[str]:
-    """List the differences between the double's answers in a test and Stripe's."""
+    """List the differences between the double's responses in a test and Stripe's."""
     theirs = [Seen(**one) for one in recorded["tests"].get(test, [])]
     if not theirs:
         return [f"nothing was recorded of {test}: run make test-stripe again"]

@@ -1,4 +1,4 @@
-"""A portal that people sign in to, beside a mail server, as a page and a mail's reader do."""
+"""A portal with a mail server, and the steps of a person who signs in."""
 
 import asyncio
 import re
@@ -48,7 +48,7 @@ NAME = "{ viewer { name } }"
 
 
 class SigningIn(Portal):
-    """Ana and Ben are clients, Gail is a guardian; each has an address."""
+    """A portal whose clients Ana and Ben and guardian Gail have an address each."""
 
     mailbox: Mailbox
     door: Door
@@ -70,7 +70,7 @@ class SigningIn(Portal):
             return (await rows.execute(select(row.__table__))).all()
 
     async def elsewhere(self, email: str, page: str | None = PAGE) -> str:
-        """A client of another practice, with this address; the practice's id."""
+        """Insert a client of another practice with this address, and return the practice's id."""
         id_ = new_id()
         own = {"name": "Quay Therapy", "portal_url": page}
         await self.insert(Practice, practice(id_) | own)
@@ -78,24 +78,24 @@ class SigningIn(Portal):
         await self.insert(Client, row | {"name": "Ana P. Prieto", "email": email})
         return id_
 
-    # -- what a page does --------------------------------------------------------------------------
+    # -- a page's requests -------------------------------------------------------------------------
 
     @asynccontextmanager
     async def network(self, address: str) -> AsyncIterator[httpx.AsyncClient]:
-        """Somebody at another network address."""
+        """Yield a client at another network address."""
         transport = httpx.ASGITransport(self.application, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://portal") as http:
             yield http
 
     async def request(self, email: str, http: httpx.AsyncClient | None = None) -> str:
-        """The nonce of a request for a link."""
+        """Request a link, and return the nonce."""
         answer = await asked(http or self.http, REQUEST, email=email)
         return str(answer["data"]["requestSignInLink"]["nonce"])
 
     async def enter(
         self, secret: str, nonce: str, http: httpx.AsyncClient | None = None
     ) -> dict[str, Any]:
-        """What comes of signing in with a link."""
+        """Return the outcome of signing in with a link."""
         answer = await asked(http or self.http, SIGN_IN, secret=secret, nonce=nonce)
         assert "errors" not in answer, answer
         found: dict[str, Any] = answer["data"]["signIn"]
@@ -122,23 +122,23 @@ class SigningIn(Portal):
         found: dict[str, Any] = answer["data"]["switchViewer"]
         return found
 
-    # -- what is in the mail -----------------------------------------------------------------------
+    # -- contents of mails -------------------------------------------------------------------------
 
     async def mails(self) -> list[EmailMessage]:
-        """All that was sent, once nothing waits to be sent now."""
+        """Return all mails, after sending those that are due."""
         while any(is_due(row, self.clock()) for row in await self.all(SignInRequest)):
-            # The application's own worker is at it too.
+            # The application's own worker sends mails too.
             await answering.work(self.door)
             await asyncio.sleep(0.005)
         return self.mailbox.letters
 
     async def link(self, email: str = "ana@example.com") -> tuple[str, str]:
-        """A link's secret and the nonce of the page that asked for it."""
+        """Request a link; return its secret, and the nonce of the requesting page."""
         nonce = await self.request(email)
         return (await self.secrets())[0], nonce
 
     async def secrets(self) -> list[str]:
-        """Those of the last mail."""
+        """Return the secrets of the last mail's links."""
         await self.mails()
         return LINK.findall(self.mailbox.text())
 
@@ -148,7 +148,7 @@ class SigningIn(Portal):
         return CODE.findall(self.mailbox.text())
 
     async def sign_in(self, email: str = "ana@example.com") -> str:
-        """A token of whose address it is."""
+        """Sign in with an address, and return the token."""
         return str((await self.enter(*await self.link(email)))["token"])
 
     async def works(self, token: str) -> bool:
@@ -157,9 +157,9 @@ class SigningIn(Portal):
 
 @contextmanager
 def statements(portal: SigningIn) -> Iterator[list[str]]:
-    """Collect the statements that the server writes by meanwhile, behind its answers as well.
+    """Collect the server's write statements while the context lasts, including background writes.
 
-    Without those of the worker, which looks for requests at any time.
+    Statements of the worker that polls for requests are left out.
     """
     behind = portal.application.state.behind.engine
     engines, found = (portal.door.engine.sync_engine, behind.sync_engine), list[str]()
@@ -178,7 +178,7 @@ def statements(portal: SigningIn) -> Iterator[list[str]]:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """What the server does by itself, in its own time."""
+    """Wait for a background effect of the server."""
     async with asyncio.timeout(20):
         while not is_so():  # noqa: ASYNC110 (no event tells of it)
             await asyncio.sleep(0.02)
@@ -191,13 +191,13 @@ async def asked(http: httpx.AsyncClient, query: str, **variables: Any) -> dict[s
 
 
 def is_due(request: Any, now: Any) -> bool:
-    """Waits for a worker, or one is at it."""
+    """Return whether a request waits for a worker, or is being processed."""
     return request.done_at is None and (request.due_at <= now or request.tries == 0)
 
 
 @asynccontextmanager
 async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
-    """A portal over the empty database of this URL, and a mail server."""
+    """Yield a portal over an empty database, with a mail server."""
     await prepare(url)
     async with opened(url) as writing:
         portal = SigningIn(url, writing)
@@ -209,7 +209,7 @@ async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
 
 @asynccontextmanager
 async def serving(portal: SigningIn, **settings: Any) -> AsyncIterator[Starlette]:
-    """A server over the portal's rows, which the portal's page then asks."""
+    """Run a server over the portal's rows, and use it for the portal's requests."""
     given: dict[str, Any] = {"mail_from": SENDER, "sandbox_file": ":memory:"} | settings
     application = app(Settings(database_url=portal.url, token_key=KEY, **given), now=portal.clock)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)

@@ -1,7 +1,7 @@
-"""Generated operations, killed servers and crash campaigns for as long as one likes.
+"""Generated operations, killed servers and crash campaigns for any length of time.
 
 `python -m tests.soak MINUTES`: each round has practices, operations, kills and clients of its own.
-One that fails says how to repeat it.
+A failed round prints how to repeat it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ TALLY = re.compile(r"^\.*(sqlite|postgresql): (\d+) planned, (\d+) refused$", re
 
 
 def soak(minutes: float) -> None:
-    """Rounds until the time is over, at least one."""
+    """Run rounds until the time is over, at least one."""
     tried, kills, ends = 0, 0, time.monotonic() + minutes * 60
     with postgres.server() as url:
         if url is None:
@@ -46,14 +46,16 @@ def soak(minutes: float) -> None:
 
 
 def campaigns_of(seed: int) -> list[str]:
-    """What a crash campaign of this seed found wrong, on both databases; its tables are printed."""
+    """Run a crash campaign of this seed on both databases; print its tables and return the
+    findings.
+    """
     wanted = campaign.Wanted(CLIENTS, str(seed))
     found = [line for kind in KINDS for line in campaign_command.tell(wanted, kind)]
     return [*found, *([f"To repeat it: {campaign_command.again(wanted)}"] if found else [])]
 
 
 def operations_of(seed: int) -> int:
-    """How many operations of this seed were tried, on both databases; stops where one failed."""
+    """Run operations of this seed on both databases and return their number; exit at a failure."""
     given = {"PRACTICES_SEED": str(seed), "GENERATED_OPERATIONS": str(OPERATIONS), "CI": "true"}
     done = subprocess.run(ROUND, env=os.environ | given, text=True, capture_output=True)
     tallies = TALLY.findall(done.stdout)

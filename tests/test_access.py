@@ -1,4 +1,4 @@
-"""The record of access: who looked at whose data or changed it, and that nothing takes it back."""
+"""Audit log of access: entries of reads and changes, and that no entry is changed or deleted."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def entries(portal: Paying) -> list[Any]:
-    """All that is recorded, once what waits is written; the oldest first."""
+    """Write the pending entries, and return all of them, the oldest first."""
     await portal.record.flush()
     return sorted(await portal.all(AccessEntry), key=lambda entry: str(entry.id))
 
@@ -48,7 +48,7 @@ async def dashboard(portal: Paying) -> str:
 # -- reads -----------------------------------------------------------------------------------------
 
 
-async def test_a_read_is_recorded_with_who_what_when_and_from_where(portal: Paying) -> None:
+async def test_read_entry_has_reader_time_fields_and_hashed_address(portal: Paying) -> None:
     await portal.ask(BALANCE, portal.bearer)
     (entry,) = await entries(portal)
     assert entry.client_id == portal.client_id
@@ -60,7 +60,7 @@ async def test_a_read_is_recorded_with_who_what_when_and_from_where(portal: Payi
     assert "127.0.0.1" not in entry.address_hash
 
 
-async def test_a_contacts_read_is_of_whom_they_asked_for(portal: Paying) -> None:
+async def test_contacts_read_is_entered_for_the_client_that_was_read(portal: Paying) -> None:
     token = await guardian(portal)
     await portal.ask(BALANCE, token, id=f"cli_{portal.other_id}")
     (entry,) = await entries(portal)
@@ -70,7 +70,7 @@ async def test_a_contacts_read_is_of_whom_they_asked_for(portal: Paying) -> None
     assert {entry.client_id for entry in (await entries(portal))[1:]} == both
 
 
-async def test_what_is_found_by_its_id_is_its_owners(portal: Paying) -> None:
+async def test_read_by_node_id_is_entered_for_the_owner_of_the_row(portal: Paying) -> None:
     mine, theirs = await portal.invoice(100), await portal.invoice(100, portal.other_id)
     query = """query Nodes($id: ID!, $ids: [ID!]!) {
         node(id: $id) { ... on Invoice { number } } nodes(ids: $ids) { ... on Client { name } } }"""
@@ -82,7 +82,7 @@ async def test_what_is_found_by_its_id_is_its_owners(portal: Paying) -> None:
     assert [entry.client_id for entry in await entries(portal)][2:] == [portal.other_id]
 
 
-async def test_what_was_out_of_sight_was_not_read(portal: Paying) -> None:
+async def test_read_of_invisible_rows_is_entered_as_refused(portal: Paying) -> None:
     elsewhere = "inv_00000000-0000-7000-8000-000000000000"
     query = "query ($id: ID!) { node(id: $id) { ... on Invoice { number } } }"
     await portal.ask(query, await dashboard(portal), id=elsewhere)
@@ -92,7 +92,7 @@ async def test_what_was_out_of_sight_was_not_read(portal: Paying) -> None:
     found = await entries(portal)
     refused = [(one.kind, one.action, one.client_id, one.count) for one in found]
     kinds = ("DASHBOARD", "CONTACT", "CLIENT")
-    # Of nobody's own: the other client isn't told who asked.
+    # Refusals belong to no client, so the other client does not see the reader in its own log.
     assert refused == [(kind, "REFUSED", None, 1) for kind in kinds]
     assert found[0].arguments == f'{{"ids": ["{elsewhere}"]}}'
     assert found[0].fields == ["Invoice.number"]
@@ -110,7 +110,7 @@ NODES = """query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }"""
         "query ($id: ID!) { nodes(ids: [$id]) { id } }",
     ],
 )
-async def test_that_something_is_there_is_read(portal: Paying, query: str) -> None:
+async def test_existence_of_a_row_alone_is_entered_as_a_read(portal: Paying, query: str) -> None:
     id_ = f"inv_{await portal.invoice(100)}"
     await portal.ask(query, await dashboard(portal), id=id_)
     (entry,) = await entries(portal)
@@ -120,7 +120,7 @@ async def test_that_something_is_there_is_read(portal: Paying, query: str) -> No
     assert len(await entries(portal)) == 1
 
 
-async def test_a_count_of_clients_is_read(portal: Paying) -> None:
+async def test_count_of_clients_is_entered_with_its_search(portal: Paying) -> None:
     query = "query ($name: String) { clients(search: $name) { totalCount } }"
     await portal.ask(query, await dashboard(portal), name="Prieto")
     (entry,) = await entries(portal)
@@ -128,7 +128,7 @@ async def test_a_count_of_clients_is_read(portal: Paying) -> None:
     assert json.loads(entry.arguments)["Query.clients"][0]["search"] == "Prieto"
 
 
-async def test_a_contact_who_names_one_client_reads_the_own_one_too(portal: Paying) -> None:
+async def test_contact_refused_one_client_is_entered_for_the_own_client_too(portal: Paying) -> None:
     async with portal.engine.begin() as conn:
         mine = ContactRight.client_id == portal.other_id
         await conn.execute(delete(ContactRight).where(mine))
@@ -138,14 +138,14 @@ async def test_a_contact_who_names_one_client_reads_the_own_one_too(portal: Payi
     assert found == [(portal.client_id, "READ"), (None, "REFUSED")]
 
 
-async def test_what_is_nobodys_is_not_recorded(portal: Paying) -> None:
+async def test_fields_without_client_data_are_not_entered(portal: Paying) -> None:
     await portal.ask("{ practice { name clinicians { name } } viewer { name } }", portal.bearer)
     await portal.ask("{ __typename }", portal.bearer)
     await portal.ask("{ client { nothing } }", portal.bearer)
     assert await entries(portal) == []
 
 
-async def test_a_read_of_the_whole_practice_is_one_entry_with_its_count(portal: Paying) -> None:
+async def test_read_of_the_whole_practice_is_one_entry_with_its_count(portal: Paying) -> None:
     for _ in range(3):
         await portal.invoice(100)
     query = """query Wide($range: DateRange) { practice { invoices(dateRange: $range) {
@@ -163,7 +163,7 @@ async def test_a_read_of_the_whole_practice_is_one_entry_with_its_count(portal: 
     assert (await entries(portal))[1].count == 2
 
 
-async def test_a_document_that_is_opened_is_recorded(portal: Paying) -> None:
+async def test_opened_document_is_entered(portal: Paying) -> None:
     id_ = f"inv_{await portal.invoice(100)}"
     query = "query ($id: ID!) { node(id: $id) { ... on Invoice { document { printUrl } } } }"
     answer = await portal.ask(query, await guardian(portal), id=id_)
@@ -179,7 +179,7 @@ async def test_a_document_that_is_opened_is_recorded(portal: Paying) -> None:
     assert len(await entries(portal)) == 2
 
 
-async def test_the_same_read_again_is_no_other(portal: Paying) -> None:
+async def test_identical_reads_queued_together_are_merged(portal: Paying) -> None:
     for _ in range(3):
         await portal.ask(BALANCE, portal.bearer)
     await portal.ask(BALANCE.replace("name", "phone"), portal.bearer)
@@ -194,21 +194,21 @@ async def test_the_same_read_again_is_no_other(portal: Paying) -> None:
 # -- changes ---------------------------------------------------------------------------------------
 
 
-async def test_paying_is_recorded_with_the_payment(portal: Paying) -> None:
+async def test_payment_is_entered_as_a_change(portal: Paying) -> None:
     await portal.invoice(5_000)
     paid = await portal.pay(5_000, portal.card())
     assert paid["__typename"] == "PaySucceeded"
-    # The change has the fields that its result was asked for, and is no read beside.
+    # The entry of the change lists the fields of its result. There is no further entry of a read.
     (entry,) = await entries(portal)
     assert entry.action == "CHANGE"
     assert (entry.operation, entry.client_id, entry.kind) == ("Pay", portal.client_id, "CLIENT")
 
 
-async def test_what_is_refused_changed_nothing(portal: Paying) -> None:
+async def test_refused_payment_is_entered_as_a_read(portal: Paying) -> None:
     await portal.invoice(5_000)
     refused = await portal.pay(4_000, portal.card())
     assert refused["__typename"] == "AmountChanged"
-    # What it tells is read all the same.
+    # The result of a refusal has the client's data, so it counts as a read.
     (read,) = await entries(portal)
     assert (read.action, read.operation, read.client_id) == ("READ", "Pay", portal.client_id)
     declined = await portal.pay(5_000, portal.card(DECLINED))
@@ -216,7 +216,7 @@ async def test_what_is_refused_changed_nothing(portal: Paying) -> None:
     assert [one.action for one in await entries(portal)] == ["READ", "CHANGE"]
 
 
-async def test_a_change_and_its_record_are_one_transaction(
+async def test_change_and_its_entry_are_one_transaction(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> None:
@@ -238,10 +238,10 @@ async def test_a_change_and_its_record_are_one_transaction(
     assert [one.client_id for one in changes] == [portal.client_id]
 
 
-# -- reading the record ----------------------------------------------------------------------------
+# -- reading the log -------------------------------------------------------------------------------
 
 
-async def test_a_client_sees_who_looked(portal: Paying) -> None:
+async def test_client_sees_reads_by_others_in_the_access_log(portal: Paying) -> None:
     await portal.ask(BALANCE, await guardian(portal), id=f"cli_{portal.client_id}")
     await portal.ask(BALANCE, await guardian(portal), id=f"cli_{portal.other_id}")
     await portal.record.flush()
@@ -262,7 +262,7 @@ async def test_a_client_sees_who_looked(portal: Paying) -> None:
     assert [node["operation"] for node in again["nodes"]] == ["Log", "Balance"]
 
 
-async def test_names_in_the_record_are_health_information(portal: Paying) -> None:
+async def test_names_in_the_access_log_need_phi_scope(portal: Paying) -> None:
     token = await portal.token(
         Subject(portal.practice_id), scopes=frozenset({Scope.BILLING_READ, Scope.DOCUMENTS_READ})
     )
@@ -271,11 +271,11 @@ async def test_names_in_the_record_are_health_information(portal: Paying) -> Non
     assert "AccessLogEntry.name" in error["extensions"]["fields"]
 
 
-# -- kept ------------------------------------------------------------------------------------------
+# -- durability ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("change", [update(AccessEntry).values(name="x"), delete(AccessEntry)])
-async def test_the_database_takes_nothing_back(portal: Paying, change: Any) -> None:
+async def test_database_refuses_update_and_delete_of_entries(portal: Paying, change: Any) -> None:
     await portal.ask(BALANCE, portal.bearer)
     before = await entries(portal)
     with pytest.raises(DBAPIError, match=r"append only|permission denied"):
@@ -284,7 +284,7 @@ async def test_the_database_takes_nothing_back(portal: Paying, change: Any) -> N
     assert await entries(portal) == before
 
 
-async def test_what_can_not_be_written_now_is_kept(
+async def test_entries_that_failed_to_be_written_stay_queued(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> None:
@@ -297,7 +297,7 @@ async def test_what_can_not_be_written_now_is_kept(
     assert len(await entries(portal)) == 1
 
 
-async def test_the_record_is_written_once_what_is_being_written_is(
+async def test_flush_waits_for_a_write_under_way(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, begun, may_end = access.write, asyncio.Event(), asyncio.Event()
@@ -320,7 +320,7 @@ async def test_the_record_is_written_once_what_is_being_written_is(
     await first
 
 
-async def test_what_waits_is_written_when_the_server_ends(new_database: NewDatabase) -> None:
+async def test_queued_entries_are_written_when_the_server_stops(new_database: NewDatabase) -> None:
     async with new_database() as url:
         async with served(url) as portal:
             await portal.ask("{ client { name } }", await portal.token())

@@ -1,4 +1,6 @@
-"""Ids of Stripe's are asked for in their own account, whatever becomes of the practice's."""
+"""Payments stay with the Stripe account in which they began, also after the practice's account
+changes.
+"""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +48,7 @@ async def state(portal: Paying) -> PaymentState:
 
 @pytest.mark.parametrize("account", ["acct_other", None])
 @pytest.mark.parametrize("by", ["event", "refresh", "reconciler", "comparison"])
-async def test_a_payment_ends_in_the_account_that_it_began_in(
+async def test_payment_ends_in_the_account_in_which_it_began(
     portal: Paying, account: str | None, by: str
 ) -> None:
     payment, intent = await waiting(portal)
@@ -65,14 +67,14 @@ async def test_a_payment_ends_in_the_account_that_it_began_in(
     assert await dues(portal) == [0]
 
 
-async def test_a_payment_is_given_up_in_the_account_that_it_began_in(portal: Paying) -> None:
+async def test_payment_is_canceled_in_the_account_in_which_it_began(portal: Paying) -> None:
     payment, intent = await waiting(portal)
     await moved(portal, "acct_other")
     assert (await portal.cancel(payment))["__typename"] == "PayCanceled"
     assert portal.store.find(ACCOUNT, "payment_intent", intent)["status"] == "canceled"
 
 
-async def test_a_refund_goes_to_the_account_of_its_payment(portal: Paying) -> None:
+async def test_refund_goes_to_the_account_of_its_payment(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     await moved(portal, "acct_other")
     await refund(portal.till, payment_id, 4_000)
@@ -81,7 +83,7 @@ async def test_a_refund_goes_to_the_account_of_its_payment(portal: Paying) -> No
     assert await dues(portal) == [7_000]
 
 
-async def test_money_in_an_earlier_account_is_audited(portal: Paying) -> None:
+async def test_money_in_a_former_account_is_audited(portal: Paying) -> None:
     payment, intent = await waiting(portal)
     await moved(portal, "acct_other")
     at_stripe(portal, intents.authenticate, intent, succeed=True)
@@ -99,9 +101,7 @@ async def test_money_in_an_earlier_account_is_audited(portal: Paying) -> None:
         ("gone", "REQUIRES_ACTION here, and Stripe has no such PaymentIntent"),
     ],
 )
-async def test_a_payment_under_way_is_audited_whatever_its_age(
-    portal: Paying, at: str, why: str
-) -> None:
+async def test_payment_under_way_is_audited_at_any_age(portal: Paying, at: str, why: str) -> None:
     payment, intent = await waiting(portal)
     if at == "charged":
         at_stripe(portal, intents.authenticate, intent, succeed=True)
@@ -113,17 +113,17 @@ async def test_a_payment_under_way_is_audited_whatever_its_age(
     assert [(one.what, one.why) for one in found] == [(payment, why)]
 
 
-def test_nothing_is_asked_of_the_platforms_own_account_by_accident() -> None:
+def test_missing_account_does_not_fall_back_to_the_platforms_own() -> None:
     for missing in ("", None):
         with pytest.raises(Forbidden):
             options(missing)  # type: ignore[arg-type]
     assert options("own") == {}
 
 
-# -- accounts that Stripe lets nobody ask in any more ----------------------------------------------
+# -- accounts whose access was revoked -------------------------------------------------------------
 
 
-async def test_a_deauthorised_account_says_nothing_about_its_payments(portal: Paying) -> None:
+async def test_payment_in_a_deauthorised_account_keeps_its_state(portal: Paying) -> None:
     payment, _ = await waiting(portal)
     with portal.store.transaction():
         access.deauthorise(portal.store, ACCOUNT)
@@ -138,8 +138,8 @@ async def test_a_deauthorised_account_says_nothing_about_its_payments(portal: Pa
     assert [one.what for one in found] == [ACCOUNT, payment]
 
 
-async def test_a_deauthorised_account_keeps_no_other_from_being_compared(portal: Paying) -> None:
-    """Whichever is asked first: here the practice's own one, which can't be asked."""
+async def test_deauthorised_account_does_not_stop_the_comparison_of_others(portal: Paying) -> None:
+    """The practice's own account is compared first here, and denies access."""
     _, intent = await waiting(portal)
     await moved(portal, "acct_a")
     with portal.store.transaction():
@@ -151,7 +151,7 @@ async def test_a_deauthorised_account_keeps_no_other_from_being_compared(portal:
     assert await dues(portal) == [0]
 
 
-async def test_the_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying) -> None:
+async def test_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying) -> None:
     payment, intent = await waiting(portal)
     payment_id = payment.removeprefix("pmt_")
     with portal.store.transaction():
@@ -162,7 +162,7 @@ async def test_the_operator_ends_a_payment_of_a_deauthorised_account(portal: Pay
     assert await portal.count(Claim) == 0
     with pytest.raises(ending.NotEnded, match="is over"):
         await ending.end(portal.till, payment_id, "again")
-    # The account comes back, and the money had moved after all.
+    # The account is authorised again, and the charge had succeeded after all.
     with portal.store.transaction():
         access.authorise(portal.store, ACCOUNT)
     at_stripe(portal, intents.authenticate, intent, succeed=True)
@@ -175,10 +175,10 @@ async def test_the_operator_ends_a_payment_of_a_deauthorised_account(portal: Pay
     assert await dues(portal) == [0]
 
 
-async def test_an_ended_payment_is_cancelled_at_stripe_once_the_account_is_back(
+async def test_ended_payment_is_canceled_at_stripe_once_access_is_back(
     portal: Paying,
 ) -> None:
-    """Else the cardholder's old tab would charge it beside the payment that came after it."""
+    """Otherwise the cardholder's old tab could charge it in addition to the later payment."""
     payment, intent = await waiting(portal)
     with portal.store.transaction():
         access.deauthorise(portal.store, ACCOUNT)
@@ -191,7 +191,9 @@ async def test_an_ended_payment_is_cancelled_at_stripe_once_the_account_is_back(
     assert len(portal.charges()) == 1
 
 
-async def test_a_payment_that_stripe_tells_of_is_given_up_as_by_its_client(portal: Paying) -> None:
+async def test_operator_ends_a_payment_in_a_working_account_as_its_client_would(
+    portal: Paying,
+) -> None:
     payment, intent = await waiting(portal)
     ended = await ending.end(portal.till, payment.removeprefix("pmt_"), "no reason")
     assert ended is PaymentState.CANCELED
@@ -200,8 +202,8 @@ async def test_a_payment_that_stripe_tells_of_is_given_up_as_by_its_client(porta
     assert row.ended_because is None
 
 
-async def test_a_refused_key_is_no_decline(portal: Paying) -> None:
-    """401 and 403 say nothing about the card: the payment is not failed, and it is charged once."""
+async def test_denied_api_key_does_not_count_as_a_decline(portal: Paying) -> None:
+    """401 and 403 say nothing about the card, so the payment does not fail and is charged once."""
     await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card(GOOD))
     with portal.store.transaction():

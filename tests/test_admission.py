@@ -15,7 +15,7 @@ CLEO, DAN = Caller("other", "cleo"), Caller("third", "dan")
 
 
 class Clock:
-    """Seconds, which only a test moves."""
+    """Clock in seconds that only a test advances."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Run:
-    """Statements in a lane: each is started by name, and ends when it is told to."""
+    """Statements in a lane, each started by name and ended by the test."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane, self.began = lane, list[str]()
@@ -57,7 +57,7 @@ class Run:
 
 
 async def settle() -> None:
-    """Let every task go on as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -75,7 +75,7 @@ async def run() -> AsyncIterator[Run]:
     await asyncio.gather(*made.tasks.values(), return_exceptions=True)
 
 
-async def test_a_token_has_two_statements_at_once(run: Run) -> None:
+async def test_token_has_two_statements_at_once(run: Run) -> None:
     for name in ("a", "b", "c"):
         await run.start(name, ANA)
     await run.start("other token", BEN)
@@ -84,7 +84,7 @@ async def test_a_token_has_two_statements_at_once(run: Run) -> None:
     assert run.began[-1] == "c"
 
 
-async def test_no_practice_has_the_last_place(run: Run) -> None:
+async def test_last_place_is_kept_from_a_practice_that_has_all_others(run: Run) -> None:
     for number in range(6):
         await run.start(f"one {number}", Caller("one", f"token {number}"))
     assert run.lane.free == 1
@@ -92,7 +92,7 @@ async def test_no_practice_has_the_last_place(run: Run) -> None:
     assert run.began[-1] == "other"
 
 
-async def test_the_server_itself_has_no_budget_of_statements(run: Run) -> None:
+async def test_server_itself_has_no_limit_of_statements(run: Run) -> None:
     for number in range(4):
         await run.start(f"{number}", SERVER)
     assert len(run.began) == 4
@@ -111,7 +111,7 @@ async def test_practices_and_their_tokens_take_turns() -> None:
     assert run.began == ["first", *order]
 
 
-async def test_one_that_may_have_no_place_holds_up_nobody(run: Run) -> None:
+async def test_token_at_its_limit_does_not_block_others(run: Run) -> None:
     for name in ("a", "b", "c"):
         await run.start(name, ANA)
     for number in range(2):
@@ -123,7 +123,7 @@ async def test_one_that_may_have_no_place_holds_up_nobody(run: Run) -> None:
     assert run.began[-1] == "dan"
 
 
-async def test_what_waits_too_long_is_told_so() -> None:
+async def test_wait_beyond_the_limit_is_refused_with_the_cause() -> None:
     run = Run(lane(size=1, statements=1, wait_s=0.01))
     await run.start("first", ANA)
     await run.start("second", ANA)
@@ -135,7 +135,7 @@ async def test_what_waits_too_long_is_told_so() -> None:
     assert (run.lane.waiting, run.lane.queues) == (0, {})
 
 
-async def test_so_many_wait_and_no_more() -> None:
+async def test_waiting_statements_are_limited_per_token_and_in_all() -> None:
     run = Run(lane(size=1, statements=1))
     most = run.lane.most_waiting_a_token
     for number in range(most + 2):
@@ -151,7 +151,7 @@ async def test_so_many_wait_and_no_more() -> None:
     assert (run.lane.waiting, run.lane.free, run.lane.queues) == (0, 1, {})
 
 
-async def test_who_gives_up_has_no_place() -> None:
+async def test_canceled_waiter_gets_no_place() -> None:
     run = Run(lane(size=1, statements=1))
     for name, caller in (("first", ANA), ("gone", BEN), ("next", CLEO)):
         await run.start(name, caller)
@@ -160,7 +160,7 @@ async def test_who_gives_up_has_no_place() -> None:
     assert run.began == ["first", "next"]
 
 
-async def test_a_place_that_is_given_to_one_who_gives_up_goes_to_the_next() -> None:
+async def test_place_handed_to_a_canceled_waiter_goes_to_the_next() -> None:
     run = Run(lane(size=1, statements=1))
     for name, caller in (("first", ANA), ("gone", BEN), ("next", CLEO)):
         await run.start(name, caller)
@@ -173,7 +173,7 @@ async def test_a_place_that_is_given_to_one_who_gives_up_goes_to_the_next() -> N
     assert run.lane.free == 1
 
 
-async def test_nothing_is_lost_whatever_happens() -> None:
+async def test_random_starts_ends_and_cancellations_leave_no_place_taken() -> None:
     chance = random.Random(1)
     run, names = Run(lane(size=5)), list[str]()
     for number in range(2_000):
@@ -199,13 +199,13 @@ async def test_nothing_is_lost_whatever_happens() -> None:
 # -- budgets ---------------------------------------------------------------------------------------
 
 
-async def test_a_token_has_so_many_seconds_a_minute() -> None:
+async def test_token_over_its_budget_is_refused_with_the_time_to_wait() -> None:
     clock = Clock()
     places = Lane(2, budgets=Budgets(20, 2, clock))
     for seconds in (15, 15):
         async with places.place(ANA):
             clock.time += seconds
-    # Within these 30 s 5 of the first 15 came back, and 25 are used.
+    # Of the first 15 s, 5 came back within these 30 s, so 25 s are used.
     with pytest.raises(RateLimited) as refused:
         await places.place(ANA).__aenter__()
     assert refused.value.cost == {
@@ -223,7 +223,7 @@ async def test_a_token_has_so_many_seconds_a_minute() -> None:
     assert places.budgets.left(ANA) == 20
 
 
-async def test_a_change_that_is_made_is_told_whatever_is_left() -> None:
+async def test_outcome_of_a_change_is_read_over_budget() -> None:
     clock = Clock()
     places = Lane(3, budgets=Budgets(1, 1, clock))
     async with places.place(ANA):
@@ -238,7 +238,7 @@ async def test_a_change_that_is_made_is_told_whatever_is_left() -> None:
         pass
 
 
-async def test_what_is_waited_for_in_vain_is_nobodys_expense() -> None:
+async def test_time_waited_for_a_locked_table_is_not_charged() -> None:
     clock = Clock()
     places = Lane(1, budgets=Budgets(20, 2, clock))
     with pytest.raises(DatabaseBusy):
@@ -248,7 +248,7 @@ async def test_what_is_waited_for_in_vain_is_nobodys_expense() -> None:
     assert places.budgets.left(ANA) == 20
 
 
-async def test_of_very_many_tokens_the_last_ones_are_remembered(
+async def test_budgets_are_kept_for_the_most_recent_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("models.database.admission.REMEMBERED", 3)

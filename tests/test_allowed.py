@@ -1,4 +1,4 @@
-"""The list of what Stripe may be told lets nothing else through."""
+"""Allow-list of the parameters that may be sent to Stripe."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_what_is_sent_for_a_payment_is_on_the_list() -> None:
+def test_parameters_of_a_payment_are_on_the_list() -> None:
     hold([GOOD])
 
 
@@ -34,11 +34,11 @@ def test_what_is_sent_for_a_payment_is_on_the_list() -> None:
         {"receipt_email": "ana@example.com"},
     ],
 )
-def test_anything_else_is_not(more: dict[str, Any]) -> None:
+def test_other_parameters_are_not_on_the_list(more: dict[str, Any]) -> None:
     with pytest.raises(AssertionError, match="not on the list"):
         hold([GOOD | {"params": GOOD["params"] | more}])
 
 
-def test_another_call_is_not() -> None:
+def test_other_calls_are_not_on_the_list() -> None:
     with pytest.raises(AssertionError, match="not on the list"):
         hold([GOOD | {"path": "charges"}])

@@ -1,4 +1,4 @@
-"""Work beside the event loop: one thread, which callers take by turns."""
+"""Work in the planning thread, which callers use by turns."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ def plans(budgets: Budgets | None = None) -> Plans:
     return Plans(schema(), reads, signer)
 
 
-async def test_a_token_with_much_to_plan_lets_others_go_first() -> None:
+async def test_token_with_much_to_plan_does_not_delay_others() -> None:
     planning, free, done = plans(), threading.Event(), list[str]()
 
     def work(name: str) -> None:
@@ -43,7 +43,7 @@ async def test_a_token_with_much_to_plan_lets_others_go_first() -> None:
     assert len(done) == 9
 
 
-async def test_work_that_is_given_up_keeps_its_place_until_it_ends() -> None:
+async def test_canceled_work_keeps_its_place_until_it_ends() -> None:
     planning, free, running = plans(), threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -65,7 +65,7 @@ async def test_work_that_is_given_up_keeps_its_place_until_it_ends() -> None:
         await given_up
 
 
-async def test_planning_counts_in_the_tokens_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_planning_is_charged_to_the_tokens_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Processor(monkeypatch)
     planning = plans(Budgets(PLANNING_COUNTS * clock.STEP_S, 2, now=lambda: 0.0))
     await planning.apart(HOSTILE, clock.work)
@@ -74,7 +74,7 @@ async def test_planning_counts_in_the_tokens_budget(monkeypatch: pytest.MonkeyPa
     await planning.apart(OTHER, clock.work)
 
 
-async def test_the_thread_rests_for_as_long_as_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_thread_pauses_for_as_long_as_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Processor(monkeypatch)
     planning = plans(Budgets())
     await planning.apart(OTHER, clock.work)
@@ -82,7 +82,7 @@ async def test_the_thread_rests_for_as_long_as_it_worked(monkeypatch: pytest.Mon
     assert clock.slept[0] == pytest.approx(clock.STEP_S)
 
 
-async def test_cycles_of_planning_are_freed_right_after_it() -> None:
+async def test_reference_cycles_of_planning_are_freed_right_after_it() -> None:
     found: list[weakref.ref[Node]] = []
 
     def work() -> None:
@@ -97,7 +97,7 @@ async def test_cycles_of_planning_are_freed_right_after_it() -> None:
     assert gc.isenabled()
 
 
-async def test_collections_go_on_after_planning_that_failed() -> None:
+async def test_garbage_collection_is_enabled_after_failed_planning() -> None:
     def fail() -> None:
         raise ValueError("a defect")
 
@@ -107,13 +107,13 @@ async def test_collections_go_on_after_planning_that_failed() -> None:
 
 
 class Node:
-    """An object that may refer to itself."""
+    """Object that may refer to itself."""
 
     itself: "Node"
 
 
 class Processor:
-    """Processor time of a thread: each work takes a step of it, and pauses are noted."""
+    """Processor time of a thread. Each work takes one step of it, and pauses are recorded."""
 
     STEP_S = 0.01
 

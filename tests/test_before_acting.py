@@ -1,4 +1,4 @@
-"""Whatever can be refused of a mutation is refused before its first field acts."""
+"""Mutations are checked whole before their first field acts."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +15,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 @pytest.fixture(scope="module")
 async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
-    """A portal whose client owes an invoice, which no test pays."""
+    """Yield a portal whose client owes an invoice that no test pays."""
     async with new_database() as url, paying(url) as portal:
         await portal.invoice(10_000)
         yield portal
@@ -23,13 +23,13 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 @pytest.fixture(scope="module")
 async def paid(new_database: NewDatabase) -> AsyncIterator[Paying]:
-    """A portal whose invoices are paid by each test."""
+    """Yield a portal in which each test pays its own invoice."""
     async with new_database() as url, paying(url) as portal:
         yield portal
 
 
 async def beside(portal: Paying, rest: str, declared: str = "", **variables: Any) -> dict[str, Any]:
-    """Return the answer to a payment that is right, with something else in its operation."""
+    """Send a valid payment with further text in its operation, and return the response."""
     pay = "a: pay(input: $input) { __typename }"
     given = {"input": portal.input(10_000, portal.card())} | variables
     response = await portal.ask(
@@ -40,7 +40,7 @@ async def beside(portal: Paying, rest: str, declared: str = "", **variables: Any
 
 
 async def codes(portal: Paying, answer: dict[str, Any]) -> list[str]:
-    """Return the codes of a refusal as a whole, of which nothing was done."""
+    """Return the error codes of a request that was refused whole, without any effect."""
     assert "data" not in answer, answer
     assert await portal.count(Payment) == 0
     assert portal.store.all("payment_intent") == []
@@ -55,25 +55,25 @@ REFRESHED = '$refresh: RefreshPaymentInput = {paymentId: "pmt_none"}'
 @pytest.mark.parametrize(
     ("rest", "declared", "variables", "code"),
     [
-        # Literals, which validation reads.
+        # Literals, checked by validation.
         ('b: pay(input: {source: {}, idempotencyKey: "0123456789abcdef",'
          ' expectedAmount: {amount: "1.00", currency: "USD"}}) { __typename }',
          "", {}, "GRAPHQL_VALIDATION_FAILED"),
         ('b: cancelPayment(input: {}) { __typename }', "", {}, "GRAPHQL_VALIDATION_FAILED"),
         ('b: cancelPayment(input: {paymentId: null}) { __typename }',
          "", {}, "GRAPHQL_VALIDATION_FAILED"),
-        # A variable with a default may be null, and is found to be one when it is read.
+        # Variables with a default may be null, which is found when they are read.
         (REFRESH, REFRESHED, {"refresh": None}, "BAD_USER_INPUT"),
         ("b: refreshPayment(input: {paymentId: $id}) { __typename }",
          '$id: ID = "pmt_none"', {"id": None}, "BAD_USER_INPUT"),
-        # Directives, of the fields and within what they give.
+        # Directives, on a mutation's field and within its selection.
         (f"b: {OTHER} @skip(if: $skip) {{ __typename }}",
          "$skip: Boolean = false", {"skip": None}, "BAD_USER_INPUT"),
         (f"b: {OTHER} {{ __typename @include(if: $skip) }}",
          "$skip: Boolean = false", {"skip": None}, "BAD_USER_INPUT"),
         (f"b: {OTHER} {{ ... on PaySucceeded {{ payment {{ id @include(if: $skip) }} }} }}",
          "$skip: Boolean = false", {"skip": None}, "BAD_USER_INPUT"),
-        # What reading the results would refuse.
+        # Arguments that reading the results would refuse.
         (f"b: {OTHER} {{ ... on PaySucceeded {{ client {{ invoices(first: 0) {{ totalCount }}"
          " } } }", "", {}, "BAD_PAGE"),
         (f"b: {OTHER} {{ ... on PaySucceeded {{ client {{ invoices(first: $n) {{ totalCount }}"
@@ -84,20 +84,20 @@ REFRESHED = '$refresh: RefreshPaymentInput = {paymentId: "pmt_none"}'
          ' {gte: "2026-02-01", lte: "2026-01-01"}) { totalCount } } } }', "", {}, "BAD_RANGE"),
     ],
 )  # fmt: skip
-async def test_nothing_is_charged_beside_what_is_wrong(
+async def test_nothing_is_charged_if_another_part_of_the_operation_is_invalid(
     portal: Paying, rest: str, declared: str, variables: dict[str, Any], code: str
 ) -> None:
     assert set(await codes(portal, await beside(portal, rest, declared, **variables))) == {code}
 
 
-async def test_one_field_of_an_operation_moves_money(portal: Paying) -> None:
+async def test_operation_with_two_payments_is_refused(portal: Paying) -> None:
     second = portal.input(10_000, portal.card())
     again = "b: pay(input: $again) { __typename }"
     answer = await beside(portal, again, "$again: PayInput!", again=second)
     assert await codes(portal, answer) == ["ONE_PAYMENT"]
 
 
-async def test_the_same_field_twice_is_one_and_a_skipped_one_is_none(paid: Paying) -> None:
+async def test_repeated_field_pays_once_and_a_skipped_one_does_not_pay(paid: Paying) -> None:
     again = "b: pay(input: $input) @skip(if: true) { __typename }"
     merged = "a: pay(input: $input) { ... on UserError { code } }"
     await paid.invoice(10_000)
@@ -105,7 +105,7 @@ async def test_the_same_field_twice_is_one_and_a_skipped_one_is_none(paid: Payin
     assert answer == {"data": {"a": {"__typename": "PaySucceeded"}}}
 
 
-async def test_arguments_within_the_results_are_no_hindrance(paid: Paying) -> None:
+async def test_valid_arguments_within_the_results_are_accepted(paid: Paying) -> None:
     asked = "client { invoices(first: 1) { totalCount } }"
     await paid.invoice(10_000)
     answer = await beside(paid, f"b: {OTHER} {{ __typename ... on PaySucceeded {{ {asked} }} }}")
@@ -115,8 +115,8 @@ async def test_arguments_within_the_results_are_no_hindrance(paid: Paying) -> No
     }
 
 
-async def test_a_field_that_fails_leaves_what_was_done_before_it(paid: Paying) -> None:
-    """Only what has failed is null: whoever paid is told so."""
+async def test_failed_field_leaves_the_results_of_earlier_fields(paid: Paying) -> None:
+    """Only the failed field is null, so that the client learns of the payment."""
     paid.api.faults.append(Fault("setup_intents", 503, times=9))
     await paid.invoice(10_000)
     answer = await beside(paid, "b: prepareCard(input: {}) { __typename }")

@@ -1,5 +1,6 @@
-"""What the portal is measured against answers as it does: the endpoint that is written by hand with
-the same bytes, the peer in Strawberry and SQLAlchemy with the same values."""
+"""The benchmark's peers answer like the portal: the hand-written endpoint with the same bytes, the
+peer in Strawberry and SQLAlchemy with the same values.
+"""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -25,8 +26,8 @@ from tests import postgres
 from tests.portal import KEY
 
 CLIENTS = 60
-# What `load-demo` doesn't make, so that each answers for it too: what isn't shared (yet), payments
-# that are given back, put toward several invoices, taken back from one, or disputed.
+# Rows that `load-demo` does not make, so that they are compared too: unshared invoices, and
+# payments that are refunded, allocated to several invoices, taken back from one, or disputed.
 RARE = """
 UPDATE invoice SET shared_at = NULL WHERE serial % 7 = 0;
 UPDATE statement SET shared_at = NULL WHERE serial % 5 = 0;
@@ -66,7 +67,7 @@ FROM allocation WHERE amount_minor > 0 AND payment_id IN (SELECT id FROM dispute
 
 @dataclass
 class Sides:
-    """The portal and the others over one database, and the practice in it."""
+    """The portal and its peers over one database, and the practice in it."""
 
     askers: Askers
     portal: httpx.AsyncClient
@@ -112,12 +113,14 @@ async def answered(client: httpx.AsyncClient, asked: Asked) -> httpx.Response:
 
 
 @pytest.mark.parametrize("operation", NAMES)
-async def test_the_endpoint_answers_with_the_same_bytes(sides: Sides, operation: str) -> None:
+async def test_hand_written_endpoint_answers_with_the_same_bytes(
+    sides: Sides, operation: str
+) -> None:
     for asked in sides.askers.asked()[operation]:
         portal = await answered(sides.portal, asked)
         assert portal.status_code == 200
         assert b'"errors"' not in portal.content
-        # The second time it is remembered who asks.
+        # From the second request on, the endpoint has the token cached.
         for side in (sides.by_hand, sides.at_once, sides.at_once):
             by_hand = await answered(side, asked)
             assert by_hand.status_code == 200
@@ -126,9 +129,7 @@ async def test_the_endpoint_answers_with_the_same_bytes(sides: Sides, operation:
 
 
 @pytest.mark.parametrize("operation", NAMES)
-async def test_the_idiomatic_peer_answers_with_the_same_values(
-    sides: Sides, operation: str
-) -> None:
+async def test_idiomatic_peer_answers_with_the_same_values(sides: Sides, operation: str) -> None:
     for asked in sides.askers.asked()[operation]:
         portal = await answered(sides.portal, asked)
         peer = await answered(sides.idiomatic, asked)
@@ -136,7 +137,7 @@ async def test_the_idiomatic_peer_answers_with_the_same_values(
         assert portal.json() == peer.json()
 
 
-async def test_nobody_tells_a_client_of_another_s_invoice(sides: Sides) -> None:
+async def test_clients_see_no_invoice_of_another_client(sides: Sides) -> None:
     own, other, *_ = sides.askers.asked()["node"]
     asked = Asked(own.token, own.operation, own.query, other.variables)
     for side in (sides.portal, sides.by_hand, sides.at_once, sides.idiomatic):
@@ -144,7 +145,7 @@ async def test_nobody_tells_a_client_of_another_s_invoice(sides: Sides) -> None:
 
 
 @pytest.mark.parametrize("operation", NAMES)
-async def test_all_turn_an_unknown_token_away(sides: Sides, operation: str) -> None:
+async def test_unknown_token_is_refused_by_all(sides: Sides, operation: str) -> None:
     known = sides.askers.asked()[operation][0]
     for token in (f"{known.token[:-1]}!", new_secret(), ""):
         unknown = Asked(token, known.operation, known.query, known.variables)
@@ -152,7 +153,7 @@ async def test_all_turn_an_unknown_token_away(sides: Sides, operation: str) -> N
             assert (await answered(side, unknown)).status_code == 401
 
 
-async def test_the_billing_page_that_is_measured_has_all_its_lists(sides: Sides) -> None:
+async def test_measured_billing_pages_have_rows_in_all_lists(sides: Sides) -> None:
     asked = sides.askers.asked()["billing"]
     pages = [(await answered(sides.portal, each)).json()["data"]["client"] for each in asked]
     for connection in ("invoices", "statements", "superbills", "accountHistory"):

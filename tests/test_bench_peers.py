@@ -1,4 +1,4 @@
-"""The Node servers that the portal is measured against answer with the portal's JSON."""
+"""The benchmark's Node servers answer with the portal's JSON."""
 
 import datetime as dt
 import json
@@ -37,7 +37,7 @@ every_peer = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.key)
 
 @dataclass
 class Sides:
-    """The portal and its peers over one database, and who asks."""
+    """The portal and its peers over one database, and the tokens and operations to ask with."""
 
     askers: Askers
     portal: httpx.AsyncClient
@@ -72,7 +72,7 @@ async def sides(
 
 
 async def filled(url: str) -> Askers:
-    """Makes a practice, with what PostGraphile needs in its database."""
+    """Make a practice, and the objects that PostGraphile needs in its database."""
     writing, now = engine(url), dt.datetime.now(dt.UTC)
     await migrations.migrate(writing)
     await filling.fill(writing, Plan(now.date(), 1, 0, CLIENTS), lambda _: None)
@@ -96,13 +96,13 @@ async def answered_by(sides: Sides, peer: Target, asked: Asked) -> httpx.Respons
 
 @pytest.mark.parametrize("operation", NAMES)
 @every_peer
-async def test_a_peer_answers_with_the_portals_json(
+async def test_peer_answers_with_the_portals_json(
     sides: Sides, peer: Target, operation: str
 ) -> None:
     for asked in sides.askers.asked()[operation]:
         told = (await answered(sides.portal, asked)).json()
         assert "errors" not in told
-        # Twice: some compile an operation once it has been asked before.
+        # Twice, since some peers compile an operation that they have seen before.
         for _ in range(2):
             response = await answered_by(sides, peer, asked)
             assert response.status_code == 200
@@ -110,7 +110,7 @@ async def test_a_peer_answers_with_the_portals_json(
 
 
 @every_peer
-async def test_a_peer_turns_an_unknown_token_away(sides: Sides, peer: Target) -> None:
+async def test_peer_refuses_an_unknown_token(sides: Sides, peer: Target) -> None:
     known = sides.askers.asked()["tiny"][0]
     for token in (f"{known.token[:-1]}!", new_secret()):
         unknown = replace(known, token=token)
@@ -118,7 +118,7 @@ async def test_a_peer_turns_an_unknown_token_away(sides: Sides, peer: Target) ->
 
 
 @every_peer
-async def test_a_peer_shows_a_client_nothing_of_another(sides: Sides, peer: Target) -> None:
+async def test_peer_shows_a_client_no_row_of_another(sides: Sides, peer: Target) -> None:
     own, other, *_ = sides.askers.asked()["node"]
     response = await answered_by(sides, peer, replace(own, variables=other.variables))
     assert json.loads(response.text) == {"data": {"node": None}}

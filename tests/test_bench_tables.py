@@ -1,5 +1,6 @@
-"""What the benchmark makes of what it measured: comparisons, ratios, tables, the chart; and that
-both of those who ask count alike."""
+"""Evaluation of the benchmark: comparisons, ratios, tables and the chart; and that both load
+generators count alike.
+"""
 
 import asyncio
 import math
@@ -35,7 +36,7 @@ def told(**answers: bytes) -> dict[str, list[bytes]]:
     return {name: [answer] for name, answer in answers.items()}
 
 
-def test_answers_with_the_same_meaning_are_alike() -> None:
+def test_json_of_the_same_meaning_is_equal() -> None:
     spaced = b'{"b": [1, null], "a": "\\u00e9"}'
     assert comparing.differences(told(portal=b'{"a":"\xc3\xa9","b":[1,null]}', other=spaced)) == {}
 
@@ -50,27 +51,27 @@ def test_answers_with_the_same_meaning_are_alike() -> None:
         (b'{"a":{"b":[1,2]},"errors":[]}', "the answer is"),
     ],
 )
-def test_an_answer_that_differs_is_told_with_its_place(other: bytes, why: str) -> None:
+def test_difference_of_an_answer_is_reported_with_its_path(other: bytes, why: str) -> None:
     found = comparing.differences(told(other=other, portal=b'{"a":{"b":[1,2]}}'))
     assert list(found) == ["other"]
     assert why in found["other"]
 
 
-def test_of_cursors_it_matters_only_whether_they_are_there() -> None:
+def test_cursors_are_compared_only_by_presence() -> None:
     portal = b'{"pageInfo":{"endCursor":"61"}}'
     own, none = b'{"pageInfo":{"endCursor":"other"}}', b'{"pageInfo":{"endCursor":null}}'
     assert comparing.differences(told(portal=portal, other=own)) == {}
     assert "other" in comparing.differences(told(portal=portal, other=none))
 
 
-def test_without_the_portal_the_first_is_compared_with() -> None:
+def test_without_the_portal_the_first_server_is_the_reference() -> None:
     assert list(comparing.differences(told(one=b"1", two=b"2"))) == ["two"]
 
 
 # -- figures ---------------------------------------------------------------------------------------
 
 
-def test_a_ratio_is_of_rounds_that_followed_each_other() -> None:
+def test_ratio_pairs_consecutive_rounds() -> None:
     ours = [a_round(100), a_round(300), a_round(50)]
     theirs = [a_round(200), a_round(200), a_round(200)]
     assert figures.ratio(ours, theirs) == figures.Ratio(0.5, 0.25, 1.5)
@@ -78,7 +79,7 @@ def test_a_ratio_is_of_rounds_that_followed_each_other() -> None:
     assert figures.ratio(ours, []) is None
 
 
-def test_a_percentile_is_a_time_within_which_so_many_were_answered() -> None:
+def test_percentile_is_a_time_within_which_that_share_was_answered() -> None:
     took = [float(n) for n in range(200, 0, -1)]
     assert figures.percentile(took, 50) == 100
     assert figures.percentile(took, 99) == 198
@@ -86,25 +87,25 @@ def test_a_percentile_is_a_time_within_which_so_many_were_answered() -> None:
     assert math.isnan(figures.percentile([], 50))
 
 
-def test_requests_that_were_left_share_the_cpu() -> None:
+def test_unfinished_requests_share_the_cpu() -> None:
     done = Round(90, 2, 0.001, 0.002, 100, Cpu(1, math.nan))
     found = figures.cpu([done, done])
     assert found.server == pytest.approx(0.01)
     assert math.isnan(found.database)
 
 
-def test_growth_is_that_of_a_line_through_the_values() -> None:
+def test_growth_is_the_slope_of_a_fitted_line() -> None:
     assert figures.relative_slope([100.0] * 20) == 0
     assert figures.relative_slope([99.0, 100.0, 101.0]) == pytest.approx(0.02)
     one_high = [100.0] * 10 + [110.0] + [100.0] * 10
     assert figures.relative_slope(one_high) == pytest.approx(0)
 
 
-# -- promises and tables ---------------------------------------------------------------------------
+# -- targets and tables ----------------------------------------------------------------------------
 
 
 def found() -> Results:
-    """The portal keeps what is promised of `tiny`, and not of `billing`."""
+    """Return results that reach the target of `tiny` and miss that of `billing`."""
     results = Results({"machine": "two cores"}, 400, 15_000, 2, 3)
     for name, rate in (("billing", 91), ("tiny", 90)):
         by_name = {
@@ -122,7 +123,7 @@ def promise(results: Results, what: str, operation: str) -> promises.Kept:
     return next(one for one in every if (one.what, one.operation) == (what, operation))
 
 
-def test_a_promise_is_kept_missed_or_not_measured() -> None:
+def test_target_is_reached_missed_or_not_measured() -> None:
     results = found()
     assert promise(results, "of the limit", "tiny").is_kept is True
     assert promise(results, "of the limit", "billing").is_kept is False
@@ -130,7 +131,7 @@ def test_a_promise_is_kept_missed_or_not_measured() -> None:
     assert promise(results, f"over {targets.MERCURIUS.name}", "tiny").is_kept is None
 
 
-def test_the_slowest_of_the_larger_practices_decides_about_growth() -> None:
+def test_slowest_of_the_larger_practices_decides_about_growth() -> None:
     results = found()
     sizes = {"90": [a_round(130)], "900": [a_round(99)], "9,000": [a_round(120)]}
     results.growth = Growth(dict.fromkeys(sizes, 1), sizes)
@@ -140,7 +141,7 @@ def test_the_slowest_of_the_larger_practices_decides_about_growth() -> None:
     assert kept.is_kept is False
 
 
-def test_the_markdown_says_what_was_measured_and_what_was_not() -> None:
+def test_markdown_lists_measured_missing_and_wrong_results() -> None:
     results = found()
     results.absent["GraphQL Yoga"] = "bench/peers/node/yoga.mjs isn't there"
     results.wrong.append("tiny: other answers otherwise")
@@ -154,7 +155,7 @@ def test_the_markdown_says_what_was_measured_and_what_was_not() -> None:
     assert portal in text
 
 
-def test_what_wrk_had_no_part_in_is_marked() -> None:
+def test_rates_without_wrk_are_marked() -> None:
     by_wrk = a_round(2_000)
     assert table.rate([by_wrk]) == "2,000"
     assert table.rate([by_wrk, replace(by_wrk, by_wrk=False)]) == "2,000°"
@@ -174,7 +175,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
     assert all(len(each) == 1 for each in widths.values())
 
 
-def test_the_raw_figures_are_kept_as_json(tmp_path: Path) -> None:
+def test_raw_figures_are_written_as_json(tmp_path: Path) -> None:
     found().keep(tmp_path / "results.json")
     text = (tmp_path / "results.json").read_text()
     assert '"answers": 182' in text
@@ -189,14 +190,14 @@ def drawn() -> chart.Chart:
     return chart.Chart("Rates & ratios", "Of the limit.", panels, ours=["portal"])
 
 
-def test_the_chart_is_well_formed_and_has_the_figures_as_text() -> None:
+def test_chart_is_well_formed_and_has_the_figures_as_text() -> None:
     picture = ElementTree.fromstring(chart.svg(drawn()))  # noqa: S314 -- it is our own
     texts = [element.text for element in picture.iter(f"{SVG}text")]
     for said in ("Rates & ratios", "billing", "by <hand>", "1.00", "0.50", "tiny", "2.00"):
         assert said in texts
 
 
-def test_the_chart_says_to_whoever_cannot_see_it_what_it_shows() -> None:
+def test_chart_has_a_title_and_a_description_for_screen_readers() -> None:
     picture = ElementTree.fromstring(chart.svg(drawn()))  # noqa: S314 -- it is our own
     assert picture.get("role") == "img"
     named = (picture.get("aria-labelledby") or "").split()
@@ -207,7 +208,7 @@ def test_the_chart_says_to_whoever_cannot_see_it_what_it_shows() -> None:
     ]
 
 
-def test_bars_are_as_long_as_their_values_and_within_the_picture() -> None:
+def test_bars_are_proportional_and_within_the_picture() -> None:
     picture = ElementTree.fromstring(chart.svg(drawn()))  # noqa: S314 -- it is our own
     widths = [float(bar.get("width", 0)) for bar in picture.iter(f"{SVG}rect")]
     assert widths == pytest.approx([widths[2] / 2, widths[2] / 4, widths[2]], abs=0.1)
@@ -216,7 +217,7 @@ def test_bars_are_as_long_as_their_values_and_within_the_picture() -> None:
     assert max(bottoms) < float(picture.get("height", 0))
 
 
-# -- who asks --------------------------------------------------------------------------------------
+# -- load generators -------------------------------------------------------------------------------
 
 
 def test_chunks_are_joined_once_the_last_one_is_there() -> None:
@@ -226,7 +227,7 @@ def test_chunks_are_joined_once_the_last_one_is_there() -> None:
     assert load.whole_body(bytearray(whole + b"0\r\n\r\n")) == b"abc0123456789"
 
 
-def test_a_slow_round_is_done_once_or_not_at_all() -> None:
+def test_slow_server_gets_one_round_or_none() -> None:
     plan = Plan(seconds=2, rounds=3, connections=64)
     assert plan.rounds_of(a_side(0.01)) == 3
     assert plan.rounds_of(a_side(0.5)) == 1
@@ -238,13 +239,13 @@ def test_servers_take_turns_at_being_first() -> None:
     assert rounds.in_turn(["a", "b"], 1) == ["b", "a"]
 
 
-def test_short_lists_begin_again_until_the_longest_was_asked() -> None:
+def test_short_lists_are_repeated_until_the_longest_was_sent() -> None:
     lists = [[Exchange(text.encode(), b"", 0) for text in texts] for texts in ("abc", "x")]
     asked = [exchange.request.decode() for exchange in memory.by_turns(lists)]
     assert "".join(asked) == "axbxcx"
 
 
-def test_memory_that_grows_is_not_called_flat() -> None:
+def test_growing_memory_is_not_described_as_flat() -> None:
     assert memory.described([100.0] * 12).endswith(": flat.")
     assert memory.described([100.0 + n for n in range(12)]).endswith(": not flat.")
 
@@ -267,7 +268,7 @@ async def test_requests_take_turns_and_are_all_counted(asks: rounds.Load) -> Non
     asked = len(got)
     assert done.answers <= asked <= done.worked_on + 1
     assert done.rate == pytest.approx(done.answers / done.lasted)
-    # The server sleeps for 5 ms, and for 50 ms before each twentieth answer.
+    # The server sleeps for 5 ms, and for 50 ms before each twentieth response.
     assert 0.005 <= done.p50 < done.p99
     assert done.p99 >= 0.05
     for each in exchanges:
@@ -275,22 +276,22 @@ async def test_requests_take_turns_and_are_all_counted(asks: rounds.Load) -> Non
 
 
 @pytest.mark.parametrize("asks", WHO_ASKS)
-async def test_an_answer_that_is_not_200_fails_the_round(asks: rounds.Load) -> None:
+async def test_response_other_than_200_fails_the_round(asks: rounds.Load) -> None:
     async with answering(b"503 Busy") as (port, _):
         with pytest.raises(NotAnswered, match=r"503|200"):
             await asks(port, [exchange(b"1")], 4, 1)
 
 
 @pytest.mark.parametrize("asks", WHO_ASKS)
-async def test_an_answer_of_another_size_fails_the_round(asks: rounds.Load) -> None:
-    """As one with errors in it is."""
+async def test_response_of_another_size_fails_the_round(asks: rounds.Load) -> None:
+    """A response with errors has another size."""
     async with answering(b"200 OK") as (port, _):
         with pytest.raises(NotAnswered, match=r"bytes|200"):
             await asks(port, [Exchange(request(b"1"), b"another", len(ANSWER) + 5)], 4, 1)
 
 
 @pytest.mark.parametrize("asks", WHO_ASKS)
-async def test_where_a_number_is_wanted_no_two_requests_are_alike(asks: rounds.Load) -> None:
+async def test_requests_with_a_number_are_all_different(asks: rounds.Load) -> None:
     async with answering(b"200 OK") as (port, got):
         for _ in range(2):
             await asks(port, [exchange(b"1"), exchange(PLACE.encode())], 4, 1)
@@ -301,7 +302,7 @@ async def test_where_a_number_is_wanted_no_two_requests_are_alike(asks: rounds.L
 
 
 @pytest.mark.parametrize("body", [b'{"errors":[],"data":null}', b"<p>", b"[]"])
-def test_a_200_that_answers_nothing_is_no_answer(body: bytes) -> None:
+def test_response_without_data_is_refused(body: bytes) -> None:
     with pytest.raises(NotAnswered):
         comparing.check(body)
     comparing.check(b'{"data":{"client":null}}')
@@ -320,7 +321,7 @@ def request(body: bytes) -> bytes:
 
 @asynccontextmanager
 async def answering(status: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """A server that answers with "ok"; its port, and what it was asked."""
+    """Run a server that answers "ok"; yield its port and the requests that it got."""
     got: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

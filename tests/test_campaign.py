@@ -1,4 +1,4 @@
-"""A small crash campaign on each database, and an oracle that sees what it is to find."""
+"""A small crash campaign on each database, and an oracle that finds each kind of fault."""
 
 import copy
 import random
@@ -27,18 +27,18 @@ async def test_amid_crashes_nothing_is_charged_twice_or_lost(kind: str, postgres
     wanted = Wanted(CLIENTS, str(SEED), at_once=CLIENTS)
     result = await campaign(wanted, is_sqlite=kind == "sqlite")
     assert result.all == []
-    # Clients have paid, and there were faults: else nothing was tried.
+    # Clients have paid and faults have happened, so the campaign did try something.
     assert result.tried["charged twice"] >= CLIENTS // 2, result.counts
     assert result.counts["events lost"], result.counts
 
 
-# -- the oracle can fail ---------------------------------------------------------------------------
+# -- the oracle finds faults -----------------------------------------------------------------------
 
 PRACTICE, PAYMENT, CLIENT, INVOICE = "pra", "pay", "cli", "inv"
 
 
 def facts() -> Facts:
-    """One client, who has paid an invoice of 100 and got 30 back, and has a card on file."""
+    """Return facts of one client with a card on file, a paid invoice of 100, and a refund of 30."""
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
     objects: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     own = {"client_id": CLIENT, "payment_id": PAYMENT}
@@ -80,24 +80,24 @@ def facts() -> Facts:
 
 
 def found(altered: Facts) -> set[str]:
-    """The kinds of fault that the oracle sees."""
+    """Return the kinds of fault that the oracle finds."""
     again = Facts(altered.rows, altered.objects, altered.people, altered.journal)
     return {name for name, findings in judged(again).items() if findings}
 
 
-def test_where_nothing_is_wrong_the_oracle_finds_nothing() -> None:
+def test_oracle_finds_nothing_in_consistent_facts() -> None:
     assert found(facts()) == set()
 
 
-def test_a_second_charge_is_found() -> None:
+def test_second_charge_is_found() -> None:
     altered = facts()
     second = copy.deepcopy(altered.objects["charge"][0]) | {"id": "ch_2", "number": 4}
     altered.objects["charge"].append(second)
     assert "charged twice" in found(altered)
 
 
-def test_a_second_payment_of_one_invoice_is_found() -> None:
-    """Each of the two has one charge, and together they are more than was due."""
+def test_second_payment_of_one_invoice_is_found() -> None:
+    """Each of the two payments has one charge; together they are more than was due."""
     altered = facts()
     altered.rows["payment"].append(
         altered.rows["payment"][0] | {"id": "p2", "idempotency_key": "k"}
@@ -111,14 +111,14 @@ def test_a_second_payment_of_one_invoice_is_found() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 5])
-def test_a_second_refund_is_found(number: int) -> None:
+def test_second_refund_is_found(number: int) -> None:
     altered = facts()
     second = copy.deepcopy(altered.objects["refund"][0]) | {"id": "re_2", "number": number}
     altered.objects["refund"].append(second)
     assert "refunded twice" in found(altered)
 
 
-def test_a_lost_entry_is_found() -> None:
+def test_lost_ledger_entry_or_receipt_is_found() -> None:
     for k in range(2):
         altered = facts()
         del altered.rows["ledger_entry"][k]
@@ -128,14 +128,14 @@ def test_a_lost_entry_is_found() -> None:
     assert "lost (ledger unlike Stripe's)" in found(altered)
 
 
-def test_an_invoice_that_is_paid_twice_is_found() -> None:
+def test_invoice_paid_twice_is_found() -> None:
     altered = facts()
     altered.rows["allocation"].append(altered.rows["allocation"][0])
     assert "an invoice paid twice" in found(altered)
 
 
 @pytest.mark.parametrize("typename", ["CardDeclined", "PayCanceled"])
-def test_a_wrong_answer_is_found(typename: str) -> None:
+def test_wrong_answer_is_found(typename: str) -> None:
     altered = facts()
     altered.journal.tell(0, "pay", {"__typename": typename}, payment_id=PAYMENT)
     assert "told wrong" in found(altered)
@@ -144,7 +144,7 @@ def test_a_wrong_answer_is_found(typename: str) -> None:
     assert "told wrong" in found(altered)
 
 
-def test_what_has_no_end_is_found() -> None:
+def test_unfinished_payment_or_refund_is_found() -> None:
     for table, change in (
         ("payment", {"state": "PROCESSING"}),
         ("refund", {"state": "REQUESTED"}),
@@ -157,32 +157,32 @@ def test_what_has_no_end_is_found() -> None:
 @pytest.mark.parametrize(
     "change", [{"removed_at": "today"}, {"is_default": False}, {"client_id": "another"}]
 )
-def test_a_card_unlike_stripes_is_found(change: dict[str, Any]) -> None:
+def test_card_unlike_stripes_is_found(change: dict[str, Any]) -> None:
     altered = facts()
     altered.rows["payment_method"][0].update(change)
     assert "card on file unlike Stripe's" in found(altered)
 
 
-def test_a_card_that_stripe_has_detached_is_found() -> None:
+def test_card_detached_at_stripe_is_found() -> None:
     altered = facts()
     altered.objects["payment_method"][0]["customer"] = None
     assert "card on file unlike Stripe's" in found(altered)
 
 
-def test_every_kind_of_fault_is_counted_of_something() -> None:
+def test_every_kind_of_fault_has_a_count_of_tries() -> None:
     assert set(tried(facts())) == set(judged(facts()))
 
 
 # -- the bounds ------------------------------------------------------------------------------------
 
 
-def test_with_nothing_found_the_bound_is_the_rule_of_three() -> None:
+def test_upper_bound_without_findings_is_the_rule_of_three() -> None:
     assert upper_bound(0, 1000) == pytest.approx(3 / 1000, rel=0.01)
     assert upper_bound(0, 0) == 1
 
 
-def test_with_something_found_the_bound_is_clopper_and_pearsons() -> None:
-    # By tables of the binomial distribution.
+def test_upper_bound_with_findings_is_clopper_pearson() -> None:
+    # Values from tables of the binomial distribution.
     assert upper_bound(1, 20) == pytest.approx(0.2161, abs=0.0005)
     assert upper_bound(5, 100) == pytest.approx(0.1023, abs=0.0005)
     assert upper_bound(3, 3) == 1
@@ -191,7 +191,7 @@ def test_with_something_found_the_bound_is_clopper_and_pearsons() -> None:
 # -- the operator ----------------------------------------------------------------------------------
 
 
-def test_the_operator_runs_the_command_that_was_printed(tmp_path: Path) -> None:
+def test_operator_runs_the_printed_command(tmp_path: Path) -> None:
     operator = Operator(Pool(tmp_path, "1"), {}, "1")
     intention = Intention(0, "0a", None)
     operator.read(

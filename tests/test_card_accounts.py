@@ -1,4 +1,4 @@
-"""Cards and customers belong to one Stripe account: each is asked for there, and nowhere else."""
+"""Cards and customers belong to one Stripe account, and are requested there only."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -31,7 +31,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def switch(portal: Paying, account: str | None) -> None:
-    """Give the practice another account."""
+    """Give the practice another account at Stripe, or none."""
     async with portal.engine.begin() as conn:
         await conn.execute(update(Practice).values(stripe_account=account))
 
@@ -41,7 +41,7 @@ async def kept(portal: Paying) -> list[Any]:
 
 
 async def shown(portal: Paying) -> list[str]:
-    """Return the ids of the cards that the client sees on file."""
+    """Return the ids of the cards that the client has on file."""
     query = f'query {{ client(id: "cli_{portal.client_id}") {{ paymentMethods {{ id }} }} }}'
     answer = (await portal.ask(query, portal.bearer)).json()
     return [card["id"] for card in answer["data"]["client"]["paymentMethods"]]
@@ -59,20 +59,20 @@ async def current_customers(portal: Paying) -> list[Any]:
 # -- another account -------------------------------------------------------------------------------
 
 
-async def test_a_card_of_another_account_is_not_offered_and_does_not_pay(portal: Paying) -> None:
+async def test_card_of_another_account_is_hidden_and_does_not_pay(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     await switch(portal, OTHER)
     assert await shown(portal) == []
     await portal.invoice(1_000)
     assert (await portal.pay(1_000, {"paymentMethodId": card}))["__typename"] == "NotFound"
     assert (await remove(portal, card))["__typename"] == "NotFound"
-    # It isn't lost: the account may have been a mistake.
+    # The card is kept, since the change of account may have been a mistake.
     await switch(portal, ACCOUNT)
     assert await shown(portal) == [card]
     assert (await portal.pay(1_000, {"paymentMethodId": card}))["__typename"] == "PaySucceeded"
 
 
-async def test_the_same_card_is_kept_once_in_each_account(portal: Paying) -> None:
+async def test_same_card_is_kept_once_in_each_account(portal: Paying) -> None:
     first = (await keep(portal))["paymentMethod"]
     await switch(portal, OTHER)
     second = await keep(portal)
@@ -81,12 +81,12 @@ async def test_the_same_card_is_kept_once_in_each_account(portal: Paying) -> Non
     assert await shown(portal) == [second["paymentMethod"]["id"]]
     rows = await current_customers(portal)
     assert sorted(row.stripe_account for row in rows) == [ACCOUNT, OTHER]
-    # Neither copy is detached: each account has one.
+    # Neither copy is detached, as each account has one.
     assert await forgetting.work(portal.till) == 0
     assert (len(attached(portal)), len(attached(portal, OTHER))) == (1, 1)
 
 
-async def test_a_form_of_the_former_account_is_settled_there(portal: Paying) -> None:
+async def test_form_of_a_former_account_is_settled_there(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     await switch(portal, OTHER)
@@ -97,7 +97,7 @@ async def test_a_form_of_the_former_account_is_settled_there(portal: Paying) -> 
     assert (setup.state, card.stripe_account) == (SetupState.KEPT, ACCOUNT)
 
 
-async def test_a_card_is_detached_in_its_own_account(portal: Paying) -> None:
+async def test_card_is_detached_in_its_own_account(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
     await switch(portal, OTHER)
@@ -105,7 +105,7 @@ async def test_a_card_is_detached_in_its_own_account(portal: Paying) -> None:
     assert attached(portal) == []
 
 
-async def test_where_online_payments_are_off_a_card_can_still_be_removed(portal: Paying) -> None:
+async def test_card_is_removable_while_online_payments_are_off(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     await switch(portal, None)
     assert await shown(portal) == [card]
@@ -116,7 +116,7 @@ async def test_where_online_payments_are_off_a_card_can_still_be_removed(portal:
     assert done.done_at is not None
 
 
-async def test_a_card_detached_in_the_former_account_is_on_file_no_more(portal: Paying) -> None:
+async def test_card_detached_in_a_former_account_is_removed(portal: Paying) -> None:
     await keep(portal)
     (card,) = await kept(portal)
     await switch(portal, OTHER)
@@ -130,7 +130,10 @@ async def test_a_card_detached_in_the_former_account_is_on_file_no_more(portal: 
 
 
 def delete_customer(portal: Paying, *, with_cards: bool = True) -> str:
-    """Delete the client's customer in the dashboard. Without its cards: they still name it."""
+    """Delete the client's customer in the dashboard.
+
+    Without `with_cards`, its cards still refer to it.
+    """
     found = portal.store.all("customer", ACCOUNT)
     customer = next(one for one in reversed(found) if not one.get("deleted"))["id"]
     with portal.store.transaction():
@@ -142,7 +145,7 @@ def delete_customer(portal: Paying, *, with_cards: bool = True) -> str:
     return str(customer)
 
 
-async def test_a_deleted_customer_is_made_again_where_a_form_is_asked_for(portal: Paying) -> None:
+async def test_deleted_customer_is_replaced_when_a_form_is_requested(portal: Paying) -> None:
     await keep(portal)
     for number in range(2):
         deleted = delete_customer(portal)
@@ -156,7 +159,7 @@ async def test_a_deleted_customer_is_made_again_where_a_form_is_asked_for(portal
 
 @pytest.mark.parametrize("with_cards", [True, False])
 @pytest.mark.parametrize("by", ["event", "comparison", "form"])
-async def test_cards_of_a_deleted_customer_are_on_file_no_more(
+async def test_cards_of_a_deleted_customer_are_removed(
     portal: Paying, by: str, with_cards: bool
 ) -> None:
     await keep(portal)
@@ -173,7 +176,7 @@ async def test_cards_of_a_deleted_customer_are_on_file_no_more(
     assert await kept(portal) == []
     assert deleted not in [row.stripe_id for row in await current_customers(portal)]
     await forgetting.work(portal.till)
-    # What a deleted customer has is nobody's: no detachment waits for it.
+    # A deleted customer has no cards, so no detachment stays pending.
     assert all(one.done_at for one in await portal.all(Detachment))
 
 
@@ -181,7 +184,7 @@ async def test_cards_of_a_deleted_customer_are_on_file_no_more(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_key_does_not_count_as_detached(portal: Paying, status: int) -> None:
+async def test_denied_api_key_does_not_count_as_detached(portal: Paying, status: int) -> None:
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     portal.api.faults[:] = [Fault("payment_methods", status, times=50)]
     for _ in range(3):
@@ -200,7 +203,7 @@ async def test_a_refused_key_does_not_count_as_detached(portal: Paying, status: 
     assert attached(portal) == []
 
 
-async def test_a_card_that_is_detached_already_is_done_with(portal: Paying) -> None:
+async def test_detachment_of_a_detached_card_is_done(portal: Paying) -> None:
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     (waiting,) = await portal.all(Detachment)
     with portal.store.transaction():
@@ -210,7 +213,7 @@ async def test_a_card_that_is_detached_already_is_done_with(portal: Paying) -> N
     assert done.done_at is not None
 
 
-async def test_what_stripe_never_had_is_done_with(portal: Paying) -> None:
+async def test_detachment_of_a_card_unknown_to_stripe_is_done(portal: Paying) -> None:
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     async with portal.engine.begin() as conn:
         await conn.execute(update(Detachment).values(stripe_id="pm_never"))

@@ -1,4 +1,6 @@
-"""Facts of cards in order: what is written is what Stripe had last, whoever tells, however late."""
+"""Order of facts about cards: the portal keeps Stripe's latest state, however late an answer
+arrives and whichever way it came.
+"""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -45,7 +47,7 @@ async def kept(portal: Paying) -> list[Any]:
 
 
 async def found(portal: Paying, setup_id: str) -> Any:
-    """The row of a form, as it is before Stripe is asked."""
+    """Return the row of a form, as it is before the request to Stripe."""
     return await keeping.find(portal.till, ACCOUNT, setup_id)
 
 
@@ -65,7 +67,7 @@ def detach(portal: Paying, stripe_id: str) -> None:
 
 
 async def compare(portal: Paying) -> None:
-    """Compare a day later, and have Stripe detach what is to be detached."""
+    """Run the daily comparison a day later, and the detachments that it queued."""
     portal.clock.time += comparing.EVERY
     await comparing.work(portal.till)
     await portal.hears()
@@ -73,20 +75,20 @@ async def compare(portal: Paying) -> None:
 
 
 async def compare_without_events(portal: Paying) -> None:
-    """Compare when Stripe lists the events no more."""
+    """Run the comparison after Stripe has ceased to list the events."""
     portal.clock.time += comparing.EVENTS_KEPT
     await compare(portal)
 
 
 async def is_settled(portal: Paying) -> bool:
-    """Whether the file is what Stripe has."""
+    """Return whether the cards on file are those attached at Stripe."""
     return {card.stripe_id for card in await kept(portal)} == attached(portal)
 
 
 # -- cards without a fingerprint -------------------------------------------------------------------
 
 
-async def test_cards_without_a_fingerprint_are_not_the_same_card(
+async def test_cards_without_a_fingerprint_are_different_cards(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sandbox.methods.fingerprint", lambda _: None)
@@ -104,7 +106,7 @@ async def test_cards_without_a_fingerprint_are_not_the_same_card(
 # -- late answers ----------------------------------------------------------------------------------
 
 
-async def test_an_older_answer_does_not_overwrite_a_newer_one(portal: Paying) -> None:
+async def test_older_answer_does_not_overwrite_a_newer_one(portal: Paying) -> None:
     await keep(portal)
     (card,) = await kept(portal)
 
@@ -117,13 +119,13 @@ async def test_an_older_answer_does_not_overwrite_a_newer_one(portal: Paying) ->
     assert (card.exp_month, card.exp_year) == (7, 2036)
 
 
-async def test_an_answer_that_is_old_each_time_is_left_for_later(portal: Paying) -> None:
+async def test_answer_outdated_on_every_try_is_left_for_later(portal: Paying) -> None:
     await keep(portal)
     await keep(portal, MASTERCARD)
     first, _ = await kept(portal)
 
     async def chosen() -> None:
-        """The client makes the other card the default."""
+        """Make the other card the default."""
         (other,) = (card for card in await kept(portal) if not card.is_default)
         await make_default(portal, f"crd_{other.id}")
 
@@ -132,8 +134,10 @@ async def test_an_answer_that_is_old_each_time_is_left_for_later(portal: Paying)
         await following.follow(restless, ACCOUNT, first.stripe_id)
 
 
-async def test_a_card_detached_before_it_was_on_file_does_not_stay_there(portal: Paying) -> None:
-    """Stripe is asked for the form, then the card is detached and told of, then it is written."""
+async def test_card_detached_before_it_was_written_is_not_kept(portal: Paying) -> None:
+    """The form is read from Stripe, then the card is detached and its event comes, then the form's
+    card is written.
+    """
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     setup = await found(portal, setup_id)
@@ -148,7 +152,7 @@ async def test_a_card_detached_before_it_was_on_file_does_not_stay_there(portal:
     assert await kept(portal) == []
 
 
-async def test_a_saved_card_that_is_paid_late_does_not_come_back(portal: Paying) -> None:
+async def test_saved_card_of_a_late_payment_stays_detached(portal: Paying) -> None:
     """The card was detached at Stripe before the payment was written here."""
     await portal.invoice(1_000)
     paid = await portal.pay(1_000, portal.card(ASKS, saveCard=True))
@@ -163,10 +167,13 @@ async def test_a_saved_card_that_is_paid_late_does_not_come_back(portal: Paying)
     assert await kept(portal) == []
 
 
-async def test_a_card_that_was_removed_does_not_come_back_by_another_answer(
+async def test_removed_card_stays_removed_after_a_second_answer(
     portal: Paying,
 ) -> None:
-    """Two tell of a form at once: one keeps the card, and the client removes it in between."""
+    """Two answers for one form arrive at once.
+
+    The first keeps the card, and the client removes it before the second is written.
+    """
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     setup = await found(portal, setup_id)
@@ -180,7 +187,7 @@ async def test_a_card_that_was_removed_does_not_come_back_by_another_answer(
     assert await kept(portal) == []
 
 
-async def test_of_two_copies_the_one_agreed_to_last_stays(portal: Paying) -> None:
+async def test_of_two_copies_the_one_with_the_later_consent_is_kept(portal: Paying) -> None:
     first = (await prepare(portal))["setupIntentId"]
     portal.clock.time += dt.timedelta(minutes=1)
     second = (await prepare(portal))["setupIntentId"]
@@ -194,7 +201,7 @@ async def test_of_two_copies_the_one_agreed_to_last_stays(portal: Paying) -> Non
     assert await is_settled(portal)
 
 
-async def test_a_form_that_ended_is_not_changed_by_a_late_answer(portal: Paying) -> None:
+async def test_ended_form_is_not_changed_by_a_late_answer(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     setup = await found(portal, setup_id)
     fill_in(portal, setup_id, DECLINED)
@@ -207,7 +214,7 @@ async def test_a_form_that_ended_is_not_changed_by_a_late_answer(portal: Paying)
 # -- the daily comparison --------------------------------------------------------------------------
 
 
-async def test_a_card_detached_with_the_event_lost_is_found(portal: Paying) -> None:
+async def test_card_detached_without_an_event_is_found(portal: Paying) -> None:
     await keep(portal)
     await keep(portal, MASTERCARD)
     await portal.hears()
@@ -219,7 +226,7 @@ async def test_a_card_detached_with_the_event_lost_is_found(portal: Paying) -> N
     assert await is_settled(portal)
 
 
-async def test_a_card_renewed_with_the_event_lost_is_found(portal: Paying) -> None:
+async def test_card_renewed_without_an_event_is_found(portal: Paying) -> None:
     await keep(portal)
     await portal.hears()
     (card,) = await kept(portal)
@@ -229,7 +236,7 @@ async def test_a_card_renewed_with_the_event_lost_is_found(portal: Paying) -> No
     assert card.exp_year == 2037
 
 
-async def test_a_card_that_nobody_knows_is_detached(portal: Paying) -> None:
+async def test_card_unknown_to_the_portal_is_detached(portal: Paying) -> None:
     await keep(portal)
     (card,) = await kept(portal)
     strange = attach_strange(portal, card.stripe_id)
@@ -239,7 +246,7 @@ async def test_a_card_that_nobody_knows_is_detached(portal: Paying) -> None:
     assert strange not in attached(portal)
 
 
-async def test_a_card_on_its_way_to_the_file_is_not_detached(portal: Paying) -> None:
+async def test_card_of_an_unfinished_payment_is_not_detached(portal: Paying) -> None:
     await keep(portal)
     (card,) = await kept(portal)
     await portal.invoice(1_000)
@@ -256,7 +263,7 @@ async def test_a_card_on_its_way_to_the_file_is_not_detached(portal: Paying) -> 
 
 
 def attach_strange(portal: Paying, like: str) -> str:
-    """Attach a card in the dashboard to the customer that another card has."""
+    """Attach a card in the dashboard to the customer of another card."""
     with portal.store.transaction():
         customer = portal.store.find(ACCOUNT, "payment_method", like)["customer"]
         given = (MASTERCARD, 12, 2031, "Ana Prieto", "04101")
@@ -265,7 +272,7 @@ def attach_strange(portal: Paying, like: str) -> str:
     return str(method["id"])
 
 
-async def test_a_renewed_number_that_is_on_file_already_is_detached(portal: Paying) -> None:
+async def test_card_renewed_to_a_number_on_file_is_detached(portal: Paying) -> None:
     await keep(portal)
     await keep(portal, MASTERCARD)
     first, second = await kept(portal)
@@ -279,19 +286,19 @@ async def test_a_renewed_number_that_is_on_file_already_is_detached(portal: Payi
     assert await is_settled(portal)
 
 
-async def test_forms_without_an_end_are_asked_for_whatever_their_age(portal: Paying) -> None:
+async def test_unfinished_forms_are_compared_at_any_age(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id, ASKS)
     await compare(portal)
     assert await kept(portal) == []
     portal.clock.time += dt.timedelta(days=200)
-    # 3-D Secure was passed meanwhile, and no event told.
+    # 3-D Secure succeeded in between, and no event arrived.
     answer_the_bank(portal, setup_id, succeed=True)
     await compare(portal)
     assert len(await kept(portal)) == 1
 
 
-async def test_a_form_that_nobody_fills_in_is_closed_in_the_end(portal: Paying) -> None:
+async def test_form_left_empty_is_closed_after_its_lifetime(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     portal.clock.time += comparison.FORM_LIFETIME
     await compare(portal)
@@ -302,7 +309,7 @@ async def test_a_form_that_nobody_fills_in_is_closed_in_the_end(portal: Paying) 
     assert (await add(portal, setup_id))["__typename"] == "InvalidInput"
 
 
-async def test_one_clients_trouble_does_not_end_the_comparison(portal: Paying) -> None:
+async def test_error_of_one_client_does_not_stop_the_comparison(portal: Paying) -> None:
     await keep(portal)
     await portal.hears()
     (card,) = await kept(portal)

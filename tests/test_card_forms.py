@@ -1,4 +1,4 @@
-"""Forms for cards: few are open at a time, few are given in an hour, and each refusal counts."""
+"""Limits on card forms: few open at a time, few in an hour, and each decline counts."""
 
 import asyncio
 import datetime as dt
@@ -26,7 +26,7 @@ ENDS = {"succeeded", "canceled"}
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stripe is asked again at once."""
+    """Retry calls of Stripe without a pause."""
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
 
 
@@ -41,8 +41,8 @@ def open_at_stripe(portal: Paying) -> list[str]:
     return [setup["id"] for setup in found if setup["status"] not in ENDS]
 
 
-async def test_each_refusal_counts_before_another_form_is_given(portal: Paying) -> None:
-    """No event tells of them, and no page asks."""
+async def test_each_decline_counts_before_another_form_is_given(portal: Paying) -> None:
+    """No event reports the declines, and no page asks for them."""
     tried = 0
     while (form := await prepare(portal))["__typename"] == "CardPrepared":
         assert fill_in(portal, form["setupIntentId"], DECLINED) == "declined"
@@ -53,7 +53,7 @@ async def test_each_refusal_counts_before_another_form_is_given(portal: Paying) 
     assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.REFUSED}
 
 
-async def test_of_forms_that_are_opened_first_and_tried_later_few_are_open(portal: Paying) -> None:
+async def test_forms_opened_in_advance_leave_few_open(portal: Paying) -> None:
     for _ in range(attempts.FORMS_OF_CLIENT):
         assert (await prepare(portal))["__typename"] == "CardPrepared"
         assert len(open_at_stripe(portal)) <= OPEN_FORMS
@@ -61,7 +61,7 @@ async def test_of_forms_that_are_opened_first_and_tried_later_few_are_open(porta
     assert refused["__typename"] == "TooManyAttempts"
     ends = portal.clock() + attempts.WITHIN
     assert refused["retryAt"] == f"{ends:%Y-%m-%dT%H:%M:%SZ}"
-    # Those that were closed are no refusals of a card: the client may still pay with one.
+    # Forms that were closed are not declines, so the client may still pay with a card.
     await portal.invoice(1_000)
     assert (await portal.pay(1_000, portal.card()))["__typename"] == "PaySucceeded"
     portal.clock.time += dt.timedelta(minutes=61)
@@ -69,7 +69,7 @@ async def test_of_forms_that_are_opened_first_and_tried_later_few_are_open(porta
     assert (await prepare(portal))["__typename"] == "CardPrepared"
 
 
-async def test_of_forms_that_are_asked_for_at_once_few_are_open(portal: Paying) -> None:
+async def test_forms_requested_at_once_leave_few_open(portal: Paying) -> None:
     asked = [portal.came_to("prepareCard", PREPARE, i={}) for _ in range(2 * OPEN_FORMS)]
     names = [form["__typename"] for form in await asyncio.gather(*asked)]
     assert set(names) <= {"CardPrepared", "TooManyAttempts"}
@@ -80,10 +80,10 @@ async def test_of_forms_that_are_asked_for_at_once_few_are_open(portal: Paying) 
     assert waiting == set(open_at_stripe(portal))
 
 
-async def test_of_forms_that_are_asked_for_while_others_are_made_few_are_made(
+async def test_forms_requested_while_others_are_made_are_limited(
     portal: Paying,
 ) -> None:
-    """Each is closed by newer ones before Stripe has made it. It counts all the same."""
+    """Each form is closed by newer ones before Stripe has made it, and counts all the same."""
     outcomes = Counter[str]()
 
     async def another() -> None:
@@ -99,7 +99,7 @@ async def test_of_forms_that_are_asked_for_while_others_are_made_few_are_made(
     assert refused["__typename"] == "TooManyAttempts"
 
 
-async def test_a_form_that_is_closed_before_stripe_has_made_it_is_not_given(
+async def test_form_closed_before_stripe_made_it_is_refused(
     portal: Paying,
 ) -> None:
     async def newer() -> None:
@@ -111,7 +111,7 @@ async def test_a_form_that_is_closed_before_stripe_has_made_it_is_not_given(
     assert len(open_at_stripe(portal)) == OPEN_FORMS
 
 
-async def test_a_form_that_is_made_while_it_is_closed_is_closed_at_stripe_too(
+async def test_form_closed_while_it_is_made_is_closed_at_stripe_too(
     portal: Paying,
 ) -> None:
     unnamed: list[Any] = []
@@ -131,7 +131,7 @@ def holder(portal: Paying) -> Holder:
     return Holder(portal.practice_id, portal.client_id, ACCOUNT, None)
 
 
-async def test_a_form_that_newer_ones_closed_says_so(portal: Paying) -> None:
+async def test_form_closed_by_newer_ones_is_invalid_input(portal: Paying) -> None:
     first = (await prepare(portal))["setupIntentId"]
     for _ in range(OPEN_FORMS):
         last = (await prepare(portal))["setupIntentId"]
@@ -142,7 +142,7 @@ async def test_a_form_that_newer_ones_closed_says_so(portal: Paying) -> None:
     assert (await add(portal, last))["__typename"] == "CardAdded"
 
 
-async def test_a_form_that_is_confirmed_when_it_is_to_be_closed_is_kept(portal: Paying) -> None:
+async def test_form_confirmed_before_it_is_closed_is_kept(portal: Paying) -> None:
     first = (await prepare(portal))["setupIntentId"]
     fill_in(portal, first)
     for _ in range(OPEN_FORMS):
@@ -150,12 +150,12 @@ async def test_a_form_that_is_confirmed_when_it_is_to_be_closed_is_kept(portal: 
     assert (await add(portal, first))["__typename"] == "CardAdded"
 
 
-async def test_forms_that_end_well_leave_room_for_others(portal: Paying) -> None:
+async def test_successful_forms_do_not_count(portal: Paying) -> None:
     for _ in range(OPEN_FORMS + 2):
         assert (await keep(portal))["__typename"] == "CardAdded"
 
 
-async def test_a_form_that_stripe_never_made_does_not_count(portal: Paying) -> None:
+async def test_form_that_stripe_failed_to_make_does_not_count(portal: Paying) -> None:
     for _ in range(attempts.FORMS_OF_CLIENT + 1):
         portal.api.faults[:] = [Fault("setup_intents", 503, times=9)]
         answer = (await portal.ask(PREPARE, portal.bearer, i={})).json()

@@ -1,4 +1,4 @@
-"""Card numbers get in nowhere, and what only looks like one is let through."""
+"""Card numbers are refused in every input, and similar digits are accepted."""
 
 import logging
 import random
@@ -36,14 +36,14 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_a_card_number_is_known(written: str) -> None:
+def test_card_number_is_recognised(written: str) -> None:
     assert is_card_number(written)
 
 
 @pytest.mark.parametrize("written", ["4242424242424243", "424242424242", "42424242424242424242",
                                      "a4242424242424242", "4242424242424242z",
                                      "4242  4242 4242 4242"])  # fmt: skip
-def test_what_is_none_is_not_taken_for_one(written: str) -> None:
+def test_other_digits_are_not_taken_for_a_card_number(written: str) -> None:
     assert not is_card_number(written)
 
 
@@ -56,8 +56,8 @@ def is_refused(query: str, variables: dict[str, Any]) -> bool:
     return bool(card_number_in_literals(document) or in_variables)
 
 
-def test_what_a_machine_made_and_a_mail_address_are_known_by_their_inputs() -> None:
-    """However they are written: as literals, as variables, or within one."""
+def test_idempotency_keys_and_email_addresses_of_digits_are_accepted() -> None:
+    """As literals, as variables, and as parts of a variable."""
     chance = random.Random(SEED)
     for _ in range(1_000):
         key = "".join(chance.choices("0123456789", k=chance.randrange(13, 20)))
@@ -75,12 +75,12 @@ OF_INPUT = "mutation M($i: I!) { a(input: $i) { b } }"
 
 
 @pytest.mark.parametrize("number", [NUMBER, "4242 4242 4242 4242", PHONE])
-def test_their_names_let_nothing_else_through(number: str) -> None:
+def test_input_names_of_keys_and_addresses_admit_no_card_number(number: str) -> None:
     assert is_refused(f'mutation {{ a(input: {{email: "{number}"}}) {{ b }} }}', {})
     address, key = f"{number}@x.example", {"idempotencyKey": {"x": number}}
     for input in ({"email": number}, {"note": address}, {number: "x"}, key):
         assert is_refused(OF_INPUT, {"i": input}), input
-    # A variable's own name says nothing, nor does one that is used under two.
+    # A variable's own name does not count, nor does one used for two inputs.
     both = "mutation M($email: S!) { a(input: {email: $email, note: $email}) { b } }"
     assert is_refused(both, {"email": address})
     own_name = "mutation M($idempotencyKey: S!) { a(note: $idempotencyKey) { b } }"
@@ -89,7 +89,7 @@ def test_their_names_let_nothing_else_through(number: str) -> None:
     assert is_refused(listed, {"k": [number]})
 
 
-def test_ids_keys_and_zips_are_not_refused() -> None:
+def test_ids_keys_and_zips_are_accepted() -> None:
     chance, letters = random.Random(SEED), "0123456789abcdefghijklmnopqrstuvwxyz"
     makers: list[Callable[[], str]] = [
         lambda: f"inv_{new_id()}",
@@ -106,7 +106,7 @@ def test_ids_keys_and_zips_are_not_refused() -> None:
 
 
 def places(written: str) -> list[dict[str, Any]]:
-    """Inputs of `pay`, each with the number in another of its strings."""
+    """Return inputs of `pay`, each with the number in another of its strings."""
     money = {"amount": "100.00", "currency": "USD"}
     whole: dict[str, Any] = {
         "expectedAmount": money,
@@ -124,7 +124,7 @@ def places(written: str) -> list[dict[str, Any]]:
     ]
 
 
-async def test_a_card_number_in_any_input_is_refused_and_kept_nowhere(
+async def test_card_number_in_any_input_is_refused_and_not_stored(
     portal: Paying, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -143,10 +143,10 @@ async def test_a_card_number_in_any_input_is_refused_and_kept_nowhere(
     assert NUMBER not in await everything(portal)
 
 
-async def test_of_an_idempotency_key_only_a_hash_is_kept(
+async def test_idempotency_key_is_stored_only_as_a_hash(
     portal: Paying, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Digits alone are a key too, and one that is a card's number is written down nowhere."""
+    """A key may be digits alone. One that is a card's number is stored nowhere."""
     caplog.set_level(logging.DEBUG)
     await portal.invoice(10_000)
     input = portal.input(10_000, portal.card(), idempotencyKey=OTHER_NUMBER)
@@ -158,7 +158,7 @@ async def test_of_an_idempotency_key_only_a_hash_is_kept(
 
 
 async def everything(portal: Paying) -> str:
-    """All values of all tables."""
+    """Return the text of all values in all tables."""
     async with portal.engine.connect() as rows:
         tables = await rows.run_sync(lambda sync: inspect(sync).get_table_names())
         found = [(await rows.execute(text(f'SELECT * FROM "{name}"'))).all() for name in tables]  # noqa: S608 (names of our own)

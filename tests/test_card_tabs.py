@@ -1,5 +1,6 @@
-"""Fifty tabs of ten clients at once keep cards and choose a default, over several processes: one
-default each, no card twice, and few forms open.
+"""Fifty tabs of ten clients keep cards and choose a default at once, over several processes.
+
+Each client ends with one default, no card twice, and few open forms.
 """
 
 import asyncio
@@ -65,7 +66,7 @@ async def test_fifty_tabs_leave_one_default_and_no_card_twice(
 
 
 async def client(practice: Paying, number: int) -> Paying:
-    """Add a client, whose pages send another token."""
+    """Add a client, and return a portal that sends requests with its token."""
     client_id = new_id()
     own = {"practice_id": practice.practice_id, "id": client_id, "created_at": practice.clock()}
     await practice.insert(Client, own | {"name": f"Client {number}"})
@@ -78,7 +79,9 @@ async def client(practice: Paying, number: int) -> Paying:
 async def tab(
     practice: Paying, http: httpx.AsyncClient, stripe: str, addresses: list[str], chance: Any
 ) -> list[str]:
-    """Keep a card, perhaps as the default, or twice, and perhaps make it that afterwards."""
+    """Keep a card, at random as the default or twice, and at random make it the default
+    afterwards.
+    """
 
     async def ask(field: str, query: str, input: dict[str, Any]) -> dict[str, Any]:
         body = {"query": query, "variables": {"i": input}}
@@ -101,7 +104,7 @@ async def tab(
 
 
 async def fill_in(http: httpx.AsyncClient, stripe: str, secret: str, number: str) -> bool:
-    """Confirm the form, and return whether the card is kept: the form may be closed by now."""
+    """Confirm the form, and return whether the card is kept. The form may be closed by then."""
     card = {"number": number, "expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
     form = card | {"clientSecret": secret}
     made = (await http.post(f"{stripe}/sandbox/setup_intents/confirm", json=form)).json()
@@ -109,7 +112,7 @@ async def fill_in(http: httpx.AsyncClient, stripe: str, secret: str, number: str
 
 
 async def judge(practice: Paying, attached: set[str]) -> None:
-    """Compare plain rows with the cards that Stripe has of this round."""
+    """Compare the rows with the cards attached at Stripe in this round."""
     async with practice.engine.connect() as conn:
         cards = (await conn.execute(select(PaymentMethod.__table__))).all()
         setups = (await conn.execute(select(CardSetup.__table__))).all()
@@ -126,12 +129,12 @@ async def judge(practice: Paying, attached: set[str]) -> None:
     }
     for (_, state), count in states.items():
         assert state is not SetupState.PREPARED or count <= OPEN_FORMS
-    # Each copy that isn't used is one that Stripe is to forget.
+    # Each unused copy waits for its detachment.
     assert attached - left == {card.stripe_id for card in cards if not card.removed_at}
 
 
 async def empty(practice: Paying) -> None:
-    """The next round begins without a card."""
+    """Delete the cards, so that the next round begins without any."""
     async with practice.engine.begin() as conn:
         for table in (CardSetup, Detachment, PaymentMethod):
             await conn.execute(delete(table))

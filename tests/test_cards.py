@@ -1,4 +1,6 @@
-"""Cards on file: kept once, one default, removed where that is allowed, and what Stripe does."""
+"""Cards on file: kept once, one default, removal if the practice allows it, and changes
+at Stripe.
+"""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -50,7 +52,7 @@ async def kept(portal: Paying) -> list[Any]:
 # -- keeping ---------------------------------------------------------------------------------------
 
 
-async def test_the_first_card_is_the_default(portal: Paying) -> None:
+async def test_first_card_is_the_default(portal: Paying) -> None:
     prepared = await prepare(portal)
     assert prepared["publishableKey"]
     assert fill_in(portal, prepared["setupIntentId"]) == "succeeded"
@@ -64,7 +66,7 @@ async def test_the_first_card_is_the_default(portal: Paying) -> None:
     assert row.consented_at == portal.clock()
 
 
-async def test_the_second_is_the_default_only_if_asked(portal: Paying) -> None:
+async def test_second_card_is_the_default_only_on_request(portal: Paying) -> None:
     first = (await keep(portal))["paymentMethod"]["id"]
     second = await keep(portal, MASTERCARD)
     assert second["client"]["defaultPaymentMethod"] == {"id": first}
@@ -73,7 +75,7 @@ async def test_the_second_is_the_default_only_if_asked(portal: Paying) -> None:
     assert [card["isDefault"] for card in third["client"]["paymentMethods"]].count(True) == 1
 
 
-async def test_the_same_card_twice_is_one_brought_up_to_date(portal: Paying) -> None:
+async def test_same_card_twice_is_updated(portal: Paying) -> None:
     first = await keep(portal)
     again = await keep(portal, month=3, year=2035, zip_="94107")
     assert again["wasAlreadyKept"] is True
@@ -81,26 +83,26 @@ async def test_the_same_card_twice_is_one_brought_up_to_date(portal: Paying) -> 
     assert card["id"] == first["paymentMethod"]["id"]
     assert (card["expMonth"], card["expYear"], card["billingZip"]) == (3, 2035, "94107")
     assert len(again["client"]["paymentMethods"]) == 1
-    # Stripe is to forget the copy that nobody uses.
+    # The unused copy is detached at Stripe.
     assert await forgetting.work(portal.till) == 1
     attached = [one["id"] for one in portal.store.all("payment_method") if one["customer"]]
     (row,) = await kept(portal)
     assert attached == [row.stripe_id]
 
 
-async def test_sent_again_it_is_the_same_answer(portal: Paying) -> None:
+async def test_repeated_mutation_has_the_same_result(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     assert await add(portal, setup_id) == await add(portal, setup_id)
     assert len(await kept(portal)) == 1
 
 
-async def test_a_declined_card_is_refused_and_its_form_takes_no_other(portal: Paying) -> None:
+async def test_declined_card_is_refused_and_its_form_is_closed(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     assert fill_in(portal, setup_id, "4000000000009987") == "declined"
     refused = await add(portal, setup_id)
     assert (refused["__typename"], refused["code"]) == ("CardRefused", "CARD_REFUSED")
-    # That it was lost is not told.
+    # The reason `lost_card` is not shown.
     assert refused["reason"] == "GENERIC"
     assert fill_in(portal, setup_id) == "declined"
     assert (await add(portal, setup_id))["__typename"] == "CardRefused"
@@ -108,7 +110,9 @@ async def test_a_declined_card_is_refused_and_its_form_takes_no_other(portal: Pa
 
 
 @pytest.mark.parametrize("succeed", [True, False])
-async def test_the_bank_may_ask_first(portal: Paying, succeed: bool) -> None:
+async def test_card_that_needs_authentication_is_kept_after_it(
+    portal: Paying, succeed: bool
+) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     assert fill_in(portal, setup_id, ASKS) == "requires_action"
     waits = await add(portal, setup_id)
@@ -120,18 +124,18 @@ async def test_the_bank_may_ask_first(portal: Paying, succeed: bool) -> None:
     assert succeed or done["reason"] == "AUTHENTICATION_FAILED"
 
 
-async def test_a_card_saved_while_its_page_died_is_folded_in(portal: Paying) -> None:
+async def test_card_of_a_closed_page_is_kept_by_the_webhook(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     await portal.hears_all()
     (card,) = await kept(portal)
     assert card.is_default
-    # The page comes back after all.
+    # The page sends its mutation after all.
     added = await add(portal, setup_id, makeDefault=True)
     assert (added["paymentMethod"]["id"], added["wasAlreadyKept"]) == (f"crd_{card.id}", False)
 
 
-async def test_so_it_is_by_the_daily_comparison(portal: Paying) -> None:
+async def test_card_of_a_closed_page_is_kept_by_the_daily_comparison(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     assert await comparing.work(portal.till) == 1
@@ -145,7 +149,7 @@ async def test_declines_of_forms_count_as_attempts(portal: Paying) -> None:
     for _ in range(5):
         setup_id = (await prepare(portal))["setupIntentId"]
         fill_in(portal, setup_id, DECLINED)
-    # What no page asks about, the webhook tells.
+    # The webhook reports declines that no page asks for.
     await portal.hears_all()
     assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.REFUSED}
     refused = await prepare(portal)
@@ -157,7 +161,7 @@ async def test_declines_of_forms_count_as_attempts(portal: Paying) -> None:
     assert (await prepare(portal))["__typename"] == "CardPrepared"
 
 
-async def test_another_clients_form_is_not_found(portal: Paying) -> None:
+async def test_form_of_another_client_is_not_found(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     stranger = new_id()
@@ -168,13 +172,13 @@ async def test_another_clients_form_is_not_found(portal: Paying) -> None:
     assert await kept(portal) == []
 
 
-async def test_what_is_no_form_is_not_taken_for_one(portal: Paying) -> None:
+async def test_ids_of_other_objects_are_refused_as_forms(portal: Paying) -> None:
     wrong = await add(portal, "pi_1234567890")
     assert (wrong["__typename"], wrong["path"]) == ("InvalidInput", ["input", "setupIntentId"])
     assert (await add(portal, "seti_1234567890"))["__typename"] == "NotFound"
 
 
-async def test_where_online_payments_are_off_no_card_is_added(portal: Paying) -> None:
+async def test_no_card_is_added_while_online_payments_are_off(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     async with portal.engine.begin() as rows:
         await rows.execute(update(Practice).values(stripe_account=None))
@@ -182,7 +186,7 @@ async def test_where_online_payments_are_off_no_card_is_added(portal: Paying) ->
     assert (await add(portal, setup_id))["__typename"] == "OnlinePaymentsOff"
 
 
-async def test_stripe_out_of_reach_is_said(portal: Paying) -> None:
+async def test_stripe_out_of_reach_is_reported_as_unavailable(portal: Paying) -> None:
     portal.api.faults.append(Fault("setup_intents", 503, times=4))
     query = "mutation { prepareCard(input: {}) { __typename } }"
     answer = (await portal.ask(query, portal.bearer)).json()
@@ -190,7 +194,7 @@ async def test_stripe_out_of_reach_is_said(portal: Paying) -> None:
     assert (await prepare(portal))["__typename"] == "CardPrepared"
 
 
-# -- the default, and removal ----------------------------------------------------------------------
+# -- default and removal ---------------------------------------------------------------------------
 
 
 async def test_another_card_is_made_the_default(portal: Paying) -> None:
@@ -202,7 +206,7 @@ async def test_another_card_is_made_the_default(portal: Paying) -> None:
     assert (await make_default(portal, first))["client"]["defaultPaymentMethod"] == {"id": first}
 
 
-async def test_an_expired_card_is_made_no_default(portal: Paying) -> None:
+async def test_expired_card_can_not_be_made_the_default(portal: Paying) -> None:
     await keep(portal)
     old = (await keep(portal, MASTERCARD, month=1, year=2031))["paymentMethod"]["id"]
     portal.clock.time = dt.datetime(2031, 2, 2, tzinfo=dt.UTC)
@@ -210,7 +214,7 @@ async def test_an_expired_card_is_made_no_default(portal: Paying) -> None:
     assert (await make_default(portal, old))["__typename"] == "CardUnusable"
 
 
-async def test_a_card_is_removed_only_where_the_practice_allows_it(portal: Paying) -> None:
+async def test_card_is_removed_only_if_the_practice_allows_it(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     assert (await remove(portal, card))["__typename"] == "CardRemovalOff"
     await allow_removal(portal)
@@ -222,7 +226,7 @@ async def test_a_card_is_removed_only_where_the_practice_allows_it(portal: Payin
     assert (await remove(portal, card))["__typename"] == "NotFound"
 
 
-async def test_removing_the_default_needs_a_replacement(portal: Paying) -> None:
+async def test_removal_of_the_default_needs_a_replacement(portal: Paying) -> None:
     await allow_removal(portal)
     first = (await keep(portal))["paymentMethod"]["id"]
     second = (await keep(portal, MASTERCARD))["paymentMethod"]["id"]
@@ -231,24 +235,24 @@ async def test_removing_the_default_needs_a_replacement(portal: Paying) -> None:
     assert (await remove(portal, first, replacementId=first))["__typename"] == "NotFound"
     done = await remove(portal, first, replacementId=second)
     assert done["client"]["defaultPaymentMethod"] == {"id": second}
-    # The last one needs none.
+    # The last card needs no replacement.
     assert (await remove(portal, second))["__typename"] == "CardRemoved"
 
 
-async def test_a_card_that_was_removed_can_be_kept_again(portal: Paying) -> None:
+async def test_removed_card_can_be_kept_again(portal: Paying) -> None:
     await allow_removal(portal)
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     first = (await add(portal, setup_id))["paymentMethod"]["id"]
     await remove(portal, first)
-    # The old form doesn't bring it back; another does.
+    # The old form does not bring the card back; a new form does.
     assert (await add(portal, setup_id))["__typename"] == "NotFound"
     again = await keep(portal)
     assert again["wasAlreadyKept"] is False
     assert again["paymentMethod"]["id"] != first
 
 
-async def test_what_stripe_can_not_forget_now_it_forgets_later(portal: Paying) -> None:
+async def test_failed_detachment_is_repeated(portal: Paying) -> None:
     await allow_removal(portal)
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     portal.api.faults.append(Fault("detach", 503, times=4))
@@ -261,10 +265,10 @@ async def test_what_stripe_can_not_forget_now_it_forgets_later(portal: Paying) -
     assert done.done_at is not None
 
 
-# -- what Stripe does ------------------------------------------------------------------------------
+# -- changes at Stripe -----------------------------------------------------------------------------
 
 
-async def test_a_card_detached_at_stripe_is_on_file_no_more(portal: Paying) -> None:
+async def test_card_detached_at_stripe_is_removed(portal: Paying) -> None:
     await keep(portal)
     second = (await keep(portal, MASTERCARD))["paymentMethod"]["id"]
     first = next(card for card in await kept(portal) if card.is_default)
@@ -272,11 +276,11 @@ async def test_a_card_detached_at_stripe_is_on_file_no_more(portal: Paying) -> N
         methods.detach(portal.store, ACCOUNT, first.stripe_id, {})
     await portal.hears_all()
     (left,) = await kept(portal)
-    # The default never dangles.
+    # There is always a default.
     assert (f"crd_{left.id}", left.is_default) == (second, True)
 
 
-async def test_a_card_that_the_bank_renews_is_brought_up_to_date(portal: Paying) -> None:
+async def test_card_renewed_by_the_bank_is_updated(portal: Paying) -> None:
     await keep(portal)
     (card,) = await kept(portal)
     with portal.store.transaction():
@@ -286,7 +290,7 @@ async def test_a_card_that_the_bank_renews_is_brought_up_to_date(portal: Paying)
     assert (card.exp_month, card.exp_year, card.is_default) == (7, 2036, True)
 
 
-async def test_events_of_cards_in_any_order_come_to_the_same(portal: Paying) -> None:
+async def test_events_of_cards_in_any_order_have_the_same_outcome(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
     (method,) = portal.store.all("payment_method")

@@ -21,7 +21,7 @@ CONTRACT = Path(__file__).parent.parent / "schema.graphql"
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Settings for an SQLite file that isn't there yet, and nothing else of ours set."""
+    """Set up an SQLite file that does not exist yet, and remove all other settings."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", "sqlite:///portal.sqlite")
     monkeypatch.setenv("TOKEN_KEY", KEY)
@@ -43,11 +43,11 @@ def portal(*arguments: str) -> Result:
     return CliRunner().invoke(cli.app, arguments)
 
 
-def test_the_contract_is_what_the_code_says() -> None:
+def test_schema_file_is_up_to_date() -> None:
     assert portal("schema").stdout == CONTRACT.read_text()
 
 
-def test_a_contract_out_of_date_is_told(environment: Path) -> None:
+def test_outdated_schema_file_fails_the_check(environment: Path) -> None:
     assert portal("schema", "--check").exit_code == 1
     Path("schema.graphql").write_text(CONTRACT.read_text())
     assert portal("schema", "--check").exit_code == 0
@@ -69,7 +69,7 @@ def test_a_contract_out_of_date_is_told(environment: Path) -> None:
         ("MAIL_FROM", "a@b.example, c@d.example", "MAIL_FROM: is not as Billing"),
     ],
 )
-def test_a_wrong_setting_stops_with_a_sentence(
+def test_invalid_setting_stops_with_a_sentence(
     environment: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, said: str
 ) -> None:
     if value is None:
@@ -83,7 +83,7 @@ def test_a_wrong_setting_stops_with_a_sentence(
     assert "Traceback" not in result.output
 
 
-def test_a_demo_on_a_wrong_database_stops_with_a_sentence(environment: Path) -> None:
+def test_demo_with_an_invalid_database_url_stops_with_a_sentence(environment: Path) -> None:
     result = portal("demo", "--database", "postgresql://portal:secret@host:port/portal")
     assert result.exit_code == 1
     assert result.stderr.startswith("--database has a port that is no number")
@@ -108,7 +108,7 @@ KEYS = {
           "STRIPE_API_BASE": "http://127.0.0.1:1"}, "never beside a live key"),
     ],
 )  # fmt: skip
-def test_keys_that_do_not_fit_stop_with_a_sentence(
+def test_inconsistent_stripe_keys_stop_with_a_sentence(
     environment: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str | None], said: str
 ) -> None:
     for name, value in (KEYS | given).items():
@@ -119,15 +119,15 @@ def test_keys_that_do_not_fit_stop_with_a_sentence(
     result = portal("serve")
     assert result.exit_code == 1
     assert said in result.stderr
-    # No key is told, not even a part of one.
+    # No key is shown, not even a part of one.
     assert "sk_live_1" not in result.stderr
     assert "whsec_1" not in result.stderr
 
 
-def test_a_key_that_stripe_does_not_know_stops_the_start(
+def test_key_unknown_to_stripe_stops_the_start(
     practice: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The double knows no live key, as Stripe knows none but its own."""
+    """The double accepts no live key."""
     store = Store(":memory:")
     transport = httpx.ASGITransport(double(store))
     refused = Stripe("sk_live_unknown", base="http://stripe", transport=transport)
@@ -140,7 +140,7 @@ def test_a_key_that_stripe_does_not_know_stops_the_start(
     assert "doesn't know this key" in result.stderr
 
 
-def test_a_demo_does_not_run_beside_a_live_key(
+def test_demo_does_not_start_with_a_live_key(
     environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", "sk_live_1")
@@ -149,7 +149,7 @@ def test_a_demo_does_not_run_beside_a_live_key(
     assert "live key" in result.stderr
 
 
-def test_serving_an_old_database_is_refused(environment: Path) -> None:
+def test_serve_refuses_a_database_that_is_not_migrated(environment: Path) -> None:
     result = portal("serve")
     assert (result.exit_code, result.stderr) == (
         1,
@@ -159,7 +159,7 @@ def test_serving_an_old_database_is_refused(environment: Path) -> None:
     assert portal("migrate").exit_code == 0
 
 
-def test_tokens_are_given_out_listed_and_taken_back(practice: Portal) -> None:
+def test_tokens_are_created_listed_and_revoked(practice: Portal) -> None:
     given = portal(
         "token", "create", "--name", "Grafana", "--practice", f"pra_{practice.practice_id}",
         "--scope", "billing:read", "--scope", "aggregates:read", "--days", "7",
@@ -174,7 +174,7 @@ def test_tokens_are_given_out_listed_and_taken_back(practice: Portal) -> None:
     assert portal("token", "revoke", id_).exit_code == 1
 
 
-def test_a_token_for_nobody_is_refused(practice: Portal) -> None:
+def test_token_for_an_unknown_subject_is_refused(practice: Portal) -> None:
     ours = ["--name", "x", "--practice", f"pra_{practice.practice_id}"]
     for wrong in (
         ["--name", "x", "--practice", f"pra_{new_id()}"],
@@ -205,7 +205,7 @@ def test_explain_shows_the_statement_and_its_plan(practice: Portal) -> None:
     ("query", "variables"),
     [("{", "{}"), ("{ nonsense }", "{}"), ("{ __typename }", "[]"), ("{ client { id } }", "no")],
 )
-def test_explain_says_why_it_cannot(practice: Portal, query: str, variables: str) -> None:
+def test_explain_reports_invalid_operations(practice: Portal, query: str, variables: str) -> None:
     Path("q.graphql").write_text(query)
     result = portal("explain", "q.graphql", "--variables", variables)
     assert result.exit_code == 1
@@ -213,7 +213,7 @@ def test_explain_says_why_it_cannot(practice: Portal, query: str, variables: str
     assert "Traceback" not in result.output
 
 
-def test_one_process_serves_an_sqlite_file(practice: Portal) -> None:
+def test_sqlite_file_is_served_by_one_process(practice: Portal) -> None:
     with sole_server("sqlite:///portal.sqlite"):
         result = portal("serve")
     assert (result.exit_code, result.stderr) == (1, "Another process serves portal.sqlite.\n")

@@ -1,4 +1,4 @@
-"""Connections for what writes, and for planned reads."""
+"""Connections of transactions, and of planned reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,21 +30,21 @@ async def reads(postgres_url: str) -> AsyncIterator[PostgresReads]:
         await opened.close()
 
 
-async def test_a_statement_stays_prepared_after_others_were_run(reads: PostgresReads) -> None:
+async def test_statement_stays_prepared_after_others_were_run(reads: PostgresReads) -> None:
     statement = "SELECT 1 + 1"
     for _ in range(2):
         assert await reads.value(statement, []) == 2
         assert await reads.value(PREPARED, [Signed.of(statement).name]) == 1
 
 
-async def test_no_more_than_a_hundred_stay_prepared(reads: PostgresReads) -> None:
+async def test_at_most_a_hundred_statements_stay_prepared(reads: PostgresReads) -> None:
     for number in range(database.PREPARED_A_CONNECTION + 20):
         assert await reads.value(f"SELECT {number}", []) == number
     kept = await reads.value("SELECT count(*) FROM pg_prepared_statements", [])
     assert kept <= database.PREPARED_A_CONNECTION + 1
 
 
-async def test_a_cancelled_transaction_lets_go_of_the_database(
+async def test_canceled_transaction_releases_the_database(
     new_database: Callable[[], AbstractAsyncContextManager[str]],
 ) -> None:
     async with new_database() as url:
@@ -60,9 +60,9 @@ async def test_a_cancelled_transaction_lets_go_of_the_database(
 
         writing = asyncio.create_task(write())
         await reading.wait()
-        await asyncio.sleep(0.05)  # Until the database is at it.
+        await asyncio.sleep(0.05)  # Until the database executes the statement.
         writing.cancel()
-        # What is raised holds the frames, and they hold the cursor.
+        # The exception keeps the frames alive, and with them the cursor.
         with pytest.raises(asyncio.CancelledError) as raised:
             await writing
         assert raised.tb is not None
@@ -77,7 +77,7 @@ SETTINGS = (
 )
 
 
-async def test_settings_hold_on_both_ways(postgres_url: str) -> None:
+async def test_session_settings_hold_for_reads_and_transactions(postgres_url: str) -> None:
     async with postgres.database(postgres_url) as url:
         reads = database.reads(url, timeout_s=9)
         assert await reads.value(SETTINGS, []) == "on off 1000 9000"
@@ -90,7 +90,7 @@ async def test_settings_hold_on_both_ways(postgres_url: str) -> None:
 
 
 async def test_settings_that_do_not_hold_are_refused(postgres_url: str) -> None:
-    """The server reads this one back in another unit, as if something had changed it."""
+    """The server reads this setting back in another unit, as if something had changed it."""
     connector = database.connector_of(postgres_url)
     assert isinstance(connector, PostgresConnector)
     with pytest.raises(UnfitDatabase, match="do not keep these settings: work_mem"):
@@ -98,10 +98,10 @@ async def test_settings_that_do_not_hold_are_refused(postgres_url: str) -> None:
     assert all(conn.is_closed() for conn in connector.connections)
 
 
-async def test_connections_that_close_at_once_are_a_database_out_of_reach(
+async def test_connections_closed_at_once_mean_an_unavailable_database(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As while a server shuts down: each is closed before its first use."""
+    """As while a server shuts down: each connection is closed before its first use."""
     monkeypatch.setattr(PostgresConnector, "is_usable", lambda *_: False)
     async with postgres.database(postgres_url) as url, database.opened(url) as engine:
         with pytest.raises(DatabaseUnavailable):
@@ -109,10 +109,10 @@ async def test_connections_that_close_at_once_are_a_database_out_of_reach(
                 pass
 
 
-async def test_a_connection_that_ends_amid_a_repeat_is_no_defect(
+async def test_connection_lost_during_a_repeat_is_an_unavailable_database(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver's own error of a closed connection comes as it is, out of our own code."""
+    """The driver's error of a closed connection is not wrapped by SQLAlchemy there."""
     monkeypatch.setattr("models.database.transactions.is_stale", lambda _: True)
     async with postgres.database(postgres_url) as url, database.opened(url) as engine:
         with pytest.raises(DatabaseUnavailable):

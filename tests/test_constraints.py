@@ -1,4 +1,4 @@
-"""What the database itself holds, whoever writes to it: on both of them, after the migrations."""
+"""Constraints of the tables, on both databases, after the migrations."""
 
 import datetime as dt
 import uuid
@@ -71,7 +71,7 @@ async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def books(engine: AsyncEngine) -> AsyncIterator[Books]:
-    """A practice's books, forgotten after the test."""
+    """Yield the books of a practice, which are rolled back after the test."""
     async with engine.connect() as connection, connection.begin() as transaction:
         yield await Books.opened(connection)
         await transaction.rollback()
@@ -79,16 +79,16 @@ async def books(engine: AsyncEngine) -> AsyncIterator[Books]:
 
 @pytest.fixture
 async def every_row(books: Books) -> Books:
-    """Books with a row in each table."""
+    """Return books with a row in each table."""
     await books.fill()
     return books
 
 
 @asynccontextmanager
 async def refused(books: Books, kind: str, name: str) -> AsyncIterator[None]:
-    """That the database refuses what is written, and by which constraint.
+    """Assert that the database refuses a write, and by which constraint.
 
-    SQLite names none for a foreign key, and for uniqueness the columns.
+    SQLite does not name foreign keys; for uniqueness it names the columns.
     """
     savepoint = await books.connection.begin_nested()
     with pytest.raises(IntegrityError) as caught:
@@ -106,7 +106,7 @@ async def refused(books: Books, kind: str, name: str) -> AsyncIterator[None]:
 # -- one at a time ---------------------------------------------------------------------------------
 
 
-async def test_a_client_has_one_default_card(books: Books) -> None:
+async def test_client_has_at_most_one_default_card(books: Books) -> None:
     client = await books.client()
     await books.card(client, is_default=True)
     await books.card(client)
@@ -115,14 +115,14 @@ async def test_a_client_has_one_default_card(books: Books) -> None:
         await books.card(client, is_default=True)
 
 
-async def test_a_removed_card_is_not_the_default(books: Books) -> None:
+async def test_removed_card_can_not_be_the_default(books: Books) -> None:
     client = await books.client()
     await books.card(client, removed_at=NOON)
     async with refused(books, "CHECK", "ck_payment_method_default_is_kept"):
         await books.card(client, is_default=True, removed_at=NOON)
 
 
-async def test_the_same_card_is_kept_once_and_may_be_added_again_when_removed(
+async def test_same_card_is_kept_once_and_may_be_added_again_after_removal(
     books: Books,
 ) -> None:
     client = await books.client()
@@ -133,7 +133,7 @@ async def test_the_same_card_is_kept_once_and_may_be_added_again_when_removed(
     await books.card(client, fingerprint="same")
 
 
-async def test_a_request_has_one_link_to_each_practice(books: Books) -> None:
+async def test_sign_in_request_has_one_link_per_practice(books: Books) -> None:
     await books.add(SignInLink, nonce_hash="same")
     async with refused(books, "UNIQUE", "uq_sign_in_link_practice_id"):
         await books.add(SignInLink, nonce_hash="same")
@@ -141,7 +141,7 @@ async def test_a_request_has_one_link_to_each_practice(books: Books) -> None:
 
 @pytest.mark.parametrize("second", ACTIVE_STATES)
 @pytest.mark.parametrize("first", ACTIVE_STATES)
-async def test_a_client_has_one_active_payment(
+async def test_client_has_at_most_one_active_payment(
     books: Books, first: PaymentState, second: PaymentState
 ) -> None:
     client = await books.client()
@@ -151,14 +151,14 @@ async def test_a_client_has_one_active_payment(
         await books.payment(client, second)
 
 
-async def test_payments_at_rest_are_as_many_as_there_are(books: Books) -> None:
+async def test_client_may_have_many_finished_payments(books: Books) -> None:
     client = await books.client()
     at_rest = set(PaymentState) - set(ACTIVE_STATES)
     for state in [*at_rest, *at_rest, PaymentState.CREATED]:
         await books.payment(client, state)
 
 
-async def test_a_session_stands_on_one_valid_invoice(books: Books) -> None:
+async def test_session_is_on_one_valid_invoice(books: Books) -> None:
     client = await books.client()
     session = await books.add(Session, client_id=client)
     await books.invoice(client, session)
@@ -166,7 +166,7 @@ async def test_a_session_stands_on_one_valid_invoice(books: Books) -> None:
         await books.invoice(client, session)
 
 
-async def test_voiding_an_invoice_frees_its_sessions_for_another(books: Books) -> None:
+async def test_voided_invoice_releases_its_sessions(books: Books) -> None:
     client = await books.client()
     session = await books.add(Session, client_id=client)
     first = await books.invoice(client, session)
@@ -177,19 +177,19 @@ async def test_voiding_an_invoice_frees_its_sessions_for_another(books: Books) -
         await books.change(Invoice, first, is_void=False, voided_on=None)
 
 
-async def test_lines_without_a_session_are_as_many_as_there_are(books: Books) -> None:
+async def test_lines_without_a_session_are_not_unique(books: Books) -> None:
     invoice = await books.invoice(await books.client())
     await books.line(invoice, None, position=1)
     await books.line(invoice, None, position=2)
 
 
-async def test_a_line_is_as_void_as_its_invoice(books: Books) -> None:
+async def test_line_is_as_void_as_its_invoice(books: Books) -> None:
     invoice = await books.invoice(await books.client())
     async with refused(books, "FOREIGN KEY", "fk_invoice_line_practice_id_invoice_id_is_void"):
         await books.line(invoice, None, is_void=True)
 
 
-async def test_an_invoice_is_claimed_by_one_payment(books: Books) -> None:
+async def test_invoice_is_claimed_by_one_payment(books: Books) -> None:
     client = await books.client()
     invoice = await books.invoice(client)
     payment = await books.payment(client)
@@ -200,7 +200,7 @@ async def test_an_invoice_is_claimed_by_one_payment(books: Books) -> None:
         await books.add(Claim, **claim, invoice_id=invoice)
 
 
-async def test_one_refund_of_a_payment_has_no_end_yet(books: Books) -> None:
+async def test_payment_has_at_most_one_unfinished_refund(books: Books) -> None:
     client = await books.client()
     refund = {"client_id": client, "payment_id": await books.payment(client)}
     requested = {"state": RefundState.REQUESTED, "stripe_id": None}
@@ -210,7 +210,7 @@ async def test_one_refund_of_a_payment_has_no_end_yet(books: Books) -> None:
         await books.add(Refund, **refund, **requested)
 
 
-async def test_a_payment_has_one_receipt(books: Books) -> None:
+async def test_payment_has_one_receipt(books: Books) -> None:
     client = await books.client()
     payment = await books.payment(client)
     await books.add(Receipt, client_id=client, payment_id=payment)
@@ -219,7 +219,7 @@ async def test_a_payment_has_one_receipt(books: Books) -> None:
 
 
 @pytest.mark.parametrize("document", [Invoice, Statement, Superbill, Receipt])
-async def test_a_number_is_given_once_in_a_practice(books: Books, document: type[Row]) -> None:
+async def test_document_number_is_unique_in_a_practice(books: Books, document: type[Row]) -> None:
     elsewhere = await Books.opened(books.connection)
     for practice in (books, elsewhere):
         await practice.document(document, serial=1)
@@ -227,7 +227,7 @@ async def test_a_number_is_given_once_in_a_practice(books: Books, document: type
         await books.document(document, serial=1)
 
 
-async def test_a_request_to_pay_is_taken_once(books: Books) -> None:
+async def test_idempotency_key_is_unique_per_client(books: Books) -> None:
     client = await books.client()
     await books.payment(client, idempotency_key="k1")
     await books.payment(client, idempotency_key="k2")
@@ -236,7 +236,7 @@ async def test_a_request_to_pay_is_taken_once(books: Books) -> None:
         await books.payment(client, idempotency_key="k1")
 
 
-async def test_what_stripe_names_is_there_once(books: Books) -> None:
+async def test_stripe_ids_are_unique_per_account(books: Books) -> None:
     client, elsewhere = await books.client(), await Books.opened(books.connection)
     for practice, owner in ((books, client), (elsewhere, await elsewhere.client())):
         await practice.card(owner, stripe_id="pm_1")
@@ -250,7 +250,7 @@ async def test_what_stripe_names_is_there_once(books: Books) -> None:
         await elsewhere.change_all(Practice, stripe_account="acct_1")
 
 
-async def test_a_movement_is_entered_once(books: Books) -> None:
+async def test_ledger_entry_is_made_once(books: Books) -> None:
     client = await books.client()
     invoice = await books.invoice(client)
     of_client = {"client_id": client, "kind": EntryKind.ADJUSTMENT, "reference": "line 1"}
@@ -262,14 +262,14 @@ async def test_a_movement_is_entered_once(books: Books) -> None:
         await books.add(LedgerEntry, **of_client, invoice_id=invoice)
 
 
-async def test_a_token_is_known_once_in_all_practices(books: Books) -> None:
+async def test_token_hash_is_unique_over_all_practices(books: Books) -> None:
     await books.add(Token, hash="same")
     elsewhere = await Books.opened(books.connection)
     async with refused(books, "UNIQUE", "uq_token_hash"):
         await elsewhere.add(Token, hash="same")
 
 
-async def test_a_document_is_given_out_in_one_way(books: Books) -> None:
+async def test_document_has_one_printed_form(books: Books) -> None:
     await books.add(PrintedDocument)
     await books.add(PrintedDocument, is_void=True)
     await books.add(PrintedDocument, kind=DocumentKind.RECEIPT)
@@ -292,7 +292,7 @@ DIGITS = [
 
 
 @pytest.mark.parametrize(("row", "column", "right"), DIGITS)
-async def test_text_of_digits_has_just_so_many(
+async def test_text_of_digits_has_the_exact_length(
     every_row: Books, row: type[Row], column: str, right: str
 ) -> None:
     await every_row.change_all(row, **{column: right})
@@ -306,12 +306,12 @@ CHOICES = [
     (row, column)
     for row in DEFAULTS
     for column in table(row).columns
-    # The record of access takes no change at all.
+    # Entries of the audit log admit no change at all.
     if isinstance(column.type, Enum) and row is not AccessEntry
 ]
 
 
-# What keeps the other constraints quiet when the value is none that they know.
+# Values that satisfy the other constraints when the enum's value is unknown to them.
 FITTING = {
     "card_setup.state": {"payment_method_id": None},
     "ledger_entry.kind": {"dispute_id": None},
@@ -323,10 +323,10 @@ FITTING = {
 @pytest.mark.parametrize(
     ("row", "column"), [pytest.param(*each, id=str(each[1])) for each in CHOICES]
 )
-async def test_an_enum_holds_its_own_values_alone(
+async def test_enum_column_admits_only_its_values(
     every_row: Books, row: type[Row], column: Column[Any]
 ) -> None:
-    """Said in plain SQL, since SQLAlchemy would refuse the value before the database could."""
+    """Use plain SQL, since SQLAlchemy would refuse the value before the database."""
     async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_{column.name}"):
         unknown: dict[str, Any] = {column.name: literal_column("'OF_NO_KIND'")}
         await every_row.change_all(row, **unknown, **FITTING.get(str(column), {}))
@@ -340,7 +340,7 @@ AMOUNTS = [
 ]
 
 
-# A statement's amounts have to add up, so that one alone can't be too large.
+# A statement's amounts have to add up, so one amount alone cannot be too large.
 ADDING_UP = {
     "beginning_minor": {"paid_minor": 1, "ending_minor": LIMIT - 1},
     "ending_minor": {"beginning_minor": LIMIT - 1, "invoiced_minor": 1},
@@ -353,13 +353,13 @@ ADDING_UP = {
     ("row", "column"), [pytest.param(*each, id=str(each[1])) for each in AMOUNTS]
 )
 @pytest.mark.parametrize("sign", [1, -1])
-async def test_an_amount_is_exact_as_a_json_number(
+async def test_amounts_beyond_json_numbers_are_refused(
     every_row: Books, row: type[Row], column: Column[Any], sign: int
 ) -> None:
     values = {column.name: LIMIT}
     if row is Statement:
         values |= dict.fromkeys(ADDING_UP, 0) | ADDING_UP[column.name] | values
-    # Some may not be below zero at all, and either constraint may speak first.
+    # Some amounts may not be negative, and either constraint may be named first.
     constraint = "_exact" if sign > 0 else f"ck_{row.__tablename__}_"
     async with refused(every_row, "CHECK", constraint):
         await every_row.change_all(row, **{name: sign * amount for name, amount in values.items()})
@@ -370,7 +370,7 @@ async def test_an_amount_is_exact_as_a_json_number(
     [(Invoice, "total_minor"), (LedgerEntry, "amount_minor"), (Allocation, "amount_minor")],
 )
 @pytest.mark.parametrize("amount", [LIMIT - 1, 1 - LIMIT])
-async def test_the_largest_exact_amounts_are_held(
+async def test_largest_exact_amounts_are_accepted(
     every_row: Books, row: type[Row], column: str, amount: int
 ) -> None:
     await every_row.change_all(row, **{column: amount})
@@ -421,7 +421,8 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
         (SignInLink, {"used_at": None}, "used_has_a_token"),
-        # Money is put toward invoices by allocations, and is some payment's; a charge is invoiced.
+        # Allocations put money toward invoices and belong to a payment; a charge belongs to an
+        # invoice.
         (
             LedgerEntry,
             NO_DISPUTE | {"kind": EntryKind.SESSION, "invoice_id": None},
@@ -452,7 +453,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Dispute, {"amount_minor": 0}, "amount_positive"),
     ],
 )
-async def test_a_row_that_makes_no_sense_is_refused(
+async def test_inconsistent_row_is_refused(
     every_row: Books, row: type[Row], values: dict[str, Any], constraint: str
 ) -> None:
     async with refused(every_row, "CHECK", f"ck_{row.__tablename__}_{constraint}"):
@@ -489,8 +490,8 @@ NOT_ONE_ADDRESS = (
 
 
 @pytest.mark.parametrize("row", [Client, Contact, Practice])
-async def test_an_e_mail_address_is_one(every_row: Books, row: type[Row]) -> None:
-    """Else a mail to it would go to somebody else as well."""
+async def test_email_column_admits_exactly_one_address(every_row: Books, row: type[Row]) -> None:
+    """With several addresses, a mail would go to another person as well."""
     for address in ONE_ADDRESS:
         await every_row.change_all(row, email=address)
     for address in NOT_ONE_ADDRESS:
@@ -498,7 +499,7 @@ async def test_an_e_mail_address_is_one(every_row: Books, row: type[Row]) -> Non
             await every_row.change_all(row, email=address)
 
 
-# -- whose rows ------------------------------------------------------------------------------------
+# -- owners of rows --------------------------------------------------------------------------------
 
 Link = tuple[type[Row], ForeignKeyConstraint]
 
@@ -513,7 +514,7 @@ LINKS: list[Link] = [
 
 
 @pytest.mark.parametrize(("row", "link"), LINKS, ids=map(name_of, LINKS))
-async def test_no_row_can_point_into_another_practice(
+async def test_row_can_not_refer_to_another_practice(
     books: Books, row: type[Row], link: ForeignKeyConstraint
 ) -> None:
     elsewhere = await Books.opened(books.connection)
@@ -525,7 +526,7 @@ async def test_no_row_can_point_into_another_practice(
 
 
 @pytest.mark.parametrize("row", [Payment, LedgerEntry])
-async def test_what_names_nobody_else_is_a_client_s_of_the_practice(
+async def test_row_without_other_references_has_a_client_of_the_practice(
     books: Books, row: type[Row]
 ) -> None:
     elsewhere = await Books.opened(books.connection)
@@ -537,7 +538,7 @@ WITHIN_CLIENT = [link for link in LINKS if "client_id" in link[1].column_keys[:-
 
 
 @pytest.mark.parametrize(("row", "link"), WITHIN_CLIENT, ids=map(name_of, WITHIN_CLIENT))
-async def test_no_row_can_point_to_what_is_another_client_s(
+async def test_row_can_not_refer_to_another_clients_row(
     books: Books, row: type[Row], link: ForeignKeyConstraint
 ) -> None:
     another = books.beside()
@@ -548,10 +549,10 @@ async def test_no_row_can_point_to_what_is_another_client_s(
     await books.add(row, **books.links(row, link, books))
 
 
-def test_every_link_to_an_invoice_payment_or_card_is_within_the_client() -> None:
+def test_every_reference_to_an_invoice_payment_or_card_is_within_the_client() -> None:
     kept = {"invoice", "payment", "payment_method"}
     loose = [link for link in LINKS if link not in WITHIN_CLIENT]
-    # A line has no client of its own: it is its invoice's.
+    # A line has no client column: it belongs to its invoice.
     assert [name_of(link) for link in loose if referred(link[1]) in kept] == [
         "invoice_line.invoice_id"
     ]
@@ -561,13 +562,13 @@ OF_PRACTICE = [row for row in DEFAULTS if "practice" in map(referred, all_links(
 
 
 @pytest.mark.parametrize("row", OF_PRACTICE)
-async def test_a_row_belongs_to_a_practice_that_is_there(books: Books, row: type[Row]) -> None:
+async def test_row_belongs_to_an_existing_practice(books: Books, row: type[Row]) -> None:
     nowhere = Books(books.connection, str(uuid.uuid4()))
     async with refused(books, "FOREIGN KEY", f"fk_{row.__tablename__}_practice_id"):
         await nowhere.add(row)
 
 
-async def test_what_others_point_to_cannot_be_deleted(every_row: Books) -> None:
+async def test_referenced_row_can_not_be_deleted(every_row: Books) -> None:
     assert {link.ondelete for _, link in LINKS} == {"RESTRICT"}
     async with refused(every_row, "FOREIGN KEY", "fk_invoice_line"):
         await every_row.connection.execute(
@@ -575,9 +576,9 @@ async def test_what_others_point_to_cannot_be_deleted(every_row: Books) -> None:
         )
 
 
-# The inbox of webhooks and who asks to sign in are no practice's, and point to nothing.
+# The inbox of webhooks and the requests to sign in belong to no practice, and refer to nothing.
 NOBODYS = {"stripe_event", "sign_in_limit", "sign_in_request"}
 
 
-def test_these_tests_know_every_table() -> None:
+def test_every_table_is_tested() -> None:
     assert {row.__tablename__ for row in DEFAULTS} == set(Row.metadata.tables) - NOBODYS

@@ -1,4 +1,4 @@
-"""`portal contact`: who looks after whose bills."""
+"""`portal contact`: links contacts to the clients that they look after."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ def portal(*arguments: str) -> Result:
 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    """A practice in a file, which is served whenever something is asked."""
+    """Return a function that serves a practice from a file, for one request at a time."""
     url = f"sqlite:///{tmp_path / 'portal.db'}"
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("TOKEN_KEY", KEY)
@@ -31,7 +31,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
 LINK = ("--name", "Gail Ahn", "--email", "gail@example.com", "--relation", "GUARDIAN")
 
 
-def test_a_contact_is_linked_seen_listed_and_unlinked(there: Portal) -> None:
+def test_contact_is_linked_listed_and_unlinked(there: Portal) -> None:
     client = f"cli_{there.client_id}"
     linked = portal("link", client, *LINK, "--documents")
     assert linked.exit_code == 0, linked.stderr
@@ -62,7 +62,7 @@ def test_a_contact_is_linked_seen_listed_and_unlinked(there: Portal) -> None:
         (("list", "cli_00000000-0000-7000-8000-000000000000"), "There is no client"),
     ],
 )
-def test_what_can_not_be_linked_says_why(
+def test_invalid_link_is_refused_with_a_reason(
     there: Portal, arguments: tuple[str, ...], said: str
 ) -> None:
     client = f"cli_{there.client_id}"

@@ -1,4 +1,4 @@
-"""Amounts are charged in Stripe's units of each currency, and refused with their reason."""
+"""Amounts are sent in Stripe's units of each currency, and refused with a reason."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -55,7 +55,7 @@ async def pay(portal: Paying, minor: int, currency: str, key: str = "a key for o
 
 
 @pytest.mark.parametrize(("currency", "minor", "units", "part", "part_units"), AMOUNTS)
-async def test_a_payment_and_its_refund_are_told_in_stripes_units(
+async def test_payment_and_refund_are_sent_in_stripes_units(
     portal: Paying, currency: str, minor: int, units: int, part: int, part_units: int
 ) -> None:
     await priced_in(portal, currency)
@@ -88,7 +88,7 @@ async def test_a_payment_and_its_refund_are_told_in_stripes_units(
         ("CUP", 10_000, ("OnlinePaymentsOff", {})),
     ],
 )
-async def test_an_amount_that_can_not_be_charged_is_refused_with_its_reason(
+async def test_amount_that_can_not_be_charged_is_refused_with_its_reason(
     portal: Paying, currency: str, minor: int, told: tuple[str, dict[str, Any]]
 ) -> None:
     await priced_in(portal, currency)
@@ -107,14 +107,14 @@ async def test_an_amount_that_can_not_be_charged_is_refused_with_its_reason(
         ("largest_charge", 10**9, ("AmountTooLarge", {"maximum": {"minorUnits": 99_999_999}})),
     ],
 )
-async def test_an_amount_that_stripe_refuses_is_refused_with_its_reason(
+async def test_amount_refused_by_stripe_is_refused_with_its_reason(
     portal: Paying,
     monkeypatch: pytest.MonkeyPatch,
     guard: str,
     minor: int,
     told: tuple[str, dict[str, Any]],
 ) -> None:
-    """As where the practice's bank account has another currency, and so another minimum."""
+    """Stripe's minimum differs if the practice's bank account has another currency."""
     await portal.invoice(minor)
     with monkeypatch.context() as patch:
         patch.setattr(currencies, guard, lambda _: minor)
@@ -127,7 +127,7 @@ async def test_an_amount_that_stripe_refuses_is_refused_with_its_reason(
 
 
 @pytest.mark.parametrize("status", [400, 402])
-async def test_another_refusal_is_told_and_the_operator_is_alerted(
+async def test_unexpected_refusal_is_reported_and_alerts_the_operator(
     portal: Paying, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     await portal.invoice(10_000)
@@ -139,17 +139,17 @@ async def test_another_refusal_is_told_and_the_operator_is_alerted(
     )
     alerts = [one.getMessage() for one in caplog.records if "alert" in one.getMessage()]
     assert any("testmode_charges_only" in alert for alert in alerts)
-    # With a key of its own the same is tried again.
+    # With another idempotency key the same payment is tried again.
     assert (await pay(portal, 10_000, "USD", "another key for a click"))["__typename"] == (
         "PaySucceeded"
     )
 
 
 @pytest.mark.parametrize(("currency", "part"), [("KWD", 1_234), ("MGA", 1_250)])
-async def test_a_refund_between_two_steps_is_refused_and_leaves_nothing(
+async def test_refund_between_two_steps_is_refused_without_a_row(
     portal: Paying, currency: str, part: int
 ) -> None:
-    """Else it would be one without an answer, for ever, and no other could begin."""
+    """A row would stay unfinished for ever, and no other refund could begin."""
     await priced_in(portal, currency)
     await portal.invoice(1_234_500)
     done = await pay(portal, 1_234_500, currency)
@@ -165,8 +165,8 @@ async def test_a_refund_between_two_steps_is_refused_and_leaves_nothing(
 
 
 @given(currency=st.sampled_from(sorted(currencies.SUPPORTED)), minor=st.integers(1, 10**11))
-def test_every_amount_that_passes_is_taken_and_comes_back(currency: str, minor: int) -> None:
-    """By the double's own table, which was written apart from ours."""
+def test_accepted_amounts_convert_to_stripes_units_and_back(currency: str, minor: int) -> None:
+    """The double has a table of its own, written independently."""
     increment = currencies.increment(currency)
     try:
         units = to_stripe(minor, currency)
@@ -184,5 +184,5 @@ def test_every_amount_that_passes_is_taken_and_comes_back(currency: str, minor: 
         assert fits or minor < currencies.smallest_charge(currency)
 
 
-def test_the_currencies_are_those_that_stripe_takes() -> None:
+def test_supported_currencies_are_stripes() -> None:
     assert {one.lower() for one in currencies.SUPPORTED} == stripes.SUPPORTED

@@ -1,4 +1,6 @@
-"""`DATABASE_URL` as hosts give it: reads, writes and migrations open connections alike."""
+"""`DATABASE_URL` as hosts provide it: reads, transactions and migrations connect in the
+same way.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +47,7 @@ async def _roles(server: TlsServer) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_files_of_libpq(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the certificates of this machine's user out."""
+    """Hide the certificates of this machine's user."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -62,7 +64,7 @@ def filled(url: str, server: TlsServer) -> str:
 
 
 async def both(url: str, statement: str) -> list[Any]:
-    """Return what a statement answers on a connection of the reads, and on one that writes."""
+    """Return the results of a statement on a read connection and in a transaction."""
     reads = database.reads(url)
     try:
         read = await reads.value(statement, [])
@@ -92,7 +94,7 @@ REACHED = {
 
 
 @pytest.mark.parametrize("url", REACHED)
-async def test_an_encrypted_server_is_reached_where(server: TlsServer, url: str) -> None:
+async def test_encrypted_server_is_reached_if(server: TlsServer, url: str) -> None:
     assert await both(filled(REACHED[url], server), IS_ENCRYPTED) == [True, True]
 
 
@@ -111,8 +113,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("url", REFUSED)
-async def test_no_way_is_opened_where(server: TlsServer, url: str) -> None:
-    """Neither reads nor writes go where the URL does not let them."""
+async def test_no_connection_is_opened_if(server: TlsServer, url: str) -> None:
+    """Neither reads nor transactions connect against the URL's parameters."""
     given = filled(REFUSED[url], server)
     reads = database.reads(given)
     with pytest.raises(DatabaseUnavailable) as read:
@@ -125,7 +127,7 @@ async def test_no_way_is_opened_where(server: TlsServer, url: str) -> None:
     assert "hunter2" not in f"{read.value} {written.value}"
 
 
-async def test_tls_is_not_given_up_where_the_server_has_none(
+async def test_required_tls_is_not_given_up_for_a_server_without_it(
     programs: Path, server: TlsServer
 ) -> None:
     with postgres.started(programs) as plain:
@@ -146,7 +148,9 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("parameter", SETTINGS)
-async def test_a_parameter_holds_on_both_ways(postgres_url: str, parameter: str) -> None:
+async def test_parameter_holds_for_reads_and_transactions(
+    postgres_url: str, parameter: str
+) -> None:
     name, value = SETTINGS[parameter]
     async with postgres.database(postgres_url) as url:
         found = await both(f"{url}&{parameter}", f"SELECT current_setting('{name}')")

@@ -1,4 +1,4 @@
-"""The deadline of a request: 503 in time, whatever the application waits for."""
+"""Deadline of a request: a 503 in time, also while the application waits."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ SECONDS = 0.2
 
 
 class Slow:
-    """An application that waits for ever, or answers slowly once it has begun."""
+    """Application that waits for ever, or responds slowly once it has begun."""
 
     def __init__(self) -> None:
         self.has_begun, self.was_cancelled = asyncio.Event(), False
@@ -65,7 +65,7 @@ def is_told_once(caplog: pytest.LogCaptureFixture) -> bool:
     return len(told) == 1 and told[0].exc_info is None
 
 
-async def test_who_asks_graphql_is_told_in_its_own_form(
+async def test_graphql_client_gets_503_with_a_graphql_error(
     slow: Slow, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = await asked(slow, "POST", "/graphql")
@@ -76,22 +76,22 @@ async def test_who_asks_graphql_is_told_in_its_own_form(
     assert is_told_once(caplog)
 
 
-async def test_who_asks_for_a_document_is_told_so(slow: Slow) -> None:
+async def test_document_request_gets_503(slow: Slow) -> None:
     answer = await asked(slow, "GET", "/documents/x")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_an_answer_that_has_begun_is_not_cut_off(slow: Slow) -> None:
+async def test_response_that_has_begun_is_not_cut_off(slow: Slow) -> None:
     answer = await asked(slow, "GET", "/export/x.csv")
     assert (answer.status_code, answer.text) == (200, "a part\n" * 3)
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/graphql"), ("GET", "/documents/x")])
-async def test_a_request_that_the_server_cancels_is_answered(
+async def test_request_canceled_by_the_server_gets_503(
     slow: Slow, method: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As uvicorn does when its process is to end."""
+    """As uvicorn cancels requests when its process is to end."""
     asking = asyncio.create_task(asked(slow, method, path))
     await slow.has_begun.wait()
     asking.cancel()

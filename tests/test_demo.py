@@ -1,4 +1,4 @@
-"""`portal demo`: what `make run` serves."""
+"""`portal demo`, which `make run` serves."""
 
 import json
 import stat
@@ -27,7 +27,7 @@ def ask(demo: Demo, who: str | None, query: str) -> Any:
     return response.json()
 
 
-def test_each_token_sees_what_it_is_for(demo: Demo) -> None:
+def test_each_token_sees_its_own_clients(demo: Demo) -> None:
     query = "{ viewer { kind clients { name balance { amount { minorUnits } } } } }"
     seen = {
         who: ask(demo, who, query)["data"]["viewer"] for who in demo.tokens if who != "dashboard"
@@ -56,12 +56,12 @@ def test_each_token_sees_what_it_is_for(demo: Demo) -> None:
     }
 
 
-def test_the_dashboard_gets_no_health_information(demo: Demo) -> None:
+def test_dashboard_gets_no_health_information(demo: Demo) -> None:
     (error,) = ask(demo, "dashboard", "{ client { name } }")["errors"]
     assert error["extensions"]["code"] == "SCOPE_REQUIRED"
 
 
-def test_the_demo_shows_its_mail_whose_link_leads_to_its_own_page(demo: Demo) -> None:
+def test_link_in_the_demos_mail_signs_in_on_its_own_page(demo: Demo) -> None:
     email = ask(demo, "guardian", "{ viewer { email } }")["data"]["viewer"]["email"]
     asked = f'mutation {{ requestSignInLink(input: {{email: "{email}"}}) {{ nonce }} }}'
     nonce = ask(demo, None, asked)["data"]["requestSignInLink"]["nonce"]
@@ -74,7 +74,7 @@ def test_the_demo_shows_its_mail_whose_link_leads_to_its_own_page(demo: Demo) ->
 
 
 def mail_to(demo: Demo, email: str) -> str:
-    """The text of the mail that an address got, as soon as it is there."""
+    """Wait for a mail to an address, and return its text."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
         for mail in httpx.get(f"{demo.url}/sandbox/mails").json():
@@ -84,12 +84,12 @@ def mail_to(demo: Demo, email: str) -> str:
     raise AssertionError("no mail came")
 
 
-def test_anybody_may_introspect_the_demo(demo: Demo) -> None:
+def test_introspection_of_the_demo_needs_no_token(demo: Demo) -> None:
     assert ask(demo, None, "{ __schema { queryType { name } } }")["data"]
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
-def test_documented_queries_are_those_of_graphiqls_tabs(demo: Demo, path: Path) -> None:
+def test_documented_queries_are_those_of_the_tabs(demo: Demo, path: Path) -> None:
     assert path.read_text() in blocks(API, "graphql")
     assert "errors" not in ask(demo, "client", path.read_text())
 
@@ -105,7 +105,7 @@ def documented(text: str, operation: str) -> str:
     return found
 
 
-def test_the_documented_dashboard_reads_sums(demo: Demo) -> None:
+def test_documented_report_is_read_with_aggregates_scope(demo: Demo) -> None:
     report = documented(API, "query Report")
     answer = ask(demo, "dashboard", report)
     assert "errors" not in answer
@@ -116,7 +116,7 @@ def test_the_documented_dashboard_reads_sums(demo: Demo) -> None:
     assert error["extensions"]["scope"] == "aggregates:read"
 
 
-def test_the_documented_dashboard_reads_money(demo: Demo) -> None:
+def test_documented_overdue_query_is_answered(demo: Demo) -> None:
     answer = ask(demo, "dashboard", documented(API, "query Overdue"))
     assert "errors" not in answer
     assert answer["data"]["practice"]["invoices"]["nodes"]
@@ -134,7 +134,7 @@ def test_documented_responses_are_the_demos(demo: Demo, text: str, operation: st
     assert undated(ask(demo, "client", documented(text, operation))) == undated(json.loads(answer))
 
 
-def test_the_documented_steps_pay(tmp_path: Path) -> None:
+def test_documented_steps_pay(tmp_path: Path) -> None:
     card = SANDBOX.partition("/sandbox/confirmation_tokens -d '")[2].partition("'")[0]
     mutation = documented(SANDBOX, "mutation PayTheBalance")
     with demonstration.served(tmp_path) as own:
@@ -153,33 +153,33 @@ def undated(value: Any) -> Any:
     return [undated(item) for item in value] if isinstance(value, list) else value
 
 
-def test_pages_of_this_machine_may_ask(demo: Demo) -> None:
+def test_pages_of_this_machine_are_allowed_origins(demo: Demo) -> None:
     for origin, allowed in (("http://localhost:5173", True), ("http://localhost.evil.test", False)):
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         response = httpx.options(f"{demo.url}/graphql", headers=asked)
         assert (response.headers.get("access-control-allow-origin") == origin) is allowed
 
 
-def test_a_name_that_points_here_from_elsewhere_is_not_answered(demo: Demo) -> None:
+def test_foreign_host_name_is_refused(demo: Demo) -> None:
     page = {"Accept": "text/html", "Host": "evil.test"}
     response = httpx.get(f"{demo.url}/graphql", headers=page)
     assert response.status_code == 400
     assert demo.tokens["client"] not in response.text
 
 
-def test_the_tokens_are_kept_from_other_users(demo: Demo) -> None:
+def test_tokens_are_readable_only_by_their_owner(demo: Demo) -> None:
     for path in (demo.folder / ".demo" / "tokens.json", demo.folder / "demo.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE((demo.folder / ".demo").stat().st_mode) == 0o700
 
 
-def test_it_prints_all_that_is_needed_to_begin(demo: Demo) -> None:
+def test_demo_prints_its_urls_and_tokens(demo: Demo) -> None:
     printed = demo.printed.read_text()
     for needed in (f"{demo.url}/graphql", "curl", *demo.tokens.values(), *demo.tokens):
         assert needed in printed
 
 
-def test_a_second_start_keeps_data_and_tokens_and_another_machine_has_others(
+def test_restart_keeps_data_and_tokens_and_another_folder_has_others(
     demo: Demo, tmp_path: Path
 ) -> None:
     with demonstration.served(tmp_path) as first:

@@ -1,4 +1,4 @@
-"""Who is in the demo, and that each thing worth seeing happens to somebody, on any day."""
+"""The demo's people, and the cases that its data has to show on any day."""
 
 import datetime as dt
 import unicodedata
@@ -51,12 +51,10 @@ def world(told: tuple[People, Ledgers]) -> Ledgers:
     return told[1]
 
 
-# -- the client whose token is printed -------------------------------------------------------------
+# -- the client with the printed token -------------------------------------------------------------
 
 
-def test_the_client_owes_an_invoice_and_the_rest_of_one_that_is_past_due(
-    people: People, world: Ledgers
-) -> None:
+def test_client_owes_an_invoice_and_part_of_a_past_due_one(people: People, world: Ledgers) -> None:
     invoices = by(world.all(Invoice, client_id=people.client_id), "serial")
     open_ones = [(world.status(one), world.is_past_due(one)) for one in invoices if world.due(one)]
     assert open_ones == [("PARTIALLY_PAID", True), ("UNPAID", False)]
@@ -64,12 +62,14 @@ def test_the_client_owes_an_invoice_and_the_rest_of_one_that_is_past_due(
     assert len(invoices) > 40
 
 
-def test_the_client_has_some_credit_but_less_than_is_due(people: People, world: Ledgers) -> None:
+def test_client_has_some_credit_but_less_than_is_due(people: People, world: Ledgers) -> None:
     assert 0 < world.credit(people.client_id) < world.all_due(people.client_id)
     assert world.balance(people.client_id) > 0
 
 
-def test_the_client_s_last_month_has_sessions_and_a_payment(people: People, world: Ledgers) -> None:
+def test_client_has_sessions_and_a_payment_in_the_last_month(
+    people: People, world: Ledgers
+) -> None:
     since = world.today - dt.timedelta(30)
     entries = [
         one for one in world.all(LedgerEntry, client_id=people.client_id) if one["date"] > since
@@ -79,9 +79,7 @@ def test_the_client_s_last_month_has_sessions_and_a_payment(people: People, worl
     assert len(world.uninvoiced(people.client_id)) == 2
 
 
-def test_the_client_has_cards_that_work_that_soon_won_t_and_that_don_t(
-    people: People, world: Ledgers
-) -> None:
+def test_client_has_a_valid_an_expiring_and_an_expired_card(people: People, world: Ledgers) -> None:
     cards = by(world.all(PaymentMethod, client_id=people.client_id), "id")
     this_month = world.today.year * 12 + world.today.month
     left = [card["exp_year"] * 12 + card["exp_month"] - this_month for card in cards]
@@ -93,7 +91,7 @@ def test_the_client_has_cards_that_work_that_soon_won_t_and_that_don_t(
     assert [card["is_default"] for card in cards] == [True, False, False]
 
 
-def test_the_client_has_two_years_of_documents_and_an_incomplete_superbill(
+def test_client_has_two_years_of_documents_and_an_incomplete_superbill(
     people: People, world: Ledgers
 ) -> None:
     first = min(one["date"] for one in world.all(Session, client_id=people.client_id))
@@ -105,19 +103,17 @@ def test_the_client_has_two_years_of_documents_and_an_incomplete_superbill(
     assert found == [True] * (len(found) - 3) + [False, True, True]
 
 
-def test_nothing_keeps_the_client_from_paying(people: People, world: Ledgers) -> None:
+def test_client_can_pay_online(people: People, world: Ledgers) -> None:
     practice = world.one(Practice, id=people.practice_id)
     assert (practice["stripe_account"], practice["currency"]) == ("acct_sandbox", "USD")
     states = {one["state"] for one in world.all(Payment, client_id=people.client_id)}
     assert states == {PaymentState.SUCCEEDED, PaymentState.FAILED}
 
 
-# -- the others with tokens ------------------------------------------------------------------------
+# -- the other people with tokens ------------------------------------------------------------------
 
 
-def test_the_stranger_is_of_a_practice_without_online_payments(
-    people: People, world: Ledgers
-) -> None:
+def test_stranger_is_of_a_practice_without_online_payments(people: People, world: Ledgers) -> None:
     assert world.one(Client, id=people.stranger_id)["practice_id"] == people.other_practice_id
     practice, other = (
         world.one(Practice, id=each) for each in (people.practice_id, people.other_practice_id)
@@ -128,9 +124,7 @@ def test_the_stranger_is_of_a_practice_without_online_payments(
     assert world.balance(people.stranger_id) > 0
 
 
-def test_the_sibling_s_last_invoice_and_statement_are_not_shared(
-    people: People, world: Ledgers
-) -> None:
+def test_siblings_last_invoice_and_statement_are_not_shared(people: People, world: Ledgers) -> None:
     assert world.one(Client, id=people.sibling_id)["practice_id"] == people.practice_id
     for row in (Invoice, Statement):
         *shared, last = by(world.all(row, client_id=people.sibling_id), "serial")
@@ -140,7 +134,7 @@ def test_the_sibling_s_last_invoice_and_statement_are_not_shared(
     assert world.balance(people.sibling_id) > 0
 
 
-def test_the_guardian_looks_after_two_minors_of_one_family(people: People, world: Ledgers) -> None:
+def test_guardian_looks_after_two_minors_of_one_family(people: People, world: Ledgers) -> None:
     rights = world.all(ContactRight, contact_id=people.guardian_id)
     assert [(one["sees_documents"], one["can_pay"]) for one in rights] == [(True, True)] * 2
     minors = [world.one(Client, id=one["client_id"]) for one in rights]
@@ -149,10 +143,10 @@ def test_the_guardian_looks_after_two_minors_of_one_family(people: People, world
     assert len({minor["name"].partition(" ")[2] for minor in minors}) == 1
 
 
-# -- what happens to somebody ----------------------------------------------------------------------
+# -- cases in the data -----------------------------------------------------------------------------
 
 
-def test_invoices_of_every_status_are_there_and_past_due_ones(world: Ledgers) -> None:
+def test_invoices_have_every_status_and_some_are_past_due(world: Ledgers) -> None:
     stand = {(world.status(one), world.is_past_due(one)) for one in world.all(Invoice)}
     assert stand == {
         ("UNPAID", False),
@@ -165,7 +159,7 @@ def test_invoices_of_every_status_are_there_and_past_due_ones(world: Ledgers) ->
     assert any(one["notes"] for one in world.all(Invoice))
 
 
-def test_a_void_invoice_s_sessions_stand_on_another(world: Ledgers) -> None:
+def test_sessions_of_a_void_invoice_are_on_another(world: Ledgers) -> None:
     for invoice in world.all(Invoice, is_void=True):
         for line in world.lines(invoice):
             if line["session_id"]:
@@ -174,13 +168,13 @@ def test_a_void_invoice_s_sessions_stand_on_another(world: Ledgers) -> None:
                 assert [one["is_void"] for one in by(again, "serial")] == [True, False]
 
 
-def test_charges_without_a_session_are_there_with_and_without_a_day(world: Ledgers) -> None:
+def test_charges_without_a_session_exist_with_and_without_a_day(world: Ledgers) -> None:
     lines = [line for one in world.all(Invoice) for line in world.lines(one)]
     charges = [line for line in lines if not line["session_id"] and line["amount_minor"] > 0]
     assert {line["date"] is None for line in charges} == {True, False}
 
 
-def test_every_kind_of_movement_is_there(world: Ledgers) -> None:
+def test_every_kind_of_ledger_entry_exists(world: Ledgers) -> None:
     found = {(one["kind"], one["invoice_id"] is not None) for one in world.all(LedgerEntry)}
     assert found == {
         (EntryKind.SESSION, True),
@@ -194,7 +188,7 @@ def test_every_kind_of_movement_is_there(world: Ledgers) -> None:
     }
 
 
-def test_a_courtesy_credit_is_partly_spent_and_partly_left(world: Ledgers) -> None:
+def test_courtesy_credit_is_partly_used(world: Ledgers) -> None:
     def spent(client: Values) -> int:
         used = world.all(Allocation, client_id=client["id"], is_credit=True, payment_id=None)
         return total(used)
@@ -204,7 +198,7 @@ def test_a_courtesy_credit_is_partly_spent_and_partly_left(world: Ledgers) -> No
     assert any(spent(one) > 0 and world.credit(one["id"]) > 0 for one in clients)
 
 
-def test_a_payment_of_the_balance_paid_several_invoices_and_was_refunded_in_part(
+def test_payment_of_several_invoices_was_partly_refunded(
     world: Ledgers,
 ) -> None:
     several = [
@@ -216,7 +210,7 @@ def test_a_payment_of_the_balance_paid_several_invoices_and_was_refunded_in_part
     assert any(refund["payment_id"] in several for refund in refunds)
 
 
-def test_somebody_is_ahead(world: Ledgers) -> None:
+def test_some_client_has_a_negative_balance(world: Ledgers) -> None:
     assert any(world.balance(one["id"]) < 0 for one in world.all(Client))
 
 
@@ -228,7 +222,7 @@ def test_credit_was_used_together_with_a_card(world: Ledgers) -> None:
     assert any(sources(one) == {True, False} for one in paid_by_card)
 
 
-def test_a_refund_makes_an_invoice_due_again_or_gives_credit_back(world: Ledgers) -> None:
+def test_refunds_reopen_an_invoice_or_return_credit(world: Ledgers) -> None:
     refunds = world.all(LedgerEntry, kind=EntryKind.REFUND)
     taken = {
         one["payment_id"]
@@ -240,11 +234,13 @@ def test_a_refund_makes_an_invoice_due_again_or_gives_credit_back(world: Ledgers
     assert {refund["payment_id"] in taken for refund in refunds} == {True, False}
 
 
-def test_an_invoice_below_zero_is_credit(world: Ledgers) -> None:
+def test_some_invoice_total_is_negative(world: Ledgers) -> None:
     assert any(one["total_minor"] < 0 for one in world.all(Invoice))
 
 
-def test_a_payment_waits_and_holds_what_it_is_for(people: People, world: Ledgers) -> None:
+def test_processing_payment_claims_all_due_invoices_and_credit(
+    people: People, world: Ledgers
+) -> None:
     (payment,) = world.all(Payment, state=PaymentState.PROCESSING)
     assert payment["client_id"] not in (people.client_id, people.sibling_id, people.stranger_id)
     claims = world.all(Claim, payment_id=payment["id"])
@@ -256,7 +252,9 @@ def test_a_payment_waits_and_holds_what_it_is_for(people: People, world: Ledgers
     assert payment["amount_minor"] == sum(of_invoices.values()) - sum(of_credit)
 
 
-def test_payments_fail_and_are_made_without_a_card(people: People, world: Ledgers) -> None:
+def test_some_payments_failed_and_some_were_made_without_a_card(
+    people: People, world: Ledgers
+) -> None:
     failed = {one["client_id"] for one in world.all(Payment, state=PaymentState.FAILED)}
     assert failed - {people.client_id}
     methods = {one["method"] for one in world.all(Payment, state=PaymentState.SUCCEEDED)}
@@ -268,7 +266,7 @@ def test_payments_fail_and_are_made_without_a_card(people: People, world: Ledger
     }
 
 
-def test_superbills_miss_an_npi_or_diagnoses(world: Ledgers) -> None:
+def test_some_superbills_miss_an_npi_or_diagnoses(world: Ledgers) -> None:
     missing = {
         (
             world.one(Letterhead, id=one["letterhead_id"])["npi"] is None,
@@ -279,12 +277,12 @@ def test_superbills_miss_an_npi_or_diagnoses(world: Ledgers) -> None:
     assert missing == {(False, False), (True, False), (False, True)}
 
 
-def test_contacts_have_one_right_or_the_other(world: Ledgers) -> None:
+def test_contacts_have_one_or_both_rights(world: Ledgers) -> None:
     rights = {(one["sees_documents"], one["can_pay"]) for one in world.all(ContactRight)}
     assert rights == {(True, True), (True, False), (False, True)}
 
 
-def test_names_are_as_varied_as_people_s(world: Ledgers) -> None:
+def test_names_have_apostrophes_hyphens_accents_and_cjk(world: Ledgers) -> None:
     names = [one["name"] for row in (Client, Clinician, Contact) for one in world.all(row)]
     assert len(set(names)) == len(names)
     letters = "".join(names)
@@ -294,7 +292,7 @@ def test_names_are_as_varied_as_people_s(world: Ledgers) -> None:
     assert any("CJK" in unicodedata.name(letter) for letter in letters)
 
 
-def test_somebody_has_no_invoice_yet(world: Ledgers) -> None:
+def test_some_client_has_no_invoice_yet(world: Ledgers) -> None:
     without = [one for one in world.all(Client) if not world.all(Invoice, client_id=one["id"])]
     assert all(world.uninvoiced(one["id"]) for one in without)
     assert without

@@ -1,4 +1,4 @@
-"""The demo's data: every balance adds up, and all that is worth seeing is there, on any day."""
+"""The demo's data: balances and documents are consistent, on any day."""
 
 import datetime as dt
 import inspect
@@ -51,7 +51,7 @@ CLIENT, SIBLING, STRANGER = PEOPLE.client_id, PEOPLE.sibling_id, PEOPLE.stranger
 
 @pytest.fixture(scope="module")
 async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
-    """The demo as a database gives it back."""
+    """Yield the demo as read back from a database."""
     async with empty(new_database) as engine:
         assert await demo.load(engine, TODAY) == PEOPLE
         yield Ledgers(await read(engine), TODAY)
@@ -77,20 +77,20 @@ async def read(engine: AsyncEngine) -> dict[type[Row], list[Values]]:
 # -- the sums --------------------------------------------------------------------------------------
 
 
-def test_a_balance_is_what_is_due_less_unused_credit(world: Ledgers) -> None:
+def test_balance_is_the_amount_due_less_unused_credit(world: Ledgers) -> None:
     for client in world.all(Client):
         due, credit = world.all_due(client["id"]), world.credit(client["id"])
         assert world.balance(client["id"]) == due - credit
 
 
-def test_no_due_and_no_credit_was_ever_below_zero(world: Ledgers) -> None:
+def test_amounts_due_and_credit_were_never_negative(world: Ledgers) -> None:
     for invoice in world.all(Invoice):
         assert min(world.due_over_time(invoice)) >= 0, invoice
     for client in world.all(Client):
         assert min(world.credit_over_time(client["id"]), default=0) >= 0, client
 
 
-def test_an_invoice_s_lines_are_its_total_and_its_ledger_rows(world: Ledgers) -> None:
+def test_invoices_lines_add_up_to_its_total_and_ledger_entries(world: Ledgers) -> None:
     for invoice in world.all(Invoice):
         lines, entries = world.lines(invoice), world.all(LedgerEntry, invoice_id=invoice["id"])
         assert total(lines) == invoice["total_minor"]
@@ -115,7 +115,7 @@ def same_as(entry: Values, line: Values, date: dt.date) -> None:
     assert (entry["session_id"], entry["date"]) == (line["session_id"], date)
 
 
-def test_nothing_is_due_of_a_void_or_a_negative_invoice_and_nothing_is_put_there(
+def test_void_and_negative_invoices_have_nothing_due_and_no_allocation(
     world: Ledgers,
 ) -> None:
     for invoice in world.all(Invoice, is_void=True):
@@ -132,7 +132,7 @@ def test_nothing_is_due_of_a_void_or_a_negative_invoice_and_nothing_is_put_there
             assert (world.due(invoice), world.paid(invoice)) == (0, invoice["total_minor"])
 
 
-def test_a_payment_that_succeeded_is_in_the_ledger_and_has_a_receipt(world: Ledgers) -> None:
+def test_succeeded_payment_has_a_ledger_entry_and_a_receipt(world: Ledgers) -> None:
     for payment in world.all(Payment):
         entries = world.all(LedgerEntry, payment_id=payment["id"], kind=EntryKind.PAYMENT)
         receipts = world.all(Receipt, payment_id=payment["id"])
@@ -146,7 +146,7 @@ def test_a_payment_that_succeeded_is_in_the_ledger_and_has_a_receipt(world: Ledg
         assert payment["amount_minor"] == receipt["amount_minor"] == -entry["amount_minor"] > 0
 
 
-def test_no_more_is_allocated_or_given_back_of_a_payment_than_was_paid(world: Ledgers) -> None:
+def test_allocations_and_refunds_do_not_exceed_the_payment(world: Ledgers) -> None:
     for payment in world.all(Payment):
         put = world.all(Allocation, payment_id=payment["id"], is_credit=False)
         refunds = world.all(LedgerEntry, payment_id=payment["id"], kind=EntryKind.REFUND)
@@ -154,7 +154,7 @@ def test_no_more_is_allocated_or_given_back_of_a_payment_than_was_paid(world: Le
         assert len({refund["reference"] for refund in refunds}) == len(refunds)
 
 
-def test_a_payment_of_the_balance_pays_the_oldest_invoices_first(world: Ledgers) -> None:
+def test_payment_of_the_balance_pays_the_oldest_invoices_first(world: Ledgers) -> None:
     for payment in world.all(Payment, invoice_id=None):
         put = by(world.all(Allocation, payment_id=payment["id"]), "id")
         given = [one for one in put if one["amount_minor"] > 0]
@@ -165,7 +165,7 @@ def test_a_payment_of_the_balance_pays_the_oldest_invoices_first(world: Ledgers)
         )
 
 
-def test_a_refund_takes_back_from_the_last_invoice_first(world: Ledgers) -> None:
+def test_refund_takes_back_from_the_last_invoice_first(world: Ledgers) -> None:
     for refund in world.all(LedgerEntry, kind=EntryKind.REFUND):
         put = by(world.all(Allocation, payment_id=refund["payment_id"], is_credit=False), "id")
         given = [one["amount_minor"] for one in put if one["amount_minor"] > 0]
@@ -177,7 +177,7 @@ def test_a_refund_takes_back_from_the_last_invoice_first(world: Ledgers) -> None
         assert left == [min(max(kept - before, 0), one) for before, one in starts(given)]
 
 
-def test_a_day_is_the_practice_s_own_and_nothing_is_of_the_future(world: Ledgers) -> None:
+def test_days_are_in_the_practices_time_zone_and_not_in_the_future(world: Ledgers) -> None:
     end = dt.datetime.combine(world.today, dt.time(0, 20), dt.UTC)
     for row, moment, date in [
         (Payment, "created_at", "created_on"),
@@ -196,14 +196,14 @@ def test_a_day_is_the_practice_s_own_and_nothing_is_of_the_future(world: Ledgers
 
 
 def starts(amounts: list[int]) -> list[tuple[int, int]]:
-    """Each amount, with the sum of those before it."""
+    """Pair each amount with the sum of those before it."""
     return list(zip([0, *sums(amounts)], amounts, strict=False))
 
 
 # -- documents -------------------------------------------------------------------------------------
 
 
-def test_numbers_are_given_in_order_without_gaps(world: Ledgers) -> None:
+def test_document_numbers_are_consecutive(world: Ledgers) -> None:
     for practice in world.all(Practice):
         for row, prefix in DOCUMENTS.items():
             issued = by(world.all(row, practice_id=practice["id"]), "serial")
@@ -221,7 +221,7 @@ def test_numbers_are_given_in_order_without_gaps(world: Ledgers) -> None:
             assert [one["last"] for one in counters if one["kind"] == kind] == [len(issued)]
 
 
-def test_each_statement_begins_where_the_last_one_ended(world: Ledgers) -> None:
+def test_statement_begins_with_the_previous_ones_ending_balance(world: Ledgers) -> None:
     for client in world.all(Client):
         statements = by(world.all(Statement, client_id=client["id"]), "period_start")
         assert all(one["period_end"] < one["issued_on"] for one in statements)
@@ -231,7 +231,7 @@ def test_each_statement_begins_where_the_last_one_ended(world: Ledgers) -> None:
         assert [one["beginning_minor"] for one in statements[:1]] in ([], [0])
 
 
-def test_a_statement_ends_with_what_the_ledger_said_then(world: Ledgers) -> None:
+def test_statement_ends_with_the_ledgers_balance_of_that_day(world: Ledgers) -> None:
     for statement in world.all(Statement):
         entries = world.all(LedgerEntry, client_id=statement["client_id"])
         entered = [
@@ -242,7 +242,7 @@ def test_a_statement_ends_with_what_the_ledger_said_then(world: Ledgers) -> None
         assert statement["ending_minor"] == total(entered)
 
 
-def test_a_statement_is_the_sum_of_its_lines(world: Ledgers) -> None:
+def test_statement_is_the_sum_of_its_lines(world: Ledgers) -> None:
     for statement in world.all(Statement):
         lines = by(world.all(StatementLine, statement_id=statement["id"]), "position")
         moved = [line["invoiced_minor"] - line["paid_minor"] for line in lines]
@@ -257,7 +257,7 @@ def test_a_statement_is_the_sum_of_its_lines(world: Ledgers) -> None:
         assert {line["invoice_number"] for line in lines} <= numbers | {None}
 
 
-def test_a_statement_s_payments_are_those_of_the_period(world: Ledgers) -> None:
+def test_statements_payments_are_those_of_its_period(world: Ledgers) -> None:
     of_money = (EntryKind.PAYMENT, EntryKind.REFUND, EntryKind.CREDIT)
     for statement in world.all(Statement):
         start, end = statement["period_start"], statement["period_end"]
@@ -269,7 +269,7 @@ def test_a_statement_s_payments_are_those_of_the_period(world: Ledgers) -> None:
         )
 
 
-def test_a_superbill_s_lines_are_the_period_s_sessions_and_what_was_paid_of_them(
+def test_superbills_lines_are_its_periods_sessions_with_their_paid_amounts(
     world: Ledgers,
 ) -> None:
     for bill in world.all(Superbill):
@@ -286,7 +286,9 @@ def test_a_superbill_s_lines_are_the_period_s_sessions_and_what_was_paid_of_them
 
 
 def paid_of_session(world: Ledgers, session: Values, day: dt.date) -> int:
-    """What money fills the lines of the session's invoice in their order, before a day."""
+    """Return the part of the session's fee paid before a day: money fills an invoice's lines in
+    order.
+    """
     for line in world.all(InvoiceLine, session_id=session["id"]):
         invoice = world.one(Invoice, id=line["invoice_id"])
         if invoice["issued_on"] < day and not (invoice["is_void"] and invoice["voided_on"] < day):
@@ -297,7 +299,7 @@ def paid_of_session(world: Ledgers, session: Values, day: dt.date) -> int:
     return 0
 
 
-def test_superbills_say_where_a_session_was_in_codes(world: Ledgers) -> None:
+def test_superbills_have_place_of_service_modifiers_and_diagnosis_pointers(world: Ledgers) -> None:
     for line in world.all(SuperbillLine):
         by_video = line["place_of_service"] in ("02", "10")
         assert by_video or line["place_of_service"] == "11"
@@ -320,10 +322,10 @@ def test_every_npi_has_its_check_digit(world: Ledgers) -> None:
         assert checked % 10 == 0
 
 
-# -- whose and which -------------------------------------------------------------------------------
+# -- references between rows -----------------------------------------------------------------------
 
 
-def test_a_session_stands_on_one_valid_invoice_or_is_of_the_last_weeks(world: Ledgers) -> None:
+def test_session_is_on_one_valid_invoice_or_recent(world: Ledgers) -> None:
     for session in world.all(Session):
         lines = world.all(InvoiceLine, session_id=session["id"], is_void=False)
         recent = session["date"] > world.today - dt.timedelta(28)
@@ -336,7 +338,7 @@ def test_a_session_stands_on_one_valid_invoice_or_is_of_the_last_weeks(world: Le
             assert session["client_id"] == invoice["client_id"]
 
 
-def test_one_card_of_each_client_with_cards_is_the_default_and_it_works(world: Ledgers) -> None:
+def test_client_with_cards_has_one_valid_default(world: Ledgers) -> None:
     month = (world.today.year, world.today.month)
     for client in world.all(Client):
         cards = world.all(PaymentMethod, client_id=client["id"])
@@ -345,7 +347,7 @@ def test_one_card_of_each_client_with_cards_is_the_default_and_it_works(world: L
         assert all((card["exp_year"], card["exp_month"]) >= month for card in defaults)
 
 
-def test_cards_are_where_online_payments_are(world: Ledgers) -> None:
+def test_cards_belong_to_practices_with_online_payments(world: Ledgers) -> None:
     online = {one["id"] for one in world.all(Practice) if one["stripe_account"]}
     assert online == {one["practice_id"] for one in world.all(PaymentMethod)}
     by_card = world.all(Payment, method=PaymentMethodKind.CARD)
@@ -367,10 +369,10 @@ def test_ids_are_in_the_order_of_time(world: Ledgers) -> None:
             assert abs(milliseconds(one["id"]) - when) < 1000
 
 
-# -- the same again --------------------------------------------------------------------------------
+# -- reproducibility -------------------------------------------------------------------------------
 
 
-def test_what_is_read_back_is_what_was_made(world: Ledgers) -> None:
+def test_rows_read_back_are_the_generated_ones(world: Ledgers) -> None:
     rest = {"card_setup", "detachment", "dispute", "refund", "stripe_event", "token"}
     rest |= {"access_entry", "practice_version"}
     rest |= {"logo", "printed_document", "sign_in_limit", "sign_in_link", "sign_in_request"}
@@ -380,7 +382,7 @@ def test_what_is_read_back_is_what_was_made(world: Ledgers) -> None:
         assert by(world.all(row), *key) == by(made, *key)
 
 
-def test_the_same_seed_and_day_give_the_same_rows_and_others_don_t() -> None:
+def test_rows_depend_on_the_seed_and_the_day_alone() -> None:
     assert demo.rows(TODAY) == (PEOPLE, MADE)
     assert demo.rows(TODAY, 1) == (PEOPLE, MADE)
     for people, rows in (demo.rows(TODAY, 2), demo.rows(TODAY + dt.timedelta(1))):
@@ -388,10 +390,10 @@ def test_the_same_seed_and_day_give_the_same_rows_and_others_don_t() -> None:
         assert rows[LedgerEntry] != MADE[LedgerEntry]
 
 
-async def test_it_is_all_inserted_or_nothing(
+async def test_loading_is_one_transaction(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In batches whose rows refer to rows of earlier ones."""
+    """Batches are written with rows that refer to rows of earlier ones."""
     written = demo.write
 
     async def interrupted(connection: Any, batch: list[Any]) -> None:
@@ -419,7 +421,7 @@ DAYS = ["2024-02-29", "2025-01-01", "2025-03-10", "2025-07-31", "2025-12-31", "2
 @pytest.mark.parametrize("seed", [1, 20])
 @pytest.mark.parametrize("day", DAYS)
 def test_all_of_this_holds_on_any_day_and_for_any_seed(day: str, seed: int) -> None:
-    """Leap days, ends of years and months, changes of the clock."""
+    """Days with a leap day, an end of a year or month, or a change to or from summer time."""
     today = dt.date.fromisoformat(day)
     _, rows = demo.rows(today, seed)
     world = Ledgers(rows, today)
@@ -427,5 +429,5 @@ def test_all_of_this_holds_on_any_day_and_for_any_seed(day: str, seed: int) -> N
     of_the_world = [one for one in tests if [*inspect.signature(one).parameters] == ["world"]]
     assert len(of_the_world) > 20
     for test in of_the_world:
-        if test is not test_what_is_read_back_is_what_was_made:
+        if test is not test_rows_read_back_are_the_generated_ones:
             test(world)

@@ -1,4 +1,6 @@
-"""Documents and variables that mean nothing, nest too deeply, or ask for what is out of scope."""
+"""GraphQL documents and variables that are invalid, nest too deeply, or exceed the
+token's scopes.
+"""
 
 import json
 from typing import Any
@@ -59,9 +61,7 @@ REFUSED_WHOLE = {
 
 
 @pytest.mark.parametrize("query", REFUSED_WHOLE, ids=lambda query: query[:60])
-async def test_a_document_that_means_nothing_is_refused_whole(
-    comparison: Comparison, query: str
-) -> None:
+async def test_invalid_document_is_refused_whole(comparison: Comparison, query: str) -> None:
     case = Case(CLIENT, query)
     answered, planned = await comparison.answer(case)
     assert answered == Answered(None, [(None, REFUSED_WHOLE[query])])
@@ -85,18 +85,18 @@ async def test_a_document_that_means_nothing_is_refused_whole(
         (AFTER, {"at": 1}),
     ],
 )
-async def test_a_variable_of_another_type_is_refused(
+async def test_variable_of_another_type_is_refused(
     comparison: Comparison, query: str, variables: Any
 ) -> None:
     assert set(await codes(comparison, query, variables)) == {"BAD_USER_INPUT"}
 
 
-async def test_variables_that_nobody_declared_are_no_matter(comparison: Comparison) -> None:
+async def test_undeclared_variables_are_ignored(comparison: Comparison) -> None:
     nested = json.loads("[" * 900 + "]" * 900)
     assert await codes(comparison, "{ client { id } }", {"unknown": nested}) == []
 
 
-async def test_an_operation_of_another_name_is_not_there(comparison: Comparison) -> None:
+async def test_unknown_operation_name_is_refused(comparison: Comparison) -> None:
     query = "query A { client { id } }"
     assert await codes(comparison, query, None, "B") == ["OPERATION_RESOLUTION_FAILURE"]
 
@@ -118,7 +118,7 @@ async def test_an_operation_of_another_name_is_not_there(comparison: Comparison)
         ),
     ],
 )
-async def test_null_where_only_a_default_may_stand_is_refused(
+async def test_null_for_an_argument_with_a_default_is_refused(
     comparison: Comparison, query: str, variables: Any
 ) -> None:
     answered, _ = await comparison.check(Case(CLIENT, query, variables))
@@ -126,7 +126,7 @@ async def test_null_where_only_a_default_may_stand_is_refused(
 
 
 @pytest.mark.parametrize("depth", [20, 45, 90])
-async def test_what_nests_too_deeply_is_refused(comparison: Comparison, depth: int) -> None:
+async def test_deep_nesting_is_refused(comparison: Comparison, depth: int) -> None:
     card = "defaultPaymentMethod { client { "
     query = "{ client { " + card * depth + "id" + "} }" * depth + " } }"
     assert set(await codes(comparison, query)) == {"LIMIT_EXCEEDED"}
@@ -149,7 +149,7 @@ async def test_what_nests_too_deeply_is_refused(comparison: Comparison, depth: i
         "superbills { nodes { ... @include(if: false) { provider { phone } } } }",
     ],
 )
-async def test_health_information_is_refused_whole_without_its_scope(
+async def test_health_information_without_its_scope_is_refused_whole(
     comparison: Comparison, asked: str
 ) -> None:
     who = "USD dashboard without phi"
@@ -160,7 +160,7 @@ async def test_health_information_is_refused_whole_without_its_scope(
     assert answered == Answered(None, [(None, "SCOPE_REQUIRED")])
 
 
-async def test_what_is_not_health_information_needs_no_such_scope(comparison: Comparison) -> None:
+async def test_billing_fields_need_no_phi_scope(comparison: Comparison) -> None:
     who = "USD dashboard without phi"
     id_ = pool(comparison, who).client_ids[0]
     asked = "... on Node { id } accountHistory { nodes { kind invoice { id } } }"

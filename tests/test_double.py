@@ -1,4 +1,4 @@
-"""The double is as strict as Stripe: refusals, saved answers, API keys and accounts."""
+"""The double is as strict as Stripe: invalid parameters, saved responses, API keys and accounts."""
 
 import asyncio
 from typing import Any
@@ -35,7 +35,7 @@ DAY_S = 24 * 60 * 60
         ({"automatic_payment_methods[enabld]": "true"}, "parameter_unknown", None),
     ],
 )
-async def test_a_parameter_that_stripe_refuses_is_refused(
+async def test_parameter_invalid_at_stripe_is_refused(
     double: Double, params: dict[str, str], code: str | None, param: str | None
 ) -> None:
     answer = await double.ask("POST", "payment_intents", USD | params)
@@ -46,23 +46,23 @@ async def test_a_parameter_that_stripe_refuses_is_refused(
 
 
 @pytest.mark.parametrize("name", ["amount", "currency"])
-async def test_a_required_parameter_is_missed(double: Double, name: str) -> None:
+async def test_missing_parameter_is_refused(double: Double, name: str) -> None:
     params = {key: value for key, value in USD.items() if key != name}
     answer = await double.ask("POST", "payment_intents", params)
     assert told(answer) == (400, "parameter_missing", name)
 
 
-async def test_another_release_and_another_address_are_refused(double: Double) -> None:
+async def test_other_releases_and_paths_are_refused(double: Double) -> None:
     status, _ = await double.ask("GET", "account", Stripe_Version="2026-10-28.endive")
     assert status == 400
     assert (await double.ask("GET", "payouts"))[0] == 404
     assert (await double.ask("GET", "account"))[0] == 200
 
 
-async def test_an_intent_that_may_redirect_needs_an_address_to_come_back_to(
+async def test_redirecting_intent_needs_a_return_url(
     double: Double,
 ) -> None:
-    """So it is where the types of payment methods aren't named, by the dashboard's defaults."""
+    """Without named types of payment methods, the dashboard's defaults allow redirects."""
     status, made = await double.ask("POST", "payment_intents", {"amount": "900", "currency": "eur"})
     assert status == 200
     assert made["automatic_payment_methods"] == {"allow_redirects": "always", "enabled": True}
@@ -92,7 +92,7 @@ async def test_an_intent_that_may_redirect_needs_an_address_to_come_back_to(
         (10_000, "irr", "unsupported"),
     ],
 )
-async def test_amounts_are_stripes(
+async def test_minimum_and_maximum_amounts_are_stripes(
     double: Double, amount: int, currency: str, code: str | None
 ) -> None:
     params = USD | {"amount": str(amount), "currency": currency}
@@ -105,8 +105,8 @@ async def test_amounts_are_stripes(
         assert told(answer) == (400, code, "amount")
 
 
-def test_the_gateway_and_the_double_have_the_same_currencies() -> None:
-    """Two lists of one page, which must not differ by a slip in one of them."""
+def test_gateway_and_double_have_the_same_currencies() -> None:
+    """Two transcriptions of one page of documentation, so that a slip in one of them shows."""
 
     def small(codes: Any) -> set[str]:
         return {code.lower() for code in codes}
@@ -125,7 +125,7 @@ def test_the_gateway_and_the_double_have_the_same_currencies() -> None:
 # -- idempotency keys ------------------------------------------------------------------------------
 
 
-async def test_the_first_answer_is_given_for_a_day(double: Double) -> None:
+async def test_first_response_to_a_key_is_repeated_for_a_day(double: Double) -> None:
     first = await double.keyed("k", "payment_intents", **USD)
     double.time += LIFETIME_S - 1
     assert await double.keyed("k", "payment_intents", **USD) == first
@@ -135,7 +135,7 @@ async def test_the_first_answer_is_given_for_a_day(double: Double) -> None:
     assert LIFETIME_S == DAY_S
 
 
-async def test_refusals_and_declines_are_saved_too(double: Double) -> None:
+async def test_refusals_and_declines_are_saved(double: Double) -> None:
     params = USD | {"customer": "cus_none"}
     first = await double.keyed("k", "payment_intents", **params)
     assert first[0] == 400
@@ -150,7 +150,7 @@ async def test_refusals_and_declines_are_saved_too(double: Double) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_500_is_saved_whether_the_work_was_done_or_not(double: Double, after: bool) -> None:
+async def test_500_is_saved_before_and_after_the_work(double: Double, after: bool) -> None:
     double.api.faults.append(Fault("payment_intents$", 500, after=after))
     first = await double.keyed("k", "payment_intents", **USD)
     assert first[0] == 500
@@ -161,33 +161,35 @@ async def test_a_500_is_saved_whether_the_work_was_done_or_not(double: Double, a
 
 
 @pytest.mark.parametrize("status", [409, 429, 502, 503, 504])
-async def test_what_reached_no_endpoint_is_not_saved(double: Double, status: int) -> None:
+async def test_responses_from_outside_the_endpoint_are_not_saved(
+    double: Double, status: int
+) -> None:
     double.api.faults.append(Fault("payment_intents$", status))
     assert (await double.keyed("k", "payment_intents", **USD))[0] == status
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 200
     double.hold()
 
 
-async def test_a_refused_parameter_is_not_saved(double: Double) -> None:
+async def test_invalid_parameter_is_not_saved(double: Double) -> None:
     refused = await double.keyed("k", "payment_intents", **USD, amout="1")
     assert refused[0] == 400
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 200
 
 
-async def test_a_key_is_for_one_call_with_the_same_parameters(double: Double) -> None:
+async def test_key_belongs_to_one_call_with_the_same_parameters(double: Double) -> None:
     await double.keyed("k", "payment_intents", **USD)
     other = await double.keyed("k", "payment_intents", **USD | {"amount": "20000"})
     assert (other[0], other[1]["error"]["type"]) == (400, "idempotency_error")
     other = await double.keyed("k", "customers")
     assert (other[0], other[1]["error"]["type"]) == (400, "idempotency_error")
-    # Another account's keys are others.
+    # Keys of another account are separate.
     elsewhere = await double.ask(
         "POST", "payment_intents", USD, Idempotency_Key="k", Stripe_Account="acct_elsewhere"
     )
     assert elsewhere[0] == 200
 
 
-async def test_two_calls_under_a_key_at_once(double: Double) -> None:
+async def test_concurrent_calls_with_one_key_get_409(double: Double) -> None:
     double.api.latency_s = 0.05
     calls = [double.keyed("k", "payment_intents", **USD) for _ in range(5)]
     answers = await asyncio.gather(*calls)
@@ -198,7 +200,7 @@ async def test_two_calls_under_a_key_at_once(double: Double) -> None:
     double.hold()
 
 
-async def test_two_calls_at_an_object_at_once(double: Double) -> None:
+async def test_concurrent_calls_for_one_object_get_429(double: Double) -> None:
     intent = await double.intent()
     double.api.latency_s, double.api.lock_wait_s = 0.2, 0.01
     path = f"payment_intents/{intent}/cancel"
@@ -208,10 +210,10 @@ async def test_two_calls_at_an_object_at_once(double: Double) -> None:
     double.hold()
 
 
-# -- keys and accounts -----------------------------------------------------------------------------
+# -- API keys and accounts -------------------------------------------------------------------------
 
 
-async def test_keys_that_are_refused(double: Double) -> None:
+async def test_unknown_and_revoked_api_keys_are_refused(double: Double) -> None:
     for key in ("sk_live_x", "pk_test_x", "nonsense", ""):
         status, answer = await double.ask("GET", "account", Authorization=f"Bearer {key}")
         assert (status, answer["error"]["type"]) == (401, "invalid_request_error"), key
@@ -220,7 +222,7 @@ async def test_keys_that_are_refused(double: Double) -> None:
     double.hold()
 
 
-async def test_a_restricted_key_lacks_what_it_lacks(double: Double) -> None:
+async def test_restricted_key_lacks_its_permissions(double: Double) -> None:
     double.act("restrict", key="rk_test_double", lacks=["payment_intent_write", "refund_read"])
     key = "Bearer rk_test_double"
     answer = await double.ask("POST", "payment_intents", USD, Authorization=key)
@@ -232,7 +234,7 @@ async def test_a_restricted_key_lacks_what_it_lacks(double: Double) -> None:
     double.hold()
 
 
-async def test_an_account_that_ended_its_access(double: Double) -> None:
+async def test_deauthorised_account_is_refused(double: Double) -> None:
     intent = await double.intent()
     double.act("deauthorise", account=ACCOUNT)
     for method, path in (("GET", f"payment_intents/{intent}"), ("GET", "refunds")):
@@ -245,7 +247,7 @@ async def test_an_account_that_ended_its_access(double: Double) -> None:
     double.hold()
 
 
-async def test_a_403_and_a_401_are_not_saved(double: Double) -> None:
+async def test_401_and_403_are_not_saved(double: Double) -> None:
     double.act("deauthorise", account=ACCOUNT)
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 403
     double.act("authorise", account=ACCOUNT)

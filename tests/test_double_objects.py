@@ -1,4 +1,6 @@
-"""Objects of the double: customers, cards, refunds, disputes, strangers' objects, and lists."""
+"""Objects of the double: customers, cards, refunds, disputes, objects of other integrations, and
+lists.
+"""
 
 from contextlib import nullcontext
 from typing import Any
@@ -17,14 +19,14 @@ DAY_S = 24 * 60 * 60
 
 
 async def saved_card(double: Double) -> tuple[str, str]:
-    """Return a customer, and a card that it keeps."""
+    """Return a customer and its saved card."""
     customer = await double.made("customers")
     await double.paid(customer=customer, setup_future_usage="on_session")
     (card,) = (one for one in double.store.all("payment_method") if one["customer"] == customer)
     return customer, card["id"]
 
 
-async def test_a_deleted_customer_is_told_and_refused(double: Double) -> None:
+async def test_deleted_customer_is_marked_and_can_not_be_used(double: Double) -> None:
     customer, card = await saved_card(double)
     waiting = await double.intent(customer=customer)
     double.act("delete_customer", account=ACCOUNT, id=customer)
@@ -40,14 +42,14 @@ async def test_a_deleted_customer_is_told_and_refused(double: Double) -> None:
     assert told(await double.ask("GET", "payment_methods", {"customer": customer})) == missing
     path = f"payment_intents/{waiting}/confirm"
     assert told(await double.ask("POST", path, {"payment_method": card})) == missing
-    # Its cards are nobody's, and no event tells of it.
+    # The customer's cards are detached, without an event.
     assert (await double.ask("GET", f"payment_methods/{card}"))[1]["customer"] is None
     types = [event["type"] for event in double.store.all("event")]
     assert "payment_method.detached" not in types
     double.hold()
 
 
-async def test_a_detached_card_is_used_no_more(double: Double) -> None:
+async def test_detached_card_can_not_be_used(double: Double) -> None:
     customer, card = await saved_card(double)
     assert (await double.ask("POST", f"payment_methods/{card}/detach"))[0] == 200
     assert (await double.ask("POST", f"payment_methods/{card}/detach"))[0] == 400
@@ -57,7 +59,7 @@ async def test_a_detached_card_is_used_no_more(double: Double) -> None:
 
 
 @pytest.mark.parametrize("name", ["amount", "currency"])
-async def test_a_form_made_for_another_charge_is_refused(double: Double, name: str) -> None:
+async def test_confirmation_token_for_another_charge_is_refused(double: Double, name: str) -> None:
     charge: dict[str, Any] = {"amount": 10_000, "currency": "usd"}
     other: dict[str, Any] = {"amount": 1_000_000, "currency": "isk"}
     path = f"payment_intents/{await double.intent()}/confirm"
@@ -84,21 +86,21 @@ async def test_a_form_made_for_another_charge_is_refused(double: Double, name: s
         (100_000_000, "usd", StripeError),
     ],
 )
-async def test_a_form_is_made_for_an_amount_that_stripe_charges(
+async def test_confirmation_token_needs_an_amount_that_stripe_charges(
     double: Double, amount: Any, currency: str | None, error: type[Exception] | None
 ) -> None:
     with pytest.raises(error) if error else nullcontext():
         double.token(amount=amount, currency=currency)
 
 
-async def test_cards_without_a_fingerprint(double: Double) -> None:
+async def test_card_without_a_fingerprint(double: Double) -> None:
     double.act("set", name=methods.FINGERPRINTS, value=False)
     _, card = await saved_card(double)
     assert (await double.ask("GET", f"payment_methods/{card}"))[1]["card"]["fingerprint"] is None
     double.hold()
 
 
-async def test_a_failed_3d_secure_has_stripes_type_and_code(double: Double) -> None:
+async def test_failed_3d_secure_has_stripes_type_and_code(double: Double) -> None:
     intent = await double.paid(ASKS)
     double.act("authenticate", account=ACCOUNT, id=intent, succeed=False)
     failed = (await double.ask("GET", f"payment_intents/{intent}"))[1]["last_payment_error"]
@@ -109,16 +111,14 @@ async def test_a_failed_3d_secure_has_stripes_type_and_code(double: Double) -> N
     assert failed["payment_method"]["object"] == "payment_method"
 
 
-# -- money that goes back --------------------------------------------------------------------------
+# -- refunds and disputes --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("end", "status"),
     [("settle_refund", "succeeded"), ("fail_refund", "failed"), ("cancel_refund", "canceled")],
 )
-async def test_a_refund_is_pending_and_ends_days_later(
-    double: Double, end: str, status: str
-) -> None:
+async def test_pending_refund_ends_days_later(double: Double, end: str, status: str) -> None:
     intent = await double.paid()
     double.act("set", name=reversals.REFUNDS, value="pending")
     refund = await double.made("refunds", payment_intent=intent, amount="4000")
@@ -127,20 +127,20 @@ async def test_a_refund_is_pending_and_ends_days_later(
     double.act(end, account=ACCOUNT, id=refund)
     _, found = await double.ask("GET", f"refunds/{refund}")
     assert (found["status"], found["created"]) == (status, created)
-    # The charge has it back, unless it succeeded.
+    # The charge counts the refund only if it succeeded.
     _, charge = await double.ask("GET", f"charges/{found['charge']}")
     assert charge["amount_refunded"] == (4_000 if status == "succeeded" else 0)
     double.hold()
 
 
-async def test_a_refund_fails_after_it_had_succeeded(double: Double) -> None:
+async def test_succeeded_refund_may_fail_later(double: Double) -> None:
     refund = await double.made("refunds", payment_intent=await double.paid())
     double.time += 7 * DAY_S
     double.act("fail_refund", account=ACCOUNT, id=refund)
     assert (await double.ask("GET", f"refunds/{refund}"))[1]["status"] == "failed"
 
 
-async def test_disputes_of_other_amounts_and_several_of_one_charge(double: Double) -> None:
+async def test_charge_may_have_several_disputes_of_other_amounts(double: Double) -> None:
     intent = await double.paid()
     facts = {"account": ACCOUNT, "intent": intent}
     inquiry = double.act("dispute", **facts, status="warning_needs_response")
@@ -151,7 +151,7 @@ async def test_disputes_of_other_amounts_and_several_of_one_charge(double: Doubl
         (8_131, "eur"),
         (10_000, "usd"),
     ]
-    # An inquiry took no money. It becomes a dispute that did.
+    # An inquiry takes no money. It becomes a dispute that does.
     assert inquiry["balance_transactions"] == []
     double.time += 70 * DAY_S
     for status in ("needs_response", "under_review", "won"):
@@ -162,7 +162,7 @@ async def test_disputes_of_other_amounts_and_several_of_one_charge(double: Doubl
     double.hold()
 
 
-async def test_money_is_dated_when_it_moved(double: Double) -> None:
+async def test_charge_is_dated_when_the_money_moved(double: Double) -> None:
     intent = await double.paid(ASKS)
     double.time += 3_600
     double.act("authenticate", account=ACCOUNT, id=intent, succeed=True)
@@ -173,10 +173,10 @@ async def test_money_is_dated_when_it_moved(double: Double) -> None:
     assert found["latest_charge"]["created"] == moved_at
 
 
-# -- strangers and lists ---------------------------------------------------------------------------
+# -- objects of other integrations, and lists ------------------------------------------------------
 
 
-async def test_a_stranger_has_objects_of_every_status(double: Double) -> None:
+async def test_strangers_objects_have_every_status(double: Double) -> None:
     double.act("strangers", account=ACCOUNT)
     for kind, statuses in (("payment_intent", 7), ("setup_intent", 6), ("dispute", 8)):
         _, page = await double.ask("GET", f"{kind}s", {"limit": "100"})
@@ -188,7 +188,7 @@ async def test_a_stranger_has_objects_of_every_status(double: Double) -> None:
     double.hold()
 
 
-async def test_a_list_is_read_page_by_page(double: Double) -> None:
+async def test_list_is_read_page_by_page(double: Double) -> None:
     made = []
     for _ in range(7):
         double.time += 10
@@ -212,7 +212,7 @@ async def test_a_list_is_read_page_by_page(double: Double) -> None:
     double.hold()
 
 
-async def test_events_are_found_for_thirty_days(double: Double) -> None:
+async def test_events_are_listed_for_thirty_days(double: Double) -> None:
     await double.paid()
     await double.made("customers")
 

@@ -1,4 +1,4 @@
-"""The wire to the double: dropped connections, late and repeated calls, events that go astray."""
+"""The connection to the double: dropped connections, late and repeated calls, lost events."""
 
 import asyncio
 import time
@@ -22,11 +22,11 @@ from tests.processes import double as process
 DAY_S = 24 * 60 * 60
 
 
-# -- the wire --------------------------------------------------------------------------------------
+# -- connections -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_connection_ends_before_or_after_the_work(double: Double, after: bool) -> None:
+async def test_connection_drops_before_or_after_the_work(double: Double, after: bool) -> None:
     double.api.faults.append(Fault("payment_intents$", drop=True, after=after))
     with pytest.raises(Dropped):
         await double.keyed("k", "payment_intents", **USD)
@@ -37,8 +37,8 @@ async def test_a_connection_ends_before_or_after_the_work(double: Double, after:
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_dropped_connection_tells_the_gateway_nothing(double: Double, after: bool) -> None:
-    """Whether the money moved, it can only ask."""
+async def test_dropped_connection_leaves_the_outcome_unknown(double: Double, after: bool) -> None:
+    """The gateway has to read the intent to learn whether the money moved."""
     gateway = double.gateway()
     intent = await double.intent()
     double.api.faults.append(Fault("confirm$", drop=True, after=after))
@@ -51,7 +51,7 @@ async def test_a_dropped_connection_tells_the_gateway_nothing(double: Double, af
     await gateway.close()
 
 
-async def test_a_call_arrives_twice(double: Double) -> None:
+async def test_call_may_arrive_twice(double: Double) -> None:
     double.api.faults.append(Fault("payment_intents$", twice=True))
     await double.intent()
     assert len(double.store.all("payment_intent")) == 2
@@ -60,8 +60,8 @@ async def test_a_call_arrives_twice(double: Double) -> None:
     assert len(double.store.all("payment_intent")) == 3
 
 
-async def test_an_answer_that_is_late_is_an_old_one(double: Double) -> None:
-    """The answer was true when the call was done."""
+async def test_late_response_has_the_older_state(double: Double) -> None:
+    """The response was right when the call was handled."""
     intent = await double.intent()
     path = f"payment_intents/{intent}"
     double.api.faults.append(Fault(f"GET {path}", after=True, delay_s=0.1))
@@ -79,7 +79,7 @@ async def other_process(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             yield http
 
 
-async def test_a_socket_is_closed_before_or_after_the_work(
+async def test_socket_is_closed_before_or_after_the_work(
     other_process: httpx.AsyncClient,
 ) -> None:
     for after in (False, True):
@@ -92,17 +92,17 @@ async def test_a_socket_is_closed_before_or_after_the_work(
     assert (await other_process.post("/v1/customers")).status_code == 200
 
 
-async def test_the_clock_of_a_process_is_moved(other_process: httpx.AsyncClient) -> None:
+async def test_clock_of_a_process_can_be_moved(other_process: httpx.AsyncClient) -> None:
     await other_process.post("/controls/clock", json={"later_s": 90 * DAY_S})
     made = (await other_process.post("/v1/customers")).json()
     assert made["created"] > time.time() + 89 * DAY_S
 
 
-# -- events that go astray -------------------------------------------------------------------------
+# -- lost events -----------------------------------------------------------------------------------
 
 
 async def delivered(store: Store, times: int = 3) -> list[str]:
-    """Send the planned events so often, and return the ids in the order of sending."""
+    """Deliver the planned events this many times, and return the ids in the order of sending."""
     found: list[str] = []
 
     async def take(request: httpx.Request) -> httpx.Response:
@@ -131,7 +131,7 @@ async def test_events_are_lost_doubled_and_shuffled(double: Double) -> None:
     assert set(double.store.waiting()) == lost
 
 
-async def test_events_are_withheld(double: Double) -> None:
+async def test_events_are_withheld_by_type(double: Double) -> None:
     await double.paid()
     double.act("withhold", types="charge.%")
     kept = {event["id"]: event["type"] for event in double.store.all("event")}

@@ -1,4 +1,4 @@
-"""The database's URL: what is read of it, and what is refused in a sentence without a secret."""
+"""The database's URL: its parts, and refusals in a sentence without a secret."""
 
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("url", PLACES)
-def test_a_url_names_what_libpq_reads_in_it(url: str) -> None:
+def test_url_names_what_libpq_reads_in_it(url: str) -> None:
     assert place(url) == PLACES[url]
 
 
@@ -113,7 +113,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("url", WRONG)
-def test_a_wrong_url_is_refused_in_a_sentence(
+def test_invalid_url_is_refused_in_a_sentence_without_the_password(
     url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -128,24 +128,24 @@ def test_a_wrong_url_is_refused_in_a_sentence(
     assert sentence.count("\n") == 0
 
 
-def test_a_dsn_shows_no_password() -> None:
+def test_repr_of_a_dsn_has_no_password() -> None:
     shown = repr(Dsn.of("postgresql://ana:hunter2@db.example/portal?sslpassword=hunter2"))
     assert SECRET not in shown
 
 
-def test_the_system_authorities_verify_the_servers_name() -> None:
+def test_system_authorities_verify_the_servers_name() -> None:
     context = Dsn.of("postgresql://db.example/portal?sslrootcert=system").arguments()["ssl"]
     assert context.check_hostname
     assert context.verify_mode.name == "CERT_REQUIRED"
 
 
-def test_a_file_of_sqlite_is_named() -> None:
+def test_sqlite_url_needs_a_file() -> None:
     assert backend_name("sqlite:///portal.db") == "sqlite"
     check_url("sqlite:////var/portal.db")
     with pytest.raises(WrongUrl, match="names no file"):
         check_url("sqlite://")
 
 
-def test_settings_keep_the_url_as_it_was_given() -> None:
+def test_settings_keep_the_url_unchanged() -> None:
     url = "postgres://ana:pw@one,two/portal?sslmode=require"
     assert Settings(database_url=url, token_key=KEY, sandbox=True).database_url == url

@@ -1,17 +1,17 @@
-"""The list of errors: every code that the server says, and none that it doesn't."""
+"""docs/errors.md lists every error code of the server, and no other."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LISTED = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
-# A code is written where the refusal is made, in one of these ways.
+# The ways in which the code writes an error code.
 SAID = re.compile(
     r"""(?:refusal|Refusal|TurnedAway|coded)\(\s*(?:\w+,\s*)?"([A-Z_]+)"|"code":\s*"([A-Z_]+)\""""
 )
 
 
-def test_the_list_of_errors_is_whole() -> None:
+def test_list_of_errors_is_complete() -> None:
     listed = set(LISTED.findall((ROOT / "docs" / "errors.md").read_text()))
     said = {
         first or second

@@ -1,4 +1,4 @@
-"""Lists of a practice as CSV: what is in them, for whom, and that no cell is a formula."""
+"""CSV exports of a practice: their rows, their scopes, and that no cell is a formula."""
 
 import csv
 import io
@@ -59,7 +59,7 @@ async def table(portal: Portal, path: str, token: str | None = None) -> list[dic
 
 
 async def listed(portal: Portal, query: str) -> list[Any]:
-    """The nodes that the API gives."""
+    """Return the nodes of the query's connection."""
     data = (await portal.ask(query, await dashboard(portal))).json()["data"]
     while "nodes" not in data:
         (data,) = data.values()
@@ -68,7 +68,7 @@ async def listed(portal: Portal, query: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("size", [500, 2])
-async def test_a_file_has_what_the_api_gives(
+async def test_file_has_the_values_of_the_api(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(export_tables, "PAGE", size)
@@ -89,7 +89,7 @@ async def test_a_file_has_what_the_api_gives(
         assert row["client_name"] == node["client"]["name"]
 
 
-async def test_payments_and_clients_have_files_too(portal: Portal) -> None:
+async def test_payments_and_clients_are_exported_too(portal: Portal) -> None:
     payments = await table(portal, "payments.csv")
     assert {row["client_id"] for row in payments} == {
         f"cli_{portal.client_id}",
@@ -101,7 +101,7 @@ async def test_payments_and_clients_have_files_too(portal: Portal) -> None:
     assert all(row["currency"] == "USD" for row in clients)
 
 
-async def test_aging_is_a_row(portal: Portal) -> None:
+async def test_aging_is_exported_as_one_row(portal: Portal) -> None:
     query = "{ practice { aging { asOf total { amount currency } over90 { amount } } } }"
     answer = (await portal.ask(query, await dashboard(portal))).json()["data"]["practice"]["aging"]
     (row,) = await table(portal, "aging.csv")
@@ -115,8 +115,8 @@ async def test_aging_is_a_row(portal: Portal) -> None:
     assert (refused.status_code, code(refused)) == (400, "SCOPE_REQUIRED")
 
 
-async def test_the_filters_are_the_apis(portal: Portal) -> None:
-    # Nothing was entered for them, so nothing is due.
+async def test_filters_are_those_of_the_api(portal: Portal) -> None:
+    # The invoices have no ledger entries, so nothing is due.
     assert len(await table(portal, "invoices.csv?status=UNPAID&status=PAID")) == INVOICES
     assert await table(portal, "invoices.csv?status=UNPAID&status=VOID") == []
     day = (await table(portal, "invoices.csv"))[0]["issued_on"]
@@ -138,14 +138,14 @@ async def test_no_cell_is_a_formula(portal: Portal) -> None:
             assert not cell.startswith("-") or cell.lstrip("-").replace(".", "").isdigit()
 
 
-def test_a_number_below_zero_stays_one() -> None:
+def test_negative_number_is_not_quoted() -> None:
     assert [harmless(text) for text in ("-12.50", "-1", "0", "-1e5", "--1", "+1")] == [
         *("-12.50", "-1", "0"),
         *("'-1e5", "'--1", "'+1"),
     ]
 
 
-async def test_without_the_scope_there_is_no_name_in_the_file(portal: Portal) -> None:
+async def test_file_without_phi_scope_has_no_names(portal: Portal) -> None:
     token = await dashboard(portal, ALL - {Scope.PHI_READ})
     for path in ("invoices.csv", "payments.csv", "clients.csv"):
         response = await get(portal, path, token)
@@ -163,7 +163,7 @@ def code(response: httpx.Response) -> str:
     return found
 
 
-async def test_a_client_exports_what_is_theirs(portal: Portal) -> None:
+async def test_client_exports_only_own_rows(portal: Portal) -> None:
     other = Subject(portal.practice_id, client_id=portal.other_id)
     token = await portal.token(other)
     assert await table(portal, "invoices.csv", token) == []
@@ -172,7 +172,7 @@ async def test_a_client_exports_what_is_theirs(portal: Portal) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "cbp_wrong"])
-async def test_without_a_token_there_is_no_file(portal: Portal, token: str | None) -> None:
+async def test_export_without_a_token_is_refused(portal: Portal, token: str | None) -> None:
     refused = await get(portal, "invoices.csv", token)
     assert (refused.status_code, code(refused)) == (401, "UNAUTHENTICATED")
 
@@ -193,14 +193,14 @@ async def test_without_a_token_there_is_no_file(portal: Portal, token: str | Non
         "clients.csv?token=cbp_x",
     ],
 )
-async def test_what_means_nothing_is_told(portal: Portal, path: str) -> None:
+async def test_invalid_parameters_are_refused(portal: Portal, path: str) -> None:
     refused = await get(portal, path, await dashboard(portal))
     assert refused.status_code == 400
     assert code(refused) in ("BAD_USER_INPUT", "BAD_INPUT", "BAD_ID", "BAD_RANGE")
     assert refused.headers["content-type"].startswith("application/json")
 
 
-async def test_a_file_ends_early_where_its_token_does(
+async def test_export_ends_early_when_its_token_is_revoked(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_tables, "PAGE", 2)

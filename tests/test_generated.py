@@ -1,6 +1,6 @@
-"""Operations made by chance: planned, by the fallback and by the oracle, one answer.
+"""Random operations: the planner, the fallback and the oracle give one answer.
 
-GENERATED_OPERATIONS tries more of them, PRACTICES_SEED others, over other practices.
+GENERATED_OPERATIONS tries more operations. PRACTICES_SEED tries others, over other practices.
 """
 
 import os
@@ -18,13 +18,13 @@ from tests.operations.pools import Pool, pools
 pytestmark = pytest.mark.campaign
 
 OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "400"))
-# Of a hundred, so many have to be answered by a plan. The others are refused.
+# The least percentage of operations that a plan has to answer. The others are refused.
 PLANNED = 80
 
 
 @pytest.fixture(scope="module")
 def tally() -> Counter[tuple[str, bool]]:
-    """How many were planned and how many not, by database."""
+    """Count planned and refused operations, by database."""
     return Counter()
 
 
@@ -41,7 +41,7 @@ def askers(comparison: Comparison) -> list[Pool]:
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data())
-async def test_an_operation_has_one_answer(
+async def test_operation_has_one_answer(
     comparison: Comparison,
     askers: list[Pool],
     tally: Counter[tuple[str, bool]],
@@ -49,12 +49,12 @@ async def test_an_operation_has_one_answer(
 ) -> None:
     case = data.draw(operations(comparison.oracle.schema, askers))
     answered, planned = await comparison.check(case)
-    # What is refused may stand where no row of the answer reaches it.
+    # An invalid part may be in a place that no row of the response reaches.
     assert planned or answered.errors or case.has_junk
     tally[comparison.database, planned] += 1
 
 
-async def test_nearly_all_of_them_were_planned(
+async def test_nearly_all_operations_were_planned(
     comparison: Comparison, tally: Counter[tuple[str, bool]]
 ) -> None:
     planned, refused = (tally[comparison.database, kind] for kind in (True, False))

@@ -1,4 +1,4 @@
-"""The guards around a payment are needed: without each of them an interleaving goes wrong.
+"""Each guard around a payment is needed: without it, an interleaving goes wrong.
 
 tests/test_paying_mutants.py does the same for the steps of the payment itself.
 """
@@ -45,7 +45,7 @@ async def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 @dataclasses.dataclass
 class Hold:
-    """The first call of a method of Stripe's, which waits before or after it is done."""
+    """The first call of one of Stripe's methods, held before or after it is done."""
 
     monkeypatch: pytest.MonkeyPatch
     reached: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
@@ -71,7 +71,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
 
 
 def refunded(portal: Paying) -> int:
-    """What Stripe gave back."""
+    """Return the amount that Stripe refunded."""
     return sum(one["amount"] for one in portal.store.all("refund"))
 
 
@@ -79,7 +79,7 @@ def refunded(portal: Paying) -> int:
 
 
 async def resumed_after_a_lost_answer(portal: Paying) -> int:
-    """A refund whose answer is lost is heard of by an event; then the operator resumes it."""
+    """Lose the response to a refund, let an event report the refund, then resume it."""
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True, after=True))
     with pytest.raises(Unknown):
@@ -89,7 +89,7 @@ async def resumed_after_a_lost_answer(portal: Paying) -> int:
     return refunded(portal)
 
 
-async def test_a_refund_is_resumed_by_its_key(portal: Paying) -> None:
+async def test_refund_is_resumed_by_its_key(portal: Paying) -> None:
     assert await resumed_after_a_lost_answer(portal) == 2_500
 
 
@@ -110,7 +110,7 @@ async def test_without_the_operators_key_it_is_refunded_twice(
 
 
 async def resumed_in_two_windows(portal: Paying, hold: Hold) -> int:
-    """Two commands find a refund that has no end, and both ask Stripe for it."""
+    """Let two commands find an unfinished refund, and both ask Stripe for it."""
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True))
     with pytest.raises(Unknown):
@@ -124,7 +124,7 @@ async def resumed_in_two_windows(portal: Paying, hold: Hold) -> int:
     return refunded(portal)
 
 
-async def test_two_windows_give_a_refund_once(portal: Paying, hold: Hold) -> None:
+async def test_two_windows_refund_once(portal: Paying, hold: Hold) -> None:
     assert await resumed_in_two_windows(portal, hold) == 2_500
 
 
@@ -135,11 +135,11 @@ async def test_without_idempotency_keys_two_windows_refund_twice(
     assert await resumed_in_two_windows(portal, hold) == 5_000
 
 
-# -- facts in their order --------------------------------------------------------------------------
+# -- order of facts --------------------------------------------------------------------------------
 
 
 async def failed_while_an_answer_was_late(portal: Paying, hold: Hold) -> RefundState:
-    """An answer says that a refund succeeded; it arrives after the refund failed here."""
+    """Let a response that a refund succeeded arrive after the refund failed here."""
     payment_id, _ = await paid(portal, 10_000)
     done = await refunding.refund(portal.till, payment_id, 4_000)
     hold.on("refunds", before=False)
@@ -153,7 +153,7 @@ async def failed_while_an_answer_was_late(portal: Paying, hold: Hold) -> RefundS
     return RefundState(row.state)
 
 
-async def test_a_refund_that_failed_stays_so(portal: Paying, hold: Hold) -> None:
+async def test_failed_refund_stays_failed(portal: Paying, hold: Hold) -> None:
     assert await failed_while_an_answer_was_late(portal, hold) is RefundState.FAILED
     assert await dues(portal) == [0]
 
@@ -161,7 +161,9 @@ async def test_a_refund_that_failed_stays_so(portal: Paying, hold: Hold) -> None
 async def test_without_an_order_of_facts_a_paid_invoice_is_payable_again(
     portal: Paying, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both guards are gone: nothing is read again under the lock, and any state follows any."""
+    """Remove both guards: rows are not read again under the lock, and any state may follow any
+    other.
+    """
     write = reversing.written
 
     async def at_once(till: Till, paid: Any, *told: Any) -> bool:
@@ -185,7 +187,7 @@ async def test_without_an_order_of_facts_a_paid_invoice_is_payable_again(
 
 
 async def moved(portal: Paying, account: str = OTHER) -> None:
-    """The practice takes payments by another account from now on."""
+    """Give the practice another account at Stripe."""
     async with portal.engine.begin() as conn:
         await conn.execute(update(Practice).values(stripe_account=account))
 
@@ -201,7 +203,7 @@ async def charged_in_the_former_account(portal: Paying) -> PaymentState:
     return PaymentState(row.state)
 
 
-async def test_a_charge_in_the_former_account_is_known(portal: Paying) -> None:
+async def test_charge_in_a_former_account_is_found(portal: Paying) -> None:
     assert await charged_in_the_former_account(portal) is PaymentState.SUCCEEDED
 
 
@@ -224,8 +226,10 @@ async def test_without_the_account_on_its_row_a_charge_is_lost(
 
 
 async def saved_in_two_accounts(portal: Paying) -> int:
-    """The practice moves to another account and back, and the client saves a card each time; the
-    client's customers in the first account."""
+    """Move the practice to another account and back, and save a card each time.
+
+    Return the number of the client's customers in the first account.
+    """
     for account in (ACCOUNT, OTHER, ACCOUNT):
         await moved(portal, account)
         await portal.invoice(10_000)
@@ -234,7 +238,7 @@ async def saved_in_two_accounts(portal: Paying) -> int:
     return len(portal.store.all("customer", ACCOUNT))
 
 
-async def test_a_client_has_one_customer_in_each_account(portal: Paying) -> None:
+async def test_client_has_one_customer_in_each_account(portal: Paying) -> None:
     assert await saved_in_two_accounts(portal) == 1
 
 
@@ -249,11 +253,13 @@ async def test_without_a_customer_for_each_account_another_is_made(
     assert await saved_in_two_accounts(portal) == 2
 
 
-# -- the time of a signature -----------------------------------------------------------------------
+# -- timestamps of signatures ----------------------------------------------------------------------
 
 
 async def replayed(portal: Paying) -> int:
-    """An old body of Stripe's comes again with a second time in its signature; events taken."""
+    """Send an old event with a second timestamp in its signature, and return the number of events
+    taken.
+    """
     body = json.dumps({"id": "evt_1", "type": "charge.succeeded", "data": {"object": {}}}).encode()
     now = int(portal.clock().timestamp())
     signed = hmac.new(SECRET.encode(), f"{now - 900}.".encode() + body, hashlib.sha256).hexdigest()
@@ -262,15 +268,15 @@ async def replayed(portal: Paying) -> int:
     return await portal.count(StripeEvent)
 
 
-async def test_an_old_event_is_not_taken_for_a_new_one(portal: Paying) -> None:
+async def test_old_event_with_a_second_timestamp_is_refused(portal: Paying) -> None:
     assert await replayed(portal) == 0
 
 
-async def test_with_two_times_an_old_event_is_replayed(
+async def test_with_two_timestamps_an_old_event_is_replayed(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def by_the_last(body: bytes, header: str | None, keys: Any, now: Any) -> None:
-        """Check the signature with the first time, and the age with the last."""
+        """Check the signature with the first timestamp, and the age with the last."""
         times = [part[2:] for part in (header or "").split(",") if part.startswith("t=")]
         assert f"v1={webhooks.sign(body, times[0], keys[0])}" in (header or "")
         assert abs(now.timestamp() - int(times[-1])) <= webhooks.TOLERANCE.total_seconds()
@@ -279,11 +285,11 @@ async def test_with_two_times_an_old_event_is_replayed(
     assert await replayed(portal) == 1
 
 
-# -- cards that Stripe is to detach ----------------------------------------------------------------
+# -- detachments -----------------------------------------------------------------------------------
 
 
 async def attached_after_a_removal(portal: Paying) -> int:
-    """Stripe doesn't answer when a card is removed; it is asked again later."""
+    """Remove a card while Stripe does not answer, and let it be asked again later."""
     async with portal.engine.begin() as conn:
         await conn.execute(update(Practice).values(clients_remove_cards=True))
     card = (await card_forms.keep(portal))["paymentMethod"]["id"]
@@ -294,7 +300,7 @@ async def attached_after_a_removal(portal: Paying) -> int:
     return sum(bool(one["customer"]) for one in portal.store.all("payment_method"))
 
 
-async def test_a_removed_card_is_detached_in_the_end(portal: Paying) -> None:
+async def test_removed_card_is_detached_in_the_end(portal: Paying) -> None:
     assert await attached_after_a_removal(portal) == 0
 
 
@@ -302,7 +308,7 @@ async def test_without_a_written_detachment_a_removed_card_stays_attached(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(*_: Any) -> None:
-        """Nobody writes down that Stripe is to detach it."""
+        """Write no detachment."""
 
     monkeypatch.setattr(changing, "write_down", nothing)
     monkeypatch.setattr("billing.cards.filing.write_down", nothing)

@@ -1,4 +1,4 @@
-"""A lock that somebody holds: whoever needs it is told so in time, and nobody else waits."""
+"""A lock held by another program: requests that need it are refused in time, and no others wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -41,7 +41,7 @@ from tests.signing_in import LINK, PAGE, REQUEST, SIGN_IN, asked
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OTHER_ACCOUNT = f"{ACCOUNT}_other"
-# Far more than these take, and less than a held lock would make of them.
+# Far more seconds than the requests take, and fewer than they would wait for a held lock.
 SOON_S = 10.0
 WAITING = 25
 # Payments of the held client that were refunded in the dashboard.
@@ -51,7 +51,7 @@ EMAIL = "cleo@example.com"
 
 @asynccontextmanager
 async def holding(url: str, statement: Any) -> AsyncIterator[None]:
-    """A transaction of another program, which does not go on."""
+    """Hold the locks of a statement in another program's transaction."""
     async with opened(url) as other, other.begin() as conn:
         await conn.execute(statement)
         yield
@@ -62,7 +62,7 @@ def of_client(portal: Paying) -> Any:
 
 
 async def neighbour(portal: Paying) -> Paying:
-    """The same portal, as a client of another practice sees it, who owes something."""
+    """Return the same portal as a client of another practice, who owes an invoice."""
     other = copy(portal)
     other.practice_id, other.client_id = new_id(), new_id()
     await portal.insert(
@@ -81,7 +81,7 @@ async def neighbour(portal: Paying) -> Paying:
 
 
 def confirmed(portal: Paying, account: str) -> dict[str, Any]:
-    """What Stripe tells of the payment that the cardholder has just confirmed."""
+    """Return Stripe's event of the payment that the cardholder has just confirmed."""
     waiting = portal.store.all("payment_intent", account=account)
     with portal.store.transaction():
         intents.authenticate(portal.store, account, waiting[-1]["id"], succeed=True)
@@ -89,7 +89,7 @@ def confirmed(portal: Paying, account: str) -> dict[str, Any]:
 
 
 async def in_vain(portal: Paying, number: int, payment_id: str) -> list[str]:
-    """The codes of what comes of a change: of paying, adding a card and cancelling, by turns."""
+    """Pay, add a card or cancel by turns, and return the error codes."""
     pay = "mutation ($i: PayInput!) { pay(input: $i) { __typename } }"
     cancel = "mutation ($i: CancelPaymentInput!) { cancelPayment(input: $i) { __typename } }"
     query, input = [
@@ -102,14 +102,14 @@ async def in_vain(portal: Paying, number: int, payment_id: str) -> list[str]:
 
 
 async def active(portal: Paying) -> str:
-    """The id of the client's payment that is under way."""
+    """Return the id of the client's payment under way."""
     mine = Payment.client_id == portal.client_id, Payment.state == PaymentState.REQUIRES_ACTION
     async with portal.engine.connect() as conn:
         return str(await conn.scalar(select(Payment.id).where(*mine)))
 
 
 def given_back(portal: Paying) -> list[dict[str, Any]]:
-    """Refund what was charged, in the dashboard: Stripe's events of that, one for each payment."""
+    """Refund every charge in the dashboard, and return Stripe's events of that, one per payment."""
     for charge in portal.charges():
         with portal.store.transaction():
             reversals.refund(portal.store, ACCOUNT, {"charge": charge["id"], "amount": 100})
@@ -118,7 +118,7 @@ def given_back(portal: Paying) -> list[dict[str, Any]]:
 
 
 async def signs_in(portal: Paying, mailbox: Mailbox) -> str:
-    """Ask for a link, as the other practice's client; use the one that comes by mail."""
+    """Request a link as the other practice's client, and use the one that is mailed."""
     nonce = (await asked(portal.http, REQUEST, email=EMAIL))["data"]["requestSignInLink"]["nonce"]
     while not mailbox.letters:  # noqa: ASYNC110 (the mail server tells nobody)
         await asyncio.sleep(0.02)
@@ -141,7 +141,9 @@ async def until(portal: Paying, state: PaymentState) -> None:
 
 
 @pytest.mark.parametrize("from_the_start", [False, True], ids=["served", "before the server"])
-async def test_a_held_client_holds_nobody_else(postgres_url: str, *, from_the_start: bool) -> None:
+async def test_held_client_delays_no_other_client(
+    postgres_url: str, *, from_the_start: bool
+) -> None:
     async with (
         postgres.database(postgres_url) as url,
         unserved(url) as portal,
@@ -160,7 +162,7 @@ async def test_a_held_client_holds_nobody_else(postgres_url: str, *, from_the_st
                 async with serving(portal, **post):
                     other.http = portal.http
                     await others_go_on(portal, other, told, mailbox)
-        # Once the lock is gone, the client's own events are followed.
+        # Once the lock is released, the client's own events are processed.
         await held.aclose()
         async with serving(portal):
             await run_out(portal.engine)
@@ -172,7 +174,9 @@ async def test_a_held_client_holds_nobody_else(postgres_url: str, *, from_the_st
 
 
 async def owing(portal: Paying) -> list[dict[str, Any]]:
-    """Let the client pay many invoices, and begin with one more; events that nobody heard yet."""
+    """Let the client pay many invoices and begin one more payment; return the
+    undelivered events.
+    """
     for _ in range(REFUNDED):
         await portal.invoice(1_000)
         paid = await portal.pay(1_000, portal.card())
@@ -187,8 +191,10 @@ async def owing(portal: Paying) -> list[dict[str, Any]]:
 async def others_go_on(
     portal: Paying, other: Paying, told: list[dict[str, Any]], mailbox: Mailbox
 ) -> None:
-    """Let the other practice's client sign in and pay, while all for the held client waits."""
-    # Many more than there are connections, and more events than are followed at the same time.
+    """Let the other practice's client sign in and pay, while all requests for the held
+    client wait.
+    """
+    # Many more requests than connections, and more events than are processed at once.
     mine = await active(portal)
     waiting = [asyncio.create_task(in_vain(portal, number, mine)) for number in range(WAITING)]
     for event in told:
@@ -208,7 +214,7 @@ async def others_go_on(
     assert await active(portal) != "None"
 
 
-async def test_reads_of_others_are_recorded_beside_a_held_client(postgres_url: str) -> None:
+async def test_reads_of_others_are_entered_while_a_client_is_held(postgres_url: str) -> None:
     async with postgres.database(postgres_url) as url, paying(url) as portal:
         other = await neighbour(portal)
 
@@ -218,13 +224,13 @@ async def test_reads_of_others_are_recorded_beside_a_held_client(postgres_url: s
         async with holding(url, of_client(portal)):
             for one in (portal, other):
                 await portal.ask("{ client { name } }", one.bearer)
-            # Nor does the entry of the held client itself wait for its row.
+            # The held client's own entry does not wait for the client's row either.
             await portal.record.flush()
             assert await recorded() == {other.client_id, portal.client_id}
 
 
-async def test_a_held_file_is_told_in_time_and_nothing_is_lost(tmp_path: Path) -> None:
-    """On SQLite all who write wait for one another: here there is one lock, the file's."""
+async def test_locked_sqlite_file_gives_503_in_time_and_loses_nothing(tmp_path: Path) -> None:
+    """SQLite has one lock, the file's, so all writers wait for one another."""
     url = f"sqlite:///{tmp_path / 'portal.sqlite'}"
     async with paying(url) as portal:
         await portal.invoice(10_000)
@@ -243,7 +249,7 @@ async def test_a_held_file_is_told_in_time_and_nothing_is_lost(tmp_path: Path) -
         await until(portal, PaymentState.SUCCEEDED)
 
 
-# -- who waits for a client, waits without a connection --------------------------------------------
+# -- waiting for a client without a connection -----------------------------------------------------
 
 
 async def give_up(till: Till, paying: Row[Any]) -> object:
@@ -274,10 +280,10 @@ async def test_changes_of_a_client_take_turns(
                 await change(till, payment)
 
 
-# -- what the database is told ---------------------------------------------------------------------
+# -- session settings ------------------------------------------------------------------------------
 
 
-async def test_transactions_are_bounded_and_read_what_is_committed(postgres_url: str) -> None:
+async def test_transactions_are_bounded_and_read_committed(postgres_url: str) -> None:
     waits = Waits(lock_s=2, statement_s=7, idle_s=11)
     async with postgres.database(postgres_url) as url:
         await postgres.execute(
@@ -302,7 +308,7 @@ async def test_transactions_are_bounded_and_read_what_is_committed(postgres_url:
 SHORT = Waits(lock_s=0.2, statement_s=0.2, idle_s=0.2, connections=1)
 
 
-async def test_a_lock_a_connection_and_a_statement_are_given_up(postgres_url: str) -> None:
+async def test_waits_for_a_lock_a_connection_and_a_statement_are_bounded(postgres_url: str) -> None:
     async with postgres.database(postgres_url) as url, opened(url, SHORT) as engine:
         await postgres.execute(url, "CREATE TABLE note (words text); INSERT INTO note VALUES ('a')")
         locking = text("SELECT words FROM note FOR UPDATE")
@@ -318,13 +324,13 @@ async def test_a_lock_a_connection_and_a_statement_are_given_up(postgres_url: st
                 await engine.connect().start()
 
 
-async def test_who_stops_amid_a_transaction_lets_go_of_its_rows(postgres_url: str) -> None:
+async def test_stopped_transaction_releases_its_rows(postgres_url: str) -> None:
     async with postgres.database(postgres_url) as url, opened(url, SHORT) as stopped:
         await postgres.execute(url, "CREATE TABLE note (words text); INSERT INTO note VALUES ('a')")
         locking = text("SELECT words FROM note FOR UPDATE")
         conn = await stopped.connect()
         await conn.execute(locking)
-        # Nothing more is done with it; the lock is had as soon as PostgreSQL has ended it.
+        # The connection is left alone; PostgreSQL ends it and releases the lock.
         patient = Waits(lock_s=10, statement_s=0, idle_s=0)
         async with opened(url, patient) as other, other.begin() as waiting:
             assert (await waiting.execute(locking)).scalar_one() == "a"

@@ -1,4 +1,4 @@
-"""Requests that mean harm: each is answered in plain words, soon, and leaves nothing behind."""
+"""Hostile requests: each gets a plain refusal, soon, and leaves nothing in memory."""
 
 import gc
 import json
@@ -24,13 +24,13 @@ from tests.portal import Portal, served
 pytestmark = pytest.mark.campaign
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-# On each database, of the two thousand.
+# Requests on each database, two thousand in all.
 GENERATED = 1_000
-# Of the event loop's thread, which serves everybody.
+# Seconds of the event loop's thread, which serves all requests.
 MOST_S = 0.25
-# An answer that refuses says no more than this.
+# Most errors and bytes of a refusal.
 MOST_ERRORS, MOST_BYTES = 101, 64 * 1024
-# What is kept of a thousand requests that will not come again.
+# Most bytes kept of a thousand requests that do not come again.
 MOST_KEPT = 32 * 2**20
 
 CODES = frozenset(
@@ -46,7 +46,9 @@ CORPUS = corpus()
 
 @pytest.fixture(scope="module")
 async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
-    """A portal that takes new documents without a token without end, so that all are read."""
+    """Yield a portal that plans any number of new documents without a token, so that
+    all are read.
+    """
     async with new_database() as url, served(url) as it:
         graph_of(it).strangers.new_documents.at_once = 10**9
         yield it
@@ -68,7 +70,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def frozen() -> Iterator[None]:
-    """What is there when the server starts is no garbage, and need not be looked through."""
+    """Exclude the objects that exist at the start from garbage collection."""
     gc.collect()
     gc.freeze()
     yield
@@ -85,7 +87,7 @@ async def ask(portal: Portal, hostile: Hostile, headers: dict[str, str]) -> http
 async def timed(
     portal: Portal, hostile: Hostile, headers: dict[str, str]
 ) -> tuple[httpx.Response, float]:
-    """The answer, and the seconds of the loop's thread that it took."""
+    """Return the response, and the seconds of the loop's thread that it took."""
     began = time.thread_time()
     response = await ask(portal, hostile, headers)
     return response, time.thread_time() - began
@@ -104,7 +106,7 @@ async def check(portal: Portal, hostile: Hostile, headers: dict[str, str]) -> No
 
 
 def assert_plain(hostile: Hostile, response: httpx.Response) -> None:
-    """A refusal in plain words, or an answer."""
+    """Assert that the response is a plain refusal or a valid result."""
     assert response.status_code < 500, (hostile.name, response.text[:300])
     is_page = hostile.method == "GET" and "text/html" in response.headers["content-type"]
     if is_page or hostile.method in ("HEAD", "OPTIONS"):
@@ -123,7 +125,7 @@ def assert_plain(hostile: Hostile, response: httpx.Response) -> None:
 
 
 def forget(portal: Portal) -> None:
-    """As if the server had just started."""
+    """Clear the caches, as if the server had just started."""
     graph = graph_of(portal)
     graph.preparation.clear()
     for kept in (graph.strangers.readied, graph.strangers.plans.plans):
@@ -134,13 +136,13 @@ def forget(portal: Portal) -> None:
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-async def test_a_hostile_request_is_answered_soon_and_in_plain_words(
+async def test_hostile_request_is_answered_soon_and_plainly(
     portal: Portal, headers: dict[str, str], hostile: Hostile
 ) -> None:
     await check(portal, hostile, headers)
 
 
-async def test_so_are_two_thousand_made_by_chance(portal: Portal) -> None:
+async def test_random_hostile_requests_are_answered_soon_and_plainly(portal: Portal) -> None:
     client, dashboard = await portal.token(), await portal.token(Subject(portal.practice_id))
     askers: tuple[dict[str, str], ...] = (bearer(client), bearer(dashboard), {})
     seed = 1 if portal.url.startswith("sqlite") else 2
@@ -150,8 +152,8 @@ async def test_so_are_two_thousand_made_by_chance(portal: Portal) -> None:
     assert healthy.status_code == 200
 
 
-async def test_nothing_of_them_is_kept(portal: Portal) -> None:
-    """A thousand requests, no two alike, after some that filled what is remembered."""
+async def test_hostile_requests_leave_nothing_in_memory(portal: Portal) -> None:
+    """A thousand different requests, after some that filled the caches."""
     client = bearer(await portal.token())
     for hostile in generated(500, seed=3):
         await ask(portal, hostile, client)
@@ -166,18 +168,18 @@ async def test_nothing_of_them_is_kept(portal: Portal) -> None:
 
 
 def resident() -> int:
-    """The bytes of memory that this process has."""
+    """Return the resident memory of this process, in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
-# -- what is just allowed --------------------------------------------------------------------------
+# -- the largest allowed requests ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ALLOWED)
 @pytest.mark.parametrize("kind", ["client", "contact", "dashboard"])
-async def test_the_worst_that_is_allowed_is_answered(portal: Portal, name: str, kind: str) -> None:
-    """No database finds it too much: what is too much is refused before, for both alike."""
+async def test_largest_allowed_operation_is_answered(portal: Portal, name: str, kind: str) -> None:
+    """Both databases accept it: larger operations are refused before they reach either."""
     subject = {
         "client": None,
         "contact": Subject(portal.practice_id, contact_id=portal.guardian_id),

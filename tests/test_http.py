@@ -1,4 +1,4 @@
-"""POST /graphql: who may ask, and what is turned away before GraphQL sees it."""
+"""POST /graphql: authentication, and requests refused before GraphQL reads them."""
 
 import asyncio
 import datetime as dt
@@ -35,17 +35,17 @@ def code(response: httpx.Response) -> str:
     return found
 
 
-# -- who asks --------------------------------------------------------------------------------------
+# -- authentication --------------------------------------------------------------------------------
 
 
-async def test_a_client_reads_what_is_theirs(portal: Portal) -> None:
+async def test_client_reads_own_name(portal: Portal) -> None:
     response = await portal.ask(NAME, await portal.token())
     assert response.status_code == 200
     assert response.json() == {"data": {"client": {"name": "Ana Prieto"}}}
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_token_answers_for_its_own_subject(portal: Portal) -> None:
+async def test_token_stands_for_its_own_subject(portal: Portal) -> None:
     query = "{ viewer { kind name email scopes expiresAt clients { name } } }"
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     assert (await portal.ask(query, guardian)).json()["data"]["viewer"] == {
@@ -71,7 +71,7 @@ async def test_a_token_answers_for_its_own_subject(portal: Portal) -> None:
         "Bearer a b",
     ],
 )
-async def test_a_bad_credential_is_refused(portal: Portal, header: str) -> None:
+async def test_malformed_credential_is_refused(portal: Portal, header: str) -> None:
     headers = {"Authorization": header.encode("latin-1")}
     response = await portal.http.post("/graphql", json={"query": NAME}, headers=headers)  # type: ignore[arg-type]
     assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
@@ -79,11 +79,11 @@ async def test_a_bad_credential_is_refused(portal: Portal, header: str) -> None:
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
 
 
-async def test_an_unknown_token_is_refused(portal: Portal) -> None:
+async def test_unknown_token_is_refused(portal: Portal) -> None:
     assert (await portal.ask(NAME, new_secret())).status_code == 401
 
 
-async def test_an_expired_token_is_refused(portal: Portal) -> None:
+async def test_expired_token_is_refused(portal: Portal) -> None:
     token, before = await portal.token(), portal.clock.time
     portal.clock.time += dt.timedelta(hours=1)
     try:
@@ -92,7 +92,7 @@ async def test_an_expired_token_is_refused(portal: Portal) -> None:
         portal.clock.time = before
 
 
-async def test_a_revoked_token_stops_at_once(portal: Portal) -> None:
+async def test_revoked_token_is_refused_at_once(portal: Portal) -> None:
     async with portal.engine.begin() as connection:
         subject = Subject(portal.practice_id, client_id=portal.client_id)
         hour = dt.timedelta(hours=1)
@@ -106,7 +106,7 @@ async def test_a_revoked_token_stops_at_once(portal: Portal) -> None:
     assert (await portal.ask("{ viewer { kind } }", token)).status_code == 401
 
 
-async def test_the_database_has_no_token(portal: Portal) -> None:
+async def test_database_stores_no_token(portal: Portal) -> None:
     token = await portal.token()
     async with portal.engine.connect() as connection:
         rows = (await connection.exec_driver_sql("SELECT * FROM token")).all()
@@ -115,7 +115,7 @@ async def test_the_database_has_no_token(portal: Portal) -> None:
     assert token[4:47] not in repr(rows)
 
 
-def test_a_slip_of_the_hand_is_no_token() -> None:
+def test_mistyped_token_fails_its_checksum() -> None:
     token = new_secret()
     assert is_written_right(token)
     for place in range(len(token)):
@@ -123,7 +123,7 @@ def test_a_slip_of_the_hand_is_no_token() -> None:
         assert not is_written_right(token[:place] + letter + token[place + 1 :])
 
 
-# -- nobody in particular --------------------------------------------------------------------------
+# -- without a token -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,17 +135,17 @@ def test_a_slip_of_the_hand_is_no_token() -> None:
         "{ ...F } fragment F on Query { practice { id } }",
     ],
 )
-async def test_without_a_token_nothing_is_read(portal: Portal, query: str) -> None:
+async def test_query_without_a_token_is_refused(portal: Portal, query: str) -> None:
     response = await portal.ask(query)
     assert (response.status_code, code(response)) == (401, "UNAUTHENTICATED")
     assert response.headers["www-authenticate"] == 'Bearer realm="portal"'
 
 
-async def test_anybody_may_ask_the_root_types_name(portal: Portal) -> None:
+async def test_root_typename_needs_no_token(portal: Portal) -> None:
     assert (await portal.ask("{ __typename }")).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_introspection_is_for_those_who_may(new_database: NewDatabase) -> None:
+async def test_introspection_follows_its_setting(new_database: NewDatabase) -> None:
     answers = {}
     for mode in Introspection:
         async with new_database() as url, served(url, introspection=mode) as portal:
@@ -157,7 +157,7 @@ async def test_introspection_is_for_those_who_may(new_database: NewDatabase) -> 
     assert answers == {"everyone": [told, told], "viewers": [None, told], "nobody": [None, None]}
 
 
-async def test_a_page_of_an_allowed_origin_may_ask(portal: Portal) -> None:
+async def test_only_allowed_origins_pass_the_preflight(portal: Portal) -> None:
     for origin, allowed in (("https://portal.example", True), ("https://other.example", False)):
         asked = {
             "Origin": origin,
@@ -198,7 +198,7 @@ async def test_health_information_needs_its_scope(
     assert error["extensions"] == {"code": "SCOPE_REQUIRED", "scope": "phi:read", "fields": fields}
 
 
-async def test_money_needs_no_health_scope(portal: Portal) -> None:
+async def test_balance_needs_no_phi_scope(portal: Portal) -> None:
     scopes = frozenset({Scope.BILLING_READ})
     dashboard = await portal.token(Subject(portal.practice_id), scopes=scopes)
     query = f'{{ client(id: "cli_{portal.client_id}") {{ balance {{ amount {{ amount }} }} }} }}'
@@ -206,7 +206,7 @@ async def test_money_needs_no_health_scope(portal: Portal) -> None:
     assert (await portal.ask(query, dashboard)).json() == {"data": {"client": {"balance": balance}}}
 
 
-# -- requests that aren't any ----------------------------------------------------------------------
+# -- invalid requests ------------------------------------------------------------------------------
 
 POST = {"content-type": "application/json"}
 
@@ -231,7 +231,7 @@ POST = {"content-type": "application/json"}
         (b" " * (MAX_BODY + 1), "application/json", 413, "TOO_LARGE"),
     ],
 )
-async def test_a_body_that_is_no_request_is_refused(
+async def test_invalid_body_is_refused(
     portal: Portal, content: bytes, type_: str, status: int, refusal: str
 ) -> None:
     response = await portal.http.post("/graphql", content=content, headers={"content-type": type_})
@@ -239,11 +239,11 @@ async def test_a_body_that_is_no_request_is_refused(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-async def test_graphql_is_asked_by_post(portal: Portal, method: str) -> None:
+async def test_other_methods_than_post_get_405(portal: Portal, method: str) -> None:
     assert (await portal.http.request(method, "/graphql")).status_code == 405
 
 
-async def test_the_newer_media_type_tells_a_refusal_by_its_status(portal: Portal) -> None:
+async def test_graphql_response_media_type_has_an_error_status(portal: Portal) -> None:
     newer = {"Accept": "application/graphql-response+json"}
     token = {"Authorization": f"Bearer {await portal.token()}"}
     for query, status in ((NAME, 200), ("{ nonsense }", 400), ("{", 400)):
@@ -256,7 +256,7 @@ async def test_the_newer_media_type_tells_a_refusal_by_its_status(portal: Portal
         assert plain.headers["content-type"] == "application/json; charset=utf-8"
 
 
-async def test_what_goes_wrong_inside_is_told_to_the_log_only(
+async def test_internal_error_is_written_to_the_log_only(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fails(*_: Any) -> None:
@@ -270,7 +270,7 @@ async def test_what_goes_wrong_inside_is_told_to_the_log_only(
     assert record.getMessage().split()[-1] in response.text
 
 
-async def test_a_statement_that_takes_too_long_is_given_up(
+async def test_statement_timeout_ends_a_slow_statement(
     portal: Portal, new_database: NewDatabase
 ) -> None:
     slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
@@ -282,7 +282,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(
         assert (await hasty.ask(NAME, token)).status_code == 200
 
 
-async def test_a_request_given_up_leaves_its_connection_usable(portal: Portal) -> None:
+async def test_canceled_request_leaves_its_connection_usable(portal: Portal) -> None:
     reads = reads_of(portal)
     if isinstance(reads, PostgresReads):
         with pytest.raises(TimeoutError):
@@ -291,11 +291,11 @@ async def test_a_request_given_up_leaves_its_connection_usable(portal: Portal) -
 
 
 def reads_of(portal: Portal) -> Any:
-    """The connections of the portal's server."""
+    """Return the connections of the portal's server."""
     application = portal.http._transport.app  # type: ignore[attr-defined]
     return application.state.reads
 
 
-async def test_probes_say_whether_process_and_database_live(portal: Portal) -> None:
+async def test_probes_report_process_and_database(portal: Portal) -> None:
     for path in ("/livez", "/readyz"):
         assert (await portal.http.get(path)).text == "ok\n"

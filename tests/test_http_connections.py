@@ -1,4 +1,4 @@
-"""Connections of clients that are slow, many, or speak HTTP wrongly, over real sockets."""
+"""Connections over real sockets: slow clients, many clients, and invalid HTTP."""
 
 import asyncio
 import random
@@ -23,7 +23,9 @@ HALF_BODY = b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf"
 
 
 class Application:
-    """Echoes bodies, answers without reading one, without end, or only when it is told to."""
+    """Application that echoes bodies, or responds without reading one, without end, or
+    on command.
+    """
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -83,15 +85,13 @@ async def hasty(application: Application) -> AsyncIterator[Listening]:
         (HALF_BODY.replace(b"/echo", b"/at-once"), b"at once"),
     ],
 )
-async def test_a_connection_that_sends_no_more_is_ended(
-    hasty: Listening, sent: bytes, told: bytes
-) -> None:
+async def test_idle_connection_is_closed(hasty: Listening, sent: bytes, told: bytes) -> None:
     answer = await hasty.ask(sent)
     assert told in answer
     assert answer.count(b"HTTP/1.1") == sent.count(GET) + (told != b"")
 
 
-async def test_the_deadline_is_of_all_headers_and_not_of_each_byte(hasty: Listening) -> None:
+async def test_header_deadline_covers_all_headers(hasty: Listening) -> None:
     client = await hasty.connect()
     dribbling = asyncio.create_task(dribble(client, HALF_HEAD + b"x" * 1_000))
     assert status(await client.rest()) == 408
@@ -104,14 +104,14 @@ async def dribble(client: Client, content: bytes) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_the_application_learns_that_a_body_ended_early(
+async def test_application_learns_that_a_body_ended_early(
     hasty: Listening, application: Application
 ) -> None:
     assert status(await hasty.ask(HALF_BODY)) == 408
     assert application.ended_early == 1
 
 
-async def test_an_answer_may_take_longer_than_its_request(
+async def test_response_may_take_longer_than_its_request(
     hasty: Listening, application: Application
 ) -> None:
     client = await hasty.connect()
@@ -121,7 +121,7 @@ async def test_an_answer_may_take_longer_than_its_request(
     assert await client.answer() == (200, b"")
 
 
-async def test_a_client_that_takes_no_answer_is_given_up(hasty: Listening) -> None:
+async def test_client_that_reads_no_response_is_dropped(hasty: Listening) -> None:
     client = await hasty.connect()
     await client.send(GET.replace(b"/echo", b"/endless"))
     await gone(hasty, 0)
@@ -131,7 +131,7 @@ async def gone(listening: Listening, left: int) -> None:
     await until(lambda: len(listening.server.server_state.connections) <= left)
 
 
-async def test_a_body_that_goes_on_after_its_answer_is_not_taken_for_ever(
+async def test_endless_body_after_its_response_is_dropped(
     application: Application,
 ) -> None:
     chunk = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
@@ -144,7 +144,7 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_taken_for_ever(
                 await client.send(chunk)
 
 
-async def test_a_server_that_ends_does_not_wait_for_half_a_request(
+async def test_stopping_server_does_not_wait_for_half_a_request(
     application: Application,
 ) -> None:
     async with listening(application) as it:
@@ -154,7 +154,7 @@ async def test_a_server_that_ends_does_not_wait_for_half_a_request(
         assert (await clients[2].answer())[0] == 200
         await asyncio.sleep(0.1)
         it.server.should_exit = True
-        # The deadlines are much longer than a test waits.
+        # The deadlines are much longer than the test.
         answers = [await client.rest() for client in clients]
     assert [b"503" in answer for answer in answers] == [False, True, False]
 
@@ -163,7 +163,7 @@ async def test_a_server_that_ends_does_not_wait_for_half_a_request(
 
 
 @pytest.mark.parametrize("waiting", [HALF_HEAD, HALF_BODY, b"", GET])
-async def test_a_new_client_gets_the_place_of_the_one_that_waits_longest(
+async def test_new_client_replaces_the_longest_waiting_one(
     application: Application, waiting: bytes
 ) -> None:
     async with listening(application, Limits(connections=5)) as it:
@@ -175,13 +175,13 @@ async def test_a_new_client_gets_the_place_of_the_one_that_waits_longest(
         await asyncio.sleep(0.1)
         for _ in range(3):
             assert status(await it.ask(LAST)) == 200
-        # Of those that wait, the later ones still do.
+        # Of the waiting clients, the later ones stay.
         await clients[0].rest()
         await clients[-1].send(b"x" if waiting == HALF_HEAD else b"")
         assert not clients[-1].reader.at_eof()
 
 
-async def test_a_client_that_has_asked_before_keeps_its_place_beside_many_that_have_not(
+async def test_client_with_earlier_requests_keeps_its_place_in_a_flood(
     application: Application,
 ) -> None:
     async with listening(application, Limits(connections=5)) as it:
@@ -196,7 +196,7 @@ async def test_a_client_that_has_asked_before_keeps_its_place_beside_many_that_h
         assert (await good.answer())[0] == 200
 
 
-async def test_where_all_are_being_answered_a_new_client_is_told_so(
+async def test_new_client_gets_503_while_all_places_are_answering(
     application: Application,
 ) -> None:
     async with listening(application, Limits(connections=3)) as it:
@@ -213,7 +213,7 @@ async def test_where_all_are_being_answered_a_new_client_is_told_so(
 
 
 @pytest.mark.parametrize(("proxies", "fourth"), [([], 503), (["127.0.0.1"], 200), (["*"], 200)])
-async def test_one_network_address_has_so_many_connections_unless_it_is_a_proxy(
+async def test_connections_per_address_are_limited_except_for_proxies(
     application: Application, proxies: list[str], fourth: int
 ) -> None:
     limits = Limits(per_address=3, proxies=parse_proxies(proxies))
@@ -231,7 +231,7 @@ async def test_one_network_address_has_so_many_connections_unless_it_is_a_proxy(
         assert status(await it.ask(LAST)) == 200
 
 
-# -- what is no HTTP -------------------------------------------------------------------------------
+# -- invalid HTTP ----------------------------------------------------------------------------------
 
 
 def post(*headers: bytes, body: bytes = b"", path: bytes = b"/echo") -> bytes:
@@ -255,10 +255,10 @@ CHUNKED = b"5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n"
         (post(*WEBSOCKET, b"content-length: 1", body=b"a"), b"a"),
     ],
 )  # fmt: skip
-async def test_an_offer_of_another_protocol_is_not_taken_up_and_the_body_is_kept(
+async def test_upgrade_offer_is_ignored_and_the_body_is_kept(
     application: Application, asked: bytes, echoed: bytes, step: int
 ) -> None:
-    """And so is the connection: the same is asked twice, and once without an offer."""
+    """The connection is kept too: the same request is sent twice, then one without an offer."""
     async with listening(application) as it:
         client = await it.connect()
         content = asked * 2 + LAST
@@ -289,13 +289,13 @@ async def test_an_offer_of_another_protocol_is_not_taken_up_and_the_body_is_kept
         (post(b"x: a\x00b"), 400),
     ],
 )
-async def test_what_is_no_http_is_refused(application: Application, sent: bytes, told: int) -> None:
+async def test_invalid_http_is_refused(application: Application, sent: bytes, told: int) -> None:
     async with listening(application) as it:
         assert status(await it.ask(sent)) == told
         assert status(await it.ask(LAST)) == 200
 
 
-async def test_no_bytes_at_all_are_answered_as_an_error_of_the_server(
+async def test_random_bytes_never_cause_a_server_error(
     application: Application, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Requests with bytes changed, left out, doubled or cut off."""
@@ -338,7 +338,7 @@ def garbled(chance: random.Random, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("public_url", ["http://127.0.0.1", "https://api.example.com"])
-async def test_every_answer_forbids_guessing_and_asks_for_tls_where_there_is_tls(
+async def test_every_response_has_nosniff_and_hsts_only_over_tls(
     application: Application, public_url: str
 ) -> None:
     sent = [LAST, b"nonsense\r\n\r\n", HALF_HEAD, post(*[b"x: y"] * (MAX_HEADERS + 1))]

@@ -1,4 +1,4 @@
-"""Requests as clients, proxies and browsers really send them."""
+"""Requests as clients, proxies and browsers send them."""
 
 import asyncio
 import gzip
@@ -80,7 +80,7 @@ def code(response: httpx.Response) -> tuple[int, str]:
         ('"' * 1_999, None),
     ],
 )
-def test_an_answer_is_in_the_media_type_that_a_client_likes_best(
+def test_response_has_the_clients_preferred_media_type(
     accept: str | None, chosen: str | None
 ) -> None:
     assert response_type(accept) == chosen
@@ -91,11 +91,11 @@ def test_an_answer_is_in_the_media_type_that_a_client_likes_best(
     [(None, False), ("*/*", False), ("text/html", True), ("Text/HTML;q=0.9, */*", True),
      ("text/html;q=0", False), ("text/htmlx", False)],
 )  # fmt: skip
-def test_a_browser_is_known_by_what_it_takes(accept: str | None, is_browser: bool) -> None:
+def test_browser_is_recognised_by_its_accept_header(accept: str | None, is_browser: bool) -> None:
     assert asks_for_html(accept) is is_browser
 
 
-async def test_the_answers_of_both_ways_are_in_the_type_that_was_chosen(portal: Portal) -> None:
+async def test_cached_and_new_requests_get_the_preferred_media_type(portal: Portal) -> None:
     token = await portal.token()
     for accept, type_ in (
         ("Application/GraphQL-Response+JSON", GRAPHQL_JSON),
@@ -125,7 +125,7 @@ async def test_the_answers_of_both_ways_are_in_the_type_that_was_chosen(portal: 
         ("", 415),
     ],
 )
-async def test_a_body_is_json_in_utf_8(portal: Portal, type_: str, status: int) -> None:
+async def test_body_has_to_be_json_in_utf_8(portal: Portal, type_: str, status: int) -> None:
     response = await post(portal, query(), await portal.token(), content_type=type_)
     assert response.status_code == status
 
@@ -133,7 +133,7 @@ async def test_a_body_is_json_in_utf_8(portal: Portal, type_: str, status: int) 
 # -- bodies ----------------------------------------------------------------------------------------
 
 
-async def test_a_body_may_be_packed(portal: Portal) -> None:
+async def test_body_may_be_gzipped(portal: Portal) -> None:
     token = await portal.token()
     for coding in ("gzip", "GZip", "x-gzip"):
         packed = gzip.compress(query(padding=2 * STRANGERS_BODY))
@@ -141,7 +141,7 @@ async def test_a_body_may_be_packed(portal: Portal) -> None:
     assert (await post(portal, query(), token, content_encoding="identity")).json() == ANA
 
 
-async def test_what_is_unpacked_has_the_same_limit(portal: Portal) -> None:
+async def test_decompressed_body_has_the_same_limit(portal: Portal) -> None:
     token = await portal.token()
     bomb = gzip.compress(bytes(50 * MAX_BODY))
     assert len(bomb) < MAX_BODY
@@ -165,7 +165,7 @@ async def test_what_is_unpacked_has_the_same_limit(portal: Portal) -> None:
     ],
     ids=["plain", "cut off", "two members", "empty", "br", "packed twice", "deflate"],
 )
-async def test_a_packing_that_is_not_taken_is_told_in_its_own_words(
+async def test_invalid_content_encoding_is_refused_with_the_supported_one(
     portal: Portal, content: bytes, coding: str, refusal: tuple[int, str]
 ) -> None:
     response = await post(portal, content, await portal.token(), content_encoding=coding)
@@ -174,8 +174,8 @@ async def test_a_packing_that_is_not_taken_is_told_in_its_own_words(
     assert (response.headers.get("accept-encoding") == "gzip") is (refusal[0] == 415)
 
 
-async def test_a_stranger_sends_small_bodies(portal: Portal) -> None:
-    """Whether the length is told before, or shows itself."""
+async def test_body_without_a_token_has_a_small_limit(portal: Portal) -> None:
+    """With a declared length, and without one."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield query("{ __typename }", STRANGERS_BODY)
@@ -205,7 +205,7 @@ async def begin(it: Listening, length: int | None, token: str | None) -> Client:
 @pytest.mark.parametrize(
     ("token", "refused"), [(None, 413), ("cbp_" + "a" * 49, 401), ("revoked", 401)]
 )
-async def test_the_token_is_looked_at_before_a_large_body_is_read(
+async def test_token_is_checked_before_a_large_body_is_read(
     portal: Portal, token: str | None, refused: int
 ) -> None:
     if token == "revoked":
@@ -213,13 +213,13 @@ async def test_the_token_is_looked_at_before_a_large_body_is_read(
         async with portal.engine.begin() as conn:
             await conn.execute(update(Token).values(revoked_at=portal.clock()))
     async with over_a_socket(portal) as it:
-        # Of the rest of the body nothing is sent.
+        # The rest of the body is not sent.
         client = await begin(it, MAX_BODY, token)
         status, _ = await client.answer()
     assert status == refused
 
 
-async def test_a_token_that_is_revoked_while_the_body_comes_is_refused(portal: Portal) -> None:
+async def test_token_revoked_while_the_body_arrives_is_refused(portal: Portal) -> None:
     token, content = await portal.token(), query(padding=2 * STRANGERS_BODY)
     for half in (len(content) // 2, len(content) - 1):
         async with over_a_socket(portal) as it:
@@ -231,12 +231,12 @@ async def test_a_token_that_is_revoked_while_the_body_comes_is_refused(portal: P
             assert (await client.answer())[0] == 401
 
 
-async def test_the_large_bodies_of_one_sender_have_limited_memory(portal: Portal) -> None:
+async def test_large_bodies_of_one_sender_have_limited_memory(portal: Portal) -> None:
     token, content = await portal.token(), query(padding=MAX_BODY // 2)
     most = LARGE_BODIES // len(content)
     async with over_a_socket(portal) as it:
         clients = [await begin(it, len(content), token) for _ in range(most + 1)]
-        # Each has a place but one, whose answer comes before its body is there.
+        # Each has a place but one, which is refused before its body has arrived.
         waiting = {answering(client) for client in clients}
         done = await first(waiting)
         status, body = done.result()
@@ -279,7 +279,7 @@ def preflight(method: str, *headers: str, origin: str = ORIGIN) -> dict[str, str
         ["x-apollo-operation-name", "x-apollo-operation-id", "x-datadog-trace-id"],
     ],
 )
-async def test_an_allowed_website_may_send_any_header(portal: Portal, headers: list[str]) -> None:
+async def test_allowed_origin_may_send_any_header(portal: Portal, headers: list[str]) -> None:
     response = await portal.http.options("/graphql", headers=preflight("POST", *headers))
     assert response.status_code == 200
     allowed = response.headers["access-control-allow-headers"].replace(" ", "").split(",")
@@ -289,7 +289,7 @@ async def test_an_allowed_website_may_send_any_header(portal: Portal, headers: l
     assert "access-control-allow-origin" not in response.headers
 
 
-async def test_an_allowed_website_fetches_files(portal: Portal) -> None:
+async def test_allowed_origin_fetches_exports(portal: Portal) -> None:
     asked = preflight("GET", "authorization")
     response = await portal.http.options("/export/invoices.csv", headers=asked)
     assert response.status_code == 200
@@ -301,8 +301,10 @@ async def test_an_allowed_website_fetches_files(portal: Portal) -> None:
     assert "Content-Disposition" in response.headers["access-control-expose-headers"]
 
 
-async def test_the_pages_of_a_local_server_are_read_by_no_other(new_database: NewDatabase) -> None:
-    """The API is, and so is what stands in for Stripe."""
+async def test_other_origins_can_not_read_the_pages_of_a_local_server(
+    new_database: NewDatabase,
+) -> None:
+    """They can use the API, and the double of Stripe."""
     async with new_database() as url, served(url, local=True) as portal:
         html = {"Origin": LOCAL, "Accept": "text/html"}
         for path in ("/graphql", "/portal/", "/sandbox/mail", "/sandbox/mails", "/sandbox/state"):
@@ -319,7 +321,7 @@ async def test_the_pages_of_a_local_server_are_read_by_no_other(new_database: Ne
     [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": LOCAL},
      {"Origin": "null"}],
 )  # fmt: skip
-async def test_the_sandboxs_own_page_and_mail_answer_no_other_page(
+async def test_sandbox_page_and_mail_refuse_requests_of_other_pages(
     new_database: NewDatabase, headers: dict[str, str]
 ) -> None:
     async with new_database() as url, served(url, local=True) as portal:
@@ -335,7 +337,7 @@ async def test_the_sandboxs_own_page_and_mail_answer_no_other_page(
 # -- proxies and hosts -----------------------------------------------------------------------------
 
 
-async def test_an_address_with_a_slash_is_answered_and_not_redirected(portal: Portal) -> None:
+async def test_path_with_a_trailing_slash_is_not_redirected(portal: Portal) -> None:
     token = await portal.token()
     headers = {"authorization": f"Bearer {token}", "host": "evil.example"}
     response = await portal.http.post("/graphql/", json={"query": NAME}, headers=headers)
@@ -345,7 +347,7 @@ async def test_an_address_with_a_slash_is_answered_and_not_redirected(portal: Po
         assert (response.status_code, response.headers.get("location")) == (404, None), path
 
 
-async def test_a_folder_leads_to_its_page_on_the_same_host(new_database: NewDatabase) -> None:
+async def test_folder_redirects_to_its_page_on_the_same_host(new_database: NewDatabase) -> None:
     async with new_database() as url, served(url, portal_page=True) as portal:
         response = await portal.http.get("/portal", headers={"host": "evil.example"})
         assert (response.status_code, response.headers["location"]) == (307, "/portal/")
@@ -372,7 +374,7 @@ async def test_a_folder_leads_to_its_page_on_the_same_host(new_database: NewData
         (["*"], "203.0.113.9", "", "203.0.113.9"),
     ],
 )
-def test_only_a_trusted_proxy_names_a_client(
+def test_only_a_trusted_proxy_sets_the_clients_address(
     trusted: list[str], peer: str, forwarded: str, client: str
 ) -> None:
     proxies = parse_proxies(trusted)
@@ -380,10 +382,10 @@ def test_only_a_trusted_proxy_names_a_client(
 
 
 @pytest.mark.parametrize("trusted", [["127.0.0.1"], ["*"]])
-async def test_a_client_cannot_choose_its_own_address(
+async def test_client_can_not_choose_its_own_address(
     new_database: NewDatabase, trusted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over both ways, whatever it writes ahead of what its proxy appends."""
+    """For cached and new requests, with an address ahead of the one that the proxy appends."""
     seen: list[str] = []
     async with new_database() as url, served(url, forwarded_allow_ips=trusted) as portal:
         endpoint = portal.http._transport.app.state.endpoint  # type: ignore[attr-defined]

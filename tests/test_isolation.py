@@ -1,7 +1,7 @@
-"""Nobody reaches what isn't theirs: each field that takes or gives an id, for each sort of viewer.
+"""Isolation of viewers: each field that takes or returns an id, for each kind of viewer.
 
-Every answer is compared with what the rules say in plain Python, so a probe fails on a row too
-many, on a row too few, and on a row of the right id and the wrong practice.
+Every response is compared with the rules in plain Python. A probe fails on a row too many, a row
+too few, and a row with the right id in the wrong practice.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,11 +33,12 @@ PROBES: dict[str, Probe] = {
     "without the scope": lists.without_the_scope,
 }
 TAKEN = {*ids.TAKERS, *CHANGERS, *SIGN_INS}
-# These go far for each viewer, so one of each kind will do: the guardian has wards of every right.
+# These probes visit many rows per viewer, so each runs for one viewer of a kind. The guardian has
+# wards of every right.
 DEEP = ("links of links", "cursors of others", "filters")
 CELLS = [(probe, sort) for probe in PROBES for sort in (STALE_SORTS if probe in DEEP else SORTS)]
 AT_LEAST = 3_000
-# On whose rows each sort of viewer has to have been tried.
+# Owners on whose rows each kind of viewer has to have been tried.
 STRANGERS = {"other practice", "nowhere"}
 WHOSE = {
     "Ana Prieto": STRANGERS | {"self", "sibling", "stranger"},
@@ -60,9 +61,9 @@ async def matrix(
         yield made
 
 
-# The same documents one after the other, so that each is planned and prepared once.
+# The same documents follow each other, so that each is planned and prepared once.
 @pytest.mark.parametrize(("probe", "sort"), CELLS)
-async def test_each_sees_their_own(matrix: Matrix, probe: str, sort: str) -> None:
+async def test_viewer_sees_exactly_own_rows(matrix: Matrix, probe: str, sort: str) -> None:
     with matrix.report.fresh():
         for bearer in matrix.households.of(sort):
             await PROBES[probe](matrix, bearer)
@@ -70,12 +71,12 @@ async def test_each_sees_their_own(matrix: Matrix, probe: str, sort: str) -> Non
 
 
 @pytest.mark.parametrize("sort", STALE_SORTS)
-async def test_what_is_no_id_is_refused_alike(matrix: Matrix, sort: str) -> None:
+async def test_malformed_ids_are_refused_alike(matrix: Matrix, sort: str) -> None:
     with matrix.report.fresh():
         await ids.what_is_no_id(matrix, matrix.households.of(sort)[0])
 
 
-async def test_http_lets_in_whom_a_token_is_of_and_nobody_else(matrix: Matrix) -> None:
+async def test_http_accepts_live_tokens_only(matrix: Matrix) -> None:
     async with doors.server(matrix) as client:
         with matrix.report.fresh():
             for sort in STALE_SORTS:
@@ -83,14 +84,14 @@ async def test_http_lets_in_whom_a_token_is_of_and_nobody_else(matrix: Matrix) -
                 await doors.open_doors(matrix, client, matrix.households.of(sort)[0])
 
 
-async def test_a_document_opens_for_those_who_see_it_and_nobody_else(matrix: Matrix) -> None:
+async def test_document_opens_only_for_permitted_viewers(matrix: Matrix) -> None:
     async with doors.server(matrix) as client:
         with matrix.report.fresh():
             for bearer in matrix.households.bearers:
                 await papers.documents_of_everybody(matrix, client, bearer)
 
 
-async def test_every_sort_of_viewer_was_tried_on_everybody(matrix: Matrix) -> None:
+async def test_every_kind_of_viewer_was_tried_on_all_owners(matrix: Matrix) -> None:
     if len(matrix.made) < len(CELLS):
         pytest.skip("only some of the matrix was asked before this test")
     print(f"{matrix.report.total:,} probes")
@@ -102,12 +103,12 @@ async def test_every_sort_of_viewer_was_tried_on_everybody(matrix: Matrix) -> No
     }
     for sort, everybody in WHOSE.items():
         for prefix in PREFIXES.values():
-            # The practice and its therapists are nobody's of its people.
+            # The practice and its clinicians belong to none of its people.
             for whose in STRANGERS if prefix in ("pra", "cln") else everybody:
                 assert (sort, prefix, whose) in tried
 
 
-# -- the matrix has all of the contract ------------------------------------------------------------
+# -- completeness of the matrix --------------------------------------------------------------------
 
 
 def test_every_field_that_takes_an_id_is_probed(matrix: Matrix) -> None:
@@ -115,21 +116,21 @@ def test_every_field_that_takes_an_id_is_probed(matrix: Matrix) -> None:
     assert taking == TAKEN
 
 
-def test_every_field_that_gives_a_row_is_probed(matrix: Matrix) -> None:
+def test_every_field_that_returns_a_row_is_probed(matrix: Matrix) -> None:
     by_id = {("Query", name) for name in ("node", "nodes", "client")}
     linked = {(type_, field) for type_, fields in LINKS.items() for field in fields}
     assert set(contract.links_of(matrix.schema)) == linked | by_id | RESULTS | VIEWERS
 
 
-def test_everything_with_an_id_has_a_kind(matrix: Matrix) -> None:
+def test_every_type_with_an_id_has_a_kind(matrix: Matrix) -> None:
     types = contract.with_ids(matrix.schema)
     found = {one for one in types if not is_interface_type(matrix.schema.type_map[one])}
-    # Sign-ins and identities are no nodes: only their owner sees them, in a list.
+    # Sign-ins and identities are not nodes: only their owner sees them, in a list.
     assert found == {*PREFIXES, "Identity", "SignIn"}
 
 
-def test_a_new_field_would_be_noticed(matrix: Matrix) -> None:
-    """Also one whose id is deep in an input, and one that leads to a row by a union."""
+def test_new_fields_would_be_noticed(matrix: Matrix) -> None:
+    """Including one with an id deep in an input, and one that leads to a row by a union."""
     more = """
         extend type Practice { hours(clinicianId: ID): Int }
         type Changes { settle(input: SettleInput!): SettleResult! }

@@ -1,7 +1,8 @@
-"""Nobody who has signed in reaches or changes what isn't theirs: the matrix again, with sign-ins.
+"""Isolation of viewers who signed in: the matrix of reads, and each mutation with ids of all
+owners.
 
-Everybody comes in by a mail's link, in all practices that know the address; then each reads as the
-matrix does, and each mutation is tried with everybody's ids, over HTTP.
+Each viewer signs in by a mailed link, in all practices with that address. Then each reads as in the
+matrix, and tries each mutation with the ids of all owners, over HTTP.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -20,10 +21,10 @@ from tests.test_isolation import DEEP, PROBES, STRANGERS, WHOSE
 
 pytestmark = pytest.mark.campaign
 
-# The viewers who read; of the clients the other three are there to be strangers.
+# Viewers who read. The other three clients are only owners of rows.
 READERS = (*CLIENTS[:2], *RIGHTS)
 OUT = (CLIENTS[0], "guardian of several")
-# What the matrix does with any token; here these go far for one of the people.
+# These probes visit many rows, so each runs for one of the people.
 FAR = (*DEEP, "links of all", "without the scope")
 CELLS = [(probe, sort) for probe in PROBES for sort in (OUT[1:] if probe in FAR else READERS)]
 CELLS += [("ids of everybody", sort) for sort in DASHBOARDS]
@@ -39,12 +40,12 @@ async def inside(
 
 
 def of(inside: Inside, sort: str) -> list[Bearer]:
-    """Those of a sort; in the practice that is there to be out of sight only some look around."""
+    """Return the viewers of a kind. In the practice that should stay invisible, only some read."""
     found = inside.households.of(sort)
     return [one for one in found if one.practice != OTHER or sort in OUT]
 
 
-def test_everybody_is_signed_in_everywhere_by_one_mail_each(inside: Inside) -> None:
+def test_each_viewer_is_signed_in_everywhere_by_one_mail(inside: Inside) -> None:
     for sort in PEOPLE:
         practices = [bearer.practice for bearer in inside.households.of(sort)]
         assert sorted(practices) == ["EUR", "USD", "twin"]
@@ -52,7 +53,9 @@ def test_everybody_is_signed_in_everywhere_by_one_mail_each(inside: Inside) -> N
 
 
 @pytest.mark.parametrize(("probe", "sort"), CELLS)
-async def test_who_signed_in_sees_their_own(inside: Inside, probe: str, sort: str) -> None:
+async def test_signed_in_viewer_sees_exactly_own_rows(
+    inside: Inside, probe: str, sort: str
+) -> None:
     with inside.matrix.report.fresh():
         for bearer in of(inside, sort):
             await PROBES[probe](inside.matrix, bearer)
@@ -60,7 +63,7 @@ async def test_who_signed_in_sees_their_own(inside: Inside, probe: str, sort: st
 
 
 @pytest.mark.parametrize("sort", SORTS)
-async def test_who_signed_in_changes_their_own(inside: Inside, sort: str) -> None:
+async def test_signed_in_viewer_changes_only_own_rows(inside: Inside, sort: str) -> None:
     with inside.matrix.report.fresh():
         for bearer in of(inside, sort):
             await changes_of_everybody(inside, bearer)
@@ -68,14 +71,14 @@ async def test_who_signed_in_changes_their_own(inside: Inside, sort: str) -> Non
 
 
 @pytest.mark.parametrize("sort", OUT)
-async def test_a_sign_in_that_is_over_reaches_nothing(inside: Inside, sort: str) -> None:
+async def test_ended_sign_in_reaches_nothing(inside: Inside, sort: str) -> None:
     with inside.matrix.report.fresh():
         for bearer in of(inside, sort):
             await doors.shut_doors(inside.matrix, inside.portal.http, bearer)
             await changes_without_a_sign_in(inside, bearer)
 
 
-async def test_a_document_opens_for_who_signed_in_to_see_it(inside: Inside) -> None:
+async def test_document_opens_only_for_signed_in_viewers_with_the_right(inside: Inside) -> None:
     some = [*inside.households.of("contact who sees"), *inside.households.of("contact of nobody")]
     some += [one for one in inside.households.bearers if one.state != "live"]
     with inside.matrix.report.fresh():
@@ -83,7 +86,7 @@ async def test_a_document_opens_for_who_signed_in_to_see_it(inside: Inside) -> N
             await papers.documents_of_everybody(inside.matrix, inside.portal.http, bearer)
 
 
-async def test_every_sort_of_viewer_tried_to_change_everybodys(inside: Inside) -> None:
+async def test_every_kind_of_viewer_tried_to_change_rows_of_all_owners(inside: Inside) -> None:
     if len(inside.matrix.made) < len(CELLS) + len(SORTS):
         pytest.skip("only some of the matrix was asked before this test")
     probes = inside.matrix.report.probes
@@ -102,6 +105,6 @@ def test_every_mutation_that_takes_an_id_is_tried() -> None:
     assert places == {*CHANGERS, *SIGN_INS}
 
 
-def test_a_mutation_is_for_strangers_too(inside: Inside) -> None:
+def test_mutations_are_tried_on_strangers_too(inside: Inside) -> None:
     assert {"other practice", "nowhere"} == STRANGERS
     assert len(inside.setups) == len(CLIENTS) * 3

@@ -1,4 +1,4 @@
-"""Leaks planted one at a time where somebody who signed in changes things: each of them is told."""
+"""Leaks planted one at a time in the mutations of signed-in viewers: the matrix reports each."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +18,7 @@ from tests.isolation import doors
 from tests.isolation.entrances import Inside, signed_in
 from tests.isolation.trying import changes_of_everybody
 
-# What is tried here are the probes, not a database.
+# These tests are about the probes, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
@@ -156,7 +156,7 @@ FAULTS: dict[Plant, str] = {
 
 
 @pytest.mark.parametrize("plant", FAULTS)
-async def test_a_leak_is_told(inside: Inside, plant: Plant) -> None:
+async def test_planted_leak_is_reported(inside: Inside, plant: Plant) -> None:
     with pytest.MonkeyPatch.context() as patch:
         plant(patch)
         faults = await told(inside, FAULTS[plant])
@@ -165,8 +165,8 @@ async def test_a_leak_is_told(inside: Inside, plant: Plant) -> None:
     assert faults
 
 
-async def test_without_a_leak_nothing_is_told(inside: Inside) -> None:
-    """What was planted before left nothing."""
+async def test_without_a_leak_nothing_is_reported(inside: Inside) -> None:
+    """Leaks planted before left no rows behind."""
     assert await told(inside, "contact who pays") == []
 
 
@@ -177,7 +177,7 @@ async def told(inside: Inside, sort: str) -> list[str]:
     return [*inside.matrix.report.faults]
 
 
-async def test_a_sign_in_that_goes_on_after_it_was_ended_is_told(inside: Inside) -> None:
+async def test_sign_in_that_outlives_its_end_is_reported(inside: Inside) -> None:
     right, report = tokens.works, inside.matrix.report
 
     def wrong(token: Any, *given: Any) -> Any:

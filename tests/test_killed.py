@@ -1,4 +1,4 @@
-"""Nothing is charged twice or lost, wherever a server is killed."""
+"""Nothing is charged twice or lost, at whichever place a server is killed."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -36,5 +36,5 @@ async def players(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-async def test_a_kill_charges_once_and_loses_nothing(players: Player, scenario: Scenario) -> None:
+async def test_kill_charges_once_and_loses_nothing(players: Player, scenario: Scenario) -> None:
     await play(players, scenario)

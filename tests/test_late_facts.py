@@ -1,4 +1,4 @@
-"""Facts of Stripe's are written in order, however late its answers and events are."""
+"""Facts from Stripe are written in their order, however late its responses and events arrive."""
 
 import asyncio
 import datetime as dt
@@ -30,7 +30,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
-    """Hold the first answer of a call back, until it is let go on."""
+    """Hold back the first response of a call until the test releases it."""
 
     def hold(name: str) -> tuple[asyncio.Event, asyncio.Event]:
         reached, go_on, call = asyncio.Event(), asyncio.Event(), getattr(Stripe, name)
@@ -53,11 +53,11 @@ async def later(portal: Paying, **passes: float) -> None:
     portal.bearer = await portal.token()
 
 
-# -- answers that are late -------------------------------------------------------------------------
+# -- late responses --------------------------------------------------------------------------------
 
 
-async def test_a_late_answer_does_not_undo_a_refund_that_failed(portal: Paying, slow: Slow) -> None:
-    """Else the invoice is payable again after it was paid."""
+async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow: Slow) -> None:
+    """Otherwise the invoice would be payable again after it was paid."""
     payment_id, _ = await paid(portal, 10_000)
     done = await refund(portal.till, payment_id, 4_000)
     reached, go_on = slow("refunds")
@@ -73,9 +73,7 @@ async def test_a_late_answer_does_not_undo_a_refund_that_failed(portal: Paying, 
     assert await dues(portal) == [0]
 
 
-async def test_a_late_answer_does_not_open_a_dispute_that_was_won(
-    portal: Paying, slow: Slow
-) -> None:
+async def test_late_response_does_not_reopen_a_won_dispute(portal: Paying, slow: Slow) -> None:
     payment_id, intent = await paid(portal, 10_000)
     made = at_stripe(portal, reversals.dispute, intent)
     reached, go_on = slow("disputes")
@@ -90,8 +88,8 @@ async def test_a_late_answer_does_not_open_a_dispute_that_was_won(
     assert await dues(portal) == [0]
 
 
-async def test_a_late_answer_does_not_send_a_payment_back(portal: Paying, slow: Slow) -> None:
-    """PROCESSING is written while an answer from before, REQUIRES_ACTION, is under way."""
+async def test_late_response_does_not_send_a_payment_back(portal: Paying, slow: Slow) -> None:
+    """PROCESSING is written while an earlier response with REQUIRES_ACTION is under way."""
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     (row,) = await portal.all(Payment)
@@ -111,7 +109,7 @@ async def test_a_late_answer_does_not_send_a_payment_back(portal: Paying, slow: 
 @pytest.mark.parametrize(
     ("final", "earlier"), [("failed", "succeeded"), ("failed", "pending"), ("canceled", "pending")]
 )
-async def test_a_final_refund_stays_final(portal: Paying, final: str, earlier: str) -> None:
+async def test_final_refund_stays_final(portal: Paying, final: str, earlier: str) -> None:
     payment_id, intent = await paid(portal, 10_000)
     made = refunded_there(portal, intent, 4_000)
     for status in (final, earlier):
@@ -124,15 +122,15 @@ async def test_a_final_refund_stays_final(portal: Paying, final: str, earlier: s
     assert await dues(portal) == [0]
 
 
-# -- changes that are late, with their events lost -------------------------------------------------
+# -- late changes without their events -------------------------------------------------------------
 
 
 async def compared(portal: Paying) -> None:
-    """Compare as the worker does each day; the events were never delivered."""
+    """Run the daily comparison of the worker; no events were delivered."""
     assert await comparing.work(portal.till) == 1
 
 
-async def test_a_dispute_that_is_won_after_seventy_days_is_found(portal: Paying) -> None:
+async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     made = at_stripe(portal, reversals.dispute, intent)
     await compared(portal)
@@ -149,7 +147,7 @@ async def test_a_dispute_that_is_won_after_seventy_days_is_found(portal: Paying)
     assert await dues(portal) == [0]
 
 
-async def test_a_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
+async def test_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     done = await refund(portal.till, payment_id, 4_000)
     await compared(portal)
@@ -161,8 +159,8 @@ async def test_a_refund_that_fails_after_a_week_is_found(portal: Paying) -> None
     assert await dues(portal) == [0]
 
 
-async def test_a_lost_event_is_listed_and_followed(portal: Paying) -> None:
-    """Of a refund that is too old to be asked for by itself."""
+async def test_lost_event_is_listed_and_followed(portal: Paying) -> None:
+    """The refund is too old to be compared by itself."""
     payment_id, _ = await paid(portal, 10_000)
     done = await refund(portal.till, payment_id, 4_000)
     await compared(portal)
@@ -175,7 +173,7 @@ async def test_a_lost_event_is_listed_and_followed(portal: Paying) -> None:
     assert await dues(portal) == [0]
 
 
-async def test_a_payment_that_succeeds_after_weeks_is_found(portal: Paying) -> None:
+async def test_payment_that_succeeds_after_weeks_is_found(portal: Paying) -> None:
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     (waiting,) = portal.store.all("payment_intent")
@@ -192,10 +190,10 @@ async def test_a_payment_that_succeeds_after_weeks_is_found(portal: Paying) -> N
     assert await dues(portal) == [0]
 
 
-# -- objects of other programs, and disputes of other amounts --------------------------------------
+# -- objects of other integrations, and disputes of other amounts ----------------------------------
 
 
-async def test_other_programs_objects_stop_nothing(portal: Paying) -> None:
+async def test_objects_of_other_integrations_are_ignored(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     with portal.store.transaction():
         strangers.settle_in(portal.store, ACCOUNT)
@@ -209,7 +207,7 @@ async def test_other_programs_objects_stop_nothing(portal: Paying) -> None:
 
 
 @pytest.mark.parametrize(("amount", "currency"), [(10_001, "usd"), (4_000, "eur"), (1, "jpy")])
-async def test_a_dispute_of_another_amount_takes_the_whole_payment(
+async def test_dispute_of_another_amount_takes_the_whole_payment(
     portal: Paying, amount: int, currency: str
 ) -> None:
     payment_id, intent = await paid(portal, 10_000)
@@ -220,7 +218,7 @@ async def test_a_dispute_of_another_amount_takes_the_whole_payment(
     assert await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since) == []
 
 
-async def test_a_dispute_of_nothing_takes_nothing(portal: Paying) -> None:
+async def test_dispute_of_zero_takes_nothing(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     at_stripe(portal, reversals.dispute, intent, 0)
     await reverse(portal.till, portal.practice_id, payment_id)
@@ -228,7 +226,7 @@ async def test_a_dispute_of_nothing_takes_nothing(portal: Paying) -> None:
     assert await portal.count(Dispute) == 0
 
 
-async def test_times_are_stripes_own(portal: Paying) -> None:
+async def test_times_are_stripes(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     charged = portal.clock()
     await later(portal, days=3)

@@ -1,4 +1,4 @@
-"""How much one operation may ask for: each limit at its edge, and what passes it."""
+"""Limits of one operation: each limit at its edge, and just beyond."""
 
 import asyncio
 import datetime as dt
@@ -56,7 +56,7 @@ def measured(query: str, **variables: Any) -> Size:
 
 
 def refused(query: str, **variables: Any) -> dict[str, int]:
-    """The limits that are passed, and by what number."""
+    """Return the limits that the operation exceeds, each with its number."""
     document, node = operation(query)
     refusing = Limits(SCHEMA, at_once).refuse((query, None), document, node, variables, CLIENT)
     errors = asyncio.run(refusing)
@@ -82,13 +82,13 @@ def fields(count: int) -> str:
     return " ".join(["id"] * count)
 
 
-def test_fields_count_with_fragments_opened() -> None:
+def test_fields_count_with_fragments_expanded() -> None:
     query = "{ client { ...A ...A } } fragment A on Client { %s }"
     assert refused(query % fields((MAX_FIELDS - 2) // 2)) == {}
     assert refused(query % fields(MAX_FIELDS // 2)) == {"fields": MAX_FIELDS + 1}
 
 
-def test_lists_nest_four_deep() -> None:
+def test_lists_may_nest_four_deep() -> None:
     four = "{ clients { nodes { invoices { nodes { payments { allocations { %s } } } } } } }"
     assert measured(four % "amount { amount }").lists == MAX_LISTS
     assert "lists" not in refused(
@@ -98,22 +98,22 @@ def test_lists_nest_four_deep() -> None:
     assert deeper["lists"] == MAX_LISTS + 1
 
 
-def test_aliases_and_directives_are_counted() -> None:
+def test_aliases_and_directives_are_limited() -> None:
     many = " ".join(f"a{n}: id" for n in range(MAX_ALIASES + 1))
     assert refused(f"{{ client {{ {many} }} }}") == {"aliases": MAX_ALIASES + 1}
     many = " ".join(["id @skip(if: false)"] * (MAX_DIRECTIVES + 1))
     assert refused(f"{{ client {{ {many} }} }}") == {"directives": MAX_DIRECTIVES + 1}
 
 
-def test_changes_are_counted() -> None:
+def test_mutation_fields_are_limited() -> None:
     refresh = 'refreshPayment(input: { paymentId: "pmt_" }) { __typename }'
     changes = [f"a{number}: {refresh}" for number in range(MAX_CHANGES + 1)]
     assert refused(f"mutation {{ {' '.join(changes)} }}") == {"changes": MAX_CHANGES + 1}
     assert refused(f"mutation {{ {' '.join(changes[1:])} }}") == {}
 
 
-def test_cost_is_of_the_page_sizes_as_they_will_be() -> None:
-    """Two lists of n and m cost n * (1 + m): the objects that an answer may have."""
+def test_cost_uses_the_page_sizes_after_defaults() -> None:
+    """Two lists of n and m cost n * (1 + m), the objects that a response may have."""
     literal = "{ clients(first: 100) { nodes { invoices(first: 100) { nodes { id } } } } }"
     assert measured(literal).cost == 100 * (1 + 100)
     inner = "nodes { invoices(last: $m) { nodes { id } } }"
@@ -136,7 +136,7 @@ def test_sums_over_a_practice_cost_as_much_as_a_long_report() -> None:
         assert refused(f"{{ {within} }}")["cost"] > MAX_COST
 
 
-async def test_each_page_size_is_looked_at_again() -> None:
+async def test_cached_operation_is_checked_with_each_page_size() -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
     document, node = operation(query)
@@ -149,13 +149,13 @@ async def test_each_page_size_is_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["x", True, [3], {"a": 1}, 10**40, -5, 0, 1.5])
-def test_a_page_size_that_is_none_is_no_way_round(wrong: Any) -> None:
+def test_invalid_page_size_costs_at_least_one(wrong: Any) -> None:
     query = "query Q($n: Int) { clients(first: $n) { nodes { id } } }"
     assert measured(query, n=wrong).cost >= 1
 
 
 @pytest.mark.parametrize("given", [500, 500.0])
-async def test_a_page_size_is_what_graphql_takes_it_for(given: Any) -> None:
+async def test_page_size_is_coerced_as_graphql_does(given: Any) -> None:
     inner = "nodes { invoices(first: 100) { nodes { id } } }"
     query = f"query Q($n: Int) {{ clients(first: $n) {{ {inner} }} }}"
     assert measured(query, n=given).cost == measured(query.replace("$n)", "500)")).cost
@@ -166,7 +166,7 @@ async def test_a_page_size_is_what_graphql_takes_it_for(given: Any) -> None:
         assert bool(found) is is_refused
 
 
-def test_ids_are_counted_as_many_as_they_are() -> None:
+def test_ids_are_counted_in_literals_defaults_and_variables() -> None:
     inner = "... on Client { invoices(first: 100) { nodes { payments { id } } } }"
 
     def literal(ids: str) -> int:
@@ -205,7 +205,7 @@ def test_lists_of_the_whole_practice_read_its_rows() -> None:
         assert measured(query).scans == pytest.approx(scans), query
 
 
-def test_a_variable_that_is_null_is_no_filter() -> None:
+def test_null_variable_is_no_filter() -> None:
     def scans(default: str, **given: Any) -> dict[str, float]:
         query = f"query Q($b: Boolean{default}) {{ clients(withBalance: $b) {{ totalCount }} }}"
         return measured(query, **given).scans
@@ -215,7 +215,7 @@ def test_a_variable_that_is_null_is_no_filter() -> None:
     assert scans("", b=False) == scans(" = true") == worked_out
 
 
-# Arguments that choose a page, and those by which rows are found by looking at them.
+# Arguments that choose a page, and arguments that find rows without an index.
 PAGE = {"first", "after", "last", "before", "orderBy"}
 LOOKED_FOR = {
     "Query.clients": {"search"},
@@ -226,7 +226,7 @@ LOOKED_FOR = {
 }
 
 
-def test_what_reads_a_whole_practice_is_weighed_with_each_argument() -> None:
+def test_every_practice_wide_list_has_a_weight_for_each_argument() -> None:
     wide = {
         f"{type_.name}.{name}"
         for type_ in SCHEMA.type_map.values()
@@ -241,7 +241,7 @@ def test_what_reads_a_whole_practice_is_weighed_with_each_argument() -> None:
         assert type_.fields[name].args.keys() - PAGE == found.arguments | LOOKED_FOR[coordinate]
 
 
-def test_the_documents_tell_what_rows_cost() -> None:
+def test_docs_state_the_cost_of_rows() -> None:
     _, _, told = (PROJECT / "docs" / "dashboards.md").read_text().partition("| cost of each row")
     for coordinate, found in SCANS.items():
         name = coordinate.removeprefix("Query.").replace("Practice.", "practice.")
@@ -257,18 +257,18 @@ def test_the_documents_tell_what_rows_cost() -> None:
             assert is_told or found.worked_out == LOOKED_AT
 
 
-def test_introspection_as_tools_send_it_is_allowed() -> None:
+def test_introspection_query_of_tools_is_allowed() -> None:
     assert refused(get_introspection_query(input_value_deprecation=True)) == {}
 
 
-def test_introspection_in_a_ring_is_refused() -> None:
+def test_circular_introspection_is_refused() -> None:
     ring = "fields { type { " * 6 + "name" + " } }" * 6
     assert refused(f"{{ __schema {{ types {{ {ring} }} }} }}")
 
 
 @pytest.mark.parametrize("depth", [10, 100, 300])
-def test_fragments_that_double_are_measured_at_once(depth: int) -> None:
-    """Each opens the next twice: 2^depth fields, in a document of a few kilobytes."""
+def test_doubling_fragments_are_measured_quickly(depth: int) -> None:
+    """Each fragment spreads the next twice: 2^depth fields in a document of a few kilobytes."""
     spreads = " ".join(
         f"fragment F{n} on Client {{ a: id ...F{n + 1} ...F{n + 1} }}" for n in range(depth)
     )
@@ -278,23 +278,23 @@ def test_fragments_that_double_are_measured_at_once(depth: int) -> None:
     assert time.thread_time() - began < 5
 
 
-def test_fragments_in_a_ring_are_left_to_validation() -> None:
+def test_circular_fragments_are_left_to_validation() -> None:
     query = "{ client { ...A } } fragment A on Client { ...B } fragment B on Client { id ...A }"
     assert refused(query) == {}
 
 
-def test_a_document_has_a_length() -> None:
+def test_document_has_a_maximum_of_tokens() -> None:
     assert not isinstance(parsed("{ " + "id " * MAX_TOKENS + "}"), DocumentNode)
 
 
-def test_a_document_of_too_many_characters_is_not_read() -> None:
+def test_document_has_a_maximum_of_characters() -> None:
     assert too_long(" " * MAX_LENGTH) == []
     (error,) = too_long(" " * (MAX_LENGTH + 1))
     assert error.extensions
     assert (error.extensions["code"], error.extensions["limit"]) == ("LIMIT_EXCEEDED", "length")
 
 
-def test_objects_of_other_rows_nest_five_deep() -> None:
+def test_objects_of_other_rows_may_nest_five_deep() -> None:
     five = "{ viewer { clients { activePayment { receipt { client { %s } } } } } }"
     assert measured(five % "name clinician { name } address { line1 }").nesting == MAX_NESTING
     assert refused(five % "invoices { nodes { id } }") == {"nesting": MAX_NESTING + 1}
@@ -302,7 +302,7 @@ def test_objects_of_other_rows_nest_five_deep() -> None:
     assert measured("{ nodes(ids: []) { ... on Client { practice { id } } } }").nesting == 3
 
 
-def test_lists_and_objects_are_counted_by_the_selects_they_take() -> None:
+def test_lists_and_objects_count_the_selects_they_take() -> None:
     histories = " ".join(f"a{n}: accountHistory {{ nodes {{ status }} }}" for n in range(22))
     assert refused(f"{{ client {{ {histories} }} }}") == {"selects": 2 + 22 * (11 + 8)}
     assert MAX_SELECTS < 2 + 22 * (11 + 8)
@@ -310,8 +310,8 @@ def test_lists_and_objects_are_counted_by_the_selects_they_take() -> None:
 
 @pytest.mark.parametrize("reads", [SqliteReads, PostgresReads], ids=["sqlite", "postgresql"])
 @pytest.mark.parametrize("name", WRITTEN | REPORTS)
-def test_a_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) -> None:
-    """But for filters, and for what is written again for each part of an amount."""
+def test_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) -> None:
+    """Apart from filters, and from SQL repeated for each part of an amount."""
     query, variables = (WRITTEN | REPORTS)[name]
     document = parsed(query)
     assert isinstance(document, DocumentNode)
@@ -326,7 +326,7 @@ def test_a_statement_has_no_more_selects_than_were_counted(name: str, reads: Any
 
 
 @pytest.mark.parametrize("deep", ["lists", "fragments"])
-def test_what_is_nested_beyond_all_sense_is_refused(deep: str) -> None:
+def test_extreme_nesting_is_refused(deep: str) -> None:
     chain = "".join(f" fragment F{n} on Client {{ ...F{n + 1} }}" for n in range(440))
     query = f"{{ client {{ ...F0 }} }} {chain} fragment F440 on Client {{ id }}"
     document, node = operation(query)

@@ -1,4 +1,4 @@
-"""Documents by their links: whom each opens for, how long, and that no other address opens."""
+"""Links to documents: for which viewers they open, for how long, and that altered ones do not."""
 
 import datetime as dt
 import random
@@ -26,7 +26,7 @@ from tests.opening import BASE, MODELS, NAMES, QUERY, WAYS, get, link, made, tex
 from tests.portal import KEY, Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-# Links tried with one letter, part or digit otherwise; on each database.
+# Links tried on each database with a letter, part or digit changed.
 FUZZED = 5_000
 
 
@@ -40,7 +40,7 @@ def is_refused(response: httpx.Response) -> bool:
     return (response.status_code, response.content) == (404, REFUSED)
 
 
-# The same page, whatever the reason.
+# The body of every refusal, for each reason.
 REFUSED = b"".join(
     [
         b'<!doctype html>\n<html lang="en"><meta charset="utf-8">',
@@ -52,12 +52,12 @@ REFUSED = b"".join(
 )
 
 
-# -- what opens ------------------------------------------------------------------------------------
+# -- valid links -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("prefix", MODELS)
-async def test_a_link_opens_its_document(portal: Portal, prefix: str, way: str) -> None:
+async def test_link_opens_its_document(portal: Portal, prefix: str, way: str) -> None:
     id_ = await made(portal, prefix, number=f"{prefix.upper()}-2026-0042")
     found = await link(portal, id_)
     assert found["fileName"] == f"{NAMES[prefix]} {prefix.upper()}-2026-0042.pdf"
@@ -73,7 +73,7 @@ async def test_a_link_opens_its_document(portal: Portal, prefix: str, way: str) 
     assert headers["referrer-policy"] == "no-referrer"
 
 
-async def test_no_credential_is_in_an_address(portal: Portal) -> None:
+async def test_link_contains_no_credential(portal: Portal) -> None:
     token = await portal.token()
     found = await link(portal, await made(portal, "inv"), token)
     async with portal.engine.connect() as rows:
@@ -84,7 +84,7 @@ async def test_no_credential_is_in_an_address(portal: Portal) -> None:
         assert KEY not in found[way]
 
 
-async def test_only_the_head_is_given_where_that_is_asked(portal: Portal) -> None:
+async def test_head_request_gets_no_body(portal: Portal) -> None:
     found = await link(portal, await made(portal, "inv"))
     path = found["printUrl"].removeprefix(BASE)
     response = await portal.http.head(path)
@@ -93,7 +93,7 @@ async def test_only_the_head_is_given_where_that_is_asked(portal: Portal) -> Non
     assert (await portal.http.post(path)).status_code == 405
 
 
-async def test_a_guardian_and_a_dashboard_open_what_they_see(portal: Portal) -> None:
+async def test_guardian_and_dashboard_open_visible_documents(portal: Portal) -> None:
     id_ = await made(portal, "stm", number="STM-7")
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     dashboard = await portal.token(
@@ -107,7 +107,7 @@ async def test_a_guardian_and_a_dashboard_open_what_they_see(portal: Portal) -> 
 @pytest.mark.parametrize(
     "number", ["Rechnung Nr. 7/2026", "請求書 42", 'a"b\\c\r\nX-Evil: 1', "100%", ""]
 )
-async def test_a_file_has_its_name_whatever_is_in_it(portal: Portal, number: str) -> None:
+async def test_any_document_number_makes_a_safe_file_name(portal: Portal, number: str) -> None:
     found = await link(portal, await made(portal, "inv", number=number))
     assert found["fileName"] == f"Invoice {number}.pdf"
     response = await get(portal, found["downloadUrl"])
@@ -119,10 +119,10 @@ async def test_a_file_has_its_name_whatever_is_in_it(portal: Portal, number: str
     assert httpx.URL(f"http://x/?q={encoded}").params["q"] == found["fileName"]
 
 
-# -- what doesn't ----------------------------------------------------------------------------------
+# -- invalid links ---------------------------------------------------------------------------------
 
 
-async def test_a_link_that_is_altered_in_any_part_is_refused(portal: Portal) -> None:
+async def test_link_altered_in_any_part_is_refused(portal: Portal) -> None:
     first, second = await made(portal, "inv"), await made(portal, "inv")
     found, other = await link(portal, first), await link(portal, second)
     url = found["printUrl"]
@@ -155,7 +155,7 @@ async def test_a_link_that_is_altered_in_any_part_is_refused(portal: Portal) -> 
     assert (await get(portal, url)).status_code == 200
 
 
-async def test_a_link_works_for_ten_minutes(portal: Portal) -> None:
+async def test_link_expires_after_ten_minutes(portal: Portal) -> None:
     found = await link(portal, await made(portal, "rct"))
     began = portal.clock.time
     try:
@@ -167,7 +167,7 @@ async def test_a_link_works_for_ten_minutes(portal: Portal) -> None:
         portal.clock.time = began
 
 
-async def test_a_link_of_the_far_future_is_none_even_if_we_signed_it(portal: Portal) -> None:
+async def test_signed_link_with_a_later_expiry_is_refused(portal: Portal) -> None:
     id_, viewer = await made(portal, "inv"), await token_id(portal)
     for minutes, status in ((0, 200), (1, 404), (525_600, 404)):
         signed = forged(portal, id_, viewer, after=dt.timedelta(minutes=minutes))
@@ -175,7 +175,7 @@ async def test_a_link_of_the_far_future_is_none_even_if_we_signed_it(portal: Por
 
 
 async def token_id(portal: Portal, subject: Subject | None = None, *scopes: Scope) -> str:
-    """The id of a new token, which is in its links."""
+    """Create a token, and return its id, which is a part of its links."""
     given = frozenset(scopes) or frozenset(tokens.PERSONAL_SCOPES)
     await portal.token(subject, scopes=given)
     async with portal.engine.connect() as rows:
@@ -190,18 +190,18 @@ def forged(
     after: dt.timedelta = dt.timedelta(),
     key: str = KEY,
 ) -> str:
-    """A link as the server itself would sign it."""
+    """Return a link signed like the server's own."""
     links = Signer(BASE, key).links(viewer, portal.clock() + after)
     return f"{links.stem}{id_}/print{links.query}{links.signature(id_, 'print')}"
 
 
-async def test_a_link_by_another_key_is_refused(portal: Portal) -> None:
+async def test_link_signed_with_another_key_is_refused(portal: Portal) -> None:
     id_, viewer = await made(portal, "inv"), await token_id(portal)
     assert (await get(portal, forged(portal, id_, viewer))).status_code == 200
     assert is_refused(await get(portal, forged(portal, id_, viewer, key=KEY[::-1])))
 
 
-async def test_links_end_with_the_token_that_they_were_made_for(portal: Portal) -> None:
+async def test_link_expires_with_its_token(portal: Portal) -> None:
     id_, token = await made(portal, "inv"), await portal.token()
     found = await link(portal, id_, token)
     assert (await get(portal, found["printUrl"])).status_code == 200
@@ -211,7 +211,7 @@ async def test_links_end_with_the_token_that_they_were_made_for(portal: Portal) 
     assert is_refused(await get(portal, found["printUrl"]))
 
 
-async def test_links_end_when_a_contact_may_not_see_documents_any_more(portal: Portal) -> None:
+async def test_link_ends_with_the_contacts_right_to_see_documents(portal: Portal) -> None:
     guardian = Subject(portal.practice_id, contact_id=portal.guardian_id)
     id_ = await made(portal, "inv", portal.other_id)
     found = await link(portal, id_, await portal.token(guardian))
@@ -228,7 +228,7 @@ async def test_links_end_when_a_contact_may_not_see_documents_any_more(portal: P
         )
 
 
-async def test_links_end_when_a_document_is_shared_no_more(portal: Portal) -> None:
+async def test_link_ends_when_the_document_is_unshared(portal: Portal) -> None:
     id_ = await made(portal, "sbl")
     found = await link(portal, id_)
     assert (await get(portal, found["printUrl"])).status_code == 200
@@ -238,8 +238,8 @@ async def test_links_end_when_a_document_is_shared_no_more(portal: Portal) -> No
     assert is_refused(await get(portal, found["printUrl"]))
 
 
-async def test_what_is_out_of_sight_does_not_open_even_if_we_signed_it(portal: Portal) -> None:
-    """The signature says who asks; the database says what they see."""
+async def test_signed_link_to_an_invisible_document_is_refused(portal: Portal) -> None:
+    """The signature authenticates the viewer; the database decides about the viewer's rows."""
     mine = await token_id(portal)
     theirs = await made(portal, "inv", portal.other_id)
     unshared = await made(portal, "inv", shared_at=None)
@@ -251,9 +251,7 @@ async def test_what_is_out_of_sight_does_not_open_even_if_we_signed_it(portal: P
 
 
 @pytest.mark.parametrize("lacking", [Scope.DOCUMENTS_READ, Scope.PHI_READ])
-async def test_documents_have_a_scope_of_their_own_and_are_health_information(
-    portal: Portal, lacking: Scope
-) -> None:
+async def test_document_link_needs_documents_and_phi_scopes(portal: Portal, lacking: Scope) -> None:
     subject, id_ = Subject(portal.practice_id), await made(portal, "inv")
     scopes = frozenset(tokens.PERSONAL_SCOPES) - {lacking}
     response = await portal.ask(QUERY, await portal.token(subject, scopes=scopes), id=id_)
@@ -266,7 +264,7 @@ async def test_documents_have_a_scope_of_their_own_and_are_health_information(
 
 
 @pytest.mark.campaign
-async def test_no_altered_link_opens_anything(portal: Portal) -> None:
+async def test_no_altered_link_opens_a_document(portal: Portal) -> None:
     chance = random.Random(7)
     ids = [await made(portal, prefix) for prefix in MODELS]
     links = [(await link(portal, id_))[way] for id_ in ids for way in WAYS]
@@ -274,7 +272,7 @@ async def test_no_altered_link_opens_anything(portal: Portal) -> None:
     assert len(tried) >= FUZZED
     for url in sorted(tried)[:FUZZED]:
         response = await get(portal, url)
-        # An address with a line's end is no address at all to the router.
+        # The router rejects a path with a line break.
         is_no_address = (response.status_code, response.content) == (404, b"Not Found")
         assert is_refused(response) or is_no_address, url
     for url in links:
@@ -282,7 +280,7 @@ async def test_no_altered_link_opens_anything(portal: Portal) -> None:
 
 
 def fuzzed(chance: random.Random, links: list[str]) -> str:
-    """A link with some of its letters changed, moved, lost, or taken from another's."""
+    """Return a link with some letters changed, moved, lost, or taken from another link."""
     stem = f"{BASE}/documents/"
     url = chance.choice(links).removeprefix(stem)
     for _ in range(chance.choice((1, 1, 1, 2, 5))):

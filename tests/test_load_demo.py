@@ -1,4 +1,4 @@
-"""`portal load-demo`: many made-up practices, each as sound as the demo's two."""
+"""`portal load-demo`: many made-up practices, each as consistent as the demo's two."""
 
 import asyncio
 import datetime as dt
@@ -50,31 +50,31 @@ MADE = demo.by_table(
     entry for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES) for entry in many.entries(plan)
 )
 ALSO_TRUE_HERE = [
-    demo_data.test_a_balance_is_what_is_due_less_unused_credit,
-    demo_data.test_no_due_and_no_credit_was_ever_below_zero,
-    demo_data.test_an_invoice_s_lines_are_its_total_and_its_ledger_rows,
-    demo_data.test_nothing_is_due_of_a_void_or_a_negative_invoice_and_nothing_is_put_there,
-    demo_data.test_a_payment_that_succeeded_is_in_the_ledger_and_has_a_receipt,
-    demo_data.test_no_more_is_allocated_or_given_back_of_a_payment_than_was_paid,
-    demo_data.test_a_payment_of_the_balance_pays_the_oldest_invoices_first,
-    demo_data.test_a_refund_takes_back_from_the_last_invoice_first,
-    demo_data.test_a_day_is_the_practice_s_own_and_nothing_is_of_the_future,
-    demo_data.test_numbers_are_given_in_order_without_gaps,
-    demo_data.test_each_statement_begins_where_the_last_one_ended,
-    demo_data.test_a_statement_ends_with_what_the_ledger_said_then,
-    demo_data.test_a_statement_is_the_sum_of_its_lines,
-    demo_data.test_a_statement_s_payments_are_those_of_the_period,
-    demo_data.test_a_superbill_s_lines_are_the_period_s_sessions_and_what_was_paid_of_them,
-    demo_data.test_a_session_stands_on_one_valid_invoice_or_is_of_the_last_weeks,
-    demo_data.test_one_card_of_each_client_with_cards_is_the_default_and_it_works,
-    demo_data.test_cards_are_where_online_payments_are,
+    demo_data.test_balance_is_the_amount_due_less_unused_credit,
+    demo_data.test_amounts_due_and_credit_were_never_negative,
+    demo_data.test_invoices_lines_add_up_to_its_total_and_ledger_entries,
+    demo_data.test_void_and_negative_invoices_have_nothing_due_and_no_allocation,
+    demo_data.test_succeeded_payment_has_a_ledger_entry_and_a_receipt,
+    demo_data.test_allocations_and_refunds_do_not_exceed_the_payment,
+    demo_data.test_payment_of_the_balance_pays_the_oldest_invoices_first,
+    demo_data.test_refund_takes_back_from_the_last_invoice_first,
+    demo_data.test_days_are_in_the_practices_time_zone_and_not_in_the_future,
+    demo_data.test_document_numbers_are_consecutive,
+    demo_data.test_statement_begins_with_the_previous_ones_ending_balance,
+    demo_data.test_statement_ends_with_the_ledgers_balance_of_that_day,
+    demo_data.test_statement_is_the_sum_of_its_lines,
+    demo_data.test_statements_payments_are_those_of_its_period,
+    demo_data.test_superbills_lines_are_its_periods_sessions_with_their_paid_amounts,
+    demo_data.test_session_is_on_one_valid_invoice_or_recent,
+    demo_data.test_client_with_cards_has_one_valid_default,
+    demo_data.test_cards_belong_to_practices_with_online_payments,
     demo_data.test_ids_are_in_the_order_of_time,
 ]
 
 
 @pytest.fixture(scope="module")
 async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
-    """What was loaded, as a database gives it back."""
+    """Load the practices, and yield the rows as read back from the database."""
     async with migrated(new_database) as url, opened(url) as engine:
         for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES):
             await filling.fill(engine, plan, lambda clients: None)
@@ -114,13 +114,11 @@ async def counted(url: str, row: type[Row]) -> int:
 
 
 @pytest.mark.parametrize("holds", ALSO_TRUE_HERE, ids=lambda test: test.__name__)
-def test_what_holds_for_the_demo_holds_here(
-    world: Ledgers, holds: Callable[[Ledgers], None]
-) -> None:
+def test_rules_of_the_demos_data_hold(world: Ledgers, holds: Callable[[Ledgers], None]) -> None:
     holds(world)
 
 
-def test_what_is_read_back_is_what_was_made(world: Ledgers) -> None:
+def test_rows_read_back_are_the_generated_ones(world: Ledgers) -> None:
     rest = {"card_setup", "claim", "detachment", "dispute", "refund", "stripe_event", "token"}
     rest |= {"access_entry", "practice_version"}
     rest |= {"logo", "printed_document", "sign_in_limit", "sign_in_link", "sign_in_request"}
@@ -130,7 +128,7 @@ def test_what_is_read_back_is_what_was_made(world: Ledgers) -> None:
         assert by(world.all(row), *key) == by(made, *key)
 
 
-def test_a_client_has_about_25_rows_of_history(world: Ledgers) -> None:
+def test_client_has_about_25_rows_of_history(world: Ledgers) -> None:
     rows = [
         len(world.all(LedgerEntry, client_id=client["id"])) + len(world.uninvoiced(client["id"]))
         for client in world.all(Client)
@@ -140,12 +138,12 @@ def test_a_client_has_about_25_rows_of_history(world: Ledgers) -> None:
     assert min(rows) < 15 < 35 < max(rows)
 
 
-def test_a_contact_of_some_client_may_see_or_pay(world: Ledgers) -> None:
+def test_contacts_of_a_client_have_at_least_one_right(world: Ledgers) -> None:
     assert all(one["sees_documents"] or one["can_pay"] for one in world.all(ContactRight))
     assert world.all(ContactRight)
 
 
-def test_names_are_ready_to_be_searched_and_nobody_has_another_s(world: Ledgers) -> None:
+def test_names_are_folded_for_search_and_unique(world: Ledgers) -> None:
     for client in world.all(Client):
         assert client["folded_name"] == folded(client["name"])
         assert by(world.all(ClientNamePart, client_id=client["id"]), "position") == parts(client)
@@ -154,7 +152,7 @@ def test_names_are_ready_to_be_searched_and_nobody_has_another_s(world: Ledgers)
         assert len(names) == len(set(names)) == CLIENTS // PRACTICES
 
 
-def test_currencies_have_no_two_and_three_decimals_and_clocks_differ(world: Ledgers) -> None:
+def test_currencies_have_zero_two_and_three_decimals_and_time_zones_differ(world: Ledgers) -> None:
     practices = world.all(Practice)
     assert {money.digits(practice["currency"]) for practice in practices} == {0, 2, 3}
     assert len({practice["time_zone"] for practice in practices}) == PRACTICES
@@ -167,12 +165,12 @@ def test_there_are_names_for_more_clients_than_pairs_of_names() -> None:
     assert len({next(names) for _ in range(size)}) == size
 
 
-def test_clients_are_shared_out_evenly() -> None:
+def test_clients_are_distributed_evenly() -> None:
     sizes = [plan.clients for plan in many.plans(TODAY, 1, 11, 4)]
     assert sizes == [3, 3, 3, 2]
 
 
-def test_a_practice_is_the_same_whatever_others_there_are_and_another_seed_s_is_another() -> None:
+def test_practice_depends_on_its_number_and_the_seed_alone() -> None:
     third = demo.by_table(many.entries(many.Plan(TODAY, 1, 2, 20)))
     assert all(row in MADE[Client] for row in third[Client])
     assert all(row in MADE[LedgerEntry] for row in third[LedgerEntry])
@@ -183,7 +181,7 @@ def test_a_practice_is_the_same_whatever_others_there_are_and_another_seed_s_is_
             assert mine.isdisjoint(one["id"] for one in made[row])
 
 
-async def test_one_who_is_no_superuser_loads_too_and_every_reference_is_checked(
+async def test_role_without_superuser_loads_with_foreign_keys_checked(
     postgres_url: str,
 ) -> None:
     name = f"loader_{secrets.token_hex(4)}"
@@ -222,7 +220,7 @@ async def portal(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, cli.app, arguments)
 
 
-async def test_the_command_loads_side_by_side_what_the_seed_says(
+async def test_command_loads_the_practices_of_its_seed(
     new_database: NewDatabase, environment: Callable[[str], None]
 ) -> None:
     async with migrated(new_database) as url:
@@ -254,7 +252,7 @@ def in_order(row: type[Row], values: Any) -> list[Values]:
     return by(values, *(str(column.name) for column in row.__table__.primary_key))
 
 
-async def test_a_database_that_is_not_migrated_is_refused(
+async def test_database_that_is_not_migrated_is_refused(
     new_database: NewDatabase, environment: Callable[[str], None]
 ) -> None:
     async with new_database() as url:
@@ -275,7 +273,7 @@ async def test_a_database_that_is_not_migrated_is_refused(
         (["--clients", "3", "--practices", "4"], "4 practices need at least as many clients"),
     ],
 )
-async def test_numbers_that_make_no_practices_are_refused(
+async def test_invalid_numbers_of_practices_are_refused(
     new_database: NewDatabase,
     environment: Callable[[str], None],
     options: list[str],
@@ -290,7 +288,7 @@ async def test_numbers_that_make_no_practices_are_refused(
         assert await counted(url, Practice) == 0
 
 
-async def test_interrupted_it_leaves_whole_practices(new_database: NewDatabase) -> None:
+async def test_interrupted_load_leaves_whole_practices(new_database: NewDatabase) -> None:
     async with migrated(new_database) as url:
         process = await asyncio.to_thread(started, url, "--clients", "9000", "--practices", "60")
         async with asyncio.timeout(60), opened(url) as engine:
@@ -313,13 +311,13 @@ def started(url: str, *options: str) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # Whoever started the tests in the background had them ignore Ctrl-C, and their children.
+        # Tests started in the background ignore Ctrl-C, and child processes inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
 async def some_practice(engine: AsyncEngine) -> None:
-    """Returns when there is one; another process writes it."""
+    """Wait until another process has written a practice."""
     found = None
     while found is None:
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A revision that the generator writes can be committed, and is right on both databases."""
+"""A revision written by the generator passes the linters and is right on both databases."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.demo import PROJECT
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
-# What a developer changes in the mapped classes: module, text before, text after.
+# Changes of the mapped classes by a developer: module, text before, text after.
 CHANGES = (
     (
         "invoice",
@@ -56,7 +56,7 @@ CHANGES = (
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the mapped classes that were changed, with the revision for it."""
+    """Copy the mapped classes, change them, and generate the revision; return the folder."""
     folder = tmp_path_factory.mktemp("changed")
     shutil.copytree(PROJECT / "models", folder / "models")
     shutil.copy(PROJECT / "pyproject.toml", folder)
@@ -82,17 +82,17 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command", ["ruff format --check", "ruff check", "mypy --strict --follow-imports=silent"]
 )
-def test_what_it_writes_passes_the_linters(changed: Path, command: str) -> None:
+def test_generated_revision_passes_the_linters(changed: Path, command: str) -> None:
     (path,) = (changed / "models" / "migrations" / "versions").glob("0002_*.py")
     program, *arguments = command.split()
     checked = run(changed, "-m", program, *arguments, str(path))
     assert checked.returncode == 0, checked.stdout + checked.stderr + path.read_text()
 
 
-async def test_it_makes_what_the_classes_say_and_goes_back(
+async def test_generated_revision_makes_the_mapped_schema_and_rolls_back(
     changed: Path, new_database: NewDatabase
 ) -> None:
-    """To the letter of each check, index and trigger, up and down again."""
+    """Every check, index and trigger is compared, after the upgrade and after the downgrade."""
     async with new_database() as migrated, new_database() as described:
         compared = run(changed, "-m", "tests.migrated", migrated, described)
     (path,) = (changed / "models" / "migrations" / "versions").glob("0002_*.py")

@@ -1,4 +1,4 @@
-"""The migrations make the schema that the mapped classes describe, on both databases."""
+"""The migrations make the schema of the mapped classes, on both databases."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models import Row, database, migrations
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-# PostgreSQL cuts a longer name, and two cut ones may meet.
+# PostgreSQL truncates longer names, and two truncated names may be equal.
 LONGEST_NAME = 63
 
 
@@ -26,7 +26,7 @@ async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
-async def test_an_empty_database_is_brought_to_the_last_revision(engine: AsyncEngine) -> None:
+async def test_empty_database_is_migrated_to_the_head_revision(engine: AsyncEngine) -> None:
     assert await migrations.current(engine) is None
     assert not await migrations.is_current(engine)
     await migrations.migrate(engine)
@@ -34,16 +34,16 @@ async def test_an_empty_database_is_brought_to_the_last_revision(engine: AsyncEn
     assert await migrations.is_current(engine)
 
 
-# SQLite doesn't tell of an index over an expression; the next test compares it.
+# SQLite does not report indexes over expressions; the next test compares them.
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
-async def test_autogenerate_finds_nothing_left_to_do(engine: AsyncEngine) -> None:
+async def test_autogenerate_finds_no_difference(engine: AsyncEngine) -> None:
     await migrations.migrate(engine)
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
-async def test_migrating_makes_what_the_mapped_classes_describe(engine: AsyncEngine) -> None:
-    """To the letter of each check and each index's condition, which autogenerate doesn't see."""
+async def test_migrated_schema_is_that_of_the_mapped_classes(engine: AsyncEngine) -> None:
+    """Includes the text of each check and of each index's condition, which autogenerate ignores."""
     async with engine.begin() as connection:
         await connection.run_sync(Row.metadata.create_all)
     described = await schema(engine)
@@ -55,14 +55,14 @@ async def test_migrating_makes_what_the_mapped_classes_describe(engine: AsyncEng
     assert any("WHERE" in line for line in described)
 
 
-async def test_a_second_migration_changes_nothing(engine: AsyncEngine) -> None:
+async def test_second_migration_changes_nothing(engine: AsyncEngine) -> None:
     await migrations.migrate(engine)
     first = await schema(engine)
     await migrations.migrate(engine)
     assert await schema(engine) == first
 
 
-async def test_rolling_all_back_leaves_nothing_and_it_can_be_done_again(
+async def test_rollback_leaves_nothing_and_can_be_migrated_again(
     engine: AsyncEngine,
 ) -> None:
     await migrations.migrate(engine)
@@ -72,7 +72,7 @@ async def test_rolling_all_back_leaves_nothing_and_it_can_be_done_again(
     assert await migrations.is_current(engine)
 
 
-async def test_a_database_of_another_release_is_left_as_it_is(engine: AsyncEngine) -> None:
+async def test_database_of_another_release_is_left_unchanged(engine: AsyncEngine) -> None:
     await migrations.migrate(engine)
     async with engine.begin() as conn:
         await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -81,7 +81,7 @@ async def test_a_database_of_another_release_is_left_as_it_is(engine: AsyncEngin
     assert await migrations.current(engine) == "9999"
 
 
-async def test_those_who_migrate_at_once_take_turns(new_database: NewDatabase) -> None:
+async def test_concurrent_migrations_take_turns(new_database: NewDatabase) -> None:
     async def one(url: str) -> None:
         async with opened(url) as engine:
             await migrations.migrate(engine)
@@ -94,7 +94,7 @@ async def test_those_who_migrate_at_once_take_turns(new_database: NewDatabase) -
             assert await migrations.is_current(engine)
 
 
-async def test_a_failed_migration_is_undone_whole(
+async def test_failed_migration_is_rolled_back(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
@@ -123,13 +123,13 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
-async def test_foreign_keys_are_watched_again_after_a_migration(sqlite: AsyncEngine) -> None:
+async def test_foreign_keys_are_enforced_again_after_a_migration(sqlite: AsyncEngine) -> None:
     await migrations.migrate(sqlite)
     async with sqlite.connect() as connection:
         assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-async def test_a_migration_that_leaves_rows_dangling_is_undone(sqlite: AsyncEngine) -> None:
+async def test_migration_that_leaves_dangling_rows_is_rolled_back(sqlite: AsyncEngine) -> None:
     with pytest.raises(migrations.DanglingRows, match="1 rows refer to nothing"):
         async with migrations.alone(sqlite) as connection:
             await connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
@@ -138,7 +138,7 @@ async def test_a_migration_that_leaves_rows_dangling_is_undone(sqlite: AsyncEngi
     assert await schema(sqlite) == set()
 
 
-# -- what a database says of itself ----------------------------------------------------------------
+# -- reading a schema ------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -156,7 +156,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 async def schema(engine: AsyncEngine) -> set[str]:
-    """A line for each column, constraint and index, without Alembic's own table."""
+    """Return a line for each column, constraint and index, without Alembic's own table."""
     read = sqlite_schema if engine.dialect.name == "sqlite" else postgres_schema
     async with engine.connect() as connection:
         return {line for line in await connection.run_sync(read) if "alembic_version" not in line}
@@ -169,11 +169,11 @@ def sqlite_schema(connection: Connection) -> set[str]:
 
 
 def parts(name: str, sql: str) -> set[str]:
-    """What a CREATE statement says, each part by itself, since their order means nothing."""
+    """Return the parts of a CREATE statement as a set, since their order has no meaning."""
     if not sql.startswith("CREATE TABLE"):
         return {sql}
     body = sql[sql.index("(") + 1 : sql.rindex(")")]
-    # A comma between two parts is one that no parenthesis is open around.
+    # A comma separates two parts if no parenthesis is open around it.
     depths = [body[:at].count("(") - body[:at].count(")") for at in range(len(body))]
     commas = [at for at, letter in enumerate(body) if letter == "," and depths[at] == 0]
     ends = zip([-1, *commas], [*commas, len(body)], strict=True)

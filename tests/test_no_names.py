@@ -1,7 +1,8 @@
-"""A dashboard without `phi:read` gets money, and no name, code, note or e-mail by any route.
+"""A dashboard without `phi:read` gets amounts, and no name, code, note or e-mail by any route.
 
-All is asked of two practices that differ in nothing but such texts: no answer has one of them, and
-each is the same in both, to the byte, so none depends on them either: no order, cursor or count.
+Every request is sent to two practices that differ only in such texts. No response may contain one
+of them, and each response has to be the same for both, to the byte, so that no order, cursor or
+count depends on them.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ pytestmark = pytest.mark.campaign
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 AT_LEAST = 1_500
-# The others are told no more than what a card is charged at least.
+# The other scopes show no amount but the smallest chargeable one.
 MONEYED = {Scope.BILLING_READ, Scope.AGGREGATES_READ}
 
 
@@ -62,7 +63,9 @@ class Worlds:
         return str(rows[list(TOKENS).index(held)]["id"])
 
     def asked(self, held: frozenset[Scope]) -> list[Asked]:
-        """Of both what is asked of either; with one scope alone less, as less is open to it."""
+        """Return the requests with ids of either practice; fewer for a single scope, which admits
+        less.
+        """
         ask = everything if held == WITHOUT else much
         both = (ask(one, self.token_id(held)) for one in self.worlds)
         found = {repr(asked): asked for all_ in both for asked in all_}
@@ -76,7 +79,7 @@ class Worlds:
 
 @asynccontextmanager
 async def served(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    # Each token asks more than it may in a minute.
+    # Each token sends more than its budget for a minute admits.
     settings = Settings(database_url=url, token_key=KEY, database_connections=2, token_seconds=6000)
     application = app(settings, now=lambda: NOW)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
@@ -99,7 +102,7 @@ async def worlds(new_database: NewDatabase) -> AsyncIterator[Worlds]:
         yield Worlds(made, [first, second], hashes)
 
 
-# -- asking ----------------------------------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
 
 
 async def sent(client: httpx.AsyncClient, asked: Asked, held: frozenset[Scope]) -> httpx.Response:
@@ -111,7 +114,7 @@ async def sent(client: httpx.AsyncClient, asked: Asked, held: frozenset[Scope]) 
 
 
 def whole(response: httpx.Response) -> str:
-    """Its status and headers, and then its body."""
+    """Return the status, the headers and the body."""
     head = f"{response.status_code} {dict(response.headers)}\n"
     return f"{head}{response.text}"
 
@@ -119,7 +122,9 @@ def whole(response: httpx.Response) -> str:
 async def leaks(
     worlds: Worlds, held: frozenset[Scope], among: str = ""
 ) -> tuple[list[str], list[httpx.Response]]:
-    """What of all that is asked tells something; and the answers of one of the practices."""
+    """Send every request whose text contains `among`; return the leaks, and one practice's
+    responses.
+    """
     found, answers = [], []
     async with worlds.served() as (first, second):
         for asked in worlds.asked(held):
@@ -143,7 +148,7 @@ def markers(worlds: Worlds, response: httpx.Response) -> set[str]:
 
 
 @pytest.mark.parametrize("held", HELD, ids=lambda held: " ".join(sorted(held)) or "none")
-async def test_nothing_that_is_asked_tells_a_name(worlds: Worlds, held: frozenset[Scope]) -> None:
+async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Scope]) -> None:
     found, answers = await leaks(worlds, held)
     print(f"{len(answers):,} requests")
     assert len(answers) >= (AT_LEAST if held == WITHOUT else AT_LEAST // 5)
@@ -154,10 +159,10 @@ async def test_nothing_that_is_asked_tells_a_name(worlds: Worlds, held: frozense
     assert (len(with_money) > 1) is bool(held & MONEYED)
 
 
-# -- what it does get ------------------------------------------------------------------------------
+# -- permitted data --------------------------------------------------------------------------------
 
 
-async def test_it_gets_the_money_of_everybody(worlds: Worlds) -> None:
+async def test_dashboard_without_phi_scope_gets_all_amounts(worlds: Worlds) -> None:
     query = """{ clients(first: 100, orderBy: { field: CREATED }) { nodes { id
         balance { amount { minorUnits } } } }
         practice { invoices(first: 500) { nodes { total { minorUnits } } } } }"""
@@ -176,7 +181,7 @@ async def test_it_gets_the_money_of_everybody(worlds: Worlds) -> None:
     assert len(balances) == 5
 
 
-async def test_its_clients_are_in_the_order_in_which_they_came(worlds: Worlds) -> None:
+async def test_dashboard_without_phi_scope_lists_clients_by_creation_only(worlds: Worlds) -> None:
     query = "{ clients(orderBy: { field: CREATED }) { nodes { id } } }"
     async with worlds.served() as (client, _):
         nodes = (await sent(client, Asked(query), WITHOUT)).json()["data"]["clients"]["nodes"]
@@ -190,7 +195,7 @@ async def test_its_clients_are_in_the_order_in_which_they_came(worlds: Worlds) -
 
 
 @pytest.mark.parametrize("name", TABLES)
-async def test_its_files_have_money_and_none_of_the_columns_of_names(
+async def test_export_without_phi_scope_has_amounts_and_no_column_of_names(
     worlds: Worlds, name: str
 ) -> None:
     async with worlds.served() as (client, _):
@@ -206,11 +211,11 @@ LISTED = {"invoices": models.Invoice, "payments": models.Payment, "clients": mod
 MONEY = {"total", "amount", "balance"}
 
 
-# -- the test can fail -----------------------------------------------------------------------------
+# -- the test finds leaks --------------------------------------------------------------------------
 
 
-async def test_each_marker_is_read_by_who_may_read_names(worlds: Worlds) -> None:
-    """So what is nowhere in the other's answers is in these."""
+async def test_markers_are_readable_with_phi_scope(worlds: Worlds) -> None:
+    """So the tests above look for texts that responses can contain."""
     query = """{ clients(first: 9) { nodes { name email phone address { line1 city postalCode }
         paymentMethods { cardholderName billingZip } accessLog { nodes { name } }
         invoices(first: 50) { nodes { notes lines { description serviceCode } } }
@@ -223,7 +228,7 @@ async def test_each_marker_is_read_by_who_may_read_names(worlds: Worlds) -> None
 
 
 def test_every_table_with_texts_is_marked() -> None:
-    """A text that can be asked for is marked, or has a reason not to be health information."""
+    """A text in the schema is marked, or listed with a reason not to be health information."""
     plain = {text.partition(".")[0] for text in set().union(*PLAIN.values())}
     others = {name for name in SCHEMA.type_map if hasattr(models, name)} - plain
     texts = {name for name in others if any_text(name)}
@@ -269,7 +274,7 @@ def an_order_by_name_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
-# Each with what is asked, and by what it is told.
+# Planted leaks, each with a part of the requests that show it, and of the report on it.
 FAULTS: dict[Plant, tuple[str, str]] = {
     a_clients_name_is_off_the_list: ("on Client", "tells"),
     a_cursor_has_the_name: ("CREATED", "tells"),
@@ -281,7 +286,7 @@ FAULTS: dict[Plant, tuple[str, str]] = {
 
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
 @pytest.mark.parametrize("plant", FAULTS)
-async def test_a_leak_is_told(
+async def test_planted_leak_is_reported(
     worlds: Worlds, monkeypatch: pytest.MonkeyPatch, plant: Plant
 ) -> None:
     plant(monkeypatch)

@@ -1,4 +1,4 @@
-"""`@oneOf`: told by the printed schema as by introspection, and held before anything runs."""
+"""`@oneOf`: in the printed schema and in introspection, and enforced before execution."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ from tests.test_page_types import HOW_TO_GET, NODE, major
 
 SCHEMA = schema()._schema
 LIBRARY = PROJECT / "web" / "node_modules" / "graphql" / "index.js"
-# Builds both schemas with graphql-js and prints them, and whether PaySource is OneOf.
+# Builds both schemas with graphql-js, and prints them and whether PaySource is OneOf.
 SCRIPT = """
 const { buildSchema, buildClientSchema, lexicographicSortSchema, printSchema } = require(%s);
 const { sdl, introspection } = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -39,10 +39,10 @@ console.log(JSON.stringify(schemas.map((schema) => ({
 }))));
 """
 
-# -- what tools are told ---------------------------------------------------------------------------
+# -- schemas for tools -----------------------------------------------------------------------------
 
 
-def test_the_printed_schema_says_which_input_is_one_of() -> None:
+def test_printed_schema_marks_the_one_of_input() -> None:
     assert "input PaySource @oneOf {" in sdl(schema())
 
 
@@ -53,7 +53,7 @@ def test_sdl_and_introspection_are_one_schema() -> None:
     assert printed[0] == printed[1]
 
 
-def test_graphql_js_builds_one_schema_of_both(request: pytest.FixtureRequest) -> None:
+def test_graphql_js_builds_the_same_schema_from_both(request: pytest.FixtureRequest) -> None:
     programs = [program for version, program in nodejs.said() if major(version) >= NODE]
     if not programs or not LIBRARY.exists():
         do_without(request.config, "graphql-js", HOW_TO_GET)
@@ -72,7 +72,7 @@ def test_graphql_js_builds_one_schema_of_both(request: pytest.FixtureRequest) ->
     assert by_sdl["isOneOf"] is True
 
 
-# -- what is refused -------------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------------------
 
 ID, CARD, BOOL = '"crd_1"', '{ confirmationToken: "ctoken_1" }', "true"
 PAY = """
@@ -85,7 +85,7 @@ mutation {declared} {{ pay(input: {{
 
 
 def errors(query: str, /, **variables: Any) -> Errors:
-    """What is said of a document and its variables before anything runs."""
+    """Return the errors of a document and its variables, as found before execution."""
     document = parsed(query)
     assert isinstance(document, DocumentNode), document
     node = get_operation_ast(document)
@@ -103,12 +103,12 @@ def code(query: str, /, **variables: Any) -> str | None:
 
 
 def literal(source: str, declared: str = "", /, **variables: Any) -> str | None:
-    """The code of what is refused of a payment with this source."""
+    """Return the error code of a payment with this source."""
     declared = f"({declared})" if declared else ""
     return code(PAY.format(declared=declared, source=source), **variables)
 
 
-def test_exactly_one_key_that_is_not_null_passes() -> None:
+def test_exactly_one_key_with_a_value_is_accepted() -> None:
     assert literal(f"{{ paymentMethodId: {ID} }}") is None
     assert literal(f"{{ newCard: {CARD} }}") is None
     assert literal("{ credit: true }") is None
@@ -133,18 +133,18 @@ def test_exactly_one_key_that_is_not_null_passes() -> None:
         "[{ credit: true }, { credit: true }]",
     ],
 )
-def test_a_wrong_literal_is_refused_by_validation(source: str) -> None:
+def test_invalid_literal_is_refused_by_validation(source: str) -> None:
     assert literal(source) in ("GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED")
 
 
 @pytest.mark.parametrize("declared", ["$b: Boolean", "$b: Boolean = true"])
-def test_a_variable_that_may_be_null_is_refused_as_a_key(declared: str) -> None:
+def test_nullable_variable_is_refused_as_a_key(declared: str) -> None:
     for variables in ({}, {"b": True}, {"b": None}):
         refused = literal("{ credit: $b }", declared, **variables)
         assert refused == "GRAPHQL_VALIDATION_FAILED"
 
 
-def test_a_default_of_the_wrong_kind_is_refused() -> None:
+def test_invalid_default_is_refused() -> None:
     assert literal("$source", "$source: PaySource = {}") == "GRAPHQL_VALIDATION_FAILED"
 
 
@@ -159,7 +159,7 @@ RIGHT: dict[str, Any] = {
 
 @given(st.dictionaries(keys, values, max_size=3))
 def test_literals_and_variables_are_judged_alike(source: dict[str, Any]) -> None:
-    """Exactly one known key with a value of its type passes; everything else is refused."""
+    """Exactly one known key with a value of its type is accepted; everything else is refused."""
     is_right = len(source) == 1 and all(
         key in RIGHT and RIGHT[key](value) for key, value in source.items()
     )
@@ -169,7 +169,7 @@ def test_literals_and_variables_are_judged_alike(source: dict[str, Any]) -> None
 
 
 def written(value: Any) -> str:
-    """A JSON value as a GraphQL literal."""
+    """Return a JSON value as a GraphQL literal."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {written(inner)}" for key, inner in value.items()) + "}"
     return json.dumps(value)

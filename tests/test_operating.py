@@ -1,4 +1,4 @@
-"""What the operator does about money on the command line, over the demo's practices."""
+"""The operator's commands about money, over the demo's practices."""
 
 import asyncio
 import datetime as dt
@@ -39,7 +39,7 @@ URL = "sqlite:///portal.sqlite"
 
 @pytest.fixture
 def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A payment by card, of the demo; its id."""
+    """Make the demo, and return the id of a payment by card."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("TOKEN_KEY", KEY)
@@ -75,7 +75,7 @@ def there(kind: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_the_sandbox_has_charged_is_dated_when_it_was(payment: str) -> None:
+def test_sandbox_charges_are_dated_like_the_payments(payment: str) -> None:
     async def rows() -> dict[str, int]:
         engine = database.engine(URL)
         columns = select(Payment.stripe_id, Payment.charged_at)
@@ -90,14 +90,14 @@ def test_what_the_sandbox_has_charged_is_dated_when_it_was(payment: str) -> None
     assert {one["payment_intent"]: one["created"] for one in there("charge")} == charged
 
 
-def test_a_refund_is_given_back_and_the_ledger_fits(payment: str) -> None:
+def test_refund_is_made_once_and_the_ledger_matches_stripe(payment: str) -> None:
     assert portal("reconcile").stdout == "The ledger is as Stripe has it.\n"
     part = portal("refund", payment, "--amount", "1.25")
     assert part.exit_code == 0
     begun, resume, done = part.stdout.splitlines()
     assert begun == "Giving 1.25 USD back. If this is interrupted, resume it by"
     assert done.startswith(f"1.25 USD of {payment}: SUCCEEDED (re_")
-    # By the printed command nothing is given twice; without a key, neither.
+    # Neither the printed command nor one without a key refunds twice.
     assert portal(*resume.split()[1:]).stdout.splitlines() == [done]
     twice = portal("refund", payment, "--amount", "1.25")
     assert twice.exit_code == 1
@@ -128,14 +128,16 @@ def there_charge(charge: str) -> int:
         (["PAYMENT", "--amount", "99999"], "more than is left of it"),
     ],
 )
-def test_what_can_not_be_refunded_says_why(payment: str, arguments: list[str], said: str) -> None:
+def test_invalid_refund_is_refused_with_a_reason(
+    payment: str, arguments: list[str], said: str
+) -> None:
     refused = portal("refund", *(payment if one == "PAYMENT" else one for one in arguments))
     assert refused.exit_code == 1
     assert said in refused.stderr
     assert there("refund") == []
 
 
-def test_a_difference_is_listed_and_changes_the_exit_code(payment: str) -> None:
+def test_difference_is_listed_and_sets_the_exit_code(payment: str) -> None:
     store = Store("sandbox.sqlite")
     intent = next(
         one for one in store.all("payment_intent") if f"pmt_{one['metadata']['payment']}" == payment
@@ -154,7 +156,7 @@ DOCUMENTS: dict[str, Any] = {"inv": Invoice, "stm": Statement, "sbl": Superbill,
 
 
 @pytest.mark.parametrize("prefix", DOCUMENTS)
-def test_a_document_is_written_as_pdf(payment: str, prefix: str) -> None:
+def test_document_is_written_as_pdf(payment: str, prefix: str) -> None:
     table = DOCUMENTS[prefix]
     number, id_ = asyncio.run(first(table.number, table.id))
     written = portal("document", f"{prefix}_{id_}", "--out", "it.pdf")
@@ -164,7 +166,7 @@ def test_a_document_is_written_as_pdf(payment: str, prefix: str) -> None:
 
 
 async def first(*columns: Any, where: Sequence[Any] = ()) -> tuple[Any, ...]:
-    """Of the database's rows."""
+    """Return the first row of the columns."""
     engine = database.engine(URL)
     async with engine.connect() as rows:
         found = (await rows.execute(select(*columns).where(*where).limit(1))).one()
@@ -173,14 +175,14 @@ async def first(*columns: Any, where: Sequence[Any] = ()) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("id_", ["", "inv_", "inv_1", "pmt_00000000-0000-7000-8000-000000000000"])
-def test_no_document_is_told(payment: str, id_: str) -> None:
+def test_unknown_document_is_refused(payment: str, id_: str) -> None:
     told = portal("document", id_, "--out", "it.pdf")
     assert told.exit_code == 1
     assert told.stderr.strip().endswith(f"There is no document {id_}.")
     assert not Path("it.pdf").exists()
 
 
-def test_a_logo_is_set_and_what_is_none_is_told(payment: str) -> None:
+def test_logo_is_set_and_other_files_are_refused(payment: str) -> None:
     _, practice = asyncio.run(first(Practice.name, Practice.id))
     Path("logo.svg").write_bytes(LOGO)
     Path("note.txt").write_text("not a picture")
@@ -198,7 +200,7 @@ def test_a_logo_is_set_and_what_is_none_is_told(payment: str) -> None:
         assert said in told.stderr
 
 
-def test_a_payment_is_ended_with_a_reason_or_not_at_all(payment: str) -> None:
+def test_payment_is_ended_only_with_a_reason_and_while_open(payment: str) -> None:
     without = portal("payment", "end", payment, "--because", " ")
     assert without.exit_code == 1
     assert "Say why" in without.stderr
@@ -207,7 +209,7 @@ def test_a_payment_is_ended_with_a_reason_or_not_at_all(payment: str) -> None:
     assert "The payment is over: it is SUCCEEDED." in over.stderr
 
 
-def test_a_practice_that_can_not_be_compared_keeps_no_other_from_it(
+def test_practice_that_fails_does_not_stop_the_comparison_of_others(
     payment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, practices = list[str](), (new_id(), new_id())

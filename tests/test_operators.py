@@ -1,4 +1,4 @@
-"""The operator in the audit log: each command that touches persons or money leaves an entry."""
+"""The operator in the audit log: each command about persons or money leaves an entry."""
 
 import asyncio
 import getpass
@@ -37,7 +37,7 @@ async def portal(
 
 
 async def run(*arguments: str, name: str = "Ruth at the desk") -> str:
-    """Run a command and return what it printed."""
+    """Run a command and return its output."""
     whole = ["--as", name, *arguments] if name else [*arguments]
     result = await asyncio.to_thread(CliRunner().invoke, cli.app, whole)
     assert result.exit_code == 0, result.output
@@ -45,7 +45,7 @@ async def run(*arguments: str, name: str = "Ruth at the desk") -> str:
 
 
 async def by_operator(portal: Paying) -> list[tuple[Any, ...]]:
-    """Return what the operator did, the oldest first."""
+    """Return the operator's entries, the oldest first."""
     await portal.record.flush()
     found = sorted(await portal.all(AccessEntry), key=lambda one: str(one.id))
     done = [one for one in found if one.kind == "OPERATOR"]
@@ -55,7 +55,7 @@ async def by_operator(portal: Paying) -> list[tuple[Any, ...]]:
     return [(one.operation, one.action, one.client_id) for one in done]
 
 
-async def test_tokens_are_recorded(portal: Paying) -> None:
+async def test_token_commands_are_entered(portal: Paying) -> None:
     practice, client = f"pra_{portal.practice_id}", f"cli_{portal.client_id}"
     given = ("token", "create", "--name", "x", "--practice", practice)
     await run(*given)
@@ -74,7 +74,7 @@ async def test_tokens_are_recorded(portal: Paying) -> None:
     ]
 
 
-async def test_contacts_are_recorded(portal: Paying) -> None:
+async def test_contact_commands_are_entered(portal: Paying) -> None:
     client = f"cli_{portal.client_id}"
     contact = (await run("contact", "link", client, *CONTACT)).partition(":")[0]
     await run("contact", "list", client)
@@ -86,7 +86,7 @@ async def test_contacts_are_recorded(portal: Paying) -> None:
     ]
 
 
-async def test_documents_and_logos_are_recorded(portal: Paying) -> None:
+async def test_document_and_logo_commands_are_entered(portal: Paying) -> None:
     invoice = f"inv_{await portal.invoice(100, portal.other_id)}"
     Path("logo.svg").write_bytes(LOGO)  # noqa: ASYNC240
     await run("document", invoice, "--out", "it.pdf")
@@ -99,9 +99,9 @@ async def test_documents_and_logos_are_recorded(portal: Paying) -> None:
     assert read.fields == ["Invoice.document"]
 
 
-async def test_what_is_explained_with_a_token_is_recorded(portal: Paying) -> None:
+async def test_explain_with_a_token_is_entered(portal: Paying) -> None:
     Path("q.graphql").write_text("query ($id: ID) { client(id: $id) { name } }")  # noqa: ASYNC240
-    # Commands have the real clock.
+    # Commands use the real clock.
     portal.clock.time = portal.clock.time.replace(year=2099)
     own, dashboard = await portal.token(), await portal.token(Subject(portal.practice_id))
     for token, id_ in ((own, portal.client_id), (dashboard, portal.other_id)):
@@ -114,7 +114,7 @@ async def test_what_is_explained_with_a_token_is_recorded(portal: Paying) -> Non
     ]
 
 
-async def test_money_is_recorded(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
     async def till_of(_: Settings) -> AsyncIterator[Till]:
         yield portal.till
@@ -142,7 +142,7 @@ async def test_money_is_recorded(portal: Paying, monkeypatch: pytest.MonkeyPatch
     ]
 
 
-async def test_a_client_sees_what_the_operator_did(portal: Paying) -> None:
+async def test_client_sees_the_operators_entries(portal: Paying) -> None:
     client = f"cli_{portal.client_id}"
     await run("contact", "link", client, *CONTACT)
     query = "{ client { accessLog { nodes { kind name action operation } } } }"
@@ -157,7 +157,7 @@ async def test_a_client_sees_what_the_operator_did(portal: Paying) -> None:
     ]
 
 
-async def test_the_operator_is_named_by_option_variable_or_system(
+async def test_operators_name_comes_from_option_variable_or_system(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ("token", "create", "--name", "x", "--practice", f"pra_{portal.practice_id}")

@@ -1,4 +1,6 @@
-"""The oracle is independent, and the practices that it is asked about add up."""
+"""The oracle is independent of the code under test, and the practices that it judges are
+consistent.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -12,11 +14,11 @@ from tests.practices.draws import NOW
 
 ORACLE = Path(__file__).parent / "oracle"
 OURS = {"server", "graph", "resolvers", "identity", "billing"}
-# What of the models the oracle may know: the tables and their enums.
+# Modules of `models` that the oracle may not import; the tables and their enums it may.
 READING = {"connections", "literals", "migrations", "ids"}
 
 
-def test_the_oracle_imports_nothing_that_it_is_to_judge() -> None:
+def test_oracle_imports_no_code_under_test() -> None:
     names = {name for path in ORACLE.glob("*.py") for name in imported(path)}
     assert "models" in {name.partition(".")[0] for name in names}
     assert not {name for name in names if name.partition(".")[0] in OURS}
@@ -35,7 +37,7 @@ def worlds(oracle: Oracle, tokens: dict[str, str]) -> list[World]:
     return [World(oracle.tables, id_, NOW) for who, id_ in tokens.items() if "board" in who]
 
 
-async def test_the_ledger_is_what_is_due_less_unused_credit(comparison: Comparison) -> None:
+async def test_ledger_balance_is_the_amount_due_less_unused_credit(comparison: Comparison) -> None:
     for world in worlds(comparison.oracle, comparison.practices.tokens):
         for client in world.where(Client):
             ledger = money.summed(world.where(LedgerEntry, client_id=client.id))
@@ -44,7 +46,7 @@ async def test_the_ledger_is_what_is_due_less_unused_credit(comparison: Comparis
             assert money.credit(world, client.id) >= 0
 
 
-async def test_an_invoices_ledger_rows_are_its_lines_and_corrections(
+async def test_invoices_ledger_entries_are_its_lines_and_corrections(
     comparison: Comparison,
 ) -> None:
     charged = (EntryKind.SESSION, EntryKind.CHARGE)
@@ -57,7 +59,7 @@ async def test_an_invoices_ledger_rows_are_its_lines_and_corrections(
             assert not invoice.is_void or money.summed(rows) == money.paid(world, invoice) == 0
 
 
-async def test_the_practices_have_all_that_is_hard(comparison: Comparison) -> None:
+async def test_practices_have_all_hard_cases(comparison: Comparison) -> None:
     for world in worlds(comparison.oracle, comparison.practices.tokens):
         statuses = {money.status(world, invoice) for invoice in world.where(Invoice)}
         assert statuses == {"PAID", "PARTIALLY_PAID", "UNPAID", "VOID"}

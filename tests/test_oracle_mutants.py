@@ -1,4 +1,4 @@
-"""Faults planted one at a time: the comparison with the oracle turns red for each.
+"""Faults planted one at a time: the comparison with the oracle fails for each.
 
 Planner and fallback share their sources, so comparing them with each other finds few of these.
 """
@@ -66,20 +66,20 @@ from tests.operations import drawn
 from tests.operations.pools import Pool, pool, pools
 from tests.written import AGES, PERIOD, REPORTS, WRITTEN
 
-# What is tried here is the comparison, not a database.
+# These tests are about the comparison, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
 ]
 
-# So many generated operations are tried before the written ones.
+# The number of generated operations tried before the written ones.
 BOUND = 140
-# Of them those of a dashboard that has sums alone.
+# Of them, the operations of a dashboard with `aggregates:read` alone.
 OF_SUMS = 60
-# Of a hundred faults, so many at least the generated ones tell by themselves: the rules of reports
-# have edges that few operations come upon, and are written out.
+# The least percentage of faults that generated operations have to find by themselves. The edges of
+# the reports' rules are seldom generated, so operations for them are written out.
 GENERATED = 35
-# Beside all that is written elsewhere.
+# In addition to the operations in `tests.operations`.
 TWO_CURSORS = """query ($after: String, $before: String) { client { accountHistory(
     dateRange: {}, after: $after, before: $before) { nodes { id } } } }"""
 REVERSED = (
@@ -105,7 +105,7 @@ Foretold = list[tuple[Case, Answered]]
 
 @pytest.fixture(scope="module")
 def generated(comparison: Comparison) -> Foretold:
-    """Operations and what the oracle says to each."""
+    """Return operations with the oracle's answers."""
     everybody, contract = pools(comparison), comparison.oracle.schema
     of_sums = [one for one in everybody if one.scopes == {Scope.AGGREGATES_READ}]
     cases = drawn(OF_SUMS, contract, of_sums, SEED)
@@ -130,7 +130,7 @@ def written(comparison: Comparison) -> Foretold:
 
 
 def out_of_scope(known: Pool) -> list[tuple[str, Mapping[str, Any]]]:
-    """What some dashboard or other may not ask."""
+    """Return operations that some dashboard lacks the scopes for."""
     return [
         ("{ practice { invoices { totalCount nodes { document { fileName } } } } }", {}),
         ("{ practice { invoices { totalCount } } }", {}),
@@ -145,7 +145,10 @@ def name_in(query: str) -> str | None:
 
 @pytest.fixture(autouse=True)
 def anew(comparison: Comparison, request: pytest.FixtureRequest) -> Iterator[None]:
-    """No plan outlives its fault. Documents do, since most faults aren't in them."""
+    """Discard the plans of the fault before.
+
+    Documents are kept, since most faults are not in them.
+    """
     in_documents = request.node.callspec.params.get("name") in IN_DOCUMENTS
     forget = comparison.forget if in_documents else comparison.plan_anew
     forget()
@@ -359,7 +362,7 @@ def a_card_expires_soon_a_month_too_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cards, "SOON_MONTHS", cards.SOON_MONTHS + 1)
 
 
-# -- sight -----------------------------------------------------------------------------------------
+# -- visibility ------------------------------------------------------------------------------------
 
 
 @fault
@@ -396,12 +399,12 @@ def anothers_rights_count(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, str]:
-    """Which faults were told, and by which operations."""
+    """Return the faults found so far, and by which kind of operation."""
     return {}
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_it_turns_red(
+async def test_planted_fault_is_found(
     comparison: Comparison,
     generated: Foretold,
     written: Foretold,
@@ -419,14 +422,14 @@ async def test_it_turns_red(
     pytest.fail(f"no operation tells that {name}")
 
 
-async def test_the_generated_ones_tell_most_faults(told: dict[str, str]) -> None:
+async def test_generated_operations_find_most_faults(told: dict[str, str]) -> None:
     if not told:
         pytest.skip("no faults were planted before this test")
     by_generated = [name for name, by in told.items() if by == "generated"]
     assert len(by_generated) * 100 >= len(told) * GENERATED, told
 
 
-async def test_without_a_fault_it_stays_green(
+async def test_without_a_fault_all_answers_agree(
     comparison: Comparison, generated: Foretold, written: Foretold
 ) -> None:
     for case, answer in [*generated, *written]:

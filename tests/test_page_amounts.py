@@ -1,4 +1,6 @@
-"""The portal page's amounts for Stripe.js: the same as the gateway's, computed from their texts."""
+"""The portal page's amounts for Stripe.js equal the gateway's, computed from their
+decimal texts.
+"""
 
 import json
 import subprocess
@@ -14,14 +16,14 @@ from tests.demo import PROJECT
 
 MODULE = PROJECT / "web" / "portal" / "amounts.js"
 HOW_TO_GET = "install Node, or name it in NODE"
-# Answers each amount's integer; null where the module refuses it.
+# Answers each amount's integer; null if the module refuses the amount.
 PROGRAM = """
 const answers = JSON.parse(process.argv[1]).map(([money, decimals]) => {
     try { return stripeAmount(money, decimals); } catch { return null; }
 });
 process.stdout.write(JSON.stringify(answers));
 """
-# Stripe's own examples, and the currencies that it counts in other units than ISO 4217.
+# Stripe's own examples, and the currencies whose units differ from ISO 4217.
 WRITTEN = [
     ("USD", "12.50", 1_250),
     ("USD", "0.50", 50),
@@ -56,14 +58,14 @@ def money(currency: str, minor: int) -> dict[str, str]:
 
 
 def charged(currency: str, minor: int) -> int | None:
-    """Return what the gateway charges; None where Stripe has no number for it."""
+    """Return the gateway's amount for Stripe; None if the amount cannot be charged."""
     try:
         return to_stripe(minor, currency)
     except NotChargeable:
         return None
 
 
-def test_amounts_are_written_as_stripe_counts_them(request: pytest.FixtureRequest) -> None:
+def test_amounts_are_in_stripes_units(request: pytest.FixtureRequest) -> None:
     given = [
         ({"amount": amount, "currency": currency}, decimals(currency))
         for currency, amount, _ in WRITTEN
@@ -71,8 +73,8 @@ def test_amounts_are_written_as_stripe_counts_them(request: pytest.FixtureReques
     assert computed(given, request) == [units for *_, units in WRITTEN]
 
 
-def test_the_form_is_for_what_the_gateway_charges(request: pytest.FixtureRequest) -> None:
-    """In each currency, wherever the gateway has a number at all."""
+def test_forms_amount_is_the_gateways(request: pytest.FixtureRequest) -> None:
+    """In each currency, for each amount that the gateway can charge."""
     pairs = [(currency, minor) for currency in sorted(SUPPORTED) for minor in MINORS]
     units = [charged(currency, minor) for currency, minor in pairs]
     given = [(money(currency, minor), decimals(currency)) for currency, minor in pairs]

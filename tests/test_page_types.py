@@ -1,4 +1,4 @@
-"""The portal page's calls of Stripe.js, held to the types that Stripe publishes, by tsc."""
+"""The portal page's calls of Stripe.js, checked by tsc against Stripe's published types."""
 
 import json
 import re
@@ -18,14 +18,14 @@ WEB = PROJECT / "web"
 TYPES = WEB / "node_modules" / "@stripe" / "stripe-js"
 TSC = WEB / "node_modules" / "typescript" / "bin" / "tsc"
 HOW_TO_GET = "run `make test`, which installs the packages of web/package-lock.json"
-# As web/package.json asks for.
+# The version in web/package.json.
 NODE = 18
 STAND_IN = "sandbox/web/stripe.js"
 FIELDS, NEW_CARD = "web/portal/card-fields.js", "web/portal/views/new-card.js"
 AMOUNTS = "web/portal/amounts.js"
 PAY, PAYING, LOADER = "web/portal/views/pay.js", "web/portal/paying.js", "web/portal/stripe.js"
 
-# Mistakes that tsc must find: a name, the file, what is there, what is written instead.
+# Mistakes that tsc must find: a name, the file, the text there, the text written instead.
 MISUSES = [
     ("an option misspelt", FIELDS, "paymentMethodTypes:", "paymentMethodTyps:"),
     ("an option of another type", FIELDS, 'paymentMethodTypes: ["card"]', "paymentMethodTypes: 1"),
@@ -60,7 +60,7 @@ MISUSES = [
 
 @pytest.fixture
 def tsc(request: pytest.FixtureRequest) -> Sequence[str]:
-    """The command that runs tsc."""
+    """Return the command that runs tsc."""
     programs = [program for version, program in nodejs.said() if major(version) >= NODE]
     if not programs or not TSC.exists() or not TYPES.exists():
         do_without(request.config, "tsc", HOW_TO_GET)
@@ -72,7 +72,7 @@ def major(version: str) -> int:
 
 
 def checked(tsc: Sequence[str], settings: Path) -> dict[str, list[str]]:
-    """Run tsc; return its complaints by the folder below `settings` that each is about."""
+    """Run tsc, and return its complaints by the folder below `settings` that each is about."""
     command = [*tsc, "-p", settings.name, "--pretty", "false"]
     done = subprocess.run(
         command, cwd=settings.parent, capture_output=True, text=True, check=False, timeout=300
@@ -85,7 +85,7 @@ def checked(tsc: Sequence[str], settings: Path) -> dict[str, list[str]]:
     return complaints
 
 
-def test_stripes_types_are_of_the_train() -> None:
+def test_stripes_types_are_of_the_release_train() -> None:
     if not TYPES.exists():
         pytest.skip(HOW_TO_GET)
     declared = (TYPES / "dist" / "shared.d.ts").read_text()
@@ -93,12 +93,12 @@ def test_stripes_types_are_of_the_train() -> None:
     assert train.STRIPE_JS.split("/")[3] == train.TRAIN
 
 
-def test_the_page_calls_stripe_as_its_types_say(tsc: Sequence[str]) -> None:
+def test_page_calls_stripe_as_its_types_require(tsc: Sequence[str]) -> None:
     assert checked(tsc, WEB / "tsconfig.json") == {}
 
 
-def test_a_call_that_stripes_types_refuse_goes_red(tsc: Sequence[str], tmp_path: Path) -> None:
-    """Each mistake is made in a copy of its own, and one run of tsc judges all copies."""
+def test_wrong_calls_are_found(tsc: Sequence[str], tmp_path: Path) -> None:
+    """Each mistake is made in a copy of its own, and one run of tsc checks all copies."""
     settings = json.loads((WEB / "tsconfig.json").read_text())
     options = settings["compilerOptions"]
     options["paths"] = {"@stripe/stripe-js": [str(TYPES / "dist" / "index.d.ts")]}

@@ -1,4 +1,4 @@
-"""How documents look: paper, language, pages, letterhead, and where each word stands."""
+"""Layout of documents: paper, language, pages, letterhead, and the position of each word."""
 
 import datetime as dt
 import io
@@ -38,7 +38,7 @@ from tests.papers import ADDRESSED, Papers
 FONTS = [str(Path(pylopdf_fonts_zh_cn.__file__).parent)]
 KEYS = FieldKeys([Fernet.generate_key().decode()])
 CHINESE = "王小明"
-# Points by which a word may stand elsewhere than it is stored.
+# Points by which a word's position may differ from the stored one.
 TOLERANCE = 2.0
 
 
@@ -55,7 +55,7 @@ async def rows(
 
 
 def text(document: Document) -> str:
-    """Of the first page."""
+    """Return the text of the first page."""
     return PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
 
 
@@ -67,7 +67,7 @@ async def found(rows: AsyncConnection, kind: DocumentKind, id_: str) -> Document
     return document
 
 
-async def test_a_long_table_says_its_heads_on_each_page(rows: AsyncConnection) -> None:
+async def test_long_table_repeats_its_head_on_each_page(rows: AsyncConnection) -> None:
     books = await Books.opened(rows)
     document = await found(rows, DocumentKind.INVOICE, await long_invoice(books))
     pages = PdfReader(io.BytesIO(printed(document, FONTS).content)).pages
@@ -85,7 +85,7 @@ async def long_invoice(books: Books) -> str:
     return id_
 
 
-async def test_a_document_is_for_archives_and_screen_readers(rows: AsyncConnection) -> None:
+async def test_document_is_pdf_a_and_pdf_ua(rows: AsyncConnection) -> None:
     document = await one(rows)
     reader = PdfReader(io.BytesIO(printed(document).content))
     assert reader.metadata is not None
@@ -108,7 +108,7 @@ async def one(rows: AsyncConnection, **practice: Any) -> Document:
     return await found(rows, DocumentKind.INVOICE, id_)
 
 
-async def test_the_same_document_is_the_same_bytes(rows: AsyncConnection) -> None:
+async def test_same_document_has_the_same_bytes(rows: AsyncConnection) -> None:
     document = await one(rows)
     assert printed(document).content == printed(document).content
 
@@ -117,13 +117,15 @@ ADDRESS = {"address_line1": "1 A", "address_city": "B", "address_postal_code": "
 
 
 @pytest.mark.parametrize(("country", "width"), [("US", 612), ("DE", 595)])
-async def test_the_paper_is_the_practices(rows: AsyncConnection, country: str, width: int) -> None:
+async def test_paper_size_follows_the_practices_country(
+    rows: AsyncConnection, country: str, width: int
+) -> None:
     document = await one(rows, **ADDRESS, address_country=country)
     (page,) = PdfReader(io.BytesIO(printed(document).content)).pages
     assert round(float(page.mediabox.width)) == width
 
 
-async def test_money_and_days_are_the_locales(rows: AsyncConnection) -> None:
+async def test_money_and_days_follow_the_locale(rows: AsyncConnection) -> None:
     document = await one(rows, locale="de-DE", currency="EUR")
     written = text(document)
     issued: dt.date = document.issued_on
@@ -131,7 +133,7 @@ async def test_money_and_days_are_the_locales(rows: AsyncConnection) -> None:
     assert re.search(r"\d,\d\d\s€", written)
 
 
-async def test_without_a_font_there_is_a_document_all_the_same(
+async def test_document_with_a_missing_font_is_printed_without_archival_format(
     rows: AsyncConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(typesetting, "SYSTEM_FONTS", False)
@@ -146,13 +148,13 @@ async def test_without_a_font_there_is_a_document_all_the_same(
 
 ODD_NAMES = (
     *("", " ", "x" * 5_000, "a\u0301" * 99, "\x07\n", "\u202eevil", "\u00ad\u200b"),
-    # Of no font's: for private use, emoji joined to one, no characters at all, a tag.
+    # Characters of no font: private use, joined emoji, noncharacters, a tag.
     *("\ue000", "\U0001f469\u200d\U0001f469", "\ufffe\ufdd0", "\U000e0041"),
 )
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-async def test_no_name_leaves_a_client_without_a_document(rows: AsyncConnection, name: str) -> None:
+async def test_any_name_can_be_printed(rows: AsyncConnection, name: str) -> None:
     books = await Books.opened(rows)
     id_ = await books.invoice(await books.client(), client_name=name, notes=name)
     await books.line(id_, None, description=name)
@@ -161,7 +163,7 @@ async def test_no_name_leaves_a_client_without_a_document(rows: AsyncConnection,
     assert document.number in written
 
 
-async def test_a_void_invoice_says_so(rows: AsyncConnection) -> None:
+async def test_void_invoice_is_marked(rows: AsyncConnection) -> None:
     books = await Books.opened(rows)
     void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
     id_ = await books.invoice(await books.client(), **void)
@@ -169,7 +171,7 @@ async def test_a_void_invoice_says_so(rows: AsyncConnection) -> None:
     assert "Void since" in text(document)
 
 
-async def test_a_superbill_says_what_an_insurer_would_miss(rows: AsyncConnection) -> None:
+async def test_superbill_lists_missing_insurance_facts(rows: AsyncConnection) -> None:
     books = await Books.opened(rows)
     head = await books.add(Letterhead, npi=None)
     id_ = await books.add(Superbill, client_id=await books.client(), letterhead_id=head)
@@ -183,7 +185,7 @@ async def test_a_superbill_says_what_an_insurer_would_miss(rows: AsyncConnection
 # -- the letterhead --------------------------------------------------------------------------------
 
 
-async def test_the_tax_id_is_whole_on_a_superbill_alone(rows: AsyncConnection) -> None:
+async def test_tax_id_is_whole_only_on_superbills(rows: AsyncConnection) -> None:
     books = await Books.opened(rows)
     tax_id = {"tax_id_last4": "6789", "tax_id_encrypted": KEYS.encrypted("12-3456789")}
     head, client = await books.add(Letterhead, **tax_id), await books.client()
@@ -193,7 +195,7 @@ async def test_the_tax_id_is_whole_on_a_superbill_alone(rows: AsyncConnection) -
     assert "6789" not in text(await found(rows, DocumentKind.INVOICE, invoice))
 
 
-async def test_a_tax_id_of_another_key_is_told_by_its_end(
+async def test_tax_id_of_another_key_is_shown_by_its_last_digits(
     rows: AsyncConnection, caplog: pytest.LogCaptureFixture
 ) -> None:
     books = await Books.opened(rows)
@@ -208,7 +210,7 @@ async def test_a_tax_id_of_another_key_is_told_by_its_end(
     assert "FIELD_KEY" in caplog.text
 
 
-def test_a_key_that_was_changed_still_reads() -> None:
+def test_rotated_key_still_decrypts() -> None:
     old, new = (Fernet.generate_key().decode() for _ in range(2))
     encrypted = FieldKeys([old]).encrypted("12-3456789")
     assert b"3456789" not in encrypted
@@ -217,7 +219,7 @@ def test_a_key_that_was_changed_still_reads() -> None:
     assert FieldKeys().read(encrypted) is None
 
 
-async def test_a_logo_is_on_what_was_issued_since(rows: AsyncConnection) -> None:
+async def test_logo_is_on_documents_issued_since_its_day(rows: AsyncConnection) -> None:
     books = await Books.opened(rows)
     await books.add(Logo, since=DAY, content=LOGO)
     await books.add(Logo, since=DAY + dt.timedelta(9), content=LOGO.replace(b"#0b6b5d", b"#000"))
@@ -238,17 +240,21 @@ async def test_a_logo_is_on_what_was_issued_since(rows: AsyncConnection) -> None
 @pytest.mark.parametrize(
     "content", [b"", b"GIF89a", b"<svg", b"\x89PNG\r\n\x1a\n", b'#image("x")', b"\xff" * 100]
 )
-def test_what_is_no_picture_is_no_logo(content: bytes) -> None:
+def test_other_files_are_refused_as_a_logo(content: bytes) -> None:
     assert not can_be_printed(content)
     assert can_be_printed(LOGO)
 
 
-# -- where words stand -----------------------------------------------------------------------------
+# -- positions of words ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", DocumentKind)
-async def test_each_word_stands_where_it_did(rows: AsyncConnection, kind: DocumentKind) -> None:
-    """`STORE=1 pytest tests/test_paper.py -k stands` stores them anew: look at the pages first."""
+async def test_each_word_stands_at_its_stored_position(
+    rows: AsyncConnection, kind: DocumentKind
+) -> None:
+    """`STORE=1 pytest tests/test_paper.py -k stands` stores new positions: look at the
+    pages first.
+    """
     books = await Books.opened(rows)
     contact = {"phone": "+1 207 555 0142", "email": "billing@harborlane.example.com"}
     mine = update(Practice).where(Practice.id == books.practice)
@@ -262,7 +268,7 @@ async def test_each_word_stands_where_it_did(rows: AsyncConnection, kind: Docume
     assert word_boxes.differences(boxes, word_boxes.stored(name), TOLERANCE) == []
 
 
-def test_a_word_that_stands_elsewhere_is_told() -> None:
+def test_moved_or_missing_word_is_reported() -> None:
     boxes = word_boxes.stored("invoice")
     first = boxes[0]
     for moved in (first._replace(left=first.left + 3), first._replace(word="x")):

@@ -1,4 +1,6 @@
-"""Paying, through the schema: what comes of each request, and what is written of it."""
+"""Payments through the schema: the result of each request, and the rows and charges
+that it leaves.
+"""
 
 import asyncio
 import dataclasses
@@ -30,7 +32,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 def authenticate(portal: Paying, payment: str, *, succeed: bool) -> None:
-    """What the cardholder does at the bank."""
+    """Let the cardholder pass or fail the bank's check."""
     (intent,) = (
         one
         for one in portal.store.all("payment_intent")
@@ -41,10 +43,12 @@ def authenticate(portal: Paying, payment: str, *, succeed: bool) -> None:
         intents.authenticate(portal.store, account, intent["id"], succeed=succeed)
 
 
-# -- what is paid ----------------------------------------------------------------------------------
+# -- amounts ---------------------------------------------------------------------------------------
 
 
-async def test_the_balance_is_paid_with_credit_first_and_then_the_oldest(portal: Paying) -> None:
+async def test_balance_is_paid_with_credit_first_and_the_oldest_invoice_first(
+    portal: Paying,
+) -> None:
     first, second = await portal.invoice(10_000), await portal.invoice(5_000)
     await portal.credit(2_000)
     paid = await portal.pay(13_000, portal.card())
@@ -61,7 +65,7 @@ async def test_the_balance_is_paid_with_credit_first_and_then_the_oldest(portal:
     assert await portal.count(Claim) == 0
 
 
-async def test_what_it_gives_back_is_one_statement_after_the_commit(
+async def test_result_is_read_by_one_statement_after_the_commit(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await portal.invoice(10_000)
@@ -74,11 +78,11 @@ async def test_what_it_gives_back_is_one_statement_after_the_commit(
 
     monkeypatch.setattr(people, "row", counted)
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
-    # The token's look-up came before the payment, the answer's statement after it.
+    # The token was looked up before the payment; the result's statement ran after it.
     assert [receipts for _, receipts in asked] == [0, 1]
 
 
-async def test_one_invoice_is_paid_and_the_other_stays(portal: Paying) -> None:
+async def test_one_invoice_is_paid_and_the_other_stays_due(portal: Paying) -> None:
     await portal.invoice(10_000)
     second = await portal.invoice(5_000)
     paid = await portal.pay(5_000, portal.card(), invoiceId=f"inv_{second}")
@@ -87,7 +91,7 @@ async def test_one_invoice_is_paid_and_the_other_stays(portal: Paying) -> None:
     assert paid["client"]["balance"]["amount"] == {MONEY: 10_000}
 
 
-async def test_credit_alone_pays_where_it_covers_everything(portal: Paying) -> None:
+async def test_credit_alone_pays_if_it_covers_everything(portal: Paying) -> None:
     await portal.invoice(3_000)
     await portal.credit(4_000)
     paid = await portal.pay(0, {"credit": True})
@@ -98,7 +102,7 @@ async def test_credit_alone_pays_where_it_covers_everything(portal: Paying) -> N
     assert await portal.count(Receipt) == 1
 
 
-async def test_after_paying_the_history_says_paid(portal: Paying) -> None:
+async def test_paid_invoice_is_paid_in_the_account_history(portal: Paying) -> None:
     await portal.invoice(10_000)
     history = (
         "{ client { accountHistory(dateRange: {}) { nodes { kind status amount { amount } } } } }"
@@ -112,7 +116,7 @@ async def test_after_paying_the_history_says_paid(portal: Paying) -> None:
     ]
 
 
-async def test_a_saved_card_pays_again_and_keeps_its_consent(portal: Paying) -> None:
+async def test_saved_card_pays_again_and_keeps_its_consent(portal: Paying) -> None:
     await portal.invoice(10_000)
     await portal.pay(10_000, portal.card(saveCard=True))
     (card,) = await portal.all(PaymentMethod)
@@ -124,14 +128,14 @@ async def test_a_saved_card_pays_again_and_keeps_its_consent(portal: Paying) -> 
     assert [charge["amount"] for charge in portal.charges()] == [10_000, 2_500]
 
 
-async def test_a_card_that_is_not_saved_is_kept_nowhere(portal: Paying) -> None:
+async def test_card_without_consent_is_not_stored(portal: Paying) -> None:
     await portal.invoice(10_000)
     await portal.pay(10_000, portal.card())
     assert await portal.count(PaymentMethod) == 0
     assert portal.store.all("customer") == []
 
 
-async def test_the_same_card_saved_twice_is_one(portal: Paying) -> None:
+async def test_same_card_saved_twice_is_one(portal: Paying) -> None:
     for expires in (2030, 2032):
         await portal.invoice(1_000)
         await portal.pay(1_000, portal.card(saveCard=True, expYear=expires))
@@ -154,9 +158,7 @@ async def test_the_same_card_saved_twice_is_one(portal: Paying) -> None:
         ("4000000000000127", "INCORRECT_CVC"),
     ],
 )
-async def test_a_declined_card_is_a_declined_payment(
-    portal: Paying, number: str, reason: str
-) -> None:
+async def test_declined_card_declines_the_payment(portal: Paying, number: str, reason: str) -> None:
     await portal.invoice(10_000)
     declined = await portal.pay(10_000, portal.card(number))
     assert (declined["__typename"], declined["code"]) == ("CardDeclined", "CARD_DECLINED")
@@ -167,7 +169,7 @@ async def test_a_declined_card_is_a_declined_payment(
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
 
 
-async def test_lost_and_stolen_cards_are_answered_like_any_other(portal: Paying) -> None:
+async def test_lost_and_stolen_cards_get_the_generic_reason(portal: Paying) -> None:
     await portal.invoice(10_000)
     answers = []
     for number in (DECLINED, "4000000000009987", "4000000000009979", "4100000000000019"):
@@ -176,7 +178,7 @@ async def test_lost_and_stolen_cards_are_answered_like_any_other(portal: Paying)
     assert answers == [answers[0]] * 4
 
 
-async def test_three_d_secure_is_passed_and_then_it_is_paid(portal: Paying) -> None:
+async def test_passed_3d_secure_completes_the_payment(portal: Paying) -> None:
     await portal.invoice(10_000)
     waiting = await portal.pay(10_000, portal.card(ASKS))
     assert waiting["__typename"] == "PayRequiresAction"
@@ -188,7 +190,7 @@ async def test_three_d_secure_is_passed_and_then_it_is_paid(portal: Paying) -> N
     assert await portal.ledger_of_payments() == 10_000
 
 
-async def test_three_d_secure_is_failed_and_then_it_is_declined(portal: Paying) -> None:
+async def test_failed_3d_secure_declines_the_payment(portal: Paying) -> None:
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     authenticate(portal, payment, succeed=False)
@@ -197,7 +199,7 @@ async def test_three_d_secure_is_failed_and_then_it_is_declined(portal: Paying) 
     assert await portal.count(Claim) == 0
 
 
-async def test_a_payment_that_waits_is_given_up(portal: Paying) -> None:
+async def test_waiting_payment_can_be_canceled(portal: Paying) -> None:
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     assert (await portal.cancel(payment))["__typename"] == "PayCanceled"
@@ -206,27 +208,27 @@ async def test_a_payment_that_waits_is_given_up(portal: Paying) -> None:
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
 
 
-async def test_if_the_money_moved_first_giving_up_succeeds_in_paying(portal: Paying) -> None:
+async def test_cancel_after_the_charge_returns_a_succeeded_payment(portal: Paying) -> None:
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     authenticate(portal, payment, succeed=True)
     assert (await portal.cancel(payment))["__typename"] == "PaySucceeded"
 
 
-# -- the same again, and at once -------------------------------------------------------------------
+# -- repeated and concurrent requests --------------------------------------------------------------
 
 
-async def test_the_same_request_is_the_same_payment(portal: Paying) -> None:
+async def test_repeated_request_is_the_same_payment(portal: Paying) -> None:
     await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card())
     first = await portal.sent(asked)
-    # A page that lost the answer makes another token.
+    # A page that lost the response makes another token.
     again = await portal.sent(asked | {"source": portal.card()})
     assert again == first
     assert len(portal.charges()) == 1
 
 
-async def test_the_same_key_for_another_request_is_refused(portal: Paying) -> None:
+async def test_same_key_for_another_request_is_refused(portal: Paying) -> None:
     invoice = await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card())
     await portal.sent(asked)
@@ -235,7 +237,7 @@ async def test_the_same_key_for_another_request_is_refused(portal: Paying) -> No
         assert refused["__typename"] == "IdempotencyKeyReused"
 
 
-async def test_one_payment_of_a_client_is_active_at_a_time(portal: Paying) -> None:
+async def test_client_has_one_active_payment_at_a_time(portal: Paying) -> None:
     first = await portal.invoice(10_000)
     waiting = await portal.pay(10_000, portal.card(ASKS), invoiceId=f"inv_{first}")
     second = await portal.invoice(5_000)
@@ -244,7 +246,7 @@ async def test_one_payment_of_a_client_is_active_at_a_time(portal: Paying) -> No
     assert refused["payment"]["id"] == waiting["payment"]["id"]
 
 
-async def test_fifty_sends_of_one_key_are_one_charge(portal: Paying) -> None:
+async def test_fifty_requests_with_one_key_are_one_charge(portal: Paying) -> None:
     await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card())
     answers = await asyncio.gather(*(portal.sent(asked) for _ in range(50)))
@@ -253,11 +255,13 @@ async def test_fifty_sends_of_one_key_are_one_charge(portal: Paying) -> None:
     assert (await portal.sent(asked))["__typename"] == "PaySucceeded"
 
 
-# -- what Stripe doesn't tell ----------------------------------------------------------------------
+# -- lost responses of Stripe ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_lost_answer_of_the_charge_is_not_a_failure(portal: Paying, after: bool) -> None:
+async def test_lost_response_of_the_confirmation_is_not_a_failure(
+    portal: Paying, after: bool
+) -> None:
     await portal.invoice(10_000)
     portal.api.faults.append(Fault("confirm$", 500, after=after))
     asked = portal.input(10_000, portal.card(saveCard=True))
@@ -267,7 +271,7 @@ async def test_a_lost_answer_of_the_charge_is_not_a_failure(portal: Paying, afte
         assert done["__typename"] == "PaySucceeded"
         assert len(portal.charges()) == 1
     else:
-        # A new card's token is not used twice: the reconciler gives this payment up.
+        # A new card's token is not used twice: the reconciler cancels this payment.
         assert done["__typename"] == "PayProcessing"
 
 
@@ -283,10 +287,10 @@ async def test_a_lost_answer_of_the_charge_is_not_a_failure(portal: Paying, afte
     ids=str,
 )
 @pytest.mark.parametrize("call", ["POST payment_intents$", "POST customers$", "GET confirmation"])
-async def test_a_lost_answer_of_another_call_is_asked_for_at_once(
+async def test_lost_response_of_another_call_is_requested_again(
     portal: Paying, monkeypatch: pytest.MonkeyPatch, call: str, fault: Fault
 ) -> None:
-    """The sale goes on, though a server error is saved under its key for a day."""
+    """The payment goes on, although a server error is saved under its key for a day."""
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
     await portal.invoice(10_000)
     portal.api.faults.append(dataclasses.replace(fault, matches=call))
@@ -296,7 +300,7 @@ async def test_a_lost_answer_of_another_call_is_asked_for_at_once(
     assert all(one.times == 0 for one in portal.api.faults)
 
 
-async def test_a_lost_answer_of_the_fence_is_asked_for_at_once(
+async def test_lost_response_of_the_fence_is_requested_again(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
@@ -305,7 +309,7 @@ async def test_a_lost_answer_of_the_fence_is_asked_for_at_once(
     assert (await portal.pay(10_000, portal.card(DECLINED)))["__typename"] == "CardDeclined"
 
 
-async def test_too_many_requests_are_sent_again(
+async def test_rate_limited_call_is_repeated(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
@@ -314,7 +318,7 @@ async def test_too_many_requests_are_sent_again(
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
 
 
-async def test_where_stripe_is_out_of_reach_nothing_is_begun(portal: Paying) -> None:
+async def test_no_payment_begins_while_stripe_is_out_of_reach(portal: Paying) -> None:
     await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card())
     portal.api.faults.append(Fault("confirmation_tokens", 503, times=4))
@@ -324,7 +328,7 @@ async def test_where_stripe_is_out_of_reach_nothing_is_begun(portal: Paying) -> 
     assert await portal.count(Payment) == 0
 
 
-async def test_a_ledger_has_one_row_of_each_payment(portal: Paying) -> None:
+async def test_repeated_events_leave_one_ledger_entry(portal: Paying) -> None:
     await portal.invoice(10_000)
     await portal.pay(10_000, portal.card())
     for event in portal.store.all("event") * 3:
@@ -333,7 +337,7 @@ async def test_a_ledger_has_one_row_of_each_payment(portal: Paying) -> None:
     assert len(paid) == 1
 
 
-async def test_canpay_says_the_same_beforehand(portal: Paying) -> None:
+async def test_can_pay_predicts_the_refusal(portal: Paying) -> None:
     can_pay = "{ client { canPay { isAllowed reason } } }"
 
     async def reason() -> Any:

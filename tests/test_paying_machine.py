@@ -1,4 +1,4 @@
-"""Payments by chance: whatever comes in whatever order, nothing is charged twice or lost."""
+"""Random sequences of payments and faults: nothing is charged twice or lost."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.campaign
 
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the serving process does by itself, the machine does."""
+    """Remove pauses between retries; the state machine runs the background work."""
     monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
 
 
-def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
+def test_random_payments_on_sqlite(tmp_path: Path) -> None:
     def new() -> AbstractAsyncContextManager[str]:
         return sqlite_file(tmp_path / f"{new_id()}.sqlite")
 
@@ -31,7 +31,7 @@ def test_payments_by_chance_on_sqlite(tmp_path: Path) -> None:
     assert machine.told["PaySucceeded"] >= 8, machine.told
 
 
-def test_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
+def test_random_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
     def new() -> AbstractAsyncContextManager[str]:
         return sqlite_file(tmp_path / f"{new_id()}.sqlite")
 
@@ -43,7 +43,7 @@ def test_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_payments_cards_refunds_and_disputes_on_postgresql(postgres_url: str) -> None:
+def test_random_payments_cards_refunds_and_disputes_on_postgresql(postgres_url: str) -> None:
     machine = aftermath.made(lambda: postgres.database(postgres_url))
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
     assert machine.told["steps"] >= 300

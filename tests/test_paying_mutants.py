@@ -1,7 +1,7 @@
-"""The steps of a payment are needed: without each of their guards a test goes red.
+"""Each step's guard in a payment is needed: without it a test fails.
 
-Three faults are found by the state machine, two by interleavings that are written down here, since
-a machine that takes one step after another does not see them. The guards around a payment are in
+Three faults are found by the state machine. Two are found by interleavings written out here, since
+the machine takes one step after another and does not reach them. The guards around a payment are in
 tests/test_guard_mutants.py.
 """
 
@@ -45,15 +45,15 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def goes_red(new: Callable[[], AbstractAsyncContextManager[str]]) -> None:
     machine = made(new)
-    # Two tabs at once don't race the same way each time, which Hypothesis calls flaky.
+    # Two concurrent tabs do not race the same way each time, which Hypothesis calls flaky.
     with pytest.raises((AssertionError, FlakyFailure)):
         run_state_machine_as_test(seed(SEED)(machine), settings=sized(EXAMPLES, STEPS))
 
 
-# -- told by the machine ---------------------------------------------------------------------------
+# -- found by the state machine --------------------------------------------------------------------
 
 
-def test_without_the_unique_claim_it_goes_red(
+def test_without_the_unique_claim_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
@@ -67,13 +67,15 @@ def test_without_the_unique_claim_it_goes_red(
         yield url
 
     async def nothing(*_: Any) -> None:
-        """Claims hold the same: one invoice is claimed once."""
+        """Write no claim. Claims enforce the same rule: an invoice is claimed once."""
 
     monkeypatch.setattr(beginning, "claim", nothing)
     goes_red(without)
 
 
-def test_without_the_fence_it_goes_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_fence_the_machine_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def open_gate(till: Till, paying: Any, reason: DeclineReason | None) -> Standing:
         intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
         given_up = dataclasses.replace(intent, status=IntentStatus.CANCELED)
@@ -84,7 +86,7 @@ def test_without_the_fence_it_goes_red(tmp_path: Path, monkeypatch: pytest.Monke
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
 
 
-def test_created_and_confirmed_in_one_step_it_goes_red(
+def test_with_create_and_confirm_in_one_step_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create, drive = Stripe.create, driving.drive
@@ -104,12 +106,12 @@ def test_created_and_confirmed_in_one_step_it_goes_red(
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
 
 
-# -- told by an interleaving -----------------------------------------------------------------------
+# -- found by an interleaving ----------------------------------------------------------------------
 
 
 @pytest.fixture
 def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Any]:
-    """Stops the first call of a method after it is done, until it is let go on."""
+    """Hold the first call of a method after it is done, until the test releases it."""
 
     def pause(of: Any, name: str) -> tuple[asyncio.Event, asyncio.Event]:
         reached, go_on, call = asyncio.Event(), asyncio.Event(), getattr(of, name)
@@ -128,7 +130,9 @@ def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Any]:
 
 
 async def given_up_between_create_and_t2(portal: Paying, pausing: Any) -> int:
-    """A slow tab is given up between A and T2, another pays, and the slow one goes on."""
+    """Cancel a slow tab's payment between A and T2, let another tab pay, and let the slow one go
+    on.
+    """
     await portal.invoice(10_000)
     reached, go_on = pausing(Stripe, "create")
     slow = asyncio.create_task(portal.pay(10_000, portal.card()))
@@ -142,8 +146,9 @@ async def given_up_between_create_and_t2(portal: Paying, pausing: Any) -> int:
 
 
 async def stale_after_success(portal: Paying, pausing: Any) -> PaymentState:
-    """One reads that the cardholder is waited for, another that the money moved; the first writes
-    last."""
+    """Read that the cardholder is awaited, then that the money moved; write the first
+    reading last.
+    """
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     reached, go_on = pausing(Stripe, "intent")
@@ -160,12 +165,12 @@ async def stale_after_success(portal: Paying, pausing: Any) -> PaymentState:
     return state
 
 
-async def test_a_payment_given_up_is_not_confirmed(tmp_path: Path, pausing: Any) -> None:
+async def test_canceled_payment_is_not_confirmed(tmp_path: Path, pausing: Any) -> None:
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
         assert await given_up_between_create_and_t2(portal, pausing) == 1
 
 
-async def test_without_the_compare_and_set_it_is_charged_twice(
+async def test_without_compare_and_set_it_is_charged_twice(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def announced(till: Till, paid: Any) -> bool:
@@ -181,12 +186,12 @@ async def test_without_the_compare_and_set_it_is_charged_twice(
         assert await given_up_between_create_and_t2(portal, pausing) == 2
 
 
-async def test_what_succeeded_stays_so(tmp_path: Path, pausing: Any) -> None:
+async def test_succeeded_payment_stays_succeeded(tmp_path: Path, pausing: Any) -> None:
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
         assert await stale_after_success(portal, pausing) is PaymentState.SUCCEEDED
 
 
-async def test_if_success_does_not_absorb_it_is_lost(
+async def test_success_that_is_not_final_is_lost(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forgetful(

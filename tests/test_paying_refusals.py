@@ -1,4 +1,4 @@
-"""Paying, refused: what is wrong, out of sight, or tried too often; nothing is charged."""
+"""Refused payments: invalid, invisible, or too many attempts. Nothing is charged."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
         yield portal
 
 
-async def test_another_amount_than_the_page_showed_charges_nothing(portal: Paying) -> None:
+async def test_changed_amount_is_refused_and_charges_nothing(portal: Paying) -> None:
     await portal.invoice(10_000)
     refused = await portal.pay(9_999, portal.card())
     assert refused["__typename"] == "AmountChanged"
@@ -38,14 +38,14 @@ async def test_another_amount_than_the_page_showed_charges_nothing(portal: Payin
     assert await portal.count(Payment) == 0
 
 
-async def test_nothing_owed_and_too_little_are_refused(portal: Paying) -> None:
+async def test_zero_and_too_small_amounts_are_refused(portal: Paying) -> None:
     assert (await portal.pay(1_000, portal.card()))["__typename"] == "NothingToPay"
     await portal.invoice(49)
     refused = await portal.pay(49, portal.card())
     assert (refused["__typename"], refused["minimum"]) == ("AmountTooSmall", {MONEY: 50})
 
 
-async def test_where_online_payments_are_off_nobody_pays(portal: Paying) -> None:
+async def test_payment_is_refused_while_online_payments_are_off(portal: Paying) -> None:
     await portal.invoice(10_000)
     async with portal.engine.begin() as rows:
         await rows.execute(update(Practice).values(stripe_account=None))
@@ -72,7 +72,7 @@ async def test_where_online_payments_are_off_nobody_pays(portal: Paying) -> None
          "source newCard makeDefault"),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_is_said_by_its_path(
+async def test_invalid_input_is_reported_with_its_path(
     portal: Paying, given: dict[str, Any], path: str
 ) -> None:
     await portal.invoice(10_000)
@@ -83,7 +83,9 @@ async def test_what_is_wrong_is_said_by_its_path(
 
 
 @pytest.mark.parametrize("missing", ["name", "zip"])
-async def test_a_token_without_name_or_zip_is_refused(portal: Paying, missing: str) -> None:
+async def test_confirmation_token_without_name_or_zip_is_refused(
+    portal: Paying, missing: str
+) -> None:
     await portal.invoice(10_000)
     facts: dict[str, Any] = {missing: None}
     refused = await portal.pay(10_000, portal.card(**facts))
@@ -91,7 +93,7 @@ async def test_a_token_without_name_or_zip_is_refused(portal: Paying, missing: s
     assert refused["path"] == ["input", "source", "newCard", "confirmationToken"]
 
 
-async def test_an_expired_card_on_file_is_unusable(portal: Paying) -> None:
+async def test_expired_card_on_file_is_unusable(portal: Paying) -> None:
     await portal.invoice(10_000)
     await portal.pay(10_000, portal.card(saveCard=True, expYear=2026, expMonth=12))
     (card,) = await portal.all(PaymentMethod)
@@ -102,7 +104,7 @@ async def test_an_expired_card_on_file_is_unusable(portal: Paying) -> None:
     assert refused["__typename"] == "CardUnusable"
 
 
-async def test_somebody_elses_client_invoice_card_and_payment_are_not_found(portal: Paying) -> None:
+async def test_client_invoice_card_and_payment_of_others_are_not_found(portal: Paying) -> None:
     theirs = await portal.invoice(10_000, portal.other_id)
     await portal.invoice(10_000)
     payment = (await portal.pay(10_000, portal.card(saveCard=True)))["payment"]["id"]
@@ -120,13 +122,13 @@ async def test_somebody_elses_client_invoice_card_and_payment_are_not_found(port
     assert (await portal.cancel(payment, other))["__typename"] == "NotFound"
 
 
-async def test_an_invoice_that_is_not_shared_is_not_found(portal: Paying) -> None:
+async def test_unshared_invoice_is_not_found(portal: Paying) -> None:
     hidden = await portal.invoice(10_000, shared_at=None)
     refused = await portal.pay(10_000, portal.card(), invoiceId=f"inv_{hidden}")
     assert refused["__typename"] == "NotFound"
 
 
-async def test_a_contact_pays_only_with_the_right_to(portal: Paying) -> None:
+async def test_contact_pays_only_with_the_right_to_pay(portal: Paying) -> None:
     await portal.invoice(10_000)
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     asked = portal.input(10_000, portal.card(), clientId=f"cli_{portal.client_id}")
@@ -136,13 +138,13 @@ async def test_a_contact_pays_only_with_the_right_to(portal: Paying) -> None:
     assert (await portal.sent(asked, guardian))["__typename"] == "PaySucceeded"
 
 
-async def test_a_contact_of_several_says_which_client(portal: Paying) -> None:
+async def test_contact_of_several_clients_has_to_name_one(portal: Paying) -> None:
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     refused = await portal.sent(portal.input(10_000, portal.card()), guardian)
     assert (refused["__typename"], refused["path"]) == ("InvalidInput", ["input", "clientId"])
 
 
-async def test_a_dashboard_pays_nothing(portal: Paying) -> None:
+async def test_dashboard_is_not_allowed_to_pay(portal: Paying) -> None:
     await portal.invoice(10_000)
     dashboard = await portal.token(Subject(portal.practice_id))
     asked = portal.input(10_000, portal.card(), clientId=f"cli_{portal.client_id}")
@@ -152,7 +154,7 @@ async def test_a_dashboard_pays_nothing(portal: Paying) -> None:
     assert portal.store.all("payment_intent") == []
 
 
-async def test_nobody_in_particular_pays_nothing(portal: Paying) -> None:
+async def test_payment_without_a_token_is_refused(portal: Paying) -> None:
     answer = await portal.ask("mutation P($i: PayInput!) { pay(input: $i) { __typename } }", None,
                               i=portal.input(10_000, portal.card()))  # fmt: skip
     assert answer.status_code == 401
@@ -161,7 +163,7 @@ async def test_nobody_in_particular_pays_nothing(portal: Paying) -> None:
 # -- too many attempts -----------------------------------------------------------------------------
 
 
-async def test_after_five_declines_in_an_hour_stripe_is_not_asked(portal: Paying) -> None:
+async def test_five_declines_in_an_hour_block_the_client(portal: Paying) -> None:
     await portal.invoice(10_000)
     for _ in range(5):
         assert (await portal.pay(10_000, portal.card(DECLINED)))["__typename"] == "CardDeclined"
@@ -176,7 +178,7 @@ async def test_after_five_declines_in_an_hour_stripe_is_not_asked(portal: Paying
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
 
 
-async def test_after_twenty_declines_from_an_address_nobody_there_asks_stripe(
+async def test_twenty_declines_from_one_address_block_the_address(
     portal: Paying,
 ) -> None:
     for _ in range(4):

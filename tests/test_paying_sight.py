@@ -1,5 +1,4 @@
-"""Nobody pays, gives up or changes what isn't theirs: each id that a mutation takes, for each sort
-of viewer."""
+"""Mutations reach only the viewer's own rows: each id argument, for each kind of viewer."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,14 +16,14 @@ from tests.paying import ASKS, Paying, paying
 from tests.portal import practice
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-# Another amount than is payable: who gets so far is told, and nothing is charged.
+# An amount other than the payable one, so that a permitted payment is refused without a charge.
 WRONG = 123
 REACHED = {
     "pay": "AmountChanged",
     "cancelPayment": "PayCanceled",
     "refreshPayment": "PayCanceled",
     "prepareCard": "CardPrepared",
-    # Nobody has confirmed it.
+    # The form was not confirmed.
     "addCard": "InvalidInput",
     "makeDefault": "DefaultMade",
     "removeCard": "CardRemovalOff",
@@ -33,7 +32,7 @@ REACHED = {
 
 @pytest.fixture(scope="module")
 async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
-    """A client with an invoice, a card and a payment that was given up."""
+    """Yield a portal with a client's invoice, card and canceled payment."""
     async with new_database() as url, paying(url) as portal:
         await portal.invoice(5_000)
         await portal.pay(5_000, portal.card(saveCard=True))
@@ -57,7 +56,7 @@ async def dashboard(portal: Paying) -> Subject:
 
 
 async def stranger(portal: Paying) -> Subject:
-    """A client of another practice, which takes cards too."""
+    """Return a client of another practice that takes cards too."""
     elsewhere, client_id = new_id(), new_id()
     await portal.insert(Practice, practice(elsewhere) | {"stripe_account": f"acct_{elsewhere}"})
     row = {"practice_id": elsewhere, "id": client_id, "name": "Zoe", "created_at": portal.clock()}
@@ -84,7 +83,7 @@ def contact(*, linked: bool, sees: bool = False, pays: bool = False) -> Any:
     return made
 
 
-# What comes of an id of the client's: by default the last column.
+# The outcome of an id of the client's, by kind of id; otherwise that of the last column.
 VIEWERS = {
     "the client": (own, {}, "reached"),
     "a sibling": (sibling, {}, "NotFound"),
@@ -145,14 +144,14 @@ def input_of(portal: Paying, field: str, kind: str, asked: dict[str, str]) -> di
 
 @pytest.mark.parametrize("viewer", VIEWERS)
 @pytest.mark.parametrize("changer", CHANGERS)
-async def test_only_what_is_theirs_is_reached(portal: Paying, changer: str, viewer: str) -> None:
+async def test_mutation_reaches_only_own_rows(portal: Paying, changer: str, viewer: str) -> None:
     make, by_kind, otherwise = VIEWERS[viewer]
     field, kind = changer.partition("(")[0].removeprefix("Mutation."), CHANGERS[changer]
     token = await portal.token(await make(portal))
     input = input_of(portal, field, kind, await ids(portal))
     answer = (await portal.ask(query_of(field), token, input=input)).json()
     expected = by_kind.get(kind, otherwise)
-    # A dashboard has no scope that a payment would need: it is told no more than that.
+    # A dashboard lacks the permission to pay, and learns nothing more.
     assert answer["data"][field]["__typename"] == (
         REACHED[field] if expected == "reached" else expected
     )
@@ -160,8 +159,8 @@ async def test_only_what_is_theirs_is_reached(portal: Paying, changer: str, view
         assert set(answer["data"][field]) == {"__typename"}
 
 
-async def test_an_id_of_another_client_of_theirs_is_not_taken_for_this_one(portal: Paying) -> None:
-    """A guardian of both pays for the one with the other's invoice or card."""
+async def test_invoice_and_card_have_to_belong_to_the_paying_client(portal: Paying) -> None:
+    """A guardian of two clients pays for one with the other's invoice or card."""
     async with portal.engine.begin() as rows:
         await rows.execute(update(ContactRight).values(can_pay=True))
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))

@@ -1,4 +1,4 @@
-"""A range of days is cut into whole periods, but for its ends."""
+"""Division of a range of days into calendar periods, cut off at both ends."""
 
 import datetime as dt
 from itertools import pairwise
@@ -18,7 +18,7 @@ def spans(first: str, last: str, period: Period) -> list[str]:
 
 
 @given(one=DAYS, other=DAYS, period=st.sampled_from(Period))
-def test_the_periods_are_the_range(one: dt.date, other: dt.date, period: Period) -> None:
+def test_periods_cover_the_range(one: dt.date, other: dt.date, period: Period) -> None:
     first, last = sorted((one, other))
     found = list(cut(first, last, period))
     assert (found[0][0], found[-1][1]) == (first, last)

@@ -1,4 +1,4 @@
-"""Reads that wait or take long: others are answered meanwhile, and a disconnect ends a read."""
+"""Slow and waiting reads: other requests are answered, and a disconnect ends a read."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 SLOW = "{ client { invoices { nodes { number } } } }"
 SLOW_OF_ALL = "{ practice { invoices { nodes { number } } } }"
 QUICK = "{ viewer { kind } }"
-# What a statement about invoices is replaced by, where a test wants it to take long.
+# The replacement of statements about invoices in tests that need a slow one.
 ENDLESS = {
     "postgresql": "SELECT pg_sleep(600)",
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n",
@@ -35,7 +35,7 @@ RUNNING = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active'"
     " AND pid <> pg_backend_pid()"
 )
-# Far more than anything takes that doesn't wait for what a test has made endless.
+# Seconds, far more than a request takes that waits for no endless statement.
 SOON_S = 20
 
 
@@ -48,7 +48,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have statements about invoices run for ever."""
+    """Make statements about invoices run for ever."""
 
     def replaced(lanes: Lanes, sql: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         return (ENDLESS[lanes.dialect.name], []) if "invoice" in sql else (sql, values)
@@ -83,7 +83,7 @@ def application(portal: Portal) -> Any:
 
 
 def lanes(portal: Portal) -> tuple[Lane, Lane]:
-    """Return the lanes of people and of dashboards."""
+    """Return the lanes of clients and of dashboards."""
     reads = application(portal).state.reads
     return reads.people.lane, reads.dashboards.lane
 
@@ -95,7 +95,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Browser:
-    """A client of the ASGI application that may hang up before it is answered."""
+    """Client of the ASGI application that may disconnect before the response."""
 
     def __init__(self, portal: Portal, query: str, token: str) -> None:
         self.app = application(portal)
@@ -142,7 +142,9 @@ Browse = Callable[[str, str], Browser]
 
 @pytest.fixture
 async def browse(portal: Portal) -> AsyncIterator[Browse]:
-    """Return what sends a query with a token; all who still wait hang up in the end."""
+    """Yield a function that sends a query with a token; disconnect all waiting clients
+    at the end.
+    """
     browsers: list[Browser] = []
 
     def send(query: str, token: str) -> Browser:
@@ -161,13 +163,13 @@ async def hang_up(browsers: Sequence[Browser]) -> None:
 
 
 async def asked(portal: Portal, query: str, token: str) -> httpx.Response:
-    """Ask as a browser does, so that what is asked again has the same bytes."""
+    """Send the same bytes each time, as a browser does."""
     async with asyncio.timeout(SOON_S):
         return await portal.ask(query, token)
 
 
 @pytest.mark.parametrize("way", ["asked before", "new"])
-async def test_a_read_ends_with_the_client_who_hangs_up(
+async def test_disconnect_ends_a_read(
     portal: Portal,
     browse: Browse,
     request: pytest.FixtureRequest,
@@ -180,7 +182,7 @@ async def test_a_read_ends_with_the_client_who_hangs_up(
         assert (await asked(portal, SLOW, token)).status_code == 200
         monkeypatch.setattr(Graph, "answer", None)
     request.getfixturevalue("endless")
-    # More than may run, so that some wait for a place when their clients hang up.
+    # More than may run at once, so that some wait for a place when their clients disconnect.
     browsers = [browse(SLOW, token) for _ in range(5)]
     await until(lambda: people.free == size - 2 and people.waiting == 3)
     assert await ended(portal) is portal.url.startswith("sqlite")
@@ -192,7 +194,7 @@ async def test_a_read_ends_with_the_client_who_hangs_up(
 
 
 @pytest.mark.usefixtures("endless")
-async def test_a_read_ends_when_its_connection_is_closed(portal: Portal) -> None:
+async def test_closed_connection_ends_a_read(portal: Portal) -> None:
     token, (people, _) = await portal.token(), lanes(portal)
     size, body = people.free, json.dumps({"query": SLOW})
     head = f"POST /graphql HTTP/1.1\r\nHost: portal\r\nAuthorization: Bearer {token}\r\n"
@@ -223,12 +225,12 @@ async def listening(portal: Portal) -> AsyncIterator[int]:
 async def ended(portal: Portal) -> bool:
     """Return whether no endless statement runs in the database."""
     if not portal.url.startswith("postgresql"):
-        return True  # its threads are waited for
+        return True  # SQLite's threads were waited for.
     async with portal.engine.connect() as conn:
         return bool((await conn.execute(text(RUNNING))).scalar_one() == 0)
 
 
-async def test_a_change_goes_on_when_the_client_hangs_up(
+async def test_disconnect_does_not_end_a_change(
     portal: Portal, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, goes_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -244,7 +246,7 @@ async def test_a_change_goes_on_when_the_client_hangs_up(
     browser = browse(change, await portal.token())
     await until(began.is_set)
     browser.hung_up.set()
-    await asyncio.sleep(0.2)  # Longer than a read would go on.
+    await asyncio.sleep(0.2)  # Longer than a read would continue.
     assert not browser.asking.done()
     goes_on.set()
     await until(done.is_set)
@@ -252,11 +254,11 @@ async def test_a_change_goes_on_when_the_client_hangs_up(
 
 
 @pytest.mark.usefixtures("endless")
-async def test_one_practices_slow_reads_leave_places_to_others(
+async def test_slow_reads_of_one_practice_leave_places_to_others(
     portal: Portal, browse: Browse
 ) -> None:
     other, (people, _) = await neighbour(portal), lanes(portal)
-    # Of SQLite's three places one token has two, and so leaves one.
+    # One token takes two of SQLite's three places, and leaves one.
     bearers = [await portal.token() for _ in range(8 if people.free > 3 else 1)]
     browsers = [browse(SLOW, token) for token in bearers for _ in range(3)]
     running = min(2 * len(bearers), people.most_a_practice)
@@ -267,7 +269,7 @@ async def test_one_practices_slow_reads_leave_places_to_others(
 
 
 @pytest.mark.usefixtures("endless")
-async def test_nobody_waits_for_dashboards(portal: Portal, browse: Browse) -> None:
+async def test_slow_dashboards_do_not_delay_clients(portal: Portal, browse: Browse) -> None:
     subject, scopes = Subject(portal.practice_id), frozenset(Scope)
     client, (people, dashboards) = await portal.token(), lanes(portal)
     bearers = [await portal.token(subject, scopes=scopes) for _ in range(3)]
@@ -278,7 +280,7 @@ async def test_nobody_waits_for_dashboards(portal: Portal, browse: Browse) -> No
     assert not any(browser.asking.done() for browser in browsers)
 
 
-async def test_a_locked_table_is_waited_for_a_moment_only(
+async def test_read_waits_for_a_locked_table_only_briefly(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.database.session.READ_LOCK_S", 0.2)
@@ -298,7 +300,9 @@ async def test_a_locked_table_is_waited_for_a_moment_only(
 # -- budgets ---------------------------------------------------------------------------------------
 
 
-async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endless: None) -> None:
+async def test_dashboards_read_has_a_shorter_timeout(
+    new_database: NewDatabase, endless: None
+) -> None:
     async with new_database() as url, served(url, dashboard_timeout_s=0.2) as portal:
         token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
         response = await asked(portal, SLOW_OF_ALL, token)
@@ -307,15 +311,15 @@ async def test_a_dashboards_read_has_less_time(new_database: NewDatabase, endles
         assert error["extensions"]["code"] == "TIMEOUT"
 
 
-async def test_planning_counts_in_the_budget(new_database: NewDatabase) -> None:
+async def test_planning_is_charged_to_the_budget(new_database: NewDatabase) -> None:
     async with new_database() as url, served(url) as portal:
         token, budgets = await portal.token(), lanes(portal)[0].budgets
         assert (await asked(portal, "{ client { nonsense } }", token)).status_code == 200
-        # It was never sent to the database.
+        # The operation was never sent to the database.
         id_ = await token_id(portal, token)
         used, _ = budgets.used[id_]
         assert used > 0
-        # What was validated before takes no more time.
+        # A cached validation takes no more time.
         assert (await asked(portal, "{ client { nonsense } }", token)).status_code == 200
         assert budgets.used[id_][0] == used
 
@@ -327,20 +331,20 @@ async def token_id(portal: Portal, token: str) -> str:
 
 
 async def link(portal: Portal, token: str) -> str:
-    """Return an address of a document, for the bearer of a token."""
+    """Return the link to a document, for the holder of a token."""
     links = Signer("", KEY).links(await token_id(portal, token), portal.clock())
     document = f"inv_{new_id()}"
     return f"{links.stem}{document}/print{links.query}{links.signature(document, 'print')}"
 
 
-async def test_a_token_that_has_used_its_seconds_is_refused(new_database: NewDatabase) -> None:
+async def test_token_over_its_budget_is_refused(new_database: NewDatabase) -> None:
     async with new_database() as url, served(url, token_seconds=7) as portal:
         token, other = await portal.token(), await neighbour(portal)
         assert (await asked(portal, QUICK, token)).status_code == 200
         budgets = lanes(portal)[0].budgets
         budgets.spend(Caller(portal.practice_id, await token_id(portal, token)), 1_000)
         long = "{ viewer { kind name } }"
-        for query in (QUICK, long):  # the one has been asked before
+        for query in (QUICK, long):  # The first query was sent before.
             response = await asked(portal, query, token)
             assert response.status_code == 429
             assert int(response.headers["retry-after"]) >= 1

@@ -1,4 +1,4 @@
-"""The portal page's files, without a browser: queries that fit the schema, headers, places."""
+"""The portal page's files, without a browser: queries that fit the schema, headers, paths."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ async def get(folder: Path, path: str, *, local: bool = True, **given: Any) -> h
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
-def test_each_query_fits_the_schema_and_is_one_operation(path: Path) -> None:
+def test_query_fits_the_schema_and_is_one_operation(path: Path) -> None:
     document = parse(path.read_text())
     assert validate(SCHEMA, document) == []
     (operation,) = document.definitions
@@ -61,7 +61,7 @@ def test_each_query_fits_the_schema_and_is_one_operation(path: Path) -> None:
     assert operation.name.value.lower() == path.stem.replace("-", "")
 
 
-def test_each_query_is_asked_and_each_that_is_asked_is_there() -> None:
+def test_every_query_is_used_and_every_used_query_exists() -> None:
     text = "".join(path.read_text() for path in SCRIPTS)
     named = set(re.findall(r'"([a-z-]+)"', text))
     assert {path.stem for path in QUERIES} <= named
@@ -70,8 +70,8 @@ def test_each_query_is_asked_and_each_that_is_asked_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
-def test_each_field_that_a_query_asks_for_is_shown(path: Path) -> None:
-    """No view fetches what it does not use, as far as names tell."""
+def test_every_selected_field_is_used_in_a_script(path: Path) -> None:
+    """Compares names only."""
     text = "".join(script.read_text() for script in SCRIPTS)
     (operation,) = parse(path.read_text()).definitions
     assert isinstance(operation, OperationDefinitionNode)
@@ -80,12 +80,12 @@ def test_each_field_that_a_query_asks_for_is_shown(path: Path) -> None:
 
 
 def inner(operation: OperationDefinitionNode) -> set[str]:
-    """The names of all fields below the operation's first."""
+    """Return the names of all fields below the operation's first."""
     names: set[str] = set()
 
     class Names(Visitor):
         def enter_field(self, node: FieldNode, *args: Any) -> None:
-            # Two ancestors: the operation and its selection set.
+            # The first two ancestors are the operation and its selection set.
             if len(args[3]) > 3:
                 names.add(node.name.value)
 
@@ -93,7 +93,7 @@ def inner(operation: OperationDefinitionNode) -> set[str]:
     return names - {"__typename"}
 
 
-async def test_the_page_loads_from_here_alone(tmp_path: Path) -> None:
+async def test_page_loads_from_its_own_origin_only(tmp_path: Path) -> None:
     for path in ("/portal/", "/portal/main.js", "/portal/queries/overview.graphql"):
         response = await get(tmp_path, path)
         assert response.status_code == 200
@@ -105,8 +105,8 @@ async def test_the_page_loads_from_here_alone(tmp_path: Path) -> None:
         assert response.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_stripes_hosts_are_let_in_where_payments_go_to_stripe(tmp_path: Path) -> None:
-    """As Stripe's own guide has it, and nothing besides."""
+async def test_stripes_hosts_are_allowed_if_payments_go_to_stripe(tmp_path: Path) -> None:
+    """The policy is that of Stripe's guide, and no wider."""
     response = await get(tmp_path, "/portal/", local=False, portal_page=True, **AT_STRIPE)
     assert response.status_code == 200
     written = response.headers["content-security-policy"].split("; ")
@@ -117,15 +117,15 @@ async def test_stripes_hosts_are_let_in_where_payments_go_to_stripe(tmp_path: Pa
     assert policy["connect-src"] == {"'self'", "https://api.stripe.com"}
     assert policy["default-src"] == policy["frame-ancestors"] == {"'none'"}
     assert STRIPE_JS.startswith("https://js.stripe.com/")
-    # Its frames learn the origin; a window of the bank's finds its opener; and the page is not
-    # isolated, which Stripe.js does not support.
+    # Stripe's frames learn the origin, and a bank's window can reach its opener. The page is not
+    # cross-origin isolated, which Stripe.js does not support.
     assert response.headers["referrer-policy"] == "strict-origin"
     assert response.headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
     assert "cross-origin-embedder-policy" not in response.headers
 
 
-async def test_the_page_is_served_where_that_is_said(tmp_path: Path) -> None:
-    """And nothing of the sandbox's own page or mail with it."""
+async def test_page_is_served_if_its_setting_is_on(tmp_path: Path) -> None:
+    """The sandbox's page and mail are not served with it."""
     for path, status in (("/portal/", 200), ("/sandbox/", 404), ("/sandbox/mail", 404)):
         assert (await get(tmp_path, path, local=False, portal_page=True)).status_code == status
     at_stripe = {"local": True, **AT_STRIPE}
@@ -136,7 +136,7 @@ async def test_the_page_is_served_where_that_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["/portal/", "/portal/main.js", "/sandbox/", "/sandbox/state", "/sandbox/panel.js"]
 )
-async def test_neither_page_is_served_but_on_ones_own_machine(tmp_path: Path, path: str) -> None:
+async def test_pages_are_not_served_by_default_on_public_servers(tmp_path: Path, path: str) -> None:
     assert (await get(tmp_path, path)).status_code == 200
     assert (await get(tmp_path, path, local=False)).status_code == 404
 
@@ -150,5 +150,5 @@ async def test_neither_page_is_served_but_on_ones_own_machine(tmp_path: Path, pa
         "/portal/queries",
     ],
 )
-async def test_nothing_else_is_served(tmp_path: Path, path: str) -> None:
+async def test_other_paths_are_not_served(tmp_path: Path, path: str) -> None:
     assert (await get(tmp_path, path)).status_code in (404, 405)

@@ -1,4 +1,4 @@
-"""Printing: once for each document, beside the API, and no more at once than there is room for."""
+"""Printing of documents: once per document, outside the event loop, and limited at once."""
 
 import asyncio
 import datetime as dt
@@ -26,10 +26,10 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
         yield it
 
 
-# -- printed once ----------------------------------------------------------------------------------
+# -- one print per document ------------------------------------------------------------------------
 
 
-async def test_what_was_given_out_first_is_given_again(portal: Portal) -> None:
+async def test_document_printed_first_is_returned_again(portal: Portal) -> None:
     id_ = await made(portal, "inv")
     first = await get(portal, (await link(portal, id_))["printUrl"])
     async with portal.engine.begin() as rows:
@@ -40,14 +40,14 @@ async def test_what_was_given_out_first_is_given_again(portal: Portal) -> None:
 
 
 async def printed_anew(portal: Portal, id_: str) -> str:
-    """A link, once what was kept is gone: what is printed then shows what keeping does."""
+    """Delete the stored print and return a new link, so that the next print shows current rows."""
     async with portal.engine.begin() as rows:
         await rows.execute(delete(PrintedDocument).where(PrintedDocument.document_id == id_[4:]))
     url: str = (await link(portal, id_))["printUrl"]
     return url
 
 
-async def test_an_invoice_that_was_voided_since_says_so(portal: Portal) -> None:
+async def test_invoice_voided_after_printing_is_printed_as_void(portal: Portal) -> None:
     id_ = await made(portal, "inv")
     before = await get(portal, (await link(portal, id_))["printUrl"])
     async with portal.engine.begin() as rows:
@@ -58,14 +58,14 @@ async def test_an_invoice_that_was_voided_since_says_so(portal: Portal) -> None:
     assert "Void since" in text(after.content)
 
 
-async def test_those_who_open_it_at_once_get_the_same(portal: Portal) -> None:
+async def test_concurrent_requests_get_the_same_print(portal: Portal) -> None:
     url = (await link(portal, await made(portal, "stm")))["printUrl"]
     answers = await asyncio.gather(*(get(portal, url) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
 
 
-async def test_another_process_may_have_been_first(
+async def test_print_of_another_process_is_used_if_it_was_first(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id_ = await made(portal, "inv")
@@ -85,10 +85,10 @@ async def test_another_process_may_have_been_first(
     assert response.content == b"%PDF first"
 
 
-# -- many at once ----------------------------------------------------------------------------------
+# -- concurrency -----------------------------------------------------------------------------------
 
 
-async def test_the_api_answers_while_documents_are_printed(
+async def test_api_answers_while_documents_are_printed(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token, go_on, running = await portal.token(), threading.Event(), threading.Semaphore(0)
@@ -115,7 +115,7 @@ async def test_the_api_answers_while_documents_are_printed(
     assert turned_away.headers["retry-after"] == "60"
 
 
-async def test_a_fault_of_ours_is_told_to_the_log_alone(
+async def test_internal_error_of_printing_is_only_in_the_log(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> Any:
@@ -128,7 +128,7 @@ async def test_a_fault_of_ours_is_told_to_the_log_alone(
     assert "nobody should" in caplog.text
 
 
-def test_the_log_of_requests_has_no_signature() -> None:
+def test_request_log_contains_no_signature() -> None:
     args = ("127.0.0.1:1", "GET", "/documents/inv_1/print?signature=abc", "1.1", 200)
     record = logging.LogRecord(
         "uvicorn.access", logging.INFO, "", 1, '%s "%s %s" %s %d', args, None

@@ -1,4 +1,4 @@
-"""What stands in the PDFs, taken out of them again and compared with the rows that were written."""
+"""Texts of the PDFs, extracted again and compared with the rows that were written."""
 
 import io
 import random
@@ -51,7 +51,7 @@ NAMES = [
 ]
 CURRENCIES = {"USD": 2, "JPY": 0, "KWD": 3}
 LENGTHS = (1, 1, 2, 2, 3, 3, 8, 40, 40, 500)
-# Of each kind on each database: 200 in all.
+# Documents of each kind on each database: 200 in all.
 EACH = 25
 
 
@@ -68,14 +68,14 @@ async def rows(
 
 
 class Written:
-    """A practice by chance, and what its documents have to say."""
+    """A random practice, and the texts that its documents have to contain."""
 
     def __init__(self, books: Books, chance: random.Random, currency: str) -> None:
         self.books, self.chance, self.currency = books, chance, currency
         self.texts: list[str] = []
 
     def figure(self, minor: int) -> str:
-        """As every reader knows it, in English: digits, with commas between thousands."""
+        """Return an amount in English notation, with commas between thousands, and expect it."""
         decimals = CURRENCIES[self.currency]
         number = f"{Decimal(abs(minor)).scaleb(-decimals):,.{decimals}f}"
         self.texts.append(number)
@@ -229,7 +229,7 @@ KINDS = {
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_figure_and_name_stands_in_the_pdf(
+async def test_every_figure_and_name_is_in_the_pdf(
     rows: AsyncConnection, kind: DocumentKind
 ) -> None:
     for seed in range(EACH):
@@ -244,14 +244,14 @@ async def test_every_figure_and_name_stands_in_the_pdf(
 
 
 def lacking(pdf: bytes, texts: list[str]) -> list[str]:
-    """Which of the texts aren't there, each as often as it was written; spaces don't count."""
+    """Return the texts that occur less often than they were written, ignoring spaces."""
     pages = [page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages]
     whole = squeezed("".join(pages))
     numbers = re.findall(r"[\d,.]*\d", " ".join(pages))
     found: list[str] = []
     for text in set(texts):
         if re.fullmatch(r"[\d,.]+", text):
-            # A figure is a whole number of the text, not a part of another.
+            # A figure has to be a whole number of the text, not a part of another.
             if numbers.count(text) < texts.count(text):
                 found.append(text)
         elif squeezed(text) not in whole:
@@ -263,7 +263,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
+async def test_missing_figure_is_reported(rows: AsyncConnection) -> None:
     made = await written(rows, 1)
     document = await read(
         rows, DocumentKind.INVOICE, made.books.practice, await invoice(made), KEYS
@@ -274,7 +274,7 @@ async def test_a_figure_that_is_wrong_is_told(rows: AsyncConnection) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_not_there_is_none(rows: AsyncConnection, kind: DocumentKind) -> None:
+async def test_unknown_document_is_not_found(rows: AsyncConnection, kind: DocumentKind) -> None:
     books = await Books.opened(rows)
     nowhere = "00000000-0000-7000-8000-000000000000"
     assert await read(rows, kind, books.practice, nowhere, KEYS) is None

@@ -1,4 +1,4 @@
-"""/livez and /readyz: whether the process lives, and whether its database answers."""
+"""/livez and /readyz: the state of the process, and of its database."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 NAME = "{ client { name } }"
 
 
-async def test_both_answer_without_a_token_and_are_not_kept(new_database: NewDatabase) -> None:
+async def test_probes_need_no_token_and_are_not_cached(new_database: NewDatabase) -> None:
     async with new_database() as url, served(url) as portal:
         for path in ("/livez", "/readyz"):
             answer = await portal.http.get(path)
@@ -24,8 +24,8 @@ async def test_both_answer_without_a_token_and_are_not_kept(new_database: NewDat
         assert (await portal.http.get("/health")).status_code == 404
 
 
-async def test_the_database_is_ready_while_every_connection_waits(postgres_url: str) -> None:
-    """All places for reads and all connections for changes are taken by one lock."""
+async def test_readyz_is_ok_while_every_connection_waits(postgres_url: str) -> None:
+    """One lock blocks all places for reads and all connections for changes."""
     async with postgres.database(postgres_url) as url:
         few = {"database_connections": 1, "write_connections": 2, "lock_timeout_s": 30}
         async with served(url, **few) as portal:
@@ -41,7 +41,7 @@ async def test_the_database_is_ready_while_every_connection_waits(postgres_url: 
             await asyncio.gather(*waiting)
 
 
-async def test_a_file_that_is_gone_is_not_ready(tmp_path: Path) -> None:
+async def test_readyz_fails_if_the_sqlite_file_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "portal.sqlite"
     async with served(f"sqlite:///{path}") as portal:
         assert (await portal.http.get("/readyz")).status_code == 200
@@ -52,6 +52,6 @@ async def test_a_file_that_is_gone_is_not_ready(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-async def test_nobody_changes_anything_by_a_probe(tmp_path: Path, path: str) -> None:
+async def test_probes_refuse_post(tmp_path: Path, path: str) -> None:
     async with served(f"sqlite:///{tmp_path}/portal.sqlite") as portal:
         assert (await portal.http.post(path)).status_code == 405

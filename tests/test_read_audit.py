@@ -1,4 +1,4 @@
-"""The audit log of reads: no answer that it doesn't know of, however fast the reads come."""
+"""The audit log of reads: every answered read is entered, however fast the reads come."""
 
 import asyncio
 from collections import deque
@@ -49,13 +49,13 @@ async def dashboard(portal: Paying) -> str:
 
 
 async def reads_of(portal: Paying, count: int) -> list[Coroutine[Any, Any, int]]:
-    """Return reads of clients of their own, which give the status of their answers."""
+    """Return reads, each of another client, that return the status of their response."""
     ids = [new_id() for _ in range(count)]
     own = {"practice_id": portal.practice_id, "name": "Somebody", "created_at": portal.clock()}
     await portal.insert(Client, *(own | {"id": id_} for id_ in ids))
-    # One token may not have many requests waiting.
+    # One token may have only a few requests waiting.
     tokens = [await dashboard(portal) for _ in range(0, count, AT_ONCE)]
-    # The document is planned before, so that all are alike.
+    # The operation is planned before, so that all requests take the same path.
     await portal.ask(NAME, tokens[0], id=f"cli_{new_id()}")
     await portal.record.flush()
 
@@ -70,7 +70,7 @@ async def recorded(portal: Paying) -> int:
 
 
 class Broken:
-    """A database that takes no entries until it is mended."""
+    """A database that takes no entries until it is repaired."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.write, self.is_mended, self.failed = access.write, False, asyncio.Event()
@@ -83,7 +83,7 @@ class Broken:
         await self.write(*given)
 
 
-async def test_only_so_many_reads_are_answered_before_they_are_written(
+async def test_reads_beyond_the_limit_of_queued_entries_get_503(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = await reads_of(portal, 50)
@@ -93,11 +93,11 @@ async def test_only_so_many_reads_are_answered_before_they_are_written(
     assert sorted(statuses) == [200] * 20 + [503] * 30
     broken.is_mended = True
     await portal.record.flush()
-    # What wasn't answered was not read.
+    # Refused requests were not read.
     assert await recorded(portal) == 20
 
 
-async def test_a_read_waits_until_there_is_room(
+async def test_read_waits_until_the_queue_has_room(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = await reads_of(portal, 5)
@@ -115,12 +115,12 @@ async def test_a_read_waits_until_there_is_room(
     assert await recorded(portal) == 5
 
 
-async def test_a_refusal_for_want_of_room_says_when_to_come_again(
+async def test_refusal_by_a_full_queue_has_retry_after(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Broken(monkeypatch)
     monkeypatch.setattr(record, "MOST", 0)
-    # The second time is the short way.
+    # The second request takes the path for repeated requests.
     for _ in range(2):
         answer = await portal.ask("{ client { name } }", portal.bearer)
         assert answer.status_code == 503
@@ -129,7 +129,7 @@ async def test_a_refusal_for_want_of_room_says_when_to_come_again(
         assert "Ana" not in answer.text
 
 
-async def test_reads_are_counted_by_ids(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_queue_counts_ids(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
     token, broken = await dashboard(portal), Broken(monkeypatch)
     monkeypatch.setattr(record, "MOST", 20)
     ids = [f"inv_{await portal.invoice(100)}" for _ in range(12)]
@@ -139,16 +139,16 @@ async def test_reads_are_counted_by_ids(portal: Paying, monkeypatch: pytest.Monk
     ]
     assert (first, second) == (200, 503)
     broken.is_mended = True
-    # More than may wait at all is written before it is answered.
+    # A read with more ids than the queue holds is entered before its response.
     monkeypatch.setattr(record, "MOST", 5)
     assert (await portal.ask(query, token, ids=ids[:8])).status_code == 200
     assert await portal.count(AccessEntry) == 2
 
 
-async def test_one_read_that_can_not_be_written_keeps_no_other(
+async def test_entry_that_can_not_be_written_does_not_block_others(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is reported by ids, and the others are written."""
+    """Its ids are logged, and the other entries are written."""
     write = access.write
 
     async def picky(conn: Any, entries: Any) -> None:
@@ -164,7 +164,7 @@ async def test_one_read_that_can_not_be_written_keeps_no_other(
     assert not portal.record.pending
 
 
-async def test_what_was_not_written_is_written_when_the_database_is_back(
+async def test_queued_entries_are_written_when_the_database_is_back(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = Broken(monkeypatch)
@@ -174,20 +174,20 @@ async def test_what_was_not_written_is_written_when_the_database_is_back(
     async with asyncio.timeout(10):
         await broken.failed.wait()
         broken.is_mended = True
-        # By the server itself, soon.
+        # The server's own background task writes them, soon.
         await waiting.written.wait()
     assert await portal.count(AccessEntry) == 1
     assert portal.record.unwritten == 0
 
 
-async def test_a_file_that_somebody_else_has_locked_loses_nothing(
+async def test_locked_sqlite_file_loses_no_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}", lock_timeout_s=0.5) as portal:
         await loses_nothing(portal, monkeypatch, "SELECT 1")
 
 
-async def test_a_locked_table_loses_nothing(
+async def test_locked_table_loses_no_entry(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with postgres.database(postgres_url) as url, paying(url, lock_timeout_s=0.5) as portal:
@@ -195,7 +195,9 @@ async def test_a_locked_table_loses_nothing(
 
 
 async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) -> None:
-    """Let too many read while the database takes no entries; all that were answered are kept."""
+    """Send too many reads while the database takes no entries; assert that all answered ones are
+    kept.
+    """
     patch.setattr(record, "MOST", 20)
     reads = await reads_of(portal, 25)
     async with opened(portal.url) as holder, holder.begin() as conn:
@@ -206,13 +208,13 @@ async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) ->
     assert await recorded(portal) == 20
 
 
-# -- whose data it was -----------------------------------------------------------------------------
+# -- owners of the data ----------------------------------------------------------------------------
 
 
-async def test_owners_are_found_by_a_statement_for_each_kind(
+async def test_owners_are_found_by_one_statement_per_kind(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many ids, viewers and requests there are."""
+    """For any number of ids, viewers and requests."""
     tokens = [
         await dashboard(portal),
         await dashboard(portal),
@@ -237,7 +239,7 @@ async def test_owners_are_found_by_a_statement_for_each_kind(
     event.remove(engine, "before_cursor_execute", heard)
     lookups = [one for one in statements if one.startswith("SELECT") and "json_each" in one]
     lookups += [one for one in statements if one.startswith("SELECT") and "unnest" in one]
-    # Of clients and of invoices, for each of the three kinds of viewers.
+    # One for clients and one for invoices, for each of the three kinds of viewers.
     assert len(lookups) == 6
     found: list[Any] = await portal.all(AccessEntry)
     read_by = {(one.kind, one.client_id) for one in found if one.action == "READ"}
@@ -249,7 +251,7 @@ async def test_owners_are_found_by_a_statement_for_each_kind(
     assert {one.kind for one in refused} == {"CLIENT"}
 
 
-# -- which fields ----------------------------------------------------------------------------------
+# -- fields ----------------------------------------------------------------------------------------
 
 RANGE = '(dateRange: { gte: "2026-01-01", lte: "2026-03-31" })'
 ROOTS = {"Query.client": "(id: $id)", "Mutation.pay": "(input: $input)"}
@@ -258,7 +260,7 @@ PAY = {"idempotencyKey": "0123456789abcdef", "source": {"credit": True}}
 
 @dataclass
 class Way:
-    """How a type is come to: the selections around its fields, from the root on."""
+    """A path to a type: the selections around its fields, from the root."""
 
     root: str
     steps: tuple[str, ...] = ()
@@ -268,7 +270,7 @@ class Way:
 
 
 def ways(schema: GraphQLSchema) -> dict[str, Way]:
-    """A way to each object type, by reading it if that is possible."""
+    """Return a path to each object type, through a query if possible."""
     found: dict[str, Way] = {}
     waiting: deque[tuple[Any, Way]] = deque()
     for name in ("Query", "Mutation"):
@@ -294,7 +296,7 @@ def needs_range(field: GraphQLField) -> bool:
 
 
 def selection(type_: GraphQLObjectType) -> str:
-    """All fields of a type."""
+    """Return a selection of all fields of a type."""
     return " ".join(
         f"{name}{RANGE if needs_range(field) else ''}"
         + ("" if is_leaf_type(get_named_type(field.type)) else " { __typename }")
@@ -302,8 +304,8 @@ def selection(type_: GraphQLObjectType) -> str:
     )
 
 
-async def test_every_personal_field_is_in_the_record(portal: Paying) -> None:
-    """Those of each type, many types at a time."""
+async def test_every_personal_field_is_entered(portal: Paying) -> None:
+    """All fields of each type, in requests for many types at a time."""
     schema = graph_schema()._schema
     found = ways(schema)
     types: list[Any] = [schema.type_map[name] for name in sorted(PERSONAL)]

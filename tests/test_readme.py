@@ -18,7 +18,7 @@ MARKDOWN = sorted(
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)|src=\"([^\"]*)\"")
 
 
-def test_the_table_of_settings_is_the_list_of_settings() -> None:
+def test_table_of_settings_is_the_list_of_settings() -> None:
     lines = (PROJECT / "docs" / "operations.md").read_text().splitlines()
     rows = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
     assert rows.keys() == {name.upper() for name in Settings.model_fields}
@@ -29,13 +29,13 @@ def test_the_table_of_settings_is_the_list_of_settings() -> None:
             assert "| required |" in rows[name.upper()]
 
 
-def test_each_package_is_described_in_the_architecture() -> None:
+def test_every_package_is_described_in_the_architecture() -> None:
     architecture = (PROJECT / "docs" / "architecture.md").read_text()
     packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")}
     assert {name for name in packages if f"| `{name}/` |" not in architecture} == set()
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_is_short() -> None:
     readme = (PROJECT / "README.md").read_text()
     assert len(readme.splitlines()) <= 120
     assert len(readme.split()) <= 900

@@ -1,4 +1,4 @@
-"""Written operations: each is one statement on both databases, and answers what the oracle does."""
+"""Written operations: each is one statement on both databases, with the oracle's answer."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.comparison import Case, Comparison
 from tests.operations.pools import pool
 from tests.written import PAGE, WRITTEN
 
-# Clients of every kind of life, and contacts with either right.
+# Clients with every kind of history, and contacts with either right.
 ASKERS = (
     "USD client 0",
     "JPY client 2",
@@ -14,12 +14,14 @@ ASKERS = (
     "USD contact who sees one",
     "KWD contact who pays for one",
 )
-# Each with the number of one of the clients that they see.
+# Viewers of several clients, each with the number of one of them.
 CHOOSING = (("USD dashboard", 2), ("JPY dashboard without phi", 0), ("KWD contact of several", 2))
 
 
 @pytest.mark.parametrize("sentence", WRITTEN)
-async def test_one_statement_reads(comparison: Comparison, sentence: str) -> None:
+async def test_operation_is_one_statement_with_the_oracles_answer(
+    comparison: Comparison, sentence: str
+) -> None:
     query, variables = WRITTEN[sentence]
     for who in ASKERS:
         case = Case(who, query, variables, "Page" if "query Page " in query else None)
@@ -30,8 +32,10 @@ async def test_one_statement_reads(comparison: Comparison, sentence: str) -> Non
 
 
 @pytest.mark.parametrize("sentence", WRITTEN)
-async def test_a_dashboard_reads_any_client(comparison: Comparison, sentence: str) -> None:
-    """The same for a client who is named, unless that is health information out of scope."""
+async def test_dashboard_reads_any_client(comparison: Comparison, sentence: str) -> None:
+    """The answer is the client's own, except for a refusal of health information
+    without its scope.
+    """
     query, variables = WRITTEN[sentence]
     for who, number in CHOOSING:
         id_ = pool(comparison, who).client_ids[number]
@@ -61,7 +65,7 @@ LISTS = (
 
 @pytest.mark.parametrize("list_", LISTS)
 @pytest.mark.parametrize("forward", [True, False], ids=["forward", "backward"])
-async def test_page_after_page_is_the_whole_list(
+async def test_pages_add_up_to_the_whole_list(
     comparison: Comparison, list_: str, forward: bool
 ) -> None:
     size, beyond = ("first", "after") if forward else ("last", "before")
@@ -87,7 +91,7 @@ async def test_page_after_page_is_the_whole_list(
     assert len(ids) > 2
 
 
-async def test_a_page_between_two_cursors(comparison: Comparison) -> None:
+async def test_page_between_two_cursors(comparison: Comparison) -> None:
     query = (
         "query ($after: String, $before: String) { client { all: accountHistory(dateRange: {})"
         " { edges { cursor } } between: accountHistory(dateRange: {}, after: $after,"
@@ -108,10 +112,10 @@ async def test_a_page_between_two_cursors(comparison: Comparison) -> None:
 
 @pytest.mark.parametrize("who", ["USD client 0", "USD client 6"])
 @pytest.mark.parametrize("narrowed", ["", "kind: [PAYMENT], ", "kind: [SESSION], "])
-async def test_the_balance_after_an_entry_is_the_same_wherever_it_stands(
+async def test_balance_after_an_entry_does_not_depend_on_the_page(
     comparison: Comparison, narrowed: str, who: str
 ) -> None:
-    """At the top of a list, below a cursor, up to a day, among other kinds."""
+    """At the top of a list, after a cursor, in a range of days, with other kinds left out."""
     node = "{ edges { cursor node { id date balanceAfter { amount } } } }"
     query = (
         "query ($after: String, $before: String, $range: DateRange) { client {"

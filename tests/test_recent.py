@@ -1,4 +1,4 @@
-"""The cache that is fair to the owners of its items."""
+"""Cache with fair shares among the owners of its items."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ def weigh(key: int, _: int) -> int:
 
 
 @given(uses)
-def test_weights_are_those_of_the_items(steps: list[tuple[int, str, bool]]) -> None:
+def test_weights_are_the_sums_of_the_items(steps: list[tuple[int, str, bool]]) -> None:
     kept: Recent[int, int] = Recent(SIZE, weigh)
     for key, owner, forgotten in steps:
         if forgotten:
@@ -32,7 +32,7 @@ def test_weights_are_those_of_the_items(steps: list[tuple[int, str, bool]]) -> N
 
 
 @given(st.lists(keys, max_size=8, unique=True), st.lists(st.integers(100, 400), max_size=120))
-def test_who_has_little_loses_nothing_to_who_has_much(own: list[int], flood: list[int]) -> None:
+def test_small_owner_loses_nothing_to_a_large_one(own: list[int], flood: list[int]) -> None:
     kept: Recent[int, int] = Recent(2 * SIZE, weigh)
     for key in own:
         kept.keep(key, key, "a")
@@ -41,7 +41,7 @@ def test_who_has_little_loses_nothing_to_who_has_much(own: list[int], flood: lis
     assert all(kept.recall(key, "a") == key for key in own)
 
 
-def test_without_owners_the_oldest_is_forgotten() -> None:
+def test_without_owners_the_least_recently_used_is_evicted() -> None:
     kept: Recent[str, int] = Recent(2)
     kept.keep("a", 1)
     kept.keep("b", 2)
@@ -50,8 +50,8 @@ def test_without_owners_the_oldest_is_forgotten() -> None:
     assert list(kept.items) == ["a", "c"]
 
 
-def test_what_several_use_is_charged_to_who_has_little() -> None:
-    """A flood by whoever happened to be the first takes the page from nobody."""
+def test_shared_item_is_charged_to_the_smallest_owner() -> None:
+    """A flood by the first owner of a page does not evict the page from the others."""
     kept: Recent[str, int] = Recent(10)
     kept.keep("page", 1, "hostile")
     kept.keep("another", 1, "hostile")
@@ -62,7 +62,7 @@ def test_what_several_use_is_charged_to_who_has_little() -> None:
     assert kept.recall("another") is None
 
 
-async def test_what_fails_is_made_again_by_the_next() -> None:
+async def test_failed_item_is_made_again_by_the_next_caller() -> None:
     kept: Recent[str, int] = Recent(10)
     tries: list[str] = []
 

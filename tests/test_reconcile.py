@@ -1,4 +1,4 @@
-"""`portal reconcile` finds what differs between the ledger and Stripe, and tells nothing else."""
+"""`portal reconcile` reports every difference between the ledger and Stripe, and nothing else."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,7 +31,9 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 @pytest.fixture
 async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
-    """Somebody who has paid, was given a part back, went to the bank, and has a card on file."""
+    """Yield a portal with a payment, a partial refund, a payment awaiting the bank, and a card on
+    file.
+    """
     async with new_database() as url, paying(url) as it:
         payment_id, _ = await paid(it, 10_000)
         _, intent = await paid(it, 2_000, 4_000)
@@ -60,7 +62,7 @@ async def drop(portal: Paying, row: type[Row], *where: Any) -> None:
 
 
 def forgotten(portal: Paying, kind: str) -> None:
-    """Stripe has no such thing after all."""
+    """Delete the objects of a kind at Stripe."""
     with portal.store.transaction():
         portal.store.connection.execute("DELETE FROM object WHERE kind = ?", (kind,))
 
@@ -145,12 +147,14 @@ PLANTED: dict[Callable[[Paying], Awaitable[None]], str] = {
 }
 
 
-async def test_where_nothing_differs_nothing_is_told(portal: Paying) -> None:
+async def test_without_a_difference_nothing_is_reported(portal: Paying) -> None:
     assert await whys(portal) == []
 
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
-async def test_what_differs_is_told(portal: Paying, plant: Callable[[Paying], Any]) -> None:
+async def test_planted_difference_is_reported(
+    portal: Paying, plant: Callable[[Paying], Any]
+) -> None:
     await plant(portal)
     found = await whys(portal)
     assert any(PLANTED[plant] in why for why in found), found

@@ -1,4 +1,4 @@
-"""An operator's refund is given once, by whichever instruction it is asked for again."""
+"""Keys of refunds: an operator's refund is made once, whichever way the command is repeated."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -29,7 +29,7 @@ def given_back(portal: Paying) -> list[int]:
     return [one["amount"] for one in portal.store.all("refund")]
 
 
-async def test_the_same_key_is_the_same_refund(portal: Paying) -> None:
+async def test_same_key_is_the_same_refund(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     first = await refund(portal.till, payment_id, 2_500, key="complaint 7")
     again = await refund(portal.till, payment_id, 2_500, key="complaint 7")
@@ -39,7 +39,7 @@ async def test_the_same_key_is_the_same_refund(portal: Paying) -> None:
         await refund(portal.till, payment_id, 2_600, key="complaint 7")
 
 
-async def test_a_second_refund_of_the_same_amount_needs_a_key(portal: Paying) -> None:
+async def test_second_refund_of_the_same_amount_needs_a_key(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     await refund(portal.till, payment_id, 2_500)
     with pytest.raises(NotRefunded, match="choose a new key"):
@@ -51,7 +51,7 @@ async def test_a_second_refund_of_the_same_amount_needs_a_key(portal: Paying) ->
     assert await dues(portal) == [6_000]
 
 
-async def test_a_refund_in_the_dashboard_counts_as_an_earlier_one(portal: Paying) -> None:
+async def test_refund_in_the_dashboard_counts_as_an_earlier_one(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     refunded_there(portal, intent, 2_500)
     with pytest.raises(NotRefunded, match="given back before"):
@@ -60,8 +60,10 @@ async def test_a_refund_in_the_dashboard_counts_as_an_earlier_one(portal: Paying
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_lost_answer_is_resumed_by_the_printed_key(portal: Paying, after: bool) -> None:
-    """Also where the refund was heard of meanwhile, which ends the first run's row."""
+async def test_refund_with_a_lost_response_is_resumed_by_the_printed_key(
+    portal: Paying, after: bool
+) -> None:
+    """Also if an event reported the refund in the meantime, which ends the first run's row."""
     payment_id, _ = await paid(portal, 10_000)
     keys: list[str] = []
     portal.api.faults.append(Fault("POST refunds", drop=True, after=after))
@@ -78,8 +80,8 @@ async def test_a_lost_answer_is_resumed_by_the_printed_key(portal: Paying, after
 
 
 @pytest.mark.parametrize("of", ["the dashboard", "another payment"])
-async def test_a_refunds_id_begins_no_other_refund(portal: Paying, of: str) -> None:
-    """Else a command with another refund's id would give back all that is left."""
+async def test_another_refunds_id_is_refused_as_a_key(portal: Paying, of: str) -> None:
+    """Otherwise a command with another refund's id would refund all that is left."""
     another, _ = await paid(portal, 1_000)
     payment_id, intent = await paid(portal, 10_000)
     refunded_there(portal, intent, 2_500)
@@ -93,7 +95,7 @@ async def test_a_refunds_id_begins_no_other_refund(portal: Paying, of: str) -> N
     assert given_back(portal) == [2_500]
 
 
-async def test_what_stripe_refused_is_not_resumed_as_a_refund_of_all(portal: Paying) -> None:
+async def test_refund_refused_by_stripe_is_not_resumed_in_full(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     made, keys = at_stripe(portal, reversals.dispute, intent, 1_000), []
     with pytest.raises(NotRefunded, match="charge_disputed"):
@@ -104,7 +106,7 @@ async def test_what_stripe_refused_is_not_resumed_as_a_refund_of_all(portal: Pay
     assert given_back(portal) == []
 
 
-async def test_the_key_is_told_before_stripe_is_asked(portal: Paying) -> None:
+async def test_key_is_printed_before_the_call_of_stripe(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     asked: list[Any] = []
 
@@ -115,7 +117,7 @@ async def test_the_key_is_told_before_stripe_is_asked(portal: Paying) -> None:
     assert asked == [(f"rfd_{done.id}", [])]
 
 
-async def test_a_refund_that_failed_may_be_given_again_without_a_key(portal: Paying) -> None:
+async def test_failed_refund_may_be_repeated_without_a_key(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     done = await refund(portal.till, payment_id, 2_500)
     at_stripe(portal, reversals.fail, done.stripe_id)
@@ -125,7 +127,7 @@ async def test_a_refund_that_failed_may_be_given_again_without_a_key(portal: Pay
     assert await dues(portal) == [2_500]
 
 
-async def test_a_pending_refund_is_not_given_twice(portal: Paying) -> None:
+async def test_pending_refund_is_not_made_twice(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     portal.store.set("refunds", "pending")
     done = await refund(portal.till, payment_id, 10_000)

@@ -1,4 +1,4 @@
-"""What is turned away: always a GraphQL error with a code, in words that aren't Python's."""
+"""Refusals: always a GraphQL error with a code, and a message without Python's words."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ NEVER_SAID = ("Traceback", "NoneType", "object at", "TypeError", "ValueError", "
 
 
 async def codes(comparison: Comparison, query: str, variables: Any = None, name: Any = None) -> Any:
-    """The codes of all errors, which are said in plain words."""
+    """Return the codes of all errors, whose messages have to be plain."""
     errors = await refusals(comparison, CLIENT, Request(query, name, variables or {}))
     return [error["extensions"]["code"] for error in errors]
 
@@ -39,7 +39,7 @@ async def refusals(comparison: Comparison, who: str, request: Request) -> list[A
 # -- ids -------------------------------------------------------------------------------------------
 
 
-async def test_a_client_out_of_sight_is_as_unknown_as_one_that_never_was(
+async def test_invisible_client_is_answered_like_an_unknown_one(
     comparison: Comparison,
 ) -> None:
     unknown = "cli_00000000-0000-4000-8000-000000000000"
@@ -69,14 +69,14 @@ async def test_a_client_out_of_sight_is_as_unknown_as_one_that_never_was(
         "\u0663",
     ],
 )
-async def test_a_malformed_id_is_refused(comparison: Comparison, id_: str) -> None:
+async def test_malformed_id_is_refused(comparison: Comparison, id_: str) -> None:
     literal = f"{{ client(id: {json.dumps(id_)}) {{ id }} }}"
     assert await codes(comparison, BY_ID, {"id": id_}) == ["BAD_ID"]
     assert await codes(comparison, literal) == ["BAD_ID"]
     await comparison.check(Case(CLIENT, literal))
 
 
-async def test_who_sees_several_clients_has_to_say_which(comparison: Comparison) -> None:
+async def test_viewer_of_several_clients_has_to_name_one(comparison: Comparison) -> None:
     for who in ("USD contact of several", "USD dashboard", "USD contact of nobody"):
         answered, _ = await comparison.check(Case(who, "{ client { id } }"))
         assert answered == Answered({"client": None}, [(["client"], "CLIENT_REQUIRED")])
@@ -116,9 +116,7 @@ async def test_who_sees_several_clients_has_to_say_which(comparison: Comparison)
         ),
     ],
 )
-async def test_a_cursor_of_another_list_or_of_none_is_refused(
-    comparison: Comparison, cursor: str
-) -> None:
+async def test_cursor_of_another_list_is_refused(comparison: Comparison, cursor: str) -> None:
     assert await codes(comparison, AFTER, {"at": cursor}) == ["BAD_CURSOR"]
     unread = AFTER.replace("nodes { id }", "totalCount").replace("after", "last: 1, before")
     assert await codes(comparison, unread, {"at": cursor}) == ["BAD_CURSOR"]
@@ -146,22 +144,18 @@ async def test_a_cursor_of_another_list_or_of_none_is_refused(
         ({}, "BAD_USER_INPUT"),
     ],
 )
-async def test_a_page_of_no_such_size_is_refused(
-    comparison: Comparison, size: Any, code: str
-) -> None:
+async def test_invalid_page_size_is_refused(comparison: Comparison, size: Any, code: str) -> None:
     assert await codes(comparison, FIRST, {"size": size}) == [code]
     assert await codes(comparison, FIRST.replace("first", "last"), {"size": size}) == [code]
 
 
 @pytest.mark.parametrize("size", ["2147483648", "9223372036854775808", "1e400", '"1"', "true"])
-async def test_a_size_that_is_no_int_is_no_valid_document(
-    comparison: Comparison, size: str
-) -> None:
+async def test_page_size_that_is_no_int_fails_validation(comparison: Comparison, size: str) -> None:
     literal = f"{{ client {{ invoices(first: {size}) {{ nodes {{ id }} }} }} }}"
     assert await codes(comparison, literal) == ["GRAPHQL_VALIDATION_FAILED"]
 
 
-async def test_first_and_last_do_not_go_together(comparison: Comparison) -> None:
+async def test_first_and_last_together_are_refused(comparison: Comparison) -> None:
     query = "{ client { invoices(first: 1, last: 1) { totalCount } } }"
     assert await codes(comparison, query) == ["BAD_PAGE"]
     await comparison.check(Case(CLIENT, query))
@@ -175,7 +169,7 @@ async def test_first_and_last_do_not_go_together(comparison: Comparison) -> None
         20260102, 1.5, True, ["2026-01-01", "2026-01-02"], {"gte": "2026-01-01"},
     ],
 )  # fmt: skip
-async def test_what_is_no_day_is_refused(comparison: Comparison, day: Any) -> None:
+async def test_invalid_day_is_refused(comparison: Comparison, day: Any) -> None:
     assert await codes(comparison, ISSUED, {"day": day}) == ["BAD_USER_INPUT"]
     assert await codes(comparison, WITHIN, {"range": {"lte": day}}) == ["BAD_USER_INPUT"]
     if isinstance(day, str):
@@ -186,7 +180,7 @@ async def test_what_is_no_day_is_refused(comparison: Comparison, day: Any) -> No
 
 
 @pytest.mark.parametrize("list_", ["invoices", "statements", "superbills", "accountHistory"])
-async def test_a_range_the_wrong_way_round_is_refused(comparison: Comparison, list_: str) -> None:
+async def test_reversed_range_is_refused(comparison: Comparison, list_: str) -> None:
     ends = {"gte": "2026-03-02", "lte": "2026-03-01"}
     variable = WITHIN.replace("invoices", list_)
     assert await codes(comparison, variable, {"range": ends}) == ["BAD_RANGE"]
@@ -195,7 +189,7 @@ async def test_a_range_the_wrong_way_round_is_refused(comparison: Comparison, li
     await comparison.check(Case(CLIENT, variable, {"range": ends}))
 
 
-async def test_the_first_and_the_last_day_of_all_are_days(comparison: Comparison) -> None:
+async def test_first_and_last_day_of_the_calendar_are_accepted(comparison: Comparison) -> None:
     range_ = {"gte": "0001-01-01", "lte": "9999-12-31"}
     await comparison.check(Case(CLIENT, WITHIN, {"range": range_}))
 
@@ -230,7 +224,7 @@ DAY = {"gte": "2026-03-01", "lte": "2026-03-01"}
         (AGING, {"of": "cln_"}, "BAD_ID", "not an id"),
     ],
 )  # fmt: skip
-async def test_a_report_of_what_is_none_is_refused(
+async def test_invalid_report_is_refused(
     comparison: Comparison, query: str, variables: Any, code: str, said: str
 ) -> None:
     who = "USD dashboard of sums"
@@ -241,7 +235,7 @@ async def test_a_report_of_what_is_none_is_refused(
     assert not planned
 
 
-async def test_a_report_may_have_400_periods(comparison: Comparison) -> None:
+async def test_report_may_have_400_periods(comparison: Comparison) -> None:
     days = {"gte": "2025-02-25", "lte": "2026-03-31"}
     case = Case("USD dashboard of sums", REVENUE, {"days": days})
     answered, planned = await comparison.check(case)
@@ -257,7 +251,7 @@ async def test_a_report_may_have_400_periods(comparison: Comparison) -> None:
     [NUL, SURROGATE, f"cli_{NUL}", f"a{SURROGATE}b"],
     ids=["nul", "surrogate", "in", "among"],
 )
-async def test_text_that_a_database_cannot_hold_is_refused(
+async def test_text_that_a_database_can_not_store_is_refused(
     comparison: Comparison, text: str
 ) -> None:
     for query, variables in (

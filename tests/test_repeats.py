@@ -1,4 +1,4 @@
-"""What is asked again goes a shorter way: it answers as the long one does, and looks as closely."""
+"""Repeated requests take a shorter path: its responses and checks are those of the full one."""
 
 import datetime as dt
 import gc
@@ -36,7 +36,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 @pytest.fixture
 def long_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The queries that went the long way."""
+    """Record the queries that took the full path."""
     gone: list[str] = []
     answer = Graph.answer
 
@@ -61,16 +61,14 @@ def told(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
     return response.status_code, sorted(response.headers.multi_items()), response.content
 
 
-async def test_what_was_answered_before_goes_the_short_way(
-    portal: Portal, long_ways: list[str]
-) -> None:
+async def test_repeated_request_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:
     token = await portal.token()
     first, second = await sent(portal, token), await sent(portal, token)
     assert long_ways == [NAME]
     assert told(first) == told(second)
 
 
-async def test_it_is_for_all_of_the_same_rights_and_tells_each_their_own(
+async def test_short_path_serves_viewers_of_equal_rights_each_their_own_rows(
     portal: Portal, long_ways: list[str]
 ) -> None:
     both = [portal.client_id, portal.other_id]
@@ -79,7 +77,7 @@ async def test_it_is_for_all_of_the_same_rights_and_tells_each_their_own(
     for _ in range(2):
         answers = [(await sent(portal, token)).json() for token in tokens]
         assert answers == [{"data": {"client": {"name": name}}} for name in names]
-    # Each token's first request finds out who bears it.
+    # Each token's first request has to authenticate the token.
     assert long_ways == [NAME, NAME]
 
 
@@ -95,7 +93,7 @@ async def test_it_is_for_all_of_the_same_rights_and_tells_each_their_own(
         {"host": "portal:8000"},
     ],
 )
-async def test_both_ways_send_the_same_headers(
+async def test_both_paths_send_the_same_headers(
     portal: Portal, long_ways: list[str], headers: Mapping[str, str]
 ) -> None:
     token = await portal.token()
@@ -115,14 +113,16 @@ async def test_both_ways_send_the_same_headers(
         {"authorization": "Bearer cbp_"},
     ],
 )
-async def test_what_is_refused_is_refused_again(portal: Portal, headers: Mapping[str, str]) -> None:
+async def test_repeated_request_with_invalid_headers_is_refused(
+    portal: Portal, headers: Mapping[str, str]
+) -> None:
     token = await portal.token()
     await asked_before(portal, token)
     response = await sent(portal, token, **headers)
     assert response.status_code in (400, 401, 415)
 
 
-async def test_where_every_website_may_ask_both_ways_say_so(new_database: NewDatabase) -> None:
+async def test_both_paths_allow_every_origin_if_set(new_database: NewDatabase) -> None:
     async with new_database() as url, served(url, allowed_origins=["*"]) as portal:
         token = await portal.token()
         first, second = [await sent(portal, token, origin=ORIGIN) for _ in range(2)]
@@ -131,10 +131,10 @@ async def test_where_every_website_may_ask_both_ways_say_so(new_database: NewDat
 
 
 @pytest.mark.parametrize("headers", [{"host": "elsewhere"}, {"content-type": "text/plain"}])
-async def test_what_is_wrong_with_the_headers_is_told_without_waiting_for_the_body(
+async def test_invalid_headers_are_refused_without_waiting_for_the_body(
     portal: Portal, headers: Mapping[str, str]
 ) -> None:
-    """Of which none comes."""
+    """The body never arrives."""
 
     async def never() -> Any:
         raise AssertionError("the body was awaited")
@@ -145,7 +145,7 @@ async def test_what_is_wrong_with_the_headers_is_told_without_waiting_for_the_bo
     assert status == (400 if "host" in headers else 415)
 
 
-async def test_a_body_that_ends_early_is_not_answered(portal: Portal) -> None:
+async def test_body_that_ends_early_is_refused(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token)
     body = json.dumps({"query": NAME}).encode()
@@ -169,7 +169,7 @@ async def test_a_body_that_ends_early_is_not_answered(portal: Portal) -> None:
 async def asked_directly(
     portal: Portal, headers: Mapping[str, str], receive: Callable[[], Any]
 ) -> tuple[int, bytes]:
-    """The status and the body that the application sends for what it receives."""
+    """Return the status and the body that the application sends for these messages."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -188,8 +188,8 @@ async def asked_directly(
     return sent[0]["status"], body
 
 
-async def test_long_bodies_are_not_kept_by_the_hundred(portal: Portal) -> None:
-    """What variables say takes many times its text in memory."""
+async def test_cache_of_bodies_is_limited_by_their_size_in_memory(portal: Portal) -> None:
+    """Parsed variables take many times the memory of their text."""
     token = await portal.token()
     junk = ",".join(["{}"] * 10_000)
     for number in range(60):
@@ -201,7 +201,7 @@ async def test_long_bodies_are_not_kept_by_the_hundred(portal: Portal) -> None:
     assert len(graph.repeats.answered.items) < 50
 
 
-async def test_a_body_in_pieces_is_answered_too(portal: Portal) -> None:
+async def test_body_in_pieces_is_answered(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token)
 
@@ -214,7 +214,7 @@ async def test_a_body_in_pieces_is_answered_too(portal: Portal) -> None:
     assert response.json() == {"data": {"client": {"name": "Ana Prieto"}}}
 
 
-# -- the token is looked up each time --------------------------------------------------------------
+# -- the token is checked on each request ----------------------------------------------------------
 
 
 async def change(portal: Portal, statement: Any) -> None:
@@ -222,28 +222,28 @@ async def change(portal: Portal, statement: Any) -> None:
         await rows.execute(statement)
 
 
-async def test_a_revoked_token_is_refused_on_its_next_request(portal: Portal) -> None:
+async def test_revoked_token_is_refused_on_its_next_request(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token)
     await change(portal, update(Token).values(revoked_at=portal.clock()))
     assert (await sent(portal, token)).status_code == 401
 
 
-async def test_an_expired_token_is_refused_on_its_next_request(portal: Portal) -> None:
+async def test_expired_token_is_refused_on_its_next_request(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token)
     portal.clock.time += dt.timedelta(hours=1)
     assert (await sent(portal, token)).status_code == 401
 
 
-async def test_a_sign_in_that_was_idle_is_refused(portal: Portal) -> None:
+async def test_idle_sign_in_is_refused(portal: Portal) -> None:
     token = await sign_in(portal)
     await asked_before(portal, token)
     portal.clock.time += dt.timedelta(minutes=15)
     assert (await sent(portal, token)).status_code == 401
 
 
-async def test_a_sign_in_whose_address_was_changed_is_refused(portal: Portal) -> None:
+async def test_sign_in_of_a_changed_address_is_refused(portal: Portal) -> None:
     token = await sign_in(portal)
     await asked_before(portal, token)
     await change(portal, update(Client).values(email="new@example.com"))
@@ -251,7 +251,7 @@ async def test_a_sign_in_whose_address_was_changed_is_refused(portal: Portal) ->
 
 
 async def sign_in(portal: Portal) -> str:
-    """Return a token of the client's that is a sign-in's."""
+    """Return a token of the client's that belongs to a sign-in."""
     token, email = await portal.token(), "ana@example.com"
     used = {"is_sign_in": True, "last_used_at": portal.clock(), "email": email}
     await change(portal, update(Token).values(used))
@@ -259,7 +259,7 @@ async def sign_in(portal: Portal) -> str:
     return token
 
 
-async def test_a_scope_taken_away_is_missed_on_the_next_request(portal: Portal) -> None:
+async def test_removed_scope_is_missed_on_the_next_request(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token)
     await change(portal, update(Token).values(scopes=[Scope.BILLING_READ]))
@@ -267,7 +267,9 @@ async def test_a_scope_taken_away_is_missed_on_the_next_request(portal: Portal) 
     assert error["extensions"]["code"] == "SCOPE_REQUIRED"
 
 
-async def test_fewer_scopes_are_not_served_what_more_were(portal: Portal) -> None:
+async def test_viewer_with_fewer_scopes_is_not_served_from_the_cache_of_more(
+    portal: Portal,
+) -> None:
     await asked_before(portal, await portal.token())
     poorer = await portal.token(scopes=frozenset({Scope.BILLING_READ}))
     for _ in range(2):
@@ -276,7 +278,9 @@ async def test_fewer_scopes_are_not_served_what_more_were(portal: Portal) -> Non
 
 
 @pytest.mark.parametrize("who", ["a dashboard", "a guardian of two"])
-async def test_who_sees_otherwise_is_not_served_what_others_were(portal: Portal, who: str) -> None:
+async def test_viewer_with_other_rights_is_not_served_from_the_cache(
+    portal: Portal, who: str
+) -> None:
     scopes = frozenset(PERSONAL_SCOPES)
     await asked_before(portal, await portal.token(scopes=scopes))
     await asked_before(portal, await aunt(portal))
@@ -291,7 +295,7 @@ async def test_who_sees_otherwise_is_not_served_what_others_were(portal: Portal,
 
 
 async def aunt(portal: Portal) -> str:
-    """The token of a contact of one client."""
+    """Return the token of a contact of one client."""
     own = {"practice_id": portal.practice_id}
     await portal.insert(Contact, {**own, "id": (id_ := new_id()), "name": "Ada Ahn"})
     right = {"contact_id": id_, "client_id": portal.client_id, "relation": Relation.PARTNER}
@@ -299,7 +303,7 @@ async def aunt(portal: Portal) -> str:
     return await portal.token(Subject(portal.practice_id, contact_id=id_))
 
 
-async def test_a_guardian_who_gets_a_second_client_has_to_say_which(portal: Portal) -> None:
+async def test_guardian_with_a_new_second_client_has_to_name_one(portal: Portal) -> None:
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     other = ContactRight.client_id == portal.other_id
     async with portal.engine.begin() as rows:
@@ -313,7 +317,7 @@ async def test_a_guardian_who_gets_a_second_client_has_to_say_which(portal: Port
     assert error["extensions"]["code"] == "CLIENT_REQUIRED"
 
 
-async def test_a_practice_that_changes_its_currency_is_told_in_it(portal: Portal) -> None:
+async def test_changed_currency_is_used_on_the_next_request(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token, BALANCE)
     await change(portal, update(Practice).values(currency="JPY"))
@@ -321,7 +325,7 @@ async def test_a_practice_that_changes_its_currency_is_told_in_it(portal: Portal
     assert amount == {"amount": "0", "currency": "JPY"}
 
 
-async def test_a_statement_that_takes_too_long_is_told_as_such(
+async def test_statement_timeout_gets_503_on_the_short_path(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await portal.token()
@@ -337,7 +341,7 @@ async def test_a_statement_that_takes_too_long_is_told_as_such(
     assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
-async def test_a_statement_that_is_too_deep_goes_the_long_way(
+async def test_statement_too_deep_falls_back_to_the_full_path(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await portal.token()
@@ -350,7 +354,7 @@ async def test_a_statement_that_is_too_deep_goes_the_long_way(
     assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
 
 
-async def test_a_change_never_goes_the_short_way(portal: Portal, long_ways: list[str]) -> None:
+async def test_mutation_never_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:
     token = await portal.token()
     sign_out = "mutation { signOut { __typename } }"
     for _ in range(2):
@@ -358,7 +362,7 @@ async def test_a_change_never_goes_the_short_way(portal: Portal, long_ways: list
     assert long_ways == [sign_out, sign_out]
 
 
-async def test_an_operation_that_was_forgotten_goes_the_long_way_again(
+async def test_evicted_operation_takes_the_full_path_again(
     portal: Portal, long_ways: list[str]
 ) -> None:
     token = await portal.token()
@@ -371,8 +375,8 @@ async def test_an_operation_that_was_forgotten_goes_the_long_way_again(
     assert long_ways == [NAME, NAME]
 
 
-async def test_another_of_the_same_kind_may_ask_first(portal: Portal) -> None:
-    """A contact of one client, and the client: neither is answered as the other is."""
+async def test_contact_and_client_do_not_share_cached_answers(portal: Portal) -> None:
+    """A contact of one client and the client send the same request."""
     await asked_before(portal, await portal.token())
     contact = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     await change(portal, delete(ContactRight).where(ContactRight.client_id == portal.other_id))

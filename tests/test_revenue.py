@@ -1,4 +1,4 @@
-"""The practice's money by periods and what is due by age: they add up, however they are cut."""
+"""Reports of a practice: amounts by period and amounts due by age add up for each grouping."""
 
 import datetime as dt
 import json
@@ -24,20 +24,22 @@ EVERY_PERIOD = " ".join(
     f"{period}: revenue(dateRange: $days, groupBy: {period}) {{ start end {MINOR} }}"
     for period in Period
 )
-# All that was entered is of these days.
+# A range with all entries in it.
 ALWAYS = {"gte": "2024-12-01", "lte": "2026-03-20"}
 
 
 @pytest.mark.parametrize("who", DASHBOARDS)
 @pytest.mark.parametrize("sentence", REPORTS)
-async def test_one_statement_reads(comparison: Comparison, sentence: str, who: str) -> None:
+async def test_report_is_one_statement_with_the_oracles_answer(
+    comparison: Comparison, sentence: str, who: str
+) -> None:
     answered, planned = await comparison.check(Case(who, *REPORTS[sentence]))
     assert planned
     assert not answered.errors
 
 
 @pytest.mark.parametrize("who", DASHBOARDS)
-async def test_of_each_therapist_of_any_practice(comparison: Comparison, who: str) -> None:
+async def test_report_of_each_clinician_of_any_practice(comparison: Comparison, who: str) -> None:
     query = (
         "query ($of: ID, $days: DateRange!) { practice { aging(clinicianId: $of)"
         f" {{ {AGES} }} revenue(dateRange: $days, clinicianId: $of) {{ {PERIOD} }} }} }}"
@@ -55,7 +57,7 @@ async def test_of_each_therapist_of_any_practice(comparison: Comparison, who: st
     last=st.sampled_from(EDGES) | st.dates(dt.date(2025, 11, 1), dt.date(2026, 4, 2)),
     length=st.integers(0, 399),
 )
-async def test_flows_add_up_whatever_they_are_grouped_by(
+async def test_sums_are_equal_for_each_period(
     comparison: Comparison, who: str, last: dt.date, length: int
 ) -> None:
     days = {"gte": str(last - dt.timedelta(length)), "lte": str(last)}
@@ -83,10 +85,10 @@ async def total_due(comparison: Comparison, who: str, day: dt.date) -> int:
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
-async def test_what_is_due_today_is_what_is_due_of_the_invoices(
+async def test_aging_today_is_the_amount_due_of_the_invoices(
     comparison: Comparison, currency: str
 ) -> None:
-    """Some days later, so that nothing is entered of a day to come."""
+    """Asked some days later, so that no entry is of a future day."""
     amounts = AGES.replace("{ amount minorUnits currency }", "{ minorUnits }")
     query = (
         f"{{ practice {{ aging {{ {amounts} }} invoices(first: 500)"
@@ -102,11 +104,11 @@ async def test_what_is_due_today_is_what_is_due_of_the_invoices(
     assert len([due for due in aging.values() if due]) > 1
 
 
-# -- therapists ------------------------------------------------------------------------------------
+# -- clinicians ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY"])
-async def test_all_therapists_and_nobodys_invoices_are_the_practice(
+async def test_clinicians_and_unassigned_invoices_add_up_to_the_practice(
     comparison: Comparison, currency: str
 ) -> None:
     books = Books(comparison, currency)
@@ -119,14 +121,14 @@ async def test_all_therapists_and_nobodys_invoices_are_the_practice(
     assert whole["writtenOff"] - together["writtenOff"] == -given_up
     due = whole["outstandingAtEnd"] - together["outstandingAtEnd"]
     assert due == books.entered(LedgerEntry) - put
-    # Credits count as collected where they are put; what is put nowhere is unused credit.
+    # Credit counts as collected where it is allocated; the rest is unused credit.
     kept = whole["collected"] - whole["refunded"] + books.credits - books.unused
     assert together["collected"] - together["refunded"] + put == kept
     assert all(together[name] for name in ("invoiced", "collected", "refunded"))
 
 
 class Books:
-    """The rows of one practice, and what a dashboard is told of all of them."""
+    """The rows of one practice, and a dashboard's reports on them."""
 
     def __init__(self, comparison: Comparison, currency: str) -> None:
         self.comparison, self.who = comparison, f"{currency} dashboard of sums"
@@ -149,13 +151,13 @@ class Books:
         return {**summed(report), "outstandingAtEnd": report[-1]["outstandingAtEnd"]["minorUnits"]}
 
     def entered(self, model: Any, *kinds: EntryKind) -> int:
-        """Of invoices without a therapist."""
+        """Sum up the rows of invoices without a clinician."""
         rows = [row for row in self.rows(model) if row["invoice_id"] in self.nobodys]
         return total(row for row in rows if not kinds or row["kind"] in kinds)
 
     @property
     def credits(self) -> int:
-        """What the practice gave."""
+        """Sum up the credits that the practice granted."""
         money = (EntryKind.PAYMENT, EntryKind.REFUND)
         pool = [row for row in self.rows(LedgerEntry) if row["invoice_id"] is None]
         return -total(row for row in pool if row["kind"] not in money)

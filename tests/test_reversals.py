@@ -1,4 +1,6 @@
-"""Refunds and disputes: whoever tells of them, in whatever order, the account is the same."""
+"""Refunds and disputes: the account is the same for every source and order of the
+reports on them.
+"""
 
 import asyncio
 import datetime as dt
@@ -41,7 +43,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def paid(portal: Paying, *amounts: int) -> tuple[str, str]:
-    """The whole balance of such invoices, paid: the payment's id, and its PaymentIntent's."""
+    """Pay new invoices of these amounts; return the ids of the payment and of its PaymentIntent."""
     for amount in amounts:
         await portal.invoice(amount)
     done = await portal.pay(sum(amounts), portal.card())
@@ -87,7 +89,7 @@ def refunded_there(portal: Paying, intent: str, amount: int) -> str:
 # -- refunds ---------------------------------------------------------------------------------------
 
 
-async def test_a_refund_makes_the_last_invoice_due_again_first(portal: Paying) -> None:
+async def test_refund_makes_the_last_invoice_due_again_first(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000, 5_000)
     done = await refund(portal.till, payment_id, 7_000)
     assert (done.state, done.amount_minor) == (RefundState.SUCCEEDED, 7_000)
@@ -98,17 +100,17 @@ async def test_a_refund_makes_the_last_invoice_due_again_first(portal: Paying) -
     assert minor(client["payments"]["nodes"][0], "refunded") == 7_000
     terms = client["balance"]["terms"]
     assert sum(minor(term, "amount") for term in terms) == 7_000
-    # And the rest, in another one.
+    # Refund the rest in a second refund.
     await refund(portal.till, payment_id)
     assert await dues(portal) == [10_000, 5_000]
     with pytest.raises(NotRefunded):
         await refund(portal.till, payment_id)
-    # What is due again is paid again.
+    # The invoices are due again, and are paid again.
     assert (await portal.pay(15_000, portal.card()))["__typename"] == "PaySucceeded"
     assert await dues(portal) == [0, 0]
 
 
-async def test_a_refund_in_stripes_dashboard_is_followed(portal: Paying) -> None:
+async def test_refund_in_stripes_dashboard_is_followed_by_its_event(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     refunded_there(portal, intent, 4_000)
     await portal.hears_all()
@@ -117,14 +119,14 @@ async def test_a_refund_in_stripes_dashboard_is_followed(portal: Paying) -> None
     assert await dues(portal) == [4_000]
 
 
-async def test_or_found_by_the_daily_comparison(portal: Paying) -> None:
+async def test_refund_in_stripes_dashboard_is_found_by_the_daily_comparison(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     refunded_there(portal, intent, 4_000)
     assert await comparing.work(portal.till) == 1
     assert await dues(portal) == [4_000]
 
 
-async def test_a_refund_that_fails_is_taken_back(portal: Paying) -> None:
+async def test_failed_refund_is_taken_back(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000, 5_000)
     done = await refund(portal.till, payment_id, 6_000)
     at_stripe(portal, reversals.fail, done.stripe_id)
@@ -133,14 +135,14 @@ async def test_a_refund_that_fails_is_taken_back(portal: Paying) -> None:
     assert minor(client, "balance", "amount") == 0
     assert [one["status"] for one in client["invoices"]["nodes"]] == ["PAID", "PAID"]
     assert minor(client["payments"]["nodes"][0], "refunded") == 0
-    # It is there to be given back again.
+    # The amount can be refunded again.
     await refund(portal.till, payment_id)
     assert await dues(portal) == [10_000, 5_000]
 
 
-async def test_a_refund_gives_back_credit_before_it_touches_an_invoice(portal: Paying) -> None:
+async def test_refund_returns_unused_credit_before_it_reopens_an_invoice(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
-    # Stripe took more than was asked for: the rest is unused credit.
+    # Stripe captured more than was requested; the rest is unused credit.
     with portal.store.transaction():
         told = portal.store.find(ACCOUNT, "payment_intent", intent)
         charge = portal.store.find(ACCOUNT, "charge", told["latest_charge"])
@@ -155,7 +157,7 @@ async def test_a_refund_gives_back_credit_before_it_touches_an_invoice(portal: P
     assert await dues(portal) == [1_000]
 
 
-async def test_two_operators_at_once_give_back_no_more_than_there_is(portal: Paying) -> None:
+async def test_concurrent_refunds_do_not_exceed_the_payment(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     tried = [refund(portal.till, payment_id, 7_000) for _ in range(6)]
     await asyncio.gather(*tried, return_exceptions=True)
@@ -163,7 +165,7 @@ async def test_two_operators_at_once_give_back_no_more_than_there_is(portal: Pay
     assert await dues(portal) == [7_000]
 
 
-async def test_what_can_not_be_refunded_says_why(portal: Paying) -> None:
+async def test_invalid_refund_is_refused_with_a_reason(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     for amount in (0, -1, 10_001):
         with pytest.raises(NotRefunded):
@@ -180,7 +182,7 @@ async def test_what_can_not_be_refunded_says_why(portal: Paying) -> None:
 # -- disputes --------------------------------------------------------------------------------------
 
 
-async def test_a_disputed_invoice_is_due_and_not_payable(portal: Paying) -> None:
+async def test_disputed_invoice_is_due_and_not_payable(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000, 5_000)
     await portal.invoice(2_000)
     at_stripe(portal, reversals.dispute, intent, 5_000)
@@ -196,13 +198,13 @@ async def test_a_disputed_invoice_is_due_and_not_payable(portal: Paying) -> None
     assert refused["__typename"] == "NothingToPay"
     terms = {term["kind"]: minor(term, "amount") for term in client["balance"]["terms"]}
     assert (terms["ADJUSTED"], sum(terms.values())) == (5_000, 7_000)
-    # What else is due can be paid meanwhile.
+    # Other invoices can be paid in the meantime.
     assert (await portal.pay(2_000, portal.card()))["__typename"] == "PaySucceeded"
     client = await standing(portal)
     assert client["canPay"] == {"isAllowed": False, "reason": "NOTHING_TO_PAY"}
 
 
-async def test_a_dispute_won_takes_it_back(portal: Paying) -> None:
+async def test_won_dispute_pays_the_invoice_again(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     disputed = at_stripe(portal, reversals.dispute, intent)
     await portal.hears_all()
@@ -216,7 +218,7 @@ async def test_a_dispute_won_takes_it_back(portal: Paying) -> None:
     assert sorted(amounts) == [-10_000, 10_000]
 
 
-async def test_a_dispute_lost_leaves_it_due_and_payable(portal: Paying) -> None:
+async def test_lost_dispute_leaves_the_invoice_due_and_payable(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     disputed = at_stripe(portal, reversals.dispute, intent)
     at_stripe(portal, reversals.close, disputed["id"], won=False)
@@ -227,7 +229,7 @@ async def test_a_dispute_lost_leaves_it_due_and_payable(portal: Paying) -> None:
     assert await dues(portal) == [0]
 
 
-async def test_a_card_that_is_always_disputed_is(portal: Paying) -> None:
+async def test_card_for_disputes_is_disputed(portal: Paying) -> None:
     await portal.invoice(10_000)
     paid_ = await portal.pay(10_000, portal.card("4000000000000259"))
     assert paid_["__typename"] == "PaySucceeded"
@@ -238,14 +240,16 @@ async def test_a_card_that_is_always_disputed_is(portal: Paying) -> None:
 
 # -- histories -------------------------------------------------------------------------------------
 
-# On each database, in make test; HISTORIES=1000 for more.
+# On each database in `make test`; set HISTORIES=1000 for more.
 HISTORIES = int(os.environ.get("HISTORIES", "12"))
 MOVES = ("refund", "refund", "fail", "dispute", "win", "lose")
 
 
 @pytest.mark.campaign
-async def test_histories_shuffled_and_repeated_come_to_the_same(portal: Paying) -> None:
-    """Each twice, by a client of its own: heard bit by bit in any order, and all at the end."""
+async def test_histories_with_shuffled_and_repeated_events_end_alike(portal: Paying) -> None:
+    """Each history is played twice, by a client of its own: with events in any order as they
+    happen, and with all events at the end.
+    """
     for seed in range(SEED, SEED + HISTORIES):
         ends = []
         for hears in (True, False):
@@ -267,7 +271,7 @@ async def another_client(portal: Paying) -> None:
 
 
 async def forget_events(portal: Paying) -> None:
-    """Here and at the double, where each history would look through those of all before it."""
+    """Delete events here and at the double, so that a history does not list those of all before."""
     async with portal.engine.begin() as rows:
         await rows.execute(delete(StripeEvent))
     with portal.store.transaction():
@@ -276,7 +280,7 @@ async def forget_events(portal: Paying) -> None:
 
 @dataclass
 class History:
-    """What one client paid, and all that Stripe has of it."""
+    """The payments of one client, and Stripe's objects of them."""
 
     portal: Paying
     intents: list[str]
@@ -298,7 +302,7 @@ class History:
         await self.portal.hears()
 
     async def end(self) -> dict[str, Any]:
-        """What Stripe has, and what the account came to: the two fit."""
+        """Return Stripe's amounts and the account's, after checking that they match."""
         client = await standing(self.portal)
         nodes = client["invoices"]["nodes"]
         standings = [(one["status"], one["isDisputed"], minor(one, "amountDue")) for one in nodes]
@@ -314,7 +318,7 @@ class History:
         return {"moved": moved, "standings": standings}
 
     def still_out(self) -> int:
-        """What Stripe took, net of what went back."""
+        """Return the amount that Stripe captured, less refunds and disputes."""
         taken = sum(one["amount"] for one in self.all("charge"))
         back = sum(one["amount"] for one in self.all("refund") if one["status"] != "failed")
         held = sum(one["amount"] for one in self.all("dispute") if one["status"] != "won")
@@ -322,7 +326,7 @@ class History:
 
 
 async def history(portal: Paying, chance: random.Random, *, hears: bool) -> History:
-    """Payments, and what goes back of them at Stripe; some of its events are heard at once."""
+    """Make payments, refunds and disputes at Stripe, and deliver some of the events at once."""
     intents = [(await paid(portal, *amounts))[1] for amounts in ((4_000, 3_000), (2_000,))]
     played, listening = History(portal, intents), random.Random(chance.random())
     for _ in range(chance.randrange(2, 7)):
@@ -350,7 +354,7 @@ def move(played: History, chance: random.Random, intent: str) -> None:
             at_stripe(portal, reversals.close, disputes[0]["id"], won=end == "win")
 
 
-async def test_an_old_event_changes_nothing_later(portal: Paying) -> None:
+async def test_old_event_changes_nothing(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     await refund(portal.till, payment_id, 4_000)
     before = await standing(portal)

@@ -1,4 +1,4 @@
-"""Costs of lists that read all rows of a practice, on both ways of a request."""
+"""Costs of lists that read all rows of a practice, for new and for repeated requests."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,8 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 FILTERED = "clients(withBalance: false, first: 1) { totalCount }"
 SEVERAL = f"{{ {' '.join(f'a{number}: {FILTERED}' for number in range(5))} }}"
 CLIENTS = 60
-# In cost: what five such lists of the one practice's clients take, and less than the other's.
+# In cost: enough for five such lists over the small practice's clients, too little for the large
+# one.
 MOST = 50
 
 
@@ -46,7 +47,7 @@ def refusal(response: httpx.Response) -> dict[str, object]:
     return extensions
 
 
-async def test_worked_out_filters_cost_the_practices_size(portal: Portal) -> None:
+async def test_computed_filter_costs_the_practices_size(portal: Portal) -> None:
     small, large = await dashboards(portal)
     assert (await portal.ask(SEVERAL, small)).json()["data"]["a0"] == {"totalCount": 2}
     cost = round(5 * 0.2 * CLIENTS)
@@ -56,11 +57,11 @@ async def test_worked_out_filters_cost_the_practices_size(portal: Portal) -> Non
     assert one == {"data": {"clients": {"totalCount": CLIENTS}}}
 
 
-async def test_what_a_small_practice_was_answered_is_refused_to_a_large_one(
+async def test_request_answered_to_a_small_practice_is_refused_to_a_large_one(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small, large = await dashboards(portal)
-    # Both are known, so that what was asked before goes the short way.
+    # Both tokens are cached, so that a repeated request takes the short path.
     for token in (small, large):
         assert (await portal.ask("{ viewer { kind } }", token)).status_code == 200
     assert "data" in (await portal.ask(SEVERAL, small)).json()
@@ -69,7 +70,7 @@ async def test_what_a_small_practice_was_answered_is_refused_to_a_large_one(
     assert "data" in (await portal.ask(SEVERAL, small)).json()
 
 
-async def test_a_clients_own_rows_are_few(portal: Portal) -> None:
+async def test_clients_own_list_costs_little_in_a_large_practice(portal: Portal) -> None:
     _, large = await dashboards(portal)
     many = f"{{ {' '.join(f'a{number}: {FILTERED}' for number in range(50))} }}"
     assert refusal(await portal.ask(many, large))["limit"] == "cost"

@@ -1,4 +1,4 @@
-"""No look-up and no page reads much more than it gives, by what PostgreSQL itself counts."""
+"""Lookups and pages read few more rows than they return, by PostgreSQL's own counts."""
 
 import datetime as dt
 
@@ -10,11 +10,11 @@ from models import database, migrations
 from tests import postgres
 
 TODAY = dt.date(2026, 3, 18)
-# A practice of which all that is there is read at once, if anything is, and another beside it.
+# A practice whose rows are all read by any full scan, and another one.
 PLANS = (many.Plan(TODAY, 1, 0, 600), many.Plan(TODAY, 1, 1, 20))
 
-# Where nearly all rows are one small practice's, its invoices are read once and joined to a
-# client's history; and a plan kept for any statuses goes through payments of all of them.
+# Most rows belong to one small practice, so its invoices are read once and joined to a client's
+# history. A plan kept for any status goes through payments of all statuses.
 KNOWN = ("accountHistory", "payments(status: [FAILED])", "payments(status: [PROCESSING])")
 
 
@@ -30,7 +30,7 @@ async def measured(postgres_url: str) -> list[rows_read.Measured]:
         return await rows_read.measured(url)
 
 
-async def test_20_rows_are_read_for_each_given_and_200_more(
+async def test_reads_take_at_most_20_rows_per_result_and_200(
     measured: list[rows_read.Measured],
 ) -> None:
     assert len(measured) > 150
@@ -38,5 +38,7 @@ async def test_20_rows_are_read_for_each_given_and_200_more(
     assert not [one for one in over if not any(known in one.name for known in KNOWN)]
 
 
-async def test_all_of_a_practice_would_be_too_many(measured: list[rows_read.Measured]) -> None:
+async def test_full_scan_of_a_practice_would_exceed_the_limit(
+    measured: list[rows_read.Measured],
+) -> None:
     assert any(one.verdict == "over, by sums" and one.read > 2 * one.limit for one in measured)

@@ -1,4 +1,4 @@
-"""Each scope opens what it says and no more: the list is complete, and nothing goes round it."""
+"""Scopes: each opens its documented fields and no others, and no field bypasses them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ SCHEMA = schema()._schema
 PHI = Scope.PHI_READ
 ALL = frozenset(Scope)
 
-# Fields with free text that is no health information, by what it is instead.
+# Fields with texts that are no health information, by the kind of text.
 PLAIN = {
     "what a document is called": {"Invoice.number", "Receipt.number", "Statement.number",
                                   "Superbill.number", "StatementLine.invoiceNumber"},
@@ -52,7 +52,7 @@ PLAIN = {
         "Address.city", "Address.line1", "Address.line2", "Address.postalCode", "Address.region"},
 }  # fmt: skip
 
-# Types that need no scope by themselves, by why.
+# Types that need no scope by themselves, by the reason.
 OPEN = {
     "what all begins with": {"Query", "Mutation", "Viewer", "Practice"},
     "the practice's own": {"Clinician", "OnlinePayments"},
@@ -73,13 +73,13 @@ def objects() -> Iterator[GraphQLObjectType]:
             yield type_
 
 
-def test_every_type_is_on_the_list_or_has_a_reason_not_to_be() -> None:
+def test_every_type_needs_a_scope_or_has_a_reason_not_to() -> None:
     refusals = {
         type_.name
         for type_ in objects()
         if "UserError" in {interface.name for interface in type_.interfaces}
     }
-    # Lists are what their items are.
+    # A list needs the scopes of its items.
     lists = {type_.name for type_ in objects() if type_.name.endswith(("Connection", "Edge"))}
     others = {type_.name for type_ in objects()} - TYPES.keys() - lists
     assert others - refusals == set().union(*OPEN.values()) - refusals
@@ -93,14 +93,14 @@ def test_every_text_is_health_information_or_has_a_reason_not_to_be() -> None:
         for name, field in type_.fields.items()
         if get_named_type(field.type).name == "String"
         if not type_.name.endswith("Edge")
-        # Its texts are our own words, and names of the contract.
+        # Texts of refusals are written by the server, or are names in the schema.
         if "UserError" not in {interface.name for interface in type_.interfaces}
     }
     plain = set().union(*PLAIN.values())
     assert {text for text in texts if PHI not in needs(SCHEMA, text)} == plain
 
 
-def test_the_list_names_only_what_is_there() -> None:
+def test_list_of_scopes_names_existing_fields_only() -> None:
     assert set(SCHEMA.type_map) >= TYPES.keys()
     for coordinate in FIELDS:
         type_, _, name = coordinate.partition(".")
@@ -108,7 +108,7 @@ def test_the_list_names_only_what_is_there() -> None:
         assert name.partition("(")[0] in found.fields
 
 
-def test_a_field_needs_what_it_gives_needs() -> None:
+def test_field_needs_the_scopes_of_its_type() -> None:
     assert needs(SCHEMA, "Practice.invoices") == {Scope.BILLING_READ}
     assert needs(SCHEMA, "Practice.revenue") == {Scope.AGGREGATES_READ}
     assert needs(SCHEMA, "Invoice.document") == ALL - {Scope.AGGREGATES_READ}
@@ -119,7 +119,7 @@ def test_a_field_needs_what_it_gives_needs() -> None:
     assert not needs(SCHEMA, "Session.__typename")
 
 
-# -- what an operation asks for --------------------------------------------------------------------
+# -- scopes of an operation ------------------------------------------------------------------------
 
 
 def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope, list[str]]:
@@ -159,7 +159,7 @@ NAME, SEARCH = "Query.clients(orderBy: NAME)", "Query.clients(search:)"
         ("(orderBy: $o)", {}, [NAME]),
     ],
 )
-def test_a_search_and_an_order_by_name_tell_names(
+def test_search_and_order_by_name_need_phi_scope(
     arguments: str, variables: dict[str, Any], told: list[str]
 ) -> None:
     declared = [
@@ -176,7 +176,7 @@ def test_a_search_and_an_order_by_name_tell_names(
     assert of_health(query, **variables) == told
 
 
-def test_fields_are_found_behind_fragments_interfaces_and_directives() -> None:
+def test_fields_in_fragments_interfaces_and_skipped_selections_count() -> None:
     assert of_health(
         """query { node(id: "cli_1") { ...A ... on Invoice { notes @skip(if: true) } } }
         fragment A on Node { ... on Session { id } ...B }
@@ -200,7 +200,7 @@ ID = "00000000-0000-4000-8000-000000000000"
         ("xyz", set()),
     ],
 )
-def test_an_id_needs_what_the_thing_does(kind: str, scopes: set[Scope]) -> None:
+def test_id_needs_the_scopes_of_its_kind(kind: str, scopes: set[Scope]) -> None:
     id_, nothing = f"{kind}_{ID}", frozenset[Scope]()
     for query in (
         f'{{ node(id: "{id_}") {{ id }} }}',
@@ -215,20 +215,20 @@ def test_an_id_needs_what_the_thing_does(kind: str, scopes: set[Scope]) -> None:
     assert asked(several, frozenset(scopes), ids=[id_]) == {}
 
 
-# -- every field, by one way to it -----------------------------------------------------------------
+# -- each field, by one path to it -----------------------------------------------------------------
 
 ARGUMENTS = {
     "Query.clients": "(first: 3, orderBy: { field: CREATED })",
     "Client.accountHistory": "(dateRange: {})",
     "Practice.revenue": '(dateRange: { gte: "2026-01-01", lte: "2026-03-31" })',
 }
-# Of these the way begins elsewhere: they take an id.
+# These fields take an id, so no path leads through them.
 BY_ID = {"Query.client", "Query.node", "Query.nodes"}
 
 
 @dataclass(frozen=True)
 class Way:
-    """Fields that lead from the root to one, each with its type's name."""
+    """A path of fields from the root, each with its type's name."""
 
     steps: tuple[tuple[str, str], ...] = ()
 
@@ -237,7 +237,7 @@ class Way:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """As the oracle has them."""
+        """Return the scopes of the path, according to the oracle."""
         return frozenset[Scope]().union(*(of_field(*step) for step in self.steps))
 
     def query(self, last: str) -> str:
@@ -246,7 +246,9 @@ class Way:
 
 
 def ways() -> Iterator[tuple[Way, str]]:
-    """A way to each field of each type that a query reaches, and what is asked of it."""
+    """Yield a path to each field of each type that a query reaches, with a selection of
+    the field.
+    """
     assert SCHEMA.query_type
     waiting, seen = [(SCHEMA.query_type, Way())], {"Query"}
     while waiting:
@@ -267,7 +269,7 @@ WAYS = list(ways())
 GRANTED = [frozenset[Scope](), *(frozenset({scope}) for scope in Scope), ALL]
 
 
-def test_a_way_leads_to_every_type_of_which_a_query_tells() -> None:
+def test_paths_reach_every_type_of_queries() -> None:
     changed = {"Mutation", "AmountChanged", *OPEN["signing in and out"]}
     changed |= OPEN["what an own mutation comes to"]
     reached = {way.steps[-1][0] for way, _ in WAYS}
@@ -280,7 +282,7 @@ def test_a_way_leads_to_every_type_of_which_a_query_tells() -> None:
 
 
 @pytest.mark.parametrize("held", GRANTED, ids=lambda held: " ".join(sorted(held)) or "none")
-async def test_a_token_gets_what_its_scopes_open_and_no_more(
+async def test_token_gets_exactly_the_fields_of_its_scopes(
     comparison: Comparison, held: frozenset[Scope]
 ) -> None:
     viewer = replace(comparison.viewers["USD dashboard"], scopes=held)
@@ -293,7 +295,7 @@ async def test_a_token_gets_what_its_scopes_open_and_no_more(
         told = {error["extensions"]["scope"] for error in errors}
         assert told == {scope.written for scope in lacking}, request
         assert answer.has_data is not bool(lacking), request
-        # What the sandbox takes at least is the practice's own.
+        # The sandbox's minimum amount is the practice's own.
         if (
             not held & {Scope.BILLING_READ, Scope.AGGREGATES_READ}
             and "minimum" not in request.query
@@ -301,8 +303,8 @@ async def test_a_token_gets_what_its_scopes_open_and_no_more(
             assert b"minorUnits" not in answer.body
 
 
-async def test_no_list_tells_money_by_what_it_leaves_out(comparison: Comparison) -> None:
-    """A filter, a count and an order each need what the amounts do that they tell of."""
+async def test_filter_count_and_order_by_amounts_need_billing_scope(comparison: Comparison) -> None:
+    """Each would disclose amounts by the rows that it leaves out."""
     viewer = replace(comparison.viewers["USD dashboard"], scopes=frozenset({PHI}))
     id_ = pool(comparison, "USD dashboard").client_ids[0]
     for asked in (
@@ -321,7 +323,7 @@ async def test_no_list_tells_money_by_what_it_leaves_out(comparison: Comparison)
         assert codes == {"SCOPE_REQUIRED"}, asked
 
 
-async def test_each_scope_that_lacks_is_told_with_what_it_is_for(comparison: Comparison) -> None:
+async def test_every_missing_scope_is_reported_with_its_fields(comparison: Comparison) -> None:
     viewer = replace(comparison.viewers["USD dashboard"], scopes=frozenset())
     query = "{ practice { aging { asOf } } clients { nodes { id email } } }"
     answer = await comparison.graph.answer(Request(query, None, {}), viewer, NOW)

@@ -1,4 +1,4 @@
-"""Searching clients: what is typed on any keyboard finds a name, alike on both databases."""
+"""Search of clients: a name is found as typed on any keyboard, alike on both databases."""
 
 import unicodedata
 from collections.abc import AsyncIterator, Callable
@@ -36,7 +36,7 @@ NAMES = (
     "कुमार गुप्ता",
     "🙂",
 )
-# What is typed, and the names that are found.
+# Search texts, and the names that they find.
 TYPED = {
     "soren": {"Søren Kierkegaard"},
     "SØREN": {"Søren Kierkegaard"},
@@ -91,7 +91,7 @@ async def test_names_are_found_as_they_are_typed(portal: Portal) -> None:
 
 
 @pytest.mark.parametrize("typed", TYPED)
-def test_the_oracle_finds_the_same_by_itself(typed: str) -> None:
+def test_oracle_finds_the_same_names(typed: str) -> None:
     assert {name for name in NAMES if oracle.is_named(name, typed)} == TYPED[typed]
 
 
@@ -109,7 +109,7 @@ def test_names_are_folded_as_the_oracle_folds_them(name: str, search: str) -> No
 
 
 @given(st.text(max_size=20))
-def test_any_text_can_be_folded_and_folding_it_twice_changes_nothing(text: str) -> None:
+def test_folding_accepts_any_text_and_is_idempotent(text: str) -> None:
     assert folded(folded(text)) == folded(text)
     assert len({row["position"] for row in parts({"practice_id": "", "id": "", "name": text})})
 
@@ -122,7 +122,7 @@ ADDRESSES = (
 )
 
 
-async def test_an_address_is_compared_alike_by_both_databases_and_in_python(
+async def test_email_addresses_are_folded_alike_in_databases_and_python(
     portal: Portal,
 ) -> None:
     async with portal.engine.connect() as conn:

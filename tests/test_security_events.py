@@ -1,4 +1,4 @@
-"""Security events: each is emitted by a request, and none tells more than ids and hashes."""
+"""Security events: each is emitted by a request, and contains ids and hashes only."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ Told = list[dict[str, Any]]
 
 
 class Kept(logging.Handler):
-    """The lines that were written."""
+    """Log handler that keeps the lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def kept() -> Iterator[Kept]:
 
 @pytest.fixture
 async def home(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
-    """Ana is a client, and the guardian has her address."""
+    """Yield a portal in which a client and a guardian have one address."""
     async with new_database() as url, signing_in(url) as it:
         await it.change(Contact, it.guardian_id, email="ana@example.com")
         yield it
@@ -65,7 +65,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def refusals(portal: Paying) -> None:
-    """Be refused for each reason there is."""
+    """Cause a refusal of every kind."""
     poor = await portal.token(Subject(portal.practice_id), scopes=BILLING)
     for _ in range(2):
         await portal.ask(NAME, poor, id=f"cli_{portal.client_id}")
@@ -78,7 +78,7 @@ async def refusals(portal: Paying) -> None:
 
 
 async def sign_ins(home: SigningIn) -> None:
-    """Sign in, switch, be refused, and end sign-ins."""
+    """Sign in, switch, fail to sign in, and end sign-ins."""
     first, second = await home.sign_in(), await home.sign_in()
     await home.enter("no secret", "no nonce")
     (other,) = [
@@ -94,7 +94,7 @@ async def sign_ins(home: SigningIn) -> None:
     assert (await home.ask(SIGN_OUT, second)).json()["data"]["signOut"]["signedOut"]
 
 
-async def test_every_event_is_emitted_by_a_request(
+async def test_every_event_is_emitted_with_its_fields(
     portal: Paying, home: SigningIn, kept: Kept
 ) -> None:
     await refusals(portal)
@@ -105,12 +105,12 @@ async def test_every_event_is_emitted_by_a_request(
     for one in told:
         assert one.keys() <= fields[one["event"]]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", one["at"])
-    # Each of its fields, at least once.
+    # Each field occurs at least once.
     for name, of_event in fields.items():
         assert set().union(*(one for one in told if one["event"] == name)) == of_event, name
 
 
-async def test_no_event_tells_names_tokens_or_variables(
+async def test_no_event_contains_names_tokens_or_variables(
     portal: Paying, home: SigningIn, kept: Kept
 ) -> None:
     await refusals(portal)
@@ -146,7 +146,7 @@ async def test_refusals_are_in_the_audit_log_too(portal: Paying) -> None:
         if one.action == "REFUSED"
     ]
     assert refused == [
-        # The client whose name a dashboard may not read sees who tried.
+        # A client sees the dashboard that was refused the client's name.
         ("DASHBOARD", portal.client_id, "Prieto", ["Client.name"]),
         ("CLIENT", None, "Prieto", ["Client.name"]),
         ("CLIENT", None, None, ["Query.node"]),
@@ -166,14 +166,14 @@ async def test_sign_ins_are_in_the_audit_log(home: SigningIn) -> None:
         ("SIGN_IN", "CLIENT", *ana),
         ("SIGN_IN", "CLIENT", *ana),
         ("SIGN_OUT", "CLIENT", *ana),
-        # As the guardian, who looks after two.
+        # As the guardian, who looks after two clients.
         *(("SIGN_IN", "CONTACT", each, "Gail Ahn") for each in both),
         *(("SIGN_OUT", "CONTACT", each, "Gail Ahn") for each in both),
     ]
     assert all(one.address_hash for one in found)
 
 
-def test_the_documentation_lists_the_events_and_their_fields() -> None:
+def test_documentation_lists_the_events_and_their_fields() -> None:
     text = (PROJECT / "docs" / "security-events.md").read_text()
     told = [line for line in text.splitlines() if line.startswith("| `")]
     events = [
@@ -184,13 +184,13 @@ def test_the_documentation_lists_the_events_and_their_fields() -> None:
     assert {name for one in EVENTS for name in one.fields} == FIELDS.keys()
 
 
-def test_an_event_has_no_other_fields(kept: Kept) -> None:
+def test_event_with_an_unknown_field_is_refused(kept: Kept) -> None:
     with pytest.raises(ValueError, match="no field"):
         security_events.WEBHOOK_REFUSED.emit(address="x")
     assert kept.lines == []
 
 
-def test_events_go_where_the_setting_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_are_written_to_the_configured_stream(capsys: pytest.CaptureFixture[str]) -> None:
     event, log = security_events.WEBHOOK_REFUSED, security_events.log
     before = log.level, log.propagate, log.handlers[:]
     try:

@@ -1,4 +1,4 @@
-"""`portal sessions`: sign-ins are listed, and ended with what could begin another one."""
+"""`portal sessions`: lists sign-ins, and ends them together with pending links and codes."""
 
 import asyncio
 import datetime as dt
@@ -23,7 +23,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 @pytest.fixture
 async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
-    """Its clock is the command's."""
+    """Yield a portal with the command's clock."""
     async with new_database() as url, signing_in(url) as it:
         it.clock.time = dt.datetime.now(dt.UTC)
         yield it
@@ -33,7 +33,7 @@ def settings(portal: SigningIn) -> Settings:
     return Settings(database_url=portal.url, token_key=KEY)
 
 
-async def test_the_operator_is_recorded(portal: SigningIn) -> None:
+async def test_commands_are_entered_in_the_audit_log(portal: SigningIn) -> None:
     await portal.sign_in()
     await listed(portal)
     assert await end(portal, client=f"cli_{portal.client_id}") == 1
@@ -70,10 +70,10 @@ async def test_sign_ins_are_listed_and_one_is_ended(portal: SigningIn) -> None:
 
 
 @pytest.mark.parametrize("by", ["client", "contact", "address", "practice"])
-async def test_a_persons_sign_ins_end_with_all_that_could_begin_another(
+async def test_ending_a_persons_sign_ins_ends_pending_links_and_codes(
     portal: SigningIn, by: str
 ) -> None:
-    """Also those that were switched to somebody else of the same address."""
+    """Includes sign-ins that were switched to another person of the same address."""
     await portal.change(Contact, portal.guardian_id, email="ana@example.com")
     quay = await portal.elsewhere("ana@example.com")
     which = {
@@ -100,12 +100,12 @@ async def test_a_persons_sign_ins_end_with_all_that_could_begin_another(
     assert await portal.works(other["token"]) is (by != "address")
     assert count == {"client": 2, "contact": 2, "address": 3, "practice": 3}[by]
     assert quay
-    # Nobody is kept from signing in again.
+    # Everybody can sign in again.
     assert await portal.works(await portal.sign_in())
 
 
-async def test_a_mail_that_is_under_way_signs_nobody_in(portal: SigningIn) -> None:
-    """A worker has taken the request already when the operator ends it."""
+async def test_pending_mail_is_useless_after_sign_ins_were_ended(portal: SigningIn) -> None:
+    """A worker has taken the request already when the operator ends the sign-ins."""
     async with portal.engine.begin():
         pass
     nonce = await portal.request("ana@example.com")
@@ -121,7 +121,7 @@ async def test_a_mail_that_is_under_way_signs_nobody_in(portal: SigningIn) -> No
     assert nonce
 
 
-async def test_whoever_signs_in_while_sign_ins_are_ended_is_out_or_came_after(
+async def test_sign_in_during_the_end_is_ended_or_comes_after(
     portal: SigningIn,
 ) -> None:
     for _ in range(5):
@@ -141,14 +141,14 @@ async def test_whoever_signs_in_while_sign_ins_are_ended_is_out_or_came_after(
         {"contact": "00000000-0000-0000-0000-000000000000"},
     ],
 )
-async def test_which_are_meant_has_to_be_said(portal: SigningIn, which: dict[str, str]) -> None:
+async def test_selection_of_sign_ins_is_required(portal: SigningIn, which: dict[str, str]) -> None:
     token = await portal.sign_in()
     with pytest.raises(NotMeant):
         await end(portal, **which)
     assert await portal.works(token)
 
 
-async def test_no_person_is_left_out_without_an_address(portal: SigningIn) -> None:
+async def test_sign_ins_of_a_person_without_an_address_are_ended(portal: SigningIn) -> None:
     token = await portal.sign_in()
     await portal.change(Client, portal.client_id, email=None)
     assert not await portal.works(token)
@@ -157,7 +157,9 @@ async def test_no_person_is_left_out_without_an_address(portal: SigningIn) -> No
         assert await conn.scalar(select(Client.email).where(Client.id == portal.client_id)) is None
 
 
-def test_the_command_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_command_without_a_selection_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/x.sqlite")
     monkeypatch.setenv("TOKEN_KEY", KEY)
     result = CliRunner().invoke(cli.app, ["sessions", "end"])

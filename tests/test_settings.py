@@ -1,4 +1,6 @@
-"""Settings as an operator writes them: what could match nothing is refused with a sentence."""
+"""Settings as an operator writes them: values that could never match are refused with a
+sentence.
+"""
 
 import stat
 from pathlib import Path
@@ -50,7 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
     ],
 )
-def test_an_origin_is_compared_as_browsers_write_it(written: str, sent: str) -> None:
+def test_origin_is_normalised_as_browsers_send_it(written: str, sent: str) -> None:
     assert parse_origin(written) == sent
 
 
@@ -61,7 +63,7 @@ def test_an_origin_is_compared_as_browsers_write_it(written: str, sent: str) -> 
      "https://portal.example.com?x", "https://", "https://pörtal.example.com", "https://a b",
      "localhost:5173", "https://[::1", "https://portal..example.com"],
 )  # fmt: skip
-def test_what_no_browser_sends_as_an_origin_is_refused(written: str) -> None:
+def test_invalid_origin_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_origin(written)
 
@@ -72,7 +74,7 @@ def test_what_no_browser_sends_as_an_origin_is_refused(written: str) -> None:
      ("portal_app", "portal_app"), ("10.0.0.1", "10.0.0.1"), ("::1", "[::1]"),
      ("[2001:DB8::1]", "[2001:db8::1]")],
 )  # fmt: skip
-def test_a_host_is_kept_as_it_is_compared(written: str, kept: str) -> None:
+def test_host_is_normalised(written: str, kept: str) -> None:
     assert parse_host(written) == kept
 
 
@@ -81,7 +83,7 @@ def test_a_host_is_kept_as_it_is_compared(written: str, kept: str) -> None:
     ["host:8443", "[::1]:8443", "https://api.example.com", "api.example.com/x", "a*.example.com",
      "**", "*.*.example.com", "-", "äpi.example.com", "api example.com", "*."],
 )  # fmt: skip
-def test_what_can_be_no_host_is_refused(written: str) -> None:
+def test_invalid_host_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_host(written)
 
@@ -96,7 +98,7 @@ def test_what_can_be_no_host_is_refused(written: str) -> None:
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
-def test_the_public_address_is_secure_or_this_machines(written: str, kept: str) -> None:
+def test_public_url_is_https_or_this_machine(written: str, kept: str) -> None:
     assert parse_public_url(written) == kept
 
 
@@ -106,13 +108,13 @@ def test_the_public_address_is_secure_or_this_machines(written: str, kept: str) 
      "api.example.com", "https://api.example.com?x", "https://u:p@api.example.com", "https://",
      'https://api.example.com/"', "https://api.example.com:99999"],
 )  # fmt: skip
-def test_another_public_address_is_refused(written: str) -> None:
+def test_other_public_urls_are_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_public_url(written)
 
 
 @pytest.mark.parametrize("written", [["10.0.0.1/8"], ["proxy"], ["*", "10.0.0.1"], ["10.0.0.300"]])
-def test_a_proxy_is_an_address_or_a_network(written: list[str]) -> None:
+def test_proxy_has_to_be_an_address_or_a_network(written: list[str]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_proxies(written)
 
@@ -127,7 +129,7 @@ def test_a_proxy_is_an_address_or_a_network(written: list[str]) -> None:
         ("KEEP_ALIVE_S", "0", "KEEP_ALIVE_S: "),
     ],
 )
-def test_the_server_does_not_start_with_a_setting_that_matches_nothing(
+def test_serve_refuses_a_setting_that_matches_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -138,9 +140,7 @@ def test_the_server_does_not_start_with_a_setting_that_matches_nothing(
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_beside_a_live_key_the_public_address_is_secure(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_live_key_needs_an_https_public_url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(WrongSettings, match="PUBLIC_URL begins with https://"):
@@ -149,7 +149,7 @@ def test_beside_a_live_key_the_public_address_is_secure(
     assert from_environment().public_url == "https://api.example.com"
 
 
-def test_a_process_may_open_as_many_files_as_it_has_connections(
+def test_limit_of_open_files_is_raised_to_the_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = [(1_024, 4_096)]
@@ -194,10 +194,10 @@ def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyP
     assert [one.get_secret_value() for one in settings.field_key] == [secrets["FIELD_KEY"]]
 
 
-def test_each_setting_that_is_secret_may_be_in_a_file() -> None:
+def test_every_secret_setting_may_be_in_a_file() -> None:
     secret = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
     assert secret <= secret_files.SECRETS
-    # No other setting's name ends so that it would be taken for a secret's file.
+    # No other setting's name could be taken for a secret's file.
     taken = {f"{name}_file" for name in secret_files.SECRETS}
     assert taken.isdisjoint(Settings.model_fields)
 
@@ -211,7 +211,7 @@ def test_each_setting_that_is_secret_may_be_in_a_file() -> None:
         (b"short\n", False, "TOKEN_KEY: "),
     ],
 )
-def test_a_file_without_a_secret_stops_with_a_sentence(
+def test_file_without_a_secret_stops_with_a_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, beside: bool, said: str
 ) -> None:
     if content is not None:
@@ -231,7 +231,7 @@ def mode(path: Path) -> str:
     return oct(stat.S_IMODE(path.stat().st_mode))
 
 
-def test_databases_are_made_for_their_owner_alone(folder: Path) -> None:
+def test_database_files_are_readable_only_by_their_owner(folder: Path) -> None:
     assert CliRunner().invoke(cli.app, ["migrate"]).exit_code == 0
     sandbox = Sandbox("sandbox.sqlite")
     with sole_server("sqlite:///portal.sqlite"):
@@ -241,7 +241,7 @@ def test_databases_are_made_for_their_owner_alone(folder: Path) -> None:
     assert set(modes.values()) == {"0o600"}
 
 
-def test_files_that_are_there_are_closed_to_others_and_keep_their_group(folder: Path) -> None:
+def test_existing_files_are_closed_to_others_and_keep_their_group(folder: Path) -> None:
     for name in ("portal.sqlite", "portal.sqlite-wal", "portal.sqlite-shm"):
         (folder / name).touch()
         (folder / name).chmod(0o664)

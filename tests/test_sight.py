@@ -1,4 +1,4 @@
-"""No statement reads a practice's table without saying of which practice."""
+"""Every statement restricts every table of a practice to the viewer's practice."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ TOTALS = "{ client { superbills { nodes { totalFee { amount } } } } }"
 
 @pytest.fixture
 def statements(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> list[Select[Any]]:
-    """The statements of all plans that are made from now on."""
+    """Record the statements of all plans made from now on."""
     made: list[Select[Any]] = []
     compiled = plan.compiled
 
@@ -37,7 +37,7 @@ def statements(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> list[
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_every_table_is_held_to_the_viewers_practice(
+async def test_every_table_is_restricted_to_the_viewers_practice(
     comparison: Comparison, statements: list[Select[Any]], who: str
 ) -> None:
     client = comparison.found(Client)[0]["id"]
@@ -52,7 +52,7 @@ async def test_every_table_is_held_to_the_viewers_practice(
 
 
 @pytest.mark.parametrize("line", [SuperbillLine.__table__, SuperbillLine.__table__.alias()])
-async def test_a_table_that_sight_did_not_give_is_found_out(
+async def test_table_without_a_restriction_is_found(
     comparison: Comparison,
     statements: list[Select[Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -69,7 +69,7 @@ async def test_a_table_that_sight_did_not_give_is_found_out(
 
 
 def unheld(statement: Select[Any], viewer: Viewer) -> set[str]:
-    """The names of tables that no condition holds to the viewer's practice."""
+    """Return the names of tables that no condition restricts to the viewer's practice."""
     asked, held, read = Asked(viewer, NOW, {}), set[Any](), set[Any]()
     for element in walked(statement):
         if isinstance(element, Table) or is_table(element):
@@ -81,7 +81,7 @@ def unheld(statement: Select[Any], viewer: Viewer) -> set[str]:
 
 
 def walked(statement: Select[Any]) -> Iterator[Any]:
-    """All that a statement is made of; a table's alias is one thing."""
+    """Yield all elements of a statement; a table's alias is one element."""
     waiting: list[Any] = [statement]
     while waiting:
         element = waiting.pop()
@@ -104,10 +104,10 @@ def names_practice(condition: BinaryExpression[Any], asked: Asked) -> bool:
     return named and isinstance(later, Later) and later.read(asked) == asked.viewer.practice_id
 
 
-# -- what the planner itself refuses ---------------------------------------------------------------
+# -- refusals by the planner -----------------------------------------------------------------------
 
 
-async def test_a_sum_that_forgets_its_sight_makes_no_plan(
+async def test_planner_refuses_a_sum_without_a_restriction(
     comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forgetful(superbill: Any, sight: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The code of a sign-in mail: it works in the page that asked, and guessing doesn't pay."""
+"""Codes of sign-in mails: valid only in the requesting page, and protected against guessing."""
 
 import asyncio
 import datetime as dt
@@ -23,7 +23,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
 
 
 async def mailed(portal: SigningIn, email: str = "ana@example.com") -> tuple[str, str]:
-    """Return a code, and the nonce of the page that asked for its mail."""
+    """Request a mail; return its code, and the nonce of the requesting page."""
     nonce = await portal.request(email)
     (code,) = await portal.codes()
     return code, nonce
@@ -33,7 +33,7 @@ def wrong(code: str) -> str:
     return f"{(int(code.replace(' ', '')) + 1) % 1_000_000:06}"
 
 
-async def test_a_code_signs_in_whose_address_it_is(portal: SigningIn) -> None:
+async def test_code_signs_in_its_address(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     entered = await portal.type_code(code, nonce)
     assert (entered["__typename"], entered["viewer"]["name"]) == ("SignedIn", "Ana Prieto")
@@ -41,14 +41,14 @@ async def test_a_code_signs_in_whose_address_it_is(portal: SigningIn) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["{}{}", "{} {}", " {}-{} "])
-async def test_blanks_of_a_code_do_not_count(portal: SigningIn, spelling: str) -> None:
+async def test_blanks_in_a_code_are_ignored(portal: SigningIn, spelling: str) -> None:
     code, nonce = await mailed(portal)
     typed = spelling.format(*code.split())
     assert (await portal.type_code(typed, nonce))["__typename"] == "SignedIn"
 
 
 @pytest.mark.parametrize("typed", ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", "1" * 10_000])
-async def test_what_is_no_code_is_not_counted(portal: SigningIn, typed: str) -> None:
+async def test_malformed_code_does_not_count_as_a_try(portal: SigningIn, typed: str) -> None:
     code, nonce = await mailed(portal)
     for _ in range(6):
         refused = await portal.type_code(typed, nonce)
@@ -56,7 +56,7 @@ async def test_what_is_no_code_is_not_counted(portal: SigningIn, typed: str) -> 
     assert (await portal.type_code(code, nonce))["__typename"] == "SignedIn"
 
 
-async def test_a_code_works_once_and_an_answer_that_was_lost_is_given_again(
+async def test_code_works_once_and_its_result_is_repeated_for_a_minute(
     portal: SigningIn,
 ) -> None:
     code, nonce = await mailed(portal)
@@ -78,14 +78,14 @@ async def test_link_and_code_are_one_sign_in(portal: SigningIn) -> None:
     assert (await portal.type_code(code, nonce))["__typename"] == "SignInCodeInvalid"
 
 
-async def test_of_many_who_type_a_code_at_once_there_is_one_sign_in(portal: SigningIn) -> None:
+async def test_concurrent_uses_of_a_code_are_one_sign_in(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     outcomes = await asyncio.gather(*(portal.type_code(code, nonce) for _ in range(5)))
     assert len({outcome["token"] for outcome in outcomes}) == 1
     assert len(await portal.all(Token)) == 1
 
 
-async def test_a_code_works_for_half_an_hour(portal: SigningIn) -> None:
+async def test_code_expires_after_half_an_hour(portal: SigningIn) -> None:
     late, timely = await mailed(portal, "ben@example.com"), await mailed(portal)
     portal.clock.time += 30 * MINUTE - SECOND
     assert (await portal.type_code(*timely))["__typename"] == "SignedIn"
@@ -93,7 +93,7 @@ async def test_a_code_works_for_half_an_hour(portal: SigningIn) -> None:
     assert (await portal.type_code(*late))["__typename"] == "SignInCodeInvalid"
 
 
-async def test_a_code_to_an_address_that_was_changed_does_not_sign_in(portal: SigningIn) -> None:
+async def test_code_of_a_changed_address_does_not_sign_in(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     await portal.change(Client, portal.client_id, email="new@example.com")
     assert (await portal.type_code(code, nonce))["__typename"] == "SignInCodeInvalid"
@@ -110,13 +110,13 @@ async def test_each_practice_has_a_code_of_its_own(portal: SigningIn) -> None:
 # -- guessing --------------------------------------------------------------------------------------
 
 
-async def test_five_codes_are_tried_for_a_request(portal: SigningIn) -> None:
+async def test_request_allows_five_tries(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     for left in (4, 3, 2, 1, 0):
         refused = await portal.type_code(wrong(code), nonce)
         assert (refused["__typename"], refused["triesLeft"]) == ("SignInCodeInvalid", left)
     assert (await portal.type_code(code, nonce))["triesLeft"] == 0
-    # Another mail's code works, and the link of the same mail.
+    # Another mail's code works, and so does the link of the same mail.
     assert (await portal.type_code(*await mailed(portal)))["__typename"] == "SignedIn"
     code, nonce = await mailed(portal)
     for _ in range(5):
@@ -125,16 +125,16 @@ async def test_five_codes_are_tried_for_a_request(portal: SigningIn) -> None:
     assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
 
-async def test_tries_at_once_are_no_more(portal: SigningIn) -> None:
+async def test_concurrent_tries_are_limited_too(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     outcomes = await asyncio.gather(*(portal.type_code(wrong(code), nonce) for _ in range(12)))
     assert sorted(one["triesLeft"] for one in outcomes) == [0] * 8 + [1, 2, 3, 4]
 
 
-async def test_ten_wrong_codes_are_enough_for_an_address(
+async def test_ten_wrong_codes_block_codes_of_an_address(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever guesses asks for many mails, from anywhere. The link works, whatever they did."""
+    """An attacker may request many mails from many addresses. The links in them keep working."""
     for number in range(2):
         async with portal.network(f"198.51.100.{number}") as stranger:
             nonce = await portal.request("ana@example.com", stranger)
@@ -148,7 +148,7 @@ async def test_ten_wrong_codes_are_enough_for_an_address(
     assert (refused["__typename"], refused["code"]) == ("TooManyAttempts", "TOO_MANY_ATTEMPTS")
     assert refused["retryAt"] == "2026-03-16T12:00:00Z"
     assert "The link in the mail works" in refused["message"]
-    # Of another address nothing was tried.
+    # Codes of another address work.
     assert (await portal.type_code(*await mailed(portal, "ben@example.com")))["token"]
     await portal.mails()
     nonce = await portal.request("ana@example.com")
@@ -158,12 +158,12 @@ async def test_ten_wrong_codes_are_enough_for_an_address(
     assert (await portal.type_code(*await mailed(portal)))["__typename"] == "SignedIn"
 
 
-async def test_a_right_code_takes_no_try_of_the_address(portal: SigningIn) -> None:
+async def test_right_codes_do_not_count_as_tries(portal: SigningIn) -> None:
     for _ in range(12):
         assert (await portal.type_code(*await mailed(portal)))["__typename"] == "SignedIn"
 
 
-async def test_an_unknown_address_reads_and_works_the_same(portal: SigningIn) -> None:
+async def test_unknown_address_gets_the_same_answers_and_statements(portal: SigningIn) -> None:
     told = []
     for email in ("ana@example.com", UNKNOWN):
         done = []
@@ -180,17 +180,17 @@ async def test_an_unknown_address_reads_and_works_the_same(portal: SigningIn) ->
     assert ["TooManyAttempts" in text for text, _ in told[0]].count(True) == 5
 
 
-async def test_a_nonce_that_nobody_was_given_has_no_tries(portal: SigningIn) -> None:
+async def test_unknown_nonce_has_no_tries(portal: SigningIn) -> None:
     code, _ = await mailed(portal)
     refused = await portal.type_code(code, "x" * 43)
     assert (refused["__typename"], refused["triesLeft"]) == ("SignInCodeInvalid", 0)
 
 
-async def test_codes_differ_by_request_practice_and_key(portal: SigningIn) -> None:
+async def test_codes_differ_by_request_and_practice(portal: SigningIn) -> None:
     door, found = portal.door, set()
     for request in range(100):
         for practice in range(10):
             found.add(codes.code(door, f"{request}", f"{practice}"))
-    # Of a thousand among a million, hardly one is drawn twice.
+    # Among a million codes, few of a thousand draws are equal.
     assert len(found) > 990
     assert all(len(code) == codes.LENGTH and code.isdigit() for code in found)

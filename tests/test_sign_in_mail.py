@@ -1,4 +1,4 @@
-"""The sign-in mail: one answer for everybody, so many to an address, and none that is lost."""
+"""Sign-in mails: the same response for every address, a limit per address, and no lost mail."""
 
 import asyncio
 import datetime as dt
@@ -46,10 +46,10 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
         yield it
 
 
-# -- the same for everybody ------------------------------------------------------------------------
+# -- the same response for every address -----------------------------------------------------------
 
 
-async def test_an_unknown_address_is_answered_with_the_same_bytes(portal: SigningIn) -> None:
+async def test_unknown_address_gets_the_same_response(portal: SigningIn) -> None:
     body = {"query": REQUEST, "variables": {}}
     answers, headers = set(), []
     for email in ("ana@example.com", UNKNOWN, "", "x" * 10_000, "Ana <ana@example.com>"):
@@ -64,8 +64,8 @@ async def test_an_unknown_address_is_answered_with_the_same_bytes(portal: Signin
     assert headers.count(headers[0]) == len(headers)
 
 
-async def test_of_too_many_requests_the_answer_is_the_same_too(portal: SigningIn) -> None:
-    """Counted and told alike, whether or not mails were sent."""
+async def test_limit_of_mails_is_reported_alike_for_unknown_addresses(portal: SigningIn) -> None:
+    """Requests are counted alike, whether or not mails were sent."""
     answers = set()
     for email in ("ana@example.com", UNKNOWN):
         for _ in range(4):
@@ -77,8 +77,10 @@ async def test_of_too_many_requests_the_answer_is_the_same_too(portal: SigningIn
     assert '"nextMailAt":"2026-03-15T12:30:00Z"' in answer
 
 
-async def test_and_with_the_same_work(portal: SigningIn) -> None:
-    """Before the answer nothing is looked up: one row is written, and two counters."""
+async def test_unknown_address_causes_the_same_statements(portal: SigningIn) -> None:
+    """Nothing is looked up before the response: one row is inserted, and two counters
+    are updated.
+    """
     done = []
     for email in ("ana@example.com", UNKNOWN):
         for _ in range(5):
@@ -91,7 +93,7 @@ async def test_and_with_the_same_work(portal: SigningIn) -> None:
     assert done[0] == [*counted, "INSERT INTO sign_in_request"]
 
 
-async def test_an_unknown_address_gets_no_mail(portal: SigningIn) -> None:
+async def test_unknown_address_gets_no_mail(portal: SigningIn) -> None:
     for email in (UNKNOWN, "", "x" * 300, "@", "ana@example.com.evil.example"):
         await portal.request(email)
     assert await portal.mails() == []
@@ -109,14 +111,14 @@ async def test_an_unknown_address_gets_no_mail(portal: SigningIn) -> None:
         "ana@example.c\u043em",
     ],
 )
-async def test_what_is_no_address_of_anybody_reaches_nobody(portal: SigningIn, email: str) -> None:
+async def test_similar_addresses_reach_only_the_stored_one(portal: SigningIn, email: str) -> None:
     await portal.request(email)
     assert all(mail["To"] == "Ana@Example.com" for mail in await portal.mails())
     assert all("evil" not in mail.as_string() for mail in portal.mailbox.letters)
 
 
 @pytest.mark.parametrize("email", ["ana\0@example.com", "ana@example.com\ud800"])
-async def test_half_characters_and_nul_are_refused(portal: SigningIn, email: str) -> None:
+async def test_surrogates_and_nul_are_refused(portal: SigningIn, email: str) -> None:
     written = email.encode("utf-8", "surrogatepass")
     if b"\0" in written:
         answer = await asked(portal.http, REQUEST, email=email)
@@ -129,8 +131,8 @@ async def test_half_characters_and_nul_are_refused(portal: SigningIn, email: str
     assert await portal.all(SignInRequest) == []
 
 
-async def test_a_practices_odd_rows_send_no_odd_mail(portal: SigningIn) -> None:
-    """A name with a newline in it adds no header, and there is no such address."""
+async def test_line_breaks_in_stored_values_add_no_header(portal: SigningIn) -> None:
+    """A name with a newline adds no header, and a stored address cannot contain one."""
     await portal.change(Practice, portal.practice_id, name="Harbor\r\nBcc: evil@example.com\r\n")
     await portal.request("ana@example.com")
     (mail,) = await portal.mails()
@@ -143,8 +145,8 @@ async def test_a_practices_odd_rows_send_no_odd_mail(portal: SigningIn) -> None:
     assert len(await portal.mails()) == 1
 
 
-async def test_an_address_is_found_by_its_index(portal: SigningIn) -> None:
-    """In all practices: whoever asks says no practice."""
+async def test_address_is_found_by_its_index(portal: SigningIn) -> None:
+    """The search covers all practices, since the request names none."""
     on_sqlite = portal.url.startswith("sqlite")
     for table in (Client, Contact):
         asked = people.known(table, "ana@example.com").compile(
@@ -158,8 +160,8 @@ async def test_an_address_is_found_by_its_index(portal: SigningIn) -> None:
         assert f"ix_{table.__tablename__}_folded_email" in str(plan)
 
 
-async def test_another_mailbox_gets_no_mail(portal: SigningIn) -> None:
-    """A database may take the Kelvin sign for a k: to a mail server it is another letter."""
+async def test_similar_letter_is_another_mailbox(portal: SigningIn) -> None:
+    """A database may fold the Kelvin sign to a k; to a mail server it is another letter."""
     await portal.change(Client, portal.client_id, email="KELVIN@example.com")
     await portal.change(Client, portal.other_id, email="\u212aelvin@example.com")
     await portal.request("kelvin@example.com")
@@ -177,7 +179,7 @@ async def test_another_mailbox_gets_no_mail(portal: SigningIn) -> None:
         "ana@example.com\r\nBcc: evil@example.com",
     ],
 )
-async def test_what_is_not_exactly_one_address_is_in_no_row_and_gets_no_mail(
+async def test_text_that_is_not_one_address_is_neither_stored_nor_mailed(
     portal: SigningIn, odd: str
 ) -> None:
     with pytest.raises(IntegrityError):
@@ -188,10 +190,10 @@ async def test_what_is_not_exactly_one_address_is_in_no_row_and_gets_no_mail(
         letters.mail(SENDER, Letter(odd, [LINKED]), NOON, HALF_AN_HOUR)
 
 
-# -- what is in it ---------------------------------------------------------------------------------
+# -- contents --------------------------------------------------------------------------------------
 
 
-async def test_the_mail_is_plain_and_says_no_more_than_it_has_to(portal: SigningIn) -> None:
+async def test_mail_is_plain_text_without_health_information(portal: SigningIn) -> None:
     await portal.request("ana@example.com")
     (mail,) = await portal.mails()
     assert mail["Subject"] == "Sign in to Harbor Counseling"
@@ -206,7 +208,7 @@ async def test_the_mail_is_plain_and_says_no_more_than_it_has_to(portal: Signing
     assert "once, for 30 minutes" in portal.mailbox.text()
 
 
-def test_names_in_any_script_are_written() -> None:
+def test_names_in_any_script_are_encoded() -> None:
     link = Link("Büro 木曽, Praxis", "https://a.example/#/sign-in/x", "123456")
     mail = letters.mail(SENDER, Letter("ana@example.com", [link]), NOON, HALF_AN_HOUR)
     assert mail["Subject"] == "Sign in to Büro 木曽, Praxis"
@@ -215,19 +217,19 @@ def test_names_in_any_script_are_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["no-reply@harbor.example", SENDER, "Büro <a@b.example>"])
-def test_who_mail_can_be_from(text: str) -> None:
+def test_valid_senders(text: str) -> None:
     assert is_sender(text)
 
 
 @pytest.mark.parametrize("text", ["", "Harbor", "a@b, c@d", "a@b\r\nBcc: c@d", "<>", "Harbor <a>"])
-def test_who_it_can_not_be_from(text: str) -> None:
+def test_invalid_senders(text: str) -> None:
     assert not is_sender(text)
 
 
-# -- so many to an address -------------------------------------------------------------------------
+# -- limit per address -----------------------------------------------------------------------------
 
 
-async def test_an_address_gets_four_mails_and_then_one_each_half_hour(
+async def test_address_gets_four_mails_and_then_one_each_half_hour(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     spellings = "ana@example.com", "ANA@example.com", " ana@example.com", "ana@EXAMPLE.com"
@@ -247,7 +249,7 @@ async def test_an_address_gets_four_mails_and_then_one_each_half_hour(
     assert len(await portal.mails()) == 5
 
 
-async def test_a_sign_in_allows_the_next_mails(portal: SigningIn) -> None:
+async def test_sign_in_resets_the_limit(portal: SigningIn) -> None:
     for _ in range(3):
         await portal.request("ana@example.com")
     assert (await portal.enter(*await portal.link()))["__typename"] == "SignedIn"
@@ -256,8 +258,11 @@ async def test_a_sign_in_allows_the_next_mails(portal: SigningIn) -> None:
     assert len(await portal.mails()) == 8
 
 
-async def test_strangers_lock_nobody_out(portal: SigningIn) -> None:
-    """They ask for all mails that an address gets, from anywhere. The newest signs its owner in."""
+async def test_requests_by_strangers_do_not_block_the_owner(portal: SigningIn) -> None:
+    """They use up all mails of an address, from many networks.
+
+    The newest mail signs its owner in.
+    """
     for number in range(30):
         async with portal.network(f"198.51.100.{number}") as stranger:
             await portal.request("ana@example.com", stranger)
@@ -271,7 +276,7 @@ async def test_strangers_lock_nobody_out(portal: SigningIn) -> None:
         secrets = await portal.secrets()
         portal.clock.time += 29 * MINUTE
         assert (await portal.enter(secrets[0], nonce))["__typename"] == "SignedIn"
-        # And the next time a mail comes at once.
+        # The next time, a mail comes at once.
         before = len(portal.mailbox.letters)
         assert (await portal.enter(*await portal.link()))["__typename"] == "SignedIn"
         assert len(portal.mailbox.letters) == before + 1
@@ -279,8 +284,8 @@ async def test_strangers_lock_nobody_out(portal: SigningIn) -> None:
             await portal.request("ana@example.com")
 
 
-async def test_the_code_of_a_strangers_mail_does_not_sign_its_asker_in(portal: SigningIn) -> None:
-    """Nor does the link sign in a page that asked for a mail to another address."""
+async def test_code_of_a_strangers_mail_works_only_in_the_strangers_page(portal: SigningIn) -> None:
+    """Nor does a link sign in a page that requested a mail to another address."""
     stranger = await portal.request("ana@example.com")
     (secret,), (code,) = await portal.secrets(), await portal.codes()
     nonce = await portal.request("ben@example.com")
@@ -292,24 +297,24 @@ async def test_the_code_of_a_strangers_mail_does_not_sign_its_asker_in(portal: S
     assert (await portal.type_code(code, stranger))["__typename"] == "SignedIn"
 
 
-async def test_requests_at_once_find_no_more_room_than_there_is(portal: SigningIn) -> None:
+async def test_concurrent_requests_do_not_exceed_the_limit(portal: SigningIn) -> None:
     await asyncio.gather(*(portal.request("ana@example.com") for _ in range(12)))
     await asyncio.gather(*(answering.work(portal.door) for _ in range(6)))
     assert len(await portal.mails()) == 4
 
 
-async def test_bogus_links_keep_nobody_behind_the_same_address_out(portal: SigningIn) -> None:
+async def test_invalid_links_do_not_block_a_valid_one(portal: SigningIn) -> None:
     secret, nonce = await portal.link()
     for _ in range(30):
         assert (await portal.enter("x" * 43, nonce))["__typename"] == "SignInLinkInvalid"
     assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
 
-# -- in turn ---------------------------------------------------------------------------------------
+# -- fair order ------------------------------------------------------------------------------------
 
 
-async def test_a_flood_of_requests_delays_nobody_elses_mail(portal: SigningIn) -> None:
-    """From some networks: to unknown addresses, to many people, and more than are answered."""
+async def test_flood_of_requests_does_not_delay_another_networks_mail(portal: SigningIn) -> None:
+    """From a few networks: to unknown addresses, to many people, and more than the limit."""
     emails = [f"c{n}@example.com" for n in range(40)]
     own = {"practice_id": portal.practice_id, "created_at": portal.clock(), "name": "Cleo Vance"}
     await portal.insert(Client, *({**own, "id": new_id(), "email": email} for email in emails))
@@ -328,7 +333,7 @@ async def test_a_flood_of_requests_delays_nobody_elses_mail(portal: SigningIn) -
     assert len(to) == len(emails) + 4 + 1
 
 
-async def test_mails_of_one_network_that_hang_leave_room_for_others(portal: SigningIn) -> None:
+async def test_hanging_mails_of_one_network_leave_room_for_others(portal: SigningIn) -> None:
     emails = [f"c{n}@example.com" for n in range(outbox.QUEUE.at_once + 2)]
     own = {"practice_id": portal.practice_id, "created_at": portal.clock(), "name": "Cleo Vance"}
     await portal.insert(Client, *({**own, "id": new_id(), "email": email} for email in emails))
@@ -336,7 +341,7 @@ async def test_mails_of_one_network_that_hang_leave_room_for_others(portal: Sign
     for email in emails:
         await portal.request(email)
     await until(lambda: portal.mailbox.holding >= outbox.QUEUE.of_group)
-    # No more of one network are taken, whatever time there is.
+    # No more requests of one network are taken, however long it takes.
     await asyncio.sleep(1)
     assert portal.mailbox.holding == outbox.QUEUE.of_group
     async with portal.network("203.0.113.7") as elsewhere:
@@ -366,10 +371,10 @@ def test_networks_are_counted_in_one_spelling(host: str, counted_as: str) -> Non
     assert address_hash(KEY)(host) == address_hash(KEY)(counted_as)
 
 
-# -- none is lost ----------------------------------------------------------------------------------
+# -- no mail is lost -------------------------------------------------------------------------------
 
 
-async def test_a_mail_that_is_refused_is_sent_later_with_another_secret(
+async def test_refused_mail_is_sent_again_with_another_secret(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     portal.mailbox.refusals = 2
@@ -387,7 +392,7 @@ async def test_a_mail_that_is_refused_is_sent_later_with_another_secret(
     assert caplog.text.count("it is tried again") == 2
 
 
-async def test_a_server_out_of_reach_is_tried_until_the_link_would_have_expired(
+async def test_unreachable_mail_server_is_tried_until_the_link_would_expire(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(portal, smtp_url="smtp://127.0.0.1:1"):
@@ -401,8 +406,8 @@ async def test_a_server_out_of_reach_is_tried_until_the_link_would_have_expired(
     assert portal.clock.time - NOON < 31 * MINUTE
 
 
-async def test_the_mail_of_a_process_that_ended_another_sends(portal: SigningIn) -> None:
-    """It is killed after it took the request, while it speaks with a mail server."""
+async def test_mail_of_a_killed_process_is_sent_by_another(portal: SigningIn) -> None:
+    """The process is killed after it took the request, during its dialogue with a mail server."""
     holding = asyncio.Event()
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -423,7 +428,7 @@ async def test_the_mail_of_a_process_that_ended_another_sends(portal: SigningIn)
         assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
 
-async def test_without_a_mail_server_requests_are_answered_and_wait(portal: SigningIn) -> None:
+async def test_without_a_mail_server_requests_wait(portal: SigningIn) -> None:
     async with serving(portal, smtp_url=None):
         await portal.request("ana@example.com")
         assert await answering.work(portal.door) == 0
@@ -431,7 +436,7 @@ async def test_without_a_mail_server_requests_are_answered_and_wait(portal: Sign
         assert len(await portal.mails()) == 1
 
 
-async def test_a_mail_that_always_fails_keeps_no_other_back(portal: SigningIn) -> None:
+async def test_failing_mail_does_not_delay_others(portal: SigningIn) -> None:
     refused = portal.mailbox.refuse_to("gail@example.com")
     for email in ("ana@example.com, evil@example.com", "gail@example.com", "ben@example.com"):
         await portal.request(email)
@@ -442,7 +447,7 @@ async def test_a_mail_that_always_fails_keeps_no_other_back(portal: SigningIn) -
     assert len(portal.mailbox.letters) == 1
 
 
-async def test_what_is_older_than_a_day_is_removed(portal: SigningIn) -> None:
+async def test_requests_older_than_a_day_are_deleted(portal: SigningIn) -> None:
     link = await portal.link()
     token = (await portal.enter(*link))["token"]
     await portal.request(UNKNOWN)
@@ -451,7 +456,7 @@ async def test_what_is_older_than_a_day_is_removed(portal: SigningIn) -> None:
     await outbox.sweep(portal.door)
     assert len(await portal.all(SignInRequest)) == 2
     assert len(await portal.all(SignInLink)) == 1
-    # Counters that are empty go at once.
+    # Counters at zero are deleted at once.
     assert await portal.all(SignInLimit) == []
     portal.clock.time += dt.timedelta(hours=13)
     await outbox.sweep(portal.door)
@@ -462,12 +467,12 @@ async def test_what_is_older_than_a_day_is_removed(portal: SigningIn) -> None:
     assert not await portal.works(token)
 
 
-async def test_the_application_sends_by_itself(portal: SigningIn) -> None:
+async def test_application_sends_mails_in_the_background(portal: SigningIn) -> None:
     await portal.request("ana@example.com")
     await until(lambda: len(portal.mailbox.letters) == 1)
 
 
-async def test_neither_address_nor_secret_is_in_the_log(
+async def test_log_contains_neither_address_nor_secret(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -479,7 +484,7 @@ async def test_neither_address_nor_secret_is_in_the_log(
     await portal.enter(secret, "wrong")
     token = (await portal.enter(secret, nonce))["token"]
     await portal.works(token)
-    # The mail server's own log is not ours.
+    # The test's mail server has a log of its own.
     ours = [record for record in caplog.records if not record.name.startswith("mail")]
     logged = " ".join(record.getMessage() + str(record.exc_text or "") for record in ours)
     assert "tried again" in logged

@@ -1,4 +1,4 @@
-"""Signing in over several server processes: what one of them did, the others know."""
+"""Sign-ins over several server processes: each process knows the others' changes."""
 
 import asyncio
 import datetime as dt
@@ -36,7 +36,7 @@ PROCESSES, TRIES = 2, 16
 
 @pytest.fixture
 async def portal(postgres_url: str) -> AsyncIterator[SigningIn]:
-    """Rows alone; its clock is the processes'."""
+    """Yield a practice's rows, with the processes' clock."""
     async with postgres.database(postgres_url) as url:
         writing = engine(url)
         await migrate(writing)
@@ -52,7 +52,7 @@ async def portal(postgres_url: str) -> AsyncIterator[SigningIn]:
 async def browsers(
     forked: Run, portal: SigningIn, folder: Path, count: int, **more: str
 ) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """One that asks each process."""
+    """Run server processes, and yield a client for each."""
     with (
         double(folder) as stripe,
         portals(forked, portal.url, stripe, folder, count, **more) as addresses,
@@ -69,12 +69,12 @@ def by_mail(mailbox: Mailbox) -> dict[str, str]:
 
 
 def said(folder: Path) -> str:
-    """What the processes wrote to their logs."""
+    """Return the logs of the processes."""
     return " ".join(path.read_text() for path in folder.glob("portal-*.txt"))
 
 
 async def link(portal: SigningIn, browser: httpx.AsyncClient) -> tuple[str, str]:
-    """A link's secret, and the nonce of the browser that asked for it."""
+    """Return a link's secret, and the nonce of the browser that requested it."""
     before = len(portal.mailbox.letters)
     nonce = await portal.request("ana@example.com", browser)
     await until(lambda: len(portal.mailbox.letters) > before)
@@ -88,7 +88,7 @@ async def ask(browser: httpx.AsyncClient, query: str, token: str, **variables: A
     return await browser.post("/graphql", json=body, headers=headers)
 
 
-async def test_many_who_use_a_link_over_two_processes_get_one_sign_in(
+async def test_link_used_at_two_processes_is_one_sign_in(
     forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
     async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
@@ -100,7 +100,7 @@ async def test_many_who_use_a_link_over_two_processes_get_one_sign_in(
     assert len(await portal.all(Token)) == 1
 
 
-async def test_codes_that_are_tried_over_two_processes_are_counted_together(
+async def test_codes_tried_at_two_processes_are_counted_together(
     forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
     async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
@@ -113,7 +113,7 @@ async def test_codes_that_are_tried_over_two_processes_are_counted_together(
     assert sorted(one["triesLeft"] for one in outcomes) == [0] * (TRIES - 4) + [1, 2, 3, 4]
 
 
-async def test_requests_over_two_processes_get_no_more_mails_than_there_are(
+async def test_requests_at_two_processes_share_the_limit_of_mails(
     forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
     async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
@@ -125,7 +125,7 @@ async def test_requests_over_two_processes_get_no_more_mails_than_there_are(
         assert sum(row.done_at == row.created_at for row in rows) == TRIES - 4
 
 
-async def test_a_switch_and_a_changed_address_are_known_to_the_other_process_at_once(
+async def test_switch_and_changed_address_are_known_to_the_other_process(
     forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
     await portal.change(Contact, portal.guardian_id, email="ana@example.com")
@@ -137,7 +137,7 @@ async def test_a_switch_and_a_changed_address_are_known_to_the_other_process_at_
         for id_, name in ((portal.guardian_id, "Gail Ahn"), (portal.client_id, "Ana Prieto")) * 3:
             switched = await ask(here, SWITCH, token, id=f"idn_{id_}")
             assert switched.json()["data"]["switchViewer"]["__typename"] == "ViewerSwitched"
-            # Twice, so that the second is what was asked before.
+            # Twice, so that the second request is a repeated one.
             for browser in (there, here, there):
                 answer = (await ask(browser, NAME, token)).json()
                 assert answer["data"]["viewer"]["name"] == name
@@ -146,7 +146,7 @@ async def test_a_switch_and_a_changed_address_are_known_to_the_other_process_at_
             assert (await ask(browser, NAME, token)).status_code == 401
 
 
-async def test_a_sign_in_that_is_over_is_refused_by_the_other_process_at_once(
+async def test_ended_sign_in_is_refused_by_the_other_process(
     forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
     async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (
@@ -173,7 +173,7 @@ async def test_a_sign_in_that_is_over_is_refused_by_the_other_process_at_once(
         assert hidden not in logged
 
 
-async def test_a_process_sends_the_mail_that_one_before_it_owed(
+async def test_process_sends_the_mails_of_an_earlier_one(
     forked: Run, portal: SigningIn, tmp_path: Path
 ) -> None:
     async with browsers(forked, portal, tmp_path, 1) as (first,):

@@ -1,4 +1,4 @@
-"""Sign-ins: how long they last, and how they are ended."""
+"""Sign-ins: their lifetime, and how they end."""
 
 import asyncio
 import datetime as dt
@@ -34,7 +34,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
 
 
 async def written(portal: SigningIn) -> None:
-    """What the server writes every few seconds."""
+    """Write the last uses, as the server does every few seconds."""
     await portal.application.state.uses.flush()
 
 
@@ -50,10 +50,10 @@ async def revoke(portal: SigningIn, token: str, id_: str) -> dict[str, Any]:
     return found
 
 
-# -- how long --------------------------------------------------------------------------------------
+# -- lifetime --------------------------------------------------------------------------------------
 
 
-async def test_a_sign_in_is_over_when_it_was_idle_for_15_minutes(portal: SigningIn) -> None:
+async def test_sign_in_ends_after_15_idle_minutes(portal: SigningIn) -> None:
     token = await portal.sign_in()
     portal.clock.time += 15 * MINUTE - SECOND
     assert await portal.works(token)
@@ -65,7 +65,7 @@ async def test_a_sign_in_is_over_when_it_was_idle_for_15_minutes(portal: Signing
     assert not await portal.works(token)
 
 
-async def test_and_12_hours_after_it_began_however_it_is_used(portal: SigningIn) -> None:
+async def test_sign_in_ends_after_12_hours_of_use(portal: SigningIn) -> None:
     token = await portal.sign_in()
     for _ in range(71):
         portal.clock.time += 10 * MINUTE
@@ -75,7 +75,7 @@ async def test_and_12_hours_after_it_began_however_it_is_used(portal: SigningIn)
     assert not await portal.works(token)
 
 
-async def test_tokens_that_are_given_out_are_never_idle(portal: SigningIn) -> None:
+async def test_created_tokens_do_not_expire_when_idle(portal: SigningIn) -> None:
     subject = Subject(portal.practice_id, client_id=portal.client_id)
     token = await portal.token(subject)
     portal.clock.time += 59 * MINUTE
@@ -85,7 +85,7 @@ async def test_tokens_that_are_given_out_are_never_idle(portal: SigningIn) -> No
     assert row.last_used_at == portal.clock.time
 
 
-async def test_the_last_use_is_written_once_for_many_requests(portal: SigningIn) -> None:
+async def test_last_use_is_written_once_for_many_requests(portal: SigningIn) -> None:
     token = await portal.sign_in()
     with statements(portal) as done:
         for _ in range(20):
@@ -100,7 +100,7 @@ async def test_the_last_use_is_written_once_for_many_requests(portal: SigningIn)
     assert row.last_used_at == portal.clock.time
 
 
-async def test_a_server_that_is_shut_down_has_written_the_last_uses(portal: SigningIn) -> None:
+async def test_stopping_server_writes_the_last_uses(portal: SigningIn) -> None:
     token = await portal.sign_in()
     async with serving(portal):
         portal.clock.time += 14 * MINUTE
@@ -112,7 +112,7 @@ async def test_a_server_that_is_shut_down_has_written_the_last_uses(portal: Sign
         assert await portal.works(token)
 
 
-async def test_a_use_that_is_written_late_takes_no_later_one_back(portal: SigningIn) -> None:
+async def test_late_write_does_not_undo_a_later_use(portal: SigningIn) -> None:
     token = await portal.sign_in()
     first = portal.application.state.uses
     portal.clock.time += MINUTE
@@ -125,7 +125,7 @@ async def test_a_use_that_is_written_late_takes_no_later_one_back(portal: Signin
     assert row.last_used_at == portal.clock.time
 
 
-async def test_what_can_not_be_written_now_is_kept(portal: SigningIn) -> None:
+async def test_uses_that_failed_to_be_written_stay_queued(portal: SigningIn) -> None:
     token = await portal.sign_in()
     uses = portal.application.state.uses
     assert await portal.works(token)
@@ -135,7 +135,7 @@ async def test_what_can_not_be_written_now_is_kept(portal: SigningIn) -> None:
     assert len(uses.latest) == 2
 
 
-async def test_the_uses_are_written_once_what_is_being_written_is(portal: SigningIn) -> None:
+async def test_flush_waits_for_a_write_under_way(portal: SigningIn) -> None:
     token = await portal.sign_in()
     uses = portal.application.state.uses
     portal.clock.time += MINUTE
@@ -153,7 +153,7 @@ async def test_the_uses_are_written_once_what_is_being_written_is(portal: Signin
     await first
 
 
-async def test_batches_are_written_again_and_again_and_in_the_end(
+async def test_batches_are_retried_and_written_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     first, second = [0], [0]
@@ -172,10 +172,10 @@ async def test_batches_are_written_again_and_again_and_in_the_end(
     assert "a batch could not be written" in caplog.text
 
 
-# -- ended -----------------------------------------------------------------------------------------
+# -- end -------------------------------------------------------------------------------------------
 
 
-async def test_who_signs_out_is_out_at_once(portal: SigningIn) -> None:
+async def test_sign_out_ends_the_sign_in_at_once(portal: SigningIn) -> None:
     token, other = await portal.sign_in(), await portal.sign_in()
     answer = (await portal.ask(SIGN_OUT, token)).json()
     assert answer == {"data": {"signOut": {"signedOut": True}}}
@@ -183,7 +183,7 @@ async def test_who_signs_out_is_out_at_once(portal: SigningIn) -> None:
     assert await portal.works(other)
 
 
-async def test_a_token_that_was_given_out_is_not_signed_out(portal: SigningIn) -> None:
+async def test_created_token_can_not_be_signed_out(portal: SigningIn) -> None:
     dashboard = await portal.token(Subject(portal.practice_id), scopes=frozenset())
     for token in (await portal.token(), dashboard):
         answer = (await portal.ask(SIGN_OUT, token)).json()
@@ -191,7 +191,7 @@ async def test_a_token_that_was_given_out_is_not_signed_out(portal: SigningIn) -
         assert (await portal.ask("{ viewer { kind } }", token)).status_code == 200
 
 
-async def test_ones_own_sign_ins_are_listed_the_newest_first(portal: SigningIn) -> None:
+async def test_own_sign_ins_are_listed_newest_first(portal: SigningIn) -> None:
     first = await portal.sign_in()
     portal.clock.time += MINUTE
     second = await portal.sign_in()
@@ -207,7 +207,7 @@ async def test_ones_own_sign_ins_are_listed_the_newest_first(portal: SigningIn) 
     assert [one["isCurrent"] for one in await sign_ins(portal, second)] == [True, False]
 
 
-async def test_what_is_over_is_not_listed(portal: SigningIn) -> None:
+async def test_ended_sign_ins_are_not_listed(portal: SigningIn) -> None:
     signed_out, idle = await portal.sign_in(), await portal.sign_in()
     assert await portal.works(idle)
     await portal.ask(SIGN_OUT, signed_out)
@@ -217,7 +217,7 @@ async def test_what_is_over_is_not_listed(portal: SigningIn) -> None:
     assert only["isCurrent"]
 
 
-async def test_another_sign_in_of_ones_own_is_ended(portal: SigningIn) -> None:
+async def test_another_own_sign_in_can_be_ended(portal: SigningIn) -> None:
     here, there = await portal.sign_in(), await portal.sign_in()
     (other,) = [one for one in await sign_ins(portal, here) if not one["isCurrent"]]
     done = await revoke(portal, here, other["id"])
@@ -229,7 +229,7 @@ async def test_another_sign_in_of_ones_own_is_ended(portal: SigningIn) -> None:
     assert (await revoke(portal, here, other["id"]))["__typename"] == "NotFound"
 
 
-async def test_the_sign_in_that_asks_can_be_ended_too(portal: SigningIn) -> None:
+async def test_current_sign_in_can_be_ended(portal: SigningIn) -> None:
     token = await portal.sign_in()
     (own,) = await sign_ins(portal, token)
     done = await revoke(portal, token, own["id"])
@@ -237,7 +237,7 @@ async def test_the_sign_in_that_asks_can_be_ended_too(portal: SigningIn) -> None
     assert not await portal.works(token)
 
 
-async def test_nobody_elses_sign_in_is_found(portal: SigningIn) -> None:
+async def test_sign_in_of_others_is_not_found(portal: SigningIn) -> None:
     await portal.elsewhere("zoe@example.com")
     ana = await portal.sign_in()
     (own,) = await sign_ins(portal, ana)
@@ -248,7 +248,7 @@ async def test_nobody_elses_sign_in_is_found(portal: SigningIn) -> None:
     assert await portal.works(ana)
 
 
-async def test_what_is_no_sign_in_is_not_found(portal: SigningIn) -> None:
+async def test_ids_of_other_rows_are_not_found(portal: SigningIn) -> None:
     token = await portal.sign_in()
     await portal.token()
     (given_out,) = [row for row in await portal.all(Token) if not row.is_sign_in]
@@ -259,7 +259,7 @@ async def test_what_is_no_sign_in_is_not_found(portal: SigningIn) -> None:
     assert (await portal.all(Token))[-1].revoked_at is None
 
 
-async def test_a_sign_in_that_the_command_line_revokes_is_over(portal: SigningIn) -> None:
+async def test_sign_in_revoked_by_the_operator_is_refused(portal: SigningIn) -> None:
     token = await portal.sign_in()
     async with portal.engine.begin() as rows:
         await rows.execute(update(Token).values(revoked_at=portal.clock()))

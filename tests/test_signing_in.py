@@ -1,4 +1,4 @@
-"""Signing in by e-mail: a link works once, for half an hour, where a mail was asked for."""
+"""Sign-in by e-mail: a link works once, for half an hour, in the page that requested the mail."""
 
 import asyncio
 import datetime as dt
@@ -22,10 +22,10 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
         yield it
 
 
-# -- the link --------------------------------------------------------------------------------------
+# -- links -----------------------------------------------------------------------------------------
 
 
-async def test_a_link_signs_in_whose_address_it_is(portal: SigningIn) -> None:
+async def test_link_signs_in_its_address(portal: SigningIn) -> None:
     secret, nonce = await portal.link("ana@example.com")
     assert f"{PAGE}#/sign-in/{secret}" in portal.mailbox.text()
     entered = await portal.enter(secret, nonce)
@@ -44,21 +44,21 @@ async def test_a_link_signs_in_whose_address_it_is(portal: SigningIn) -> None:
     assert answer["data"]["viewer"]["name"] == "Ana Prieto"
 
 
-async def test_a_contact_signs_in_and_sees_whom_they_look_after(portal: SigningIn) -> None:
+async def test_contact_signs_in_and_sees_own_clients(portal: SigningIn) -> None:
     entered = await portal.enter(*await portal.link("gail@example.com"))
     assert entered["viewer"]["kind"] == "CONTACT"
     assert [one["name"] for one in entered["viewer"]["clients"]] == ["Ana Prieto", "Ben Osei"]
 
 
 @pytest.mark.parametrize("typed", ["ANA@EXAMPLE.COM", "  ana@example.com\t", "Ana@example.Com"])
-async def test_case_and_blanks_of_an_address_do_not_count(portal: SigningIn, typed: str) -> None:
+async def test_case_and_blanks_of_an_address_are_ignored(portal: SigningIn, typed: str) -> None:
     await portal.request(typed)
     (mail,) = await portal.mails()
-    # It goes to the address that the practice has, not to what was typed.
+    # The mail goes to the stored address, not to the typed one.
     assert mail["To"] == "Ana@Example.com"
 
 
-async def test_an_address_that_was_changed_is_the_new_one(portal: SigningIn) -> None:
+async def test_changed_address_replaces_the_old_one(portal: SigningIn) -> None:
     await portal.change(Client, portal.client_id, email=" NEW@example.com ")
     await portal.request("ana@example.com")
     assert await portal.mails() == []
@@ -67,7 +67,7 @@ async def test_an_address_that_was_changed_is_the_new_one(portal: SigningIn) -> 
     assert mail["To"] == "NEW@example.com"
 
 
-async def test_a_link_works_once(portal: SigningIn) -> None:
+async def test_link_works_once(portal: SigningIn) -> None:
     link = await portal.link()
     assert (await portal.enter(*link))["__typename"] == "SignedIn"
     portal.clock.time += MINUTE
@@ -75,7 +75,7 @@ async def test_a_link_works_once(portal: SigningIn) -> None:
     assert (again["__typename"], again["code"]) == ("SignInLinkInvalid", "SIGN_IN_LINK_INVALID")
 
 
-async def test_an_answer_that_was_lost_is_given_again_for_a_minute(portal: SigningIn) -> None:
+async def test_result_is_repeated_for_a_minute_in_the_same_page(portal: SigningIn) -> None:
     link = await portal.link()
     first = await portal.enter(*link)
     portal.clock.time += dt.timedelta(seconds=59)
@@ -86,29 +86,29 @@ async def test_an_answer_that_was_lost_is_given_again_for_a_minute(portal: Signi
     assert (await portal.enter(link[0], other))["__typename"] == "SignInLinkInvalid"
 
 
-async def test_but_not_of_a_sign_in_that_is_over(portal: SigningIn) -> None:
+async def test_result_of_an_ended_sign_in_is_not_repeated(portal: SigningIn) -> None:
     link = await portal.link()
     token = (await portal.enter(*link))["token"]
     await portal.ask(SIGN_OUT, token)
     assert (await portal.enter(*link))["__typename"] == "SignInLinkInvalid"
 
 
-async def test_many_who_use_a_link_at_once_get_one_sign_in(portal: SigningIn) -> None:
+async def test_concurrent_uses_of_a_link_are_one_sign_in(portal: SigningIn) -> None:
     link = await portal.link()
     outcomes = await asyncio.gather(*(portal.enter(*link) for _ in range(15)))
     assert len({outcome["token"] for outcome in outcomes}) == 1
     assert len(await portal.all(Token)) == 1
 
 
-async def test_each_mail_works_until_one_is_used(portal: SigningIn) -> None:
-    """Whoever else asks for mails can't end the link of somebody's own."""
+async def test_each_mails_link_works_until_one_is_used(portal: SigningIn) -> None:
+    """Requests by others do not invalidate the owner's link."""
     own = await portal.link()
     other = await portal.link()
     assert (await portal.enter(*own))["__typename"] == "SignedIn"
     assert (await portal.enter(*other))["__typename"] == "SignInLinkInvalid"
 
 
-async def test_a_link_works_for_half_an_hour(portal: SigningIn) -> None:
+async def test_link_expires_after_half_an_hour(portal: SigningIn) -> None:
     late, timely = await portal.link("ben@example.com"), await portal.link()
     portal.clock.time += 30 * MINUTE - dt.timedelta(seconds=1)
     assert (await portal.enter(*timely))["__typename"] == "SignedIn"
@@ -117,9 +117,7 @@ async def test_a_link_works_for_half_an_hour(portal: SigningIn) -> None:
 
 
 @pytest.mark.parametrize("person", ["client", "contact"])
-async def test_a_link_to_an_address_that_was_changed_does_not_sign_in(
-    portal: SigningIn, person: str
-) -> None:
+async def test_link_of_a_changed_address_does_not_sign_in(portal: SigningIn, person: str) -> None:
     email, row, id_ = {
         "client": ("ana@example.com", Client, portal.client_id),
         "contact": ("gail@example.com", Contact, portal.guardian_id),
@@ -129,7 +127,7 @@ async def test_a_link_to_an_address_that_was_changed_does_not_sign_in(
     assert (await portal.enter(*link))["__typename"] == "SignInLinkInvalid"
 
 
-async def test_a_link_that_is_opened_elsewhere_says_so_and_stays_unused(portal: SigningIn) -> None:
+async def test_link_opened_in_another_browser_stays_unused(portal: SigningIn) -> None:
     secret, nonce = await portal.link()
     other = await portal.request("ben@example.com")
     for wrong in (other, "", "nonsense"):
@@ -140,8 +138,8 @@ async def test_a_link_that_is_opened_elsewhere_says_so_and_stays_unused(portal: 
     assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
 
-async def test_what_is_wrong_with_a_link_is_not_told(portal: SigningIn) -> None:
-    """The same bytes for one that was used, is old, is another's, or never was."""
+async def test_refusal_of_a_link_does_not_disclose_the_reason(portal: SigningIn) -> None:
+    """A used, an old, another's and an unknown link get the same bytes."""
     used, ben = await portal.link(), await portal.link("ben@example.com")
     await portal.enter(*used)
     portal.clock.time += MINUTE
@@ -152,7 +150,7 @@ async def test_what_is_wrong_with_a_link_is_not_told(portal: SigningIn) -> None:
     assert all(one == refused[0] for one in refused)
 
 
-async def test_the_database_has_neither_secret_nor_nonce_nor_address(portal: SigningIn) -> None:
+async def test_database_contains_neither_secret_nor_nonce_nor_address(portal: SigningIn) -> None:
     secret, nonce = await portal.link()
     (code,) = await portal.codes()
     token = (await portal.enter(secret, nonce))["token"]
@@ -162,10 +160,10 @@ async def test_the_database_has_neither_secret_nor_nonce_nor_address(portal: Sig
     assert "ana@example.com" not in repr(await portal.all(SignInRequest))
 
 
-# -- whose address it is ---------------------------------------------------------------------------
+# -- owners of an address --------------------------------------------------------------------------
 
 
-async def test_an_address_known_in_two_practices_gets_one_mail_with_a_link_for_each(
+async def test_address_in_two_practices_gets_one_mail_with_two_links(
     portal: SigningIn,
 ) -> None:
     await portal.elsewhere("ana@example.com", "https://quay.example/#")
@@ -177,21 +175,21 @@ async def test_an_address_known_in_two_practices_gets_one_mail_with_a_link_for_e
     assert text.index("Quay Therapy:") < text.index(second)
     names = [(await portal.enter(one, nonce))["viewer"]["name"] for one in (first, second)]
     assert names == ["Ana Prieto", "Ana P. Prieto"]
-    # One practice a sign-in.
+    # One sign-in per practice.
     assert [len({row.practice_id for row in await portal.all(Token)})] == [2]
 
 
-async def test_a_client_and_a_contact_of_one_address_get_one_link(portal: SigningIn) -> None:
+async def test_client_and_contact_of_one_address_get_one_link(portal: SigningIn) -> None:
     await portal.change(Contact, portal.guardian_id, email="ana@example.com")
     entered = await portal.enter(*await portal.link())
-    # As the client first.
+    # The sign-in begins as the client.
     assert (entered["viewer"]["kind"], entered["viewer"]["name"]) == ("CLIENT", "Ana Prieto")
     assert len(await portal.secrets()) == 1
     for told in ("Prieto", "Gail"):
         assert told not in portal.mailbox.text()
 
 
-async def test_a_practice_without_a_page_sends_no_link(
+async def test_practice_without_a_page_sends_no_link(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     id_ = await portal.elsewhere("cleo@example.com", page=None)
@@ -203,7 +201,7 @@ async def test_a_practice_without_a_page_sends_no_link(
 @pytest.mark.parametrize(
     "page", ["http://quay.example/portal/", "javascript:alert(1)", "https://quay.example/#x"]
 )
-async def test_no_link_leads_to_a_page_that_is_not_safe(
+async def test_unsafe_portal_url_gets_no_link(
     portal: SigningIn, caplog: pytest.LogCaptureFixture, page: str
 ) -> None:
     id_ = await portal.elsewhere("ana@example.com", page)
@@ -214,14 +212,14 @@ async def test_no_link_leads_to_a_page_that_is_not_safe(
     assert f"practice pra_{id_} has the portal_url {page!r}" in caplog.text
 
 
-async def test_a_page_on_this_machine_has_links(portal: SigningIn) -> None:
+async def test_portal_url_on_this_machine_gets_links(portal: SigningIn) -> None:
     await portal.elsewhere("cleo@example.com", page="http://127.0.0.1:8000/portal/")
     await portal.request("cleo@example.com")
     assert len(await portal.secrets()) == 1
 
 
-async def test_an_address_of_very_many_gets_none(portal: SigningIn) -> None:
-    """It is what was filled in where none is known."""
+async def test_address_of_very_many_clients_gets_no_mail(portal: SigningIn) -> None:
+    """Such an address is a placeholder for an unknown one."""
     own = {"practice_id": portal.practice_id, "created_at": portal.clock()}
     await portal.insert(
         Client, *({**own, "id": new_id(), "name": "X", "email": "no@mail"} for _ in range(21))
@@ -230,7 +228,7 @@ async def test_an_address_of_very_many_gets_none(portal: SigningIn) -> None:
     assert await portal.mails() == []
 
 
-async def test_a_link_leads_to_the_practices_page_whoever_asks(portal: SigningIn) -> None:
+async def test_link_leads_to_the_practices_page_for_any_host_header(portal: SigningIn) -> None:
     headers = {"Host": "evil.example", "Origin": "https://evil.example"}
     headers |= {"X-Forwarded-Host": "evil.example", "Referer": "https://evil.example/"}
     portal.http.headers.update(headers)
@@ -240,7 +238,7 @@ async def test_a_link_leads_to_the_practices_page_whoever_asks(portal: SigningIn
     assert PAGE in portal.mailbox.text()
 
 
-# -- who may ask -----------------------------------------------------------------------------------
+# -- permissions -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -256,21 +254,21 @@ async def test_a_link_leads_to_the_practices_page_whoever_asks(portal: SigningIn
         "{ viewer { signIns { id } } }",
     ],
 )
-async def test_without_a_token_nothing_else_is_asked(portal: SigningIn, query: str) -> None:
+async def test_other_fields_need_a_token(portal: SigningIn, query: str) -> None:
     response = await portal.ask(query)
     assert response.status_code == 401
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert await portal.all(SignInRequest) == []
 
 
-async def test_anybody_may_ask_the_name_of_what_changes(portal: SigningIn) -> None:
+async def test_root_typename_of_mutations_needs_no_token(portal: SigningIn) -> None:
     answer = (await portal.ask("mutation { __typename }")).json()
     assert answer == {"data": {"__typename": "Mutation"}}
 
 
 @pytest.mark.parametrize("more", ["signIn", "requestSignInLink"])
-async def test_signing_in_is_the_only_change_of_its_operation(portal: SigningIn, more: str) -> None:
-    """It is read with other eyes than what is beside it."""
+async def test_sign_in_is_the_only_field_of_its_operation(portal: SigningIn, more: str) -> None:
+    """Its result is read with the new viewer's permissions."""
     secret, nonce = await portal.link()
     one = f'signIn(input: {{secret: "{secret}", nonce: "{nonce}"}}) {{ __typename }}'
     beside = 'requestSignInLink(input: {email: "a"}) { nonce }' if more != "signIn" else one
@@ -280,14 +278,14 @@ async def test_signing_in_is_the_only_change_of_its_operation(portal: SigningIn,
     assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
 
-async def test_who_is_signed_in_already_may_sign_in_as_another(portal: SigningIn) -> None:
+async def test_signed_in_viewer_may_sign_in_as_another(portal: SigningIn) -> None:
     ana, ben = await portal.sign_in(), await portal.link("ben@example.com")
     answer = await portal.ask(SIGN_IN, ana, secret=ben[0], nonce=ben[1])
     assert answer.json()["data"]["signIn"]["viewer"]["name"] == "Ben Osei"
     assert await portal.works(ana)
 
 
-async def test_what_is_signed_in_reads_all_its_own_and_no_more(portal: SigningIn) -> None:
+async def test_sign_in_result_reads_the_viewers_own_rows(portal: SigningIn) -> None:
     query = """mutation($secret: String!, $nonce: String!) {
         signIn(input: {secret: $secret, nonce: $nonce}) { ... on SignedIn { viewer {
             scopes clients { id practice { name } balance { amount { amount } } } } } } }"""
@@ -305,8 +303,8 @@ async def test_what_is_signed_in_reads_all_its_own_and_no_more(portal: SigningIn
     }
 
 
-async def test_a_link_is_not_used_up_by_an_operation_that_is_refused(portal: SigningIn) -> None:
-    """What reading the result would refuse is told before anybody is signed in."""
+async def test_refused_operation_does_not_use_up_the_link(portal: SigningIn) -> None:
+    """Errors that reading the result would cause are found before the sign-in."""
     query = """mutation($secret: String!, $nonce: String!, $first: Int) {
         signIn(input: {secret: $secret, nonce: $nonce}) { ... on SignedIn { token viewer { name
             clients { id invoices(first: $first) { totalCount } } } } } }"""
@@ -319,7 +317,7 @@ async def test_a_link_is_not_used_up_by_an_operation_that_is_refused(portal: Sig
     assert answer["data"]["signIn"]["viewer"]["clients"][0]["invoices"] == {"totalCount": 0}
 
 
-async def test_a_dashboard_has_no_sign_ins(portal: SigningIn) -> None:
+async def test_dashboard_has_no_sign_ins(portal: SigningIn) -> None:
     dashboard = await portal.token(Subject(portal.practice_id), scopes=frozenset())
     answer = (await portal.ask("{ viewer { signIns { id } } }", dashboard)).json()
     assert answer == {"data": {"viewer": {"signIns": []}}}

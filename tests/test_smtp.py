@@ -1,4 +1,4 @@
-"""Mail by SMTP, to a server of the tests' own: TLS, passwords, and what is no server's URL."""
+"""Mail over SMTP to the tests' own server: TLS, passwords, and invalid URLs."""
 
 import datetime as dt
 import ssl
@@ -25,7 +25,7 @@ NOON = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
 
 @pytest.fixture
 def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's certificate for 127.0.0.1, which this machine trusts."""
+    """Return a server certificate for 127.0.0.1 that this machine trusts."""
     key, name = (
         ec.generate_private_key(ec.SECP256R1()),
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
@@ -62,7 +62,7 @@ def with_password(mailbox: Mailbox, password: str = PASSWORD) -> str:
     return f"smtp://{USER}:{quote(password, safe='')}@localhost:{mailbox.port}"
 
 
-async def test_a_password_is_sent_by_starttls(certified: ssl.SSLContext) -> None:
+async def test_password_is_sent_after_starttls(certified: ssl.SSLContext) -> None:
     with mail_server(tls=certified, wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox), SENDER)
         await post.send(mail())
@@ -70,7 +70,7 @@ async def test_a_password_is_sent_by_starttls(certified: ssl.SSLContext) -> None
     assert len(mailbox.letters) == 1
 
 
-async def test_a_server_whom_nobody_has_certified_gets_no_mail(
+async def test_server_without_a_trusted_certificate_gets_no_mail(
     certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
@@ -81,8 +81,10 @@ async def test_a_server_whom_nobody_has_certified_gets_no_mail(
     assert (mailbox.passwords, mailbox.letters) == ([], [])
 
 
-async def test_elsewhere_no_mail_is_sent_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless that is written out; a server on this machine is reached by no network."""
+async def test_remote_server_needs_tls_unless_configured_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server on this machine is reached without a network, and needs no TLS."""
     with mail_server() as mailbox:
         await by_smtp(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1
@@ -101,7 +103,7 @@ async def test_elsewhere_no_mail_is_sent_without_tls(monkeypatch: pytest.MonkeyP
      ("mail.localhost", True), ("mail.example", False), ("10.0.0.1", False),
      ("localhost.example", False)],
 )  # fmt: skip
-def test_this_machine_is_known(host: str, is_it: bool) -> None:
+def test_local_hosts_are_recognised(host: str, is_it: bool) -> None:
     assert is_this_machine(host) is is_it
 
 
@@ -122,7 +124,7 @@ def test_this_machine_is_known(host: str, is_it: bool) -> None:
         {"To": ""},
     ],
 )
-async def test_a_mail_goes_to_one_address_or_is_not_sent(headers: dict[str, str]) -> None:
+async def test_mail_without_exactly_one_recipient_is_not_sent(headers: dict[str, str]) -> None:
     message = EmailMessage(policy.SMTP)
     for name, value in headers.items():
         message[name] = value
@@ -134,7 +136,7 @@ async def test_a_mail_goes_to_one_address_or_is_not_sent(headers: dict[str, str]
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
-async def test_a_password_is_never_sent_without_tls() -> None:
+async def test_password_is_never_sent_without_tls() -> None:
     with mail_server(wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox), SENDER)
         with pytest.raises(Exception, match="STARTTLS"):
@@ -142,7 +144,7 @@ async def test_a_password_is_never_sent_without_tls() -> None:
     assert (mailbox.passwords, mailbox.letters) == ([], [])
 
 
-async def test_a_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
+async def test_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
     with mail_server(tls=certified, wants_password=True) as mailbox:
         post = by_smtp(with_password(mailbox, "wrong"), SENDER)
         with pytest.raises(Exception, match="535"):
@@ -155,6 +157,6 @@ async def test_a_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
     ["", "mail.example", "http://mail.example", "smtp://", "smtp://h:0", "smtp://h:99999",
      "smtp://h/path", "smtp://h:x", "smtp://h?x=1", "smtp+plain://user:password@h"],
 )  # fmt: skip
-def test_what_is_no_mail_server_is_refused(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         by_smtp(url, SENDER)

@@ -1,6 +1,6 @@
-"""The double held to Stripe's specification: the tables, and every call in every state.
+"""The double against Stripe's specification: its tables, and every call in every state.
 
-Nothing here was tried against Stripe itself; `tests/test_stripe.py` is for that.
+These tests do not call Stripe itself; `tests/test_stripe.py` does.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,15 +21,15 @@ from tests.specification.requests import TYPED, name_of, operation
 from tests.specification.requests import parameters as specified
 from tests.specification.schemas import KEPT
 
-# -- the tables of calls and objects ---------------------------------------------------------------
+# -- tables of calls and objects -------------------------------------------------------------------
 
 
-def test_the_double_speaks_the_release_of_the_specification() -> None:
+def test_double_has_the_release_of_the_specification() -> None:
     assert document()["version"] == VERSION == API_VERSION
 
 
 def unlike(kind: parameters.Kind, spec: Schema) -> bool:
-    """Return whether a parameter of a table isn't of a type that the specification has for it."""
+    """Return whether a parameter's type in a table is none of the specification's."""
     if "anyOf" in spec:
         return all(unlike(kind, one) for one in spec["anyOf"])
     match kind:
@@ -64,7 +64,7 @@ def faults_of(table: parameters.Parameters, spec: Schema) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
-def test_a_table_of_parameters_is_the_specifications(call: Call) -> None:
+def test_table_of_parameters_is_the_specifications(call: Call) -> None:
     assert list(faults_of(call.parameters, specified(call))) == []
     assert operation(call)["responses"]["200"]
     assert name_of(call) in TYPED
@@ -81,7 +81,7 @@ def test_a_table_of_parameters_is_the_specifications(call: Call) -> None:
         ({"expand": parameters.ListOf(of=parameters.Integer())}, "expand is of another type"),
     ],
 )
-def test_a_table_that_is_unlike_it_is_found(change: dict[str, Any], fault: str) -> None:
+def test_wrong_table_is_found(change: dict[str, Any], fault: str) -> None:
     create = CALLS[0]
     assert name_of(create) == "POST /v1/payment_intents"
     table = {name: kind for name, kind in {**create.parameters, **change}.items() if kind}
@@ -102,24 +102,24 @@ TEMPLATES: dict[str, Callable[[], objects.Object]] = {
     "billing_details": objects.billing_details,
     "account": lambda: objects.account("acct_x"),
 }
-# Fields that the store adds to each object, and the times of a balance's changes.
+# Fields that the store adds to each object, and the times of balance transactions.
 STORED = {"id", "object", "created", "livemode", "available_on"}
-# Fields that Stripe shows only where a call asks for them by `expand`.
+# Fields that Stripe includes only if a call expands them.
 HIDDEN: dict[str, set[str]] = {"charge": {"refunds"}, "customer": {"cash_balance"}}
 
 
 @pytest.mark.parametrize("kind", TEMPLATES)
-def test_an_object_has_every_field_that_may_be_null(kind: str) -> None:
-    """Stripe leaves a field out only where it isn't required and can't be null."""
+def test_template_has_every_nullable_field(kind: str) -> None:
+    """Stripe omits a field only if the field is neither required nor nullable."""
     schema = document()["schemas"][kind]
     nullable = {name for name, one in schema["properties"].items() if one.get("nullable")}
     wanted = (nullable | set(schema.get("required", ()))) - STORED - HIDDEN.get(kind, set())
     assert wanted - TEMPLATES[kind]().keys() == set()
 
 
-def test_every_keyword_of_a_schema_is_understood() -> None:
+def test_every_keyword_of_the_schemas_is_handled() -> None:
     understood = {*KEPT, "$ref", "additionalProperties", "anyOf", "items", "nullable", "properties"}
-    # Where Stripe says how to show a value, and nothing that it must be.
+    # Keywords about the display of a value, without a constraint.
     understood |= {"format", "x-expansionResources", "x-resourceId", "x-stripeBypassValidation"}
 
     def keywords(node: Any) -> Iterator[str]:
@@ -206,7 +206,7 @@ async def disputed(double: Double) -> None:
 
 
 def addresses(double: Double, call: Call) -> list[str]:
-    """Return the addresses of a call: of all objects that it can be about, and of none."""
+    """Return the paths of a call: of every object that it can be about, and of an unknown one."""
     path = call.path.removeprefix("/v1/")
     if "{" not in path:
         return [path]
@@ -227,7 +227,7 @@ EXPANDED = {
 
 
 def parameters_of(double: Double, call: Call) -> list[dict[str, str]]:
-    """Return parameters to make a call with: the required ones, and those with expansions."""
+    """Return the parameters to try: the required ones, and those with expansions."""
     paths = EXPANDED.get(call.resource, ()) if "expand" in call.parameters else ()
     inside = "data." if call.is_list else ""
     expand = {f"expand[{index}]": f"{inside}{path}" for index, path in enumerate(paths)}
@@ -241,7 +241,7 @@ def parameters_of(double: Double, call: Call) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 async def life() -> bytes:
-    """Return an account's store in which everything has happened."""
+    """Return an account's serialized store, with objects in every state."""
     made = Double()
     await lived(made)
     made.hold()
@@ -251,7 +251,7 @@ async def life() -> bytes:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
-async def test_every_call_answers_by_the_specification_in_every_state(
+async def test_every_call_matches_the_specification_in_every_state(
     double: Double, life: bytes, call: Call
 ) -> None:
     double.store.connection.deserialize(life)
@@ -266,7 +266,7 @@ async def test_every_call_answers_by_the_specification_in_every_state(
     held.hold(double.store.journal(), [])
 
 
-async def test_events_of_all_that_happens_are_the_specifications(double: Double) -> None:
+async def test_events_match_the_specification(double: Double) -> None:
     await lived(double)
     double.act("deauthorise", account=ACCOUNT)
     types = {event["type"] for event in double.store.all("event")}
@@ -285,7 +285,7 @@ async def test_events_of_all_that_happens_are_the_specifications(double: Double)
     double.hold()
 
 
-async def test_what_a_demo_seeds_is_the_specifications(double: Double) -> None:
+async def test_seeds_of_a_demo_match_the_specification(double: Double) -> None:
     with double.store.transaction():
         seeds.customer(double.store, ACCOUNT, "cus_sandbox_1")
         name = "Ana Prieto", "04101"

@@ -1,4 +1,4 @@
-"""Planted deviations from Stripe's specification: the contract finds each of them."""
+"""Deviations from Stripe's specification, planted one at a time: the check finds each."""
 
 import copy
 from collections.abc import Callable
@@ -29,7 +29,7 @@ async def journal_of_a_payment(double: Double) -> list[dict[str, Any]]:
         ({"automatic_payment_methods": {"enabled": "yes"}}, "'yes' is not of type 'boolean'"),
     ],
 )
-async def test_a_request_that_stripe_would_refuse_turns_the_contract_red(
+async def test_request_invalid_at_stripe_is_found(
     double: Double, params: dict[str, Any], told: str
 ) -> None:
     journal = await journal_of_a_payment(double)
@@ -37,18 +37,18 @@ async def test_a_request_that_stripe_would_refuse_turns_the_contract_red(
     with pytest.raises(AssertionError, match="request of POST /v1/payment_intents") as red:
         held.hold(journal, [])
     assert told in str(red.value)
-    # The SDK's own types say it too.
+    # The SDK's types find it too.
     assert "the SDK" in str(red.value)
 
 
-async def test_a_request_without_what_is_required_turns_it_red(double: Double) -> None:
+async def test_missing_required_parameter_is_found(double: Double) -> None:
     journal = await journal_of_a_payment(double)
     del journal[0]["params"]["currency"]
     with pytest.raises(AssertionError, match="'currency' is a required property"):
         held.hold(journal, [])
 
 
-async def test_a_request_of_another_release_turns_it_red(double: Double) -> None:
+async def test_request_of_another_release_is_found(double: Double) -> None:
     journal = await journal_of_a_payment(double)
     journal[0]["version"] = "2026-10-28.endive"
     with pytest.raises(AssertionError, match="endive"):
@@ -74,7 +74,7 @@ def become(field: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         (become("last_payment_error", {"code": "x"}), "'type' is a required property"),
     ],
 )
-async def test_an_answer_unlike_stripes_turns_the_contract_red(
+async def test_response_unlike_stripes_is_found(
     double: Double, spoil: Callable[[dict[str, Any]], Any], told: str
 ) -> None:
     journal = await journal_of_a_payment(double)
@@ -84,7 +84,7 @@ async def test_an_answer_unlike_stripes_turns_the_contract_red(
     assert told in str(red.value)
 
 
-async def test_an_error_unlike_stripes_turns_it_red(double: Double) -> None:
+async def test_error_unlike_stripes_is_found(double: Double) -> None:
     await double.ask("GET", "payment_intents/pi_none")
     double.hold()
     journal = double.store.journal()
@@ -95,7 +95,7 @@ async def test_an_error_unlike_stripes_turns_it_red(double: Double) -> None:
     assert "'codes' was unexpected" in str(red.value)
 
 
-async def test_an_event_unlike_stripes_turns_it_red(double: Double) -> None:
+async def test_event_unlike_stripes_is_found(double: Double) -> None:
     await double.paid()
     event = double.store.all("event")[-1]
     for path, told in ((("data", "object", "status"), "status"), (("created",), "created")):
@@ -108,8 +108,8 @@ async def test_an_event_unlike_stripes_turns_it_red(double: Double) -> None:
             held.hold([], [spoilt])
 
 
-async def test_a_misspelt_parameter_turns_it_red(double: Double) -> None:
-    """The double refuses it, and the contract tells of it too."""
+async def test_misspelt_parameter_is_found(double: Double) -> None:
+    """The double refuses it, and the check reports it too."""
     status, _ = await double.ask("POST", "payment_intents", USD | {"payment_method_type": "card"})
     assert status == 400
     with pytest.raises(AssertionError, match="'payment_method_type' was unexpected"):
@@ -124,7 +124,7 @@ async def test_a_misspelt_parameter_turns_it_red(double: Double) -> None:
         ("payment_method", become("card", {"brand": "visa"}), "'last4' is a required property"),
     ],
 )
-async def test_a_spoilt_template_turns_it_red(
+async def test_wrong_template_is_found(
     double: Double,
     monkeypatch: pytest.MonkeyPatch,
     template: str,
@@ -150,7 +150,7 @@ async def test_a_spoilt_template_turns_it_red(
     assert told in str(red.value)
 
 
-def test_a_field_that_a_template_lost_is_found() -> None:
+def test_field_missing_from_a_template_is_found() -> None:
     made = objects.dispute(id="du_1", object="dispute", created=1, livemode=False, charge="ch_1")
     assert list(problems(judge_of("dispute"), made)) == []
     del made["evidence_details"]["submission_count"]

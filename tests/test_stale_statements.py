@@ -1,4 +1,4 @@
-"""Prepared statements that another program changed, lost or replaced while the server runs."""
+"""Prepared statements that another program changed, dropped or replaced while the server runs."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ async def reads(postgres_url: str) -> AsyncIterator[PostgresReads]:
         await opened.close()
 
 
-# -- answers of another statement ------------------------------------------------------------------
+# -- results of another statement ------------------------------------------------------------------
 
 ASKED = "SELECT 1 + CAST($1 AS INTEGER), 'right'"
 FOREIGN = {
@@ -39,10 +39,10 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-async def test_the_answer_of_another_statement_is_never_given(
+async def test_result_of_another_statement_is_never_returned(
     reads: PostgresReads, foreign: str
 ) -> None:
-    """Another statement stands under the name, as behind a pooler that mixes sessions up."""
+    """Another statement is prepared under the name, as by a pooler that mixes sessions up."""
     assert await reads.row(ASKED, [1]) == (2, "right")
     (connection,) = reads.idle
     name = Signed.of(ASKED).name
@@ -54,7 +54,9 @@ async def test_the_answer_of_another_statement_is_never_given(
     assert len(reads.idle) == 1
 
 
-async def test_no_row_of_another_statement_is_taken_for_a_row(reads: PostgresReads) -> None:
+async def test_row_of_another_statement_is_not_taken_for_an_empty_result(
+    reads: PostgresReads,
+) -> None:
     asked = "SELECT 1 WHERE FALSE"
     assert await reads.row(asked, []) is None
     name = Signed.of(asked).name
@@ -64,7 +66,7 @@ async def test_no_row_of_another_statement_is_taken_for_a_row(reads: PostgresRea
     assert await reads.row(asked, []) is None
 
 
-async def test_a_name_always_means_the_same_text(reads: PostgresReads) -> None:
+async def test_each_name_belongs_to_one_text(reads: PostgresReads) -> None:
     texts = [f"SELECT {number}" for number in range(20)]
     for sql in texts:
         await reads.row(sql, [])
@@ -78,14 +80,14 @@ async def test_a_name_always_means_the_same_text(reads: PostgresReads) -> None:
 
 
 class Swapped(Signed):
-    """A statement whose name is always taken by another one."""
+    """A statement whose name always belongs to another one."""
 
     @classmethod
     def of(cls, sql: str) -> Signed:
         return cls(Signed.of(sql).hash, "SELECT 'another', TRUE, 'wrong'")
 
 
-async def test_what_stays_foreign_is_not_answered(
+async def test_statement_that_stays_replaced_is_refused(
     reads: PostgresReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepared, "Signed", Swapped)
@@ -94,7 +96,7 @@ async def test_what_stays_foreign_is_not_answered(
     assert not reads.idle
 
 
-# -- statements that went stale --------------------------------------------------------------------
+# -- stale statements ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def everywhere(statement: str) -> Callable[[Paying], Awaitable[None]]:
 
 
 def in_each_session(statement: str) -> Callable[[Paying], Awaitable[None]]:
-    """Return a change that is made in the server's own sessions."""
+    """Return a change inside the server's own sessions."""
 
     async def change(portal: Paying) -> None:
         for connection in portal.reads.people.idle:
@@ -148,10 +150,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_all_is_answered_as_before_when(portal: Paying, change: str) -> None:
-    """Reads, asked word for word as before and in new words, and then a payment.
+async def test_responses_are_the_same_after(portal: Paying, change: str) -> None:
+    """Send repeated reads, new reads, and then a payment.
 
-    The payment may be answered with UNAVAILABLE once; sent again it is done, and once.
+    The payment may get UNAVAILABLE once. When it is sent again it is made, and made once.
     """
 
     async def answers() -> list[Any]:
@@ -177,7 +179,7 @@ async def test_all_is_answered_as_before_when(portal: Paying, change: str) -> No
     assert [charge["amount"] for charge in portal.charges()] == [9_000, 5_000]
 
 
-async def test_the_first_statement_of_a_transaction_is_repeated(postgres_url: str) -> None:
+async def test_first_statement_of_a_transaction_is_repeated(postgres_url: str) -> None:
     async with postgres.database(postgres_url) as url, database.opened(url) as engine:
         read = text("SELECT words FROM note")
         async with engine.begin() as conn:
@@ -192,8 +194,8 @@ async def test_the_first_statement_of_a_transaction_is_repeated(postgres_url: st
                 assert await conn.scalar(read) == "kept"
 
 
-async def test_a_later_statement_is_not_repeated(postgres_url: str) -> None:
-    """What the transaction did before would be lost without a word."""
+async def test_later_statement_of_a_transaction_is_not_repeated(postgres_url: str) -> None:
+    """Repeating it in a new transaction would silently lose the earlier statements."""
     async with postgres.database(postgres_url) as url, database.opened(url) as engine:
         read, write = text("SELECT words FROM note"), text("INSERT INTO note VALUES ('kept')")
         async with engine.begin() as conn:
@@ -212,8 +214,8 @@ async def test_a_later_statement_is_not_repeated(postgres_url: str) -> None:
             assert (await conn.execute(read)).all() == [("kept",)] * 2
 
 
-async def test_no_two_connections_prepare_under_one_name(postgres_url: str) -> None:
-    """Where a pooler mixes sessions up, a name is unknown rather than another's."""
+async def test_connections_prepare_under_different_names(postgres_url: str) -> None:
+    """If a pooler mixes sessions up, a name is unknown and not another statement's."""
     async with postgres.database(postgres_url) as url, database.opened(url) as engine:
         names: list[str] = []
         async with engine.connect() as first, engine.connect() as second:

@@ -1,4 +1,4 @@
-"""Requests without a token: only small documents of what is open to all, apart from all others."""
+"""Requests without a token: small documents of public fields only, with limits of their own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +46,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What graphql-core was asked to do, by name. New documents are taken without end."""
+    """Record the calls of graphql-core, by name, and admit any number of new documents."""
     monkeypatch.setattr(Allowance, "take", lambda *_: 0)
     done: list[str] = []
 
@@ -78,19 +78,19 @@ async def named(portal: Portal, query: str, name: str, token: str | None = None)
     return await portal.http.post("/graphql", json=body, headers=headers)
 
 
-# -- what is refused -------------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("query", "asked"),
     [
-        # Too long to be read, whatever is in it.
+        # Too long to be parsed.
         (f"mutation A {{ {ASK} }} {LISTS}", []),
         (f"mutation A {{ {ASK} }} #" + "x" * MAX_LENGTH, []),
         # Too many tokens.
         ("mutation A { " + many(f"a#: {ASK}", 40) + " }", ["parse"]),
         ("mutation A { requestSignInLink(input: {}) { " + "nonce " * MAX_TOKENS + "} }", ["parse"]),
-        # Something that needs a token, in whatever operation.
+        # A field that needs a token, in any operation of the document.
         (f"mutation A {{ {ASK} }} query B {{ client {{ id }} }}", ["parse"]),
         (f"mutation A {{ {ASK} signOut {{ signedOut }} }}", ["parse"]),
         (f"mutation A {{ {ASK} ...F }} fragment F on Mutation {{ signOut {{ signedOut }} }}",
@@ -100,30 +100,30 @@ async def named(portal: Portal, query: str, name: str, token: str | None = None)
         ("subscription A { paid }", ["parse"]),
     ],
 )  # fmt: skip
-async def test_what_is_not_open_to_all_is_not_validated(
+async def test_document_with_other_fields_is_not_validated(
     portal: Portal, work: list[str], query: str, asked: list[str]
 ) -> None:
-    # Another text each time, so that nothing is remembered.
+    # Another text each time, so that nothing is cached.
     response = await named(portal, f"{query} # {portal.url} {len(query)}", "A")
     assert told(response) == (401, "UNAUTHENTICATED")
     assert work == asked
 
 
-async def test_a_long_name_of_an_operation_is_refused(portal: Portal, work: list[str]) -> None:
+async def test_long_operation_name_is_refused(portal: Portal, work: list[str]) -> None:
     response = await named(portal, f"mutation A {{ {ASK} }}", "A" * 9_000)
     assert told(response) == (401, "UNAUTHENTICATED")
     assert work == []
 
 
 @pytest.mark.parametrize("content", [b"[]", b'[{"query": "{ __typename }"}]'])
-async def test_a_batch_is_not_read(portal: Portal, work: list[str], content: bytes) -> None:
+async def test_batch_is_refused(portal: Portal, work: list[str], content: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     response = await portal.http.post("/graphql", content=content, headers=headers)
     assert told(response) == (400, "BAD_REQUEST")
     assert work == []
 
 
-async def test_a_name_of_a_persisted_query_is_no_query(portal: Portal, work: list[str]) -> None:
+async def test_persisted_query_is_refused(portal: Portal, work: list[str]) -> None:
     hashed = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}}
     assert told(await portal.http.post("/graphql", json=hashed)) == (400, "BAD_REQUEST")
     response = await portal.http.get("/graphql", params={"query": "{ __typename }"})
@@ -132,7 +132,7 @@ async def test_a_name_of_a_persisted_query_is_no_query(portal: Portal, work: lis
 
 
 @pytest.mark.parametrize("token", ["cbp_none", ""])
-async def test_a_document_with_a_wrong_token_is_not_parsed(
+async def test_document_with_a_wrong_token_is_not_parsed(
     portal: Portal, work: list[str], token: str
 ) -> None:
     for wrong in (token or new_secret(), "Basic"):
@@ -141,13 +141,15 @@ async def test_a_document_with_a_wrong_token_is_not_parsed(
     assert work == []
 
 
-async def test_one_change_is_asked_without_a_token(portal: Portal, work: list[str]) -> None:
+async def test_second_mutation_field_without_a_token_is_refused(
+    portal: Portal, work: list[str]
+) -> None:
     response = await portal.ask(f"mutation {{ a: {ASK} b: {ASK} }}")
     assert told(response) == (200, "NOT_ALONE")
     assert "validate" not in work
 
 
-async def test_a_card_number_is_refused_without_a_token_too(portal: Portal) -> None:
+async def test_card_number_without_a_token_is_refused(portal: Portal) -> None:
     given = '{email: "4242 4242 4242 4242"}'
     literal = await portal.ask(f"mutation {{ requestSignInLink(input: {given}) {{ nonce }} }}")
     query = "mutation ($e: String!) { requestSignInLink(input: {email: $e}) { nonce } }"
@@ -155,7 +157,7 @@ async def test_a_card_number_is_refused_without_a_token_too(portal: Portal) -> N
     assert told(literal) == told(variable) == (200, "CARD_NUMBER")
 
 
-async def test_the_pages_texts_for_signing_in_need_no_token(portal: Portal) -> None:
+async def test_portal_pages_sign_in_documents_need_no_token(portal: Portal) -> None:
     request = (TEXTS / "request-sign-in-link.graphql").read_text()
     answer = (await portal.ask(request, input={"email": "ana@example.com"})).json()
     nonce = answer["data"]["requestSignInLink"]["nonce"]
@@ -167,7 +169,7 @@ async def test_the_pages_texts_for_signing_in_need_no_token(portal: Portal) -> N
     assert answer["data"]["signInWithCode"]["__typename"] == "SignInCodeInvalid"
 
 
-async def test_introspection_fits_where_everybody_may_ask_it(new_database: NewDatabase) -> None:
+async def test_public_introspection_is_within_the_limits(new_database: NewDatabase) -> None:
     query = get_introspection_query(
         specified_by_url=True, directive_is_repeatable=True, schema_description=True,
         input_value_deprecation=True, one_of=True,
@@ -177,7 +179,7 @@ async def test_introspection_fits_where_everybody_may_ask_it(new_database: NewDa
         assert "__schema" in (await portal.ask(query)).json()["data"]
 
 
-async def test_new_documents_of_an_address_have_an_allowance(portal: Portal) -> None:
+async def test_new_documents_per_address_are_limited(portal: Portal) -> None:
     graph, known = graph_of(portal), f"mutation Known {{ {ASK} }}"
     strangers = graph.strangers
     strangers.new_documents.due.clear()
@@ -187,7 +189,7 @@ async def test_new_documents_of_an_address_have_an_allowance(portal: Portal) -> 
     assert len(limited) == 30 - (NEW_DOCUMENTS - 1)
     assert told(limited[0]) == (429, "RATE_LIMITED")
     assert 0 < int(limited[0].headers["retry-after"]) <= NEW_DOCUMENT_EVERY_S
-    # What was seen before, what has a token, and another address's are answered.
+    # Cached documents, requests with a token, and other addresses are answered.
     assert (await portal.ask(known)).status_code == 200
     assert (await portal.ask("query New { client { id } }", await portal.token())).is_success
     elsewhere = await strangers.prepared("{ __typename }", None, {}, "another address")
@@ -195,7 +197,7 @@ async def test_new_documents_of_an_address_have_an_allowance(portal: Portal) -> 
     strangers.new_documents.due.clear()
 
 
-def test_an_allowance_comes_back_one_by_one() -> None:
+def test_allowance_is_restored_one_by_one() -> None:
     moment = [0.0]
     allowance = Allowance(3, 2, now=lambda: moment[0])
     assert [allowance.take("a") for _ in range(5)] == [0, 0, 0, 2, 2]
@@ -209,7 +211,7 @@ def test_an_allowance_comes_back_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_hostile_shapes_are_refused_or_answered(
+async def test_hostile_documents_are_refused_or_answered(
     portal: Portal, work: list[str], name: str
 ) -> None:
     hostile = SHAPES[name](7)
@@ -222,10 +224,10 @@ async def test_hostile_shapes_are_refused_or_answered(
         assert error["extensions"].get("limit", "fields") in limits
 
 
-# -- apart from all others -------------------------------------------------------------------------
+# -- separation from other requests ----------------------------------------------------------------
 
 
-async def test_nothing_of_strangers_is_remembered_with_the_viewers(
+async def test_documents_without_a_token_are_cached_separately(
     portal: Portal, work: list[str]
 ) -> None:
     graph = graph_of(portal)
@@ -248,7 +250,7 @@ async def test_nothing_of_strangers_is_remembered_with_the_viewers(
     assert len(strangers.readied.items) < 50
 
 
-async def test_a_full_queue_is_told_and_no_viewer_waits_in_it(portal: Portal) -> None:
+async def test_full_queue_gets_503_and_does_not_delay_viewers(portal: Portal) -> None:
     graph, query = graph_of(portal), "{ __typename }"
     async with AsyncExitStack() as places:
         queue = graph.strangers.queue
@@ -275,7 +277,7 @@ async def test_unknown_tokens_wait_in_a_bounded_queue(portal: Portal) -> None:
     assert told(await portal.ask("{ __typename }", new_secret())) == (401, "UNAUTHENTICATED")
 
 
-async def test_a_queue_has_its_bounds() -> None:
+async def test_queue_limits_waiters_in_all_and_per_sender() -> None:
     queue = BoundedQueue(at_once=2, most=6, most_of_one=4, wait_s=0.01)
     async with AsyncExitStack() as held:
         for _ in range(2):
@@ -288,7 +290,7 @@ async def test_a_queue_has_its_bounds() -> None:
         await held.enter_async_context(waiting.place("a"))
         others = [asyncio.create_task(waiting.place("a").__aenter__()) for _ in range(3)]
         await asyncio.sleep(0)
-        # One sender has its part, and no more.
+        # One sender may use only its share.
         with pytest.raises(QueueFull):
             await waiting.place("a").__aenter__()
         others += [asyncio.create_task(waiting.place("b").__aenter__()) for _ in range(2)]
@@ -304,11 +306,11 @@ async def test_a_queue_has_its_bounds() -> None:
     assert MOST_OF_ONE_ADDRESS < MOST
 
 
-# -- documents of whoever has a token --------------------------------------------------------------
+# -- documents with a token ------------------------------------------------------------------------
 
 
-async def test_the_whole_document_is_measured(portal: Portal, work: list[str]) -> None:
-    """Validation reads all of it, whichever operation is asked."""
+async def test_whole_document_is_measured(portal: Portal, work: list[str]) -> None:
+    """Validation reads all operations and fragments, whichever operation is named."""
     token = await portal.token()
     small = "query A { client { id } }"
     lists = "invoices { nodes { id } } " * 170
@@ -325,7 +327,7 @@ async def test_the_whole_document_is_measured(portal: Portal, work: list[str]) -
     assert "data" in (await named(portal, several, "A", token)).json()
 
 
-async def test_overlapping_fields_have_a_budget(
+async def test_overlapping_fields_are_limited(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await portal.token()
@@ -336,7 +338,7 @@ async def test_overlapping_fields_have_a_budget(
     assert "data" in (await portal.ask("{ client { " + "id " * 90 + "} }", token)).json()
 
 
-def test_the_budget_is_handed_to_graphql_core(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_uses_the_overlap_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FewOverlapsRule in RULES
     document = parse("{ a: __typename a: __typename }")
     assert isinstance(document, DocumentNode)
@@ -347,8 +349,8 @@ def test_the_budget_is_handed_to_graphql_core(monkeypatch: pytest.MonkeyPatch) -
     assert error.extensions["limit"] == "overlaps"
 
 
-async def test_fresh_documents_of_one_token_displace_its_own(portal: Portal) -> None:
-    """One token sends thirty new documents of 30 kB; what another asks stays remembered."""
+async def test_new_documents_of_one_token_evict_only_its_own(portal: Portal) -> None:
+    """One token sends thirty new documents of 30 kB; another token's document stays cached."""
     graph, page = graph_of(portal), "query Page { client { id name } }"
     other = await portal.token(Subject(portal.practice_id, client_id=portal.other_id))
     hostile = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
@@ -364,7 +366,7 @@ async def test_fresh_documents_of_one_token_displace_its_own(portal: Portal) -> 
     assert any(key[0].startswith(b'{"query":"query Page') for key in graph.repeats.answered.items)
 
 
-async def test_what_many_wait_for_is_made_once(portal: Portal, work: list[str]) -> None:
+async def test_concurrent_requests_prepare_a_document_once(portal: Portal, work: list[str]) -> None:
     token = await portal.token()
     query = f"query Together {{ client {{ id }} }} # {portal.url}"
     answers = await asyncio.gather(*(portal.ask(query, token) for _ in range(10)))

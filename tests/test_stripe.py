@@ -1,6 +1,7 @@
-"""The gateway's expectations, tried on the double and, with STRIPE_TEST_KEY, on Stripe itself.
+"""The gateway's expectations, tested on the double and, with STRIPE_TEST_KEY, on Stripe itself.
 
-On Stripe the tests also record the answers, and the double is held to the recording from then on.
+On Stripe the tests also record the responses; from then on the double is compared with the
+recording.
 """
 
 import os
@@ -29,8 +30,8 @@ from tests.recording import RECORDED, Recorder
 from tests.specification import held
 
 KEY = os.environ.get("STRIPE_TEST_KEY")
-# Tests that send parameters that the specification doesn't have.
-ODD = ("test_what_the_specification_does_not_have_is_refused",)
+# Tests that send parameters that the specification does not have.
+ODD = ("test_unknown_and_missing_parameters_are_refused",)
 # Stripe's own test helper makes tokens of these.
 METHODS = {
     GOOD: "pm_card_visa",
@@ -41,7 +42,7 @@ METHODS = {
 
 @dataclass
 class Remote:
-    """Stripe, and how a page's token is made there. `recorder` has all that was answered."""
+    """Stripe or the double, with a way to make a page's token. `recorder` has all responses."""
 
     stripe: Stripe
     store: Store | None
@@ -64,7 +65,7 @@ class Remote:
     async def ask(
         self, method: str, path: str, params: dict[str, str] | None = None, **headers: str
     ) -> tuple[int, Any]:
-        """Ask without the SDK, which sends nothing that Stripe doesn't know."""
+        """Send a request without the SDK, which refuses unknown parameters."""
         named = {"Authorization": f"Bearer {self.key}", "Stripe-Version": API_VERSION}
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
         form: Any = {"data": params} if method == "POST" else {"params": params}
@@ -81,7 +82,7 @@ BASE = "https://api.stripe.com/v1"
 
 
 class Borrowed(httpx.AsyncBaseTransport):
-    """A transport that somebody else closes."""
+    """Transport that its owner closes."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self.transport = transport
@@ -135,14 +136,14 @@ def order(**facts: Any) -> Order:
     return replace(Order(new_id(), new_id(), OWN, 10_000, "USD", None, False), **facts)
 
 
-async def test_an_intent_is_created_once_under_its_key(remote: Remote) -> None:
+async def test_intent_is_created_once_under_its_key(remote: Remote) -> None:
     wanted = order()
     first, again = await remote.stripe.create(wanted), await remote.stripe.create(wanted)
     assert first == again
     assert (first.status, first.received_minor) == (IntentStatus.REQUIRES_PAYMENT_METHOD, 0)
 
 
-async def test_another_amount_is_never_answered_with_the_first_one(remote: Remote) -> None:
+async def test_another_amount_makes_another_intent(remote: Remote) -> None:
     wanted = order()
     first = await remote.stripe.create(wanted)
     other = await remote.stripe.create(replace(wanted, amount_minor=20_000))
@@ -151,7 +152,7 @@ async def test_another_amount_is_never_answered_with_the_first_one(remote: Remot
     assert found["amount"] == 20_000
 
 
-async def test_a_confirmed_intent_has_moved_the_money_once(remote: Remote) -> None:
+async def test_confirmed_intent_has_moved_the_money_once(remote: Remote) -> None:
     wanted, token = order(), await remote.token(GOOD)
     made = await remote.stripe.create(wanted)
     paid = await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=token)
@@ -164,7 +165,7 @@ async def test_a_confirmed_intent_has_moved_the_money_once(remote: Remote) -> No
         await remote.stripe.cancel(OWN, made.id)
 
 
-async def test_a_declined_card_is_declined_and_told_by_the_intent(remote: Remote) -> None:
+async def test_declined_card_is_reported_by_the_intent(remote: Remote) -> None:
     wanted = order()
     made = await remote.stripe.create(wanted)
     with pytest.raises(Declined):
@@ -178,7 +179,7 @@ async def test_a_declined_card_is_declined_and_told_by_the_intent(remote: Remote
     )
 
 
-async def test_a_cancelled_intent_can_not_be_confirmed(remote: Remote) -> None:
+async def test_canceled_intent_can_not_be_confirmed(remote: Remote) -> None:
     wanted = order()
     made = await remote.stripe.create(wanted)
     assert (await remote.stripe.cancel(OWN, made.id)).status is IntentStatus.CANCELED
@@ -186,7 +187,7 @@ async def test_a_cancelled_intent_can_not_be_confirmed(remote: Remote) -> None:
         await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=await remote.token(GOOD))
 
 
-async def test_three_d_secure_waits_for_the_cardholder(remote: Remote) -> None:
+async def test_3d_secure_waits_for_the_cardholder(remote: Remote) -> None:
     wanted = order()
     made = await remote.stripe.create(wanted)
     token = await remote.token(ASKS)
@@ -195,7 +196,7 @@ async def test_three_d_secure_waits_for_the_cardholder(remote: Remote) -> None:
     assert waits.client_secret.startswith(made.id)
 
 
-async def test_a_token_tells_its_card_and_works_once(remote: Remote) -> None:
+async def test_confirmation_token_has_its_card_and_works_once(remote: Remote) -> None:
     token = await remote.token(GOOD)
     card = await remote.stripe.token(OWN, token)
     assert (card.last4, card.name, card.zip) == ("4242", "Ana Prieto", "04101")
@@ -206,7 +207,7 @@ async def test_a_token_tells_its_card_and_works_once(remote: Remote) -> None:
         await remote.stripe.confirm(second.payment_id, OWN, made[1].id, token=token)
 
 
-async def test_a_saved_card_pays_for_its_customer(remote: Remote) -> None:
+async def test_saved_card_pays_for_its_customer(remote: Remote) -> None:
     client = new_id()
     customer = await remote.stripe.customer(OWN, new_id(), client, 1)
     wanted = order(customer=customer, save_card=True)
@@ -221,14 +222,14 @@ async def test_a_saved_card_pays_for_its_customer(remote: Remote) -> None:
     assert paid.status is IntentStatus.SUCCEEDED
 
 
-async def test_what_is_not_there_is_missing(remote: Remote) -> None:
+async def test_unknown_objects_are_missing(remote: Remote) -> None:
     with pytest.raises(Missing):
         await remote.stripe.intent(OWN, "pi_000000000000000000000000")
     with pytest.raises(Rejected):
         await remote.stripe.token(OWN, "ctoken_000000000000000000000000")
 
 
-async def test_a_live_key_has_no_business_in_the_double() -> None:
+async def test_double_refuses_live_keys() -> None:
     store = Store(":memory:")
     transport = httpx.ASGITransport(app(store))
     stripe = Stripe("sk_live_x", base="http://stripe", transport=transport)
@@ -238,7 +239,7 @@ async def test_a_live_key_has_no_business_in_the_double() -> None:
     store.close()
 
 
-# -- errors that the gateway tells apart -----------------------------------------------------------
+# -- errors that the gateway distinguishes ---------------------------------------------------------
 
 
 def told(answer: tuple[int, Any]) -> tuple[int, str | None, str | None]:
@@ -248,7 +249,7 @@ def told(answer: tuple[int, Any]) -> tuple[int, str | None, str | None]:
     return status, body["error"].get("code"), body["error"].get("param")
 
 
-async def test_what_the_specification_does_not_have_is_refused(remote: Remote) -> None:
+async def test_unknown_and_missing_parameters_are_refused(remote: Remote) -> None:
     assert told(await remote.intent(amout="1")) == (400, "parameter_unknown", "amout")
     answer = await remote.ask("POST", "payment_intents", {"currency": "usd"})
     assert told(answer) == (400, "parameter_missing", "amount")
@@ -262,7 +263,7 @@ async def test_what_the_specification_does_not_have_is_refused(remote: Remote) -
         ("100000000", "usd", "amount_too_large"),
     ],
 )
-async def test_an_amount_out_of_its_limits_is_told_by_its_code(
+async def test_amount_beyond_its_limits_has_an_error_code(
     remote: Remote, amount: str, currency: str, code: str
 ) -> None:
     answer = await remote.intent(amount=amount, currency=currency)
@@ -270,14 +271,14 @@ async def test_an_amount_out_of_its_limits_is_told_by_its_code(
 
 
 @pytest.mark.parametrize(("amount", "currency"), [("10001", "kwd"), ("50050", "isk")])
-async def test_an_amount_that_needs_whole_units_is_refused(
+async def test_amount_without_whole_units_is_refused(
     remote: Remote, amount: str, currency: str
 ) -> None:
     status, _ = await remote.intent(amount=amount, currency=currency)
     assert status == 400
 
 
-async def test_a_deleted_customer_is_told_as_such(remote: Remote) -> None:
+async def test_deleted_customer_is_marked_and_can_not_be_used(remote: Remote) -> None:
     _, made = await remote.ask("POST", "customers", {"metadata[client]": new_id()})
     id_ = made["id"]
     status, gone = await remote.ask("DELETE", f"customers/{id_}")
@@ -289,7 +290,7 @@ async def test_a_deleted_customer_is_told_as_such(remote: Remote) -> None:
     assert told(await remote.ask("POST", "setup_intents", {"customer": id_})) == refused
 
 
-async def test_a_key_of_the_api_that_is_wrong(remote: Remote) -> None:
+async def test_invalid_api_key_is_refused(remote: Remote) -> None:
     answer = await remote.ask("GET", "account", Authorization="Bearer sk_test_nonsense_x")
     if remote.store is None:
         assert told(answer)[0] == 401
@@ -297,14 +298,14 @@ async def test_a_key_of_the_api_that_is_wrong(remote: Remote) -> None:
     assert told(answer)[0] == 401
 
 
-async def test_an_account_that_is_out_of_reach(remote: Remote) -> None:
+async def test_account_without_access_is_refused(remote: Remote) -> None:
     if remote.store is not None:
         access.deauthorise(remote.store, "acct_000000000000000")
     answer = await remote.ask("GET", "refunds", Stripe_Account="acct_000000000000000")
     assert told(answer)[:2] == (403, "account_invalid")
 
 
-async def test_money_goes_back_once_under_its_key(remote: Remote) -> None:
+async def test_refund_is_made_once_under_its_key(remote: Remote) -> None:
     wanted = order()
     made = await remote.stripe.create(wanted)
     token = await remote.token(GOOD)
@@ -323,7 +324,7 @@ async def test_money_goes_back_once_under_its_key(remote: Remote) -> None:
     assert (await remote.ask("GET", f"charges/{first[1]['charge']}"))[0] == 200
 
 
-async def test_a_setup_intent_is_made_and_cancelled(remote: Remote) -> None:
+async def test_setup_intent_is_made_and_canceled(remote: Remote) -> None:
     params = {"usage": "on_session", "payment_method_types[0]": "card"}
     _, made = await remote.ask("POST", "setup_intents", params)
     status, gone = await remote.ask("POST", f"setup_intents/{made['id']}/cancel")
@@ -332,7 +333,7 @@ async def test_a_setup_intent_is_made_and_cancelled(remote: Remote) -> None:
     assert told(answer)[:2] == (400, "setup_intent_unexpected_state")
 
 
-# -- the recording ---------------------------------------------------------------------------------
+# -- recording -------------------------------------------------------------------------------------
 
 
 def test_stripe_itself_was_recorded() -> None:
@@ -340,7 +341,7 @@ def test_stripe_itself_was_recorded() -> None:
         pytest.skip("Stripe itself was never recorded: run make test-stripe with STRIPE_TEST_KEY")
 
 
-async def test_the_recorder_keeps_words_and_names_and_no_values(tmp_path: Path) -> None:
+async def test_recorder_keeps_names_and_enums_but_no_values(tmp_path: Path) -> None:
     remote, file = at_the_double(), tmp_path / "recorded.json"
     assert remote.store is not None
     _, made = await remote.intent()
@@ -377,7 +378,7 @@ async def test_the_recorder_keeps_words_and_names_and_no_values(tmp_path: Path) 
         ({"call": "POST /v1/refunds"}, "other calls"),
     ],
 )
-async def test_a_double_unlike_the_recording_is_found(
+async def test_double_unlike_the_recording_is_found(
     tmp_path: Path, spoil: dict[str, Any], told: str
 ) -> None:
     remote, file = at_the_double(), tmp_path / "recorded.json"

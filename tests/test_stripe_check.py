@@ -1,4 +1,6 @@
-"""Money goes where the operator means: the sandbox only where it is said, to its accounts alone."""
+"""Payments go where the operator's settings say: the sandbox only if it is on, to its
+own accounts.
+"""
 
 import asyncio
 import datetime as dt
@@ -27,7 +29,7 @@ KEYS = {
     "STRIPE_API_KEY": "sk_test_1",
     "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
     "STRIPE_WEBHOOK_SECRET": "whsec_1",
-    # Nothing answers there.
+    # A port without a server.
     "STRIPE_API_BASE": "http://127.0.0.1:1",
 }
 AT_STRIPE: dict[str, Any] = {
@@ -41,7 +43,7 @@ ONLINE = (
     " onlinePayments { isEnabled mode publishableKey stripeAccount stripeJs } } } }"
 )
 PREPARE = "mutation { prepareCard(input: {}) { __typename ... on UserError { code } } }"
-# The environment, the practice's account, and how the refusal begins.
+# The environment, the practice's account, and the beginning of the refusal.
 REFUSED = [
     ({}, "acct_1", "STRIPE_API_KEY is not set."),
     ({}, "acct_sandbox", "STRIPE_API_KEY is not set."),
@@ -89,7 +91,7 @@ def portal(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("command", ["serve", "refund pmt_1", "reconcile"])
 @pytest.mark.parametrize(("environment", "account", "said"), REFUSED)
-def test_what_would_charge_in_the_wrong_place_stops(
+def test_command_with_conflicting_stripe_settings_stops(
     practice: Portal,
     monkeypatch: pytest.MonkeyPatch,
     command: str,
@@ -125,7 +127,7 @@ def test_five_practices_are_named_and_the_others_counted(
     assert ", and 2 more. Set practice.stripe_account" in result.stderr
 
 
-def test_a_currency_that_stripe_does_not_charge_stops(
+def test_currency_unsupported_by_stripe_stops_the_start(
     practice: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = made_up(new_id()) | {"stripe_account": "acct_sandbox_1", "currency": "CUP"}
@@ -144,8 +146,8 @@ def test_a_currency_that_stripe_does_not_charge_stops(
     )
 
 
-async def test_a_currency_that_stripe_does_not_charge_takes_no_payments(new_database: Any) -> None:
-    """Also where the row is changed while the server runs."""
+async def test_currency_unsupported_by_stripe_turns_payments_off(new_database: Any) -> None:
+    """Also if the row is changed while the server runs."""
     async with new_database() as url, served(url) as portal:
         async with portal.engine.begin() as conn:
             sandboxed = {"stripe_account": "acct_sandbox_1", "currency": "CUP"}
@@ -157,7 +159,7 @@ async def test_a_currency_that_stripe_does_not_charge_takes_no_payments(new_data
 
 
 @pytest.mark.parametrize(("environment", "account"), TAKEN)
-def test_what_is_meant_starts(
+def test_server_with_consistent_stripe_settings_starts(
     practice: Portal,
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
@@ -172,10 +174,10 @@ def test_what_is_meant_starts(
     assert (result.exit_code, ran) == (0, ["server.app:served"]), result.stderr
 
 
-def test_a_serving_process_does_not_begin_without_a_key(
+def test_serving_process_needs_a_stripe_key(
     practice: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody may start it by another server than `portal serve`."""
+    """The process may be started by another server than `portal serve`."""
     with pytest.raises(WrongSettings, match="STRIPE_API_KEY is not set"):
         served_app()
 
@@ -193,10 +195,10 @@ def test_a_serving_process_does_not_begin_without_a_key(
         ("acct_1", PaymentsMode.OFF, False),
     ],
 )
-async def test_an_account_that_is_not_reached_takes_no_payments(
+async def test_account_of_another_mode_takes_no_payments(
     new_database: Any, account: str, mode: PaymentsMode, *, reached: bool
 ) -> None:
-    """Also where the row is changed while the server runs."""
+    """Also if the row is changed while the server runs."""
     assert is_reached(account, mode) is reached
     if mode in (PaymentsMode.OFF, PaymentsMode.LIVE):
         return
@@ -219,8 +221,8 @@ async def test_an_account_that_is_not_reached_takes_no_payments(
 
 
 @pytest.mark.parametrize("account", ["acct_1", OWN])
-async def test_the_sandbox_knows_its_own_accounts_alone(account: str) -> None:
-    """Whatever asks it: a refund, the daily comparison, or a payment that was under way."""
+async def test_sandbox_has_only_its_own_accounts(account: str) -> None:
+    """For a refund, the daily comparison, and a payment under way alike."""
     sandbox = Sandbox(":memory:")
     stripe = sandbox.stripe()
     since = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)

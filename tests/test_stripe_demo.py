@@ -1,4 +1,4 @@
-"""`portal demo --stripe` without a browser: its keys, and what its rows say of Stripe."""
+"""`portal demo --stripe` without a browser: its keys, and its rows about Stripe."""
 
 import asyncio
 import datetime as dt
@@ -51,7 +51,7 @@ def given(monkeypatch: pytest.MonkeyPatch, **more: str | None) -> None:
         ({"STRIPE_PUBLISHABLE_KEY": "pk_live_1"}, "STRIPE_PUBLISHABLE_KEY: it begins with pk_test"),
     ],
 )
-def test_it_needs_the_keys_of_a_test_account(
+def test_stripe_demo_needs_the_keys_of_a_test_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str | None], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,9 +63,7 @@ def test_it_needs_the_keys_of_a_test_account(
 
 
 @pytest.mark.parametrize("key", ["sk_live_1", "rk_live_1"])
-def test_no_demo_runs_beside_a_live_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
+def test_demo_refuses_a_live_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.chdir(tmp_path)
     given(monkeypatch, STRIPE_API_KEY=key)
     monkeypatch.setattr(demo, "listen", lambda *_: pytest.fail("it serves"))
@@ -76,21 +74,21 @@ def test_no_demo_runs_beside_a_live_key(
 
 
 @pytest.mark.parametrize("secret", [None, "whsec_1"])
-def test_it_says_whether_events_are_heard(
+def test_stripe_demo_says_whether_webhooks_arrive(
     monkeypatch: pytest.MonkeyPatch, secret: str | None
 ) -> None:
     given(monkeypatch, STRIPE_WEBHOOK_SECRET=secret)
     account = stripe_demo.from_environment()
     assert ("not heard" in account.said) is (secret is None)
-    # Without a secret of Stripe's nobody can sign an event.
+    # Without Stripe's secret nobody can sign an event.
     first, second = (account.settings()["stripe_webhook_secret"] for _ in range(2))
     assert (first == second) is (secret is not None)
 
 
-def test_its_rows_say_nothing_of_stripe_that_is_not_so(
+def test_stripe_demo_has_no_rows_that_stripe_contradicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A payment under way would be asked for at Stripe, and a card on file could not be charged."""
+    """A payment under way would be requested at Stripe, and a card on file could not be charged."""
     url = f"sqlite:///{tmp_path / 'portal.sqlite'}"
     account = DemoAccount("sk_test_double", "pk_test_double", None, None)
     kept = demo.new_keys()
@@ -116,7 +114,7 @@ def test_its_rows_say_nothing_of_stripe_that_is_not_so(
 
     first = asyncio.run(made())
     assert first[:2] == ({"own", None}, [0] * 6)
-    # Prepared again, as with each start, nothing is changed any more.
+    # A second preparation, as at each start, changes nothing.
     assert asyncio.run(made()) == first
     with double(tmp_path) as stripe:
         given(monkeypatch, STRIPE_API_BASE=stripe, STRIPE_WEBHOOK_SECRET="whsec_1")

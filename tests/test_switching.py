@@ -1,4 +1,4 @@
-"""One sign-in for everybody who has an address in a practice, and the switch between them."""
+"""One sign-in for all people of an address in a practice, and the switch between them."""
 
 import asyncio
 import datetime as dt
@@ -21,7 +21,7 @@ MOTHER = "ana@example.com"
 
 @pytest.fixture
 async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
-    """Ana is a client, and the guardian of Ben by another row of the same address."""
+    """Yield a portal where one address belongs to a client and to another client's guardian."""
     async with new_database() as url, signing_in(url) as it:
         await it.change(Contact, it.guardian_id, email=" ANA@example.com")
         async with it.engine.begin() as conn:
@@ -31,12 +31,12 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
 
 
 async def names(portal: SigningIn, token: str) -> tuple[str, list[str]]:
-    """Return who the viewer is, and whose bills they see."""
+    """Return the viewer's name, and the names of the viewer's clients."""
     viewer = (await portal.ask(CLIENTS, token)).json()["data"]["viewer"]
     return viewer["name"], [client["name"] for client in viewer["clients"]]
 
 
-async def test_a_sign_in_is_of_everybody_with_the_address(portal: SigningIn) -> None:
+async def test_sign_in_has_every_identity_of_the_address(portal: SigningIn) -> None:
     await portal.elsewhere(MOTHER)
     token = await portal.sign_in(MOTHER)
     client, contact = await portal.identities(token)
@@ -53,7 +53,7 @@ async def test_a_sign_in_is_of_everybody_with_the_address(portal: SigningIn) -> 
     )
 
 
-async def test_it_is_switched_and_switched_back(portal: SigningIn) -> None:
+async def test_viewer_is_switched_and_switched_back(portal: SigningIn) -> None:
     token = await portal.sign_in(MOTHER)
     assert await names(portal, token) == ("Ana Prieto", ["Ana Prieto"])
     client, contact = await portal.identities(token)
@@ -62,7 +62,7 @@ async def test_it_is_switched_and_switched_back(portal: SigningIn) -> None:
         assert switched["__typename"] == "ViewerSwitched"
         assert [one["isCurrent"] for one in switched["viewer"]["identities"]] == [False, True]
         assert switched["viewer"]["kind"] == "CONTACT"
-        # With a body that was sent before, too.
+        # Also with a body that was sent before.
         assert await names(portal, token) == ("Gail Ahn", ["Ben Osei"])
         assert await names(portal, token) == ("Gail Ahn", ["Ben Osei"])
         await portal.switch(token, client["id"])
@@ -70,8 +70,8 @@ async def test_it_is_switched_and_switched_back(portal: SigningIn) -> None:
     assert len(await portal.all(Token)) == 1
 
 
-async def test_each_request_sees_with_the_eyes_of_one_person(portal: SigningIn) -> None:
-    """However they race, nobody's name is beside another's clients."""
+async def test_each_request_has_one_identity(portal: SigningIn) -> None:
+    """Races never mix one identity's name with another's clients."""
     token = await portal.sign_in(MOTHER)
     ids = [one["id"] for one in await portal.identities(token)]
     seen = set()
@@ -94,7 +94,7 @@ async def test_each_request_sees_with_the_eyes_of_one_person(portal: SigningIn) 
     assert len(seen) == 2
 
 
-async def test_nobody_else_is_switched_to(portal: SigningIn) -> None:
+async def test_other_people_can_not_be_switched_to(portal: SigningIn) -> None:
     id_ = await portal.elsewhere(MOTHER)
     (other,) = [one.id for one in await portal.all(Client) if one.practice_id == id_]
     token = await portal.sign_in(MOTHER)
@@ -112,8 +112,8 @@ async def test_nobody_else_is_switched_to(portal: SigningIn) -> None:
     assert (await portal.switch(ben, f"idn_{portal.client_id}"))["__typename"] == "NotFound"
 
 
-async def test_another_mailbox_is_somebody_else(portal: SigningIn) -> None:
-    """A database may take the Kelvin sign for a k: to a mail server it is another letter."""
+async def test_similar_mailbox_is_another_identity(portal: SigningIn) -> None:
+    """A database may fold the Kelvin sign to a k; to a mail server it is another letter."""
     await portal.change(Client, portal.client_id, email="kelvin@example.com")
     await portal.change(Contact, portal.guardian_id, email="\u212aelvin@example.com")
     token = await portal.sign_in("kelvin@example.com")
@@ -122,14 +122,14 @@ async def test_another_mailbox_is_somebody_else(portal: SigningIn) -> None:
     assert (await portal.switch(token, f"idn_{portal.guardian_id}"))["code"] == "NOT_FOUND"
 
 
-async def test_a_token_that_was_given_out_is_not_switched(portal: SigningIn) -> None:
+async def test_created_token_can_not_be_switched(portal: SigningIn) -> None:
     dashboard = await portal.token(Subject(portal.practice_id))
     for token in (await portal.token(), dashboard):
         assert await portal.identities(token) == []
         assert (await portal.switch(token, f"idn_{portal.guardian_id}"))["code"] == "NOT_FOUND"
 
 
-async def test_the_switch_is_the_only_field_of_its_operation(portal: SigningIn) -> None:
+async def test_switch_is_the_only_field_of_its_operation(portal: SigningIn) -> None:
     token = await portal.sign_in(MOTHER)
     one = f'switchViewer(input: {{id: "idn_{portal.guardian_id}"}}) {{ __typename }}'
     answer = (await portal.ask(f"mutation {{ a: {one} signOut {{ signedOut }} }}", token)).json()
@@ -137,7 +137,7 @@ async def test_the_switch_is_the_only_field_of_its_operation(portal: SigningIn) 
     assert (await names(portal, token))[0] == "Ana Prieto"
 
 
-async def test_the_sign_ins_of_an_address_are_listed_and_ended_together(portal: SigningIn) -> None:
+async def test_sign_ins_of_an_address_are_listed_and_ended_together(portal: SigningIn) -> None:
     here, there = await portal.sign_in(MOTHER), await portal.sign_in(MOTHER)
     await portal.switch(there, f"idn_{portal.guardian_id}")
     for token in (here, there):
@@ -148,18 +148,20 @@ async def test_the_sign_ins_of_an_address_are_listed_and_ended_together(portal: 
     assert await portal.works(here)
 
 
-# -- an address that is changed --------------------------------------------------------------------
+# -- changed addresses -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spelling", ["new@example.com", None, "ana@example.com.evil.example"])
-async def test_a_sign_in_ends_with_its_address(portal: SigningIn, spelling: str | None) -> None:
+async def test_sign_in_ends_when_its_address_changes(
+    portal: SigningIn, spelling: str | None
+) -> None:
     token, contact = await portal.sign_in(MOTHER), await portal.sign_in(MOTHER)
     await portal.switch(contact, f"idn_{portal.guardian_id}")
     for one in (token, contact):
         assert await portal.works(one)
         assert await portal.works(one)
     await portal.change(Client, portal.client_id, email=spelling)
-    # The request that asks the same as before, and another one.
+    # A repeated request, and a new one.
     assert not await portal.works(token)
     assert (await portal.ask("{ viewer { kind } }", token)).status_code == 401
     assert await portal.works(contact)
@@ -169,19 +171,19 @@ async def test_a_sign_in_ends_with_its_address(portal: SigningIn, spelling: str 
     assert not await portal.works(contact)
 
 
-async def test_another_spelling_is_the_same_address(portal: SigningIn) -> None:
+async def test_other_spelling_is_the_same_address(portal: SigningIn) -> None:
     token = await portal.sign_in(MOTHER)
     await portal.change(Client, portal.client_id, email="  ANA@EXAMPLE.COM ")
     assert await portal.works(token)
 
 
-async def test_tokens_that_are_given_out_outlast_an_address(portal: SigningIn) -> None:
+async def test_created_token_outlasts_a_changed_address(portal: SigningIn) -> None:
     token = await portal.token()
     await portal.change(Client, portal.client_id, email="new@example.com")
     assert await portal.works(token)
 
 
-async def test_a_sign_in_that_is_over_is_not_switched(portal: SigningIn) -> None:
+async def test_ended_sign_in_can_not_be_switched(portal: SigningIn) -> None:
     token = await portal.sign_in(MOTHER)
     async with portal.engine.begin() as conn:
         await conn.execute(update(Token).values(revoked_at=portal.clock()))

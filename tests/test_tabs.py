@@ -1,4 +1,4 @@
-"""Fifty tabs at once, over several processes: one charge, and credit is spent once."""
+"""Fifty tabs pay at once, over several processes: one charge, and credit is spent once."""
 
 import asyncio
 import datetime as dt
@@ -25,7 +25,7 @@ from tests.specification import held
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
 PROCESSES, ROUNDS, TABS = 3, 20, 50
-# How often a tab sends what was not begun.
+# The number of times that a tab sends a payment that was not begun.
 TRIES = 3
 LOSERS = {"PaymentInProgress", "AmountChanged", "NothingToPay", "PayProcessing"}
 
@@ -37,7 +37,8 @@ async def test_fifty_tabs_are_one_charge(forked: Run, postgres_url: str, tmp_pat
             double(tmp_path) as stripe,
             portals(forked, url, stripe, tmp_path, PROCESSES) as addresses,
         ):
-            # A server closes what is idle just as a request may be on its way: none is used again.
+            # A server may close an idle connection while a request is on its way, so none is
+            # reused.
             limits = httpx.Limits(max_connections=TABS, max_keepalive_connections=0)
             async with httpx.AsyncClient(timeout=60, limits=limits) as http:
                 chance = random.Random(SEED)
@@ -50,7 +51,7 @@ async def test_fifty_tabs_are_one_charge(forked: Run, postgres_url: str, tmp_pat
 
 
 async def opened(url: str) -> Paying:
-    """Rows of a practice that takes cards; its clock is the processes'."""
+    """Return the rows of a practice that takes cards, with the processes' clock."""
     writing = engine(url)
     await migrate(writing)
     practice = Paying(url, writing)
@@ -70,7 +71,7 @@ async def play(
     chance: random.Random,
     round_: int,
 ) -> None:
-    """Two invoices and a credit; every tab pays the balance or one of them, all at once."""
+    """Make two invoices and a credit, and let every tab pay the balance or one invoice at once."""
     first, second = await practice.invoice(10_000), await practice.invoice(5_000)
     await practice.credit(2_000)
     wishes = [(13_000, None), (8_000, first), (3_000, second)]
@@ -126,7 +127,9 @@ async def send(
 async def data(
     practice: Paying, http: httpx.AsyncClient, address: str, body: dict[str, Any]
 ) -> dict[str, Any]:
-    """What is answered; where Stripe kept silent and nothing was begun, a page sends it again."""
+    """Return the response's data; send the request again if Stripe was unreachable and nothing
+    began.
+    """
     headers = {"Authorization": f"Bearer {practice.bearer}"}
     for _ in range(TRIES):
         answer = (await http.post(f"{address}/graphql", json=body, headers=headers)).json()
@@ -139,7 +142,7 @@ async def data(
 
 
 async def judge(practice: Paying, charged: list[Any]) -> None:
-    """By the double's state and plain sums alone."""
+    """Compare the double's state with plain sums over the rows."""
     async with practice.engine.connect() as rows:
 
         async def total(of: Any, *where: Any) -> int:
@@ -157,7 +160,7 @@ async def judge(practice: Paying, charged: list[Any]) -> None:
 
 
 async def settle(practice: Paying, http: httpx.AsyncClient, stripe: str, address: str) -> None:
-    """Pays what the round left, so that the next begins with nothing owed."""
+    """Pay the rest, so that the next round begins with nothing due."""
     balance = "{ client { balance { payable { minorUnits } } } }"
     headers = {"Authorization": f"Bearer {practice.bearer}"}
     answer = await http.post(f"{address}/graphql", json={"query": balance}, headers=headers)

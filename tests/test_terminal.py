@@ -1,4 +1,4 @@
-"""Commands that find no database to work with: each ends with a sentence and exit code 1."""
+"""Commands without a usable database: each ends with a sentence and exit code 1."""
 
 import socket
 from pathlib import Path
@@ -24,7 +24,7 @@ COMMANDS = {
 
 
 def ends(command: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a command that can't work; return what it says."""
+    """Run a command that has to fail, and return its message."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("TOKEN_KEY", KEY)
     monkeypatch.setenv("SANDBOX", "true")
@@ -36,7 +36,7 @@ def ends(command: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -> st
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_missing_folder_is_told_in_a_sentence(
+def test_missing_folder_is_reported_in_a_sentence(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -45,7 +45,7 @@ def test_a_missing_folder_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "migrate"])
-def test_a_database_that_was_not_migrated_is_told_in_a_sentence(
+def test_database_that_was_not_migrated_is_reported_in_a_sentence(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_a_database_that_was_not_migrated_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "token"])
-def test_a_server_that_is_out_of_reach_is_told_in_a_sentence(
+def test_unreachable_server_is_reported_in_a_sentence(
     command: str, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

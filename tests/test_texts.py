@@ -1,4 +1,4 @@
-"""How each database writes values as text, held against Python's own."""
+"""Values written as text by each database, compared with Python's own."""
 
 import datetime as dt
 import json
@@ -19,7 +19,7 @@ from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, trut
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
-# What a column of minor units holds, on both databases.
+# The largest amount in minor units that a column holds, on both databases.
 LARGEST = 2**53 - 1
 FIRST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 LAST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
@@ -39,7 +39,7 @@ async def database(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
 
 
 async def written(database: AsyncEngine, write: Any, type_: Any, values: Sequence[Any]) -> Any:
-    """Each value's text: of a column, and of an expression around it."""
+    """Return each value's text, of a column and of an expression."""
     columns = [select(literal(value, type_).label("value")).subquery() for value in values]
     texts = [select(write(each.c.value)).scalar_subquery() for each in columns]
     bare = [write(literal(value, type_)) for value in values]
@@ -63,18 +63,16 @@ async def test_money_is_exact(database: AsyncEngine, minor: list[int], digits: i
 @tried_often
 @example(texts=["", '"', "\\", "\x01\x1f\x7f", "\u2028", "é", "\U0001f0cf", "</script>", "'"])
 @given(texts=st.lists(TEXTS, min_size=1, max_size=10))
-async def test_a_string_is_the_json_of_itself(database: AsyncEngine, texts: list[str]) -> None:
+async def test_string_is_written_as_json(database: AsyncEngine, texts: list[str]) -> None:
     found = await written(database, escaped, Text, texts)
     assert [json.loads(each) for each in found] == texts
-    # The mark of what must not be null is in no string's text.
+    # The marker for null violations occurs in no string's text.
     assert not any("\x01" in each for each in found)
 
 
 @tried_often
 @given(texts=st.lists(TEXTS, min_size=1, max_size=10))
-async def test_a_cursor_is_the_hexadecimal_of_its_text(
-    database: AsyncEngine, texts: list[str]
-) -> None:
+async def test_cursor_is_hexadecimal(database: AsyncEngine, texts: list[str]) -> None:
     found = await written(database, hexadecimal, Text, texts)
     assert found == [each.encode().hex() for each in texts]
 
@@ -89,14 +87,14 @@ async def test_a_cursor_is_the_hexadecimal_of_its_text(
         max_size=10,
     )
 )
-async def test_an_instant_is_to_the_second_and_in_utc(
+async def test_instant_is_in_seconds_and_utc(
     database: AsyncEngine, moments: list[dt.datetime]
 ) -> None:
     found = await written(database, instant, Instant, moments)
     assert found == [f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in moments]
 
 
-async def test_a_boolean_is_a_word_and_null_stays_null(database: AsyncEngine) -> None:
+async def test_boolean_is_a_word_and_null_stays_null(database: AsyncEngine) -> None:
     assert await written(database, truth, Boolean, [True, False]) == ["true", "false"]
     assert await written(database, truth, Boolean, [None]) == [None]
     assert await written(database, escaped, Text, [None]) == [None]

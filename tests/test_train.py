@@ -1,4 +1,4 @@
-"""SDK, API version, Stripe.js, its types and the specification are of one release."""
+"""SDK, API version, Stripe.js, its types and the specification belong to one release train."""
 
 import re
 
@@ -10,20 +10,20 @@ from tests.nursery import PROJECT
 from tests.specification.document import document
 
 
-def test_the_sdk_is_of_the_train() -> None:
+def test_sdk_has_the_release_train() -> None:
     assert stripe._api_version._ApiVersion.CURRENT == API_VERSION
     assert stripe._api_version._ApiVersion.CURRENT_MAJOR == TRAIN
 
 
-def test_the_specification_is_of_the_train() -> None:
+def test_specification_has_the_release_train() -> None:
     assert document()["version"] == API_VERSION
 
 
-def test_the_double_speaks_the_train() -> None:
+def test_double_has_the_release_train() -> None:
     assert VERSION == API_VERSION
 
 
-def test_stripe_js_is_of_the_train() -> None:
+def test_stripe_js_has_the_release_train() -> None:
     assert f"https://js.stripe.com/{TRAIN}/stripe.js" == STRIPE_JS
     page = PROJECT / "web" / "portal"
     named = [file for file in page.rglob("*.js") if re.search("js.stripe.com/", file.read_text())]

@@ -1,4 +1,4 @@
-"""Errors of the drivers that pass, told from those that are defects."""
+"""Transient errors of the drivers, distinguished from defects."""
 
 import sqlite3
 from typing import Any
@@ -45,25 +45,25 @@ def of_code(code: int) -> sqlite3.OperationalError:
     ("state", "kind"),
     [(state, kind) for kind, states in POSTGRES.items() for state in states.split()],
 )
-def test_states_of_postgresql_that_pass(state: str, kind: type[Exception]) -> None:
+def test_transient_states_of_postgresql(state: str, kind: type[Exception]) -> None:
     assert type(transient(of_state(state))) is kind
 
 
 @pytest.mark.parametrize(
     ("code", "kind"), [(code, kind) for kind, codes in SQLITE.items() for code in codes]
 )
-def test_codes_of_sqlite_that_pass(code: int, kind: type[Exception]) -> None:
+def test_transient_codes_of_sqlite(code: int, kind: type[Exception]) -> None:
     assert type(transient(of_code(code))) is kind
 
 
 @pytest.mark.parametrize("state", DEFECTS)
-def test_defects_are_none_of_them(state: str) -> None:
+def test_defects_are_not_transient(state: str) -> None:
     assert transient(of_state(state)) is None
     assert not is_repeatable(of_state(state))
     assert not is_gone(of_state(state))
 
 
-def test_silence_is_not_repeated_and_a_lost_connection_is() -> None:
+def test_timeout_is_not_repeated_and_a_lost_connection_is() -> None:
     assert isinstance(transient(TimeoutError()), DatabaseUnavailable)
     amid_messages = asyncpg.InternalClientError("got result for unknown protocol state")
     assert isinstance(transient(amid_messages), DatabaseUnavailable)
@@ -76,16 +76,16 @@ def test_silence_is_not_repeated_and_a_lost_connection_is() -> None:
     assert not is_repeatable(of_state("55P03"))
 
 
-def test_a_server_with_too_many_connections_is_not_gone() -> None:
+def test_server_with_too_many_connections_is_not_gone() -> None:
     assert is_gone(of_state("57P01"))
     assert is_gone(ConnectionRefusedError())
     assert not is_gone(of_state("53300"))
 
 
-def test_a_value_that_does_not_fit_is_a_defect() -> None:
+def test_value_that_does_not_fit_is_a_defect() -> None:
     assert transient(asyncpg.DataError("invalid input for query argument $1")) is None
 
 
-def test_the_reason_is_one_line_without_values() -> None:
+def test_reason_is_one_line_without_values() -> None:
     words = "duplicate key\nDETAIL: Key (email)=(ana@example.com) already exists."
     assert reason(Exception(words)) == "duplicate key"

@@ -1,4 +1,4 @@
-"""The parameters of each call of Stripe are the SDK's own types, which mypy holds them to."""
+"""Parameters of Stripe calls have the SDK's types, checked by mypy."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from mypy import api
 from tests.nursery import PROJECT
 
 CALLS = PROJECT / "billing" / "gateway" / "api.py"
-# A wrong call, planted: the text that it replaces.
+# Wrong calls to plant: the text to replace, and its replacement.
 PLANTED = {
     "a parameter that Stripe has not": ('"payment_method_types"', '"payment_method_kinds"'),
     "a value of another type": ('"metadata": {"refund": refund_id', '"metadata": {"refund": 7'),
@@ -34,7 +34,7 @@ def calls() -> str:
     return CALLS.read_text()
 
 
-def test_the_calls_are_typed(calls: str, tmp_path: Path) -> None:
+def test_every_call_is_typed(calls: str, tmp_path: Path) -> None:
     assert told_of(calls, tmp_path) == ""
     sent = re.findall(r"params: (\w+) = ", calls)
     assert len(sent) >= 15
@@ -42,7 +42,7 @@ def test_the_calls_are_typed(calls: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", PLANTED)
-def test_a_wrong_call_is_told(calls: str, tmp_path: Path, fault: str) -> None:
+def test_wrong_call_is_found(calls: str, tmp_path: Path, fault: str) -> None:
     right, wrong = PLANTED[fault]
     assert right in calls
     assert re.search(

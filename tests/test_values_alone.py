@@ -1,4 +1,4 @@
-"""Results that their values alone tell: the same as a statement would, and without one."""
+"""Mutation results without a row are written without a statement, in the same bytes."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -22,7 +22,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 def asks(portal: Paying) -> list[tuple[str, dict[str, Any]]]:
-    """Mutations that change nothing, with what their results tell without a row."""
+    """Return mutations that change nothing, whose results need no row."""
     pay = f"mutation ($input: PayInput!) {{ pay(input: $input) {{ {REFUSED} }} }}"
     given = portal.input(OWED, {"credit": False})
     sign_in = 'signIn(input: {secret: "none", nonce: "none"}) { %s }'
@@ -38,7 +38,7 @@ def asks(portal: Paying) -> list[tuple[str, dict[str, Any]]]:
     ]  # fmt: skip
 
 
-async def test_they_are_as_a_statement_writes_them(
+async def test_results_without_a_row_equal_a_statements(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people, statements = portal.reads.people, list[str]()
@@ -65,7 +65,7 @@ async def test_they_are_as_a_statement_writes_them(
     assert counts[0] == counts[-1] == 1
 
 
-async def test_what_has_a_row_in_it_is_read(portal: Paying) -> None:
+async def test_result_with_a_row_is_read(portal: Paying) -> None:
     query = """mutation ($input: PayInput!) { pay(input: $input) {
       __typename ... on AmountChanged { code payable { amount } expected { minorUnits } } } }"""
     answer = await portal.ask(query, portal.bearer, input=portal.input(1, portal.card()))

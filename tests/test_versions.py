@@ -1,4 +1,4 @@
-"""What has changed since a version: nothing is missed, whoever writes meanwhile."""
+"""Changes since a version: a reader misses none, despite concurrent writers."""
 
 import asyncio
 import sys
@@ -21,7 +21,7 @@ CHANGED = """query Changed($since: String) { practice { version
     payments(changedSince: $since, first: 500) { nodes { id amount { minorUnits } } }
     invoices(changedSince: $since, first: 500) { nodes { id amountDue { minorUnits } } } } }"""
 PAYMENTS, WRITERS, COMMITS = 12, 2, 500
-# With the fault, this many have to be enough for a miss.
+# With the fault, this many tries have to be enough for a missed change.
 TRIES = 5
 
 
@@ -30,7 +30,7 @@ async def dashboard(portal: Portal) -> str:
 
 
 async def changed(portal: Portal, token: str, since: str | None) -> tuple[str, dict[str, int]]:
-    """The version now, and the amounts of payments changed since the one before."""
+    """Return the current version, and the amounts of payments changed since the given one."""
     answer = (await portal.ask(CHANGED, token, since=since)).json()
     practice = answer["data"]["practice"]
     amounts = {node["id"]: node["amount"]["minorUnits"] for node in practice["payments"]["nodes"]}
@@ -51,7 +51,9 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 
 async def followed(portal: Portal, commits: int, *faults: str) -> tuple[dict[str, int], int]:
-    """What a reader knows who asks for changes while others write; and how often they asked."""
+    """Read changes while others write; return the amounts known at the end, and the number of
+    reads.
+    """
     token = await dashboard(portal)
     version, known = await changed(portal, token, None)
     asked = 0
@@ -80,7 +82,7 @@ async def amounts(portal: Portal) -> dict[str, int]:
 
 
 @pytest.mark.campaign
-async def test_a_reader_of_changes_misses_none(portal: Portal) -> None:
+async def test_reader_of_changes_misses_none(portal: Portal) -> None:
     known, asked = await followed(portal, COMMITS)
     assert asked > 10
     assert known == await amounts(portal)
@@ -88,8 +90,10 @@ async def test_a_reader_of_changes_misses_none(portal: Portal) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("new_database", ["postgresql"], indirect=True, scope="session")
-async def test_versions_that_were_taken_early_miss_some(portal: Portal) -> None:
-    """That the reader above could fail: a version counted up first, as a clock would be read."""
+async def test_versions_assigned_early_miss_changes(portal: Portal) -> None:
+    """Shows that the test above can fail: a version counted before the commit, as a
+    clock is read.
+    """
     for _ in range(TRIES):
         known, _ = await followed(portal, COMMITS // 2, "early")
         if known != await amounts(portal):
@@ -97,7 +101,7 @@ async def test_versions_that_were_taken_early_miss_some(portal: Portal) -> None:
     raise AssertionError("nothing was missed")
 
 
-# -- what changes ----------------------------------------------------------------------------------
+# -- changed rows ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ async def since(shop: Paying, version: str | None) -> tuple[str, set[str]]:
     return practice["version"], {node["id"] for node in nodes}
 
 
-async def test_a_payment_changes_itself_and_what_it_pays(shop: Paying) -> None:
+async def test_payment_changes_itself_and_its_invoice(shop: Paying) -> None:
     paid = f"inv_{await shop.invoice(5_000)}"
     other = f"inv_{await shop.invoice(700, shop.other_id)}"
     version, whole = await since(shop, None)
@@ -124,7 +128,7 @@ async def test_a_payment_changes_itself_and_what_it_pays(shop: Paying) -> None:
     assert await since(shop, version) == (version, set())
 
 
-async def test_a_refund_changes_what_was_paid(shop: Paying) -> None:
+async def test_refund_changes_the_payment_and_its_invoice(shop: Paying) -> None:
     paid = f"inv_{await shop.invoice(5_000)}"
     payment = (await shop.pay(5_000, shop.card()))["payment"]["id"]
     version, _ = await since(shop, None)
@@ -136,11 +140,11 @@ async def test_a_refund_changes_what_was_paid(shop: Paying) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "-1", "1.5", "9" * 30])
-async def test_what_is_no_version_is_refused(portal: Portal, wrong: str) -> None:
+async def test_invalid_version_is_refused(portal: Portal, wrong: str) -> None:
     answer = (await portal.ask(CHANGED, await dashboard(portal), since=wrong)).json()
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_INPUT"}
 
 
-async def test_versions_are_the_dashboards(portal: Portal) -> None:
+async def test_versions_are_null_for_clients(portal: Portal) -> None:
     answer = (await portal.ask("{ practice { version } }", await portal.token())).json()
     assert answer["data"]["practice"]["version"] is None

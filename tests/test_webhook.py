@@ -1,4 +1,4 @@
-"""Stripe's webhook: what is signed is written down and answered, and followed afterwards."""
+"""Stripe's webhook: a signed event is stored and answered, and processed afterwards."""
 
 import asyncio
 import datetime as dt
@@ -25,7 +25,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def charged_late(portal: Paying) -> dict[str, Any]:
-    """A payment that the cardholder has confirmed and nobody has asked about; Stripe's event."""
+    """Return Stripe's event of a payment confirmed by the cardholder and not read since."""
     await portal.invoice(10_000)
     await portal.pay(10_000, portal.card(ASKS))
     (intent,) = portal.store.all("payment_intent")
@@ -43,21 +43,21 @@ async def until(portal: Paying, state: PaymentState) -> None:
     raise AssertionError(f"still {payment.state}")
 
 
-async def test_an_event_is_answered_and_followed(portal: Paying) -> None:
+async def test_event_is_answered_and_processed(portal: Paying) -> None:
     event = await charged_late(portal)
     assert (await portal.webhook(event)).status_code == 200
     await until(portal, PaymentState.SUCCEEDED)
     assert await portal.ledger_of_payments() == 10_000
 
 
-async def test_an_event_is_written_once_however_often_it_is_sent(portal: Paying) -> None:
+async def test_repeated_event_is_stored_once(portal: Paying) -> None:
     event = await charged_late(portal)
     answers = await asyncio.gather(*(portal.webhook(event) for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
     assert [one.id for one in await portal.all(StripeEvent)] == [event["id"]]
 
 
-async def test_an_event_of_another_account_is_kept_refused_and_told(
+async def test_event_of_another_account_is_refused_with_an_alert(
     portal: Paying, caplog: pytest.LogCaptureFixture
 ) -> None:
     event = await charged_late(portal)
@@ -74,7 +74,7 @@ async def test_an_event_of_another_account_is_kept_refused_and_told(
 
 
 @pytest.mark.parametrize("off_s", [-301, 301, 86_400])
-async def test_a_time_that_is_off_is_refused_either_way(portal: Paying, off_s: int) -> None:
+async def test_signature_with_a_time_too_far_off_is_refused(portal: Paying, off_s: int) -> None:
     body = json.dumps(await charged_late(portal))
     at = int((portal.clock() + dt.timedelta(seconds=off_s)).timestamp())
     headers = {"Stripe-Signature": signature(SECRET, body, at)}
@@ -87,7 +87,7 @@ async def test_a_time_that_is_off_is_refused_either_way(portal: Paying, off_s: i
     "body", [b"", b"{", b"[]", b"\xff\xfe", b'{"id": 1}', b'{"id":"evt_1","data":{"object":7}}']
 )
 @pytest.mark.parametrize("header", ["", "t=1", "t=x,v1=y", "v1=", "signed"])
-async def test_what_stripe_did_not_sign_or_would_not_say_is_refused(
+async def test_unsigned_or_malformed_body_is_refused(
     portal: Paying, body: bytes, header: str
 ) -> None:
     headers = {"Stripe-Signature": header}
@@ -99,7 +99,7 @@ async def test_what_stripe_did_not_sign_or_would_not_say_is_refused(
     assert await portal.all(StripeEvent) == []
 
 
-async def test_another_secret_is_refused(portal: Paying) -> None:
+async def test_signature_with_another_secret_is_refused(portal: Paying) -> None:
     body = json.dumps(await charged_late(portal))
     forged = signature("whsec_other", body, int(portal.clock().timestamp()))
     headers = {"Stripe-Signature": forged}

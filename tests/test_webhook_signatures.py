@@ -1,4 +1,6 @@
-"""The signature header of webhooks: exactly one time, near now, and a signature by a secret."""
+"""Signature header of webhooks: exactly one timestamp, near now, and a signature by a
+known secret.
+"""
 
 import datetime as dt
 import json
@@ -33,7 +35,7 @@ OFFS = (-86_400, -301, -300, -1, 0, 1, 300, 301, 86_400)
 
 
 def signed(at: int, secret: str = SECRET, body: str = BODY) -> str:
-    """The signature alone."""
+    """Return the signature alone."""
     return signature(secret, body, at).partition("v1=")[2]
 
 
@@ -63,7 +65,7 @@ PARTS = st.one_of(*map(st.sampled_from, (TIMES, SIGNATURES, OTHERS, BROKEN)))
 
 
 def is_good(parts: Sequence[str]) -> bool:
-    """Whether a header of these parts is to be taken, told without reading it as a text."""
+    """Return whether a header of these parts is valid, decided without parsing text."""
     times = [part for part in parts if part in TIMES]
     if len(times) != 1 or any(part in BROKEN for part in parts):
         return False
@@ -80,22 +82,22 @@ def is_taken(header: str, *, secrets: Sequence[str] = (SECRET,)) -> bool:
 
 @given(st.lists(PARTS, max_size=6))
 @settings(max_examples=1_000, deadline=None)
-def test_any_header_is_taken_only_with_one_time_and_its_signature(parts: list[str]) -> None:
+def test_header_is_accepted_only_with_one_timestamp_and_its_signature(parts: list[str]) -> None:
     assert is_taken(",".join(parts)) is is_good(parts), parts
 
 
 @given(st.text(max_size=200))
 @settings(max_examples=300, deadline=None)
-def test_no_text_by_chance_is_taken(text: str) -> None:
+def test_random_text_is_not_accepted(text: str) -> None:
     assert not is_taken(text)
 
 
 @given(st.permutations([TIMES[0], SIGNATURES[0], TIMES[4], f"v1={'0' * 64}"]))
-def test_an_old_event_is_not_new_by_a_second_time(parts: list[str]) -> None:
+def test_old_event_with_a_second_timestamp_is_refused(parts: list[str]) -> None:
     assert not is_taken(",".join(parts))
 
 
-def test_each_of_several_secrets_is_taken_and_no_other() -> None:
+def test_each_of_several_secrets_is_accepted_and_no_other() -> None:
     both = (SECRET, OTHER)
     assert is_taken(f"t={NOW_S},v1={signed(NOW_S)}", secrets=both)
     assert is_taken(f"t={NOW_S},v1={signed(NOW_S, OTHER)}", secrets=both)
@@ -131,7 +133,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("headers", "reason"), REFUSED.values(), ids=REFUSED)
-async def test_what_is_refused_is_told_and_logged_with_its_reason(
+async def test_refusal_is_returned_and_logged_with_its_reason(
     portal: Paying, caplog: pytest.LogCaptureFixture, headers: list[str], reason: str
 ) -> None:
     now = int(portal.clock().timestamp())
@@ -147,7 +149,7 @@ async def test_what_is_refused_is_told_and_logged_with_its_reason(
     assert await portal.all(StripeEvent) == []
 
 
-async def test_what_is_signed_and_no_event_is_refused_with_its_reason(portal: Paying) -> None:
+async def test_signed_body_that_is_no_event_is_refused_with_its_reason(portal: Paying) -> None:
     now, body = int(portal.clock().timestamp()), "[1]"
     headers = {"Stripe-Signature": signature(SECRET, body, now)}
     answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
@@ -167,14 +169,14 @@ ODD = {
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
-async def test_whatever_is_signed_is_answered(portal: Paying, body: str) -> None:
+async def test_signed_malformed_events_are_refused(portal: Paying, body: str) -> None:
     now = int(portal.clock().timestamp())
     headers = {"Stripe-Signature": signature(SECRET, body, now)}
     answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
     assert (answer.status_code, await portal.all(StripeEvent)) == (400, [])
 
 
-async def test_an_object_without_a_name_is_no_hint(portal: Paying) -> None:
+async def test_object_id_with_nul_is_ignored(portal: Paying) -> None:
     body = '{"id": "evt_1", "type": "x", "data": {"object": {"payment_intent": "pi_\\u0000"}}}'
     headers = {"Stripe-Signature": signature(SECRET, body, int(portal.clock().timestamp()))}
     answer = await portal.http.post("/stripe/webhook", content=body, headers=headers)
@@ -182,7 +184,7 @@ async def test_an_object_without_a_name_is_no_hint(portal: Paying) -> None:
     assert [event.object_id for event in await portal.all(StripeEvent)] == [None]
 
 
-async def test_a_listed_event_that_can_not_be_read_hides_no_other() -> None:
+async def test_unreadable_listed_event_does_not_hide_others() -> None:
     listed = [EVENT | {"id": "evt_2", "data": {"object": None}}, EVENT]
 
     def answer(_: httpx.Request) -> httpx.Response:

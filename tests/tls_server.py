@@ -1,4 +1,4 @@
-"""A PostgreSQL server that speaks TLS, with certificates of the test's own."""
+"""A PostgreSQL server with TLS, and certificates made for the test."""
 
 import datetime as dt
 import os
@@ -17,7 +17,7 @@ from tests import postgres
 from tests.demo import free_port
 from tests.postgres import OPTIONS
 
-# By TCP only with TLS; `certified` only with a certificate, `secretive` only with its password.
+# TCP needs TLS. The role `certified` needs a certificate, `secretive` a password.
 HBA = """local all all trust
 hostssl all certified 127.0.0.1/32 cert
 hostssl all secretive 127.0.0.1/32 scram-sha-256
@@ -28,15 +28,15 @@ PASSWORD = "p@ss:w/o?r#d% +&"
 
 @dataclass(frozen=True)
 class TlsServer:
-    """Where the server is, and the files of its certificates."""
+    """The server's address, and the files of its certificates."""
 
     socket_folder: Path
     port: int
-    # Signed the server's certificate, which is for `localhost`.
+    # The authority that signed the server's certificate, which is for `localhost`.
     authority: Path
-    # Signed nothing.
+    # An authority that signed nothing.
     other_authority: Path
-    # Of the role `certified`.
+    # The certificate of the role `certified`.
     certificate: Path
     key: Path
 
@@ -116,7 +116,7 @@ def named(name: str) -> x509.Name:
 def certificate(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    """Return what a certificate says, but for its extensions: it holds for a day."""
+    """Return a certificate without its extensions, valid for a day."""
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()

@@ -1,7 +1,7 @@
 """A process that changes payments, one transaction after another.
 
-Each writes an amount that no other transaction writes, then the payment's next version, and takes a
-moment before it ends. With `early` the version is counted up beforehand, as a clock would be read.
+Each transaction writes an amount that no other writes, then the payment's next version, and pauses
+before the commit. With `early` the version is counted up beforehand, as a clock would be read.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where the words of a PDF stand."""
+"""Positions of the words in a PDF."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ STORED = Path(__file__).parent / "word_boxes"
 
 
 class Box(NamedTuple):
-    """A word on a page, and its left, bottom, right and top in points from the lower left."""
+    """A word on a page, with its left, bottom, right and top in points from the lower left."""
 
     page: int
     word: str
@@ -26,7 +26,7 @@ class Box(NamedTuple):
 
 
 def boxes(pdf: bytes) -> list[Box]:
-    """All words, in the order of the text."""
+    """Return all words, in the order of the text."""
     document = pypdfium2.PdfDocument(pdf)
     try:
         return [box for number, page in enumerate(document, 1) for box in on_page(number, page)]
@@ -62,7 +62,7 @@ def store(name: str, found: list[Box]) -> None:
 
 
 def differences(found: list[Box], expected: list[Box], points: float) -> list[str]:
-    """Which words stand elsewhere, are gone or are new."""
+    """Return the words that moved, disappeared or are new."""
     if len(found) != len(expected):
         return [f"{len(found)} words, not {len(expected)}"]
     pairs = zip(found, expected, strict=True)

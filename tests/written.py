@@ -1,4 +1,4 @@
-"""Operations written out, by what they ask for: whoever sees one client may ask each."""
+"""Operations written out, by their subject. Each viewer of a client may send each of them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ INVOICE = (
 )
 PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
-# Query and variables, by what is asked for.
+# Query and variables, by subject.
 WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
     "sign-ins": ("{ viewer { signIns { id startedAt lastUsedAt isCurrent } } }", {}),
     "the viewer": ("{ viewer { kind name email scopes expiresAt __typename } }", {}),
@@ -367,7 +367,7 @@ AGES = (
     f"asOf current {MONEY} days1To30 {MONEY} days31To60 {MONEY} days61To90 {MONEY} over90 {MONEY}"
     f" total {MONEY}"
 )
-# What only a dashboard may ask: sums over the whole practice.
+# Operations of dashboards alone: sums over the whole practice.
 REPORTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "the practice's money by month": (
         '{ practice { revenue(dateRange: {gte: "2025-12-15", lte: "2026-03-15"})'

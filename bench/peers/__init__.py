@@ -1,1 +1,1 @@
-"""Others that answer the same operations, each as a good team would write it: what is compared."""
+"""Peers that answer the same operations, each written as a good team would."""

@@ -1,1 +1,1 @@
-"""What a real browser shows of the pages we serve."""
+"""Tests of the served pages in a real browser."""

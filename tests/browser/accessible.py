@@ -1,9 +1,9 @@
-"""Whether anybody can read and use a page, as far as axe can tell."""
+"""Accessibility of a page, as far as axe can check it."""
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page
 
-# What WCAG 2.2 asks of a page on its levels A and AA.
+# The rules of WCAG 2.2 on levels A and AA.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 

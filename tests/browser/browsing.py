@@ -1,4 +1,4 @@
-"""A chromium that reaches one server and no other, and a watch over what its page does."""
+"""A chromium that reaches one server only, and a record of its page's requests and errors."""
 
 import json
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ FLAGS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    # A browser would look for updates, time and field trials by itself.
+    # Chromium would otherwise look for updates, the time and field trials.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -29,7 +29,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
     window.violations.push(`${event.effectiveDirective}: ${event.blockedURI}`));
 """
 
-# All that a page can leave in a browser, as one text.
+# Collects everything that a page can store in a browser, as one text.
 KEPT = """async () => {
     const kept = [{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state];
     for (const { name } of await indexedDB.databases()) {
@@ -59,35 +59,39 @@ KEPT = """async () => {
 
 @dataclass
 class Watched:
-    """A page with what it asked for and what it complained about."""
+    """A page with its requests and its complaints."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     def heard(self, kind: str, text: str) -> None:
-        """Take down what the console shows in colour."""
+        """Record warnings and errors of the console."""
         if kind in ("error", "warning"):
             self.complaints.append(text)
 
     def origins(self) -> set[str]:
-        """The origins of all requests; a data: address is its own content and reaches none."""
+        """Return the origins of all requests. A data: address has no origin."""
         urls = [urlsplit(url) for url in self.requests]
         return {f"{url.scheme}://{url.netloc}" for url in urls if url.scheme != "data"}
 
     async def violations(self) -> list[str]:
-        """What the page's content security policy refused since it was loaded."""
+        """Return the violations of the page's content security policy since it was loaded."""
         found: list[str] = await self.page.evaluate("window.violations")
         return found
 
     async def kept(self) -> str:
-        """All that the page left in its browser: storages, databases, caches, cookies."""
+        """Return everything that the page stored in its browser: storages, databases, caches,
+        cookies.
+        """
         inside: str = await self.page.evaluate(KEPT)
         cookies = await self.page.context.cookies()
         return json.dumps([inside, [dict(cookie) for cookie in cookies], self.page.url])
 
     async def text(self, editor: str) -> str:
-        """The whole text of an editor, named as its file; the page holds the lines in sight."""
+        """Return the whole text of an editor, named by its file; the page itself holds visible
+        lines only.
+        """
         value: str = await self.page.evaluate(
             """(name) => __MONACO.editor.getModels()
                 .find((model) => model.uri.path.endsWith(name)).getValue()""",
@@ -96,7 +100,7 @@ class Watched:
         return value
 
     async def answer(self) -> Any:
-        """The JSON in the result pane, as soon as there is some."""
+        """Wait for JSON in the result pane, and return it."""
         await self.page.wait_for_function(
             """() => { try {
                 return "data" in JSON.parse(__MONACO.editor.getModels()
@@ -108,7 +112,7 @@ class Watched:
 
 @asynccontextmanager
 async def browser(chromium: str, profile: Path) -> AsyncIterator[BrowserContext]:
-    """Start chromium with a profile of its own, and end it."""
+    """Run chromium with a profile of its own."""
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             profile,
@@ -125,7 +129,7 @@ async def browser(chromium: str, profile: Path) -> AsyncIterator[BrowserContext]
 
 
 async def watch(context: BrowserContext) -> Watched:
-    """Open an empty page and begin to watch it."""
+    """Open an empty page, and record its requests and complaints."""
     page = await context.new_page()
     watched = Watched(page)
     page.on("request", lambda request: watched.requests.append(request.url))
@@ -137,7 +141,7 @@ async def watch(context: BrowserContext) -> Watched:
 
 
 async def open_graphiql(context: BrowserContext, url: str) -> Watched:
-    """Open GraphiQL and wait until its editors and the schema are there."""
+    """Open GraphiQL, and wait for its editors and the schema."""
     watched = await watch(context)
     async with watched.page.expect_response(lambda response: response.request.method == "POST"):
         await watched.page.goto(f"{url}/graphql")

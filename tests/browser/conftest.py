@@ -1,4 +1,4 @@
-"""Who visits the portal page: a reader shares the demo, whoever pays has one of their own."""
+"""Visitors of the portal page: readers share one demo, payers have one each."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from tests.demo import Demo
 
 @pytest.fixture(scope="session")
 def made(forked: demonstration.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a demo that has ended."""
+    """Make a demo, end it, and return its folder."""
     folder = tmp_path_factory.mktemp("made")
     with demonstration.served(folder, run=forked):
         pass
@@ -24,7 +24,7 @@ def made(forked: demonstration.Run, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def own_demo(forked: demonstration.Run, made: Path, tmp_path: Path) -> Iterator[Demo]:
-    """A demo that a test may change, of the same rows as all others."""
+    """Yield a demo with the same rows that the test may change."""
     folder = tmp_path / "demo"
     shutil.copytree(made, folder)
     with demonstration.served(folder, run=forked) as started:
@@ -35,7 +35,7 @@ def own_demo(forked: demonstration.Run, made: Path, tmp_path: Path) -> Iterator[
 async def chrome(
     chromium: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[BrowserContext]:
-    """One chromium for all visits: a page keeps what it keeps for its tab alone."""
+    """Run one chromium for all visits. A page's storage belongs to its tab alone."""
     async with browsing.browser(chromium, tmp_path_factory.mktemp("profile")) as started:
         yield started
 

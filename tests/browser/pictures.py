@@ -1,4 +1,4 @@
-"""The documentation's pictures: `make pictures`."""
+"""Pictures of the documentation: `make pictures`."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PHONE = ViewportSize(width=360, height=740)
 
 
 async def graphiql(context: BrowserContext, url: str, folder: Path) -> Path:
-    """Take the picture of the first tab's query and its answer, with no token in it."""
+    """Take the picture of the first tab's query and its result, without a token."""
     watched = await open_graphiql(context, url)
     page = watched.page
     await page.click("[data-name='variables']")
@@ -32,7 +32,7 @@ async def graphiql(context: BrowserContext, url: str, folder: Path) -> Path:
 
 
 async def portal(visitor: Visit, folder: Path) -> list[Path]:
-    """Take the pictures of the portal page and the sandbox's, and pay something meanwhile."""
+    """Take pictures of the portal page and the sandbox's page, with a payment in between."""
     page, taken = visitor.page, []
     usual = page.viewport_size
 
@@ -68,7 +68,7 @@ DOCUMENTS = f"""{{ client {{
 
 
 async def documents(visitor: Visit, folder: Path) -> list[Path]:
-    """Take a picture of the newest document of each kind, as a PDF's reader shows it."""
+    """Take a picture of the newest document of each kind, as rendered from its PDF."""
     found, taken = (await visitor.api(DOCUMENTS))["client"], []
     async with httpx.AsyncClient(trust_env=False) as client:
         for name, connection in found.items():

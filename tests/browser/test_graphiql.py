@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser: it runs a documented query, and keeps nothing of the token."""
+"""GraphiQL in a real browser: it runs a documented query, and stores no part of the token."""
 
 import json
 import os
@@ -19,7 +19,7 @@ PIECE = 12
 
 
 class Demo(Protocol):
-    """The demo's server, as the fixture of that name starts it."""
+    """The demo's server, as started by the fixture of that name."""
 
     url: str
     tokens: Mapping[str, str]
@@ -31,7 +31,7 @@ async def context(chromium: str, tmp_path: Path) -> AsyncIterator[BrowserContext
         yield started
 
 
-async def test_the_first_tab_answers_as_plain_http_does(
+async def test_first_tab_gets_the_same_answer_as_plain_http(
     context: BrowserContext, demo: Demo
 ) -> None:
     watched = await browsing.open_graphiql(context, demo.url)
@@ -51,14 +51,14 @@ async def test_the_first_tab_answers_as_plain_http_does(
     assert watched.complaints == []
 
 
-async def test_nothing_of_the_token_stays_in_the_browser(
+async def test_no_part_of_the_token_stays_in_the_browser(
     chromium: str, demo: Demo, tmp_path: Path
 ) -> None:
     token = demo.tokens["client"]
     async with browsing.browser(chromium, tmp_path) as context:
         watched = await browsing.open_graphiql(context, demo.url)
         await run_in_every_tab(watched)
-        # GraphiQL writes its tabs down half a second after a change.
+        # GraphiQL stores its tabs half a second after a change.
         await watched.page.wait_for_timeout(1000)
         assert pieces_in(token, await watched.kept()) == []
         assert "data" not in await watched.kept()
@@ -70,7 +70,7 @@ async def test_nothing_of_the_token_stays_in_the_browser(
     assert [path for path in files(tmp_path) if pieces_in(token, path.read_bytes())] == []
 
 
-async def test_what_a_page_keeps_is_found(context: BrowserContext, demo: Demo) -> None:
+async def test_stored_data_of_a_page_is_found(context: BrowserContext, demo: Demo) -> None:
     watched = await browsing.open_graphiql(context, demo.url)
     for keep in (
         "localStorage.kept = 'in localStorage'",
@@ -112,7 +112,7 @@ async def test_scripts_and_styles_from_elsewhere_are_refused(
     assert await watched.page.evaluate("window.ran") is None
 
 
-async def test_docs_completion_and_tidying_work(context: BrowserContext, demo: Demo) -> None:
+async def test_docs_completion_and_formatting_work(context: BrowserContext, demo: Demo) -> None:
     watched = await browsing.open_graphiql(context, demo.url)
     page = watched.page
     await page.click("[aria-label='Show Documentation Explorer']")
@@ -122,7 +122,7 @@ async def test_docs_completion_and_tidying_work(context: BrowserContext, demo: D
     await page.click(".graphiql-tab-add")
     await page.click(".graphiql-query-editor .view-lines")
     await page.keyboard.type("{ __typen")
-    # What completes comes from the worker, which knows the schema.
+    # Completions come from the worker, which has the schema.
     await page.wait_for_selector(".suggest-widget.visible [aria-label^='__typename']")
     await page.keyboard.press("Enter")
     await page.click("[aria-label^='Prettify query']")
@@ -135,7 +135,7 @@ async def test_docs_completion_and_tidying_work(context: BrowserContext, demo: D
     assert watched.complaints == []
 
 
-async def test_the_readmes_picture_can_be_taken(
+async def test_readmes_picture_can_be_taken(
     context: BrowserContext, demo: Demo, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path / "pictures")
@@ -144,14 +144,14 @@ async def test_the_readmes_picture_can_be_taken(
 
 
 async def first_tab(watched: browsing.Watched) -> dict[str, Any]:
-    """What the server put into the page for the first tab."""
+    """Return the server's configuration of the first tab."""
     config = json.loads(await watched.page.locator("#config").text_content() or "{}")
     tab: dict[str, Any] = config["tabs"][0]
     return tab
 
 
 async def ask(url: str, token: str, tab: Mapping[str, Any]) -> Any:
-    """POST a tab's query as any client would."""
+    """Send a tab's query as any client would."""
     async with httpx.AsyncClient(trust_env=False) as client:
         response = await client.post(
             f"{url}/graphql",
@@ -162,7 +162,7 @@ async def ask(url: str, token: str, tab: Mapping[str, Any]) -> Any:
 
 
 async def run_in_every_tab(watched: browsing.Watched) -> None:
-    """Run each tab's query and one in a new tab, so that all that GraphiQL may keep is there."""
+    """Run each tab's query and one in a new tab, so that GraphiQL stores everything that it can."""
     page = watched.page
     tabs = page.locator("[id^='graphiql-session-tab-']")
     for number in range(await tabs.count()):
@@ -175,15 +175,15 @@ async def run_in_every_tab(watched: browsing.Watched) -> None:
 
 
 async def run(watched: browsing.Watched) -> None:
-    """Run what is in the editor."""
-    # GraphiQL reads the operation's name 100 ms after a change, and would send the one before.
+    """Run the editor's operation."""
+    # GraphiQL reads the operation's name 100 ms after a change, and would send the previous one.
     await watched.page.wait_for_timeout(300)
     await watched.page.click(".graphiql-execute-button")
     await watched.answer()
 
 
 def pieces_in(token: str, kept: str | bytes) -> list[str]:
-    """The pieces of a token's secret part that are in what was kept."""
+    """Return the pieces of a token's secret part that occur in the stored data."""
     secret = token.removeprefix("cbp_")
     pieces = [secret[start : start + PIECE] for start in range(len(secret) - PIECE + 1)]
     assert pieces, "the token is too short to look for"
@@ -192,10 +192,10 @@ def pieces_in(token: str, kept: str | bytes) -> list[str]:
 
 
 def wide(piece: str) -> bytes:
-    """A piece as browsers write some texts down: two bytes a character."""
+    """Return a piece in UTF-16, as browsers store some texts."""
     return piece.encode("utf-16-le")
 
 
 def files(folder: Path) -> list[Path]:
-    """All files of a browser's profile, which has no others than its own once it has ended."""
+    """Return all files of a browser's profile."""
     return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -1,4 +1,4 @@
-"""The GraphiQL page and its files as HTTP gives them, without a browser."""
+"""The GraphiQL page and its files over HTTP, without a browser."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SCRIPT = "graphiql-ABCD1234.js"
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A folder as web/build.sh leaves it, with one script in its three encodings."""
+    """Return a folder like that of web/build.sh, with one script in its three encodings."""
     folder = tmp_path / "graphiql"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps({"script": SCRIPT, "style": "x.css"}))
@@ -26,7 +26,7 @@ def built(tmp_path: Path) -> Path:
 
 
 async def get(built: Path, path: str, accept_encoding: str = "identity") -> httpx.Response:
-    """GET a path, and leave the body as it came."""
+    """Get a path, without decoding the body."""
     transport = httpx.ASGITransport(Starlette(routes=[assets(built)]))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         headers = {"Accept-Encoding": accept_encoding}
@@ -35,7 +35,7 @@ async def get(built: Path, path: str, accept_encoding: str = "identity") -> http
     return response
 
 
-def test_the_page_is_kept_nowhere_and_framed_by_none(built: Path) -> None:
+def test_page_is_not_cached_or_framed(built: Path) -> None:
     headers = page(PageConfig(), built).headers
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "no-referrer"
@@ -54,7 +54,7 @@ def test_each_page_has_a_nonce_of_its_own(built: Path) -> None:
     assert len(policies) == 3
 
 
-def test_nothing_in_a_query_ends_the_data_block(built: Path) -> None:
+def test_query_can_not_end_the_data_block(built: Path) -> None:
     query = "{ a } # </script><script>alert(1)</script><!-- & \u2028 \u2029 $token"
     body = bytes(page(PageConfig("cbp_1", [Tab("<b>", query)]), built).body).decode()
     block = body.split('id="config"')[1].split(">", 1)[1].split("</script>")[0]
@@ -65,7 +65,7 @@ def test_nothing_in_a_query_ends_the_data_block(built: Path) -> None:
     }
 
 
-def test_an_unbuilt_page_says_how_to_build_it(tmp_path: Path) -> None:
+def test_unbuilt_page_says_how_to_build_it(tmp_path: Path) -> None:
     answer = page(PageConfig("cbp_1"), tmp_path)
     assert answer.status_code == 200
     assert b"make run" in answer.body
@@ -83,7 +83,7 @@ def test_an_unbuilt_page_says_how_to_build_it(tmp_path: Path) -> None:
         ("", None, b"plain"),
     ],
 )
-async def test_a_file_comes_in_the_best_encoding_that_is_accepted(
+async def test_file_has_the_best_accepted_encoding(
     built: Path, accepted: str, encoding: str | None, body: bytes
 ) -> None:
     response = await get(built, f"/graphiql/{SCRIPT}", accepted)
@@ -105,5 +105,5 @@ async def test_a_file_comes_in_the_best_encoding_that_is_accepted(
         "%00-ABCD1234.js",
     ],
 )
-async def test_only_the_built_files_are_served(built: Path, name: str) -> None:
+async def test_only_built_files_are_served(built: Path, name: str) -> None:
     assert (await get(built, f"/graphiql/{name}")).status_code == 404

@@ -1,4 +1,4 @@
-"""The portal page in a real browser: what each view shows, and that anybody can read it."""
+"""The portal page in a real browser: the contents of each view, and their accessibility."""
 
 import datetime as dt
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 PHONE, DESK = ViewportSize(width=360, height=740), ViewportSize(width=1400, height=850)
 
 
-async def test_who_signs_in_sees_balance_documents_history_and_cards(reader: Visit) -> None:
+async def test_signed_in_client_sees_balance_documents_history_and_cards(reader: Visit) -> None:
     await reader.sign_in()
     assert await reader.balance() == "$525.00"
     await expect(reader.page.get_by_role("link", name="Pay Now: $525.00")).to_be_visible()
@@ -28,7 +28,7 @@ async def test_who_signs_in_sees_balance_documents_history_and_cards(reader: Vis
     assert [row.startswith("Visa ending in 4242") for row in cards] == [True, False, False]
     assert ["Default Card" in row for row in cards] == [True, False, False]
     assert ["Expired" in row for row in cards] == [False, True, False]
-    # The whole page is one operation, and each of those is one statement.
+    # The whole page is one operation, and each operation is one statement.
     assert [one["query"].split()[1].split("(")[0] for one in reader.operations] == [
         "Viewer",
         "Overview",
@@ -36,7 +36,7 @@ async def test_who_signs_in_sees_balance_documents_history_and_cards(reader: Vis
     await reader.is_clean()
 
 
-async def test_the_balance_explains_itself(reader: Visit) -> None:
+async def test_terms_add_up_to_the_balance(reader: Visit) -> None:
     await reader.sign_in()
     await reader.page.get_by_text("How it adds up").click()
     terms = await reader.page.locator("details dd").all_inner_texts()
@@ -45,12 +45,12 @@ async def test_the_balance_explains_itself(reader: Visit) -> None:
 
 
 def minor(text: str) -> int:
-    """Cents of what the page writes."""
+    """Return an amount on the page in cents."""
     sign = -1 if text.endswith("CR") else 1
     return sign * int("".join(filter(str.isdigit, text)))
 
 
-async def test_a_wrong_token_is_told_and_kept_nowhere(reader: Visit) -> None:
+async def test_wrong_token_is_reported_and_not_stored(reader: Visit) -> None:
     await reader.page.goto(f"{reader.demo.url}/portal/")
     await reader.page.get_by_label("Token").fill("cbp_wrong")
     await reader.click("Sign in")
@@ -58,7 +58,7 @@ async def test_a_wrong_token_is_told_and_kept_nowhere(reader: Visit) -> None:
     assert "cbp_wrong" not in await reader.watched.kept()
 
 
-async def test_signing_out_leaves_nothing_behind(reader: Visit) -> None:
+async def test_sign_out_removes_the_token(reader: Visit) -> None:
     await reader.sign_in()
     token = reader.demo.tokens["client"]
     assert token in await reader.watched.kept()
@@ -91,7 +91,7 @@ async def test_each_document_opens(
     await reader.is_clean()
 
 
-async def test_what_is_out_of_sight_is_not_there(reader: Visit) -> None:
+async def test_invisible_invoice_is_not_found(reader: Visit) -> None:
     await reader.sign_in("sibling")
     found = await reader.api("{ client { invoices(first: 1) { nodes { id } } } }")
     (invoice,) = found["client"]["invoices"]["nodes"]
@@ -99,7 +99,7 @@ async def test_what_is_out_of_sight_is_not_there(reader: Visit) -> None:
     await expect(reader.page.get_by_text("There is no such invoice.")).to_be_visible()
 
 
-async def test_the_history_is_of_the_days_that_were_chosen(reader: Visit) -> None:
+async def test_history_shows_the_chosen_days(reader: Visit) -> None:
     await reader.sign_in()
     before = await reader.rows("Account History")
     query = """query($range: DateRange) { client {
@@ -123,7 +123,7 @@ async def test_the_history_is_of_the_days_that_were_chosen(reader: Visit) -> Non
     assert await reader.rows("Account History") == before
 
 
-async def test_a_range_the_wrong_way_round_is_told(reader: Visit) -> None:
+async def test_reversed_range_is_reported(reader: Visit) -> None:
     await reader.sign_in()
     await reader.page.get_by_label("From", exact=True).fill("2026-03-02")
     await reader.page.get_by_label("To", exact=True).fill("2026-03-01")
@@ -131,7 +131,7 @@ async def test_a_range_the_wrong_way_round_is_told(reader: Visit) -> None:
     await expect(reader.section("Account History").get_by_role("alert")).not_to_be_empty()
 
 
-async def test_a_list_goes_on_to_its_end(reader: Visit) -> None:
+async def test_list_continues_to_its_end(reader: Visit) -> None:
     await reader.sign_in()
     counted = await reader.api("{ client { invoices { totalCount } } }")
     rows = await whole_list(reader, "Invoices", "More invoices")
@@ -150,12 +150,12 @@ async def whole_list(reader: Visit, section: str, more: str) -> list[str]:
 
 
 def written(day: str) -> str:
-    """A day as the page writes it."""
+    """Return a day as the page writes it."""
     date = dt.date.fromisoformat(day)
     return f"{date:%b} {date.day}, {date.year}"
 
 
-async def test_without_online_payments_there_is_no_paying_and_no_adding(reader: Visit) -> None:
+async def test_page_offers_no_payments_while_they_are_off(reader: Visit) -> None:
     await reader.sign_in("stranger")
     assert (await reader.balance()).startswith("¥")
     await expect(reader.page.get_by_text("Pay Now")).to_have_count(0)
@@ -166,7 +166,7 @@ async def test_without_online_payments_there_is_no_paying_and_no_adding(reader: 
     await expect(reader.page.get_by_text("No card can be added here.")).to_be_visible()
 
 
-async def test_a_guardian_chooses_whose_billing_it_is(reader: Visit) -> None:
+async def test_guardian_chooses_the_client(reader: Visit) -> None:
     await reader.sign_in("guardian")
     choice = reader.page.get_by_label("Billing of")
     names = await choice.locator("option").all_inner_texts()
@@ -179,7 +179,7 @@ async def test_a_guardian_chooses_whose_billing_it_is(reader: Visit) -> None:
     assert await choice.locator("option:checked").inner_text() == names[1]
 
 
-async def test_anybody_can_read_and_use_each_view(reader: Visit) -> None:
+async def test_each_view_is_accessible_and_fits_a_phone(reader: Visit) -> None:
     await reader.page.goto(f"{reader.demo.url}/portal/")
     await reader.title("Sign in")
     await is_accessible(reader.page)
@@ -204,7 +204,7 @@ async def test_anybody_can_read_and_use_each_view(reader: Visit) -> None:
     await reader.page.set_viewport_size(DESK)
 
 
-async def test_what_nobody_can_read_is_found(reader: Visit) -> None:
+async def test_inaccessible_field_is_found(reader: Visit) -> None:
     await reader.page.goto(f"{reader.demo.url}/portal/")
     await reader.title("Sign in")
     await reader.page.evaluate(

@@ -1,4 +1,4 @@
-"""Paying at the portal page in a real browser, and what the sandbox has charged in the end."""
+"""Payments at the portal page in a real browser, and the resulting charges in the sandbox."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PAID = "Paid $525.00. Receipt RCP-"
 
 
 async def is_paid(payer: Visit, *amounts: int) -> None:
-    """The page says so, the history's entry is Paid, and this alone was charged."""
+    """Assert that page and history show the payment, and that only these amounts were charged."""
     await payer.told(PAID)
     await payer.title("Billing & Payments")
     assert await payer.balance() == "$0.00"
@@ -27,7 +27,7 @@ async def is_paid(payer: Visit, *amounts: int) -> None:
     await payer.is_clean()
 
 
-async def test_the_balance_is_paid_by_a_new_card_that_is_saved(payer: Visit) -> None:
+async def test_balance_is_paid_by_a_new_card_that_is_saved(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card("4000 0566 5566 5556")
@@ -42,7 +42,7 @@ async def test_the_balance_is_paid_by_a_new_card_that_is_saved(payer: Visit) -> 
     assert not any("Unpaid" in row or "Partially paid" in row for row in history)
 
 
-async def test_a_card_that_is_not_saved_is_not_on_file(payer: Visit) -> None:
+async def test_card_that_is_not_saved_is_not_on_file(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card("4000 0566 5566 5556")
@@ -71,7 +71,7 @@ async def test_one_invoice_is_paid_by_a_card_on_file(payer: Visit) -> None:
     assert await payer.charges() == [round(float(amount.strip("$")) * 100)]
 
 
-async def test_a_declined_card_is_told_and_another_pays(payer: Visit) -> None:
+async def test_declined_card_is_reported_and_another_pays(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(DECLINED)
@@ -86,7 +86,7 @@ async def test_a_declined_card_is_told_and_another_pays(payer: Visit) -> None:
     assert first != second
 
 
-async def test_a_card_that_cannot_be_is_told_before_anything_is_sent(payer: Visit) -> None:
+async def test_incomplete_card_number_is_reported_before_the_request(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card("4242")
@@ -95,7 +95,7 @@ async def test_a_card_that_cannot_be_is_told_before_anything_is_sent(payer: Visi
     assert payer.sent("Pay") == []
 
 
-async def test_what_the_bank_approves_is_paid(payer: Visit) -> None:
+async def test_approved_3d_secure_pays(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(ASKS)
@@ -104,7 +104,7 @@ async def test_what_the_bank_approves_is_paid(payer: Visit) -> None:
     await is_paid(payer, 52500)
 
 
-async def test_what_the_bank_refuses_is_not(payer: Visit) -> None:
+async def test_failed_3d_secure_charges_nothing(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(ASKS)
@@ -115,7 +115,7 @@ async def test_what_the_bank_refuses_is_not(payer: Visit) -> None:
 
 
 async def abandoned(payer: Visit) -> None:
-    """A payment that waits for a cardholder whose page was reloaded."""
+    """Begin a payment with 3-D Secure, and reload the page."""
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(ASKS)
@@ -129,14 +129,14 @@ async def abandoned(payer: Visit) -> None:
     await expect(payer.page.get_by_text("A payment is under way.")).to_be_visible()
 
 
-async def test_a_payment_that_was_abandoned_goes_on(payer: Visit) -> None:
+async def test_abandoned_payment_can_be_continued(payer: Visit) -> None:
     await abandoned(payer)
     await payer.click("Confirm it")
     await payer.bank.get_by_role("button", name="Complete").click()
     await is_paid(payer, 52500)
 
 
-async def test_a_payment_that_was_abandoned_is_cancelled(payer: Visit) -> None:
+async def test_abandoned_payment_can_be_canceled(payer: Visit) -> None:
     await abandoned(payer)
     await payer.click("Cancel this payment")
     await payer.told("The payment was cancelled. Nothing was charged.")
@@ -145,7 +145,7 @@ async def test_a_payment_that_was_abandoned_is_cancelled(payer: Visit) -> None:
     await is_paid(payer, 52500)
 
 
-async def test_a_closed_dialog_leaves_a_payment_that_waits(payer: Visit) -> None:
+async def test_closed_dialog_leaves_the_payment_waiting(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(ASKS)
@@ -158,7 +158,7 @@ async def test_a_closed_dialog_leaves_a_payment_that_waits(payer: Visit) -> None
     assert await payer.charges() == []
 
 
-async def test_two_clicks_are_one_charge(payer: Visit) -> None:
+async def test_double_click_is_one_charge(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.page.get_by_role("button", name="Pay $525.00").dblclick()
@@ -166,11 +166,11 @@ async def test_two_clicks_are_one_charge(payer: Visit) -> None:
     assert len(payer.sent("Pay")) == 1
 
 
-async def test_a_lost_answer_is_asked_for_again_under_the_same_key(payer: Visit) -> None:
+async def test_lost_response_is_requested_again_with_the_same_key(payer: Visit) -> None:
     lost: list[str] = []
 
     async def lose(route: Route) -> None:
-        """The first payment reaches the server, and its answer gets lost."""
+        """Forward the first payment to the server, and drop the response."""
         body = json.loads(route.request.post_data or "{}")
         if " Pay(" in body["query"] and not lost:
             answer = await route.fetch()
@@ -190,7 +190,7 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key(payer: Visit)
     assert await payer.charges() == [52500]
 
 
-async def test_a_balance_that_changed_is_shown_and_not_charged(payer: Visit) -> None:
+async def test_changed_balance_is_shown_and_not_charged(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     found = await payer.api(
@@ -217,9 +217,7 @@ async def test_a_balance_that_changed_is_shown_and_not_charged(payer: Visit) -> 
     assert await payer.charges() == [paid, 52500 - paid]
 
 
-async def test_the_readmes_pictures_of_the_portal_can_be_taken(
-    payer: Visit, tmp_path: Path
-) -> None:
+async def test_readmes_pictures_of_the_portal_can_be_taken(payer: Visit, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path / "pictures")
     taken = await pictures.portal(payer, folder)
     assert all(path.stat().st_size > 10_000 for path in taken)
@@ -228,7 +226,7 @@ async def test_the_readmes_pictures_of_the_portal_can_be_taken(
 # -- cards -----------------------------------------------------------------------------------------
 
 
-async def test_cards_are_kept_and_the_default_is_chosen(payer: Visit) -> None:
+async def test_cards_are_saved_and_the_default_is_chosen(payer: Visit) -> None:
     await payer.sign_in()
     for number in ("4000 0566 5566 5556", "6011 1111 1111 1117"):
         await payer.click("+ New Card")
@@ -250,7 +248,7 @@ async def test_cards_are_kept_and_the_default_is_chosen(payer: Visit) -> None:
     assert await default(payer) == "Visa ending in 5556"
     assert len(await payer.rows("Payment Methods")) == 5
 
-    # A card of the demo's story is the same card as well.
+    # A card of the demo's data is recognised as the same card, too.
     await payer.click("+ New Card")
     await payer.title("New card")
     await payer.fill(MASTERCARD)
@@ -266,13 +264,13 @@ async def test_cards_are_kept_and_the_default_is_chosen(payer: Visit) -> None:
 
 
 async def default(payer: Visit) -> str:
-    """The Default Card, which there is exactly one of."""
+    """Return the default card, which has to be exactly one."""
     (row,) = [row for row in await payer.rows("Payment Methods") if "Default Card" in row]
     return " ".join(row.split()[:4])
 
 
 @pytest.mark.parametrize("bank", ["Complete", "Fail"])
-async def test_a_card_is_kept_when_the_bank_approves(payer: Visit, bank: str) -> None:
+async def test_card_is_saved_if_the_bank_approves(payer: Visit, bank: str) -> None:
     await payer.sign_in()
     await payer.click("+ New Card")
     await payer.title("New card")
@@ -285,7 +283,7 @@ async def test_a_card_is_kept_when_the_bank_approves(payer: Visit, bank: str) ->
         await payer.problem("The bank could not confirm that it is you.")
 
 
-async def test_a_declined_card_is_not_kept(payer: Visit) -> None:
+async def test_declined_card_is_not_saved(payer: Visit) -> None:
     await payer.sign_in()
     await payer.click("+ New Card")
     await payer.title("New card")
@@ -297,7 +295,7 @@ async def test_a_declined_card_is_not_kept(payer: Visit) -> None:
     await payer.told("Discover ending in 1117 is on file.")
 
 
-async def test_the_balance_is_paid_by_keyboard_alone(payer: Visit) -> None:
+async def test_balance_is_paid_by_keyboard_alone(payer: Visit) -> None:
     keyboard = payer.page.keyboard
     await payer.page.goto(f"{payer.demo.url}/portal/")
     await payer.title("Sign in")

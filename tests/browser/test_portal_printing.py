@@ -15,7 +15,7 @@ from tests.browser.visiting import PATIENCE_MS, Visit
 
 pytestmark = pytest.mark.browser
 
-# By the section that leads to it: what the address of such a document begins with.
+# The section with each kind of document, and the beginning of the document's address.
 KINDS = {
     "Invoice": ("Invoices", "/invoices/inv_"),
     "Statement": ("Statements", "/statements/stm_"),
@@ -25,7 +25,7 @@ KINDS = {
 
 
 async def opened(reader: Visit, kind: str) -> str:
-    """The number of the first document of a kind, which is open now."""
+    """Open the first document of a kind, and return its number."""
     section, address = KINDS[kind]
     await reader.sign_in()
     link = reader.section(section).locator(f"a[href*='#{address}']").first
@@ -49,7 +49,7 @@ async def test_print_shows_the_document_in_a_tab_of_its_own(reader: Visit, kind:
     assert "/print?viewer=" in tab.url
     assert await tab.evaluate("document.contentType") == "application/pdf"
     await shown(tab)
-    # The tab knows nothing of the page that opened it.
+    # The tab has no reference to the page that opened it.
     assert await tab.evaluate("[window.opener, document.referrer]") == [None, ""]
     response = await tab.context.request.get(tab.url)
     assert f"{kind} {number}" in text(await response.body())
@@ -59,7 +59,7 @@ async def test_print_shows_the_document_in_a_tab_of_its_own(reader: Visit, kind:
 
 
 async def shown(tab: Page) -> None:
-    """Waits until chromium's own viewer has the tab."""
+    """Wait until chromium's PDF viewer is in the tab."""
 
     def is_viewer(frame: Frame) -> bool:
         return frame.url.startswith("chrome-extension:")
@@ -81,7 +81,7 @@ async def test_download_saves_the_document_under_its_name(reader: Visit, kind: s
     await reader.is_clean()
 
 
-async def test_a_page_that_was_left_open_asks_for_newer_links(reader: Visit) -> None:
+async def test_old_page_requests_new_links(reader: Visit) -> None:
     await reader.page.clock.install()
     number = await opened(reader, "Invoice")
     link = reader.page.get_by_role("link", name="Download")
@@ -93,7 +93,7 @@ async def test_a_page_that_was_left_open_asks_for_newer_links(reader: Visit) -> 
     assert len(reader.sent("Document")) == 1
 
 
-async def test_a_receipt_tells_how_and_what_for_it_was_paid(reader: Visit) -> None:
+async def test_receipt_shows_its_method_and_invoices(reader: Visit) -> None:
     await opened(reader, "Receipt")
     await expect(reader.page.locator("dt", has_text="Method")).to_be_visible()
     assert (await reader.rows("Paid with it"))[0].startswith("INV-")
@@ -101,9 +101,7 @@ async def test_a_receipt_tells_how_and_what_for_it_was_paid(reader: Visit) -> No
     await reader.is_clean()
 
 
-async def test_the_readmes_pictures_of_documents_can_be_taken(
-    reader: Visit, tmp_path: Path
-) -> None:
+async def test_readmes_pictures_of_documents_can_be_taken(reader: Visit, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path)
     taken = await pictures.documents(reader, folder)
     assert [path.stem for path in taken] == ["invoice", "statement", "superbill", "receipt"]

@@ -1,4 +1,4 @@
-"""The portal page as `portal serve --page` serves it: without the demo's own pages."""
+"""The portal page of `portal serve --page`, without the demo's own pages."""
 
 import json
 import sqlite3
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def in_sandbox(forked: demonstration.Run, own_demo: Demo) -> Iterator[str]:
-    """The demo's rows, served by a portal whose payments go to the sandbox; its address."""
+    """Serve the demo's rows with payments in the sandbox, and yield the address."""
     home = own_demo.folder / ".demo"
     kept = json.loads((home / "tokens.json").read_text())
     environment = {
-        # The demo itself holds the lock of its own file.
+        # The demo's process holds the lock of its own file.
         "DATABASE_URL": f"sqlite:///{copied(home / 'portal.sqlite')}",
         "SANDBOX_FILE": str(copied(home / "sandbox.sqlite")),
         "SANDBOX": "true",
@@ -48,7 +48,7 @@ def copied(file: Path) -> Path:
 
 @pytest.fixture
 async def visitor(chrome: BrowserContext, own_demo: Demo, in_sandbox: str) -> AsyncIterator[Visit]:
-    """Somebody who is signed in."""
+    """Yield a signed-in visitor."""
     async with visit(chrome, replace(own_demo, url=in_sandbox)) as visiting:
         await visiting.page.goto(f"{in_sandbox}/portal/")
         token = own_demo.tokens["client"]
@@ -58,8 +58,8 @@ async def visitor(chrome: BrowserContext, own_demo: Demo, in_sandbox: str) -> As
         yield visiting
 
 
-async def test_each_link_of_the_page_leads_somewhere(visitor: Visit) -> None:
-    """The sandbox's own page is in the demo alone."""
+async def test_each_link_of_the_page_is_served(visitor: Visit) -> None:
+    """The sandbox's own page exists in the demo alone."""
     links = await visitor.page.eval_on_selector_all("a[href]", "(all) => all.map((a) => a.href)")
     assert len(links) > 5
     statuses = {link: (await visitor.page.request.get(link)).status for link in links}
@@ -68,7 +68,7 @@ async def test_each_link_of_the_page_leads_somewhere(visitor: Visit) -> None:
     await expect(remark).to_contain_text("4242 4242 4242 4242")
 
 
-async def test_it_pays_in_the_sandbox(visitor: Visit) -> None:
+async def test_payment_in_the_sandbox_succeeds(visitor: Visit) -> None:
     await visitor.open_payment()
     await visitor.another_card(ASKS)
     await visitor.click("Pay $525.00")

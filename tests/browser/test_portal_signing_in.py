@@ -1,4 +1,4 @@
-"""Signing in by mail at the portal page, the whole way in a real browser."""
+"""Sign-in by mail at the portal page, from the request to the end in a real browser."""
 
 import re
 import sqlite3
@@ -27,7 +27,7 @@ async def ask_for_mail(visitor: Visit, email: str = EMAIL) -> None:
 
 @asynccontextmanager
 async def the_mail(visitor: Visit) -> AsyncIterator[Page]:
-    """The demo's mail, in the tab that the page's link opens."""
+    """Open the demo's mail in a tab, by the page's link."""
     async with visitor.page.context.expect_page() as opened:
         await visitor.click("The demo's mail")
     mail = await opened.value
@@ -37,13 +37,13 @@ async def the_mail(visitor: Visit) -> AsyncIterator[Page]:
 
 
 async def link_of(mail: Page) -> str:
-    """Where the newest mail's link leads."""
+    """Return the address of the newest mail's link."""
     link = mail.locator("article a").first
     await expect(link).to_be_visible()
     return str(await link.get_attribute("href"))
 
 
-async def test_who_asks_for_a_link_is_signed_in_by_it(payer: Visit) -> None:
+async def test_link_of_the_mail_signs_in(payer: Visit) -> None:
     await ask_for_mail(payer)
     await is_accessible(payer.page)
     async with the_mail(payer) as mail:
@@ -53,7 +53,7 @@ async def test_who_asks_for_a_link_is_signed_in_by_it(payer: Visit) -> None:
         )
         await is_accessible(mail)
         assert link.startswith(f"{payer.demo.url}/portal/#/sign-in/")
-        # The mail's program opens it in a tab of its own.
+        # A mail program opens the link in a tab of its own.
         await mail.goto(link)
         await expect(mail.get_by_role("heading", level=1)).to_have_text("Billing & Payments")
         await expect(mail.locator(".figure")).to_have_text("$525.00")
@@ -68,7 +68,7 @@ async def test_who_asks_for_a_link_is_signed_in_by_it(payer: Visit) -> None:
     await payer.is_clean()
 
 
-async def test_a_token_that_was_signed_out_works_nowhere(payer: Visit) -> None:
+async def test_signed_out_token_is_refused(payer: Visit) -> None:
     await ask_for_mail(payer)
     async with the_mail(payer) as mail:
         await mail.goto(await link_of(mail))
@@ -83,24 +83,24 @@ async def test_a_token_that_was_signed_out_works_nowhere(payer: Visit) -> None:
     assert response.status_code == 401
 
 
-async def test_in_another_browser_the_link_says_where_to_open_it(payer: Visit) -> None:
+async def test_link_in_another_browser_says_where_to_open_it(payer: Visit) -> None:
     await ask_for_mail(payer)
     async with the_mail(payer) as mail:
         link = await link_of(mail)
         nonces = await payer.page.evaluate("localStorage.getItem('sign-in-nonces')")
-        # What another browser doesn't have.
+        # Another browser has no nonces.
         await payer.page.evaluate("localStorage.clear()")
         await mail.goto(link)
         problem = mail.locator(".error:visible")
         await expect(problem).to_contain_text("Open it in the browser that you asked from")
-        # And in the first one it works still.
+        # The link still works in the first browser.
         await payer.page.evaluate("(kept) => localStorage.setItem('sign-in-nonces', kept)", nonces)
         await mail.goto("about:blank")
         await mail.goto(link)
         await expect(mail.locator(".figure")).to_have_text("$525.00")
 
 
-async def test_the_code_of_the_mail_signs_in_the_page_that_asked(payer: Visit) -> None:
+async def test_code_of_the_mail_signs_in_the_requesting_page(payer: Visit) -> None:
     await ask_for_mail(payer)
     async with the_mail(payer) as mail:
         text = await mail.locator("article pre").first.inner_text()
@@ -115,7 +115,7 @@ async def test_the_code_of_the_mail_signs_in_the_page_that_asked(payer: Visit) -
     await payer.is_clean()
 
 
-async def test_a_mother_who_is_client_and_guardian_switches_between_them(payer: Visit) -> None:
+async def test_client_who_is_a_guardian_switches_between_both(payer: Visit) -> None:
     with closing(sqlite3.connect(payer.demo.folder / ".demo" / "portal.sqlite")) as file:
         # The guardian of two clients of the same practice.
         file.execute(
@@ -142,7 +142,7 @@ async def test_a_mother_who_is_client_and_guardian_switches_between_them(payer: 
     await payer.is_clean()
 
 
-async def test_the_page_says_when_no_other_mail_was_sent(payer: Visit) -> None:
+async def test_page_says_if_no_other_mail_was_sent(payer: Visit) -> None:
     said = []
     for email in ("nobody@example.com", EMAIL):
         for _ in range(5):
@@ -157,7 +157,7 @@ async def test_the_page_says_when_no_other_mail_was_sent(payer: Visit) -> None:
         await expect(mail.locator(".figure")).to_have_text("$525.00")
 
 
-async def test_a_link_works_once_and_an_unknown_address_reads_the_same(payer: Visit) -> None:
+async def test_link_works_once_and_an_unknown_address_reads_the_same(payer: Visit) -> None:
     await ask_for_mail(payer, "nobody@example.com")
     unknown = await payer.page.locator("main").inner_text()
     await ask_for_mail(payer)

@@ -1,5 +1,7 @@
-"""What the portal page asks of Stripe.js: here the sandbox's stand-in, which refuses what Stripe's
-types don't have, and under the policy that it has where payments go to Stripe itself.
+"""The portal page's calls of Stripe.js.
+
+The sandbox's stand-in refuses calls that Stripe's types do not allow. The page has the content
+security policy for payments at Stripe itself.
 """
 
 import json
@@ -24,7 +26,7 @@ from tests.processes import double
 pytestmark = pytest.mark.browser
 
 DISCOVER = "6011 1111 1111 1117"
-# Counts how often the page makes a Stripe object.
+# Counts the Stripe objects that the page makes.
 COUNTED = """
 window.made = [];
 let real;
@@ -36,7 +38,7 @@ Object.defineProperty(window, "Stripe", {
 });
 """
 OPTIONS = {"mode": "payment", "amount": 100, "currency": "usd", "paymentMethodTypes": ["card"]}
-# What the stand-in is asked, which Stripe's types or Stripe itself would refuse.
+# Calls of the stand-in that Stripe's types or Stripe itself would refuse.
 MISTAKES = {
     "an option that is none": OPTIONS | {"paymentMethods": ["card"]},
     "no mode": {"currency": "usd", "paymentMethodTypes": ["card"]},
@@ -53,7 +55,7 @@ REFUSED = """async (options) => {
 
 
 def heard(payer: Visit, address: str) -> list[dict[str, Any]]:
-    """The bodies that the page's form sends to an address of the sandbox from now on."""
+    """Return a list that collects the bodies sent to an address of the sandbox from now on."""
     bodies: list[dict[str, Any]] = []
     payer.page.on(
         "request",
@@ -74,7 +76,7 @@ async def new_card(payer: Visit, number: str) -> None:
 
 
 async def setups(payer: Visit) -> list[str]:
-    """What the server knows of the forms that were filled in."""
+    """Return the states of the forms, according to the server."""
     engine = demo_rows(payer.demo)
     try:
         async with engine.connect() as conn:
@@ -89,8 +91,8 @@ def demo_rows(demo: Demo) -> AsyncEngine:
 
 
 @pytest.mark.parametrize("number", [ASKS, DECLINED])
-async def test_what_the_bank_refuses_is_told_to_the_server(payer: Visit, number: str) -> None:
-    """A failed 3-D Secure as a decline: attempts are counted, and the form takes no other card."""
+async def test_refusal_by_the_bank_is_reported_to_the_server(payer: Visit, number: str) -> None:
+    """A failed 3-D Secure and a decline both count as attempts, and end the form."""
     await payer.sign_in()
     await new_card(payer, number)
     if number == ASKS:
@@ -106,7 +108,7 @@ async def test_what_the_bank_refuses_is_told_to_the_server(payer: Visit, number:
     assert await setups(payer) == ["REFUSED", "KEPT"]
 
 
-async def test_what_the_bank_never_saw_is_not_told(payer: Visit) -> None:
+async def test_refusal_before_the_bank_is_not_reported(payer: Visit) -> None:
     await payer.sign_in()
     await new_card(payer, "4111 1111 1111 1111")
     await payer.problem("only Stripe's published test numbers are taken")
@@ -114,7 +116,7 @@ async def test_what_the_bank_never_saw_is_not_told(payer: Visit) -> None:
     assert await setups(payer) == ["PREPARED"]
 
 
-async def test_a_bank_that_was_left_leaves_a_card_that_waits(payer: Visit) -> None:
+async def test_closed_bank_dialog_leaves_the_card_waiting(payer: Visit) -> None:
     await payer.sign_in()
     await new_card(payer, ASKS)
     await expect(payer.bank).to_be_visible()
@@ -123,8 +125,8 @@ async def test_a_bank_that_was_left_leaves_a_card_that_waits(payer: Visit) -> No
     assert payer.sent("AddCard") == []
 
 
-async def test_a_lost_answer_of_stripes_is_asked_for(payer: Visit) -> None:
-    """Stripe confirmed the form, and the browser never heard so."""
+async def test_lost_response_of_stripe_is_requested(payer: Visit) -> None:
+    """Stripe confirmed the form, but the browser got no response."""
 
     async def lose(route: Route) -> None:
         await route.fetch()
@@ -136,8 +138,8 @@ async def test_a_lost_answer_of_stripes_is_asked_for(payer: Visit) -> None:
     await payer.told("Discover ending in 1117 is on file.")
 
 
-async def test_the_form_says_what_the_card_is_for(payer: Visit) -> None:
-    """Stripe refuses a form that disagrees with the intent; its updates are waited for."""
+async def test_form_has_the_cards_future_usage(payer: Visit) -> None:
+    """Stripe refuses a form that disagrees with its intent, so the page waits for updates."""
     tokens, confirmed = heard(payer, "/confirmation_tokens"), heard(payer, "/setup_intents/confirm")
     await payer.sign_in()
     await payer.open_payment()
@@ -145,7 +147,7 @@ async def test_the_form_says_what_the_card_is_for(payer: Visit) -> None:
     save = payer.page.get_by_label("Save Card")
     for ticked in (True, False, True):
         await payer.fill(DECLINED)
-        # As fast as a machine clicks: the update has not ended yet.
+        # As fast as a program clicks, before the update has ended.
         await payer.page.evaluate(
             "() => { document.querySelector('[name=save]').click();"
             " document.querySelector('form button.primary').click(); }"
@@ -161,7 +163,7 @@ async def test_the_form_says_what_the_card_is_for(payer: Visit) -> None:
     assert [one["setupFutureUsage"] for one in confirmed] == ["on_session"]
 
 
-async def test_the_page_makes_one_stripe_object(payer: Visit) -> None:
+async def test_page_makes_one_stripe_object(payer: Visit) -> None:
     await payer.page.add_init_script(COUNTED)
     await payer.sign_in()
     for _ in range(2):
@@ -181,8 +183,8 @@ async def test_the_page_makes_one_stripe_object(payer: Visit) -> None:
     assert given[0] == "pk_test_sandbox"
 
 
-async def test_an_amount_that_changed_is_the_forms_too(payer: Visit) -> None:
-    """The form is for the amount that is charged, or Stripe refuses the card's token."""
+async def test_changed_amount_updates_the_form(payer: Visit) -> None:
+    """Stripe refuses a token of a form for another amount."""
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(VISA)
@@ -190,7 +192,7 @@ async def test_an_amount_that_changed_is_the_forms_too(payer: Visit) -> None:
     changed: list[bool] = []
 
     async def less(route: Route) -> None:
-        """The first click says less than is payable, as a page does that was left open."""
+        """Send a smaller amount with the first click, like a page that was left open."""
         body = json.loads(route.request.post_data or "{}")
         if " Pay(" in body["query"] and not changed:
             changed.append(True)
@@ -210,8 +212,10 @@ async def test_an_amount_that_changed_is_the_forms_too(payer: Visit) -> None:
 @pytest.mark.parametrize(
     ("currency", "units"), [("ISK", 5_250_000), ("UGX", 5_250_000), ("MGA", 525), ("KWD", 52_500)]
 )
-async def test_the_form_has_stripes_units(payer: Visit, currency: str, units: int) -> None:
-    """Stripe counts the decimals of some currencies otherwise than ISO 4217 does."""
+async def test_form_has_the_amount_in_stripes_units(
+    payer: Visit, currency: str, units: int
+) -> None:
+    """Stripe's decimals of some currencies differ from ISO 4217."""
     await priced_in(payer.demo, currency)
     tokens = heard(payer, "/confirmation_tokens")
     await payer.sign_in()
@@ -224,14 +228,14 @@ async def test_the_form_has_stripes_units(payer: Visit, currency: str, units: in
 
 
 async def priced_in(demo: Demo, currency: str) -> None:
-    """Change the demo's currency; its amounts keep their minor units."""
+    """Change the demo's currency, and keep the amounts' minor units."""
     engine = demo_rows(demo)
     async with engine.begin() as conn:
         await conn.execute(update(Practice).values(currency=currency))
     await engine.dispose()
 
 
-async def test_what_went_wrong_at_the_bank_is_said(payer: Visit) -> None:
+async def test_error_of_the_bank_dialog_is_shown(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(ASKS)
@@ -241,7 +245,7 @@ async def test_what_went_wrong_at_the_bank_is_said(payer: Visit) -> None:
     await payer.told("The bank's page was closed. Your bank still waits for you to confirm")
 
 
-async def test_the_stand_in_takes_no_more_than_stripe_does(payer: Visit) -> None:
+async def test_stand_in_refuses_calls_that_stripe_refuses(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(VISA)
@@ -250,12 +254,12 @@ async def test_the_stand_in_takes_no_more_than_stripe_does(payer: Visit) -> None
     assert found == dict.fromkeys(MISTAKES, "IntegrationError")
 
 
-# -- where payments go to Stripe -------------------------------------------------------------------
+# -- payments at Stripe ----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def stripe(tmp_path: Path) -> Iterator[str]:
-    """The double as a process of its own: Stripe's API, and what Stripe.js asks there."""
+    """Run the double in a process: Stripe's API, and the requests of Stripe.js."""
     with double(tmp_path) as address:
         yield address
 
@@ -276,7 +280,7 @@ def at_stripe(forked: demonstration.Run, stripe: str, tmp_path: Path) -> Iterato
 
 @pytest.fixture
 async def visitor(chrome: BrowserContext, at_stripe: Demo, stripe: str) -> AsyncIterator[Visit]:
-    """Somebody whose browser finds the stand-in at js.stripe.com, and the double at
+    """Yield a visitor whose browser reaches the stand-in at js.stripe.com, and the double at
     api.stripe.com.
     """
     text = (PROJECT / "sandbox" / "web" / "stripe.js").read_text()
@@ -310,7 +314,7 @@ async def charged(stripe: str) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [VISA, ASKS])
-async def test_it_pays_at_stripe_under_stripes_policy(
+async def test_payment_at_stripe_succeeds_under_its_policy(
     visitor: Visit, stripe: str, number: str
 ) -> None:
     await visitor.sign_in()
@@ -329,7 +333,7 @@ async def test_it_pays_at_stripe_under_stripes_policy(
     assert visitor.watched.origins() == hosts
 
 
-async def test_stripes_frames_are_let_in_and_no_others(visitor: Visit) -> None:
+async def test_only_stripes_frames_are_allowed(visitor: Visit) -> None:
     await visitor.sign_in()
     show = """(address) => new Promise((resolve) => {
         const frame = document.createElement("iframe");

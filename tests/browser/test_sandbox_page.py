@@ -1,4 +1,4 @@
-"""The sandbox's page in a real browser: what its buttons do is seen at the portal page."""
+"""The sandbox's page in a real browser: effects of its buttons on the portal page."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ async def portal(payer: Visit) -> None:
 
 
 async def paid(payer: Visit) -> Locator:
-    """The balance is paid; the payment's row at the sandbox."""
+    """Pay the balance, and return the payment's row at the sandbox."""
     await payer.sign_in()
     await payer.open_payment()
     await payer.click("Pay $525.00")
@@ -35,7 +35,7 @@ async def paid(payer: Visit) -> Locator:
 
 
 async def becomes(payer: Visit, balance: str, pay: bool | None = None) -> None:
-    """What happened at the sandbox is told by a webhook, soon. `pay`: whether Pay Now is there."""
+    """Wait for a webhook to change the balance. `pay`: whether Pay Now has to be there."""
     for _ in range(50):
         await portal(payer)
         can_pay = await payer.page.get_by_role("link", name="Pay Now").count() > 0
@@ -45,7 +45,7 @@ async def becomes(payer: Visit, balance: str, pay: bool | None = None) -> None:
     raise AssertionError(f"the balance is {await payer.balance()}, and can be paid: {can_pay}")
 
 
-async def test_a_declined_payment_is_not_given_back(payer: Visit) -> None:
+async def test_declined_payment_can_not_be_refunded(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(DECLINED)
@@ -58,7 +58,7 @@ async def test_a_declined_payment_is_not_given_back(payer: Visit) -> None:
     await expect(declined.get_by_role("button")).to_have_count(0)
 
 
-async def test_it_shows_the_cards_and_what_was_sent(payer: Visit) -> None:
+async def test_page_shows_the_cards_calls_and_events(payer: Visit) -> None:
     await paid(payer)
     cards = await payer.section("cards").locator("tbody tr").all_inner_texts()
     assert len(cards) == len(CARDS)
@@ -71,7 +71,7 @@ async def test_it_shows_the_cards_and_what_was_sent(payer: Visit) -> None:
     await payer.is_clean()
 
 
-async def test_refunds_whole_in_part_and_failed(payer: Visit) -> None:
+async def test_payment_is_refunded_in_part_in_full_and_unsuccessfully(payer: Visit) -> None:
     payment = await paid(payer)
     await payment.get_by_role("button", name="Refund half").click()
     await payer.told("Done: Refund half")
@@ -89,7 +89,7 @@ async def test_refunds_whole_in_part_and_failed(payer: Visit) -> None:
 @pytest.mark.parametrize(
     ("wins", "balance"), [("Practice wins", "$0.00"), ("Cardholder wins", "$525.00")]
 )
-async def test_a_dispute_is_opened_and_closed(payer: Visit, wins: str, balance: str) -> None:
+async def test_dispute_is_opened_and_closed(payer: Visit, wins: str, balance: str) -> None:
     payment = await paid(payer)
     await payment.get_by_role("button", name="Dispute").click()
     await payer.told("Done: Dispute")
@@ -101,7 +101,7 @@ async def test_a_dispute_is_opened_and_closed(payer: Visit, wins: str, balance: 
     await becomes(payer, balance, pay=wins == "Cardholder wins")
 
 
-async def test_3d_secure_is_approved_from_there(payer: Visit) -> None:
+async def test_3d_secure_is_approved_from_the_sandbox(payer: Visit) -> None:
     await payer.sign_in()
     await payer.open_payment()
     await payer.another_card(ASKS)
@@ -113,7 +113,7 @@ async def test_3d_secure_is_approved_from_there(payer: Visit) -> None:
     await becomes(payer, "$0.00")
 
 
-async def test_events_that_are_sent_again_change_nothing(payer: Visit) -> None:
+async def test_repeated_events_change_nothing(payer: Visit) -> None:
     await paid(payer)
     before = await everything(payer)
     buttons = payer.section("events").get_by_role("button", name="Send again")
@@ -137,7 +137,9 @@ async def everything(payer: Visit) -> Any:
 
 @pytest.mark.parametrize("action", ["authenticate", "refund", "dispute", "close", "fail", "again"])
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1}', b'{"id": "pi_none"}', b"[" * 10_000])
-async def test_nonsense_is_told_in_words(reader: Visit, action: str, body: bytes) -> None:
+async def test_invalid_action_is_refused_with_a_message(
+    reader: Visit, action: str, body: bytes
+) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         url = f"{reader.demo.url}/sandbox/actions/{action}"
         response = await client.post(url, content=body)

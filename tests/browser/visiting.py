@@ -1,4 +1,4 @@
-"""Somebody at the portal page: what they read and click, by the words that a person sees."""
+"""A visitor of the portal page, with elements found by their visible words."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -15,13 +15,13 @@ CARD = {"Cardholder's name": "Renée Lindqvist", "Billing zip": "04101"}
 FORM = {"Expiration (MM/YY)": "12/31", "Security code": "123"}
 VISA, MASTERCARD, DECLINED = "4242 4242 4242 4242", "5555 5555 5555 4444", "4000 0000 0000 0002"
 ASKS = "4000 0025 0000 3155"
-# Long enough for a machine that does much else meanwhile.
+# Enough for a machine under load.
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
 class Visit:
-    """A tab of the portal page, and the demo behind it."""
+    """A tab of the portal page, and its demo."""
 
     def __init__(self, demo: Demo, watched: Watched) -> None:
         self.demo, self.watched = demo, watched
@@ -34,10 +34,10 @@ class Visit:
             self.operations.append(json.loads(body))
 
     def sent(self, name: str) -> list[dict[str, Any]]:
-        """The variables of each operation of this name that the page has sent."""
+        """Return the variables of each operation of this name that the page has sent."""
         return [one["variables"] for one in self.operations if f" {name}(" in one["query"]]
 
-    # -- what a person does ------------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------------------
 
     async def sign_in(self, who: str = "client") -> None:
         await self.page.goto(f"{self.demo.url}/portal/")
@@ -50,7 +50,7 @@ class Visit:
         await self.title(title)
 
     async def click(self, name: str, *, nth: int = 0) -> None:
-        """A button or a link, by the beginning of its name."""
+        """Click a button or a link, found by the beginning of its name."""
         for role in ("button", "link"):
             found = self.page.get_by_role(role, name=name)
             if await found.count() > nth:
@@ -58,7 +58,7 @@ class Visit:
         raise AssertionError(f"there is no {name} to click")
 
     async def fill(self, number: str) -> None:
-        """The card form."""
+        """Fill in the card form."""
         for label, value in {**CARD, "Card number": number, **FORM}.items():
             await self.page.get_by_label(label).fill(value)
 
@@ -70,24 +70,24 @@ class Visit:
         await self.page.get_by_label("Another card").check()
         await self.fill(number)
 
-    # -- what a person reads -----------------------------------------------------------------------
+    # -- visible texts -----------------------------------------------------------------------------
 
     async def title(self, text: str) -> None:
         await expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
 
     async def told(self, text: str) -> None:
-        """What the page says of what was done."""
+        """Expect the page's notice about a completed action."""
         await expect(self.page.locator("#notice")).to_contain_text(text)
 
     async def problem(self, text: str) -> None:
-        """What the page says is wrong."""
+        """Expect the page's error message."""
         await expect(self.page.locator(".error:visible")).to_contain_text(text)
 
     def section(self, name: str) -> Locator:
         return self.page.get_by_role("region", name=name)
 
     async def rows(self, section: str) -> list[str]:
-        """A section's rows, each in one line."""
+        """Return a section's rows, each in one line."""
         found = await self.section(section).locator(".rows > li").all_inner_texts()
         return [" ".join(text.split()) for text in found]
 
@@ -96,13 +96,13 @@ class Visit:
 
     @property
     def bank(self) -> Locator:
-        """The bank's dialog, for 3-D Secure."""
+        """Return the bank's dialog for 3-D Secure."""
         return self.page.get_by_role("dialog", name="3-D Secure")
 
-    # -- what is behind the page -------------------------------------------------------------------
+    # -- server and sandbox ------------------------------------------------------------------------
 
     async def api(self, query: str, who: str = "client", **variables: Any) -> Any:
-        """What any program gets of the API."""
+        """Send a query to the API as any program would, and return the data."""
         headers = {"Authorization": f"Bearer {self.demo.tokens[who]}"}
         async with httpx.AsyncClient(trust_env=False) as client:
             response = await client.post(
@@ -115,26 +115,28 @@ class Visit:
         return answer["data"]
 
     async def stripe(self) -> Any:
-        """What the sandbox holds and was asked."""
+        """Return the sandbox's objects and calls."""
         async with httpx.AsyncClient(trust_env=False) as client:
             return (await client.get(f"{self.demo.url}/sandbox/state")).json()
 
     async def charges(self) -> list[int]:
-        """The amounts that were charged in this visit, the oldest first."""
+        """Return the amounts charged in this visit, the oldest first."""
         found = (await self.stripe())["payments"]
         return [
             one["amount"] for one in reversed(found) if is_new(one) and one["status"] == "succeeded"
         ]
 
     async def is_clean(self) -> None:
-        """Nothing was refused by the page's policy, complained of, or asked of elsewhere."""
+        """Assert that the page caused no violation, no complaint, and no request to
+        another origin.
+        """
         assert await self.watched.violations() == []
         assert self.watched.complaints == []
         assert self.watched.origins() == {self.demo.url}
 
 
 def is_new(payment: Mapping[str, Any]) -> bool:
-    """Whether the payment was made by the page, not by the demo's story."""
+    """Return whether the payment was made by the page, and not by the demo's data."""
     return not payment["id"].startswith("pi_sandbox")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Told:
-    """An answer to a client. `key`: the idempotency key of the request, where it had one."""
+    """An answer to a client. `key`: the idempotency key of the request, if it had one."""
 
     client: int
     what: str
@@ -21,23 +21,23 @@ class Told:
 
 @dataclass
 class Intention:
-    """A refund that an operator wants once, however often the command is run for it."""
+    """A refund that an operator wants once, for any number of runs of the command."""
 
     client: int
     payment_id: str
     amount: int | None
-    # The operator's own key, or the one that the command printed: it resumes the refund.
+    # The operator's own key, or the one that the command printed, which resumes the refund.
     key: str | None = None
     is_resumed: bool = False
     # The command by which the refund is resumed, as the command itself printed it.
     command: str | None = None
-    # The key of somebody else's refund of the same payment, which has to be resumed first.
+    # The key of another refund of the same payment, which has to be resumed first.
     earlier: str | None = None
     runs: int = 0
-    # The refund's id at Stripe and the amount that the command told, when it was done.
+    # The refund's id at Stripe and its amount, as printed by the command.
     refund_id: str | None = None
     refunded: int | None = None
-    # The sentence by which the command refused, when it did.
+    # The sentence by which the command refused, if it did.
     refusal: str | None = None
     printed: list[str] = field(default_factory=list)
 
@@ -61,7 +61,7 @@ class Journal:
         return said
 
     def succeeded(self, client: int) -> list[Told]:
-        """Return the card payments that this client was told to have succeeded."""
+        """Return the card payments of this client that were answered as succeeded."""
         paid: dict[str, Told] = {}
         for one in self.told:
             if one.client == client and one.typename == "PaySucceeded" and one.amount:

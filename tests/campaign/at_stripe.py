@@ -30,12 +30,12 @@ class AtStripe:
         return str((await self.form("confirmation_tokens", number=number))["id"])
 
     async def fill_in(self, client_secret: str, number: str) -> str:
-        """Fill in the form that keeps a card. Returns the SetupIntent's status, or "declined"."""
+        """Fill in the form that keeps a card. Return the SetupIntent's status, or "declined"."""
         made = await self.form("setup_intents/confirm", number=number, clientSecret=client_secret)
         return str(made.get("status", "declined"))
 
     async def answer_the_bank(self, client_secret: str, *, succeed: bool) -> None:
-        """Pass or fail 3-D Secure. Nothing happens where the bank waits for nobody."""
+        """Pass or fail 3-D Secure. Nothing happens if the bank waits for nobody."""
         asked = {"clientSecret": client_secret, "succeed": succeed}
         await self.http.post(f"{self.address}/sandbox/next_action", json=asked)
 
@@ -61,7 +61,7 @@ class AtStripe:
         answer = await self.http.post(f"{self.address}/controls/clock", json={"later_s": later_s})
         assert answer.is_success, answer.text
 
-    # -- what there is -----------------------------------------------------------------------------
+    # -- objects -----------------------------------------------------------------------------------
 
     def of_intent(self, kind: str, intent_id: str) -> list[Object]:
         return self.where(kind, "payment_intent", intent_id)

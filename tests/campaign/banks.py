@@ -25,7 +25,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 
 class Banks:
-    """Background behaviour, beside the clients."""
+    """Background behaviour during the visits of the clients."""
 
     def __init__(self, stripe: AtStripe, seed: str) -> None:
         self.stripe, self.random = stripe, random.Random(f"{seed}:banks")

@@ -28,7 +28,7 @@ WRITE = re.compile(
 class Danger:
     """Shares of the passed places at which a process is killed or stopped, and the log file.
 
-    `inside`: how often it stops between a write and its commit.
+    `inside`: the share of stops between a write and its commit.
     """
 
     seed: str
@@ -39,7 +39,7 @@ class Danger:
 
 
 class Crasher:
-    """The draw, at each place, whether the process goes on."""
+    """The draw, at each place, of whether the process continues."""
 
     def __init__(self, danger: Danger) -> None:
         self.danger, self.random = danger, random.Random(danger.seed)

@@ -15,7 +15,7 @@ from tests.campaign.at_stripe import AtStripe
 from tests.campaign.servers import Servers
 from tests.processes import SECRET
 
-# The events that docs/operations.md says to send to the endpoint.
+# The events that docs/operations.md tells operators to subscribe to.
 SUBSCRIBED = (
     *("payment_intent.", "setup_intent.", "payment_method.", "refund."),
     *("charge.refunded", "charge.dispute."),
@@ -45,7 +45,7 @@ class Deliveries:
             await asyncio.sleep(LOOKS_EVERY_S)
 
     async def finish(self) -> None:
-        """Deliver all that isn't lost."""
+        """Deliver all events that are not lost."""
         while True:
             await self.deliver(lambda: self.waiting)
             if not self.waiting:

@@ -8,7 +8,7 @@ NUMBERS = (GOOD, GOOD, "5555555555554444", "378282246310005", ASKS, ASKS, DECLIN
 
 
 async def add_a_card(visit: Visit) -> None:
-    """Prepare, fill in Stripe's form, add. Now and then the page dies before it adds."""
+    """Prepare, fill in Stripe's form, add. Now and then the page closes before it adds."""
     prepared = (await visit.page.data(card_forms.PREPARE, i={}))["prepareCard"]
     visit.journal.tell(visit.index, "prepareCard", prepared)
     if prepared["__typename"] != "CardPrepared":

@@ -1,6 +1,6 @@
-"""The campaign's judgement, by the double's objects and plain rows, without billing/.
+"""The campaign's verdict, from the double's objects and plain rows, without billing/.
 
-Each judge yields the faults of one kind.
+Each function yields the faults of one kind.
 """
 
 import hashlib
@@ -12,17 +12,17 @@ from tests.campaign.facts import Facts, Values, grouped
 
 AT_REST = {"SUCCEEDED", "FAILED", "CANCELED"}
 REFUND_AT_REST = {"SUCCEEDED", "FAILED"}
-# Answers to `pay` after which nothing was begun.
+# Answers to `pay` for which no payment was begun.
 NOT_BEGUN = {"AmountChanged", "AmountTooSmall", "AmountTooLarge", "NothingToPay", "InvalidInput"}
 ENDED_UNPAID = {"CardDeclined", "PayCanceled"}
-# Refunds that moved nothing, and disputes that the bank took nothing for.
+# Refunds that moved nothing, and disputes for which the bank took nothing.
 NOT_REFUNDED = {"failed", "canceled"}
 NOT_TAKEN = {"won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault. `client`: the index of the client, where it is one client's."""
+    """A fault. `client`: the index of its client, if it belongs to one."""
 
     client: int | None
     text: str
@@ -53,7 +53,7 @@ def charged_twice(facts: Facts) -> Iterator[Finding]:
 def more_than_due(facts: Facts, index: int) -> Iterator[Finding]:
     """Find a charge by which more was charged than was invoiced or went back before.
 
-    A refund that fails later made its invoice payable meanwhile, so it counts all the same.
+    A refund that fails later made its invoice payable until then, so it counts as gone back.
     """
     somebody = next(one for one in facts.people if one.index == index)
     mine = {one["id"] for one in facts.rows["payment"] if one["client_id"] == somebody.client_id}
@@ -142,8 +142,9 @@ def lost_of(facts: Facts, payment_id: str) -> Iterator[Finding]:
 
 
 def taken(facts: Facts, payment_id: str, dispute: Values) -> int:
-    """Return the amount that a dispute takes: all, where the bank names more than the payment
-    or another currency."""
+    """Return the amount that a dispute takes: the whole payment if the dispute exceeds it, or is in
+    another currency.
+    """
     charge = facts.charges_by_payment[payment_id][0]
     if dispute["currency"] != charge["currency"]:
         return int(charge["amount"])
@@ -155,11 +156,11 @@ def total(values: list[Values], column: str, which: Callable[[Values], bool] | N
 
 
 def hashed(key: str) -> str:
-    """Return what a payment's row keeps of an idempotency key."""
+    """Return the hash of an idempotency key, as in a payment's row."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-# -- told wrong ------------------------------------------------------------------------------------
+# -- wrong answers ---------------------------------------------------------------------------------
 
 
 def told_wrong(facts: Facts) -> Iterator[Finding]:
@@ -244,7 +245,7 @@ def not_at_rest(facts: Facts) -> Iterator[Finding]:
 def cards_unlike_stripes(facts: Facts) -> Iterator[Finding]:
     """Find kept cards that are not attached to their client's customer, and the reverse."""
     methods = {one["id"]: one for one in facts.objects["payment_method"]}
-    # A stranger's customers have no client of ours.
+    # Customers of other integrations have no client here.
     owners = {
         one["id"]: facts.clients[one["metadata"]["client"]]
         for one in facts.objects["customer"]

@@ -1,4 +1,4 @@
-"""The portal's page of one client, which sends a request again where no answer came."""
+"""The portal's page of one client, which repeats a request without a response."""
 
 import asyncio
 from collections import Counter
@@ -9,7 +9,7 @@ import httpx
 from tests.campaign.servers import Servers
 from tests.campaign.world import Somebody
 
-# How often a page sends what was not answered, and how long it waits for an answer.
+# The number of tries of a request, the pause between them, and the time to wait for a response.
 TRIES, PAUSE_S, TIMEOUT_S = 25, (0.3, 1.2), 12
 PAYABLE = "{ client { balance { payable { minorUnits } } } }"
 OF_INVOICE = "query ($id: ID!) { node(id: $id) { ... on Invoice { payable { minorUnits } } } }"
@@ -17,7 +17,7 @@ CARDS = "{ client { paymentMethods { id isDefault last4 } } }"
 
 
 class Lost(Exception):
-    """A request without an answer, however often it was sent."""
+    """A request without a response, after all tries."""
 
 
 class Page:
@@ -34,7 +34,7 @@ class Page:
         self.random = somebody.random
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Return the answer's data. Send the request again where a crash was in the way."""
+        """Return the response's data. Repeat the request after a crash."""
         for _ in range(TRIES):
             answer = await self.once(query, variables)
             if answer is not None:
@@ -48,7 +48,7 @@ class Page:
             "X-Forwarded-For": self.somebody.address,
         }
         if not self.servers.slots:
-            raise Lost  # the campaign is over, and a tab was left open
+            raise Lost  # The campaign is over, and a tab was left open.
         url = f"{self.servers.any(self.random)}/graphql"
         body = {"query": query, "variables": variables}
         try:

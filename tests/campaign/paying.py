@@ -10,14 +10,14 @@ from tests.paying import CANCEL, PAY, REFRESH
 GOOD, ASKS, DECLINED = "4242424242424242", "4000002500003155", "4000000000000002"
 NO_FUNDS, ASKS_AND_DECLINES = "4000000000009995", "4000008400001629"
 CARDS = (GOOD,) * 8 + (ASKS,) * 4 + (DECLINED, NO_FUNDS, ASKS_AND_DECLINES)
-# What a cardholder does when the bank asks.
+# Reactions of a cardholder to the bank's question.
 AT_THE_BANK = ("approves",) * 6 + ("fails",) * 2 + ("leaves", "leaves", "cancels")
 ROUNDS, PAUSE_S = 8, (0.2, 0.9)
 WAITING = {"PayProcessing", "PayRequiresAction", "PaymentInProgress"}
 
 
 class Input(dict[str, Any]):
-    """A request to pay. A page that sends it again makes another token of the same card."""
+    """A request to pay. Each time that a page sends it, it makes another token of the same card."""
 
     number: str | None = None
 
@@ -58,7 +58,7 @@ async def pay_twice_by_the_same_key(visit: Visit) -> None:
 
 
 async def composed(visit: Visit, key: str | None) -> Input | None:
-    """Compose a request by the seed. None, where nothing is due."""
+    """Compose a request by the seed, or return None if nothing is due."""
     debts = visit.somebody.debts
     invoice = visit.random.choice(debts).invoice_id if visit.random.random() < 0.4 else None
     payable = await visit.page.payable(invoice)
@@ -81,7 +81,7 @@ async def composed(visit: Visit, key: str | None) -> Input | None:
 
 
 async def send(visit: Visit, input: Input) -> Told:
-    """Send it until it is answered, each time with a new token of a new card."""
+    """Send a request until it is answered, each time with a new token of a new card."""
     given = dict(input)
     if input.number is not None:
         token = await visit.stripe.token(input.number)
@@ -101,7 +101,7 @@ def note(visit: Visit, what: str, answer: dict[str, Any], key: str | None = None
 
 
 async def follow(visit: Visit, told: Told) -> None:
-    """Ask for a payment's state until it is at rest, as a page does. The client may leave."""
+    """Poll a payment's state until it is at rest, as a page does. The client may leave."""
     for _ in range(ROUNDS):
         if told.typename not in WAITING or told.payment_id is None:
             return

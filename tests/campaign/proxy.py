@@ -41,7 +41,7 @@ ERRORS = {
     500: {"type": "api_error"},
     503: {"type": "api_error"},
 }
-# Longer than a call of the campaign's servers waits for its answer.
+# Seconds, more than a call of the campaign's servers waits for its response.
 LATE_S = (0.2, 4.0)
 
 
@@ -106,7 +106,7 @@ class FaultyProxy:
         raise ConnectionEnded
 
     async def cut(self, request: Message) -> bytes:
-        """Send the first half of an answer, whose length says that there is more."""
+        """Send the first half of a response, with the length of the whole."""
         whole = (await self.forward(request)).all
         self.counts["bytes cut"] += len(whole) - len(whole) // 2
         raise Cut(whole[: len(whole) // 2])
@@ -122,7 +122,7 @@ class FaultyProxy:
         return response.all
 
     async def double(self, request: Message, *, at_once: bool) -> bytes:
-        """Send a request twice, as a network that retries: under the same idempotency key."""
+        """Send a request twice under the same idempotency key, like a network that retries."""
         if at_once:
             first, second = await asyncio.gather(self.forward(request), self.forward(request))
         else:
@@ -131,7 +131,7 @@ class FaultyProxy:
 
 
 class Cut(ConnectionEnded):
-    """A connection that ends amid an answer. `part`: the bytes that are still sent."""
+    """A connection that ends within a response. `part`: the bytes that are still sent."""
 
     def __init__(self, part: bytes) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ def error(status: int) -> bytes:
 
 async def run(port: int, seed: str) -> None:
     proxy = FaultyProxy(port, seed)
-    # The loop itself does not keep tasks of connections that have ended.
+    # The event loop alone keeps no strong references to tasks.
     serving: set[asyncio.Task[None]] = set()
 
     def connected(reader: Reader, writer: Writer) -> None:
@@ -174,7 +174,7 @@ async def run(port: int, seed: str) -> None:
 
 
 class Proxy:
-    """The proxy's process, seen from the campaign."""
+    """The proxy's process, controlled by the campaign."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process

@@ -11,11 +11,12 @@ import shlex
 from tests.campaign.answers import Intention
 from tests.campaign.servers import Pool
 
-# How often the operator runs a command that was killed or didn't know, and how often two at once.
+# The most runs of a command that was killed or did not learn the outcome, and the share of double
+# runs.
 RUNS, TWICE = 12, 0.15
 EXIT = re.compile(r"^exit (\d+)$", re.MULTILINE)
 DONE = re.compile(r"^(?P<amount>[\d.]+) \w+ of pmt_\S+: (?P<state>\w+) \((?P<id>re_\w+)\)", re.M)
-# What the command prints before it asks Stripe, and how it asks for the refund before this one.
+# The command's output before it asks Stripe, and its request to resume an earlier refund.
 RESUME = re.compile(r"^  portal (?P<command>refund pmt_\S+ .*--key (?P<key>\S+).*)$", re.MULTILINE)
 RESUMABLE = "resume it by"
 EARLIER = re.compile(r"Resume it first: --key (?P<key>\S+)")
@@ -30,16 +31,16 @@ class Operator:
         self.pool, self.environment = pool, environment
         self.random = random.Random(f"{seed}:operator")
         self.danger = True
-        # Whose refund each key is, as an office keeps them: the first who was told of a key has it.
+        # The intention of each key, as an office records it: the first to get a key owns it.
         self.owners: dict[str, Intention] = {}
-        # Refunds that are being given. A client who leaves takes no operator away.
+        # Refunds in progress. They continue when their client leaves.
         self.underway: set[asyncio.Task[None]] = set()
 
     async def refund(self, intention: Intention) -> None:
-        """Give a refund to its end, also where the caller does not wait for it any more.
+        """Give a refund to its end, even if the caller no longer waits.
 
-        An operator reads what the command prints. One who left it unread would take the refund for
-        somebody else's, and choose a new key for it.
+        An operator has to read the command's output. Otherwise the operator would take the refund
+        for another one, and choose a new key for it.
         """
         task = asyncio.create_task(self.give(intention))
         self.underway.add(task)
@@ -53,7 +54,8 @@ class Operator:
             if intention.is_over:
                 return
             earlier, arguments = intention.earlier, self.arguments(intention)
-            # Somebody impatient runs it in a second window. Only the same key is the same refund.
+            # An impatient operator runs the command in a second window. Only the same key is the
+            # same refund.
             twice = intention.key is not None and self.random.random() < TWICE
             runs = [self.run(arguments) for _ in range(2 if twice else 1)]
             for printed in await asyncio.gather(*runs):
@@ -101,7 +103,7 @@ class Operator:
         elif NEW_KEY in printed and intention.key is None:
             intention.key = f"again-{self.random.getrandbits(64):x}"
         ended = EXIT.search(printed)
-        # An instruction that is not understood here would not be followed.
+        # An instruction that this parser missed would not be followed.
         assert ended is None or RESUMABLE not in printed or RESUME.search(printed), printed
         if ended is None or ended[1] == "0" or AGAIN.search(printed) or EARLIER.search(printed):
             return
@@ -109,7 +111,7 @@ class Operator:
             intention.refusal = printed[: ended.start()].strip()
 
     def read_earlier(self, intention: Intention, printed: str) -> None:
-        """Note whether somebody else's refund, which had to be resumed first, has an answer."""
+        """Record whether the earlier refund, which had to be resumed first, has an outcome."""
         intention.runs += 1
         intention.printed.append(printed)
         if EXIT.search(printed) and not AGAIN.search(printed):

@@ -1,4 +1,4 @@
-"""The table that a campaign ends with, and the bounds that it has at 95 %."""
+"""The table at the end of a campaign, with upper bounds at 95 %."""
 
 import math
 from collections import Counter
@@ -11,7 +11,8 @@ CONFIDENCE = 0.95
 def upper_bound(found: int, tried: int) -> float:
     """Return the upper bound of a share at 95 %, one-sided, by Clopper and Pearson.
 
-    With nothing found it is the rule of three."""
+    With nothing found it is the rule of three.
+    """
     if tried == 0 or found >= tried:
         return 1.0
     low, high = found / tried, 1.0
@@ -25,7 +26,7 @@ def upper_bound(found: int, tried: int) -> float:
 
 
 def at_most(found: int, tried: int, share: float) -> float:
-    """Return the probability of so many findings or fewer at a share of faults."""
+    """Return the probability of at most this many findings at a share of faults."""
     return sum(
         math.comb(tried, k) * share**k * (1 - share) ** (tried - k) for k in range(found + 1)
     )

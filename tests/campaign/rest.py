@@ -1,4 +1,4 @@
-"""The end of a campaign: no faults any more, and time goes on."""
+"""The end of a campaign: no more faults, and advancing clocks."""
 
 import asyncio
 import datetime as dt
@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.campaign.servers import Servers
 
-# Only an end is waited for, so that a slow machine does not decide anything.
+# Seconds. Every wait ends with its condition, so a slow machine does not change the verdict.
 WITHIN_S, LOOKS_EVERY_S = 180, 0.3
-# A server that has started takes up its background work.
+# Seconds in which a started server takes up its background work.
 BEGINS_WITHIN_S = 2.0
 HOUR_S, DAY_S = 3600, 86_400
-# How far the clocks are moved on: twice past a daily comparison, and once more when operators have
-# run their last commands.
+# Steps of the clocks: twice past a daily comparison, and once more after the operators' last
+# commands.
 STEPS = (0.0, HOUR_S, DAY_S + 2 * HOUR_S, 2 * DAY_S + 4 * HOUR_S)
 LAST = (3 * DAY_S + 6 * HOUR_S,)
 ACTIVE = (
     "SELECT (SELECT count(*) FROM payment WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED'))"
     " + (SELECT count(*) FROM stripe_event WHERE handled_at IS NULL)"
     " + (SELECT count(*) FROM detachment WHERE done_at IS NULL)"
-    # A comparison that is cut short keeps its lease, which moving the clocks does not end.
+    # A comparison that was cut short keeps its lease, which moving the clocks does not end.
     " + (SELECT count(*) FROM practice WHERE leased_until > CURRENT_TIMESTAMP)"
 )
 COMPARED = "SELECT min(compared_at) FROM practice"
@@ -47,9 +47,9 @@ async def come_to_rest(
     deliver: Callable[[], Awaitable[None]],
     steps: Sequence[float],
 ) -> None:
-    """Move both clocks on step by step, and wait each time until no work is left.
+    """Advance both clocks step by step, and wait each time until no work is left.
 
-    The last days are there for the daily comparison: it alone can find what no event told.
+    The last days are for the daily comparison, which alone finds changes without an event.
     """
 
     async def is_quiet() -> bool:
@@ -79,6 +79,6 @@ async def scalar(engine: AsyncEngine, statement: str) -> Any:
 
 
 def moment(value: object) -> dt.datetime:
-    """Return a time of the database's; SQLite gives text."""
+    """Return a time from the database, which SQLite returns as text."""
     found = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value))
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

@@ -32,13 +32,13 @@ from tests.portal import KEY
 from tests.processes import SECRET, double
 from tests.schema import prepare
 
-# Crashes the database's server, and returns when it is back.
+# Crashes the database's server, and returns when it runs again.
 Restart = Callable[[], None]
 SERVERS = 2
 TELLS_EVERY_S = 15
-# At the beginning clients come one by one: the servers are cold.
+# Clients come one by one at the beginning, since the servers are cold.
 COMES_EVERY_S = 0.4
-# Findings that are shown of each kind.
+# The number of findings shown of each kind.
 SHOWN = 10
 RESTARTED_EVERY_S = (10.0, 22.0)
 
@@ -51,9 +51,9 @@ class Wanted:
     seed: str
     at_once: int = 24
     only: tuple[int, ...] = ()
-    # Without any fault: what goes wrong then is wrong in the campaign, or always.
+    # No faults: a finding is then a defect of the campaign, or one that needs no crash.
     calm: bool = False
-    # After so long no more clients come, however many are wanted.
+    # Seconds after which no more clients come.
     seconds: float = 3600
 
 
@@ -121,7 +121,7 @@ class Campaign:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            # Its connections may be of a database that has crashed since.
+            # Its connections may be to a database that has crashed since.
             await self.engine.dispose()
         say(f"{self.left} clients have left; coming to rest")
         self.counts["seconds of faults"] = round(time.monotonic() - began)
@@ -135,7 +135,7 @@ class Campaign:
         return Result(self.left, judged(facts), tried(facts), counts, self.pool.places())
 
     async def waves(self, visits: list[Visit]) -> None:
-        """Have some clients at once: as one leaves, the next comes."""
+        """Keep this many clients at once: as one leaves, the next comes."""
         coming, until = iter(visits), time.monotonic() + self.wanted.seconds
 
         async def one_after_another(waits_s: float) -> None:
@@ -195,7 +195,9 @@ def say(what: str) -> None:
 
 @asynccontextmanager
 async def database(folder: Path, *, is_sqlite: bool) -> AsyncIterator[tuple[str, Restart | None]]:
-    """Give the URL of a migrated database, and a way to crash its server, if it has one."""
+    """Yield the URL of a migrated database, and a function that crashes its server, if
+    it has one.
+    """
     if is_sqlite:
         url = f"sqlite:///{folder / 'portal.sqlite'}"
         await prepare(url)

@@ -49,7 +49,7 @@ async def refund_in_the_dashboard(visit: Visit) -> None:
 
 
 async def have_a_refund_fail(visit: Visit) -> None:
-    """Have the bank send a refund back, which was heard of before or not."""
+    """Have the bank send a refund back, with or without an earlier event of it."""
     for intent_id in a_paid_intent(visit):
         await visit.act("refund", payment_intent=intent_id, amount="500")
         await visit.pause(0.0, 4.0)
@@ -58,7 +58,7 @@ async def have_a_refund_fail(visit: Visit) -> None:
 
 
 async def dispute(visit: Visit) -> None:
-    """Dispute a part of a payment, more than it, or another currency; decide it or not."""
+    """Dispute a part of a payment, more than its amount, or another currency; decide it or not."""
     for intent_id in a_paid_intent(visit):
         facts = visit.random.choice(DISPUTES)
         await visit.act("dispute", intent=intent_id, **facts)
@@ -85,7 +85,7 @@ async def wait(visit: Visit) -> None:
 
 
 def a_paid_intent(visit: Visit) -> list[str]:
-    """Return a paid PaymentIntent of this client's, if there is one."""
+    """Return a paid PaymentIntent of this client, if there is one."""
     paid = visit.journal.succeeded(visit.index)
     if not paid:
         return []
@@ -116,7 +116,7 @@ STAYS_S = 60
 async def play(visit: Visit) -> None:
     """Play a client's whole script: pay or keep a card first, then act as the seed says.
 
-    A client leaves who gets no answer, or has waited for too long.
+    A client leaves after waiting too long, or without a response.
     """
     first = visit.random.choice((paying.pay, paying.pay, paying.pay_in_tabs, filing.add_a_card))
     count = visit.random.randint(1, MOST)

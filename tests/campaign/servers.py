@@ -18,11 +18,11 @@ from tests.nursery import Nursery
 
 STARTS_WITHIN_S = 60
 LOOKS_EVERY_S = 0.05
-# How long a stopped process sleeps: mostly shorter than others wait for it, now and then longer.
+# Seconds of a stop: mostly shorter than others wait for the process, sometimes longer.
 SHORT_S, LONG_S, LONG_SHARE = (0.1, 1.5), (2.5, 5.0), 0.15
-# How often a process is killed or stopped from outside, wherever it is.
+# Seconds between kills and stops from outside, at any place.
 HARMED_EVERY_S = (8.0, 20.0)
-# How often each kind happens, per place that a process passes.
+# Probability of each kind, per place that a process passes.
 OFTEN = {"killed": 0.0012, "stopped": 0.0008, "inside": 0.003}
 
 
@@ -45,14 +45,14 @@ class Pool:
 
     @property
     def log(self) -> Path:
-        """The file in which processes note that they are about to die or stop."""
+        """Return the file in which processes record that they are about to die or stop."""
         return self.folder / "crashes.txt"
 
     def close(self) -> None:
         self.nursery.close()
 
     def look(self, process: int) -> bool:
-        """Return whether the process lives. Wake one that is stopped when its time has come."""
+        """Return whether the process lives. Continue a stopped one when its time has come."""
         state = state_of(process)
         if state == "Z":
             self.waking.pop(process, None)
@@ -140,7 +140,7 @@ class Servers:
         return self.pool.fork("server", danger=self.danger, printed=printed, **given)
 
     async def ready(self, slot: Slot) -> None:
-        """Wait until the server answers, or somebody has crashed it already."""
+        """Wait until the server answers, or has crashed already."""
         until = time.monotonic() + STARTS_WITHIN_S
         async with httpx.AsyncClient() as http:
             while time.monotonic() < until:
@@ -174,7 +174,7 @@ class Servers:
             await asyncio.sleep(LOOKS_EVERY_S)
 
     async def harm(self) -> None:
-        """Kill or stop one of the servers, wherever it is."""
+        """Kill or stop one of the servers, at any place."""
         chance = self.pool.random
         while True:
             await asyncio.sleep(chance.uniform(*HARMED_EVERY_S))

@@ -27,19 +27,19 @@ from tests.processes import SECRET
 
 # Of Linux's prctl(2).
 PR_SET_PDEATHSIG = 1
-# Background work comes round so soon that it meets payments which are under way.
+# Background work runs so often that it meets payments under way.
 OFTEN_S = 0.6
 UNTOUCHED, PATIENCE = dt.timedelta(seconds=10), dt.timedelta(seconds=20)
 AGAIN = dt.timedelta(seconds=6)
-# How long a call of Stripe waits, and how long a lease lasts of which the holder has died.
+# Seconds that a call of Stripe may take, and that the lease of a dead process lasts.
 TIMEOUT_S, WITHIN_S, SPARE_S = 2.5, 10.0, 2.0
 QUEUES = (inbox.QUEUE, reconciling.QUEUE, forgetting.QUEUE, comparing.QUEUE)
 
 
 def hurry(*, danger: bool) -> None:
-    """Shorten the waits of this process, so that a campaign is minutes and not days.
+    """Shorten the waits of this process, so that a campaign takes minutes and not days.
 
-    Work may only take as long as usual where there are no faults: the machine may be slow.
+    Without faults, work may take as long as usual, since the machine may be slow.
     """
     reconciling.EVERY_S = errands.INBOX_EVERY_S = OFTEN_S
     reconciling.UNTOUCHED, reconciling.PATIENCE = UNTOUCHED, PATIENCE
@@ -52,7 +52,7 @@ def hurry(*, danger: bool) -> None:
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when the one that forked it ends, however that is."""
+    """Have the kernel kill this process when its parent ends for any reason."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -93,7 +93,7 @@ def to_file(printed: str) -> None:
 
 
 def warm() -> None:
-    """Import and prepare all that a server needs, so that no fork does it again."""
+    """Import and prepare everything that a server needs, so that no fork has to."""
     for lateral in (False, True):
         checked(lateral=lateral)
     settings = {
@@ -108,6 +108,6 @@ def warm() -> None:
 
 if __name__ == "__main__":
     warm()
-    # A thread would not be there in a fork.
+    # A fork would not have the thread.
     assert threading.active_count() == 1
     forks(begin)

@@ -30,14 +30,14 @@ from tests.portal import practice as practice_row
 
 ACCOUNTS = ("acct_campaignfirst", "acct_campaignsecond")
 TOKENS_LAST = dt.timedelta(days=60)
-# How long a write waits for a database that was crashed, try by try.
+# Seconds to wait before each try of a write, in case the database has crashed.
 PAUSES_S = (0.1, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
 AMOUNTS = (900, 2_500, 10_000, 14_000)
 
 
 @dataclass(frozen=True)
 class House:
-    """A practice, the Stripe account that it is paid to, and its letterhead."""
+    """A practice, its Stripe account, and its letterhead."""
 
     practice_id: str
     account: str
@@ -67,7 +67,7 @@ class Somebody:
 
     @property
     def address(self) -> str:
-        """A network address of their own: declines are counted by it."""
+        """Return a network address of the client's own, since declines are counted by address."""
         return f"10.{self.index >> 16 & 255}.{self.index >> 8 & 255}.{self.index & 255}"
 
     @property
@@ -92,7 +92,7 @@ class World:
         return houses
 
     async def clients(self, houses: list[House], indexes: Sequence[int]) -> list[Somebody]:
-        """Write clients who owe something each."""
+        """Write clients with an invoice each."""
         made, rows = [], Rows()
         for index in indexes:
             chance = random.Random(f"{self.seed}:{index}")
@@ -149,7 +149,7 @@ class World:
         await self.write(Rows({model: [dict(row) for row in rows]}))
 
     async def write(self, rows: "Rows") -> None:
-        """Insert rows in one transaction, again where the database crashed meanwhile."""
+        """Insert rows in one transaction, and repeat it after a crash of the database."""
         for pause_s in (0.0, *PAUSES_S):
             await asyncio.sleep(pause_s)
             try:
@@ -158,7 +158,7 @@ class World:
                         await conn.execute(insert(model), values)
             except IntegrityError:
                 if pause_s:
-                    return  # It was committed, and only the answer was lost.
+                    return  # It was committed, and only the response was lost.
                 raise
             except (DBAPIError, OSError):
                 continue
@@ -173,7 +173,7 @@ class Rows(dict[type[Row], list[dict[str, Any]]]):
         self.setdefault(model, []).append(row)
 
     def alike(self) -> Iterator[tuple[tuple[type[Row], tuple[str, ...]], list[dict[str, Any]]]]:
-        """Yield rows with the same columns together: they go in one statement."""
+        """Yield rows with the same columns together, for one statement each."""
         for model, rows in self.items():
             by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for row in rows:

@@ -1,4 +1,4 @@
-"""Faults planted one at a time, for the comparison with the oracle to tell."""
+"""Faults planted one at a time, for the comparison with the oracle to find."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 FAULTS: dict[str, Plant] = {}
-# Those in what is kept with a document; the others are kept with a plan, at most.
+# Faults in data that is cached with a document; the others are in plans, at most.
 IN_DOCUMENTS: set[str] = set()
 
 

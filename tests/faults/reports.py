@@ -1,4 +1,4 @@
-"""In the practice's sums, and in what scopes they and all else need."""
+"""Faults in the practice's reports, and in the scopes that fields need."""
 
 import datetime as dt
 from typing import Any

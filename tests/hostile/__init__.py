@@ -1,4 +1,4 @@
-"""Requests that nobody with good intentions sends."""
+"""Hostile requests."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Hostile:
-    """One request: its body as it is sent, and how."""
+    """A request: its name, body, headers and method."""
 
     name: str
     content: bytes

@@ -1,4 +1,4 @@
-"""The worst that the server still takes: documents at the edges of its limits.
+"""The most expensive requests that the server accepts: documents at the edges of its limits.
 
 `%s` is a client's id.
 """
@@ -6,7 +6,7 @@
 from tests.hostile.corpus import client, many
 
 MONEY = "{ amount minorUnits currency }"
-# What is worked out through most other rows.
+# Fields that are computed from the most other rows.
 PAYABLE = f"balance {{ payable {MONEY} terms {{ amount {MONEY} }} }} canPay {{ isAllowed reason }}"
 FILTERED = 'invoices(status: [PAID], pastDue: true, dateRange: {gte: "2026-01-01"}, first: 1)'
 EVERY_KIND = (
@@ -20,7 +20,7 @@ EVERY_KIND = (
 
 
 def within(path: str, asked: str) -> str:
-    """What is asked of the last object on a path from the root."""
+    """Return a query of the last object on a path from the root."""
     fields = path.split()
     return "{ " + " { ".join(fields) + f" {{ {asked} " + "} " * (len(fields) + 1)
 

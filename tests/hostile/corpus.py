@@ -1,4 +1,4 @@
-"""Bodies and documents written by hand: each is one way to be unreasonable."""
+"""Bodies and documents written by hand, each unreasonable in one way."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ def corpus() -> list[Hostile]:
 
 
 def many(text: str, count: int) -> str:
-    """The text so many times, `#` being which."""
+    """Repeat the text, with `#` replaced by the repetition's number."""
     return " ".join(text.replace("#", str(number)) for number in range(count))
 
 
@@ -255,7 +255,7 @@ def variables() -> Iterator[Hostile]:
 
 
 def changes() -> Iterator[Hostile]:
-    """Mutations that begin nothing, whatever is wrong with them."""
+    """Yield mutations that begin nothing, with every kind of invalid input."""
     query = "mutation ($i: PayInput!) { pay(input: $i) { __typename ... on UserError { path } } }"
     for name, wrong in WRONG_INPUTS.items():
         yield document(f"changes: {name}", query, i=PAY_INPUT | wrong)

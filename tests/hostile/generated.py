@@ -1,4 +1,4 @@
-"""Hostile requests by chance, always the same for a seed: good ones spoiled, and nonsense."""
+"""Random hostile requests, the same for each seed: spoiled valid requests, and nonsense."""
 
 import json
 import random
@@ -47,7 +47,7 @@ def sent(query: str, variables: Any = None, name: Any = None) -> bytes:
 
 
 def spoiled_text(chance: random.Random) -> bytes:
-    """A few places of a good document changed."""
+    """Return a valid document with a few places changed."""
     query, variables = good(chance)
     for _ in range(chance.choice((1, 1, 2, 5, 20))):
         place, end = sorted(chance.randrange(len(query) + 1) for _ in range(2))
@@ -69,7 +69,7 @@ def noise(chance: random.Random) -> bytes:
 
 
 def pieces(chance: random.Random) -> bytes:
-    """A document of GraphQL's words in no order."""
+    """Return a document of GraphQL's words in random order."""
     return sent(" ".join(chance.choices(PIECES, k=chance.choice((3, 30, 300, 3_000)))))
 
 
@@ -84,7 +84,7 @@ def odd_value(chance: random.Random, depth: int = 4) -> Any:
 
 
 def odd_variables(chance: random.Random) -> bytes:
-    """Variables of other types than declared, in the places where variables go."""
+    """Return variables of other types than declared, for each kind of argument."""
     type_ = chance.choice(DECLARED)
     argument, field = chance.choice(
         (
@@ -110,7 +110,7 @@ def odd_numbers(chance: random.Random) -> bytes:
 
 
 def odd_request(chance: random.Random) -> bytes:
-    """Wrong types of what a request has, and batches."""
+    """Return a request with members of wrong types, or a batch."""
     request: dict[str, Any] = {"query": good(chance)[0], "variables": {}, "operationName": None}
     request[chance.choice(list(request))] = odd_value(chance)
     wrapped: Any = [request] * chance.randrange(1, 9) if chance.random() < 0.2 else request
@@ -129,7 +129,7 @@ def deep(chance: random.Random) -> bytes:
 
 
 def bomb(chance: random.Random) -> bytes:
-    """Aliases, fragments, directives, definitions or literals, of a size by chance."""
+    """Return aliases, fragments, directives, definitions or literals in random numbers."""
     size = chance.choice((5, 50, 190, 400, 1_200))
     names = [f"a{number}" for number in range(size)]
     field = chance.choice(
@@ -166,7 +166,7 @@ def bomb(chance: random.Random) -> bytes:
 
 
 def wide(chance: random.Random) -> bytes:
-    """A great many values in variables."""
+    """Return very many values in variables."""
     count = chance.choice((100, 5_000, 30_000))
     value = [chance.choice(ODD[:12])] * count
     return sent("query ($v: [ID!]!) { nodes(ids: $v) { id } }", {"v": value, "w": value})

@@ -1,4 +1,4 @@
-"""What is sent to the one door that needs no token, by whoever means harm."""
+"""Hostile requests to the mutations that need no token."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,6 @@
-"""What strangers send to keep the server busy: the dearest documents of every kind.
+"""Requests without a token that keep the server busy: the most expensive documents of each kind.
 
-Each shape is made anew by a number, so that no cache has seen it.
+Each shape is made for a number, so that no cache has seen it.
 """
 
 import json
@@ -18,11 +18,11 @@ PAGE = "client { " + "invoices { nodes { id } } " * 250 + "}"
 
 
 def shape(query: str, variables: Any = None, **more: str) -> Made:
-    """A document in which `#` is the number."""
+    """Return a function that makes the document, with `#` replaced by the number."""
 
     def made(number: int) -> Hostile:
         body = {"query": query.replace("#", str(number), 1), "variables": variables, **more}
-        # Few requests of one network address are let through to the mails.
+        # The number of sign-in requests per network address is limited.
         sender = {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
         return Hostile(query[:40], json.dumps(body).encode(), JSON | sender)
 
@@ -34,7 +34,7 @@ def body(content: bytes, headers: Mapping[str, str] = JSON) -> Made:
 
 
 def with_token(number: int) -> Hostile:
-    """A document with a token that is written as tokens are, and is none."""
+    """Return a document with a token that is well-formed and unknown."""
     token = {"Authorization": f"Bearer {new_secret()}"}
     return Hostile("a token", shape(f"{{ {PAGE} }} # #")(number).content, JSON | token)
 

@@ -1,7 +1,9 @@
-"""The ids that mutations take, and what of a result leads to rows: probed by test_paying_sight, and
-with everybody's ids by test_isolation_signed_in."""
+"""Arguments of mutations that are ids, and result fields that lead to rows.
 
-# Each argument with an id in it, by what of a client's it names.
+test_paying_sight probes them, and test_isolation_signed_in tries the ids of all owners.
+"""
+
+# Each argument with an id, and the kind of the client's row that it names.
 CHANGERS = {
     "Mutation.addCard(input.clientId:)": "client",
     "Mutation.addCard(input.setupIntentId:)": "setup",
@@ -16,14 +18,14 @@ CHANGERS = {
     "Mutation.removeCard(input.replacementId:)": "card",
 }
 
-# A sign-in has an id, and is asked for by nobody but whose it is: probed by test_sign_ins.
+# A sign-in has an id, and is visible only to its own viewer; test_sign_ins probes it.
 SIGN_INS = {
     "Mutation.revokeSignIn(input.id:)": "sign-in",
-    # A person, who is of nobody else's address: probed by test_switching too.
+    # A person of the viewer's own address; test_switching probes it too.
     "Mutation.switchViewer(input.id:)": "identity",
 }
 
-# Who signs in, and who ends a sign-in, is shown as who they are.
+# Results that show the viewer.
 VIEWERS = {
     ("Mutation", "revokeSignIn"),
     ("Mutation", "signIn"),
@@ -36,7 +38,7 @@ VIEWERS = {
     ("ViewerSwitched", "viewer"),
 }
 
-# A result leads to the payment or card that the request was about, and to its client.
+# Results that lead to the payment or card of the request, and to its client.
 RESULTS = {
     ("Mutation", "addCard"),
     ("Mutation", "makeDefault"),

@@ -1,4 +1,4 @@
-"""Which fields take ids and which give rows, as the server tells its own schema."""
+"""Fields that take ids and fields that return rows, according to the server's schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from graphql import (
 
 
 def takers_of_ids(schema: GraphQLSchema) -> Iterator[str]:
-    """Each argument that is an id or has one in it, as `Type.field(argument:)`."""
+    """Yield each argument that is an id or contains one, as `Type.field(argument:)`."""
     for type_ in schema.type_map.values():
         if not (is_object_type(type_) or is_interface_type(type_)) or type_.name.startswith("__"):
             continue
@@ -34,7 +34,7 @@ def ids_in(type_: Any, path: str, around: frozenset[str]) -> Iterator[str]:
 
 
 def links_of(schema: GraphQLSchema) -> Iterator[tuple[str, str]]:
-    """Each field by which something with an id can be reached, by its type and name."""
+    """Yield each field that leads to a type with an id, by its type and name."""
     leading = types_that_lead(schema)
     for name in sorted(leading):
         type_: Any = schema.type_map[name]
@@ -46,7 +46,7 @@ def links_of(schema: GraphQLSchema) -> Iterator[tuple[str, str]]:
 
 
 def types_that_lead(schema: GraphQLSchema) -> set[str]:
-    """Types with an id, and those from which one of them can be reached."""
+    """Return the types with an id, and those from which one of them can be reached."""
     types: dict[str, Any] = {
         name: type_
         for name, type_ in schema.type_map.items()
@@ -73,7 +73,7 @@ def named_by(type_: Any) -> Iterator[str]:
 
 
 def with_ids(schema: GraphQLSchema) -> set[str]:
-    """Types of which a field is an id."""
+    """Return the types with an id field."""
     return {
         name
         for name, type_ in schema.type_map.items()

@@ -1,4 +1,4 @@
-"""Probes of the door: over HTTP, with tokens that work, that did once, and that never were."""
+"""Probes over HTTP, with valid, ended and unknown tokens."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,8 +18,8 @@ from tests.practices.draws import NOW
 
 @asynccontextmanager
 async def server(matrix: Matrix) -> AsyncIterator[httpx.AsyncClient]:
-    """The server over the matrix's rows, on the day of the matrix."""
-    # Each token asks more than it may in a minute.
+    """Yield a client of a server over the matrix's rows, on the day of the matrix."""
+    # Each token sends more than its budget for a minute admits.
     settings = Settings(
         database_url=matrix.url, token_key=KEY, database_connections=2, token_seconds=6000
     )
@@ -36,7 +36,7 @@ async def server(matrix: Matrix) -> AsyncIterator[httpx.AsyncClient]:
 async def asked(
     client: httpx.AsyncClient, query: str, id_: str, header: str | None
 ) -> tuple[int, str, dict[str, str]]:
-    """The whole response: what of it tells anything tells it to whoever counts bytes."""
+    """Return the whole response, since even its length may disclose something."""
     headers = {"Authorization": header} if header is not None else {}
     body = {"query": query, "variables": {"id": id_}}
     response = await client.post("/graphql", json=body, headers=headers)
@@ -44,7 +44,7 @@ async def asked(
 
 
 def wrong_headers(stale: list[Bearer]) -> dict[str, str | None]:
-    """What may stand in a request's header that lets nobody in."""
+    """Return authorization headers that authenticate nobody."""
     live = next(one.secret for one in stale if one.state == "live")
     found: dict[str, str | None] = {
         f"{one.state} token": f"Bearer {one.secret}" for one in stale if one.state != "live"
@@ -60,7 +60,7 @@ def wrong_headers(stale: list[Bearer]) -> dict[str, str | None]:
 
 
 async def shut_doors(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) -> None:
-    """Without a token that works, all ids are answered alike: with a 401 that says why."""
+    """Check that without a valid token all ids get the same 401."""
     eyes = matrix.eyes(bearer)
     same = [
         one
@@ -78,7 +78,7 @@ async def shut_doors(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) 
 
 
 async def open_doors(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) -> None:
-    """With a token that works, the server answers as the graph does behind it."""
+    """Check that with a valid token the server answers as the graph does."""
     eyes = matrix.eyes(bearer)
     header = f"Bearer {bearer.secret}"
     for what, taker in TAKERS.items():

@@ -1,4 +1,4 @@
-"""The households' people, signed in by e-mail as they are in life: with links, one a practice."""
+"""The households' people, signed in by e-mail with a link per practice."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,18 +26,20 @@ from tests.portal import KEY
 from tests.signing_in import PAGE, REVOKE, SIGN_OUT, SigningIn, serving
 
 PEOPLE = (*CLIENTS, *RIGHTS)
-# A contact who is a client too, by the same address.
+# A contact who is also a client, with the same address.
 SHARED = {"guardian of one": "Ben Prieto"}
-# In the order in which a mail names the practices.
+# The order in which a mail lists the practices.
 PRACTICES = ("EUR", "USD", "twin")
-# Of the clients' payments that are under way, these are at another point.
+# Payments under way that are in another state.
 STANDINGS = {"Ben Prieto": PaymentState.CANCELED, "Cleo Prieto": PaymentState.CREATED}
 
 
 @dataclass
 class Inside:
-    """A server, and everybody who is signed in to it. `setups` are SetupIntents by their ids, each
-    with its practice and client."""
+    """A server, and all signed-in viewers.
+
+    `setups` maps a SetupIntent's id to its practice and client.
+    """
 
     matrix: Matrix
     portal: SigningIn
@@ -59,7 +61,7 @@ class Inside:
 
 @asynccontextmanager
 async def signed_in(url: str) -> AsyncIterator[Inside]:
-    """Over the empty database of this URL."""
+    """Fill the empty database of this URL, and sign everybody in."""
     async with over(url, addressed()) as matrix, opened(url) as writing:
         portal = SigningIn(url, writing)
         with mail_server() as portal.mailbox:
@@ -71,7 +73,10 @@ async def signed_in(url: str) -> AsyncIterator[Inside]:
 
 
 def addressed() -> Households:
-    """Everybody has an address, the same in each practice. Only dashboards have other tokens."""
+    """Return households in which each person has an address, the same in each practice.
+
+    Only dashboards have other tokens.
+    """
     households = founded()
     for rows in households.rows.values():
         rows[Practice][0]["portal_url"] = PAGE
@@ -94,7 +99,7 @@ def address(sort: str) -> str:
 
 
 async def enter_all(inside: Inside) -> None:
-    """Each of the people in each practice; some of them also with sign-ins that are over."""
+    """Sign each person in to each practice; some of them also with sign-ins that have ended."""
     for sort in PEOPLE:
         for bearer in await enter(inside, sort):
             inside.households.bearers.append(bearer)
@@ -114,8 +119,10 @@ async def enter_all(inside: Inside) -> None:
 
 
 async def enter(inside: Inside, sort: str) -> list[Bearer]:
-    """What comes of one request: one mail, and a sign-in for each of its links; it begins as the
-    client of an address, and is switched to whom the sort says."""
+    """Sign in with each link of one mail.
+
+    A sign-in begins as the client of an address, and is switched to the sort's person.
+    """
     nonce = await inside.portal.request(address(sort))
     secrets = await inside.portal.secrets()
     entered = [await inside.portal.enter(secret, nonce) for secret in secrets]
@@ -137,7 +144,7 @@ async def switch(inside: Inside, token: str, rows: Any, sort: str) -> None:
 
 
 def bearer_of(inside: Inside, sort: str, practice: str, secret: str, token: Any) -> Bearer:
-    """Whose token it is: the person of this practice whose address it was, and nobody else's."""
+    """Return the viewer of a token: the practice's person with that address."""
     rows = inside.households.rows[practice]
     is_client = sort in CLIENTS
     person = [*rows[Client], *rows[Contact]][PEOPLE.index(sort)]
@@ -152,7 +159,7 @@ def bearer_of(inside: Inside, sort: str, practice: str, secret: str, token: Any)
 
 
 async def begin_a_card(inside: Inside, bearer: Bearer) -> None:
-    """A SetupIntent of the client's, that waits for its card."""
+    """Prepare a card form of the client's, and record its SetupIntent."""
     answer = await inside.ask(PREPARE, inside.header(bearer), i={})
     setup_id = answer.json()["data"]["prepareCard"]["setupIntentId"]
     inside.setups[setup_id] = bearer.practice, str(bearer.subject_id)

@@ -1,7 +1,8 @@
-"""Three practices with the same families, where every relation between two people exists.
+"""Three practices with the same families, in which every relation between two people exists.
 
-Two have ids of their own. The third is a twin: each of its rows has the id of a row of the first,
-with other amounts, days and words, and other rights, so whoever forgets the practice is found out.
+Two practices have ids of their own. The third is a twin: each of its rows has the id of a row of
+the first, with other amounts, days, words and rights, so that a missing condition on the practice
+shows.
 """
 
 import datetime as dt
@@ -68,17 +69,17 @@ DASHBOARDS: Mapping[str, tuple[Scope, ...]] = {
     "dashboard of money and health": (Scope.BILLING_READ, Scope.PHI_READ),
     "dashboard of everything": tuple(Scope),
 }
-# Two of the clients have tokens: the others are strangers to them.
+# Two of the clients have tokens; the other clients are strangers to them.
 SORTS = (*CLIENTS[:2], *RIGHTS, *DASHBOARDS)
-# Of these there are also tokens that don't work (any more).
+# These kinds of viewers also have tokens that do not work.
 STALE_SORTS = (CLIENTS[0], "guardian of several", "dashboard of everything")
-# The practice that is there mostly to be out of everybody's sight.
+# The practice that should stay invisible to nearly all viewers.
 OTHER = "EUR"
 
 
 @dataclass(frozen=True)
 class Bearer:
-    """Whose token it is: a sort of viewer in one of the practices."""
+    """The holder of a token: a kind of viewer in one of the practices."""
 
     sort: str
     practice: str
@@ -88,7 +89,7 @@ class Bearer:
     scopes: tuple[Scope, ...]
     token_id: str
     secret: str = field(repr=False)
-    # "live", or why the token doesn't work.
+    # "live", or the reason why the token does not work.
     state: str = "live"
 
     @property
@@ -109,7 +110,7 @@ class Bearer:
 
 @dataclass
 class Households:
-    """The rows of each practice by its name, and everybody who has a token."""
+    """The rows of each practice by its name, and all holders of tokens."""
 
     rows: dict[str, dict[type[Row], list[Entered]]] = field(default_factory=dict)
     bearers: list[Bearer] = field(default_factory=list)
@@ -140,7 +141,7 @@ def founded() -> Households:
     return households
 
 
-# -- what a practice knows of five clients ---------------------------------------------------------
+# -- rows of five clients in a practice ------------------------------------------------------------
 
 
 def family(chance: random.Random, currency: str) -> Books:
@@ -154,7 +155,7 @@ def family(chance: random.Random, currency: str) -> Books:
         locale="en-US",
         stripe_account=f"acct_sandbox_{currency}",
         clients_remove_cards=True,
-        # Stripe knows nothing of them: a comparison would take their cards away.
+        # Stripe has no objects of these rows: a comparison would remove their cards.
         compare_after=NEVER,
     )
     clinicians = [books.enter(Clinician, name=name)["id"] for name in ("Ruth", "Ngozi")]
@@ -175,7 +176,7 @@ def family(chance: random.Random, currency: str) -> Books:
 
 
 def live(lives: Lives, client_id: str) -> None:
-    """One of each thing that can be seen, and of each that only the practice sees."""
+    """Insert one row of each visible kind, and of each kind that only the practice sees."""
     books = lives.books
     lives.one_of_each(client_id)
     for state in (PaymentState.FAILED, PaymentState.CANCELED):
@@ -191,7 +192,7 @@ def live(lives: Lives, client_id: str) -> None:
 
 
 def cross(books: Books) -> None:
-    """Lines that name another client's session, as no practice should enter them."""
+    """Make lines that refer to another client's session, as no practice should enter them."""
     clients = [row["id"] for row in books.rows[Client]]
     for client_id, other in zip(clients, [*clients[1:], clients[0]], strict=True):
         (session,) = books.of(Session, client_id=other, fee_minor=120)
@@ -214,12 +215,14 @@ def name_anew(client: Entered) -> None:
 
 LATER = dt.timedelta(days=400)
 TWINS_ACCOUNT = "acct_sandbox_twin"
-# Text that is read by people, and so may be other in the twin.
+# Columns of text for readers, which may differ in the twin.
 WORDS = frozenset("name client_name description number notes cardholder_name".split())
 
 
 def twin_of(books: Books) -> Books:
-    """The same ids in another practice: amounts tripled, days later, words with a word more."""
+    """Return the same ids in another practice: amounts tripled, days later, texts with
+    a word more.
+    """
     twin = Books(random.Random("twin"))
     for model, rows in books.rows.items():
         types = {column.name: column.type for column in model.__table__.c}
@@ -252,12 +255,12 @@ def changed(name: str, type_: TypeEngine[Any], value: Any) -> Any:
     return f"{value} twin" if is_text and name in WORDS else value
 
 
-# -- who is let in ---------------------------------------------------------------------------------
+# -- rights and tokens -----------------------------------------------------------------------------
 
 
 @dataclass
 class Guests:
-    """Enters rights and tokens of one practice."""
+    """Writer of rights and tokens of one practice."""
 
     households: Households
     practice: str

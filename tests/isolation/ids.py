@@ -1,4 +1,4 @@
-"""Probes of the fields that take an id: everybody's ids, ids of nothing, and what is no id."""
+"""Probes of the fields that take an id: ids of all owners, unknown ids, and malformed ids."""
 
 import datetime as dt
 from collections import defaultdict
@@ -18,12 +18,12 @@ NOWHERE = "0192a000-0000-7000-8000-00000000c0de"
 TYPES = {prefix: name for name, prefix in PREFIXES.items()}
 NODES = 50
 BATCH = 4
-# An id, and whose it is.
+# An id, and its owner's relation to the viewer.
 Asked = tuple[str, str]
 
 
 def other_practices(matrix: Matrix, eyes: Eyes) -> Iterator[tuple[str, Thing]]:
-    """Things of other practices, with ids that the own practice has nothing of."""
+    """Yield rows of other practices whose ids do not occur in the viewer's own practice."""
     for facts in matrix.facts.values():
         for name in PREFIXES:
             own = {thing["id"] for thing in eyes.facts.things[name]}
@@ -33,7 +33,7 @@ def other_practices(matrix: Matrix, eyes: Eyes) -> Iterator[tuple[str, Thing]]:
 
 
 def everything(matrix: Matrix, eyes: Eyes) -> list[Asked]:
-    """Every id of every practice, each with whose it is."""
+    """Return every id of every practice, each with its owner's relation to the viewer."""
     own = [
         (f"{PREFIXES[name]}_{thing['id']}", relation(eyes, name, thing))
         for name in PREFIXES
@@ -48,7 +48,7 @@ def everything(matrix: Matrix, eyes: Eyes) -> list[Asked]:
 
 
 def some(matrix: Matrix, eyes: Eyes) -> list[Asked]:
-    """Of each kind, and of each whose, two that are seen and two that aren't."""
+    """Return two visible and two invisible ids of each kind and each relation."""
     found: dict[Any, list[Asked]] = defaultdict(list)
     for id_, whose in everything(matrix, eyes):
         found[id_[:3], whose, thing_of(eyes, id_) is None].append((id_, whose))
@@ -56,13 +56,13 @@ def some(matrix: Matrix, eyes: Eyes) -> list[Asked]:
 
 
 def thing_of(eyes: Eyes, id_: str) -> Thing | None:
-    """What of it the viewer sees."""
+    """Return the row of an id, if the viewer sees it."""
     prefix, _, bare = id_.partition("_")
     return next(iter(eyes.those(TYPES[prefix], "id", bare)), None)
 
 
 def node(matrix: Matrix, eyes: Eyes, id_: str) -> Any:
-    """What a query for an id, with the fragments of `fragments`, should be answered."""
+    """Return the expected answer to a query for an id, with the selections of `fragments`."""
     thing, name = thing_of(eyes, id_), TYPES[id_[:3]]
     if thing is None:
         return None
@@ -76,7 +76,7 @@ def fragments(matrix: Matrix, eyes: Eyes, names: Sequence[str] = tuple(PREFIXES)
 
 
 async def ids_of_everybody(matrix: Matrix, bearer: Bearer) -> None:
-    """Each id of each practice, and ids under the prefixes of other kinds, fifty at a time."""
+    """Probe each id of each practice, and ids with prefixes of other kinds, fifty at a time."""
     eyes = matrix.eyes(bearer)
     misnamed = [
         (f"{prefix}_{id_[4:]}", f"{whose}, of another kind")
@@ -86,7 +86,7 @@ async def ids_of_everybody(matrix: Matrix, bearer: Bearer) -> None:
     ]
     asked = [*everything(matrix, eyes), *misnamed]
     await ids_out_of_scope(matrix, eyes, [one for one in asked if not in_scope(eyes, one)])
-    # Each fifty has ids of all kinds, and own and foreign ones in turn.
+    # Each batch has ids of all kinds, own and foreign ones in turn.
     asked = [one for one in asked if in_scope(eyes, one)]
     step = -(-len(asked) // NODES)
     query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ {fragments(matrix, eyes)} }} }}"
@@ -104,7 +104,7 @@ def in_scope(eyes: Eyes, asked: Asked) -> bool:
 
 
 async def ids_out_of_scope(matrix: Matrix, eyes: Eyes, asked: list[Asked]) -> None:
-    """Refused by their kind, whoever's they are and if they are anybody's."""
+    """Check that ids out of scope are refused by their kind, for any owner and for none."""
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename } }"
     for prefix in TYPES:
         ids = [one for one in asked if one[0][:3] == prefix]
@@ -117,7 +117,10 @@ async def ids_out_of_scope(matrix: Matrix, eyes: Eyes, asked: list[Asked]) -> No
 
 
 async def one_id(matrix: Matrix, bearer: Bearer) -> None:
-    """`node` for some of each kind; what is hidden is answered as what never was, to the byte."""
+    """Probe `node` for some ids of each kind.
+
+    A hidden id has to get the bytes of an unknown one.
+    """
     eyes = matrix.eyes(bearer)
     by_kind = defaultdict(list)
     for id_, whose in filter(partial(in_scope, eyes), some(matrix, eyes)):
@@ -128,10 +131,10 @@ async def one_id(matrix: Matrix, bearer: Bearer) -> None:
 
 
 async def one_client(matrix: Matrix, bearer: Bearer) -> None:
-    """`client` for every client of every practice, and without an id."""
+    """Probe `client` for every client of every practice, and without an id."""
     eyes = matrix.eyes(bearer)
     if not bearer.reads_bills:
-        return  # refused as any client's id is
+        return  # Refused like any client's id.
     ids = [one for one in everything(matrix, eyes) if one[0].startswith("cli")]
     asked = f"__typename {selection(matrix.schema, eyes, 'Client', 0)}"
     await each(matrix, eyes, "client", ids, asked)
@@ -146,7 +149,7 @@ async def one_client(matrix: Matrix, bearer: Bearer) -> None:
 async def each(
     matrix: Matrix, eyes: Eyes, field: str, ids: list[Asked], inner: str, ending: str = ""
 ) -> None:
-    """A field of the root for each id; and its bytes for what is hidden."""
+    """Probe a root field for each id, and compare the bytes for hidden ids."""
     for batch in batches(ids):
         data = await matrix.data(eyes.bearer, *several(field, batch, inner, ending))
         for n, (id_, whose) in enumerate(batch):
@@ -169,8 +172,8 @@ def batches(ids: list[Asked]) -> Iterator[list[Asked]]:
 def several(
     field: str, ids: Sequence[Asked], inner: str, ending: str = ""
 ) -> tuple[str, dict[str, Any]]:
-    """One operation that asks a field of the root for each id, and its variables."""
-    # Always as many, so that one plan does.
+    """Return one operation with a root field for each id, and its variables."""
+    # The number of fields is constant, so that one plan serves all batches.
     ids = [*ids, *[(f"{ids[0][0][:4]}{NOWHERE}", "")] * (BATCH - len(ids))]
     declared = ", ".join(f"$i{n}: ID!" for n, _ in enumerate(ids))
     fields = [f"n{n}: {field}(id: $i{n}) {{ {inner} }}" for n, _ in enumerate(ids)]
@@ -178,11 +181,11 @@ def several(
     return f"query ({declared}) {{ {' '.join(fields)} }} {ending}", variables
 
 
-# -- the practice's invoices of one therapist ------------------------------------------------------
+# -- the practice's invoices of one clinician ------------------------------------------------------
 
 
 async def one_clinician(matrix: Matrix, bearer: Bearer) -> None:
-    """The filter by a therapist, of whatever practice, on both ways to a practice's invoices."""
+    """Probe the filter by a clinician of any practice, on both ways to a practice's invoices."""
     eyes = matrix.eyes(bearer)
     ids = [one for one in everything(matrix, eyes) if one[0].startswith("cln")]
     await sums_of_one_clinician(matrix, eyes, ids)
@@ -209,7 +212,7 @@ SUMS = """query ($id: ID) { practice { aging(clinicianId: $id) { total { minorUn
 
 
 async def sums_of_one_clinician(matrix: Matrix, eyes: Eyes, ids: list[Asked]) -> None:
-    """The practice's sums are of its own invoices, and for nobody without the scope."""
+    """Check that sums cover the practice's own invoices, and need their scope."""
     for id_, whose in ids:
         answer = await matrix.ask(eyes.bearer, SUMS, {"id": id_})
         found, expected = refused(answer), OUT_OF_SCOPE
@@ -230,7 +233,7 @@ async def sums_of_one_clinician(matrix: Matrix, eyes: Eyes, ids: list[Asked]) ->
             matrix.report.check(eyes, what, whose, found, expected)
 
 
-# -- what is no id ---------------------------------------------------------------------------------
+# -- malformed ids ---------------------------------------------------------------------------------
 
 SPOILS: tuple[Callable[[str], str], ...] = (
     lambda id_: id_[:4].upper() + id_[4:],
@@ -254,7 +257,7 @@ SPOILS: tuple[Callable[[str], str], ...] = (
 
 @dataclass(frozen=True)
 class Taker:
-    """A field that takes an id: how it is asked, and of which kind, if not of any."""
+    """A field that takes an id: its query, and the kind of id, if it takes one kind only."""
 
     query: str
     kind: str
@@ -286,14 +289,16 @@ TAKERS: dict[str, Taker] = {
 
 
 async def what_is_no_id(matrix: Matrix, bearer: Bearer) -> None:
-    """Refused in the same words whoever's id was spoiled, and as an id of nothing."""
+    """Check that malformed ids are refused in the same words for any owner, and like an
+    unknown id.
+    """
     eyes = matrix.eyes(bearer)
     ids = some(matrix, eyes)
     for what, taker in TAKERS.items():
         if taker.sums and not bearer.reads_sums:
-            continue  # refused before any id is looked at
+            continue  # Refused before any id is read.
         fitting = [one for one in ids if one[0][:3] == taker.kind]
-        # Each spoilt in its way; and ids of other kinds, of which there is nothing to spoil.
+        # Each id is spoiled in its way; ids of other kinds are sent unchanged.
         tries = [(spoil, *fitting[n % len(fitting)]) for n, spoil in enumerate(SPOILS)]
         if not taker.takes_any:
             tries += [(str, id_, whose) for id_, whose in ids[::5] if id_[:3] != taker.kind]
@@ -310,7 +315,7 @@ OUT_OF_SCOPE = {"codes": ["SCOPE_REQUIRED"], "has data": False}
 
 
 def refused(answer: dict[str, Any]) -> dict[str, Any]:
-    """Of which kinds the errors are, however many, and whether there is data beside them."""
+    """Return the distinct error codes, and whether the answer has data."""
     return {"codes": sorted({*codes(answer)}), "has data": "data" in answer}
 
 

@@ -1,7 +1,7 @@
-"""Which fields lead to which rows, and what of each row tells that it is the right one.
+"""Fields that lead to rows, and the fields of each row that identify it.
 
-`LINKS` has every field of the contract that leads to something with an id; a test compares it with
-the schema that the server tells. The rows that a link gives are always some that the viewer sees.
+`LINKS` has every field of the schema that leads to something with an id; a test compares it with
+the server's schema. A link leads only to rows that the viewer sees.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ Find = Callable[[Eyes, Thing], list[Thing]]
 
 @dataclass(frozen=True)
 class Link:
-    """A field of a thing, and what it gives: things of a type, among those in sight."""
+    """A field of a row, and its visible target rows of one type."""
 
     to: str
     find: Find
@@ -30,12 +30,12 @@ def every(name: str) -> Find:
 
 
 def named(name: str, column: str) -> Find:
-    """The thing that the row names."""
+    """Find the row that a column of this row names."""
     return lambda eyes, row: eyes.those(name, "id", row[column])
 
 
 def naming(name: str, column: str) -> Find:
-    """The things that name the row."""
+    """Find the rows that name this row."""
     return lambda eyes, row: eyes.those(name, column, row["id"])
 
 
@@ -52,7 +52,7 @@ def active_payment(eyes: Eyes, client: Thing) -> list[Thing]:
 
 
 def payers(eyes: Eyes, invoice: Thing) -> list[Thing]:
-    """Payments of which something was once put toward the invoice, taken back or not."""
+    """Return the payments with an allocation to the invoice, taken back or not."""
     put = eyes.facts.puts.get(invoice["id"], set())
     return [one for id_ in put for one in eyes.those("Payment", "id", id_)]
 
@@ -71,7 +71,7 @@ INVOICE = Link("Invoice", named("Invoice", "invoice_id"))
 THERAPIST = Link("Clinician", named("Clinician", CLINICIAN))
 PAYMENT = Link("Payment", named("Payment", "payment_id"))
 PRACTICE = Link("Practice", every("Practice"))
-# More than anybody has.
+# Page sizes larger than any list.
 PAGE, WHOLE = "first: 60", "first: 200"
 
 LINKS: Mapping[str, Mapping[str, Link]] = {
@@ -130,30 +130,30 @@ LINKS: Mapping[str, Mapping[str, Link]] = {
     "PaymentMethod": {"client": CLIENT},
     "AccountHistoryEntry": {"session": SESSION, "invoice": INVOICE, "payment": PAYMENT},
 }
-# All of a session and of a superbill's lines is health information; these are anybody's.
+# Sessions and superbill lines are health information as a whole; the types below need no scope.
 HEALTH = frozenset({"Session", "SuperbillLine"})
 ANYBODYS = frozenset({"Viewer", "Practice", "Clinician"})
 
 
 def may_read(bearer: Bearer, type_: str) -> bool:
-    """Whether a token's scopes are for things of this kind."""
+    """Return whether a token's scopes admit rows of this kind."""
     in_scope = bearer.reads_bills and (bearer.reads_health or type_ not in HEALTH)
     return type_ in ANYBODYS or in_scope
 
 
 def links(eyes: Eyes, type_: str) -> Iterator[tuple[str, Link]]:
-    """The links that the viewer's token may follow."""
+    """Yield the links that the viewer's token may follow."""
     for field, link in LINKS[type_].items():
         if may_read(eyes.bearer, link.to):
             yield field, link
 
 
-# -- what tells a row from its twin ----------------------------------------------------------------
+# -- fields that differ between a row and its twin -------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Witness:
-    """A field that says of whose row an object is made."""
+    """A field that identifies the row of an object."""
 
     field: str
     value: Callable[[Facts, Thing], Any]
@@ -211,24 +211,24 @@ def witnesses(eyes: Eyes, type_: str) -> Iterator[Witness]:
             yield witness
 
 
-# -- what is asked, and what should be answered ----------------------------------------------------
+# -- selections and expected answers ---------------------------------------------------------------
 
 
 def selection(schema: GraphQLSchema, eyes: Eyes, type_: str, depth: int) -> str:
-    """Asks for a thing's id and witnesses, and for what so many links lead to."""
+    """Return a selection of a row's id and witnesses, and of its links down to a depth."""
     asked = ["id"] if type_ in PREFIXES else ["__typename"]
     asked += [witness.selection for witness in witnesses(eyes, type_)]
     if type_ == "Client":
         asked.append(BALANCE)
     if depth or type_ not in PREFIXES:
-        # Parts of a document are nothing by themselves.
+        # Parts of a document do not count as a level.
         deeper = depth - 1 if type_ in PREFIXES else depth
         asked += [follow(schema, eyes, type_, name, deeper) for name, _ in links(eyes, type_)]
     return " ".join(asked)
 
 
 def follow(schema: GraphQLSchema, eyes: Eyes, type_: str, field: str, depth: int) -> str:
-    """Asks for what one link leads to."""
+    """Return the selection of one link."""
     link = LINKS[type_][field]
     inner = selection(schema, eyes, link.to, depth)
     arguments = f"({link.arguments})" if link.arguments else ""
@@ -252,7 +252,7 @@ def is_list(field: GraphQLField) -> bool:
 
 
 def told(schema: GraphQLSchema, eyes: Eyes, type_: str, thing: Thing, depth: int) -> Any:
-    """What `selection` should be answered for a thing."""
+    """Return the expected answer to `selection` for a row."""
     key = (type_, thing.get("id", id(thing)), depth)
     if key not in eyes.told:
         eyes.told[key] = worked_out(schema, eyes, type_, thing, depth)
@@ -276,7 +276,7 @@ def worked_out(schema: GraphQLSchema, eyes: Eyes, type_: str, thing: Thing, dept
 
 
 def led(schema: GraphQLSchema, eyes: Eyes, type_: str, thing: Thing, field: str, depth: int) -> Any:
-    """What `follow` should be answered."""
+    """Return the expected answer to `follow`."""
     link, of = LINKS[type_][field], definition(schema, type_, field)
     found = [told(schema, eyes, link.to, one, depth) for one in link.find(eyes, thing)]
     if is_connection(of):

@@ -1,4 +1,4 @@
-"""Probes of lists: cursors of other people's lists, filters, counts, and the search by name."""
+"""Probes of lists: cursors of other viewers' lists, filters, counts, and the search by name."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SEARCHES = ("Ana", "PRIETO", "osei", "dora o", "a", "twin", "")
 
 @dataclass(frozen=True)
 class List:
-    """A connection of a thing that the viewer sees, and the ids that it should have."""
+    """A connection of a visible row, and its expected ids."""
 
     root: Root
     field: str
@@ -45,7 +45,9 @@ class List:
         return f"{alias}: {self.field}({everything}first: {size}, {more}) {{ {inner} }}"
 
     def orders(self, eyes: Eyes) -> list[str]:
-        """The ways in which the list can be ordered; by name is health information."""
+        """Return the possible orders of the list; an order by name needs the scope for health
+        information.
+        """
         if "orderBy" not in self.of.args:
             return [""]
         input_: Any = get_named_type(self.of.args["orderBy"].type)
@@ -55,7 +57,9 @@ class List:
 
 
 def lists(matrix: Matrix, eyes: Eyes, clients: Iterable[Thing]) -> Iterator[List]:
-    """Every connection that the viewer can ask for, those of a client for some clients."""
+    """Yield every connection that the viewer can read, with a client's connections for these
+    clients.
+    """
     for root in roots(eyes, clients):
         for field, link in links(eyes, root.type_):
             of = definition(matrix.schema, root.type_, field)
@@ -69,7 +73,7 @@ def lists(matrix: Matrix, eyes: Eyes, clients: Iterable[Thing]) -> Iterator[List
 
 
 async def gather_cursors(matrix: Matrix) -> None:
-    """Cursors of all lists of all practices: some of a practice's, of each client's one."""
+    """Collect cursors of all lists of all practices: several per practice, one per client."""
     for bearer in matrix.households.of("dashboard of everything"):
         eyes = matrix.eyes(bearer)
         for list_ in lists(matrix, eyes, eyes.seen["Client"]):
@@ -90,7 +94,7 @@ def chosen(list_: List, edges: list[Any]) -> list[Any]:
 
 
 async def cursors_of_others(matrix: Matrix, bearer: Bearer) -> None:
-    """A cursor only says where to cut one's own list, whoever's it was."""
+    """Check that a cursor of any owner only cuts the viewer's own list."""
     if not matrix.cursors:
         await gather_cursors(matrix)
     eyes = matrix.eyes(bearer)
@@ -105,17 +109,17 @@ async def cursors_of_others(matrix: Matrix, bearer: Bearer) -> None:
 
 
 def of_each(eyes: Eyes, cursors: list[Cursor]) -> Iterable[Cursor]:
-    """One for each practice, and whose it is in it."""
+    """Return a cursor for each practice and each owner in it."""
     return {(cursor.practice, of_whom(eyes, cursor)): cursor for cursor in cursors}.values()
 
 
 def cut_in_two(
     matrix: Matrix, eyes: Eyes, list_: List, cursor: Cursor, answer: dict[str, Any]
 ) -> None:
-    """What is on either side of the cursor is the whole list, less the cursor's own place.
+    """Check that both sides of the cursor are the whole list, less the cursor's own row.
 
-    A client's place in the list of clients isn't in the cursor: unless the client is in sight,
-    there is nothing on either side.
+    A cursor of the list of clients does not contain the client's position. Unless the client is
+    visible, both sides are empty.
     """
     sides = [answer.get(side) or {} for side in ("after", "before")]
     after, before = ({one["id"] for one in side.get("nodes", ())} for side in sides)
@@ -151,7 +155,9 @@ def of_whom(eyes: Eyes, cursor: Cursor) -> str:
 
 
 async def filters(matrix: Matrix, bearer: Bearer) -> None:
-    """A list's parts by each value of a filter are, together, the list: no row more, each once."""
+    """Check that the parts of a list by each value of a filter are together the list, without
+    duplicates.
+    """
     eyes = matrix.eyes(bearer)
     for list_ in lists(matrix, eyes, first_and_last(eyes)):
         whose = relation(eyes, list_.root.type_, list_.root.thing)
@@ -170,7 +176,7 @@ async def filters(matrix: Matrix, bearer: Bearer) -> None:
 
 
 def choices(of: GraphQLField) -> Iterator[tuple[str, Any, list[Any]]]:
-    """The filters by one of a few values: the argument, its type, and those values."""
+    """Yield the filters by an enum or boolean: the argument, its type, and its values."""
     for name, argument in of.args.items():
         named: Any = get_named_type(argument.type)
         if is_enum_type(named):
@@ -181,7 +187,7 @@ def choices(of: GraphQLField) -> Iterator[tuple[str, Any, list[Any]]]:
 
 
 async def search(matrix: Matrix, bearer: Bearer) -> None:
-    """By the words of all names of all practices; without `phi:read`, refused."""
+    """Search for the words of all names of all practices; without `phi:read` it is refused."""
     eyes = matrix.eyes(bearer)
     query = "query ($text: String) { clients(search: $text) { totalCount nodes { id } } }"
     for text in SEARCHES:
@@ -203,7 +209,7 @@ def is_named(client: Thing, text: str) -> bool:
 
 
 async def without_the_scope(matrix: Matrix, bearer: Bearer) -> None:
-    """Links to health information and to bills are refused whole, whoever's and however asked."""
+    """Check that links to health information and to bills are refused as a whole, for any owner."""
     eyes = matrix.eyes(bearer)
     for type_, of_type in LINKS.items():
         allowed = dict(links(eyes, type_))

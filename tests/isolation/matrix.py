@@ -1,4 +1,4 @@
-"""One server's answers held against what should be answered, and the count of it."""
+"""Comparison of a server's answers with the expected ones, and a count of the probes."""
 
 import json
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ from tests.practices.draws import NOW
 
 @dataclass
 class Report:
-    """How often each field was tried, by whom, on whose rows; and every answer that was wrong."""
+    """The number of probes by field, viewer and owner, and every wrong answer."""
 
     probes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Report:
         self.probes[what, sort, whose] += count
 
     def check(self, eyes: Eyes, what: str, whose: str, found: Any, expected: Any) -> None:
-        """One probe: what a field answered about somebody's row."""
+        """Compare the answer of a field about an owner's row with the expected one."""
         self.add(what, eyes.bearer.sort, whose)
         if in_any_order(found) != in_any_order(expected):
             difference = next(differences(found, expected, ""))
@@ -41,7 +41,7 @@ class Report:
 
     @contextmanager
     def fresh(self) -> Iterator[None]:
-        """Everything that is asked in here is answered right."""
+        """Assert that every probe inside the context has the expected answer."""
         self.faults.clear()
         yield
         assert not self.faults, f"{len(self.faults)} wrong: " + "\n".join(self.faults[:10])
@@ -52,7 +52,7 @@ class Report:
 
 
 def in_any_order(value: Any) -> Any:
-    """A list's order is no matter of sight."""
+    """Return a value with its lists sorted, since the order is irrelevant here."""
     if isinstance(value, dict):
         return {key: in_any_order(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -61,7 +61,7 @@ def in_any_order(value: Any) -> Any:
 
 
 def differences(found: Any, expected: Any, path: str) -> Any:
-    """Where two answers differ, and how."""
+    """Yield the differences between two answers, with their paths."""
     if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
         for key in found:
             if in_any_order(found[key]) != in_any_order(expected[key]):
@@ -82,7 +82,7 @@ def short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a node stands in a list of its practice, which is of an owner."""
+    """The position of a node in a list of its practice, for one owner."""
 
     practice: str
     owner: str
@@ -97,16 +97,16 @@ class Matrix:
         self.url, self.reads, self.households = url, reads, households
         self.facts = {name: Facts(rows) for name, rows in households.rows.items()}
         self.report = Report()
-        # Which probes were made of which sorts of viewers.
+        # Probes that were made, by kind of viewer.
         self.made: set[tuple[str, str]] = set()
-        # By the list's field, and the order that they are for.
+        # Cursors by the list's field and order.
         self.cursors: defaultdict[tuple[str, str], list[Cursor]] = defaultdict(list)
         self.bearers = Bearers(reads, KEY)
         self.forget()
         self.schema: GraphQLSchema
 
     def forget(self) -> None:
-        """No document and no plan is remembered."""
+        """Clear the caches of documents and plans."""
         self.graph = Graph(
             schema(), self.reads, Introspection.EVERYONE, Signer("http://portal", KEY)
         )
@@ -122,7 +122,7 @@ class Matrix:
     async def body(
         self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
     ) -> bytes:
-        """The response to a request, as it goes over the wire."""
+        """Return the response's bytes."""
         viewer = await self.bearers.viewer(bearer.secret, NOW)
         assert viewer is not None
         request = Request(query, None, variables or {})
@@ -137,7 +137,7 @@ class Matrix:
     async def data(
         self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The answer to what nobody is refused."""
+        """Return the data of an answer that may not have errors."""
         answer = await self.ask(bearer, query, variables)
         if "errors" in answer:
             self.report.faults.append(f"{bearer}: {short(answer['errors'])} to {query[:200]}")
@@ -146,7 +146,7 @@ class Matrix:
 
 @asynccontextmanager
 async def over(url: str, households: Households) -> AsyncIterator[Matrix]:
-    """The matrix over the empty database of this URL, which the households fill."""
+    """Fill the empty database of this URL with the households, and yield the matrix over it."""
     writing = database.engine(url)
     await load(writing, households.all_rows)
     await writing.dispose()

@@ -1,4 +1,4 @@
-"""Each place that a mutation has for an id, and what is to come of an id there for a viewer."""
+"""Arguments of mutations that are ids, and the expected outcome of an id for a viewer."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,19 +11,21 @@ from tests.isolation.households import Bearer
 from tests.isolation.sight import PREFIXES, Eyes, Thing
 
 NOWHERE_SETUP = "seti_" + "0" * 24
-# An amount that is nobody's: whose bill is reached is told, and nothing is charged.
+# An amount that no bill has: a reached bill is reported as changed, and nothing is charged.
 WRONG = "77777.77"
-# Who may not read bills is told of no id whether it is one.
+# A viewer without the scope learns of no id whether it exists.
 OUT_OF_SCOPE = "SCOPE_REQUIRED"
-# What is a person's own is asked for without a scope.
+# Ids of a person's own sign-ins and identities, which need no scope.
 OWN = ("sgn", "idn")
 
 
 class Payer(Eyes):
-    """Eyes, and for whom the bearer may pay."""
+    """A viewer's visible rows, and the clients for whom the viewer may pay."""
 
     def pays(self, client_id: str) -> bool:
-        """Clients for themselves, contacts where they have the right, dashboards never."""
+        """Return whether the viewer may pay: clients for themselves, contacts with the right,
+        dashboards never.
+        """
         match self.bearer.kind:
             case ViewerKind.CLIENT:
                 return self.knows(client_id)
@@ -37,14 +39,16 @@ class Payer(Eyes):
         return next(iter(self.those(name, "id", id_[4:])), None)
 
     def stands(self, name: str, id_: str) -> str:
-        """What comes of a thing's id."""
+        """Return the expected outcome of an id."""
         thing = self.thing(name, id_)
         if thing is None:
             return "hidden"
         return "reached" if self.pays(owner(name, thing)) else "NotAllowed"
 
     def one(self, name: str) -> str:
-        """The id of a thing that may be paid with or for; else of one in sight, or a stranger's."""
+        """Return the id of a row that may be paid with or for; else a visible one, or a
+        stranger's.
+        """
         if name not in self.told:
             self.told[name] = self.best(name)
         return str(self.told[name])
@@ -61,13 +65,16 @@ def owner(name: str, thing: Thing) -> str:
     return str(thing["id"] if name == "Client" else thing["client_id"])
 
 
-# -- each place for an id --------------------------------------------------------------------------
+# -- arguments that are ids ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Change:
-    """A mutation with a place for an id of a kind. `judge` says of an id "hidden", "NotAllowed" or
-    "reached"; `path`: what a hidden id is told by, `outcomes`: what a reached one comes to."""
+    """An argument of a mutation with an id of one kind.
+
+    `judge` classifies an id as "hidden", "NotAllowed" or "reached". `path` is the path in the
+    refusal of a hidden id, `outcomes` the types for a reached one.
+    """
 
     field: str
     kind: str
@@ -114,7 +121,7 @@ def pay(payer: Payer, source: Mapping[str, Any], **what: str) -> Mapping[str, An
 
 
 def with_setup(inside: Inside, payer: Payer, id_: str) -> Mapping[str, Any]:
-    """A SetupIntent of the client's own, if they have one."""
+    """Return a SetupIntent of the client's own, if there is one."""
     of = {whose: setup for setup, whose in inside.setups.items()}
     setup = of.get((payer.bearer.practice, id_[4:]), NOWHERE_SETUP)
     return {"clientId": id_, "setupIntentId": setup}
@@ -123,7 +130,7 @@ def with_setup(inside: Inside, payer: Payer, id_: str) -> Mapping[str, Any]:
 def of_one(
     name: str, path: str, base_path: str, fits: Callable[[Inside, Payer, str, str], bool]
 ) -> Callable[[Inside, Payer, str], tuple[str, str]]:
-    """Judges an id beside another thing's, which is looked at first."""
+    """Return a judge of an id that accompanies another row's id, which is checked first."""
 
     def judged(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
         base = payer.one(name)
@@ -148,7 +155,7 @@ def own_setup(inside: Inside, payer: Payer, base: str, id_: str) -> bool:
 
 
 def beside(_: Inside, payer: Payer, base: str, id_: str) -> bool:
-    """Another card of the same client."""
+    """Return whether the ids are two cards of the same client."""
     card, other = (payer.thing("PaymentMethod", one) for one in (base, id_))
     return card != other and bool(card and other and card["client_id"] == other["client_id"])
 
@@ -166,7 +173,7 @@ def own_sign_in(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
 
 
 def own_identity(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
-    """A person of the practice whose address the viewer signed in with."""
+    """Judge an identity: a person of the practice with the viewer's own address."""
     here = payer.bearer
     mine = [
         one.subject_id
@@ -203,7 +210,7 @@ CHANGES: dict[str, Change] = {
     "refreshPayment(input.paymentId:)": change("refreshPayment", "pmt", "paymentId", DRIVEN),
     "cancelPayment(input.paymentId:)": change("cancelPayment", "pmt", "paymentId", DRIVEN),
     "prepareCard(input.clientId:)": change("prepareCard", "cli", "clientId", "CardPrepared"),
-    # Nobody has confirmed it.
+    # The form was not confirmed.
     "addCard(input.clientId:)": change("addCard", "cli", "clientId", "InvalidInput", with_setup),
     "addCard(input.setupIntentId:)": change(
         *("addCard", "seti", "setupIntentId", "InvalidInput"),
@@ -234,7 +241,7 @@ CHANGES: dict[str, Change] = {
 
 
 def of_both(payer: Payer, id_: str) -> tuple[str, str]:
-    """An invoice beside a client: hidden unless it is this client's, and then as the client is."""
+    """Judge an invoice that accompanies a client: hidden unless it is this client's."""
     base, invoice = payer.one("Client"), payer.thing("Invoice", id_)
     if invoice is None or f"cli_{invoice['client_id']}" != base:
         return "hidden", "invoiceId"

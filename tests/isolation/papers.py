@@ -1,4 +1,4 @@
-"""Probes of documents on paper: each by a link as the server signs it, for whoever is to ask."""
+"""Probes of printed documents, each by a link signed like the server's for the viewer."""
 
 import io
 
@@ -19,7 +19,7 @@ PAPERS = ("Invoice", "Statement", "Superbill", "Receipt")
 
 
 async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bearer: Bearer) -> None:
-    """A document opens for those who see it, and only the one of their own practice."""
+    """Check that a document opens for those who see it, and only the one of their own practice."""
     eyes, links = matrix.eyes(bearer), Signer("", KEY).links(bearer.token_id, NOW)
     for name in PAPERS:
         ids = {thing["id"] for facts in matrix.facts.values() for thing in facts.things[name]}
@@ -35,7 +35,7 @@ async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bear
 
 
 async def forget(matrix: Matrix) -> None:
-    """No document was given out yet."""
+    """Delete all stored prints."""
     engine = database.engine(matrix.url)
     async with engine.begin() as rows:
         await rows.execute(delete(PrintedDocument))
@@ -43,14 +43,14 @@ async def forget(matrix: Matrix) -> None:
 
 
 def expected(eyes: Eyes, name: str, id_: str) -> str | None:
-    """What stands on top of the document; nothing for those who are not to see it."""
+    """Return the expected heading of the document, or None if the viewer may not see it."""
     if eyes.bearer.state != "live" or not set(eyes.bearer.scopes) >= NEEDED:
         return None
     return next((f"{name} {thing['number']}" for thing in eyes.those(name, "id", id_)), None)
 
 
 def heading(pdf: bytes) -> str:
-    """The document's title, which is on its first page too."""
+    """Return the document's title, if it is also on its first page."""
     reader = PdfReader(io.BytesIO(pdf))
     title = str(reader.metadata.title if reader.metadata else "")
     return title if title in reader.pages[0].extract_text() else ""

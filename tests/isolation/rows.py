@@ -1,4 +1,4 @@
-"""All rows of all tables, to tell what a request changed, and to put it back as it was."""
+"""Snapshot of all rows of all tables, to find the changes of a request and undo them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models import AccessEntry, Row
 
-# What the server writes by itself, whatever is asked: uses of tokens, and looks at Stripe.
+# Columns that the server writes for any request: uses of tokens, and reads from Stripe.
 ITS_OWN = {"last_used_at", "checked_at", "compared_at", "compare_after", "leased_until"}
-# Only ever added to: told apart by `tests.isolation.trying`.
+# Append-only: `tests.isolation.trying` compares its entries separately.
 RECORD = AccessEntry.__tablename__
 TABLES = [table for table in Row.metadata.sorted_tables if table.name != RECORD]
-# Those that a mutation which nobody should be refused may write to.
+# Tables that a permitted mutation may write to.
 MOVING = [
     table
     for table in TABLES
@@ -27,7 +27,7 @@ Found = Mapping[Key, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that isn't as it was: one that is new has no `before`, one that is gone no `after`."""
+    """A row that differs from the snapshot. A new row has no `before`, a deleted one no `after`."""
 
     table: Table
     key: Key
@@ -46,7 +46,7 @@ class Difference:
 
 
 class Rows:
-    """The rows as they were when they were remembered."""
+    """The rows of a snapshot."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -80,7 +80,7 @@ class Rows:
         return found
 
     async def put_back(self, differences: Iterable[Difference]) -> None:
-        """New rows first and what refers to others, then those that are no longer the default."""
+        """Undo changes: rows without dependents first, and former defaults before new ones."""
         order = {table.name: place for place, table in enumerate(TABLES)}
         differences = sorted(differences, key=lambda one: order[one.table.name])
         changed = [one for one in differences if one.before and one.after]

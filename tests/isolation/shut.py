@@ -1,4 +1,4 @@
-"""Probes of mutations without a sign-in that works: all ids are answered alike, with a 401."""
+"""Probes of mutations without a valid sign-in: all ids get the same 401."""
 
 from tests.isolation.doors import wrong_headers
 from tests.isolation.entrances import Inside

@@ -1,4 +1,4 @@
-"""Who sees which rows, by the rules in words: rows as they were entered, plain Python, no SQL."""
+"""The rules of visibility in plain Python, over rows as they were inserted, without SQL."""
 
 import datetime as dt
 from collections import defaultdict
@@ -13,7 +13,7 @@ from tests.isolation.households import Bearer
 Thing = Mapping[str, Any]
 Rows = Mapping[type[models.Row], list[dict[str, Any]]]
 
-# The kinds of things with an id, by what an id of them begins with.
+# Kinds of rows with an id, and the prefixes of their ids.
 PREFIXES = {
     "Practice": "pra", "Clinician": "cln", "Client": "cli", "Session": "ses", "Invoice": "inv",
     "Statement": "stm", "Superbill": "sbl", "Payment": "pmt", "Receipt": "rct",
@@ -23,7 +23,7 @@ ACTIVE = ("CREATED", "CONFIRMING", "REQUIRES_ACTION", "PROCESSING")
 
 
 class Facts:
-    """The rows of one practice, under the names that the contract has for them."""
+    """The rows of one practice, under the schema's names."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -52,7 +52,7 @@ class Facts:
 
     @cached_property
     def puts(self) -> dict[str, set[str]]:
-        """The payments that were ever put toward each invoice."""
+        """Return the payments ever allocated to each invoice."""
         found: dict[str, set[str]] = defaultdict(set)
         for row in self.rows[models.Allocation]:
             if row["payment_id"]:
@@ -60,7 +60,9 @@ class Facts:
         return found
 
     def allocations(self) -> list[Thing]:
-        """What each payment put toward each invoice, unless all of it was taken back."""
+        """Return the allocations of each payment to each invoice, unless all of it was
+        taken back.
+        """
         sums: dict[tuple[str, str], int] = defaultdict(int)
         for row in self.rows[models.Allocation]:
             if row["payment_id"]:
@@ -72,7 +74,9 @@ class Facts:
         ]
 
     def history(self) -> list[Thing]:
-        """The ledger, sessions that no valid invoice names, payments that moved nothing so far."""
+        """Return the ledger, sessions that are on no valid invoice, and payments that moved nothing
+        yet.
+        """
         nothing = {"amount_minor": 0, "session_id": None, "invoice_id": None, "payment_id": None}
         entries: list[Thing] = list(self.rows[models.LedgerEntry])
         entries += [
@@ -94,7 +98,7 @@ class Facts:
         lines = self.where(models.InvoiceLine, "session_id", session["id"])
         return next((line["invoice_id"] for line in lines if not line["is_void"]), None)
 
-    # -- sums over all of a thing's rows, whoever asks ---------------------------------------------
+    # -- sums over all rows, independent of the viewer ---------------------------------------------
 
     def balance(self, client: Thing) -> int:
         return total(self.where(models.LedgerEntry, "client_id", client["id"]))
@@ -111,7 +115,7 @@ class Facts:
         return total([row for row in entries if row["kind"] is EntryKind.REFUND])
 
     def of_therapist(self, therapist: str, model: type[models.Row]) -> list[tuple[Thing, Thing]]:
-        """Rows that name one of a therapist's invoices, each with the invoice."""
+        """Return rows that refer to one of a clinician's invoices, each with the invoice."""
         invoices = self.where(models.Invoice, "clinician_id", therapist)
         return [
             (row, invoice)
@@ -124,7 +128,7 @@ class Facts:
         return total([row for row in rows if row["kind"] in ("SESSION", "CHARGE")])
 
     def due(self, therapist: str, day: dt.date) -> int:
-        """Of invoices issued by a day, by the rows up to it."""
+        """Return the amount due of invoices issued by a day, from the rows up to that day."""
         asked, put = (
             total(
                 [
@@ -143,7 +147,7 @@ def total(rows: list[Thing]) -> int:
 
 
 class Eyes:
-    """What the bearer of a token sees of their practice."""
+    """The visible part of a practice for the holder of a token."""
 
     def __init__(self, facts: Facts, bearer: Bearer) -> None:
         self.facts, self.bearer = facts, bearer
@@ -158,7 +162,7 @@ class Eyes:
         }
 
     def those(self, name: str, column: str, value: Any) -> list[Thing]:
-        """What is seen of a kind, with a value in a column."""
+        """Return the visible rows of a kind with a value in a column."""
         key = (name, column)
         if key not in self.indexes:
             self.indexes[key] = defaultdict(list)
@@ -176,7 +180,9 @@ class Eyes:
         return next((row for row in rights if row["contact_id"] == self.bearer.subject_id), None)
 
     def knows(self, client_id: str) -> bool:
-        """A client knows themselves, a contact those with either right, a dashboard all."""
+        """Return whether the client is visible: oneself, a contact's client by either right, all
+        for dashboards.
+        """
         match self.bearer.kind:
             case ViewerKind.CLIENT:
                 return client_id == self.bearer.subject_id
@@ -186,14 +192,16 @@ class Eyes:
                 return True
 
     def opens(self, client_id: str) -> bool:
-        """What the client was billed for: a contact needs the right to see documents."""
+        """Return whether the client's bills are visible: a contact needs the right to see
+        documents.
+        """
         if self.bearer.kind is not ViewerKind.CONTACT:
             return self.knows(client_id)
         right = self.right(client_id)
         return right is not None and bool(right["sees_documents"])
 
     def reads(self, document: Thing) -> bool:
-        """A document that isn't shared yet is seen by the practice alone."""
+        """Return whether a document is visible: an unshared one only to the practice."""
         shared = document["shared_at"] is not None or self.bearer.kind is ViewerKind.DASHBOARD
         return shared and self.opens(document["client_id"])
 
@@ -222,16 +230,16 @@ RULES: dict[str, Callable[[Eyes, Thing], bool]] = {
     "Invoice": Eyes.reads,
     "Statement": Eyes.reads,
     "Superbill": Eyes.reads,
-    # Parts of a document, which is in sight where they are asked for.
+    # Parts of a document, which are visible with it.
     "InvoiceLine": everybody,
     "SuperbillLine": everybody,
-    # Says nothing but how much went to an invoice.
+    # Shows only the amount allocated to an invoice.
     "PaymentAllocation": lambda eyes, put: eyes.sees("Invoice", put["invoice_id"]),
 }
 
 
 def relation(eyes: Eyes, name: str, thing: Thing) -> str:
-    """Whose a thing of the own practice is, for the viewer."""
+    """Return the owner's relation to the viewer, for a row of the viewer's practice."""
     if name in ("Practice", "Clinician"):
         return "practice"
     if name in ("Query", "Viewer"):
@@ -248,7 +256,7 @@ def relation(eyes: Eyes, name: str, thing: Thing) -> str:
 
 
 def siblings(eyes: Eyes) -> set[str]:
-    """Clients who share a contact with the viewer, or with a client of the viewer's."""
+    """Return the clients that share a contact with the viewer, or with a client of the viewer's."""
     rights = eyes.facts.rows[models.ContactRight]
     own = {row["client_id"] for row in rights if eyes.knows(row["client_id"])}
     contacts = {row["contact_id"] for row in rights if row["client_id"] in own}

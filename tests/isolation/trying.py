@@ -1,7 +1,7 @@
-"""Mutations tried with everybody's ids, over HTTP, and what each of them left behind.
+"""Mutations tried with ids of all owners, over HTTP, and the changes that each leaves.
 
-What is out of sight is answered as what never was, to the byte; what is in sight and not to be
-paid by the viewer is refused; and of either nothing is written down.
+An invisible id has to get the bytes of an unknown one, and a visible id that the viewer may not pay
+for is refused. Neither may change a row.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ from tests.isolation.sight import PREFIXES, relation
 
 SIGN_INS = (AccessAction.SIGN_IN, AccessAction.SIGN_OUT)
 
-# -- whose ids -------------------------------------------------------------------------------------
+# -- ids to try ------------------------------------------------------------------------------------
 
 
 def asked_of(inside: Inside, payer: Payer, kind: str, ids: list[Asked]) -> Iterator[Asked]:
-    """Those of everybody's ids that are of the kind, each with whose it is, and one of nothing."""
+    """Yield the ids of a kind, each with its owner's relation to the viewer, and an unknown id."""
     if kind == "seti":
         yield from setups(inside, payer)
     elif kind == "sgn":
@@ -33,7 +33,7 @@ def asked_of(inside: Inside, payer: Payer, kind: str, ids: list[Asked]) -> Itera
         yield from people(inside, payer)
     else:
         yield from dict.fromkeys(one for one in ids if one[0][:3] == kind)
-        # Ids of things of other kinds, called one of this.
+        # Ids of other kinds, with this kind's prefix.
         others = [one for one in ids if one[0][:3] != kind][::25]
         for id_, whose in others:
             yield f"{kind}_{id_[4:]}", f"{whose}, of another kind"
@@ -48,7 +48,7 @@ def setups(inside: Inside, payer: Payer) -> Iterator[Asked]:
 
 
 def sign_ins(inside: Inside, payer: Payer) -> Iterator[Asked]:
-    """Those that work, those that are over, and tokens that were given out otherwise."""
+    """Yield live sign-ins, ended ones, and tokens that are no sign-ins."""
     here = payer.bearer
     for one in inside.households.bearers:
         same = one.sort == here.sort
@@ -63,7 +63,7 @@ def sign_ins(inside: Inside, payer: Payer) -> Iterator[Asked]:
 
 
 def people(inside: Inside, payer: Payer) -> Iterator[Asked]:
-    """Everybody who could have an address in a practice, and one who is nobody."""
+    """Yield all people who could have an address in a practice, and an unknown one."""
     here = payer.bearer
     for practice, rows in inside.households.rows.items():
         for model in (Client, Contact):
@@ -77,11 +77,11 @@ def nowhere(kind: str) -> str:
     return NOWHERE_SETUP if kind == "seti" else f"{kind}_{NOWHERE}"
 
 
-# -- asking ----------------------------------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
 
 
 async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
-    """Each place for an id, with everybody's; then nothing is otherwise than it was."""
+    """Try each argument with the ids of all owners; then assert that no other row has changed."""
     payer = Payer(inside.matrix.facts[bearer.practice], bearer)
     ids, recorded = some(inside.matrix, payer), await record(inside)
     for what, one in CHANGES.items():
@@ -121,7 +121,9 @@ async def probe(
 async def misnamed(
     inside: Inside, payer: Payer, what: str, change: Change, ids: list[Asked]
 ) -> None:
-    """Under the prefix of another kind an id is none, whoever's it is."""
+    """Check that an id with another kind's prefix gets the answer of an unknown one,
+    for any owner.
+    """
     other = "rct" if change.kind in PREFIXES.values() else "cli"
     nothing = await sent(inside, payer, change, f"{other}_{NOWHERE}")
     fitting = dict.fromkeys(one for one in ids if one[0][:3] == change.kind)
@@ -132,7 +134,7 @@ async def misnamed(
 
 
 def foretold(inside: Inside, payer: Payer, change: Change, id_: str) -> tuple[str, str]:
-    """What is to come of an id, and how that is told."""
+    """Return the expected outcome of an id, and its form in the response."""
     if change.kind not in OWN and not payer.bearer.reads_bills:
         return OUT_OF_SCOPE, OUT_OF_SCOPE
     judged, path = change.judge(inside, payer, id_)
@@ -149,7 +151,7 @@ def whole(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
 
 
 def came_to(payer: Payer, change: Change, response: httpx.Response, id_: str) -> str:
-    """A refusal as it is told, or "reached"."""
+    """Return the refusal in the response, or "reached"."""
     answer = response.json()
     if "errors" in answer:
         return str(answer["errors"][0]["extensions"]["code"])
@@ -166,7 +168,7 @@ def came_to(payer: Payer, change: Change, response: httpx.Response, id_: str) ->
     return "reached" if type_ in change.outcomes else type_
 
 
-# -- what is written -------------------------------------------------------------------------------
+# -- written rows ----------------------------------------------------------------------------------
 
 WRITTEN = (
     "CardPrepared",
@@ -179,12 +181,14 @@ WRITTEN = (
 
 
 def wrote(response: httpx.Response) -> bool:
-    """Whether a change is told, or nobody knows."""
+    """Return whether the response reports a change, or leaves the outcome open."""
     return response.status_code != 200 or any(f'"{one}"' in response.text for one in WRITTEN)
 
 
 def is_of(payer: Payer, difference: Difference) -> bool:
-    """A row of somebody for whom the viewer may pay, or their own sign-in."""
+    """Return whether the row belongs to a client that the viewer may pay for, or is the viewer's
+    own sign-in.
+    """
     row, name = difference.row, difference.table.name
     if row["practice_id"] != payer.bearer.practice_id:
         return False
@@ -196,7 +200,7 @@ def is_of(payer: Payer, difference: Difference) -> bool:
 
 
 async def record(inside: Inside) -> Mapping[str, Any]:
-    """The record of access, once what waits is written."""
+    """Return the entries of the audit log, after writing the pending ones."""
     await inside.portal.application.state.record.flush()
     async with inside.portal.engine.connect() as rows:
         found = await rows.execute(select(AccessEntry.__table__))
@@ -204,9 +208,10 @@ async def record(inside: Inside) -> Mapping[str, Any]:
 
 
 def may_be_recorded(inside: Inside, payer: Payer, entry: Any) -> bool:
-    """Tell whether an entry is the viewer's: a change of whom they pay for, a look at a payment in
-    sight, a refusal, which names no client out of sight, or a sign-in of their address that was
-    switched or ended.
+    """Return whether an audit entry may have been caused by the viewer.
+
+    It may be a change of a client that the viewer pays for, a read of a visible payment, a refusal
+    without an invisible client, or an own sign-in that was switched or ended.
     """
     own, client_id = payer.bearer, str(entry.client_id)
     if (entry.practice_id, entry.token_id) != (own.practice_id, own.token_id):
@@ -221,7 +226,7 @@ def may_be_recorded(inside: Inside, payer: Payer, entry: Any) -> bool:
 
 
 def sharing_address(inside: Inside, payer: Payer) -> Iterator[Payer]:
-    """Those who sign in to the viewer's practice with the viewer's address."""
+    """Yield the viewers who sign in to the viewer's practice with the viewer's address."""
     here = payer.bearer
     for one in inside.households.bearers:
         if one.practice == here.practice and address(one.sort) == address(here.sort):

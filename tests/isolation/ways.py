@@ -1,4 +1,4 @@
-"""Probes of the fields that give rows: whatever leads on from what is seen."""
+"""Probes of the fields that return rows, starting from visible rows."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tests.isolation.sight import PREFIXES, Eyes, Thing, relation
 
 
 async def links_of_all(matrix: Matrix, bearer: Bearer) -> None:
-    """Every link of every thing in sight, found by its id."""
+    """Probe every link of every visible row, found by its id."""
     eyes = matrix.eyes(bearer)
     for name in PREFIXES:
         if not may_read(bearer, name):
@@ -30,7 +30,7 @@ async def links_of_all(matrix: Matrix, bearer: Bearer) -> None:
 
 
 async def links_of_links(matrix: Matrix, bearer: Bearer) -> None:
-    """From each root two links deep: what is reached in one way and goes on in another."""
+    """Probe two links in a row from each root, so that each link follows each other one."""
     eyes = matrix.eyes(bearer)
     for root in roots(eyes, first_and_last(eyes)):
         for field, _ in links(eyes, root.type_):
@@ -41,7 +41,7 @@ async def links_of_links(matrix: Matrix, bearer: Bearer) -> None:
 
 @dataclass(frozen=True)
 class Root:
-    """A thing, and the way to it from the root of a query; no way: it is the root."""
+    """A row with its path from the query's root; without a path, the root itself."""
 
     type_: str
     thing: Thing
@@ -57,7 +57,7 @@ class Root:
         return f"query {f'({declared})' * bool(declared)} {{ {asked} }}"
 
     def inside(self, data: dict[str, Any]) -> dict[str, Any]:
-        """What the answer has for the thing."""
+        """Return the answer's part for the row."""
         inner = data.get(self.way.partition("(")[0]) if self.way else data
         return inner or {}
 
@@ -71,7 +71,7 @@ def roots(eyes: Eyes, clients: Iterable[Thing]) -> Iterator[Root]:
 
 
 def first_and_last(eyes: Eyes) -> list[Thing]:
-    """Of the clients in sight."""
+    """Return the first and the last of the visible clients."""
     seen = eyes.seen["Client"]
     return [seen[0], seen[-1]] if len(seen) > 1 else seen
 
@@ -85,7 +85,7 @@ def compare(
     depth: int,
     fields: list[str] | None = None,
 ) -> None:
-    """A probe for each link of a thing."""
+    """Compare the answers of a row's links with the expected ones."""
     whose = relation(eyes, type_, thing)
     for field in fields or [name for name, _ in links(eyes, type_)]:
         expected = led(matrix.schema, eyes, type_, thing, field, depth)

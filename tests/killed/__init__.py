@@ -1,1 +1,4 @@
-"""Servers that are killed (`kill -9`) at a point of a payment, and what is there afterwards."""
+"""Servers killed with `kill -9` at each point of a payment, and the state afterwards.
+
+README.md in this folder says what these tests prove, and how to read a failure.
+"""

@@ -1,4 +1,6 @@
-"""What is there after a scenario, by the double's objects and plain rows: billing/ has no say."""
+"""Checks of the state after a scenario, by the double's objects and plain rows, without
+billing/.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ AT_REST = {PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED}
 
 @dataclass
 class Bill:
-    """A client of the scenario's own, with what they send."""
+    """A client of one scenario, with the client's request."""
 
     client_id: str
     bearer: str
@@ -23,7 +25,7 @@ class Bill:
 
 
 async def judge(practice: Paying, bill: Bill) -> None:
-    """By the double's objects and plain rows; nothing of billing/ has a say."""
+    """Compare the double's objects with the rows."""
     intents = await intents_of(practice, bill)
     ids = {intent["id"] for intent in intents}
     charges = [one for one in practice.charges() if one["payment_intent"] in ids]

@@ -1,4 +1,4 @@
-"""Servers that die or stop where they are told: `python -m tests.killed.nursery`."""
+"""Servers that die or stop at a given point: `python -m tests.killed.nursery`."""
 
 import datetime as dt
 import os
@@ -18,9 +18,11 @@ OFTEN_S, SELDOM_S = 0.2, 3600
 
 
 def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, by: int) -> None:
-    """`later_s`: how far its clock is ahead. `die`: the point at which it gets the signal `by`."""
+    """Serve with a clock ahead by `later_s`; at the point `die`, send this process the
+    signal `by`.
+    """
     ahead = dt.timedelta(seconds=later_s)
-    # One that is to be stopped must not be in an errand's transaction then, with its lock.
+    # A server that will be stopped may not hold the lock of a background transaction at that time.
     reconciling.EVERY_S = errands.INBOX_EVERY_S = SELDOM_S if by == signal.SIGSTOP else OFTEN_S
     application = app(Settings(**settings), now=lambda: dt.datetime.now(dt.UTC) + ahead)
     if die is not None:
@@ -28,9 +30,9 @@ def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, 
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical")
 
 
-# -- where a server dies ---------------------------------------------------------------------------
+# -- points at which a server dies -----------------------------------------------------------------
 
-# A transaction is told by what it writes.
+# A transaction is recognised by the tables that it writes.
 WRITES = {
     "T1": ("INSERT INTO payment ", ""),
     "T2": ("UPDATE payment SET", "stripe_id="),
@@ -41,7 +43,7 @@ CALLS = {"create": "/payment_intents", "confirm": "/confirm", "cancel": "/cancel
 
 
 def arm(till: Till, behind: Till, die: str, by: int) -> None:
-    """Has this process killed or stopped at a point, as "before T2" or "after confirm"."""
+    """Kill or stop this process at a point, such as "before T2" or "after confirm"."""
 
     def passing(point: str) -> None:
         if point == die:
@@ -49,7 +51,7 @@ def arm(till: Till, behind: Till, die: str, by: int) -> None:
 
     watch_commits(till, passing)
     watch_commits(behind, passing)
-    # Both ask Stripe by one client.
+    # Both payment contexts share one client of Stripe.
     watch_calls(till, passing)
 
 
@@ -59,7 +61,7 @@ def watch_commits(till: Till, passing: Any) -> None:
     commit = engine.dialect.do_commit
 
     def begun(connection: Any) -> None:
-        # The one before may have been rolled back, and then it was not committed by this name.
+        # A previous transaction on the connection may have been rolled back without a commit.
         writing.pop(id(connection.connection), None)
 
     def wrote(connection: Any, _: Any, statement: str, *__: Any) -> None:

@@ -1,4 +1,4 @@
-"""A scenario, played: a server dies at its point, the next goes on, and what is there is judged."""
+"""Runs of a scenario: a server dies at its point, the next goes on, and the state is checked."""
 
 import asyncio
 import datetime as dt
@@ -46,14 +46,14 @@ from tests.processes import SECRET, wait_for
 from tests.specification import held
 
 NUMBERS = {"good": GOOD, "declined": DECLINED, "asks": ASKS}
-# The reconciler looks at payments of a minute ago, and waits half an hour for a cardholder.
+# The reconciler reads payments of a minute ago, and waits half an hour for a cardholder.
 SOON_S, LATE_S = 90, 45 * 60
 AT_REST_WITHIN_S = 20
 
 
 @dataclass
 class Player:
-    """One database, one double of Stripe, and the nursery."""
+    """A database, a double of Stripe, and the process that forks servers."""
 
     practice: Paying
     store: Store
@@ -63,7 +63,7 @@ class Player:
 
     @asynccontextmanager
     async def server(self, die: str | None = None, later_s: float = 0) -> AsyncIterator[str]:
-        """A server's address; it is killed in the end if it wasn't before, as it had to be."""
+        """Run a server, and yield its address. At the end it is dead, by its point or by a kill."""
         address, child = await self.born(die, signal.SIGKILL, later_s)
         try:
             yield address
@@ -75,7 +75,7 @@ class Player:
 
     @asynccontextmanager
     async def sleeper(self, at: str) -> AsyncIterator[tuple[str, int]]:
-        """A server's address and process, which stops when it comes to this point."""
+        """Run a server that stops at this point; yield its address and process."""
         address, child = await self.born(at, signal.SIGSTOP)
         try:
             yield address, child
@@ -103,7 +103,7 @@ class Player:
 
 @asynccontextmanager
 async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIterator[Player]:
-    """Over the empty database of this URL. `file` is the double's."""
+    """Yield a player over the empty database of this URL. `file` is the double's."""
     async with opened(url) as writing:
         await migrate(writing)
         practice = Paying(url, writing)
@@ -134,7 +134,7 @@ async def play(player: Player, scenario: Scenario) -> None:
     await judge(player.practice, bill)
 
 
-# -- what is owed, and how it is to be paid --------------------------------------------------------
+# -- invoices and sources of payment ---------------------------------------------------------------
 
 
 async def billed(player: Player, scenario: Scenario) -> Bill:
@@ -160,7 +160,7 @@ async def source(player: Player, scenario: Scenario, client_id: str) -> dict[str
 
 
 async def saved(player: Player, scenario: Scenario, client_id: str) -> str:
-    """A card on file, here and at Stripe."""
+    """Insert a card on file, here and at Stripe, and return its id."""
     practice, card_id, number = player.practice, new_id(), NUMBERS[scenario.card]
     customer, method = f"cus_{uuid.uuid4().hex}", f"pm_{uuid.uuid4().hex}"
     with player.store.transaction():
@@ -202,11 +202,11 @@ async def send(player: Player, address: str, bill: Bill, **other: Any) -> dict[s
     return found
 
 
-# -- how it goes on --------------------------------------------------------------------------------
+# -- continuation ----------------------------------------------------------------------------------
 
 
 async def die_at_inbox(player: Player, scenario: Scenario, bill: Bill) -> None:
-    """The charge's answer is lost; then the server that hears of it by webhook dies too."""
+    """Lose the response of the charge; then kill the server that processes the webhook's event."""
     async with player.server("after confirm") as address:
         with suppress(httpx.HTTPError):
             await send(player, address, bill)
@@ -217,7 +217,7 @@ async def die_at_inbox(player: Player, scenario: Scenario, bill: Bill) -> None:
 
 
 async def sleep_and_wake(player: Player, scenario: Scenario, bill: Bill) -> None:
-    """A server stops in the middle of a payment; it goes on when others have dealt with it."""
+    """Stop a server within a payment, and continue it after others have dealt with the payment."""
     async with player.sleeper(scenario.die) as (address, process):
         sent = asyncio.create_task(send(player, address, bill))
         await asyncio.to_thread(stopped, process)
@@ -231,7 +231,7 @@ async def sleep_and_wake(player: Player, scenario: Scenario, bill: Bill) -> None
 
 
 def stopped(process: int) -> None:
-    """Waits until it is."""
+    """Wait until the process is stopped."""
     until = time.monotonic() + AT_REST_WITHIN_S
     while "T (stopped)" not in Path(f"/proc/{process}/status").read_text():
         assert time.monotonic() < until, "it never came to its point"
@@ -244,7 +244,7 @@ async def go_on(player: Player, scenario: Scenario, bill: Bill) -> None:
         if scenario.after == "retry":
             again = bill.input["source"]
             if "newCard" in again:
-                # A page that sends again has another token.
+                # A page that sends the request again has another token.
                 save = again["newCard"]["saveCard"]
                 again = player.practice.card(NUMBERS[scenario.card], saveCard=save)
             await send(player, address, bill, source=again)
@@ -263,7 +263,7 @@ async def go_on(player: Player, scenario: Scenario, bill: Bill) -> None:
         async with player.server(later_s=LATE_S):
             await at_rest(player, bill)
     if scenario.after == "gone":
-        # The bank approves when all is over.
+        # The bank approves at the very end.
         await decide(player, bill, succeed=True)
 
 
@@ -279,7 +279,7 @@ async def decide(player: Player, bill: Bill, *, succeed: bool) -> None:
 
 
 async def events(player: Player, bill: Bill) -> list[dict[str, Any]]:
-    """All that Stripe would tell of this client's payments."""
+    """Return all of Stripe's events about this client's payments."""
     ids = {intent["id"] for intent in await intents_of(player.practice, bill)}
 
     def about(event: dict[str, Any]) -> Any:
@@ -300,7 +300,7 @@ async def deliver(address: str, event: dict[str, Any], later_s: float = 0) -> No
 
 
 async def at_rest(player: Player, bill: Bill, or_in: Set[PaymentState] = frozenset()) -> None:
-    """Waits until every payment is, or in one of the other states."""
+    """Wait until every payment is at rest, or in one of the other states."""
     until = asyncio.get_running_loop().time() + AT_REST_WITHIN_S
     states: set[PaymentState] = set()
     while asyncio.get_running_loop().time() < until:

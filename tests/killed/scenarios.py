@@ -1,4 +1,4 @@
-"""What is tried: where the server dies, of which payment, and how it goes on afterwards."""
+"""Scenarios: the point at which the server dies, the payment, and the continuation."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,11 +8,12 @@ from random import Random
 
 @dataclass(frozen=True)
 class Scenario:
-    """`card`: good, declined or asks (3-D Secure); `way`: a new card, one to be saved, a saved one.
+    """A scenario of a crash.
 
-    `after` is what happens in the next server: nothing but the reconciler, the same request again,
-    another tab, every event five times, the cardholder approves, fails or is gone.
-    `sleeps`: the first server is stopped, not killed, and wakes when all that is over.
+    `card`: good, declined or asks (3-D Secure). `way`: a new card, one to be saved, a saved one.
+    `after` is the event in the next server: nothing but the reconciler, the same request again,
+    another tab, every event five times, or the cardholder approves, fails or leaves. `sleeps`: the
+    first server is stopped instead of killed, and continues at the end.
     """
 
     die: str
@@ -76,14 +77,14 @@ OF_CARD = {"good": AFTERS, "declined": AFTERS, "asks": ("approves", "fails", "go
 
 
 def all_scenarios() -> list[Scenario]:
-    """Every point with every card, way and recovery that it can have."""
+    """Return every point with every possible card, way and continuation."""
     made = [
         Scenario(die, card, way, after, credit, one)
         for die, card, way, credit, one in itertools.product(
             POINTS, OF_CARD, ("new", "save", "saved"), (False, True), (False, True)
         )
         for after in OF_CARD[card]
-        # Nobody confirms what has not reached the bank.
+        # Without the bank's question there is nothing to confirm.
         if after in AFTERS or die in ("after confirm", "before T3", "after T3")
         # A declining card is never on file.
         if not (card == "declined" and way == "saved")
@@ -94,13 +95,13 @@ def all_scenarios() -> list[Scenario]:
             ("before cancel", "after cancel"), ("new", "save"), AFTERS, (False, True)
         )
     ]
-    # One that sleeps within a transaction would keep its lock.
+    # A server stopped within a transaction would keep its lock.
     asleep = [replace(one, sleeps=True) for one in made + fences if one.die in AWAKE]
     return made + fences + asleep
 
 
 def by_chance(seed: int) -> Iterator[Scenario]:
-    """All of them in another order, again and again."""
+    """Yield all scenarios in random order, again and again."""
     chance, all_ = Random(seed), all_scenarios()
     while True:
         yield from chance.sample(all_, len(all_))

@@ -1,4 +1,4 @@
-"""As many kills as fit, of scenarios by chance, on one database after the other."""
+"""As many kills as fit into a time, of random scenarios, on one database after the other."""
 
 import tempfile
 import time
@@ -12,12 +12,12 @@ from tests.killed.scenarios import by_chance
 from tests.nursery import Nursery
 from tests.processes import double
 
-# A database that has seen so many scenarios is left for a new one.
+# The number of scenarios after which a new database is made.
 OF_A_DATABASE = 100
 
 
 async def soak(server_url: str, seconds: float, seed: int) -> int:
-    """How many scenarios were played until the time was over. The first that fails is raised."""
+    """Play scenarios until the time is over, and return their number; raise the first failure."""
     until, played, nursery = time.monotonic() + seconds, 0, Nursery("tests.killed.nursery")
     scenarios = by_chance(seed)
     try:
@@ -53,5 +53,5 @@ async def database(server_url: str, folder: Path, *, is_sqlite: bool) -> AsyncIt
 
 
 def bound(played: int) -> str:
-    """The rule of three: what nothing found says of how often something may be, at 95 %."""
+    """Return the upper bound at 95 % of the share of failures, by the rule of three."""
     return f"{3 / played:.2%}" if played else "100%"

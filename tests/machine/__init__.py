@@ -1,4 +1,7 @@
-"""A state machine of payments: tabs, crashes, events and faults by chance, in any order."""
+"""State machine of payments: random sequences of tabs, crashes, events and faults.
+
+README.md in this folder says what it proves, and how to read a failure.
+"""
 
 import asyncio
 import datetime as dt
@@ -24,7 +27,7 @@ from tests.machine.judge import judge
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, Paying, paying
 
 CARDS = st.sampled_from([GOOD, GOOD, GOOD, ASKS, ASKS, DECLINED, "4000000000009995"])
-# Mostly nothing happens; else the process dies, or Stripe's answer is late, at a point.
+# Mostly nothing happens; otherwise the process dies, or Stripe's response is late, at a point.
 DIES = st.sampled_from([None] * 8 + [*POINTS, "before cancel", "after cancel", "before inbox"])
 LATE = [
     f"{when} {call}" for when in ("before", "after") for call in ("create", "confirm", "cancel")
@@ -42,11 +45,11 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """The end of the process."""
 
 
 class Machine(RuleBasedStateMachine):
-    """One client's payments. `new_database` is set by who runs it."""
+    """The payments of one client. `made` sets `new_database`."""
 
     new_database: NewDatabase
     told: Counter[str]
@@ -78,7 +81,7 @@ class Machine(RuleBasedStateMachine):
             raise httpx.ReadTimeout("late")
 
     def run(self, work: Awaitable[Any], die: str | None = None) -> Any:
-        """What comes of it; nothing, where the process dies."""
+        """Return the work's result, or None if the process dies in it."""
         self.die = die
         try:
             return self.loop.run_until_complete(work)
@@ -91,7 +94,7 @@ class Machine(RuleBasedStateMachine):
     def counted(self) -> None:
         self.told["steps"] += 1
 
-    # -- what clients do ---------------------------------------------------------------------------
+    # -- actions of clients ------------------------------------------------------------------------
 
     @rule(card=CARDS, save=st.booleans(), one=ONES, die=DIES)
     def pays(self, card: str, save: bool, one: int | None, die: str | None) -> None:
@@ -99,13 +102,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(card=CARDS, save=st.booleans(), one=ONES, die=DIES)
     def pays_afresh(self, card: str, save: bool, one: int | None, die: str | None) -> None:
-        """What was under way is over first, and there is something to pay."""
+        """Settle the payment under way, then pay something due."""
         self.run(self.refreshed())
         self.run(self.pay(card, one, save), die)
 
     @rule(card=CARDS, one=ONES, succeed=st.booleans(), die=DIES)
     def pays_and_asks(self, card: str, one: int | None, succeed: bool, die: str | None) -> None:
-        """The cardholder answers the bank at once, and the page asks how it stands."""
+        """Answer the bank at once, then ask for the payment's state."""
         self.run(self.refreshed())
         self.run(self.pay(card, one, False))
         self.confirms_to_the_bank(0, succeed)
@@ -148,7 +151,7 @@ class Machine(RuleBasedStateMachine):
     async def answered(self, asked: dict[str, Any]) -> None:
         query = "mutation P($i: PayInput!) { pay(input: $i) { __typename } }"
         answer = (await self.portal.ask(query, self.portal.bearer, i=asked)).json()
-        # A token can't be looked up while Stripe is out of reach.
+        # A token cannot be looked up while Stripe is out of reach.
         errors = [error["extensions"]["code"] for error in answer.get("errors", [])]
         assert errors in ([], ["UNAVAILABLE"]), answer
         self.told[errors[0] if errors else answer["data"]["pay"]["__typename"]] += 1
@@ -165,7 +168,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(k=st.integers(0, 20), gives_up=st.booleans(), die=DIES)
     def looks_after(self, k: int, gives_up: bool, die: str | None) -> None:
-        """Asks how a payment stands, or gives it up."""
+        """Ask for a payment's state, or cancel the payment."""
         found = self.portal.store.all("payment_intent")
         if found:
             id_ = f"pmt_{found[k % len(found)]['metadata']['payment']}"
@@ -193,7 +196,7 @@ class Machine(RuleBasedStateMachine):
 
         self.run(more())
 
-    # -- what Stripe and time do -------------------------------------------------------------------
+    # -- Stripe and time ---------------------------------------------------------------------------
 
     @rule(k=st.integers(0, 500), times=st.integers(1, 3), die=DIES)
     def is_told(self, k: int, times: int, die: str | None) -> None:
@@ -227,7 +230,7 @@ class Machine(RuleBasedStateMachine):
     def reconciles(self, die: str | None) -> None:
         self.run(reconciling.reconcile(self.portal.till), die)
 
-    # -- how it ends -------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
 
     def teardown(self) -> None:
         try:
@@ -240,7 +243,7 @@ class Machine(RuleBasedStateMachine):
             self.close()
 
     def close(self) -> None:
-        """Close all that was opened, so that nothing is left to the garbage collector."""
+        """Close all resources, so that nothing is left to the garbage collector."""
         try:
             self.loop.run_until_complete(self.stack.aclose())
             left = asyncio.all_tasks(self.loop)
@@ -250,7 +253,7 @@ class Machine(RuleBasedStateMachine):
             self.loop.close()
 
     async def ended(self) -> None:
-        """All that Stripe tells has been heard, and nobody will do anything more."""
+        """Deliver all events and let time pass, until nothing is left to do."""
         await self.hear(self.portal.store.all("event"))
         for _ in range(MOST_ROUNDS):
             await self.pass_time(dt.timedelta(minutes=31))
@@ -273,5 +276,5 @@ def sized(examples: int, steps: int) -> settings:
 
 
 def made(new: NewDatabase) -> type[Machine]:
-    """The machine over databases that `new` makes, with a tally of its own."""
+    """Return the machine over databases made by `new`, with counters of its own."""
     return type("PaymentsOf", (Machine,), {"new_database": staticmethod(new), "told": Counter()})

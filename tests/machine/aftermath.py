@@ -1,4 +1,4 @@
-"""The machine with what comes after a payment: refunds, disputes, and cards on file."""
+"""State machine of payments, refunds, disputes, and cards on file."""
 
 from collections import Counter
 from contextlib import suppress
@@ -22,13 +22,13 @@ from tests.paying import ACCOUNT, GOOD
 NUMBERS = st.sampled_from(
     ["4242424242424242", "5555555555554444", "378282246310005", "4000000000000002"]
 )
-# Mostly the account that the rest happens in.
+# Mostly the account of the other rules.
 ACCOUNTS = st.sampled_from([ACCOUNT, ACCOUNT, ACCOUNT, f"{ACCOUNT}other", None])
 PARTS = st.sampled_from([None, 700, 5_000])
 
 
 class Aftermath(Machine):
-    """One client's payments and cards, and what becomes of them."""
+    """The payments and cards of one client, with their later changes."""
 
     async def opened(self) -> None:
         await super().opened()
@@ -36,24 +36,24 @@ class Aftermath(Machine):
             await rows.execute(update(Practice).values(clients_remove_cards=True))
 
     def there(self, what: Any, *given: Any, **named: Any) -> None:
-        """Something happens at Stripe, if it can."""
+        """Do something at Stripe, if Stripe allows it."""
         with suppress(StripeError), self.portal.store.transaction():
             what(self.portal.store, ACCOUNT, *given, **named)
             self.told[what.__name__] += 1
 
     def charge(self, k: int) -> dict[str, Any] | None:
-        """One of the charges; the first is made for this."""
+        """Return one of the charges; make the first one if there is none."""
         if not self.portal.charges():
             self.run(self.refreshed())
             self.run(self.pay(GOOD, None, False))
         found = self.portal.charges()
         return found[k % len(found)] if found else None
 
-    # -- money that goes back ----------------------------------------------------------------------
+    # -- refunds and disputes ----------------------------------------------------------------------
 
     @rule(k=st.integers(0, 20), part=PARTS, die=DIES)
     def refunds(self, k: int, part: int | None, die: str | None) -> None:
-        """The operator does."""
+        """Let the operator refund a charge."""
         if charge := self.charge(k):
             self.run(self.refunded(charge["metadata"]["payment"], part), die)
 
@@ -70,7 +70,7 @@ class Aftermath(Machine):
 
     @rule(k=st.integers(0, 20), amount=st.sampled_from([500, 4_000]), hears=st.booleans())
     def refund_fails(self, k: int, amount: int, hears: bool) -> None:
-        """One that was heard of before, or one that nobody knew."""
+        """Let a refund fail, with or without an earlier event of it."""
         self.refunds_there(k, amount)
         if hears:
             self.run(self.hear(self.portal.store.all("event")))
@@ -85,7 +85,7 @@ class Aftermath(Machine):
 
     @rule(k=st.integers(0, 20), won=st.booleans(), hears=st.booleans())
     def is_decided(self, k: int, won: bool, hears: bool) -> None:
-        """A dispute that was heard of before, or one that nobody knew."""
+        """Decide a dispute, with or without an earlier event of it."""
         self.disputes(k)
         if hears:
             self.run(self.hear(self.portal.store.all("event")))
@@ -132,7 +132,7 @@ class Aftermath(Machine):
 
     @rule(k=st.integers(0, 20))
     def deletes_customer(self, k: int) -> None:
-        """The practice does, in Stripe's dashboard."""
+        """Delete a customer in Stripe's dashboard."""
         store = self.portal.store
         found = [one for one in store.all("customer", ACCOUNT) if not one.get("deleted")]
         if found:
@@ -144,7 +144,7 @@ class Aftermath(Machine):
 
     @rule(account=ACCOUNTS)
     def switches_account(self, account: str | None) -> None:
-        """The operator does; None: Online Payments are off."""
+        """Give the practice another account; None turns Online Payments off."""
 
         async def switched() -> None:
             async with self.portal.engine.begin() as conn:
@@ -167,6 +167,6 @@ class Aftermath(Machine):
 
 
 def made(new: NewDatabase) -> type[Aftermath]:
-    """The machine over databases that `new` makes, with a tally of its own."""
+    """Return the machine over databases made by `new`, with counters of its own."""
     own = {"new_database": staticmethod(new), "told": Counter()}
     return type("AftermathOf", (Aftermath,), own)

@@ -1,4 +1,4 @@
-"""What a machine's client has in the end, by the double's objects and plain rows alone."""
+"""Checks of the final state of a machine's client, by the double's objects and plain rows alone."""
 
 from collections import Counter
 
@@ -62,7 +62,7 @@ async def judge(portal: Paying) -> None:
 
 
 def went_back(portal: Paying) -> Counter[str]:
-    """What Stripe gave back, and what the banks have taken."""
+    """Return the amounts that Stripe refunded and that banks took back."""
     refunds, disputes = portal.store.all("refund"), portal.store.all("dispute")
     return Counter(
         refund=sum(one["amount"] for one in refunds if one["status"] != "failed"),

@@ -1,4 +1,6 @@
-"""A practice twice: the same ids, days and money, but each health text is a marker of its own."""
+"""A practice in two versions: the same ids, days and amounts, but each health text is a unique
+marker.
+"""
 
 import datetime as dt
 import hashlib
@@ -20,16 +22,16 @@ from tests.portal import KEY
 from tests.practices.books import Books, Entered
 from tests.practices.draws import MOMENT, NOW
 
-# In both orders of the alphabet, and not equally long.
+# In both alphabetical orders, and of different lengths.
 WORDS = ("Quökkà", "Ågoutipaca")
 MARKER = re.compile("|".join(f"{folded(word)}[0-9]{{4}}" for word in WORDS))
-# Days and minutes that are of nobody's care but a marked one's.
+# Days and times that occur only in marked rows of care.
 BORN, BEGAN, LASTED = dt.date(1901, 2, 3), dt.datetime(1902, 3, 4, tzinfo=dt.UTC), 987_654
 TELLING = re.compile(r"1901-02-|1902-03-|987654")
 COMBINING = re.compile("[\u0300-\u036f]")
 HEX = re.compile(r"\b(?:[0-9a-f]{2}){8,}\b")
 ADDRESS = tuple(f"address_{part}" for part in ("line1", "line2", "city", "region", "postal_code"))
-# The columns of each table in which something is health information.
+# The columns of each table that contain health information.
 TEXTS: dict[type[models.Row], tuple[str, ...]] = {
     models.Client: ("name", "email", "phone", *ADDRESS),
     models.Contact: ("name", "email"),
@@ -50,14 +52,14 @@ OTHERS: dict[type[models.Row], dict[str, Any]] = {
     models.Session: {"starts_at": BEGAN, "duration_minutes": LASTED},
     models.Superbill: {"client_date_of_birth": BORN},
 }
-# The letterhead of a superbill says who treats somebody; that of an invoice, who bills.
+# The letterhead of a superbill names the therapist; that of an invoice names the practice.
 OF_PROVIDERS = ("name", "credentials", "licence_number", "phone", *ADDRESS)
 Rows = dict[type[models.Row], list[Entered]]
 WITHOUT = frozenset(Scope) - {Scope.PHI_READ}
 HELD = (WITHOUT, *(frozenset({scope}) for scope in sorted(WITHOUT)), frozenset[Scope]())
 
 
-# The texts of dashboards' tokens, the same in both practices; the last may read all.
+# The texts of dashboards' tokens, the same in both practices; the last may read everything.
 TOKENS = {
     held: f"{PREFIX}{letter * SECRET_LENGTH}{checksum(letter * SECRET_LENGTH)}"
     for held, letter in zip((*HELD, frozenset(Scope)), "abcdef", strict=True)
@@ -91,7 +93,7 @@ def world(word: str, *, backward: bool) -> World:
             markers.append(marker)
 
     for model, names in TEXTS.items():
-        # In an order that tells nothing else.
+        # An order that does not depend on the texts.
         for row in sorted(books.rows[model], key=lambda row: str(row.get("id"))):
             mark(row, *names)
             row.update(OTHERS.get(model, {}))
@@ -110,7 +112,7 @@ def world(word: str, *, backward: bool) -> World:
 
 
 def bear(books: Books) -> None:
-    """Dashboards' tokens, and looks at the record of access by one of them."""
+    """Insert dashboards' tokens, and audit entries of reads by one of them."""
     for held, text in TOKENS.items():
         row = books.enter(
             models.Token,
@@ -134,11 +136,11 @@ def bear(books: Books) -> None:
         )
 
 
-# -- whether an answer tells anything --------------------------------------------------------------
+# -- leaks in a response ---------------------------------------------------------------------------
 
 
 def told_by(text: str, hashes: frozenset[str]) -> set[str]:
-    """The markers in a text: as they are written or folded, escaped, in hexadecimal or hashed."""
+    """Return the markers in a text: plain or folded, escaped, in hexadecimal or hashed."""
     found = {marker for one in readings(text) for marker in MARKER.findall(plain(one))}
     found |= set(TELLING.findall(text))
     return found | {one for one in re.findall(r"\b[0-9a-f]{32,128}\b", text) if one in hashes}
@@ -153,12 +155,12 @@ def readings(text: str) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Without case and accents, as `folded` has it."""
+    """Return a text without case and accents, as `folded` does."""
     return COMBINING.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
 def hashes_of(markers: Iterable[str]) -> frozenset[str]:
-    """Whoever knows a name finds it by such a hash."""
+    """Return the hashes of all markers, by which a known name could be recognised."""
     return frozenset(
         hashlib.new(kind, form.encode()).hexdigest()
         for marker in markers

@@ -1,4 +1,6 @@
-"""All that a dashboard can ask: fields, lists with their arguments, files, papers, and nonsense."""
+"""All requests of a dashboard: fields, lists with their arguments, exports, documents, and
+nonsense.
+"""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -38,14 +40,14 @@ def everything(world: World, token_id: str) -> Iterator[Asked]:
 
 
 def much(world: World, token_id: str) -> Iterator[Asked]:
-    """Each field by one way, each file and paper."""
+    """Yield each field by one path, each export and each document."""
     yield from (Asked(way.query(last)) for way, last in WAYS)
     yield from files(world)
     yield from papers(world, token_id)
 
 
 def beginnings(world: World) -> list[str]:
-    """What somebody may guess of names: whole ones, beginnings, other cases and accents."""
+    """Return guesses of names: whole ones, beginnings, other cases and accents."""
     first, last = world.markers[0], world.rows[models.Client][-1]["name"]
     forms = [first, folded(first), last.upper(), first[:-2], first[:3], folded(last)[:7], "q", ""]
     return [*dict.fromkeys(forms)]
@@ -55,7 +57,7 @@ def beginnings(world: World) -> list[str]:
 
 
 def by_id(world: World) -> Iterator[Asked]:
-    """Each field of each thing with an id, of two of them."""
+    """Yield each field of each type with an id, for two rows."""
     for type_, prefix in KINDS.items():
         model = getattr(models, type_, models.LedgerEntry)
         ids = [f"{prefix}_{id_}" for id_ in world.ids(model)]
@@ -85,7 +87,7 @@ LOOKS = PAGE.replace("nodes { id }", "nodes { at fields operation action }")
 
 
 def lists(world: World) -> Iterator[Asked]:
-    """Each list, with each of its arguments at each of a few values."""
+    """Yield each list with each of its arguments, at several values."""
     for way, _ in WAYS:
         type_name, name = way.steps[-1]
         type_: Any = SCHEMA.type_map[type_name]
@@ -138,7 +140,9 @@ PLAIN: dict[str, tuple[Any, ...]] = {
 
 
 def cursors(world: World) -> Iterator[str]:
-    """As a list by name might write them, of a client who is there and of one who isn't."""
+    """Yield cursors as a list by name might have them, of an existing client and of an
+    unknown one.
+    """
     client = world.rows[models.Client][0]
     for order in ("name", "created", "n", "c"):
         for text in (client["folded_name"], client["name"], "m"):
@@ -147,16 +151,16 @@ def cursors(world: World) -> Iterator[str]:
     yield client["name"]
 
 
-# -- what means nothing ----------------------------------------------------------------------------
+# -- invalid requests ------------------------------------------------------------------------------
 
 
 def nonsense(world: World) -> Iterator[Asked]:
-    """Names where ids, numbers and names of the contract belong."""
+    """Yield requests with names in place of ids, numbers and names in the schema."""
     for text in beginnings(world):
         for type_, query in TAKERS.items():
             for value in (text, f"cli_{text}", [text], {"text": text}):
                 yield Asked(f"query ($v: {type_}) {{ {query} }}", {"v": value})
-        # No name of GraphQL's has accents.
+        # GraphQL's names have no accents.
         yield Asked(f"{{ {folded(text) or 'a'} }}")
         yield Asked(f'{{ client(id: "{text}") {{ {folded(text) or "a"} }} }}')
         yield Asked(f'{{ clients(orderBy: {{ field: "{text}" }}) {{ totalCount }} }}')
@@ -175,7 +179,7 @@ TAKERS = {
 
 
 def mutations(world: World) -> Iterator[Asked]:
-    """Each by an id that is there, and by a name."""
+    """Yield each mutation with an existing id, and with a name."""
     money = {"amount": "1.00", "currency": "USD"}
     client, card, payment = (
         f"{prefix}_{world.ids(model)[0]}"
@@ -201,14 +205,14 @@ def mutations(world: World) -> Iterator[Asked]:
         }
         for change, given in inputs.items():
             if change == "requestSignInLink":
-                continue  # its answer is another each time, whoever asks
+                continue  # Its result differs with each request.
             type_ = f"{change[0].upper()}{change[1:]}Input"
             told = "__typename ... on UserError { code message path }"
             query = f"mutation ($i: {type_}!) {{ {change}(input: $i) {{ {told} }} }}"
             yield Asked(query, {"i": given})
 
 
-# -- files and papers ------------------------------------------------------------------------------
+# -- exports and documents -------------------------------------------------------------------------
 
 PARAMETERS = {
     "from": ("2026-01-01",),
@@ -222,7 +226,7 @@ PARAMETERS = {
 
 
 def files(world: World) -> Iterator[Asked]:
-    """Each file, with each of its filters, and with one that it hasn't."""
+    """Yield each export with each of its filters, and with an unknown one."""
     for name, table in TABLES.items():
         yield Asked(path=f"/export/{name}.csv")
         for parameter in (*table.filters, "name", "orderBy"):
@@ -232,7 +236,7 @@ def files(world: World) -> Iterator[Asked]:
 
 
 def papers(world: World, token_id: str) -> Iterator[Asked]:
-    """Documents, by links as the server would sign them for this token."""
+    """Yield links to documents, signed like the server's for this token."""
     links = Signer("", KEY).links(token_id, NOW)
     for prefix, kind in PREFIXES.items():
         model = getattr(models, kind.capitalize())

@@ -1,7 +1,7 @@
-"""Operations over the contract by chance: whole queries that a client could send.
+"""Random operations over the schema: whole queries that a client could send.
 
-Most are answered without an error: cursors fit their lists, ranges have two ends, fragments go
-deep. Lists nest no deeper, and fields are no more, than the server takes.
+Most are answered without an error: cursors fit their lists, ranges have two ends, fragments nest.
+Depth and number of fields stay within the server's limits.
 """
 
 from collections import defaultdict
@@ -28,11 +28,11 @@ from tests.operations.pools import Pool
 from tests.oracle.scopes import of_field
 
 LISTS = 4
-# Most are of a page's size; some are large.
+# Most operations have the size of a page's; some are large.
 FIELDS = (16, 24, 32, 40, 56, 100)
 
-# SQLite's parser keeps at most a hundred constructs open (until 3.46): how many of them are left to
-# a query's fields, and how many a field takes for itself and for what is in it. Measured.
+# SQLite's parser keeps at most a hundred constructs open (until 3.46). These are the number left to
+# a query's fields, and the numbers that a field takes with its selection, as measured.
 OPEN = 68
 ONE, LIST, PART, MONEY, LEAF = 10, 13, 0, 12, 6
 TAKES = {
@@ -43,7 +43,7 @@ TAKES = {
 }  # fmt: skip
 
 
-# How much likelier than others the fields are that most else is reached by.
+# Weights of the fields through which most of the schema is reached.
 LIKELY = {
     "client": 12, "viewer": 2, "clients": 6, "invoices": 8, "accountHistory": 8, "statements": 3,
     "superbills": 2, "payments": 2, "paymentMethods": 3, "balance": 5, "nodes": 3, "edges": 3,
@@ -54,7 +54,7 @@ LIKELY = {
 
 @dataclass(frozen=True)
 class Room:
-    """How far a selection may still go: in lists within lists, and for SQLite's parser."""
+    """The remaining depth of a selection: in lists within lists, and for SQLite's parser."""
 
     lists: int = LISTS
     open: int = OPEN
@@ -62,7 +62,7 @@ class Room:
     def within(self, name: str, type_: Any) -> "Room":
         is_list = isinstance(get_nullable_type(type_), GraphQLList) and name != "terms"
         is_connection = get_named_type(type_).name.endswith("Connection")
-        # A filter's expression is not around the objects of the list.
+        # A filter's expression does not enclose the objects of the list.
         takes = LIST if name == "invoices" else taken(name, type_)
         return Room(self.lists - is_list - is_connection + (name in ITEMS), self.open - takes)
 
@@ -72,7 +72,7 @@ ITEMS = frozenset({"nodes", "edges"})
 
 
 def taken(name: str, type_: Any) -> int:
-    """How many constructs a field opens."""
+    """Return the number of constructs that a field opens."""
     named = get_named_type(type_)
     if name in TAKES:
         return TAKES[name]
@@ -86,7 +86,7 @@ def taken(name: str, type_: Any) -> int:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A named fragment, which may be spread again where it fits."""
+    """A named fragment, which may be spread again if it fits."""
 
     name: str
     type_: Any
@@ -96,9 +96,9 @@ class Fragment:
 
 @cache
 def clashing(schema: GraphQLSchema) -> frozenset[str]:
-    """Fields that are of one type in one object and of another in another, both behind a Node.
+    """Return the fields whose type differs between two types behind a Node.
 
-    Without an alias of its own such a field would be no valid document.
+    Without an alias of its own such a field would make the document invalid.
     """
     types: defaultdict[str, set[str]] = defaultdict(set)
     node = schema.type_map["Node"]
@@ -110,7 +110,7 @@ def clashing(schema: GraphQLSchema) -> frozenset[str]:
 
 
 class Writer(Arguments):
-    """Writes one operation."""
+    """Writer of one operation."""
 
     def __init__(self, draw: Callable[[Any], Any], schema: GraphQLSchema, pool: Pool) -> None:
         super().__init__(draw, pool)
@@ -130,7 +130,7 @@ class Writer(Arguments):
         return "{ " + " ".join(pieces) + " }"
 
     def piece(self, type_: Any, room: Room) -> str:
-        # An interface says little by itself.
+        # An interface has few fields of its own.
         if self.left > 0 and self.chance(85 if is_interface_type(type_) else 25):
             fitting = [f for f in self.fragments if self.goes(f, type_, room)]
             if fitting and self.chance(45):
@@ -142,10 +142,10 @@ class Writer(Arguments):
         return self.field(type_, self.one(names), room)
 
     def askable(self, type_: Any, room: Room) -> list[str]:
-        """The names of fields that there is room for; the likelier ones more than once."""
+        """Return the names of the fields that fit, repeated by their weight."""
         names = [name for name, field in type_.fields.items() if self.fits(name, field.type, room)]
         allowed = [name for name in names if self.may_read(type_.name, name)]
-        # Few ask for what is out of scope.
+        # Few operations exceed the scopes.
         names = allowed if len(allowed) == len(names) or not self.chance(1) else names
         return [name for name in names for _ in range(LIKELY.get(name, 1))]
 
@@ -163,7 +163,7 @@ class Writer(Arguments):
     def field(self, type_: Any, name: str, room: Room) -> str:
         definition = type_.fields[name]
         self.left -= 1
-        # Two of a name with other arguments, in one object, would be no valid document.
+        # Two fields of a name with other arguments in one object would make the document invalid.
         clashes = definition.args or name in self.clashing
         alias = f"{self.name('a')}: " if clashes or self.chance(30) else ""
         named = get_named_type(definition.type)
@@ -199,12 +199,12 @@ class Writer(Arguments):
         self.definitions.append(f"fragment {name} on {type_.name} {body}")
         fragment = Fragment(name, type_, room, before - self.left)
         self.fragments.append(fragment)
-        # The first spread counts it.
+        # The first spread counts its fields.
         self.left = before
         return fragment
 
     def goes(self, fragment: Fragment, type_: Any, room: Room) -> bool:
-        """Whether the fragment may be spread here too."""
+        """Return whether the fragment may be spread here too."""
         fits = room.open >= fragment.room.open and room.lists >= fragment.room.lists
         return fragment.type_ is type_ and fits and fragment.fields <= self.left
 
@@ -227,7 +227,7 @@ class Writer(Arguments):
 
 
 def operations(schema: GraphQLSchema, pools: Sequence[Pool]) -> st.SearchStrategy[Case]:
-    # As arguments of the inner one, Hypothesis would write the pools out: six megabytes.
+    # As arguments of the inner function, Hypothesis would print the pools: six megabytes.
     @st.composite
     def operation(draw: Callable[[Any], Any]) -> Case:
         case = Writer(draw, schema, pools[draw(st.integers(0, len(pools) - 1))]).case()
@@ -238,7 +238,7 @@ def operations(schema: GraphQLSchema, pools: Sequence[Pool]) -> st.SearchStrateg
 
 
 def drawn(count: int, schema: GraphQLSchema, pools: Sequence[Pool], seed_: int = 0) -> list[Case]:
-    """So many operations, always the same for a seed."""
+    """Return this many operations, the same for each seed."""
     cases: list[Case] = []
 
     @seed(seed_)

@@ -1,6 +1,6 @@
-"""Arguments by chance: first what a value is to be, then how it is written.
+"""Random arguments: first a value is chosen, then its form.
 
-As a literal, as a variable, as a variable's default, or piece by piece with variables inside.
+The form is a literal, a variable, a variable's default, or a literal with variables inside.
 """
 
 import datetime as dt
@@ -43,17 +43,17 @@ INVOICE_ORDERS = {
     "DUE_ON": "invoice-due",
     "NUMBER": "invoice-number",
 }
-# Of a hundred arguments, so many that are refused.
+# The percentage of arguments that are refused.
 JUNK = 2
 
 Draw = Callable[[Any], Any]
 
-# Made once each, since an operation takes some thousand of them.
+# Cached, since an operation takes some thousand of them.
 between = cache(st.integers)
 
 
 class Choices:
-    """Choices that Hypothesis makes, and makes smaller when a test fails."""
+    """Choices made by Hypothesis, which reduces them when a test fails."""
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
@@ -66,7 +66,7 @@ class Choices:
         return found
 
     def chance(self, percent: int) -> bool:
-        # Hypothesis favours both ends of a range, and makes numbers smaller towards a no.
+        # Hypothesis favours both ends of a range, and reduces numbers towards False.
         return self.number(0, 99) in range(50 - percent // 2, 50 - percent // 2 + percent)
 
 
@@ -86,7 +86,7 @@ class Arguments(Choices):
         return f"{letter}{self.names}"
 
     def of(self, field: str, arguments: Any, *, nested: bool, most: int) -> str:
-        """A field's arguments as they stand in the document, brackets included."""
+        """Return a field's arguments as document text, with parentheses."""
         match field:
             case "client":
                 values = self.of_client()
@@ -110,7 +110,7 @@ class Arguments(Choices):
         return f"({', '.join(written)})" if written else ""
 
     def junk(self) -> bool:
-        """Whether this value is to be one that is refused."""
+        """Return whether this value should be one that is refused."""
         found = self.chance(JUNK)
         self.has_junk = self.has_junk or found
         return found
@@ -157,7 +157,9 @@ class Arguments(Choices):
         }
 
     def of_clients(self) -> dict[str, Any]:
-        """Names are told by a search and by their order: few ask for them out of scope."""
+        """Choose arguments of the list of clients; few search or order by name without
+        the scope.
+        """
         told = self.pool.sees_health or self.chance(1)
         by = self.one(["NAME", "CREATED"]) if told else "CREATED"
         order_by: Any = {"direction": self.one(["ASC", "DESC"])} if self.chance(60) else {}
@@ -186,7 +188,7 @@ class Arguments(Choices):
         }
 
     def order(self, field: str) -> tuple[Any, str]:
-        """An order of invoices and its name; the other lists have one only."""
+        """Return an order of invoices and its name; the other lists have a single order."""
         if field != "invoices":
             return None, ORDERS[field]
         by = self.one(list(INVOICE_ORDERS))
@@ -206,7 +208,7 @@ class Arguments(Choices):
         size, cursor = self.one(["first", "first", "last"]), self.one(["after", "after", "before"])
         if size == "last":
             cursor = self.one(["before", "before", "after"])
-        # What is in a list in a list may have few items each: the limits count them.
+        # Nested lists have small pages, since the limits count their items.
         has_size = nested or self.chance(75)
         values: dict[str, Any] = {size: self.size(nested, most)} if has_size else {}
         if self.chance(50) and cursors:
@@ -237,7 +239,7 @@ class Arguments(Choices):
     # -- forms -------------------------------------------------------------------------------------
 
     def written(self, type_: Any, value: Any) -> str:
-        """The value as it stands in the document, perhaps as a variable."""
+        """Return the value as document text, perhaps as a variable."""
         if self.chance(45):
             return self.variable(type_, value)
         bare = get_nullable_type(type_)
@@ -251,7 +253,7 @@ class Arguments(Choices):
     def variable(self, type_: Any, value: Any) -> str:
         name, bare = self.name("v"), get_nullable_type(type_)
         if value is None:
-            # Absent is as good as null where nothing is the default.
+            # An absent variable equals null if there is no default.
             self.declared.append(f"${name}: {bare}")
             if self.chance(50):
                 self.variables[name] = None
@@ -274,7 +276,7 @@ HISTORY_KINDS = ("SESSION", "CHARGE", "PAYMENT", "REFUND", "CREDIT", "ADJUSTMENT
 
 
 def literal(type_: Any, value: Any) -> str:
-    """The value in the language of documents."""
+    """Return the value as a GraphQL literal."""
     bare = get_nullable_type(type_)
     if isinstance(value, dict):
         return (

@@ -1,4 +1,4 @@
-"""What a viewer may ask with so that it means something: ids, cursors of real rows, days, names."""
+"""Meaningful values for a viewer's arguments: ids, cursors of real rows, days, names."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ from tests.oracle.world import Tables, World
 from tests.practices.draws import NOW, TODAY
 
 DAYS = [TODAY + dt.timedelta(days=days) for days in (-61, -60, -31, -30, -29, -3, -1, 0, 1, 30)]
-# Ends of periods: of years, months and weeks of ISO 8601, leap days, days on which nothing was,
-# and days on which the age of what is due changes.
+# Ends of periods: of years, months and ISO 8601 weeks, leap days, days without entries, and days on
+# which the age of an amount due changes.
 EDGES = [
     *(dt.date.fromisoformat(day) for day in (
         "2024-02-28", "2024-02-29", "2024-12-29", "2024-12-30", "2025-02-28", "2025-03-01",
@@ -60,7 +60,7 @@ JUNK_CURSORS = [
     b"client-name~ana".hex(),
 ]
 JUNK_IDS = ["", "cli_", "cli_1", "inv_00000000-0000-4000-8000-000000000000", "CLI_x", "cli"]
-# No id of any kind.
+# Ids of no kind.
 JUNK_NODES = ["", "cli_", "pmt_1", "CLI_x", "cli", "xyz_00000000-0000-4000-8000-000000000000",
               "rct_00000000-0000-4000-8000-00000000000G"]  # fmt: skip
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -74,13 +74,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Pool:
-    """Of one viewer. Cursors are by the name of their order."""
+    """The values of one viewer. Cursors are grouped by the name of their order."""
 
     who: str
     client_ids: Sequence[str]
     strange_ids: Sequence[str]
     clinician_ids: Sequence[str]
-    # Of things in sight by their kind; of things that aren't, of whatever kind.
+    # Ids of visible rows by kind, and ids of invisible rows of any kind.
     node_ids: dict[str, list[str]]
     hidden_ids: Sequence[str]
     searches: Sequence[str]
@@ -94,7 +94,7 @@ class Pool:
 
 
 def pools(comparison: Comparison) -> list[Pool]:
-    """Of every viewer; of those who see more, or sums over it, several times."""
+    """Return the pools of all viewers; those with more rows or reports occur several times."""
     found = [pool(comparison, who) for who in comparison.practices.tokens]
     return [one for one in found for _ in range(weight(one))]
 
@@ -127,7 +127,7 @@ def pool(comparison: Comparison, who: str) -> Pool:
     ]
     scopes = frozenset(map(Scope, world.token.scopes))
     shown, hidden = ids_of(world, tables)
-    # Whoever's account moved more is asked for more often.
+    # Clients with more entries are chosen more often.
     moved = [row.client_id for row in entered][::5]
     return Pool(
         who,
@@ -146,9 +146,9 @@ def pool(comparison: Comparison, who: str) -> Pool:
 
 
 def ids_of(world: World, tables: Tables) -> tuple[dict[str, list[str]], list[str]]:
-    """The ids of what is in sight by kind, and some of what isn't."""
+    """Return the ids of visible rows by kind, and some of invisible ones."""
     ids = [f"{kind}_{row.id}" for kind, model in KINDS.items() for row in tables.rows[model]]
-    # Entries of the account history have ids of three tables.
+    # Ids of account history entries come from three tables.
     entered = [f"aht_{id_[4:]}" for id_ in ids if id_[:3] in ("ses", "pmt")]
     entered += [f"aht_{row.id}" for row in tables.rows[LedgerEntry]]
     seen = {entry.id for client in world.clients() for entry in entries(world, client.id)}
@@ -160,13 +160,13 @@ def ids_of(world: World, tables: Tables) -> tuple[dict[str, list[str]], list[str
             hidden.append(id_)
         else:
             shown.setdefault(id_[:3], []).append(id_)
-    # What is there, but not under this prefix.
+    # Existing ids under another prefix.
     hidden += [f"inv_{id_[4:]}" for id_ in shown.get("cli", ())]
     return {kind: of_kind for kind, of_kind in shown.items() if of_kind}, hidden
 
 
 def beginnings(world: World) -> list[str]:
-    """Of names in sight, from one of their words on: of one word, of two, in either case."""
+    """Return search texts from visible names: beginnings of one or two words, in either case."""
     found: list[str] = []
     for client in world.clients():
         words = folded(client.name).split()

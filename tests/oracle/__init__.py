@@ -1,7 +1,8 @@
-"""What an answer should be: worked out in Python, from rows that plain selects have read.
+"""Oracle of correct answers, computed in Python from rows that plain selects have read.
 
-The planner and its fallback read by the same sources, so they would make the same mistake in one.
-This shares nothing with them but the contract's text and the tables; its rules are the domain's.
+The planner and its fallback share their sources, and would share a mistake in one. The oracle
+shares only the schema's text and the tables with them; its rules are the domain's. README.md in
+this folder says what it proves, and how to read a failure.
 """
 
 import datetime as dt
@@ -33,7 +34,7 @@ CONTRACT = Path(__file__).parents[2] / "schema.graphql"
 
 
 class Oracle:
-    """Answers operations from the rows of a small database, as they were when it was made."""
+    """The oracle over the rows of a small database, as they were when it was made."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
@@ -52,7 +53,7 @@ class Oracle:
         now: dt.datetime,
         operation_name: str | None = None,
     ) -> dict[str, Any]:
-        """The response to the bearer of a token, before it is JSON."""
+        """Return the response to the holder of a token, before its conversion to JSON."""
         world = World(self.tables, token_id, now)
         try:
             document, node = self.understood(query, operation_name)
@@ -78,7 +79,7 @@ class Oracle:
     def understood(
         self, query: str, operation_name: str | None
     ) -> tuple[DocumentNode, OperationDefinitionNode]:
-        """The document and the operation that is meant, both valid for the contract."""
+        """Return the document and its operation, after validating both."""
         try:
             document = parse(query)
         except GraphQLError as error:
@@ -97,20 +98,22 @@ class Oracle:
         variables: Mapping[str, Any],
         world: World,
     ) -> GraphQLError | None:
-        """Each scope is for those who have it: the whole request is refused."""
+        """Return the refusal of the whole request, if a scope is missing."""
         asked = needed(self.schema, document, node, variables)
         return refusal("SCOPE_REQUIRED") if asked - {*world.token.scopes} else None
 
     def unreadable(
         self, node: OperationDefinitionNode, variables: Mapping[str, Any]
     ) -> GraphQLError | None:
-        """A variable that isn't what the operation says it is."""
+        """Return the error of a variable with another type than declared."""
         given = get_variable_values(self.schema, node.variable_definitions or (), dict(variables))
         return coded(given[0], "BAD_USER_INPUT") if isinstance(given, list) else None
 
 
 def resolve(thing: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-    """A field is an attribute of the thing, called with the field's arguments if it has some."""
+    """Resolve a field as the row's attribute, called with the field's arguments if it
+    is callable.
+    """
     value = getattr(thing, snake(info.field_name))
     if callable(value):
         value = value(**{snake(name): given for name, given in arguments.items()})

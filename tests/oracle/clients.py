@@ -1,4 +1,4 @@
-"""Where a query begins, and the lists of a client and of a whole practice."""
+"""Root types of a query, and the lists of a client and of a whole practice."""
 
 import datetime as dt
 import re
@@ -93,7 +93,7 @@ class Practice(Shown):
 
     @property
     def version(self) -> str | None:
-        """A dashboard's alone to know."""
+        """Return the version, which only a dashboard may read."""
         if self.world.token.kind is not models.ViewerKind.DASHBOARD:
             return None
         (last, *_) = [*self.world.where(models.PracticeVersion), None]
@@ -200,13 +200,13 @@ class Client(Shown):
         return Connection(self.world, chosen, HISTORY, **page)
 
     def documents(self, model: type[models.Row]) -> list[Any]:
-        """The client's documents that the viewer may read."""
+        """Return the client's documents that the viewer may read."""
         found = self.world.where(model, client_id=self.row.id)
         return [document for document in found if self.world.reads(document)]
 
 
 def changed(rows: list[Any], since: str | None) -> list[Any]:
-    """Those that were changed after a version."""
+    """Return the rows changed after a version."""
     if since is None:
         return rows
     if not re.fullmatch("0|[1-9][0-9]{0,17}", since, re.ASCII):
@@ -254,7 +254,7 @@ def ordered(order_by: Any) -> Order:
 
 
 def overlapping(date_range: Any) -> Any:
-    """Whether at least a day of a period is in the range."""
+    """Return a predicate: whether at least one day of a period is in the range."""
     first, last = (date_range or {}).get("gte"), (date_range or {}).get("lte")
     if first is not None and last is not None and first > last:
         raise refusal("BAD_RANGE")

@@ -14,7 +14,7 @@ class Session(Shown):
 
     @property
     def invoice(self) -> Any:
-        """The valid one: a session stands on one at a time."""
+        """Return the valid invoice; a session is on one at a time."""
         lines = self.world.where(models.InvoiceLine, session_id=self.row.id)
         invoices = [self.world.by_id(models.Invoice, line.invoice_id) for line in lines]
         valid = next((one for one in invoices if not one.is_void), None)
@@ -26,7 +26,7 @@ class PaymentMethod(Shown):
 
     @property
     def months_left(self) -> int:
-        """From this month to the last in which it works."""
+        """Return the number of months from this one to the last in which the card works."""
         today = self.world.today
         return int((self.row.exp_year - today.year) * 12 + self.row.exp_month - today.month)
 
@@ -77,7 +77,7 @@ class Invoice(Shown):
 
     @property
     def payments(self) -> list[Any]:
-        """Those that something was put toward it from, taken back since or not."""
+        """Return the payments ever allocated to the invoice, taken back since or not."""
         put = self.world.where(models.Allocation, invoice_id=self.row.id)
         ids = {row.payment_id for row in put} - {None}
         found = [self.world.by_id(models.Payment, id_) for id_ in ids]

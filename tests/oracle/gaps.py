@@ -1,4 +1,4 @@
-"""What an insurer would miss on a superbill."""
+"""Facts that an insurer needs, and that a superbill lacks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ class Gap:
 
 
 class Completeness(Shown):
-    """Of a superbill's row."""
+    """The completeness of a superbill's row."""
 
     @property
     def missing(self) -> list[Gap]:
@@ -45,7 +45,7 @@ def of_head(world: World, superbill: Any) -> list[Gap]:
 
 
 def of_lines(world: World, superbill: Any) -> list[Gap]:
-    """Codes of all visits first, then places of all."""
+    """Return missing codes of all visits first, then missing places."""
     rows = world.where(SuperbillLine, superbill_id=superbill.id)
     lines = sorted(rows, key=lambda line: line.position)
     codes = [line.position for line in lines if line.cpt_code is None]

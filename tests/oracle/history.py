@@ -1,4 +1,4 @@
-"""The account history: which entries there are, and what stands beside each."""
+"""The account history: its entries, and the fields of each."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A movement of the ledger, a session on no invoice, or a payment that moved nothing."""
+    """A ledger entry, a session on no invoice, or a payment that moved nothing."""
 
     id: str
     client_id: str
@@ -64,7 +64,9 @@ def of_payment(payment: Any) -> Entry:
 
 
 def status(world: World, row: Any) -> str | None:
-    """A charge's follows its invoice, and a void one has none; a payment's follows its refunds."""
+    """Return a charge's status from its invoice, and a payment's from its refunds; None for a void
+    invoice.
+    """
     if row.kind in (EntryKind.SESSION, EntryKind.CHARGE):
         invoice = world.by_id(Invoice, row.invoice_id)
         return None if invoice.is_void else money.status(world, invoice)
@@ -75,6 +77,6 @@ def status(world: World, row: Any) -> str | None:
 
 
 def balance_after(world: World, entry: Entry) -> int:
-    """Of all that moved the account up to the entry, days first and ids within a day."""
+    """Return the sum of the ledger up to the entry, in the order of days and ids."""
     ledger = world.where(LedgerEntry, client_id=entry.client_id)
     return money.summed(row for row in ledger if (row.date, row.id) <= (entry.date, entry.id))

@@ -1,4 +1,4 @@
-"""Links to documents: who may open which, until when, and the signature that says so."""
+"""Links to documents: their permission, expiry and signature."""
 
 import datetime as dt
 import hashlib
@@ -8,20 +8,20 @@ from typing import Any
 
 from tests.oracle.shown import Shown
 
-# Of the server whose answers are foretold.
+# The address of the server under test, and its secret.
 ADDRESS, SECRET = "https://portal.example/api", "what links are signed with"
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A document by its API id, and what it is called."""
+    """A document by its API id, and its file name."""
 
     id: str
     name: str
 
 
 class DocumentLink(Shown):
-    """Of a Paper."""
+    """The link of a Paper."""
 
     @property
     def expires_at(self) -> dt.datetime:

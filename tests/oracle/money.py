@@ -1,4 +1,4 @@
-"""What is paid, due and owed, by the definitions of the practice's bookkeeping."""
+"""Amounts paid, due and owed, by the definitions of the practice's bookkeeping."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ def summed(rows: Iterable[Any]) -> int:
 
 
 def paid(world: World, invoice: Any) -> int:
-    """What was put toward it, less what was taken back."""
+    """Return the amount allocated to the invoice, less the amount taken back."""
     return summed(world.where(Allocation, invoice_id=invoice.id))
 
 
 def due(world: World, invoice: Any) -> int:
-    """Its total, corrected, less what is paid. Nobody owes a void invoice."""
+    """Return the total with corrections, less the amount paid; zero for a void invoice."""
     if invoice.is_void:
         return 0
     entries = world.where(LedgerEntry, invoice_id=invoice.id)
@@ -66,20 +66,20 @@ def all_due(world: World, client_id: str) -> int:
 
 
 def is_disputed(world: World, invoice: Any) -> bool:
-    """Whether a bank has yet to decide what was paid of it."""
+    """Return whether a bank has yet to decide a dispute about the invoice's payments."""
     dispute_ids = {entry.dispute_id for entry in world.where(LedgerEntry, invoice_id=invoice.id)}
     disputes = [world.by_id(Dispute, id_) for id_ in dispute_ids - {None}]
     return any(dispute.state == "OPEN" for dispute in disputes)
 
 
 def may_be_paid(world: World, client_id: str) -> int:
-    """What is due, but for what a bank has yet to decide."""
+    """Return the amount due, without disputed invoices."""
     invoices = world.where(Invoice, client_id=client_id)
     return sum(due(world, invoice) for invoice in invoices if not is_disputed(world, invoice))
 
 
 def received(world: World, client_id: str) -> int:
-    """Payments and whatever else is credit, refunds not yet taken off."""
+    """Return payments and other credit, before refunds."""
     entries = world.where(LedgerEntry, client_id=client_id, invoice_id=None)
     return -summed(entry for entry in entries if entry.kind is not EntryKind.REFUND)
 
@@ -89,7 +89,7 @@ def refunded(world: World, client_id: str) -> int:
 
 
 def credit(world: World, client_id: str) -> int:
-    """What was received, neither given back nor put toward an invoice."""
+    """Return the amount received that was neither refunded nor allocated."""
     put = summed(world.where(Allocation, client_id=client_id))
     return received(world, client_id) - refunded(world, client_id) - put
 
@@ -99,7 +99,7 @@ def balance(world: World, client_id: str) -> int:
 
 
 def payable(world: World, client_id: str, asked: int) -> int:
-    """Unused credit goes first."""
+    """Return the amount to charge, after unused credit."""
     return max(0, asked - credit(world, client_id))
 
 
@@ -110,7 +110,7 @@ class Term:
 
 
 def terms(world: World, client_id: str) -> list[Term]:
-    """What the balance is made of."""
+    """Return the terms of the balance."""
     valid = world.where(Invoice, client_id=client_id, is_void=False)
     corrections = {
         kind: summed(
@@ -132,13 +132,13 @@ def terms(world: World, client_id: str) -> list[Term]:
 
 
 def is_invoiced(world: World, session_id: str) -> bool:
-    """Whether a line of a valid invoice is for the session."""
+    """Return whether a line of a valid invoice is for the session."""
     lines = world.where(InvoiceLine, session_id=session_id)
     return any(not world.by_id(Invoice, line.invoice_id).is_void for line in lines)
 
 
 def uninvoiced(world: World, client_id: str) -> list[Any]:
-    """The sessions that are on no invoice."""
+    """Return the sessions that are on no valid invoice."""
     sessions = world.where(Session, client_id=client_id)
     return [session for session in sessions if not is_invoiced(world, session.id)]
 
@@ -155,14 +155,14 @@ def why_no_card(world: World, client_id: str) -> list[str]:
 
 
 def why_not_pay(world: World, client_id: str) -> list[str]:
-    """The reasons against paying the balance, the first to be given first."""
+    """Return the reasons against paying the balance, the first to be given first."""
     owed = may_be_paid(world, client_id)
     asked = payable(world, client_id, owed)
     payments = world.where(Payment, client_id=client_id)
     reasons = {
         "PAYMENT_IN_PROGRESS": any(payment.state not in AT_REST for payment in payments),
         "NOTHING_TO_PAY": owed == 0,
-        # What credit covers in full is paid without a card.
+        # An amount that credit covers in full is paid without a card.
         "AMOUNT_TOO_SMALL": 0 < asked < SMALLEST_CHARGE[world.practice.currency],
     }
     applying = [reason for reason, applies in reasons.items() if applies]

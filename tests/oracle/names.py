@@ -1,8 +1,8 @@
-"""How names are compared: without case, accents, apostrophes and what is no part of a word."""
+"""Comparison of names, without case, accents, apostrophes and characters between words."""
 
 import unicodedata
 
-# What letters that don't decompose count as, each written before a colon.
+# Replacements of letters that do not decompose, each written before a colon.
 PLAIN = dict(
     pair.split(":")
     for pair in (
@@ -15,14 +15,14 @@ UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0f"
 
 
 def folded(text: str) -> str:
-    """Return a text as names are ordered by it, and searched."""
+    """Return a text in the form used to order and search names."""
     return words(text, joined=True)
 
 
 def words(text: str, *, joined: bool) -> str:
     for apostrophe in APOSTROPHES:
         text = text.replace(apostrophe, "" if joined else " ")
-    # A letter may come apart into another and a dot.
+    # A letter may decompose into another letter and a dot.
     unseen = UNSEEN + (INNER_DOT if joined else "")
     kept = ""
     for letter in unicodedata.normalize("NFKD", text):
@@ -35,9 +35,9 @@ def words(text: str, *, joined: bool) -> str:
 
 
 def is_named(name: str, search: str) -> bool:
-    """Return whether a name, from one of its words on, begins with what is searched.
+    """Return whether a name, from the start of one of its words, begins with the search text.
 
-    Blanks search for nothing: then everybody is found. What has no letter finds nobody.
+    Blanks find everybody. A text without letters finds nobody.
     """
     if not search.strip():
         return True

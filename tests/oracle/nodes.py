@@ -1,4 +1,4 @@
-"""Whatever has an id: of which kind an id is, and whether its row is in sight."""
+"""Rows with an id: the kind of an id, and the visibility of its row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +49,7 @@ def receipt(world: World, id_: str) -> Any:
 
 
 def card(world: World, id_: str) -> Any:
-    """One that is kept: a removed card is no longer there."""
+    """Return a card on file; a removed card no longer exists."""
     found = world.by_id(models.PaymentMethod, id_)
     kept = found is not None and found.removed_at is None
     return found if kept and world.sees(found.client_id) else None

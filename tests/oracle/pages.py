@@ -1,4 +1,4 @@
-"""A page of a list: where it starts, where it ends, what is said of it."""
+"""Pages of a list: their start, their end, and their page info."""
 
 import datetime as dt
 import re
@@ -14,7 +14,7 @@ ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Order:
-    """The order of a list: its name, and the keys of an item by which it is sorted."""
+    """The order of a list: its name, and the sort keys of an item."""
 
     name: str
     keys: Callable[[Any], tuple[Any, ...]]
@@ -28,7 +28,7 @@ class Order:
         return "~".join([self.name, *map(str, keys)]).encode().hex()
 
     def place(self, cursor: str) -> tuple[Any, ...] | None:
-        """The keys in a cursor of this order."""
+        """Return the keys in a cursor of this order, or None."""
         try:
             name, *texts = bytes.fromhex(cursor).decode("ascii").split("~")
             keys = tuple(type_(text) for type_, text in zip(self.types, texts, strict=True))
@@ -41,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Unnamed(Order):
-    """An order by what must not be in a cursor: it has an item's id, the last key, and no more."""
+    """An order by a key that may not be in a cursor, which contains the item's id alone."""
 
     places: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -49,13 +49,13 @@ class Unnamed(Order):
         return super().cursor(keys[-1:])
 
     def place(self, cursor: str) -> tuple[Any, ...] | None:
-        """That item's keys; None for one that is out of sight."""
+        """Return that item's keys, or None if it is invisible."""
         (id_,) = super().place(cursor) or ()
         return self.places.get(id_)
 
 
 def bare_id(id_: str, kind: str) -> str:
-    """The row's id in an id of this kind."""
+    """Return the row's id in an id of this kind."""
     found, _, bare = id_.partition("_")
     if found != kind or not ID.fullmatch(bare):
         raise refusal("BAD_ID")
@@ -72,7 +72,7 @@ day: Callable[[str], Any] = dt.date.fromisoformat
 
 
 class Whole:
-    """What has its fields as attributes, and is made of no row."""
+    """A type that has its fields as attributes, without a row."""
 
     world: World
 
@@ -91,7 +91,7 @@ class Edge(Whole):
 
 
 class Connection(Whole):
-    """A page of items that `order` puts in order."""
+    """A page of items in an order."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Connection(Whole):
         self.world = world
         self.total_count = len(items)
         shown = sorted(items, key=order.keys, reverse=order.descending)
-        # A cursor of an item that is gone, or filtered away, still tells its place.
+        # A cursor of a deleted or filtered item still has a place in the order.
         if after is not None:
             start = order.place(after)
             shown = [item for item in shown if start and follows(order, start, order.keys(item))]
@@ -124,7 +124,7 @@ class Connection(Whole):
 
 
 def follows(order: Order, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether the other place is behind the one, as the list goes."""
+    """Return whether the other place follows the one in the list."""
     return other < one if order.descending else other > one
 
 

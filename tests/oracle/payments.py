@@ -1,4 +1,4 @@
-"""Payments, what they paid, and their receipts; and whether a practice takes any online."""
+"""Payments, their allocations and receipts; and a practice's online payments."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ def status(payment: Any) -> str:
 
 @dataclass(frozen=True)
 class Put:
-    """What of a payment stands in an invoice."""
+    """The part of a payment allocated to an invoice."""
 
     invoice: Any
     amount: int
@@ -53,7 +53,7 @@ class Payment(Shown):
 
     @property
     def allocations(self) -> list[Put]:
-        """By invoice, of those in sight; what was taken back wholly is left out."""
+        """Return the allocations by visible invoice, without those taken back entirely."""
         rows = self.world.where(models.Allocation, payment_id=self.row.id)
         sums = {row.invoice_id: 0 for row in rows}
         for row in rows:
@@ -74,7 +74,7 @@ class Payment(Shown):
 
 
 class PaymentCard(Shown):
-    """Of a payment's row."""
+    """The card in a payment's row."""
 
     @property
     def brand(self) -> str:
@@ -86,7 +86,7 @@ class PaymentCard(Shown):
 
 
 class PaymentFailure(Shown):
-    """Of a payment's row."""
+    """The failure in a payment's row."""
 
     @property
     def reason(self) -> str:
@@ -106,7 +106,7 @@ class Receipt(Shown):
 
 
 class OnlinePayments(Shown):
-    """Of a practice's row. Where they are on, this server has its sandbox."""
+    """The online payments of a practice's row. If they are on, this server has its sandbox."""
 
     publishable_key = None
     stripe_js = None

@@ -1,4 +1,4 @@
-"""What moved the practice's money in a period, what was due at its end, and for how long."""
+"""Reports: the practice's amounts in a period, the amount due at its end, and its age."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ MOST = 400
 A_DAY = dt.timedelta(days=1)
 CHARGES = (EntryKind.SESSION, EntryKind.CHARGE)
 
-# What the days of one period have in common.
+# The common property of the days in one period.
 SAME: Mapping[str, Callable[[dt.date], Any]] = {
     "DAY": lambda day: day,
     "WEEK": lambda day: day.isocalendar()[:2],
@@ -24,13 +24,13 @@ SAME: Mapping[str, Callable[[dt.date], Any]] = {
 
 
 class RevenuePeriod(Whole):
-    """Of the rows of some invoices, or of the whole practice where `of` is None."""
+    """A period over the rows of some invoices, or over the whole practice if `of` is None."""
 
     def __init__(self, world: World, start: dt.date, end: dt.date, of: str | None) -> None:
         self.world, self.start, self.end, self.of = world, start, end, of
 
     def entries(self, *kinds: EntryKind) -> list[Any]:
-        """The ledger's rows of these days, of the invoices' if the period is of some."""
+        """Return the ledger entries of these days and kinds, of the invoices in question."""
         found = [row for row in self.world.where(LedgerEntry) if row.kind in kinds]
         return [row for row in self.on_its_days(found) if self.is_of(row)]
 
@@ -74,8 +74,11 @@ class RevenuePeriod(Whole):
 
 
 def is_refunds_share(world: World, row: Any) -> bool:
-    """Whether a refund took it back, or gave it again: by its name, or because a payment's money
-    is taken back from an invoice for no other reason, which is that the invoice is voided."""
+    """Return whether a refund took the amount back or restored it.
+
+    It did if the row names a refund. Otherwise a payment's amount is taken back from an invoice
+    only because the invoice is voided.
+    """
     if row.refund_id is not None:
         return True
     invoice = world.by_id(Invoice, row.invoice_id)
@@ -84,7 +87,7 @@ def is_refunds_share(world: World, row: Any) -> bool:
 
 
 def dues(world: World, day: dt.date, of: str | None) -> Iterator[tuple[Any, int]]:
-    """What was due of each invoice at the end of a day, by the rows that there were of it."""
+    """Yield the amount due of each invoice at the end of a day, from the rows up to that day."""
     for invoice in world.where(Invoice):
         if invoice.issued_on <= day and of in (None, invoice.clinician_id):
             asked, put = (
@@ -102,7 +105,7 @@ def revenue(world: World, date_range: Any, group_by: str, of: str | None) -> lis
 
 
 def periods(first: dt.date, last: dt.date, same: Any) -> list[tuple[dt.date, dt.date]]:
-    """A day at a time; a range of more periods than may be asked for is refused."""
+    """Divide a range into periods day by day; refuse a range with too many periods."""
     found, day = [(first, first)], first
     while day < last:
         day += A_DAY
@@ -116,7 +119,7 @@ def periods(first: dt.date, last: dt.date, same: Any) -> list[tuple[dt.date, dt.
 
 
 class Aging(Whole):
-    """What was due at the end of a day, by how many days ago it should have been paid."""
+    """Amounts due at the end of a day, by the days since their due date."""
 
     def __init__(self, world: World, as_of: dt.date, of: str | None) -> None:
         self.world, self.as_of = world, as_of

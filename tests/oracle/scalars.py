@@ -1,4 +1,4 @@
-"""The scalars of the contract, read and written."""
+"""The scalars of the schema: parsing and serialization."""
 
 import datetime as dt
 import re
@@ -13,7 +13,7 @@ DAY = re.compile(r"\d\d\d\d-\d\d-\d\d", re.ASCII)
 
 
 def install(schema: GraphQLSchema) -> None:
-    """Has the schema, which knows them by name only, read and write Dates and DateTimes."""
+    """Install parsers and serializers of Date and DateTime, which the schema has by name only."""
     day, moment = schema.type_map["Date"], schema.type_map["DateTime"]
     assert isinstance(day, GraphQLScalarType)
     assert isinstance(moment, GraphQLScalarType)
@@ -35,11 +35,11 @@ def from_day(value: Any) -> str:
 
 
 def from_moment(value: Any) -> str:
-    """To the second, what is left of it dropped."""
+    """Return a time in seconds and UTC, with fractions dropped."""
     utc = value.astimezone(dt.UTC).replace(microsecond=0, tzinfo=None)
     return f"{utc.isoformat()}Z"
 
 
 def decimal(scaled: int, digits: int) -> str:
-    """scaled / 10^digits with just so many decimals."""
+    """Return scaled / 10^digits with exactly this many decimals."""
     return f"{Decimal(scaled).scaleb(-digits):f}"

@@ -1,5 +1,7 @@
-"""Which scopes an operation needs. Told from the other end than the server does: what is open to
-every token, and then whatever else there is, of which all is billing but for what is named here."""
+"""Scopes of an operation, defined from the opposite side to the server.
+
+Fields open to every token are listed; all others need `billing:read`, except those listed here.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -21,12 +23,12 @@ from models import Scope
 
 BILLING, PHI = Scope.BILLING_READ, Scope.PHI_READ
 
-# Of these types everything is open, but for the fields named.
+# Types whose fields are open, except the fields listed.
 OPEN: Mapping[str, frozenset[str]] = {
     "Query": frozenset({"client", "clients"}),
     "Viewer": frozenset({"clients"}),
     "Practice": frozenset({"invoices", "payments", "revenue", "aging"}),
-    # What they are of is not.
+    # Fields that lead to other rows need scopes.
     **dict.fromkeys(
         (
             *("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
@@ -36,10 +38,10 @@ OPEN: Mapping[str, frozenset[str]] = {
     ),
 }
 SUMS = frozenset({"RevenuePeriod", "Aging"})
-# What happened between a therapist and a client; only what it costs and to whom is billing.
+# The relation between a therapist and a client; only its cost and its client are billing.
 CARE = frozenset({"Session", "SuperbillLine", "Diagnosis", "Completeness", "SuperbillGap"})
 COSTS = frozenset({"fee", "paid", "client", "invoice"})
-# What of bills is health information too.
+# Fields of bills that are health information too.
 HEALTH: Mapping[str, frozenset[str]] = {
     "Client": frozenset({"name", "email", "phone", "dateOfBirth", "address"}),
     "InvoiceLine": frozenset({"description", "serviceCode", "session"}),
@@ -53,7 +55,7 @@ HEALTH: Mapping[str, frozenset[str]] = {
 
 
 def of_field(type_: str, field: str) -> frozenset[Scope]:
-    """What a field needs by itself; what leads to it may need more."""
+    """Return the scopes of a field itself; the path to it may need more."""
     if field.startswith("__") or (type_ in OPEN and field not in OPEN[type_]):
         return frozenset()
     if type_ in SUMS or field in ("revenue", "aging"):
@@ -71,7 +73,7 @@ def of_field(type_: str, field: str) -> frozenset[Scope]:
 
 
 def of_id(id_: str) -> frozenset[Scope]:
-    """What whoever asks for a thing by its id needs, whatever of it they ask."""
+    """Return the scopes for reading a row by its id, for any selection."""
     kind = id_.partition("_")[0]
     if kind == "ses":
         return frozenset({PHI})
@@ -85,7 +87,7 @@ def needed(
     node: OperationDefinitionNode,
     variables: Mapping[str, Any],
 ) -> frozenset[Scope]:
-    """What all its fields need, skipped ones too, and their arguments."""
+    """Return the scopes of all fields, including skipped ones, and of their arguments."""
     fragments = {
         definition.name.value: definition
         for definition in document.definitions
@@ -108,7 +110,7 @@ def of_arguments(schema: GraphQLSchema, field: FieldNode, given: Any) -> Iterabl
     except (GraphQLError, KeyError):
         return []
     if name == "clients":
-        # The list tells of names by the order that it is in, and by what is searched.
+        # The order and the search of the list depend on names.
         by = (arguments.get("orderBy") or {}).get("field", "NAME")
         told = by == "NAME" or arguments.get("search") is not None
         return [frozenset({PHI})] if told else []
@@ -119,7 +121,7 @@ def of_arguments(schema: GraphQLSchema, field: FieldNode, given: Any) -> Iterabl
 def named(
     schema: GraphQLSchema, fragments: Any, selections: Any, type_: Any
 ) -> Iterator[tuple[Any, FieldNode]]:
-    """Fields by the type of their object, also where a fragment calls it a Node."""
+    """Yield fields with their object's type, also within fragments on Node."""
     for node in selections.selections:
         if not isinstance(node, FieldNode):
             fragment = node if isinstance(node, InlineFragmentNode) else fragments[node.name.value]

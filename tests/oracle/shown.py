@@ -1,6 +1,6 @@
-"""The types of the contract, each read from a row: a field is an attribute, or else a column.
+"""Types of the schema, each read from a row: a field is an attribute, or else a column.
 
-An attribute gives rows; the type that the contract says a field has is put around them.
+An attribute returns rows, which are wrapped in the field's type according to the schema.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ SHOWN: dict[str, type["Shown"]] = {}
 
 
 class Shown:
-    """A row under a type's name. Columns of money are read without their `_minor`."""
+    """A row under a type's name. Columns of amounts are read without their `_minor`."""
 
     prefix = ""
 
@@ -36,7 +36,7 @@ class Shown:
     def id(self) -> str:
         return f"{self.prefix}_{self.row.id}"
 
-    # What several types have.
+    # Fields of several types.
 
     @property
     def practice(self) -> Any:
@@ -65,16 +65,16 @@ class Shown:
 
     @property
     def payment(self) -> Any:
-        """In sight wherever what names it is."""
+        """Return the payment, which is visible with the row that names it."""
         return self.world.by_id(models.Payment, self.row.payment_id)
 
     def parts(self, model: type[models.Row], **columns: Any) -> list[Any]:
-        """The rows that a document is made of, in their order on paper."""
+        """Return the parts of a document, in their order on paper."""
         return sorted(self.world.where(model, **columns), key=lambda row: row.position)
 
 
 def shown(world: World, type_: GraphQLOutputType, value: Any) -> Any:
-    """A row, or each row of a list, as the contract's type has it."""
+    """Wrap a row, or each row of a list, in the schema's type."""
     bare = get_nullable_type(type_)
     if value is None:
         return None
@@ -86,7 +86,7 @@ def shown(world: World, type_: GraphQLOutputType, value: Any) -> Any:
 
 
 class Viewer(Shown):
-    """Of a token's row."""
+    """The viewer of a token's row."""
 
     @property
     def person(self) -> Any:
@@ -112,16 +112,16 @@ class Viewer(Shown):
 
     @property
     def identities(self) -> list[Any]:
-        """The practice's people with the address that signed in, each with its kind."""
+        """Return the practice's people with the address of the sign-in, each with its kind."""
         people = [*self.world.where(models.Client), *self.world.where(models.Contact)]
         found = [one for one in people if self.row.email and mailbox(one.email) == self.row.email]
         return [Identity(self.world, one) for one in sorted(found, key=kind_and_id)]
 
     @property
     def sign_ins(self) -> list[Any]:
-        """Sign-ins of the last quarter of an hour, of the same person or of the same address.
+        """Return sign-ins used in the last quarter of an hour by the same person or address.
 
-        Those whose person has another address by now have ended.
+        Sign-ins of a person whose address has changed since have ended.
         """
         now, quarter = self.world.now, dt.timedelta(minutes=15)
         found = [
@@ -145,7 +145,7 @@ class Viewer(Shown):
 
 
 class Identity(Shown):
-    """Of a client's or a contact's row."""
+    """The identity of a client's or a contact's row."""
 
     prefix = "idn"
 
@@ -164,12 +164,14 @@ def kind_and_id(person: Any) -> tuple[bool, str]:
 
 
 def mailbox(email: str | None) -> str | None:
-    """An address as it is compared: without blanks around it, ASCII letters in lower case."""
+    """Return an address for comparison: without surrounding blanks, with ASCII letters in lower
+    case.
+    """
     return email and email.strip(" ").encode().lower().decode()
 
 
 class SignIn(Shown):
-    """Of a token's row."""
+    """The sign-in of a token's row."""
 
     prefix = "sgn"
 
@@ -187,14 +189,14 @@ class Clinician(Shown):
 
 
 class Address(Shown):
-    """Of a row that has one."""
+    """The address columns of a row."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.row, f"address_{name}")
 
 
 class Money(Shown):
-    """Of minor units."""
+    """An amount in minor units."""
 
     @property
     def currency(self) -> str:
@@ -210,7 +212,7 @@ class Money(Shown):
 
 
 class Permission(Shown):
-    """Of the reasons against it, the first to be given first."""
+    """A permission, with the reasons against it, the first to be given first."""
 
     @property
     def is_allowed(self) -> bool:
@@ -222,7 +224,7 @@ class Permission(Shown):
 
 
 class Balance(Shown):
-    """Of a client's row."""
+    """The balance of a client's row."""
 
     @property
     def amount(self) -> int:

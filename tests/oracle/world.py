@@ -1,4 +1,4 @@
-"""The rows of a database as Python objects, and what one viewer sees of them."""
+"""The rows of a database as Python objects, and the part visible to one viewer."""
 
 import datetime as dt
 from collections import defaultdict
@@ -22,7 +22,7 @@ class Tables:
         self.groups: dict[Any, dict[Any, list[Any]]] = {}
 
     def where(self, model: type[Row], **columns: Any) -> list[Any]:
-        """The rows that have these values in these columns."""
+        """Return the rows with these values in these columns."""
         group = (model, tuple(columns))
         if group not in self.groups:
             self.groups[group] = defaultdict(list)
@@ -40,7 +40,7 @@ async def read(engine: AsyncEngine) -> Tables:
 
 @dataclass
 class World:
-    """The rows of the viewer's practice, and whom the viewer sees. `now` is in UTC."""
+    """The rows of the viewer's practice, and the visible clients. `now` is in UTC."""
 
     tables: Tables
     token_id: str
@@ -50,38 +50,38 @@ class World:
         (self.token,) = self.tables.where(Token, id=self.token_id)
         self.practice_id = self.token.practice_id
         (self.practice,) = self.tables.where(Practice, id=self.practice_id)
-        # The practice's day.
+        # The day in the practice's time zone.
         self.today = self.now.astimezone(ZoneInfo(self.practice.time_zone)).date()
 
     def where(self, model: type[Row], **columns: Any) -> list[Any]:
-        """Rows of the practice."""
+        """Return rows of the practice."""
         return self.tables.where(model, practice_id=self.practice_id, **columns)
 
     def by_id(self, model: type[Row], id_: str | None) -> Any:
         return next(iter(self.where(model, id=id_)), None)
 
-    # -- sight -------------------------------------------------------------------------------------
+    # -- visibility --------------------------------------------------------------------------------
 
     def right(self, client_id: str) -> Any:
-        """A contact's right to a client, if they are linked."""
+        """Return a contact's right to a client, if they are linked."""
         found = self.where(ContactRight, contact_id=self.token.contact_id, client_id=client_id)
         return next(iter(found), None)
 
     def sees(self, client_id: str) -> bool:
-        """Whether this client is one of the viewer's."""
+        """Return whether the client is one of the viewer's."""
         if self.token.kind is ViewerKind.CONTACT:
             return self.right(client_id) is not None
         return self.token.kind is ViewerKind.DASHBOARD or self.token.client_id == client_id
 
     def opens(self, client_id: str) -> bool:
-        """Whether the viewer may read what this client was billed, row by row."""
+        """Return whether the viewer may read the client's bills."""
         if self.token.kind is ViewerKind.CONTACT:
             right = self.right(client_id)
             return right is not None and right.sees_documents
         return self.sees(client_id)
 
     def reads(self, document: Any) -> bool:
-        """Whether a document is shown: the practice sees also those that it hasn't shared."""
+        """Return whether a document is visible; unshared ones are visible to the practice alone."""
         shared = document.shared_at is not None or self.token.kind is ViewerKind.DASHBOARD
         return shared and self.opens(document.client_id)
 

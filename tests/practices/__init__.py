@@ -1,7 +1,7 @@
-"""Small practices for reading: made by chance from a seed, with all that is hard to get right.
+"""Small random practices from a seed, with all cases that are hard to get right.
 
-Ties and missing dates, strings that have to be escaped, amounts around every boundary, documents
-that aren't shared, invoices void and negative, payments in every state, rights of every kind.
+Ties and missing dates, strings that have to be escaped, amounts around every boundary, unshared
+documents, void and negative invoices, payments in every state, rights of every kind.
 """
 
 import datetime as dt
@@ -45,7 +45,7 @@ PERSONAL = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
 @dataclass
 class Practices:
-    """All rows, and the ids of tokens by whom they are of."""
+    """All rows, and the ids of tokens by the name of their viewer."""
 
     rows: dict[type[Row], list[Entered]] = field(default_factory=lambda: defaultdict(list))
     tokens: dict[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def made(seed: int = 1) -> Practices:
 
 
 class Founding(Draws):
-    """One practice, its clients and what became of them, and who has a token."""
+    """One practice, its clients with their history, and its tokens."""
 
     def __init__(self, chance: random.Random, currency: str) -> None:
         super().__init__(chance)
@@ -93,7 +93,7 @@ class Founding(Draws):
             locale="en-US",
             stripe_account=None if currency == "KWD" else f"acct_sandbox_{currency}",
             clients_remove_cards=currency == "JPY",
-            # Stripe knows nothing of these practices: a comparison would take their cards away.
+            # Stripe has no objects of these practices: a comparison would remove their cards.
             compare_after=NEVER,
             email=self.maybe("desk@example.org"),
             **self.address(),
@@ -115,7 +115,7 @@ class Founding(Draws):
         self.letterheads.append(self.whole_letterhead())
 
     def whole_letterhead(self) -> Any:
-        """One that has all that an insurer asks for."""
+        """Return a letterhead with all facts that an insurer needs."""
         address = {"line1": "1 Main St", "city": "Albany", "postal_code": "1", "country": "US"}
         return self.books.enter(
             Letterhead,
@@ -134,12 +134,12 @@ class Founding(Draws):
             Client,
             name=name,
             folded_name=folded(name),
-            # Somebody signs in as the first.
+            # The first client has signed in.
             email=email if self.books.rows[Client] else ADDRESS,
             phone=self.maybe("+1 555 0100"),
             date_of_birth=self.maybe(dt.date(1987, 2, 28)),
             clinician_id=self.chance.choice(self.clinicians),
-            # Some of them at the same moment.
+            # Some clients were created at the same moment.
             created_at=MOMENT - dt.timedelta(microseconds=len(self.books.rows[Client]) // 2 % 3),
             **self.address(),
         )
@@ -148,13 +148,13 @@ class Founding(Draws):
         return client
 
     def payments_under_way(self) -> None:
-        """One in each state that is not at rest; the third client has one already."""
+        """Insert a payment in each state that is not at rest; the third client has one already."""
         states = (PaymentState.CREATED, PaymentState.CONFIRMING, PaymentState.REQUIRES_ACTION)
         for state, number in zip(states, (1, 3, 4), strict=True):
             self.books.attempt(self.clients[number]["id"], 75, TODAY, state)
 
     def versions(self, currency: str) -> None:
-        """What was changed since it was entered; in one of the practices nothing was."""
+        """Insert versions of changes since the rows were entered; one practice has none."""
         changed = currency != "JPY"
         if changed:
             self.books.enter(PracticeVersion, version=9)
@@ -163,7 +163,7 @@ class Founding(Draws):
                 row["version"] = (None, 3, 7, 9)[number % 4] if changed else None
 
     def looks(self) -> None:
-        """Who looked at each of the clients, and changed something of some."""
+        """Insert audit entries of reads of each client, and of some changes."""
         tokens = self.books.rows[Token]
         for number, token in enumerate(tokens * 2):
             self.books.enter(
@@ -222,7 +222,7 @@ class Founding(Draws):
         self.token("dashboard of sums", ViewerKind.DASHBOARD, (Scope.AGGREGATES_READ,))
 
     def sign_ins(self, kind: ViewerKind, email: str | None, **subject: str) -> None:
-        """Some that work, some at the same moment, and some that are over, each in its way."""
+        """Insert sign-ins that work, some of the same moment, and some that ended in each way."""
         minute = dt.timedelta(minutes=1)
         states: list[dict[str, Any]] = [
             {"last_used_at": NOW},
@@ -233,7 +233,7 @@ class Founding(Draws):
         ]
         for number, state in enumerate(states):
             who = f"{subject} {number}"
-            # Contacts have had another address in the meantime.
+            # Some contacts have changed their address since.
             is_old = kind is ViewerKind.CONTACT and number == 1
             usual = {"email": FORMER if is_old else email and email.lower(), "is_sign_in": True}
             self.enter_token(who, kind, PERSONAL, {**subject, **usual, **state})

@@ -1,4 +1,4 @@
-"""Enters a practice's rows as its bookkeeping has them, so that every balance adds up."""
+"""A practice's rows as its bookkeeping has them, so that every balance adds up."""
 
 import datetime as dt
 import random
@@ -40,7 +40,7 @@ def noon(day: dt.date) -> dt.datetime:
 
 
 class Books:
-    """The rows of one practice, and what is due and unused in them so far."""
+    """The rows of one practice, with the amounts due and unused so far."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -53,7 +53,7 @@ class Books:
         return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
 
     def enter(self, model: type[Row], **columns: Any) -> Entered:
-        """A row, with an id if it has one, and nothing in the columns left out."""
+        """Insert a row, with an id if it has one, and None in the columns left out."""
         names = model.__table__.c.keys()
         own = {"practice_id": self.practice_id, "id": self.new_id()}
         row = {name: (own | columns).get(name) for name in names}
@@ -65,10 +65,10 @@ class Books:
         return len(self.rows[model]) + 1
 
     def of(self, model: type[Row], **columns: Any) -> list[Entered]:
-        """What is entered with these values."""
+        """Return the rows with these values."""
         return [row for row in self.rows[model] if columns.items() <= row.items()]
 
-    # -- what is asked for -------------------------------------------------------------------------
+    # -- sessions and invoices ---------------------------------------------------------------------
 
     def session(self, client_id: str, date: dt.date, fee: int, **columns: Any) -> Entered:
         return self.enter(Session, client_id=client_id, date=date, fee_minor=fee, **columns)
@@ -81,7 +81,7 @@ class Books:
         describe: Any,
         **columns: Any,
     ) -> Entered:
-        """An invoice of sessions and of other charges, each with its amount."""
+        """Insert an invoice of sessions and other charges, each with its amount."""
         serial = self.serial(Invoice)
         total = sum(amount for _, amount in lines)
         invoice = self.enter(
@@ -98,7 +98,7 @@ class Books:
             self.line(invoice, position, session, amount, describe)
         self.due[invoice["id"]] = total
         if total < 0:
-            # What the practice owes by it is credit from now on.
+            # A negative total is credit from now on.
             self.allocate(invoice, total, issued_on)
         return invoice
 
@@ -135,7 +135,7 @@ class Books:
         description: str,
         **columns: Any,
     ) -> Entered:
-        """A movement of the account."""
+        """Insert a ledger entry."""
         return self.enter(
             LedgerEntry,
             client_id=client_id,
@@ -149,7 +149,9 @@ class Books:
         )
 
     def correct(self, invoice: Entered, kind: EntryKind, amount: int, date: dt.date) -> None:
-        """A write-off or an adjustment of an invoice, of which something stays due, or nothing."""
+        """Insert a write-off or an adjustment of an invoice, without making its due amount
+        negative.
+        """
         self.due[invoice["id"]] += amount
         assert self.due[invoice["id"]] >= 0
         reference = f"correction {len(self.of(LedgerEntry, invoice_id=invoice['id']))}"
@@ -157,7 +159,7 @@ class Books:
         self.move(invoice["client_id"], kind, amount, date, reference, "Corrected", **of)
 
     def void(self, invoice: Entered, date: dt.date) -> None:
-        """Its rows are reversed, and what was put toward it is credit again."""
+        """Void an invoice: reverse its entries, and return its allocations to credit."""
         for number, row in enumerate(self.of(LedgerEntry, invoice_id=invoice["id"]), 1):
             of = {name: row[name] for name in ("invoice_id", "session_id")}
             reversed_ = -row["amount_minor"]
@@ -171,10 +173,10 @@ class Books:
             line["is_void"] = True
         self.due[invoice["id"]] = 0
 
-    # -- what comes in and goes back ---------------------------------------------------------------
+    # -- payments and refunds ----------------------------------------------------------------------
 
     def give_credit(self, client_id: str, kind: EntryKind, amount: int, date: dt.date) -> None:
-        """Credit; below zero, some of it taken back."""
+        """Grant credit; a negative amount takes some back."""
         self.credit[client_id] += amount
         assert self.credit[client_id] >= 0
         reference = f"credit {self.serial(LedgerEntry)}"
@@ -188,7 +190,7 @@ class Books:
         payment_id: str | None = None,
         refund_id: str | None = None,
     ) -> None:
-        """Credit put toward an invoice; below zero, taken back from it."""
+        """Allocate credit to an invoice; a negative amount takes some back."""
         self.due[invoice["id"]] -= amount
         self.credit[invoice["client_id"]] -= amount
         self.enter(
@@ -204,13 +206,13 @@ class Books:
         )
 
     def attempt(self, client_id: str, amount: int, date: dt.date, state: PaymentState) -> Entered:
-        """A payment, of which nothing is in the ledger unless it succeeds."""
+        """Insert a payment, which has no ledger entry unless it succeeds."""
         failed, paid = state is PaymentState.FAILED, state is PaymentState.SUCCEEDED
         number, reasons = self.serial(Payment), list(DeclineReason)
         methods = [PaymentMethodKind.CARD, PaymentMethodKind.CARD, *PaymentMethodKind]
         method = methods[number % len(methods)] if paid else PaymentMethodKind.CARD
         has_card = method is PaymentMethodKind.CARD and state is not PaymentState.CREATED
-        # One that was declined at first and then given up keeps the reason.
+        # A payment that was declined first and then canceled keeps the reason.
         declined = failed or state is PaymentState.CANCELED
         return self.enter(
             Payment,
@@ -227,7 +229,7 @@ class Books:
         )
 
     def pay(self, client_id: str, amount: int, date: dt.date) -> Entered:
-        """A payment that succeeded; all of it is unused credit at first."""
+        """Insert a succeeded payment; all of it is unused credit at first."""
         payment = self.attempt(client_id, amount, date, PaymentState.SUCCEEDED)
         of = {"payment_id": payment["id"]}
         self.credit[client_id] += amount
@@ -246,7 +248,7 @@ class Books:
         return payment
 
     def refund(self, payment: Entered, amount: int, date: dt.date) -> None:
-        """Money back: taken from what the payment was put toward, last first, else from credit."""
+        """Refund a payment: from its allocations, the last first, and the rest from credit."""
         invoices = {row["id"]: row for row in self.rows[Invoice]}
         left, made = amount, self.refund_by_card(payment, amount, date)
         for put in reversed(self.of(Allocation, payment_id=payment["id"])):
@@ -263,7 +265,7 @@ class Books:
         self.move(client_id, EntryKind.REFUND, amount, date, reference, "Refund", **of)
 
     def refund_by_card(self, payment: Entered, amount: int, date: dt.date) -> str | None:
-        """The refund's own row; none where the money went back another way."""
+        """Insert the refund's own row, and return its id; None if it was not by card."""
         if payment["method"] is not PaymentMethodKind.CARD:
             return None
         refund = self.enter(
@@ -283,7 +285,7 @@ class Books:
     def dispute(
         self, payment: Entered, invoice: Entered, amount: int, date: dt.date, state: DisputeState
     ) -> None:
-        """The bank takes back what a payment put toward an invoice, and may give it again."""
+        """Let the bank take back a payment's allocation to an invoice, and perhaps return it."""
         client_id, stripe_id = payment["client_id"], f"du_{self.serial(Dispute)}"
         of = {"client_id": client_id, "payment_id": payment["id"]}
         times = {"created_at": noon(date), "changed_at": noon(date), "disputed_at": noon(date)}
@@ -300,7 +302,7 @@ class Books:
 
     @property
     def account(self) -> str:
-        """The practice's account at Stripe, or the one that it had before."""
+        """Return the practice's account at Stripe, or its former one."""
         return next((row["stripe_account"] for row in self.rows[Practice]), None) or "acct_former"
 
     def card(
@@ -326,7 +328,7 @@ class Books:
 
 
 async def load(engine: AsyncEngine, rows: dict[type[Row], list[Entered]]) -> None:
-    """Makes the tables and fills them, referred rows first."""
+    """Make the tables and fill them, referenced rows first."""
     by_table = {model.__table__: entered for model, entered in rows.items() if entered}
     async with engine.begin() as connection:
         await connection.run_sync(Row.metadata.create_all)

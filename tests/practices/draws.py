@@ -1,4 +1,4 @@
-"""What rows are made of: values by chance, of few kinds, each hard to get right in its own way."""
+"""Random values of columns: few of each kind, each with its own difficulty."""
 
 import datetime as dt
 import random
@@ -28,13 +28,13 @@ NAMES = (
 )
 AMOUNTS = (0, 5, 49, 50, 99, 100, 101, 12_500, 12_500, 999_999, 90_071_992_547)
 MOMENT = dt.datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
-# The turn of the year is 73 days ago.
+# The turn of the year is 73 days before.
 DAYS = (-440, -120, -77, -74, -73, -60, -31, -30, -29, -3, -3, -1, -1, 0, 0, 1)
 MONTHS = ((2025, 12), (2026, 2), (2026, 3), (2026, 4), (2026, 5), (2027, 2))
 
 
 class Draws:
-    """Values by chance."""
+    """Random values."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -46,8 +46,9 @@ class Draws:
         return self.chance.choice([value, None])
 
     def day(self) -> dt.date:
-        """One of few, so that there are ties; some before the history's thirty days, and some
-        around the turn of a year and its weeks."""
+        """Return one of few days, so that there are ties; some are before the history's thirty
+        days, and some around the turn of a year and its weeks.
+        """
         return TODAY + dt.timedelta(days=self.chance.choice(DAYS))
 
     def shared(self) -> dt.datetime | None:

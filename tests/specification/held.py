@@ -1,4 +1,4 @@
-"""A whole journal compared with the specification: requests, answers and events."""
+"""Comparison of a whole journal with the specification: requests, responses and events."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests judged: by the specification's parameters, and by the SDK's own types of parameters."""
+"""Requests compared with the specification's parameters, and with the SDK's types of parameters."""
 
 import re
 import sys
@@ -94,7 +94,7 @@ def parameters(call: Call) -> Schema:
 
 
 def read(schema: Schema, value: Any) -> Any:
-    """Read a form's text as the schema has it: Stripe's forms know no numbers and no truth."""
+    """Read a form's text by its schema, since Stripe's forms have neither numbers nor booleans."""
     if "anyOf" in schema:
         return read(fitting(schema["anyOf"], value), value)
     if isinstance(value, Mapping):
@@ -110,7 +110,7 @@ def read(schema: Schema, value: Any) -> Any:
 
 
 def fitting(among: list[Schema], value: Any) -> Schema:
-    """Return the alternative that a form's value can be meant for."""
+    """Return the alternative that fits a form's value."""
     if isinstance(value, dict | list):
         kind = "object" if isinstance(value, dict) else "array"
         return next((one for one in among if one.get("type") == kind), among[0])

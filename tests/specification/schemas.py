@@ -1,7 +1,7 @@
-"""Judging values by Stripe's schemas: OpenAPI's dialect made into JSON Schema, and closed.
+"""Validation by Stripe's schemas: OpenAPI's dialect converted to closed JSON Schema.
 
-Stripe leaves its objects open, so that a misspelt field would pass. Here an object has no other
-fields than the schema's. `nullable` becomes null beside the rest.
+Stripe's objects are open, so a misspelt field would be valid. Here an object has only the schema's
+fields. `nullable` becomes a type that includes null.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Clients with what they owe, their invoices, and the payments that were put toward them."""
+"""Clients with their balances, invoices, and the payments of the invoices."""
 
 import datetime as dt
 from typing import Any
@@ -131,7 +131,7 @@ class Client(Node):
 
     @classmethod
     def of(cls, row_id: str) -> "Client":
-        """Nothing is read of the client's own row until a field is asked for that stands in it."""
+        """Return a client whose row is not read until a field needs it."""
         return cls(id=strawberry.ID(f"cli_{row_id}"), row_id=row_id)
 
     @strawberry.field

@@ -1,4 +1,4 @@
-"""What every resolver can reach, made anew for each request."""
+"""Context of the resolvers, made for each request."""
 
 import datetime as dt
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from bench.peers.idiomatic.sight import Sight, Viewer
 
 
 class Context:
-    """Who asks, their sight of the database, the loaders, and the practice's day."""
+    """The viewer, the viewer's rows, the loaders, and the practice's day."""
 
     def __init__(self, reading: Reading, viewer: Viewer, now: dt.datetime) -> None:
         self.viewer, self.today = viewer, viewer.today(now)

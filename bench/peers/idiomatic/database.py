@@ -1,4 +1,4 @@
-"""The engine that everything is read with, and how statements are run."""
+"""The engine for all reads, and the execution of statements."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ SETTINGS = {
     "jit": "off",
     "default_transaction_read_only": "on",
     "statement_timeout": "10000",
-    # Left to itself the database plans most of these again at each run.
+    # By default the database plans most of these again at each run.
     "plan_cache_mode": "force_generic_plan",
 }
 
 
 class Database:
-    """Sessions over ten connections. What is only read needs no BEGIN and no ROLLBACK."""
+    """Sessions over ten connections. Reads need no BEGIN and no ROLLBACK."""
 
     def __init__(self, url: str) -> None:
         self.engine = create_async_engine(
@@ -38,9 +38,8 @@ class Database:
 class Reading:
     """The session of one request.
 
-    Fields are resolved side by side, and a session serves one at a time. Waiting for it costs less
-    than a session for each of them: under load it is the process that has no time, not the
-    database.
+    Fields are resolved concurrently, and a session runs one statement at a time. Waiting for it
+    costs less than a session per field: under load the process is the bottleneck, not the database.
     """
 
     def __init__(self, session: AsyncSession) -> None:
@@ -53,6 +52,6 @@ class Reading:
             return (await self.session.execute(statement, values)).all()
 
     async def entities(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
-        """The objects of a statement that selects one mapped class."""
+        """Return the objects of a statement that selects one mapped class."""
         async with self.free:
             return (await self.session.scalars(statement, values)).all()

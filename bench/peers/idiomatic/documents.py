@@ -1,4 +1,4 @@
-"""What a client has beside invoices: statements, superbills, cards, the account history."""
+"""A client's statements, superbills, cards and account history."""
 
 import datetime as dt
 from typing import Any
@@ -77,7 +77,7 @@ class PaymentMethod(Node):
             exp_month=row.exp_month,
             exp_year=row.exp_year,
             is_default=row.is_default,
-            # A card works to the end of its month.
+            # A card works until the end of its month.
             is_expired=(row.exp_year, row.exp_month) < (context.today.year, context.today.month),
         )
 
@@ -105,7 +105,7 @@ class AccountHistoryEntry(Node):
 
     @strawberry.field
     async def status(self, info: Info) -> HistoryStatus | None:
-        """A session's and a charge's follows its invoice, a payment's its refunds."""
+        """Return a charge's status from its invoice, and a payment's from its refunds."""
         if self.row.status is not None:
             return HistoryStatus(self.row.status)
         if self.kind in CHARGES:

@@ -1,4 +1,4 @@
-"""The domain's enums, as far as the types name them."""
+"""The domain's enums that the types use."""
 
 import strawberry
 
@@ -21,6 +21,6 @@ NAMES = {
 }
 
 for members, name in NAMES.items():
-    # Strawberry writes into the class: where the portal is in the same process, its words stay.
+    # Strawberry modifies the class. If the portal is in the same process, its definition stays.
     if not hasattr(members, "__strawberry_definition__"):
         strawberry.enum(members, name=name)

@@ -1,4 +1,4 @@
-"""Statements of the lists, each built once for a kind of viewer."""
+"""Statements of the lists, each built once per kind of viewer."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -46,7 +46,7 @@ SIZE = bindparam("size", type_=BigInteger)
 
 @dataclass(frozen=True)
 class Listed:
-    """A list: what gives a page of it, what counts it, and the order that its cursors are of.
+    """A list: the statement of a page, that of the count, and the order of its cursors.
 
     Its rows are columns, or objects of a mapped class.
     """
@@ -58,7 +58,7 @@ class Listed:
 
 
 def listed(rows: Select[*tuple[Any, ...]], source: Any, *order: str) -> Listed:
-    """The newest first; `order` is its name and the columns of the source that it goes by."""
+    """Return a list, the newest first; `order` is its name and the source's columns to sort by."""
     count = select(func.count()).select_from(rows.subquery())
     keys = [getattr(source, key).desc() for key in order[1:]]
     is_of_columns = not isinstance(source, type)
@@ -67,14 +67,14 @@ def listed(rows: Select[*tuple[Any, ...]], source: Any, *order: str) -> Listed:
 
 @cache
 def documents(model: Any, name: str, kind: ViewerKind) -> Listed:
-    """A client's statements or superbills."""
+    """Return a client's statements or superbills."""
     rows = select(model).where(*seen(model, kind), model.client_id == CLIENT_ID)
     return listed(rows, model, name, "issued_on", "serial")
 
 
 @cache
 def invoices(kind: ViewerKind, *, of_client: bool) -> Listed:
-    """A client's invoices, or the practice's, of some days."""
+    """Return a client's invoices, or the practice's, of some days."""
     rows = select(Invoice).where(*seen(Invoice, kind), issued())
     if of_client:
         rows = rows.where(Invoice.client_id == CLIENT_ID)
@@ -87,7 +87,7 @@ def issued() -> ColumnElement[bool]:
 
 @cache
 def cards(kind: ViewerKind) -> Select[Any]:
-    """The cards that are kept: the default first, then the newest."""
+    """Return the cards on file: the default first, then the newest."""
     return (
         select(PaymentMethod)
         .where(
@@ -105,7 +105,7 @@ def cards(kind: ViewerKind) -> Select[Any]:
 
 
 def branch(model: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
-    """One kind of entry, in the columns that all have."""
+    """Return one kind of entry, in the common columns."""
     names = "id date kind description status amount_minor invoice_id payment_id".split()
     named = [column.label(name) for name, column in zip(names, columns, strict=True)]
     return select(*named).where(model.practice_id == PRACTICE_ID, model.client_id == CLIENT_ID)
@@ -126,7 +126,7 @@ def movements() -> Select[*tuple[Any, ...]]:
 
 
 def uninvoiced() -> Select[*tuple[Any, ...]]:
-    """Sessions that no line of a valid invoice names."""
+    """Return sessions that are on no valid invoice."""
     is_invoiced = exists().where(
         InvoiceLine.practice_id == Session.practice_id,
         InvoiceLine.session_id == Session.id,
@@ -146,7 +146,7 @@ def uninvoiced() -> Select[*tuple[Any, ...]]:
 
 
 def unsettled() -> Select[*tuple[Any, ...]]:
-    """Payments that moved nothing, or nothing yet."""
+    """Return payments that moved nothing, or nothing yet."""
     status = case(
         (Payment.state == PaymentState.FAILED, HistoryStatus.FAILED.value),
         else_=HistoryStatus.PENDING.value,
@@ -165,7 +165,9 @@ def unsettled() -> Select[*tuple[Any, ...]]:
 
 
 def history() -> Listed:
-    """All that moved a client's balance, sessions not yet invoiced, and unsettled payments."""
+    """Return all entries of a client's balance, sessions not yet invoiced, and
+    unsettled payments.
+    """
     entries = union_all(movements(), uninvoiced(), unsettled()).subquery()
     so_far = func.sum(entries.c.amount_minor).over(order_by=(entries.c.date, entries.c.id))
     after = select(entries, cast(so_far, BigInteger).label("balance_after_minor")).subquery()

@@ -1,4 +1,4 @@
-"""What stands beside rows, loaded for all that ask for it at the same time."""
+"""DataLoaders of related rows, for all fields that need them at the same time."""
 
 import datetime as dt
 from collections import defaultdict
@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Standing:
-    """What is asked for an invoice and paid of it, in minor units."""
+    """The total and the paid amount of an invoice, in minor units."""
 
     is_void: bool
     billed: int
@@ -104,7 +104,7 @@ class Loaders:
         return [found.get(id_, 0) for id_ in ids]
 
     async def load_due_after(self, days: list[dt.date]) -> list[int]:
-        """What was due at the end of each day."""
+        """Return the amount due at the end of each day."""
         ends = sorted(days)
         nexts = [end + dt.timedelta(1) for end in ends]
         rows = await self.sight.rows(DUES, days=nexts, last_day=ends[-1])
@@ -141,7 +141,7 @@ def invoices_seen(kind: ViewerKind) -> Select[Any]:
 
 @cache
 def payments_of_invoices(kind: ViewerKind) -> Select[*tuple[Any, ...]]:
-    """The payments of which a part was put toward the invoices, the newest first."""
+    """Return the payments with an allocation to the invoices, the newest first."""
     paid = (
         select(Allocation.invoice_id, Allocation.payment_id)
         .where(Allocation.practice_id == PRACTICE_ID, Allocation.invoice_id == IDS)
@@ -158,7 +158,7 @@ def payments_of_invoices(kind: ViewerKind) -> Select[*tuple[Any, ...]]:
 
 @cache
 def allocations_of_payments(kind: ViewerKind) -> Select[*tuple[Any, ...]]:
-    """What the payments paid of each invoice in sight, net of what was taken back."""
+    """Return the payments' allocations to visible invoices, net of amounts taken back."""
     minor = func.sum(Allocation.amount_minor)
     return (
         select(Allocation.payment_id, Invoice, minor)

@@ -1,4 +1,4 @@
-"""Amounts as the API has them."""
+"""Amounts as in the API."""
 
 from decimal import Decimal
 

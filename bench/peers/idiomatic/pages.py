@@ -1,4 +1,4 @@
-"""Days and pages of lists: what the types' fields take and give."""
+"""Ranges of days and pages of lists: arguments and results of the types' fields."""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,14 +21,14 @@ class Node:
 
 @strawberry.input
 class DateRange:
-    """Both ends inclusive; either may be missing."""
+    """A range of days with both ends inclusive; either may be missing."""
 
     gte: dt.date | None = None
     lte: dt.date | None = None
 
     @property
     def days(self) -> dict[str, dt.date]:
-        """Its ends as parameters: the first and the last day of all are the database's infinity."""
+        """Return the ends as parameters; missing ends are the first and the last possible day."""
         return {"first_day": self.gte or dt.date.min, "last_day": self.lte or dt.date.max}
 
 
@@ -61,7 +61,7 @@ async def page(
     values: Mapping[str, Any],
     most: int = MOST,
 ) -> Connection[T]:
-    """The first so many of the list; one more is read to tell whether there are more."""
+    """Return the first page of the list; one more row is read to find whether there are more."""
     size, sight = DEFAULT_SIZE if first is None else first, context.sight
     if not 1 <= size <= most:
         raise GraphQLError(f"a page of this list has 1 to {most} items, not {size}")
@@ -79,6 +79,6 @@ async def page(
 
 
 def cursor(row: Any, listed: Listed) -> str:
-    """The place of a row in the list's order, in hexadecimal."""
+    """Return the row's position in the list's order, in hexadecimal."""
     name, *keys = listed.order
     return "~".join([name, *(str(getattr(row, key)) for key in keys)]).encode().hex()

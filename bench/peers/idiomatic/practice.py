@@ -1,4 +1,4 @@
-"""The practice: its invoices, and what moved its money."""
+"""The practice: its invoices, and its revenue."""
 
 import datetime as dt
 from typing import Any

@@ -1,4 +1,4 @@
-"""What can be asked."""
+"""The query root, and the schema."""
 
 import strawberry
 from strawberry.extensions import ParserCache, ValidationCache
@@ -16,7 +16,7 @@ REMEMBERED = 100
 class Query:
     @strawberry.field
     async def client(self, info: Info, id: strawberry.ID | None = None) -> Client | None:
-        """Without an id, the client that the token is of, who is known to be there."""
+        """Return the client; without an id, the token's own, which is known to exist."""
         info.context.viewer.needs(Scope.BILLING_READ)
         own = info.context.viewer.client_id
         row_id = own if id is None else id.removeprefix("cli_")

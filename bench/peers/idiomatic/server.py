@@ -26,7 +26,7 @@ GARBAGE_AFTER = (10_000, 20, 20)
 
 
 class View(GraphQL[Context, None]):
-    """Looks the bearer's token up before anything is done for them."""
+    """View that looks up the token before anything else."""
 
     def __init__(self, database: Database, key: str) -> None:
         super().__init__(schema, graphql_ide=None, allow_queries_via_get=False)
@@ -66,10 +66,10 @@ def app(url: str, key: str) -> Starlette:
 
 
 def served() -> Starlette:
-    """What uvicorn runs."""
+    """Return the application for uvicorn."""
     application = app(os.environ["DATABASE_URL"], os.environ["TOKEN_KEY"])
-    # What is there from the start is never garbage, and a large answer has many parts that aren't
-    # yet: left to itself, looking through them takes a third of the time.
+    # Objects of the start are never garbage, and a large response has many parts that are not
+    # garbage yet: by default, collections take a third of the time.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_AFTER)

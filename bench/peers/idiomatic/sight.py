@@ -1,4 +1,4 @@
-"""Who asks, and what of the rows they see: every statement is run through `Sight`."""
+"""Viewers and their visible rows: every statement is run through `Sight`."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from identity.tokens import IDLE, hashed, is_written_right, works
 from models import Practice, Scope, Token, ViewerKind
 from models.row import ID, Instant
 
-# What `Sight` gives each statement that asks for it.
+# Parameters that `Sight` gives each statement.
 PRACTICE_ID = bindparam("practice_id", type_=ID)
 SUBJECT_ID = bindparam("subject_id", type_=ID)
 
@@ -42,7 +42,7 @@ LOOK_UP = (
 
 @dataclass(frozen=True)
 class Viewer:
-    """The bearer of a token: a client, or (without one) a dashboard of the practice."""
+    """The holder of a token: a client, or (without one) a dashboard of the practice."""
 
     kind: ViewerKind
     practice_id: str
@@ -60,7 +60,7 @@ class Viewer:
 
 
 async def viewer(reading: Reading, key: str, token: str, now: dt.datetime) -> Viewer | None:
-    """The bearer of a token that works; it is looked up on each request."""
+    """Return the viewer of a valid token, which is looked up on each request."""
     if not is_written_right(token):
         return None
     values = {"hash": hashed(token, key), "now": now, "idle_since": now - IDLE}
@@ -70,7 +70,7 @@ async def viewer(reading: Reading, key: str, token: str, now: dt.datetime) -> Vi
 
 
 class Sight:
-    """The database as one viewer sees it."""
+    """The database as visible to one viewer."""
 
     def __init__(self, reading: Reading, viewer: Viewer) -> None:
         self.reading, self.viewer = reading, viewer
@@ -86,8 +86,9 @@ class Sight:
 
 
 def seen(model: Any, kind: ViewerKind) -> list[ColumnElement[bool]]:
-    """The conditions on rows that have a client: a client sees its own, and of documents those
-    that the practice has shared."""
+    """Return the conditions on rows with a client: a client sees its own, and only shared
+    documents.
+    """
     conditions = [model.practice_id == PRACTICE_ID]
     if kind is ViewerKind.CLIENT:
         conditions.append(model.client_id == SUBJECT_ID)

@@ -1,6 +1,6 @@
-"""Statements over the ledger: what is paid and due, what an account is made of, the revenue.
+"""Statements over the ledger: amounts paid and due, the terms of an account, the revenue.
 
-Each is built once and takes its values as parameters: building one takes longer than running it.
+Each is built once and takes its values as parameters, since building takes longer than running.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ from models import (
 from models.literals import constant
 from models.row import ID
 
-# An array is one parameter, so that the statement is the same for any number of ids.
+# An array is one parameter, so the statement is the same for any number of ids.
 IDS = any_(bindparam("ids", type_=ARRAY(ID)))
 DAYS = bindparam("days", type_=ARRAY(Date))
 FIRST_DAY, LAST_DAY = bindparam("first_day", type_=Date), bindparam("last_day", type_=Date)
@@ -75,7 +75,7 @@ FEES = (
 
 
 def of_disputed(table: FromClause) -> Any:
-    """The sum of a client's rows of invoices whose payment is disputed."""
+    """Return the sum of a client's rows of invoices with a disputed payment."""
     entry, dispute = LEDGER.alias(), Dispute.__table__.alias()
     invoices = disputed(entry, dispute, Client.practice_id, Client.id).correlate(Client)
     return (
@@ -90,7 +90,9 @@ def of_disputed(table: FromClause) -> Any:
 
 
 def accounts() -> Select[*tuple[Any, ...]]:
-    """The accounts of some clients: the balance, what is payable, why not, and the terms."""
+    """Return the accounts of some clients: the balance, the payable amount, reasons against paying,
+    and the terms.
+    """
     sums = (
         movements(LEDGER.alias(), Client.practice_id, Client.id).lateral(),
         allocated(ALLOCATION.alias(), Client.practice_id, Client.id).lateral(),
@@ -133,7 +135,7 @@ ACCOUNTS = accounts()
 
 
 def flows() -> Select[*tuple[Any, ...]]:
-    """What moved the practice's money between two days, by the periods that begin on `days`."""
+    """Return the practice's flows between two days, by the periods that begin on `days`."""
     period = func.width_bucket(LEDGER.c.date, DAYS).label("period")
     in_range = LEDGER.c.date.between(FIRST_DAY, LAST_DAY)
     sums = of_ledger(LEDGER)
@@ -145,7 +147,9 @@ def flows() -> Select[*tuple[Any, ...]]:
 
 
 def dues() -> Select[*tuple[Any, ...]]:
-    """By how much more is due since a day among `days`, which are in order; 0: before them all."""
+    """Return the change of the amount due since each day in `days`, which are in order; 0: before
+    all.
+    """
     entry, allocation = LEDGER.alias(), ALLOCATION.alias()
     moved = union_all(*(of_practice(*each) for each in ((entry, asked), (allocation, put))))
     rows = moved.subquery()
