@@ -1,4 +1,4 @@
-"""Steps of background tasks: waiting for an event, and work whose failure ends no task."""
+"""Steps of background tasks: a wait for an event, and a run whose failure doesn't end its task."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,8 @@ log = logging.getLogger("portal.payments")
 async def happens(event: asyncio.Event, within_s: float) -> bool:
     """Wait for an event, and return whether it happened in time.
 
-    Not by asyncio.wait_for: in Python 3.11 that swallows a cancellation which comes at the same
-    moment as the event, and the task would go on for ever.
+    asyncio.wait_for is not used: in Python 3.11 it swallows a cancellation that arrives together
+    with the event, and the task would run forever.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within_s):

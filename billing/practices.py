@@ -13,12 +13,12 @@ UNKNOWN_ZONE = "the time zone {!r}, which does not exist"
 
 
 class PracticeMisconfigured(Exception):
-    """A practice has a setting that this server does not know; the text is for the operator."""
+    """A practice has a setting that this server does not know. The text is for the operator."""
 
 
 @cache
 def zone(name: str) -> ZoneInfo | None:
-    """Return the time zone of a name of the IANA database; None where there is no such zone."""
+    """Return the IANA time zone with this name, or None if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -27,7 +27,7 @@ def zone(name: str) -> ZoneInfo | None:
 
 @cache
 def locale(tag: str) -> Locale | None:
-    """Return the locale of a BCP 47 tag; of its language alone, where its country is unknown."""
+    """Return the locale of a BCP 47 tag, or of its language alone if the region is unknown."""
     for part in (tag, tag.partition("-")[0]):
         try:
             return Locale.parse(part, sep="-")
@@ -37,7 +37,7 @@ def locale(tag: str) -> Locale | None:
 
 
 def check_zone(practice_id: str, time_zone: str) -> None:
-    """Raise PracticeMisconfigured where no day of the practice can be told."""
+    """Raise PracticeMisconfigured if the practice's time zone is unknown."""
     if zone(time_zone) is None:
         raise PracticeMisconfigured(f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}")
 

@@ -20,7 +20,7 @@ TEXT = """\
 The link and the code work once, for {minutes} minutes. The link works only in the browser that \
 you asked from.
 
-Nothing needs to be done if it wasn't you who asked: nobody else can use what is in this mail.
+If you didn't ask for this mail, you can ignore it: nobody else can use it to sign in.
 """
 
 

@@ -31,7 +31,7 @@ async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.date
             found = []
         person = next((one for one in found if one.id == person_id), None)
         if person is None:
-            raise NotFound("There is nobody of this id with your address.", PATH)
+            raise NotFound("No person with this id has your address.", PATH)
         subject = Subject(practice_id, person.client_id, person.contact_id)
         mine = token.c.practice_id == practice_id, token.c.id == token_id, token.c.email == email
         works = tokens.works(token, now, now - tokens.IDLE)
