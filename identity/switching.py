@@ -1,4 +1,4 @@
-"""Switching a sign-in to another person of the same address, in the same practice."""
+"""The switch of a sign-in to another person with the same address, in the same practice."""
 
 import datetime as dt
 from dataclasses import replace
@@ -18,10 +18,10 @@ PATH = ("input", "id")
 
 
 async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.datetime) -> None:
-    """Let a sign-in's token be of another person who has its address today, or raise NotFound.
+    """Switch a sign-in's token to another person with its address, or raise NotFound.
 
-    The token's text stays. Each request looks the token up, so all requests that begin later see
-    with the other person's eyes, in every process.
+    The token's text stays. Each request looks the token up, so all later requests have the
+    permissions of the other person, in every process.
     """
     token, practice_id, token_id = Token.__table__, by.practice_id, by.token_id
     async with door.engine.begin() as conn:
