@@ -1,8 +1,8 @@
-"""Rows that wait for work, and the leases under which workers take them.
+"""Queues of rows that wait for work, and the leases of workers.
 
 Any of the serving processes takes a row and works on it while its lease lasts. Leases are written
-and compared by the database's clock alone, because the clocks of the processes may differ. Who
-dies leaves the row to the next worker, after the lease.
+and compared by the database's clock alone, because the clocks of the processes may differ. If a
+worker dies, its row goes to the next worker after the lease.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from models.row import Instant
 from models.row import Row as Table
 from models.troubles import Troubles
 
-# How much longer than its work a lease lasts.
+# The time that a lease exceeds its work.
 SPARE_S = 15.0
-# How soon a run looks for rows that other processes wrote, while it works on some.
+# The interval in which a busy run looks for rows that other processes wrote.
 LOOK_AGAIN_S = 1.0
 # How soon a row is free again whose work met a transient error: twice as long each time, and at
 # most for the length of a lease.
@@ -32,7 +32,7 @@ AGAIN_AFTER_S = 2.0
 
 @dataclass(frozen=True)
 class Excluded:
-    """Rows that are not to be claimed now, by their key and by their group."""
+    """Rows that must not be claimed now, by their key and by their group."""
 
     keys: Sequence[str] = ()
     groups: Sequence[str] = ()
@@ -61,7 +61,7 @@ Work = Callable[[Row[Any]], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Queue:
-    """A table whose rows wait for work.
+    """A table of rows that wait for work.
 
     `within_s`: an item that takes longer is cancelled. `at_once`: items of one run that are worked
     on at the same time. `together`: of the rows that share this column's value one is worked on at
@@ -81,9 +81,9 @@ class Queue:
     together: str = "id"
     groups: tuple[str, ...] = ()
     of_group: int = 2
-    # Failures that are expected, or whose text may name somebody: told by their type alone.
+    # Expected failures, or failures with personal data in their text: only their type is logged.
     quiet: tuple[type[Exception], ...] = ()
-    # What fails is logged once by its key, until it is done.
+    # A failing item is logged once by its key, until it succeeds.
     troubles: Troubles = field(default_factory=Troubles, repr=False, compare=False)
     # They stay here, from run to run, until the database takes them.
     unreturned: list[Unreturned] = field(default_factory=list, repr=False, compare=False)
@@ -99,10 +99,10 @@ class Queue:
         work: Work,
         news: asyncio.Event | None = None,
     ) -> int:
-        """Work on all rows that wait, some at a time; return how many there were.
+        """Work on all waiting rows, some of them concurrently. Return their number.
 
-        `claim` gives the next row under a lease, and none of those that are excluded. `news` tells
-        of new rows: they are claimed at once, also while others are being worked on.
+        `claim` returns the next row under a lease, except excluded rows. `news` signals new rows:
+        they are claimed at once, even while others are being worked on.
         """
         run = Run(self, engine, claim, work, news or asyncio.Event())
         await run.all()
@@ -129,12 +129,12 @@ class Queue:
         *where: ColumnElement[bool],
         order: Sequence[Any],
     ) -> Row[Any] | None:
-        """Lock the first row that waits and is free, and that nobody else is about to take."""
+        """Lock the first row that waits, is free, and is not locked by another worker."""
         columns = self.table.__table__.c
         first = (
             select(*columns)
             .where(is_free(self.table, conn), *where, *self.allowed(but))
-            # Rows that were never tried are not held up by those that failed.
+            # Rows that were never tried come before those that failed.
             .order_by(columns.leased_until.asc().nulls_first(), *order)
             .limit(1)
             .with_for_update(skip_locked=True, key_share=True)
@@ -142,7 +142,7 @@ class Queue:
         return (await conn.execute(first)).first()
 
     def allowed(self, but: Excluded) -> list[ColumnElement[bool]]:
-        """Return the conditions that leave out the rows that are excluded."""
+        """Return the conditions that leave out the excluded rows."""
         columns, found = self.table.__table__.c, list[ColumnElement[bool]]()
         for names, values in (((self.together,), but.keys), (self.groups, but.groups)):
             if values:
@@ -216,14 +216,14 @@ class Queue:
         return and_(columns.id == id_, columns.leased_until == until)
 
     async def release(self, engine: AsyncEngine, leases: Sequence[Mapping[str, Any]]) -> None:
-        """End the leases of rows that are done with for now.
+        """End the leases of rows that are done for now.
 
-        A row whose lease was over before may be another worker's by now: that one keeps it.
+        A row with an expired lease may belong to another worker by now, which keeps it.
         """
         mine = self.has(bindparam("row"), bindparam("until"))
         if leases:
             async with engine.begin() as conn:
-                # In one order, so that no two processes wait for each other.
+                # The order is fixed, so that no two processes wait for each other.
                 ordered = sorted(leases, key=lambda lease: str(lease["row"]))
                 await conn.execute(
                     update(self.table).where(mine).values(leased_until=None), ordered
@@ -239,9 +239,9 @@ class Run:
         self.queue, self.engine = queue, engine
         self.claim, self.work, self.news = claim, work, news
         self.busy: dict[asyncio.Task[None], Row[Any]] = {}
-        # Keys of which one has failed, and until when they are left alone.
+        # The keys that have failed, and the time until which they are left alone.
         self.failed: dict[str, float] = {}
-        # Their leases end with the run: no row is worked on over and over in one.
+        # Their leases end with the run, so that a run works on no row twice.
         self.done: list[dict[str, Any]] = []
         self.count = 0
 
@@ -250,7 +250,7 @@ class Run:
             while await self.fill():
                 await self.wait()
         except Exception:
-            # A claim that fails ends the run, and not the work that is under way.
+            # A failed claim ends the run, but not the work under way.
             await asyncio.gather(*self.busy)
             raise
         finally:
@@ -271,7 +271,7 @@ class Run:
         return bool(self.busy)
 
     def excluded(self) -> Excluded:
-        """Return what is not to be claimed beside the rows that are being worked on."""
+        """Return the rows to leave out of the next claim."""
         rows = self.busy.values()
         groups = Counter(self.queue.group(row) for row in rows) if self.queue.groups else {}
         full = [group for group, count in groups.items() if count >= self.queue.of_group]
@@ -279,7 +279,7 @@ class Run:
         return Excluded(sorted(failed | {self.queue.key(row) for row in rows}), full)
 
     async def wait(self) -> None:
-        """Wait until a row is done with, or others may be there and places are free."""
+        """Wait until a row is done, or until there may be new rows and a worker is free."""
         has_place = len(self.busy) < self.queue.at_once
         heard = [asyncio.create_task(self.news.wait())] if has_place else []
         try:
@@ -315,15 +315,15 @@ def soonest(errors: Sequence[Exception]) -> Exception:
 
 
 def is_free(table: type[Table], conn: AsyncConnection) -> ColumnElement[bool]:
-    """Whether no worker has the row."""
+    """Return whether no worker has leased the row."""
     until = table.__table__.c.leased_until
     return or_(until.is_(None), until <= now(conn))
 
 
 def now(conn: AsyncConnection, *, later_s: float = 0) -> ColumnElement[Any]:
-    """Return the database's time, or a moment later than that."""
+    """Return the database's time, or a time some seconds later."""
     if conn.dialect.name == "sqlite":
-        # As SQLAlchemy writes moments: with six digits after the second.
+        # SQLAlchemy writes times with six digits after the second.
         shift = f"{later_s:+.3f} seconds"
         return func.strftime("%Y-%m-%d %H:%M:%f000", "now", shift, type_=Instant())
     seconds = func.make_interval(0, 0, 0, 0, 0, 0, later_s)

@@ -3,12 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 
-# How many are remembered; beyond that the oldest is logged once more when it is met again.
+# The number of remembered failures; beyond it the oldest would be logged once more.
 REMEMBERED = 10_000
 
 
 class Troubles:
-    """Troubles that were met and are not over, by a key each."""
+    """The known failures that are not over, by key."""
 
     def __init__(self) -> None:
         self.known: OrderedDict[Hashable, int] = OrderedDict()
@@ -26,5 +26,5 @@ class Troubles:
         return self.meet(key) == 1
 
     def end(self, key: Hashable) -> None:
-        """Forget a trouble that is over."""
+        """Forget a failure that is over."""
         self.known.pop(key, None)
