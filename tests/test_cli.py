@@ -137,7 +137,7 @@ def test_a_key_that_stripe_does_not_know_stops_the_start(
     result = portal("serve")
     store.close()
     assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "STRIPE_API_KEY")
-    assert "doesn't know this key" in result.stderr
+    assert "Stripe rejects this key" in result.stderr
 
 
 def test_a_demo_does_not_run_beside_a_live_key(

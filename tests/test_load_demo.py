@@ -241,7 +241,7 @@ async def test_the_command_loads_side_by_side_what_the_seed_says(
         again = await portal("load-demo", "--clients", "8")
         assert (again.exit_code, again.stderr) == (
             1,
-            "The database has practices already: name an empty one.\n",
+            "The database has practices already: choose an empty one.\n",
         )
 
 
@@ -299,7 +299,7 @@ async def test_interrupted_it_leaves_whole_practices(new_database: NewDatabase) 
         _, said = await asyncio.to_thread(process.communicate, timeout=60)
         whole = await counted(url, Practice)
         assert 0 < whole < 60
-        assert said == f"Interrupted: {whole} of 60 practices are in the database, each whole.\n"
+        assert said == f"Interrupted: {whole} of 60 practices are in the database, each complete.\n"
         assert process.returncode == 1
         assert await counted(url, Client) == 150 * whole
         assert await counted(url, DocumentCounter) == 4 * whole

@@ -91,11 +91,11 @@ def test_what_the_sandbox_has_charged_is_dated_when_it_was(payment: str) -> None
 
 
 def test_a_refund_is_given_back_and_the_ledger_fits(payment: str) -> None:
-    assert portal("reconcile").stdout == "The ledger is as Stripe has it.\n"
+    assert portal("reconcile").stdout == "The ledger agrees with Stripe.\n"
     part = portal("refund", payment, "--amount", "1.25")
     assert part.exit_code == 0
     begun, resume, done = part.stdout.splitlines()
-    assert begun == "Giving 1.25 USD back. If this is interrupted, resume it by"
+    assert begun == "Refunding 1.25 USD. If this is interrupted, resume it by"
     assert done.startswith(f"1.25 USD of {payment}: SUCCEEDED (re_")
     # By the printed command nothing is given twice; without a key, neither.
     assert portal(*resume.split()[1:]).stdout.splitlines() == [done]
@@ -121,11 +121,11 @@ def there_charge(charge: str) -> int:
     [
         (["pmt_nothing"], "There is no payment pmt_nothing."),
         (["inv_00000000-0000-4000-8000-000000000000"], "There is no payment inv_"),
-        (["PAYMENT", "--amount", "1.255"], "1.255 is no amount of USD."),
-        (["PAYMENT", "--amount", "NaN"], "NaN is no amount of USD."),
-        (["PAYMENT", "--amount", "1e999999999"], "1e999999999 is no amount of USD."),
-        (["PAYMENT", "--amount", "-1"], "not more than nothing"),
-        (["PAYMENT", "--amount", "99999"], "more than is left of it"),
+        (["PAYMENT", "--amount", "1.255"], "1.255 is not an amount in USD."),
+        (["PAYMENT", "--amount", "NaN"], "NaN is not an amount in USD."),
+        (["PAYMENT", "--amount", "1e999999999"], "1e999999999 is not an amount in USD."),
+        (["PAYMENT", "--amount", "-1"], "must be more than 0"),
+        (["PAYMENT", "--amount", "99999"], "no more than is left"),
     ],
 )
 def test_what_can_not_be_refunded_says_why(payment: str, arguments: list[str], said: str) -> None:
@@ -190,7 +190,7 @@ def test_a_logo_is_set_and_what_is_none_is_told(payment: str) -> None:
     of = Logo.practice_id == practice, Logo.since == dt.date(2026, 2, 3)
     assert asyncio.run(first(Logo.content, where=of)) == (LOGO,)
     for wrong, said in {
-        (f"pra_{practice}", "note.txt"): "no PNG, JPEG or SVG",
+        (f"pra_{practice}", "note.txt"): "not a PNG, JPEG or SVG",
         ("pra_x", "logo.svg"): "There is no practice pra_x",
     }.items():
         told = portal("logo", *wrong)

@@ -141,7 +141,7 @@ PLANTED: dict[Callable[[Paying], Awaitable[None]], str] = {
     a_dispute_that_nobody_told_of: "a dispute at Stripe, and none here",
     a_dispute_that_was_decided: "the dispute is OPEN here, LOST there",
     a_dispute_that_is_not_in_the_ledger: "0 disputed in the ledger, 1000 at Stripe",
-    a_card_that_stripe_has_no_more: "Stripe has it no more",
+    a_card_that_stripe_has_no_more: "no longer at Stripe",
 }
 
 

@@ -162,4 +162,4 @@ def test_the_command_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("TOKEN_KEY", KEY)
     result = CliRunner().invoke(cli.app, ["sessions", "end"])
     assert result.exit_code == 1
-    assert "Say exactly one" in result.stderr
+    assert "Give exactly one" in result.stderr

@@ -123,4 +123,4 @@ def test_its_rows_say_nothing_of_stripe_that_is_not_so(
         monkeypatch.setenv("STRIPE_API_KEY", "sk_test_double")
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.setenv("TOKEN_KEY", kept["token_key"])
-        assert portal("reconcile").output == "The ledger is as Stripe has it.\n"
+        assert portal("reconcile").output == "The ledger agrees with Stripe.\n"

@@ -43,10 +43,12 @@ def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
         return Printed(compiled(document, font_paths, PROFILE), is_archival=True)
     except typst.TypstError:
         if document.logo is not None and not can_be_printed(document.logo):
-            log.error("alert: %s is printed without its logo, which is no picture", document.number)
+            log.error(
+                "alert: %s is printed without its logo, which is not a picture", document.number
+            )
             return printed(replace(document, logo=None), font_paths)
         # Typst's message quotes the text, which may contain a name.
-        log.warning("%s is no PDF/A: no font has all of its characters", document.number)
+        log.warning("%s is not PDF/A: no font has all of its characters", document.number)
         return Printed(compiled(document, font_paths, []), is_archival=False)
 
 

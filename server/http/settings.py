@@ -1,4 +1,4 @@
-"""Settings of the HTTP server."""
+"""The settings of the HTTP server."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ from server.http.proxies import Proxies, parse_proxies
 
 
 def between_commas(value: object) -> object:
-    """Return the parts of a setting that has several."""
+    """Return the parts of a setting with several values."""
     if not isinstance(value, str):
         return value
     return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
 
 
 class HttpSettings(BaseSettings):
-    """What clients, browsers and proxies may do. `server/settings.py` has the other settings."""
+    """Settings for clients, browsers and proxies. `server/settings.py` has the other settings."""
 
     public_url: str = Field(
         default="http://127.0.0.1:8000",
@@ -111,12 +111,12 @@ class HttpSettings(BaseSettings):
 
     @property
     def proxies(self) -> Proxies:
-        """Return the proxies whose word on a client's address is taken."""
+        """Return the proxies that are trusted to name their clients' addresses."""
         return parse_proxies(self.forwarded_allow_ips)
 
     @property
     def connection_limits(self) -> Limits:
-        """Return how many connections there may be, and how long each may wait."""
+        """Return the limits of connections and of their waiting times."""
         return Limits(
             connections=self.http_connections,
             per_address=self.http_connections_per_address,
