@@ -1,5 +1,6 @@
-"""A practice's settings that no constraint of the database can check: its time zone, its locale and
-the address of its page."""
+"""Settings of a practice that no constraint of the database can check: the time zone, the locale
+and the address of the portal page.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -43,7 +44,7 @@ def check_zone(practice_id: str, time_zone: str) -> None:
 
 
 def portal_url_fault(portal_url: str) -> str | None:
-    """Return why no link may lead to a practice's page; None where one may."""
+    """Return the reason why no link may lead to a practice's page, or None if a link may."""
     try:
         parse_public_url(portal_url)
     except ValueError as error:
@@ -54,7 +55,7 @@ def portal_url_fault(portal_url: str) -> str | None:
 def faults(
     practice_id: str, time_zone: str, tag: str, portal_url: str | None = None
 ) -> Iterator[str]:
-    """Give a line for each setting of a practice that this server cannot use."""
+    """Yield a line for each setting of a practice that this server can't use."""
     if zone(time_zone) is None:
         yield f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}"
     if locale(tag) is None:

@@ -48,7 +48,7 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
         log.warning("sign-in request %s: no mail sent (%s), it is tried again", request.id, name)
         await outbox.put_off(door, request)
     else:
-        # The mail is out: were this not written, it would be sent again.
+        # The mail is out. If this were not written, it would be sent again.
         await until_written(lambda: outbox.close(door, request))
 
 

@@ -70,9 +70,9 @@ async def is_open(conn: AsyncConnection, request: Row[Any]) -> bool:
 async def link(
     conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any]
 ) -> Link | None:
-    """Make a practice's link.
+    """Create a practice's link.
 
-    None where it has no page that a link may lead to, or the request's link was used.
+    Return None if the practice has no page that a link may lead to, or the request's link was used.
     """
     if person.portal_url is None:
         log.warning(

@@ -33,7 +33,7 @@ QUEUE = Queue(
 
 
 async def claim(door: Door, but: Excluded) -> Lease | None:
-    """Take the next request that is to be answered now, under a lease."""
+    """Lease the next request that is due."""
     due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= door.now()
     order = SignInRequest.turn_at, SignInRequest.id
     return await QUEUE.claim(door.engine, but, *due, order=order)

@@ -15,8 +15,8 @@ from models.ids import new_id
 from models.names import mailbox
 
 log = logging.getLogger("portal.identity")
-# Mails to one address at once. There is another one each time that a request expires, so whoever
-# is refused one has a mail whose link lasts at least as long as the request.
+# The mails to one address at once. One more is allowed each time a request expires, so a page that
+# is refused a mail can use a link that lasts at least as long as its request.
 MAILS = 4
 # Requests of one network are queued among those of others, one second apart.
 NETWORK = Limit("network", every=dt.timedelta(seconds=1))

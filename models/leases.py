@@ -25,8 +25,8 @@ from models.troubles import Troubles
 SPARE_S = 15.0
 # The interval in which a busy run looks for rows that other processes wrote.
 LOOK_AGAIN_S = 1.0
-# How soon a row is free again whose work met a transient error: twice as long each time, and at
-# most for the length of a lease.
+# The pause before a row with a transient error is free again. It doubles each time, up to the
+# length of a lease.
 AGAIN_AFTER_S = 2.0
 
 
@@ -40,7 +40,7 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Lease:
-    """A row that a worker has. `before`: values that the claim changed beside the lease."""
+    """A row that a worker holds. `before` has the other values that the claim changed."""
 
     row: Row[Any]
     before: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Lease:
 
 @dataclass(frozen=True, eq=False)
 class Unreturned:
-    """A lease to give back. The row is left alone for `pause_s`; the lease ends by `ends_at`."""
+    """A lease to return. The row is left alone for `pause_s`; the lease ends by `ends_at`."""
 
     lease: Lease
     pause_s: float
@@ -63,14 +63,14 @@ Work = Callable[[Row[Any]], Awaitable[object]]
 class Queue:
     """A table of rows that wait for work.
 
-    `within_s`: an item that takes longer is cancelled. `at_once`: items of one run that are worked
-    on at the same time. `together`: of the rows that share this column's value one is worked on at
-    a time, and none for the length of a lease after one has failed. `groups`: columns of which the
-    first that is not null names a row's group; of one group no more than `of_group` rows are worked
-    on at the same time, so that a client whose row is locked doesn't take all places.
+    `within_s` is the timeout of an item. `at_once` is the number of items that a run works on
+    concurrently. `together` is a column: of the rows with the same value only one is worked on at a
+    time, and none for the length of a lease after a failure. `groups` are columns; the first one
+    that is not null names a row's group. At most `of_group` rows of a group are worked on
+    concurrently, so that a client with a locked row can't occupy all workers.
 
-    A row that fails stays leased. One whose work met a transient error is given back: after a
-    pause it is free again, as if it had not been claimed.
+    A row that fails stays leased. The lease of a row that met a transient error is returned: after
+    a pause the row is free again, as if it had not been claimed.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Queue:
     quiet: tuple[type[Exception], ...] = ()
     # A failing item is logged once by its key, until it succeeds.
     troubles: Troubles = field(default_factory=Troubles, repr=False, compare=False)
-    # They stay here, from run to run, until the database takes them.
+    # Leases stay here, across runs, until the database accepts their return.
     unreturned: list[Unreturned] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -117,7 +117,7 @@ class Queue:
         order: Sequence[Any],
         **values: Any,
     ) -> Lease | None:
-        """Take the first row that waits and is free, under a lease, and change these values."""
+        """Lease the first row that waits and is free, and change these values."""
         async with engine.begin() as conn:
             row = await self.first(conn, but, *where, order=order)
             return await self.lease(conn, row, **values) if row else None
@@ -158,7 +158,7 @@ class Queue:
         return str(next((value for value in values if value is not None), ""))
 
     async def lease(self, conn: AsyncConnection, row: Row[Any], **values: Any) -> Lease:
-        """Give a row that is locked to this worker."""
+        """Lease a locked row to this worker."""
         columns = self.table.__table__.c
         until = {"leased_until": now(conn, later_s=self.lease_s), **values}
         taken = update(self.table).where(columns.id == row.id).values(until)
@@ -166,7 +166,9 @@ class Queue:
         return Lease(leased, {name: row._mapping[name] for name in values})
 
     def failed(self, lease: Lease, error: Exception) -> float:
-        """Return for how long a row that failed is left alone; log it once while it goes on."""
+        """Return the time for which a failed row is left alone. Log it once while it
+        keeps failing.
+        """
         row = lease.row
         times = self.troubles.meet(self.key(row))
         self.log_failure(row, error, is_new=times == 1)
@@ -188,9 +190,10 @@ class Queue:
         )
 
     async def give_back(self, engine: AsyncEngine) -> None:
-        """Give rows back that met a transient error, each with the values it had before.
+        """Return the leases of rows that met a transient error, with the values from before the
+        claim.
 
-        A row that somebody has locked is left for the next time: nobody waits for it.
+        A row that is locked is left for the next time, so that nothing waits for it.
         """
         if not self.unreturned:
             return
@@ -200,7 +203,9 @@ class Queue:
         self.unreturned[:] = [one for one in self.unreturned if one not in given + over]
 
     async def is_given_back(self, conn: AsyncConnection, one: Unreturned) -> bool:
-        """Give a row back, unless it is locked or another worker's; return whether it was."""
+        """Return a row's lease, unless it is locked or another worker's. Return whether that was
+        done.
+        """
         row = one.lease.row
         columns, mine = self.table.__table__.c, self.has(row.id, row.leased_until)
         locked = select(columns.id).where(mine).with_for_update(skip_locked=True, key_share=True)
@@ -211,7 +216,7 @@ class Queue:
         return True
 
     def has(self, id_: Any, until: Any) -> ColumnElement[bool]:
-        """Return the condition that a row still has a lease, and not another worker's."""
+        """Return the condition that a row still has a lease of this worker."""
         columns = self.table.__table__.c
         return and_(columns.id == id_, columns.leased_until == until)
 
@@ -259,7 +264,9 @@ class Run:
             await asyncio.gather(*self.busy, return_exceptions=True)
 
     async def fill(self) -> bool:
-        """Begin work on rows while there are any and places are free; return whether any is on."""
+        """Start work on rows while there are any and workers are free. Return whether any work
+        runs.
+        """
         await self.queue.give_back(self.engine)
         while len(self.busy) < self.queue.at_once:
             lease = await self.claim(self.excluded())
@@ -309,8 +316,9 @@ class Run:
 
 
 def soonest(errors: Sequence[Exception]) -> Exception:
-    """Return the error of several that ends a work: a transient one, if there is one, since the
-    work is then tried again soon."""
+    """Return the one of several errors that ends a task: a transient one, if there is one, since
+    the task is then repeated soon.
+    """
     return min(errors, key=lambda error: not isinstance(error, TransientError))
 
 

@@ -1,4 +1,4 @@
-"""Troubles that last: how often each was met. Each is logged once, however often that is."""
+"""Persistent failures and their counts. Each is logged once."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -14,7 +14,7 @@ class Troubles:
         self.known: OrderedDict[Hashable, int] = OrderedDict()
 
     def meet(self, key: Hashable) -> int:
-        """Count a trouble, and return how often it was met until now."""
+        """Count a failure, and return how often it was met, including now."""
         times = self.known[key] = self.known.get(key, 0) + 1
         self.known.move_to_end(key)
         if len(self.known) > REMEMBERED:
@@ -22,7 +22,7 @@ class Troubles:
         return times
 
     def is_new(self, key: Hashable) -> bool:
-        """Count a trouble, and return whether it was not met before."""
+        """Count a failure, and return whether it is new."""
         return self.meet(key) == 1
 
     def end(self, key: Hashable) -> None:

@@ -22,7 +22,7 @@ class Turns:
         self.locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     def within(self, seconds: float) -> "Turns":
-        """Return the same turns, for callers who wait for another time."""
+        """Return the same turns with another time limit for waiting."""
         turns = copy(self)
         turns.within_s = seconds
         return turns

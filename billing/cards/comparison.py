@@ -70,7 +70,7 @@ class Troubles:
 
 
 async def compare(till: Till, practice_id: str, account: str) -> None:
-    """Compare forms that have no end, and the cards of each client. Raises one of the troubles."""
+    """Compare the forms without an end, and the cards of each client. Raise one of the failures."""
     troubles = Troubles()
     for setup in await unfinished(till, practice_id, account):
         await troubles.guard(f"setup {setup.id}", finish(till, setup))

@@ -80,9 +80,9 @@ async def compare_one(till: Till, practice: Row[Any]) -> None:
 async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
     """Update every row of a practice that is not final from Stripe.
 
-    No account keeps another from it: a failure is raised in the end. Only a database that is out
-    of reach ends it at once. An account that the practice had before may be closed by now:
-    where Stripe doesn't tell of it, that is only logged.
+    A failure in one account doesn't stop the others; one of the failures is raised at the end. Only
+    an unreachable database stops the comparison at once. An earlier account of the practice may be
+    closed: if Stripe refuses requests about it, that is only logged.
     """
     own, failed = await own_account(till, practice_id), []
     for account in await accounts(till, practice_id):

@@ -15,7 +15,7 @@ def parse_origin(text: str) -> str:
         return text
     url = split(text)
     if not url.scheme or not url.netloc:
-        raise ValueError(f"has {text}, which is no origin: write https://portal.example.com")
+        raise ValueError(f"has {text}, which is not an origin: write https://portal.example.com")
     if url.path or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(f"has {text}: an origin ends with its host or port")
     return f"{url.scheme}://{host_and_port(url, text)}"

@@ -65,9 +65,9 @@ def allow_files(connections: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Have a worker end, as by SIGTERM, when the process that started it is gone.
+    """Have a worker end, as after SIGTERM, when its parent process is gone.
 
-    That process was killed: it would else have ended its workers itself.
+    A parent that was killed can't end its workers itself.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
