@@ -201,7 +201,7 @@ def test_a_logo_is_set_and_what_is_none_is_told(payment: str) -> None:
 def test_a_payment_is_ended_with_a_reason_or_not_at_all(payment: str) -> None:
     without = portal("payment", "end", payment, "--because", " ")
     assert without.exit_code == 1
-    assert "Say why" in without.stderr
+    assert "Give a reason" in without.stderr
     over = portal("payment", "end", payment, "--because", "account closed")
     assert over.exit_code == 1
     assert "The payment is over: it is SUCCEEDED." in over.stderr
