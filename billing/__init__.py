@@ -1,1 +1,1 @@
-"""The practice's money rules. No GraphQL, no HTTP; the only place that will know Stripe."""
+"""The practice's billing rules. They know neither GraphQL nor HTTP. Only `gateway` knows Stripe."""

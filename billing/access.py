@@ -1,4 +1,4 @@
-"""The audit log of access: who acts, and the writing of entries."""
+"""The audit log of access: the actors, and how entries are written."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from models.ids import new_id
 
 Entry = dict[str, Any]
 
-# The rows that have the names of actors.
+# The tables that hold the names of actors.
 NAMED: dict[ActorKind, Any] = {
     ActorKind.CLIENT: Client,
     ActorKind.CONTACT: Contact,
@@ -21,17 +21,17 @@ NAMED: dict[ActorKind, Any] = {
 }
 # The name of an actor whose row is no longer in the database.
 UNKNOWN = "unknown"
-# Rows of one INSERT: preparing more of them at once would hold the event loop for too long.
+# The rows of one INSERT. Preparing more at once would block the event loop for too long.
 AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Actor:
-    """The bearer of a token, or the operator at the command line, who has a `name` instead.
+    """The bearer of a token, or the operator at the command line.
 
-    `actor_id` is the client or contact who acts, as the token was used at that time. `operation` is
-    the GraphQL operation or the command, and `fields` are the personal fields that it asks for.
-    `changed` collects the clients for whom a change was recorded and committed.
+    `actor_id` is the client or contact that used the token at that time; an operator has a `name`
+    instead. `operation` is the GraphQL operation or the command, and `fields` are the personal
+    fields that it requests. `changed` collects the clients with a committed change.
     """
 
     practice_id: str
@@ -73,7 +73,9 @@ async def record(
     at: dt.datetime,
     action: AccessAction = AccessAction.CHANGE,
 ) -> None:
-    """Record what is done in its own transaction. What the server does by itself has no actor."""
+    """Record an action in the transaction of the action. Without an actor, the server itself acts
+    and nothing is recorded.
+    """
     if actor is None:
         return
     await write(conn, [actor.entry(at, client_id, action)])
@@ -88,9 +90,10 @@ async def record_of_person(
     at: dt.datetime,
     action: AccessAction = AccessAction.CHANGE,
 ) -> None:
-    """Record what concerns a client, or a contact and all whom they look after, given by their ids.
+    """Record an action that concerns a client, or a contact and each client of that contact.
 
-    Without either it concerns the whole practice.
+    `person` holds the id of the client or of the contact. Without either, the action concerns the
+    whole practice.
     """
     client_id, contact_id = person
     clients = [client_id]
@@ -132,9 +135,10 @@ async def names_of(conn: AsyncConnection, entries: Sequence[Entry]) -> dict[str,
 
 
 def padded(ids: Iterable[str]) -> list[str]:
-    """Return the different ids, the last one repeated up to a power of two.
+    """Return the distinct ids, the last one repeated up to a power of two.
 
-    Each length is a statement of its own, which the driver keeps, so there should be few.
+    Each length makes a different statement, and the driver caches statements, so there should be
+    few lengths.
     """
     different = sorted(set(ids))
     length = 1 << (len(different) - 1).bit_length()

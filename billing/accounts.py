@@ -1,7 +1,7 @@
-"""A client's account: the balance, what it is made of, and what may be done about it.
+"""A client's account: its balance, the terms of the balance, and the permission to pay.
 
-Ledger rows that name an invoice are owed; the others (payments, refunds, credits) are a pool, which
-allocations put toward invoices. So the balance is what is due of all invoices less unused credit.
+Ledger rows that name an invoice are owed. The others (payments, refunds, credits) form a pool, from
+which allocations pay invoices. So the balance is the amount due of all invoices less unused credit.
 """
 
 import enum
@@ -32,7 +32,7 @@ class PermissionReason(enum.StrEnum):
 
 
 def movements(entry: Any, practice_id: Any, client_id: Any) -> Select[*tuple[Any, ...]]:
-    """The sums of a client's ledger that the account is made of."""
+    """Select the sums of a client's ledger rows that an `Account` is computed from."""
     amount, of_invoice = entry.c.amount_minor, entry.c.invoice_id.is_not(None)
 
     def kinds(*kinds: EntryKind) -> ColumnElement[bool]:
@@ -57,7 +57,7 @@ def movements(entry: Any, practice_id: Any, client_id: Any) -> Select[*tuple[Any
 
 
 def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
-    """All that was put toward a client's invoices."""
+    """Select the sum of all allocations to a client's invoices."""
     return (
         select(total(allocation.c.amount_minor).label("total"))
         .select_from(allocation)
@@ -66,8 +66,10 @@ def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
 
 
 def disputed(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
-    """The invoices that open disputes have made due again: the bank may yet give it back. Some of
-    their rows name none, which is in no other list of invoices.
+    """Select the invoices that open disputes have made due again.
+
+    The bank may still return the money. Some rows of disputes name no invoice: the result then
+    contains NULL, which matches no invoice.
     """
     same = and_(entry.c.practice_id == dispute.c.practice_id, entry.c.dispute_id == dispute.c.id)
     return (
@@ -82,8 +84,11 @@ def disputed(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Sele
 
 
 class Account:
-    """A client's account, from the sums of `movements` and `allocated`; `disputed_asked` and
-    `disputed_put` are the same of disputed invoices alone, which are not payable."""
+    """A client's account, computed from the sums of `movements` and `allocated`.
+
+    `disputed_asked` and `disputed_put` are the same sums over disputed invoices alone, which can't
+    be paid.
+    """
 
     def __init__(
         self, movements: Sums, allocated: Sums, disputed_asked: Sums, disputed_put: Sums
@@ -97,37 +102,39 @@ class Account:
 
     @property
     def credit(self) -> ColumnElement[int]:
-        """What was paid or credited and put toward no invoice yet."""
+        """Return the credit that is not allocated to an invoice."""
         return -(self.movements["pool"] + self.allocated["total"])
 
     @property
     def due(self) -> ColumnElement[int]:
-        """What is due of all invoices: what their ledger rows ask for, less what was put there."""
+        """Return the amount due of all invoices: their ledger rows less their allocations."""
         return self.movements["balance"] - self.movements["pool"] - self.allocated["total"]
 
     @property
     def disputed(self) -> ColumnElement[int]:
-        """What is due of disputed invoices."""
+        """Return the amount due of disputed invoices."""
         return self.disputed_asked["total"] - self.disputed_put["total"]
 
     @property
     def payable(self) -> ColumnElement[int]:
-        """What Pay Now charges for the balance: what is due and undisputed, less unused credit."""
+        """Return the charge of Pay Now for the balance: the undisputed amount due, less unused
+        credit.
+        """
         return never_negative(self.balance - self.disputed)
 
     def payable_of(
         self, due: ColumnElement[int], is_disputed: ColumnElement[bool]
     ) -> ColumnElement[int]:
-        """What Pay Now charges for one invoice."""
+        """Return the charge of Pay Now for one invoice."""
         asked = due - self.credit
         return case((and_(~is_disputed, asked > constant(0)), asked), else_=constant(0))
 
     @property
     def terms(self) -> list[tuple[BalanceTermKind, ColumnElement[int]]]:
-        """What the balance is made of; they add up to it.
+        """Return the terms of the balance; their sum is the balance.
 
-        PAID is all that was put toward invoices, also what was refunded since: REFUNDED takes that
-        back. A write-off or adjustment that names no invoice is credit.
+        PAID counts all allocations to invoices, including money that was refunded later: REFUNDED
+        subtracts that. A write-off or adjustment without an invoice is credit.
         """
         sums = self.movements
         return [
@@ -142,7 +149,7 @@ class Account:
     def why_not_pay(
         self, *, online: Any, may_pay: Any, in_progress: Any, smallest: Any
     ) -> ColumnElement[str]:
-        """The first reason against paying the balance; NULL where there's none."""
+        """Return the first reason against paying the balance, or NULL if there is none."""
         left = self.balance - self.disputed
         too_small = and_(left > constant(0), left < smallest)
         return case(
@@ -154,7 +161,7 @@ class Account:
 
 
 def why_no_card(online: Any, may_pay: Any) -> list[tuple[Any, Any]]:
-    """The reasons against anything with a card, as cases."""
+    """Return the reasons against any use of a card, as cases of a CASE expression."""
     return [
         (not_(online), constant(PermissionReason.ONLINE_PAYMENTS_OFF)),
         (not_(may_pay), constant(PermissionReason.NO_RIGHT_TO_PAY)),

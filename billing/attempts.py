@@ -1,4 +1,4 @@
-"""How many declines are too many: whoever tries stolen cards is stopped before Stripe is asked."""
+"""Limits on declined cards: they stop tests of stolen cards before a request reaches Stripe."""
 
 import datetime as dt
 
@@ -10,7 +10,7 @@ from models import CardSetup, Payment, PaymentState, SetupState
 
 WITHIN = dt.timedelta(hours=1)
 OF_CLIENT, OF_ADDRESS = 5, 20
-# Forms for cards that a client and an address are given in an hour.
+# The card forms that a client and a network address get in an hour.
 FORMS_OF_CLIENT, FORMS_OF_ADDRESS = 20, 60
 
 
@@ -21,7 +21,9 @@ async def allow(
     address_hash: str | None,
     now: dt.datetime,
 ) -> None:
-    """TooManyAttempts, where the client or the network address had too many in the last hour."""
+    """Raise TooManyAttempts if the client or the network address had too many declines
+    in an hour.
+    """
     until = [
         full(await declines(rows, practice_id, "client_id", client_id, OF_CLIENT, now), OF_CLIENT)
     ]
@@ -39,7 +41,7 @@ async def allow_form(
     address_hash: str | None,
     now: dt.datetime,
 ) -> None:
-    """Raise TooManyAttempts, where the client or the address was given too many forms of late."""
+    """Raise TooManyAttempts if the client or the address got too many forms in the last hour."""
     ends = [
         full(await forms(conn, practice_id, column, value, most, now), most)
         for column, value, most in (
@@ -55,10 +57,10 @@ async def allow_form(
 async def forms(
     conn: AsyncConnection, practice_id: str, column: str, value: str, most: int, now: dt.datetime
 ) -> list[dt.datetime]:
-    """Return when forms were given in the last hour, the latest first.
+    """Return the creation times of the forms of the last hour, the latest first.
 
-    One that Stripe has not made doesn't count. One that newer forms closed before does, because
-    Stripe may be making it.
+    A form counts unless Stripe has certainly not created it. A form that newer forms closed counts
+    too, because Stripe may be creating it.
     """
     columns = CardSetup.__table__.c
     given = (
@@ -76,15 +78,16 @@ async def forms(
 
 
 def full(declined: list[dt.datetime], most: int) -> dt.datetime | None:
-    """When the last `most` declines are no longer all of the last hour; None if they aren't."""
+    """Return when fewer than `most` declines fall in the last hour, or None if that is so now."""
     return declined[most - 1] + WITHIN if len(declined) >= most else None
 
 
 async def declines(
     rows: AsyncConnection, practice_id: str, column: str, whose: str, most: int, now: dt.datetime
 ) -> list[dt.datetime]:
-    """When cards were declined in the last hour, the latest first: of payments, and of cards that
-    were to be kept."""
+    """Return the times of declines in the last hour, the latest first. Both payments and forms for
+    cards count.
+    """
     found: list[dt.datetime] = []
     for table, state in ((Payment, PaymentState.FAILED), (CardSetup, SetupState.REFUSED)):
         columns = table.__table__.c

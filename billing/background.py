@@ -1,4 +1,4 @@
-"""Steps of background tasks: waiting for an event, and work whose failure ends no task."""
+"""Steps of background tasks: a wait for an event, and a run whose failure doesn't end its task."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from models.database import TransientError
 
-# How soon an errand is run again that met a transient error, and what has happened already is
-# written again.
+# The pauses before another run of a task that met a transient error, and before another try to
+# write a change that has already happened.
 AGAIN_AFTER_S, WRITTEN_AGAIN_AFTER_S = 5.0, 1.0
 
 log = logging.getLogger("portal.payments")
@@ -17,8 +17,8 @@ log = logging.getLogger("portal.payments")
 async def happens(event: asyncio.Event, within_s: float) -> bool:
     """Wait for an event, and return whether it happened in time.
 
-    Not by asyncio.wait_for: in Python 3.11 that swallows a cancellation which comes at the same
-    moment as the event, and the task would go on for ever.
+    asyncio.wait_for is not used: in Python 3.11 it swallows a cancellation that arrives together
+    with the event, and the task would run forever.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within_s):
@@ -27,9 +27,9 @@ async def happens(event: asyncio.Event, within_s: float) -> bool:
 
 
 async def surely(errand: Callable[[], Awaitable[object]]) -> None:
-    """Run an errand, again and again while the database is in trouble.
+    """Run a task, and repeat it as long as the database has transient errors.
 
-    Another failure is logged, and the rest is left to the next run.
+    Any other failure is logged, and the rest of the work is left to the next run.
     """
     times = 0
     while True:
@@ -39,15 +39,17 @@ async def surely(errand: Callable[[], Awaitable[object]]) -> None:
         except TransientError as error:
             times += 1
             level = logging.WARNING if times == 1 else logging.DEBUG
-            log.log(level, "an errand waits for the database: %s", error)
+            log.log(level, "a background task waits for the database: %s", error)
         except Exception:
-            log.exception("an errand failed")
+            log.exception("a background task failed")
             return
         await asyncio.sleep(AGAIN_AFTER_S)
 
 
 async def until_written(change: Callable[[], Awaitable[object]]) -> None:
-    """Write what has happened already, again and again while the database is in trouble."""
+    """Write a change that has already happened, and repeat that while the database has transient
+    errors.
+    """
     while True:
         try:
             await change()

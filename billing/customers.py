@@ -1,6 +1,6 @@
-"""Clients' customers at Stripe: one for each client and account, written before anything names it.
+"""Customers at Stripe: one for each client and account, recorded before any request names it.
 
-A customer that was deleted at Stripe is marked as deleted here, and another is made.
+A customer that was deleted at Stripe is marked as deleted, and a new one is created.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,20 +19,20 @@ from models.inserting import insert_into
 
 T = TypeVar("T")
 
-# How often another customer is made where each one that Stripe answers with is deleted already.
+# How often a new customer is created if Stripe returns deleted ones.
 TRIES = 3
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A client, and the Stripe account in which its customer and its cards are."""
+    """A client, and the Stripe account that holds its customer and its cards."""
 
     practice_id: str
     client_id: str
     account: str
 
     def owns(self, table: Any) -> ColumnElement[bool]:
-        """Return the condition for the rows of a table that are this client's in this account."""
+        """Return the condition for the rows of a table that belong to this client and account."""
         condition: ColumnElement[bool] = (
             (table.practice_id == self.practice_id)
             & (table.client_id == self.client_id)
@@ -42,7 +42,7 @@ class Owner:
 
 
 async def current(till: Till, owner: Owner) -> str:
-    """Return the id of the client's customer, which is made if there is none."""
+    """Return the id of the client's customer. Create a customer if there is none."""
     async with till.engine.connect() as conn:
         known = await recorded(conn, owner)
     for _ in range(TRIES):
@@ -59,7 +59,9 @@ async def replace(till: Till, owner: Owner, deleted_id: str) -> str:
 
 
 async def naming(till: Till, owner: Owner, call: Callable[[str], Awaitable[T]]) -> T:
-    """Make a call that names the client's customer, again where Stripe has deleted that one."""
+    """Make a call that names the client's customer. Repeat it with a new customer if Stripe has
+    deleted that one.
+    """
     customer_id = await current(till, owner)
     try:
         return await call(customer_id)
@@ -82,9 +84,10 @@ async def is_deleted(till: Till, account: str, customer_id: str) -> bool:
 
 
 async def make(till: Till, owner: Owner) -> str | None:
-    """Make a customer at Stripe and record it. None, if it is recorded as deleted already.
+    """Create a customer at Stripe and record it. Return None if it is already recorded as deleted.
 
-    Its idempotency key counts the customers before it: whoever asks meanwhile gets the same one.
+    The idempotency key contains the number of earlier customers, so concurrent calls get the same
+    customer.
     """
     async with till.engine.connect() as conn:
         earlier = select(func.count()).select_from(StripeCustomer).where(owner.owns(StripeCustomer))
@@ -104,7 +107,9 @@ async def make(till: Till, owner: Owner) -> str | None:
 
 
 async def mark_deleted(till: Till, owner: Owner, customer_id: str) -> None:
-    """Mark a customer as deleted. Its cards are looked at: no event told of them."""
+    """Mark a customer as deleted, and have its cards read from Stripe, which sends no event for
+    them.
+    """
     now = till.now()
     async with locked(till, owner.practice_id, owner.client_id) as conn:
         marked = await conn.execute(
@@ -137,7 +142,7 @@ async def recorded(conn: AsyncConnection, owner: Owner) -> str | None:
 
 
 async def owner_of(till: Till, account: str, customer_id: str) -> Owner | None:
-    """Return the client whose current customer this is."""
+    """Return the client that currently has this customer."""
     async with till.engine.connect() as conn:
         found = await conn.execute(
             select(StripeCustomer.practice_id, StripeCustomer.client_id).where(

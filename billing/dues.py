@@ -1,4 +1,4 @@
-"""What a client owes of each invoice, and how a payment is shared out over them."""
+"""Amounts due of a client's invoices, and the allocation of a payment to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from models import Allocation, Dispute, DisputeState, Invoice, LedgerEntry
 
 @dataclass(frozen=True)
 class Due:
-    """What is due of one invoice, in minor units; below zero: a negative invoice, a credit."""
+    """The amount due of an invoice, in minor units. A negative invoice has a negative one: a
+    credit.
+    """
 
     invoice_id: str
     minor: int
@@ -20,13 +22,13 @@ class Due:
 
 @dataclass(frozen=True)
 class Dues:
-    """All that is due of a client's invoices, the oldest first, and the unused credit."""
+    """The amounts due of a client's invoices, the oldest first, and the unused credit."""
 
     invoices: Sequence[Due]
     credit_minor: int
 
     def of(self, invoice_id: str | None) -> "Dues":
-        """Of one invoice alone; of all, without one."""
+        """Return the dues of one invoice, or of all without an id."""
         if invoice_id is None:
             return self
         one = [due for due in self.invoices if due.invoice_id == invoice_id]
@@ -38,17 +40,17 @@ class Dues:
 
     @property
     def payable_minor(self) -> int:
-        """What Pay Now charges: unused credit is taken off first."""
+        """Return the charge of Pay Now: the amount due less unused credit."""
         return max(0, self.due_minor - self.credit_minor)
 
 
 async def owed(
     rows: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool = False
 ) -> Dues:
-    """What the client owes, as this transaction sees it. The client's row is to be locked.
+    """Return a client's dues, as this transaction sees them. The caller has locked the client's
+    row.
 
-    Not of invoices whose payment is disputed, unless that is asked for: the bank may yet give it
-    back.
+    Disputed invoices are left out by default, since the bank may still return the money.
     """
     invoices = await open_invoices(rows, practice_id, client_id, also_disputed=also_disputed)
     pool = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
@@ -66,7 +68,7 @@ async def owed(
 async def open_invoices(
     rows: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
 ) -> list[Due]:
-    """Invoices of which something is due, by the day of issue and then by number."""
+    """Return the invoices with an amount due, by date of issue and then by number."""
     asked = sums(LedgerEntry, practice_id, client_id)
     put = sums(Allocation, practice_id, client_id)
     due = asked.c.minor - func.coalesce(put.c.minor, 0)
@@ -87,7 +89,7 @@ async def open_invoices(
 
 
 def disputed(practice_id: str, client_id: str) -> Select[Any]:
-    """The invoices that open disputes have made due again."""
+    """Select the invoices that open disputes have made due again."""
     same = and_(
         LedgerEntry.practice_id == Dispute.practice_id, LedgerEntry.dispute_id == Dispute.id
     )
@@ -114,7 +116,9 @@ def sums(of: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: 
 
 @dataclass(frozen=True)
 class Share:
-    """What goes to one invoice, in minor units: out of unused credit, or out of what is charged."""
+    """The part of an invoice that is paid, in minor units: from unused credit, or from
+    the charge.
+    """
 
     invoice_id: str
     minor: int
@@ -122,9 +126,9 @@ class Share:
 
 
 def shared_out(dues: Dues, charged_minor: int) -> list[Share]:
-    """Unused credit first, then what is charged; the oldest invoice first.
+    """Allocate unused credit first, then the charge, each to the oldest invoice first.
 
-    A negative invoice is credit and gives its own. What is left over of the charge stays unused.
+    A negative invoice is credit and adds to it. The part of the charge that is left stays unused.
     """
     given = [Share(due.invoice_id, due.minor, True) for due in dues.invoices if due.minor < 0]
     credit = max(0, dues.credit_minor) - sum(share.minor for share in given)

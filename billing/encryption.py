@@ -1,4 +1,4 @@
-"""Fields that are encrypted at rest: a clinician's or practice's tax id."""
+"""Encryption of fields at rest: the tax id of a clinician or a practice."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,10 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 class FieldKeys:
-    """Encrypts with the first of its keys and reads with any, so that keys can be changed.
+    """A set of Fernet keys: the first one encrypts, and any of them decrypts, so keys can be
+    rotated.
 
-    A key is Fernet's: 32 bytes in URL-safe base64. Anything else is a ValueError.
+    A key is 32 bytes in URL-safe base64. Any other key raises ValueError.
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
@@ -19,7 +20,7 @@ class FieldKeys:
         return self.fernet.encrypt(text.encode())
 
     def read(self, encrypted: bytes) -> str | None:
-        """The text; None where none of the keys made it."""
+        """Return the decrypted text, or None if no key fits."""
         try:
             return self.fernet.decrypt(encrypted).decode() if self.fernet else None
         except InvalidToken:

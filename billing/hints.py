@@ -1,7 +1,7 @@
-"""Hints of the server's own: objects of Stripe's to be looked at, kept in the inbox of events.
+"""Hints: Stripe objects that the server itself has to read again, kept in the inbox of events.
 
-A hint is committed together with the write that makes the look necessary. So the object is read
-after that write, also where the process ends in between.
+A hint is committed with the write that makes it necessary. So the object is read after that write,
+even if the process ends in between.
 """
 
 import datetime as dt
@@ -17,7 +17,7 @@ TYPE = "portal.look"
 
 
 async def leave(conn: AsyncConnection, account: str, stripe_id: str, now: dt.datetime) -> None:
-    """Have an object looked at by the worker of the inbox, once this transaction is committed."""
+    """Have the inbox's worker read an object from Stripe once this transaction is committed."""
     await conn.execute(
         insert(StripeEvent).values(
             id=f"hint_{new_id()}",

@@ -1,4 +1,4 @@
-"""The status beside an entry of the account history."""
+"""The status of an entry of the account history."""
 
 import enum
 from typing import Any
@@ -21,9 +21,10 @@ class HistoryStatus(enum.StrEnum):
 
 
 def status(kind: Any, amount: Any, invoice: Standing, refunded: Any) -> ColumnElement[str]:
-    """A ledger row's: a session's and a charge's follows its invoice, a payment's its refunds.
+    """Return the status of a ledger row.
 
-    NULL for a void invoice's rows and for the kinds that have none.
+    Sessions and charges have the status of their invoice, payments that of their refunds. The
+    status is NULL for rows of a void invoice and for all other kinds.
     """
     charge = kind.in_([constant(EntryKind.SESSION), constant(EntryKind.CHARGE)])
     payment = kind == constant(EntryKind.PAYMENT)

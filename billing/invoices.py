@@ -1,7 +1,7 @@
-"""What is paid and due of an invoice, and its status: derived from the ledger, in this place.
+"""The paid amount, amount due and status of an invoice, derived from the ledger.
 
-An invoice's ledger rows (its lines, write-offs, adjustments, the reversals of a void) are what it
-asks for; allocations are what was put toward it.
+An invoice's ledger rows (lines, write-offs, adjustments, the reversals of a void) are its billed
+amount; its allocations are its paid amount.
 """
 
 import enum
@@ -20,18 +20,18 @@ class InvoiceStatus(enum.StrEnum):
 
 
 class Sums(Protocol):
-    """Sums by name, each an expression beside a row."""
+    """Sums by name, as expressions for the row at hand."""
 
     def __getitem__(self, name: str) -> ColumnElement[Any]: ...
 
 
 def total(amount: ColumnElement[Any]) -> ColumnElement[int]:
-    """A sum as an integer, zero over no rows; sum(bigint) is numeric on PostgreSQL."""
+    """Return a sum as an integer, 0 without rows. On PostgreSQL sum(bigint) is numeric."""
     return cast(func.coalesce(func.sum(amount), constant(0)), BigInteger)
 
 
 def billed(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
-    """What the ledger asks for an invoice."""
+    """Select the amount that the ledger bills for an invoice."""
     return (
         select(total(entry.c.amount_minor).label("total"))
         .select_from(entry)
@@ -40,7 +40,7 @@ def billed(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
 
 
 def paid(allocation: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
-    """What was put toward an invoice."""
+    """Select the amount that is allocated to an invoice."""
     return (
         select(total(allocation.c.amount_minor).label("total"))
         .select_from(allocation)
@@ -49,7 +49,7 @@ def paid(allocation: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
 
 
 class Standing:
-    """How an invoice stands, from its void flag and the sums of `billed` and `paid`."""
+    """The totals of an invoice, from its void flag and the sums of `billed` and `paid`."""
 
     def __init__(self, is_void: Any, billed: Sums, paid: Sums) -> None:
         self.is_void, self.billed, self.sums = is_void, billed, paid
@@ -72,6 +72,6 @@ class Standing:
         )
 
     def past_due(self, due_on: Any, today: Any) -> ColumnElement[bool]:
-        """False, not unknown, where there's no due date."""
+        """Return whether the invoice is past due: false, not NULL, without a due date."""
         late = func.coalesce(due_on < today, false())
         return and_(late, ~self.is_void, self.due > constant(0))

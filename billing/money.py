@@ -1,6 +1,6 @@
-"""Currencies of ISO 4217: how many decimals each has."""
+"""The currencies of ISO 4217 and their decimals."""
 
-# The currencies that don't have two decimals.
+# The currencies with other than two decimals.
 WITHOUT_DECIMALS = frozenset(
     "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
 )

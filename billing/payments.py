@@ -1,4 +1,4 @@
-"""What may be said of a payment: its status, and why it failed."""
+"""Payments as clients see them: the modes of online payments, statuses, and decline messages."""
 
 import enum
 from collections.abc import Iterable
@@ -27,14 +27,14 @@ class PaymentsMode(enum.StrEnum):
     LIVE = "LIVE"
 
 
-# A practice's account at Stripe, where it is the key's own: an installation of one practice.
+# Stands for the key's own account at Stripe, in an installation of one practice.
 OWN = "own"
-# How an account of the sandbox begins; none of Stripe's does, so neither is taken for the other.
+# The prefix of the sandbox's accounts. No account of Stripe has it, so the two can't be mixed up.
 SANDBOX_ACCOUNT = "acct_sandbox"
 
 
 def is_reached(account: str, mode: PaymentsMode) -> bool:
-    """Return whether a server of this mode may charge in the account."""
+    """Return whether a server in this mode may charge in the account."""
     if mode is PaymentsMode.OFF:
         return False
     return account.startswith(SANDBOX_ACCOUNT) is (mode is PaymentsMode.SANDBOX)
@@ -42,7 +42,7 @@ def is_reached(account: str, mode: PaymentsMode) -> bool:
 
 @dataclass(frozen=True)
 class Online:
-    """Where this server sends card payments."""
+    """The destination of card payments of this server."""
 
     mode: PaymentsMode = PaymentsMode.SANDBOX
     publishable_key: str | None = None
@@ -50,17 +50,17 @@ class Online:
 
 
 SANDBOX = Online()
-# What a page starts the sandbox's form with.
+# The publishable key that pages use for the sandbox's form.
 SANDBOX_KEY = "pk_test_sandbox"
 
-# What a client agrees to by keeping a card. Another text is another version.
+# The consent of a client to keep a card. Another text needs another version.
 CONSENT_VERSION = "2026-11"
 CONSENT_TEXT = (
     "I allow my practice to keep this card with Stripe, its payment processor, for payments that I"
     " make here. I can ask the practice to remove it at any time."
 )
 
-# What a cardholder may be told: that a card was reported lost or stolen is not among it.
+# The messages for cardholders. They never reveal that a card was reported lost or stolen.
 DECLINE_MESSAGES = {
     DeclineReason.GENERIC: "The bank declined the card. Try another card, or ask the bank.",
     DeclineReason.INSUFFICIENT_FUNDS: "The card has insufficient funds.",
@@ -70,7 +70,7 @@ DECLINE_MESSAGES = {
     DeclineReason.AUTHENTICATION_FAILED: "The bank could not confirm that it is you.",
 }
 
-# Whether the same card may be tried again, with what was wrong put right.
+# The reasons after which the same card may be tried again, with corrected details.
 RETRYABLE = frozenset(
     {
         DeclineReason.INSUFFICIENT_FUNDS,
@@ -81,19 +81,19 @@ RETRYABLE = frozenset(
 )
 
 
-# Before Stripe has it, a payment is pending.
+# The states before Stripe has the payment.
 PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
 
 
 def status(state: Any) -> ColumnElement[str]:
-    """The status of a payment in this state; any other than PENDING has the state's name."""
+    """Return the status for a payment's state; only PENDING has another name than the state."""
     return case(
         (state.in_([constant(s) for s in PENDING]), constant(PaymentStatus.PENDING)), else_=state
     )
 
 
 def states(statuses: Iterable[PaymentStatus]) -> list[str]:
-    """The states that payments of these statuses are in."""
+    """Return the states of payments with these statuses."""
     found: list[str] = []
     for status in statuses:
         found += PENDING if status is PaymentStatus.PENDING else [status.value]
@@ -101,7 +101,7 @@ def states(statuses: Iterable[PaymentStatus]) -> list[str]:
 
 
 def decline_message(reason: Any) -> ColumnElement[str]:
-    """Why a payment failed, in words for the cardholder."""
+    """Return the reason for a failed payment, in words for the cardholder."""
     return case(
         *(
             (reason == constant(member), literal_column(f"'{text}'", Text))

@@ -1,4 +1,4 @@
-"""The periods that a range of days is cut into."""
+"""Periods: days, weeks, months, quarters and years of a date range."""
 
 import calendar
 import datetime as dt
@@ -17,7 +17,7 @@ class Period(enum.StrEnum):
 
 
 def cut(first: dt.date, last: dt.date, period: Period) -> Iterator[Span]:
-    """The periods of a range by their first and last days; the outer two end where it does."""
+    """Yield the first and last day of each period. The outer two end with the range."""
     start = first
     while start < last:
         end = min(last, ENDS[period](start))
@@ -29,7 +29,7 @@ def cut(first: dt.date, last: dt.date, period: Period) -> Iterator[Span]:
 
 
 def end_of_week(day: dt.date) -> dt.date:
-    """Sunday; there is none after the last day of all."""
+    """Return the Sunday of the week, or the last possible date."""
     sunday = day.toordinal() - day.weekday() + 6
     return dt.date.fromordinal(min(sunday, dt.date.max.toordinal()))
 

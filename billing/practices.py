@@ -1,5 +1,6 @@
-"""A practice's settings that no constraint of the database can check: its time zone, its locale and
-the address of its page."""
+"""Settings of a practice that no constraint of the database can check: the time zone, the locale
+and the address of the portal page.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -13,12 +14,12 @@ UNKNOWN_ZONE = "the time zone {!r}, which does not exist"
 
 
 class PracticeMisconfigured(Exception):
-    """A practice has a setting that this server does not know; the text is for the operator."""
+    """A practice has a setting that this server does not know. The text is for the operator."""
 
 
 @cache
 def zone(name: str) -> ZoneInfo | None:
-    """Return the time zone of a name of the IANA database; None where there is no such zone."""
+    """Return the IANA time zone with this name, or None if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -27,7 +28,7 @@ def zone(name: str) -> ZoneInfo | None:
 
 @cache
 def locale(tag: str) -> Locale | None:
-    """Return the locale of a BCP 47 tag; of its language alone, where its country is unknown."""
+    """Return the locale of a BCP 47 tag, or of its language alone if the region is unknown."""
     for part in (tag, tag.partition("-")[0]):
         try:
             return Locale.parse(part, sep="-")
@@ -37,13 +38,13 @@ def locale(tag: str) -> Locale | None:
 
 
 def check_zone(practice_id: str, time_zone: str) -> None:
-    """Raise PracticeMisconfigured where no day of the practice can be told."""
+    """Raise PracticeMisconfigured if the practice's time zone is unknown."""
     if zone(time_zone) is None:
         raise PracticeMisconfigured(f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}")
 
 
 def portal_url_fault(portal_url: str) -> str | None:
-    """Return why no link may lead to a practice's page; None where one may."""
+    """Return the reason why no link may lead to a practice's page, or None if a link may."""
     try:
         parse_public_url(portal_url)
     except ValueError as error:
@@ -54,7 +55,7 @@ def portal_url_fault(portal_url: str) -> str | None:
 def faults(
     practice_id: str, time_zone: str, tag: str, portal_url: str | None = None
 ) -> Iterator[str]:
-    """Give a line for each setting of a practice that this server cannot use."""
+    """Yield a line for each setting of a practice that this server can't use."""
     if zone(time_zone) is None:
         yield f"pra_{practice_id} has {UNKNOWN_ZONE.format(time_zone)}"
     if locale(tag) is None:

@@ -1,4 +1,4 @@
-"""Receipts, and the numbers of documents: in order, never reused."""
+"""Receipts, and the numbers of documents, which are consecutive and never reused."""
 
 import datetime as dt
 import logging
@@ -11,14 +11,14 @@ from models import DocumentCounter, DocumentKind, Receipt
 from models.ids import new_id
 from models.inserting import insert_into
 
-# How often a number may turn out to be taken. Whoever imports receipts meanwhile takes more.
+# How often a number may turn out to be taken, while an import takes numbers too.
 TRIES = 5
 
 log = logging.getLogger("portal.payments")
 
 
 class NoFreeNumber(Exception):
-    """A document got no number, because others take the numbers at the same time."""
+    """A document got no number, because other transactions take the numbers at the same time."""
 
 
 async def make(
@@ -30,10 +30,10 @@ async def make(
     now: dt.datetime,
     today: dt.date,
 ) -> None:
-    """Make the receipt of a payment that succeeded; the database refuses a second one.
+    """Create the receipt of a successful payment. The database refuses a second one.
 
-    The money has moved, so a number that is taken does not stop the payment: the receipt gets the
-    next free number, and the log tells the operator.
+    The money has moved, so a taken number must not stop the payment: the receipt gets the next free
+    number, and a log record alerts the operator.
     """
     for _ in range(TRIES):
         serial = await next_serial(conn, practice_id, DocumentKind.RECEIPT)
@@ -61,7 +61,7 @@ async def make(
 
 
 async def next_serial(conn: AsyncConnection, practice_id: str, kind: DocumentKind) -> int:
-    """Count up in this transaction: the number of one that is undone is given out again."""
+    """Increment the counter in this transaction. If it is rolled back, the number is used again."""
     first = insert_into(conn, DocumentCounter)
     counted_up = (
         first.values(practice_id=practice_id, kind=kind, last=1)
@@ -74,7 +74,7 @@ async def next_serial(conn: AsyncConnection, practice_id: str, kind: DocumentKin
 
 
 async def skip_taken(conn: AsyncConnection, practice_id: str, serial: int) -> None:
-    """Move the counter of receipts to the last of the numbers in a row that are taken."""
+    """Move the counter of receipts to the last of the consecutive numbers that are taken."""
     receipt, following = aliased(Receipt), aliased(Receipt)
     last: ColumnElement[int] = (
         select(func.min(receipt.serial))

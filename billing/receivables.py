@@ -1,8 +1,8 @@
-"""What is due of all invoices as of a day, and how late it is: derived, as of any day.
+"""Receivables: the amounts due of all invoices as of any day, by age.
 
-A ledger row of an invoice counts from its own day on, but not before the invoice is issued: a
-session is entered on the day that it took place. What was put toward invoices counts likewise. So
-as of today it is the sum of what is due of each invoice.
+A ledger row of an invoice counts from its own date on, but not before the invoice is issued: a
+session is entered on the day it took place. Allocations count likewise. So as of today the total is
+the sum of the amounts due of all invoices.
 """
 
 import datetime as dt
@@ -13,12 +13,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-# How many days past due the older ones of each age are.
+# The number of days past due at which each age ends.
 AGES = {"days_1_to_30": 30, "days_31_to_60": 60, "days_61_to_90": 90}
 
 
 class latest(FunctionElement[dt.date]):
-    """The last of some days."""
+    """The latest of some dates."""
 
     type = Date()
     inherit_cache = True
@@ -39,12 +39,12 @@ def of_invoice(row: Any, invoice: Any) -> ColumnElement[bool]:
 
 
 def asked(entry: Any, invoice: Any) -> Select[Any]:
-    """What ledger rows ask for invoices: since when, and when it is due."""
+    """Select the amounts of ledger rows of invoices, with their start and due dates."""
     return moved(entry, invoice, entry.c.amount_minor)
 
 
 def put(allocation: Any, invoice: Any) -> Select[Any]:
-    """What was put toward invoices, below zero."""
+    """Select the amounts of allocations to invoices, as negative numbers."""
     return moved(allocation, invoice, -allocation.c.amount_minor)
 
 
@@ -56,12 +56,15 @@ def moved(row: Any, invoice: Any, minor: ColumnElement[int]) -> Select[Any]:
 
 
 def days_before(day: dt.date, days: int) -> dt.date:
-    """There is none before the first day of all."""
+    """Return the date some days earlier, or the first possible date."""
     return dt.date.fromordinal(max(day.toordinal() - days, 1))
 
 
 def ages(due_on: Any, as_of: Any, oldest: dict[str, Any]) -> dict[str, ColumnElement[bool]]:
-    """Whether a due date is of an age. `oldest` has the first day that is of each in `AGES`."""
+    """Return the conditions for a due date to be of each age.
+
+    `oldest` holds the first due date of each age in `AGES`.
+    """
     conditions = {"not_due": or_(due_on.is_(None), due_on >= as_of)}
     later = as_of
     for name, first in oldest.items():

@@ -1,24 +1,17 @@
-"""What is refused, and why: each refusal is a class, and the code tells it to a program.
+"""Errors that a client can cause: each is a class, and its code tells programs the reason.
 
-Refusal
-├── InvalidInput            an argument is wrong; `path` says which
-├── NotFound                there is no such thing in sight
-├── NotAllowed              in sight, but not to be paid for by this viewer
-├── OnlinePaymentsOff       the practice takes no payments online
-├── CardUnusable            the card on file has expired
-├── NothingToPay            nothing is due
-├── AmountChanged           what is payable isn't what the page showed
-├── AmountTooSmall          less than a card can be charged
-├── AmountTooLarge          more than a card can be charged
-├── PaymentsUnavailable     Stripe does not take this practice's payments now
-├── PaymentInProgress       another payment of the client is under way
-├── IdempotencyKeyReused    the key belongs to another request
-├── TooManyAttempts         too many declines of late, or codes that were wrong
-├── CardRefused             the bank refused a card that was to be kept
-├── CardRemovalOff          the practice doesn't let clients remove cards
-├── ReplacementNeeded       the default is removed, and which card comes next isn't said
-├── SignInLinkInvalid       the link doesn't sign in, here or at all
-└── SignInCodeInvalid       the code doesn't sign in, here or at all
+Refusal ├── InvalidInput an argument is wrong; `path` names the argument ├── NotFound the object
+doesn't exist or is not visible ├── NotAllowed the object is visible, but this viewer may not pay
+for it ├── OnlinePaymentsOff the practice takes no payments online ├── CardUnusable the card on file
+has expired ├── NothingToPay nothing is due ├── AmountChanged the payable amount differs from the
+one that the page showed ├── AmountTooSmall less than a card can be charged ├── AmountTooLarge more
+than a card can be charged ├── PaymentsUnavailable Stripe does not take this practice's payments now
+├── PaymentInProgress another payment of the client is under way ├── IdempotencyKeyReused the key
+belongs to another request ├── TooManyAttempts too many recent declines, forms or wrong codes ├──
+CardRefused the bank refused a card that was to be kept ├── CardRemovalOff the practice doesn't let
+clients remove cards ├── ReplacementNeeded the default is removed, and the next default isn't given
+├── SignInLinkInvalid the link doesn't sign in, in this browser or at all └── SignInCodeInvalid the
+code doesn't sign in, in this browser or at all
 """
 
 import datetime as dt
@@ -52,7 +45,7 @@ class ErrorCode(enum.StrEnum):
 
 
 class Refusal(Exception):
-    """Nothing was begun. `path` is the input to blame, if one is."""
+    """An error that is raised before anything is started. `path` names the wrong input, if any."""
 
     code: ErrorCode
 
@@ -86,17 +79,17 @@ class NothingToPay(Refusal):
 
 
 class AmountChanged(Refusal):
-    """Both amounts in minor units."""
+    """The payable amount has changed. Both amounts are in minor units."""
 
     code = ErrorCode.AMOUNT_CHANGED
 
     def __init__(self, expected_minor: int, payable_minor: int) -> None:
-        super().__init__("What is payable has changed: show the new amount, and ask again.")
+        super().__init__("The payable amount has changed: show the new amount, and ask again.")
         self.expected_minor, self.payable_minor = expected_minor, payable_minor
 
 
 class AmountTooSmall(Refusal):
-    """The smallest amount, in minor units; None, where Stripe has not published it."""
+    """The amount is below the smallest charge, in minor units: None if Stripe publishes none."""
 
     code = ErrorCode.AMOUNT_TOO_SMALL
 
@@ -106,7 +99,7 @@ class AmountTooSmall(Refusal):
 
 
 class AmountTooLarge(Refusal):
-    """The largest amount, in minor units."""
+    """The amount is above the largest charge, in minor units."""
 
     code = ErrorCode.AMOUNT_TOO_LARGE
 
@@ -116,7 +109,7 @@ class AmountTooLarge(Refusal):
 
 
 class PaymentsUnavailable(Refusal):
-    """Stripe refused to begin a payment for a reason that only the practice can mend."""
+    """Stripe refused to start a payment for a reason that only the practice can fix."""
 
     code = ErrorCode.PAYMENTS_UNAVAILABLE
 
@@ -131,7 +124,7 @@ class PaymentInProgress(Refusal):
     code = ErrorCode.PAYMENT_IN_PROGRESS
 
     def __init__(self, payment_id: str) -> None:
-        super().__init__("Another payment is under way: see first how it ends.")
+        super().__init__("Another payment is under way: wait until it has ended.")
         self.payment_id = payment_id
 
 
@@ -152,7 +145,7 @@ class TooManyAttempts(Refusal):
 
 
 class CardRefused(Refusal):
-    """With the reason, as far as it may be told."""
+    """The bank refused a card. The reason is given as far as it may be disclosed."""
 
     code = ErrorCode.CARD_REFUSED
 
@@ -170,9 +163,10 @@ class ReplacementNeeded(Refusal):
 
 
 class SignInLinkInvalid(Refusal):
-    """The same words whatever is wrong with the link: nobody learns which secrets there are.
+    """A sign-in link doesn't work. The text is the same for every cause, so that it doesn't reveal
+    which secrets exist.
 
-    `lasts`: for how long a link works.
+    `lasts` is the time for which a link works.
     """
 
     code = ErrorCode.SIGN_IN_LINK_INVALID
@@ -187,15 +181,18 @@ class SignInLinkInvalid(Refusal):
 
 
 class SignInCodeInvalid(Refusal):
-    """The same words whatever is wrong with the code. `tries_left`: how many more may be typed."""
+    """A sign-in code doesn't work. The text is the same for every cause.
+
+    `tries_left` is the number of further tries.
+    """
 
     code = ErrorCode.SIGN_IN_CODE_INVALID
 
     def __init__(self, tries_left: int) -> None:
         super().__init__(
-            "This code doesn't sign you in. Type the one of the mail that you asked for here."
+            "This code doesn't sign you in. Type the code from the mail that you requested here."
             if tries_left
-            else "This code doesn't sign you in, and no other will: ask for a new mail.",
+            else "This code doesn't sign you in, and there are no tries left: ask for a new mail.",
             ("input", "code"),
         )
         self.tries_left = tries_left

@@ -1,4 +1,4 @@
-"""What moved the practice's money on each day: asked for, come in, gone back, given up."""
+"""Flows of the practice's money by day: invoiced, collected, refunded and written off."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +13,16 @@ Flows = Mapping[str, ColumnElement[int]]
 
 
 def of_ledger(entry: Any) -> Flows:
-    """What a ledger row is of each, over the whole practice."""
+    """Return a ledger row's share of each flow, over the whole practice."""
     payment, refund = kind(entry, EntryKind.PAYMENT), kind(entry, EntryKind.REFUND)
     money = {"collected": when(payment, -minor(entry)), "refunded": when(refund, minor(entry))}
     return {**of_charges(entry), **money}
 
 
 def of_charges(entry: Any) -> Flows:
-    """What a ledger row asks for an invoice, and gives up of it.
+    """Return a ledger row's share of the amounts invoiced and written off.
 
-    A void reverses each row by one of its kind. A write-off of no invoice is credit.
+    A void reverses each row by a row of the same kind. A write-off without an invoice is credit.
     """
     charge = or_(kind(entry, EntryKind.SESSION), kind(entry, EntryKind.CHARGE))
     given_up = and_(kind(entry, EntryKind.WRITE_OFF), entry.c.invoice_id.is_not(None))
@@ -30,9 +30,9 @@ def of_charges(entry: Any) -> Flows:
 
 
 def of_allocations(allocation: Any, invoice: Any) -> Flows:
-    """What an allocation brings an invoice, or takes back from it for a refund.
+    """Return an allocation's share of the amounts collected and refunded.
 
-    What a void takes back is credit again: so much less is collected by the invoice.
+    Money that a void takes back from an invoice is credit again, so the invoice collects less.
     """
     refund = is_refund(allocation, invoice)
     return {
@@ -42,8 +42,11 @@ def of_allocations(allocation: Any, invoice: Any) -> Flows:
 
 
 def is_refund(allocation: Any, invoice: Any) -> ColumnElement[bool]:
-    """Whether it is a refund's share: it names the refund, or is money taken back from an invoice
-    that wasn't void; a refund that went another way than by card has no row of its own."""
+    """Return whether an allocation is part of a refund.
+
+    Either it names the refund, or it takes money back from an invoice that wasn't void: a refund by
+    other means than a card has no row of its own.
+    """
     was_void = and_(invoice.c.voided_on.is_not(None), invoice.c.voided_on <= allocation.c.date)
     taken_back = and_(minor(allocation) < constant(0), not_(allocation.c.is_credit))
     return or_(allocation.c.refund_id.is_not(None), and_(taken_back, not_(was_void)))

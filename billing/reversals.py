@@ -1,5 +1,5 @@
-"""How money that goes back of a payment is taken back: from what it left unused, then from the
-invoices that it paid, the last first.
+"""The allocation of reversed money: first to the payment's unused credit, then to the invoices that
+the payment paid, the last one first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Reversal:
-    """A refund or a dispute that holds, in minor units."""
+    """A refund, or a dispute that is not won, in minor units."""
 
     key: str
     minor: int
@@ -16,7 +16,7 @@ class Reversal:
 
 @dataclass
 class Taken:
-    """What a reversal takes from each invoice; the rest was unused credit."""
+    """The part of a reversal that each invoice loses. The rest is taken from unused credit."""
 
     of_invoices: dict[str, int] = field(default_factory=dict)
     of_credit: int = 0
@@ -25,10 +25,11 @@ class Taken:
 def spread(
     paid: Sequence[tuple[str, int]], unused_minor: int, reversals: Iterable[Reversal]
 ) -> Mapping[str, Taken]:
-    """What each reversal takes, the oldest first.
+    """Return the share of each reversal, the oldest first.
 
-    `paid` is what the payment put toward invoices, in that order; `unused_minor` what it left of
-    unused credit. So what is taken depends on what holds now, not on who told of it when.
+    `paid` holds the payment's allocations to invoices, in order; `unused_minor` is the part of the
+    payment that is unused credit. So the result depends on the reversals that hold now, not on the
+    order in which Stripe reported them.
     """
     room, unused = dict(paid), max(0, unused_minor)
     taken: dict[str, Taken] = {}
@@ -48,10 +49,12 @@ def spread(
 def moves(
     before: Mapping[str, int], wanted: Mapping[str, int], due: Mapping[str, int], spare_minor: int
 ) -> list[tuple[str, int]]:
-    """What is to be taken from each invoice beside what was taken before; below zero: given back.
+    """Return the change for each invoice against the shares taken before. A negative change gives
+    money back to the invoice.
 
-    An invoice that was paid again meanwhile is given no more than is `due` of it, and all are given
-    no more than is taken from others and there is to `spare`: the rest stays unused credit.
+    An invoice that was paid again in the meantime gets no more than is `due` of it. All of them
+    together get no more than is taken from other invoices plus `spare_minor`; the rest stays unused
+    credit.
     """
     changes = {key: wanted.get(key, 0) - before.get(key, 0) for key in {**before, **wanted}}
     taken = {key: change for key, change in changes.items() if change > 0}

@@ -1,6 +1,6 @@
 """Security events: refusals and sign-ins, one line of JSON each on the logger `portal.security`.
 
-Lines have ids of rows, keyed hashes and names of the contract. They never have variables, tokens,
+Lines contain row ids, keyed hashes and names of the schema. They never contain variables, tokens,
 addresses or names of persons. `docs/security-events.md` lists the events.
 """
 
@@ -13,30 +13,30 @@ from dataclasses import dataclass
 NAME = "portal.security"
 log = logging.getLogger(NAME)
 
-# Names that a request may list; of more, the first are told.
+# The number of names that an event lists; further names are left out.
 MOST_NAMES = 50
 
 Told = str | int | Sequence[str] | None
 
-# What the fields of events are.
+# The meaning of the events' fields.
 FIELDS = {
     "address": "The keyed hash of the network address, as in `access_entry.address_hash`.",
-    "by": "The id of the token that asked for it.",
-    "code": "Why, in a word; of a sign-in, as the refusal's code in the schema.",
-    "count": "How many ids were out of sight.",
+    "by": "The id of the token that requested it.",
+    "code": "The reason; for a sign-in, the error code of the schema.",
+    "count": "The number of ids that were not visible.",
     "fields": "Coordinates of the schema, as `Client.name`; the first 50.",
-    "kind": "What kind of viewer the token is of.",
-    "limits": "The limits that were passed, by their names.",
+    "kind": "The kind of viewer that the token belongs to.",
+    "limits": "The names of the exceeded limits.",
     "practice": "The practice's id.",
     "scopes": "The scopes that the token lacks.",
-    "token": "The id of the token's row, which is not the token.",
+    "token": "The id of the token's row (not the token itself).",
 }
 OF_VIEWER = ("practice", "token", "kind", "address")
 
 
 @dataclass(frozen=True)
 class Event:
-    """A kind of event, and the fields that it may have beside `event` and `at`."""
+    """A kind of event, with the fields that it may have besides `event` and `at`."""
 
     name: str
     meaning: str
@@ -53,7 +53,9 @@ class Event:
         log.info(json.dumps(told | self.checked(values)))
 
     def checked(self, values: dict[str, Told]) -> dict[str, Told]:
-        """Return the values as they are told; one that the event hasn't is a mistake of ours."""
+        """Return the values ready for JSON. Raise ValueError for a field that the event doesn't
+        have.
+        """
         if strange := values.keys() - set(self.fields):
             raise ValueError(f"{self.name} has no field {sorted(strange)}")
         return {
@@ -64,7 +66,9 @@ class Event:
 
 
 SIGNIN_REQUESTED = Event(
-    "signin.requested", "A sign-in mail was asked for, for whatever address.", ("address",)
+    "signin.requested",
+    "A sign-in mail was requested, for a known or an unknown address.",
+    ("address",),
 )
 SIGNIN_SUCCEEDED = Event("signin.succeeded", "Somebody signed in.", OF_VIEWER)
 SIGNIN_SWITCHED = Event(
@@ -72,16 +76,16 @@ SIGNIN_SWITCHED = Event(
 )
 SIGNIN_REFUSED = Event(
     "signin.refused",
-    "A link or a code did not sign in, or too many codes had failed.",
+    "A link or a code was refused, or too many codes had failed.",
     ("code", "address"),
 )
 SIGNIN_ENDED = Event("signin.ended", "Somebody signed out.", OF_VIEWER)
 TOKEN_REFUSED = Event(
-    "token.refused", "A token was shown that is unknown, expired or revoked.", ("address",)
+    "token.refused", "A request had a token that is unknown, expired or revoked.", ("address",)
 )
 TOKEN_REVOKED = Event(
     "token.revoked",
-    "Another sign-in of the same person was ended.",
+    "A person ended another sign-in of their own.",
     ("practice", "token", "by", "kind", "address"),
 )
 SCOPE_REFUSED = Event(
@@ -91,7 +95,7 @@ SCOPE_REFUSED = Event(
 )
 SIGHT_REFUSED = Event(
     "sight.refused",
-    "Ids were asked for that the viewer doesn't see, or that don't exist.",
+    "Ids were requested that don't exist or are not visible to the viewer.",
     (*OF_VIEWER, "fields", "count"),
 )
 LIMIT_REFUSED = Event(
@@ -100,7 +104,7 @@ LIMIT_REFUSED = Event(
     (*OF_VIEWER, "limits"),
 )
 WEBHOOK_REFUSED = Event(
-    "webhook.refused", "A request to the webhook was not a signed event of Stripe's.", ("code",)
+    "webhook.refused", "A request to the webhook was not an event signed by Stripe.", ("code",)
 )
 EVENTS = (
     SIGNIN_REQUESTED,

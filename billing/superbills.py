@@ -1,4 +1,4 @@
-"""What a superbill lacks before an insurer can work with it."""
+"""The gaps of a superbill: data that an insurer needs and the superbill lacks."""
 
 import enum
 from typing import Any
@@ -33,7 +33,7 @@ ORDER = list(SuperbillGapCode)
 
 
 def head_gaps(superbill: Any, letterhead: Any, has_diagnosis: Any) -> list[Select[Any]]:
-    """What is missing of provider, client and diagnoses: a select of one row or none for each."""
+    """Select the gaps of provider, client and diagnoses: one query each, of one row or none."""
     missing = {
         SuperbillGapCode.PROVIDER_NPI: letterhead.c.npi.is_(None),
         SuperbillGapCode.PROVIDER_TAX_ID: letterhead.c.tax_id_encrypted.is_(None),
@@ -46,7 +46,7 @@ def head_gaps(superbill: Any, letterhead: Any, has_diagnosis: Any) -> list[Selec
 
 
 def line_gaps(line: Any) -> list[Select[Any]]:
-    """What is missing of each visit."""
+    """Select the gaps of each visit."""
     missing = {
         SuperbillGapCode.CPT_CODE: line.c.cpt_code.is_(None),
         SuperbillGapCode.PLACE_OF_SERVICE: line.c.place_of_service.is_(None),

@@ -1,4 +1,4 @@
-"""What charging needs at hand: the database that is written, Stripe, and the clock."""
+"""The context of payments: the database for writes, Stripe, and the clock."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -15,14 +15,16 @@ from billing.practices import PracticeMisconfigured, zone
 from models import Client, Payment, PaymentState, Practice
 from models.turns import Turns
 
-# How long a request waits for others that are at the same client.
+# How long a request waits for other requests for the same client.
 TURN_S = 5.0
 AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
 
 
 @dataclass(frozen=True)
 class Till:
-    """`now` is the clock, in UTC; `by`: who is at work, where it isn't the server itself."""
+    """The context of a payment. `now` is the clock, in UTC; `by` is the actor, unless the server
+    acts by itself.
+    """
 
     engine: AsyncEngine
     stripe: Stripe
@@ -32,7 +34,9 @@ class Till:
 
 
 def day(moment: dt.datetime, time_zone: str) -> dt.date:
-    """Return the practice's day at a moment; PracticeMisconfigured where its zone is unknown."""
+    """Return the practice's date at a moment. Raise PracticeMisconfigured if its zone
+    is unknown.
+    """
     found = zone(time_zone)
     if found is None:
         raise PracticeMisconfigured(f"there is no time zone {time_zone!r}")
@@ -40,16 +44,16 @@ def day(moment: dt.datetime, time_zone: str) -> dt.date:
 
 
 async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
-    """Nobody else writes to the client's account until this transaction ends."""
+    """Lock the client's row: until this transaction ends no other one writes to the account."""
     mine = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
     await rows.execute(mine.with_for_update())
 
 
 @asynccontextmanager
 async def locked(till: Till, practice_id: str, client_id: str) -> AsyncIterator[AsyncConnection]:
-    """Give a transaction in which nobody else writes to the client's account.
+    """Open a transaction with exclusive access to the client's account.
 
-    Who waits for the same client waits without a connection.
+    Requests for the same client wait for their turn without holding a connection.
     """
     async with till.turns.of(practice_id, client_id), till.engine.begin() as conn:
         await lock(conn, practice_id, client_id)
@@ -57,7 +61,7 @@ async def locked(till: Till, practice_id: str, client_id: str) -> AsyncIterator[
 
 
 async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
-    """Return the payment's columns, with its practice's currency and time zone."""
+    """Return the payment's columns, and the currency and time zone of its practice."""
     columns: list[Any] = [*Payment.__table__.c, Practice.currency, Practice.time_zone]
     found = await rows.execute(
         select(*columns)

@@ -1,7 +1,7 @@
-"""What has changed since: each change of an invoice or a payment takes the practice's next version.
+"""Versions of changes: each change of an invoice or a payment takes the practice's next version.
 
-A reader who has seen a version has seen every change below it. A time could not say that: what is
-written first may be committed last.
+A reader that has seen a version has seen every change below it. A time can't guarantee that, since
+the row that is written first may be committed last.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ from models.inserting import insert_into
 
 
 async def stamp(rows: AsyncConnection, practice_id: str, payment_id: str) -> None:
-    """The next version, for a payment that was changed and the invoices that it has to do with.
+    """Set the next version on a changed payment and on the invoices that the payment touches.
 
-    It is the last thing that a transaction does: others of the practice wait for it to end.
+    Call this at the end of a transaction: other transactions of the practice wait for it to finish.
     """
     version = await next_version(rows, practice_id)
     mine = Payment.practice_id == practice_id, Payment.id == payment_id
@@ -26,9 +26,9 @@ async def stamp(rows: AsyncConnection, practice_id: str, payment_id: str) -> Non
 
 
 async def next_version(conn: AsyncConnection, practice_id: str) -> int:
-    """Return a version above the practice's last one, and above each that its rows have.
+    """Return a version above the practice's counter and above the versions of all of its rows.
 
-    An import may bring rows whose versions the counter has not come to yet.
+    An import may bring rows with versions that the counter has not reached.
     """
     highest = case(
         (
@@ -53,7 +53,9 @@ def highest_of(table: type[Invoice | Payment], practice_id: str) -> ColumnElemen
 
 
 def touched(practice_id: str, payment_id: str) -> Any:
-    """The invoices that the payment paid, or that a refund or a dispute of it made due again."""
+    """Select the invoices that the payment paid, or that one of its refunds or disputes made due
+    again.
+    """
     return union(
         *(
             select(table.invoice_id).where(

@@ -1,4 +1,4 @@
-"""The worker: answers requests for a sign-in mail, beside the requests of pages."""
+"""The worker that answers requests for a sign-in mail, in the background."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ from identity.post import Post
 from models.database import TransientError
 from models.leases import Excluded, Lease
 
-# A mail that takes longer is tried again.
+# A mail that takes longer is retried.
 WITHIN_S = 20
 
 log = logging.getLogger("portal.identity")
 
 
 async def work(door: Door) -> int:
-    """Answer the requests that wait; return how many there were."""
+    """Answer the waiting requests. Return their number."""
     post = door.post
     if post is None:
         return 0
@@ -32,7 +32,7 @@ async def work(door: Door) -> int:
 
 
 async def answer(door: Door, post: Post, request: Row[Any]) -> None:
-    """Send the mail of a request, or let it be tried later; a failure is that request's alone."""
+    """Send the mail of a request, or schedule a retry. A failure affects only that request."""
     if request.expires_at <= door.now():
         log.warning("sign-in request %s: no mail could be sent in time", request.id)
         await outbox.close(door, request)
@@ -43,16 +43,16 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
     except TransientError:
         raise
     except Exception as error:
-        # The error's own text may have the address in it.
+        # The error's own text may contain the address.
         name = type(error).__name__
         log.warning("sign-in request %s: no mail sent (%s), it is tried again", request.id, name)
         await outbox.put_off(door, request)
     else:
-        # The mail is out: were this not written, it would be sent again.
+        # The mail is out. If this were not written, it would be sent again.
         await until_written(lambda: outbox.close(door, request))
 
 
 async def send(door: Door, post: Post, request: Row[Any]) -> None:
-    """Mail the links, once they are committed."""
+    """Mail the links, after they are committed."""
     if letter := await linking.letter(door, request):
         await post.send(letters.mail(post.sender, letter, door.now(), door.lasts))

@@ -1,7 +1,7 @@
-"""Six-digit codes: sent beside a link, and typed into the page that asked for the mail.
+"""Six-digit codes: sent with a link, and typed into the page that requested the mail.
 
-A code is worked out of the request and the practice with the server's key, so none is stored.
-A million codes are few: what may be tried is bounded for each request and for each address. See
+A code is derived from the request and the practice with the server's key, so none is stored. There
+are only a million codes, so the tries are limited for each request and for each address. See
 docs/decisions/0020-a-code-beside-the-link.md for the arithmetic.
 """
 
@@ -16,21 +16,21 @@ from identity.door import Door
 from identity.limits import Limit
 
 LENGTH = 6
-# Of one request. Afterwards its codes are dead, and its links go on working.
+# The tries of one request. Afterwards its codes are invalid; its links still work.
 TRIES_OF_REQUEST = 5
-# Codes that were wrong, of one address: ten, and then one a day.
+# Wrong codes for one address: ten, and then one a day.
 TRIES_OF_ADDRESS = Limit("code", every=dt.timedelta(days=1), burst=10)
 
 
 def code(door: Door, nonce_hash: str, practice_id: str) -> str:
     """Return the code of a request's mail for a practice."""
     digest = door.hashed(f"sign-in code {nonce_hash} {practice_id}")
-    # 256 bits: their remainder favours no code measurably.
+    # With 256 bits, the remainder has no measurable bias.
     return f"{int(digest, 16) % 10**LENGTH:0{LENGTH}}"
 
 
 def typed(text: str) -> str | None:
-    """Return the digits of a code as somebody typed it; None if it can't be one."""
+    """Return the digits of a typed code, or None if the text can't be a code."""
     digits = text.replace(" ", "").replace("-", "")
     is_code = len(digits) == LENGTH and digits.isascii() and digits.isdigit()
     return digits if is_code else None
@@ -39,7 +39,7 @@ def typed(text: str) -> str | None:
 def matching(
     door: Door, digits: str, nonce_hash: str, links: Sequence[Row[Any]]
 ) -> Row[Any] | None:
-    """Return the link that was sent with this code, in the same time wherever they differ."""
+    """Return the link that was sent with this code, in constant time."""
     found = None
     for link in links:
         if hmac.compare_digest(code(door, nonce_hash, link.practice_id), digits):

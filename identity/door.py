@@ -1,4 +1,4 @@
-"""What signing in needs at hand: the database that is written, the key, the clock and the post."""
+"""The context of signing in: the database for writes, the key, the clock and the mail service."""
 
 import asyncio
 import datetime as dt
@@ -13,10 +13,10 @@ from identity.post import Post
 
 @dataclass(frozen=True)
 class Door:
-    """`now` is the clock, in UTC. Without post nobody gets a mail.
+    """The context of signing in. `now` is the clock, in UTC. Without `post` no mail is sent.
 
-    `lasts`: for how long a page may sign in with a mail that it asked for. `asked` tells the worker
-    of this process of a new request.
+    `lasts` is the time for which a page may sign in with a requested mail. `asked` wakes the worker
+    of this process for a new request.
     """
 
     engine: AsyncEngine
@@ -27,5 +27,5 @@ class Door:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hashed(self, text: str) -> str:
-        """What the database keeps of a secret or an address, to know it again."""
+        """Return the keyed hash under which the database stores a secret or an address."""
         return tokens.hashed(text, self.key)

@@ -1,4 +1,4 @@
-"""Ending sign-ins: signing out, and ending another one of the same person."""
+"""The end of sign-ins: signing out, and ending another sign-in of the same person."""
 
 import datetime as dt
 from typing import Any
@@ -14,13 +14,13 @@ from models import AccessAction, Token
 
 
 async def sign_out(door: Door, by: Actor, now: dt.datetime) -> bool:
-    """End the sign-in of a token; False where the token is of none, and goes on working."""
+    """End the sign-in of a token. Return False for a token that is no sign-in; it stays valid."""
     mine = Token.practice_id == by.practice_id, Token.id == by.token_id
     return await ended(door, *mine, now=now, by=by)
 
 
 async def revoke(door: Door, by: Actor, own: Any, token_id: str, now: dt.datetime) -> None:
-    """End one of the viewer's own sign-ins: those that are `own`, in the viewer's practice."""
+    """End one of the viewer's own sign-ins, by the condition `own`, in the viewer's practice."""
     mine = Token.practice_id == by.practice_id, own, Token.id == token_id
     is_mine = await ended(door, *mine, now=now, by=by)
     if not is_mine:
@@ -28,7 +28,7 @@ async def revoke(door: Door, by: Actor, own: Any, token_id: str, now: dt.datetim
 
 
 async def ended(door: Door, *which: Any, now: dt.datetime, by: Actor) -> bool:
-    """End sign-ins that work, from their next request on; return whether there was one."""
+    """End valid sign-ins from their next request on. Return whether there was one."""
     whose: list[Any] = [Token.client_id, Token.contact_id]
     works = tokens.works(Token.__table__, now, now - tokens.IDLE)
     stopped = update(Token).where(*which, Token.is_sign_in, works).values(revoked_at=now)

@@ -1,4 +1,4 @@
-"""Signing in, with the link or the code of a mail."""
+"""Signing in with the link or the code of a mail."""
 
 import datetime as dt
 import logging
@@ -27,8 +27,8 @@ from models import AccessAction, ActorKind, SignInLink, SignInRequest, Token
 
 log = logging.getLogger("portal.identity")
 LASTS = dt.timedelta(hours=12)
-# For so long the same link, or code, and nonce are answered with the same sign-in: the answer may
-# have been lost.
+# For this time the same link, or code, and nonce return the same sign-in, since the first response
+# may have been lost.
 AGAIN = dt.timedelta(seconds=60)
 NAME = "sign-in"
 USE_THE_LINK = "Too many wrong codes were typed for this address. The link in the mail works."
@@ -36,7 +36,7 @@ USE_THE_LINK = "Too many wrong codes were typed for this address. The link in th
 
 @dataclass(frozen=True)
 class Page:
-    """The page that signs in: the nonce that it kept, the nonce's hash, and where it is."""
+    """The page that signs in: its stored nonce, the nonce's hash, and its network's hash."""
 
     nonce: str
     nonce_hash: str
@@ -46,7 +46,7 @@ class Page:
 async def sign_in(
     door: Door, secret: str, nonce: str, now: dt.datetime, address_hash: str | None = None
 ) -> str:
-    """Return a token for whoever has a link, in the page that asked for it."""
+    """Return a token for a link that is opened in the page that requested it."""
     page = Page(nonce, door.hashed(nonce), address_hash)
     async with door.engine.begin() as conn:
         link = await opened(conn, door.hashed(secret), page, now)
@@ -59,10 +59,10 @@ async def sign_in(
 async def opened(
     conn: AsyncConnection, secret_hash: str, page: Page, now: dt.datetime
 ) -> Row[Any] | None:
-    """Return the link with this secret, if the page asked for it.
+    """Return the link with this secret, if the page requested it.
 
-    A page that was refused a mail, because several were asked for, uses the link of another request
-    for the same address.
+    If a page was refused a mail, because several were requested, it may use the link of another
+    request for the same address.
     """
     asked = SignInRequest.nonce_hash == page.nonce_hash, SignInRequest.expires_at > now
     own = select(SignInRequest.nonce_hash).where(*asked)
@@ -76,14 +76,14 @@ async def opened(
 async def sign_in_with_code(
     door: Door, code: str, nonce: str, now: dt.datetime, address_hash: str | None = None
 ) -> str:
-    """Return a token for whoever has the code, in the page that asked for its mail."""
+    """Return a token for a code that is typed into the page that requested its mail."""
     digits = codes.typed(code)
     if digits is None:
         raise InvalidInput("A code has six digits.", ("input", "code"))
     page = Page(nonce, door.hashed(nonce), address_hash)
     async with door.engine.begin() as conn:
         came_to = await by_code(conn, door, digits, page, now)
-    # A refusal is raised after the try that was counted is committed.
+    # The error is raised after the counted try is committed.
     if isinstance(came_to, Refusal):
         raise came_to
     return came_to
@@ -92,9 +92,9 @@ async def sign_in_with_code(
 async def by_code(
     conn: AsyncConnection, door: Door, digits: str, page: Page, now: dt.datetime
 ) -> str | Refusal:
-    """Count a try and return its token, or why there is none.
+    """Count a try and return its token, or the reason why there is none.
 
-    What is done doesn't depend on whether the address is known.
+    The work done is the same for a known and an unknown address.
     """
     request = await tried(conn, page.nonce_hash, now)
     if request is None:
@@ -115,7 +115,7 @@ async def by_code(
 
 
 async def tried(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row[Any] | None:
-    """Count a try of a code, before it is looked at; None where no more are left."""
+    """Count a try of a code before it is checked. Return None if no tries are left."""
     count = (
         update(SignInRequest)
         .where(
@@ -132,7 +132,7 @@ async def tried(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row
 async def links(
     conn: AsyncConnection, page: Page, now: dt.datetime, *where: Any
 ) -> Sequence[Row[Any]]:
-    """Return links that work still, and those that this page has just used; locked."""
+    """Return and lock the links that are valid, or that this page has just used."""
     columns = SignInLink.__table__.c
     just_now = (columns.used_nonce_hash == page.nonce_hash) & (columns.used_at > now - AGAIN)
     open_still = or_(columns.used_at.is_(None), just_now)
@@ -153,7 +153,7 @@ async def enter(
 ) -> str | None:
     """Return the token of a link's sign-in, which begins with its first use.
 
-    None where nobody of the practice has the address any more, or the sign-in is over.
+    Return None if no person of the practice has the address any more, or the sign-in has ended.
     """
     text = tokens.derived(door.key, link.id, page.nonce)
     if link.used_at is not None:
@@ -173,7 +173,7 @@ async def enter(
     mine = columns.practice_id == link.practice_id
     await conn.execute(update(SignInLink).where(mine, columns.id == link.id).values(used))
     await forget_others(conn, link)
-    # Whoever has the mailbox doesn't mind the next mail.
+    # Access to the mailbox is proven, so the next mails need no limit.
     await mails(door).reset(conn, link.email_hash)
     return text
 
@@ -181,7 +181,7 @@ async def enter(
 async def forget_others(conn: AsyncConnection, link: Row[Any]) -> None:
     """Remove the other unused links of the practice to the address.
 
-    One that is being used at the same moment stays: two sign-ins never wait for each other.
+    A link that is in use at the same moment stays, so two sign-ins never wait for each other.
     """
     columns = SignInLink.__table__.c
     mine = columns.practice_id == link.practice_id
@@ -196,7 +196,7 @@ async def forget_others(conn: AsyncConnection, link: Row[Any]) -> None:
 async def begin(
     conn: AsyncConnection, door: Door, subject: Subject, email: str, text: str, now: dt.datetime
 ) -> str:
-    """Write the token of a sign-in that begins; return its id."""
+    """Write the token of a new sign-in, and return its id."""
     scopes = frozenset(PERSONAL_SCOPES)
     token_id, _ = await tokens.create(
         conn, door.key, subject, NAME, scopes, now, LASTS, secret=text, email=email
@@ -205,7 +205,7 @@ async def begin(
 
 
 async def goes_on(conn: AsyncConnection, link: Row[Any], now: dt.datetime) -> bool:
-    """Return whether the sign-in that a link began still works."""
+    """Return whether the sign-in that a link began is still valid."""
     token = Token.__table__
     mine = token.c.practice_id == link.practice_id, token.c.id == link.token_id
     works = tokens.works(token, now, now - tokens.IDLE), tokens.has_address(token)

@@ -1,4 +1,4 @@
-"""What a serving process does for signing in beside its answers: it sends mail, and sweeps up."""
+"""Background tasks of signing in: sending mail, and removing expired rows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ from identity.door import Door
 
 LOOK_EVERY_S = 5.0
 SWEEP_EVERY_S = 300.0
-# So long after a request the worker begins, so that what it does for an address that is known
-# takes nothing from the time of the answer.
+# The delay between a request and the worker, so that the work for a known address does not slow the
+# response.
 PAUSE_S = 0.3
 
 
@@ -36,6 +36,6 @@ async def answerer(door: Door) -> None:
 
 async def sweeper(door: Door) -> None:
     while True:
-        # First, so that a server that is stopped at once has nothing under way.
+        # The pause comes first, so that a server that stops at once has no work under way.
         await asyncio.sleep(SWEEP_EVERY_S)
         await surely(lambda: outbox.sweep(door))

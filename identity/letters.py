@@ -1,4 +1,4 @@
-"""The sign-in mail: plain, short, and without a word about the practice's trade."""
+"""The sign-in mail: plain, short, and without any hint of the practice's profession."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ TEXT = """\
 The link and the code work once, for {minutes} minutes. The link works only in the browser that \
 you asked from.
 
-Nothing needs to be done if it wasn't you who asked: nobody else can use what is in this mail.
+If you didn't ask for this mail, you can ignore it: nobody else can use it to sign in.
 """
 
 
 def mail(sender: str, letter: Letter, now: dt.datetime, lasts: dt.timedelta) -> EmailMessage:
-    """Write one mail with all links, to the address that the practice has."""
+    """Write one mail with all links, to the address that the practice has stored."""
     message = EmailMessage(policy.SMTP)
     message["From"] = sender
-    # Exactly one address: text with two in it raises.
+    # The header takes exactly one address: text with two addresses raises an error.
     message["To"] = Address(addr_spec=letter.to)
     message["Subject"] = subject(letter.links)
     message["Date"] = format_datetime(now)
-    # Without a domain it would be this machine's name.
+    # Without a domain it would contain this machine's name.
     message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     minutes = lasts // dt.timedelta(minutes=1)
@@ -42,7 +42,7 @@ def mail(sender: str, letter: Letter, now: dt.datetime, lasts: dt.timedelta) -> 
 
 
 def is_sender(text: str) -> bool:
-    """Return whether mail can be from there: one address, with a name or without."""
+    """Return whether the text is a valid sender: one address, with or without a name."""
     try:
         headers = EmailMessage(policy.SMTP)
         headers["From"] = text

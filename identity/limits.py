@@ -1,7 +1,7 @@
-"""Limits that all serving processes share: so many at once, and one more each so often.
+"""Rate limits that all serving processes share: a burst, and then one each interval.
 
-A counter is one row that says until when what was spent fills it (the "generic cell rate
-algorithm"). One statement checks and spends, so two requests at once never find the same room.
+A counter is one row with the time until which the counter is filled (the "generic cell rate
+algorithm"). One statement checks and counts, so concurrent requests never get the same slot.
 """
 
 import datetime as dt
@@ -20,20 +20,22 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True)
 class Limit:
-    """`burst` at once, and one more each `every`. Without a burst nothing is refused."""
+    """A limit of `burst` at once, and one more each `every`. Without a burst nothing is refused."""
 
     name: str
     every: dt.timedelta
     burst: int | None = None
 
     async def turn(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> dt.datetime:
-        """Spend one of a limit without a burst. Return when it would be due if others waited."""
+        """Count one use of a limit without a burst. Return its due time in the queue."""
         until_ms = await self.spent(conn, key_hash, now)
         assert until_ms is not None
         return moment(until_ms) - self.every
 
     async def spent(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> int | None:
-        """Spend one, if there is one left; return until when the counter is filled then."""
+        """Count one use if the limit allows it. Return the time until which the counter is then
+        filled.
+        """
         now_ms, every_ms = milliseconds(now), self.every // MILLISECOND
         counter = SignInLimit.spent_until_ms
         first: Any = insert_into(conn, SignInLimit).values(
@@ -48,29 +50,29 @@ class Limit:
         return found
 
     def is_last(self, until_ms: int, now: dt.datetime) -> bool:
-        """Return whether a counter that is filled until then has no more to spend."""
+        """Return whether a counter that is filled until a time has no use left."""
         return until_ms > milliseconds(now) + self.slack_ms
 
     async def next_at(self, conn: AsyncConnection, key_hash: str) -> dt.datetime | None:
-        """Return from when one is left again; None if nothing was spent yet."""
+        """Return the time of the next allowed use, or None if nothing was counted yet."""
         spent = select(SignInLimit.spent_until_ms).where(*self.of(key_hash))
         until_ms = await conn.scalar(spent)
         return None if until_ms is None else moment(until_ms - self.slack_ms)
 
     async def give_back(self, conn: AsyncConnection, key_hash: str) -> None:
-        """Take back one that was spent."""
+        """Take back one use."""
         less = SignInLimit.spent_until_ms - self.every // MILLISECOND
         await conn.execute(
             update(SignInLimit).where(*self.of(key_hash)).values(spent_until_ms=less)
         )
 
     async def reset(self, conn: AsyncConnection, key_hash: str) -> None:
-        """Forget what was spent."""
+        """Reset the counter."""
         await conn.execute(delete(SignInLimit).where(*self.of(key_hash)))
 
     @property
     def slack_ms(self) -> int:
-        """Return how far ahead of now a counter may be filled when one more is spent."""
+        """Return how far ahead of now a counter may be filled before one more use."""
         assert self.burst is not None
         return (self.burst - 1) * (self.every // MILLISECOND)
 

@@ -1,4 +1,4 @@
-"""Links: in which practices an address is known, and a secret and a code for each of them."""
+"""Links: one for each practice that knows an address, with a secret and a code."""
 
 import logging
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ log = logging.getLogger("portal.identity")
 
 @dataclass(frozen=True)
 class Link:
-    """A way into a practice's portal, for whoever reads the mail."""
+    """A link and a code that sign in to a practice's portal."""
 
     practice: str
     url: str
@@ -34,14 +34,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Letter:
-    """The links that go to one address, as a practice has it."""
+    """The links for one address, spelled as the practice has stored it."""
 
     to: str
     links: Sequence[Link]
 
 
 async def letter(door: Door, request: Row[Any]) -> Letter | None:
-    """Make a link for each practice that knows the address; None where there is none."""
+    """Create a link for each practice that knows the address. Return None if there is none."""
     to = one_address(request.email or "")
     if to is None:
         return None
@@ -51,9 +51,9 @@ async def letter(door: Door, request: Row[Any]) -> Letter | None:
         try:
             found = await people(conn, to)
         except TooManyPeople:
-            log.warning("sign-in request %s: the address is of too many people", request.id)
+            log.warning("sign-in request %s: too many people have the address", request.id)
             return None
-        # One link for everybody of a practice: all of them have this address.
+        # One link is enough for all people of a practice, since they share the address.
         first = [next(those) for _, those in groupby(found, lambda person: person.practice_id)]
         made = [await link(conn, door, request, person) for person in first]
     links = [one for one in made if one is not None]
@@ -61,7 +61,7 @@ async def letter(door: Door, request: Row[Any]) -> Letter | None:
 
 
 async def is_open(conn: AsyncConnection, request: Row[Any]) -> bool:
-    """Lock a request; return False if an operator has ended it since it was taken."""
+    """Lock a request. Return False if an operator has ended it in the meantime."""
     columns = SignInRequest.__table__.c
     waiting = columns.id == request.id, columns.done_at.is_(None)
     return bool(await conn.scalar(select(columns.id).where(*waiting).with_for_update()))
@@ -70,12 +70,15 @@ async def is_open(conn: AsyncConnection, request: Row[Any]) -> bool:
 async def link(
     conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any]
 ) -> Link | None:
-    """Make a practice's link.
+    """Create a practice's link.
 
-    None where it has no page that a link may lead to, or the request's link was used.
+    Return None if the practice has no page that a link may lead to, or the request's link was used.
     """
     if person.portal_url is None:
-        log.warning("practice pra_%s has no portal_url: nobody signs in there", person.practice_id)
+        log.warning(
+            "practice pra_%s has no portal_url: signing in is not possible there",
+            person.practice_id,
+        )
         return None
     if fault := portal_url_fault(person.portal_url):
         log.warning("practice pra_%s has %s: nobody signs in there", person.practice_id, fault)
@@ -90,7 +93,7 @@ async def link(
 async def keep(
     conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any], secret: str
 ) -> bool:
-    """Write the link, in the place of the one of an earlier try; return whether it can be used."""
+    """Write the link, or replace the link of an earlier try. Return whether it can be used."""
     made = insert_into(conn, SignInLink).values(
         practice_id=person.practice_id,
         id=new_id(),
@@ -99,7 +102,7 @@ async def keep(
         secret_hash=door.hashed(secret),
         nonce_hash=request.nonce_hash,
         created_at=request.created_at,
-        # Longer than the request: a page that is refused another mail uses this one.
+        # It outlives the request: a page that is refused another mail uses this one.
         expires_at=request.expires_at + door.lasts,
     )
     fresh = {name: made.excluded[name] for name in ("secret_hash", "email", "email_hash")}

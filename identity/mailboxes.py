@@ -3,7 +3,7 @@
 from email.errors import MessageError
 from email.headerregistry import Address
 
-# RFC 5321 has no longer address that mail could be sent to.
+# RFC 5321 allows no longer address.
 LONGEST = 254
 
 

@@ -1,15 +1,15 @@
-"""Networks that requests come from, in one spelling each."""
+"""Networks of requests, in one spelling each."""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-# A provider gives a household, or a rented server, at least this many addresses.
+# A provider assigns at least this many addresses to a household, or a rented server.
 IPV6_PREFIX = 64
 
 
 def network(host: str) -> str:
-    """Return what a host is counted by: an IPv4 address, or an IPv6 address's network.
+    """Return the key that a host is counted by: an IPv4 address, or an IPv6 address's network.
 
-    Anything that isn't an address stays as it is: a proxy may name something else.
+    Any other text is returned unchanged, since a proxy may name something else.
     """
     try:
         address = ip_address(host.strip("[]").partition("%")[0])

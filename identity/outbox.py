@@ -1,8 +1,8 @@
 """The outbox: requests that wait for their mail.
 
-Any serving process takes some of them, each for the length of a lease. Requests wait in turn: those
-of a network that sends many come after the first ones of other networks, and only some of a
-network's are worked on at a time.
+Any serving process takes requests under leases. The queue is fair: the requests of a busy network
+come after the first ones of other networks, and only some of a network's requests are worked on at
+a time.
 """
 
 import datetime as dt
@@ -27,20 +27,20 @@ QUEUE = Queue(
     log,
     at_once=10,
     groups=("address_hash",),
-    # An error's own text may have the address in it.
+    # An error's own text may contain the address.
     quiet=(Exception,),
 )
 
 
 async def claim(door: Door, but: Excluded) -> Lease | None:
-    """Take the next request that is to be answered now, under a lease."""
+    """Lease the next request that is due."""
     due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= door.now()
     order = SignInRequest.turn_at, SignInRequest.id
     return await QUEUE.claim(door.engine, but, *due, order=order)
 
 
 async def put_off(door: Door, request: Row[Any]) -> None:
-    """Let the mail be tried again later."""
+    """Schedule a retry of the mail."""
     wait_s = BACKOFFS_S[min(request.tries, len(BACKOFFS_S) - 1)]
     due_at = door.now() + dt.timedelta(seconds=wait_s)
     async with door.engine.begin() as conn:
@@ -48,7 +48,7 @@ async def put_off(door: Door, request: Row[Any]) -> None:
 
 
 async def close(door: Door, request: Row[Any]) -> None:
-    """End a request that needs no more work, and forget the address."""
+    """Complete a request, and delete the address."""
     async with door.engine.begin() as conn:
         await change(conn, request.id, done_at=door.now(), email=None)
 
@@ -58,9 +58,9 @@ async def change(conn: AsyncConnection, id_: str, **values: Any) -> None:
 
 
 async def sweep(door: Door) -> int:
-    """Remove what is older than a day, and the addresses of sign-ins that are over.
+    """Remove rows older than a day, and the addresses of sign-ins that have ended.
 
-    Returns 0: nobody waits for more of it.
+    Return 0, since there is never more work to do.
     """
     now = door.now()
     before = now - KEPT

@@ -1,4 +1,4 @@
-"""People: the clients and contacts whose e-mail address it is."""
+"""People: the clients and contacts with an e-mail address."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,21 +10,21 @@ from models import Client, Contact, Practice
 from models.names import folded_email
 from models.row import ID
 
-# An address of more people is nobody's own: one that is filled in where none is known.
+# An address with more people is no personal one, but a placeholder for a missing address.
 MOST = 20
 
 
 class TooManyPeople(Exception):
-    """More people have the address than anybody's own has."""
+    """More people share the address than a personal one could have."""
 
 
 async def people(
     conn: AsyncConnection, email: str, practice_id: str | None = None
 ) -> Sequence[Row[Any]]:
-    """Return who has this address, in all practices or in one.
+    """Return the people with this address, in all practices or in one.
 
-    The order is by practice, clients before contacts: of several people of a practice the first
-    is who a sign-in begins as.
+    They are ordered by practice, clients before contacts. A sign-in begins as the first person of
+    its practice.
     """
     both = union_all(
         *(known(table, email, practice_id) for table in (Client, Contact)),
@@ -36,7 +36,7 @@ async def people(
 
 
 def known(table: Any, email: str, practice_id: str | None = None) -> Select[Any]:
-    """Select the rows of a table that have an address."""
+    """Select the rows of a table with an address."""
     is_client = table is Client
     mine = (
         select(

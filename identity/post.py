@@ -1,4 +1,4 @@
-"""The post: mail goes out by SMTP."""
+"""The mail service: mail is sent by SMTP."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ SCHEMES = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 
 
 class NotOneRecipient(Exception):
-    """A mail that would go to nobody, or to others too; nothing of it is told."""
+    """A mail without exactly one recipient. The message has no details, which could be personal."""
 
 
 @dataclass(frozen=True)
 class Post:
-    """From whom mail is, and what sends it; that raises whatever keeps it from being sent."""
+    """The sender of mail, and the function that sends it. It raises any error of sending."""
 
     sender: str
     send: Callable[[EmailMessage], Awaitable[None]]
 
 
 def by_smtp(url: str, sender: str) -> Post:
-    """Return the post through the mail server of `smtp://user:password@host:587` or `smtps://…`.
+    """Return the mail service for the server `smtp://user:password@host:587` or `smtps://…`.
 
-    The links in a mail sign somebody in, so a mail goes to one address, and by TLS: `smtp://`
-    stands for STARTTLS, and a server that does not offer it gets no mail. A server on this machine
-    may do without; elsewhere that is written out, as `smtp+plain://…`.
+    The links in a mail sign in, so a mail goes to one address, and by TLS. `smtp://` uses STARTTLS,
+    and a server that does not offer it gets no mail. A server on this machine may do without TLS;
+    any other one needs the explicit scheme `smtp+plain://…`.
     """
     server = parsed(url)
 
@@ -51,7 +51,7 @@ def by_smtp(url: str, sender: str) -> Post:
 
 
 def recipient(message: EmailMessage) -> str:
-    """Return the address that a mail goes to: the one in its header To, and there is no other."""
+    """Return the only recipient of a mail, from its header To. Raise NotOneRecipient otherwise."""
     header = message["To"]
     groups = header.groups if header is not None else ()
     addresses = [address for group in groups for address in group.addresses]
@@ -65,7 +65,7 @@ def recipient(message: EmailMessage) -> str:
 
 
 def starts_tls(server: SplitResult) -> bool | None:
-    """Return whether STARTTLS is asked for; None: where the server offers it."""
+    """Return whether STARTTLS is used; None means only if the server offers it."""
     if server.scheme == "smtp":
         is_needed = server.username or not is_this_machine(server.hostname or "")
         return True if is_needed else None
@@ -73,7 +73,7 @@ def starts_tls(server: SplitResult) -> bool | None:
 
 
 def parsed(url: str) -> SplitResult:
-    """The parts of an SMTP server's URL; ValueError where it is none."""
+    """Return the parts of an SMTP server's URL. Raise ValueError for any other text."""
     server = urlsplit(url)
     if server.scheme not in SCHEMES or not server.hostname or server.port == 0:
         raise ValueError("not an SMTP server's URL")

@@ -1,4 +1,4 @@
-"""Requests for a sign-in mail: the same work and the same answer for every address."""
+"""Requests for a sign-in mail: the same work and the same response for every address."""
 
 import datetime as dt
 import logging
@@ -15,18 +15,19 @@ from models.ids import new_id
 from models.names import mailbox
 
 log = logging.getLogger("portal.identity")
-# Mails to one address at once. There is another one each time that a request expires, so whoever
-# is refused one has a mail whose link lasts at least as long as the request.
+# The mails to one address at once. One more is allowed each time a request expires, so a page that
+# is refused a mail can use a link that lasts at least as long as its request.
 MAILS = 4
-# Requests of one network are answered in turn with those of others, one second apart.
+# Requests of one network are queued among those of others, one second apart.
 NETWORK = Limit("network", every=dt.timedelta(seconds=1))
 
 
 @dataclass(frozen=True)
 class Requested:
-    """What the page keeps to sign in with, and until when.
+    """The page's nonce to sign in with, and its expiry.
 
-    `next_mail_at`: no mail was sent, because several were of late; from then on one will be.
+    With `next_mail_at` no mail was sent, because several were sent recently; it is the time from
+    which one will be.
     """
 
     nonce: str
@@ -42,8 +43,8 @@ def mails(door: Door) -> Limit:
 async def request(door: Door, email: str, address_hash: str | None, now: dt.datetime) -> Requested:
     """Record the request, and count it.
 
-    The address isn't looked up here. So nobody learns whether it is known, not even by the time
-    that the answer takes.
+    The address isn't looked up here. So the response does not reveal whether it is known, not even
+    by the time it takes.
     """
     nonce, expires_at, next_mail_at = random_text(), now + door.lasts, None
     typed = email.strip()

@@ -1,4 +1,4 @@
-"""Sign-ins as an operator sees them: listed, and ended with whatever could begin another one."""
+"""Sign-ins for operators: listed, and ended with all requests and links that could begin others."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class NoSuchPerson(Exception):
 
 @dataclass(frozen=True)
 class Whose:
-    """Conditions for sign-ins and for links, and the mailbox whose requests are meant, if any."""
+    """A selection: conditions for sign-ins and links, and the mailbox of the requests, if any."""
 
     sign_ins: ColumnElement[bool]
     links: ColumnElement[bool]
@@ -33,7 +33,7 @@ def everybodys() -> Whose:
 
 
 def of_sign_in(token_id: str) -> Whose:
-    """Mean one sign-in, and nothing that could begin another one."""
+    """Select one sign-in, and no links or requests."""
     return Whose(TOKEN.id == token_id, false())
 
 
@@ -42,13 +42,13 @@ def of_practice(practice_id: str) -> Whose:
 
 
 def of_address(address: str) -> Whose:
-    """Mean an address, in all practices."""
+    """Select an address, in all practices."""
     email = mailbox(address)
     return Whose(TOKEN.email == email, LINK.email == email, email)
 
 
 async def of_person(conn: AsyncConnection, model: type[Client] | type[Contact], id_: str) -> Whose:
-    """Mean a client or a contact, with everybody of the practice who has the same address.
+    """Select a client or a contact, and all people of the practice with the same address.
 
     A sign-in can be switched between them.
     """
@@ -66,7 +66,7 @@ async def of_person(conn: AsyncConnection, model: type[Client] | type[Contact], 
 
 
 async def listed(conn: AsyncConnection, whose: Whose, now: dt.datetime) -> Sequence[Row[Any]]:
-    """Return the sign-ins that work, the newest first, each with its practice and person."""
+    """Return the valid sign-ins, the newest first, each with its practice and person."""
     of_client = and_(Client.practice_id == TOKEN.practice_id, Client.id == TOKEN.client_id)
     of_contact = and_(Contact.practice_id == TOKEN.practice_id, Contact.id == TOKEN.contact_id)
     name = func.coalesce(Client.name, Contact.name).label("person")
@@ -88,8 +88,8 @@ async def end(
 ) -> Sequence[Row[Any]]:
     """End sign-ins, and the requests and links of the same address; return the sign-ins' rows.
 
-    The order matters, so that nothing that is under way is missed: a link is made in a transaction
-    that locks its request, and a sign-in in one that locks its link.
+    The order of the statements ensures that no concurrent sign-in is missed: a link is created in a
+    transaction that locks its request, and a sign-in in one that locks its link.
     """
     if whose.email is not None:
         mine = REQUEST.email_hash == tokens.hashed(whose.email, key), REQUEST.expires_at > now

@@ -1,4 +1,4 @@
-"""Switching a sign-in to another person of the same address, in the same practice."""
+"""The switch of a sign-in to another person with the same address, in the same practice."""
 
 import datetime as dt
 from dataclasses import replace
@@ -18,10 +18,10 @@ PATH = ("input", "id")
 
 
 async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.datetime) -> None:
-    """Let a sign-in's token be of another person who has its address today, or raise NotFound.
+    """Switch a sign-in's token to another person with its address, or raise NotFound.
 
-    The token's text stays. Each request looks the token up, so all requests that begin later see
-    with the other person's eyes, in every process.
+    The token's text stays. Each request looks the token up, so all later requests have the
+    permissions of the other person, in every process.
     """
     token, practice_id, token_id = Token.__table__, by.practice_id, by.token_id
     async with door.engine.begin() as conn:
@@ -31,7 +31,7 @@ async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.date
             found = []
         person = next((one for one in found if one.id == person_id), None)
         if person is None:
-            raise NotFound("There is nobody of this id with your address.", PATH)
+            raise NotFound("No person with this id has your address.", PATH)
         subject = Subject(practice_id, person.client_id, person.contact_id)
         mine = token.c.practice_id == practice_id, token.c.id == token_id, token.c.email == email
         works = tokens.works(token, now, now - tokens.IDLE)

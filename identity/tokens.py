@@ -1,4 +1,4 @@
-"""Tokens: how one is written, kept as a hash, given out and taken back."""
+"""Tokens: their text, their hash, and how they are issued and revoked."""
 
 import datetime as dt
 import hmac
@@ -17,27 +17,27 @@ from models.names import folded_email
 
 PREFIX = "cbp_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# 43 letters of 62 are 256 bits; the last six are a checksum, so that a scanner for leaked secrets
-# or a slip of the hand is told from a token without asking the database.
+# 43 characters of 62 hold 256 bits; the last six are a checksum. So a scanner for leaked secrets
+# can recognise a token, and a typing error is found, without a query.
 SECRET_LENGTH, CHECKSUM_LENGTH = 43, 6
 WRITTEN = re.compile(f"{PREFIX}([0-9A-Za-z]{{{SECRET_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
 
-# After so long without a request a sign-in is over.
+# A sign-in ends after this time without a request.
 IDLE = dt.timedelta(minutes=15)
 
-# Everything of one's own: what clients and contacts may read.
+# The scopes of clients and contacts, for their own data.
 PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
 
 def new_secret() -> str:
-    """A token's text, which only its bearer is to know."""
+    """Return a new token's text, which only its bearer may know."""
     return text(random_text())
 
 
 def derived(key: str, *secret: str) -> str:
-    """Return the token's text that follows from something secret: always the same one.
+    """Return the token's text that is derived from a secret: always the same one.
 
-    So an answer that was lost can be given again, though only the text's hash was kept.
+    So a lost response can be repeated, though only the text's hash is stored.
     """
     value, letters = int(hashed(" ".join(("token", *secret)), key), 16), ""
     for _ in range(SECRET_LENGTH):
@@ -51,7 +51,7 @@ def text(secret: str) -> str:
 
 
 def random_text() -> str:
-    """256 bits that nobody guesses."""
+    """Return 256 random bits as text."""
     return "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
 
 
@@ -64,20 +64,22 @@ def checksum(secret: str) -> str:
 
 
 def is_written_right(token: str) -> bool:
-    """Whether the text can be a token at all."""
+    """Return whether the text has the form and the checksum of a token."""
     found = WRITTEN.fullmatch(token)
     return found is not None and checksum(found[1]) == found[2]
 
 
 def hashed(token: str, key: str) -> str:
-    """What the database keeps: without the key, which isn't there, it tells nothing."""
+    """Return the hash that the database stores. It is useless without the key, which
+    isn't there.
+    """
     return hmac.digest(key.encode(), token.encode(), "sha256").hex()
 
 
 def works(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
-    """Whether a token of the table lets its bearer in: a sign-in, only if it was used of late.
+    """Return whether a token is valid. A sign-in must also have been used recently.
 
-    `idle_since` is so long before `now` as a sign-in may be idle.
+    `idle_since` is the earliest last use of a valid sign-in.
     """
     used = or_(~token.c.is_sign_in, token.c.last_used_at > idle_since)
     return and_(token.c.revoked_at.is_(None), token.c.expires_at > now, used)
@@ -88,8 +90,8 @@ def has_address(
 ) -> ColumnElement[bool]:
     """Return whether a sign-in's person still has the address that signed in.
 
-    Other tokens are of no address. With `kind` it is asked of one kind of viewer alone. With
-    `practice_id` people are of this practice, else of the token's.
+    Other tokens have no address. With `kind` only one kind of viewer is checked. With `practice_id`
+    people are looked up in this practice, else in the token's.
     """
     practice_id = token.c.practice_id if practice_id is None else practice_id
     tables: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact}
@@ -107,12 +109,12 @@ def has_address(
     return or_(~token.c.is_sign_in, *found)
 
 
-# -- giving out and taking back --------------------------------------------------------------------
+# -- issuing and revoking --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a token is for: a client, a contact, or (neither) a dashboard of the practice."""
+    """The owner of a token: a client, a contact, or (neither) a dashboard of the practice."""
 
     practice_id: str
     client_id: str | None = None
@@ -137,9 +139,9 @@ async def create(
     secret: str | None = None,
     email: str | None = None,
 ) -> tuple[str, str]:
-    """A new token's id and its text, which is shown this once.
+    """Create a token. Return its id and its text, which is never shown again.
 
-    `secret` is a text that was derived. With `email`, a mailbox, the token is a sign-in's.
+    `secret` is a derived text. With `email`, a mailbox, the token is a sign-in.
     """
     secret, id_, is_sign_in = secret or new_secret(), new_id(), email is not None
     await connection.execute(
@@ -163,7 +165,7 @@ async def create(
 
 
 async def revoke(connection: AsyncConnection, id_: str, now: dt.datetime) -> bool:
-    """Stops the token from its next request on; whether there was such a one still working."""
+    """Revoke a token from its next request on. Return whether it was valid."""
     working = and_(Token.id == id_, Token.revoked_at.is_(None), Token.expires_at > now)
     found = await connection.execute(update(Token).where(working).values(revoked_at=now))
     return bool(found.rowcount)

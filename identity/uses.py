@@ -1,4 +1,4 @@
-"""When tokens were last used: heard of with each request, written for many at a time."""
+"""The last use of tokens: noted with each request, and written in batches."""
 
 import asyncio
 import datetime as dt
@@ -21,7 +21,7 @@ USED = (
 
 
 class Uses:
-    """The latest use of each token since it was last written."""
+    """The uses of tokens that are not written yet."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -32,15 +32,14 @@ class Uses:
         self.latest[practice_id, token_id] = now
 
     async def flush(self) -> None:
-        """Writes what is known, also what is being written meanwhile; what can't be written now is
-        kept."""
+        """Write all noted uses. Uses that can't be written now are kept."""
         async with self.writing:
             await self.write()
 
     async def write(self) -> None:
-        """Each token once."""
+        """Write each token once."""
         latest, self.latest = self.latest, {}
-        # In one order, so that no two processes wait for each other.
+        # The order is fixed, so that no two processes wait for each other.
         rows = [
             {"whose": whose, "token": token, "at": at}
             for (whose, token), at in sorted(latest.items())

@@ -1,4 +1,4 @@
-"""The rows: mapped classes, one noun a module, and the connections to where they are kept."""
+"""The rows: mapped classes, one noun a module, and the connections to the databases."""
 
 from models.access_entry import AccessAction, AccessEntry, ActorKind
 from models.card_setup import CardSetup, Detachment, SetupState

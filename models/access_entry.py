@@ -1,4 +1,4 @@
-"""The audit log of access: who read or changed whose data, who signed in, and what was refused."""
+"""The audit log of access: reads, changes, sign-ins and refusals, with their actors."""
 
 import datetime as dt
 import enum
@@ -19,7 +19,7 @@ class ActorKind(enum.StrEnum):
 
 
 class AccessAction(enum.StrEnum):
-    """What somebody did with a client's data."""
+    """Kinds of actions on a client's data."""
 
     READ = "READ"
     CHANGE = "CHANGE"
@@ -32,8 +32,8 @@ class AccessEntry(Row):
     """One access to the data of a client, or of the whole practice.
 
     Rows are only added: the database refuses every change. There are no foreign keys, because their
-    checks would wait for rows that somebody else has locked, and an access has to be recorded
-    whoever works on the client at the time.
+    checks would wait for locked rows, and an access has to be recorded even while another
+    transaction works on the client.
     """
 
     __tablename__ = "access_entry"
@@ -41,11 +41,11 @@ class AccessEntry(Row):
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
-    # None: the whole practice, or nobody in particular.
+    # None: the whole practice, or no client in particular.
     client_id: Mapped[Reference | None]
     # None: the operator at the command line, who has no token.
     token_id: Mapped[Reference | None]
-    # The client or contact who acted, since a token may be used for several persons.
+    # The client or contact that acted, since a token may be used for several persons.
     actor_id: Mapped[Reference | None]
     # The actor's kind, and name at the time.
     kind: Mapped[ActorKind] = mapped_column(choice(ActorKind, "kind"))
@@ -53,17 +53,17 @@ class AccessEntry(Row):
     action: Mapped[AccessAction] = mapped_column(choice(AccessAction, "action"))
     # The operation's name, or the command.
     operation: Mapped[str | None]
-    # All the personal fields that were asked for, as `Client.balance`.
+    # All the personal fields that were requested, as `Client.balance`.
     fields: Mapped[list[str]] = mapped_column(JSON)
-    # Of the whole practice: the variables, and how many rows were given. Of a refusal: the ids that
-    # are out of sight, and how many there were.
+    # For the whole practice: the variables, and the number of rows returned. For a refusal: the ids
+    # that are not visible, and their number.
     arguments: Mapped[str | None]
     count: Mapped[Count | None]
     address_hash: Mapped[str | None]
     at: Mapped[dt.datetime]
 
 
-# Said once for the mapped class and the migration; by dialect, in their order.
+# Shared by the mapped class and the migration; statements by dialect, in order.
 APPEND_ONLY: dict[str, tuple[str, ...]] = {
     "sqlite": tuple(
         f"CREATE TRIGGER access_entry_{change.lower()} BEFORE {change} ON access_entry"

@@ -5,7 +5,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 
 class Addressed:
-    """Columns of a row that may have an address: all that an address needs is there, or nothing."""
+    """Columns of an optional address: either all required parts of an address are there,
+    or none.
+    """
 
     address_line1: Mapped[str | None]
     address_line2: Mapped[str | None]

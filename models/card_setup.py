@@ -1,4 +1,4 @@
-"""Cards on their way to be kept, and cards that Stripe is still to forget."""
+"""Cards to be kept, and cards that Stripe has to detach."""
 
 import datetime as dt
 import enum
@@ -16,7 +16,7 @@ class SetupState(enum.StrEnum):
     REFUSED = "REFUSED"
     # Given up: no card was refused, and none was kept.
     CANCELED = "CANCELED"
-    # Stripe has not made it, as far as we know.
+    # Stripe has probably not created it.
     UNMADE = "UNMADE"
 
 
@@ -25,7 +25,7 @@ IS_WAITING = text("done_at IS NULL")
 
 
 class CardSetup(Row):
-    """A SetupIntent that a client was given, to keep a card with."""
+    """A SetupIntent that was given to a client to keep a card with."""
 
     __tablename__ = "card_setup"
     __table_args__ = (
@@ -41,10 +41,10 @@ class CardSetup(Row):
             name="ended_is_named",
         ),
         Index(None, "practice_id", "client_id", "changed_at"),
-        # How many a client and an address were given of late.
+        # Counts the recent forms of a client and of an address.
         Index(None, "practice_id", "client_id", "created_at"),
         Index(None, "practice_id", "address_hash", "created_at"),
-        # An event names a SetupIntent and its account, and no practice.
+        # An event names a SetupIntent and its account, but no practice.
         Index("ix_card_setup_stripe_id", "stripe_id"),
         Index(
             "ix_card_setup_refused",
@@ -60,23 +60,25 @@ class CardSetup(Row):
     id: Mapped[Key]
     client_id: Mapped[Reference]
     stripe_account: Mapped[StripeName]
-    # None until Stripe has made it: it counts from before.
+    # None until Stripe has created it. The form counts even before.
     stripe_id: Mapped[StripeName | None]
     state: Mapped[SetupState] = mapped_column(choice(SetupState, "state"))
     reason: Mapped[DeclineReason | None] = mapped_column(choice(DeclineReason, "reason"))
-    # The card that it became, and whether that was on file before.
+    # The resulting card, and whether it was on file before.
     payment_method_id: Mapped[Reference | None]
     was_on_file: Mapped[bool | None]
-    # Which text was shown; keeping the card agrees to it.
+    # The version of the shown text. Keeping the card means consent to it.
     consent_version: Mapped[str]
-    # Keyed hash of the network address that it was asked from: declines are counted by it.
+    # The keyed hash of the request's network address, by which declines are counted.
     address_hash: Mapped[str | None]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
 
 
 class Detachment(Row):
-    """A card that Stripe is to forget: written with what made it so, carried out afterwards."""
+    """A card that Stripe has to detach: recorded with the change that requires it, done
+    afterwards.
+    """
 
     __tablename__ = "detachment"
     __table_args__ = (
@@ -97,10 +99,10 @@ class Detachment(Row):
     # The PaymentMethod.
     stripe_id: Mapped[StripeName]
     created_at: Mapped[dt.datetime]
-    # When it was last tried.
+    # The time of the last try.
     checked_at: Mapped[dt.datetime]
-    # Until when a worker has it, by the database's clock.
+    # The end of the worker's lease, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
     done_at: Mapped[dt.datetime | None]
-    # Why Stripe refused the last try.
+    # The reason why Stripe refused the last try.
     trouble: Mapped[str | None]

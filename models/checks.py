@@ -1,7 +1,7 @@
-"""Checks that the values of each column are of its type, and within the bounds that code holds for.
+"""Checks that the values of each column have its type, and are within the bounds that code needs.
 
-PostgreSQL holds a column to its type by itself. SQLite takes any value in any column, so that there
-a check says the type too.
+PostgreSQL enforces a column's type by itself. SQLite accepts any value in any column, so on SQLite
+a check enforces the type too.
 """
 
 import datetime as dt
@@ -11,28 +11,28 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Text, TypeDecorator, Uuid
 from sqlalchemy.types import TypeEngine
 
-# Whole numbers stay below 2^53: exact as a JSON number, and abs() can't overflow on SQLite.
+# Integers stay below 2^53: exact as a JSON number, and abs() can't overflow on SQLite.
 AMOUNT_LIMIT = 2**53
-# The days of Python's calendar, and moments that no time zone's offset leads out of it from.
+# The dates of Python's calendar, and times that stay in it in any time zone.
 DAYS = "BETWEEN '0001-01-01' AND '9999-12-31'"
 FIRST_MOMENT, LAST_MOMENT = "0001-01-02", "9999-12-31 09:00"
 MOMENT_GLOB = "????-??-?? ??:??:??." + "[0-9]" * 6
 ID_GLOB = "-".join("?" * length for length in (8, 4, 4, 4, 12))
-# What is in no e-mail address, unless it is quoted: there one could hide another. Beside these:
-# brackets, control characters and blanks.
+# Characters that only a quoted e-mail address may contain, where they could hide another address.
+# Brackets, control characters and blanks are excluded too.
 NOT_IN_ADDRESS = ',;<>()"'
 CONTROLS = ((1, 32), (127, 160))
 
-# SQLite's condition and PostgreSQL's.
+# The conditions for SQLite and for PostgreSQL.
 Pair = tuple[str | None, str | None]
 
 
 class Word(Text):
-    """Text of ASCII letters, digits, hyphens and underscores, as Stripe names things."""
+    """Text of ASCII letters, digits, hyphens and underscores, like Stripe's ids."""
 
 
 def column_checks(columns: Iterable[Column[Any]]) -> Iterator[CheckConstraint]:
-    """Give the checks of a table's columns."""
+    """Yield the checks of a table's columns."""
     for column in columns:
         name = column.name
         for suffix, pair in (
@@ -43,7 +43,7 @@ def column_checks(columns: Iterable[Column[Any]]) -> Iterator[CheckConstraint]:
 
 
 def check(name: str, sqlite: str | None, postgresql: str | None) -> list[CheckConstraint]:
-    """Return a check of one name, as each of the databases says it; None: it says nothing."""
+    """Return a check with a condition for each database; None stands for no condition."""
     if sqlite == postgresql:
         return [CheckConstraint(sqlite, name=name)] if sqlite is not None else []
     return [
@@ -54,7 +54,7 @@ def check(name: str, sqlite: str | None, postgresql: str | None) -> list[CheckCo
 
 
 def kind(type_: TypeEngine[Any]) -> type[Any]:
-    """Return Python's type of a column's values."""
+    """Return the Python type of a column's values."""
     inner = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
     return inner.python_type
 
@@ -64,7 +64,7 @@ def bound_name(column: Column[Any]) -> str:
 
 
 def bounds(column: Column[Any]) -> Pair:
-    """Return the bounds of a column's values, which its type alone doesn't have."""
+    """Return the bounds of a column's values, in addition to its type."""
     name, type_ = column.name, column.type
     if isinstance(type_, BigInteger):
         return both(f"abs({name}) < {AMOUNT_LIMIT}")
@@ -85,7 +85,7 @@ def both(condition: str) -> Pair:
 
 
 def typed(column: Column[Any]) -> str | None:
-    """Return the condition that says a column's type on SQLite."""
+    """Return the condition that enforces a column's type on SQLite."""
     name, type_ = column.name, column.type
     if isinstance(type_, JSON):
         return None
@@ -107,11 +107,11 @@ def typed(column: Column[Any]) -> str | None:
     return f"typeof({name}) IN ('text', 'null')"
 
 
-# -- what a table says of some of its columns ------------------------------------------------------
+# -- checks of single columns ----------------------------------------------------------------------
 
 
 def one_address(column: str) -> list[CheckConstraint]:
-    """Return the check that a column has one e-mail address, with blanks around it at most."""
+    """Return the check that a column holds one e-mail address, at most with blanks around it."""
     address = f"trim({column})"
     shape = f"{address} LIKE '_%@_%' AND {address} NOT LIKE '%@%@%'"
     glob = f"'*[]' || {ranges('char')} || '[\\{NOT_IN_ADDRESS}]*'"
@@ -124,13 +124,13 @@ def one_address(column: str) -> list[CheckConstraint]:
 
 
 def ranges(character: str) -> str:
-    """Return the ranges of control characters and blanks, by SQL's function for a code point."""
+    """Return the ranges of control characters and blanks, with SQL's function for a code point."""
     ends = (f"{character}({first}) || '-' || {character}({last})" for first, last in CONTROLS)
     return " || ".join(ends)
 
 
 def some_of(column: str, values: Iterable[str]) -> list[CheckConstraint]:
-    """Return the check that a list in JSON has only some of these values."""
+    """Return the check that a JSON list contains only these values."""
     named = [f'"{value}"' for value in values]
     left = column
     for name in named:
@@ -143,7 +143,7 @@ def some_of(column: str, values: Iterable[str]) -> list[CheckConstraint]:
 
 
 def list_of_words(column: str) -> list[CheckConstraint]:
-    """Return the check that a list in JSON has only texts of ASCII letters and digits."""
+    """Return the check that a JSON list contains only texts of ASCII letters and digits."""
     quotes = f"length({column}) - length(replace({column}, '\"', ''))"
     words = flat(column, 'A-Za-z0-9"')
     is_quoted = f"{quotes} = 2 * json_array_length({column})"
@@ -151,22 +151,22 @@ def list_of_words(column: str) -> list[CheckConstraint]:
 
 
 def list_of_numbers(column: str) -> list[CheckConstraint]:
-    """Return the check that a list in JSON has only whole numbers of no sign."""
+    """Return the check that a JSON list contains only unsigned integers."""
     return check(f"{column}_numbers", flat(column, "0-9"), matches(column, "[0-9]{1,9}"))
 
 
 def flat(column: str, characters: str) -> str:
-    """Return SQLite's condition that a list has no list in it, and only items of these letters."""
+    """Return SQLite's condition that a list is flat, and has only items of these characters."""
     return f"{column} NOT GLOB '*[^][{characters}, ]*' AND {is_flat(column)}"
 
 
 def is_flat(column: str) -> str:
-    """Return SQLite's condition that a list has no list in it."""
+    """Return SQLite's condition that a list contains no list."""
     return f"length({column}) - length(replace({column}, '[', '')) = 1"
 
 
 def matches(column: str, item: str) -> str:
-    """Return PostgreSQL's condition that each item of a list is as this pattern."""
+    """Return PostgreSQL's condition that each item of a list matches a pattern."""
     return f"{column}::text ~ '^\\[ *({item} *(, *{item} *)*)?\\]$'"
 
 

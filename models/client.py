@@ -1,4 +1,4 @@
-"""Clients, and the contacts (parents, guardians, partners) who may look after their bills."""
+"""Clients, and contacts (parents, guardians, partners) with rights to their bills."""
 
 import datetime as dt
 import enum
@@ -13,7 +13,7 @@ from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, 
 
 
 class Client(Addressed, Row):
-    """Somebody in therapy, whose bills these are."""
+    """A person in therapy, who is billed by the practice."""
 
     __tablename__ = "client"
     __table_args__ = (
@@ -24,14 +24,14 @@ class Client(Addressed, Row):
         Index(None, "practice_id", "clinician_id"),
         Index(None, "practice_id", "folded_name", "id"),
         Index(None, "practice_id", "created_at", "id"),
-        # One of the few look-ups in all practices: whoever signs in says an address, and no more.
+        # One of the few queries over all practices: a person who signs in gives only an address.
         Index("ix_client_folded_email", folded_email(text("email"))),
     )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
     name: Mapped[str]
-    # The name with case and accents folded: what clients are ordered by.
+    # The name with case and accents folded. Clients are ordered by it.
     folded_name: Mapped[str] = mapped_column(
         ByCode, default=lambda context: folded(context.get_current_parameters()["name"])
     )
@@ -43,7 +43,7 @@ class Client(Addressed, Row):
 
 
 class ClientNamePart(Row):
-    """A client's folded name from one of its words on: what a search is the beginning of."""
+    """A client's folded name from one of its words on. A search matches the beginning."""
 
     __tablename__ = "client_name_part"
     __table_args__ = (
@@ -58,13 +58,13 @@ class ClientNamePart(Row):
 
 
 class Contact(Row):
-    """Somebody who may see or pay the bills of clients that they are linked to."""
+    """A person who may see or pay the bills of linked clients."""
 
     __tablename__ = "contact"
     __table_args__ = (
         of_practice(),
         *one_address("email"),
-        # As a client's.
+        # As for clients.
         Index("ix_contact_folded_email", folded_email(text("email"))),
     )
 
@@ -81,7 +81,7 @@ class Relation(enum.StrEnum):
 
 
 class ContactRight(Row):
-    """What a contact may do for one client. A link without a right would mean nothing."""
+    """The rights of a contact to one client. A link must have at least one right."""
 
     __tablename__ = "contact_right"
     __table_args__ = (

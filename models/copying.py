@@ -1,4 +1,4 @@
-"""Many rows at once: COPY on PostgreSQL, which is several times faster there than INSERT."""
+"""Bulk inserts: COPY on PostgreSQL, which is several times faster there than INSERT."""
 
 import json
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from models.row import Row
 
 
 async def trust_foreign_keys(connection: AsyncConnection) -> None:
-    """For the rest of the transaction, rows that refer to others aren't checked where that is so.
+    """Disable foreign key checks for the rest of the transaction, if the user may do so.
 
-    For rows that are known to be sound. Only a superuser of PostgreSQL may ask for this, who then
-    has them in half the time; for anybody else nothing changes.
+    The rows must be known to be consistent. Only a superuser of PostgreSQL may disable the checks,
+    which halves the time; for other users nothing changes.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -26,15 +26,15 @@ async def trust_foreign_keys(connection: AsyncConnection) -> None:
 
 
 async def copy(connection: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]) -> None:
-    """Within the connection's transaction. Each row has all columns."""
+    """Insert rows in the connection's transaction. Each row has all columns."""
     if connection.dialect.name != "postgresql":
         await connection.execute(insert(row), rows)
         return
-    # SQLAlchemy begins its transaction with the first statement of its own, and COPY is none.
+    # SQLAlchemy begins its transaction with its first own statement, and COPY is not one.
     await connection.execute(text("SELECT 1"))
     columns = row.__table__.columns
     lists = [name for name, column in columns.items() if isinstance(column.type, JSON)]
-    # asyncpg takes JSON as text, and all else as it is.
+    # asyncpg takes JSON as text, and all other values unchanged.
     texts = (
         [one | {name: json.dumps(one[name]) for name in lists} for one in rows] if lists else rows
     )

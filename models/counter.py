@@ -1,4 +1,4 @@
-"""How far the numbers of a practice's documents have come."""
+"""The counters of document numbers."""
 
 import enum
 
@@ -16,7 +16,9 @@ class DocumentKind(enum.StrEnum):
 
 
 class DocumentCounter(Row):
-    """The last number given out: in order, never reused, counted up in the writing transaction."""
+    """The last number that was used: consecutive, never reused, incremented in the transaction that
+    writes the document.
+    """
 
     __tablename__ = "document_counter"
     __table_args__ = (of_practice(), CheckConstraint("last >= 0", name="last_positive"))

@@ -1,4 +1,4 @@
-"""The currencies of ISO 4217 that money is kept in."""
+"""The currencies of ISO 4217 for amounts of money."""
 
 CURRENCIES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN"

@@ -1,4 +1,4 @@
-"""Ids of rows: UUIDv7, made here, so that a row has its id before the database hears of it."""
+"""Ids of rows: UUIDv7, generated here, so that a row has its id before it is inserted."""
 
 import re
 import secrets
@@ -12,7 +12,9 @@ def new_id() -> str:
 
 
 def uuid7(milliseconds: int, random_bits: int) -> str:
-    """RFC 9562: 48 bits of Unix time, the version, 12 random bits, the variant, 62 random bits."""
+    """Return a UUID by RFC 9562: 48 bits of Unix time, the version, 12 random bits, the variant and
+    62 random bits.
+    """
     high, low = random_bits >> 62 & 0xFFF, random_bits & (1 << 62) - 1
     value = milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
     digits = f"{value:032x}"

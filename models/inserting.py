@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which is each dialect's own."""
+"""INSERT … ON CONFLICT, in each dialect's form."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.ins
 
 
 def insert_into(rows: AsyncConnection, model: type[Row]) -> Any:
-    """An insert that takes `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    """Return an insert that supports `on_conflict_do_nothing` and `on_conflict_do_update`."""
     return INSERTS[rows.dialect.name](model)

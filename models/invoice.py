@@ -1,4 +1,6 @@
-"""Invoices and their lines. What is paid and due is derived (billing/invoices.py), never stored."""
+"""Invoices and their lines. Paid and due amounts are derived (billing/invoices.py), never
+stored.
+"""
 
 import datetime as dt
 
@@ -17,7 +19,7 @@ class Invoice(Row):
         refers("clinician", "clinician_id"),
         refers("letterhead", "letterhead_id"),
         UniqueConstraint("practice_id", "serial"),
-        # What foreign keys with the client, and those of lines with is_void, refer to.
+        # The targets of foreign keys with the client, and of lines' foreign keys with is_void.
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "id", "is_void"),
         CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),
@@ -25,7 +27,7 @@ class Invoice(Row):
         Index(None, "practice_id", "issued_on", "serial"),
         Index(None, "practice_id", "version"),
         Index(None, "practice_id", "clinician_id", "issued_on", "serial"),
-        # By the day that it is due: one without a day comes last.
+        # By due date; an invoice without one comes last.
         Index("ix_invoice_due", "practice_id", text("coalesce(due_on, '9999-12-31')"), "serial"),
     )
 
@@ -35,7 +37,7 @@ class Invoice(Row):
     clinician_id: Mapped[Reference | None]
     letterhead_id: Mapped[Reference]
     client_name: Mapped[str]
-    # The number as printed, INV-2026-0042, and its place in the practice's count.
+    # The number as printed, INV-2026-0042, and its serial within the practice.
     number: Mapped[str]
     serial: Mapped[int]
     issued_on: Mapped[dt.date]
@@ -46,7 +48,7 @@ class Invoice(Row):
     is_void: Mapped[bool]
     voided_on: Mapped[dt.date | None]
     shared_at: Mapped[dt.datetime | None]
-    # The practice's version at its last change; none: it is as it was entered.
+    # The practice's version at the last change; None if unchanged since its entry.
     version: Mapped[int | None]
 
 
@@ -62,14 +64,14 @@ class InvoiceLine(Row):
             onupdate="CASCADE",
         ),
         refers("session", "session_id"),
-        # A session stands on one invoice at a time.
+        # A session is on one invoice at a time.
         Index(
             "uq_invoice_line_session",
             "practice_id",
             "session_id",
             unique=True,
             postgresql_where=text("NOT is_void"),
-            # As SQLAlchemy writes the condition: SQLite compares the words.
+            # As SQLAlchemy writes the condition, since SQLite compares its text.
             sqlite_where=text("is_void = 0"),
         ),
         CheckConstraint("quantity_hundredths > 0", name="quantity_positive"),

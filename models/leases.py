@@ -1,8 +1,8 @@
-"""Rows that wait for work, and the leases under which workers take them.
+"""Queues of rows that wait for work, and the leases of workers.
 
 Any of the serving processes takes a row and works on it while its lease lasts. Leases are written
-and compared by the database's clock alone, because the clocks of the processes may differ. Who
-dies leaves the row to the next worker, after the lease.
+and compared by the database's clock alone, because the clocks of the processes may differ. If a
+worker dies, its row goes to the next worker after the lease.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ from models.row import Instant
 from models.row import Row as Table
 from models.troubles import Troubles
 
-# How much longer than its work a lease lasts.
+# The time that a lease exceeds its work.
 SPARE_S = 15.0
-# How soon a run looks for rows that other processes wrote, while it works on some.
+# The interval in which a busy run looks for rows that other processes wrote.
 LOOK_AGAIN_S = 1.0
-# How soon a row is free again whose work met a transient error: twice as long each time, and at
-# most for the length of a lease.
+# The pause before a row with a transient error is free again. It doubles each time, up to the
+# length of a lease.
 AGAIN_AFTER_S = 2.0
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """Rows that are not to be claimed now, by their key and by their group."""
+    """Rows that must not be claimed now, by their key and by their group."""
 
     keys: Sequence[str] = ()
     groups: Sequence[str] = ()
@@ -40,7 +40,7 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Lease:
-    """A row that a worker has. `before`: values that the claim changed beside the lease."""
+    """A row that a worker holds. `before` has the other values that the claim changed."""
 
     row: Row[Any]
     before: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Lease:
 
 @dataclass(frozen=True, eq=False)
 class Unreturned:
-    """A lease to give back. The row is left alone for `pause_s`; the lease ends by `ends_at`."""
+    """A lease to return. The row is left alone for `pause_s`; the lease ends by `ends_at`."""
 
     lease: Lease
     pause_s: float
@@ -61,16 +61,16 @@ Work = Callable[[Row[Any]], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Queue:
-    """A table whose rows wait for work.
+    """A table of rows that wait for work.
 
-    `within_s`: an item that takes longer is cancelled. `at_once`: items of one run that are worked
-    on at the same time. `together`: of the rows that share this column's value one is worked on at
-    a time, and none for the length of a lease after one has failed. `groups`: columns of which the
-    first that is not null names a row's group; of one group no more than `of_group` rows are worked
-    on at the same time, so that a client whose row is locked doesn't take all places.
+    `within_s` is the timeout of an item. `at_once` is the number of items that a run works on
+    concurrently. `together` is a column: of the rows with the same value only one is worked on at a
+    time, and none for the length of a lease after a failure. `groups` are columns; the first one
+    that is not null names a row's group. At most `of_group` rows of a group are worked on
+    concurrently, so that a client with a locked row can't occupy all workers.
 
-    A row that fails stays leased. One whose work met a transient error is given back: after a
-    pause it is free again, as if it had not been claimed.
+    A row that fails stays leased. The lease of a row that met a transient error is returned: after
+    a pause the row is free again, as if it had not been claimed.
     """
 
     name: str
@@ -81,11 +81,11 @@ class Queue:
     together: str = "id"
     groups: tuple[str, ...] = ()
     of_group: int = 2
-    # Failures that are expected, or whose text may name somebody: told by their type alone.
+    # Expected failures, or failures with personal data in their text: only their type is logged.
     quiet: tuple[type[Exception], ...] = ()
-    # What fails is logged once by its key, until it is done.
+    # A failing item is logged once by its key, until it succeeds.
     troubles: Troubles = field(default_factory=Troubles, repr=False, compare=False)
-    # They stay here, from run to run, until the database takes them.
+    # Leases stay here, across runs, until the database accepts their return.
     unreturned: list[Unreturned] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -99,10 +99,10 @@ class Queue:
         work: Work,
         news: asyncio.Event | None = None,
     ) -> int:
-        """Work on all rows that wait, some at a time; return how many there were.
+        """Work on all waiting rows, some of them concurrently. Return their number.
 
-        `claim` gives the next row under a lease, and none of those that are excluded. `news` tells
-        of new rows: they are claimed at once, also while others are being worked on.
+        `claim` returns the next row under a lease, except excluded rows. `news` signals new rows:
+        they are claimed at once, even while others are being worked on.
         """
         run = Run(self, engine, claim, work, news or asyncio.Event())
         await run.all()
@@ -117,7 +117,7 @@ class Queue:
         order: Sequence[Any],
         **values: Any,
     ) -> Lease | None:
-        """Take the first row that waits and is free, under a lease, and change these values."""
+        """Lease the first row that waits and is free, and change these values."""
         async with engine.begin() as conn:
             row = await self.first(conn, but, *where, order=order)
             return await self.lease(conn, row, **values) if row else None
@@ -129,12 +129,12 @@ class Queue:
         *where: ColumnElement[bool],
         order: Sequence[Any],
     ) -> Row[Any] | None:
-        """Lock the first row that waits and is free, and that nobody else is about to take."""
+        """Lock the first row that waits, is free, and is not locked by another worker."""
         columns = self.table.__table__.c
         first = (
             select(*columns)
             .where(is_free(self.table, conn), *where, *self.allowed(but))
-            # Rows that were never tried are not held up by those that failed.
+            # Rows that were never tried come before those that failed.
             .order_by(columns.leased_until.asc().nulls_first(), *order)
             .limit(1)
             .with_for_update(skip_locked=True, key_share=True)
@@ -142,7 +142,7 @@ class Queue:
         return (await conn.execute(first)).first()
 
     def allowed(self, but: Excluded) -> list[ColumnElement[bool]]:
-        """Return the conditions that leave out the rows that are excluded."""
+        """Return the conditions that leave out the excluded rows."""
         columns, found = self.table.__table__.c, list[ColumnElement[bool]]()
         for names, values in (((self.together,), but.keys), (self.groups, but.groups)):
             if values:
@@ -158,7 +158,7 @@ class Queue:
         return str(next((value for value in values if value is not None), ""))
 
     async def lease(self, conn: AsyncConnection, row: Row[Any], **values: Any) -> Lease:
-        """Give a row that is locked to this worker."""
+        """Lease a locked row to this worker."""
         columns = self.table.__table__.c
         until = {"leased_until": now(conn, later_s=self.lease_s), **values}
         taken = update(self.table).where(columns.id == row.id).values(until)
@@ -166,7 +166,9 @@ class Queue:
         return Lease(leased, {name: row._mapping[name] for name in values})
 
     def failed(self, lease: Lease, error: Exception) -> float:
-        """Return for how long a row that failed is left alone; log it once while it goes on."""
+        """Return the time for which a failed row is left alone. Log it once while it
+        keeps failing.
+        """
         row = lease.row
         times = self.troubles.meet(self.key(row))
         self.log_failure(row, error, is_new=times == 1)
@@ -188,9 +190,10 @@ class Queue:
         )
 
     async def give_back(self, engine: AsyncEngine) -> None:
-        """Give rows back that met a transient error, each with the values it had before.
+        """Return the leases of rows that met a transient error, with the values from before the
+        claim.
 
-        A row that somebody has locked is left for the next time: nobody waits for it.
+        A row that is locked is left for the next time, so that nothing waits for it.
         """
         if not self.unreturned:
             return
@@ -200,7 +203,9 @@ class Queue:
         self.unreturned[:] = [one for one in self.unreturned if one not in given + over]
 
     async def is_given_back(self, conn: AsyncConnection, one: Unreturned) -> bool:
-        """Give a row back, unless it is locked or another worker's; return whether it was."""
+        """Return a row's lease, unless it is locked or another worker's. Return whether that was
+        done.
+        """
         row = one.lease.row
         columns, mine = self.table.__table__.c, self.has(row.id, row.leased_until)
         locked = select(columns.id).where(mine).with_for_update(skip_locked=True, key_share=True)
@@ -211,19 +216,19 @@ class Queue:
         return True
 
     def has(self, id_: Any, until: Any) -> ColumnElement[bool]:
-        """Return the condition that a row still has a lease, and not another worker's."""
+        """Return the condition that a row still has a lease of this worker."""
         columns = self.table.__table__.c
         return and_(columns.id == id_, columns.leased_until == until)
 
     async def release(self, engine: AsyncEngine, leases: Sequence[Mapping[str, Any]]) -> None:
-        """End the leases of rows that are done with for now.
+        """End the leases of rows that are done for now.
 
-        A row whose lease was over before may be another worker's by now: that one keeps it.
+        A row with an expired lease may belong to another worker by now, which keeps it.
         """
         mine = self.has(bindparam("row"), bindparam("until"))
         if leases:
             async with engine.begin() as conn:
-                # In one order, so that no two processes wait for each other.
+                # The order is fixed, so that no two processes wait for each other.
                 ordered = sorted(leases, key=lambda lease: str(lease["row"]))
                 await conn.execute(
                     update(self.table).where(mine).values(leased_until=None), ordered
@@ -239,9 +244,9 @@ class Run:
         self.queue, self.engine = queue, engine
         self.claim, self.work, self.news = claim, work, news
         self.busy: dict[asyncio.Task[None], Row[Any]] = {}
-        # Keys of which one has failed, and until when they are left alone.
+        # The keys that have failed, and the time until which they are left alone.
         self.failed: dict[str, float] = {}
-        # Their leases end with the run: no row is worked on over and over in one.
+        # Their leases end with the run, so that a run works on no row twice.
         self.done: list[dict[str, Any]] = []
         self.count = 0
 
@@ -250,7 +255,7 @@ class Run:
             while await self.fill():
                 await self.wait()
         except Exception:
-            # A claim that fails ends the run, and not the work that is under way.
+            # A failed claim ends the run, but not the work under way.
             await asyncio.gather(*self.busy)
             raise
         finally:
@@ -259,7 +264,9 @@ class Run:
             await asyncio.gather(*self.busy, return_exceptions=True)
 
     async def fill(self) -> bool:
-        """Begin work on rows while there are any and places are free; return whether any is on."""
+        """Start work on rows while there are any and workers are free. Return whether any work
+        runs.
+        """
         await self.queue.give_back(self.engine)
         while len(self.busy) < self.queue.at_once:
             lease = await self.claim(self.excluded())
@@ -271,7 +278,7 @@ class Run:
         return bool(self.busy)
 
     def excluded(self) -> Excluded:
-        """Return what is not to be claimed beside the rows that are being worked on."""
+        """Return the rows to leave out of the next claim."""
         rows = self.busy.values()
         groups = Counter(self.queue.group(row) for row in rows) if self.queue.groups else {}
         full = [group for group, count in groups.items() if count >= self.queue.of_group]
@@ -279,7 +286,7 @@ class Run:
         return Excluded(sorted(failed | {self.queue.key(row) for row in rows}), full)
 
     async def wait(self) -> None:
-        """Wait until a row is done with, or others may be there and places are free."""
+        """Wait until a row is done, or until there may be new rows and a worker is free."""
         has_place = len(self.busy) < self.queue.at_once
         heard = [asyncio.create_task(self.news.wait())] if has_place else []
         try:
@@ -309,21 +316,22 @@ class Run:
 
 
 def soonest(errors: Sequence[Exception]) -> Exception:
-    """Return the error of several that ends a work: a transient one, if there is one, since the
-    work is then tried again soon."""
+    """Return the one of several errors that ends a task: a transient one, if there is one, since
+    the task is then repeated soon.
+    """
     return min(errors, key=lambda error: not isinstance(error, TransientError))
 
 
 def is_free(table: type[Table], conn: AsyncConnection) -> ColumnElement[bool]:
-    """Whether no worker has the row."""
+    """Return whether no worker has leased the row."""
     until = table.__table__.c.leased_until
     return or_(until.is_(None), until <= now(conn))
 
 
 def now(conn: AsyncConnection, *, later_s: float = 0) -> ColumnElement[Any]:
-    """Return the database's time, or a moment later than that."""
+    """Return the database's time, or a time some seconds later."""
     if conn.dialect.name == "sqlite":
-        # As SQLAlchemy writes moments: with six digits after the second.
+        # SQLAlchemy writes times with six digits after the second.
         shift = f"{later_s:+.3f} seconds"
         return func.strftime("%Y-%m-%d %H:%M:%f000", "now", shift, type_=Instant())
     seconds = func.make_interval(0, 0, 0, 0, 0, 0, later_s)

@@ -1,4 +1,4 @@
-"""The ledger: one row a movement of what a client owes. A balance is the sum of its rows."""
+"""The ledger: each row changes the amount that a client owes. A balance is the sum of its rows."""
 
 import datetime as dt
 import enum
@@ -23,10 +23,12 @@ OF_DISPUTE = text("dispute_id IS NOT NULL")
 
 
 class LedgerEntry(Row):
-    """A movement; above zero the client owes more. Never changed: what was wrong is reversed.
+    """A ledger row; a positive amount means that the client owes more. Rows never change: errors
+    are reversed.
 
-    A row that names an invoice changes what is due of it; one that names none is credit, which
-    allocations put toward invoices. So a balance is always the invoices' due less the credit.
+    A row with an invoice changes the amount due of that invoice. A row without one is credit, which
+    allocations put toward invoices. So a balance is always the amount due of the invoices less
+    credit.
     """
 
     __tablename__ = "ledger_entry"
@@ -50,7 +52,7 @@ class LedgerEntry(Row):
         CheckConstraint(
             "dispute_id IS NULL OR kind = 'ADJUSTMENT'", name="dispute_is_an_adjustment"
         ),
-        # The same thing is entered once, however often it is heard of.
+        # The same fact is entered only once, even if it is reported repeatedly.
         Index(
             "uq_ledger_entry_of_invoice",
             "practice_id",
@@ -72,7 +74,7 @@ class LedgerEntry(Row):
             sqlite_where=text("invoice_id IS NULL"),
         ),
         Index(None, "practice_id", "client_id", "date", "id"),
-        # The practice's money of some days.
+        # The practice's flows of money by date.
         Index(None, "practice_id", "date"),
         Index(None, "practice_id", "payment_id"),
         Index(
@@ -94,8 +96,8 @@ class LedgerEntry(Row):
     invoice_id: Mapped[Reference | None]
     session_id: Mapped[Reference | None]
     payment_id: Mapped[Reference | None]
-    # What the row is of, in its own kind's terms: a line's position, "void 1", a payment's id.
+    # The origin of the row, by its kind: a line's position, "void 1", or a payment's id.
     reference: Mapped[str]
     created_at: Mapped[dt.datetime]
-    # An adjustment's, where a dispute is what made it.
+    # The dispute that caused an adjustment.
     dispute_id: Mapped[Reference | None]

@@ -1,4 +1,4 @@
-"""Values written into a statement: a parameter would say that a request brings them."""
+"""Literal values in statements. A parameter would imply that a request supplies the value."""
 
 import enum
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Integer, Text, literal_column
 
 
 def constant(value: int | enum.StrEnum) -> ColumnElement[Any]:
-    """A number or an enum's member, in the text of the statement."""
+    """Return a number or a member of an enum as a literal of the statement."""
     if isinstance(value, enum.StrEnum):
         return literal_column(f"'{value.value}'", Text)
     return literal_column(str(value), Integer)

@@ -8,12 +8,12 @@ from models.row import Key, Row, of_practice
 
 
 class Logo(Row):
-    """The picture on what a practice issues from a day on, until there is another."""
+    """The logo of a practice's documents from a date on, until the next one."""
 
     __tablename__ = "logo"
     __table_args__ = (of_practice(),)
 
     practice_id: Mapped[Key]
     since: Mapped[dt.date] = mapped_column(primary_key=True)
-    # A PNG, JPEG or SVG, as the first bytes tell.
+    # A PNG, JPEG or SVG, recognised by the first bytes.
     content: Mapped[bytes]

@@ -1,4 +1,4 @@
-"""Names as they are searched and ordered by, and e-mail addresses as they are compared."""
+"""Folded names for searching and ordering, and normalised e-mail addresses."""
 
 import re
 import unicodedata
@@ -17,15 +17,15 @@ LETTERS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "k", "ı": "i", "ȷ": "j"}
 LETTERS |= {"ə": "e", "ɛ": "e", "ɔ": "o", "ɑ": "a", "ɩ": "i", "ʊ": "u"}
 # As "LATIN SMALL LETTER O WITH STROKE" and "LATIN SMALL LIGATURE OE".
 NAMED_AFTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) ([A-Z]{1,2})(?: WITH .*)?")
-# Marks that no reader sees: they choose how a letter is drawn.
+# Invisible marks that only select the shape of a letter.
 INVISIBLE = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def folded(name: str) -> str:
-    """Return a name as it is searched and ordered by.
+    """Return a name in the form that is searched and ordered by.
 
-    Without case, accents and apostrophes, and with letters of the alphabet for those that look like
-    one: "José O'Brien-Łoś" is "jose obrien los". Other scripts keep their letters.
+    Case, accents and apostrophes are removed, and letters that look like one of the alphabet are
+    replaced by it: "José O'Brien-Łoś" becomes "jose obrien los". Other scripts keep their letters.
     """
     return spelled(name, "")
 
@@ -33,8 +33,8 @@ def folded(name: str) -> str:
 def parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of ClientNamePart of a client: the folded name from each of its words on.
 
-    What follows an apostrophe is found by itself too, as "brien" of "O'Brien". A name without any
-    letter has one row, which nothing that is searched begins.
+    The part after an apostrophe is found by itself too, as "brien" of "O'Brien". A name without any
+    letter has one empty row, which no search matches.
     """
     own = {"practice_id": client["practice_id"], "client_id": client["id"]}
     texts = dict.fromkeys(
@@ -44,14 +44,14 @@ def parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def endings(text: str) -> Iterator[str]:
-    """Give a text from each of its words on."""
+    """Yield a text from each of its words on."""
     words = text.split()
     for position in range(len(words)):
         yield " ".join(words[position:])
 
 
 def spelled(name: str, apostrophe: str) -> str:
-    """Return the plain words of a name, with this for each of its apostrophes."""
+    """Return the plain words of a name, with a replacement for each of its apostrophes."""
     marked = APOSTROPHES.sub("'", name)
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", marked).casefold())
     letters = "".join(plain(letter) for letter in APOSTROPHES.sub(apostrophe, decomposed))
@@ -60,7 +60,7 @@ def spelled(name: str, apostrophe: str) -> str:
 
 @lru_cache(4096)
 def plain(letter: str) -> str:
-    """Return what a decomposed letter counts as; a blank for what is no part of a word."""
+    """Return the plain form of a decomposed letter, or a blank if it is not part of a word."""
     category = unicodedata.category(letter)
     if unicodedata.combining(letter) or category == "Cf" or INVISIBLE.match(letter):
         return ""
@@ -75,11 +75,10 @@ def plain(letter: str) -> str:
 
 
 class folded_email(FunctionElement[str]):
-    """An e-mail address as it is compared: blanks around it and the case of ASCII don't count.
+    """An e-mail address in normal form, without blanks around it and the case of ASCII letters.
 
-    The database folds it where it is indexed, so that whoever writes rows has nothing to keep up to
-    date. Case beyond ASCII counts: mail servers may tell such mailboxes apart. `mailbox` is the
-    same for a text.
+    The database computes it in its indexes, so writers of rows need not maintain it. Case beyond
+    ASCII is kept: mail servers may distinguish such mailboxes. `mailbox` is the same for a text.
     """
 
     type = Text()
@@ -88,17 +87,17 @@ class folded_email(FunctionElement[str]):
 
 @compiles(folded_email)
 def in_sql(element: folded_email, compiler: Any, **given: Any) -> str:
-    """Write the expression for SQLite, whose lower() knows ASCII alone."""
+    """Write the expression for SQLite. Its lower() only changes ASCII letters."""
     return f"lower(ltrim(rtrim({compiler.process(element.clauses, **given)})))"
 
 
 @compiles(folded_email, "postgresql")
 def in_postgresql(element: folded_email, compiler: Any, **given: Any) -> str:
-    """Write the expression for PostgreSQL, whose lower() follows the database's own language."""
+    """Write the expression for PostgreSQL. Its lower() would follow the database's own locale."""
     address = compiler.process(element.clauses, **given)
     return f'lower(ltrim(rtrim({address})) COLLATE "C")'
 
 
 def mailbox(address: str) -> str:
-    """Return an e-mail address as `folded_email` compares it."""
+    """Return an e-mail address in the form of `folded_email`."""
     return address.strip(" ").encode().lower().decode()

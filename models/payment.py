@@ -1,4 +1,4 @@
-"""Payments, what they claim while they are under way, what they paid, and their receipts."""
+"""Payments, their claims while they are active, their allocations, and their receipts."""
 
 import datetime as dt
 import enum
@@ -11,7 +11,7 @@ from models.row import Key, Minor, Reference, Row, StripeName, choice, digits, r
 
 
 class PaymentState(enum.StrEnum):
-    """Where a payment is in the protocol; the first two are one status to the API's reader."""
+    """The state of a payment in the protocol. The API shows the first two as one status."""
 
     CREATED = "CREATED"
     CONFIRMING = "CONFIRMING"
@@ -51,7 +51,7 @@ class DeclineReason(enum.StrEnum):
 
 
 class PaymentRefusal(enum.StrEnum):
-    """Why Stripe would not begin a payment; nothing was charged."""
+    """Why Stripe refused to start a payment. Nothing was charged."""
 
     AMOUNT_TOO_SMALL = "AMOUNT_TOO_SMALL"
     AMOUNT_TOO_LARGE = "AMOUNT_TOO_LARGE"
@@ -59,7 +59,7 @@ class PaymentRefusal(enum.StrEnum):
 
 
 class Payment(Row):
-    """Money from a client, or the attempt at it. Its id exists before any money can move."""
+    """Money from a client, or the attempt at a payment. Its id exists before any money can move."""
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -69,7 +69,7 @@ class Payment(Row):
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "client_id", "idempotency_key"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
-        # One payment of a client is active at a time.
+        # A client has at most one active payment.
         Index(
             "uq_payment_active",
             "practice_id",
@@ -91,9 +91,9 @@ class Payment(Row):
         Index(None, "practice_id", "created_on", "id"),
         Index(None, "practice_id", "version"),
         Index(None, "practice_id", "state", "created_on", "id"),
-        # An event names a PaymentIntent and its account, and no practice.
+        # An event names a PaymentIntent and its account, but no practice.
         Index("ix_payment_stripe_id", "stripe_id"),
-        # What the reconciler looks for, over all practices.
+        # For the reconciler, over all practices.
         Index(
             "ix_payment_active", "checked_at", postgresql_where=IS_ACTIVE, sqlite_where=IS_ACTIVE
         ),
@@ -110,7 +110,7 @@ class Payment(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
-    # The one invoice that is paid; none: the whole balance.
+    # The one invoice to pay, or None for the whole balance.
     invoice_id: Mapped[Reference | None]
     method: Mapped[PaymentMethodKind] = mapped_column(choice(PaymentMethodKind, "method"))
     state: Mapped[PaymentState] = mapped_column(choice(PaymentState, "state"))
@@ -121,40 +121,40 @@ class Payment(Row):
     failure_reason: Mapped[DeclineReason | None] = mapped_column(
         choice(DeclineReason, "failure_reason")
     )
-    # A hash of the key: a page may make one of anything, even of a card's number.
+    # A hash of the key, since a page may build a key from anything, even a card's number.
     idempotency_key: Mapped[str | None]
-    # The practice's account when the payment began: Stripe is asked there, whatever becomes of the
-    # practice's.
+    # The practice's account when the payment began. Stripe is asked in this account, even if the
+    # practice gets another one.
     stripe_account: Mapped[StripeName | None]
     stripe_id: Mapped[StripeName | None]
-    # Why Stripe would not begin it.
+    # The reason why Stripe refused to start it.
     refusal: Mapped[PaymentRefusal | None] = mapped_column(choice(PaymentRefusal, "refusal"))
-    # When the card was charged, by Stripe's clock.
+    # The time of the charge, by Stripe's clock.
     charged_at: Mapped[dt.datetime | None]
-    # The operator's reason for ending it without an answer of Stripe's.
+    # The operator's reason for ending it without an answer from Stripe.
     ended_because: Mapped[str | None]
     created_at: Mapped[dt.datetime]
-    # The day in the practice's time zone.
+    # The date in the practice's time zone.
     created_on: Mapped[dt.date]
     paid_at: Mapped[dt.datetime | None]
-    # What the client asked for with a new card: to keep it, and as the default.
+    # The client's choices for a new card: keep it, and make it the default.
     save_card: Mapped[bool | None]
     make_default: Mapped[bool | None]
-    # Which text was agreed to, if the card is to be kept; created_at says when.
+    # The version of the consent text, if the card is to be kept. The time is created_at.
     consent_version: Mapped[str | None]
-    # Keyed hash of the network address that it was asked from: declines are counted by it.
+    # The keyed hash of the request's network address, by which declines are counted.
     address_hash: Mapped[str | None]
-    # When its state last changed, and when it was last compared with Stripe's.
+    # The times of the last change of state, and of the last comparison with Stripe.
     changed_at: Mapped[dt.datetime | None]
     checked_at: Mapped[dt.datetime | None]
-    # Until when a worker has it, by the database's clock.
+    # The end of the worker's lease, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
-    # The practice's version at its last change; none: it is as it was entered.
+    # The practice's version at the last change; None if unchanged since its entry.
     version: Mapped[int | None]
 
 
 class Allocation(Row):
-    """Money put toward an invoice; below zero: taken back from it, by a refund or a void."""
+    """Money put toward an invoice. A negative amount is taken back, by a refund or a void."""
 
     __tablename__ = "allocation"
     __table_args__ = (
@@ -167,7 +167,7 @@ class Allocation(Row):
         Index(None, "practice_id", "invoice_id"),
         Index(None, "practice_id", "payment_id"),
         Index(None, "practice_id", "client_id"),
-        # What was put toward a therapist's invoices on some days.
+        # For allocations to a therapist's invoices by date.
         Index(None, "practice_id", "date"),
     )
 
@@ -175,19 +175,19 @@ class Allocation(Row):
     id: Mapped[Key]
     client_id: Mapped[Reference]
     invoice_id: Mapped[Reference]
-    # The payment that it was part of; none: the practice put credit toward the invoice.
+    # The payment that it was part of; None if the practice allocated credit.
     payment_id: Mapped[Reference | None]
-    # Whether it came out of unused credit, not out of what the payment itself charged.
+    # Whether it came from unused credit, and not from the payment's own charge.
     is_credit: Mapped[bool]
     amount_minor: Mapped[Minor]
     date: Mapped[dt.date]
     created_at: Mapped[dt.datetime]
-    # The refund that took it back, or gave it again when it failed.
+    # The refund that took it back, or returned it after failing.
     refund_id: Mapped[Reference | None]
 
 
 class Claim(Row):
-    """What an active payment holds until it is at rest: an invoice's due, or some credit."""
+    """A claim of an active payment until it ends: on an invoice's amount due, or on credit."""
 
     __tablename__ = "claim"
     __table_args__ = (
@@ -208,7 +208,7 @@ class Claim(Row):
 
 
 class Receipt(Row):
-    """Made for every payment that succeeds; never edited or deleted."""
+    """The receipt of a successful payment; never edited or deleted."""
 
     __tablename__ = "receipt"
     __table_args__ = (

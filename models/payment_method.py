@@ -1,4 +1,4 @@
-"""Cards on file: what Stripe keeps for a client, and what may be shown of it."""
+"""Cards on file: the details that Stripe stores for a client and that may be shown."""
 
 import datetime as dt
 import enum
@@ -25,14 +25,14 @@ DEFAULT = text("is_default AND removed_at IS NULL")
 
 
 class PaymentMethod(Row):
-    """A card. A removed one stays as a row, since payments name it."""
+    """A card. A removed card stays as a row, since payments refer to it."""
 
     __tablename__ = "payment_method"
     __table_args__ = (
         refers("client", "client_id"),
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
-        # The same card is kept once in an account, and one is the default there.
+        # In an account the same card is kept once, and one card is the default.
         Index(
             "uq_payment_method_fingerprint",
             "practice_id",
@@ -57,7 +57,7 @@ class PaymentMethod(Row):
         CheckConstraint("exp_year BETWEEN 2000 AND 2200", name="exp_year"),
         digits("last4", 4),
         Index(None, "practice_id", "client_id", "added_at", "id"),
-        # An event names a PaymentMethod and its account, and no practice.
+        # An event names a PaymentMethod and its account, but no practice.
         Index("ix_payment_method_stripe_id", "stripe_id"),
     )
 
@@ -66,7 +66,7 @@ class PaymentMethod(Row):
     client_id: Mapped[Reference]
     stripe_account: Mapped[StripeName]
     stripe_id: Mapped[StripeName]
-    # None: Stripe gave none, and the card is like no other.
+    # None: Stripe gave none, and the card equals no other.
     fingerprint: Mapped[str | None]
     brand: Mapped[CardBrand] = mapped_column(choice(CardBrand, "brand"))
     last4: Mapped[str]
@@ -76,9 +76,9 @@ class PaymentMethod(Row):
     billing_zip: Mapped[str | None]
     is_default: Mapped[bool]
     added_at: Mapped[dt.datetime]
-    # Which text the client agreed to when the card was kept, and when.
+    # The version of the consent text, and the time of consent.
     consent_version: Mapped[str]
     consented_at: Mapped[dt.datetime]
     removed_at: Mapped[dt.datetime | None]
-    # Counts the writes to this row: an answer of Stripe's that was asked for before one is old.
+    # The number of writes to this row. It shows if a response of Stripe is stale.
     revision: Mapped[Count] = mapped_column(default=0)

@@ -1,4 +1,4 @@
-"""The practice, its clinicians, and the letterheads that its documents are printed under."""
+"""The practice, its clinicians, and the letterheads of its documents."""
 
 import datetime as dt
 
@@ -12,7 +12,7 @@ from models.row import Key, Row, StripeName, digits, of_practice
 
 
 class Practice(Addressed, Row):
-    """A practice. Its currency and time zone hold for all its rows and don't change."""
+    """A practice. Its currency and time zone apply to all its rows and don't change."""
 
     __tablename__ = "practice"
     __table_args__ = (
@@ -29,14 +29,14 @@ class Practice(Addressed, Row):
     phone: Mapped[str | None]
     email: Mapped[str | None]
     portal_url: Mapped[str | None]
-    # Where its payments go; none: Online Payments are off.
+    # The account for its payments; None if Online Payments are off.
     stripe_account: Mapped[StripeName | None] = mapped_column(unique=True)
     clients_remove_cards: Mapped[bool]
-    # When its payments were last compared with all that Stripe has.
+    # The time of the last comparison of its payments with Stripe.
     compared_at: Mapped[dt.datetime | None]
-    # When that is to be done again.
+    # The earliest time of the next comparison.
     compare_after: Mapped[dt.datetime | None]
-    # Until when a worker compares it, by the database's clock.
+    # The end of the comparing worker's lease, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
 
 
@@ -55,7 +55,7 @@ class Clinician(Row):
 
 
 class Letterhead(Addressed, Row):
-    """Who a document says it is from, frozen when it was issued; never changed."""
+    """The sender of a document, frozen when it was issued; never changed."""
 
     __tablename__ = "letterhead"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""How far a practice's invoices and payments have changed."""
+"""The version of a practice's invoices and payments."""
 
 from sqlalchemy.orm import Mapped
 
@@ -6,8 +6,11 @@ from models.row import Key, Row, of_practice
 
 
 class PracticeVersion(Row):
-    """Counted up last in each transaction that changes an invoice or a payment, and held until it
-    ends: so versions are in the order in which changes can be seen, and none is seen late."""
+    """A counter, incremented at the end of each transaction that changes an invoice or a payment.
+
+    Its row stays locked until the transaction ends. So versions are in the order in which changes
+    become visible, and none becomes visible late.
+    """
 
     __tablename__ = "practice_version"
     __table_args__ = (of_practice(),)

@@ -10,10 +10,10 @@ from models.row import Key, Row, choice, of_practice
 
 
 class PrintedDocument(Row):
-    """The bytes of a document that were first given out, to be given again; an invoice's that is
-    void are others.
+    """The bytes of a document that were first given out, to be given out again. A void invoice has
+    bytes of its own.
 
-    It names a row of one of four tables without a foreign key; none of those rows is ever deleted.
+    The row refers to one of four tables without a foreign key; none of those rows is ever deleted.
     """
 
     __tablename__ = "printed_document"
@@ -27,6 +27,6 @@ class PrintedDocument(Row):
     document_id: Mapped[Key]
     is_void: Mapped[bool] = mapped_column(primary_key=True)
     content: Mapped[bytes]
-    # It fulfils PDF/A-2a and PDF/UA-1.
+    # Whether it conforms to PDF/A-2a and PDF/UA-1.
     is_archival: Mapped[bool]
     printed_at: Mapped[dt.datetime]

@@ -1,4 +1,4 @@
-"""Money that goes back: refunds by the practice, and disputes at a cardholder's bank."""
+"""Reversed money: refunds by the practice, and disputes at a cardholder's bank."""
 
 import datetime as dt
 import enum
@@ -10,7 +10,7 @@ from models.row import Key, Minor, Reference, Row, StripeName, choice, refers
 
 
 class RefundState(enum.StrEnum):
-    """REQUESTED: written here, and nobody knows yet whether Stripe has it."""
+    """The state of a refund. REQUESTED: written here, and it is unknown whether Stripe has it."""
 
     REQUESTED = "REQUESTED"
     PENDING = "PENDING"
@@ -37,9 +37,9 @@ class Refund(Row):
         refers("payment", "payment_id", client=True),
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
-        # The operator's key: the same key is the same refund.
+        # The operator's key: the same key means the same refund.
         UniqueConstraint("practice_id", "payment_id", "key"),
-        # A refund without an answer is ended before another begins.
+        # A refund without a result has to end before another begins.
         Index(
             "uq_refund_requested",
             "practice_id",
@@ -59,18 +59,20 @@ class Refund(Row):
     payment_id: Mapped[Reference]
     amount_minor: Mapped[Minor]
     state: Mapped[RefundState] = mapped_column(choice(RefundState, "state"))
-    # The operator's, or the refund's id; none: it was given in Stripe's dashboard.
+    # The operator's key, or the refund's id; None for a refund from Stripe's dashboard.
     key: Mapped[str | None]
     stripe_account: Mapped[StripeName]
     stripe_id: Mapped[StripeName | None]
-    # When it was made, by Stripe's clock.
+    # The time of creation, by Stripe's clock.
     refunded_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
 
 
 class Dispute(Row):
-    """A payment that the cardholder went to the bank about. While it is open, the bank has it."""
+    """A payment that the cardholder disputes at the bank. While it is open, the bank has
+    the money.
+    """
 
     __tablename__ = "dispute"
     __table_args__ = (
@@ -97,7 +99,7 @@ class Dispute(Row):
     state: Mapped[DisputeState] = mapped_column(choice(DisputeState, "state"))
     stripe_account: Mapped[StripeName]
     stripe_id: Mapped[StripeName]
-    # When the bank opened it, by Stripe's clock.
+    # The time at which the bank opened it, by Stripe's clock.
     disputed_at: Mapped[dt.datetime]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]

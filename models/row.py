@@ -1,7 +1,7 @@
-"""What every row has in common: the declarative base, and the types of columns.
+"""The declarative base of all rows, and the types of columns.
 
 Every table of a practice has `practice_id` first in its primary key, its indexes and its unique
-constraints, and foreign keys are composite, so that no row can point into another practice.
+constraints, and foreign keys are composite, so that no row can refer to another practice.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ from models.checks import Word, column_checks
 # Text of 36 characters on SQLite, so that an id reads the same in both databases.
 ID: TypeEngine[str] = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
 
-# Short enough for PostgreSQL, which would cut a name after 63 characters.
+# Short enough for PostgreSQL, which truncates a name to 63 characters.
 CONSTRAINT_NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -42,12 +42,12 @@ CONSTRAINT_NAMES = {
 }
 
 
-# Text that is compared by its code points, on every server the same way.
+# Text that is compared by its code points, in the same way on every server.
 ByCode: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class Instant(TypeDecorator[dt.datetime]):
-    """A moment: an aware datetime in UTC, which SQLite keeps without its zone."""
+    """A time: an aware datetime in UTC, which SQLite stores without its zone."""
 
     impl = DateTime
     cache_ok = True
@@ -68,7 +68,7 @@ class Instant(TypeDecorator[dt.datetime]):
 
 Key = Annotated[str, mapped_column(ID, primary_key=True)]
 Reference = Annotated[str, mapped_column(ID)]
-# 32 bits: what GraphQL's Int holds.
+# 32 bits, as GraphQL's Int.
 Count = Annotated[int, mapped_column(Integer)]
 Minor = Annotated[int, mapped_column(BigInteger)]
 # An id or an account at Stripe.
@@ -76,7 +76,7 @@ StripeName = Annotated[str, mapped_column(Word)]
 
 
 class Row(DeclarativeBase):
-    """A row of one of the tables, each of whose columns has the checks of its type."""
+    """A row of a table. Each column has the checks of its type."""
 
     metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -95,13 +95,13 @@ class Row(DeclarativeBase):
 
 
 def choice(members: type[enum.StrEnum], name: str) -> Enum:
-    """A column of an enum's names, as text that a CHECK constraint holds to them."""
-    # The length leaves room for longer names, which then change the constraint alone.
+    """Return the type of a column with an enum's names: text with a CHECK constraint."""
+    # The length leaves room for longer names: they would change the constraint alone.
     return Enum(members, native_enum=False, create_constraint=True, name=name, length=32)
 
 
 def refers(target: str, column: str, *, client: bool = False) -> ForeignKeyConstraint:
-    """A foreign key within the practice; with `client`, to a row of the same client."""
+    """Return a foreign key within the practice; with `client`, to a row of the same client."""
     shared = ["practice_id", "client_id"] if client else ["practice_id"]
     return ForeignKeyConstraint(
         [*shared, column], [f"{target}.{name}" for name in (*shared, "id")], ondelete="RESTRICT"
@@ -113,7 +113,7 @@ def of_practice() -> ForeignKeyConstraint:
 
 
 def digits(column: str, length: int) -> CheckConstraint:
-    """Text of just so many digits; written so that both databases understand it."""
+    """Return the check that a text has this number of digits, in a form for both databases."""
     return CheckConstraint(
         f"length({column}) = {length} AND ltrim({column}, '0123456789') = ''",
         name=f"{column}_digits",

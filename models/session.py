@@ -1,4 +1,4 @@
-"""Sessions of therapy: what happened, and its fee."""
+"""Therapy sessions, and their fees."""
 
 import datetime as dt
 
@@ -9,13 +9,13 @@ from models.row import Count, Key, Minor, Reference, Row, refers
 
 
 class Session(Row):
-    """One appointment that took place. It is invoiced while a line of a valid invoice names it."""
+    """An appointment that took place. It is invoiced while a line of a valid invoice names it."""
 
     __tablename__ = "session"
     __table_args__ = (
         refers("client", "client_id"),
         refers("clinician", "clinician_id"),
-        # What a foreign key with the client in it refers to.
+        # The target of foreign keys with the client.
         UniqueConstraint("practice_id", "client_id", "id"),
         CheckConstraint("fee_minor >= 0", name="fee_positive"),
         Index(None, "practice_id", "client_id", "date", "id"),

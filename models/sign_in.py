@@ -1,4 +1,4 @@
-"""Signing in by e-mail: requests for a mail, the links that were sent, and what is counted."""
+"""Signing in by e-mail: requests for a mail, the links that were sent, and counters of limits."""
 
 import datetime as dt
 
@@ -26,26 +26,26 @@ class SignInRequest(Row):
     )
 
     id: Mapped[Key]
-    # As it was typed, until the request is done; none: it can't be an address.
+    # The address as typed, until the request is done; None if it can't be an address.
     email: Mapped[str | None]
-    # Keyed hashes of the address, and of the network that the request came from.
+    # Keyed hashes of the address, and of the network of the request.
     email_hash: Mapped[str]
     address_hash: Mapped[str | None]
-    # Of the page that asked: nobody else can use the link.
+    # The nonce of the requesting page: no other page can use the link.
     nonce_hash: Mapped[str]
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
-    # False: no mail, because several were sent to the address of late. The page may use the link of
-    # another request instead.
+    # False: no mail was sent, because the address got several recently. The page may use the link
+    # of another request instead.
     is_mailed: Mapped[bool]
-    # How often a code was tried.
+    # The number of codes tried.
     code_tries: Mapped[Count]
-    # Waiting requests are answered in this order: a network's next one comes a little later.
+    # The order of waiting requests: a network's next request comes a little later.
     turn_at: Mapped[dt.datetime]
-    # How often the mail was tried, and when a worker may try it next.
+    # The number of tries to mail, and the time of the next one.
     tries: Mapped[Count]
     due_at: Mapped[dt.datetime]
-    # Until when a worker has it, by the database's clock.
+    # The end of the worker's lease, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
     done_at: Mapped[dt.datetime | None]
 
@@ -57,9 +57,9 @@ class SignInLink(Row):
     __table_args__ = (
         of_practice(),
         refers("token", "token_id"),
-        # Another try of the same mail takes the place of the one before.
+        # A repeated try of the same mail replaces the previous link.
         UniqueConstraint("practice_id", "nonce_hash"),
-        # A secret and a nonce are looked up in all practices: a page names none.
+        # Secrets and nonces are looked up in all practices, since a page names none.
         UniqueConstraint("secret_hash"),
         CheckConstraint(
             "(used_at IS NULL) = (token_id IS NULL)"
@@ -72,26 +72,26 @@ class SignInLink(Row):
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
-    # The mailbox, and its hash as a request has it.
+    # The mailbox, and its hash as in the request.
     email: Mapped[str]
     email_hash: Mapped[str]
     secret_hash: Mapped[str]
-    # Of the page whose request was answered: the mail's code works in that page alone.
+    # The nonce of the requesting page: the mail's code works in that page alone.
     nonce_hash: Mapped[str]
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
-    # When it was used, by a page with which nonce, and the token that came of it.
+    # The time of use, the nonce of the page that used it, and the resulting token.
     used_at: Mapped[dt.datetime | None]
     used_nonce_hash: Mapped[str | None]
     token_id: Mapped[Reference | None]
 
 
 class SignInLimit(Row):
-    """A counter of a limit: until when what was spent fills it, in milliseconds since 1970."""
+    """A counter of a limit: the time until which it is filled, in milliseconds since 1970."""
 
     __tablename__ = "sign_in_limit"
 
-    # The limit's name, and a keyed hash of what is counted.
+    # The limit's name, and a keyed hash of the counted subject.
     name: Mapped[str] = mapped_column(primary_key=True)
     key_hash: Mapped[str] = mapped_column(primary_key=True)
     spent_until_ms: Mapped[int]

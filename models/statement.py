@@ -9,7 +9,7 @@ from models.row import Count, Key, Minor, Reference, Row, refers
 
 
 class Statement(Row):
-    """What a client's account did in a period, as it was known on the day of issue."""
+    """The changes of a client's account in a period, as known on the day of issue."""
 
     __tablename__ = "statement"
     __table_args__ = (

@@ -11,7 +11,7 @@ IS_CURRENT = text("deleted_at IS NULL")
 
 
 class StripeCustomer(Row):
-    """A client's customer in one account of Stripe's; another is made where Stripe deleted it."""
+    """A client's customer in a Stripe account. A new one is created if Stripe has deleted it."""
 
     __tablename__ = "stripe_customer"
     __table_args__ = (
@@ -34,5 +34,5 @@ class StripeCustomer(Row):
     stripe_account: Mapped[StripeName]
     stripe_id: Mapped[StripeName]
     created_at: Mapped[dt.datetime]
-    # When it was found deleted at Stripe.
+    # The time when it was found deleted at Stripe.
     deleted_at: Mapped[dt.datetime | None]

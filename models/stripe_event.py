@@ -1,4 +1,4 @@
-"""The inbox of Stripe's webhook: events are written down before they are looked into."""
+"""The inbox of Stripe's webhook: events are stored before they are handled."""
 
 import datetime as dt
 
@@ -11,9 +11,9 @@ WAITING = text("handled_at IS NULL")
 
 
 class StripeEvent(Row):
-    """An event by its id at Stripe: heard of once, however often it is sent.
+    """An event, by its id at Stripe: stored once, even if it is sent repeatedly.
 
-    It is found in all practices by that id; whose it is, the account says when it is handled.
+    Its id is unique over all practices. The practice follows from the account when it is handled.
     """
 
     __tablename__ = "stripe_event"
@@ -24,16 +24,16 @@ class StripeEvent(Row):
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    # The connected account; none: the key's own.
+    # The connected account, or None for the key's own.
     account: Mapped[str | None]
     type: Mapped[str]
-    # The PaymentIntent, SetupIntent or PaymentMethod that it is about, and the practice that its
-    # metadata names, if it does.
+    # The PaymentIntent, SetupIntent or PaymentMethod that it is about, and the practice in the
+    # metadata, if any.
     object_id: Mapped[str | None]
     practice_id: Mapped[str | None]
     received_at: Mapped[dt.datetime]
-    # Until when a worker has it, by the database's clock.
+    # The end of the worker's lease, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
     handled_at: Mapped[dt.datetime | None]
-    # Why it was not followed, where it was refused.
+    # The reason if the event was refused.
     refusal: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""Superbills: what a client sends to an insurer, frozen when issued."""
+"""Superbills: documents that a client sends to an insurer, frozen when issued."""
 
 import datetime as dt
 

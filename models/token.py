@@ -1,4 +1,4 @@
-"""Tokens: who asks. The secret itself is nowhere in the database."""
+"""Tokens of viewers. The database only contains their hashes."""
 
 import datetime as dt
 import enum
@@ -24,7 +24,7 @@ class Scope(enum.StrEnum):
 
     @property
     def written(self) -> str:
-        """As it is given out, and told: `billing:read`."""
+        """Return the scope as issued and shown: `billing:read`."""
         return self.value.lower().replace("_", ":")
 
 
@@ -46,7 +46,7 @@ class Token(Row):
             " (kind = 'CONTACT') = (contact_id IS NOT NULL)",
             name="one_subject",
         ),
-        # The sign-ins of an address; tokens given out otherwise are few.
+        # For the sign-ins of an address; other tokens are few.
         Index(
             "ix_token_sign_in",
             "practice_id",
@@ -68,10 +68,10 @@ class Token(Row):
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     revoked_at: Mapped[dt.datetime | None]
-    # To some seconds; none: not used yet.
+    # Accurate to some seconds; None if not used yet.
     last_used_at: Mapped[dt.datetime | None]
-    # A sign-in, which was used when it was made, ends when it was not used for some time. One that
-    # was given out on the command line doesn't.
+    # A sign-in ends when it is not used for some time; its creation counts as a use. A token from
+    # the command line doesn't.
     is_sign_in: Mapped[bool] = mapped_column(default=False, server_default=false())
     # A sign-in's mailbox: it works while the client or contact has this address.
     email: Mapped[str | None]

@@ -1,7 +1,7 @@
-"""Turns: transactions that wait for the same row, one at a time in each process.
+"""Turns: transactions that need the same row run one at a time in each process.
 
-Each row that somebody else has locked then takes one connection of the pool, however many requests
-wait for it, and the others are free for everybody else.
+So a locked row takes one connection of the pool, however many requests wait for it, and the other
+connections stay free.
 """
 
 import asyncio
@@ -14,22 +14,22 @@ from models.database import DatabaseBusy
 
 
 class Turns:
-    """A turn for each key, in the order in which they were asked for."""
+    """A turn for each key, in the order of requests."""
 
     def __init__(self, within_s: float) -> None:
         self.within_s = within_s
-        # A lock goes when nobody has it or waits for it.
+        # A lock is removed when no task holds it or waits for it.
         self.locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     def within(self, seconds: float) -> "Turns":
-        """Return the same turns, for callers who wait for another time."""
+        """Return the same turns with another time limit for waiting."""
         turns = copy(self)
         turns.within_s = seconds
         return turns
 
     @asynccontextmanager
     async def of(self, *key: Hashable) -> AsyncIterator[None]:
-        """Hold the turn of a key; DatabaseBusy, where it does not come in time."""
+        """Hold the turn of a key. Raise DatabaseBusy if the wait takes too long."""
         lock = self.locks.get(key)
         if lock is None:
             lock = self.locks[key] = asyncio.Lock()

@@ -1,5 +1,5 @@
-"""A double of Stripe's API, for where there is no account and no network.
+"""A double of Stripe's API, for machines without an account or a network.
 
-It speaks the calls that this project makes, as Stripe's SDK makes them, and keeps its objects in a
-file of its own. It imports nothing of the portal: to the portal it is a remote system.
+It implements the calls that this project makes with Stripe's SDK, and stores its objects in a file
+of its own. It imports no other package of the project: to the portal it is a remote system.
 """

@@ -1,4 +1,4 @@
-"""The double as a process of its own, for tests: `python -m sandbox --file FILE`."""
+"""The double as a separate process, for tests: `python -m sandbox --file FILE`."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--webhook", help="Where events are sent.")
     parser.add_argument("--secret", default="whsec_sandbox")
     given = parser.parse_args()
-    # asyncio turns Nagle's delays off only where the protocol is named.
+    # asyncio only disables Nagle's algorithm if the protocol is given explicitly.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", given.port))
     # The port is printed next, and may be connected to at once.
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def closable(application: Any) -> Any:
-    """Return an ASGI app whose requests know how their connection is closed."""
+    """Return an ASGI app with requests that can close their connection."""
 
     async def answered(scope: Any, receive: Any, send: Any) -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)

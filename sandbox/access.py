@@ -1,7 +1,7 @@
 """API keys: the valid ones, their permissions, and the accounts they reach.
 
-Types, codes and statuses follow Stripe's: 401 and 403 are both `invalid_request_error`; a missing
-permission has no code, an account out of reach has `account_invalid`.
+Types, codes and statuses follow Stripe's: 401 and 403 are both `invalid_request_error`. A missing
+permission has no code, and an inaccessible account has `account_invalid`.
 """
 
 from sandbox import objects
@@ -10,13 +10,13 @@ from sandbox.store import OWN, Object, Store
 
 # Settings by key: the key was revoked, or lacks these permissions.
 REVOKED, LACKS = "revoked", "lacks"
-# By account: the practice has ended the platform's access.
+# Setting by account: the practice has ended the platform's access.
 DEAUTHORISED = "deauthorised"
 APPLICATION = "ca_sandbox"
 
 
 def check_key(store: Store, authorization: str) -> str:
-    """Return the key of a call; refuse one that is no test key, or was revoked."""
+    """Return the key of a call. Refuse a text that is no test key, and a revoked key."""
     key = authorization.removeprefix("Bearer ")
     if not key:
         raise unauthorized("You did not provide an API key.")
@@ -34,7 +34,7 @@ def unauthorized(message: str, code: str | None = None) -> StripeError:
 
 
 def check_account(store: Store, key: str, account: str) -> None:
-    """Refuse an account that the platform isn't connected with, or no more."""
+    """Refuse an account that the platform has no access to."""
     is_account = account == OWN or account.startswith("acct_")
     if not is_account or store.setting(DEAUTHORISED, False, account):
         raise StripeError(
@@ -66,7 +66,7 @@ def masked(key: str) -> str:
 
 
 def restrict(store: Store, key: str, lacks: list[str]) -> None:
-    """Take permissions from a key; no other than these are lacking then."""
+    """Remove these permissions from a key, and restore all others."""
     store.set(LACKS, lacks, key)
 
 

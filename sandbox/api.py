@@ -1,4 +1,4 @@
-"""The API's address, /v1/…: keys, versions, parameters, idempotency, and faults on demand."""
+"""The API, /v1/…: keys, versions, parameters, idempotency, and faults on demand."""
 
 import asyncio
 import json
@@ -24,16 +24,16 @@ from sandbox.version import VERSION
 __all__ = ["Api", "Fault"]
 
 Answer = tuple[int, str]
-# By account and id, as long as a call holds one.
+# The locks by account and id, which exist while a call holds them.
 Locks = WeakValueDictionary[tuple[str, str], asyncio.Lock]
 NO_FAULT = Fault("^$")
-# Stands for the answer of a call that hasn't begun.
+# The placeholder for the response of a call that hasn't begun.
 NOTHING: Answer = (0, "")
 
 
 @dataclass
 class Asked:
-    """A request, as far as it is understood."""
+    """A parsed request."""
 
     account: str
     method: str
@@ -52,8 +52,9 @@ class Asked:
 class Api:
     """Stripe's API over a store.
 
-    `latency_s`: how long each call takes. `lock_wait_s`: how long a call waits for another one
-    that is at the same object. `keeps_answers`: the journal has answers too, for tests.
+    `latency_s` is the duration of each call. `lock_wait_s` is the time that a call waits for
+    another call on the same object. With `keeps_answers` the journal stores responses too, for
+    tests.
     """
 
     store: Store
@@ -100,11 +101,11 @@ class Api:
             answer = self.once(asked, call, ids, fault)
             return self.once(asked, call, ids, NO_FAULT) if fault.twice else answer
 
-    # -- one at a time -----------------------------------------------------------------------------
+    # -- locks -------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def only_one(self, asked: Asked) -> AsyncIterator[None]:
-        """Hold an idempotency key; 409 where another call has it."""
+        """Hold an idempotency key. Raise 409 if another call holds it."""
         own = asked.account, asked.key or ""
         if asked.key and own in self.running:
             raise idempotency.in_use(asked.key)
@@ -118,7 +119,7 @@ class Api:
 
     @asynccontextmanager
     async def locked(self, account: str, id_: str) -> AsyncIterator[None]:
-        """Hold an object; 429 where another call has it for too long."""
+        """Hold an object. Raise 429 if another call holds it for too long."""
         lock = self.locks.setdefault((account, id_), asyncio.Lock())
         try:
             async with asyncio.timeout(self.lock_wait_s):
@@ -134,7 +135,7 @@ class Api:
     # -- the work ----------------------------------------------------------------------------------
 
     def once(self, asked: Asked, call: Call, ids: tuple[str, ...], fault: Fault) -> Answer:
-        """Return the answer; the one that was given before, where the key has one."""
+        """Return the response, or the stored one if the key has one."""
         wrong = fault.error()
         with self.store.transaction():
             fingerprint = idempotency.fingerprint(asked.called, asked.body)
@@ -150,7 +151,7 @@ class Api:
         return answer
 
     def first(self, asked: Asked, call: Call, ids: tuple[str, ...], *, has_begun: bool) -> Answer:
-        """Read the parameters, and do the call where its work begins at all."""
+        """Read the parameters, and do the call if its work begins at all."""
         given = parameters.read(call.parameters, asked.params)
         paths = given.pop("expand", [])
         expansion.check(call.resource, is_list=call.is_list, paths=paths)
@@ -159,7 +160,7 @@ class Api:
     def done(
         self, asked: Asked, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
     ) -> Answer:
-        """Do the call. Its changes stay, also where the bank declines."""
+        """Do the call. Its changes stay, even if the bank declines."""
         try:
             answer = shown(call.run(self.store, asked.account, *ids, given))
             return 200, json.dumps(expanded(self.store, asked.account, answer, paths))
@@ -183,7 +184,7 @@ class Api:
 
 
 async def go_wrong(request: Request, fault: Fault, *, after: bool) -> None:
-    """Wait, and drop the connection, where the fault says so before or after the work."""
+    """Wait, and drop the connection, if the fault requires it before or after the work."""
     if fault.after == after:
         await asyncio.sleep(fault.delay_s)
         if fault.drop:
@@ -206,6 +207,6 @@ async def understood(request: Request) -> Asked:
 
 
 def check_version(version: str | None) -> None:
-    """Refuse a call of another release of the API; the double speaks one."""
+    """Refuse a call of another version of the API; the double supports one version."""
     if version != VERSION:
         raise invalid(f"Invalid Stripe API version: {version}. The sandbox speaks {VERSION}.")

@@ -12,9 +12,9 @@ METHODS = ["GET", "POST", "DELETE"]
 
 
 def app(store: Store, api: Api | None = None, *, controls: bool = False) -> Starlette:
-    """Stripe's API; with `controls`, the addresses of pages and tests too."""
+    """Return Stripe's API; with `controls`, also the addresses for pages and tests."""
     api = api or Api(store, keeps_answers=controls)
-    # A route's object would be taken for an ASGI app, and this is a function of a request.
+    # A route would take the object for an ASGI app, but it is a function of a request.
     routes: list[BaseRoute] = [Route("/v1/{path:path}", api.__call__, methods=METHODS)]
     if controls:
         routes += [Mount("/sandbox", routes=pages.routes(store)), *control.routes(store, api)]

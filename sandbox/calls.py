@@ -1,8 +1,8 @@
-"""The calls that the double has: each with its parameters, its permission and its function.
+"""The calls of the double: each with its parameters, its permission and its function.
 
-A path is written as the specification writes it, and so are the names of parameters. A test holds
-every table to the specification, which only the tests have: a parameter that isn't in it, or a
-required one that is left out here, is found there.
+Paths and names of parameters are spelled as in the specification. A test compares every table with
+the specification, which only the tests have: it finds unknown parameters, and missing required
+ones.
 """
 
 import re
@@ -47,7 +47,7 @@ CREATED: dict[str, Kind] = {
         of={name: Integer(least=0) for name in ("gt", "gte", "lt", "lte")}, or_integer=True
     )
 }
-# Names of events that one call may list.
+# The number of event names that one call may list.
 MOST_TYPES = 20
 USAGES = ("off_session", "on_session")
 REASONS = ("abandoned", "duplicate", "requested_by_customer")
@@ -72,7 +72,7 @@ class Call:
         return "limit" in self.parameters
 
     def ids(self, method: str, path: str) -> tuple[str, ...] | None:
-        """Return the ids in the address of a request, or None where it is another call's."""
+        """Return the ids in the address of a request, or None if it belongs to another call."""
         pattern = re.sub(r"\{\w+\}", r"([^/]+)", self.path)
         found = re.fullmatch(pattern, f"/v1/{path}") if method == self.method else None
         return found.groups() if found else None
@@ -87,7 +87,7 @@ def a_list(kind: str, path: str) -> Callable[[Store, str, Object], Object]:
 
 
 def cards(store: Store, account: str, params: Object) -> Object:
-    """Return the PaymentMethods of the account, or of a customer that has to be there."""
+    """Return the PaymentMethods of the account, or of an existing customer."""
     if "customer" in params:
         customers.check(store, account, params["customer"])
     return listed(store, account, "payment_method", params, "/v1/payment_methods")
@@ -204,7 +204,7 @@ CALLS = (
         **PAGE,
         **EXPAND,
     ),
-    # -- money that goes back --
+    # -- reversals ---------------------------------------------------------------------------------
     post(
         "/v1/refunds",
         "refund",

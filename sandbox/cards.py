@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A card's behaviour: its decline, if it has one; `asks`: 3-D Secure comes first.
+    """A card's behaviour. `code` is its decline, if it has one. `asks` requires 3-D Secure first.
 
-    `can_be_kept`: it is declined only when it is charged. `is_disputed`: once it was charged.
+    With `can_be_kept` it is declined only when it is charged. With `is_disputed` each charge is
+    disputed.
     """
 
     brand: str

@@ -1,4 +1,4 @@
-"""Charges: each try of a payment at the bank, also one that it declined."""
+"""Charges: each try of a payment at the bank, including declined ones."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def charge(
     code: str | None = None,
     decline_code: str | None = None,
 ) -> Object:
-    """Make the charge of an intent by a card. `code`: the bank's refusal."""
+    """Create the charge of an intent by a card. `code` is the bank's decline."""
     failure = {"failure_code": code, "failure_message": DECLINED, "paid": False}
     return store.new(
         account,

@@ -1,8 +1,8 @@
-"""The control addresses of tests: faults, and changes that happen at Stripe by itself.
+"""The control addresses for tests: faults, and changes that Stripe makes by itself.
 
-`POST /controls/faults` sets the faults of the next calls, `POST /controls/actions/NAME` does
-one of the actions, with its facts as a JSON object, `POST /controls/clock` moves the clock, and
-`GET /controls/state` shows everything.
+`POST /controls/faults` sets the faults of the next calls, `POST /controls/actions/NAME` runs one of
+the actions, with its arguments as a JSON object, `POST /controls/clock` moves the clock, and `GET
+/controls/state` shows everything.
 """
 
 import time
@@ -29,7 +29,8 @@ KINDS = (
     "refund",
     "setup_intent",
 )
-# The first parameter of each is the store; of those that are done in an account, the second is it.
+# The first parameter of each action is the store. For actions in an account the second is the
+# account.
 ACTIONS: dict[str, Callable[..., Any]] = {
     "authenticate": intents.authenticate,
     "authenticate_setup": setups.authenticate,

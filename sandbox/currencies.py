@@ -1,4 +1,4 @@
-"""Stripe's currencies: which are taken, in which unit, and between which amounts.
+"""Stripe's currencies: the supported ones, their units, and the range of amounts.
 
 Source: docs.stripe.com/currencies. Amounts are integers in Stripe's own unit of the currency.
 """
@@ -19,7 +19,7 @@ TWO_DECIMAL = frozenset(
     " yer zar zmw".split()
 )
 SUPPORTED = ZERO_DECIMAL | THREE_DECIMAL | WHOLE_ONLY | TWO_DECIMAL
-# Of a currency that is not listed Stripe converts the amount, which the double can't: it takes 1.
+# For an unlisted currency Stripe converts the amount. The double can't, and takes 1.
 MINIMA = {
     "usd": 50, "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500,
     "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000,

@@ -14,18 +14,18 @@ def create(store: Store, account: str, params: Object) -> Object:
 
 
 def get(store: Store, account: str, id_: str, _: Object) -> Object:
-    """Return a customer; a deleted one is told as such."""
+    """Return a customer. A deleted one is marked as such."""
     return store.find(account, "customer", id_)
 
 
 def check(store: Store, account: str, id_: str) -> None:
-    """Refuse a customer that isn't there, or no more, in the parameter `customer`."""
+    """Refuse a customer that doesn't exist or is deleted, in the parameter `customer`."""
     if store.find(account, "customer", id_, "customer").get("deleted"):
         raise missing("customer", id_, "customer")
 
 
 def delete(store: Store, account: str, id_: str, _: Object | None = None) -> Object:
-    """Delete a customer. Its cards are nobody's then, and no event tells of them."""
+    """Delete a customer. Its cards become unattached, and no event reports them."""
     found = store.find(account, "customer", id_)
     if found.get("deleted"):
         raise missing("customer", id_)

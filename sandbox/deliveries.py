@@ -1,4 +1,6 @@
-"""Webhooks: events are signed and sent until they are taken, or lost, doubled and shuffled."""
+"""Webhooks: events are signed and sent until they are accepted. Faults lose, double or shuffle
+them.
+"""
 
 import asyncio
 import hashlib
@@ -15,7 +17,7 @@ import httpx
 from sandbox.store import Store
 
 EVERY_S = 0.2
-# Stripe goes on for three days; here a day is enough.
+# Stripe retries for three days; here a day is enough.
 BACKOFFS_S = (1, 2, 5, 10, 30, 60, 300)
 TRIES = 300
 # The setting that holds a `Mischief`.
@@ -27,7 +29,7 @@ log = logging.getLogger("sandbox")
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where events are sent, and the secret that they are signed with."""
+    """The destination of events, and the secret for their signatures."""
 
     url: str
     secret: str
@@ -37,7 +39,7 @@ class Webhook:
 class Mischief:
     """Faults of events: the shares that are lost or sent twice, and their order.
 
-    `late_s`: up to how many seconds an event waits before it is sent, each its own time.
+    `late_s` is the longest random delay of an event, in seconds.
     """
 
     lost: float = 0.0
@@ -53,12 +55,12 @@ def signature(secret: str, body: str, at: int) -> str:
 
 
 def withhold(store: Store, types: str = "%") -> None:
-    """Send none of the events that wait, of these types; the API still has them."""
+    """Stop sending the waiting events of these types. The API still has them."""
     store.put_off_all(types, NEVER)
 
 
 async def deliver(store: Store, webhook: Webhook, client: httpx.AsyncClient) -> None:
-    """Send the events that are due, for ever. One that can't be sent keeps no other from it."""
+    """Send the due events, forever. An event that can't be sent doesn't block the others."""
     while True:
         try:
             for event, body, tries in planned(store):
@@ -73,7 +75,7 @@ def planned(store: Store) -> list[tuple[str, str, int]]:
     wrong = Mischief(**store.setting(EVENTS, {}))
     now, found = time.time(), []
     for event, body, tries in store.due(now):
-        # Each event has a fate of its own, the same in every run.
+        # The fate of each event is the same in every run.
         chance = random.Random(event)  # noqa: S311 (no secret)
         if tries == 0 and chance.random() < wrong.lost:
             store.put_off(event, NEVER)

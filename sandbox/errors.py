@@ -16,7 +16,7 @@ DOCS = "https://docs.stripe.com/error-codes/"
 
 
 class StripeError(Exception):
-    """`status` of HTTP, and the error's object."""
+    """An error with its HTTP status and its object."""
 
     def __init__(self, status: int, type_: str, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class StripeError(Exception):
 
 
 def error(type_: str, message: str, code: str | None = None, **more: Any) -> dict[str, Any]:
-    """Make an error's object, also as `last_payment_error` and `last_setup_error` have it."""
+    """Return an error's object, also as used in `last_payment_error` and `last_setup_error`."""
     doc_url = DOCS + code.replace("_", "-") if code else None
     facts = {"code": code, "doc_url": doc_url, "message": message, **more, "type": type_}
     return {name: value for name, value in facts.items() if value is not None}
@@ -38,9 +38,9 @@ def invalid(
 
 
 def missing(kind: str, id_: str, param: str | None = None) -> StripeError:
-    """Make the error for an id that the account doesn't have.
+    """Return the error for an id that the account doesn't have.
 
-    An id in the address is answered with 404, an id in a parameter with 400.
+    An id in the address gives a 404, an id in a parameter a 400.
     """
     message = f"No such {LABELS.get(kind, kind)}: '{id_}'"
     facts = {"code": "resource_missing", "param": param or "id"}

@@ -1,4 +1,4 @@
-"""Expansion: an object in the place of its id, where the call asks for it."""
+"""Expansion: an object in place of its id, if the call requests it."""
 
 from sandbox.errors import StripeError, invalid
 from sandbox.store import Object, Store, shown
@@ -16,7 +16,7 @@ EXPANDABLE: dict[str, dict[str, str]] = {
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "payment_method": {"customer": "customer"},
 }
-# Levels, of which a list's `data` is one.
+# Levels, including a list's `data`.
 DEEPEST = 4
 
 
@@ -40,7 +40,7 @@ def refused(path: str) -> StripeError:
 
 
 def expanded(store: Store, account: str, answer: Object, paths: list[str]) -> Object:
-    """Return the answer with objects where `paths` says so, as `payment_method`."""
+    """Return the response with objects at the given paths, such as `payment_method`."""
     for path in paths:
         parts = path.split(".")
         if answer["object"] == "list":

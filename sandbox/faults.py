@@ -8,30 +8,30 @@ from starlette.requests import Request
 
 from sandbox.errors import StripeError
 
-# Messages and codes of the statuses that have one of their own.
+# Messages by code, for the statuses with codes.
 TOO_MANY = {
     "rate_limit": "Request rate limit exceeded.",
     "lock_timeout": "This object cannot be accessed right now because another API request or"
     " Stripe process is currently accessing it.",
 }
 IN_USE = "idempotency_key_in_use"
-# Where the server puts how a request's connection is closed.
+# The key of the function that closes a request's connection.
 CLOSE = "sandbox.close"
 
 
 class Dropped(Exception):
-    """A connection that ended without an answer."""
+    """A connection that ended without a response."""
 
 
 @dataclass
 class Fault:
-    """A fault of a call, before it is done or `after`.
+    """A fault of a call, before its work or `after`.
 
-    `matches` is a regular expression over "POST payment_intents/…/confirm". `status` is answered
-    instead (500, 503, 429, 409), after `delay_s`; of 429 `code` says which. `drop`: the connection
-    is closed without an answer. `twice`: the call arrives twice, and its second answer is given.
-    A 500 is saved under the call's idempotency key, as Stripe does it; a 502, 503 or 504 is not,
-    since the call reached no endpoint.
+    `matches` is a regular expression for "POST payment_intents/…/confirm". `status` is the response
+    instead (500, 503, 429, 409), after `delay_s`; for 429 `code` selects the error. `drop` closes
+    the connection without a response. `twice` runs the call twice, and returns the second response.
+    A 500 is stored under the call's idempotency key, as at Stripe; a 502, 503 or 504 is not, since
+    the call reached no endpoint.
     """
 
     matches: str
@@ -72,6 +72,6 @@ async def drop(request: Request) -> None:
     close = request.scope.get(CLOSE)
     if close is not None:
         close()
-        # The server learns that in its next turn, and sends nothing afterwards.
+        # The server notices this in its next turn, and sends nothing afterwards.
         await asyncio.sleep(0)
     raise Dropped

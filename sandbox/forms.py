@@ -19,7 +19,7 @@ def read(form: str) -> Object:
 def put(inside: Object, parts: list[str], value: str) -> None:
     for part in parts[:-1]:
         deeper = inside.setdefault(part or str(len(inside)), {})
-        # A name that is a value and an object at once: the later one counts.
+        # If a name is a value and an object at once, the later one counts.
         if not isinstance(deeper, dict):
             deeper = inside[part] = {}
         inside = deeper

@@ -1,8 +1,8 @@
-"""Idempotency keys, as Stripe has them (docs.stripe.com/api/idempotent_requests).
+"""Idempotency keys, as at Stripe (docs.stripe.com/api/idempotent_requests).
 
-The first answer under a key is saved once the call's work has begun, also a 400, a 402 and a 500.
-Refusals before any work are not saved: wrong parameters, a refused API key, too many requests, and
-a second call under the same key at the same time. After a day a key is new again.
+The first response under a key is stored once the call's work has begun, including a 400, a 402 and
+a 500. Errors before any work are not stored: wrong parameters, a refused API key, too many
+requests, and a second call under the same key at the same time. After a day a key is new again.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def check(key: str | None) -> None:
 
 
 def saved(store: Store, account: str, key: str | None, asked: str) -> tuple[int, str] | None:
-    """Return the status and body that were saved under a key, if there are any."""
+    """Return the status and body that are stored under a key, if there are any."""
     if key is None:
         return None
     found = store.answer(account, key, store.now() - LIFETIME_S)

@@ -1,4 +1,4 @@
-"""PaymentIntents: how a card payment goes at Stripe."""
+"""PaymentIntents: the life of a card payment at Stripe."""
 
 import secrets
 
@@ -39,7 +39,7 @@ def create(store: Store, account: str, params: Object) -> Object:
 
 
 def find(store: Store, account: str, id_: str) -> Object:
-    """Return an intent with all of its fields, also where another program's has fewer."""
+    """Return an intent with all of its fields, even if another program's intent has fewer."""
     return objects.payment_intent() | store.find(account, "payment_intent", id_)
 
 
@@ -60,7 +60,7 @@ def confirm(store: Store, account: str, id_: str, params: Object) -> Object:
 
 
 def next_action(params: Object) -> Object:
-    """Return where the cardholder goes: to Stripe.js, or to a page of Stripe's and back."""
+    """Return the cardholder's next step: in Stripe.js, or on a page of Stripe and back."""
     if params.get("use_stripe_sdk") or "return_url" not in params:
         return USE_SDK
     redirect = {"return_url": params["return_url"], "url": "https://hooks.stripe.com/redirect/x"}
@@ -68,7 +68,7 @@ def next_action(params: Object) -> Object:
 
 
 def check_return_url(intent: Object, params: Object) -> None:
-    """Refuse an intent that may redirect its payer, without an address to come back to."""
+    """Refuse an intent that may redirect its payer, without a return address."""
     automatic = intent["automatic_payment_methods"] or {}
     if automatic.get("allow_redirects") == "always" and "return_url" not in params:
         raise invalid(
@@ -88,7 +88,7 @@ def refuse_if(intent: Object, statuses: tuple[str, ...], verb: str) -> None:
 
 
 def method_of(store: Store, account: str, intent: Object, params: Object) -> Object:
-    """Return the card to confirm with: a saved one, or a confirmation token's."""
+    """Return the card to confirm with: a saved one, or the card of a confirmation token."""
     named = [name for name in ("confirmation_token", "payment_method") if name in params]
     if len(named) == 2:
         raise invalid("You may only specify one of these parameters: confirmation_token,"
@@ -115,7 +115,7 @@ def method_of(store: Store, account: str, intent: Object, params: Object) -> Obj
 
 
 def decided(store: Store, account: str, intent: Object, method: Object) -> Object:
-    """Let the bank say yes or no."""
+    """Let the bank approve or decline."""
     card = methods.behaviour(method)
     if card.code is not None:
         made = charges.charge(
@@ -144,7 +144,7 @@ def fail(store: Store, account: str, intent: Object, failure: Object) -> None:
 
 
 def pay(store: Store, account: str, intent: Object, method: Object) -> None:
-    """Move the money, and keep the card where that was asked for."""
+    """Move the money, and keep the card if requested."""
     made = charges.charge(store, account, intent, method)
     intent.update(status="succeeded", amount_received=intent["amount"], next_action=None)
     intent.update(latest_charge=made["id"], last_payment_error=None)

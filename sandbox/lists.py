@@ -8,14 +8,14 @@ from sandbox.errors import invalid
 from sandbox.store import Object, Store, shown
 
 PAGE_SIZE, MOST = 10, 100
-# Events are there for thirty days.
+# Stripe lists events for thirty days.
 EVENTS_S = 30 * 24 * 60 * 60
 # Parameters that are compared with the object's field of the same name.
 SAME = ("payment_intent", "charge", "customer", "payment_method", "type")
 
 
 def listed(store: Store, account: str, kind: str, params: Object, url: str) -> Object:
-    """Return a page of the matching objects. No more of them are read than the page needs."""
+    """Return a page of the matching objects. Only as many are read as the page needs."""
     size, after, before = (
         params.get("limit", PAGE_SIZE),
         params.get("starting_after"),

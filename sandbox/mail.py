@@ -1,4 +1,4 @@
-"""Mail that somebody would get: it goes nowhere, and the page /sandbox/mail shows it."""
+"""Outgoing mail of the sandbox: it is not delivered, but shown on the page /sandbox/mail."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -7,9 +7,9 @@ from starlette.routing import Route
 from sandbox.pages import file
 from sandbox.store import Store
 
-# The newest are shown.
+# The number of mails shown, the newest first.
 SHOWN = 50
-# Of nobody's account at Stripe.
+# An account that no one has at Stripe.
 MAILBOX = "mailbox"
 
 

@@ -1,4 +1,4 @@
-"""PaymentMethods: cards, as Stripe keeps and shows them."""
+"""PaymentMethods: cards, as Stripe stores and shows them."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sandbox.cards import CARDS, Behaviour, fingerprint
 from sandbox.errors import StripeError, invalid
 from sandbox.store import PRIVATE, Object, Store, private, shown
 
-# Set where Stripe tells no card's fingerprint, as of some wallets.
+# A setting: false if Stripe gives no fingerprint, as for some wallets.
 FINGERPRINTS = "fingerprints"
 
 
@@ -21,7 +21,7 @@ def card(
     zip_: str | None,
     **facts: Any,
 ) -> Object:
-    """Make a PaymentMethod; the number is known to this double alone."""
+    """Create a PaymentMethod. Only this double stores the number."""
     known = fingerprint(number) if store.setting(FINGERPRINTS, True) else None
     about = objects.card(CARDS[number].brand, number[-4:], month, year, known)
     billing = objects.billing_details(name, zip_)
@@ -53,13 +53,13 @@ def detach(store: Store, account: str, id_: str, _: Object) -> Object:
 
 
 def forget(store: Store, account: str, method: Object) -> None:
-    """Take a card from its customer. Nobody can use it again."""
+    """Detach a card from its customer. The card can't be used again."""
     method |= {"customer": None, PRIVATE: private(method) | {"spent": True}}
     store.save(account, method)
 
 
 def check_usable(method: Object) -> None:
-    """Refuse a card that was detached, or that a payment used up."""
+    """Refuse a card that was detached, or used up by a payment."""
     if private(method).get("spent"):
         raise used_up()
 
@@ -74,7 +74,7 @@ def used_up() -> StripeError:
 
 
 def renew(store: Store, account: str, id_: str, month: int, year: int) -> Object:
-    """Change a card's expiry, as a bank tells Stripe by itself."""
+    """Change a card's expiry, as after an update by the bank."""
     method = store.find(account, "payment_method", id_)
     method["card"] |= {"exp_month": month, "exp_year": year}
     store.save(account, method)

@@ -1,8 +1,8 @@
 """Stripe's objects with all of their fields, as a new object has them.
 
-Each function returns every field that the specification requires and every one that may be null.
-Fields that are only there in cases that the double doesn't have are left out. The common fields
-(`id`, `object`, `created`, `livemode`) are the store's.
+Each function returns every field that the specification requires and every field that may be null.
+Fields for cases that the double doesn't have are left out. The store adds the common fields (`id`,
+`object`, `created`, `livemode`).
 """
 
 from typing import Any
@@ -165,7 +165,7 @@ def outcome(code: str | None, decline_code: str | None) -> Object:
 
 
 def charged_card(card: Object) -> Object:
-    """Return the card of a charge, as its details have it, of a PaymentMethod's."""
+    """Return a charge's card details for a PaymentMethod's card."""
     same = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
     details = {
         "amount_authorized": None,
@@ -259,7 +259,7 @@ def customer(**facts: Any) -> Object:
 
 
 def refund(**facts: Any) -> Object:
-    """Return a refund. It has no `livemode`, at Stripe either."""
+    """Return a refund. It has no `livemode`, as at Stripe."""
     return {
         "amount": 0,
         "balance_transaction": None,
@@ -310,7 +310,7 @@ def dispute(**facts: Any) -> Object:
 
 
 def balance_transaction(**facts: Any) -> Object:
-    """Return a change of the account's balance. It has no `livemode`, at Stripe either."""
+    """Return a change of the account's balance. It has no `livemode`, as at Stripe."""
     return {
         "amount": 0,
         "balance_type": "payments",
@@ -347,9 +347,10 @@ def account(id_: str) -> Object:
 
 
 def ways_to_pay(params: Object) -> Object:
-    """Return which payment methods an intent takes, by the parameters that it was made with.
+    """Return the payment methods that an intent accepts, by the parameters of its creation.
 
-    Without any, Stripe takes all that the account's dashboard has, also those that redirect.
+    Without any, Stripe accepts all methods of the account's dashboard, including those that
+    redirect.
     """
     if types := params.get("payment_method_types"):
         return {"payment_method_types": types}

@@ -1,7 +1,7 @@
-"""The sandbox's own pages answer no other website's.
+"""The protection of the sandbox's own pages from other websites.
 
-They have no sign-in: whoever reaches them may read the mail with its links, and refund payments. A
-page of another port of this machine is another website, too.
+They have no sign-in: any client that reaches them may read the mail with its links, and refund
+payments. A page on another port of this machine counts as another website, too.
 """
 
 from urllib.parse import urlsplit
@@ -10,12 +10,12 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# A browser's word on a request: from a page of this server, or from none at all.
+# The browser's statement that a request comes from a page of this server, or from no page.
 OWN = ("same-origin", "none")
 
 
 class OwnPages:
-    """Middleware that refuses requests which a browser makes for another website."""
+    """Middleware that refuses requests that a browser makes for another website."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -27,8 +27,10 @@ class OwnPages:
 
 
 def is_own(headers: Headers) -> bool:
-    """Return whether no other website's page can read the answer. A browser that opens a page by a
-    link from elsewhere shows it to its user, not to that website.
+    """Return whether no page of another website can read the response.
+
+    If a link on another website opens a page, the browser shows it to its user, not to that
+    website.
     """
     origin = headers.get("origin")
     if origin is not None:

@@ -1,5 +1,7 @@
-"""The addresses behind the stand-in for Stripe.js: a card becomes a confirmation token, and a
-cardholder passes or fails 3-D Secure. Mounted at /sandbox, and only where there is a sandbox.
+"""The server side of the Stripe.js replacement: it turns a card into a confirmation token, and
+passes or fails 3-D Secure.
+
+Its routes are mounted at /sandbox, only while the sandbox is in use.
 """
 
 import datetime as dt
@@ -29,13 +31,13 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 MAX_BODY = 2**16
-# A payment's id as the portal's API shows it, of which its metadata has the rest.
+# The prefix of a payment's id in the portal's API; the metadata holds the rest of the id.
 PREFIX = "pmt_"
 PAID = "payment_intent"
 
 
 class Wrong(Exception):
-    """An invalid body; the text is the reason."""
+    """An invalid body. The text gives the reason."""
 
 
 def routes(store: Store) -> list[Route]:
@@ -51,7 +53,7 @@ def routes(store: Store) -> list[Route]:
             account, id_ = by_secret(store, asked, "setup_intent")
             check_usage(store.find(account, "setup_intent", id_), asked)
             method = new_method(store, account, asked)
-            # The changes of a declined card stay, as at Stripe.
+            # The changes by a declined card stay, as at Stripe.
             return outcome(lambda: setups.confirm(store, account, id_, method))
 
     async def retrieve(request: Request) -> Response:
@@ -91,7 +93,7 @@ def routes(store: Store) -> list[Route]:
 
 
 def file(name: str) -> Callable[[Request], Any]:
-    """Serve one of the files that a browser loads."""
+    """Return the handler that serves a file for browsers."""
 
     async def answered(_: Request) -> Response:
         return FileResponse(FILES / name, headers=HEADERS)
@@ -100,7 +102,7 @@ def file(name: str) -> Callable[[Request], Any]:
 
 
 def told(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-    """Answer errors as JSON."""
+    """Return a handler that turns errors into JSON."""
 
     async def answered(request: Request) -> Response:
         try:
@@ -137,7 +139,7 @@ def is_yes(asked: Object) -> bool:
 
 
 def outcome(do: Callable[[], Object]) -> Response:
-    """Answer the object, or the bank's refusal."""
+    """Return the response with the object, or with the bank's refusal."""
     try:
         made = do()
     except StripeError as error:
@@ -150,7 +152,7 @@ def refused(error: StripeError) -> Response:
 
 
 def check_usage(setup: Object, asked: Object) -> None:
-    """Refuse a form whose Elements were made for another usage than the SetupIntent's."""
+    """Refuse a form that was created for another usage than the SetupIntent's."""
     usage = asked.get("setupFutureUsage", setup["usage"])
     if usage != setup["usage"]:
         raise invalid(
@@ -162,13 +164,13 @@ def check_usage(setup: Object, asked: Object) -> None:
 
 
 def token(store: Store, account: str, asked: Object) -> str:
-    """Make a confirmation token of a test card; return its id."""
+    """Create a confirmation token of a test card, and return its id."""
     method = new_method(store, account, asked)
     return str(tokens.new(store, account, method, charge_of(asked))["id"])
 
 
 def charge_of(asked: Object) -> Object:
-    """Return the amount and the currency that the form was made for; none, if it says none."""
+    """Return the amount and the currency that the form was created for, if given."""
     if "amount" not in asked:
         return {}
     amount, currency = asked["amount"], asked.get("currency")
@@ -179,7 +181,7 @@ def charge_of(asked: Object) -> Object:
 
 
 def new_method(store: Store, account: str, asked: Object) -> Object:
-    """Make the PaymentMethod of the card in a form."""
+    """Create the PaymentMethod of the card in a form."""
     number = str(asked.get("number", "")).replace(" ", "")
     if number not in CARDS:
         raise Wrong("only Stripe's published test numbers are taken, as 4242 4242 4242 4242")
@@ -211,7 +213,7 @@ def by_secret(store: Store, asked: Object, kind: str) -> tuple[str, str]:
 
 
 def of_payment(store: Store, payment: str) -> tuple[str, str] | None:
-    """Return the account and id of the intent that names this payment in its metadata."""
+    """Return the account and id of the intent with this payment in its metadata."""
     rows = store.connection.execute(
         "SELECT account, id FROM object WHERE kind = 'payment_intent'"
         " AND json_extract(body, '$.metadata.payment') = ?",

@@ -1,5 +1,7 @@
-"""The sandbox's own page, for trying the portal: test cards, payments, refunds, disputes, events to
-send again, and the portal's calls. It has no sign-in, so it is served on a local machine only.
+"""The sandbox's own page: test cards, payments, refunds, disputes, events to resend, and the
+portal's calls.
+
+It has no sign-in, so it is served on a local machine only.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from sandbox.errors import invalid
 from sandbox.pages import body, file, is_yes, told
 from sandbox.store import Object, Store
 
-# Of each kind, the newest are shown.
+# The number of objects shown of each kind, the newest first.
 SHOWN = 50
 
 

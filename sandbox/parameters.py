@@ -1,7 +1,7 @@
-"""Kinds of parameters: how their text is read, and which text is refused.
+"""Kinds of parameters: how their text is parsed, and which text is refused.
 
-Everything is refused that a call's own table doesn't name, with the errors that Stripe has. The
-double is stricter than Stripe here: it also refuses parameters that Stripe has and it has not.
+Parameters that a call's own table doesn't list are refused, with the errors that Stripe has. The
+double is stricter than Stripe: it also refuses parameters that Stripe has and the double lacks.
 """
 
 import re
@@ -18,7 +18,7 @@ MOST_DIGITS = 18
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of parameter; `required`: a call without it is refused."""
+    """A kind of parameter. A call without a `required` one is refused."""
 
     required: bool = False
 
@@ -109,7 +109,7 @@ class ListOf(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Group(Kind):
-    """An object with parameters of its own. `or_integer`: an integer is taken in its place."""
+    """An object with its own parameters. With `or_integer` an integer is accepted instead."""
 
     of: Mapping[str, Kind]
     or_integer: bool = False

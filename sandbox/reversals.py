@@ -1,4 +1,4 @@
-"""Refunds and disputes: money that goes back."""
+"""Refunds and disputes: reversed money."""
 
 import secrets
 
@@ -7,10 +7,10 @@ from sandbox.currencies import check_unit
 from sandbox.errors import StripeError, invalid
 from sandbox.store import Object, Store
 
-# Set to "pending" where the bank takes days over a refund.
+# A setting: "pending" if the bank takes days for a refund.
 REFUNDS = "refunds"
 OPEN = ("needs_response", "under_review")
-# An inquiry: the bank asks, and has not taken the money.
+# Inquiries: the bank asks, and has not taken the money.
 INQUIRIES = ("warning_needs_response", "warning_under_review")
 WITHOUT_MONEY = (*INQUIRIES, "warning_closed", "prevented")
 # The next statuses of a dispute; any other change is refused.
@@ -48,7 +48,7 @@ def refund(store: Store, account: str, params: Object) -> Object:
 
 
 def refund_of(store: Store, account: str, charge: Object, amount: int, params: Object) -> Object:
-    """Make the refund, as pending where the bank takes its time."""
+    """Create the refund, as pending if the bank takes days."""
     status = store.setting(REFUNDS, "succeeded")
     pending = {"pending_reason": "processing"} if status == "pending" else {}
     made = store.new(
@@ -79,7 +79,7 @@ def given_back(store: Store, account: str, charge: Object, amount: int) -> None:
 
 
 def settle(store: Store, account: str, id_: str) -> Object:
-    """End a pending refund well, days later."""
+    """Complete a pending refund successfully, days later."""
     made = store.find(account, "refund", id_)
     if made["status"] not in ("pending", "requires_action"):
         raise invalid(f"The refund is not pending: its status is {made['status']}.")
@@ -87,7 +87,7 @@ def settle(store: Store, account: str, id_: str) -> Object:
 
 
 def fail(store: Store, account: str, id_: str) -> Object:
-    """Send a refund back, as the cardholder's bank does, also days after it had succeeded."""
+    """Return a refund, as the cardholder's bank does, even days after it had succeeded."""
     return undo(store, account, id_, "failed", "refund.failed", failure_reason="unknown")
 
 
@@ -128,9 +128,10 @@ def dispute(
     reason: str = "fraudulent",
     again: bool = False,
 ) -> Object:
-    """Have the cardholder go to the bank, which takes the money back at once.
+    """Have the cardholder dispute a charge. The bank takes the money back at once.
 
-    With an inquiry's `status` the bank only asks. `again`: beside another dispute of this charge.
+    With an inquiry's `status` the bank only asks. `again` allows another dispute of the same
+    charge.
     """
     charge = charge_of(store, account, intent)
     if not again and any(one["charge"] == charge["id"] for one in store.all("dispute", account)):
@@ -180,7 +181,7 @@ def move_money(store: Store, account: str, made: Object, amount: int, told: str)
 
 
 def decide(store: Store, account: str, id_: str, status: str) -> Object:
-    """Move a dispute on, as the bank does, to a status that it can have next."""
+    """Move a dispute to a next status, as the bank does."""
     made = store.find(account, "dispute", id_)
     if status not in MOVES.get(made["status"], ()):
         raise invalid(f"The dispute is {made['status']}, and does not become {status}.")
@@ -202,7 +203,7 @@ def close(store: Store, account: str, id_: str, *, won: bool) -> Object:
 
 
 def disputed(store: Store, account: str, charge: Object) -> bool:
-    """Return whether the bank has the money; none is given back beside it."""
+    """Return whether the bank has the money, so that none can be refunded."""
     found = store.all("dispute", account)
     back = (*WITHOUT_MONEY, "won")
     return any(one["charge"] == charge["id"] and one["status"] not in back for one in found)
@@ -212,7 +213,7 @@ def disputed(store: Store, account: str, charge: Object) -> bool:
 
 
 def charge_to_refund(store: Store, account: str, params: Object) -> Object:
-    """Return the charge that a refund is asked of, by its own id or its payment's."""
+    """Return the charge to refund, by its own id or its payment's."""
     named = [name for name in ("charge", "payment_intent") if params.get(name)]
     if not named:
         message = "One of the following params should be provided for this request: payment_intent"

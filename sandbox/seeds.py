@@ -9,7 +9,7 @@ from sandbox.store import Store
 
 
 def number_of(brand: str, last4: str) -> str:
-    """Return the test card of this brand that ends so."""
+    """Return the number of the test card of this brand with these last digits."""
     return next(n for n, does in CARDS.items() if does.brand == brand and n.endswith(last4))
 
 
@@ -28,7 +28,7 @@ def saved_card(
     name: str | None,
     zip_: str | None,
 ) -> None:
-    """Make a card on file. `expires`: the month and the year."""
+    """Create a card on file. `expires` holds the month and the year."""
     if not store.has(account, "payment_method", id_):
         card(store, account, number, *expires, name, zip_, id=id_, customer=customer_id)
 
@@ -44,7 +44,7 @@ def payment(
     status: str,
     created: int | None = None,
 ) -> None:
-    """Make a payment that succeeded, or one that the bank has not decided (processing)."""
+    """Create a payment that succeeded, or one that the bank has not decided (processing)."""
     if store.has(account, "payment_intent", id_):
         return
     when = {} if created is None else {"created": created}
@@ -72,7 +72,7 @@ def payment(
 def succeeded(
     store: Store, account: str, intent: str, amount: int, currency: str, when: dict[str, Any]
 ) -> str:
-    """Make the charge of such a payment; return its id."""
+    """Create the charge of such a payment, and return its id."""
     facts = objects.charge(
         amount=amount,
         amount_captured=amount,

@@ -31,7 +31,7 @@ def create(store: Store, account: str, params: Object) -> Object:
 
 
 def confirm(store: Store, account: str, id_: str, method: Object) -> Object:
-    """Confirm a SetupIntent with a card. StripeError, where the bank refuses the card."""
+    """Confirm a SetupIntent with a card. Raise StripeError if the bank declines the card."""
     setup = store.find(account, "setup_intent", id_)
     refuse_if_over(setup, "confirm")
     if setup["customer"]:
@@ -62,7 +62,7 @@ def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Obje
 
 
 def unauthenticated(method: Object) -> Object:
-    """Return the error of a failed 3-D Secure, as events of Stripe's show it in public reports."""
+    """Return the error of a failed 3-D Secure, as events in public reports show it."""
     return error(
         "invalid_request_error",
         "The latest attempt to set up the payment method has failed because authentication failed.",
@@ -72,7 +72,7 @@ def unauthenticated(method: Object) -> Object:
 
 
 def decided(store: Store, account: str, setup: Object, method: Object) -> Object:
-    """Let the bank say whether the card may be kept."""
+    """Let the bank decide whether the card may be kept."""
     card = methods.behaviour(method)
     if card.code is not None and not card.can_be_kept:
         failure = error(

@@ -1,6 +1,6 @@
-"""Stripe's storage: objects by account, answers by idempotency key, events to be sent.
+"""Stripe's storage: objects by account, responses by idempotency key, and events to send.
 
-A file of its own, which several processes may share: each request is one transaction.
+It is a file of its own, which several processes may share: each request is one transaction.
 """
 
 import json
@@ -16,14 +16,14 @@ from sandbox.version import VERSION
 
 Object = dict[str, Any]
 
-# Owns a page's tokens until they are used, since a page here doesn't name its account.
+# The account that holds a page's tokens until they are used, since a page doesn't name one.
 PAGE = "page"
-# The platform's own account, in which a call without the header Stripe-Account is made.
+# The platform's own account, used by calls without the header Stripe-Account.
 OWN = "own"
-# Holds the facts of an object that Stripe never shows, as a card's number.
+# The field for facts that Stripe never shows, such as a card's number.
 PRIVATE = "private"
 NO_PRIVATE: Object = {}
-# Kinds that have no `livemode`.
+# The kinds without `livemode`.
 WITHOUT_MODE = ("refund", "mail")
 
 SCHEMA = """
@@ -70,22 +70,22 @@ class Store:
     # -- objects -----------------------------------------------------------------------------------
 
     def new(self, account: str, kind: str, prefix: str, /, **facts: Any) -> Object:
-        """Make an object, with an id unless the facts have one."""
+        """Create an object, with a new id unless the facts contain one."""
         common = {"id": f"{prefix}_{secrets.token_hex(12)}", "object": kind}
         mode = {} if kind in WITHOUT_MODE else {"livemode": False}
         return self.add(account, common | mode | {"created": int(self.now())} | facts)
 
     def add(self, account: str, made: Object) -> Object:
-        """Keep a new object as it is."""
+        """Store a new object unchanged."""
         count = self.connection.execute("SELECT coalesce(max(number), 0) + 1 FROM object")
         row = (account, made["id"], made["object"], count.fetchone()[0], json.dumps(made))
         self.connection.execute("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?)", row)
         return made
 
     def find(self, account: str, kind: str, id_: str, param: str | None = None) -> Object:
-        """Return an object of this kind, or raise Stripe's error where the account has none.
+        """Return an object of this kind, or raise Stripe's error if the account has none.
 
-        `param` is the parameter that named it; without one the call's address did.
+        `param` is the parameter that named it, or None if the call's address did.
         """
         row = self.connection.execute(
             "SELECT body FROM object WHERE account = ? AND id = ? AND kind = ?",
@@ -103,7 +103,7 @@ class Store:
         return row.fetchone() is not None
 
     def adopt(self, account: str, kind: str, id_: str) -> None:
-        """Give an object that a page made to the account that uses it."""
+        """Move an object that a page created to the account that uses it."""
         self.connection.execute(
             "UPDATE object SET account = ? WHERE account = ? AND id = ? AND kind = ?",
             (account, PAGE, id_, kind),
@@ -114,7 +114,7 @@ class Store:
         self.connection.execute("UPDATE object SET body = ? WHERE account = ? AND id = ?", row)
 
     def all(self, kind: str, account: str | None = None) -> list[Object]:
-        """Return the objects of a kind, the oldest first; of all accounts, without one."""
+        """Return the objects of a kind, the oldest first, of one account or of all."""
         rows = self.connection.execute(
             "SELECT body FROM object WHERE kind = ? AND (? IS NULL OR account = ?) ORDER BY number",
             (kind, account, account),
@@ -122,7 +122,7 @@ class Store:
         return [json.loads(body) for (body,) in rows]
 
     def number(self, account: str, kind: str, id_: str, param: str) -> int:
-        """Return an object's place in the order of creation. Raises as `find` does."""
+        """Return an object's position in the order of creation. Raise as `find` does."""
         self.find(account, kind, id_, param)
         row = self.connection.execute(
             "SELECT number FROM object WHERE account = ? AND id = ?", (account, id_)
@@ -130,7 +130,7 @@ class Store:
         return int(row.fetchone()[0])
 
     def newest(self, kind: str, account: str, below: int | None = None) -> Iterator[Object]:
-        """Yield an account's objects of a kind, the newest first, from below a number on."""
+        """Yield an account's objects of a kind below a number, the newest first."""
         rows = self.connection.execute(
             "SELECT body FROM object WHERE account = ? AND kind = ? AND (? IS NULL OR number < ?)"
             " ORDER BY number DESC",
@@ -139,7 +139,7 @@ class Store:
         return (json.loads(body) for (body,) in rows)
 
     def next(self, kind: str, account: str, above: int) -> Iterator[Object]:
-        """Yield an account's objects of a kind, the oldest first, from above a number on."""
+        """Yield an account's objects of a kind above a number, the oldest first."""
         rows = self.connection.execute(
             "SELECT body FROM object WHERE account = ? AND kind = ? AND number > ? ORDER BY number",
             (account, kind, above),
@@ -149,7 +149,7 @@ class Store:
     # -- idempotency keys --------------------------------------------------------------------------
 
     def answer(self, account: str, key: str, since: float) -> tuple[str, int, str] | None:
-        """Return the request's hash, status and body of an answer saved since then."""
+        """Return the request's hash, status and body of a response stored since a time."""
         self.connection.execute("DELETE FROM answer WHERE created <= ?", (since,))
         found: tuple[str, int, str] | None = self.connection.execute(
             "SELECT asked, status, body FROM answer WHERE account = ? AND key = ?", (account, key)
@@ -163,7 +163,7 @@ class Store:
     # -- events ------------------------------------------------------------------------------------
 
     def tell(self, account: str, type_: str, about: Object) -> Object:
-        """Make an event, waiting to be sent. `about` is shown as it is now."""
+        """Create an event to be sent, with the current state of `about`."""
         facts: dict[str, Any] = {
             "api_version": VERSION,
             "data": {"object": shown(about)},
@@ -178,21 +178,21 @@ class Store:
         return event
 
     def tell_again(self, event: Object) -> None:
-        """Send an event once more, whether it was taken or not."""
+        """Send an event once more, whether it was accepted or not."""
         row = (event["id"], json.dumps(event), 0, time.time())
         self.connection.execute("INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?)", row)
 
     def waiting(self) -> dict[str, int]:
-        """Return the events that nobody has taken yet, and how often each was tried."""
+        """Return the events that were not accepted yet, and the number of tries of each."""
         return dict(self.connection.execute("SELECT event, tries FROM delivery"))
 
     def is_waiting(self, event: str) -> bool:
-        """Return whether nobody has taken an event yet."""
+        """Return whether an event was not accepted yet."""
         row = self.connection.execute("SELECT 1 FROM delivery WHERE event = ?", (event,))
         return row.fetchone() is not None
 
     def due(self, now: float) -> list[tuple[str, str, int]]:
-        """Return the events to be sent by now: id, body, how often it was tried."""
+        """Return the events to be sent by now: id, body, and number of tries."""
         rows = self.connection.execute(
             "SELECT event, body, tries FROM delivery WHERE due <= ? ORDER BY due LIMIT 20", (now,)
         )
@@ -207,7 +207,7 @@ class Store:
         )
 
     def put_off_all(self, types: str, until: float) -> None:
-        """Put off all events that wait, of types as SQL's LIKE has them."""
+        """Postpone all waiting events with types that match an SQL LIKE pattern."""
         self.connection.execute(
             "UPDATE delivery SET due = ? WHERE json_extract(body, '$.type') LIKE ?", (until, types)
         )
@@ -215,7 +215,7 @@ class Store:
     # -- settings ----------------------------------------------------------------------------------
 
     def set(self, name: str, value: Any, subject: str = "") -> None:
-        """Keep a setting of the double's own, for everything or for one subject."""
+        """Store a setting of the double itself, for everything or for one subject."""
         row = (name, subject, json.dumps(value))
         self.connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", row)
 

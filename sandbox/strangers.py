@@ -1,4 +1,4 @@
-"""Objects of other programs in the same account: of every status, and with as little as can be.
+"""Objects of other programs in the same account, in every status and with the fewest fields.
 
 The specification requires few of an object's fields, so another program's object may lack the
 others. Its metadata may use the portal's names.
@@ -40,7 +40,7 @@ METADATA: tuple[Object, ...] = (
 
 
 def settle_in(store: Store, account: str) -> int:
-    """Make objects of every kind and status, full and bare; return how many."""
+    """Create objects of every kind and status, full and minimal; return their number."""
     made = [
         *(payment(store, account, status, metadata) for status in INTENTS for metadata in METADATA),
         *(bare(store, account, "payment_intent", "pi", status=status) for status in INTENTS),
@@ -59,7 +59,7 @@ def settle_in(store: Store, account: str) -> int:
 
 
 def bare(store: Store, account: str, kind: str, prefix: str, **facts: Any) -> Object:
-    """Make an object with the fields that the specification requires, and no others."""
+    """Create an object with only the fields that the specification requires."""
     return store.new(account, kind, prefix, **facts)
 
 
@@ -76,7 +76,7 @@ def bare_setup(store: Store, account: str, status: str) -> Object:
 
 
 def payment(store: Store, account: str, status: str, metadata: Object) -> Object:
-    """Make a PaymentIntent that another program made; a paid one has its charge."""
+    """Create a PaymentIntent of another program. A paid one has its charge."""
     is_paid = status in ("succeeded", "requires_capture")
     intent = store.new(
         account,
@@ -118,7 +118,7 @@ def setup(store: Store, account: str, status: str) -> Object:
 
 
 def refund(store: Store, account: str, status: str | None) -> Object:
-    """Make a refund of a charge that no PaymentIntent was for."""
+    """Create a refund of a charge without a PaymentIntent."""
     of = charge(store, account, None)
     facts = objects.refund(amount=500, currency=CURRENCY, charge=of["id"], status=status)
     return store.new(account, "refund", "re", **facts)
@@ -131,6 +131,6 @@ def dispute(store: Store, account: str, status: str) -> Object:
 
 
 def other_method(store: Store, account: str) -> Object:
-    """Make a PaymentMethod that is no card."""
+    """Create a PaymentMethod that is not a card."""
     facts = objects.payment_method(type="link", link={"email": None})
     return store.new(account, "payment_method", "pm", **facts)

@@ -1,4 +1,4 @@
-"""Confirmation tokens: the card that a page's form was filled in with, to be used once."""
+"""Confirmation tokens: the card of a page's form, to be used once."""
 
 from sandbox import objects
 from sandbox.errors import invalid
@@ -8,9 +8,9 @@ VALID_S = 12 * 60 * 60
 
 
 def new(store: Store, account: str, method: Object, charge: Object) -> Object:
-    """Make a token of a card that is nobody's yet.
+    """Create a token of a card without a customer.
 
-    `charge` has the amount and the currency of the form, where these are known.
+    `charge` holds the amount and the currency of the form, if known.
     """
     preview = {name: method[name] for name in ("type", "card", "billing_details")}
     preview |= {"allow_redisplay": "unspecified", "customer": None, "customer_account": None}
@@ -22,7 +22,7 @@ def new(store: Store, account: str, method: Object, charge: Object) -> Object:
 
 
 def find(store: Store, account: str, id_: str, param: str | None = None) -> Object:
-    """Return a token. It and its card are this account's from now on."""
+    """Return a token. It and its card belong to this account from now on."""
     store.adopt(account, "confirmation_token", id_)
     token = store.find(account, "confirmation_token", id_, param)
     store.adopt(account, "payment_method", private(token)["method"])
@@ -34,7 +34,7 @@ def get(store: Store, account: str, id_: str, _: Object) -> Object:
 
 
 def use(store: Store, account: str, id_: str, intent: Object) -> Object:
-    """Return the card of a token that is used for this intent, and for no other."""
+    """Return the card of a token, and reserve the token for this intent."""
     token = find(store, account, id_, "confirmation_token")
     if token["payment_intent"] is not None:
         raise invalid(

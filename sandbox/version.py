@@ -1,3 +1,3 @@
-"""The one release of Stripe's API that the double speaks; a test holds it to the specification."""
+"""The only version of Stripe's API that the double supports, checked against the specification."""
 
 VERSION = "2026-05-27.dahlia"

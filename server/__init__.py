@@ -1,1 +1,1 @@
-"""The process: reads the environment, opens sockets, wires the rest."""
+"""The server process: it reads the environment, opens sockets, and connects all parts."""

@@ -1,4 +1,6 @@
-"""What requests leave behind is written off their path, for many of them at a time."""
+"""Batches: data that requests leave behind is written in the background, for many requests at a
+time.
+"""
 
 import asyncio
 import logging
@@ -17,12 +19,12 @@ log = logging.getLogger("portal")
 
 @asynccontextmanager
 async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[None]:
-    """Each batch is written every few seconds, and once more in the end."""
+    """Write each batch every few seconds, and once more at the end."""
     ended = asyncio.Event()
 
     async def regularly() -> None:
         while not ended.is_set():
-            # Never broken off amid a batch: what the database took would be written once more.
+            # A batch is never interrupted: rows already in the database would be written again.
             await happens(ended, every_s)
             await flushed(batches)
 
@@ -35,7 +37,7 @@ async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[N
 
 
 async def flushed(batches: tuple[Flush, ...]) -> None:
-    """One that can't be written now is told, and tried again with the next."""
+    """Write each batch. A failure is logged, and the batch is retried next time."""
     for flush in batches:
         try:
             await flush()

@@ -1,4 +1,4 @@
-"""The command line: `portal`."""
+"""The command line, `portal`."""
 
 import datetime as dt
 import os
@@ -64,7 +64,7 @@ def begin(
         ),
     ] = None,
 ) -> None:
-    """Note who works, before any command."""
+    """Note the operator's name before any command."""
     operators.named.set(operator)
 
 
@@ -75,13 +75,13 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Port = 8000,
-    processes: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
-    access_log: Annotated[bool, typer.Option(help="A line for each request.")] = True,
-    page: Annotated[bool, typer.Option("--page", help="Serve the portal page too.")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="The number of serving processes.")] = 1,
+    access_log: Annotated[bool, typer.Option(help="Log a line for each request.")] = True,
+    page: Annotated[bool, typer.Option("--page", help="Also serve the portal page.")] = False,
 ) -> None:
     """Serve the API. Settings come from the environment; docs/operations.md lists them."""
     if page:
-        # Each of the processes reads its settings itself.
+        # Each process reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"
     settings = settings_or_stop()
     url, timeout_s = settings.database_url, settings.statement_timeout_s
@@ -131,16 +131,16 @@ def demo(
     port: Port = 8000,
     database: Annotated[
         str | None,
-        typer.Option(help="Where to keep the demo, instead of an SQLite file of its own."),
+        typer.Option(help="The demo's database, instead of its own SQLite file."),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write the URL and the tokens to this file too.")
+        Path | None, typer.Option(help="Also write the URL and the tokens to this file.")
     ] = None,
     at_stripe: Annotated[
         bool, typer.Option("--stripe", help="Pay in the test account of STRIPE_API_KEY.")
     ] = False,
 ) -> None:
-    """Serve made-up practices on this machine, with a token for each kind of viewer."""
+    """Serve invented practices on this machine, with a token for each kind of viewer."""
     try:
         account = stripe_demo.from_environment() if at_stripe else None
         demonstration.serve(port, database, json, account)
@@ -158,14 +158,14 @@ def demo(
 
 @app.command("load-demo")
 def load_demo(
-    clients: Annotated[int, typer.Option(min=1, help="How many clients in all.")] = 1000,
-    practices: Annotated[int, typer.Option(min=1, help="Over how many practices.")] = 5,
-    seed: Annotated[int, typer.Option(help="Another number: other rows.")] = 1,
+    clients: Annotated[int, typer.Option(min=1, help="The total number of clients.")] = 1000,
+    practices: Annotated[int, typer.Option(min=1, help="The number of practices.")] = 5,
+    seed: Annotated[int, typer.Option(help="The seed: another one gives other rows.")] = 1,
 ) -> None:
-    """Fill a migrated, empty database with made-up practices and clients, to measure with.
+    """Fill a migrated, empty database with invented practices and clients, for measurements.
 
     Each client has about 25 rows of account history in the last two years. On the same day the
-    same numbers give the same rows. When it is interrupted, the practices that are there are whole.
+    same options give the same rows. After an interruption each practice is complete or absent.
     """
     try:
         loading.load(settings_or_stop(), clients, practices, seed)
@@ -176,30 +176,33 @@ def load_demo(
 @app.command("schema")
 def print_contract(
     check: Annotated[
-        bool, typer.Option("--check", help="Only say whether schema.graphql is up to date.")
+        bool, typer.Option("--check", help="Only check that schema.graphql is up to date.")
     ] = False,
 ) -> None:
-    """Print the contract, as schema.graphql has it."""
+    """Print the GraphQL schema, as in schema.graphql."""
     contract = sdl(schema())
     if not check:
         sys.stdout.write(contract)
     elif not CONTRACT.exists() or CONTRACT.read_text() != contract:
-        stop("schema.graphql is not what the code says: run `portal schema > schema.graphql`.")
+        stop("schema.graphql is out of date: run `portal schema > schema.graphql`.")
 
 
 @app.command()
 def explain(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A GraphQL document.")],
     variables: Annotated[str, typer.Option(help="Its variables, as a JSON object.")] = "{}",
-    operation: Annotated[str | None, typer.Option(help="Which of its operations.")] = None,
+    operation: Annotated[
+        str | None, typer.Option(help="The operation to run, if there are several.")
+    ] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="PORTAL_TOKEN", help="Ask as the bearer of this token.")
+        str | None, typer.Option(envvar="PORTAL_TOKEN", help="Run as the bearer of this token.")
     ] = None,
     analyze: Annotated[
-        bool, typer.Option("--analyze", help="Run it, and show what the database measured.")
+        bool,
+        typer.Option("--analyze", help="Run the statement, and show the database's measurements."),
     ] = False,
 ) -> None:
-    """Show the one statement that a document becomes, and the database's plan for it."""
+    """Show the SQL statement of a document, and the database's plan for it."""
     settings = settings_or_stop()
     explained = explaining.explain(
         settings, file.read_text(), variables, operation, token, analyze=analyze
@@ -215,10 +218,10 @@ def explain(
 
 @app.command()
 def document(
-    id: Annotated[str, typer.Argument(help="Which: inv_…, stm_…, sbl_… or rct_….")],
+    id: Annotated[str, typer.Argument(help="The document: inv_…, stm_…, sbl_… or rct_…")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
-    """Write a document as PDF: the file that was first given out, if one was."""
+    """Write a document as PDF: the same file as first given out, if it was."""
     try:
         typer.echo(run(printing.write(settings_or_stop(), id, out)))
     except printing.NoDocument as error:
@@ -231,10 +234,12 @@ def logo(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or SVG.")],
     since: Annotated[
         dt.datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="From which day of issue on; today, unless said."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="The first day of issue with the logo (default: today)."
+        ),
     ] = None,
 ) -> None:
-    """Print what a practice issues with its logo. What was given out before stays as it was."""
+    """Set the logo of a practice's documents. Documents given out before stay unchanged."""
     day = since.date() if since else None
     try:
         typer.echo(run(printing.set_logo(settings_or_stop(), practice, file, day)))
@@ -242,23 +247,23 @@ def logo(
         stop(str(error))
 
 
-# -- money -----------------------------------------------------------------------------------------
+# -- payments --------------------------------------------------------------------------------------
 
 
 @app.command()
 def refund(
     payment: Annotated[str, typer.Argument(help="The payment: pmt_…")],
     amount: Annotated[
-        str | None, typer.Option(help="The amount, as 12.50; all that is left, unless given.")
+        str | None, typer.Option(help="The amount, as 12.50 (default: all that is left).")
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="The refund's own key: the same key is the same refund, given once."),
+        typer.Option(help="The refund's own key. The same key means the same refund, made once."),
     ] = None,
 ) -> None:
-    """Give a card payment back, or a part of it.
+    """Refund a card payment, or a part of it.
 
-    A refund that was interrupted is resumed by the key that it printed. A second refund of the same
+    An interrupted refund is resumed by its printed key. A second refund of the same
     amount needs a key of its own.
     """
     done = operating.refund(settings_or_stop(), payment, amount, key, typer.echo)
@@ -271,11 +276,11 @@ def refund(
 @payments.command("end")
 def end_payment(
     payment: Annotated[str, typer.Argument(help="The payment: pmt_…")],
-    because: Annotated[str, typer.Option(help="The reason, which is kept with the payment.")],
+    because: Annotated[str, typer.Option(help="The reason, which is stored with the payment.")],
 ) -> None:
-    """End a payment that Stripe can no longer be asked about, as in a deauthorised account.
+    """End a payment in an account that Stripe gives no access to, as after deauthorisation.
 
-    Where Stripe answers, the payment is given up as a client does it.
+    If Stripe answers, the payment is given up as a client would do it.
     """
     try:
         typer.echo(run(operating.end(settings_or_stop(), payment, because)))
@@ -287,10 +292,10 @@ def end_payment(
 def reconcile(
     since: Annotated[
         dt.datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="From which day on; 90 days, unless said."),
+        typer.Option(formats=["%Y-%m-%d"], help="The first day (default: 90 days ago)."),
     ] = None,
 ) -> None:
-    """List what differs between the ledger and Stripe; change nothing. Exit code 1: some does."""
+    """List the differences between ledger and Stripe, without changes. Exit with 1 if any."""
     try:
         lines = run(operating.differences(settings_or_stop(), since))
     except operating.NotDone as error:
@@ -299,14 +304,14 @@ def reconcile(
         typer.echo(line)
     if lines:
         raise typer.Exit(1)
-    typer.echo("The ledger is as Stripe has it.")
+    typer.echo("The ledger agrees with Stripe.")
 
 
-# -- before serving --------------------------------------------------------------------------------
+# -- checks before serving -------------------------------------------------------------------------
 
 
 async def check_payments(settings: Settings) -> None:
-    """Say loudly where payments go; stop where they should not, or Stripe doesn't know the key."""
+    """Warn about the destination of payments. Stop if it is wrong, or if Stripe rejects the key."""
     try:
         await stripe_check.check(settings)
     except WrongSettings as wrong:
@@ -318,21 +323,21 @@ async def check_payments(settings: Settings) -> None:
     try:
         await stripe.verify()
     except (Forbidden, Rejected):
-        stop("STRIPE_API_KEY: Stripe doesn't know this key, or it may not take payments.")
+        stop("STRIPE_API_KEY: Stripe rejects this key, or it may not take payments.")
     except Unknown:
-        typer.secho("Stripe doesn't answer now; the portal starts all the same.", err=True)
+        typer.secho("Stripe doesn't answer now; the portal starts anyway.", err=True)
     finally:
         await stripe.close()
 
 
 def say_about_mail(settings: Settings) -> None:
     if settings.post is None:
-        warning = "No SMTP_URL is set: nobody is sent a link, and signing in by e-mail is off."
+        warning = "No SMTP_URL is set, so no mail is sent and signing in by e-mail is off."
         typer.secho(warning, fg="yellow", err=True)
 
 
 async def say_about_practices(settings: Settings) -> None:
-    """Name the practices that can't be served rightly; all others can."""
+    """Warn about practices with unknown settings. All others can be served."""
     for sentence in await practice_check.wrong_settings(settings):
         typer.secho(sentence, fg="yellow", err=True)
 

@@ -1,4 +1,4 @@
-"""`portal contact`: who looks after whose bills."""
+"""The commands `portal contact`: contacts and their rights to clients' bills."""
 
 from typing import Annotated
 
@@ -9,7 +9,8 @@ from server import contacts
 from server.terminal import run, settings_or_stop, stop
 
 app = typer.Typer(
-    no_args_is_help=True, help="Say who looks after whose bills: parents, guardians, partners."
+    no_args_is_help=True,
+    help="Manage contacts with rights to clients' bills: parents, guardians, partners.",
 )
 
 
@@ -18,7 +19,7 @@ def link(
     client: Annotated[str, typer.Argument(help="The client: cli_…")],
     name: Annotated[str, typer.Option(help="The contact's name.")],
     email: Annotated[str, typer.Option(help="The contact's e-mail address, to sign in with.")],
-    relation: Annotated[Relation, typer.Option(help="What they are to the client.")],
+    relation: Annotated[Relation, typer.Option(help="Their relation to the client.")],
     documents: Annotated[bool, typer.Option("--documents", help="They see documents.")] = False,
     pay: Annotated[bool, typer.Option("--pay", help="They may pay.")] = False,
 ) -> None:
@@ -35,7 +36,7 @@ def unlink(
     contact: Annotated[str, typer.Argument(help="The contact's id, as listed.")],
     client: Annotated[str, typer.Argument(help="The client: cli_…")],
 ) -> None:
-    """Take a contact's rights to a client away, from their next request on."""
+    """Remove a contact's rights to a client, from their next request on."""
     try:
         typer.echo(run(contacts.unlink(settings_or_stop(), contact, client)))
     except contacts.NotLinked as error:

@@ -1,4 +1,4 @@
-"""Contacts on the command line: who looks after whose bills, with which rights."""
+"""Contacts on the command line, and their rights to clients' bills."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +19,12 @@ from server.settings import Settings
 
 
 class NotLinked(Exception):
-    """Nothing was changed; the text says why."""
+    """Nothing was changed. The text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Right:
-    """What a contact may do for a client. Neither would mean nothing."""
+    """The rights of a contact to a client. At least one of the two is required."""
 
     relation: Relation
     sees_documents: bool
@@ -39,10 +39,12 @@ class Right:
 
 
 async def link(settings: Settings, client: str, name: str, email: str, right: Right) -> str:
-    """Who looks after whom now, in words. A contact of that address in the practice is the same
-    one; linked again they have the new rights."""
+    """Link a contact to a client, and return a sentence about the link.
+
+    A contact of the practice with the same address is used again, and gets the new rights.
+    """
     if not (right.sees_documents or right.can_pay):
-        raise NotLinked("A contact sees documents, or pays, or both: name a right.")
+        raise NotLinked("A contact needs a right: --documents, --pay, or both.")
     async with writing(settings) as rows:
         found = await known(rows, client)
         contact = await same(rows, found.practice_id, name, email)
@@ -66,7 +68,7 @@ async def link(settings: Settings, client: str, name: str, email: str, right: Ri
 
 
 async def unlink(settings: Settings, contact: str, client: str) -> str:
-    """Takes all rights to a client away, from the contact's next request on."""
+    """Remove a contact's rights to a client, from the contact's next request on."""
     async with writing(settings) as rows:
         mine = and_(
             ContactRight.contact_id == bare(contact), ContactRight.client_id == bare(client)
@@ -77,11 +79,11 @@ async def unlink(settings: Settings, contact: str, client: str) -> str:
             raise NotLinked(f"{contact} was not linked to {client}.")
         by = operator(practice_id, "portal contact unlink")
         await record(rows, by, bare(client), utc_now())
-    return f"{contact} sees nothing of {client} any more."
+    return f"{contact} has no rights to {client} any more."
 
 
 async def listed(settings: Settings, client: str) -> list[str]:
-    """A line for each contact of a client."""
+    """Return a line for each contact of a client."""
     async with writing(settings) as rows:
         found = await known(rows, client)
         same_contact = and_(
@@ -114,7 +116,7 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
     except StatementError as error:
         if is_unmigrated(error.orig):
             raise
-        # The id is not written as one.
+        # The text is not a valid id.
         found = None
     if found is None:
         raise NotLinked(f"There is no client {client}.")
@@ -122,7 +124,7 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
 
 
 async def same(rows: AsyncConnection, practice_id: str, name: str, email: str) -> str:
-    """The contact's id: of who has this address in the practice already, or of a new one."""
+    """Return the id of the practice's contact with this address, or of a new contact."""
     theirs = and_(
         Contact.practice_id == practice_id, folded_email(Contact.email) == folded_email(email)
     )

@@ -1,4 +1,4 @@
-"""The deadline of a request: whoever asks has an answer in time, if only that there is none."""
+"""The deadline of a request: each client gets a response in time, even if it is an error."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.database import TransientError
 from server.graphql import RETRY_AFTER_S, failed, refused
 
-# Addresses that answer in JSON.
+# Addresses with JSON responses.
 JSON_ADDRESSES = ("/graphql", "/export/")
-# How long a request that was cancelled may take to let go of the database, and to be answered.
+# The time for a cancelled request to release the database, and to be answered.
 CANCELLED_WITHIN_S = 5.0
 
 
 class Running:
-    """The requests that are being answered now."""
+    """The requests that are in progress."""
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[object]] = set()
@@ -34,17 +34,19 @@ class Running:
             self.tasks.discard(task)
 
     async def ended(self) -> None:
-        """Wait until all are answered. When a process ends, those left were cancelled just now."""
+        """Wait until all requests have ended, shortly after a process that ends has
+        cancelled them.
+        """
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=CANCELLED_WITHIN_S)
 
 
 class Deadline:
-    """Answers 503 in the place of an application that has not begun its answer in time.
+    """Middleware that answers 503 if the application has not started its response in time.
 
-    What the application does for the request is cancelled then, as where its client hangs up. An
-    answer that has begun may take as long as it likes. A request that the server itself cancels,
-    since its process ends, is answered in the same way.
+    The application's work for the request is then cancelled, as after a disconnect of the client. A
+    response that has started has no time limit. A request that is cancelled because its process
+    ends is answered in the same way.
     """
 
     def __init__(self, app: ASGIApp, seconds: float, running: Running) -> None:
@@ -79,13 +81,13 @@ class Deadline:
 
 
 def is_cancelled() -> bool:
-    """Return whether the current task was told to end."""
+    """Return whether the current task was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def unanswered(request: Request, words: str) -> Response:
-    """Return the answer to a request that has none of its own. `words`: the reason, for the log."""
+    """Return the response to a request that got none. `words` is the reason, for the log."""
     error = TransientError(words)
     if request.url.path.startswith(JSON_ADDRESSES):
         return refused(request, failed(error))

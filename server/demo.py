@@ -1,4 +1,4 @@
-"""`portal demo`: made-up practices on this machine, and a token for each kind of viewer."""
+"""The command `portal demo`: invented practices, and a token for each kind of viewer."""
 
 import asyncio
 import datetime as dt
@@ -34,11 +34,11 @@ from server.settings import Settings
 from server.stripe_demo import DemoAccount, move_to_stripe
 from server.terminal import run
 
-# Ignored by git, and readable by its owner only: the tokens are kept here.
+# The demo's folder, ignored by git. It contains the tokens, so only its owner may read it.
 HOME = Path(".demo")
 QUERIES = Path(__file__).parent.parent / "web" / "queries"
 LASTS = dt.timedelta(days=90)
-# A token that stops working within a day is made anew.
+# A token that expires within a day is replaced.
 SPARE = dt.timedelta(days=1)
 DASHBOARD_SCOPES = (Scope.BILLING_READ, Scope.AGGREGATES_READ)
 WHO = {
@@ -51,17 +51,18 @@ WHO = {
 
 
 class NotADemo(Exception):
-    """The database has rows, and they are not the demo's."""
+    """The database has rows that are not the demo's."""
 
 
 def serve(
     port: int, database: str | None, json_file: Path | None, account: DemoAccount | None = None
 ) -> None:
-    """Serve until it is interrupted; make what isn't there yet. Pay in the `account` at Stripe, or
-    without one in the sandbox.
+    """Serve until interrupted, after creating the missing parts of the demo.
+
+    Payments go to the `account` at Stripe, or without one to the sandbox.
     """
     if "_live_" in secret_files.from_environment("STRIPE_API_KEY"):
-        raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run beside one.")
+        raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run with one.")
     HOME.mkdir(mode=0o700, exist_ok=True)
     file = "stripe.sqlite" if account else "portal.sqlite"
     url = database or f"sqlite:///{HOME / file}"
@@ -82,7 +83,7 @@ def serve(
 def settings(
     url: str, address: str, keys: Mapping[str, Any], account: DemoAccount | None
 ) -> Settings:
-    # Whatever the environment says: the demo's money is not money.
+    # These override the environment, so that the demo never moves money.
     sandbox: dict[str, Any] = {"stripe_api_key": None, "stripe_api_base": None, "sandbox": True}
     payments: dict[str, Any] = account.settings() | {"sandbox": False} if account else sandbox
     return Settings(
@@ -92,17 +93,17 @@ def settings(
         token_key=keys["token_key"],
         field_key=[SecretStr(keys["field_key"])],
         introspection=Introspection.EVERYONE,
-        # Its mail goes nowhere.
+        # The demo's mail is not delivered.
         smtp_url=None,
         sandbox_file=str(HOME / "sandbox.sqlite"),
-        # A page elsewhere that has its own name point here is not let in.
+        # A name of another website that resolves to this machine is refused.
         allowed_hosts=["127.0.0.1", "localhost"],
         forwarded_allow_ips=[],
     )
 
 
 class Server(uvicorn.Server):
-    """Says so once it listens."""
+    """A server that calls a function once it listens."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -142,10 +143,10 @@ def tabs() -> list[Tab]:
 async def prepared(
     url: str, kept: Mapping[str, Any], page: str, account: DemoAccount | None
 ) -> tuple[dict[str, str], str]:
-    """A token for each of WHO, over a database with the demo's rows in it; the client's address.
+    """Prepare the demo's database. Return a token for each of WHO, and the client's e-mail address.
 
-    `kept` are this machine's keys, and the tokens that it remembers; `page` is where people sign
-    in, which is on another port when the demo is.
+    `kept` holds this machine's keys and stored tokens. `page` is the page for signing in, which
+    depends on the demo's port.
     """
     engine = database.engine(url)
     await migrations.migrate(engine)
@@ -171,7 +172,9 @@ async def prepared(
 
 
 async def remaining(engine: AsyncEngine) -> dict[str, Subject] | None:
-    """Whom the demo's tokens are for, in a database that has them; none in an empty one."""
+    """Return the owners of the demo's tokens from a database that has them, or None from an empty
+    one.
+    """
     columns = Token.name, Token.practice_id, Token.client_id, Token.contact_id
     async with engine.connect() as connection:
         found = (await connection.execute(select(*columns))).all()
@@ -180,12 +183,12 @@ async def remaining(engine: AsyncEngine) -> dict[str, Subject] | None:
     if is_empty:
         return None
     if not WHO.keys() <= subjects.keys():
-        raise NotADemo("The database has rows that are not the demo's: name an empty one.")
+        raise NotADemo("The database has rows that are not the demo's: choose an empty one.")
     return {who: subjects[who] for who in WHO}
 
 
 async def loaded(engine: AsyncEngine, today: dt.date) -> dict[str, Subject]:
-    """Whom the tokens are for, in newly made rows."""
+    """Create the demo's rows, and return the owners of its tokens."""
     typer.echo("Making two years of demo data …")
     people = await demo.load(engine, today)
     return {
@@ -205,7 +208,7 @@ async def working(
     kept: str | None,
     now: dt.datetime,
 ) -> str:
-    """The token that this machine remembers, or a new one where it doesn't work any more."""
+    """Return the stored token, or a new one if it is no longer valid."""
     if kept is not None:
         works = select(Token.id).where(
             Token.hash == tokens.hashed(kept, key),
@@ -221,11 +224,11 @@ async def working(
     return token
 
 
-# -- what is kept beside the database --------------------------------------------------------------
+# -- files of the demo -----------------------------------------------------------------------------
 
 
 def remembered(url: str) -> dict[str, Any]:
-    """The keys and the tokens of this database, if this machine has made them."""
+    """Return the stored keys and tokens of this database, if there are any."""
     try:
         kept = json.loads((HOME / "tokens.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -238,7 +241,7 @@ def new_keys() -> dict[str, Any]:
 
 
 def write_private(path: Path, content: Any) -> None:
-    """A whole file at once, of mode 600 from its first byte."""
+    """Write a file as a whole, with mode 600 from its first byte."""
     partial = path.with_name(path.name + ".part")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -246,7 +249,7 @@ def write_private(path: Path, content: Any) -> None:
     partial.replace(path)
 
 
-# -- what is printed -------------------------------------------------------------------------------
+# -- terminal output -------------------------------------------------------------------------------
 
 
 def announce(

@@ -1,4 +1,4 @@
-"""Disconnects of clients: a read that nobody waits for any more is cancelled."""
+"""Disconnects of clients: a read for a client that has gone is cancelled."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 
 from starlette.types import Receive
 
-# Most reads are answered before this, and nobody listens for their clients.
+# Most reads end before this delay, without listening for a disconnect.
 LISTENS_AFTER_S = 0.05
 
 
 class Disconnected(Exception):
-    """The client has closed its connection before it was answered."""
+    """The client has closed its connection before the response."""
 
 
 @contextmanager
 def cancelled_on_disconnect(receive: Receive) -> Iterator[None]:
-    """Cancel what is awaited inside once the client has closed its connection: Disconnected.
+    """Cancel the block once the client has closed its connection, and raise Disconnected.
 
-    The request's body was received before. Nothing that changes anything belongs inside.
+    The request's body has to be received before. The block must not change any data.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -27,7 +27,7 @@ def cancelled_on_disconnect(receive: Receive) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        # Where somebody else has cancelled the task as well, it stays cancelled.
+        # If the task was cancelled for another reason too, it stays cancelled.
         if listener.has_cancelled and task.uncancel() == 0:
             raise Disconnected from None
         raise
@@ -37,7 +37,7 @@ def cancelled_on_disconnect(receive: Receive) -> Iterator[None]:
 
 
 class Listener:
-    """Waits for the message that tells of a disconnect, and then cancels a task."""
+    """A listener for a client's disconnect, which then cancels a task."""
 
     def __init__(self, task: asyncio.Task[object], receive: Receive) -> None:
         self.task, self.receive = task, receive

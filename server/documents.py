@@ -1,4 +1,4 @@
-"""GET /documents/…: a document as PDF, by an address that says itself for whom it was made."""
+"""The address /documents/…: a document as PDF, by a signed link for one viewer."""
 
 import datetime as dt
 import logging
@@ -19,7 +19,7 @@ from resolvers.printed import PrintedDocuments, Seen
 from resolvers.record import ReadAuditLog, RequestReads, Unwritten
 from server.graphql import RETRY_AFTER_S, misconfigured
 
-# What a page of ours says to all on the way and to the browser: keep nothing, guess nothing.
+# Instructions for caches, browsers and search engines: store nothing, and reveal nothing.
 HEADERS = {
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
@@ -32,13 +32,13 @@ PAGE = """<!doctype html>
 <p>{text}</p>
 </html>
 """
-# When to come back where many documents are being printed.
+# The seconds to wait if too many documents are being printed.
 MANY_S = "60"
 log = logging.getLogger("portal")
 
 
 class Documents:
-    """Answers what `DocumentLink` names."""
+    """The handler of the links in `DocumentLink`."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Documents:
         except Busy:
             return busy("Many documents are being printed. Try again in a minute.", MANY_S)
         except RateLimited as limited:
-            text = "Too much was asked for within a minute. Try again in a moment."
+            text = "Too many requests within a minute. Try again in a moment."
             return busy(text, str(limited.retry_after_s), status=429)
         except (TransientError, StatementTimeout, Unwritten) as error:
-            log.warning("a document was not given out: %s", error or type(error).__name__)
+            log.warning("a document was not sent: %s", error or type(error).__name__)
             return busy("The server cannot answer now. Try again in a moment.", RETRY_AFTER_S)
         except PracticeMisconfigured as error:
             away = misconfigured(error)
@@ -73,7 +73,9 @@ class Documents:
         except Exception:
             id_ = uuid.uuid4().hex
             log.exception("internal error %s", id_)
-            return page(500, "That didn't work", f"The practice's log has the reason as {id_}.")
+            return page(
+                500, "That didn't work", f"The server's log has the reason under the id {id_}."
+            )
 
     async def found(self, request: Request) -> Response | None:
         now = self.now()
@@ -97,14 +99,14 @@ class Documents:
 
 
 def reads_of(link: Link) -> RequestReads:
-    """Return what is read by opening a link."""
+    """Return the reads that opening a link means."""
     way = "Download" if link.is_download else "Print"
     fields = (f"{link.kind.capitalize()}.document",)
     return RequestReads(way, fields, ids=frozenset({link.document}))
 
 
 def asked(request: Request) -> str:
-    """The address as it was sent, from the document's id on: each is written in one way."""
+    """Return the address as it was sent, from the document's id on."""
     raw: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return f"{raw.decode('latin-1').rpartition('/documents/')[2]}?{query.decode('latin-1')}"
@@ -117,20 +119,20 @@ def opened(link: Link, seen: Seen, content: bytes) -> Response:
 
 
 def named(file_name: str) -> str:
-    """A file's name for a header: what every browser reads, and all of it for those of RFC 6266."""
+    """Return a file name for a header: an ASCII form for all browsers, and the form of RFC 6266."""
     plain = "".join(
         c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in file_name
     )
     return f"filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
 
 
-# -- pages, where there is no document -------------------------------------------------------------
+# -- error pages -----------------------------------------------------------------------------------
 
 
 def missing() -> Response:
-    """The same for a link that is altered, too old or another's, and for what is out of sight."""
+    """Return the page for an invalid or expired link, and for a document that isn't visible."""
     text = (
-        "Links to documents work for ten minutes, for the person whom they were made for."
+        "Links to documents work for ten minutes, and only for the person they were made for."
         " Open the document from the billing page again."
     )
     return page(404, "This link does not work", text)

@@ -1,4 +1,4 @@
-"""SQLite has one writer: one process serves a file, and a lock file beside it says so."""
+"""The lock file that allows one process to serve an SQLite file, which has one writer."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from server.private_files import make_private, make_private_database
 
 
 class AlreadyServed(Exception):
-    """Another process serves this file, or this one was asked to be several."""
+    """Another process serves this file, or more than one process was requested."""
 
 
 @contextmanager
 def sole_server(database_url: str, processes: int = 1) -> Iterator[None]:
-    """Holds the file's lock while serving; PostgreSQL needs none."""
+    """Hold the file's lock while serving. PostgreSQL needs no lock."""
     if backend_name(database_url) != "sqlite":
         yield
         return

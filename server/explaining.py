@@ -1,4 +1,4 @@
-"""`portal explain`: the statement that a document becomes, and the database's plan for it."""
+"""The command `portal explain`: the SQL statement of a document, and the database's plan."""
 
 import datetime as dt
 import time
@@ -26,7 +26,7 @@ NOBODY = str(uuid.UUID(int=0))
 
 
 class NotExplained(Exception):
-    """The document is refused, or isn't answered by a statement of its own."""
+    """The document is refused, or has no statement of its own."""
 
 
 async def explain(
@@ -38,7 +38,7 @@ async def explain(
     *,
     analyze: bool,
 ) -> str:
-    """The statement, its parameters and its plan, for a token's bearer or some client."""
+    """Return the statement, its parameters and its plan, for a token's bearer or for any client."""
     reads = database.reads(settings.database_url, timeout_s=settings.statement_timeout_s)
     try:
         now = dt.datetime.now(dt.UTC)
@@ -76,17 +76,17 @@ def given(variables: str) -> dict[str, Any]:
 
 
 async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.datetime) -> None:
-    """Record what the operator looks at with somebody's token, and with their rights."""
+    """Record the operator's read with the rights of another person's token."""
     fields = reads.fields if reads else ()
     by = operator(viewer.practice_id, "portal explain", fields)
     async with database.opened(url) as engine:
-        # Even where nobody's data is asked for, the token was used.
+        # The use of the token is recorded even if no client's data was requested.
         seen = reads or RequestReads(None, (), of_all=True)
         await record_at_once(engine, viewer, seen, by, now)
 
 
 def understood(graph: Graph, query: str, name: str | None) -> Readied:
-    """Return the operation that a document has."""
+    """Return the operation of a document."""
     document = parsed(query)
     node = named(document, name) if isinstance(document, DocumentNode) else document
     if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
@@ -100,14 +100,16 @@ def understood(graph: Graph, query: str, name: str | None) -> Readied:
 async def planned(
     graph: Graph, ready: Readied, variables: dict[str, Any], viewer: Viewer, now: dt.datetime
 ) -> tuple[str, list[Any]]:
-    """The statement and its parameters, as a request with this document gets them."""
+    """Return the statement and its parameters, as in a request with this document."""
     values = coerced(graph.schema._schema, ready.operation, variables)
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))
     asked = Asked(viewer, now, values.coerced, signer=graph.plans.signer)
     found = await graph.plans.planned(ready.operation, values, asked)
     if found is None:
-        raise NotExplained("This is not planned: it is refused, or asks only for the schema.")
+        raise NotExplained(
+            "This document has no statement: it is refused, or only queries the schema."
+        )
     plan, parameters = found
     return plan.sql, parameters
 
@@ -117,7 +119,7 @@ def messages(errors: Any) -> str:
 
 
 async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
-    """What the database says of how it runs the statement."""
+    """Return the database's plan for the statement."""
     engine = database.engine(url)
     is_sqlite, parameters = engine.dialect.name == "sqlite", tuple(values)
     command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
@@ -136,7 +138,7 @@ async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -
 
 
 def tree(rows: Sequence[Any]) -> list[str]:
-    """SQLite's plan: (id, parent, unused, text) rows, indented under their parents."""
+    """Return SQLite's plan, from (id, parent, unused, text) rows, indented by parents."""
     depth = {0: -1}
     lines = []
     for id_, parent, _, text in rows:

@@ -1,4 +1,4 @@
-"""What can be exported: the columns of each file, and its filters, which are the API's own."""
+"""The tables to export: the columns of each file, and its filters, which are the API's own."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ PAGE = 500
 
 
 class BadParameter(Exception):
-    """A parameter of the address that is none, or that means nothing."""
+    """An unknown or invalid parameter of the address."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """`path` are the API's fields that lead to it, below the list's items."""
+    """A column of a file. `path` names the API's fields below the list's items."""
 
     heading: str
     path: str
@@ -31,7 +31,7 @@ def health(heading: str, path: str) -> Column:
 
 @dataclass(frozen=True)
 class Filter:
-    """A parameter of an address as an argument of the list, of a type; `read` takes its texts."""
+    """A parameter of the address for an argument of the list. `read` parses its texts."""
 
     argument: str
     type: str
@@ -40,13 +40,13 @@ class Filter:
 
 def one(texts: Sequence[str]) -> str:
     if len(texts) != 1:
-        raise BadParameter("is given once")
+        raise BadParameter("must be given once")
     return texts[0]
 
 
 def flag(texts: Sequence[str]) -> bool:
     if one(texts) not in ("true", "false"):
-        raise BadParameter("is true or false")
+        raise BadParameter("must be true or false")
     return texts[0] == "true"
 
 
@@ -54,14 +54,14 @@ def text(argument: str, type_: str = "String") -> Filter:
     return Filter(argument, type_, one)
 
 
-# The days of a range are two parameters.
+# The two parameters of a date range.
 ENDS = {"from": "gte", "to": "lte"}
 DATES = Filter("dateRange", "DateRange", one)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a list; `after` is where it goes on, if it does."""
+    """A page of a list. `after` is the cursor of the next page, if there is one."""
 
     nodes: Sequence[Any]
     after: str | None
@@ -69,21 +69,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Table:
-    """A file. `at` are the fields that lead to its list, or to the one object that it has."""
+    """A file. `at` names the fields that lead to its list, or to its only object."""
 
     name: str
     at: tuple[str, ...]
     all_columns: tuple[Column, ...]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     is_list: bool = True
-    # Arguments that are always the same.
+    # Constant arguments.
     fixed: str = ""
 
     def columns(self, *, reads_health: bool) -> list[Column]:
         return [one for one in self.all_columns if reads_health or not one.is_health]
 
     def variables(self, parameters: Iterable[tuple[str, str]]) -> dict[str, Any]:
-        """The API's arguments, as the address has them."""
+        """Return the API's arguments from the address."""
         given: dict[str, list[str]] = {}
         for name, value in parameters:
             given.setdefault(name, []).append(value)
@@ -104,7 +104,7 @@ class Table:
         return variables
 
     def query(self, columns: Sequence[Column]) -> str:
-        """The operation for a page of these columns."""
+        """Return the operation for a page of these columns."""
         declared = {one.argument: one.type for one in self.filters.values()}
         given = [f"{name}: ${name}" for name in declared]
         asked = selection([column.path.split(".") for column in columns])
@@ -129,7 +129,7 @@ class Table:
 
 
 def selection(paths: Iterable[Sequence[str]]) -> str:
-    """The fields of the paths, each named once."""
+    """Return the fields of the paths, each once."""
     inner: dict[str, list[Sequence[str]]] = {}
     for first, *rest in paths:
         inner.setdefault(first, []).extend([rest] if rest else [])

@@ -1,8 +1,8 @@
-"""GET /export/….csv: lists of a practice as files, by the queries that a dashboard would ask.
+"""The addresses /export/….csv: lists of a practice as files, from a dashboard's queries.
 
-A file is streamed page by page, each of them one statement. What the token may not read has no
-column: without `phi:read` there are no names. A file that could not be finished ends without its
-last chunk, so that a client tells it from a whole one.
+A file is streamed page by page, and each page is one statement. Fields that the token may not read
+have no column: without `phi:read` there are no names. A file that could not be finished ends
+without its last chunk, so that a client can recognise it as incomplete.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from server.disconnects import cancelled_on_disconnect
 from server.export_tables import TABLES, BadParameter, Part, Table
 from server.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated
 
-# What a spreadsheet would take for a formula, unless it is a number.
+# Text that a spreadsheet would take for a formula, unless it is a number.
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class Exports:
-    """Answers for each table, as the endpoint would answer its queries."""
+    """The handlers of the tables, which run their queries through the endpoint."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -51,7 +51,9 @@ class Exports:
         return answer
 
     async def file(self, table: Table, request: Request) -> Response:
-        """The answer, once its first page is there: what is refused is refused before."""
+        """Return the response once its first page is read, so that errors come before the file
+        starts.
+        """
         try:
             variables = table.variables(request.query_params.multi_items())
         except BadParameter as error:
@@ -84,7 +86,7 @@ class Exports:
         return viewer
 
     async def later(self, request: Request, query: str, variables: Mapping[str, Any]) -> Any:
-        """Return what the API answers, as soon as the token's budget allows it."""
+        """Return the API's data, as soon as the token's budget allows the query."""
         while True:
             try:
                 return await self.data(request, query, variables, await self.known(request))
@@ -99,7 +101,7 @@ class Exports:
         viewer: Viewer,
         reading: Reading = nullcontext,
     ) -> Any:
-        """What the API answers, as any program gets it."""
+        """Return the API's data, as any client gets it."""
         asked = execution.Request(query, None, variables, reading=reading)
         endpoint = self.endpoint
         who = viewer, endpoint.now(), endpoint.address(request)
@@ -111,14 +113,14 @@ class Exports:
 
 
 def written(rows: Iterable[Iterable[str]]) -> str:
-    """Lines of RFC 4180."""
+    """Return lines in the format of RFC 4180."""
     out = io.StringIO()
     csv.writer(out).writerows([harmless(cell) for cell in row] for row in rows)
     return out.getvalue()
 
 
 def harmless(cell: str) -> str:
-    """A text that begins as a formula does is kept from being one."""
+    """Return a cell with a quote before text that a spreadsheet would take for a formula."""
     if FORMULA.match(cell) and not NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell

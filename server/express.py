@@ -1,7 +1,7 @@
-"""The short way of POST /graphql, ahead of all other middleware: for what was asked before.
+"""The fast path of POST /graphql, before all other middleware, for repeated requests.
 
-It knows only requests as most clients write them. Any other, and any that nothing is remembered of,
-goes on untouched, and whatever there is to refuse is refused there.
+It only handles requests in their most common form. Any other request, and any without a cached
+result, goes on unchanged to the normal path, which also raises all errors.
 """
 
 import asyncio
@@ -23,16 +23,15 @@ from server.http.media_types import GRAPHQL_JSON, JSON, response_type
 
 PATH = "/graphql"
 TYPES = (b"application/json", b"application/json; charset=utf-8")
-# As a request says that there is nothing to know of its body but its length.
+# The digits of the largest allowed Content-Length.
 LONGEST = len(str(STRANGERS_BODY))
-# In so many pieces at most a body comes of itself.
+# The number of chunks of a body that are read here.
 PIECES = 8
 Headers = list[tuple[bytes, bytes]]
 
 
 class Express:
-    """`hosts` are those that may be asked by; `origins` makes the middleware that says which
-    websites may ask."""
+    """The fast path. `hosts` are the allowed host names; `origins` creates the CORS middleware."""
 
     def __init__(
         self,
@@ -77,8 +76,9 @@ class Express:
         await send({"type": "http.response.body", "body": body})
 
     def bearer(self, headers: Mapping[bytes, bytes]) -> Bearer | None:
-        """Return who bore the token last, of a request with the headers that most have; None of any
-        other. Nothing is read of a body whose sender is not known.
+        """Return the last known bearer of the token, for a request in the common form, else None.
+
+        The body is not read for an unknown sender.
         """
         name, _, port = headers.get(b"host", b"").partition(b":")
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
@@ -93,7 +93,7 @@ class Express:
         return self.endpoint.bearers.guessed(token.decode("latin-1")) if is_plain else None
 
     def written(self, type_: str, headers: Mapping[bytes, bytes]) -> Headers:
-        """The headers of an answer, as the long way gives them."""
+        """Return the headers of a response, as the normal path sets them."""
         origin = headers.get(b"origin")
         if origin is None:
             return WRITTEN[type_]
@@ -105,7 +105,7 @@ class Express:
 
 
 def common(type_: str) -> Headers:
-    """The headers that all answers of a type have."""
+    """Return the headers that all responses of a type have."""
     found = {
         **HEADERS,
         "Vary": f"{HEADERS['Vary']}, Origin",
@@ -122,7 +122,9 @@ def is_asked(scope: Scope) -> bool:
 
 
 def headers_by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return headers by name; none, where one is there twice: what that means is decided later."""
+    """Return the headers by name, or none if one is repeated: the normal path handles such
+    requests.
+    """
     by_name = dict(headers)
     return by_name if len(by_name) == len(headers) else {}
 
@@ -133,13 +135,14 @@ def response_type_of(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def is_small(length: bytes) -> bool:
-    """Return whether a body of a declared length is one that anybody may send."""
+    """Return whether a declared length is allowed for every client."""
     return length.isdigit() and len(length) <= LONGEST and int(length) <= STRANGERS_BODY
 
 
 async def received(receive: Receive) -> tuple[list[Message], bytes]:
-    """The messages that a body comes in, and the body: nothing of one that comes in many pieces, or
-    ends early."""
+    """Return the messages of a body, and the body, which is empty if it has too many chunks or ends
+    early.
+    """
     messages = [await receive()]
     while messages[-1].get("more_body") and len(messages) < PIECES:
         messages.append(await receive())
@@ -148,7 +151,7 @@ async def received(receive: Receive) -> tuple[list[Message], bytes]:
 
 
 def after(messages: Sequence[Message], receive: Receive) -> Receive:
-    """Gives messages that were received once more, and then those that follow them."""
+    """Return a receive function that repeats the given messages first."""
     waiting = deque(messages)
 
     async def again() -> Message:

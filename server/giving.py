@@ -1,4 +1,4 @@
-"""Tokens given out, listed and taken back from the command line."""
+"""Tokens on the command line: issued, listed and revoked."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +23,7 @@ def utc_now() -> dt.datetime:
 
 
 class NotGiven(Exception):
-    """There is nobody such a token could be for."""
+    """No practice, client or contact fits the token."""
 
 
 @asynccontextmanager
@@ -46,7 +46,9 @@ async def create(
     lasts: dt.timedelta,
     command: str = "portal token create",
 ) -> str:
-    """The token's text. A client's and a contact's reads all that is theirs."""
+    """Create a token and return its text. A client's or a contact's token reads all of
+    their data.
+    """
     if client and contact:
         raise NotGiven("A token is for a client or for a contact, not for both.")
     subject = Subject(bare(practice), client and bare(client), contact and bare(contact))
@@ -68,7 +70,7 @@ async def create(
 
 
 def bare(id_: str) -> str:
-    """The row's id, with or without the prefix that the API shows it with."""
+    """Return the row's id, with or without the API's prefix."""
     return id_.rpartition("_")[2]
 
 
@@ -80,7 +82,7 @@ def known(scope: str) -> Scope:
 
 
 async def listed(settings: Settings) -> list[str]:
-    """A line for each token that was given out, the newest first; sign-ins are left out."""
+    """Return a line for each issued token, the newest first, without sign-ins."""
     given = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
     now = utc_now()
     async with writing(settings) as connection:

@@ -1,6 +1,6 @@
-"""The GraphiQL page that a browser gets on GET /graphql, and the built files it loads.
+"""The GraphiQL page for browsers at GET /graphql, and the built files that it loads.
 
-The files come from `web/`, bundled by `web/build.sh`; nothing is read before it is asked for.
+The files come from `web/`, bundled by `web/build.sh`. No file is read before it is requested.
 """
 
 import json
@@ -30,14 +30,14 @@ class Tab:
 
 @dataclass(frozen=True)
 class PageConfig:
-    """What the page is filled in with; the token goes into the headers editor."""
+    """The values filled into the page. The token goes into the headers editor."""
 
     token: str | None = None
     tabs: Sequence[Tab] = ()
 
 
 def page(config: PageConfig, built: Path = BUILT) -> Response:
-    """Answer with the page, or with how to build it where that has not been done."""
+    """Return the page, or instructions to build it if it has not been built."""
     try:
         files = json.loads((built / "manifest.json").read_text())
     except FileNotFoundError:
@@ -48,7 +48,7 @@ def page(config: PageConfig, built: Path = BUILT) -> Response:
 
 
 def assets(built: Path = BUILT) -> Route:
-    """Serve the built files under /graphiql/, compressed as far as the client takes it."""
+    """Return the route of the built files under /graphiql/, compressed if the client accepts it."""
 
     async def asset(request: Request) -> Response:
         return _asset(built, request.path_params["name"], request.headers.get("accept-encoding"))
@@ -98,12 +98,12 @@ UNBUILT = """\
 
 
 def _policy(nonce: str) -> str:
-    """Say what the page may load: its own files and nothing else.
+    """Return the content security policy: the page may only load its own files.
 
-    Styles need two openings. Monaco makes `<style>` elements for its theme, which the page
-    gives this nonce. And it writes its lines of text as HTML with `style` attributes, for which
-    the policy language knows no nonce; they set the looks of one element, can't select others,
-    and load nothing from elsewhere, since images and fonts have their own lines.
+    Styles need two exceptions. Monaco creates `<style>` elements for its theme, which get this
+    nonce. And it writes its lines of text as HTML with `style` attributes, for which the policy
+    language has no nonce. They style one element, can't select others, and load nothing from
+    elsewhere, since images and fonts have their own directives.
     """
     return "; ".join(
         [
@@ -123,7 +123,9 @@ def _policy(nonce: str) -> str:
 
 
 def _page_headers(policy: str) -> dict[str, str]:
-    """Say that the page holds a credential: kept nowhere, framed by none, opened by none."""
+    """Return the headers of the page, which contains a credential: never stored, framed or opened
+    by others.
+    """
     return {
         "Content-Security-Policy": policy,
         "Cache-Control": "no-store",
@@ -134,13 +136,13 @@ def _page_headers(policy: str) -> dict[str, str]:
     }
 
 
-# What could end a script element or, in old JavaScript, a line. In JSON these are found
-# in strings only, where the escape means the same.
+# Characters that could end a script element or, in old JavaScript, a line. In JSON they only occur
+# in strings, where the escape is equivalent.
 _UNSAFE = re.compile("[<>&\u2028\u2029]")
 
 
 def _data_block(value: object) -> str:
-    """Write JSON that is safe between `<script type="application/json">` and its end."""
+    """Return JSON that is safe between `<script type="application/json">` and its end."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -154,20 +156,20 @@ _TYPES = {
     "ttf": "font/ttf",
 }
 
-# Every file but the manifest has its content's hash in its name, as esbuild writes it.
+# Every file except the manifest has the hash of its content in its name, as esbuild writes it.
 _HASHED = re.compile(r"\w[\w.-]*-[A-Z0-9]{8}(?:\.\w+)*\.(?P<type>js|css|txt|woff2|woff|ttf)")
 
 _ASSET_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Vary": "Accept-Encoding",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # A worker obeys the policy of its own file, not the page's; ours load nothing at all.
+    # A worker has the policy of its own file, not the page's. Ours load nothing at all.
     "Content-Security-Policy": "default-src 'none'",
 }
 
 
 def _asset(built: Path, name: str, accepted: str | None) -> Response:
-    """Answer with one built file, in the best encoding there is of those that are accepted."""
+    """Return one built file, in the best available encoding that the client accepts."""
     found = _HASHED.fullmatch(name)
     if found is None or not (built / name).is_file():
         raise HTTPException(404)
@@ -177,7 +179,7 @@ def _asset(built: Path, name: str, accepted: str | None) -> Response:
 
 
 def _encoded(path: Path, accepted: str) -> tuple[str | None, Path]:
-    """Choose the copy of a file to send, brotli before gzip before the file itself."""
+    """Return the copy of a file to send: brotli before gzip before the file itself."""
     taken = _codings(accepted)
     for encoding, suffix in (("br", ".br"), ("gzip", ".gz")):
         copy = path.with_name(path.name + suffix)
@@ -187,6 +189,6 @@ def _encoded(path: Path, accepted: str) -> tuple[str | None, Path]:
 
 
 def _codings(accepted: str) -> set[str]:
-    """Read the content codings of an Accept-Encoding header, without those of weight 0."""
+    """Return the content codings of an Accept-Encoding header, without those of weight 0."""
     pairs = (part.replace(" ", "").lower().partition(";q=") for part in accepted.split(","))
     return {coding for coding, _, weight in pairs if not re.fullmatch(r"0(\.0*)?", weight)}

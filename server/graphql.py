@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: POST /graphql, and what turns a request away before GraphQL sees it."""
+"""GraphQL over HTTP: POST /graphql, and the requests that are refused before GraphQL runs."""
 
 import datetime as dt
 import logging
@@ -29,11 +29,11 @@ from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
 from server.http.media_types import GRAPHQL_JSON, JSON
 
-# Answers are health information and money: nothing on the way may keep one.
+# Responses contain health and financial data, so no cache may store them.
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 RETRY_AFTER_S = "5"
-# What proxies write to their logs; nobody receives it.
+# The status for proxies' logs. No client receives it.
 CLIENT_CLOSED = 499
 
 log = logging.getLogger("portal")
@@ -41,7 +41,7 @@ MISCONFIGURED = Troubles()
 
 
 class TurnedAway(Exception):
-    """A request that is answered without asking GraphQL."""
+    """A request that is refused before GraphQL runs."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class TurnedAway(Exception):
 
 
 class Endpoint:
-    """Answers POST /graphql. `now` is the clock, in UTC."""
+    """The endpoint of POST /graphql. `now` is the clock, in UTC."""
 
     def __init__(
         self,
@@ -85,9 +85,9 @@ class Endpoint:
         return response(request, answer)
 
     async def received(self, request: Request) -> tuple[bytes, Viewer | None]:
-        """Return the request's body, and the bearer of its token as of when the body was there.
+        """Return the request's body, and the bearer of its token at the time the body was complete.
 
-        Before more than a small body is read the token is looked up, and afterwards once more: the
+        The token is looked up before more than a small body is read, and once more afterwards: the
         sender decides how long reading takes.
         """
         try:
@@ -108,17 +108,18 @@ class Endpoint:
     async def again(
         self, content: bytes, bearer: Bearer, host: str | None, reading: Reading
     ) -> bytes | None:
-        """The answer to a body that was answered before, for who bears the token; nothing where
-        the request is to go the whole way."""
+        """Return the body of a repeated request's response, for the token's bearer, or None if the
+        request has to take the normal path.
+        """
         address_hash = self.address_hash(host) if host is not None else None
         return await self.graph.again(content, bearer, self.now(), address_hash, reading)
 
     def address(self, request: Request) -> str | None:
-        """The network address that it was sent from, as far as one tells it from another."""
+        """Return a hash that distinguishes the request's network address."""
         return self.address_hash(request.client.host) if request.client else None
 
     async def viewer(self, request: Request, now: dt.datetime) -> Viewer | None:
-        """The bearer of the request's token; None where it has none."""
+        """Return the bearer of the request's token, or None without a token."""
         header = request.headers.get("authorization")
         if header is None:
             return None
@@ -133,7 +134,7 @@ class Endpoint:
 
 
 async def answered(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """What `answer` says, or in plain words why there is no answer."""
+    """Return the response of `answer`, or an error response."""
     try:
         return await answer(request)
     except TurnedAway as away:
@@ -145,12 +146,12 @@ async def answered(request: Request, answer: Callable[[Request], Awaitable[Respo
 
 
 def failed(error: Exception) -> TurnedAway:
-    """Why there is no answer, as far as it is anybody's business."""
+    """Return the error for the client, without internal details."""
     if isinstance(error, RateLimited):
         waits = {"Retry-After": str(error.retry_after_s)}
         return TurnedAway(429, "RATE_LIMITED", str(error), waits, {"cost": error.cost})
     if isinstance(error, StatementTimeout):
-        return TurnedAway(503, "TIMEOUT", "the database took too long: ask for less at a time")
+        return TurnedAway(503, "TIMEOUT", "the database took too long: request less at a time")
     if isinstance(error, TransientError | Unwritten):
         log.warning("a request was not answered: %s", error)
         away = "the server cannot answer now: send the same again in a moment"
@@ -164,7 +165,7 @@ def failed(error: Exception) -> TurnedAway:
 
 
 def misconfigured(error: PracticeMisconfigured) -> TurnedAway:
-    """Log the practice and its value once, and tell the client who can correct it."""
+    """Log the practice and its value once, and return an error that points to the operator."""
     if MISCONFIGURED.is_new(str(error)):
         log.error("alert: %s", error)
     away = "a setting of this practice is wrong: its operator has to correct it"
@@ -175,7 +176,9 @@ def misconfigured(error: PracticeMisconfigured) -> TurnedAway:
 
 
 def check_media_types(request: Request) -> None:
-    """Turn a request away whose body is not JSON in UTF-8, or whose answer could not be read."""
+    """Refuse a request if its body is not JSON in UTF-8, or if it accepts no available
+    media type.
+    """
     type_, parameters = media_types.parse(request.headers.get("content-type", ""))
     if type_ != JSON:
         raise unsupported("send Content-Type: application/json")
@@ -186,7 +189,7 @@ def check_media_types(request: Request) -> None:
 
 
 def not_taken(reason: BodyRefused) -> TurnedAway:
-    """Return the answer to a body that is not taken."""
+    """Return the error for a refused body."""
     match reason:
         case bodies.TooLarge():
             return TurnedAway(413, "TOO_LARGE", str(reason))
@@ -202,7 +205,7 @@ def unsupported(message: str, headers: Mapping[str, str] | None = None) -> Turne
 
 
 def read(content: bytes) -> execution.Request:
-    """The GraphQL request in a JSON body."""
+    """Return the GraphQL request in a JSON body."""
     try:
         asked = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -224,29 +227,31 @@ def bad(message: str) -> TurnedAway:
 
 
 def unauthenticated(message: str, *, invalid: bool = False) -> TurnedAway:
-    """RFC 6750: an error is named only where credentials were given."""
+    """Return the error for a missing or invalid token. By RFC 6750 only the latter has an error
+    code.
+    """
     challenge = 'Bearer realm="portal"' + (', error="invalid_token"' if invalid else "")
     return TurnedAway(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": challenge})
 
 
 def internal() -> TurnedAway:
-    """What went wrong here is told to the log, and outside by an id only."""
+    """Log an internal error, and return an error with its id only."""
     id_ = uuid.uuid4().hex
     log.exception("internal error %s", id_)
-    return TurnedAway(500, "INTERNAL", f"something went wrong here; the log has it as {id_}")
+    return TurnedAway(500, "INTERNAL", f"something went wrong; the log has it under the id {id_}")
 
 
 # -- responses -------------------------------------------------------------------------------------
 
 
 def response_type(request: Request) -> str | None:
-    """Return the media type that the client takes an answer in."""
+    """Return the media type of the response that the client accepts."""
     accepted = request.headers.getlist("accept")
     return media_types.response_type(",".join(accepted) if accepted else None)
 
 
 def response(request: Request, answer: Answer) -> Response:
-    """In the media type that the client takes; only the newer one tells a refusal by its status."""
+    """Return a response in the accepted media type. Only the newer one has an error status."""
     type_ = response_type(request) or JSON
     status = 400 if type_ == GRAPHQL_JSON and not answer.has_data else 200
     return Response(answer.body, status, HEADERS, media_type=f"{type_}; charset=utf-8")

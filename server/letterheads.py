@@ -1,4 +1,4 @@
-"""What the demo's practices print on: a logo, and tax ids under the demo's own key."""
+"""The demo's letterheads: a logo, and tax ids encrypted with the demo's own key."""
 
 import datetime as dt
 
@@ -20,7 +20,7 @@ LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48" width="48
 
 
 async def dress(engine: AsyncEngine, keys: FieldKeys, today: dt.date) -> None:
-    """Gives each practice a logo, and each letterhead the tax id that its last digits are of."""
+    """Give each practice a logo, and each letterhead a tax id with its stored last digits."""
     columns = Letterhead.practice_id, Letterhead.id, Letterhead.tax_id_last4
     async with engine.begin() as rows:
         for (practice,) in (await rows.execute(select(Practice.id))).all():

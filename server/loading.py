@@ -1,4 +1,4 @@
-"""`portal load-demo`: a database of a real size, with made-up practices and their clients."""
+"""The command `portal load-demo`: a database of realistic size, with invented practices."""
 
 import asyncio
 import datetime as dt
@@ -25,18 +25,18 @@ from server import giving
 from server.settings import Settings
 from server.terminal import run
 
-# Processes that share nothing with this one but what they are given.
+# The processes share no memory with this one except the given values.
 SPAWN = multiprocessing.get_context("spawn")
 LOOKS_EVERY_S = 0.2
 LASTS, COMMAND = dt.timedelta(days=90), "portal load-demo"
 
 
 class NotLoaded(Exception):
-    """Nothing, or less than was asked for, is in the database now; the text says why."""
+    """The database is empty or incomplete. The text gives the reason."""
 
 
 def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
-    """Loads, with a progress bar on a terminal; then prints what is there, and two tokens."""
+    """Load with a progress bar on a terminal, then print the numbers of rows and two tokens."""
     if practices > clients:
         raise NotLoaded(f"{practices} practices need at least as many clients, not {clients}.")
     url = settings.database_url
@@ -54,11 +54,11 @@ async def refuse_unready(url: str) -> None:
         if not await migrations.is_current(engine):
             raise NotLoaded("The database is not up to date: run `portal migrate` first.")
         if await practices_in(engine):
-            raise NotLoaded("The database has practices already: name an empty one.")
+            raise NotLoaded("The database has practices already: choose an empty one.")
 
 
 async def finished(url: str) -> tuple[str, str]:
-    """The ids of a practice and of its first client, when the planner knows of all rows."""
+    """Update the planner's statistics, and return the ids of a practice and of its first client."""
     async with opened(url) as engine:
         await filling.finish(engine)
         ids = select(Client.practice_id, Client.id).order_by(Client.practice_id, Client.id)
@@ -82,11 +82,14 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-# -- practices side by side ------------------------------------------------------------------------
+# -- parallel writing ------------------------------------------------------------------------------
 
 
 def write(url: str, plans: list[Plan]) -> Counter[str]:
-    """The practices' rows by table. Each practice is one transaction, of one of some processes."""
+    """Write the practices, and return the numbers of rows by table.
+
+    Each practice is one transaction, in one of several processes.
+    """
     written = SPAWN.Value("q", 0)
     clients = sum(plan.clients for plan in plans)
     rows: Counter[str] = Counter()
@@ -95,7 +98,7 @@ def write(url: str, plans: list[Plan]) -> Counter[str]:
             workers(url, written) as pool,
             typer.progressbar(length=clients, label="Clients") as bar,
         ):
-            # The first alone: see filling.fill.
+            # The first practice comes alone: see filling.fill.
             for batch in (plans[:1], plans[1:]):
                 running = {pool.submit(fill, url, plan) for plan in batch}
                 while running:
@@ -105,7 +108,7 @@ def write(url: str, plans: list[Plan]) -> Counter[str]:
     except KeyboardInterrupt:
         loaded = asyncio.run(whole(url))
         raise NotLoaded(
-            f"Interrupted: {loaded} of {len(plans)} practices are in the database, each whole."
+            f"Interrupted: {loaded} of {len(plans)} practices are in the database, each complete."
         ) from None
     return rows
 
@@ -117,7 +120,7 @@ async def whole(url: str) -> int:
 
 @contextmanager
 def workers(url: str, written: "Synchronized[int]") -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with the block, whatever they are at then."""
+    """Yield a pool of processes that end with the block, even during their work."""
     # SQLite has one writer at a time.
     size = 1 if backend_name(url) == "sqlite" else os.cpu_count()
     others = multiprocessing.active_children()
@@ -133,16 +136,17 @@ def workers(url: str, written: "Synchronized[int]") -> Iterator[ProcessPoolExecu
         pool.shutdown(cancel_futures=True)
 
 
-# What a worker tells how many clients it has written.
+# The shared number of clients that the workers have written.
 telling: "Synchronized[int]"
 
 
 def begin(written: "Synchronized[int]") -> None:
-    """A worker's start. Ctrl-C is for the process that it works for."""
+    """Initialise a worker. Only its parent process handles Ctrl-C."""
     global telling
     telling = written
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nothing dies while a practice is made, and looking for the dead takes a quarter of the time.
+    # No object becomes garbage while a practice is created, and collection takes a quarter of the
+    # time.
     gc.disable()
 
 
@@ -162,7 +166,7 @@ def tell(clients: int) -> None:
         telling.value += clients
 
 
-# -- what is printed -------------------------------------------------------------------------------
+# -- terminal output -------------------------------------------------------------------------------
 
 
 def announce(rows: Counter[str], seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The operator's commands about money: refunds, ended payments, the ledger against Stripe."""
+"""The operator's payment commands: refunds, ended payments, and the comparison with Stripe."""
 
 import datetime as dt
 import logging
@@ -29,19 +29,22 @@ from server.sandboxed import Sandbox
 from server.settings import Settings, WrongSettings
 
 SINCE = dt.timedelta(days=90)
-UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is given back once."
+UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is made only once."
 KEY_LENGTHS = range(1, 256)
 
 log = logging.getLogger("portal.payments")
 
 
 class NotDone(Exception):
-    """Nothing was done; the text says why."""
+    """Nothing was done. The text gives the reason."""
 
 
 @asynccontextmanager
 async def till_of(settings: Settings) -> AsyncIterator[Till]:
-    """The database and Stripe, or its sandbox, for one command; NotDone where neither is meant."""
+    """Yield the database and Stripe, or its sandbox, for one command.
+
+    Raise NotDone if the settings select neither.
+    """
     try:
         await stripe_check.check(settings)
     except WrongSettings as wrong:
@@ -63,9 +66,9 @@ async def refund(
     key: str | None,
     say: Callable[[str], None],
 ) -> str:
-    """Give a payment back and return what was done, in words.
+    """Refund a payment and return a sentence about the result.
 
-    `say` is told how to resume it, before Stripe is asked.
+    `say` is called with the command to resume it, before the request to Stripe.
     """
     if key is not None and len(key) not in KEY_LENGTHS:
         raise NotDone("A key has 1 to 255 characters.")
@@ -76,7 +79,7 @@ async def refund(
 
         def begun(row: Row[Any]) -> None:
             given = Decimal(row.amount_minor).scaleb(-digits(currency))
-            say(f"Giving {given} {currency} back. If this is interrupted, resume it by")
+            say(f"Refunding {given} {currency}. If this is interrupted, resume it by")
             say(f"  portal refund {payment} --amount {given} --key {shlex.quote(row.key)}")
 
         try:
@@ -86,15 +89,15 @@ async def refund(
         except Unknown:
             raise NotDone(UNKNOWN) from None
         except Rejected as rejected:
-            raise NotDone(f"Stripe doesn't tell of this payment: {rejected}.") from None
+            raise NotDone(f"Stripe gives no information about this payment: {rejected}.") from None
     given = Decimal(done.amount_minor).scaleb(-digits(currency))
     return f"{given} {currency} of pmt_{payment_id}: {done.state} ({done.stripe_id})."
 
 
 async def end(settings: Settings, payment: str, because: str) -> str:
-    """End a payment that Stripe can't be asked about and return what was done, in words."""
+    """End a payment that Stripe gives no answer about, and return a sentence about the result."""
     if not because.strip():
-        raise NotDone("Say why, by --because: the reason is kept with the payment.")
+        raise NotDone("Give a reason by --because: it is stored with the payment.")
     async with till_of(settings) as till:
         practice_id, payment_id, _ = await known(till, payment)
         till = replace(till, by=operator(practice_id, "portal payment end"))
@@ -128,7 +131,7 @@ def minor_units(amount: str, currency: str) -> int:
             return int(units)
     except (ArithmeticError, ValueError):
         pass
-    raise NotDone(f"{amount} is no amount of {currency}.")
+    raise NotDone(f"{amount} is not an amount in {currency}.")
 
 
 async def differences(settings: Settings, since: dt.datetime | None) -> list[str]:

@@ -27,6 +27,6 @@ def user() -> str:
 
 
 def operator(practice_id: str, command: str, fields: Sequence[str] = ()) -> Actor:
-    """Return who runs a command, as the audit log names them."""
+    """Return the actor of a command, as named in the audit log."""
     kind = ActorKind.OPERATOR
     return Actor(practice_id, kind, operation=command, fields=fields, name=name())

@@ -1,4 +1,4 @@
-"""The portal page of `web/portal/` at /portal: files as they are, under a strict policy."""
+"""The portal page of `web/portal/` at /portal: unmodified files, under a strict policy."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from starlette.types import Scope
 from billing.payments import PaymentsMode
 
 PAGE = Path(__file__).parent.parent / "web" / "portal"
-# The page's own files and the API, nothing else.
+# The page may only load its own files and request the API.
 POLICY: Mapping[str, str] = MappingProxyType(
     {
         "default-src": "'none'",
@@ -26,9 +26,9 @@ POLICY: Mapping[str, str] = MappingProxyType(
         "frame-ancestors": "'none'",
     }
 )
-# What Stripe.js and the Payment Element need besides, as https://docs.stripe.com/security/guide has
-# it under "Content Security Policy". The hosts that it lists for Link, Checkout and the Address
-# Element are left out, since the page uses none of them.
+# Additional sources for Stripe.js and the Payment Element, by
+# https://docs.stripe.com/security/guide under "Content Security Policy". The hosts for Link,
+# Checkout and the Address Element are left out, since the page uses none of them.
 STRIPE_POLICY: Mapping[str, str] = MappingProxyType(
     {
         "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
@@ -38,15 +38,15 @@ STRIPE_POLICY: Mapping[str, str] = MappingProxyType(
 )
 HEADERS: Mapping[str, str] = MappingProxyType(
     {
-        # Asked for anew each time, and not sent again where nothing has changed.
+        # Revalidated with each request, and sent again only after a change.
         "Cache-Control": "no-cache",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
-# Stripe's frames learn the page's origin, and no more of its address. A bank's page may open a
-# window, which then finds its opener.
+# Stripe's frames get the page's origin, and no more of its address. A bank's page may open a window
+# that keeps its opener.
 STRIPE_HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "Referrer-Policy": "strict-origin",
@@ -56,7 +56,7 @@ STRIPE_HEADERS: Mapping[str, str] = MappingProxyType(
 
 
 def headers(mode: PaymentsMode) -> dict[str, str]:
-    """Return the page's headers. Stripe's hosts are let in only where payments go to Stripe."""
+    """Return the page's headers. Stripe's hosts are only allowed if payments go to Stripe."""
     is_at_stripe = mode in (PaymentsMode.TEST, PaymentsMode.LIVE)
     policy = {**POLICY, **(STRIPE_POLICY if is_at_stripe else {})}
     written = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())

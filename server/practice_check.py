@@ -10,7 +10,7 @@ from server.settings import Settings
 async def wrong_settings(settings: Settings) -> list[str]:
     """Return a sentence for each setting of a practice that this server cannot use.
 
-    They don't keep the server from starting: the other practices are served.
+    The server starts anyway, and serves the other practices.
     """
     columns = select(Practice.id, Practice.time_zone, Practice.locale, Practice.portal_url)
     async with database.opened(settings.database_url) as engine, engine.connect() as conn:

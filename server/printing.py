@@ -1,4 +1,4 @@
-"""Documents on the command line: one as PDF, and the logo that they are printed with."""
+"""Documents on the command line: one as PDF, and the logo of documents."""
 
 import asyncio
 import datetime as dt
@@ -23,20 +23,23 @@ from server.operators import operator
 from server.private_files import make_private
 from server.settings import Settings
 
-# Each document has it inside.
+# Each document contains the logo.
 LARGEST_LOGO = 100_000
 
 
 class NoDocument(Exception):
-    """Nothing was written; the text says why."""
+    """Nothing was written. The text gives the reason."""
 
 
 class NoLogo(Exception):
-    """The practice's logo stays what it was; the text says why."""
+    """The practice's logo is unchanged. The text gives the reason."""
 
 
 async def write(settings: Settings, id_: str, out: Path) -> str:
-    """What was written where, in words. It is the file that was first given out, if one was."""
+    """Write a document to a file, and return a sentence about it.
+
+    The content is the file that was first given out, if there is one.
+    """
     kind = PREFIXES.get(id_.partition("_")[0])
     try:
         key = bare(id_)
@@ -74,12 +77,15 @@ async def record(engine: AsyncEngine, practice_id: str, kind: DocumentKind, id_:
 
 
 async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date | None) -> str:
-    """From which day on what the practice issues has the logo, in words; today, unless said."""
+    """Set a practice's logo for documents issued from a date on, by default today.
+
+    Return a sentence about the change.
+    """
     content = await asyncio.to_thread(file.read_bytes)
     if len(content) > LARGEST_LOGO:
         raise NoLogo(f"A logo has at most {LARGEST_LOGO // 1000} kB, and {file} is larger.")
     if not await asyncio.to_thread(can_be_printed, content):
-        raise NoLogo(f"{file} is no PNG, JPEG or SVG that can be printed.")
+        raise NoLogo(f"{file} is not a PNG, JPEG or SVG that can be printed.")
     engine = database.engine(settings.database_url)
     try:
         async with engine.begin() as rows:
@@ -99,4 +105,4 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
             )
     finally:
         await engine.dispose()
-    return f"What {found.name} issues from {day} on is printed with {file}."
+    return f"Documents of {found.name} issued from {day} on are printed with {file}."

@@ -1,4 +1,4 @@
-"""Files that hold health information: only their owner reads them, and whom the owner lets."""
+"""Files with health information: only their owner and permitted groups may read them."""
 
 import logging
 import os
@@ -8,16 +8,16 @@ from pathlib import Path
 from models.database import backend_name, sqlite_path
 
 OWNERS, OTHERS = 0o600, 0o007
-# SQLite's files beside a database; it makes them with the database's own rights.
+# The suffixes of SQLite's files. SQLite creates them with the database's own permissions.
 BESIDE = ("", "-wal", "-shm", "-journal")
 log = logging.getLogger("portal")
 
 
 def make_private(path: Path) -> None:
-    """Create a file for its owner alone; take the rights of everybody from one that is there.
+    """Create a file for its owner alone, or remove all others' permissions from an existing file.
 
-    A group keeps its rights, since an operator gives them, to a backup's user perhaps. Where the
-    folder is missing nothing is created: whoever opens the file tells so.
+    A group keeps its permissions, which an operator may have given to a backup's user. If the
+    folder is missing nothing is created: opening the file will report that.
     """
     if not path.parent.is_dir():
         return
@@ -36,10 +36,10 @@ def close_to_others(file: Path) -> None:
         try:
             file.chmod(mode & ~OTHERS)
         except PermissionError:
-            log.warning("everybody on this machine may read %s: it belongs to another user", file)
+            log.warning("every user of this machine may read %s: it belongs to another user", file)
 
 
 def make_private_database(url: str) -> None:
-    """Do so with an SQLite database's file; PostgreSQL sees to its own."""
+    """Make an SQLite database's files private. PostgreSQL protects its own files."""
     if backend_name(url) == "sqlite":
         make_private(Path(sqlite_path(url)))

@@ -1,4 +1,4 @@
-"""GET /livez and /readyz: whether the process lives, and whether its database answers."""
+"""The addresses /livez and /readyz: the process is alive, and its database answers."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,20 @@ from starlette.routing import Route
 
 from models.database import Connector
 
-# How long the database may take to answer, whatever else it does.
+# The time for the database to answer, in addition to its other work.
 READY_WITHIN_S = 2.0
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 def addresses(connector: Connector) -> Iterator[Route]:
-    """Return the addresses that a supervisor and a load balancer ask."""
+    """Yield the routes for a supervisor and a load balancer."""
 
     async def live(_: Request) -> Response:
-        """Answer without the database: a process is not restarted for the database's sake."""
+        """Answer without the database: a process must not be restarted because of the database."""
         return PlainTextResponse("ok\n", headers=NO_STORE)
 
     async def ready(_: Request) -> Response:
-        """Tell whether the database answers, on a connection of its own."""
+        """Answer whether the database responds, on a separate connection."""
         if await connector.answers(READY_WITHIN_S):
             return PlainTextResponse("ok\n", headers=NO_STORE)
         return PlainTextResponse("the database does not answer\n", 503, headers=NO_STORE)

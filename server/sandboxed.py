@@ -1,4 +1,4 @@
-"""Where there is no key of Stripe's: its double, inside this process. Never beside a live key."""
+"""The sandbox: the double of Stripe inside this process. It is never used with a live key."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,16 +21,17 @@ from sandbox.own_pages import OwnPages
 from sandbox.store import Store
 from server.private_files import make_private
 
-# The double takes any test key, and signs with this.
+# The double accepts any test key, and signs events with this secret.
 KEY, SECRET = "sk_test_sandbox", "whsec_sandbox"
-# SQLite's name for no file at all.
+# SQLite's name for a database without a file.
 MEMORY = ":memory:"
 WARNING = "SANDBOX is true: payments go to the sandbox, and no money moves."
 
 
 class OwnAccounts(httpx.ASGITransport):
-    """The way to the double. It knows the sandbox's accounts alone, and answers as Stripe does
-    where a key has no access to an account."""
+    """The transport to the double. It accepts only the sandbox's accounts, and otherwise answers as
+    Stripe does for an account without access.
+    """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         account = request.headers.get("stripe-account", OWN)
@@ -42,7 +43,7 @@ class OwnAccounts(httpx.ASGITransport):
 
 
 class Sandbox:
-    """The double, reached without a socket in both directions."""
+    """The double, connected without a socket in both directions."""
 
     def __init__(self, file: str) -> None:
         if file != MEMORY:
@@ -54,7 +55,7 @@ class Sandbox:
         return Stripe(KEY, base="http://sandbox", transport=transport, webhook_secrets=[SECRET])
 
     def post(self) -> Post:
-        """Mail that goes nowhere: the sandbox's page shows it."""
+        """Return a mail service that delivers nothing: the sandbox's page shows the mail."""
 
         async def send(message: EmailMessage) -> None:
             with self.store.transaction():
@@ -63,8 +64,8 @@ class Sandbox:
         return Post("Portal <portal@example.com>", send)
 
     def addresses(self, *, pays: bool, local: bool) -> Mount:
-        """Return the sandbox's addresses: where it `pays`, what Stripe's own form asks in real
-        life; for `local` users its own page, and the mail.
+        """Return the sandbox's routes. With `pays` they include the addresses that Stripe's form
+        uses in production; for `local` users also the sandbox's own page, and the mail.
         """
         forms = pages.routes(self.store) if pays else []
         own = panel.routes(self.store) if pays and local else []

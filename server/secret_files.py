@@ -17,7 +17,9 @@ SUFFIX = "_FILE"
 
 
 class UnreadableSecret(Exception):
-    """A secret's file that can't be read, or one beside the secret itself; the text says which."""
+    """A secret's file can't be read, or the secret itself is set too. The text names the
+    setting.
+    """
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -33,7 +35,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 def read(name: str) -> str | None:
-    """Return the secret in the file that the environment names; None where it names none."""
+    """Return the secret in the file that the environment names, or None if it names none."""
     file = name + SUFFIX
     path = os.environ.get(file)
     if path is None:
@@ -48,5 +50,7 @@ def read(name: str) -> str | None:
 
 
 def from_environment(name: str) -> str:
-    """Return a secret by its name, from the environment or a file; nothing where it isn't set."""
+    """Return a secret by its name, from the environment or a file, or an empty text if it isn't
+    set.
+    """
     return read(name) or os.environ.get(name, "")

@@ -1,4 +1,4 @@
-"""The security events' destination."""
+"""The destination of security events."""
 
 import enum
 import logging
@@ -18,7 +18,7 @@ class SecurityLog(enum.StrEnum):
 def configure(destination: SecurityLog) -> None:
     """Write security events to a stream of this process, each as a line of its own."""
     log.handlers.clear()
-    # They are lines for a program: no other log's format is put around them.
+    # The lines are for programs, so they must not get another log's format.
     log.propagate = False
     if destination is SecurityLog.OFF:
         log.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The sandbox's side of the demo: the objects of Stripe's that the demo's rows name."""
+"""The sandbox's part of the demo: the objects at Stripe that the demo's rows refer to."""
 
 from typing import Any
 
@@ -21,7 +21,9 @@ SEEDED = (PaymentState.PROCESSING, PaymentState.SUCCEEDED)
 
 
 async def seeded(url: str, store: Store) -> None:
-    """Make the customers, the cards on file, and the payments that succeeded or are processing."""
+    """Create the customers, the cards on file, and the payments that succeeded or are
+    processing.
+    """
     engine = database.engine(url)
     same_client = and_(
         StripeCustomer.practice_id == PaymentMethod.practice_id,
@@ -53,7 +55,7 @@ async def seeded(url: str, store: Store) -> None:
 
 
 def known_as(card: Any) -> Update:
-    """The card gets the fingerprint that Stripe knows it by, so that it is never kept twice."""
+    """Return an update of the card's fingerprint to Stripe's, so that it is never kept twice."""
     same = and_(PaymentMethod.practice_id == card.practice_id, PaymentMethod.id == card.id)
     number = seeds.number_of(card.brand.lower(), card.last4)
     return update(PaymentMethod).where(same).values(fingerprint=fingerprint(number))

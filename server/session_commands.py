@@ -1,4 +1,4 @@
-"""`portal sessions`: where people are signed in, listed and ended."""
+"""The commands `portal sessions`: sign-ins, listed and ended."""
 
 from typing import Annotated
 
@@ -11,10 +11,11 @@ app = typer.Typer(no_args_is_help=True, help="List sign-ins, and end them.")
 
 Practice = Annotated[str | None, typer.Option(help="Of a practice: pra_…")]
 Client = Annotated[
-    str | None, typer.Option(help="Of a client, and whoever has the same address: cli_…")
+    str | None, typer.Option(help="Of a client, and all people with the same address: cli_…")
 ]
 Contact = Annotated[
-    str | None, typer.Option(help="Of a contact, and whoever has the same address: the row's id.")
+    str | None,
+    typer.Option(help="Of a contact, and all people with the same address: the row's id."),
 ]
 Address = Annotated[str | None, typer.Option(help="Of an e-mail address, in all practices.")]
 
@@ -26,7 +27,7 @@ def listed(
     contact: Contact = None,
     address: Address = None,
 ) -> None:
-    """List the sign-ins that work: id, practice, person, since when, last used, until when."""
+    """List the valid sign-ins: id, practice, person, begin, last use, end."""
     which = sessions.Which(practice=practice, client=client, contact=contact, address=address)
     try:
         for line in run(sessions.listed(settings_or_stop(), which)):
@@ -45,7 +46,7 @@ def end(
 ) -> None:
     """End sign-ins from their next request on, with the links and codes that were sent.
 
-    Say exactly one: an id, or whose. Tokens that were given out go on working.
+    Give exactly one selection. Tokens issued by `portal token` stay valid.
     """
     which = sessions.Which(id, practice, client, contact, address)
     try:

@@ -1,4 +1,4 @@
-"""Sign-ins, listed and ended from the command line."""
+"""Sign-ins on the command line: listed and ended."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -17,12 +17,12 @@ from server.settings import Settings
 
 
 class NotMeant(Exception):
-    """It isn't clear which sign-ins are meant; the text says why."""
+    """The selection of sign-ins is ambiguous or unknown. The text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Which:
-    """The arguments of a command, of which one at most is given."""
+    """The arguments of a command; at most one is given."""
 
     id: str | None = None
     practice: str | None = None
@@ -36,7 +36,7 @@ class Which:
 
 
 async def listed(settings: Settings, which: Which) -> list[str]:
-    """Return a line for each sign-in that works, the newest first."""
+    """Return a line for each valid sign-in, the newest first."""
     async with writing(settings) as conn:
         found = await sessions.listed(conn, await meant(conn, which), utc_now())
         await record(conn, found, "portal sessions list", AccessAction.READ)
@@ -44,9 +44,9 @@ async def listed(settings: Settings, which: Which) -> list[str]:
 
 
 async def ended(settings: Settings, which: Which) -> int:
-    """End sign-ins; return how many."""
+    """End sign-ins, and return their number."""
     if which.count != 1:
-        raise NotMeant("Say exactly one: an id, --practice, --client, --contact or --address.")
+        raise NotMeant("Give exactly one of: an id, --practice, --client, --contact or --address.")
     async with writing(settings) as conn:
         whose = await meant(conn, which)
         found = await sessions.end(conn, settings.token_key, whose, utc_now())
@@ -57,16 +57,16 @@ async def ended(settings: Settings, which: Which) -> int:
 async def record(
     conn: AsyncConnection, found: Sequence[Row[Any]], command: str, action: AccessAction
 ) -> None:
-    """Record what the operator does with the sign-ins of persons."""
+    """Record the operator's action on the sign-ins of persons."""
     for practice_id, *person in {(one.practice_id, one.client_id, one.contact_id) for one in found}:
         by = operator(practice_id, command)
         await access.record_of_person(conn, by, (person[0], person[1]), utc_now(), action)
 
 
 async def meant(conn: AsyncConnection, which: Which) -> sessions.Whose:
-    """Return whose sign-ins are meant."""
+    """Return the selection of sign-ins."""
     if which.count > 1:
-        raise NotMeant("Say one at most: --practice, --client, --contact or --address.")
+        raise NotMeant("Give at most one of: --practice, --client, --contact or --address.")
     try:
         if which.client is not None:
             return await sessions.of_person(conn, Client, bare(which.client))

@@ -1,4 +1,4 @@
-"""Checks that money goes where the operator means, made before Stripe or its sandbox is asked."""
+"""Checks of the payments' destination, made before any request to Stripe or its sandbox."""
 
 from sqlalchemy import select
 
@@ -19,18 +19,18 @@ WHAT_TO_DO = (
 )
 NOT_CHARGED = "Stripe does not charge cards in the currency of these practices"
 OFF = "Set practice.stripe_account to null: then the practice takes no payments online."
-# Practices that a sentence names.
+# The number of practices that a sentence names.
 NAMED = 5
 
 
 def refuse_unsaid_sandbox(settings: Settings) -> None:
-    """Raise WrongSettings where payments would go to the sandbox and nobody said so."""
+    """Raise WrongSettings if payments would go to the sandbox without an explicit setting."""
     if settings.mode is PaymentsMode.SANDBOX and not settings.sandbox:
         raise WrongSettings(NO_KEY)
 
 
 async def check(settings: Settings) -> None:
-    """Raise WrongSettings where the sandbox is not meant, or an account can't be charged in."""
+    """Raise WrongSettings for an unintended sandbox, or an account that can't be charged."""
     refuse_unsaid_sandbox(settings)
     engine = database.engine(settings.database_url)
     columns = select(Practice.id, Practice.stripe_account, Practice.currency)

@@ -1,7 +1,7 @@
-"""`portal demo --stripe`: the demo's practice, paid in a Stripe test account.
+"""The command `portal demo --stripe`: the demo's practice, paid in a Stripe test account.
 
-The demo's story was made up, so nothing of it is at Stripe: no card is on file, and none of its
-payments can be refunded there. What is paid from then on is.
+The demo's history is invented, so none of it is at Stripe: no card is on file, and the old payments
+can't be refunded there. Later payments exist at Stripe.
 """
 
 import os
@@ -18,20 +18,20 @@ from server import secret_files
 from server.app import utc_now
 
 TEST_KEYS = ("sk_test_", "rk_test_")
-EVENTS_ON = "Stripe's events are heard at /stripe/webhook."
+EVENTS_ON = "Stripe's events are received at /stripe/webhook."
 EVENTS_OFF = (
-    "STRIPE_WEBHOOK_SECRET is not set: Stripe's events are not heard. Payments come to rest all the"
-    " same; refunds and disputes made at Stripe are seen a day later."
+    "STRIPE_WEBHOOK_SECRET is not set: Stripe's events are not received. Payments end anyway;"
+    " refunds and disputes made at Stripe are seen a day later."
 )
 
 
 class NoTestAccount(Exception):
-    """The environment names no Stripe test account; the text says what is missing."""
+    """The environment names no Stripe test account. The text names the missing part."""
 
 
 @dataclass(frozen=True)
 class DemoAccount:
-    """Keys of a Stripe test account, from the environment."""
+    """The keys of a Stripe test account, from the environment."""
 
     api_key: str
     publishable_key: str
@@ -39,8 +39,8 @@ class DemoAccount:
     api_base: str | None
 
     def settings(self) -> dict[str, object]:
-        """Return the settings that a demo in this account has besides its own."""
-        # Without a secret no event may be believed: this one nobody else knows.
+        """Return the settings of a demo in this account, in addition to the demo's own."""
+        # Without a secret no event may be trusted, so a random secret is used.
         secret = self.webhook_secret or f"whsec_{secrets.token_hex(32)}"
         return {
             "stripe_api_key": SecretStr(self.api_key),
@@ -51,12 +51,12 @@ class DemoAccount:
 
     @property
     def said(self) -> str:
-        """Words for the terminal: whether Stripe's events are heard."""
+        """Return a sentence for the terminal: whether Stripe's events are received."""
         return EVENTS_OFF if self.webhook_secret is None else EVENTS_ON
 
 
 def from_environment() -> DemoAccount:
-    """Return the test account that the environment names; NoTestAccount, where it names none."""
+    """Return the test account of the environment. Raise NoTestAccount if there is none."""
     api_key = secret_files.from_environment("STRIPE_API_KEY")
     publishable_key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
     if not api_key.startswith(TEST_KEYS):
@@ -74,7 +74,7 @@ def from_environment() -> DemoAccount:
 
 
 async def move_to_stripe(engine: AsyncEngine) -> None:
-    """Change the demo's rows, once, so that they say nothing of Stripe that isn't so."""
+    """Remove all claims about Stripe from the demo's rows, once."""
     is_sandboxed = Practice.stripe_account.startswith(SANDBOX_ACCOUNT, autoescape=True)
     under_way = Payment.state == PaymentState.PROCESSING
     async with engine.begin() as conn:

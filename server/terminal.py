@@ -1,4 +1,4 @@
-"""What all commands have in common: settings, coroutines, and an end in plain words."""
+"""Common parts of all commands: settings, coroutines, and error messages."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 
 class PlainGroup(TyperGroup):
-    """Commands that end with a sentence where the database is out of reach, or not migrated."""
+    """A group of commands that end with a sentence if the database is unreachable or not
+    migrated.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -43,6 +45,6 @@ def settings_or_stop() -> Settings:
 
 
 def stop(message: str) -> NoReturn:
-    """Ends with a sentence, not a traceback."""
+    """End the command with a sentence instead of a traceback."""
     typer.echo(message, err=True)
     raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`portal token`: tokens given out, listed and taken back."""
+"""The commands `portal token`: tokens, issued, listed and revoked."""
 
 import datetime as dt
 from typing import Annotated
@@ -8,12 +8,12 @@ import typer
 from server import giving
 from server.terminal import run, settings_or_stop, stop
 
-app = typer.Typer(no_args_is_help=True, help="Give out tokens and take them back.")
+app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke tokens.")
 
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Option(help="What to call it in the list.")],
+    name: Annotated[str, typer.Option(help="The token's name in the list.")],
     practice: Annotated[str, typer.Option(help="The practice: pra_…")],
     client: Annotated[str | None, typer.Option(help="For a client: cli_…")] = None,
     contact: Annotated[str | None, typer.Option(help="For a contact: their row's id.")] = None,
@@ -21,9 +21,9 @@ def create(
         list[str] | None,
         typer.Option(help="For a dashboard, once for each scope: billing:read, phi:read …"),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=366, help="How long it works.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=366, help="The days until it expires.")] = 90,
 ) -> None:
-    """Give out a token, and print it this once. Neither client nor contact: for a dashboard."""
+    """Issue a token, and print it once. Without client and contact it is for a dashboard."""
     settings = settings_or_stop()
     given = giving.create(
         settings,
@@ -42,7 +42,7 @@ def create(
 
 @app.command("list")
 def listed() -> None:
-    """List the tokens that were given out: id, kind, name, scopes, until when. For sign-ins see
+    """List the issued tokens: id, kind, name, scopes, expiry. For sign-ins see
     `portal sessions list`."""
     for line in run(giving.listed(settings_or_stop())):
         typer.echo(line)
@@ -50,7 +50,7 @@ def listed() -> None:
 
 @app.command("revoke")
 def revoke(id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
-    """Stop a token, from its next request on."""
+    """Revoke a token, from its next request on."""
     if not run(giving.revoked(settings_or_stop(), id)):
-        stop(f"No token {id} was working.")
+        stop(f"There is no valid token {id}.")
     typer.echo(f"Token {id} is revoked.")

@@ -1,4 +1,4 @@
-"""POST /stripe/webhook: an event is verified, written down, and answered at once."""
+"""The webhook, POST /stripe/webhook: an event is verified, stored, and answered at once."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from server.http.bodies import (
     TooLarge,
 )
 
-# Stripe's events are smaller by far.
+# Stripe's events are much smaller.
 MAX_BODY = 2**18
 SENDER = "webhook"
 
@@ -28,7 +28,7 @@ log = logging.getLogger("portal.payments")
 
 
 class Webhook:
-    """The endpoint for Stripe's events. `hurry` tells the worker that there is mail."""
+    """The endpoint for Stripe's events. `hurry` wakes the inbox's worker."""
 
     def __init__(
         self, till: Till, hurry: Callable[[], None], large_bodies: LargeBodies | None = None
@@ -38,7 +38,7 @@ class Webhook:
 
     async def answer(self, request: Request) -> Response:
         try:
-            # A second header counts as a second part of the first, and has a second time in it.
+            # A repeated header counts as another part of the first one, with a second time in it.
             signature = ",".join(request.headers.getlist("stripe-signature"))
             content = await self.content(RequestBody(request))
             event = self.till.stripe.event(content, signature, self.till.now())
@@ -53,15 +53,15 @@ class Webhook:
         try:
             await inbox.receive(self.till, event)
         except TransientError as error:
-            # Stripe sends it again, for three days.
-            log.warning("a webhook was not written down: %s", error)
+            # Stripe retries for three days.
+            log.warning("a webhook event was not stored: %s", error)
             return busy()
         self.hurry()
         return PlainTextResponse("ok\n")
 
     async def content(self, body: RequestBody) -> bytes:
-        """Return the body. Its sender is known when all of it is there, so large ones together get
-        no more memory than those of one other sender.
+        """Return the body. Its sender is only known once it is complete, so all large bodies
+        together get no more memory than those of one other sender.
         """
         if not await body.read(STRANGERS_BODY):
             with self.large_bodies.room(SENDER, body):
@@ -75,7 +75,7 @@ def busy() -> Response:
 
 
 def refused(status: int, reason: str, code: str) -> Response:
-    """Answer and log why an event was not taken, without anything of its body."""
+    """Log why an event was refused, without its body, and return the response."""
     WEBHOOK_REFUSED.emit(code=code)
     log.warning("a webhook was refused: %s", reason)
-    return PlainTextResponse(f"The event was not taken: {reason}.\n", status)
+    return PlainTextResponse(f"The event was refused: {reason}.\n", status)

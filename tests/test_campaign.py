@@ -196,7 +196,7 @@ def test_operator_runs_the_printed_command(tmp_path: Path) -> None:
     intention = Intention(0, "0a", None)
     operator.read(
         intention,
-        "Giving 7.00 USD back. If this is interrupted, resume it by\n"
+        "Refunding 7.00 USD. If this is interrupted, resume it by\n"
         "  portal refund pmt_0a --amount 7.00 --key rfd_0b\n",
     )
     printed = ["refund", "pmt_0a", "--amount", "7.00", "--key", "rfd_0b"]

@@ -137,7 +137,7 @@ def test_key_unknown_to_stripe_stops_the_start(
     result = portal("serve")
     store.close()
     assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "STRIPE_API_KEY")
-    assert "doesn't know this key" in result.stderr
+    assert "Stripe rejects this key" in result.stderr
 
 
 def test_demo_does_not_start_with_a_live_key(

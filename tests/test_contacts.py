@@ -57,7 +57,7 @@ def test_contact_is_linked_listed_and_unlinked(there: Portal) -> None:
     ("arguments", "said"),
     [
         (("link", "cli_x", *LINK, "--pay"), "There is no client cli_x."),
-        (("link", "CLIENT", *LINK), "name a right"),
+        (("link", "CLIENT", *LINK), "needs a right"),
         (("unlink", "x", "CLIENT"), "was not linked"),
         (("list", "cli_00000000-0000-7000-8000-000000000000"), "There is no client"),
     ],

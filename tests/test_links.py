@@ -46,7 +46,7 @@ REFUSED = b"".join(
         b'<!doctype html>\n<html lang="en"><meta charset="utf-8">',
         b'<meta name="viewport" content="width=device-width">\n',
         b"<title>This link does not work</title>\n<h1>This link does not work</h1>\n",
-        b"<p>Links to documents work for ten minutes, for the person whom they were made for.",
+        b"<p>Links to documents work for ten minutes, and only for the person they were made for.",
         b" Open the document from the billing page again.</p>\n</html>\n",
     ]
 )

@@ -239,7 +239,7 @@ async def test_command_loads_the_practices_of_its_seed(
         again = await portal("load-demo", "--clients", "8")
         assert (again.exit_code, again.stderr) == (
             1,
-            "The database has practices already: name an empty one.\n",
+            "The database has practices already: choose an empty one.\n",
         )
 
 
@@ -297,7 +297,7 @@ async def test_interrupted_load_leaves_whole_practices(new_database: NewDatabase
         _, said = await asyncio.to_thread(process.communicate, timeout=60)
         whole = await counted(url, Practice)
         assert 0 < whole < 60
-        assert said == f"Interrupted: {whole} of 60 practices are in the database, each whole.\n"
+        assert said == f"Interrupted: {whole} of 60 practices are in the database, each complete.\n"
         assert process.returncode == 1
         assert await counted(url, Client) == 150 * whole
         assert await counted(url, DocumentCounter) == 4 * whole

@@ -91,11 +91,11 @@ def test_sandbox_charges_are_dated_like_the_payments(payment: str) -> None:
 
 
 def test_refund_is_made_once_and_the_ledger_matches_stripe(payment: str) -> None:
-    assert portal("reconcile").stdout == "The ledger is as Stripe has it.\n"
+    assert portal("reconcile").stdout == "The ledger agrees with Stripe.\n"
     part = portal("refund", payment, "--amount", "1.25")
     assert part.exit_code == 0
     begun, resume, done = part.stdout.splitlines()
-    assert begun == "Giving 1.25 USD back. If this is interrupted, resume it by"
+    assert begun == "Refunding 1.25 USD. If this is interrupted, resume it by"
     assert done.startswith(f"1.25 USD of {payment}: SUCCEEDED (re_")
     # Neither the printed command nor one without a key refunds twice.
     assert portal(*resume.split()[1:]).stdout.splitlines() == [done]
@@ -121,11 +121,11 @@ def there_charge(charge: str) -> int:
     [
         (["pmt_nothing"], "There is no payment pmt_nothing."),
         (["inv_00000000-0000-4000-8000-000000000000"], "There is no payment inv_"),
-        (["PAYMENT", "--amount", "1.255"], "1.255 is no amount of USD."),
-        (["PAYMENT", "--amount", "NaN"], "NaN is no amount of USD."),
-        (["PAYMENT", "--amount", "1e999999999"], "1e999999999 is no amount of USD."),
-        (["PAYMENT", "--amount", "-1"], "not more than nothing"),
-        (["PAYMENT", "--amount", "99999"], "more than is left of it"),
+        (["PAYMENT", "--amount", "1.255"], "1.255 is not an amount in USD."),
+        (["PAYMENT", "--amount", "NaN"], "NaN is not an amount in USD."),
+        (["PAYMENT", "--amount", "1e999999999"], "1e999999999 is not an amount in USD."),
+        (["PAYMENT", "--amount", "-1"], "must be more than 0"),
+        (["PAYMENT", "--amount", "99999"], "no more than is left"),
     ],
 )
 def test_invalid_refund_is_refused_with_a_reason(
@@ -192,7 +192,7 @@ def test_logo_is_set_and_other_files_are_refused(payment: str) -> None:
     of = Logo.practice_id == practice, Logo.since == dt.date(2026, 2, 3)
     assert asyncio.run(first(Logo.content, where=of)) == (LOGO,)
     for wrong, said in {
-        (f"pra_{practice}", "note.txt"): "no PNG, JPEG or SVG",
+        (f"pra_{practice}", "note.txt"): "not a PNG, JPEG or SVG",
         ("pra_x", "logo.svg"): "There is no practice pra_x",
     }.items():
         told = portal("logo", *wrong)
@@ -203,7 +203,7 @@ def test_logo_is_set_and_other_files_are_refused(payment: str) -> None:
 def test_payment_is_ended_only_with_a_reason_and_while_open(payment: str) -> None:
     without = portal("payment", "end", payment, "--because", " ")
     assert without.exit_code == 1
-    assert "Say why" in without.stderr
+    assert "Give a reason" in without.stderr
     over = portal("payment", "end", payment, "--because", "account closed")
     assert over.exit_code == 1
     assert "The payment is over: it is SUCCEEDED." in over.stderr

@@ -193,7 +193,7 @@ async def test_the_start_names_each_practice_and_its_wrong_value(portal: Paying)
         f"pra_{portal.practice_id} has the time zone 'Europe/Berlim', which does not exist.",
         f"pra_{portal.practice_id} has the locale 'englisch', which does not exist.",
         f"pra_{portal.practice_id} has the portal_url 'http://a.example', which begins with"
-        " http://: tokens and links need https://, but on this machine.",
+        " http://: tokens and links need https://, except on this machine.",
     ]
 
 

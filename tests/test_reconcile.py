@@ -137,13 +137,13 @@ PLANTED: dict[Callable[[Paying], Awaitable[None]], str] = {
     another_amount: "1 in the ledger, 10000 at Stripe",
     a_receipt_that_is_missing: "has no receipt",
     a_refund_that_nobody_told_of: "a refund at Stripe, and none here",
-    a_refund_that_stripe_has_not: "a refund here, and Stripe has none such",
+    a_refund_that_stripe_has_not: "a refund here, and Stripe has no such refund",
     a_refund_that_is_not_in_the_ledger: "0 refunded in the ledger, 4000 at Stripe",
-    a_refund_without_an_end: "nobody knows its end",
+    a_refund_without_an_end: "its result is unknown",
     a_dispute_that_nobody_told_of: "a dispute at Stripe, and none here",
     a_dispute_that_was_decided: "the dispute is OPEN here, LOST there",
     a_dispute_that_is_not_in_the_ledger: "0 disputed in the ledger, 1000 at Stripe",
-    a_card_that_stripe_has_no_more: "Stripe has it no more",
+    a_card_that_stripe_has_no_more: "no longer at Stripe",
 }
 
 

@@ -164,4 +164,4 @@ def test_command_without_a_selection_says_what_it_needs(
     monkeypatch.setenv("TOKEN_KEY", KEY)
     result = CliRunner().invoke(cli.app, ["sessions", "end"])
     assert result.exit_code == 1
-    assert "Say exactly one" in result.stderr
+    assert "Give exactly one" in result.stderr

@@ -121,4 +121,4 @@ def test_stripe_demo_has_no_rows_that_stripe_contradicts(
         monkeypatch.setenv("STRIPE_API_KEY", "sk_test_double")
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.setenv("TOKEN_KEY", kept["token_key"])
-        assert portal("reconcile").output == "The ledger is as Stripe has it.\n"
+        assert portal("reconcile").output == "The ledger agrees with Stripe.\n"

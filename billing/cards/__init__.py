@@ -1,8 +1,8 @@
-"""Cards on file: the same card is kept once, and a client who has cards has exactly one default.
+"""Cards on file. The same card is kept once, and a client with cards has exactly one default.
 
-`filing` has the rules of the file. `changing` has the client's commands: another default, and
-removal. `preparing` gives a page's form its SetupIntent, and `keeping` puts its card on file.
-`following` writes changes at Stripe, `forgetting` has Stripe detach cards, and `comparison`
-compares the file with Stripe once a day. Each card, form and customer belongs to one account of
-Stripe's, and Stripe is asked there.
+`filing` holds the rules of the file. `changing` holds the client's commands: choose another
+default, and remove a card. `preparing` creates the SetupIntent for a page's form, and `keeping`
+puts the form's card on file. `following` applies changes made at Stripe, `forgetting` has Stripe
+detach cards, and `comparison` compares the file with Stripe once a day. Each card, form and
+customer belongs to one Stripe account, and requests about it go to that account.
 """

@@ -1,4 +1,4 @@
-"""What a client does with cards on file: another default, and removal."""
+"""Commands of clients for cards on file: choose another default, and remove a card."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
 
 
 async def make_default(till: Till, owner: Owner, card_id: str, today: dt.date) -> None:
-    """Make a card the default. NotFound, or CardUnusable for a card that has expired."""
+    """Make a card the default. Raise NotFound, or CardUnusable for an expired card."""
     async with locked(till, owner.practice_id, owner.client_id) as conn:
         card = find(await filing.on_file(conn, owner), card_id, CARD)
         if filing.is_over(card, today):
@@ -29,7 +29,7 @@ async def make_default(till: Till, owner: Owner, card_id: str, today: dt.date) -
 async def remove(
     till: Till, owner: Owner, card_id: str, replacement_id: str | None, today: dt.date
 ) -> None:
-    """Remove a card. NotFound, or ReplacementNeeded for the default while there are others."""
+    """Remove a card. Raise NotFound, or ReplacementNeeded for the default while others exist."""
     now = till.now()
     async with locked(till, owner.practice_id, owner.client_id) as conn:
         cards = await filing.on_file(conn, owner)
@@ -38,7 +38,7 @@ async def remove(
         if replacement_id is not None:
             check_replacement(find(others, replacement_id, REPLACEMENT), today)
         elif card.is_default and others:
-            raise ReplacementNeeded("Say which card is the default instead.", REPLACEMENT)
+            raise ReplacementNeeded("Name the card that becomes the default.", REPLACEMENT)
         await record(conn, till.by, owner.client_id, now)
         await filing.remove(conn, card, now, today, replacement_id=replacement_id)
         await write_down(conn, owner, card.stripe_id, now)
@@ -53,4 +53,4 @@ def find(cards: Sequence[Row[Any]], card_id: str, path: Sequence[str]) -> Row[An
 
 def check_replacement(card: Row[Any], today: dt.date) -> None:
     if filing.is_over(card, today):
-        raise ReplacementNeeded("That card has expired: name another.", REPLACEMENT)
+        raise ReplacementNeeded("That card has expired: name another one.", REPLACEMENT)

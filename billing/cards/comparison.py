@@ -1,6 +1,6 @@
-"""The daily comparison of cards: the file is brought to what Stripe has, where no event told.
+"""The daily comparison of cards. It updates the file where an event from Stripe was lost.
 
-Stripe's lists are only hints of where to look: each card that differs is asked for by itself.
+Stripe's lists only show where to look: each card that differs is then requested by itself.
 """
 
 import datetime as dt
@@ -28,26 +28,28 @@ from models import (
 )
 from models.leases import soonest
 
-# A form that is older is closed: its page is gone.
+# An older form is closed, because its page is gone.
 FORM_LIFETIME = dt.timedelta(days=1)
-# Clients that are read from the database at a time.
+# The number of clients read from the database at a time.
 PAGE_SIZE = 200
-# Stripe is out of reach after so many troubles one after another.
+# After this number of consecutive failures Stripe counts as unreachable.
 MOST_TROUBLES = 5
 
 log = logging.getLogger("portal.payments")
 
 
 class Troubles:
-    """Troubles of a comparison: one item's ends nothing; several of Stripe's in a row end it all,
-    since Stripe is out of reach then."""
+    """The failures of a comparison. The failure of one item is noted and the next item follows.
+
+    Several consecutive failures of Stripe end the comparison, since Stripe is unreachable then.
+    """
 
     def __init__(self) -> None:
         self.met: list[Exception] = []
         self.in_a_row = 0
 
     async def guard(self, what: str, work: Awaitable[None]) -> None:
-        """Compare an item, and note its trouble."""
+        """Await the comparison of an item, and note its failure."""
         try:
             await work
         except StripeTrouble as trouble:
@@ -68,7 +70,7 @@ class Troubles:
 
 
 async def compare(till: Till, practice_id: str, account: str) -> None:
-    """Compare forms that have no end, and the cards of each client. Raises one of the troubles."""
+    """Compare the forms without an end, and the cards of each client. Raise one of the failures."""
     troubles = Troubles()
     for setup in await unfinished(till, practice_id, account):
         await troubles.guard(f"setup {setup.id}", finish(till, setup))
@@ -85,7 +87,7 @@ async def compare(till: Till, practice_id: str, account: str) -> None:
 
 
 async def unfinished(till: Till, practice_id: str, account: str) -> Sequence[Row[Any]]:
-    """Return the SetupIntents whose end nobody has told, however old they are."""
+    """Return the SetupIntents without a known end, regardless of their age."""
     async with till.engine.connect() as conn:
         found = await conn.execute(
             select(CardSetup.__table__).where(
@@ -98,7 +100,7 @@ async def unfinished(till: Till, practice_id: str, account: str) -> Sequence[Row
 
 
 async def finish(till: Till, setup: Row[Any]) -> None:
-    """Ask for a SetupIntent, and close it if it is old and still open."""
+    """Read a SetupIntent from Stripe, and close it if it is old and still open."""
     setup = await keeping.settle(till, setup)
     if setup.state in keeping.NEXT and setup.created_at < till.now() - FORM_LIFETIME:
         await keeping.close(till, setup)
@@ -108,7 +110,7 @@ async def finish(till: Till, setup: Row[Any]) -> None:
 
 
 async def page_of_clients(till: Till, practice_id: str, account: str, after: str) -> list[str]:
-    """Return some clients that have a customer or a card in the account, by their ids."""
+    """Return the ids of a page of clients that have a customer or a card in the account."""
     tables = (
         (PaymentMethod, PaymentMethod.removed_at.is_(None)),
         (StripeCustomer, StripeCustomer.deleted_at.is_(None)),
@@ -128,7 +130,7 @@ async def page_of_clients(till: Till, practice_id: str, account: str, after: str
 
 
 async def compare_client(till: Till, owner: Owner) -> None:
-    """Bring a client's cards to what Stripe has, and have Stripe detach those that nobody knows."""
+    """Update a client's cards from Stripe, and have Stripe detach cards that are not on file."""
     async with till.engine.connect() as conn:
         customer_id = await customers.recorded(conn, owner)
     attached = await cards_of(till, owner, customer_id) if customer_id else {}
@@ -144,7 +146,9 @@ async def compare_client(till: Till, owner: Owner) -> None:
 
 
 async def cards_of(till: Till, owner: Owner, customer_id: str) -> dict[str, Card]:
-    """Return the cards that Stripe has of a customer. None, if it is deleted, which is recorded."""
+    """Return the cards that Stripe has for a customer, by their ids. Note if the customer is
+    deleted.
+    """
     try:
         found = await till.stripe.cards(owner.account, customer_id)
     except Missing:
@@ -155,7 +159,7 @@ async def cards_of(till: Till, owner: Owner, customer_id: str) -> dict[str, Card
 
 
 async def detach_strange(till: Till, owner: Owner, strange: Sequence[str]) -> None:
-    """Have Stripe detach cards that are not on file, unless one is on its way to the file."""
+    """Have Stripe detach cards that are not on file, unless a card is about to be filed."""
     now = till.now()
     async with locked(till, owner.practice_id, owner.client_id) as conn:
         if await is_underway(conn, owner):
@@ -168,7 +172,7 @@ async def detach_strange(till: Till, owner: Owner, strange: Sequence[str]) -> No
 
 
 async def is_underway(conn: AsyncConnection, owner: Owner) -> bool:
-    """Return whether a form or a payment of the client may still bring a card to the file."""
+    """Return whether a form or a payment of the client may still put a card on file."""
     form = select(CardSetup.id).where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)
     payment = select(Payment.id).where(
         owner.owns(Payment), Payment.state.in_(ACTIVE_STATES), Payment.save_card.is_(True)

@@ -1,6 +1,7 @@
 """Cards on file, by client and Stripe account. The caller holds the lock of the client's row.
 
-Each write of a row raises its revision: an answer of Stripe's that was asked for before is old.
+Each write to a row raises its revision. So a response of Stripe to an earlier request is recognised
+as stale.
 """
 
 import datetime as dt
@@ -21,7 +22,9 @@ from models.ids import new_id
 
 @dataclass(frozen=True)
 class Consent:
-    """The version of the text that a client agreed to by keeping the card, and the time."""
+    """The version of the consent text that the client agreed to by keeping the card,
+    and the time.
+    """
 
     version: str
     at: dt.datetime
@@ -29,7 +32,7 @@ class Consent:
 
 @dataclass(frozen=True)
 class Filed:
-    """A card on file, and whether it was there before."""
+    """A card on file, with a flag whether it was there before."""
 
     id: str
     was_on_file: bool
@@ -44,11 +47,12 @@ async def keep(
     *,
     make_default: bool,
 ) -> Filed | None:
-    """Put a card on file, as Stripe had it before this transaction. None, if it may not be kept.
+    """Put a card on file, as Stripe had it before this transaction. Return None if that is not
+    allowed.
 
-    The same card is on file once, by Stripe's fingerprint: of two copies the one that was agreed to
-    last stays, and Stripe detaches the other. What was kept is looked at again afterwards, since it
-    may have been detached at Stripe before it was on file here.
+    Stripe's fingerprint makes the same card appear once. Of two copies the one with the latest
+    consent stays, and Stripe detaches the other. A hint is left to read the card from Stripe once
+    more, since it may have been detached before it was on file here.
     """
     if not await may_be_kept(conn, owner, card, now):
         return None
@@ -68,10 +72,10 @@ async def keep(
 
 
 async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.datetime) -> bool:
-    """Return whether a card may come on file. One that is attached and may not is to be detached.
+    """Return whether a card may be put on file. A card that is attached and may not is detached.
 
-    Not if it is kept for nobody at Stripe, or for a customer that is deleted; and not if it was on
-    file and is no more: a card that is once detached can't be used again.
+    A card is refused if it has no customer at Stripe or a deleted one, and if it was on file and
+    has been removed: a detached card can't be used again.
     """
     if card.stripe_id is None or card.customer is None:
         return False
@@ -89,7 +93,9 @@ async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.d
 
 
 def is_same(row: Row[Any], card: Card) -> bool:
-    """Return whether a card on file is this one. Without a fingerprint it is like no other."""
+    """Return whether a card on file is this one. A card without a fingerprint equals no
+    other card.
+    """
     by_number = row.fingerprint is not None and row.fingerprint == card.fingerprint
     return row.stripe_id == card.stripe_id or by_number
 
@@ -122,7 +128,7 @@ async def replace_copy(
     consent: Consent,
     now: dt.datetime,
 ) -> None:
-    """Keep the copy that was agreed to last; Stripe detaches the other."""
+    """Keep the copy with the latest consent, and have Stripe detach the other."""
     is_older = consent.at < same.consented_at
     await write_down(conn, owner, str(card.stripe_id if is_older else same.stripe_id), now)
     if not is_older:
@@ -130,7 +136,7 @@ async def replace_copy(
 
 
 def facts(card: Card) -> dict[str, Any]:
-    """Return what is recorded of a card as Stripe has it."""
+    """Return the columns that are copied from Stripe's card."""
     return {
         "stripe_id": card.stripe_id,
         "fingerprint": card.fingerprint,
@@ -148,14 +154,14 @@ def agreed(consent: Consent) -> dict[str, Any]:
 
 
 async def change(conn: AsyncConnection, card: Row[Any], **values: Any) -> None:
-    """Write to a card's row, which has another revision then."""
+    """Update a card's row and raise its revision."""
     mine = (PaymentMethod.practice_id == card.practice_id) & (PaymentMethod.id == card.id)
     raised = {"revision": PaymentMethod.revision + 1}
     await conn.execute(update(PaymentMethod).where(mine).values(values | raised))
 
 
 async def choose(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
-    """Make a card the client's default; no other one is."""
+    """Make a card the client's only default."""
     raised = {"revision": PaymentMethod.revision + 1}
     mine = owner.owns(PaymentMethod)
     others = update(PaymentMethod).where(
@@ -176,8 +182,9 @@ async def remove(
     *,
     replacement_id: str | None = None,
 ) -> None:
-    """Take a card off file. If it was the default, another is: the one that is named, or else the
-    newest that works."""
+    """Take a card off file. If it was the default, make the replacement the default, or else the
+    newest card that works.
+    """
     await change(conn, card, is_default=False, removed_at=now)
     if not card.is_default:
         return
@@ -202,7 +209,7 @@ async def on_file(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
 
 
 def best(cards: Sequence[Row[Any]], today: dt.date) -> Row[Any]:
-    """Return the newest card that works, or the newest where none does."""
+    """Return the newest card that works, or the newest card if none does."""
     return next((card for card in cards if not is_over(card, today)), cards[0])
 
 

@@ -1,7 +1,8 @@
-"""Cards on file, brought up to date with Stripe's: one is detached, or the bank renews it.
+"""Updates of cards on file from Stripe, for instance after a detachment or a renewal by the bank.
 
-Stripe is asked outside the lock and the answer is written inside. An answer counts only if the row
-has the revision that it had before the question; else Stripe is asked again.
+The request to Stripe runs outside the lock, and its result is written inside. A result is only
+written if the row still has the revision it had before the request; otherwise Stripe is asked
+again.
 """
 
 from typing import Any
@@ -17,12 +18,12 @@ from billing.gateway.objects import Card
 from billing.till import Till, day, locked
 from models import PaymentMethod, Practice
 
-# How often Stripe is asked at once, where something newer is written each time.
+# How often Stripe is asked in a row, if the card's row changes each time.
 TRIES = 5
 
 
 async def follow(till: Till, account: str, stripe_id: str) -> None:
-    """Bring a card on file up to date. Unknown or Rejected, if Stripe doesn't tell."""
+    """Update a card on file. Raise Unknown or Rejected if Stripe gives no result."""
     for _ in range(TRIES):
         card = await find(till, account, stripe_id)
         if card is None or await write(till, card, await ask(till, card)):
@@ -38,7 +39,7 @@ async def follow_customer(till: Till, account: str, customer_id: str) -> None:
 
 
 async def ask(till: Till, card: Row[Any]) -> Card | None:
-    """Return the card as Stripe has it. None, if it is attached to nobody."""
+    """Return the card as Stripe has it, or None if it is attached to no customer."""
     try:
         told = await till.stripe.method(card.stripe_account, card.stripe_id)
     except Missing:
@@ -47,7 +48,7 @@ async def ask(till: Till, card: Row[Any]) -> Card | None:
 
 
 async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
-    """Write what Stripe said. False, if the card's row was written to since the question."""
+    """Write Stripe's response. Return False if the card's row has changed since the request."""
     now, owner = till.now(), filing.owner_of(card)
     async with locked(till, card.practice_id, card.client_id) as conn:
         cards = await filing.on_file(conn, owner)
@@ -70,21 +71,21 @@ async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
 async def is_usable(
     conn: AsyncConnection, owner: customers.Owner, others: list[Row[Any]], told: Card
 ) -> bool:
-    """Return whether the card is still its client's, and on file once.
+    """Return whether the card still belongs to its client and is on file only once.
 
-    With a number that the bank renewed it may be a card that is on file already.
+    After a renewal by the bank its number may be that of another card on file.
     """
     is_current = told.customer == await customers.recorded(conn, owner)
     return is_current and not any(filing.is_same(one, told) for one in others)
 
 
 def differs(card: Row[Any], told: Card) -> bool:
-    """Return whether Stripe has other facts of a card than its row."""
+    """Return whether Stripe's card differs from the row."""
     return any(card._mapping[name] != value for name, value in filing.facts(told).items())
 
 
 async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
-    """Return the card on file that is this PaymentMethod, with its practice's time zone."""
+    """Return the card on file with this PaymentMethod, and the time zone of its practice."""
     columns: list[Any] = [*PaymentMethod.__table__.c, Practice.time_zone]
     async with till.engine.connect() as conn:
         found = await conn.execute(

@@ -1,8 +1,9 @@
-"""Cards that Stripe is to detach: recorded with the change that made it so, done afterwards.
+"""Detachments: cards that Stripe has to detach.
 
-So no card stays attached at Stripe where a process ends between the two. A card is done with once
-Stripe has detached it, or says that it is attached to nobody. Any other answer is recorded, and the
-call is repeated.
+A detachment is recorded in the transaction that makes it necessary, and done afterwards. So no card
+stays attached if the process ends between the two. It is done once Stripe has detached the card, or
+reports that the card is attached to no customer. Any other result is recorded, and the call is
+repeated.
 """
 
 import datetime as dt
@@ -21,7 +22,7 @@ from models.ids import new_id
 from models.inserting import insert_into
 from models.leases import Excluded, Lease, Queue
 
-# So long until the next try, where Stripe refuses: it may refuse for days.
+# The delay until the next try after Stripe has refused, which may last for days.
 AFTER_REFUSAL = dt.timedelta(hours=1)
 
 log = logging.getLogger("portal.payments")
@@ -29,7 +30,7 @@ QUEUE = Queue("detachment", Detachment, log, groups=("practice_id",), quiet=(Str
 
 
 async def write_down(conn: AsyncConnection, owner: Owner, stripe_id: str, now: dt.datetime) -> None:
-    """Have Stripe detach a card, once this transaction is committed."""
+    """Record a card that Stripe has to detach once this transaction is committed."""
     written = insert_into(conn, Detachment).values(
         practice_id=owner.practice_id,
         id=new_id(),
@@ -43,7 +44,7 @@ async def write_down(conn: AsyncConnection, owner: Owner, stripe_id: str, now: d
 
 
 async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -> bool:
-    """Return whether Stripe is to detach a card, or has done so."""
+    """Return whether a card is recorded as to be detached, or as detached."""
     found = await conn.scalar(
         select(Detachment.id).where(
             Detachment.practice_id == owner.practice_id,
@@ -55,7 +56,7 @@ async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -
 
 
 async def work(till: Till) -> int:
-    """Have Stripe detach the cards that wait. Returns how many were tried."""
+    """Have Stripe detach the recorded cards. Return the number of tries."""
 
     async def claim(but: Excluded) -> Lease | None:
         now = till.now()
@@ -68,7 +69,7 @@ async def work(till: Till) -> int:
 
 
 async def attempt(till: Till, detachment: Row[Any]) -> None:
-    """Detach a card, or record why Stripe didn't. A call without an answer is only repeated."""
+    """Detach a card, or record why Stripe didn't. A call without a response is only repeated."""
     done: dict[str, Any] = {"done_at": till.now(), "trouble": None}
     try:
         if not await detach(till, detachment):
@@ -85,12 +86,14 @@ async def attempt(till: Till, detachment: Row[Any]) -> None:
 
 
 def reason(trouble: StripeTrouble) -> str | None:
-    """Return why Stripe refused. None, where it only gave no answer."""
+    """Return the reason for Stripe's refusal, or None if Stripe gave no response."""
     return str(trouble) if isinstance(trouble, Rejected | Forbidden) else None
 
 
 async def detach(till: Till, detachment: Row[Any]) -> bool:
-    """Return whether the card is detached now. A refusal alone proves nothing: Stripe is asked."""
+    """Return whether the card is now detached. Ask Stripe after a refusal, which alone proves
+    nothing.
+    """
     account, stripe_id = detachment.stripe_account, detachment.stripe_id
     try:
         await till.stripe.detach(account, stripe_id)
@@ -102,7 +105,7 @@ async def detach(till: Till, detachment: Row[Any]) -> bool:
 
 
 async def is_attached(till: Till, account: str, stripe_id: str) -> bool:
-    """Ask Stripe whether a card is some customer's. A deleted customer has none."""
+    """Return whether Stripe has the card attached to a customer that is not deleted."""
     try:
         card = await till.stripe.method(account, stripe_id)
     except Missing:

@@ -1,7 +1,7 @@
 """Cards that are kept without a payment: the end of a SetupIntent, written once.
 
-A page asks for it, a webhook tells of it or the daily comparison finds it: what Stripe says of the
-SetupIntent decides. A state that is an end at Stripe is one here, and nothing follows it.
+A page, a webhook event or the daily comparison starts the check; the state at Stripe decides. An
+end state at Stripe is an end state here, and no other state follows.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from billing.till import Till, locked
 from models import CardSetup, DeclineReason, PaymentMethod, SetupState
 
 PATH = ("input", "setupIntentId")
-# The states that each state may be followed by. The others are ends.
+# The states that may follow each state. All other states are end states.
 NEXT = {SetupState.PREPARED: (SetupState.KEPT, SetupState.REFUSED, SetupState.CANCELED)}
 
 log = logging.getLogger("portal.payments")
@@ -30,13 +30,13 @@ log = logging.getLogger("portal.payments")
 
 @dataclass(frozen=True)
 class Holder(Owner):
-    """The client that a card will be of, and the network address that it is asked from."""
+    """The client of the new card, with the network address of the request."""
 
     address_hash: str | None
 
 
 async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool) -> Filed:
-    """Return the card that a SetupIntent has become. NotFound, InvalidInput or CardRefused."""
+    """Return the card of a SetupIntent. Raise NotFound, InvalidInput or CardRefused."""
     setup = await find(till, holder.account, stripe_id)
     if setup is None or (setup.practice_id, setup.client_id) != (
         holder.practice_id,
@@ -55,7 +55,7 @@ async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool)
 
 
 async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
-    """Check that the card is still on file, and make it the default if that is asked for."""
+    """Check that the card is still on file, and make it the default if requested."""
     owner = owner_of(setup)
     async with locked(till, setup.practice_id, setup.client_id) as conn:
         removed_at = await conn.scalar(
@@ -65,7 +65,7 @@ async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
             )
         )
         if removed_at is not None:
-            raise NotFound("The card was removed since.", PATH)
+            raise NotFound("The card has been removed in the meantime.", PATH)
         await record(conn, till.by, setup.client_id, till.now())
         if make_default:
             await choose(conn, owner, setup.payment_method_id)
@@ -91,13 +91,14 @@ def is_one(setup: Row[Any]) -> Any:
     return (CardSetup.practice_id == setup.practice_id) & (CardSetup.id == setup.id)
 
 
-# -- what Stripe says ------------------------------------------------------------------------------
+# -- reading SetupIntents from Stripe --------------------------------------------------------------
 
 
 async def settle(till: Till, setup: Row[Any]) -> Row[Any]:
-    """Ask Stripe for a SetupIntent, and write its end. Unknown or Rejected, if Stripe doesn't tell.
+    """Read a SetupIntent from Stripe, and write its end. Raise Unknown or Rejected without a
+    result.
 
-    One in which a card was refused is cancelled first: it takes no other card.
+    A SetupIntent with a refused card is cancelled first, so that it accepts no other card.
     """
     if setup.state not in NEXT or setup.stripe_id is None:
         return setup
@@ -115,7 +116,7 @@ async def settle(till: Till, setup: Row[Any]) -> Row[Any]:
 
 
 async def close(till: Till, setup: Row[Any]) -> None:
-    """Cancel a SetupIntent that nobody needs any more. It may have ended otherwise before."""
+    """Cancel a SetupIntent that is no longer needed, unless it has ended otherwise."""
     if setup.stripe_id is None:
         await end(till, setup, SetupState.CANCELED)
         setup = await find_again(till, setup)
@@ -126,7 +127,7 @@ async def close(till: Till, setup: Row[Any]) -> None:
 
 
 async def canceled(till: Till, setup: Row[Any]) -> Setup:
-    """Cancel a SetupIntent, and return it as it is then: it may have an end of its own."""
+    """Cancel a SetupIntent, and return its resulting state, which may be another end."""
     try:
         return await till.stripe.abandon(setup.stripe_account, setup.stripe_id)
     except Missing:
@@ -136,7 +137,7 @@ async def canceled(till: Till, setup: Row[Any]) -> Setup:
 
 
 async def write(till: Till, setup: Row[Any], told: Setup, reason: DeclineReason | None) -> None:
-    """Write the end that a SetupIntent has at Stripe, if it has one."""
+    """Write the end of a SetupIntent, if it has ended at Stripe."""
     if told.client_id != setup.client_id:
         log.error("alert: the metadata of setup %s names another client", setup.id)
     elif told.status is SetupStatus.SUCCEEDED:
@@ -147,7 +148,7 @@ async def write(till: Till, setup: Row[Any], told: Setup, reason: DeclineReason 
 
 
 async def succeed(till: Till, setup: Row[Any], card: Card | None) -> None:
-    """Put the card on file. Where it may not be, since it was detached meanwhile, it is refused."""
+    """Put the card on file, or record it as refused if it was detached in the meantime."""
     now, owner = till.now(), owner_of(setup)
     async with locked(till, setup.practice_id, setup.client_id) as conn:
         if not await is_open(conn, setup):
@@ -176,7 +177,7 @@ async def is_open(conn: AsyncConnection, setup: Row[Any]) -> bool:
 async def move(
     conn: AsyncConnection, setup: Row[Any], state: SetupState, now: dt.datetime, **values: Any
 ) -> None:
-    """Change a setup's state, if the table of states allows it, and its SetupIntent is the same."""
+    """Change a setup's state if `NEXT` allows it and its SetupIntent is still the same."""
     before = [one for one, following in NEXT.items() if state in following]
     mine = update(CardSetup).where(
         is_one(setup),

@@ -1,7 +1,7 @@
-"""SetupIntents for pages' forms: few are open at a time, and few are given in an hour.
+"""SetupIntents for card forms: few are open at a time, and few are created in an hour.
 
-Whoever tries stolen cards would else try many at once, before the first refusal is counted. So the
-forms that are open are asked for first, and a form counts from before Stripe has made it.
+A test of stolen cards could otherwise try many cards at once, before the first refusal is counted.
+So the open forms are checked first, and a form counts even before Stripe has created it.
 """
 
 import datetime as dt
@@ -24,14 +24,14 @@ from billing.till import Till, locked
 from models import CardSetup, SetupState
 from models.ids import new_id
 
-# Forms of a client that are open at a time: two tabs, and one to spare.
+# The open forms of a client: two tabs, and one in reserve.
 OPEN_FORMS = 3
-# When to try again after too many were asked for at once.
+# The delay before a new try, after too many concurrent requests.
 AT_ONCE = dt.timedelta(seconds=10)
 
 
 async def prepare(till: Till, holder: Holder) -> Setup:
-    """Return a SetupIntent for a page's form, or raise TooManyAttempts."""
+    """Return a SetupIntent for a page's form. Raise TooManyAttempts if there were too many."""
     for setup in await open_forms(till, holder):
         await keeping.settle(till, setup)
     setup_id, surplus = await reserve(till, holder)
@@ -46,7 +46,7 @@ async def prepare(till: Till, holder: Holder) -> Setup:
         await give_up(till, holder, setup_id)
         raise
     if not await name(till, holder, setup_id, made.id):
-        # Newer forms have closed this one. Nobody has its secret.
+        # Newer forms have closed this one. Its secret was given to no one.
         with suppress(StripeTrouble):
             await till.stripe.abandon(holder.account, made.id)
         raise TooManyAttempts(till.now() + AT_ONCE, "Too many forms were opened at once.")
@@ -54,7 +54,9 @@ async def prepare(till: Till, holder: Holder) -> Setup:
 
 
 async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
-    """Record a form that Stripe hasn't made yet. Returns its id, and the open ones beyond it."""
+    """Record a form before Stripe creates it. Return its id, and the open forms beyond
+    the limit.
+    """
     setup_id, now = new_id(), till.now()
     own = holder.practice_id, holder.client_id, holder.address_hash
     async with locked(till, holder.practice_id, holder.client_id) as conn:
@@ -79,14 +81,14 @@ async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
 
 
 async def name(till: Till, owner: Owner, setup_id: str, stripe_id: str) -> bool:
-    """Record the SetupIntent's id. False, if the form was closed meanwhile."""
+    """Record the id of the SetupIntent. Return False if the form was closed in the meantime."""
     async with till.engine.begin() as conn:
         unnamed = waiting(owner, setup_id).where(CardSetup.stripe_id.is_(None))
         return bool((await conn.execute(unnamed.values(stripe_id=stripe_id))).rowcount)
 
 
 async def give_up(till: Till, owner: Owner, setup_id: str) -> None:
-    """Close a form that Stripe hasn't made, as far as we know: nobody has its secret."""
+    """Close a form that Stripe has probably not created. Its secret was given to no one."""
     unmade = {"state": SetupState.UNMADE, "changed_at": till.now()}
     async with till.engine.begin() as conn:
         await conn.execute(waiting(owner, setup_id).values(unmade))
@@ -103,7 +105,7 @@ async def open_forms(till: Till, owner: Owner) -> list[Row[Any]]:
 
 
 async def opened(conn: AsyncConnection, owner: Owner) -> list[Row[Any]]:
-    """Return the client's forms that have no end yet, the oldest first."""
+    """Return the client's forms without an end, the oldest first."""
     found = await conn.execute(
         select(CardSetup.__table__)
         .where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)

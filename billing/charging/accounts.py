@@ -1,4 +1,4 @@
-"""A practice's accounts at Stripe: its own one now, and those that it had before."""
+"""A practice's accounts at Stripe: the current one and earlier ones."""
 
 from sqlalchemy import select, union
 
@@ -7,9 +7,9 @@ from models import CardSetup, Payment, PaymentMethod, Practice, SetupState, Stri
 
 
 async def accounts(till: Till, practice_id: str) -> list[str]:
-    """Return the practice's own account and every one that its rows are in, in order.
+    """Return the practice's own account and all accounts of its rows, sorted.
 
-    These are its payments, cards on file, customers, and forms that have no end yet.
+    The rows are payments, cards on file, customers, and forms without an end.
     """
     used = (
         (Payment, Payment.stripe_account.is_not(None)),

@@ -1,4 +1,4 @@
-"""The ledger against Stripe: differences are reported, and nothing is changed."""
+"""The audit of the ledger against Stripe: it reports differences, and changes nothing."""
 
 import datetime as dt
 from collections import defaultdict
@@ -30,7 +30,7 @@ from models import (
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference: `what` is an id of ours or of Stripe's, and `why` says it in words."""
+    """A difference: `what` is an id of ours or of Stripe, and `why` describes it in words."""
 
     what: str
     why: str
@@ -38,7 +38,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Stripes:
-    """What Stripe has in its lists."""
+    """The objects in Stripe's lists."""
 
     intents: dict[str, Intent]
     refunds: dict[str, Refunded]
@@ -58,7 +58,7 @@ class Ours:
     cards: Sequence[Row[Any]]
 
     def sum(self, payment_id: str, kind: EntryKind, **columns: Any) -> int:
-        """What the ledger has of a payment."""
+        """Return the sum of a payment's ledger entries."""
         return sum(
             entry.amount_minor
             for entry in self.entries[payment_id]
@@ -68,7 +68,7 @@ class Ours:
 
 
 async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[Difference]:
-    """Return all differences in one account since then; Unknown, if Stripe doesn't answer."""
+    """Return all differences in an account since a time. Raise Unknown if Stripe doesn't answer."""
     ours = await written(till, practice_id, account)
     try:
         stripes = Stripes(
@@ -90,7 +90,7 @@ async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) 
 
 
 async def written(till: Till, practice_id: str, account: str) -> Ours:
-    """Return the practice's rows that belong to one account of Stripe's."""
+    """Return the practice's rows that belong to one Stripe account."""
     async with till.engine.connect() as rows:
 
         async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
@@ -118,16 +118,18 @@ async def written(till: Till, practice_id: str, account: str) -> Ours:
 
 
 def of_unfinished(ours: Ours) -> Iterator[Difference]:
-    """Payments that can't come to rest while Stripe can't be asked."""
+    """Yield the payments that can't end, because Stripe rejects requests about the account."""
     for payment in ours.payments:
         if payment.state in ACTIVE_STATES:
-            yield Difference(f"pmt_{payment.id}", f"{payment.state} here, and nobody can ask")
+            yield Difference(
+                f"pmt_{payment.id}", f"{payment.state} here, and Stripe can't be asked"
+            )
 
 
 async def add_unfinished(
     till: Till, account: str, stripes: Stripes, ours: Ours
 ) -> AsyncIterator[Difference]:
-    """Ask for payments under way that the list is too short for; some Stripe may not have."""
+    """Add the unfinished payments that the list is too short for. Yield those that Stripe lacks."""
     for payment in ours.payments:
         if payment.state in ACTIVE_STATES and payment.stripe_id not in stripes.intents:
             try:
@@ -140,11 +142,11 @@ async def add_unfinished(
 
 
 def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:
-    """Money that moved at Stripe, and not here."""
+    """Yield the payments that moved money at Stripe and not here."""
     known = {payment.stripe_id: payment for payment in ours.payments}
     for intent in stripes.intents.values():
         if intent.payment_id is None or intent.status is not IntentStatus.SUCCEEDED:
-            continue  # another program's, or nothing moved
+            continue  # It belongs to another program, or nothing moved.
         payment = known.get(intent.id)
         if payment is None:
             if intent.practice_id in (None, practice_id):
@@ -159,7 +161,7 @@ def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Diffe
 
 
 def of_payments(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
-    """Money that moved here, and not at Stripe, or another amount."""
+    """Yield the payments that moved money here and not at Stripe, or another amount."""
     for payment in ours.payments:
         if payment.state is not PaymentState.SUCCEEDED or payment.created_at < since:
             continue
@@ -184,10 +186,10 @@ def of_refunds(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Dif
     for refund in ours.refunds:
         told, of = stripes.refunds.get(refund.stripe_id), refund.stripe_id or refund.id
         if refund.state is RefundState.REQUESTED:
-            yield Difference(of, "a refund was begun and nobody knows its end")
+            yield Difference(of, "a refund was begun, and its result is unknown")
         elif told is None:
             if refund.created_at >= since:
-                yield Difference(of, "a refund here, and Stripe has none such")
+                yield Difference(of, "a refund here, and Stripe has no such refund")
         else:
             expected = 0 if told.state is RefundState.FAILED else told.amount_minor
             entered = sum(
@@ -207,7 +209,9 @@ def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Di
         told = stripes.disputes.get(dispute.stripe_id)
         if told is None:
             if dispute.created_at >= since:
-                yield Difference(dispute.stripe_id, "a dispute here, and Stripe has none such")
+                yield Difference(
+                    dispute.stripe_id, "a dispute here, and Stripe has no such dispute"
+                )
         elif told.state is not dispute.state:
             yield Difference(told.id, f"the dispute is {dispute.state} here, {told.state} there")
         else:
@@ -223,7 +227,7 @@ def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Di
 def unknown(
     told: Iterable[Refunded | Disputed], known: dict[str, Any], ours: Ours, kind: str
 ) -> Iterator[Difference]:
-    """What went back at Stripe of a payment of ours, and not here."""
+    """Yield the reversals of our payments that Stripe has and the database lacks."""
     payments = {payment.stripe_id for payment in ours.payments}
     for one in told:
         if one.id not in known and one.intent_id in payments:
@@ -234,11 +238,11 @@ def unknown(
 
 
 async def gone_cards(till: Till, account: str, ours: Ours) -> Any:
-    """Cards on file that Stripe has no more."""
+    """Yield the cards on file that Stripe no longer has."""
     for card in ours.cards:
         try:
             told = await till.stripe.method(account, card.stripe_id)
         except Missing:
             told = None
         if told is None or told.customer is None:
-            yield Difference(f"crd_{card.id}", "on file here, and Stripe has it no more")
+            yield Difference(f"crd_{card.id}", "on file here, and no longer at Stripe")

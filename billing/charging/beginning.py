@@ -1,4 +1,4 @@
-"""T1: a payment and its claims are written, or it is refused and nothing is."""
+"""Step T1: write a payment and its claims, or refuse it and write nothing."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -38,19 +38,19 @@ from models import (
 )
 from models.ids import new_id
 
-# Where a page's input has how it is to be paid.
+# The part of a page's input that selects the means of payment.
 SOURCE = ("input", "source")
 EXPECTED = ("input", "expectedAmount", "amount")
-# Another payment may come to rest while it is looked for.
+# The other payment may have ended before it is found.
 TRIES = 5
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be paid, and how: by a saved card, by a new one, or by credit alone (neither).
+    """A requested payment: by a saved card, by a new card, or by credit alone (neither).
 
-    `invoice_id`: one invoice; none: the balance. `expected_minor` is what the page showed.
-    `new_card` is looked up once it is needed: not where the same was asked for before.
+    `invoice_id` is the one invoice to pay, or None for the balance. `expected_minor` is the amount
+    that the page showed. `new_card` is only looked up when needed, so not for a repeated request.
     """
 
     practice_id: str
@@ -70,12 +70,15 @@ class Wanted:
 
 
 async def begin(till: Till, wanted: Wanted) -> str:
-    """The payment's id: a new one's, or that of the same request sent before. Or a Refusal."""
+    """Return the id of the payment, which is a new one or that of the same request sent before.
+
+    Raise a Refusal if the payment is not allowed.
+    """
     for _ in range(TRIES):
         try:
             return await began(till, wanted)
         except IntegrityError:
-            # One payment of a client is active at a time, and the database holds it.
+            # The database allows one active payment of a client at a time.
             active = await under_way(till, wanted)
         if active is not None:
             raise PaymentInProgress(active)
@@ -94,13 +97,18 @@ async def began(till: Till, wanted: Wanted) -> str:
 
 
 async def begun_before(till: Till, wanted: Wanted) -> bool:
-    """Whether the same request was sent before; IdempotencyKeyReused, if another was."""
+    """Return whether the same request was sent before. Raise IdempotencyKeyReused if
+    another was.
+    """
     async with till.engine.connect() as rows:
         return await same_key(rows, wanted) is not None
 
 
 async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
-    """The payment that this request began before; IdempotencyKeyReused, if another one did."""
+    """Return the payment that this request began before, if any.
+
+    Raise IdempotencyKeyReused if another request used the key.
+    """
     found = await rows.execute(
         select(Payment).where(
             Payment.practice_id == wanted.practice_id,
@@ -130,7 +138,9 @@ def asked_before(payment: Row[Any]) -> tuple[object, ...]:
 
 
 def asked_now(wanted: Wanted) -> tuple[object, ...]:
-    """Not the confirmation token: a retry after a lost answer has another."""
+    """Return the request's values to compare, without the confirmation token: a retry has a new
+    one.
+    """
     card = wanted.saved_card
     return (
         wanted.invoice_id,
@@ -147,7 +157,9 @@ def method(wanted: Wanted) -> PaymentMethodKind:
 
 
 async def begun(rows: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
-    """A new payment. It is written first: that no other is active the database says."""
+    """Write and check a new payment. The insert comes first: it fails while another one
+    is active.
+    """
     await attempts.allow(rows, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
     practice = await practice_of(rows, wanted.practice_id)
     payment_id = new_id()
@@ -167,7 +179,7 @@ async def practice_of(rows: AsyncConnection, practice_id: str) -> Row[Any]:
 
 
 def check(dues: Dues, wanted: Wanted, practice: Row[Any]) -> None:
-    """Raise the reason for which the expected amount is not payable, or can't be charged."""
+    """Raise the reason why the expected amount is not payable or can't be charged."""
     payable = dues.payable_minor
     if dues.due_minor <= 0:
         raise NothingToPay("Nothing is due.")
@@ -184,7 +196,7 @@ def check(dues: Dues, wanted: Wanted, practice: Row[Any]) -> None:
 
 
 def check_charge(payable: int, practice: Row[Any]) -> None:
-    """Raise the reason for which the practice can't charge a card this amount."""
+    """Raise the reason why the practice can't charge this amount to a card."""
     currency = practice.currency
     if practice.stripe_account is None or currency not in currencies.SUPPORTED:
         raise OnlinePaymentsOff("The practice takes no payments online.")
@@ -229,7 +241,7 @@ async def write(
 
 
 async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Dues) -> None:
-    """What the payment holds until it is at rest: what is due of each invoice, and credit."""
+    """Claim the amount due of each invoice, and credit, until the payment has ended."""
     of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
     credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
     claims: list[tuple[str | None, int]] = [*of_invoices.items(), (None, credit)]
@@ -251,7 +263,7 @@ async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Du
 
 
 async def under_way(till: Till, wanted: Wanted) -> str | None:
-    """The client's payment that is active, unless it has come to rest by now."""
+    """Return the client's active payment, unless it has ended by now."""
     async with till.engine.connect() as rows:
         active: str | None = await rows.scalar(
             select(Payment.id).where(

@@ -1,7 +1,7 @@
-"""The daily comparison with Stripe, which finds what no event has told.
+"""The daily comparison with Stripe. It finds changes that were reported by no event.
 
-It follows the events that were lost, reads Stripe's lists of what is new, and asks for all of our
-rows that are not final.
+It handles the lost events, reads Stripe's lists of new objects, and reads every row of ours that is
+not final.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from models.database import DatabaseUnavailable
 from models.leases import Excluded, Lease, Queue, soonest
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
-# Further back than the last one, as a refund may be of an older payment.
+# The range starts before the last comparison, since a refund may belong to an older payment.
 OVERLAP = dt.timedelta(days=2)
-# How far the first one looks back.
+# The range of the first comparison.
 AT_FIRST = dt.timedelta(days=90)
-# Stripe lists events for so long.
+# The time for which Stripe lists events.
 EVENTS_KEPT = dt.timedelta(days=30)
-# A refund that succeeded may fail while the bank can send it back.
+# A refund that succeeded may still fail while the bank can return it.
 REFUNDS_FAIL_WITHIN = dt.timedelta(days=90)
 
 WITHIN_S, AT_ONCE = 1_800.0, 2
@@ -55,13 +55,13 @@ QUEUE = Queue(
 
 
 async def work(till: Till) -> int:
-    """Compare the practices that were not compared in the last day; return how many there were."""
+    """Compare the practices that were not compared in the last day. Return their number."""
 
     async def claim(but: Excluded) -> Lease | None:
         now = till.now()
         due = or_(Practice.compare_after.is_(None), Practice.compare_after <= now)
         order = [Practice.compare_after]
-        # Where it fails it is tried again in an hour.
+        # After a failure the comparison is repeated in an hour.
         retry = {"compare_after": now + RETRY}
         return await QUEUE.claim(till.engine, but, due, order=order, **retry)
 
@@ -78,11 +78,11 @@ async def compare_one(till: Till, practice: Row[Any]) -> None:
 
 
 async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
-    """Bring everything of a practice that is not final to what Stripe has.
+    """Update every row of a practice that is not final from Stripe.
 
-    No account keeps another from it: a failure is raised in the end. Only a database that is out
-    of reach ends it at once. An account that the practice had before may be closed by now:
-    where Stripe doesn't tell of it, that is only logged.
+    A failure in one account doesn't stop the others; one of the failures is raised at the end. Only
+    an unreachable database stops the comparison at once. An earlier account of the practice may be
+    closed: if Stripe refuses requests about it, that is only logged.
     """
     own, failed = await own_account(till, practice_id), []
     for account in await accounts(till, practice_id):
@@ -99,9 +99,9 @@ async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
 
 
 async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
-    """Follow lost events, look at all that is new, and at all of ours that may still change.
+    """Handle lost events, and compare all new objects and all rows that may still change.
 
-    One payment that fails does not keep the others from it: the failure is raised in the end.
+    A failure of one payment doesn't stop the others; the first failure is raised at the end.
     """
     for event in await till.stripe.events(account, max(since, till.now() - EVENTS_KEPT)):
         await inbox.receive(till, event)
@@ -121,7 +121,7 @@ async def compare_account(till: Till, practice_id: str, account: str, since: dt.
 
 
 async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | None:
-    """Bring a payment to what Stripe has of it; return the reason for which that failed."""
+    """Update a payment from Stripe, and return the exception if that failed."""
     try:
         async with asyncio.timeout(PAYMENT_WITHIN_S):
             await look(till, practice_id, payment_id)
@@ -135,7 +135,7 @@ async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | 
 
 
 async def moved(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[str]:
-    """Return the practice's payments that have something new at Stripe since then."""
+    """Return the practice's payments with new objects at Stripe since a time."""
     found = {one.id for one in await till.stripe.intents(account, since)}
     found |= {one.intent_id or "" for one in await till.stripe.refunds(account, since=since)}
     found |= {one.intent_id or "" for one in await till.stripe.disputes(account, since=since)}
@@ -151,10 +151,10 @@ async def own_account(till: Till, practice_id: str) -> str | None:
 
 
 async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
-    """Return the payments that may still change at Stripe, whatever their age.
+    """Return the payments that may still change at Stripe, regardless of their age.
 
-    Those that are not at rest, or were ended without an answer; those with an open dispute; and
-    those with a refund that is not certain yet.
+    These are payments that are active or were ended without Stripe's answer, payments with an open
+    dispute, and payments with a refund that is not certain yet.
     """
     recent = func.coalesce(Refund.refunded_at, Refund.created_at) > till.now() - REFUNDS_FAIL_WITHIN
     refunded = select(Refund.payment_id).where(

@@ -1,7 +1,7 @@
-"""A, T2 and B: a payment that was begun is driven on, or asked about, or given up.
+"""Steps A, T2 and B: drive a payment on, read its result from Stripe, or give it up.
 
-Each of these ends with what is known of the payment; what nobody can tell is left to the next who
-asks. None of them holds a transaction while it waits for Stripe.
+Each function returns the known state of the payment. If the result is unknown, the next caller
+continues. No transaction is held open during a request to Stripe.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from billing.till import AT_REST, Till, locked, payment
 from billing.versions import stamp
 from models import DeclineReason, Payment, PaymentMethod, PaymentRefusal, PaymentState
 
-# How often Stripe is asked again where a newer answer was written meanwhile.
+# How often Stripe is asked again if a newer result was written in the meantime.
 ROUNDS = 5
 REFUSALS = {
     "amount_too_small": PaymentRefusal.AMOUNT_TOO_SMALL,
@@ -34,7 +34,9 @@ log = logging.getLogger("portal.payments")
 
 @dataclass(frozen=True)
 class Standing:
-    """A payment as it is known. `client_secret`: the cardholder has to confirm it to the bank."""
+    """The known state of a payment. With `client_secret` the cardholder has to authenticate with
+    the bank.
+    """
 
     payment_id: str
     state: PaymentState
@@ -44,7 +46,7 @@ class Standing:
 
 
 async def drive(till: Till, practice_id: str, payment_id: str, token: str | None) -> Standing:
-    """Charge a payment that is begun. `token`: a new card's, used while none was used before."""
+    """Charge a payment. `token` is a new card's confirmation token, used only once per payment."""
     paying = await find(till, practice_id, payment_id)
     if paying.state is PaymentState.CREATED:
         if not await announce(till, paying):
@@ -56,7 +58,9 @@ async def drive(till: Till, practice_id: str, payment_id: str, token: str | None
 
 
 async def announce(till: Till, paying: Row[Any]) -> bool:
-    """Do A and T2; return whether the payment is now CONFIRMING, with a PaymentIntent's id."""
+    """Run steps A and T2. Return whether the payment is now CONFIRMING, with a
+    PaymentIntent's id.
+    """
     try:
         intent = await create(till, paying)
     except Unknown:
@@ -68,7 +72,7 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
         await give_up_unannounced(till, paying, refusal)
         return False
     async with till.engine.begin() as rows:
-        # Not if it was given up meanwhile; then nothing will ever confirm the intent.
+        # If the payment was given up in the meantime, nothing will ever confirm the intent.
         unannounced = (
             update(Payment)
             .where(
@@ -88,7 +92,7 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
 
 
 async def create(till: Till, paying: Row[Any]) -> Intent:
-    """Create the PaymentIntent, with another customer where Stripe has deleted the one before."""
+    """Create the PaymentIntent, with a new customer if Stripe has deleted the old one."""
     if not paying.save_card and paying.payment_method_id is None:
         return await till.stripe.create(order(paying, None))
     owner = Owner(paying.practice_id, paying.client_id, paying.stripe_account)
@@ -110,7 +114,7 @@ def order(paying: Row[Any], customer: str | None) -> Order:
 
 
 async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:
-    """B and T3."""
+    """Run steps B and T3."""
     account, method = paying.stripe_account, None
     if paying.payment_method_id is not None and not paying.save_card:
         method = await stripe_method(till, paying)
@@ -121,7 +125,7 @@ async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:
     except Declined as declined:
         return await fence(till, paying, declined.reason)
     except Rejected:
-        # Used before, expired, detached; or confirmed or cancelled by another meanwhile.
+        # The card was used before, expired or detached, or another call confirmed or cancelled it.
         if method is not None:
             await look_after(till, account, method)
         return await ask(till, paying.practice_id, paying.id, rejected=True)
@@ -131,7 +135,7 @@ async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:
 
 
 async def look_after(till: Till, account: str, method: str) -> None:
-    """Bring a saved card up to date that Stripe would not charge: it may be detached there."""
+    """Update a saved card that Stripe would not charge: it may be detached there."""
     with contextlib.suppress(StripeTrouble):
         await following.follow(till, account, method)
 
@@ -147,13 +151,13 @@ async def stripe_method(till: Till, paying: Row[Any]) -> str:
         return str(found.one().stripe_id)
 
 
-# -- asking ----------------------------------------------------------------------------------------
+# -- reading from Stripe ---------------------------------------------------------------------------
 
 
 async def ask(till: Till, practice_id: str, payment_id: str, *, rejected: bool = False) -> Standing:
-    """Read the payment from Stripe and write what it says; what is known, if it doesn't answer.
+    """Read the payment from Stripe and write the result. Return the known state without an answer.
 
-    `rejected`: Stripe would not confirm it.
+    `rejected` states that Stripe refused to confirm the payment.
     """
     try:
         return await look(till, practice_id, payment_id, rejected=rejected)
@@ -164,7 +168,7 @@ async def ask(till: Till, practice_id: str, payment_id: str, *, rejected: bool =
 async def look(
     till: Till, practice_id: str, payment_id: str, *, rejected: bool = False
 ) -> Standing:
-    """As `ask`, but raise Unknown or Rejected where Stripe doesn't tell."""
+    """Do as `ask`, but raise Unknown or Rejected if Stripe gives no result."""
     for _ in range(ROUNDS):
         asked = await find(till, practice_id, payment_id)
         if asked.stripe_id is None or asked.state is PaymentState.SUCCEEDED:
@@ -173,15 +177,15 @@ async def look(
         if is_unconfirmed(intent) and (rejected or intent.decline is not None):
             return await fence(till, asked, intent.decline or DeclineReason.GENERIC)
         if asked.state in AT_REST and is_open(intent):
-            # It was ended here while Stripe could not be asked, and may still be charged.
+            # The payment was ended here while Stripe was unreachable, and may still be charged.
             return await fence(till, asked, None)
         if await fold(till, asked, intent):
             return await standing(till, practice_id, payment_id, intent)
-    raise Unknown("newer answers are written all the time")
+    raise Unknown("newer results were written each time")
 
 
 def is_unconfirmed(intent: Intent) -> bool:
-    """Nothing is under way at the bank."""
+    """Return whether nothing is under way at the bank."""
     return intent.status in (
         IntentStatus.REQUIRES_PAYMENT_METHOD,
         IntentStatus.REQUIRES_CONFIRMATION,
@@ -189,12 +193,12 @@ def is_unconfirmed(intent: Intent) -> bool:
 
 
 def is_open(intent: Intent) -> bool:
-    """Whether the money may still move."""
+    """Return whether the money may still move."""
     return intent.status not in (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
 
 
 async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:
-    """Write an answer of Stripe's; a decline is fenced first, and an old answer asked for anew."""
+    """Write Stripe's result. Fence a declined payment first, and read a stale one again."""
     if is_unconfirmed(intent) and intent.decline is not None:
         return await fence(till, paying, intent.decline)
     if not await fold(till, paying, intent):
@@ -206,10 +210,10 @@ async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:
 
 
 async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
-    """End a payment. If the money moved first, it succeeded."""
+    """End a payment. If the money moved first, the payment has succeeded."""
     paying = await find(till, practice_id, payment_id)
     if till.by is not None:
-        # Who gives it up is known before it is given up, whatever comes between.
+        # The actor is recorded before the payment is given up, in case a later step fails.
         async with locked(till, practice_id, paying.client_id) as rows:
             await record(rows, till.by, paying.client_id, till.now())
     if paying.state is PaymentState.CREATED:
@@ -223,7 +227,7 @@ async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
 async def give_up_unannounced(
     till: Till, paying: Row[Any], refusal: PaymentRefusal | None = None
 ) -> None:
-    """End a payment that no PaymentIntent is known for: none will be, by T2's condition."""
+    """End a payment without a known PaymentIntent. T2's condition ensures that none follows."""
     async with locked(till, paying.practice_id, paying.client_id) as rows:
         now = await payment(rows, paying.practice_id, paying.id)
         if now.state is PaymentState.CREATED:
@@ -234,11 +238,13 @@ async def give_up_unannounced(
 
 
 async def fence(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:
-    """Cancel the PaymentIntent, so that no late charge can follow; then release the invoices."""
+    """Cancel the PaymentIntent, so that no late charge can follow, and then release the
+    invoices.
+    """
     try:
         intent = await till.stripe.cancel(paying.stripe_account, paying.stripe_id)
     except Rejected:
-        # It is cancelled already, or the money moved, or the bank is at it.
+        # It is cancelled already, or the money moved, or the bank is processing it.
         return await after_all(till, paying, reason)
     except Unknown:
         return await standing(till, paying.practice_id, paying.id)
@@ -256,7 +262,7 @@ async def after_all(till: Till, paying: Row[Any], reason: DeclineReason | None) 
     return await standing(till, paying.practice_id, paying.id, intent)
 
 
-# -- how it stands ---------------------------------------------------------------------------------
+# -- the known state -------------------------------------------------------------------------------
 
 
 async def find(till: Till, practice_id: str, payment_id: str) -> Row[Any]:

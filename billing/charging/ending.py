@@ -1,4 +1,4 @@
-"""The end of a payment that Stripe can no longer be asked about, by the practice's operator."""
+"""The end of a payment by the practice's operator, when Stripe no longer gives its state."""
 
 import logging
 from typing import Any
@@ -17,15 +17,16 @@ log = logging.getLogger("portal.payments")
 
 
 class NotEnded(Exception):
-    """The payment is as it was; the text says why."""
+    """The payment is unchanged. The text gives the reason."""
 
 
 async def end(till: Till, payment_id: str, because: str) -> PaymentState:
     """End a payment and return its state.
 
-    Where Stripe answers, the payment is given up as a client does it. Where Stripe refuses to be
-    asked, as after an account was deauthorised, it is cancelled here with the operator's reason. If
-    the account comes back, the daily comparison cancels it there, or finds that the money moved.
+    If Stripe answers, the payment is given up as a client would do it. If Stripe refuses the
+    request, as after a deauthorised account, the payment is cancelled here with the operator's
+    reason. If the account returns, the daily comparison cancels the payment at Stripe, or finds
+    that the money moved.
     """
     async with till.engine.connect() as conn:
         practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
@@ -45,7 +46,7 @@ async def end(till: Till, payment_id: str, because: str) -> PaymentState:
 
 
 async def cancel(till: Till, paying: Row[Any], because: str) -> PaymentState:
-    """Cancel a payment without an answer of Stripe's, and keep the reason."""
+    """Cancel a payment without a result from Stripe, and store the reason."""
     practice_id, payment_id = paying.practice_id, paying.id
     async with locked(till, practice_id, paying.client_id) as conn:
         found = await payment(conn, practice_id, payment_id)

@@ -1,6 +1,6 @@
-"""Background work of a serving process: the inbox, the reconciler, detachments, the comparison.
+"""Background tasks of a serving process: inbox, reconciler, detachments, daily comparison.
 
-Each has a task of its own, so that none waits for another.
+Each one is a task of its own, so that none waits for another.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ INBOX_EVERY_S = 5.0
 
 
 class Errands:
-    """The tasks. `hurry` has the inbox looked into at once."""
+    """The running tasks. `hurry` wakes the inbox at once."""
 
     def __init__(self, till: Till) -> None:
         self.till = till

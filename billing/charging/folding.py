@@ -1,7 +1,7 @@
-"""T3: what Stripe says of a payment is written here, once and in one transaction.
+"""Step T3: write Stripe's result of a payment, once and in one transaction.
 
-SUCCEEDED absorbs: nothing changes it, and it overrules FAILED and CANCELED where Stripe says that
-the money moved. So it doesn't matter who tells of an intent, how often, or in which order.
+SUCCEEDED is final: nothing changes it, and it replaces FAILED and CANCELED if Stripe reports that
+the money moved. So the source, number and order of reports about an intent don't matter.
 """
 
 import datetime as dt
@@ -47,10 +47,10 @@ log = logging.getLogger("portal.payments")
 async def fold(
     till: Till, asked: Row[Any], intent: Intent, reason: DeclineReason | None = None
 ) -> bool:
-    """Write an answer of Stripe's; return False where it may be older than what is written.
+    """Write a result from Stripe. Return False if it may be older than the stored one.
 
-    `asked` is the payment as it was before Stripe was asked. Success and what is at rest are final,
-    so those answers are never too old. `reason` is the bank's, where the caller has heard it.
+    `asked` is the payment as it was before the request to Stripe. Success and end states are final,
+    so such results are never stale. `reason` is the bank's reason, if the caller knows it.
     """
     now, why = till.now(), reason or intent.decline
     async with locked(till, asked.practice_id, asked.client_id) as rows:
@@ -73,7 +73,7 @@ async def fold(
 
 
 def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState | None:
-    """Return the payment's state by Stripe's; None for a status that none of ours can have."""
+    """Return the payment's state for Stripe's status, or None if the status has no counterpart."""
     if intent.status is IntentStatus.CANCELED:
         return PaymentState.FAILED if reason else PaymentState.CANCELED
     return STATES.get(intent.status)
@@ -88,7 +88,7 @@ async def change(
     reason: DeclineReason | None = None,
     refusal: PaymentRefusal | None = None,
 ) -> None:
-    """Write another state; at rest, the payment's claims are released with it."""
+    """Write another state. An end state also releases the payment's claims."""
     values = {"state": state, "changed_at": now, "checked_at": now, "refusal": refusal}
     if state is PaymentState.SUCCEEDED:
         values["paid_at"] = now
@@ -110,9 +110,9 @@ async def succeed(
     now: dt.datetime,
     intent: Intent | None = None,
 ) -> None:
-    """The ledger, what goes to each invoice, the receipt and the card that was to be kept.
+    """Write the ledger entry, the allocations, the receipt, and the card to keep.
 
-    Without an intent nothing was charged: credit covered it all.
+    Without an intent nothing was charged, because credit covered the whole amount.
     """
     paid = await payment(rows, practice_id, payment_id)
     received = intent.received_minor if intent else 0
@@ -149,10 +149,11 @@ async def succeed(
 
 
 async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
-    """What the payment may pay: the invoices that it claims, of what is still due of them.
+    """Return the dues that the payment may pay: the invoices it claims, as far as they are still
+    due.
 
-    One that was given up and is paid after all claims nothing any more: then what it was for, of
-    invoices that no other payment claims, and no credit if another payment counts on it.
+    A payment that was given up and succeeded later has no claims any more. It pays its invoices as
+    far as no other payment claims them, and uses no credit if another payment claims it.
     """
     own = paid.practice_id, paid.client_id
     held = (
@@ -165,7 +166,7 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     mine = {claim.invoice_id: claim.amount_minor for claim in held if claim.payment_id == paid.id}
     others = {claim.invoice_id for claim in held if claim.payment_id != paid.id}
     if mine:
-        # Whatever has become due of them since, by a refund or a dispute, was not charged.
+        # Amounts that a refund or a dispute has made due since then were not charged.
         dues = (await owed(rows, *own, also_disputed=True)).of(paid.invoice_id)
         invoices = [
             Due(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
@@ -187,7 +188,7 @@ async def enter(
     now: dt.datetime,
     today: dt.date,
 ) -> None:
-    """The payment in the ledger: once, as its reference is unique there."""
+    """Enter the payment in the ledger. Its unique reference prevents a second entry."""
     card = intent.card if intent else None
     brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
     said = f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
@@ -206,7 +207,7 @@ async def enter(
 
 
 async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:
-    """What is kept of the card: as it was, for the payment; on file, if that was asked for."""
+    """Store the card's brand and digits with the payment, and put the card on file if requested."""
     card = intent.card
     assert card is not None
     values: dict[str, object] = {"card_brand": card.brand, "card_last4": card.last4}
@@ -218,7 +219,7 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
             async with rows.begin_nested():
                 filed = await keep(rows, owner, card, consent, now, make_default=is_default)
         except (IntegrityError, DataError):
-            # The money has moved: a card that can't be filed doesn't keep that from being written.
+            # The money has moved, so a card that can't be filed must not prevent the write.
             log.exception("alert: the card of payment %s could not be kept", paid.id)
             filed = None
         if filed is not None:
@@ -228,7 +229,9 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
 
 
 def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
-    """What the practice is to look at: money that came after the payment was given up."""
+    """Log alerts for the practice, for instance about money that came after the payment was given
+    up.
+    """
     if paid.state in AT_REST:
         log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)
     if paid.method is PaymentMethodKind.CARD and received_minor != paid.amount_minor:

@@ -1,6 +1,6 @@
-"""The webhook's inbox. An event is a hint: what is true, Stripe is asked for.
+"""The inbox of webhook events. An event is only a hint: the state itself is read from Stripe.
 
-It is written first and handled after the answer, by any of the serving processes.
+An event is stored first. It is handled after the response, by any of the serving processes.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from models import Payment, StripeEvent
 from models.inserting import insert_into
 from models.leases import Excluded, Lease, Queue
 
-# Events of money that went back.
+# Events about reversed money.
 REVERSALS = ("charge.refund", "charge.dispute", "refund.")
 
 log = logging.getLogger("portal.payments")
@@ -37,7 +37,7 @@ QUEUE = Queue(
 
 
 async def receive(till: Till, event: Event) -> None:
-    """Write the event down, if it isn't there yet."""
+    """Store the event, unless it is stored already."""
     async with till.engine.begin() as rows:
         written = insert_into(rows, StripeEvent).values(
             id=event.id,
@@ -51,7 +51,9 @@ async def receive(till: Till, event: Event) -> None:
 
 
 async def work(till: Till, news: asyncio.Event | None = None) -> int:
-    """Handle the events that wait, and those that `news` tells of meanwhile; count them."""
+    """Handle the waiting events, and those that `news` signals during the run. Return
+    their number.
+    """
     waiting = StripeEvent.handled_at.is_(None)
 
     async def claim(but: Excluded) -> Lease | None:
@@ -68,7 +70,7 @@ async def handle(till: Till, event: Row[Any]) -> None:
 
 
 async def follow(till: Till, event: Row[Any]) -> str | None:
-    """Ask Stripe of what the event is about; why not, where it is refused."""
+    """Read the event's object from Stripe. Return the reason if the event is refused."""
     account, about = event.account or OWN, event.object_id
     if about is None:
         return None
@@ -102,7 +104,7 @@ async def follow_setup(till: Till, event: Row[Any], account: str) -> str | None:
 
 
 async def paid_by(till: Till, account: str, intent_id: str) -> Row[Any] | None:
-    """Return the payment that has this PaymentIntent of this account."""
+    """Return the payment with this PaymentIntent of this account."""
     columns: list[Any] = [Payment.id, Payment.practice_id]
     same = Payment.stripe_id == intent_id, Payment.stripe_account == account
     async with till.engine.connect() as conn:
@@ -110,8 +112,11 @@ async def paid_by(till: Till, account: str, intent_id: str) -> Row[Any] | None:
 
 
 async def stranger(till: Till, event: Row[Any]) -> str | None:
-    """An intent that nothing of the account has: another program's, or one given up before its
-    id was written, or one that names a practice whose account this isn't."""
+    """Return the reason to refuse an event about an unknown object, or None if it is ignored.
+
+    It may belong to another program, or its payment was given up before the id was written. An
+    event that names a practice with another account is refused.
+    """
     if event.practice_id is None:
         return None
     known = await accounts(till, event.practice_id)

@@ -1,4 +1,6 @@
-"""Brings payments to rest that nobody drives any more. It reads and cancels; it never charges."""
+"""The reconciler: it ends payments that no request drives any more. It reads and cancels, and never
+charges.
+"""
 
 import datetime as dt
 import logging
@@ -13,9 +15,9 @@ from models import ACTIVE_STATES, Payment, PaymentState
 from models.leases import Excluded, Lease, Queue
 
 EVERY_S = 15.0
-# A payment that nobody has touched for so long is looked at.
+# A payment that is untouched for this time is checked.
 UNTOUCHED = dt.timedelta(seconds=60)
-# So long a cardholder may take to confirm a payment to the bank.
+# The time for a cardholder to authenticate a payment with the bank.
 PATIENCE = dt.timedelta(minutes=30)
 QUEUE = Queue(
     "payment",
@@ -27,7 +29,7 @@ QUEUE = Queue(
 
 
 async def reconcile(till: Till) -> int:
-    """Look at the payments that are untouched; return how many there were."""
+    """Check the payments that are untouched. Return their number."""
 
     async def claim(but: Excluded) -> Lease | None:
         now = till.now()
@@ -48,7 +50,7 @@ async def converge(till: Till, payment: Row[Any]) -> None:
 
 
 async def is_abandoned(till: Till, payment: Row[Any], state: PaymentState) -> bool:
-    """Whether nobody will go on: it was never confirmed, or the cardholder is gone."""
+    """Return whether the payment is abandoned: never confirmed, or never authenticated."""
     if state is PaymentState.REQUIRES_ACTION:
         return bool(till.now() - payment.changed_at >= PATIENCE)
     if state is not PaymentState.CONFIRMING:

@@ -1,8 +1,8 @@
-"""A refund by the practice: its id is committed before money moves, as a payment's is.
+"""A refund by the practice: its id is committed before money moves, as for a payment.
 
-An operator's refund has a key. The same key is the same refund, however often it is asked for, so a
-refund whose answer was lost is resumed by its key. Without a key a refund of the same amount as an
-earlier one is refused, since it may be the same refund asked for twice.
+An operator's refund has a key. The same key always means the same refund, so a refund with a lost
+response is resumed by its key. Without a key, a refund of the same amount as an earlier one is
+refused, since it may be the same refund requested twice.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,16 @@ from billing.till import Till, locked
 from models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from models.ids import new_id
 
-# Of a refund's id, which is its key where the operator gives none.
+# The prefix of a refund's id, which is the key if the operator gives none.
 PREFIX = "rfd_"
 
 
 class NotRefunded(Exception):
-    """Nothing was given back; the text says why."""
+    """Nothing was given back. The text gives the reason."""
 
 
 def silently(_: Row[Any]) -> None:
-    """Tell nobody that a refund has begun."""
+    """Ignore that a refund has begun."""
 
 
 async def refund(
@@ -40,13 +40,14 @@ async def refund(
     key: str | None = None,
     begun: Callable[[Row[Any]], None] = silently,
 ) -> Row[Any]:
-    """Give an amount of a payment back, or all that is left of it; return the refund's row.
+    """Give back an amount of a payment, or the whole rest; return the refund's row.
 
-    `key` is the operator's; without one the refund's own id is its key. `begun` is told of the row
-    before Stripe is asked. NotRefunded, or Unknown if nobody can tell: then the key resumes it.
+    `key` is the operator's; without one the refund's own id is its key. `begun` is called with the
+    row before the request to Stripe. Raise NotRefunded, or Unknown if the result is unknown: the
+    key then resumes the refund.
     """
     paid = await refundable(till, payment_id)
-    # What Stripe has and the ledger has not is not there to be given back.
+    # Money that went back at Stripe, but is missing in the ledger, can't be given back again.
     await reverse(till, paid.practice_id, paid.id)
     asked = await begin(till, paid, amount_minor, key)
     if asked.state is not RefundState.REQUESTED:
@@ -72,7 +73,7 @@ async def refundable(till: Till, payment_id: str) -> Row[Any]:
     if paid.state is not PaymentState.SUCCEEDED:
         raise NotRefunded(f"The payment is {paid.state}: nothing was taken.")
     if paid.stripe_id is None:
-        raise NotRefunded("It was not paid by card here: nothing can be given back to a card.")
+        raise NotRefunded("It was not paid by card here, so nothing can be refunded to a card.")
     return paid
 
 
@@ -90,7 +91,9 @@ async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str |
         minor = left if amount_minor is None else amount_minor
         refuse_repeated(refunds, minor, key)
         if not 0 < minor <= left:
-            raise NotRefunded("That is not more than nothing, or more than is left of it.")
+            raise NotRefunded(
+                "The amount must be more than 0, and no more than is left of the payment."
+            )
         step = increment(paid.currency)
         if minor % step:
             raise NotRefunded(f"{paid.currency} is given back in steps of {step} minor units.")
@@ -98,7 +101,7 @@ async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str |
 
 
 def named(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
-    """Return the refund of this key, or of this id: an id begins no other refund."""
+    """Return the refund with this key or id. An id can't begin another refund."""
     for one in refunds:
         if key in (one.key, f"{PREFIX}{one.id}"):
             return one
@@ -110,7 +113,7 @@ def named(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
 
 
 def refuse_repeated(refunds: list[Row[Any]], minor: int, key: str | None) -> None:
-    """Raise NotRefunded for a refund that may be an earlier one, asked for once more."""
+    """Raise NotRefunded for a refund that may repeat an earlier one."""
     for earlier in refunds:
         if earlier.state is RefundState.REQUESTED:
             raise NotRefunded(
@@ -133,7 +136,7 @@ async def refunds_of(conn: AsyncConnection, paid: Row[Any]) -> list[Row[Any]]:
 
 
 async def left_of(conn: AsyncConnection, paid: Row[Any]) -> int:
-    """Return what was taken, less what was given back."""
+    """Return the received amount less the refunds."""
     sums = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
         LedgerEntry.practice_id == paid.practice_id,
         LedgerEntry.payment_id == paid.id,
@@ -162,7 +165,7 @@ async def write(
 
 
 async def forget(till: Till, refund: Row[Any]) -> None:
-    """Delete a refund that Stripe has not done, and will not do."""
+    """Delete a refund that Stripe has refused."""
     async with till.engine.begin() as conn:
         unanswered = Refund.state == RefundState.REQUESTED
         await conn.execute(delete(Refund).where(*one(refund), unanswered))

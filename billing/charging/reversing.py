@@ -1,8 +1,8 @@
-"""Refunds and disputes: the money of a payment that went back, as Stripe says.
+"""Refunds and disputes: the reversed money of a payment, as Stripe reports it.
 
-All of a payment's are read from Stripe and written together, as the difference to the rows that are
-here. So it doesn't matter which event told of them, how often, or in which order. An answer that is
-older than the rows is not written: Stripe is asked again.
+All reversals of a payment are read from Stripe and written together, as the difference to the rows
+that exist here. So the kind, number and order of events don't matter. A result that is older than
+the rows is not written: Stripe is asked again.
 """
 
 import datetime as dt
@@ -34,7 +34,7 @@ from models import (
 )
 from models.ids import new_id
 
-# The order of a refund's and a dispute's states. A final state stays, whatever is told later.
+# The order of the states of a refund and a dispute. A final state stays.
 ORDER: Mapping[str, int] = {
     RefundState.REQUESTED: 0,
     RefundState.PENDING: 1,
@@ -50,9 +50,9 @@ log = logging.getLogger("portal.payments")
 
 @dataclass
 class Book:
-    """A payment's account, in one transaction that has locked its client.
+    """A payment's account, in a transaction that has locked its client.
 
-    `changed` says whether anything was written.
+    `changed` is set once anything was written.
     """
 
     rows: AsyncConnection
@@ -82,7 +82,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Settled:
-    """A refund or a dispute as its row has it now. `holds`: the money is not back here."""
+    """A refund or a dispute with its current values. It `holds` until the money is back here."""
 
     id: str
     stripe_id: str
@@ -92,7 +92,7 @@ class Settled:
 
 
 async def reverse(till: Till, practice_id: str, payment_id: str) -> None:
-    """Write all money of a payment that went back; Unknown or Rejected, if Stripe doesn't tell."""
+    """Write all reversals of a payment. Raise Unknown or Rejected if Stripe gives no result."""
     for _ in range(ROUNDS):
         paid = await find(till, practice_id, payment_id)
         if paid.stripe_id is None or paid.state is not PaymentState.SUCCEEDED:
@@ -101,15 +101,15 @@ async def reverse(till: Till, practice_id: str, payment_id: str) -> None:
         disputes = await till.stripe.disputes(paid.stripe_account, intent_id=paid.stripe_id)
         if await written(till, paid, refunds, disputes):
             return
-    raise Unknown("newer answers are written all the time")
+    raise Unknown("newer results were written each time")
 
 
 async def written(
     till: Till, paid: Row[Any], refunds: Sequence[Refunded], disputes: Sequence[Disputed]
 ) -> bool:
-    """Write an answer of Stripe's; return False where the payment was changed since the question.
+    """Write a result from Stripe. Return False if the payment was changed since the request.
 
-    Another answer may have been written meanwhile, and this one may be older.
+    Another result may have been written in the meantime, and this one may be older.
     """
     if not refunds and not disputes:
         return True
@@ -138,11 +138,11 @@ async def write(book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disp
         await adjust(book, dispute, shares.get(dispute.stripe_id) or Taken())
 
 
-# -- their own rows --------------------------------------------------------------------------------
+# -- rows of refunds and disputes ------------------------------------------------------------------
 
 
 async def write_refund(book: Book, told: Refunded) -> Settled:
-    """Write the refund's row: the one that was written when it was asked for here, or a new one."""
+    """Write the refund's row: the one that was written when it was requested here, or a new one."""
     known = Refund.stripe_id == told.id
     if told.refund_id is not None:
         known |= (Refund.id == told.refund_id) & Refund.stripe_id.is_(None)
@@ -164,7 +164,9 @@ async def write_dispute(book: Book, told: Disputed) -> Settled:
 
 
 async def disputed_amount(book: Book, told: Disputed) -> int:
-    """Return what a dispute takes of the payment, with an alert where that is another amount."""
+    """Return the amount that a dispute takes of the payment. Log an alert if it is
+    another amount.
+    """
     received = -await book.sum(
         LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.PAYMENT
     )
@@ -174,9 +176,9 @@ async def disputed_amount(book: Book, told: Disputed) -> int:
 
 
 def taken_by(told: Disputed, currency: str, received_minor: int) -> int:
-    """Return what a dispute takes of a payment: no more than the payment received.
+    """Return the amount that a dispute takes of a payment: no more than the payment received.
 
-    A bank may dispute an amount of another currency, or more than was charged. Stripe takes it from
+    A bank may dispute an amount in another currency, or more than was charged. Stripe takes it from
     the practice's balance in its own currency, so here the whole payment is disputed.
     """
     return told.amount_minor if is_part(told, currency, received_minor) else received_minor
@@ -193,9 +195,9 @@ async def brought_up(
     stripe_id: str,
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Bring a row up to an answer of Stripe's and return its columns.
+    """Update a row from Stripe's result and return its columns.
 
-    A state never goes back to an earlier one: then the row stays as it is.
+    A state never goes back to an earlier one: the row then stays unchanged.
     """
     found = await book.rows.execute(select(table.__table__).where(*book.mine(table), known))
     before = found.first()
@@ -219,11 +221,11 @@ def is_final(state: RefundState | DisputeState) -> bool:
     return state in (RefundState.FAILED, DisputeState.WON, DisputeState.LOST)
 
 
-# -- what there is to take back --------------------------------------------------------------------
+# -- amounts that can be taken back ----------------------------------------------------------------
 
 
 async def put_toward(book: Book) -> list[tuple[str, int]]:
-    """What the payment put toward invoices that are valid, refunds apart, in that order."""
+    """Return the payment's allocations to valid invoices without refunds, in order."""
     put = func.sum(Allocation.amount_minor)
     found = await book.rows.execute(
         select(Allocation.invoice_id, put)
@@ -245,7 +247,7 @@ async def put_toward(book: Book) -> list[tuple[str, int]]:
 
 
 async def unused(book: Book) -> int:
-    """What of the payment is unused credit still, and not spent on anything since."""
+    """Return the part of the payment that is still unused credit."""
     received = -await book.sum(
         LedgerEntry.amount_minor,
         *book.mine(LedgerEntry),
@@ -262,7 +264,7 @@ async def unused(book: Book) -> int:
 
 
 async def taken_before(book: Book) -> int:
-    """What this payment's reversals have taken from unused credit by now."""
+    """Return the amount that this payment's reversals have taken from unused credit so far."""
     refunded = await book.sum(
         LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.REFUND
     )
@@ -278,11 +280,11 @@ async def taken_before(book: Book) -> int:
     return refunded + given + adjusted
 
 
-# -- the differences -------------------------------------------------------------------------------
+# -- ledger entries and allocations ----------------------------------------------------------------
 
 
 async def enter_refund(book: Book, refund: Settled) -> None:
-    """Enter the refund in the ledger; enter it again, below zero, if it failed."""
+    """Enter the refund in the ledger, or reverse the entry if the refund failed."""
     minor, named = refund.minor if refund.holds else 0, refund.stripe_id
     entries = (
         LedgerEntry.kind == EntryKind.REFUND,
@@ -293,7 +295,7 @@ async def enter_refund(book: Book, refund: Settled) -> None:
 
 
 async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
-    """Take the refund from each invoice that it was paid to, or give it again."""
+    """Take the refund back from each invoice that the payment paid, or return it to them."""
     refund_id = refund.id
     minor = func.sum(Allocation.amount_minor)
     found = await book.rows.execute(
@@ -320,7 +322,7 @@ async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
 
 
 async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
-    """Make each invoice due again by what the bank has taken, until the dispute is won."""
+    """Make each invoice due again by the disputed amount, until the dispute is won."""
     minor = func.sum(LedgerEntry.amount_minor)
     of_dispute = LedgerEntry.dispute_id == dispute.id
     found = await book.rows.execute(
@@ -363,7 +365,7 @@ async def enter(
     entries: tuple[Any, ...],
     dispute_id: str | None = None,
 ) -> None:
-    """Insert the row that brings these entries of the ledger to a total, unless they are there."""
+    """Insert the row that brings these ledger entries to a total, unless they have it already."""
     found = await book.rows.scalars(
         select(LedgerEntry.amount_minor).where(*book.mine(LedgerEntry), *entries)
     )

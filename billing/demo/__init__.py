@@ -1,7 +1,7 @@
-"""Made-up practices that look lived in: two years of sessions, money and documents.
+"""Invented practices with realistic data: two years of sessions, payments and documents.
 
-The same day and seed give the same rows. Nothing here is real: the names are invented, telephone
-numbers reach nobody, and mail to example.com goes nowhere.
+The same date and seed give the same rows. All data is fictitious: the names are invented, the
+telephone numbers belong to no one, and mail to example.com is not delivered.
 """
 
 import datetime as dt
@@ -18,12 +18,12 @@ from models import Row
 
 __all__ = ["Entered", "People", "entries", "load", "rows", "write"]
 
-# Rows held in memory and sent at a time.
+# The number of rows held in memory and sent at a time.
 BATCH = 5_000
 
 
 def entries(today: dt.date, seed: int = 1) -> tuple[People, Iterator[Entered]]:
-    """Whom the demo is about, and every row in the order in which it could have been written."""
+    """Return the demo's people, and every row in the order in which it could have been written."""
     first, second = harbor_lane(today, seed), kiso_street(today, seed)
     people = People(
         practice_id=first.office.id,
@@ -37,7 +37,7 @@ def entries(today: dt.date, seed: int = 1) -> tuple[People, Iterator[Entered]]:
 
 
 def rows(today: dt.date, seed: int = 1) -> tuple[People, dict[type[Row], list[dict[str, Any]]]]:
-    """The rows by table: tables in an order that foreign keys allow, rows in that of writing."""
+    """Return the rows by table, in an order that foreign keys allow."""
     people, entered = entries(today, seed)
     return people, by_table(entered)
 

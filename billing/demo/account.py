@@ -1,7 +1,7 @@
-"""A client's account, kept by the rules of the ledger: each deed writes the rows that it has to.
+"""A client's account, kept by the rules of the ledger: each action writes its rows.
 
-Money without an invoice (payments, credits, refunds) is a pool, of which allocations put some
-toward invoices. `credit` is what of the pool is put toward none.
+Money without an invoice (payments, credits, refunds) is a pool, from which allocations pay
+invoices. `credit` is the unallocated part of the pool.
 """
 
 import datetime as dt
@@ -37,7 +37,9 @@ SAID = {
 
 
 class Account(Books):
-    """What is done to a client's account. `credit` is what of the pool is put toward nothing."""
+    """The account of a client, and the actions on it. `credit` is the unallocated part
+    of the pool.
+    """
 
     def __init__(self, office: Office, chance: Chance, at: dt.datetime, **client: Any) -> None:
         super().__init__(office, chance, at)
@@ -69,7 +71,7 @@ class Account(Books):
         return str(self.office.facts["stripe_account"])
 
     def keep(self, card: dict[str, Any]) -> None:
-        """A card on file; the first is the default."""
+        """Put a card on file. The first card is the default."""
         self.cards.append(
             self.write(
                 PaymentMethod,
@@ -85,10 +87,10 @@ class Account(Books):
             )
         )
 
-    # -- what is owed ------------------------------------------------------------------------------
+    # -- amounts owed ------------------------------------------------------------------------------
 
     def attend(self, service: Service, starts_at: dt.datetime) -> None:
-        """A session takes place; some later invoice will have it."""
+        """Hold a session. A later invoice will contain it."""
         # The row is written when the session is over.
         self.at += dt.timedelta(minutes=service.minutes)
         session = self.write(
@@ -107,7 +109,7 @@ class Account(Books):
         )
 
     def charge(self, description: str, amount: int, date: dt.date | None = None) -> None:
-        """Something else than a session, for the next invoice."""
+        """Add an item other than a session to the next invoice."""
         self.unbilled.append(Item(description, amount, date))
 
     def issue(
@@ -119,7 +121,9 @@ class Account(Books):
         is_shared: bool = True,
         voided_on: dt.date | None = None,
     ) -> Bill:
-        """An invoice. That it will be voided is known from the future: rows are written once."""
+        """Issue an invoice. A later void is known in advance, because rows are written
+        only once.
+        """
         total = sum(item.amount for item in items)
         facts = self.write(
             Invoice,
@@ -139,7 +143,7 @@ class Account(Books):
         self.write_lines(bill)
         self.movements.append(Movement(self.today, "Invoice", bill, invoiced=total))
         if total < 0:
-            # A negative invoice is credit: what it is short of zero is taken from it.
+            # A negative invoice is credit: an allocation takes the missing amount from it.
             self.put(bill, total, None, is_credit=True)
             self.credit -= total
         return bill
@@ -162,7 +166,7 @@ class Account(Books):
             self.move_for(bill, item, item.amount, item.date, f"line {position}")
 
     def void(self, bill: Bill) -> None:
-        """Take an invoice back. What was put toward it is credit; its items may be issued again."""
+        """Void an invoice. Its allocations become credit, and its items may be issued again."""
         bill.is_void = True
         for position, item in enumerate(bill.items, 1):
             said = Item(f"Voided: {item.description}", -item.amount, None, None, item.session_id)
@@ -180,7 +184,7 @@ class Account(Books):
         bill.asked -= total
 
     def correct(self, kind: EntryKind, amount: int, description: str, bill: Bill | None) -> None:
-        """An adjustment or a write-off: of an invoice, or of none and so of the credit."""
+        """Write an adjustment or a write-off of an invoice, or of the credit without an invoice."""
         said = f"{description} {bill.number}" if bill else description
         self.move(kind, amount, said, reference=f"{kind.lower()} {self.at:%Y%m%d}", bill=bill)
         self.movements.append(Movement(self.today, description, bill, invoiced=amount))
@@ -194,16 +198,16 @@ class Account(Books):
         self.movements.append(Movement(self.today, description, paid=amount))
         self.credit += amount
 
-    # -- what is paid ------------------------------------------------------------------------------
+    # -- payments ----------------------------------------------------------------------------------
 
     def open_bills(self) -> list[Bill]:
-        """Those with something due, the oldest first."""
+        """Return the bills with an amount due, the oldest first."""
         return [bill for bill in self.bills if bill.due > 0]
 
     def pay(
         self, method: PaymentMethodKind, bill: Bill | None = None, amount: int | None = None
     ) -> None:
-        """Pay the balance, or one invoice, with unused credit first; or what the practice got."""
+        """Pay the balance or one invoice, unused credit first; or record a received amount."""
         targets = self.open_bills() if bill is None else [bill]
         due = sum(target.due for target in targets)
         credit = min(self.credit, due)
@@ -218,7 +222,7 @@ class Account(Books):
         self.credit += charged - credit - rest
 
     def spend(self, targets: list[Bill], amount: int) -> None:
-        """The practice puts credit toward invoices; nobody pays anything."""
+        """Allocate credit to invoices without a payment."""
         credit = min(amount, self.credit, sum(target.due for target in targets))
         self.allocate(targets, credit, None, is_credit=True)
         self.credit -= credit
@@ -246,11 +250,11 @@ class Account(Books):
         return payment
 
     def decline(self, amount: int, bill: Bill | None, reason: DeclineReason) -> None:
-        """A card that was refused: a payment that failed, and moved nothing."""
+        """Write a payment that failed, because its card was declined."""
         self.attempt(PaymentMethodKind.CARD, PaymentState.FAILED, amount, bill, reason)
 
     def begin(self) -> None:
-        """A payment of the balance that the card's bank hasn't decided yet."""
+        """Begin a payment of the balance that the card's bank hasn't decided yet."""
         targets = self.open_bills()
         due = sum(target.due for target in targets)
         credit = min(self.credit, due)
@@ -295,7 +299,7 @@ class Account(Books):
         return next(card for card in self.cards if card["is_default"])
 
     def refund(self, payment: dict[str, Any], amount: int, description: str) -> None:
-        """Give back some of a payment: of unused credit where that covers it, else of invoices."""
+        """Refund a part of a payment: from unused credit if that covers it, else from invoices."""
         payment_id = str(payment["id"])
         before = self.refunds.get(payment_id, [])
         put = sum(bill.paid_by(payment_id) for bill in self.bills)
@@ -317,7 +321,7 @@ class Account(Books):
             self.take_back(payment_id, given)
 
     def take_back(self, payment_id: str, amount: int) -> None:
-        """From the invoices that the payment went to, the last allocation first."""
+        """Take an amount from the invoices that the payment paid, the last one first."""
         for bill in reversed(self.bills):
             part = min(amount, bill.paid_by(payment_id))
             if part > 0:

@@ -1,4 +1,4 @@
-"""An invoice while it is being kept: its items, how it stands, and what statements tell of it."""
+"""An invoice of the demo: its items, its totals, and its movements on statements."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Item:
-    """What will be a line of an invoice; without a session, a charge or a correction."""
+    """A future line of an invoice. Without a session, it is a charge or a correction."""
 
     description: str
     amount: int
@@ -18,7 +18,7 @@ class Item:
 
 @dataclass
 class Bill:
-    """An invoice and how it stands: what the ledger asks for it, less what was put toward it."""
+    """An invoice and its totals: the billed amount less the paid amount."""
 
     facts: dict[str, Any]
     items: list[Item]
@@ -40,7 +40,9 @@ class Bill:
         return self.asked - self.paid
 
     def paid_by(self, payment_id: str) -> int:
-        """What a payment itself put toward it, not the credit that was used with it."""
+        """Return the amount that a payment itself allocated to the bill, without credit used with
+        it.
+        """
         return sum(
             allocation["amount_minor"]
             for allocation in self.allocations
@@ -50,7 +52,7 @@ class Bill:
 
 @dataclass(frozen=True)
 class Movement:
-    """What a statement tells of a deed: an invoice on its day of issue, not session by session."""
+    """An action as statements list it: a whole invoice on its day of issue, not single sessions."""
 
     day: dt.date
     description: str

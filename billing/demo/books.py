@@ -1,4 +1,4 @@
-"""A client's books: what every deed is written with."""
+"""The rows of a client's account: the base of all actions."""
 
 import datetime as dt
 from typing import Any
@@ -12,7 +12,7 @@ MILLISECOND = dt.timedelta(milliseconds=1)
 
 
 class Books:
-    """Rows of one client. `at` is when the next one is written."""
+    """The rows of one client. `at` is the time at which the next row is written."""
 
     def __init__(self, office: Office, chance: Chance, at: dt.datetime) -> None:
         self.office, self.chance, self.at = office, chance, at
@@ -73,7 +73,7 @@ class Books:
         )
 
     def write(self, row: type[Row], **values: Any) -> dict[str, Any]:
-        # A millisecond apart, so that ids are in the order of writing.
+        # Rows are a millisecond apart, so that their ids are in the order of writing.
         self.at += MILLISECOND
         written = blank(row) | values
         written["practice_id"] = self.office.id
@@ -85,6 +85,6 @@ class Books:
         return written
 
     def written(self) -> list[Entered]:
-        """What was written since this was last asked."""
+        """Return the rows that were written since the last call."""
         entered, self.entered = self.entered, []
         return entered

@@ -1,4 +1,4 @@
-"""The two practices of the demo, and the clients who each show something of a portal."""
+"""The two practices of the demo, and clients that each show a feature of a portal."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ ANXIETY = {
 
 @dataclass(frozen=True)
 class People:
-    """Ids of those whom the demo's tokens are for."""
+    """The ids of the people that the demo issues tokens for."""
 
     practice_id: str
     client_id: str
@@ -42,7 +42,7 @@ class People:
 
 @dataclass
 class Company:
-    """A practice and all who come to it; `cast` has ids by the part that somebody plays."""
+    """A practice and its clients. `cast` maps roles of the demo to ids."""
 
     office: Office
     lives: list[Life] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Company:
     def join(
         self, name: str, therapist: Therapist, habit: Habit, *cards: dict[str, Any], **facts: Any
     ) -> Life:
-        """A client, with the usual sessions; the rest of the story is the caller's."""
+        """Add a client with the usual sessions. The caller adds the rest of the story."""
         office = self.office
         chance = Chance(office.seed, office.key, name)
         account = opened(office, therapist, chance, name, habit.began, **facts)
@@ -77,7 +77,7 @@ class Company:
 
 
 def harbor_lane(today: dt.date, seed: int, size: int = 12) -> Company:
-    """A practice with Online Payments."""
+    """Return a practice with Online Payments."""
     office = Office(today, seed, "Harbor Lane", HARBOR_LANE, DOLLARS, american_address)
     company = Company(office)
     adeyemi = office.employ("Ruth Adeyemi", "PhD", "PS2217")
@@ -96,7 +96,7 @@ def harbor_lane(today: dt.date, seed: int, size: int = 12) -> Company:
 
 
 def kiso_street(today: dt.date, seed: int, size: int = 6) -> Company:
-    """A practice without Online Payments, in another currency and time zone."""
+    """Return a practice without Online Payments, in another currency and time zone."""
     office = Office(today, seed, "Kiso Street", KISO_STREET, YEN, japanese_address)
     company = Company(office)
     mori = office.employ("Keiko Mori", "MA", "CP-30417", has_npi=False)
@@ -112,11 +112,13 @@ def kiso_street(today: dt.date, seed: int, size: int = 6) -> Company:
     return company
 
 
-# -- the parts, Harbor Lane ------------------------------------------------------------------------
+# -- the clients of Harbor Lane --------------------------------------------------------------------
 
 
 def owes_something(company: Company, therapist: Therapist) -> None:
-    """The client whose token is printed: one invoice unpaid, one part-paid and past due."""
+    """Add the client of the printed token: an unpaid invoice, and a part-paid one that
+    is past due.
+    """
     name = "Renée O'Hara-Lindqvist"
     habit = Habit(
         invoiced_every=14,
@@ -141,7 +143,7 @@ def owes_something(company: Company, therapist: Therapist) -> None:
     stories.is_given_credit(life, 5, 2500)
     stories.cancels_late(life, 65, 8000)
     stories.asks_for_a_letter(life, 120, 4000)
-    # Paid by mistake more than was asked for, and had it back.
+    # The client paid too much by mistake, and got it back.
     stories.overpays(life, 206, 203, 17500)
     stories.is_refunded(life, 199, 17500)
     life.settle(304, 302, PaymentMethodKind.CHECK, 30000)
@@ -151,7 +153,7 @@ def owes_something(company: Company, therapist: Therapist) -> None:
 
 
 def comes_every_other_week(company: Company, therapist: Therapist) -> None:
-    """The last invoice and the last statement are not shared yet."""
+    """Add a client with a last invoice and a last statement that are not shared yet."""
     habit = Habit("90834", 14, last=4, fee_minor=12500, last_invoiced=12, pays_after=5)
     life = company.join("Trần Thị Ngọc", therapist, habit)
     company.cast["sibling"] = life.account.client["id"]
@@ -200,14 +202,14 @@ def minors_and_their_guardian(company: Company, therapist: Therapist) -> None:
 
 
 def a_couple(company: Company, therapist: Therapist) -> None:
-    """The partner sees the documents, and doesn't pay."""
+    """Add a client with a partner who sees the documents and doesn't pay."""
     partner = company.office.write(
         Contact, name="Priya Raghunathan", email="priya.raghunathan@example.com"
     )
     life = company.join("Daniel Whitfield-Osei", therapist, Habit("90847", 14, last=5))
     usual(life)
     link(life, partner, Relation.PARTNER, sees_documents=True, can_pay=False)
-    # Whoever pays for somebody need not see what it is for.
+    # A payer need not see the documents.
     employer = company.office.write(Contact, name="Ulrike Brandt", email=None)
     other = company.join("Matthias Brandt", therapist, Habit("90834", 14, began=300, last=8))
     usual(other)
@@ -278,7 +280,9 @@ def payments_that_failed_or_wait(company: Company, therapist: Therapist) -> None
 
 
 def those_who_come_and_go(company: Company, therapist: Therapist) -> None:
-    """With a clinician who has no NPI yet, so that superbills lack it; and one who just began."""
+    """Add a client with a clinician without an NPI, so that superbills lack it, and a
+    new client.
+    """
     insurance = Insurance({"F51.01": "Primary insomnia"}, "02")
     habit = Habit(
         "90834", began=150, last=3, pays_with=PaymentMethodKind.CHECK, insurance=insurance

@@ -1,4 +1,4 @@
-"""Clients whose lives are drawn by chance: as many as are wanted, all different."""
+"""Clients with random lives, all different, in any number."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -24,21 +24,21 @@ DIAGNOSES = {
     "F51.01": "Primary insomnia",
 }
 BRANDS = (CardBrand.VISA, CardBrand.MASTERCARD, CardBrand.AMEX, CardBrand.DISCOVER)
-# How the test cards that Stripe publishes end: the sandbox takes these and no others.
+# The last digits of Stripe's published test cards; the sandbox takes no others.
 TEST_CARDS = dict(zip(BRANDS, ("4242", "4444", "0005", "1117"), strict=True))
 PAID_WITHOUT_A_CARD = (
     PaymentMethodKind.BANK_TRANSFER,
     PaymentMethodKind.CASH,
     PaymentMethodKind.CHECK,
 )
-# An invoice that nobody pays for so long is written off.
+# The number of days after which an unpaid invoice is written off.
 GIVEN_UP_AFTER = 120
 
 
 def crowd(
     office: Office, size: int, habit: Callable[[Office, Chance], Habit] | None = None
 ) -> Iterator[Life]:
-    """So many clients; the same ones first, however many."""
+    """Yield a number of clients. A larger number only adds clients after the same first ones."""
     names = strangers(Chance(office.seed, office.key, "names"))
     for number in range(size):
         chance = Chance(office.seed, office.key, number)
@@ -62,7 +62,7 @@ def drawn(office: Office, chance: Chance, name: str, habit: Habit) -> Life:
 
 
 def an_invoice(life: Life, chance: Chance, day: int) -> None:
-    """An invoice and what becomes of it: paid soon or late or in two parts, void, or given up."""
+    """Issue an invoice, and pay it soon, late or in two parts, void it, or write it off."""
     soon = day - life.habit.pays_after
     then, late, hopeless = soon - 4, soon - 25, day - GIVEN_UP_AFTER
     fee = life.office.services[life.habit.service].fee_minor
@@ -85,7 +85,7 @@ def an_invoice(life: Life, chance: Chance, day: int) -> None:
         stories.is_refunded(life, then, fee // 4)
 
 
-# -- what is drawn ---------------------------------------------------------------------------------
+# -- random draws ----------------------------------------------------------------------------------
 
 
 def a_habit(office: Office, chance: Chance) -> Habit:
@@ -121,7 +121,7 @@ def opened(
     age: int | None = None,
     **facts: Any,
 ) -> Account:
-    """The account of a new client, some days before the first session."""
+    """Open the account of a new client, some days before the first session."""
     draw = chance.random
     years = draw.randint(19, 78) if age is None else age
     client = office.address(chance) | {
@@ -142,7 +142,7 @@ def a_card(
     *,
     expires_in: int | None = None,
 ) -> dict[str, Any]:
-    """A card that works for so many months after this one; below zero, it doesn't any more."""
+    """Return a card that expires in a number of months; with a negative number it has expired."""
     months = expires_in if expires_in is not None else chance.random.randint(2, 40)
     network = brand or chance.random.choice(BRANDS)
     year, month = divmod(office.today.year * 12 + office.today.month - 1 + months, 12)

@@ -1,4 +1,4 @@
-"""Statements and superbills: what an account was on the day that they were issued."""
+"""Statements and superbills: the state of an account on the day of issue."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Period = tuple[dt.date, dt.date]
 
 @dataclass(frozen=True)
 class Insurance:
-    """What an insurer is told beside the sessions themselves."""
+    """Details for the insurer, in addition to the sessions."""
 
     diagnoses: Mapping[str, str]
     # Two digits: 11 the office, 10 the client's home by video, 02 elsewhere by video.
@@ -23,7 +23,7 @@ class Insurance:
 
 
 def statement(account: Account, period: Period, *, is_shared: bool = True) -> None:
-    """The period's movements, by the day of issue; none where nothing was and nothing is owed."""
+    """Write a statement of the period's movements, unless there are none and nothing is owed."""
     first, last = period
     beginning = sum(moved.invoiced - moved.paid for moved in account.movements if moved.day < first)
     during = [moved for moved in account.movements if first <= moved.day <= last]
@@ -67,7 +67,7 @@ def write_lines(
 
 
 def superbill(account: Account, period: Period, therapist: Therapist, insurance: Insurance) -> None:
-    """A line for each session of the period; none where there was no session."""
+    """Write a superbill with a line for each session of the period, unless there is no session."""
     first, last = period
     sessions = [session for session in account.sessions if first <= session["date"] <= last]
     if not sessions:
@@ -112,7 +112,9 @@ def superbill(account: Account, period: Period, therapist: Therapist, insurance:
 
 
 def paid_for_sessions(account: Account) -> dict[str, Any]:
-    """What is paid of each session by now: an invoice's money fills its lines in their order."""
+    """Return the amount paid of each session so far. An invoice's money fills its lines
+    in order.
+    """
     paid: dict[str, int] = {}
     for bill in account.bills:
         left = 0 if bill.is_void else bill.paid

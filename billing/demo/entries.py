@@ -1,4 +1,4 @@
-"""Rows before they are in a database, in the order of time, and the numbers of documents."""
+"""Rows to be inserted, in chronological order, and the numbers of documents."""
 
 import datetime as dt
 import heapq
@@ -20,7 +20,7 @@ DOCUMENTS: dict[type[Row], tuple[DocumentKind, str]] = {
 
 
 class Entered(NamedTuple):
-    """A row and when it was written."""
+    """A row, with the time at which it was written."""
 
     at: dt.datetime
     row: type[Row]
@@ -28,10 +28,10 @@ class Entered(NamedTuple):
 
 
 class Chance:
-    """What happens by chance, which is the same each time for the same path."""
+    """A random generator that repeats its values for the same path."""
 
     def __init__(self, *path: object) -> None:
-        # It has to repeat, not to be secret.
+        # The values must be repeatable; they need not be secret.
         self.random = random.Random("/".join(map(str, path)))  # noqa: S311
 
     def id(self, at: dt.datetime) -> str:
@@ -45,7 +45,9 @@ class Chance:
 
 
 def filled(row: type[Row], **values: Any) -> dict[str, Any]:
-    """All columns, absent ones as None: rows that are inserted together need the same."""
+    """Return all columns, absent ones as None: rows that are inserted together need the same
+    columns.
+    """
     return blank(row) | values
 
 
@@ -57,9 +59,10 @@ def blank(row: type[Row]) -> dict[str, Any]:
 def numbered(
     practice_id: str, at: dt.datetime, lives: Iterable[Iterator[Entered]]
 ) -> Iterator[Entered]:
-    """The rows of all clients in the order of time, with the documents' numbers in that order.
+    """Yield the rows of all clients in chronological order, with documents numbered in that order.
 
-    A client's next row is made after the one before has its number, so it can be quoted.
+    A client's next row is only made after the previous one has its number, so it can quote the
+    number.
     """
     last = dict.fromkeys(DocumentKind, 0)
     for entry in heapq.merge(*lives, key=attrgetter("at")):

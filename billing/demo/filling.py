@@ -1,4 +1,4 @@
-"""A made-up practice written into a database, whole or not at all."""
+"""A function that writes an invented practice into a database, completely or not at all."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,15 +11,16 @@ from billing.demo import by_table
 from billing.demo.many import Plan, entries
 from models import Client, copying
 
-# Rows held in memory and sent at a time.
+# The number of rows held in memory and sent at a time.
 BATCH = 20_000
 
 
 async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> Counter[str]:
-    """How many rows each table got. `told` hears of new clients, so many at a time.
+    """Write a practice, and return the number of rows of each table.
 
-    The first practice is to be filled before any other. PostgreSQL keeps its plans for looking up
-    what foreign keys name, and made without statistics they read all rows of the practice.
+    `told` is called with numbers of new clients. The first practice has to be filled before any
+    other: PostgreSQL caches its plans for foreign key checks, and plans that are made without
+    statistics read all rows of the practice.
     """
     entered, counted = entries(plan), Counter[str]()
     needs_statistics = plan.number == 0
@@ -38,6 +39,6 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
 
 
 async def finish(engine: AsyncEngine) -> None:
-    """Tell the database's planner what is in the tables now."""
+    """Update the statistics of the database's planner."""
     async with engine.begin() as connection:
         await connection.execute(text("ANALYZE"))

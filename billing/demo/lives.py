@@ -1,6 +1,6 @@
-"""How a client's two years go: the usual round of sessions, invoices, payments and documents.
+"""A client's two years: the usual sessions, invoices, payments and documents.
 
-A life is a plan of deeds, each some days ago at some hour. What isn't usual is added by `stories`.
+A life is a plan of actions, each some days ago at some hour. `stories` adds the unusual ones.
 """
 
 import datetime as dt
@@ -17,7 +17,7 @@ from billing.demo.office import Therapist, months, next_month
 from models import PaymentMethodKind
 
 TWO_YEARS = 728
-# All is done before seven in the evening: some hours before the day ends, wherever the practice is.
+# All actions end before seven in the evening: hours before the day ends, in any time zone.
 MORNING, AFTERNOON, CLOSING = (7, 0), (17, 10), (18, 0)
 PAYING, LATE = (18, 20), (18, 40)
 SUPERBILLS_ON = 20
@@ -25,7 +25,7 @@ SUPERBILLS_ON = 20
 
 @dataclass(frozen=True)
 class Habit:
-    """What a client's weeks are like; days are counted back from today."""
+    """The habits of a client. Days are counted back from today."""
 
     service: str = "90837"
     every: int = 7
@@ -43,7 +43,7 @@ class Habit:
     gets_statements: bool = True
 
     def sessions(self) -> list[int]:
-        """The days of sessions, the first one first."""
+        """Return the days of sessions, the first session first."""
         days = range(self.last, self.began + 1, self.every)
         return [day for day in reversed(days) if day not in self.away]
 
@@ -52,12 +52,12 @@ class Habit:
 
 
 class Life:
-    """An account, and what is going to happen to it."""
+    """An account and its planned actions."""
 
     def __init__(self, account: Account, habit: Habit, therapist: Therapist) -> None:
         self.account, self.habit, self.therapist = account, habit, therapist
         self.office = account.office
-        # Not everyone does the same thing in the same second.
+        # The offset keeps clients from acting in the same second.
         self.slack = dt.timedelta(seconds=account.chance.random.randrange(600))
         self.plan: list[tuple[dt.datetime, Callable[[], object]]] = []
         self.issued: dict[int, Bill] = {}
@@ -66,17 +66,17 @@ class Life:
         self.plan.append((self.office.moment(days_ago, *time) + self.slack, deed))
 
     def entries(self) -> Iterator[Entered]:
-        """The rows of all deeds, each made only when the ones before it are taken."""
+        """Yield the rows of all actions. Each is only run once the rows before it are consumed."""
         yield from self.account.written()
         for moment, deed in sorted(self.plan, key=lambda planned: planned[0]):
             self.account.at = moment
             deed()
             yield from self.account.written()
 
-    # -- the usual round ---------------------------------------------------------------------------
+    # -- usual actions -----------------------------------------------------------------------------
 
     def attend(self) -> None:
-        """All sessions of the habit, the first of them an intake."""
+        """Plan all sessions of the habit; the first one is an intake."""
         for nth, day in enumerate(self.habit.sessions()):
             code = self.habit.service if nth else "90791"
             service = self.office.services[code]
@@ -92,7 +92,7 @@ class Life:
                 self.issue(day)
 
     def issue(self, day: int, **facts: Any) -> None:
-        """An invoice of all that isn't on one yet; stories find it again by its day."""
+        """Plan an invoice of all items that have none yet. Stories find it by its day."""
         account = self.account
 
         def deed() -> None:
@@ -106,11 +106,11 @@ class Life:
     def about(
         self, invoice: int, day: int, time: tuple[int, int], deed: Callable[[Bill], object]
     ) -> None:
-        """Something about the invoice of another day, where there was anything to invoice then."""
+        """Plan an action about the invoice of another day, if one was issued then."""
         self.on(day, time, lambda: invoice in self.issued and deed(self.issued[invoice]))
 
     def pay(self, *, but: Container[int] = ()) -> None:
-        """Each invoice some days after it came, but those of some days."""
+        """Plan to pay each invoice some days after its issue, except those of some days."""
         for day in self.habit.invoices():
             if day not in but and day > self.habit.pays_after:
                 self.settle(day, day - self.habit.pays_after)
@@ -122,7 +122,7 @@ class Life:
         method: PaymentMethodKind | None = None,
         amount: int | None = None,
     ) -> None:
-        """On a day, pay the invoice of another day, or some of it."""
+        """Plan to pay the invoice of another day, or a part of it."""
         how = method or self.habit.pays_with
 
         def deed(bill: Bill) -> None:
@@ -132,10 +132,10 @@ class Life:
         self.about(invoice, day, PAYING, deed)
 
     def document(self, *, unshared: int = 0, incomplete: int = 0) -> None:
-        """A statement for each month that has ended, and a superbill some weeks later.
+        """Plan a statement for each month that has ended, and a superbill some weeks later.
 
-        `unshared`: how many of the last statements the practice keeps to itself so far;
-        `incomplete`: the last superbill but so many (1: the last) is one without a diagnosis.
+        `unshared` is the number of latest statements that the practice does not share yet.
+        `incomplete` selects a superbill without a diagnosis, counted from the end (1 is the last).
         """
         today = self.office.today
         first = today - dt.timedelta(self.habit.began)

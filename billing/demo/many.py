@@ -1,7 +1,7 @@
-"""Many practices with many clients, for a database of a real size.
+"""Many practices with many clients, for a database of realistic size.
 
-The same day and seed give the same rows, and a practice's don't depend on any other's: practices
-may be made side by side, in any order.
+The same date and seed give the same rows. Practices don't depend on each other, so they may be made
+in parallel and in any order.
 """
 
 import datetime as dt
@@ -19,9 +19,9 @@ from billing.demo.office import Office
 from billing.demo.places import PLACES, Place
 from models import Contact, ContactRight, DeclineReason, PaymentMethodKind, Relation
 
-# A clinician sees so many of the practice's clients in two years.
-# Stripe knows none of these cards and payments: the daily comparison would take them away.
+# Stripe knows none of these cards and payments, so the daily comparison would remove them.
 NEVER = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+# The number of the practice's clients that one clinician sees in two years.
 CLIENTS_A_CLINICIAN = 60
 STANDS_BY = ("Harbor", "Orchard", "Meadow", "Lantern", "Bridge", "Quarry", "Cedar", "Tidewater")
 IS_CALLED = ("Therapy", "Counselling", "Psychology", "Family Practice", "Wellbeing")
@@ -30,7 +30,7 @@ CREDENTIALS = ("PhD", "PsyD", "LCSW", "LPC", "LMFT")
 
 @dataclass(frozen=True)
 class Plan:
-    """One of the practices that are to be made."""
+    """One of the practices to make."""
 
     today: dt.date
     seed: int
@@ -39,13 +39,13 @@ class Plan:
 
 
 def plans(today: dt.date, seed: int, clients: int, practices: int) -> list[Plan]:
-    """The clients shared out evenly, at least one to each practice."""
+    """Return the plans: clients are spread evenly, with at least one in each practice."""
     every, more = divmod(clients, practices)
     return [Plan(today, seed, at, every + (at < more)) for at in range(practices)]
 
 
 def office(plan: Plan) -> Office:
-    """The practice, with its clinicians."""
+    """Return the practice, with its clinicians."""
     place = PLACES[plan.number % len(PLACES)]
     key = f"practice {plan.number}"
     chance = Chance(plan.seed, key, "staff")
@@ -59,7 +59,7 @@ def office(plan: Plan) -> Office:
 
 
 def entries(plan: Plan) -> Iterator[Entered]:
-    """Every row of the practice, in the order in which it could have been written."""
+    """Yield every row of the practice, in the order in which it could have been written."""
     made = office(plan)
     lives = list(crowd(made, plan.clients, a_habit))
     for number, life in enumerate(lives):
@@ -69,7 +69,7 @@ def entries(plan: Plan) -> Iterator[Entered]:
     yield from numbered(made.id, made.moment(0, 0), [life.entries() for life in lives])
 
 
-# -- what is drawn ---------------------------------------------------------------------------------
+# -- random draws ----------------------------------------------------------------------------------
 
 
 def facts(plan: Plan, place: Place) -> dict[str, object]:
@@ -91,7 +91,7 @@ def facts(plan: Plan, place: Place) -> dict[str, object]:
 
 
 def a_habit(office: Office, chance: Chance) -> Habit:
-    """Some months of sessions in the last two years, for one client in three until now."""
+    """Return some months of sessions in the last two years. One client in three still comes."""
     draw = chance.random
     every = draw.choice((7, 7, 7, 14))
     lasts = draw.randint(4, 33) * every
@@ -117,7 +117,7 @@ def a_habit(office: Office, chance: Chance) -> Habit:
 
 
 def decline(life: Life, chance: Chance) -> None:
-    """A card is refused now and then, and some payment is still under way."""
+    """Plan occasional declines of the card, and payments still under way."""
     if life.habit.pays_with != PaymentMethodKind.CARD:
         return
     for day in life.habit.invoices():
@@ -134,7 +134,7 @@ def begin(life: Life) -> None:
 
 
 def look_after(life: Life, chance: Chance) -> None:
-    """For one client in twenty there is somebody who may see their documents, or pay."""
+    """Give one client in twenty a contact that may see documents, or pay."""
     if not chance.happens(0.05):
         return
     account, name = life.account, f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"

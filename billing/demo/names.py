@@ -1,4 +1,4 @@
-"""Invented people: what they are called and where they live."""
+"""Names and addresses of invented people."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ WARDS = (("Meguro-ku", "153-0061"), ("Setagaya-ku", "154-0004"), ("Bunkyo-ku", "
 
 
 def strangers(chance: Chance) -> Iterator[str]:
-    """Names that nobody else has; with one more given name once half of the shorter are taken."""
+    """Yield unique names. Names get another given name once half of the shorter ones are taken."""
     taken: set[str] = set()
     given = 1
     while True:
@@ -40,7 +40,7 @@ def strangers(chance: Chance) -> Iterator[str]:
 
 
 def email(name: str) -> str:
-    """The name without its accents, and without what isn't Latin."""
+    """Return an address from the name, without accents and characters that aren't Latin."""
     letters = unicodedata.normalize("NFKD", name.lower())
     plain = "".join(letter for letter in letters if letter.isascii() and letter not in "'-")
     return ".".join(plain.split()) + "@example.com"
@@ -73,7 +73,9 @@ def japanese_address(chance: Chance) -> dict[str, Any]:
 
 
 def npi(chance: Chance) -> str:
-    """A National Provider Identifier: the last digit is Luhn's over 80840 and the nine before."""
+    """Return a National Provider Identifier: nine digits, and the Luhn digit of 80840
+    and the nine.
+    """
     nine = "1" + chance.digits(8)
     doubled = [int(digit) * (2 - at % 2) for at, digit in enumerate(reversed("80840" + nine))]
     total = sum(digit // 10 + digit % 10 for digit in doubled)

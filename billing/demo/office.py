@@ -1,4 +1,4 @@
-"""A practice: its clinicians, letterheads and prices, and how its day runs."""
+"""A practice: its clinicians, letterheads, prices and opening hours."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ from billing.demo.entries import Chance, Entered, filled
 from billing.demo.names import npi
 from models import Clinician, Letterhead, Practice, Row
 
-# Practices were there before anything that the demo tells of.
+# Practices were founded before all other events of the demo.
 FOUNDED_DAYS_AGO = 900
 
 
 @dataclass(frozen=True)
 class Service:
-    """Something that a session can be, with its usual fee in minor units."""
+    """A kind of session, with its usual fee in minor units."""
 
     code: str
     description: str
@@ -33,7 +33,7 @@ class Therapist:
 
 @dataclass
 class Office:
-    """A practice, as the lives of its clients need it."""
+    """A practice, as the lives of its clients use it."""
 
     today: dt.date
     seed: int
@@ -58,7 +58,7 @@ class Office:
         return self.facts["stripe_account"] is not None
 
     def moment(self, days_ago: int, hour: int, minute: int = 0) -> dt.datetime:
-        """A time of that day on the practice's clock, in UTC."""
+        """Return a time of that day on the practice's clock, in UTC."""
         return instant(self.today - dt.timedelta(days_ago), hour, minute, self.zone)
 
     def day(self, at: dt.datetime) -> dt.date:
@@ -67,7 +67,7 @@ class Office:
     def employ(
         self, name: str, credentials: str, licence: str, *, has_npi: bool = True
     ) -> Therapist:
-        """A clinician, and the letterhead that their superbills are under."""
+        """Add a clinician, and the letterhead of their superbills."""
         number = npi(self.chance) if has_npi else None
         facts = {"credentials": credentials, "npi": number, "licence_number": licence}
         clinician = self.write(Clinician, name=name, **facts)
@@ -87,7 +87,7 @@ class Office:
         )
 
     def write(self, row: type[Row], **values: Any) -> str:
-        """A row that was there from the beginning."""
+        """Write a row that exists from the beginning, and return its id."""
         made = self.chance.id(self.founded)
         own = {"practice_id": self.id, "id": made}
         self.rows.append(Entered(self.founded, row, filled(row, **own) | values))
@@ -100,7 +100,7 @@ def instant(day: dt.date, hour: int, minute: int, zone: ZoneInfo) -> dt.datetime
 
 
 def months(first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, dt.date]]:
-    """The first and the last day of each month that ended before `last`."""
+    """Yield the first and the last day of each month that ended before `last`."""
     start = first.replace(day=1)
     while (following := next_month(start)) <= last:
         yield start, following - dt.timedelta(1)

@@ -1,4 +1,4 @@
-"""Where made-up practices are: a time zone, a currency, prices and addresses that go together."""
+"""Places of invented practices: each has a time zone, a currency, prices and addresses."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +11,9 @@ from billing.demo.practices import DOLLARS
 
 @dataclass(frozen=True)
 class Place:
-    """A town and its surroundings; `worth` is what a US cent is in the currency's minor units."""
+    """A town and its surroundings; `worth` is the value of a US cent in the currency's
+    minor units.
+    """
 
     time_zone: str
     currency: str
@@ -26,11 +28,11 @@ class Place:
 
     @cached_property
     def services(self) -> dict[str, Service]:
-        """The usual fees, at a price that somebody would ask there."""
+        """Return the usual fees, at local prices."""
         return {code: replace(s, fee_minor=self.price(s.fee_minor)) for code, s in DOLLARS.items()}
 
     def price(self, cents: int) -> int:
-        """To two figures and a half: 175.00 dollars are 26,500 yen, or 53.500 dinars."""
+        """Return a rounded local price: 175.00 dollars are 26,500 yen, or 53.500 dinars."""
         amount = round(cents * self.worth)
         step = max(1, 5 * int(10 ** (len(str(amount)) - 3)))
         return round(amount / step) * step
@@ -51,7 +53,7 @@ class Place:
 
 STREETS = ("Alder Court", "Birch Street", "Cobblers Row", "Fore Hill", "Mill Pond Road", "Tern Way")
 STRASSEN = ("Ahornweg", "Birkenstraße", "Gerbergasse", "Lindenallee", "Mühlendamm")
-# Currencies of two, no and three decimals, and clocks from five hours behind to ten ahead.
+# Currencies with two, no and three decimals, and time zones from UTC-8 to UTC+10.
 PLACES = (
     Place(
         "America/New_York", "USD", "en-US", 1, "US", "ME", "+1 207 555 01",

@@ -1,4 +1,4 @@
-"""What is known of the two practices, and what they ask for their services."""
+"""Facts and prices of the demo's two practices."""
 
 from billing.demo.office import Service
 

@@ -1,6 +1,6 @@
-"""What isn't usual: one function for each thing that can happen to an account.
+"""Unusual events: one function for each event of an account.
 
-`day` is how many days ago; an invoice is named by how many days ago it was issued.
+`day` is a number of days ago. An invoice is identified by the number of days since its issue.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from models import DeclineReason, EntryKind, PaymentMethodKind
 
 
 def cancels_late(life: Life, day: int, fee_minor: int) -> None:
-    """A session that didn't take place, and is charged for."""
+    """Charge a fee for a session that didn't take place."""
     account = life.account
     fee = "Late cancellation fee"
     life.on(day, AFTERNOON, lambda: account.charge(fee, fee_minor, account.today))
@@ -22,7 +22,7 @@ def asks_for_a_letter(life: Life, day: int, fee_minor: int) -> None:
 
 
 def overpays(life: Life, invoice: int, day: int, extra_minor: int) -> None:
-    """By bank transfer, more than the invoice asks for: the rest is credit."""
+    """Pay more than an invoice's amount by bank transfer: the rest is credit."""
     transfer = PaymentMethodKind.BANK_TRANSFER
     life.about(
         invoice,
@@ -33,7 +33,9 @@ def overpays(life: Life, invoice: int, day: int, extra_minor: int) -> None:
 
 
 def is_refunded(life: Life, day: int, amount_minor: int) -> None:
-    """Part of the last payment: of unused credit where there is enough, else of what it paid."""
+    """Refund a part of the last payment: from unused credit if there is enough, else
+    from invoices.
+    """
 
     def deed() -> None:
         if life.account.payments:
@@ -48,12 +50,12 @@ def is_given_credit(life: Life, day: int, amount_minor: int) -> None:
 
 
 def credit_is_put_toward(life: Life, invoice: int, day: int, amount_minor: int) -> None:
-    """The practice pays some of an invoice out of the client's credit."""
+    """Pay a part of an invoice from the client's credit, by the practice."""
     life.about(invoice, day, LATE, lambda bill: life.account.spend([bill], amount_minor))
 
 
 def is_written_off(life: Life, invoice: int, day: int) -> None:
-    """What is due of an invoice is given up."""
+    """Write off the amount due of an invoice."""
 
     def deed(bill: Bill) -> None:
         if bill.due > 0:
@@ -73,19 +75,19 @@ def is_adjusted(life: Life, invoice: int, day: int, amount_minor: int) -> None:
 
 
 def credit_is_adjusted(life: Life, day: int, amount_minor: int) -> None:
-    """An adjustment of no invoice: below zero it is more credit."""
+    """Adjust the credit, without an invoice. A negative amount is more credit."""
     kind = EntryKind.ADJUSTMENT
     life.on(day, LATE, lambda: life.account.correct(kind, amount_minor, "Adjustment", None))
 
 
 def fee_is_corrected(life: Life, day: int, amount_minor: int) -> None:
-    """An invoice below zero, for a fee that was too high; nobody has to pay it by some day."""
+    """Issue a negative invoice for a fee that was too high. It has no due date."""
     correction = Item("Correction of an earlier fee", -amount_minor)
     life.on(day, CLOSING, lambda: life.account.issue([correction], None))
 
 
 def is_voided(life: Life, invoice: int, day: int) -> None:
-    """An invoice is taken back some days after it was issued, and issued again."""
+    """Void an invoice some days after its issue, and issue another for the same items."""
     account = life.account
 
     def deed(bill: Bill) -> None:
@@ -98,15 +100,15 @@ def is_voided(life: Life, invoice: int, day: int) -> None:
 
 
 def is_declined(life: Life, invoice: int, day: int, reason: DeclineReason) -> None:
-    """The card is refused when the invoice is to be paid."""
+    """Decline the card when the invoice is to be paid."""
     life.about(invoice, day, AFTERNOON, lambda bill: life.account.decline(bill.due, bill, reason))
 
 
 def is_paying(life: Life, day: int) -> None:
-    """The balance, with a card whose bank hasn't answered yet."""
+    """Begin to pay the balance with a card that the bank has not approved yet."""
     life.on(day, PAYING, life.account.begin)
 
 
 def pays_all(life: Life, day: int) -> None:
-    """The whole balance, out of credit as far as there is any."""
+    """Pay the whole balance, from credit as far as possible."""
     life.on(day, PAYING, lambda: life.account.pay(life.habit.pays_with))

@@ -1,7 +1,7 @@
 """Invoices, statements, superbills and receipts as PDF.
 
-`reading` takes a document's rows to facts: all that stands on the paper, worded for the practice's
-locale. `typesetting` hands them, as data, to the template of that kind in `billing/templates/`.
-`press` does both beside the event loop, and keeps what was given out. `links` are the addresses
-that documents are fetched from.
+`reading` turns a document's rows into facts: all texts of the page, in the practice's locale.
+`typesetting` passes them as data to the template of the kind in `billing/templates/`. `press` runs
+both outside the event loop, and stores each document that was given out. `links` makes the
+addresses from which documents are downloaded.
 """

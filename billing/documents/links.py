@@ -1,9 +1,9 @@
 """Addresses of documents: each is for one document and one viewer, for ten minutes.
 
-No credential is in an address. A key is made for the viewer and the moment of expiry; the database,
-whose one statement writes a page with all its links, signs each with that key alone: SHA-256 of the
-key, the document's id and the way in which it opens. An address is written in one way only, so
-nothing can be added to what was signed.
+An address contains no credential. A key is derived for the viewer and the time of expiry. The
+database signs each link with that key alone, in the statement that writes the page: the signature
+is the SHA-256 of the key, the document's id and the way of opening it. An address has only one
+spelling, so nothing can be added to the signed text.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from functools import cached_property
 from models import DocumentKind
 
 LASTS = dt.timedelta(minutes=10)
-# How ids of documents begin.
+# The prefixes of document ids.
 PREFIXES = {
     "inv": DocumentKind.INVOICE,
     "stm": DocumentKind.STATEMENT,
@@ -24,7 +24,7 @@ PREFIXES = {
     "rct": DocumentKind.RECEIPT,
 }
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-# The one way in which an address is written: whatever else says the same is none of ours.
+# The only spelling of an address: any other one is not ours.
 WRITTEN = re.compile(
     f"(?P<document>(?P<prefix>{'|'.join(PREFIXES)})_(?P<id>{UUID}))/(?P<way>print|download)"
     rf"\?viewer=(?P<viewer>{UUID})&expires=(?P<expires>[1-9][0-9]{{9}})"
@@ -33,13 +33,13 @@ WRITTEN = re.compile(
 
 
 def file_name(kind: DocumentKind, number: str) -> str:
-    """What a document is saved as."""
+    """Return the file name of a document."""
     return f"{kind.capitalize()} {number}.pdf"
 
 
 @dataclass(frozen=True)
 class Links:
-    """The links of one viewer that work until one moment. `base`: the server's own address."""
+    """The links of one viewer that expire at one time. `base` is the server's own address."""
 
     base: str
     secret: str
@@ -48,33 +48,33 @@ class Links:
 
     @cached_property
     def key(self) -> str:
-        """What documents are signed with, 64 digits: known to the server and its database alone."""
+        """Return the key that signs links, 64 digits, known only to the server and its database."""
         told = f"document link\n{self.viewer_id}\n{self.expires}"
         return hmac.digest(self.secret.encode(), told.encode(), "sha256").hex()
 
     @property
     def expires(self) -> int:
-        """The moment in Unix time."""
+        """Return the time of expiry in Unix time."""
         return int(self.expires_at.timestamp())
 
     @property
     def stem(self) -> str:
-        """What stands before a document's id."""
+        """Return the part of an address before the document's id."""
         return f"{self.base}/documents/"
 
     @property
     def query(self) -> str:
-        """What stands before a document's signature."""
+        """Return the part of an address before the signature."""
         return f"?viewer={self.viewer_id}&expires={self.expires}&signature="
 
     def signature(self, document: str, way: str) -> str:
-        """As the database writes it (resolvers/links.py)."""
+        """Return the signature, as the database writes it (resolvers/links.py)."""
         return hashlib.sha256(f"{self.key}{document}/{way}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Link:
-    """What an address of ours asks for, and for whom it was made. `document` is the API's id."""
+    """The target of an address, and the viewer that it was made for. `document` is the API's id."""
 
     document: str
     kind: DocumentKind
@@ -85,7 +85,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Signer:
-    """Makes links, and knows its own again."""
+    """A maker and verifier of links."""
 
     base: str
     secret: str
@@ -94,8 +94,9 @@ class Signer:
         return Links(self.base, self.secret, viewer_id, now.replace(microsecond=0) + LASTS)
 
     def read(self, address: str, now: dt.datetime) -> Link | None:
-        """The link of an address, from the document's id on; None where it is altered, made up, or
-        too old."""
+        """Return the link of an address, from the document's id on, or None if the address is
+        altered, invented or too old.
+        """
         written = WRITTEN.fullmatch(address)
         if written is None:
             return None

@@ -1,7 +1,7 @@
-"""Printing beside the event loop, a few documents at a time.
+"""The press: it prints outside the event loop, a few documents at a time.
 
-The bytes of a document that are first given out are kept, and given again: a client, an insurer and
-an archive hold the same file, whatever later becomes of fonts, templates or the practice's address.
+The bytes that are first given out are stored, and given out again later. So a client, an insurer
+and an archive hold the same file, even if fonts, templates or the practice's address change.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from models import DocumentKind, PrintedDocument
 from models.inserting import insert_into
 
 AT_ONCE = 2
-# So many may wait for their turn: some seconds of work.
+# The number of documents that may wait for their turn: some seconds of work.
 MOST = 100
-# How far behind all other work, as of `nice`.
+# The priority of printing threads, as for `nice`.
 NICENESS = 10
 
 
@@ -34,8 +34,10 @@ class Busy(Exception):
 
 
 class Press:
-    """Prints documents of one database. `now` is the clock, in UTC; typst leaves Python's lock
-    alone, so threads are enough."""
+    """A printer for the documents of one database. `now` is the clock, in UTC.
+
+    Typst releases Python's global lock, so threads are sufficient.
+    """
 
     def __init__(
         self,
@@ -52,9 +54,9 @@ class Press:
     async def printed(
         self, kind: DocumentKind, practice_id: str, id_: str
     ) -> tuple[Document, Printed] | None:
-        """The document and its bytes: those first given out, or new ones that are kept from now on.
+        """Return the document and its bytes: the stored ones, or new ones that are stored now.
 
-        None where there is no such document; Busy where too many wait already.
+        Return None if there is no such document. Raise Busy if too many wait already.
         """
         if self.waiting >= MOST:
             raise Busy
@@ -90,7 +92,7 @@ class Press:
 
 
 async def first(rows: AsyncConnection, document: Document) -> Printed | None:
-    """The bytes that were first given out."""
+    """Return the stored bytes, if the document was given out before."""
     columns = PrintedDocument.content, PrintedDocument.is_archival
     kept = (await rows.execute(select(*columns).filter_by(**named(document)))).first()
     return Printed(*kept) if kept else None
@@ -106,9 +108,9 @@ def named(document: Document) -> dict[str, Any]:
 
 
 def step_back() -> None:
-    """Has this thread, and those that typst starts from it, run when nothing else would.
+    """Give this thread, and threads that typst starts from it, the lowest priority.
 
-    Only Linux sets a thread's own priority; elsewhere it would be the whole process's.
+    Only on Linux the priority is set for a thread; elsewhere it would change the whole process.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,8 +1,8 @@
-"""A document's rows, as the facts that stand on the paper.
+"""The facts of a document's page, read from its rows.
 
-All of it was frozen when the document was issued, or belongs to the practice: what happens later,
-a payment or another address, changes no document. A receipt is of one payment and names its client
-as the client is called now.
+They were frozen when the document was issued, or belong to the practice: later events such as a
+payment or another address change no document. A receipt belongs to one payment and shows the
+client's current name.
 """
 
 import datetime as dt
@@ -36,7 +36,7 @@ from models import (
     SuperbillLine,
 )
 
-# Where a sheet of paper is a letter; elsewhere it is A4.
+# The countries with paper in letter size; all others use A4.
 LETTER = frozenset({"US", "CA", "MX", "PR", "PH", "CL", "CO", "VE", "GT", "CR", "PA", "DO"})
 METHODS = {
     PaymentMethodKind.CARD: "Card",
@@ -52,8 +52,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Document:
-    """What is printed. `facts` are texts, as the template of this `kind` takes them; `logo` is a
-    picture, as PNG, JPEG or SVG."""
+    """A document to print. `facts` are texts for the template of this `kind`; `logo` is a picture
+    as PNG, JPEG or SVG.
+    """
 
     practice_id: str
     kind: DocumentKind
@@ -71,7 +72,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Practised:
-    """What of a practice is needed to word its documents."""
+    """The facts of a practice that its documents need."""
 
     row: Any
     words: Words
@@ -81,9 +82,9 @@ class Practised:
 async def read(
     rows: AsyncConnection, kind: DocumentKind, practice_id: str, id_: str, keys: FieldKeys
 ) -> Document | None:
-    """The document of a practice, by its kind and its row's id, if there is one.
+    """Return a practice's document by its kind and its row's id, if there is one.
 
-    `keys` read the tax id, which stands whole on a superbill alone.
+    `keys` decrypt the tax id, which is printed in full only on a superbill.
     """
     table, facts = KINDS[kind]
     mine = (table.practice_id == practice_id, table.id == id_)
@@ -113,7 +114,7 @@ async def read(
 
 
 async def practice_of(rows: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
-    """Whose document it is, for the operator, who sees all practices."""
+    """Return the practice of a document, for the operator, who sees all practices."""
     table, _ = KINDS[kind]
     found = await rows.execute(select(table.practice_id).where(table.id == id_))
     return found.scalars().first()
@@ -249,11 +250,11 @@ KINDS: dict[
 }
 
 
-# -- what documents have in common -----------------------------------------------------------------
+# -- common parts of documents ---------------------------------------------------------------------
 
 
 async def of(rows: AsyncConnection, table: Any, whose: Any, document: Any) -> list[Row[Any]]:
-    """The document's lines, in their order."""
+    """Return the document's lines, in order."""
     mine = (table.practice_id == document.practice_id, whose == document.id)
     return list(await rows.execute(select(table).where(*mine).order_by(table.position)))
 
@@ -264,14 +265,14 @@ async def letterhead(rows: AsyncConnection, document: Any) -> Any:
 
 
 async def logo(rows: AsyncConnection, document: Any) -> bytes | None:
-    """The practice's, as it was on the day of issue."""
+    """Return the practice's logo, as it was on the day of issue."""
     mine = (Logo.practice_id == document.practice_id, Logo.since <= document.issued_on)
     found = select(Logo.content).where(*mine).order_by(Logo.since.desc()).limit(1)
     return (await rows.execute(found)).scalar_one_or_none()
 
 
 def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:
-    """Whole; its last digits where it can't be read."""
+    """Return the full tax id, or its last digits if it can't be decrypted."""
     whole = keys.read(head.tax_id_encrypted) if head.tax_id_encrypted else None
     if whole is not None:
         return "Tax id", whole
@@ -281,13 +282,13 @@ def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:
 
 
 def provider(head: Any) -> Facts:
-    """Who it is from: a letterhead, or the practice."""
+    """Return the sender: a letterhead, or the practice."""
     name = ", ".join(filter(None, (head.name, getattr(head, "credentials", None))))
     return {"name": name, "lines": [*address(head), *filter(None, [head.phone])]}
 
 
 def address(row: Any) -> list[str]:
-    """As on an envelope; nothing where there is none."""
+    """Return the lines of a postal address, or none if there is no address."""
     if row.address_line1 is None:
         return []
     region = " ".join(filter(None, (row.address_region, row.address_postal_code)))
@@ -296,12 +297,12 @@ def address(row: Any) -> list[str]:
 
 
 def told(*facts: tuple[str, str | None]) -> list[list[str]]:
-    """Those of which there is anything to tell."""
+    """Return the facts that have a value."""
     return [[name, text] for name, text in facts if text]
 
 
 def missing(found: Any, head: Any, lines: list[Any], diagnoses: list[Any]) -> list[str]:
-    """What an insurer would miss, in words; the same that the API calls `completeness`."""
+    """Return the gaps of a superbill in words, the same as the API's `completeness`."""
     code = SuperbillGapCode
     gaps = {
         code.PROVIDER_NPI: head.npi is None,

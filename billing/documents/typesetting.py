@@ -1,8 +1,8 @@
-"""PDF by typst: facts go in as data, never as markup.
+"""The PDF files of documents, made by typst: facts are passed as data, never as markup.
 
-A PDF is made as PDF/A-2a and PDF/UA-1 at once, for archives and screen readers. Both refuse some
-texts, as a character that no font has; such a document is made without them, since no client is
-left without a document, and the log says so.
+A PDF conforms to PDF/A-2a and PDF/UA-1, for archives and screen readers. Both reject some texts,
+such as a character that no font has. Such a document is made without the two profiles, because each
+client must get a document, and the log notes it.
 """
 
 import datetime as dt
@@ -20,37 +20,40 @@ from billing.documents.reading import Document
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 PROFILE: list[Any] = ["a-2a", "ua-1"]
-# The machine's fonts are taken beside typst's own.
+# The machine's fonts are used in addition to typst's own.
 SYSTEM_FONTS = True
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Printed:
-    """`is_archival`: it fulfils PDF/A-2a and PDF/UA-1."""
+    """A document's bytes. `is_archival` means that they conform to PDF/A-2a and PDF/UA-1."""
 
     content: bytes
     is_archival: bool
 
 
 def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
-    """Return the document as PDF. It takes some tens of milliseconds of CPU: not for an event loop.
+    """Return the document as PDF. This takes some tens of milliseconds of CPU: don't run it on an
+    event loop.
 
-    A logo that is no picture is left out, as is the archives' profile where it refuses the text.
+    A logo that can't be read is left out, and so are the archive profiles if they reject the text.
     """
     try:
         return Printed(compiled(document, font_paths, PROFILE), is_archival=True)
     except typst.TypstError:
         if document.logo is not None and not can_be_printed(document.logo):
-            log.error("alert: %s is printed without its logo, which is no picture", document.number)
+            log.error(
+                "alert: %s is printed without its logo, which is not a picture", document.number
+            )
             return printed(replace(document, logo=None), font_paths)
-        # What typst says has the text in it, which may be a name.
-        log.warning("%s is no PDF/A: no font has all of its characters", document.number)
+        # Typst's message quotes the text, which may contain a name.
+        log.warning("%s is not PDF/A: no font has all of its characters", document.number)
         return Printed(compiled(document, font_paths, []), is_archival=False)
 
 
 def can_be_printed(logo: bytes) -> bool:
-    """Whether it is a picture that typst takes, and that PDF/A takes too."""
+    """Return whether the logo is a picture that typst and PDF/A accept."""
     try:
         typst.compile(
             b'#set document(title: "Logo", date: datetime(year: 2026, month: 1, day: 1))\n'
@@ -65,7 +68,7 @@ def can_be_printed(logo: bytes) -> bool:
 
 
 def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
-    # The same facts are the same bytes, whenever they are printed.
+    # The same facts give the same bytes, at any time of printing.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
     facts = shown(document.facts) | {"logo": list(document.logo or b"")}
     content = typst.compile(
@@ -83,7 +86,7 @@ def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) 
 
 
 def shown(facts: Any) -> Any:
-    """The facts without control characters, which no font has and nobody sees."""
+    """Return the facts without control characters, which no font can show."""
     if isinstance(facts, str):
         return "".join(c for c in facts if c == "\n" or unicodedata.category(c) != "Cc")
     if isinstance(facts, dict):

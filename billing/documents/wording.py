@@ -1,4 +1,4 @@
-"""Money, days and numbers as a practice writes them, in its locale."""
+"""Money, dates and numbers in a practice's locale."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from babel.numbers import format_currency, format_decimal
 from billing.money import digits
 from billing.practices import locale
 
-# A locale that nobody has data for is written as this.
+# The locale for an unknown tag.
 FALLBACK = Locale("en", "US")
 
 
@@ -22,13 +22,13 @@ def locale_of(tag: str) -> Locale:
 
 @dataclass(frozen=True)
 class Words:
-    """`currency`: ISO 4217; `locale`: a BCP 47 tag, as `en-US`."""
+    """The formats of a practice. `currency` is ISO 4217; `locale` is a BCP 47 tag, as `en-US`."""
 
     currency: str
     locale: str
 
     def money(self, minor: int) -> str:
-        """An amount in minor units, with the currency's own decimals: `-$1,250.00`."""
+        """Return an amount in minor units, with the currency's own decimals: `-$1,250.00`."""
         amount = Decimal(minor).scaleb(-digits(self.currency))
         text = format_currency(
             abs(amount), self.currency, locale=locale_of(self.locale), currency_digits=False,
@@ -38,13 +38,13 @@ class Words:
 
     @property
     def pattern(self) -> str:
-        """The locale's pattern with exactly the currency's decimals; its sign is put by `money`."""
+        """Return the locale's pattern with the currency's decimals. `money` adds the sign."""
         decimals = "." + "0" * digits(self.currency) if digits(self.currency) else ""
         standard = locale_of(self.locale).currency_formats["standard"].pattern.partition(";")[0]
         return str(standard).replace(".00", decimals)
 
     def balance(self, minor: int) -> str:
-        """What is owed; a credit is marked so: `$25.00 CR`."""
+        """Return an amount that is owed. A credit is marked: `$25.00 CR`."""
         return f"{self.money(-minor)} CR" if minor < 0 else self.money(minor)
 
     def day(self, date: dt.date) -> str:
@@ -54,5 +54,5 @@ class Words:
         return f"{self.day(first)} \N{EN DASH} {self.day(last)}"
 
     def hundredths(self, count: int) -> str:
-        """A quantity, without decimals that say nothing: `1`, `1.5`."""
+        """Return a quantity without superfluous decimals: `1`, `1.5`."""
         return str(format_decimal(Decimal(count).scaleb(-2), locale=locale_of(self.locale)))

@@ -1,7 +1,7 @@
-"""The gateway to Stripe: nothing else imports its SDK.
+"""The gateway to Stripe. No other package imports the SDK.
 
-`api` has what is asked of Stripe, `objects` what it answers as our own values, and `calls` what a
-call may end in.
+`api` holds the requests to Stripe, `objects` our own values for the responses, and `calls` the
+possible outcomes of a call.
 """
 
 from billing.gateway.api import Order, Stripe

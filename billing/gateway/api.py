@@ -1,4 +1,4 @@
-"""Stripe's API: the calls that this project makes. Their answers leave here as our own values."""
+"""Stripe's API: the calls that this project makes. Responses are returned as our own values."""
 
 import contextlib
 import datetime as dt
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     )
 
 CONFIRM_TIMEOUT_S, TIMEOUT_S = 20.0, 10.0
-# The most objects that a page of a list has.
+# The largest page of a list.
 PAGE_SIZE = 100
-# Read with a PaymentIntent: its card, and when it was charged.
+# Objects returned with a PaymentIntent: its card, and the charge with its time.
 WHOLE = ["payment_method", "latest_charge"]
-# The events that are listed in case that one was lost. Stripe takes twenty names at the most.
+# The events that are listed in case one was lost. Stripe accepts at most twenty names.
 EVENT_TYPES = [
     *(f"payment_intent.{end}" for end in ("succeeded", "payment_failed", "canceled")),
     *(f"payment_intent.{end}" for end in ("processing", "requires_action")),
@@ -72,7 +72,7 @@ EVENT_TYPES = [
 
 @dataclass(frozen=True)
 class Order:
-    """A payment as Stripe is told of it: opaque ids and an amount, nothing else."""
+    """A payment as it is sent to Stripe: opaque ids and an amount, nothing else."""
 
     payment_id: str
     practice_id: str
@@ -107,7 +107,7 @@ class Stripe:
         await self.http._client_async.aclose()
 
     async def verify(self) -> None:
-        """Raise Forbidden where Stripe does not know the key."""
+        """Raise Forbidden if Stripe does not know the key."""
         await repeated(lambda _: self.api.accounts.retrieve_current_async())
 
     # -- payments ----------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Stripe:
     async def create(self, order: Order) -> Intent:
         """Create an unconfirmed PaymentIntent, which can't move money.
 
-        The same payment gets the same PaymentIntent. NotChargeable, where Stripe has no number for
+        The same payment gets the same PaymentIntent. Raise NotChargeable if Stripe can't represent
         the amount.
         """
         params: PaymentIntentCreateParams = {
@@ -141,9 +141,9 @@ class Stripe:
         method: str | None = None,
         token: str | None = None,
     ) -> Intent:
-        """Confirm a PaymentIntent by a saved card or by a new one's token: this moves money.
+        """Confirm a PaymentIntent by a saved card or by a new card's token: this moves money.
 
-        One key for ever: the bank is asked once for a payment.
+        The idempotency key never changes, so the bank is asked once for a payment.
         """
         params: PaymentIntentConfirmParams = {"use_stripe_sdk": True, "expand": WHOLE}
         if method is not None:
@@ -158,7 +158,7 @@ class Stripe:
     async def cancel(self, account: str, intent_id: str) -> Intent:
         """Cancel a PaymentIntent: the fence, after which no charge can follow.
 
-        Rejected, where it is over or the money may have moved.
+        Raise Rejected if it is over or the money may have moved.
         """
         params: PaymentIntentCancelParams = {"expand": WHOLE}
         cancel = self.api.payment_intents.cancel_async
@@ -172,7 +172,7 @@ class Stripe:
         )
 
     async def intents(self, account: str, since: dt.datetime) -> list[Intent]:
-        """Return this project's PaymentIntents that were created since, the oldest first."""
+        """Return this project's PaymentIntents created since a time, the oldest first."""
 
         async def page(after: str | None) -> Any:
             params: PaymentIntentListParams = {"limit": PAGE_SIZE, "created": {"gte": unix(since)}}
@@ -187,8 +187,8 @@ class Stripe:
     async def customer(self, account: str, practice_id: str, client_id: str, number: int) -> str:
         """Create a client's customer and return its id.
 
-        It is made once for each `number`, whoever asks and however often: another number is for
-        where Stripe has deleted the one before.
+        Each `number` creates one customer, however often the call is made. A new number is only
+        used after Stripe has deleted the previous customer.
         """
         params: CustomerCreateParams = {"metadata": {"client": client_id, "practice": practice_id}}
         create, key = self.api.customers.create_async, f"{client_id}-customer-{number}"
@@ -196,7 +196,7 @@ class Stripe:
         return str(made.id)
 
     async def has_customer(self, account: str, customer: str) -> bool:
-        """Return whether Stripe has a customer. It still tells of those that were deleted."""
+        """Return whether Stripe has a customer. Deleted customers can still be retrieved."""
         params: CustomerRetrieveParams = {}
         retrieve = self.api.customers.retrieve_async
         try:
@@ -206,7 +206,7 @@ class Stripe:
         return not plain(found).get("deleted")
 
     async def cards(self, account: str, customer: str) -> list[Card]:
-        """Return the cards that are attached to a customer; Missing, where it was deleted."""
+        """Return the cards that are attached to a customer. Raise Missing if it was deleted."""
 
         async def page(after: str | None) -> Any:
             params: CustomerPaymentMethodListParams = {"limit": PAGE_SIZE, "type": "card"}
@@ -218,7 +218,9 @@ class Stripe:
         return [card(one) for one in await listed(page)]
 
     async def token(self, account: str, token_id: str) -> Card:
-        """Return the card of a page's confirmation token; Rejected, where it is of no card."""
+        """Return the card of a page's confirmation token. Raise Rejected if the token is not of a
+        card.
+        """
         params: ConfirmationTokenRetrieveParams = {}
         retrieve = self.api.confirmation_tokens.retrieve_async
         found = await repeated(lambda _: retrieve(token_id, params, options(account)))
@@ -259,12 +261,12 @@ class Stripe:
         return card(plain(await repeated(lambda _: retrieve(method_id, params, options(account)))))
 
     async def detach(self, account: str, method_id: str) -> None:
-        """Have Stripe forget a card; Rejected, where it is attached to no customer."""
+        """Detach a card at Stripe. Raise Rejected if it is attached to no customer."""
         params: PaymentMethodDetachParams = {}
         detach = self.api.payment_methods.detach_async
         await repeated(lambda _: detach(method_id, params, options(account)))
 
-    # -- money that goes back ----------------------------------------------------------------------
+    # -- refunds and disputes ----------------------------------------------------------------------
 
     async def refund(
         self,
@@ -275,7 +277,7 @@ class Stripe:
         amount_minor: int,
         currency: str,
     ) -> Refunded:
-        """Give an amount of a payment back: once for the same refund."""
+        """Refund an amount of a payment, once for each refund id."""
         params: RefundCreateParams = {
             "payment_intent": intent_id,
             "amount": to_stripe(amount_minor, currency),
@@ -287,7 +289,7 @@ class Stripe:
     async def refunds(
         self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
     ) -> list[Refunded]:
-        """Return refunds, the oldest first: of a PaymentIntent, or those created since."""
+        """Return refunds, the oldest first: of a PaymentIntent, or those created since a time."""
 
         async def page(after: str | None) -> Any:
             params: RefundListParams = {"limit": PAGE_SIZE}
@@ -304,7 +306,7 @@ class Stripe:
     async def disputes(
         self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
     ) -> list[Disputed]:
-        """Return disputes, the oldest first: of a PaymentIntent, or those created since."""
+        """Return disputes, the oldest first: of a PaymentIntent, or those created since a time."""
 
         async def page(after: str | None) -> Any:
             params: DisputeListParams = {"limit": PAGE_SIZE}
@@ -321,7 +323,7 @@ class Stripe:
     # -- events ------------------------------------------------------------------------------------
 
     async def events(self, account: str, since: dt.datetime) -> list[Event]:
-        """Return the events since, the oldest first; Stripe keeps them for thirty days."""
+        """Return the events since a time, the oldest first. Stripe keeps them for thirty days."""
 
         async def page(after: str | None) -> Any:
             params: EventListParams = {
@@ -336,18 +338,20 @@ class Stripe:
         named = None if account == OWN else account
         found: list[Event] = []
         for one in await listed(page):
-            # What can't be read keeps no other event from being followed.
+            # An unreadable event must not stop the others.
             with contextlib.suppress(NotAnEvent):
                 found.append(hint(one, named))
         return found
 
     def event(self, body: bytes, signature: str | None, now: dt.datetime) -> Event:
-        """Read the event of a webhook that Stripe signed just now; NotAnEvent says why not."""
+        """Return the event of a webhook that Stripe has signed just now. Raise NotAnEvent
+        otherwise.
+        """
         return webhooks.event(body, signature, self.webhook_secrets, now)
 
 
 async def listed(page: Callable[[str | None], Awaitable[Any]]) -> list[dict[str, Any]]:
-    """Return the objects of all pages of a list, which Stripe gives the newest first, reversed."""
+    """Return the objects of all pages of a list in reverse, since Stripe lists the newest first."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:

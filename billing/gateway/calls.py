@@ -1,11 +1,11 @@
-"""A call of Stripe's API and its outcome: an answer, or one of these errors.
+"""A call of Stripe's API and its outcome: a response, or one of these errors.
 
 StripeTrouble
 ├── Rejected        Stripe refused the request and did nothing
 │   ├── Declined    the bank refused the card
 │   └── Missing     Stripe has no such object in this account
-└── Unknown         nobody can tell whether it was done: ask, never guess
-    └── Forbidden   the key may not ask in this account, which says nothing about the object
+└── Unknown         the outcome is unknown: read the object, never guess
+    └── Forbidden   the key has no access to this account, which says nothing about the object
 """
 
 import asyncio
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The pauses between tries of a call; the SDK itself tries each once.
+# The pauses between tries of a call. The SDK itself does not retry.
 BACKOFFS_S = (0.2, 0.5, 1.0)
-# No other try begins once a call has taken this long.
+# The time in seconds after which no further try begins.
 TRIES_END_AFTER_S = 15.0
 SERVER_ERROR, CONFLICT = 500, 409
 
@@ -38,11 +38,11 @@ log = logging.getLogger("portal.stripe")
 
 
 class StripeTrouble(Exception):
-    """A call without a good answer."""
+    """A call without a successful response."""
 
 
 class Rejected(StripeTrouble):
-    """Stripe refused the request and did nothing. `param` is the parameter that it blames."""
+    """Stripe refused the request and did nothing. `param` is the parameter at fault."""
 
     def __init__(self, code: str, param: str | None = None) -> None:
         super().__init__(code)
@@ -50,7 +50,7 @@ class Rejected(StripeTrouble):
 
 
 class Declined(Rejected):
-    """The bank refused the card, or another call of which Stripe says that it failed."""
+    """The bank refused the card, or Stripe reports another call as failed for that reason."""
 
     def __init__(self, code: str, reason: DeclineReason) -> None:
         super().__init__(code)
@@ -62,11 +62,11 @@ class Missing(Rejected):
 
 
 class Unknown(StripeTrouble):
-    """Nobody can tell whether it was done: ask, never guess."""
+    """The outcome is unknown: read the object, never guess."""
 
 
 class Forbidden(Unknown):
-    """The key may not ask in this account: it was revoked, restricted or deauthorised."""
+    """The key has no access to this account: it was revoked, restricted or deauthorised."""
 
 
 def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> "V1Services":
@@ -84,7 +84,7 @@ def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> "V1Servi
 def options(account: str, key: str | None = None) -> "RequestOptions":
     """Return a call's options: its account, and its idempotency key.
 
-    Without an account Stripe would be asked in the platform's own: that is said by OWN alone.
+    Without an account the call would go to the platform's own account, which only OWN may select.
     """
     if not account:
         raise Forbidden("no account")
@@ -97,9 +97,9 @@ def options(account: str, key: str | None = None) -> "RequestOptions":
 
 
 async def once(call: Callable[[], Awaitable[T]]) -> T:
-    """Return the answer of a call that may move money.
+    """Return the response of a call that may move money.
 
-    Only what Stripe has certainly not begun is tried again; its other errors become ours.
+    Only a call that Stripe has certainly not begun is retried; other SDK errors become ours.
     """
     for backoff_s in (*BACKOFFS_S, None):
         try:
@@ -114,10 +114,11 @@ async def once(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def repeated(call: Callable[[int], Awaitable[T]]) -> T:
-    """Return the answer of a call that moves no money, which is tried again where none came.
+    """Return the response of a call that moves no money. Retry it if there was no response.
 
-    `call` takes the number of its idempotency key. A lost answer is asked for under the same key. A
-    server error is saved under its key, and so is another request: then the next key is taken.
+    `call` takes the number of its idempotency key. A lost response is requested under the same key.
+    Stripe stores a server error under its key, and likewise another request: then the next key is
+    used.
     """
     number, until = 1, asyncio.get_running_loop().time() + TRIES_END_AFTER_S
     for backoff_s in (*BACKOFFS_S, None):
@@ -133,7 +134,7 @@ async def repeated(call: Callable[[int], Awaitable[T]]) -> T:
 
 
 def may_be_tried_again(error: Exception) -> bool:
-    """Return whether the same call may get another answer."""
+    """Return whether the same call may get another response."""
     if isinstance(error, httpx.HTTPError | stripe.APIConnectionError | stripe.RateLimitError):
         return True
     if isinstance(error, stripe.IdempotencyError):
@@ -143,7 +144,7 @@ def may_be_tried_again(error: Exception) -> bool:
 
 
 def is_saved(error: Exception) -> bool:
-    """Return whether Stripe gives this answer again under the same key."""
+    """Return whether Stripe repeats this response under the same key."""
     if isinstance(error, stripe.IdempotencyError):
         return True
     status = error.http_status if isinstance(error, stripe.StripeError) else None
@@ -155,7 +156,7 @@ async def pause(backoff_s: float) -> None:
 
 
 def trouble(error: Exception) -> StripeTrouble:
-    """Return our error for one of the SDK's, without its text, which may quote the request."""
+    """Return our error for an SDK error, without its text, which may quote the request."""
     if isinstance(error, stripe.CardError):
         reason = decline_reason(error.code, plain_error(error).get("decline_code"))
         return Declined(error.code or "card_declined", reason)
@@ -166,7 +167,7 @@ def trouble(error: Exception) -> StripeTrouble:
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         log.error("alert: stripe refuses the key in this account: %s", error.code)
         return Forbidden(error.code or "forbidden")
-    # Resets, timeouts, 5xx, and 409: another call under the same key is still running.
+    # These are resets, timeouts, 5xx, and 409: another call under the same key is still running.
     log.warning("stripe gave no answer: %s", type(error).__name__)
     return Unknown(type(error).__name__)
 

@@ -1,4 +1,4 @@
-"""Stripe's currencies: how an amount is written for Stripe, and the amounts that it charges.
+"""Stripe's currencies: the units of its amounts, and the range of charges.
 
 Stripe counts some currencies in other units than ISO 4217 does. Only the gateway uses those units;
 everywhere else an amount is an integer in ISO's minor units.
@@ -24,12 +24,12 @@ SUPPORTED = frozenset(
 ZERO_DECIMAL = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
 # The last digit of these amounts has to be 0.
 THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
-# Sent with two decimals that have to be 0. Stripe's page lists UGX among the zero-decimal ones too;
-# its special case is followed, which is the later rule.
+# Sent with two decimals that have to be 0. Stripe's page lists UGX among the zero-decimal
+# currencies too; its special case is the later rule, so that one is followed.
 WHOLE = frozenset(("ISK", "UGX"))
 
-# The smallest charges that Stripe publishes, in ISO's minor units. A bank account in another
-# currency may have a higher one, which Stripe tells when it is asked.
+# The smallest charges that Stripe publishes, in ISO's minor units. For a bank account in another
+# currency the minimum may be higher; Stripe then rejects the charge.
 MINIMUM = {
     "AED": 200,
     "AUD": 50,
@@ -56,23 +56,23 @@ MINIMUM = {
     "THB": 1_000,
     "USD": 50,
 }
-# Of Stripe's own units.
+# In Stripe's own units.
 LARGEST = 99_999_999
 
 
 class NotChargeable(ValueError):
-    """An amount that Stripe has no number for; nothing is rounded."""
+    """An amount that Stripe can't represent. Amounts are never rounded."""
 
 
 def decimals(currency: str) -> int:
-    """Return how many decimals an amount of this currency has at Stripe."""
+    """Return the number of decimals of a currency at Stripe."""
     if currency in ZERO_DECIMAL:
         return 0
     return 3 if currency in THREE_DECIMAL else 2
 
 
 def to_stripe(minor: int, currency: str) -> int:
-    """Return an amount in Stripe's units; NotChargeable, where it would have to be rounded."""
+    """Return an amount in Stripe's units. Raise NotChargeable if it would have to be rounded."""
     units = minor * units_per_minor(currency)
     if units.denominator != 1 or int(units) % step(currency):
         raise NotChargeable(f"{currency} is charged in steps of {increment(currency)} minor units")
@@ -80,7 +80,7 @@ def to_stripe(minor: int, currency: str) -> int:
 
 
 def from_stripe(units: int, currency: str) -> int:
-    """Return an amount in ISO's minor units. What Stripe charged by itself may need rounding."""
+    """Return an amount in ISO's minor units. Charges made by Stripe itself may need rounding."""
     return round(units / units_per_minor(currency.upper()))
 
 
@@ -101,12 +101,12 @@ def largest_charge(currency: str) -> int:
 
 
 def step(currency: str) -> int:
-    """Return the number that an amount in Stripe's units has to be a multiple of."""
+    """Return the number that amounts in Stripe's units have to be a multiple of."""
     if currency in WHOLE:
         return 100
     return 10 if currency in THREE_DECIMAL else 1
 
 
 def units_per_minor(currency: str) -> Fraction:
-    """Return how many of Stripe's units one of ISO's minor units is."""
+    """Return the number of Stripe's units in one of ISO's minor units."""
     return Fraction(10) ** (decimals(currency) - digits(currency))

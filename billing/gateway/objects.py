@@ -1,7 +1,7 @@
-"""Stripe's objects as our own values: what this project reads of them, and nothing else.
+"""Stripe's objects as our own values, with only the fields that this project reads.
 
-Amounts are in ISO's minor units. A field that is absent is None or empty, and a status that this
-release does not know is UNKNOWN: another program's object never raises here.
+Amounts are in ISO's minor units. An absent field is None or empty, and a status that this release
+does not know is UNKNOWN: objects of other programs raise no error here.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ class IntentStatus(enum.StrEnum):
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     CANCELED = "canceled"
-    # Any other, as requires_capture: this project's PaymentIntents never have it.
+    # Any other status, such as requires_capture, which this project's PaymentIntents never have.
     UNKNOWN = "unknown"
 
 
@@ -34,7 +34,7 @@ class IntentStatus(enum.StrEnum):
 class Card:
     """A card as Stripe has it, with the name and postal code that the bank checks.
 
-    Without a `customer` it is attached to none, or no longer.
+    Without a `customer` the card is not attached, or no longer.
     """
 
     stripe_id: str | None
@@ -50,10 +50,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Intent:
-    """A PaymentIntent. `decline` is the reason for which its last try failed.
+    """A PaymentIntent. `decline` is the reason why its last try failed.
 
-    `payment_id` and `practice_id` are named by its metadata: another program's has neither.
-    `charged_at` is when the card was charged, by Stripe's clock.
+    `payment_id` and `practice_id` come from its metadata: an intent of another program has neither.
+    `charged_at` is the time of the charge, by Stripe's clock.
     """
 
     id: str
@@ -81,7 +81,9 @@ class SetupStatus(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Setup:
-    """A SetupIntent. Its metadata names the client; `decline` says why its last try failed."""
+    """A SetupIntent. Its metadata names the client; `decline` is the reason why its last try
+    failed.
+    """
 
     id: str
     status: SetupStatus
@@ -93,7 +95,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Refunded:
-    """A refund. `refund_id` is ours, where it was asked for here. `created` is Stripe's clock."""
+    """A refund. `refund_id` is our id, if it was requested here. `created` is by Stripe's clock."""
 
     id: str
     intent_id: str | None
@@ -105,9 +107,9 @@ class Refunded:
 
 @dataclass(frozen=True)
 class Disputed:
-    """A dispute; without a `state` it moves no money, as an inquiry.
+    """A dispute. Without a `state` it moves no money, such as an inquiry.
 
-    Its currency may be another than the payment's.
+    Its currency may differ from the payment's.
     """
 
     id: str
@@ -120,7 +122,7 @@ class Disputed:
 
 @dataclass(frozen=True)
 class Event:
-    """A webhook's content: a hint of where to look, no more."""
+    """A webhook's content. It is only a hint which object to read."""
 
     id: str
     account: str | None
@@ -130,14 +132,14 @@ class Event:
 
 
 class NotAnEvent(Exception):
-    """A webhook's body that Stripe did not sign, or not lately; the text says why."""
+    """A webhook's body that Stripe did not sign, or not recently. The text gives the reason."""
 
 
-# -- read from Stripe's answers --------------------------------------------------------------------
+# -- parsing of Stripe's responses -----------------------------------------------------------------
 
 
 def is_ours(told: Mapping[str, Any], name: str) -> bool:
-    """Return whether an object's metadata has this project's name for it."""
+    """Return whether an object's metadata has a name of this project."""
     return bool(metadata(told, name))
 
 
@@ -168,7 +170,7 @@ def setup(told: Mapping[str, Any]) -> Setup:
 
 
 def attached_card(told: Mapping[str, Any]) -> Card | None:
-    """Return the card of an intent, where the call asked for it."""
+    """Return the card of an intent, if the call requested it."""
     method = told.get("payment_method")
     return card(method) if isinstance(method, Mapping) and method.get("card") else None
 
@@ -227,7 +229,7 @@ def disputed(told: Mapping[str, Any]) -> Disputed:
     )
 
 
-# -- parts of them ---------------------------------------------------------------------------------
+# -- parts of objects ------------------------------------------------------------------------------
 
 S = TypeVar("S", IntentStatus, SetupStatus)
 
@@ -239,13 +241,13 @@ def status(members: type[S], told: Mapping[str, Any]) -> S:
 
 
 def metadata(told: Mapping[str, Any], name: str) -> str | None:
-    """Return an id of ours from an object's metadata; another program's text is none."""
+    """Return an id of ours from an object's metadata. Text of other programs gives None."""
     found = (told.get("metadata") or {}).get(name)
     return found if isinstance(found, str) and UUID.fullmatch(found) else None
 
 
 def reference(told: Any) -> str | None:
-    """Return the id of another object, which a call may have asked to have whole."""
+    """Return the id of another object, which the response may include as a whole."""
     return told.get("id") if isinstance(told, Mapping) else told
 
 
@@ -277,19 +279,20 @@ def decline(failed: Mapping[str, Any] | None) -> DeclineReason | None:
 
 
 def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
-    """Return what may be told: a lost, stolen or fraudulent card is told as any other."""
+    """Return the reason to disclose. A lost, stolen or fraudulent card looks like any other."""
     known = DECLINES.get(decline_code or "") or DECLINES.get(code or "")
     return known or DeclineReason.GENERIC
 
 
-# The objects that an event is followed by; of a charge, a refund or a dispute the payment is read.
+# The types of objects that are read for an event. For a charge, a refund or a dispute the payment
+# is read.
 ABOUT = ("payment_intent", "setup_intent", "payment_method", "customer")
-# Ids and types as Stripe writes them.
+# The form of Stripe's ids and types.
 NAME = re.compile(r"[!-~]{1,255}")
 
 
 def hint(event: Mapping[str, Any], account: str | None = None) -> Event:
-    """Return the hint of an event; `account` of one that was listed, which does not name it."""
+    """Return the hint of an event. `account` is the account of a listed event, which lacks it."""
     try:
         told = event["data"]["object"]
         about = told["id"] if told.get("object") in ABOUT else reference(told.get("payment_intent"))

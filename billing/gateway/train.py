@@ -1,7 +1,7 @@
-"""Stripe's release that this project speaks: one train for all of its parts.
+"""The version of Stripe that this project uses: one release train for all of its parts.
 
-The SDK, the API version, the release of Stripe.js and the specification that tests judge by belong
-to one train. docs/decisions/0016 says how to move to the next one.
+The SDK, the API version, Stripe.js and the specification for tests belong to one train.
+docs/decisions/0016 describes how to move to the next one.
 """
 
 API_VERSION = "2026-05-27.dahlia"

@@ -1,4 +1,4 @@
-"""Signatures of webhooks: which bodies Stripe sent, and when.
+"""Verification of webhook signatures and their times.
 
 A header is `t=<seconds>,v1=<HMAC>`, with a `v1` for each secret that is valid during a rotation.
 Signatures of other schemes are ignored. Everything else is refused: a second `t` would let an old
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from billing.gateway.objects import Event, NotAnEvent, hint
 
-# How far a signature's time may be off, either way.
+# The tolerance for a signature's time, in both directions.
 TOLERANCE = dt.timedelta(seconds=300)
-# A value is of visible ASCII characters without the comma: others can't be compared as digests.
+# Values have visible ASCII characters except the comma: others can't be compared as digests.
 PART = re.compile(r"(?P<name>[a-z][a-z0-9]*)=(?P<value>[!-+\--~]+)")
-# Seconds since 1970; no time of this or the next millennium has more digits.
+# Seconds since 1970. No time of this or the next millennium has more digits.
 SECONDS = re.compile(r"[0-9]{1,12}")
 
 
@@ -37,7 +37,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now: dt.date
         raise NotAnEvent("there is no Stripe-Signature header")
     signed_at, signatures = parse(header)
     expected = [sign(body, signed_at, secret) for secret in secrets]
-    # Each is compared with each, so that the time tells nothing.
+    # All pairs are compared, so that the duration reveals nothing.
     matches = [hmac.compare_digest(one, other) for one in signatures for other in expected]
     if not any(matches):
         raise NotAnEvent("the signature fits none of this endpoint's secrets")

@@ -1,1 +1,1 @@
-"""The HTTP server: connections, what requests may be like, and who may send them."""
+"""The HTTP server: connections, limits of requests, and trusted clients and proxies."""

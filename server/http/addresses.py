@@ -1,7 +1,7 @@
 """Origins and host names, as the settings name them.
 
-Each is compared with what browsers send, letter by letter. So what no browser sends is refused,
-rather than taken and never matched.
+Each value is later compared literally with browsers' headers. So a value that no browser sends is
+refused here, instead of never matching.
 """
 
 from billing.public_urls import host_and_port, ipv6, named, split
@@ -10,19 +10,19 @@ ANY = "*"
 
 
 def parse_origin(text: str) -> str:
-    """Return an origin as browsers write it; ValueError where it is none."""
+    """Return an origin as browsers write it. Raise ValueError for any other text."""
     if text == ANY:
         return text
     url = split(text)
     if not url.scheme or not url.netloc:
-        raise ValueError(f"has {text}, which is no origin: write https://portal.example.com")
+        raise ValueError(f"has {text}, which is not an origin: write https://portal.example.com")
     if url.path or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(f"has {text}: an origin ends with its host or port")
     return f"{url.scheme}://{host_and_port(url, text)}"
 
 
 def parse_host(text: str) -> str:
-    """Return a host name, `*.` before one, or `*`; ValueError where it is none of these."""
+    """Return a host name, one with the prefix `*.`, or `*`. Raise ValueError for any other text."""
     if text == ANY:
         return text
     if "://" in text:

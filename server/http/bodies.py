@@ -1,4 +1,4 @@
-"""Bodies of requests: how much of one is read, and how much memory all of them may take."""
+"""Bodies of requests: limits of their size, and of the memory for all of them."""
 
 import zlib
 from collections import Counter
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-# Whoever has shown no token sends no more than this.
+# The largest body of a client without a token.
 STRANGERS_BODY = 2**14
 MAX_BODY = 2**20
-# Larger bodies that are being received: of all senders, and of one.
+# The memory for larger bodies in transfer: of all senders, and of one.
 ALL_LARGE_BODIES, LARGE_BODIES = 16 * 2**20, 4 * 2**20
 GZIP = 16 + zlib.MAX_WBITS
 CODINGS = ("gzip", "x-gzip")
 
 
 class BodyRefused(Exception):
-    """A body that is not taken; the text is the reason."""
+    """A body that is refused. The text gives the reason."""
 
 
 class EndedEarly(BodyRefused):
@@ -59,7 +59,9 @@ class RequestBody:
             raise UnknownCoding
 
     async def read(self, most: int) -> bool:
-        """Read to the end and return True, or stop where it is known to be longer than `most`."""
+        """Read to the end and return True, or return False once the body is known to
+        exceed `most`.
+        """
         if self.declared is not None and self.declared > most:
             return False
         try:
@@ -72,7 +74,7 @@ class RequestBody:
         return self.is_whole and len(self.content) <= most
 
     def decoded(self, most: int) -> bytes:
-        """Return the body's bytes, unpacked; TooLarge where they are more than `most`."""
+        """Return the body's bytes, decompressed. Raise TooLarge if they are more than `most`."""
         content = bytes(self.content)
         if self.coding not in CODINGS:
             return content
@@ -89,7 +91,7 @@ class RequestBody:
 
 
 class LargeBodies:
-    """Memory that is set aside for large bodies while they are received."""
+    """The memory that is reserved for large bodies while they are received."""
 
     def __init__(self, most: int = ALL_LARGE_BODIES, most_of_one: int = LARGE_BODIES) -> None:
         self.most, self.most_of_one = most, most_of_one
@@ -97,7 +99,7 @@ class LargeBodies:
 
     @contextmanager
     def room(self, sender: str, body: RequestBody) -> Iterator[None]:
-        """Set memory aside for the body of a sender; NoMemoryLeft where there is none."""
+        """Reserve memory for a sender's body. Raise NoMemoryLeft if there is none."""
         size = MAX_BODY if body.declared is None else min(body.declared, MAX_BODY)
         if (
             self.reserved.total() + size > self.most

@@ -1,8 +1,8 @@
-"""Limits of open connections, and the time that a client may take over each part of a request.
+"""Limits on open connections, and on the time that a client may take for each part of a request.
 
-A connection that waits for its client costs memory, and nothing tells a slow client from one that
-only occupies places. So each has a deadline, and when all places are taken a new client gets the
-place of the one that has waited longest without having sent a whole request.
+A connection that waits for its client costs memory, and a slow client can't be told from an
+attacker. So each connection has a deadline, and when all places are taken a new client gets the
+place of the connection that has waited longest without a complete request.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from identity.networks import network
 from server.http.proxies import Proxies, normal
 
 NEVER = float("inf")
-# Deadlines are looked at this often, or four times within the shortest of them.
+# Deadlines are checked this often, or four times within the shortest of them.
 LOOKED_AT_S = 1.0
 WARNED_EVERY_S = 60.0
 
@@ -26,8 +26,9 @@ log = logging.getLogger("portal")
 class Limits:
     """Limits of one process, in connections and in seconds.
 
-    `head_s`: from the connection's start, or a request's first byte, to the end of its headers.
-    `body_s`: from there to the end of its body. `send_s`: without any progress of an answer.
+    `head_s` runs from the connection's start, or a request's first byte, to the end of its headers.
+    `body_s` runs from there to the end of its body. `send_s` is the time without any progress of a
+    response.
     """
 
     connections: int = 1_000
@@ -40,7 +41,7 @@ class Limits:
 
 
 class Connection(Protocol):
-    """A client's connection, as the limits see it."""
+    """A client's connection, as used by the limits."""
 
     host: str | None
 
@@ -52,13 +53,13 @@ class Connection(Protocol):
 
 
 class Connections:
-    """The open connections of a process. Proxies are not limited by their address."""
+    """The open connections of a process. Proxies have no limit by address."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.open: dict[Connection, str | None] = {}
         self.of_network: Counter[str] = Counter()
-        # Connections that wait for their client, the longest first: for its first request, and for
+        # Connections that wait for their client, the longest first: for the first request, and for
         # another one.
         self.unproven: dict[Connection, None] = {}
         self.idle: dict[Connection, None] = {}
@@ -66,7 +67,7 @@ class Connections:
         self.warned_at = -NEVER
 
     def admit(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> bool:
-        """Take a new connection in; False where there is no place for it."""
+        """Add a new connection. Return False if there is no place for it."""
         network = self.counted_as(connection.host)
         if network is not None and self.of_network[network] >= self.limits.per_address:
             return self.refuse(loop, "a network address has too many connections")
@@ -81,7 +82,7 @@ class Connections:
         return True
 
     def counted_as(self, host: str | None) -> str | None:
-        """Return the network that a client's connections are counted by; None for a proxy's."""
+        """Return the network by which a client's connections are counted, or None for a proxy."""
         address = normal(host) if host is not None else None
         if address is None or address in self.limits.proxies:
             return None
@@ -112,7 +113,7 @@ class Connections:
                 del self.of_network[network]
 
     def works(self, connection: Connection) -> None:
-        """Note that a whole request has come, which is now answered."""
+        """Note that a complete request has arrived and is being answered."""
         self.unproven.pop(connection, None)
         self.idle.pop(connection, None)
 

@@ -1,4 +1,4 @@
-"""Media types of requests and answers, by the headers Content-Type and Accept (RFC 9110)."""
+"""Media types of requests and responses, by the headers Content-Type and Accept (RFC 9110)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 HTML = "text/html"
 UTF_8 = ("utf-8", "utf8")
 
-# The part of a header that is read, and the length up to which its meaning is remembered.
+# The length of a header that is parsed, and the length up to which the result is cached.
 READ, REMEMBERED = 2_000, 200
 
 RANGE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
@@ -19,7 +19,7 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
 def parse(text: str) -> tuple[str, Mapping[str, str]]:
-    """Return a media type and its parameters, all in small letters."""
+    """Return a media type and its parameters, all in lower case."""
     name, semicolon, _ = text.partition(";")
     if not semicolon:
         return name.strip().lower(), NO_PARAMETERS
@@ -30,15 +30,15 @@ def parse(text: str) -> tuple[str, Mapping[str, str]]:
 
 
 def is_utf_8(parameters: Mapping[str, str]) -> bool:
-    """Return whether text with these parameters is UTF-8; JSON is, unless it says otherwise."""
+    """Return whether text with these parameters is UTF-8, which is the default of JSON."""
     return parameters.get("charset", UTF_8[0]) in UTF_8
 
 
 def response_type(accept: str | None) -> str | None:
-    """Choose the media type of a GraphQL response; None where the client takes neither.
+    """Return the media type of a GraphQL response, or None if the client accepts neither.
 
-    Of two types that a client takes equally, the newer one is chosen if the client names it.
-    Without a header it is chosen too, as GraphQL over HTTP says.
+    If a client accepts both types equally, the newer one is chosen if the client names it. It is
+    also chosen without a header, as GraphQL over HTTP requires.
     """
     if accept is None:
         return GRAPHQL_JSON
@@ -60,12 +60,12 @@ remembered = lru_cache(1_000)(chosen)
 
 
 def asks_for_html(accept: str | None) -> bool:
-    """Return whether a client names HTML among what it takes, as browsers do."""
+    """Return whether a client accepts HTML by name, as browsers do."""
     return accept is not None and dict(media_ranges(accept)).get(HTML, 0) > 0
 
 
 def media_ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """List the ranges of an Accept header, each with its quality."""
+    """Yield the ranges of an Accept header, each with its quality."""
     for part in RANGE.findall(accept[:READ]):
         name, parameters = parse(part)
         if name:
@@ -74,7 +74,7 @@ def media_ranges(accept: str) -> Iterator[tuple[str, float]]:
 
 
 def quality(ranges: Mapping[str, float], name: str) -> float:
-    """Return the quality of a media type, by the most specific range that it is in."""
+    """Return the quality of a media type, by the most specific range that contains it."""
     for range_ in (name, f"{name.partition('/')[0]}/*", "*/*"):
         if range_ in ranges:
             return ranges[range_]

@@ -1,7 +1,7 @@
-"""Which websites may read answers of the API (CORS).
+"""Cross-origin access of websites to the API (CORS).
 
-Only the API's own addresses take part: the pages that this server has, and the demo's mail, hold
-tokens and links, and no other page may read them.
+It applies only to the API's own addresses. The pages of this server and the demo's mail contain
+tokens and links, so no other page may read them.
 """
 
 import re
@@ -11,20 +11,22 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
-# The sandbox's addresses are those that a page would ask of Stripe.
+# The sandbox's addresses correspond to those that a page would request from Stripe.
 API = re.compile(
     r"/graphql/?|/export/.+|/documents/.+"
     r"|/sandbox/(confirmation_tokens|setup_intents/.+|next_action|payments/.+)"
 )
 METHODS = ("GET", "POST")
-# What a page may read of an answer besides its body.
+# The response headers that a page may read.
 EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate")
 REMEMBERED_S = 86_400
 
 
 class Origins(CORSMiddleware):
-    """CORS for the API. An allowed website may send any header: tracing and GraphQL clients add
-    theirs, and none has a meaning here that a program of its own could not use too.
+    """CORS for the API.
+
+    An allowed website may send any header: tracing tools and GraphQL clients add their own, and no
+    header has a meaning here that another program could not use too.
     """
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str], *, local: bool) -> None:
@@ -46,6 +48,8 @@ class Origins(CORSMiddleware):
 
 
 def is_shared(method: str, path: str) -> bool:
-    """Return whether other websites' pages may ask this. A GET of /graphql is GraphiQL's page."""
+    """Return whether other websites' pages may request this. A GET of /graphql is
+    GraphiQL's page.
+    """
     is_page = method in ("GET", "HEAD") and path.startswith("/graphql")
     return API.fullmatch(path) is not None and not is_page

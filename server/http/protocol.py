@@ -1,8 +1,7 @@
-"""HTTP/1.1 as uvicorn speaks it, with deadlines, a limit of connections, and offers of HTTP/2
-left unanswered.
+"""HTTP/1.1 by uvicorn, with deadlines and a limit of connections. Offers of HTTP/2 are ignored.
 
-uvicorn waits for ever for the rest of a request, and loses the body of one that offers to go on in
-HTTP/2: https://github.com/Kludex/uvicorn/issues/2722.
+uvicorn waits forever for the rest of a request, and loses the body of a request that offers HTTP/2:
+https://github.com/Kludex/uvicorn/issues/2722.
 """
 
 import asyncio
@@ -16,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.http.connections import NEVER, Connections
 
-# A request's line and headers, in bytes, and the number of headers.
+# The limits of a request's line and headers, in bytes, and of the number of headers.
 MAX_HEAD, MAX_HEADERS = 2**15, 100
-# Bytes of a body that may follow after its request was answered.
+# The limit of a body's bytes that arrive after its request was answered.
 MAX_IGNORED = 2**20
 OFFERS = (b"upgrade", b"http2-settings")
 RETRY_AFTER_S = 5
@@ -40,11 +39,13 @@ class Stage(enum.Enum):
 
 
 class NotTaken(Exception):
-    """A request that is not handed on to the application."""
+    """A request that is not passed to the application."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A client's connection. `connections` are all of the process, which this one is taken into."""
+    """A client's connection. `connections` holds all connections of the process, including this
+    one.
+    """
 
     def __init__(self, *given: Any, connections: Connections, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -54,7 +55,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.head_bytes = self.ignored_bytes = 0
         self.status_of_error = 400
         self.offers_upgrade = False
-        # When the client is past its time: to send the rest of a request, or to take an answer.
+        # The deadlines for the client to send the rest of a request, and to receive a response.
         self.due = self.send_due = NEVER
 
     # -- the connection ----------------------------------------------------------------------------
@@ -72,7 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End the connection, after its answer if one is being made."""
+        """End the connection, after its current response if there is one."""
         if self.stage is Stage.BODY:
             self.refuse(503)
         else:
@@ -89,7 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self.send_due = NEVER
 
-    # -- what comes in -----------------------------------------------------------------------------
+    # -- incoming data -----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -106,8 +107,8 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.refuse(431)
 
     def feed(self, data: bytes) -> None:
-        """Parse what has come. A request that offers another protocol is parsed once more without
-        its offer, since the parser takes no body after one.
+        """Parse incoming data. A request that offers another protocol is parsed again without its
+        offer, since the parser accepts no body after an offer.
         """
         while data:
             try:
@@ -184,7 +185,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def end_late(self, now: float) -> None:
         if self.transport.is_closing() and self.send_due == NEVER:
-            # Its last bytes have not been taken yet.
+            # Its last bytes have not been received yet.
             self.send_due = now + self.limits.send_s
         if now > self.send_due:
             self.transport.abort()
@@ -192,10 +193,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self.end_waiting(now)
 
     def end_waiting(self, now: float) -> None:
-        """End the wait for a client that is past its time."""
+        """End the wait for a client that is past its deadline."""
         is_answering = self.cycle is not None and not self.cycle.response_complete
         if self.stage is Stage.BODY and self.flow.read_paused:
-            # The application has not taken what has come.
+            # The application has not read the received data.
             self.due = now + self.limits.body_s
         elif self.stage is Stage.IDLE or (self.stage is Stage.HEAD and not self.head_bytes):
             self.transport.close()
@@ -203,7 +204,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.refuse(408)
 
     def refuse(self, status: int) -> None:
-        """Answer in place of the application, unless it has begun to answer, and close."""
+        """Answer in place of the application, unless it has started its response, and close."""
         if self.transport.is_closing():
             return
         cycle = self.cycle

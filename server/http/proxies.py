@@ -1,4 +1,4 @@
-"""Network addresses of clients, as far as a trusted proxy tells them in X-Forwarded-For."""
+"""Network addresses of clients, from the X-Forwarded-For of trusted proxies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LONGEST = 64
 
 @dataclass(frozen=True)
 class Proxies:
-    """The proxies whose word is taken: networks, or whoever connects."""
+    """The trusted proxies: networks, or every client."""
 
     networks: Sequence[IPv4Network | IPv6Network] = ()
     is_everybody: bool = False
@@ -28,9 +28,9 @@ class Proxies:
     def client(self, peer: str, forwarded: str) -> str:
         """Return the address of the client behind a proxy.
 
-        A proxy appends the address of whoever connected to it, so the list is read from its end,
-        as far as the addresses are proxies' own. Where whoever connects is taken for a proxy, only
-        the last entry is that proxy's word: a client may have written all the others.
+        Each proxy appends the address of its own client, so the list is read from its end, as long
+        as the addresses belong to proxies. If every client is trusted as a proxy, only the last
+        entry counts: a client may have written all the others.
         """
         client = peer
         for entry in reversed(forwarded.split(",")):
@@ -50,7 +50,7 @@ def trusted(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bo
 
 
 def parse_proxies(written: Sequence[str]) -> Proxies:
-    """Read addresses and networks, or `*`; ValueError where one is neither."""
+    """Parse addresses and networks, or `*`. Raise ValueError for any other text."""
     if EVERYBODY in written:
         if len(written) > 1:
             raise ValueError("has * beside addresses")
@@ -59,7 +59,7 @@ def parse_proxies(written: Sequence[str]) -> Proxies:
 
 
 def normal(entry: str) -> str | None:
-    """Return an address in its one spelling, without a port; None where there is none."""
+    """Return the canonical form of an address without its port, or None for any other text."""
     host = entry.strip()[:LONGEST]
     if host.startswith("["):
         host = host[1:].partition("]")[0]
@@ -75,7 +75,7 @@ def normal(entry: str) -> str | None:
 
 
 class ForwardedAddress:
-    """Middleware that replaces a trusted proxy's address by its client's."""
+    """Middleware that replaces a trusted proxy's address by its client's address."""
 
     def __init__(self, app: ASGIApp, proxies: Proxies) -> None:
         self.app, self.proxies = app, proxies

@@ -1,4 +1,4 @@
-"""The settings of uvicorn, for each way in which the portal is served."""
+"""The settings of uvicorn, for all commands that serve."""
 
 import multiprocessing
 import os
@@ -11,22 +11,23 @@ from typing import Any
 from server.http.connections import Connections, Limits
 from server.http.protocol import LimitedProtocol
 
-# uvicorn kills a worker that does not answer for so long; on a slow machine it is still importing.
+# uvicorn kills a worker that gives no answer for so long. On a slow machine a worker may still be
+# importing modules.
 WORKER_ANSWERS_S = 60
-# Half a year. Subdomains are not ours to speak for.
+# Half a year, without subdomains, which may belong to others.
 HSTS = "max-age=15768000"
-# Files that a process has open besides its clients' connections.
+# The files that a process has open besides its clients' connections.
 OTHER_FILES = 200
 
 
 class TooFewFiles(Exception):
-    """The system lets a process open fewer files than it would have connections."""
+    """The system allows a process fewer open files than its connections need."""
 
 
 def options(limits: Limits, public_url: str, shutdown_s: int | None = None) -> dict[str, Any]:
     """Return the arguments of `uvicorn.run` and `uvicorn.Config`.
 
-    `shutdown_s`: so long answers may take that are being made when the server is to end.
+    `shutdown_s` is the time for running requests when the server ends.
     """
     return {
         "http": partial(LimitedProtocol, connections=Connections(limits)),
@@ -42,15 +43,15 @@ def options(limits: Limits, public_url: str, shutdown_s: int | None = None) -> d
 
 
 def headers(public_url: str) -> list[tuple[str, str]]:
-    """Return the headers of every answer. Only a server that browsers reach by TLS asks for it."""
+    """Return the headers of every response. HSTS requires a public address with TLS."""
     secure = [("Strict-Transport-Security", HSTS)] if public_url.startswith("https://") else []
     return [("X-Content-Type-Options", "nosniff"), *secure]
 
 
 def allow_files(connections: int) -> None:
-    """Raise the process's limit of open files to what its connections need.
+    """Raise the process's limit of open files as needed for its connections.
 
-    A server that can't open another file can't accept a connection, and tries again all the time.
+    A server that can't open another file can't accept a connection, and would retry in a busy loop.
     """
     needed = connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -64,9 +65,9 @@ def allow_files(connections: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Have a worker end, as by SIGTERM, when the process that started it is gone.
+    """Have a worker end, as after SIGTERM, when its parent process is gone.
 
-    That process was killed: it would else have ended its workers itself.
+    A parent that was killed can't end its workers itself.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

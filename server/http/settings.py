@@ -1,4 +1,4 @@
-"""Settings of the HTTP server."""
+"""The settings of the HTTP server."""
 
 from typing import Annotated
 
@@ -12,75 +12,77 @@ from server.http.proxies import Proxies, parse_proxies
 
 
 def between_commas(value: object) -> object:
-    """Return the parts of a setting that has several."""
+    """Return the parts of a setting with several values."""
     if not isinstance(value, str):
         return value
     return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
 
 
 class HttpSettings(BaseSettings):
-    """What clients, browsers and proxies may do. `server/settings.py` has the other settings."""
+    """Settings for clients, browsers and proxies. `server/settings.py` has the other settings."""
 
     public_url: str = Field(
         default="http://127.0.0.1:8000",
-        description="Where browsers reach this server: links to documents begin with it, as"
-        " `https://api.example.com`. `http://` is for this machine only, and not beside a live key."
-        " With `https://` browsers are told to use nothing else (HSTS).",
+        description="The address at which browsers reach this server, such as"
+        " `https://api.example.com`. Links to documents begin with it. `http://` is only allowed"
+        " on this machine, and never with a live key. With `https://` browsers are told to use"
+        " nothing else (HSTS).",
     )
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Origins of pages that may ask from a browser, with commas between:"
+        description="Origins of pages that may send requests from a browser, separated by commas:"
         " `https://portal.example.com`.",
     )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["*"],
-        description="Host names that the server answers to, with commas between and without ports:"
-        " `api.example.com`, `*.example.com`; `*`: any.",
+        description="Host names that the server answers to, separated by commas and without ports:"
+        " `api.example.com`, `*.example.com`, or `*` for any.",
     )
     forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1", "::1"],
-        description="Addresses or networks of the proxies in front, with commas between: in"
-        " `X-Forwarded-For` the last address that is not one of them is the client's. `*`: whoever"
-        " connects is a proxy, and its own entry, the last one, is believed.",
+        description="Addresses or networks of the proxies in front, separated by commas. The last"
+        " address in `X-Forwarded-For` that is not one of them is the client's. With `*` every"
+        " connection counts as a proxy's, and only the last entry is trusted.",
     )
     http_connections: int = Field(
         default=1_000,
         ge=10,
         le=100_000,
-        description="Connections that clients may have open, in each process. When all are taken, a"
-        " new one gets the place of the one that has waited longest without a whole request.",
+        description="The number of open connections of clients, in each process. When all are"
+        " taken, a new one replaces the one that has waited longest without a complete request.",
     )
     http_connections_per_address: int = Field(
         default=200,
         ge=1,
         le=100_000,
-        description="Connections of one network address (IPv6: of its /64), in each process."
-        " Proxies are not limited.",
+        description="The number of connections of one network address (IPv6: of its /64), in each"
+        " process. Proxies are not limited.",
     )
     headers_timeout_s: float = Field(
         default=10,
         gt=0,
         le=600,
-        description="Seconds in which the headers of a request have to arrive.",
+        description="Seconds within which the headers of a request have to arrive.",
     )
     body_timeout_s: float = Field(
         default=30,
         gt=0,
         le=600,
-        description="Seconds in which the body of a request has to arrive.",
+        description="Seconds within which the body of a request has to arrive.",
     )
     send_timeout_s: float = Field(
         default=30,
         gt=0,
         le=600,
-        description="Seconds after which a client that takes nothing of its answer is given up.",
+        description="Seconds after which a client that receives nothing of its response is"
+        " disconnected.",
     )
     keep_alive_s: int = Field(
         default=75,
         ge=1,
         le=3_600,
-        description="Seconds that a connection stays open between two requests: more than the proxy"
-        " in front keeps its own.",
+        description="Seconds that a connection stays open between two requests. They must exceed"
+        " the keep-alive time of the proxy in front.",
     )
 
     @field_validator("allowed_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
@@ -111,12 +113,12 @@ class HttpSettings(BaseSettings):
 
     @property
     def proxies(self) -> Proxies:
-        """Return the proxies whose word on a client's address is taken."""
+        """Return the proxies that are trusted to name their clients' addresses."""
         return parse_proxies(self.forwarded_allow_ips)
 
     @property
     def connection_limits(self) -> Limits:
-        """Return how many connections there may be, and how long each may wait."""
+        """Return the limits of connections and of their waiting times."""
         return Limits(
             connections=self.http_connections,
             per_address=self.http_connections_per_address,
