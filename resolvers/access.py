@@ -1,4 +1,4 @@
-"""Who looked at a client's data, or changed it."""
+"""The audit log of access to a client's data."""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ from resolvers.sight import Sight
 
 
 def of_client(client: Any, sight: Sight) -> Rows:
-    """The record of a client, the newest first."""
+    """Return the audit log of a client, newest first."""
     table = sight(AccessEntry)
     return Rows(table, [owned(table, client, sight)], (table.c.id,), True, "access")

@@ -1,4 +1,4 @@
-"""Addresses: columns of another row, all that an address needs or nothing."""
+"""Addresses, stored in columns of another row that are either complete or all null."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, type_coerce
 
 
 class AddressRow:
-    """The address in a row that has one. Its columns may be null, these values are not."""
+    """The address in a row that has one. Its columns are nullable, its values are not null."""
 
     def __init__(self, row: Any) -> None:
         self.c = {

@@ -1,4 +1,4 @@
-"""What is due of the practice's invoices as of a day, by its age."""
+"""The amounts due on the practice's invoices as of a day, by the number of days past due."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -17,14 +17,17 @@ from resolvers.sight import Sight
 
 
 class AgingRow:
-    """What is due by its age, as of a day."""
+    """The amounts due as of a day, by the number of days past due."""
 
     def __init__(self, sums: Any, as_of: Any) -> None:
         self.c, self.as_of = sums.c, as_of
 
 
 def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = None) -> Rows:
-    """One row. It refers to no practice's row: nobody sees another practice than the viewer's."""
+    """Return a single row.
+
+    The row does not depend on a practice's row, since a viewer has access to one practice only.
+    """
     therapist = named(clinician_id)
     day = sight.today if as_of is None else derive(not_to_come, as_of, sight.today)
     moved = movements(sight, therapist)
@@ -44,17 +47,17 @@ def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = Non
 
 def not_to_come(day: dt.date, today: dt.date) -> dt.date:
     if day > today:
-        raise Refusal("BAD_INPUT", f"{day} is to come: ask as of today, {today}, or a day before")
+        raise Refusal("BAD_INPUT", f"{day} is in the future: use today, {today}, or an earlier day")
     return day
 
 
 def named(clinician_id: Any) -> BindParameter[Any] | None:
-    """The row's id of the therapist, if one is named."""
+    """Return the row id of the therapist, or None."""
     return None if clinician_id is None else row_id(clinician_id, "cln")
 
 
 def movements(sight: Sight, therapist: Any) -> Subquery:
-    """All that made invoices in sight due, or less so, and since when."""
+    """Return the movements of the amounts due on visible invoices, with their dates."""
     asks, puts = (sight.counted(model) for model in (LedgerEntry, Allocation))
     return union_all(
         of_invoices(sight, asks, therapist, asked), of_invoices(sight, puts, therapist, put)
@@ -64,7 +67,7 @@ def movements(sight: Sight, therapist: Any) -> Subquery:
 def of_invoices(
     sight: Sight, row: Any, therapist: Any, found: Callable[[Any, Any], Select[Any]]
 ) -> Select[Any]:
-    """What is found of rows and the invoices that they name, of one therapist's where one is."""
+    """Join rows with their visible invoices, and restrict them to one therapist if given."""
     invoice: Any = sight.counted(Invoice)
     seen = found(row, invoice).where(sight.only(row), sight.only(invoice))
     return seen if therapist is None else seen.where(invoice.c.clinician_id == therapist)

@@ -1,16 +1,16 @@
-"""How often a sender may do something: so many at once, and then one after each interval."""
+"""Rate limits per sender: a burst, then one action per interval."""
 
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-# Senders that are remembered.
+# Senders in the cache.
 REMEMBERED = 10_000
 
 
 class Allowance:
-    """Counts what senders do, by one moment for each: when all of it would be due."""
+    """Counts the actions of senders, with one number each: the time when all of them are due."""
 
     def __init__(
         self, at_once: int, every_s: float, now: Callable[[], float] = time.monotonic
@@ -19,7 +19,7 @@ class Allowance:
         self.due: OrderedDict[str, float] = OrderedDict()
 
     def take(self, sender: str) -> int:
-        """Count one more and return 0; or return the seconds to wait until there may be one."""
+        """Count an action and return 0, or return the seconds to wait until the next one."""
         now = self.now()
         due = max(self.due.get(sender, now), now)
         early = due - now - (self.at_once - 1) * self.every_s

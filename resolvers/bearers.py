@@ -1,7 +1,7 @@
-"""Who bears a token: it is looked up to find the viewer, with each request.
+"""Look-up of the viewer that a token belongs to, on each request.
 
-Who bore it last is remembered as a guess, for a statement that looks it up once more beside what it
-answers: it saves the round trip, and an answer for who no longer bears the token is thrown away.
+The last result for a token is cached as a guess. The next statement verifies the guess and reads
+its data at the same time. This saves a round trip; if the guess was wrong, the result is discarded.
 """
 
 import datetime as dt
@@ -30,13 +30,13 @@ from resolvers.queues import BoundedQueue
 from resolvers.viewer import Viewer
 
 REMEMBERED = 10_000
-# Look-ups of tokens that nobody is known to bear: at once, in all, and how long one waits.
+# Look-ups of unknown tokens: running, in total, and the longest wait in seconds.
 LOOKED_UP_AT_ONCE, LOOKED_UP, WAIT_S = 4, 500, 5
 
 
 @dataclass(frozen=True)
 class Presented:
-    """A token's hash, or its id, and when it is shown."""
+    """A token's hash or id, and the time of the request."""
 
     name: str
     now: dt.datetime
@@ -44,7 +44,7 @@ class Presented:
 
 @dataclass(frozen=True)
 class Bearer:
-    """Who bore a token when it was last looked up: by this hash, and what the row said."""
+    """The viewer found at the last look-up of a token, with the token's hash and the row found."""
 
     name: str
     row: Sequence[Any]
@@ -52,7 +52,7 @@ class Bearer:
 
 
 class Bearers:
-    """Looks up viewers by their tokens: on each request, in a statement or beside one."""
+    """Looks up viewers by their tokens: in a statement of its own, or together with a read."""
 
     def __init__(self, reads: Reads, key: str, uses: Uses | None = None) -> None:
         self.reads, self.key, self.uses = reads, key, uses
@@ -60,13 +60,13 @@ class Bearers:
         self.by_id = look_up(reads.dialect, "id", ID)
         self.again = {kind: look_up(reads.dialect, "hash", Text(), kind) for kind in ViewerKind}
         self.last: Recent[bytes, Bearer] = Recent(REMEMBERED)
-        # Anybody can send tokens that are none.
+        # Limits look-ups of invalid tokens, which anybody can send.
         self.unknown = BoundedQueue(
             at_once=LOOKED_UP_AT_ONCE, most=LOOKED_UP, most_of_one=LOOKED_UP, wait_s=WAIT_S
         )
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
-        """The bearer of a token that is known, not revoked, not expired and not idle."""
+        """Return the bearer of a token that is known, not revoked, not expired and not idle."""
         if not is_written_right(token):
             return None
         name, key = hashed(token, self.key), digest(token)
@@ -79,12 +79,14 @@ class Bearers:
         return self.last.keep(key, Bearer(name, row, self.seen(row, now))).viewer
 
     def guessed(self, token: str) -> Bearer | None:
-        """Who bore the token when it was last looked up, if that is remembered."""
+        """Return the bearer found at the last look-up of the token, if cached."""
         return self.last.recall(digest(token))
 
     async def told(self, bearer: Bearer, asked: Statement, now: dt.datetime) -> Any:
-        """What a statement tells the bearer; None where the token doesn't work any more, or not
-        for the same viewer."""
+        """Return the result of a statement, run together with the token's look-up.
+
+        Return None if the token is no longer valid or belongs to another viewer.
+        """
         plan = self.again[bearer.viewer.kind]
         look_up = plan.sql, self.values(plan, bearer.name, now)
         row = await self.reads.beside(look_up, asked, bearer.viewer.caller)
@@ -94,7 +96,7 @@ class Bearers:
         return row[-1]
 
     async def holder(self, token_id: str, now: dt.datetime) -> Viewer | None:
-        """Who bears the token of an id, while it works."""
+        """Return the bearer of the token with this id, while the token is valid."""
         row = await self.row(self.by_id, token_id, now)
         return self.seen(row, now) if row else None
 
@@ -106,7 +108,7 @@ class Bearers:
         return plan.values(presented)
 
     def seen(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
-        """The viewer that a row tells of, who used the token just now."""
+        """Return the viewer in a row, and record the use of the token."""
         viewer = viewer_of(*row)
         if self.uses is not None:
             self.uses.note(viewer.practice_id, viewer.token_id, now)
@@ -114,14 +116,14 @@ class Bearers:
 
 
 def digest(token: str) -> bytes:
-    """What a token is remembered by, so that it isn't kept itself."""
+    """Return the cache key of a token, so that the token itself is not stored."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def look_up(
     dialect: Dialect, column: str, type_: TypeEngine[str], kind: ViewerKind | None = None
 ) -> Plan:
-    """A token that works, by a column of its own; only one of this kind, if it is known."""
+    """Return the statement that finds a valid token, for one kind of viewer if given."""
     name = bound(Later(lambda p: p.name), type_)  # type: ignore[attr-defined]
     now = bound(Later(lambda p: p.now), Instant())
     idle_since = bound(Later(lambda p: p.now - IDLE), Instant())
@@ -149,7 +151,7 @@ def look_up(
 
 
 def sole_client(token: Any, kind: ViewerKind | None) -> Any:
-    """The one client that a client or a contact sees, if it is one."""
+    """Return the only client of a client or contact, or null."""
     of_kind = {
         ViewerKind.CLIENT: cast(token.c.client_id, Text),
         ViewerKind.CONTACT: only_client(token),
@@ -161,7 +163,7 @@ def sole_client(token: Any, kind: ViewerKind | None) -> Any:
 
 
 def only_client(token: Any) -> Any:
-    """The client of a contact who is linked to just one."""
+    """Return the client of a contact with exactly one client."""
     right = ContactRight.__table__.alias("contact_right")
     client_id = cast(right.c.client_id, Text)
     only = case((func.count() == constant(1), func.min(client_id)))
@@ -172,7 +174,7 @@ def only_client(token: Any) -> Any:
     return found.scalar_subquery()
 
 
-# What is remembered is what a row means, never that there is one.
+# Caches the meaning of a row, not its existence.
 @lru_cache(REMEMBERED)
 def viewer_of(
     kind: str,
@@ -187,9 +189,10 @@ def viewer_of(
     is_sign_in: bool,
     email: str | None,
 ) -> Viewer:
-    """Return the viewer that a row describes; PracticeMisconfigured where no day can be told.
+    """Return the viewer that a row describes.
 
-    Such a viewer is never remembered, so that a corrected time zone counts at once.
+    Raise PracticeMisconfigured if the time zone is unknown. The exception is not cached, so a
+    corrected time zone takes effect at once.
     """
     check_zone(practice_id, time_zone)
     return Viewer(
@@ -208,7 +211,7 @@ def viewer_of(
 
 
 def moment(kept: str | dt.datetime) -> dt.datetime:
-    """A moment as the database's driver gives it: SQLite's has no zone of its own."""
+    """Return a time from the database's driver. SQLite's driver returns text without a zone."""
     if isinstance(kept, str):
         return dt.datetime.fromisoformat(kept).replace(tzinfo=dt.UTC)
     return kept

@@ -12,12 +12,12 @@ from resolvers.planner.later import Later, bound
 from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
-# A card that expires within so many months, this one included, expires soon.
+# A card expires soon if it expires within this number of months, including the current one.
 SOON_MONTHS = 2
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Cards in sight that are on file: the default first, then the newest."""
+    """Return visible cards on file: the default card first, then the newest."""
     table = sight(PaymentMethod)
     conditions = [on_file(table, sight), *(condition(table) for condition in where)]
     order = (table.c.is_default, table.c.added_at, table.c.id)
@@ -25,9 +25,9 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 
 def on_file(card: Any, sight: Sight) -> ColumnElement[bool]:
-    """The condition for cards that are kept, and not in another account than the practice's.
+    """Return the condition for stored cards in the practice's current Stripe account.
 
-    Where Online Payments are off, the cards of every account are on file: they may be removed.
+    If online payments are off, the cards of every account count, so that they can be removed.
     """
     practice = sight(Practice)
     account = select(practice.c.stripe_account).where(sight.only(practice)).scalar_subquery()
@@ -44,12 +44,12 @@ def default(client: Any, sight: Sight) -> Rows:
 
 
 def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
-    """The card that a mutation was about."""
+    """Return the card that a mutation was about."""
     return rows(sight, lambda table: table.c.id == outcome.id("card_id"))
 
 
 def is_expired(card: Any) -> ColumnElement[bool]:
-    """A card works to the end of its month."""
+    """Return whether the last month of the card is over."""
     return months_left(card) < constant(0)
 
 
@@ -59,7 +59,7 @@ def expires_soon(card: Any) -> ColumnElement[bool]:
 
 
 def months_left(card: Any) -> ColumnElement[int]:
-    """Months from this one to the last in which the card works."""
+    """Return the number of months from the current one to the last in which the card is valid."""
     this_month = Later(lambda asked: asked.today.year * 12 + asked.today.month)
     last: ColumnElement[int] = card.c.exp_year * constant(12) + card.c.exp_month
     return last - bound(this_month, Integer())

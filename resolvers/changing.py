@@ -1,4 +1,4 @@
-"""The mutations of cards on file: whose they are, one call, and what it came to."""
+"""The mutations of cards on file: each checks its input and makes one call."""
 
 import re
 from typing import Any
@@ -18,22 +18,22 @@ CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
 
 
 async def prepare(acting: Acting, input: Any) -> Outcome:
-    """Gives a page what it keeps a card with."""
+    """Return the values that a page needs to save a card."""
     return await refusable(lambda: prepared(acting, input))
 
 
 async def add(acting: Acting, input: Any) -> Outcome:
-    """Puts the card on file that a page's form has confirmed."""
+    """Save the card that a page's form has confirmed."""
     return await refusable(lambda: added(acting, input))
 
 
 async def make_default(acting: Acting, input: Any) -> Outcome:
-    """Makes a card the Default Card."""
+    """Make a card the Default Card."""
     return await refusable(lambda: made_default(acting, input))
 
 
 async def remove(acting: Acting, input: Any) -> Outcome:
-    """Takes a card off file."""
+    """Remove a card from file."""
     return await refusable(lambda: removed(acting, input))
 
 
@@ -49,7 +49,7 @@ async def prepared(acting: Acting, input: Any) -> Outcome:
 async def added(acting: Acting, input: Any) -> Outcome:
     owner = await holder(acting, input)
     if not SETUP.fullmatch(input.setup_intent_id):
-        raise InvalidInput("This is no SetupIntent's id: seti_…", keeping.PATH)
+        raise InvalidInput("This is not the id of a SetupIntent (seti_…).", keeping.PATH)
     wanted = input.setup_intent_id, input.make_default
     try:
         filed = await keeping.add(acting.till, owner, wanted[0], make_default=wanted[1])
@@ -78,13 +78,13 @@ async def removed(acting: Acting, input: Any) -> Outcome:
 
 
 async def holder(acting: Acting, input: Any) -> Holder:
-    """The client whose card it will be."""
+    """Return the client that the card is for."""
     if input.client_id is not None:
         client_id = read_id(input.client_id, "cli", ("input", "clientId"))
     elif acting.viewer.sole_client_id is not None:
         client_id = acting.viewer.sole_client_id
     else:
-        raise InvalidInput("Say which client.", ("input", "clientId"))
+        raise InvalidInput("The client's id is required.", ("input", "clientId"))
     owner = await sighted.payer(acting, client_id, None)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
@@ -101,7 +101,10 @@ async def card_of(acting: Acting, input: Any) -> Row[Any]:
 
 
 def read_card_id(input: Any) -> str:
-    """An id that is none of a card's names no card: these results have no InvalidInput."""
+    """Return the card's row id.
+
+    An id of another type names no card: these results have no InvalidInput.
+    """
     try:
         return read_id(input.payment_method_id, "crd", CARD)
     except InvalidInput as wrong:

@@ -38,7 +38,7 @@ from resolvers.sight import Sight
 
 
 class ClientRow:
-    """A client, and what is worked out beside the row where a field asks for it."""
+    """A client, with values computed per row if a field needs them."""
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.sight = table.c, sight
@@ -49,14 +49,14 @@ class ClientRow:
 
     @property
     def may_pay(self) -> ColumnElement[bool]:
-        """Clients for themselves, contacts where they have the right."""
+        """Return whether the viewer may pay: clients always, contacts if they have the right."""
         if self.sight.kind is ViewerKind.CONTACT:
             return has_right_to_pay(self, self.sight)
         return true() if self.sight.kind is ViewerKind.CLIENT else false()
 
 
 def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[Beside, ...]]:
-    """The account of the client that a row's column names, and the sums that go beside the row."""
+    """Return the account of the client in a column, and the sums to compute for each row."""
     practice_id, client_id = sight.practice_id, sight.client_id(column)
 
     def moved() -> Any:
@@ -94,14 +94,14 @@ def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[Beside, ...]]:
         return correlated(found, column)
 
     besides = (moved, put, asked_of_disputed, put_to_disputed)
-    # Where a client looks the sums refer to no row: both databases join them.
+    # For a client, the sums do not depend on a row, so both databases join them.
     on = (lambda _: true()) if sight.kind is ViewerKind.CLIENT else None
     sums = tuple(sight.beside(beside, on=on) for beside in besides)
     return Account(*sums), sums
 
 
 def is_disputed(sight: Sight, invoice: Any) -> Any:
-    """Whether an open dispute has made the invoice due again."""
+    """Return whether an open dispute has made the invoice due again."""
     entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
     found = disputed(entry, dispute, sight.practice_id, sight.client_id(invoice.c.client_id))
     mine = found.where(sight.only(entry), sight.only(dispute), entry.c.invoice_id == invoice.c.id)
@@ -113,7 +113,7 @@ def correlated(found: Any, column: Any) -> Any:
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Clients in sight, ordered by id, as fields of a client are read from them."""
+    """Return visible clients, sorted by id."""
     table = sight(Client)
     row = ClientRow(table, sight)
     conditions = [condition(table) for condition in where]
@@ -121,11 +121,13 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 
 def client(_: Any, sight: Sight, id: Any = None) -> Rows:
-    """The client of this id; without one, the only client that the viewer sees."""
+    """Return the client with this id; without an id, the viewer's only client."""
     if id is not None:
         return rows(sight, lambda table: table.c.id == row_id(id, "cli"))
     if not sight.sees_one:
-        raise Refusal("CLIENT_REQUIRED", "you see several clients: say which, by its id")
+        raise Refusal(
+            "CLIENT_REQUIRED", "the client's id is required, unless you have exactly one client"
+        )
     only = Later(lambda asked: asked.viewer.sole_client_id)
     return rows(sight, lambda table: table.c.id == bound(only, ID))
 
@@ -151,7 +153,7 @@ def listed(
     with_balance: bool | None = None,
     order_by: ClientOrder | None = None,
 ) -> Rows:
-    """The clients in sight, by name unless said."""
+    """Return the visible clients, by name by default."""
     table = sight(Client)
     row = ClientRow(table, sight)
     where = []
@@ -165,7 +167,7 @@ def listed(
     descending = order_by.direction is OrderDirection.DESC
 
     def place(id_: Any) -> Sequence[ColumnElement[Any]]:
-        """Where the client of a cursor stands: a name must not be in the cursor itself."""
+        """Return the sort keys of a cursor's client. The cursor itself must not contain a name."""
         other = sight(Client)
         stands = select(other.c[key]).where(sight.only(other), other.c.id == id_)
         return stands.scalar_subquery(), id_
@@ -178,12 +180,12 @@ ORDERS = {
     ClientOrderField.NAME: ("client-name", "folded_name"),
     ClientOrderField.CREATED: ("client-created", "created_at"),
 }
-# Comes after every character that a folded name has.
+# Sorts after every character of a folded name.
 LAST_CHARACTER = "\U0010ffff"
 
 
 def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
-    """Whether the name, from one of its words on, begins with what is searched."""
+    """Return the condition that the name contains the search text at the beginning of a word."""
     part = sight.counted(ClientNamePart)
     beginning, end = derive(beginning_of, search), derive(end_of, search)
     found = select(part.c.client_id).where(
@@ -196,20 +198,20 @@ def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
 
 
 def beginning_of(search: str) -> str:
-    """Return what the names that are searched begin with; for text without a letter, no name's.
+    """Return the lower bound of matching names. Text without a letter or digit matches no name.
 
-    Blanks search for nothing: every name begins with the empty text.
+    Blanks match every name, since each begins with the empty text.
     """
     return folded(search) or (LAST_CHARACTER if search.strip() else "")
 
 
 def end_of(search: str) -> str:
-    """Return what comes after all names that begin so."""
+    """Return the upper bound of matching names."""
     return folded(search) + LAST_CHARACTER
 
 
 def viewers_clients(_: Any, sight: Sight) -> Rows:
-    """The clients that a client or a contact looks after; none for a dashboard."""
+    """Return the clients of a client or contact; none for a dashboard."""
     if sight.kind is ViewerKind.DASHBOARD:
         return rows(sight, lambda _: false())
     return rows(sight)
@@ -220,7 +222,7 @@ def client_of(row: Any, sight: Sight) -> Rows:
 
 
 def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
-    """The client of the payment that a mutation was about."""
+    """Return the client of the payment that a mutation was about."""
     payment = sight.counted(Payment)
     theirs = select(payment.c.client_id).where(
         sight.only(payment), payment.c.id == outcome.id("payment_id")
@@ -229,21 +231,21 @@ def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
 
 
 def told(outcome: OutcomeRow, sight: Sight) -> Rows:
-    """The client that a mutation names."""
+    """Return the client in the result of a mutation."""
     return rows(sight, lambda table: table.c.id == outcome.id("client_id"))
 
 
 def owned(child: Any, client: Any, sight: Sight) -> ColumnElement[bool]:
-    """The rows of a client in sight."""
+    """Return the condition for rows of a visible client."""
     theirs: ColumnElement[bool] = child.c.client_id == sight.client_id(client.c.id)
     return theirs
 
 
-# -- what a client's account asks ------------------------------------------------------------------
+# -- values computed per client --------------------------------------------------------------------
 
 
 def uninvoiced(client: Any, sight: Sight) -> Any:
-    """The fees of sessions that stand on no invoice."""
+    """Return the fees of sessions without an invoice."""
     session = sight.counted(Session)
     return (
         select(total(session.c.fee_minor).label("total"))
@@ -254,7 +256,7 @@ def uninvoiced(client: Any, sight: Sight) -> Any:
 
 
 def is_invoiced(session: Any, sight: Sight) -> ColumnElement[bool]:
-    """Whether a line of a valid invoice names the session."""
+    """Return the condition that a line of a valid invoice refers to the session."""
     line = sight.counted(InvoiceLine)
     named = and_(line.c.session_id == session.c.id, ~line.c.is_void)
     return exists().where(sight.only(line), named).correlate(session)
@@ -290,7 +292,7 @@ def pays_already(client: Any, sight: Sight) -> ColumnElement[bool]:
 
 
 class Permission:
-    """Whether the viewer may do a thing for the client now: no reason is a yes."""
+    """Whether the viewer may perform an action for the client. Without a reason, they may."""
 
     def __init__(self, reason: ColumnElement[str]) -> None:
         self.reason = reason
@@ -314,7 +316,7 @@ def can_add_card(client: ClientRow) -> Permission:
 
 
 class Term:
-    """One of the sums that a balance is made of."""
+    """One of the sums that make up a balance."""
 
     def __init__(self, kind: Any, minor: ColumnElement[int]) -> None:
         self.kind, self.amount = constant(kind), Amount(minor)

@@ -1,4 +1,4 @@
-"""Days of the practice, which a request brings: SQL's own would be the server's."""
+"""Days in the practice's time zone, from the request: SQL would use the server's time zone."""
 
 import datetime as dt
 from typing import Any

@@ -1,4 +1,4 @@
-"""Statements, and what all frozen documents have in common."""
+"""Statements, and helpers shared by all frozen documents."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from resolvers.sight import Sight
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Statements in sight, the newest first."""
+    """Return visible statements, newest first."""
     table = sight(Statement)
     conditions = [condition(table) for condition in where]
     return Rows(table, conditions, (table.c.issued_on, table.c.serial), True, "statement")
@@ -32,12 +32,12 @@ def in_period(table: Any, date_range: DateRange | None) -> Any:
 
 
 def part_of(model: type[Row], column: str, document: Any, sight: Sight) -> Rows:
-    """The rows that a document is made of, in their order on paper."""
+    """Return the rows that a document consists of, in printed order."""
     table = sight(model)
     return Rows(table, [table.c[column] == document.c.id], (table.c.position,))
 
 
 def letterhead(document: Any, sight: Sight) -> Rows:
-    """Who a document says it is from."""
+    """Return the issuer of a document."""
     table = sight(Letterhead)
     return Rows(table, [table.c.id == document.c.letterhead_id])

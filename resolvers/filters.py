@@ -1,4 +1,4 @@
-"""Conditions that arguments ask for; each takes plain values and `Later` alike."""
+"""Conditions for filter arguments. Each works with plain values and with `Later`."""
 
 import datetime as dt
 import enum
@@ -17,21 +17,21 @@ from resolvers.planner.later import Later, Refusal, bound, derive
 
 @dataclass
 class DateRange:
-    """Both ends inclusive; either may be missing."""
+    """A range of days, both ends inclusive and optional."""
 
     gte: dt.date | None = None
     lte: dt.date | None = None
 
 
 def within(column: ColumnElement[dt.date], range_: DateRange | None) -> ColumnElement[bool]:
-    """Days in the range; all where there is none."""
+    """Select days in the range; all days without a range."""
     return overlapping(column, column, range_)
 
 
 def overlapping(
     start: ColumnElement[dt.date], end: ColumnElement[dt.date], range_: DateRange | None
 ) -> ColumnElement[bool]:
-    """Periods of which at least a day is in the range."""
+    """Select periods with at least one day in the range."""
     if range_ is None:
         return true()
     first, last = ordered(range_.gte, range_.lte)
@@ -44,7 +44,7 @@ def overlapping(
 
 
 def ordered(first: Any, last: Any) -> tuple[Any, Any]:
-    """The ends of a range, refused where they're the wrong way round."""
+    """Return the ends of a range, refused if they are reversed."""
     if first is None or last is None:
         return first, last
     ends = derive(in_order, first, last)
@@ -58,7 +58,7 @@ def in_order(first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
 
 
 class Texts(TypeDecorator[list[str]]):
-    """A list as one parameter: an array on PostgreSQL, JSON text on SQLite."""
+    """A list as a single parameter: an array on PostgreSQL, JSON text on SQLite."""
 
     impl = Text
     cache_ok = True
@@ -71,7 +71,7 @@ class Texts(TypeDecorator[list[str]]):
 
 
 class one_of(FunctionElement[bool]):
-    """column = any of the list, however long it is: the statement stays the same."""
+    """A condition that the column equals an item of a list. Its SQL is the same for any length."""
 
     inherit_cache = False
 
@@ -98,7 +98,7 @@ def among(
     members: list[Any] | None,
     written: Callable[[list[Any]], list[str]] = names,
 ) -> ColumnElement[bool]:
-    """The column's value is one of the enum's members, as written there; no list, no condition."""
+    """Return the condition that the column is one of the enum members; true without a list."""
     if members is None:
         return true()
     listed = members[0] if len(members) == 1 and isinstance(members[0], Later) else members

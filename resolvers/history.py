@@ -1,4 +1,4 @@
-"""The account history: the ledger, sessions not yet invoiced, payments not (yet) in the ledger."""
+"""The account history: the ledger, uninvoiced sessions, and payments without a ledger entry."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,20 +33,20 @@ from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 DEFAULT_DAYS = 30
-# What stands beside a payment that has no ledger row to describe it.
+# The description of a payment without a ledger entry.
 UNSETTLED_PAYMENT = literal_column("'Payment'", Text)
 
 
 class HistoryRow:
-    """An entry, and what is worked out beside it where a field asks for it."""
+    """An entry, with values computed per row if a field needs them."""
 
     def __init__(
         self, table: Any, sight: Sight, client: Any = None, *, is_whole: bool = False
     ) -> None:
         self.c, self.is_whole = table.c, is_whole
-        # From the balance back there is little to sum, since the newest are asked for most.
+        # Subtracting from the current balance sums few rows, since mostly the newest are requested.
         self.account = client.account if client and sight.lateral else None
-        # Of the kinds of entries, each has a status by one of these at most.
+        # The status of each kind of entry depends on at most one of these.
         self.void = sight.beside(lambda: is_void(table, sight), always=False, seldom=True)
         self.billed, self.paid = standing_sums(sight, table.c.invoice_id, seldom=True)
         self.refunded = sight.beside(lambda: refunded(table, sight), seldom=True)
@@ -63,7 +63,7 @@ class HistoryRow:
     def balance_after(self) -> Amount:
         if self.account is None:
             return Amount(self.moved["total"])
-        # Where nothing newer is left out, the page itself has what came later.
+        # If no newer entry is filtered out, the page itself contains all later entries.
         later = newer(self.c) if self.is_whole else self.moved["total"]
         return Amount(self.account.balance - later)
 
@@ -90,7 +90,7 @@ def of_client(
 
 
 def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
-    """The entry of this id, of whatever client in sight; `around` is where the id is from."""
+    """Return the entry with this id, for any visible client. `around` are the id's own tables."""
     found = [
         branch.where(table.c.id == id_).correlate(*around) for branch, table, _ in branches(sight)
     ]
@@ -99,13 +99,13 @@ def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
 
 
 def rows(entries: Any, row: HistoryRow, *where: ColumnElement[bool]) -> Rows:
-    """Entries, the newest first."""
+    """Return entries, newest first."""
     order = (entries.c.date, entries.c.id)
     return Rows(entries, where, order, True, "history", row, row.beside)
 
 
 def branches(sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
-    """What the history is made of, each with the table that it's from and its column of days."""
+    """Return the parts of the history, each with its table and the name of its date column."""
     entry, session, payment = sight(LedgerEntry), sight(Session), sight.opened(Payment)
     ledger = of(entry, sight, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
                 entry.c.amount_minor, cast(null(), Text), session=entry.c.session_id,
@@ -136,7 +136,7 @@ def of(
     invoice: Any = None,
     payment: Any = None,
 ) -> Select[Any]:
-    """One branch: the rows of one table, in the columns that all branches have."""
+    """Select the rows of one table, with the columns common to all parts."""
     ids = {"session_id": session, "invoice_id": invoice, "payment_id": payment}
     return select(
         table.c.practice_id,
@@ -155,13 +155,13 @@ def of(
 
 
 def unsettled_status(payment: Any) -> ColumnElement[str]:
-    """Of a payment that moved nothing (yet); one that the client gave up isn't shown."""
+    """Return the status of a payment without money moved. Canceled payments have none."""
     active = payment.c.state.in_([constant(state) for state in ACTIVE_STATES])
     failed = payment.c.state == constant(PaymentState.FAILED)
     return case((active, constant(HistoryStatus.PENDING)), (failed, constant(HistoryStatus.FAILED)))
 
 
-# -- beside an entry -------------------------------------------------------------------------------
+# -- values computed per entry ---------------------------------------------------------------------
 
 
 def is_void(entry: Any, sight: Sight) -> Select[Any]:
@@ -177,7 +177,7 @@ def is_void(entry: Any, sight: Sight) -> Select[Any]:
 
 
 def refunded(entry: Any, sight: Sight) -> Select[Any]:
-    """What was refunded of the payment that the entry names."""
+    """Return the amount refunded of the entry's payment."""
     other = sight.counted(LedgerEntry)
     return (
         select(total(other.c.amount_minor).label("total"))
@@ -192,15 +192,16 @@ def refunded(entry: Any, sight: Sight) -> Select[Any]:
 
 
 def newer(entry: Any) -> ColumnElement[int]:
-    """The sum of the entries before this one, in a list with the newest first: over the window that
-    a page's rows are numbered in."""
+    """Return the sum of the entries before this one, newest first, over the page's own window."""
     so_far = func.sum(entry.amount_minor).over(order_by=(entry.date.desc(), entry.id.desc()))
     return certain(cast(so_far, BigInteger) - entry.amount_minor)
 
 
 def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:
-    """The sum of the client's ledger after this entry, or up to it with its own amount; whatever
-    the page and the range show."""
+    """Sum the client's ledger after this entry, or up to and including it.
+
+    The sum does not depend on the page or the date range.
+    """
     other = sight.counted(LedgerEntry)
     its, own = tuple_(other.c.date, other.c.id), tuple_(entry.c.date, entry.c.id)
     here = its > own if later else its <= own

@@ -1,4 +1,4 @@
-"""Ids as the API shows them: opaque, and of a kind that their prefix tells."""
+"""Ids of the API: opaque, with a prefix for the type."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +12,14 @@ from resolvers.planner.paging import UUID
 
 
 def api_id(kind: str, column: str = "id") -> Callable[[Any], ColumnElement[str]]:
-    """The row's id as the API shows it."""
+    """Return a function from a row to its API id."""
     return lambda row: Joined([f"{kind}_", cast(row.c[column], Text)])
 
 
 def row_id(id_: Any, kind: str) -> BindParameter[Any]:
-    """The row's id in an API id of this kind, as a parameter."""
+    """Return the row id in an API id of this kind, as a parameter."""
     if prefix(id_) != kind:
-        raise Refusal("BAD_ID", f"not an id of this kind: it would begin with {kind}_")
+        raise Refusal("BAD_ID", f"not an id of this type, which begins with {kind}_")
     return bound(derive(bare, id_), ID)
 
 

@@ -1,4 +1,4 @@
-"""Invoices: a client's, their lines, and the one that another row names."""
+"""Invoices of a client or practice, their lines, and the invoice that another row refers to."""
 
 import datetime as dt
 import enum
@@ -34,7 +34,7 @@ class InvoiceOrder:
 
 
 class InvoiceRow:
-    """An invoice, and what is worked out beside the row where a field asks for it."""
+    """An invoice, with values computed per row if a field needs them."""
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.sight = table.c, sight
@@ -58,7 +58,7 @@ class InvoiceRow:
 
 
 def standing_sums(sight: Sight, invoice_id: Any, *, seldom: bool = False) -> tuple[Beside, Beside]:
-    """What is asked for and what is paid of the invoice that a row names."""
+    """Return the billed and the paid sum of the invoice that a row refers to."""
 
     def asked() -> Any:
         entry = sight.counted(LedgerEntry)
@@ -126,7 +126,7 @@ def filtered(
     return Rows(table, where, keys, descending, name, row, row.beside)
 
 
-# An invoice without a due date comes after all that have one.
+# Sorts invoices without a due date after all others.
 NEVER: ColumnElement[dt.date] = literal_column("'9999-12-31'", Date)
 
 ORDERS: dict[InvoiceOrderField, Any] = {
@@ -140,14 +140,14 @@ ORDERS: dict[InvoiceOrderField, Any] = {
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Invoices in sight, as fields of an invoice are read from them."""
+    """Return visible invoices."""
     table = sight(Invoice)
     row = InvoiceRow(table, sight)
     return Rows(table, [condition(table) for condition in where], row=row, beside=row.beside)
 
 
 def named_by(row: Any, sight: Sight) -> Rows:
-    """The invoice that the row names, if it does and the invoice is in sight."""
+    """Return the invoice that the row refers to, if there is one and it is visible."""
     return rows(sight, lambda table: table.c.id == row.c.invoice_id)
 
 

@@ -1,4 +1,4 @@
-"""Where a document opens: addresses that the statement signs itself."""
+"""Links to documents, which the statement signs itself."""
 
 from typing import Any
 
@@ -13,8 +13,10 @@ from resolvers.planner.texts import instant, sha256
 
 
 class DocumentRow:
-    """The links of a document of one kind (`inv`, `stm`, …), which billing/documents/links.py
-    knows again by the same signature."""
+    """The links of a document of one kind (`inv`, `stm`, …).
+
+    `billing/documents/links.py` verifies the same signature.
+    """
 
     def __init__(self, prefix: str, row: Any) -> None:
         self.id = api_id(prefix)(row)

@@ -1,4 +1,4 @@
-"""A list that a request brings, as rows of the statement."""
+"""Lists in a request, as rows of the statement."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from resolvers.sight import Sight
 
 
 class Listed:
-    """The items of a list as rows, each with its place: a list of any length is one parameter."""
+    """The items of a list as rows with their positions. A list of any length is one parameter."""
 
     def __init__(self, items: BindParameter[Any], sight: Sight) -> None:
         if sight.lateral:
@@ -22,6 +22,6 @@ class Listed:
         self.place: ColumnElement[int] = cast(place, BigInteger)
 
     def text(self, start: int, *length: int) -> ColumnElement[str]:
-        """A part of the item's text, counted from one."""
+        """Return a part of the item's text; positions start at one."""
         numbers = [constant(number) for number in (start, *length)]
         return func.substr(self.table.c.value, *numbers, type_=Text())

@@ -1,4 +1,4 @@
-"""Amounts: what a Money is made of."""
+"""Amounts, the rows of the type Money."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from resolvers.sight import Sight
 
 @dataclass(frozen=True)
 class Amount:
-    """Minor units of the practice's currency."""
+    """An amount in minor units of the practice's currency."""
 
     minor: Any
 
 
 def amount(column: str) -> Callable[[Any], Amount]:
-    """The amount in a column of the row."""
+    """Return a function from a row to the amount in this column."""
     return lambda row: Amount(row.c[column])
 
 

@@ -1,4 +1,4 @@
-"""Anything that has an id, found by it."""
+"""Look-up of objects of any type by their ids."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ MOST = 50
 
 
 def by_id(find: Callable[..., Rows]) -> Callable[..., Rows]:
-    """The row of an id, from what gives the rows that meet conditions."""
+    """Return a look-up by id, based on a function that returns rows for conditions."""
     return lambda id_, sight, *_: find(sight, lambda table: table.c.id == id_)
 
 
@@ -48,7 +48,7 @@ FOUND: dict[str, tuple[str, Callable[..., Rows]]] = {
 
 
 def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
-    """The type that an id is of, and the rows of that id."""
+    """Return the type of an id, and the look-up of its rows."""
     kind = prefix(id)
     if kind not in FOUND:
         raise Refusal("BAD_ID", "not an id")
@@ -60,7 +60,7 @@ def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
 
 
 class AskedId:
-    """One of the ids that were asked for: its kind, and the row's id in it."""
+    """A requested id: its kind and its row id."""
 
     def __init__(self, listed: Listed) -> None:
         self.table = listed.table
@@ -69,13 +69,13 @@ class AskedId:
 
 
 def asked(_: Any, sight: Sight, ids: Any) -> Rows:
-    """The ids as rows, in the order asked."""
+    """Return the ids as rows, in the requested order."""
     listed = Listed(bound(derive(checked, derived_list(ids)), Texts()), sight)
     return Rows(listed.table, [], (listed.place,), row=AskedId(listed))
 
 
 def derived_list(ids: list[Any]) -> Any:
-    """The ids as one value: a variable is a list already, a literal may have variables in it."""
+    """Return the ids as one value. A variable is a list; a literal may contain variables."""
     if len(ids) == 1 and getattr(ids[0], "hint", "") == "list":
         return ids[0]
     return derive(lambda *each: list(each), *ids) if ids else ids

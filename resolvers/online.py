@@ -1,4 +1,4 @@
-"""Whether and how a practice takes payments online."""
+"""The practice's settings for online payments."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from resolvers.planner.later import Later, bound
 
 
 class OnlineRow:
-    """What a practice's row and the server's settings say of payments online."""
+    """The settings for online payments, from the practice's row and the server's settings."""
 
     def __init__(self, practice: Any) -> None:
         account = reached_account(practice)
@@ -35,7 +35,7 @@ class OnlineRow:
         self.stripe_js = case((self.is_enabled, stripe_js))
         stripe_decimals = Later(lambda asked: decimals(asked.viewer.currency))
         self.stripe_decimals = bound(stripe_decimals, Integer())
-        # The key's own account needs no name.
+        # The key's own account does not have to be named.
         self.stripe_account = case((account != literal_column(f"'{OWN}'", Text), account))
         self.can_remove_cards = practice.c.clients_remove_cards
         self.consent_text = bound(CONSENT_TEXT, Text())
@@ -44,11 +44,11 @@ class OnlineRow:
 
 
 def reached_account(practice: Any) -> ColumnElement[str]:
-    """Return the practice's account at Stripe; null where this server may not charge in it.
+    """Return the practice's Stripe account, or null if this server may not charge in it.
 
-    The sandbox charges in its own accounts alone, and a server with a key of Stripe's never in
-    these: a practice whose account is of the other kind takes no payments online. Neither does one
-    whose currency Stripe does not charge.
+    The sandbox only charges in sandbox accounts, and a server with a Stripe key never does. A
+    practice with an account of the other kind takes no payments online. The same holds for a
+    currency that Stripe does not charge.
     """
     account = practice.c.stripe_account
     begins = func.substr(account, 1, literal_column(str(len(SANDBOX_ACCOUNT))))
@@ -59,5 +59,5 @@ def reached_account(practice: Any) -> ColumnElement[str]:
 
 
 def page_key(_: Any) -> ColumnElement[str]:
-    """What a page starts Stripe.js with; the sandbox's form has a key as well."""
+    """Return the key to initialize Stripe.js with. The sandbox's form has a key as well."""
     return bound(Later(lambda asked: asked.payments.publishable_key or SANDBOX_KEY), Text())

@@ -1,4 +1,4 @@
-"""Which end of an order comes first."""
+"""Sort directions."""
 
 import enum
 

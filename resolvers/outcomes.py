@@ -1,4 +1,4 @@
-"""What a mutation comes to: one of its result's types, and the values that its fields tell."""
+"""Results of mutations: the name of a result type, and the values of its fields."""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,16 +17,16 @@ from resolvers.ids import bare
 from resolvers.planner.later import Later, Refusal, bound, prefix
 from resolvers.viewer import Viewer
 
-# Of a token's text, and of its id.
+# Finds the viewer of a token's text or of its id.
 Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
 
 
 @dataclass(frozen=True)
 class Acting:
-    """Who changes something, when (in UTC), from where, and what with.
+    """The context of a mutation: the viewer, the time (in UTC), and the services to use.
 
-    `recognise` finds the bearer of a token, `holder` that of a token's id. `address_hash` tells one
-    network from another, and not which it is.
+    `recognise` finds the bearer of a token, and `holder` the bearer of a token's id. `address_hash`
+    distinguishes network addresses without revealing them.
     """
 
     viewer: Viewer
@@ -40,15 +40,15 @@ class Acting:
 
     @property
     def today(self) -> dt.date:
-        """The practice's day."""
+        """Return the current day in the practice's time zone."""
         return self.viewer.day(self.now)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The name of a type of the contract, and what its fields are read from.
+    """The name of a result type, and the values that its fields are read from.
 
-    `viewer`: with whose eyes, where it isn't who asked.
+    `viewer` is the viewer that the result is read as, if it is not the viewer of the request.
     """
 
     type: str
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class OutcomeRow:
-    """An outcome as a plan knows it: its values are the request's, under the field's key."""
+    """An outcome in a plan: its values come from the request, under the field's response key."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -83,7 +83,7 @@ class OutcomeRow:
 
 
 async def refusable(do: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """What it comes to, which may be a refusal."""
+    """Run a mutation and return its outcome. A Refusal becomes an outcome too."""
     try:
         return await do()
     except billing.Refusal as refusal:
@@ -93,7 +93,7 @@ async def refusable(do: Callable[[], Awaitable[Outcome]]) -> Outcome:
 def refused(refusal: billing.Refusal) -> Outcome:
     values: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}
     if refusal.path is not None:
-        # Names of the contract: none needs escaping.
+        # Names in the schema never need escaping.
         values["path"] = "[" + ",".join(f'"{name}"' for name in refusal.path) + "]"
     match refusal:
         case billing.AmountChanged():
@@ -114,23 +114,27 @@ def refused(refusal: billing.Refusal) -> Outcome:
 
 
 def unavailable() -> Refusal:
-    """Stripe is out of reach before anything was begun: no refusal of the contract's fits."""
-    return Refusal("UNAVAILABLE", "Stripe doesn't answer, and nothing was begun: try again")
+    """Return the error for an unreachable Stripe, before anything was started.
+
+    No refusal type of the schema describes this case.
+    """
+    return Refusal("UNAVAILABLE", "Stripe does not respond, and nothing was started: try again")
 
 
 def busy() -> Refusal:
-    """Return the refusal where the database was not had in time."""
+    """Return the error for a database that was not available in time."""
     return Refusal(
-        "UNAVAILABLE", "the database is busy: send the same again in a moment, with the same key"
+        "UNAVAILABLE",
+        "the database is busy: send the same request again shortly, with the same key",
     )
 
 
 def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
-    """The row's id in an API id of this kind."""
+    """Return the row id in an API id of this kind."""
     try:
         if prefix(id_) != kind:
             raise Refusal("BAD_ID", "another kind")
         return bare(id_)
     except Refusal:
-        message = f"Not an id of this kind: it would begin with {kind}_."
+        message = f"Not an id of this type, which begins with {kind}_."
         raise billing.InvalidInput(message, path) from None

@@ -1,4 +1,4 @@
-"""The mutations that pay: what exactly is asked for, and what it came to."""
+"""The mutations of payments: their input, and their outcome."""
 
 import hashlib
 import re
@@ -38,17 +38,17 @@ NEW_CARD = (*SOURCE, "newCard")
 
 
 async def pay(acting: Acting, input: Any) -> Outcome:
-    """Pays the balance, or one invoice."""
+    """Pay the balance, or one invoice."""
     return await refusable(lambda: paid(acting, input))
 
 
 async def refresh(acting: Acting, input: Any) -> Outcome:
-    """Asks Stripe how a payment stands."""
+    """Get the state of a payment from Stripe."""
     return await refusable(lambda: of_payment(acting, input, driving.ask))
 
 
 async def cancel(acting: Acting, input: Any) -> Outcome:
-    """Gives a payment up; if the money moved first, it succeeded."""
+    """Cancel a payment. If the money has already moved, the payment succeeds."""
     return await refusable(lambda: of_payment(acting, input, driving.give_up))
 
 
@@ -67,11 +67,11 @@ async def of_payment(acting: Acting, input: Any, do: Callable[..., Awaitable[Sta
     return outcome(acting, await do(acting.till, acting.viewer.practice_id, payment_id))
 
 
-# -- what is asked for -----------------------------------------------------------------------------
+# -- input -----------------------------------------------------------------------------------------
 
 
 async def asked(acting: Acting, input: Any) -> tuple[Wanted, str]:
-    """What the input wants, and the practice's account at Stripe. Nothing is written yet."""
+    """Return the requested payment and the practice's Stripe account. Nothing is written yet."""
     if len(input.idempotency_key) not in KEY_LENGTHS:
         raise InvalidInput("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
     expected = minor(input.expected_amount, acting.viewer.currency)
@@ -93,7 +93,7 @@ async def asked(acting: Acting, input: Any) -> tuple[Wanted, str]:
 
 
 def minor(amount: Any, currency: str) -> int:
-    """Minor units of the practice's currency. Another currency isn't taken for it."""
+    """Return minor units of the practice's currency. Refuse another currency."""
     path = ("input", "expectedAmount")
     if amount.currency != currency:
         raise InvalidInput(f"Amounts are in {currency}.", (*path, "currency"))
@@ -101,12 +101,12 @@ def minor(amount: Any, currency: str) -> int:
     if units != units.to_integral_value():
         raise InvalidInput(f"{currency} has {digits(currency)} decimals.", (*path, "amount"))
     if not 0 <= units < 2**53:
-        raise InvalidInput("What is to be paid is not below zero.", (*path, "amount"))
+        raise InvalidInput("The amount must not be negative.", (*path, "amount"))
     return int(units)
 
 
 async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
-    """The client, and the invoice's id if it is about one."""
+    """Return the client, and the invoice's id if the payment is for an invoice."""
     viewer, client_id, invoice_id = acting.viewer, None, None
     if input.invoice_id is not None:
         invoice_id = read_id(input.invoice_id, "inv", ("input", "invoiceId"))
@@ -115,7 +115,7 @@ async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
     elif invoice_id is None:
         client_id = viewer.sole_client_id
         if client_id is None:
-            raise InvalidInput("Say which client.", ("input", "clientId"))
+            raise InvalidInput("The client's id is required.", ("input", "clientId"))
     owner = await sighted.payer(acting, client_id, invoice_id)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
@@ -123,23 +123,23 @@ async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
 
 
 def chosen(source: Any) -> tuple[Any, str | None]:
-    """The new card or the id of the saved one; neither, if credit is to cover it."""
+    """Return the new card or the id of the saved one; neither if credit covers the amount."""
     if source.new_card is not None and source.new_card.value is not None:
         new = source.new_card.value
         if new.make_default and not new.save_card:
             raise InvalidInput(
-                "Only a card that is saved can be the default.", (*NEW_CARD, "makeDefault")
+                "Only a saved card can be the Default Card.", (*NEW_CARD, "makeDefault")
             )
         if not TOKEN.fullmatch(new.confirmation_token):
             raise InvalidInput(
-                "This is no confirmation token: ctoken_…", (*NEW_CARD, "confirmationToken")
+                "This is not a confirmation token (ctoken_…).", (*NEW_CARD, "confirmationToken")
             )
         return new, None
     if source.payment_method_id is not None and source.payment_method_id.value is not None:
         path = (*SOURCE, "paymentMethodId")
         return None, read_id(source.payment_method_id.value, "crd", path)
     if source.credit is None or not source.credit.value:
-        raise InvalidInput("Say `credit: true`, or which card.", (*SOURCE, "credit"))
+        raise InvalidInput("Pass `credit: true` or a card.", (*SOURCE, "credit"))
     return None, None
 
 
@@ -149,25 +149,25 @@ async def saved_card(acting: Acting, client_id: str, card_id: str) -> Row[Any]:
     if card is None:
         raise NotFound("There is no such card on file.", path)
     if is_over(card, acting.today):
-        raise CardUnusable("The card has expired: pay with another.", path)
+        raise CardUnusable("The card has expired: use another card.", path)
     return card
 
 
 async def new_card(acting: Acting, account: str, token: str) -> Card:
-    """The card of a page's token, with what the bank checks: the name and the postal code."""
+    """Return the card of a page's token, with the name and postal code that the bank checks."""
     path = (*NEW_CARD, "confirmationToken")
     try:
         card = await acting.till.stripe.token(account, token)
     except Rejected:
-        raise InvalidInput("There is no such confirmation token, or it is over.", path) from None
+        raise InvalidInput("The confirmation token does not exist or has expired.", path) from None
     except Unknown:
         raise unavailable() from None
     if not card.name or not card.zip:
-        raise InvalidInput("The cardholder's name and billing zip are needed.", path)
+        raise InvalidInput("The cardholder's name and billing postal code are required.", path)
     return card
 
 
-# -- what it came to -------------------------------------------------------------------------------
+# -- outcomes --------------------------------------------------------------------------------------
 
 TYPES = {
     PaymentState.CREATED: "PayProcessing",
@@ -184,7 +184,7 @@ def outcome(acting: Acting, standing: Standing) -> Outcome:
         return refused(refusal(standing.refusal, acting.viewer.currency))
     values: dict[str, Any] = {"payment_id": standing.payment_id}
     if standing.state is PaymentState.REQUIRES_ACTION:
-        # Without Stripe's answer nobody knows what the cardholder would confirm with.
+        # Without Stripe's response, the secret for the cardholder's confirmation is unknown.
         if standing.client_secret is None:
             return Outcome("PayProcessing", values | {"retry_after_s": RETRY_AFTER_S})
         return Outcome("PayRequiresAction", values | {"client_secret": standing.client_secret})
@@ -199,10 +199,10 @@ def outcome(acting: Acting, standing: Standing) -> Outcome:
 
 
 def refusal(reason: PaymentRefusal, currency: str) -> Refusal:
-    """Return the refusal of a payment that Stripe would not begin.
+    """Return the refusal of a payment that Stripe did not start.
 
-    The minimum is Stripe's published one: an account that is paid in another currency may have a
-    higher one, which Stripe does not tell.
+    The minimum is Stripe's published one. An account with payouts in another currency may have a
+    higher one, which Stripe does not publish.
     """
     match reason:
         case PaymentRefusal.AMOUNT_TOO_SMALL:

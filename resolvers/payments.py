@@ -1,4 +1,4 @@
-"""Payments, what they paid, and their receipts."""
+"""Payments, their allocations to invoices, and their receipts."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from resolvers.versions import since
 
 
 class PaymentRow:
-    """A payment, and what is worked out beside the row where a field asks for it."""
+    """A payment, with values computed per row if a field needs them."""
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c = table.c
@@ -39,7 +39,7 @@ class PaymentRow:
 
 
 class CardRow:
-    """The card of a payment that was made with one."""
+    """The card of a payment by card."""
 
     def __init__(self, payment: PaymentRow) -> None:
         self.brand = type_coerce(payment.c.card_brand, Text)
@@ -51,7 +51,7 @@ def has_card(payment: PaymentRow) -> ColumnElement[bool]:
 
 
 class FailureRow:
-    """Why a payment that failed did."""
+    """The reason for the failure of a payment."""
 
     def __init__(self, payment: PaymentRow) -> None:
         self.reason = type_coerce(payment.c.failure_reason, Text)
@@ -63,7 +63,7 @@ def has_failed(payment: PaymentRow) -> ColumnElement[bool]:
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Payments in sight, the newest first."""
+    """Return visible payments, newest first."""
     table = sight(Payment)
     row = PaymentRow(table, sight)
     conditions = [condition(table) for condition in where]
@@ -100,7 +100,7 @@ def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any)
 
 
 def active(client: Any, sight: Sight) -> Rows:
-    """The payment that is under way: at most one, as the database holds."""
+    """Return the payment in progress. A constraint of the database allows at most one."""
     states = [constant(state) for state in ACTIVE_STATES]
     return rows(
         sight, lambda table: owned(table, client, sight), lambda table: table.c.state.in_(states)
@@ -108,17 +108,17 @@ def active(client: Any, sight: Sight) -> Rows:
 
 
 def named_by(row: Any, sight: Sight) -> Rows:
-    """The payment that the row names."""
+    """Return the payment that the row refers to."""
     return rows(sight, lambda table: table.c.id == row.c.payment_id)
 
 
 def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
-    """The payment that a mutation was about."""
+    """Return the payment that a mutation was about."""
     return rows(sight, lambda table: table.c.id == outcome.id("payment_id"))
 
 
 def of_invoice(invoice: Any, sight: Sight) -> Rows:
-    """Payments of which a part was put toward the invoice."""
+    """Return payments with an allocation to the invoice."""
 
     def paid_it(table: Any) -> ColumnElement[bool]:
         allocation = sight.counted(Allocation)
@@ -147,7 +147,7 @@ def refunds(payment: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
 
 
 def allocations(payment: PaymentRow, sight: Sight) -> Rows:
-    """What the payment paid of each invoice in sight, net of what was taken back; oldest first."""
+    """Return the allocations to visible invoices, net of amounts taken back; oldest first."""
     allocation, invoice = sight.counted(Allocation), sight(Invoice)
     put = total(allocation.c.amount_minor)
     sums = (

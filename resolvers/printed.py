@@ -1,4 +1,4 @@
-"""A document to be opened by a link, for those who may see it."""
+"""Printable documents, looked up for viewers that open a link."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -32,20 +32,20 @@ TABLES: dict[DocumentKind, type[Row]] = {
     DocumentKind.RECEIPT: Receipt,
 }
 
-# What a token has to have for any document: all of one is health information.
+# The scopes needed for any document, since all documents are health information.
 OPENING = frozenset({Scope.DOCUMENTS_READ, Scope.PHI_READ})
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A document in sight, and the bytes that were given out before, if it was."""
+    """A visible document, and its stored bytes if it was printed before."""
 
     file_name: str
     content: bytes | None
 
 
 class PrintedDocuments:
-    """Looks documents up, each by one statement."""
+    """Looks up documents, each by one statement."""
 
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
@@ -58,7 +58,7 @@ class PrintedDocuments:
     async def seen(
         self, viewer: Viewer, kind: DocumentKind, id_: str, now: dt.datetime
     ) -> Seen | None:
-        """The document, if this viewer sees it."""
+        """Return the document if it is visible to this viewer."""
         if not viewer.scopes >= OPENING:
             return None
         plan = self.plans[kind, viewer.kind]

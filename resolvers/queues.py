@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """There is no place in a queue, or none was had in time."""
+    """The refusal of a place in a queue, because it is full or the wait took too long."""
 
 
 class BoundedQueue:
-    """Places for requests: so many at once, so many more that wait, and of one sender so many.
+    """A queue with limits on running requests, on requests in total, and on requests of one sender.
 
-    A request that finds no place is told so at once, and holds nothing.
+    A request without a place is refused at once and holds no resources.
     """
 
     def __init__(self, *, at_once: int, most: int, most_of_one: int, wait_s: float) -> None:
@@ -23,7 +23,7 @@ class BoundedQueue:
 
     @asynccontextmanager
     async def place(self, sender: str) -> AsyncIterator[None]:
-        """Wait for a place and hold it; raise QueueFull if there is none."""
+        """Wait for a place and hold it. Raise QueueFull if there is none."""
         if self.present.total() >= self.most or self.present[sender] >= self.most_of_one:
             raise QueueFull("too many requests wait already")
         self.present[sender] += 1

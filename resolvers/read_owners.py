@@ -1,4 +1,4 @@
-"""The clients whose data was read: the owners of ids, looked up as the readers see them.
+"""The clients with the data that was read: the owners of ids, with the readers' visibility.
 
 The ids of many reads are looked up together, by one statement for each kind of id and of viewer.
 """
@@ -21,14 +21,14 @@ from resolvers.planner.plan import Plan, compiled
 from resolvers.sight import Sight
 from resolvers.viewer import NOBODY, NOWHERE, Viewer
 
-# Stands for the clients of a contact instead of an id.
+# A placeholder for an id: all clients of a contact.
 OWN = "own"
 UUID_LENGTH = 36
 
 
 @dataclass(frozen=True)
 class Question:
-    """Whose something is, asked by a viewer: of the thing of an id, or of all who are theirs."""
+    """A look-up of owners, by a viewer: of one object's owner, or of all the viewer's clients."""
 
     viewer: Viewer
     id: str = OWN
@@ -39,13 +39,13 @@ class Question:
 
     @property
     def item(self) -> str:
-        """The question as an item of the statement's parameter: three ids, one after another."""
+        """Return the question as an item of the statement's parameter: three ids, concatenated."""
         row_id = NOWHERE if self.id == OWN else bare(self.id)
         return f"{self.viewer.practice_id}{self.viewer.subject_id or NOWHERE}{row_id}"
 
 
 class ReadOwners:
-    """Answers questions, and keeps the statements for them."""
+    """Answers questions, and caches the statements for them."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -54,7 +54,7 @@ class ReadOwners:
     async def find(
         self, conn: AsyncConnection, questions: Iterable[Question]
     ) -> Mapping[Question, set[str]]:
-        """Return the clients for each question; none for what the viewer doesn't see."""
+        """Return the clients for each question; none for objects that the viewer does not see."""
         found: dict[Question, set[str]] = {}
         of_kinds: dict[tuple[ViewerKind, str], list[Question]] = {}
         for question in dict.fromkeys(questions):
@@ -74,22 +74,22 @@ class ReadOwners:
 
     @property
     def first(self) -> int:
-        """The place of the first item of a list."""
+        """Return the position of the first item of a list."""
         return 1 if self.dialect.name == "postgresql" else 0
 
 
 def is_oneself(question: Question) -> bool:
-    """Whether a client asks for nothing but their own data."""
+    """Return whether a client reads only their own data."""
     viewer = question.viewer
     own = (OWN, f"cli_{viewer.subject_id}")
     return viewer.kind is ViewerKind.CLIENT and question.id in own
 
 
 def plan_of(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
-    """Return the statement that gives the places of items, and the clients whose they are."""
+    """Return the statement that finds the positions of items and the clients that own them."""
     sight = Sight(viewer, digits=0, lateral=dialect.name == "postgresql")
     listed = Listed(bound(Later(lambda asked: asked.variables["items"]), Texts()), sight)
-    # Each item has the viewer who asks: the same predicates as for one viewer, with columns.
+    # Each item contains its viewer: the predicates compare with columns instead of parameters.
     practice_id, subject_id, row_id = (
         cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)
     )
@@ -107,7 +107,7 @@ Owner = tuple[ColumnElement[Any], list[ColumnElement[bool]]]
 
 
 def owners(kind: str, row_id: ColumnElement[str], sight: Sight) -> list[Owner]:
-    """Return columns of clients, each with the conditions for its rows."""
+    """Return columns of client ids, each with the conditions for its rows."""
     if kind == OWN:
         right = ContactRight.__table__.alias()
         of_contact = [
@@ -116,7 +116,7 @@ def owners(kind: str, row_id: ColumnElement[str], sight: Sight) -> list[Owner]:
         ]
         return [(right.c.client_id, of_contact)]
     if kind == "aht":
-        # An entry of the account history is a row of one of these.
+        # An entry of the account history is a row of one of these tables.
         tables: list[Any] = [sight(LedgerEntry), sight(Session), sight.opened(Payment)]
         return [(one.c.client_id, [one.c.id == row_id, sight.only(one)]) for one in tables]
     rows = FOUND[kind][1](row_id, sight)

@@ -1,8 +1,8 @@
 """The audit log of reads.
 
-A request enqueues what it read, and a background task writes the queue in transactions of many
-reads. A few hundred reads may be answered before they are written. Whoever reads more waits for the
-log, and is refused where that takes too long: no read is answered that can be lost unnoticed.
+A request enqueues its reads, and a background task writes the queue in transactions of many reads.
+A few hundred reads may be answered before they are written. Further reads wait for the log and are
+refused after a timeout, so that no answered read is lost unnoticed.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ from resolvers.planner.paging import UUID
 from resolvers.read_owners import OWN, Question, ReadOwners
 from resolvers.viewer import Viewer
 
-# Ids in reads that were answered and are not written yet.
+# Ids in reads that are answered but not written yet.
 MOST = 500
-# How long a read waits in the queue, how long after a failure it is tried again, and how long the
-# log lets others write in between.
+# Seconds that a read waits in the queue, that a retry waits after a failure, and that the log lets
+# other writers proceed between two transactions.
 WRITTEN_EVERY_S, AGAIN_AFTER_S, PAUSE_S = 0.9, 0.1, 0.01
-# How long the end of the process waits for the database.
+# Seconds that the end of the process waits for the database.
 LAST_S = 10.0
-# Ids that an entry lists.
+# Ids listed in an entry.
 MOST_LISTED = 50
-# Ids of somebody's data.
+# Ids of personal data.
 PERSONAL_ID = re.compile(f"({'|'.join(FOUND.keys() - {'pra', 'cln'})})_{UUID.pattern}")
-# Errors of a read itself, which it has whenever it is tried.
+# Errors caused by a read itself, which a retry would not avoid.
 AT_FAULT = (DataError, IntegrityError, LookupError, TypeError, ValueError)
 NOTHING: frozenset[Any] = frozenset()
 
@@ -49,15 +49,15 @@ log = logging.getLogger("portal")
 
 
 class Unwritten(Exception):
-    """A read could not be recorded in time, so it is not answered."""
+    """A read that could not be recorded in time and is therefore not answered."""
 
 
 @dataclass(frozen=True)
 class ReadScope:
-    """The personal data that an operation asks for, whatever its variables.
+    """The personal data that an operation requests, regardless of its variables.
 
-    `by_id` are fields whose arguments have ids, `wide` are those over everybody whom the viewer
-    sees. `is_own`: it asks for the clients whom the viewer looks after.
+    `by_id` are fields with ids as arguments. `wide` are fields over all clients that the viewer
+    sees. `is_own` says that the operation requests the viewer's clients.
     """
 
     name: str | None
@@ -69,12 +69,12 @@ class ReadScope:
 
 @dataclass(frozen=True)
 class RequestReads:
-    """The personal data that one request asks for.
+    """The personal data that one request reads.
 
-    `ids` are of things that somebody has. `of_all`: it reads of everybody whom the viewer sees;
-    `arguments` are then those of the fields over the whole practice. `of_sole`: a field that takes
-    an id has none, and means the one client whom the viewer sees. `refused`: nothing was read, for
-    want of a scope.
+    `ids` are ids of personal data. `of_all` says that the request reads data of all clients that
+    the viewer sees; `arguments` are then those of the fields over the whole practice. `of_sole`
+    says that an optional id was omitted, which means the viewer's only client. `refused` says that
+    nothing was read because a scope was missing.
     """
 
     name: str | None
@@ -92,7 +92,7 @@ class RequestReads:
 
 @dataclass(eq=False)
 class PendingRead:
-    """A read that is not written yet. It may be answered before, if it is `admitted`."""
+    """A read that is not written yet. If it is `admitted`, it may be answered before."""
 
     viewer: Viewer
     reads: RequestReads
@@ -110,20 +110,20 @@ class PendingRead:
         return max(len(self.reads.ids), 1)
 
     def questions(self) -> Iterator[Question]:
-        """Whose data was read, as far as it has to be looked up."""
+        """Yield the look-ups that find the clients with the data read."""
         for id_ in self.reads.ids:
             yield Question(self.viewer, id_)
         if self.reads.of_all and self.viewer.kind is not ViewerKind.DASHBOARD:
             yield Question(self.viewer, OWN)
 
     def unseen(self, owners: Mapping[Question, set[str]]) -> list[str]:
-        """Return the ids that the viewer doesn't see, of a read that was not refused anyway."""
+        """Return the ids that are not visible to the viewer, unless the read was refused anyway."""
         if self.reads.refused:
             return []
         return sorted(id_ for id_ in self.reads.ids if not owners[Question(self.viewer, id_)])
 
     def entries(self, owners: Mapping[Question, set[str]]) -> Iterator[Entry]:
-        """Give an entry for each client, for the whole practice, and for what was refused."""
+        """Yield an entry for each client, for the whole practice, and for refused ids."""
         viewer, reads, by = self.viewer, self.reads, self.actor
         done = AccessAction.REFUSED if reads.refused else AccessAction.READ
         clients = set().union(*(owners[question] for question in self.questions()))
@@ -144,7 +144,7 @@ class PendingRead:
 def actor(
     viewer: Viewer, name: str | None, fields: tuple[str, ...], address_hash: str | None
 ) -> Actor:
-    """Return who acts, by an operation of this name."""
+    """Return the viewer as the actor of an operation with this name."""
     kind = ActorKind(viewer.kind)
     who = viewer.practice_id, kind, viewer.token_id, viewer.subject_id
     return Actor(*who, name, fields, address_hash)
@@ -153,7 +153,7 @@ def actor(
 async def record_at_once(
     engine: AsyncEngine, viewer: Viewer, reads: RequestReads, by: Actor, at: dt.datetime
 ) -> None:
-    """Record a read by itself: the operator's, of what a viewer sees."""
+    """Record a single read: that of the operator, with the viewer's visibility."""
     read = PendingRead(viewer, reads, by, at)
     async with engine.begin() as conn:
         owners = await ReadOwners(engine.dialect).find(conn, read.questions())
@@ -161,7 +161,7 @@ async def record_at_once(
 
 
 def told_of(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
-    """Return what a security event tells of a viewer, or of nobody."""
+    """Return the properties of a viewer for a security event. The viewer may be None."""
     if viewer is None:
         return {"address": address_hash}
     values = viewer.practice_id, viewer.token_id, viewer.kind.value, address_hash
@@ -176,21 +176,21 @@ def tell_unseen(read: PendingRead, count: int) -> None:
 class ReadAuditLog:
     """The queue of reads, and the task that writes it.
 
-    `patience_s`: how long a read waits to be written where too many are waiting.
+    `patience_s` is the time that a read waits to be written if too many reads are waiting.
     """
 
     def __init__(self, engine: AsyncEngine, patience_s: float) -> None:
         self.engine, self.patience_s = engine, patience_s
         self.owners = ReadOwners(engine.dialect)
         self.pending: dict[object, PendingRead] = {}
-        # Ids in reads that were admitted and are not written yet.
+        # Ids in reads that are admitted but not written yet.
         self.unwritten = 0
         self.writing = asyncio.Lock()
         self.is_due, self.is_over = asyncio.Event(), False
-        # Why the last batch could not be written.
+        # The error of the last batch, if it failed.
         self.failure: Exception | None = None
 
-    # -- what requests do --------------------------------------------------------------------------
+    # -- in requests -------------------------------------------------------------------------------
 
     async def read(
         self,
@@ -201,13 +201,13 @@ class ReadAuditLog:
         at: dt.datetime,
         changed: frozenset[str | None] = NOTHING,
     ) -> None:
-        """Record what an answer tells. The same read that is not written yet is one with it."""
+        """Record the data in a response. An identical read in the queue is merged with it."""
         if not reads.is_of_somebody:
             return
         key = viewer.token_id, viewer.subject_id, address_hash, reads
         read = self.pending.get(key)
         if read is None:
-            # Each row of the practice's lists is a line of the answer.
+            # Each row of the practice's lists is a line of the response.
             count = answer.count(b"\n") if reads.arguments is not None else None
             by = actor(viewer, reads.name, reads.fields, address_hash)
             read = PendingRead(viewer, reads, by, at, count, changed)
@@ -234,15 +234,15 @@ class ReadAuditLog:
             raise Unwritten("a read could not be recorded in time") from self.failure
         finally:
             read.waiting -= 1
-            # Without an answer nothing was read.
+            # Without a response, nothing was read.
             if not read.waiting and self.pending.get(key) is read:
                 del self.pending[key]
 
-    # -- what is done in the background ------------------------------------------------------------
+    # -- in the background -------------------------------------------------------------------------
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Write what waits, regularly, and all of it in the end."""
+        """Write the queue regularly, and completely at the end."""
         task = asyncio.create_task(self.write_regularly())
         try:
             yield
@@ -259,7 +259,7 @@ class ReadAuditLog:
         await self.write_the_last()
 
     async def write_the_last(self) -> None:
-        """Write what is left when the process ends, for as long as it may take."""
+        """Write the rest of the queue when the process ends, for at most LAST_S."""
         until = asyncio.get_running_loop().time() + LAST_S
         while not await self.is_flushed():
             if asyncio.get_running_loop().time() > until:
@@ -268,7 +268,7 @@ class ReadAuditLog:
             await asyncio.sleep(AGAIN_AFTER_S)
 
     async def is_flushed(self) -> bool:
-        """Write what waits; whether that succeeded."""
+        """Write the queue. Return whether that succeeded."""
         try:
             await self.flush()
         except Exception as error:
@@ -281,7 +281,7 @@ class ReadAuditLog:
         return True
 
     async def flush(self) -> None:
-        """Write all that waits now. What can't be written stays in the queue."""
+        """Write all queued reads. Reads that cannot be written stay in the queue."""
         async with self.writing:
             batch = dict(self.pending)
             if batch:
@@ -289,12 +289,12 @@ class ReadAuditLog:
             for key, read in batch.items():
                 read.written.set()
                 self.unwritten -= read.weight if read.admitted else 0
-                # One that nobody waited for any more may have been taken out meanwhile.
+                # A read without waiting requests may have been removed in the meantime.
                 if self.pending.get(key) is read:
                     del self.pending[key]
 
     async def write_or_part(self, batch: Sequence[PendingRead]) -> None:
-        """Write reads together; where one is at fault, each by itself, and report that one."""
+        """Write reads together. If one is at fault, write each separately and report that one."""
         try:
             await self.write(batch)
         except AT_FAULT:
@@ -312,7 +312,7 @@ class ReadAuditLog:
             questions = (question for read in batch for question in read.questions())
             owners = await self.owners.find(conn, questions)
             entries = [entry for read in batch for entry in read.entries(owners)]
-            # Ids of one moment are in no order of their own.
+            # Ids generated at the same time are not ordered.
             ids = sorted(entry["id"] for entry in entries)
             ordered = (entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True))
             await access.write(conn, list(ordered))

@@ -1,4 +1,4 @@
-"""What moved the practice's money, period by period."""
+"""The practice's revenue by period."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -36,11 +36,11 @@ MOST = 400
 
 
 class Asked:
-    """The periods that are asked for, the first and last day of all, and of whose invoices."""
+    """The requested periods, the first and last day of the range, and the therapist."""
 
     def __init__(self, range_: DateRange, period: Period, therapist: Any, sight: Sight) -> None:
         if range_.gte is None or range_.lte is None:
-            raise Refusal("BAD_RANGE", "both ends of the range are needed, gte and lte")
+            raise Refusal("BAD_RANGE", "both ends of the range are required, gte and lte")
         first, last = ordered(range_.gte, range_.lte)
         spans = derive(lambda first, last: written(first, last, period), first, last)
         self.sight, self.spans = sight, bound(spans, Texts())
@@ -49,12 +49,12 @@ class Asked:
 
 
 def written(first: dt.date, last: dt.date, period: Period) -> list[str]:
-    """The periods as ISO 8601 writes intervals; refused where there are more than can be asked."""
+    """Return the periods as ISO 8601 intervals. Refuse more periods than the limit."""
     spans = list(islice(cut(first, last, period), MOST + 1))
     if len(spans) > MOST:
         raise Refusal(
             "BAD_RANGE",
-            f"more than {MOST} periods: group by longer ones, or ask for fewer days at a time",
+            f"more than {MOST} periods: group by longer ones, or request fewer days at a time",
         )
     return [f"{start}/{end}" for start, end in spans]
 
@@ -69,7 +69,7 @@ class Periods:
 
 
 def dated(asked: Asked) -> Subquery:
-    """The periods as rows, with their days as days are kept: SQLite's are text."""
+    """Return the periods as rows, with their days in the stored form, which is text on SQLite."""
     periods = Periods(asked)
     as_day = partial(cast if asked.sight.lateral else type_coerce, type_=Date)
     return (
@@ -79,14 +79,14 @@ def dated(asked: Asked) -> Subquery:
             as_day(periods.end).label("last"),
         )
         .select_from(periods.table)
-        # They would be read from the text anew for each pair of a period and a day.
+        # Prevents parsing the text again for each pair of a period and a day.
         .offset(constant(0))
         .subquery()
     )
 
 
 class RevenueRow:
-    """A period, and what is worked out for all periods at once where a field asks for it."""
+    """A period, with values computed for all periods at once if a field needs them."""
 
     def __init__(self, periods: Periods, asked: Asked) -> None:
         self.start, self.end = periods.start, periods.end
@@ -105,13 +105,15 @@ def of_practice(
     group_by: Period = Period.MONTH,
     clinician_id: Any = None,
 ) -> Rows:
-    """The periods of a range, the first first. No row of them depends on the practice's row:
-    nobody sees another practice than the viewer's."""
+    """Return the periods of a range, earliest first.
+
+    No row depends on a practice's row, since a viewer has access to one practice only.
+    """
     therapist = named(clinician_id)
     asked = Asked(date_range, group_by, therapist, sight)
     periods = Periods(asked)
     row = RevenueRow(periods, asked)
-    # The id is checked where no sum is asked for, too: it is in every statement.
+    # The id is in every statement, so that it is checked even if no sum is selected.
     where = [] if therapist is None else [therapist.is_not(None)]
     return Rows(periods.table, where, (periods.place,), row=row, beside=(row.flows, row.due))
 
@@ -120,7 +122,7 @@ def of_practice(
 
 
 def flows(asked: Asked) -> Select[*tuple[Any, ...]]:
-    """The sums of each period: of each day first, so that a row is come across once."""
+    """Return the sums of each period. Rows are summed by day first, so that each is read once."""
     moved = money(asked.sight, asked.therapist)
     in_range = moved.c.date.between(asked.first, asked.last)
     days = by_day(moved.c.date, {name: moved.c[name] for name in FLOWS}, in_range)
@@ -128,9 +130,9 @@ def flows(asked: Asked) -> Select[*tuple[Any, ...]]:
 
 
 def due(asked: Asked) -> Select[*tuple[Any, ...]]:
-    """What is due at the end of each period: all that moved it up to then.
+    """Return the amount due at the end of each period: the sum of all movements up to then.
 
-    What moved it before the range counts on the range's first day.
+    Movements before the range count on its first day.
     """
     periods, moved = dated(asked), movements(asked.sight, asked.therapist)
     since = latest(moved.c.date, asked.first)
@@ -142,7 +144,7 @@ def due(asked: Asked) -> Select[*tuple[Any, ...]]:
 def by_period(
     periods: Any, days: Any, sums: Mapping[str, ColumnElement[int]]
 ) -> Select[*tuple[Any, ...]]:
-    """Sums over the days of each period, also of one that has none."""
+    """Return the sums over the days of each period, including periods without any day."""
     here = days.c.date.between(periods.c.first, periods.c.last)
     columns = [sum_.label(name) for name, sum_ in sums.items()]
     found = select(periods.c.place, *columns).select_from(periods.outerjoin(days, here))
@@ -155,7 +157,7 @@ def by_day(day: Any, amounts: Mapping[str, Any], where: Any) -> Subquery:
 
 
 def money(sight: Sight, therapist: Any) -> Subquery:
-    """Rows that moved money, and how much by each flow; of one therapist's invoices, if named."""
+    """Return the movements of money with their amounts per flow, for one therapist if given."""
     entry: Any = sight.counted(LedgerEntry)
     if therapist is None:
         return flowing(entry, of_ledger(entry)).where(sight.only(entry)).subquery()

@@ -1,4 +1,4 @@
-"""Numbers of a practice's rows, which say how long it takes to look through all of them."""
+"""Row counts of practices, which determine the cost of reading all of their rows."""
 
 import asyncio
 import time
@@ -17,15 +17,15 @@ from resolvers.planner.recent import Recent
 from resolvers.viewer import Viewer
 
 TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
-# So many rows are counted at the most, so that counting takes some milliseconds.
+# The largest number of rows that is counted, so that counting takes a few milliseconds.
 MOST = 100_000
-# How long a count is good for, and of how many practices counts are remembered.
+# The lifetime of a count, and the number of practices in the cache.
 LASTS_S, REMEMBERED = 600.0, 1_000
 
 
 @dataclass
 class Counted:
-    """The numbers of one practice, and until when they are good."""
+    """The row counts of one practice, and the time at which they expire."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     until: float = 0.0
@@ -33,14 +33,14 @@ class Counted:
 
 
 class RowCounts:
-    """Counts the rows of practices now and then."""
+    """Counts the rows of practices and caches the counts."""
 
     def __init__(self, reads: Reads) -> None:
         self.reads, self.plan = reads, count(reads.dialect)
         self.practices: Recent[str, Counted] = Recent(REMEMBERED)
 
     async def of(self, viewer: Viewer) -> Mapping[str, int]:
-        """Return how many rows of each table the viewer's practice has, MOST at the most."""
+        """Return the number of rows of each table in the viewer's practice, at most MOST."""
         counted = self.practices.get(viewer.practice_id, Counted)
         if counted.until < time.monotonic():
             async with counted.counting:

@@ -1,4 +1,4 @@
-"""Sessions of therapy."""
+"""Therapy sessions."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ def rows(sight: Sight, *where: Any) -> Rows:
 
 
 def named_by(row: Any, sight: Sight) -> Rows:
-    """The session that the row names."""
+    """Return the session that the row refers to."""
     return rows(sight, lambda table: table.c.id == row.c.session_id)
 
 
 def invoice_of(session: Any, sight: Sight) -> Rows:
-    """The valid invoice that the session stands on, if it is in sight."""
+    """Return the valid invoice with the session, if it is visible."""
     line = sight.counted(InvoiceLine)
     named = (
         select(line.c.invoice_id)

@@ -1,7 +1,7 @@
-"""Who sees which rows. Every table is reached through `Sight`, which puts the predicate in.
+"""Visibility of rows. Every table is reached through `Sight`, which adds the predicate.
 
-Each predicate names the viewer's practice. So rows in sight are all of one practice, and what joins
-two of them compares their ids alone: to compare practices once more costs a step for each row.
+Each predicate compares the practice with the viewer's. So all visible rows belong to one practice,
+and joins between them compare ids only: comparing practices again would cost a step for each row.
 """
 
 from collections import Counter
@@ -49,11 +49,11 @@ Predicate = Callable[["Sight", Any], ColumnElement[bool]]
 
 
 class Sight:
-    """The eyes of one kind of viewer; the viewer's own ids are bound values of the statement.
+    """The visibility of rows for one kind of viewer. The viewer's ids are statement parameters.
 
-    `digits` are the decimals of the practice's currency; `lateral`: the database has such joins;
-    `sees_one`: the viewer is known to see a single client; `today`: the practice's day, `Later`
-    in a plan.
+    `digits` are the decimals of the practice's currency. `lateral` says that the database has
+    lateral joins. `sees_one` says that the viewer is known to have exactly one client. `today` is
+    the current day in the practice's time zone, a `Later` in a plan.
     """
 
     def __init__(
@@ -76,25 +76,27 @@ class Sight:
         self.applied: set[FromClause] = set()
 
     def __call__(self, model: type[Row]) -> FromClause:
-        """The model's table, newly named, for rows that the viewer may look at.
+        """Return a new alias of the model's table, for rows that the viewer may read.
 
-        The planner adds `only` where it selects from the table; a subquery does so itself.
+        The planner applies `only` to a table that it selects from. A subquery has to apply it
+        itself.
         """
         return self.handed(model, SEEN[model])
 
     def opened(self, model: type[Row]) -> FromClause:
-        """The model's table, only for those who may see the client's documents."""
+        """Return the model's table, for viewers that may read the client's documents."""
         return self.handed(model, of_client("client_id", opened=True))
 
     def counted(self, model: type[Row]) -> FromClause:
-        """The model's table for sums over a client in sight, whether or not each row may be read.
+        """Return the model's table for sums over a visible client.
 
-        What is owed is true also to somebody who may pay a client's bills but not open them.
+        The rows need not be readable: a viewer that may pay a client's bills but not read them
+        still gets the correct amount owed.
         """
         return self.handed(model, COUNTED[model])
 
     def of_same_address(self, model: type[Row]) -> FromClause:
-        """The model's table, for people who have the address that the viewer signed in with."""
+        """Return the model's table, for people with the address that the viewer signed in with."""
         return self.handed(model, same_address)
 
     def handed(self, model: type[Row], predicate: Predicate) -> FromClause:
@@ -103,20 +105,20 @@ class Sight:
         return table
 
     def named(self, model: type[Row]) -> FromClause:
-        """The model's table, by a name that nothing else in the statement has."""
+        """Return the model's table under an alias that is unique in the statement."""
         self.taken[model] += 1
         return alias(model, self.taken[model])
 
     def client_id(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The id of the client that rows in sight are of, which the column has.
+        """Return the client id to compare rows with.
 
-        A client's own, where a client looks: the database then has nothing to compare with each
-        row around.
+        For a client it is the viewer's own id, a parameter, which is faster to compare with than
+        the column of each surrounding row. For other viewers it is the given column.
         """
         return self.subject_id if self.kind is ViewerKind.CLIENT else column
 
     def only(self, table: Any) -> ColumnElement[bool]:
-        """The condition for this viewer on a table; none on a subquery made of such tables."""
+        """Return this viewer's predicate for a table, or true for a subquery of such tables."""
         if table not in self.handed_out:
             return true()
         self.applied.add(table)
@@ -130,28 +132,28 @@ class Sight:
         seldom: bool = False,
         on: Callable[[FromClause], ColumnElement[bool]] | None = None,
     ) -> Beside:
-        """What a subquery works out beside a row; `seldom`: few rows come to where it is read."""
+        """Return a subquery computed per row. `seldom`: only few rows need its values."""
         return Beside(find, lateral=self.lateral and not seldom, always=always, on=on)
 
     def check(self) -> None:
-        """Stops a statement that has a table without its predicate: a bug in a source."""
+        """Raise AssertionError if a table lacks its predicate, a bug in a source."""
         if missing := self.handed_out.keys() - self.applied:
             raise AssertionError(f"read without sight: {[str(table) for table in missing]}")
 
 
 def of_viewer(name: str) -> ColumnElement[Any]:
-    """Return one of the viewer's own ids, which each request brings."""
+    """Return an id of the viewer as a parameter."""
     return bound(Later(lambda asked: getattr(asked.viewer, name)), ID)
 
 
-# Kept, since SQLAlchemy copies all columns for a name: that was a third of the work of a plan.
+# Cached, since SQLAlchemy copies all columns for an alias, a third of the time of planning.
 @lru_cache(200)
 def alias(model: type[Row], _: int) -> FromClause:
     return model.__table__.alias()
 
 
 def in_practice(sight: Sight, table: Any) -> ColumnElement[bool]:
-    """Rows that anybody of the practice sees, or that are reached only from a row in sight."""
+    """Select rows visible to the whole practice, or reached only from a visible row."""
     return and_(table.c.practice_id == sight.practice_id)
 
 
@@ -160,9 +162,11 @@ def the_practice(sight: Sight, table: Any) -> ColumnElement[bool]:
 
 
 def of_client(column: str, *, opened: bool) -> Predicate:
-    """Rows of a client: one's own, a contact's clients', the whole practice's for a dashboard.
+    """Return the predicate for rows of a client.
 
-    `opened`: what a contact needs the right to see documents for.
+    A client sees their own rows, a contact those of their clients, and a dashboard those of the
+    whole practice. `opened` limits contacts to clients for which they have the right to read
+    documents.
     """
 
     def seen(sight: Sight, table: Any) -> ColumnElement[bool]:
@@ -185,7 +189,7 @@ def clients_of_contact(sight: Sight, opened: bool) -> Select[Any]:
 
 
 def shared(sight: Sight, table: Any) -> ColumnElement[bool]:
-    """Documents: the practice has to share one before a client or a contact sees it."""
+    """Select documents. Clients and contacts only see documents that the practice has shared."""
     seen = of_client("client_id", opened=True)(sight, table)
     if sight.kind is ViewerKind.DASHBOARD:
         return seen
@@ -193,7 +197,7 @@ def shared(sight: Sight, table: Any) -> ColumnElement[bool]:
 
 
 def oneself(kind: ViewerKind) -> Predicate:
-    """The viewer's own row, for viewers of one kind."""
+    """Return the predicate for the viewer's own row, for one kind of viewer."""
 
     def seen(sight: Sight, table: Any) -> ColumnElement[bool]:
         assert sight.kind is kind
@@ -203,13 +207,15 @@ def oneself(kind: ViewerKind) -> Predicate:
 
 
 def same_address(sight: Sight, table: Any) -> ColumnElement[bool]:
-    """Clients and contacts whose address the viewer signed in with; of other viewers nobody."""
+    """Select clients and contacts with the address that the viewer signed in with.
+
+    For a viewer without a sign-in there are none.
+    """
     return and_(in_practice(sight, table), folded_email(table.c.email) == sight.email)
 
 
 def own_tokens(sight: Sight, table: Any) -> ColumnElement[bool]:
-    """A person's own, with the sign-ins of the same address; of a dashboard's the one that it asks
-    with."""
+    """Select a person's tokens and the sign-ins with their address, or a dashboard's own token."""
     here = in_practice(sight, table)
     if sight.kind is ViewerKind.DASHBOARD:
         return and_(here, table.c.id == sight.token_id)
@@ -217,7 +223,7 @@ def own_tokens(sight: Sight, table: Any) -> ColumnElement[bool]:
     return and_(here, or_(whose == sight.subject_id, table.c.email == sight.email))
 
 
-# Rows that a viewer may look at.
+# Rows that a viewer may read.
 SEEN: dict[type[Row], Predicate] = {
     Practice: the_practice,
     PracticeVersion: in_practice,
@@ -242,7 +248,7 @@ SEEN: dict[type[Row], Predicate] = {
     SuperbillDiagnosis: in_practice,
 }
 
-# Rows that may be summed up for a client in sight.
+# Rows that may be summed for a visible client.
 COUNTED: dict[type[Row], Predicate] = {
     Session: of_client("client_id", opened=False),
     LedgerEntry: of_client("client_id", opened=False),

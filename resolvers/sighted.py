@@ -1,4 +1,4 @@
-"""What a mutation looks at, with the viewer's own eyes: the same predicates as a planned read's."""
+"""Look-ups for mutations, with the same visibility predicates as planned reads."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def eyes(acting: Acting) -> Sight:
 
 
 async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any] | None:
-    """The statement's first row; what it has from the viewer is filled in."""
+    """Return the statement's first row, with the viewer's values filled in."""
     sight.check()
     asked = Asked(acting.viewer, acting.now, {}, acting.payments)
 
@@ -36,10 +36,10 @@ async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any
 
 
 async def payer(acting: Acting, client_id: str | None, invoice_id: str | None) -> Row[Any]:
-    """The client whose bills are to be paid, and whether the practice takes payments online.
+    """Return the client to pay for, the right to pay, and the practice's Stripe account.
 
-    NotFound where the client or the invoice is out of sight, NotAllowed where they are not to be
-    paid by this viewer.
+    Raise NotFound if the client or invoice is not visible, and NotAllowed if the viewer may not
+    pay.
     """
     sight = eyes(acting)
     client, practice = sight(Client), sight(Practice)
@@ -63,14 +63,14 @@ async def payer(acting: Acting, client_id: str | None, invoice_id: str | None) -
     owner = await found(acting, sight, statement)
     if owner is None:
         path = ("input", "invoiceId" if invoice_id is not None else "clientId")
-        raise NotFound("There is no such thing in sight.", path)
+        raise NotFound("There is no such object, or you have no access to it.", path)
     if not owner.may_pay:
         raise NotAllowed("You may not pay for this client.")
     return owner
 
 
 async def card(acting: Acting, client_id: str, card_id: str) -> Row[Any] | None:
-    """The client's card on file."""
+    """Return the client's card on file, or None."""
     sight = eyes(acting)
     table: Any = sight(PaymentMethod)
     mine = and_(table.c.client_id == client_id, table.c.id == card_id, on_file(table, sight))
@@ -78,8 +78,10 @@ async def card(acting: Acting, client_id: str, card_id: str) -> Row[Any] | None:
 
 
 async def held_card(acting: Acting, card_id: str) -> Row[Any]:
-    """A card on file that the viewer may change, whose it is, and whether clients may remove cards;
-    NotFound or NotAllowed."""
+    """Return a card on file, its client, and whether clients may remove cards.
+
+    Raise NotFound if the card is not visible, and NotAllowed if the viewer may not change it.
+    """
     sight = eyes(acting)
     card, client, practice = sight(PaymentMethod), sight(Client), sight(Practice)
     row = ClientRow(client, sight)
@@ -99,14 +101,19 @@ async def held_card(acting: Acting, card_id: str) -> Row[Any]:
     )
     seen = await found(acting, sight, statement)
     if seen is None:
-        raise NotFound("There is no such card in sight.", ("input", "paymentMethodId"))
+        raise NotFound(
+            "There is no such card, or you have no access to it.", ("input", "paymentMethodId")
+        )
     if not seen.may_pay:
         raise NotAllowed("You may not change this client's cards.")
     return seen
 
 
 async def payment(acting: Acting, payment_id: str) -> str:
-    """The id of a payment that the viewer may drive on or give up; NotFound or NotAllowed."""
+    """Return the id of a payment that the viewer may continue or cancel.
+
+    Raise NotFound or NotAllowed otherwise.
+    """
     sight = eyes(acting)
     table, client = sight(Payment), sight(Client)
     row = ClientRow(client, sight)
@@ -118,7 +125,9 @@ async def payment(acting: Acting, payment_id: str) -> str:
     )
     seen = await found(acting, sight, statement)
     if seen is None:
-        raise NotFound("There is no such payment in sight.", ("input", "paymentId"))
+        raise NotFound(
+            "There is no such payment, or you have no access to it.", ("input", "paymentId")
+        )
     if not seen.may_pay:
         raise NotAllowed("You may not pay for this client.")
     return str(seen.id)

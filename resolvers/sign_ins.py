@@ -1,4 +1,4 @@
-"""Sign-ins: a person's own, while they work; and who else a sign-in may be switched to."""
+"""Sign-ins of a person, and the identities that a sign-in can switch to."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from resolvers.sight import Sight
 
 
 def of_viewer(_: Any, sight: Sight) -> Rows:
-    """The viewer's, the newest first. Other tokens are no sign-ins."""
+    """Return the viewer's active sign-ins, newest first. Other tokens are not sign-ins."""
     table: Any = sight(Token)
     now = bound(Later(lambda asked: asked.now), Instant())
     idle_since = bound(Later(lambda asked: asked.now - IDLE), Instant())
@@ -26,7 +26,7 @@ def of_viewer(_: Any, sight: Sight) -> Rows:
 
 
 def last_used_at(token: Any) -> ColumnElement[str]:
-    """Each of them has one."""
+    """Return the time of the last use, which every sign-in has."""
     return certain(instant(token.c.last_used_at))
 
 
@@ -41,9 +41,9 @@ KINDS: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONT
 
 
 def identities(_: Any, sight: Sight) -> Rows:
-    """Return everybody of the practice who has the sign-in's address: clients first, then by id.
+    """Return the people of the practice with the sign-in's address: clients first, then by id.
 
-    Ids are in the order of entry. Names would be sorted by each database's own collation.
+    Ids are in the order of entry. A sort by name would depend on the database's collation.
     """
     found = union_all(*(of_kind(kind, sight) for kind in KINDS)).subquery()
     return Rows(found, (), (found.c.kind, found.c.id))

@@ -1,4 +1,4 @@
-"""The mutations of signing in and out: the arguments, one call, and its outcome."""
+"""The mutations of signing in and out: each reads its input and makes one call."""
 
 import datetime as dt
 from typing import Any
@@ -30,7 +30,7 @@ ID = ("input", "id")
 
 
 async def request(acting: Acting, input: Any) -> Outcome:
-    """Ask for a mail with links."""
+    """Request a mail with links."""
     made = await requesting.request(acting.door, input.email, acting.address_hash, acting.now)
     SIGNIN_REQUESTED.emit(address=acting.address_hash)
     values = {"nonce": made.nonce, "expires_at": written(made.expires_at)}
@@ -62,7 +62,7 @@ async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
 
 
 async def sign_out(acting: Acting) -> Outcome:
-    """End the sign-in that the request is made with."""
+    """End the sign-in of the request."""
     is_over = await ending.sign_out(acting.door, by(acting), acting.now)
     if is_over:
         SIGNIN_ENDED.emit(**told_of(acting.viewer, acting.address_hash))
@@ -70,7 +70,7 @@ async def sign_out(acting: Acting) -> Outcome:
 
 
 async def revoke(acting: Acting, input: Any) -> Outcome:
-    """End another sign-in of the viewer's."""
+    """End one of the viewer's sign-ins."""
 
     async def done() -> Outcome:
         viewer, token_id = acting.viewer, own_id(input, "sgn")
@@ -84,12 +84,12 @@ async def revoke(acting: Acting, input: Any) -> Outcome:
 
 
 async def switch(acting: Acting, input: Any) -> Outcome:
-    """Switch the sign-in to another person of its address."""
+    """Switch the sign-in to another person with the same address."""
 
     async def done() -> Outcome:
         viewer, person_id = acting.viewer, own_id(input, "idn")
         if viewer.email is None:
-            raise NotFound("Only a sign-in is switched.", ID)
+            raise NotFound("Only a sign-in can be switched.", ID)
         await switching.switch(acting.door, by(acting), viewer.email, person_id, acting.now)
         switched = await acting.holder(viewer.token_id, acting.now)
         if switched is None:
@@ -101,7 +101,7 @@ async def switch(acting: Acting, input: Any) -> Outcome:
 
 
 async def signed_in(acting: Acting, token: str, ended: Refusal) -> Outcome:
-    """Return the outcome of a sign-in; raise `ended`, where somebody has ended it meanwhile."""
+    """Return the outcome of a sign-in. Raise `ended` if the sign-in was ended in the meantime."""
     viewer = await acting.recognise(token, acting.now)
     if viewer is None:
         raise ended
@@ -110,7 +110,7 @@ async def signed_in(acting: Acting, token: str, ended: Refusal) -> Outcome:
 
 
 def told(acting: Acting, outcome: Outcome) -> Outcome:
-    """Emit the event of a sign-in, or of its refusal."""
+    """Emit the event of a sign-in or of its refusal."""
     if outcome.viewer is not None:
         SIGNIN_SUCCEEDED.emit(**told_of(outcome.viewer, acting.address_hash))
     else:
@@ -119,13 +119,13 @@ def told(acting: Acting, outcome: Outcome) -> Outcome:
 
 
 def by(acting: Acting) -> Actor:
-    """Return the viewer as the audit log has them."""
+    """Return the viewer as the actor in the audit log."""
     assert acting.till.by is not None
     return acting.till.by
 
 
 def own_id(input: Any, kind: str) -> str:
-    """Return the id of something of the viewer's own; an id of another kind names nothing."""
+    """Return the row id in an API id. An id of another type names no object of the viewer."""
     try:
         return read_id(input.id, kind, ID)
     except InvalidInput as wrong:

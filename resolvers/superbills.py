@@ -1,4 +1,4 @@
-"""Superbills: their lines, their totals, and what an insurer would miss."""
+"""Superbills, their lines, their totals, and the information that they lack."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from resolvers.sight import Sight
 
 
 class SuperbillRow:
-    """A superbill, and its totals where a field asks for them."""
+    """A superbill, with its totals if a field needs them."""
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.c, self.table, self.sight = table.c, table, sight
@@ -28,7 +28,7 @@ class SuperbillRow:
 
 
 def rows(sight: Sight, *where: Any) -> Rows:
-    """Superbills in sight, the newest first."""
+    """Return visible superbills, newest first."""
     table = sight(Superbill)
     row = SuperbillRow(table, sight)
     conditions = [condition(table) for condition in where]
@@ -61,7 +61,7 @@ def totals(superbill: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
 
 
 def gaps(superbill: SuperbillRow, sight: Sight) -> Rows:
-    """What is missing: of the head first, then line by line."""
+    """Return the missing information: first that of the header, then line by line."""
     found = gaps_of(superbill.table, sight)
     return Rows(found, [], (found.c.rank, found.c.line))
 

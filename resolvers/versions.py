@@ -1,4 +1,4 @@
-"""What has changed since a version of the practice's."""
+"""Changes since a version of the practice's data."""
 
 import re
 from typing import Any
@@ -14,17 +14,17 @@ WRITTEN = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 def of_practice(practice: Any, sight: Sight) -> ColumnElement[Any]:
-    """The practice's version now, for a dashboard; whoever else asks is told none."""
+    """Return the practice's current version for a dashboard, and null for other viewers."""
     if sight.kind is not ViewerKind.DASHBOARD:
         return cast(null(), Text)
     table = sight(PracticeVersion)
     last = select(cast(table.c.version, Text)).where(sight.only(table))
-    # Nothing was ever changed.
+    # Without a row, nothing has ever changed.
     return func.coalesce(last.scalar_subquery(), literal_text("0"))
 
 
 def since(table: Any, version: Any) -> ColumnElement[bool]:
-    """Rows that were changed after a version; all where there is none."""
+    """Select rows that changed after a version; all rows without a version."""
     if version is None:
         return true()
     changed: ColumnElement[bool] = table.c.version > bound(derive(number, version), BigInteger())
@@ -33,5 +33,5 @@ def since(table: Any, version: Any) -> ColumnElement[bool]:
 
 def number(version: str) -> int:
     if not WRITTEN.fullmatch(version):
-        raise Refusal("BAD_INPUT", "changedSince takes what Practice.version gave")
+        raise Refusal("BAD_INPUT", "changedSince must be a value of Practice.version")
     return int(version)

@@ -1,4 +1,4 @@
-"""Who asks: what a token's look-up tells of its bearer."""
+"""The viewer of a request, as found by the look-up of a token."""
 
 import datetime as dt
 import uuid
@@ -12,10 +12,11 @@ from models.database import SERVER, Caller
 
 @dataclass(frozen=True)
 class Viewer:
-    """`subject_id` is the client's or the contact's id; a dashboard has none.
+    """The person or program that a token belongs to.
 
-    `sole_client_id` is the one client that a client or contact sees, if it is one; `is_sign_in`:
-    the token came of signing in, with the mailbox `email`.
+    `subject_id` is the id of the client or contact; a dashboard has none. `sole_client_id` is the
+    only client of a client or contact, if there is exactly one. `is_sign_in` says that the token
+    comes from signing in with the address `email`.
     """
 
     kind: ViewerKind
@@ -32,23 +33,23 @@ class Viewer:
 
     @property
     def owner(self) -> str:
-        """Who is charged for what is remembered of the viewer's requests: a person, not a token."""
+        """Return the owner to charge for cache entries: a person, or a dashboard's token."""
         return self.subject_id or self.token_id
 
     def day(self, moment: dt.datetime) -> dt.date:
-        """The practice's day."""
+        """Return the day of a time in the practice's time zone."""
         return day(moment, self.time_zone)
 
     @cached_property
     def caller(self) -> Caller:
-        """Whose statements are counted together."""
+        """Return the caller that the viewer's statements are counted for."""
         if self.token_id == NOWHERE:
             return SERVER
         return Caller(self.practice_id, self.token_id, self.kind is ViewerKind.DASHBOARD)
 
 
 NOWHERE = str(uuid.UUID(int=0))
-# Nobody: the client that no practice has, who sees no row of any.
+# A viewer without access to any row, for requests without a token.
 NOBODY = Viewer(
     ViewerKind.CLIENT,
     practice_id=NOWHERE,

@@ -1,4 +1,4 @@
-"""Who asks, and the practice that they ask in."""
+"""The viewer, the practice, and its therapists."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBO
 
 
 class ViewerRow:
-    """The client, the contact, or the dashboard's token."""
+    """The viewer, read from the row of the client, the contact or the dashboard's token."""
 
     def __init__(self, table: Any, sight: Sight) -> None:
         self.name = table.c.name
@@ -35,7 +35,7 @@ def viewer(_: Any, sight: Sight) -> Rows:
 
 
 def scopes(asked: Any) -> str:
-    """The scopes as a JSON list of names, none of which needs escaping."""
+    """Return the scopes as a JSON list of names, none of which needs escaping."""
     return "[" + ",".join(f'"{scope}"' for scope in sorted(asked.viewer.scopes)) + "]"
 
 

@@ -75,7 +75,7 @@ def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
         asked = select(columns.id, columns.client_id, literal(True).label("clients_remove_cards"))
         found = await fetched(acting, asked.where(*mine, kept))
         if found is None:
-            raise NotFound("There is no such card in sight.", changing.CARD)
+            raise NotFound("There is no such card, or you have no access to it.", changing.CARD)
         return found
 
     patch.setattr(sighted, "held_card", wrong)

@@ -219,7 +219,7 @@ DAY = {"gte": "2026-03-01", "lte": "2026-03-01"}
         (REVENUE, {"days": DAY, "of": "cln_1"}, "BAD_ID", "not an id"),
         (REVENUE, {"days": DAY, "of": f"cli_{NOWHERE}"}, "BAD_ID", "cln_"),
         (AGING, {"day": "2026-03-16"}, "BAD_INPUT", "today, 2026-03-15"),
-        (AGING, {"day": "9999-12-31"}, "BAD_INPUT", "is to come"),
+        (AGING, {"day": "9999-12-31"}, "BAD_INPUT", "is in the future"),
         (AGING, {"day": "today"}, "BAD_USER_INPUT", "day"),
         (AGING, {"of": "cln_"}, "BAD_ID", "not an id"),
     ],
