@@ -46,7 +46,7 @@ class Standing:
 
 
 async def drive(till: Till, practice_id: str, payment_id: str, token: str | None) -> Standing:
-    """Charge a payment. `token` is a new card's confirmation token, used only once per payment."""
+    """Charge a payment. `token` is a new card's confirmation token, ignored once one was used."""
     paying = await find(till, practice_id, payment_id)
     if paying.state is PaymentState.CREATED:
         if not await announce(till, paying):

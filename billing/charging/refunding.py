@@ -47,7 +47,7 @@ async def refund(
     key then resumes the refund.
     """
     paid = await refundable(till, payment_id)
-    # Money that went back at Stripe, but is missing in the ledger, can't be given back again.
+    # Stripe's reversals are read first, so that money missing in the ledger isn't given back again.
     await reverse(till, paid.practice_id, paid.id)
     asked = await begin(till, paid, amount_minor, key)
     if asked.state is not RefundState.REQUESTED:
