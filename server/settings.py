@@ -118,7 +118,8 @@ class Settings(HttpSettings):
         default=10,
         ge=1,
         le=600,
-        description="Seconds that a stopping process gives its requests in progress before it ends.",
+        description="Seconds that a stopping process gives its requests in progress before it"
+        " ends.",
     )
     write_connections: int = Field(
         default=10,
