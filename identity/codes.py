@@ -2,7 +2,7 @@
 
 A code is derived from the request and the practice with the server's key, so none is stored. There
 are only a million codes, so the tries are limited for each request and for each address. See
-docs/decisions/0020-a-code-beside-the-link.md for the arithmetic.
+docs/decisions/0020-sign-in-codes-and-limits.md for the arithmetic.
 """
 
 import datetime as dt

@@ -34,19 +34,18 @@ class Settings(HttpSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field(
-        description="Where the rows are: `postgresql://user:password@host/name` with libpq's"
-        " parameters, as `?sslmode=verify-full` (`docs/databases.md`), or `sqlite:///file` for one"
-        " process on one machine."
+        description="URL of the database: `postgresql://user:password@host/name` with libpq's"
+        " parameters, such as `?sslmode=verify-full` (`docs/databases.md`), or"
+        " `sqlite:///file` for one process on one machine."
     )
     token_key: str = Field(
         min_length=32,
-        description="Secret of 32 characters or more that tokens are hashed with; with another key"
-        " all tokens stop working. For instance: `openssl rand -hex 32`.",
+        description="Secret of 32 characters or more for the hashes of tokens; with another key all"
+        " tokens stop working. For instance: `openssl rand -hex 32`.",
     )
     introspection: Introspection = Field(
         default=Introspection.VIEWERS,
-        description="Who may ask what the schema is: `everyone`, `viewers` (with a token) or"
-        " `nobody`.",
+        description="Access to introspection: `everyone`, `viewers` (with a token) or `nobody`.",
     )
     database_connections: int = Field(
         default=10,
@@ -60,67 +59,67 @@ class Settings(HttpSettings):
         ge=1,
         le=200,
         description="Connections for the reads of dashboards, in each process (PostgreSQL), so that"
-        " nobody else waits for them.",
+        " other viewers don't wait for them.",
     )
     dashboard_timeout_s: float = Field(
         default=3,
         gt=0,
         le=600,
-        description="Seconds after which the database gives a dashboard's read up.",
+        description="Seconds after which the database cancels a dashboard's read.",
     )
     queue_timeout_s: float = Field(
         default=3,
         gt=0,
         le=60,
-        description="Seconds that a read waits for a connection; then the answer is `UNAVAILABLE`,"
-        " or `RATE_LIMITED` where it waits for other reads of its own token.",
+        description="Seconds that a read waits for a connection; then the response is"
+        " `UNAVAILABLE`, or `RATE_LIMITED` if it waits for other reads of its own token.",
     )
     token_statements: int = Field(
         default=2,
         ge=1,
         le=200,
-        description="Reads of one token that run at once, in each process; others of it wait.",
+        description="Reads of one token that run at once, in each process; its other reads wait.",
     )
     token_seconds: float = Field(
         default=20,
         gt=0,
-        description="Seconds in a minute that one token's statements, and the planning of them, may"
-        " take in each process; beyond, the answer is `RATE_LIMITED`.",
+        description="Seconds in a minute for one token's statements, and for planning them, in each"
+        " process; beyond that the response is `RATE_LIMITED`.",
     )
     statement_timeout_s: float = Field(
         default=10,
         gt=0,
         le=600,
-        description="Seconds after which the database gives a read up, or a statement that writes.",
+        description="Seconds after which the database cancels a read or a statement that writes.",
     )
     lock_timeout_s: float = Field(
         default=3,
         gt=0,
         le=60,
-        description="Seconds that a change waits for a row that somebody else is changing, or for"
-        " a connection; then the answer is `UNAVAILABLE`. On SQLite all changes wait for one"
-        " another.",
+        description="Seconds that a change waits for a row that another change has locked, or for a"
+        " connection; then the response is `UNAVAILABLE`. On SQLite all changes wait for"
+        " one another.",
     )
     idle_timeout_s: float = Field(
         default=15,
         gt=0,
         le=600,
-        description="Seconds after which PostgreSQL ends a change whose process does not go on,"
-        " and gives its rows free.",
+        description="Seconds after which PostgreSQL ends the transaction of a process that doesn't"
+        " continue, and frees its rows.",
     )
     request_timeout_s: float = Field(
         default=50,
         gt=0,
         le=600,
-        description="Seconds after which a request that has no answer yet is answered 503"
-        " `UNAVAILABLE`, whatever it waits for.",
+        description="Seconds after which a request without a response is answered 503"
+        " `UNAVAILABLE`.",
     )
     shutdown_timeout_s: int = Field(
         default=10,
         ge=1,
         le=600,
-        description="Seconds that a process which is told to end gives the requests that it is"
-        " answering; then it ends all the same.",
+        description="Seconds that a stopping process gives its requests in progress before it"
+        " ends.",
     )
     write_connections: int = Field(
         default=10,
@@ -133,17 +132,17 @@ class Settings(HttpSettings):
     stripe_api_key: SecretStr | None = Field(
         default=None,
         description="Stripe's secret key, `sk_live_…` or `sk_test_…`; without one the server starts"
-        " with `SANDBOX=true` only.",
+        " only with `SANDBOX=true`.",
     )
     stripe_publishable_key: str | None = Field(
         default=None,
-        description="Stripe's publishable key, `pk_…`: what pages start Stripe.js with.",
+        description="Stripe's publishable key, `pk_…`, with which pages start Stripe.js.",
     )
     stripe_webhook_secret: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
-        description="Secrets that Stripe signs webhooks with, `whsec_…`, with commas between: one"
-        " for each endpoint (the account's and the one for connected accounts) and, while a secret"
-        " is rotated, its old one. Needed with a key.",
+        description="Secrets of Stripe's webhook signatures, `whsec_…`, separated by commas: one"
+        " for each endpoint (the account's and the one for connected accounts) and,"
+        " while a secret is rotated, its old one. Needed with a key.",
     )
     stripe_api_base: str | None = Field(
         default=None,
@@ -151,30 +150,30 @@ class Settings(HttpSettings):
     )
     sandbox: bool = Field(
         default=False,
-        description="`true`: payments go to the sandbox, where no money moves. Never beside a key,"
-        " nor for a practice whose account is not the sandbox's, `acct_sandbox…`.",
+        description="`true`: payments go to the sandbox, where no money moves. Never with a key,"
+        " nor for a practice with another account than the sandbox's, `acct_sandbox…`.",
     )
     sandbox_file: str = Field(
-        default="sandbox.sqlite", description="Where the sandbox keeps what Stripe would."
+        default="sandbox.sqlite", description="File in which the sandbox stores its objects."
     )
 
     portal_page: bool = Field(
         default=False,
-        description="`true`: the portal page is served too, at `/portal/`; `portal serve --page`"
-        " says the same.",
+        description="`true`: the portal page is served too, at `/portal/`; the same as `portal"
+        " serve --page`.",
     )
 
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="Mail server that sign-in mails go out by: `smtp://user:password@host:587`,"
-        " with STARTTLS, which only a server on this machine may lack, or `smtps://…`;"
-        " `smtp+plain://host:25` sends them readable by all on the way. Without a mail server"
-        " nobody can sign in by e-mail.",
+        description="Mail server for sign-in mails: `smtp://user:password@host:587`, with STARTTLS,"
+        " which is optional only on this machine, or `smtps://…`; `smtp+plain://host:25`"
+        " sends them without encryption. Without a mail server nobody can sign in by"
+        " e-mail.",
     )
     mail_from: str | None = Field(
         default=None,
-        description="From whom those mails are, as `Billing <no-reply@example.com>`: needed with"
-        " a mail server.",
+        description="Sender of those mails, such as `Billing <no-reply@example.com>`: needed with a"
+        " mail server.",
     )
 
     sign_in_minutes: int = Field(
@@ -182,25 +181,25 @@ class Settings(HttpSettings):
         ge=10,
         le=240,
         description="Minutes for which the link and the code of a sign-in mail work. Mail servers"
-        " that make a new sender wait need more than ten.",
+        " that delay new senders need more than ten.",
     )
 
     security_log: SecurityLog = Field(
         default=SecurityLog.STDERR,
-        description="Where security events go, each a line of JSON (`docs/security-events.md`):"
-        " `stderr`, `stdout` or `off`.",
+        description="Destination of security events, one line of JSON each"
+        " (`docs/security-events.md`): `stderr`, `stdout` or `off`.",
     )
 
     font_paths: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Folders of fonts for documents, with commas between, beside those of the"
-        " machine: for names that these can't write, as Chinese ones.",
+        description="Folders of fonts for documents, separated by commas, in addition to the"
+        " machine's fonts: for names in other scripts, such as Chinese ones.",
     )
 
     field_key: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
-        description="Secrets that tax ids are encrypted with at rest, with commas between: the"
-        " first encrypts, any of them reads. Each is 32 bytes in URL-safe base64.",
+        description="Secrets that encrypt tax ids at rest, separated by commas: the first encrypts,"
+        " any of them decrypts. Each is 32 bytes in URL-safe base64.",
     )
 
     @classmethod
