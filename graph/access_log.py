@@ -11,7 +11,7 @@ from resolvers.planner.texts import instant
 
 @strawberry.type(
     description="An access to a client's data by one operation, or at the practice's command line:"
-    " a read, a change, a refusal or a sign-in. Entries cannot be changed by anybody."
+    " a read, a change, a refusal or a sign-in. Entries cannot be changed."
 )
 class AccessLogEntry:
     at: dt.datetime = field(

@@ -44,7 +44,7 @@ from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
 from resolvers.viewer import Viewer
 
-# Characters of a document. The billing page's largest query has a thousand.
+# Characters of a document. A query for the whole billing page has about a thousand.
 MAX_LENGTH = 100_000
 MAX_FIELDS = 500
 MAX_DEPTH = 20

@@ -1,4 +1,4 @@
-"""Bounded queues for work that anybody can cause."""
+"""Bounded queues for work that requests without a valid token can cause."""
 
 import asyncio
 from collections import Counter
