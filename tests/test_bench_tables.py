@@ -146,7 +146,7 @@ def test_markdown_lists_measured_missing_and_wrong_results() -> None:
     results.absent["GraphQL Yoga"] = "bench/peers/node/yoga.mjs isn't there"
     results.wrong.append("tiny: other answers otherwise")
     text = table.markdown(results)
-    assert "- GraphQL Yoga: not there: bench/peers/node/yoga.mjs isn't there" in text
+    assert "- GraphQL Yoga: not measured: bench/peers/node/yoga.mjs isn't there" in text
     assert "- **wrong**: tiny: other answers otherwise" in text
     assert "| of the limit | billing | ≥ 0.92 | 0.91 (0.91 to 0.91) | missed |" in text
     assert "| of the limit | tiny | ≥ 0.8 | 0.90 (0.90 to 0.90) | ✓ |" in text

@@ -292,7 +292,7 @@ async def test_planted_leak_is_reported(
     plant(monkeypatch)
     faults = await told(matrix, probe)
     print(*faults[:1])
-    assert faults, f"{probe} doesn't tell that {name}"
+    assert faults, f"{probe} does not report that {name}"
 
 
 def test_each_probe_has_a_leak_to_report(matrix: Matrix) -> None:

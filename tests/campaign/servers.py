@@ -150,7 +150,7 @@ class Servers:
                 except httpx.HTTPError:
                     if not self.pool.look(slot.process):
                         if not self.danger:
-                            raise AssertionError("a server ended by itself") from None
+                            raise AssertionError("a server ended unexpectedly") from None
                         slot.process = self.fork(slot.port)
                     await asyncio.sleep(LOOKS_EVERY_S)
         raise AssertionError(f"{slot.address} did not start")

@@ -113,7 +113,7 @@ async def test_kill_loses_no_more_entries_than_may_be_queued(
             told = await answered(f"http://127.0.0.1:{port}", tokens, ids)
             process.kill()
         recorded = await all_recorded(portal)
-    print(f"{len(told - recorded)} of {len(told):,} reads are not recorded")
+    print(f"{len(told - recorded)} of {len(told):,} reads are not in the audit log")
     assert len(told) == CLIENTS
     assert len(told - recorded) <= MOST
 
