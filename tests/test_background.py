@@ -145,7 +145,7 @@ async def facts(engine: Any, id_: str) -> Any:
 async def until_run(queue: Queue, engine: Any, work: Callable[[Row[Any]], Any]) -> None:
     """Run until a row is worked on, which happens after its pause."""
     async with asyncio.timeout(10):
-        while not await run(queue, engine, work):  # noqa: ASYNC110 (the pause ends unannounced)
+        while not await run(queue, engine, work):  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.05)
 
 

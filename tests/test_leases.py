@@ -129,7 +129,7 @@ async def test_new_item_does_not_wait_for_a_hanging_one(
 
     async with asyncio.timeout(20):
         running = asyncio.create_task(run(database, work, news=news))
-        while len(ended) < 4:  # noqa: ASYNC110 (the run tells nobody)
+        while len(ended) < 4:  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.01)
         # By then, workers without an item have looked for one.
         await asyncio.sleep(0.3)

@@ -60,7 +60,7 @@ from tests.faults import (
     FAULTS,
     IN_DOCUMENTS,
     fault,
-    reports,  # noqa: F401  (plants its own)
+    reports,  # noqa: F401 (plants its faults on import)
 )
 from tests.operations import drawn
 from tests.operations.pools import Pool, pool, pools

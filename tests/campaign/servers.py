@@ -69,7 +69,7 @@ class Pool:
 
     async def end_of(self, process: int) -> None:
         """Wait until a process has ended."""
-        while self.look(process):  # noqa: ASYNC110 (nobody tells of the end of a fork's fork)
+        while self.look(process):  # noqa: ASYNC110 (no signal for a grandchild's end)
             await asyncio.sleep(LOOKS_EVERY_S)
 
     def sleep_s(self) -> float:
