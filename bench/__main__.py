@@ -42,17 +42,25 @@ PARTS = ("operations", "growth", "processes")
 def main(
     seconds: Seconds = 2,
     rounds: Rounds = 3,
-    operations: Annotated[str, typer.Option(help="Some of them.")] = ",".join(NAMES),
-    only: Annotated[str, typer.Option("--targets", help="Some of them.")] = ",".join(KEYS),
-    connections: Annotated[str, typer.Option(help="How many, each time.")] = "1,8,64",
-    clients: Annotated[int, typer.Option(min=60, help="Of the practice.")] = measuring.CLIENTS,
+    operations: Annotated[str, typer.Option(help="Keys, separated by commas.")] = ",".join(NAMES),
+    only: Annotated[str, typer.Option("--targets", help="Keys, separated by commas.")] = ",".join(
+        KEYS
+    ),
+    connections: Annotated[
+        str, typer.Option(help="Numbers of connections, separated by commas.")
+    ] = "1,8,64",
+    clients: Annotated[
+        int, typer.Option(min=60, help="Clients of the practice.")
+    ] = measuring.CLIENTS,
     large: Annotated[
         int, typer.Option(min=60, help="Clients of the practice of `counted`.")
     ] = measuring.LARGE,
-    parts: Annotated[str, typer.Option(help="Some of them.")] = ",".join(PARTS),
+    parts: Annotated[str, typer.Option(help="Keys, separated by commas.")] = ",".join(PARTS),
     write: Annotated[
         bool | None,
-        typer.Option(help="RESULTS.md, results.json and the chart; unless said, of a whole run."),
+        typer.Option(
+            help="Write RESULTS.md, results.json and the chart; by default only after a whole run."
+        ),
     ] = None,
 ) -> None:
     """Measure the portal beside its peers, and print tables."""
@@ -116,7 +124,9 @@ async def circumstances(server_url: str, chosen: Sequence[Target]) -> dict[str, 
     return {
         "when": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "machine": await facts(server_url) + (f", Node {node[0]}" if node else ""),
-        "who asks": wrk.version() if wrk.is_there() else "bench/load.py, since there is no wrk",
+        "load generator": wrk.version()
+        if wrk.is_there()
+        else "bench/load.py, since there is no wrk",
         "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         "versions": ", ".join(versions),
     }

@@ -10,8 +10,8 @@ from bench import wrk
 from bench.load import NotAnswered
 from tests import postgres
 
-Seconds = Annotated[int, typer.Option(min=1, help="How long each round takes.")]
-Rounds = Annotated[int, typer.Option(min=1, help="How many rounds of each.")]
+Seconds = Annotated[int, typer.Option(min=1, help="Seconds of each round.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds of each server.")]
 
 
 @contextmanager
@@ -40,4 +40,4 @@ def say(what: str) -> None:
 
 def say_who_asks() -> None:
     if not wrk.is_there():
-        say(f"There is no wrk, so bench/load.py asks, which takes more CPU. {wrk.HOW_TO_GET}.")
+        say(f"Without wrk, bench/load.py sends the requests, and takes more CPU. {wrk.HOW_TO_GET}.")

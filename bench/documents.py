@@ -29,7 +29,9 @@ Asked = tuple[DocumentKind, str, str]
 
 
 def main(
-    in_a_row: Annotated[int, typer.Option(min=100, help="How many for the memory.")] = IN_A_ROW,
+    in_a_row: Annotated[
+        int, typer.Option(min=100, help="Documents to print for the memory.")
+    ] = IN_A_ROW,
 ) -> None:
     """Measure one and four at a time, a thousand in a row, and the API beside a burst."""
     with tempfile.TemporaryDirectory() as folder:

@@ -28,7 +28,9 @@ ASKING = 20
 def main(
     seconds: Seconds = 2,
     rounds: Rounds = 5,
-    clients: Annotated[str, typer.Option(help="How many each practice has.")] = "90,900,9000",
+    clients: Annotated[
+        str, typer.Option(help="Clients of each practice, separated by commas.")
+    ] = "90,900,9000",
 ) -> None:
     """Measure the billing page in a small practice and in large ones."""
     say_who_asks()
@@ -46,7 +48,7 @@ async def measure(server_url: str, plan: Plan, sizes: Sequence[int] = SIZES) -> 
             one = await stack.enter_async_context(served(server_url, [PORTAL], clients, ASKING))
             name = f"{clients:,} clients"
             (sides[name],), rows[name] = await all_sides(one, OPERATION), one.rows
-        say("Asking by turns: the billing page in each of them …")
+        say("By turns: the billing page of each practice …")
         await warm_up(list(sides.values()))
         return Growth(rows, (await by_turns(sides, plan)).whole())
 

@@ -45,7 +45,7 @@ Times = dict[str, list[float]]
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=3, help="How often the neighbour does it.")] = 15,
+    rounds: Annotated[int, typer.Option(min=3, help="Rounds of the neighbour.")] = 15,
 ) -> None:
     """Measure the neighbour, without a held lock and with one."""
     with postgres.server() as url, tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def main(
             typer.echo(f"No PostgreSQL was found: {postgres.HOW_TO_GET}.", err=True)
             raise typer.Exit(2)
         quiet, held, busy = asyncio.run(measure(url, Path(folder), rounds))
-    typer.echo(f"{busy} requests for the held client were answered UNAVAILABLE meanwhile.")
+    typer.echo(f"{busy} requests for the held client were answered UNAVAILABLE in that time.")
     typer.echo(f"{'':20}{'quiet':>22}{'lock held':>25}{'difference':>20}")
     typer.echo(
         f"{'milliseconds':20}" + f"{'median':>11}{'most':>11}{'':3}" * 2 + f"{'of medians':>17}"
@@ -266,7 +266,7 @@ class Held:
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
         for one in ended:
             if not isinstance(one, asyncio.CancelledError):
-                raise AssertionError("a request or webhook ended otherwise") from one
+                raise AssertionError("a request or webhook ended in another way") from one
 
     async def keep_asking(self) -> None:
         while True:

@@ -59,10 +59,10 @@ class Measured:
 
 
 def main(
-    seconds: Annotated[int, typer.Option(min=2, help="How long each phase lasts.")] = 60,
-    clients: Annotated[int, typer.Option(min=200, help="Of the two practices.")] = 2_000,
+    seconds: Annotated[int, typer.Option(min=2, help="Seconds of each phase.")] = 60,
+    clients: Annotated[int, typer.Option(min=200, help="Clients of the two practices.")] = 2_000,
     kinds: Annotated[
-        str, typer.Option(help=f"Of the callers: {', '.join(TWENTY)}, with commas.")
+        str, typer.Option(help=f"Kinds of callers, separated by commas: {', '.join(TWENTY)}.")
     ] = ",".join(TWENTY),
 ) -> None:
     """Measure a client's page, quiet and beside hostile callers."""

@@ -59,7 +59,7 @@ async def measure_one(those: Served, name: str, choice: Choice, results: Results
     found = await warmed_up(found, name, results)
     by_connections = {}
     for connections in choice.connections:
-        say(f"Asking by turns: {name}, over {connections} connections …")
+        say(f"By turns: {name}, over {connections} connections …")
         done = await rounds.by_turns({side.name: side for side in found}, choice.plan(connections))
         note(results, name, done.failed)
         by_connections[connections] = {each: those for each, those in done.rounds.items() if those}

@@ -29,8 +29,8 @@ FLAT = 0.02
 
 
 def main(
-    minutes: Annotated[int, typer.Option(min=1, help="How long it is asked.")] = 20,
-    clients: Annotated[int, typer.Option(min=60, help="Of the practice.")] = 400,
+    minutes: Annotated[int, typer.Option(min=1, help="Minutes of requests.")] = 20,
+    clients: Annotated[int, typer.Option(min=60, help="Clients of the practice.")] = 400,
 ) -> None:
     """Measure the portal's memory while everything is asked of it."""
     say_who_asks()

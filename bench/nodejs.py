@@ -77,7 +77,7 @@ def install() -> None:
         command, cwd=FOLDER, env=environment, stdout=subprocess.DEVNULL, check=False
     )
     if done.returncode:
-        sys.exit(f"npm could not install the packages of {LOCK}, as it says above.")
+        sys.exit(f"npm could not install the packages of {LOCK}, see its output above.")
 
 
 def npm(node: Path) -> list[str]:

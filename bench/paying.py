@@ -33,7 +33,7 @@ CARD = {"number": "4242424242424242", "expMonth": 12, "expYear": 2031, "cvc": "1
 
 
 def main(
-    seconds: Annotated[float, typer.Option(min=1, help="How long it is measured.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds of the measurement.")] = 20,
 ) -> None:
     """Measure payments beside pages."""
     with postgres.server() as url, tempfile.TemporaryDirectory() as folder:

@@ -29,7 +29,7 @@ async def measure(
     found = {}
     async with served(server_url, TARGETS, clients) as both:
         for operation in operations:
-            say(f"Asking by turns: {operation}, of one process and of two …")
+            say(f"By turns: {operation}, of one process and of two …")
             sides = await all_sides(both, operation)
             await warm_up(sides)
             done = await by_turns({side.name: side for side in sides}, plan)

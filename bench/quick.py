@@ -30,7 +30,7 @@ def main(
     seconds: Seconds = 3,
     rounds: Rounds = 5,
     unrecorded: Annotated[
-        bool, typer.Option("--unrecorded", help="Also a portal without its record of access.")
+        bool, typer.Option("--unrecorded", help="Also a portal without its audit log of reads.")
     ] = False,
 ) -> None:
     """Measure the portal beside an endpoint written by hand."""
@@ -46,7 +46,7 @@ async def measure(server_url: str, targets: Sequence[Target], plan: Plan) -> Non
         for operation in OPERATIONS:
             sides = await all_sides(those, operation)
             if len({tuple(bodies(side)) for side in sides}) > 1:
-                raise NotAnswered(f"{operation}: the answers differ in their bytes.")
+                raise NotAnswered(f"{operation}: the responses differ in their bytes.")
             await warm_up(sides)
             done = await by_turns({side.name: side for side in sides}, plan)
             typer.echo(f"\n{operation}\n\n{shown(done.whole())}")

@@ -283,8 +283,8 @@ def main(
     database: Annotated[
         str | None, typer.Option(help="A PostgreSQL that `portal load-demo` has filled.")
     ] = None,
-    clients: Annotated[int, typer.Option(min=1, help="Else: how many to load.")] = 100_000,
-    practices: Annotated[int, typer.Option(min=1, help="Over how many practices.")] = 50,
+    clients: Annotated[int, typer.Option(min=1, help="Otherwise: clients to load.")] = 100_000,
+    practices: Annotated[int, typer.Option(min=1, help="Practices to distribute them over.")] = 50,
 ) -> None:
     """Print a line for each look-up and page; exit with 1 where one reads too much."""
     if database is not None:

@@ -30,7 +30,7 @@ PERCENT = 100
 
 
 def main(
-    pairs: Annotated[int, typer.Option(min=20, help="How many requests of each kind.")] = 400,
+    pairs: Annotated[int, typer.Option(min=20, help="Requests of each kind.")] = 400,
 ) -> None:
     """Measure requests for a link."""
     with postgres.server() as url, tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ async def measure(server_url: str, folder: Path, pairs: int) -> None:
             with portals(started, url, stripe, folder, 1, **post) as (address,):
                 async with httpx.AsyncClient(timeout=60, base_url=address) as http:
                     took = await by_turns(http, count)
-    typer.echo(f"{len(mailbox.letters)} mails were sent meanwhile.")
+    typer.echo(f"{len(mailbox.letters)} mails were sent in that time.")
     ours, strange = (times[WARM_UP:] for times in took)
     typer.echo(f"known    {described(ours)}")
     typer.echo(f"unknown  {described(strange)}")

@@ -15,12 +15,12 @@ CPU_AT = promises.CONNECTIONS
 ASKED = {
     "billing": "A client's page: balance with its terms, ten invoices, statements and superbills,"
     " twenty entries of the account history, the cards",
-    "anew": "The same page, by a body that was never sent before: a number in its variables is"
-    " another each time",
+    "anew": "The same page, with a new body each time: its variables contain another number",
     "dashboard": "500 invoices of a practice with their clients' names",
     "tiny": "A client's balance, nothing else",
-    "deep": "Ten invoices with their payments, those with what they pay, and the invoices of that",
-    "counted": "Twenty invoices of a large practice, and how many there are",
+    "deep": "Ten invoices with their payments, these with their allocations, and the invoices of"
+    " those",
+    "counted": "Twenty invoices of a large practice, with their total count",
     "node": "An invoice by its id",
     "revenue": "A year of a practice, month by month: five sums of each",
 }
@@ -32,21 +32,21 @@ def markdown(results: Results) -> str:
 
 
 def parts(results: Results) -> Iterator[str]:
-    yield "# What the benchmark measured"
+    yield "# Results of the benchmark"
     yield "\n".join(f"- {name}: {said}" for name, said in results.facts.items())
     if results.absent:
-        yield "\n".join(f"- {name}: not there: {why}" for name, why in results.absent.items())
+        yield "\n".join(f"- {name}: not measured: {why}" for name, why in results.absent.items())
     if results.wrong:
         yield "\n".join(f"- **wrong**: {what}" for what in results.wrong)
-    yield "## What is promised"
+    yield "## Targets"
     yield promised(results)
     yield "## Requests a second, milliseconds, CPU"
     yield (
         f"Rounds of {results.seconds:g} s, {results.rounds} of each, the servers by turns: their"
         f" medians. A practice of {results.clients:,} clients, and of {results.large:,} for"
         " `counted`. Over 1 connection, 8 and so on; CPU is that of a request over"
-        f" {CPU_AT} connections. The limit is the endpoint written by hand."
-        f" {BY_LOAD} was asked by bench/load.py, as what is slow is."
+        f" {CPU_AT} connections. The limit is the hand-written endpoint."
+        f" {BY_LOAD}: slow enough to be measured by bench/load.py instead of wrk."
     )
     for name, found in results.operations.items():
         yield operation(name, found, results)
@@ -73,7 +73,7 @@ def promised(results: Results) -> str:
         [one.what, one.operation, one.promised, with_range(one.measured), verdict(one.is_kept)]
         for one in found
     )
-    head = ["the portal's requests a second", "operation", "promised", "measured", "kept"]
+    head = ["the portal's requests a second", "operation", "target", "measured", "reached"]
     said = (
         f"Over {promises.CONNECTIONS} connections: medians of the rounds' ratios, with the lowest"
         " and the highest.\n\n"
@@ -132,7 +132,7 @@ def processes(found: dict[str, ByName]) -> str:
     return (
         "## One process and two\n\n`portal serve --processes`, over"
         f" {promises.CONNECTIONS} connections. The processes share the cores with PostgreSQL and"
-        f" with whoever asks.\n\n{table(head, rows)}"
+        f" with the load generator.\n\n{table(head, rows)}"
     )
 
 

@@ -46,7 +46,9 @@ async def load(port: int, exchanges: Sequence[Exchange], connections: int, secon
 def check(said: Mapping[str, int], sizes: Sequence[int], connections: int) -> None:
     """Check that all requests were answered, with the expected number of bytes."""
     if said["failed"] or said["not_ok"]:
-        raise NotAnswered(f"wrk: {said['failed']} failed, {said['not_ok']} weren't answered by 200")
+        raise NotAnswered(
+            f"wrk: {said['failed']} failed, {said['not_ok']} were not answered with 200"
+        )
     # Parts of the abandoned responses are in the bytes.
     least = min(sizes) * said["answers"]
     most = max(sizes) * (said["answers"] + connections)

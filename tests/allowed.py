@@ -1,7 +1,7 @@
-"""All that Stripe may be told: opaque ids and an amount. Whatever reaches the double is held to it.
+"""Allow-list of everything that may be sent to Stripe: opaque ids and an amount.
 
-Stripe signs no agreement about health information: no name of a service, no date of one, no
-clinician and no document's number is sent to it.
+Stripe signs no agreement about health information. So no name or date of a service, no clinician
+and no document's number is sent there. Every call that reaches the double is checked.
 """
 
 import re
@@ -65,12 +65,12 @@ PARAMS: dict[str, dict[str, str]] = {
     },
     "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
 }
-# The SDK gives a call without a key one by chance.
+# The SDK gives a random key to a call without one.
 KEY = re.compile(rf"{UUID}(?:-(?:create|confirm|customer|setup|refund)(?:-\d+)*)?")
 
 
 def hold(journal: Sequence[dict[str, Any]]) -> None:
-    """Fails on the first call, parameter, value or idempotency key that isn't on the list."""
+    """Fail on the first call, parameter, value or idempotency key that is not on the list."""
     for sent in journal:
         called = f"{sent['method']} {sent['path']}"
         allowed = next((p for call, p in PARAMS.items() if re.fullmatch(call, called)), None)

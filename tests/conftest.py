@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures and hooks of all tests."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from tests.double import Double
 from tests.nursery import Nursery
 from tests.practices import made
 
-# Of the practices and operations that are made by chance; a soak tries others.
+# The seed of random practices and operations; a soak sets another.
 SEED = int(os.environ.get("PRACTICES_SEED", "1"))
 MISSING = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A test on PostgreSQL needs a server, whoever asks for it."""
+    """Mark every test on PostgreSQL as one that needs a server."""
     callspec = getattr(item, "callspec", None)
     on_postgres = callspec is not None and callspec.params.get("new_database") == "postgresql"
     if on_postgres or "postgres_url" in getattr(item, "fixturenames", ()):
@@ -32,15 +32,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Campaigns first: of two processes, none is left with the longest module at the end."""
+    """Run campaigns first, so that no process is left with the longest module at the end."""
     items.sort(key=lambda item: item.get_closest_marker("campaign") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _background_work_by_hand() -> Iterator[None]:
-    """Let servers in the tests' process do their regular work only where a test calls for it.
+    """Disable the regular background work of servers in the tests' process.
 
-    It would otherwise come at a time of its own, in the midst of what a test compares.
+    Otherwise it would run at times of its own, in the middle of a comparison. Tests call it where
+    they need it.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
@@ -50,7 +51,7 @@ def _background_work_by_hand() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A PostgreSQL server, as the URL that `tests.postgres.database` makes databases with."""
+    """Yield the URL of a PostgreSQL server, for `tests.postgres.database`."""
     with postgres.server() as url:
         if url is None:
             do_without(request.config, "PostgreSQL", postgres.HOW_TO_GET)
@@ -61,7 +62,9 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def new_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], AbstractAsyncContextManager[str]]:
-    """What makes an empty database and gives its URL: of the one kind, then of the other."""
+    """Return a function that makes an empty database and yields its URL, for each kind
+    of database.
+    """
     if request.param == "sqlite":
         return lambda: sqlite_file(tmp_path_factory.mktemp("database") / "portal.db")
     server_url: str = request.getfixturevalue("postgres_url")
@@ -83,7 +86,7 @@ def double() -> Iterator[Double]:
 
 @pytest.fixture(scope="session")
 def chromium(request: pytest.FixtureRequest) -> str:
-    """The path of chromium's executable."""
+    """Return the path of chromium's executable."""
     found = chromium_program.find()
     if found is None:
         do_without(request.config, "chromium", chromium_program.HOW_TO_GET)
@@ -93,9 +96,9 @@ def chromium(request: pytest.FixtureRequest) -> str:
 def do_without(
     config: pytest.Config, program: str, how_to_get: str, *, is_optional: bool = False
 ) -> NoReturn:
-    """Skip the tests that need a program, and say so at the end of the run.
+    """Skip the tests that need a program, and list the program at the end of the run.
 
-    In CI, where all but optional programs must be there, fail them.
+    In CI all but optional programs are required, so the tests fail.
     """
     reason = f"no {program} was found: {how_to_get}"
     if os.environ.get("CI") == "true" and not is_optional:
@@ -117,14 +120,16 @@ def pytest_terminal_summary(
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A real `portal demo`, on a port of its own."""
+    """Yield a real `portal demo`, on a port of its own."""
     with demonstration.served(tmp_path_factory.mktemp("demo")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def forked() -> Iterator[demonstration.Run]:
-    """Runs `portal` in a fork of a warmed process: in a third of the time."""
+    """Return a function that runs `portal` in a fork of a warmed process, in a third of
+    the time.
+    """
     nursery = Nursery("tests.portal_nursery")
 
     @contextmanager
@@ -155,6 +160,6 @@ def forked() -> Iterator[demonstration.Run]:
 async def comparison(
     new_database: Callable[[], AbstractAsyncContextManager[str]],
 ) -> AsyncIterator[Comparison]:
-    """Small practices in a database, as the server reads them and as the oracle does."""
+    """Yield the comparison over small random practices in a database."""
     async with new_database() as url, compared(url, made(SEED)) as comparison:
         yield comparison

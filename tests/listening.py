@@ -113,7 +113,7 @@ async def listening(
 
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON_S):
-        while not is_so():  # noqa: ASYNC110 (nothing tells a test when it becomes so)
+        while not is_so():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.01)
 
 

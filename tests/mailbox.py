@@ -41,7 +41,7 @@ class Mailbox:
         self.closed.add(email)
         return self.turned_away
 
-    async def handle_DATA(self, _: Any, __: Session, envelope: Envelope) -> str:  # noqa: N802 (SMTP's)
+    async def handle_DATA(self, _: Any, __: Session, envelope: Envelope) -> str:  # noqa: N802 (named by aiosmtpd)
         if self.refused < self.refusals:
             self.refused += 1
             return "451 4.3.0 try again later"
@@ -50,7 +50,7 @@ class Mailbox:
             return "550 5.1.1 no such mailbox"
         if self.held & set(envelope.rcpt_tos):
             self.holding += 1
-            while self.held & set(envelope.rcpt_tos):  # noqa: ASYNC110 (another thread's)
+            while self.held & set(envelope.rcpt_tos):  # noqa: ASYNC110 (set by another thread)
                 await asyncio.sleep(0.02)
             self.holding -= 1
         content = envelope.content

@@ -1,4 +1,4 @@
-"""The server over a small database, asked by HTTP within the process."""
+"""A server over a small database, called over HTTP within the process."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ KEY = "a key for tests, of enough characters"
 
 
 class Clock:
-    """The server's clock; tests move it."""
+    """The server's clock, set by tests."""
 
     def __init__(self) -> None:
         self.time = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
@@ -33,12 +33,12 @@ class Clock:
 
 
 class Portal:
-    """Two clients, a guardian of both, and whatever a test adds."""
+    """A portal with two clients and a guardian of both; tests add further rows."""
 
     def __init__(self, url: str, engine: AsyncEngine) -> None:
         self.url, self.engine, self.clock = url, engine, Clock()
         self.practice_id, self.guardian_id = new_id(), new_id()
-        # Ids of one millisecond are in no order; the client's is the first.
+        # Ids of one millisecond are in random order; the client gets the lower one.
         self.client_id, self.other_id = sorted([new_id(), new_id()])
         self.http: httpx.AsyncClient
 
@@ -66,7 +66,7 @@ class Portal:
     async def token(
         self, subject: Subject | None = None, *, scopes: frozenset[Scope] | None = None
     ) -> str:
-        """A token that works for an hour; the client's unless said."""
+        """Create a token that is valid for an hour, by default for the client."""
         subject = subject or Subject(self.practice_id, client_id=self.client_id)
         scopes = frozenset(PERSONAL_SCOPES) if scopes is None else scopes
         async with self.engine.begin() as connection:
@@ -95,10 +95,10 @@ def practice(id_: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
-    """A portal over the empty database of this URL; with the demo's pages, if `local` is true."""
+    """Yield a portal over an empty database. With `local` it serves the demo's pages."""
     await prepare(url)
     local = settings.pop("local", False)
-    # Tests ask with one token what many would in a minute.
+    # One token in a test sends the requests of many.
     tests_own: dict[str, Any] = {"sandbox_file": ":memory:", "token_seconds": 600}
     given = {"introspection": Introspection.VIEWERS} | tests_own | settings
     async with opened(url) as writing:

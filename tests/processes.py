@@ -65,7 +65,7 @@ def portal(
     with run(["serve", "--port", str(port)], folder, told, environment) as is_running:
         yield
         if not is_running():
-            raise AssertionError(f"the portal ended by itself: {told.read_text()}")
+            raise AssertionError(f"the portal ended unexpectedly: {told.read_text()}")
 
 
 def wait_for(address: str) -> None:

@@ -180,7 +180,7 @@ def statements(portal: SigningIn) -> Iterator[list[str]]:
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for a background effect of the server."""
     async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110 (no event tells of it)
+        while not is_so():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.02)
 
 

@@ -165,7 +165,7 @@ async def test_place_handed_to_a_canceled_waiter_goes_to_the_next() -> None:
     for name, caller in (("first", ANA), ("gone", BEN), ("next", CLEO)):
         await run.start(name, caller)
     run.ends["first"].set()
-    while not run.lane.of_token["ben"]:  # noqa: ASYNC110 (nothing tells of it)
+    while not run.lane.of_token["ben"]:  # noqa: ASYNC110 (there is no event)
         await asyncio.sleep(0)
     await run.cancel("gone")
     assert run.began == ["first", "next"]

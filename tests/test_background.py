@@ -1,4 +1,4 @@
-"""Background work while the database is in trouble: it is patient, and is tried again soon."""
+"""Background work during trouble of the database: it waits longer, and is retried soon."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the pauses be so short that a test can wait for them."""
+    """Shorten the pauses, so that a test can wait for them."""
     monkeypatch.setattr("models.leases.AGAIN_AFTER_S", 0.05)
     monkeypatch.setattr(background, "AGAIN_AFTER_S", 0.05)
     monkeypatch.setattr(background, "WRITTEN_AGAIN_AFTER_S", 0.05)
@@ -51,7 +51,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def holding(url: str, statement: Any) -> AsyncIterator[None]:
-    """Hold what the statement locks: on SQLite the file."""
+    """Hold the locks of a statement; on SQLite, of the whole file."""
     async with opened(url) as other, other.begin() as conn:
         await conn.execute(statement)
         yield
@@ -92,7 +92,7 @@ async def test_background_work_waits_for_a_connection_longer_than_a_request(
     portal: Paying,
 ) -> None:
     async def take(engine: Any, held: list[Any]) -> None:
-        """Take connections until none is had in time."""
+        """Take connections until none is available in time."""
         while True:
             held.append(await engine.connect())
 
@@ -109,7 +109,7 @@ async def test_background_work_waits_for_a_connection_longer_than_a_request(
             await conn.close()
 
 
-# -- again, soon -----------------------------------------------------------------------------------
+# -- soon again ------------------------------------------------------------------------------------
 
 
 async def add_events(engine: Any, *ids: str) -> None:
@@ -143,14 +143,14 @@ async def facts(engine: Any, id_: str) -> Any:
 
 
 async def until_run(queue: Queue, engine: Any, work: Callable[[Row[Any]], Any]) -> None:
-    """Run until a row is worked on, as it is once its pause is over."""
+    """Run until a row is worked on, which happens after its pause."""
     async with asyncio.timeout(10):
-        while not await run(queue, engine, work):  # noqa: ASYNC110 (the pause ends unannounced)
+        while not await run(queue, engine, work):  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.05)
 
 
-async def test_a_row_that_met_a_transient_error_is_worked_on_again_soon(url: str) -> None:
-    """Long before its lease would be over, and with the values it had before it was claimed."""
+async def test_row_with_a_transient_error_is_retried_soon(url: str) -> None:
+    """Long before its lease ends, and with the values from before the claim."""
     mine, another, seen = queue(), queue(), list[Row[Any]]()
 
     async def work(row: Row[Any]) -> None:
@@ -162,14 +162,14 @@ async def test_a_row_that_met_a_transient_error_is_worked_on_again_soon(url: str
         await add_events(engine, "evt_1")
         assert await run(mine, engine, work) == 1
         assert (await facts(engine, "evt_1")).received_at == NOON
-        # By another worker: the lease was given back.
+        # By another worker, since the lease was given back.
         await until_run(another, engine, work)
         assert len(seen) == 2
-        # What is done with is left as it was claimed.
+        # A finished row is left as it was claimed.
         assert await facts(engine, "evt_1") == (LATER, None)
 
 
-async def test_a_row_is_given_back_while_others_are_worked_on(url: str) -> None:
+async def test_row_is_given_back_while_others_are_worked_on(url: str) -> None:
     again, ended = asyncio.Event(), list[str]()
 
     async def work(row: Row[Any]) -> None:
@@ -186,7 +186,7 @@ async def test_a_row_is_given_back_while_others_are_worked_on(url: str) -> None:
             assert await run(queue(), engine, work) == 3
 
 
-async def test_the_pause_grows_up_to_the_length_of_a_lease(url: str) -> None:
+async def test_pause_grows_up_to_the_length_of_a_lease(url: str) -> None:
     mine = queue()
     async with opened(url) as engine:
         await add_events(engine, "evt_1")
@@ -199,8 +199,8 @@ async def test_the_pause_grows_up_to_the_length_of_a_lease(url: str) -> None:
         assert mine.failed(lease, DatabaseBusy("a lock")) == 0.05
 
 
-async def test_a_row_is_given_back_once_the_database_takes_it(url: str) -> None:
-    """The trouble that a row met is often there still when its lease is to be given back."""
+async def test_row_is_given_back_once_the_database_accepts_it(url: str) -> None:
+    """The trouble that a row met often persists when its lease should be given back."""
     mine, seen = queue(), list[str]()
     held, let_go = asyncio.Event(), asyncio.Event()
 
@@ -222,11 +222,11 @@ async def test_a_row_is_given_back_once_the_database_takes_it(url: str) -> None:
         await add_events(engine, "evt_1", "evt_2")
         try:
             if engine.dialect.name == "sqlite":
-                # There one file is held, so nothing else goes on.
+                # SQLite holds the whole file, so nothing else can run.
                 with pytest.raises(DatabaseBusy):
                     await run(mine, engine, work)
             else:
-                # A row that is locked keeps no other from its work.
+                # A locked row does not delay the others.
                 assert await run(mine, engine, work) == 2
         finally:
             let_go.set()
@@ -238,7 +238,7 @@ async def test_a_row_is_given_back_once_the_database_takes_it(url: str) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def test_a_comparison_that_met_a_transient_error_is_due_at_once(
+async def test_comparison_with_a_transient_error_is_due_at_once(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compare, times = comparing.compare_account, 0
@@ -253,7 +253,7 @@ async def test_a_comparison_that_met_a_transient_error_is_due_at_once(
     monkeypatch.setattr(comparing, "compare_account", busy_at_first)
     assert await comparing.work(portal.behind) == 1
     async with asyncio.timeout(10):
-        # The clock of the practice stands still: what is due, is due now.
+        # The practice's clock stands still, so a due comparison is due now.
         while not await comparing.work(portal.behind):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert times == 2
@@ -261,10 +261,10 @@ async def test_a_comparison_that_met_a_transient_error_is_due_at_once(
     assert practice.compared_at == portal.clock()
 
 
-async def test_of_several_errors_the_transient_one_is_raised(
+async def test_transient_error_is_raised_among_several(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would else be an hour until the comparison is tried again."""
+    """Otherwise the comparison would be retried only after an hour."""
 
     async def fail(*_: Any) -> None:
         raise ValueError
@@ -282,7 +282,7 @@ async def test_of_several_errors_the_transient_one_is_raised(
         await comparing.compare(portal.behind, portal.practice_id, NOON)
 
 
-async def test_an_errand_that_met_a_transient_error_runs_again_soon() -> None:
+async def test_errand_with_a_transient_error_runs_again_soon() -> None:
     times = 0
 
     async def errand() -> None:
@@ -296,7 +296,7 @@ async def test_an_errand_that_met_a_transient_error_runs_again_soon() -> None:
     assert times == 3
 
 
-async def test_a_mail_that_is_out_is_not_sent_again_for_a_busy_database(
+async def test_sent_mail_is_not_repeated_after_a_transient_error(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close, times = outbox.close, 0

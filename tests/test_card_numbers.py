@@ -161,5 +161,5 @@ async def everything(portal: Paying) -> str:
     """Return the text of all values in all tables."""
     async with portal.engine.connect() as rows:
         tables = await rows.run_sync(lambda sync: inspect(sync).get_table_names())
-        found = [(await rows.execute(text(f'SELECT * FROM "{name}"'))).all() for name in tables]  # noqa: S608 (names of our own)
+        found = [(await rows.execute(text(f'SELECT * FROM "{name}"'))).all() for name in tables]  # noqa: S608 (fixed names)
     return repr(found)

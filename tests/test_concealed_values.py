@@ -1,4 +1,4 @@
-"""Errors of the database: the values that they quote are in no log, no answer and no terminal."""
+"""Errors of the database: the values that they quote appear in no log, response or terminal."""
 
 import asyncio
 import datetime as dt
@@ -33,19 +33,19 @@ TABLES = (
     "CREATE TABLE note (words varchar(40) REFERENCES person (name))",
     f"INSERT INTO person VALUES (1, '{VALUE}', 40)",  # noqa: S608
 )
-# By what they violate; each quotes the value, or a row that has it.
+# Statements by the constraint that they violate; each error quotes the value or its row.
 REFUSED = {
     "check": ("INSERT INTO person VALUES (2, :value, 3)", "is_grown"),
     "unique": ("INSERT INTO person VALUES (2, :value, 40)", "person"),
     "not null": ("INSERT INTO person (id, name) VALUES (2, :value)", "age"),
     "foreign key": ("INSERT INTO note VALUES (:value || 'x')", ""),
 }
-# What the database cannot read as the type that is wanted.
+# Statements whose value the database cannot read as the type.
 UNREADABLE = {
     "postgresql": [
         *(f"SELECT CAST(CAST(:value AS text) AS {name})" for name in ("integer", "date", "uuid")),
         *(f"SELECT CAST(CAST(:value AS text) AS {name})" for name in ("jsonb", "integer[]")),
-        # The driver refuses these.
+        # Values that the driver refuses.
         *(f"SELECT CAST(:value AS {name})" for name in ("integer", "date", "uuid")),
         "SELECT set_config('TimeZone', :value, true)",
     ],
@@ -73,7 +73,7 @@ async def migrated(new_database: NewDatabase) -> AsyncIterator[str]:
 
 
 def led_to(error: BaseException) -> list[BaseException]:
-    """Return an error, and all that it came of."""
+    """Return an error with all of its causes."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -92,7 +92,7 @@ def hides_value(error: BaseException) -> None:
 
 @contextmanager
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """See that something is logged meanwhile, and nothing with the value."""
+    """Assert that an error is logged inside the context, without the value."""
     caplog.set_level(logging.DEBUG)
     caplog.clear()
     yield
@@ -101,17 +101,17 @@ def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-async def test_a_refused_row_is_not_quoted(engine: AsyncEngine, kind: str) -> None:
+async def test_refused_row_is_not_quoted(engine: AsyncEngine, kind: str) -> None:
     statement, names = REFUSED[kind]
     with pytest.raises(DBAPIError) as refused:
         async with engine.begin() as conn:
             await conn.execute(text(statement), {"value": VALUE})
     hides_value(refused.value)
-    # What was violated is told.
+    # The name of the constraint is shown.
     assert names in str(refused.value)
 
 
-async def test_an_unreadable_value_is_not_quoted(engine: AsyncEngine) -> None:
+async def test_unreadable_value_is_not_quoted(engine: AsyncEngine) -> None:
     for statement in UNREADABLE[engine.dialect.name]:
         with pytest.raises(DBAPIError) as refused:
             async with engine.begin() as conn:
@@ -120,7 +120,7 @@ async def test_an_unreadable_value_is_not_quoted(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("values", [{"created_at": VALUE}, {"id": f"{VALUE}\ud800"}])
-async def test_a_value_of_another_type_is_not_quoted(migrated: str, values: dict[str, Any]) -> None:
+async def test_value_of_another_type_is_not_quoted(migrated: str, values: dict[str, Any]) -> None:
     row = {"practice_id": new_id(), "id": new_id(), "created_at": NOON, "name": "Ana"}
     async with opened(migrated) as engine:
         with pytest.raises((StatementError, ValueError, AttributeError)) as refused:
@@ -129,7 +129,7 @@ async def test_a_value_of_another_type_is_not_quoted(migrated: str, values: dict
         hides_value(refused.value)
 
 
-async def test_a_planned_read_quotes_no_value(migrated: str) -> None:
+async def test_planned_read_quotes_no_value(migrated: str) -> None:
     connector = database.connector_of(migrated)
     reads = database.reads(migrated, connector=connector)
     statements = {
@@ -154,7 +154,7 @@ async def test_a_planned_read_quotes_no_value(migrated: str) -> None:
         await connector.close()
 
 
-async def test_a_copied_row_is_not_quoted(migrated: str) -> None:
+async def test_copied_row_is_not_quoted(migrated: str) -> None:
     columns = dict.fromkeys(Client.__table__.columns.keys())
     row = columns | {"practice_id": new_id(), "id": new_id(), "created_at": NOON}
     async with opened(migrated) as engine:
@@ -164,10 +164,10 @@ async def test_a_copied_row_is_not_quoted(migrated: str) -> None:
         hides_value(refused.value)
 
 
-# -- where errors end up ---------------------------------------------------------------------------
+# -- destinations of errors ------------------------------------------------------------------------
 
 
-async def test_an_internal_error_tells_no_value(
+async def test_internal_error_shows_no_value(
     new_database: NewDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with new_database() as url, signing_in(url) as portal:
@@ -181,7 +181,7 @@ async def test_an_internal_error_tells_no_value(
             assert VALUE not in answer.text
 
 
-async def test_background_work_that_fails_tells_no_value(
+async def test_failed_background_work_shows_no_value(
     migrated: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = Queue("event", StripeEvent, logging.getLogger("test"))
@@ -202,7 +202,7 @@ async def test_background_work_that_fails_tells_no_value(
             await queue.run(engine, claim, work)
 
 
-async def test_a_command_that_fails_tells_no_value(
+async def test_failed_command_shows_no_value(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with new_database() as url:

@@ -60,6 +60,6 @@ async def test_nearly_all_operations_were_planned(
     planned, refused = (tally[comparison.database, kind] for kind in (True, False))
     print(f"{comparison.database}: {planned} planned, {refused} refused")
     if not planned:
-        pytest.skip("the operations before this test were not tried")
+        pytest.skip("the operations did not run before this test")
     assert planned + refused >= OPERATIONS
     assert planned * 100 >= (planned + refused) * PLANNED

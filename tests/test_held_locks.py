@@ -120,7 +120,7 @@ def given_back(portal: Paying) -> list[dict[str, Any]]:
 async def signs_in(portal: Paying, mailbox: Mailbox) -> str:
     """Request a link as the other practice's client, and use the one that is mailed."""
     nonce = (await asked(portal.http, REQUEST, email=EMAIL))["data"]["requestSignInLink"]["nonce"]
-    while not mailbox.letters:  # noqa: ASYNC110 (the mail server tells nobody)
+    while not mailbox.letters:  # noqa: ASYNC110 (there is no event)
         await asyncio.sleep(0.02)
     (secret,) = LINK.findall(mailbox.text())
     entered = (await asked(portal.http, SIGN_IN, secret=secret, nonce=nonce))["data"]["signIn"]

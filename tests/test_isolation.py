@@ -93,7 +93,7 @@ async def test_document_opens_only_for_permitted_viewers(matrix: Matrix) -> None
 
 async def test_every_kind_of_viewer_was_tried_on_all_owners(matrix: Matrix) -> None:
     if len(matrix.made) < len(CELLS):
-        pytest.skip("only some of the matrix was asked before this test")
+        pytest.skip("only a part of the matrix ran before this test")
     print(f"{matrix.report.total:,} probes")
     assert matrix.report.total >= AT_LEAST
     tried = {

@@ -1,4 +1,4 @@
-"""Leaks planted one at a time: the isolation matrix tells each of them."""
+"""Leaks planted one at a time: the isolation matrix reports each."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
@@ -37,13 +37,13 @@ from tests.isolation.ids import NOWHERE, what_is_no_id
 from tests.isolation.matrix import Matrix, over
 from tests.test_isolation import PROBES
 
-# What is tried here is the matrix, not a database.
+# These tests are about the matrix, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
 ]
 
-# Of each kind; more would only find the same things again.
+# One viewer of each kind; more would only find the same leaks.
 ASKERS = (
     "Ana Prieto",
     "guardian of several",
@@ -57,7 +57,7 @@ ALL = PROBES | {"what is no id": what_is_no_id}
 SEEN: dict[Any, Any] = sight.SEEN
 COUNTED: dict[Any, Any] = sight.COUNTED
 Plant = Callable[[pytest.MonkeyPatch], None]
-# Each with the probe that has to tell it.
+# Each leak with the probe that has to report it.
 FAULTS: dict[str, tuple[Plant, str]] = {}
 
 
@@ -77,7 +77,7 @@ async def matrix(
         yield made
 
 
-# -- whose rows ------------------------------------------------------------------------------------
+# -- owners ----------------------------------------------------------------------------------------
 
 
 @fault("ids of everybody")
@@ -113,7 +113,7 @@ def a_payment_is_seen_by_who_may_open_it_alone(patch: pytest.MonkeyPatch) -> Non
 
 
 def anywhere(right: Any) -> Any:
-    """A predicate that forgets the practice, and holds to the client alone."""
+    """Return a predicate without the practice, restricted to the client alone."""
 
     def wrong(eyes: Any, table: Any) -> ColumnElement[bool]:
         column = table.c.id if table.element is Client.__table__ else table.c.client_id
@@ -146,7 +146,7 @@ def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sight, "clients_of_contact", wrong)
 
 
-# -- what of them ----------------------------------------------------------------------------------
+# -- visible columns and rows ----------------------------------------------------------------------
 
 
 @fault("one clinician")
@@ -285,20 +285,22 @@ def a_hidden_id_is_refused_not_null(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_the_matrix_tells(matrix: Matrix, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+async def test_planted_leak_is_reported(
+    matrix: Matrix, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     plant, probe = FAULTS[name]
     plant(monkeypatch)
     faults = await told(matrix, probe)
     print(*faults[:1])
-    assert faults, f"{probe} doesn't tell that {name}"
+    assert faults, f"{probe} does not report that {name}"
 
 
-def test_each_probe_has_a_fault_to_tell(matrix: Matrix) -> None:
+def test_each_probe_has_a_leak_to_report(matrix: Matrix) -> None:
     assert {probe for _, probe in FAULTS.values()} == ALL.keys()
 
 
 async def told(matrix: Matrix, probe: str) -> list[str]:
-    """What the probe finds, of the first sort of viewer for whom it finds anything."""
+    """Return the faults that the probe reports, for the first kind of viewer with any."""
     matrix.forget()
     matrix.report.faults.clear()
     for sort in ASKERS:
@@ -308,7 +310,7 @@ async def told(matrix: Matrix, probe: str) -> list[str]:
     return matrix.report.faults
 
 
-async def test_a_token_that_outlives_its_day_is_told(
+async def test_expired_token_that_works_is_reported(
     matrix: Matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = Bearers.viewer
@@ -359,7 +361,7 @@ OF_PAPERS: dict[Plant, str] = {
 
 
 @pytest.mark.parametrize("plant", OF_PAPERS)
-async def test_a_leak_of_documents_is_told(
+async def test_planted_leak_of_documents_is_reported(
     matrix: Matrix, monkeypatch: pytest.MonkeyPatch, plant: Plant
 ) -> None:
     await papers.forget(matrix)

@@ -88,7 +88,7 @@ async def test_document_opens_only_for_signed_in_viewers_with_the_right(inside: 
 
 async def test_every_kind_of_viewer_tried_to_change_rows_of_all_owners(inside: Inside) -> None:
     if len(inside.matrix.made) < len(CELLS) + len(SORTS):
-        pytest.skip("only some of the matrix was asked before this test")
+        pytest.skip("only a part of the matrix ran before this test")
     probes = inside.matrix.report.probes
     changes = sum(count for (what, _, _), count in probes.items() if what.startswith("Mutation."))
     print(f"{inside.matrix.report.total:,} probes, {changes:,} of them of mutations")

@@ -1,4 +1,4 @@
-"""Queues: a worker has a row for its lease, and no item keeps the others from being worked on."""
+"""Queues: a worker has a row for the length of its lease, and no item delays the others."""
 
 import asyncio
 import datetime as dt
@@ -27,7 +27,7 @@ QUEUE = Queue("event", StripeEvent, logging.getLogger("test"), together="object_
 
 @pytest.fixture
 async def database(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
-    """Six events, two of each of three objects."""
+    """Yield a database with six events, two for each of three objects."""
     async with new_database() as url:
         await prepare(url)
         async with opened(url) as engine:
@@ -43,7 +43,7 @@ async def database(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
 async def run(
     database: AsyncEngine, work: Any, queue: Queue = QUEUE, news: asyncio.Event | None = None
 ) -> list[str]:
-    """Run through the queue; the ids of what was begun."""
+    """Run through the queue, and return the ids of the items begun."""
     begun: list[str] = []
 
     async def claim(but: Excluded) -> Lease | None:
@@ -58,7 +58,7 @@ async def run(
     return begun
 
 
-async def test_a_bad_item_and_one_that_hangs_end_no_batch(database: AsyncEngine) -> None:
+async def test_failing_and_hanging_items_do_not_stop_the_others(database: AsyncEngine) -> None:
     async def work(row: Row[Any]) -> None:
         if row.object_id == "pi_0":
             raise ValueError("bad")
@@ -66,11 +66,13 @@ async def test_a_bad_item_and_one_that_hangs_end_no_batch(database: AsyncEngine)
             await asyncio.Event().wait()
 
     begun = await run(database, work, replace(QUEUE, within_s=0.3))
-    # Of what fails the rest is left alone for this run.
+    # The other item of a failed object is skipped in this run.
     assert set(begun) == {"evt_0", "evt_1", "evt_2", "evt_5"}
 
 
-async def test_one_of_an_object_at_a_time_and_several_in_all(database: AsyncEngine) -> None:
+async def test_items_of_one_object_run_one_at_a_time_and_several_in_all(
+    database: AsyncEngine,
+) -> None:
     working: list[str] = []
     most = 0
 
@@ -86,12 +88,14 @@ async def test_one_of_an_object_at_a_time_and_several_in_all(database: AsyncEngi
     assert 1 < most <= 3
 
 
-async def test_what_failed_is_another_workers_after_the_lease(database: AsyncEngine) -> None:
+async def test_failed_item_is_free_for_another_worker_after_its_lease(
+    database: AsyncEngine,
+) -> None:
     async def fail(_: Row[Any]) -> None:
         raise ValueError
 
     async def work(_: Row[Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     failed = await run(database, fail)
     assert set(failed).isdisjoint(await run(database, work))
@@ -103,14 +107,14 @@ async def test_what_failed_is_another_workers_after_the_lease(database: AsyncEng
 
 
 async def arrive(database: AsyncEngine, **facts: str) -> None:
-    """Write one more event, of an object of its own."""
+    """Insert one more event, of an object of its own."""
     event = {"id": "evt_new", "type": "test", "object_id": "pi_new", "received_at": NOON}
     async with database.begin() as conn:
         await conn.execute(insert(StripeEvent).values(event | facts))
 
 
 @pytest.mark.parametrize("is_told", [True, False])
-async def test_what_comes_while_one_hangs_does_not_wait_for_it(
+async def test_new_item_does_not_wait_for_a_hanging_one(
     database: AsyncEngine, *, is_told: bool
 ) -> None:
     hanging, news, came = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -125,9 +129,9 @@ async def test_what_comes_while_one_hangs_does_not_wait_for_it(
 
     async with asyncio.timeout(20):
         running = asyncio.create_task(run(database, work, news=news))
-        while len(ended) < 4:  # noqa: ASYNC110 (the run tells nobody)
+        while len(ended) < 4:  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.01)
-        # Those that had nothing more to do have looked for it.
+        # By then, workers without an item have looked for one.
         await asyncio.sleep(0.3)
         await arrive(database)
         if is_told:
@@ -137,7 +141,7 @@ async def test_what_comes_while_one_hangs_does_not_wait_for_it(
         assert set(await running) == {f"evt_{n}" for n in range(6)} | {"evt_new"}
 
 
-async def test_a_group_takes_no_more_than_its_places(database: AsyncEngine) -> None:
+async def test_group_uses_no_more_than_its_places(database: AsyncEngine) -> None:
     queue = replace(QUEUE, together="id", groups=("practice_id", "account"), within_s=5.0)
     came, held = asyncio.Event(), set[str]()
     await arrive(database, account="acct_other")
@@ -154,7 +158,7 @@ async def test_a_group_takes_no_more_than_its_places(database: AsyncEngine) -> N
     assert len(held) == 6
 
 
-async def test_a_claim_that_fails_ends_no_work(database: AsyncEngine) -> None:
+async def test_failed_claim_does_not_stop_running_work(database: AsyncEngine) -> None:
     claimed, ended = list[str](), list[str]()
 
     async def claim(but: Excluded) -> Lease | None:
@@ -174,8 +178,8 @@ async def test_a_claim_that_fails_ends_no_work(database: AsyncEngine) -> None:
     assert sorted(ended) == sorted(claimed)
 
 
-async def test_who_ends_late_leaves_the_lease_of_the_next(database: AsyncEngine) -> None:
-    """The lease of a process that was stopped is over; its row is another worker's."""
+async def test_late_end_keeps_the_lease_of_the_next_worker(database: AsyncEngine) -> None:
+    """The lease of a stopped process has run out, and another worker has its row."""
 
     async def lease(id_: str) -> dt.datetime | None:
         async with database.connect() as conn:
@@ -205,10 +209,10 @@ HOUR = dt.timedelta(hours=1)
 
 @pytest.mark.parametrize("wrong", [HOUR, -HOUR], ids=["ahead", "behind"])
 @pytest.mark.parametrize("queue", ["inbox", "reconciling"])
-async def test_a_wrong_clock_takes_nothing_from_another_worker(
+async def test_wrong_clock_takes_no_row_from_another_worker(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, queue: str, wrong: dt.timedelta
 ) -> None:
-    """Two processes, of which one has a wrong clock; each of them may be the first."""
+    """Two processes run, one of them with a wrong clock; either may be the first."""
     monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
     monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
     work, item = {
@@ -220,7 +224,7 @@ async def test_a_wrong_clock_takes_nothing_from_another_worker(
         await portal.pay(10_000, portal.card(ASKS))
         event = {"id": "evt_1", "type": "test", "object_id": "pi_1", "received_at": NOON}
         await portal.insert(StripeEvent, event)
-        # By each of the clocks the payment is untouched for long.
+        # By both clocks, the payment was untouched for a long time.
         portal.clock.time += 3 * HOUR
         first = portal.till
         other = replace(first, engine=second, now=lambda: portal.clock() + wrong)
@@ -238,7 +242,7 @@ async def test_a_wrong_clock_takes_nothing_from_another_worker(
                 at_work = asyncio.create_task(work(one))
                 await begun.wait()
                 assert await work(next_) == 0
-                # Also long after, by the clocks of both: the database's goes on as ever.
+                # Also much later by both clocks, since the database's clock is the one that counts.
                 portal.clock.time += 3 * HOUR
                 assert await work(next_) == 0
                 end.set()

@@ -60,7 +60,7 @@ from tests.faults import (
     FAULTS,
     IN_DOCUMENTS,
     fault,
-    reports,  # noqa: F401  (plants its own)
+    reports,  # noqa: F401 (plants its faults on import)
 )
 from tests.operations import drawn
 from tests.operations.pools import Pool, pool, pools
@@ -417,9 +417,9 @@ async def test_planted_fault_is_found(
         found, _ = await comparison.answer(case)
         if found != answer:
             told[name] = "generated" if number <= BOUND else "written"
-            print(f"told by operation {number}, {told[name]}")
+            print(f"found by operation {number}, {told[name]}")
             return
-    pytest.fail(f"no operation tells that {name}")
+    pytest.fail(f"no operation shows that {name}")
 
 
 async def test_generated_operations_find_most_faults(told: dict[str, str]) -> None:

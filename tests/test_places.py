@@ -90,7 +90,7 @@ def lanes(portal: Portal) -> tuple[Lane, Lane]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
+        while not condition():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.01)
 
 

@@ -1,8 +1,8 @@
-"""Each column of each table, with values that should not be there, written past the application.
+"""Invalid values in each column of each table, written past the application.
 
-A value is refused by the database, or it hurts its own practice alone: another practice's answers
-stay what they were, its payments succeed and its background work goes on. The practice's own
-answers are never an internal error.
+The database refuses a value, or the value affects its own practice alone: another practice's
+responses stay the same, its payments succeed, and its background work continues. The practice's own
+responses are never an internal error.
 """
 
 import datetime as dt
@@ -53,7 +53,7 @@ STRIPE_IDS: dict[type[Row], str] = {
     Detachment: "pm_detached",
     StripeCustomer: "cus_poisoned",
 }
-# What the poisoned practice is asked: all that its rows are shown by.
+# Operations about the poisoned practice that show all of its rows.
 OF_CLIENT = (
     "the practice with all it has",
     "a client with all that is known of them",
@@ -82,7 +82,7 @@ PRINTED = {
     *("practice", "letterhead", "invoice", "invoice_line", "statement", "statement_line", "logo"),
     *("superbill", "superbill_line", "superbill_diagnosis", "receipt", "payment"),
 }
-# A row of these is never changed, by anybody.
+# Rows of these tables are never changed.
 APPEND_ONLY = {"access_entry"}
 TABLES = [table for table in Row.metadata.sorted_tables if table.name not in APPEND_ONLY]
 
@@ -94,13 +94,13 @@ DAYS = ["'0001-01-01'", "'9999-12-31'"]
 MOMENTS = ["'0001-01-02 00:00:00.000000'", "'9999-12-31 00:00:00.000000'", "'2026-03-01'"]
 JSONS = ["'{\"a\": 1}'", "'5'", "'null'", "'[]'", '\'[1, null, {"a": ["b"]}]\'']
 BINARY = {"sqlite": ["x''", "x'00ff'"], "postgresql": ["''::bytea", "'\\x00ff'::bytea"]}
-# What only one of the databases understands.
+# Literals that only one of the databases accepts.
 OF_SQLITE = ["'garbage'", "1.5", "x'00'", "char(10) || 'a'"]
 OF_POSTGRESQL = ["'infinity'", "'-infinity'", "'4713-01-01 BC'", "chr(10) || 'a'"]
 
 
 def poisons(column: Column[Any], dialect: str) -> Iterator[str]:
-    """Give literals that a column should not, or hardly, have."""
+    """Yield literals that the column should not have, or only just."""
     yield "NULL"
     yield from OF_SQLITE if dialect == "sqlite" else OF_POSTGRESQL
     inner = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
@@ -127,13 +127,13 @@ def poisons(column: Column[Any], dialect: str) -> Iterator[str]:
 
 @dataclass
 class Neighbours:
-    """A practice whose rows are poisoned (`books`), beside one that takes payments (`portal`)."""
+    """A practice with poisoned rows (`books`), and another one that takes payments (`portal`)."""
 
     portal: Paying
     practice_id: str
     client: str
     board: str
-    # What the healthy practice answers.
+    # Responses of the healthy practice.
     before: list[bytes]
     # Printing takes most of the time.
     prints: bool = True
@@ -145,7 +145,7 @@ class Neighbours:
     # -- the healthy practice ----------------------------------------------------------------------
 
     async def lives(self, table: Table, column: Column[Any]) -> None:
-        """Hold that the poisoned practice answers, and that the healthy one goes on."""
+        """Assert that the poisoned practice responds, and that the healthy one is unaffected."""
         await self.asked(also_documents=self.prints and table.name in PRINTED)
         assert await self.answers() == self.before
         await self.pays()
@@ -153,7 +153,7 @@ class Neighbours:
         await self.works()
 
     async def again(self, but: set[str]) -> None:
-        """Have the poisoned practice's rows wait for background work again."""
+        """Make the poisoned practice's rows due for background work again."""
         for name, value, condition in (
             ("payment.checked_at", "'2026-03-01 00:00:00.000000'", "stripe_id = 'pi_poisoned'"),
             ("payment.leased_until", "NULL", "stripe_id = 'pi_poisoned'"),
@@ -182,7 +182,7 @@ class Neighbours:
         assert paid["client"]["balance"]["amount"]["minorUnits"] == 0
 
     async def works(self) -> None:
-        """Do all background work: what Stripe tells of the healthy practice is followed."""
+        """Do all background work, and assert that events of the healthy practice are processed."""
         event = {"id": f"evt_{new_id()}", "type": "test", "received_at": self.portal.clock()}
         await self.portal.insert(StripeEvent, event)
         for work in (inbox.work, reconciling.reconcile, forgetting.work, comparing.work):
@@ -213,7 +213,7 @@ class Neighbours:
         return body.get("data")
 
     async def printed(self) -> None:
-        """Open all documents anew, as if none had been printed before."""
+        """Open all documents, after deleting their stored prints."""
         await self.run(f"DELETE FROM printed_document WHERE practice_id = '{self.practice_id}'")
         data = await self.answered("documents", DOCUMENTS, self.client, {})
         for kind in ((data or {}).get("client") or {}).values():
@@ -226,7 +226,7 @@ class Neighbours:
 async def neighbours(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Neighbours]:
-    # Poisoned ids are sent to Stripe, too.
+    # Poisoned ids are sent to Stripe as well.
     monkeypatch.setattr(allowed, "hold", lambda _: None)
     async with new_database() as url, paying(url) as portal:
         async with portal.engine.begin() as conn:
@@ -257,7 +257,7 @@ async def neighbours(
 
 
 def own(table: Table, practice_id: str) -> str:
-    """Return the condition of the rows that are poisoned."""
+    """Return the condition of the rows to poison."""
     if table.name == "stripe_event":
         return "id = 'evt_poisoned'"
     if table.name == "payment":
@@ -268,7 +268,7 @@ def own(table: Table, practice_id: str) -> str:
 
 
 async def poisoned(neighbours: Neighbours, table: Table, column: Column[Any]) -> int:
-    """Try each value in a column; return how many the database took."""
+    """Try each value in a column, and return the number of values that the database accepted."""
     quoted, where = f'"{column.name}"', own(table, neighbours.practice_id)
     keys = [f'kept."{key.name}" = {table.name}."{key.name}"' for key in table.primary_key]
     back = [
@@ -300,14 +300,14 @@ async def poisoned(neighbours: Neighbours, table: Table, column: Column[Any]) ->
 
 @pytest.mark.faults
 @pytest.mark.parametrize("table", TABLES, ids=str)
-async def test_a_poisoned_column_hurts_its_own_practice_alone(
+async def test_poisoned_column_affects_only_its_own_practice(
     neighbours: Neighbours, table: Table
 ) -> None:
     for column in table.columns:
         await poisoned(neighbours, table, column)
 
 
-# A few of them with every run: one column of each kind.
+# One column of each kind, for every run.
 SOME = {
     "practice": ("time_zone", "currency"),
     "payment": ("checked_at",),
@@ -315,7 +315,9 @@ SOME = {
 }
 
 
-async def test_some_poisoned_columns_hurt_their_own_practice_alone(neighbours: Neighbours) -> None:
+async def test_selected_poisoned_columns_affect_only_their_own_practice(
+    neighbours: Neighbours,
+) -> None:
     neighbours.prints = False
     taken = {
         f"{name}.{column}": await poisoned(
@@ -324,6 +326,6 @@ async def test_some_poisoned_columns_hurt_their_own_practice_alone(neighbours: N
         for name, columns in SOME.items()
         for column in columns
     }
-    # That the values come to the database at all.
+    # The values do reach the database.
     assert taken["practice.time_zone"] > 5
     assert taken["payment.checked_at"] > 1

@@ -1,4 +1,4 @@
-"""A row that is wrong stops nobody but itself: counters, settings of a practice, cards."""
+"""Invalid rows affect nothing but themselves: counters, settings of a practice, cards."""
 
 import datetime as dt
 import logging
@@ -66,10 +66,10 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
 # -- counters --------------------------------------------------------------------------------------
 
 
-async def test_a_receipt_whose_number_is_taken_gets_the_next_free_one(
+async def test_receipt_with_a_taken_number_gets_the_next_free_one(
     portal: Paying, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after an import of receipts that left the counter where it was."""
+    """As after an import of receipts that did not advance the counter."""
     for _ in range(3):
         await pay_an_invoice(portal)
     await change(portal, DocumentCounter, last=0)
@@ -86,7 +86,7 @@ async def test_a_receipt_whose_number_is_taken_gets_the_next_free_one(
     assert alerts(caplog) == []
 
 
-async def test_a_receipt_far_above_the_others_does_not_use_up_the_numbers(portal: Paying) -> None:
+async def test_receipt_with_a_huge_number_does_not_use_up_the_numbers(portal: Paying) -> None:
     await pay_an_invoice(portal)
     await pay_an_invoice(portal)
     await change(portal, Receipt, Receipt.serial == 2, serial=2**53 - 1)
@@ -94,7 +94,7 @@ async def test_a_receipt_far_above_the_others_does_not_use_up_the_numbers(portal
     assert (await pay_an_invoice(portal))["payment"]["receipt"]["number"] == "RCP-2026-0002"
 
 
-async def test_a_practice_without_a_counter_begins_behind_its_receipts(portal: Paying) -> None:
+async def test_practice_without_a_counter_continues_after_its_receipts(portal: Paying) -> None:
     await pay_an_invoice(portal)
     async with portal.engine.begin() as conn:
         mine = DocumentCounter.kind == DocumentKind.RECEIPT
@@ -102,8 +102,8 @@ async def test_a_practice_without_a_counter_begins_behind_its_receipts(portal: P
     assert (await pay_an_invoice(portal))["payment"]["receipt"]["number"] == "RCP-2026-0002"
 
 
-async def test_a_version_is_above_those_of_imported_rows(portal: Paying) -> None:
-    """Else who has seen the imported version never hears of what changes next."""
+async def test_version_is_above_those_of_imported_rows(portal: Paying) -> None:
+    """Otherwise a reader of the imported version would miss the next changes."""
     invoice = await portal.invoice(5_000)
     await change(portal, Invoice, Invoice.id == invoice, version=400)
     await portal.pay(5_000, portal.card())
@@ -118,10 +118,10 @@ async def test_a_version_is_above_those_of_imported_rows(portal: Paying) -> None
 # -- cards -----------------------------------------------------------------------------------------
 
 
-async def test_money_that_moved_is_written_though_its_card_can_not_be_kept(
+async def test_payment_is_written_although_its_card_can_not_be_kept(
     portal: Paying, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As where an import has put the card on file of somebody else."""
+    """As after an import that put the card on another client's file."""
     await portal.invoice(5_000)
     asked = await portal.pay(5_000, portal.card(ASKS, saveCard=True, makeDefault=True))
     (intent,) = portal.store.all("payment_intent")
@@ -161,7 +161,7 @@ async def code(portal: Paying) -> tuple[int, str | None]:
 @pytest.mark.parametrize(
     "time_zone", ["America/NewYork", "", "America", "../etc/passwd", "é" * 300]
 )
-async def test_a_time_zone_is_told_as_wrong_until_it_is_corrected(
+async def test_invalid_time_zone_is_reported_until_it_is_corrected(
     portal: Paying, time_zone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert [await code(portal) for _ in range(3)] == [(200, None)] * 3
@@ -174,7 +174,7 @@ async def test_a_time_zone_is_told_as_wrong_until_it_is_corrected(
     assert [await code(portal) for _ in range(3)] == [(200, None)] * 3
 
 
-async def test_a_document_says_that_the_practice_is_to_be_corrected(portal: Paying) -> None:
+async def test_document_page_says_that_the_practice_is_misconfigured(portal: Paying) -> None:
     await portal.invoice(5_000)
     links = "{ client { invoices { nodes { document { printUrl } } } } }"
     answer = (await portal.ask(links, portal.bearer)).json()
@@ -184,7 +184,7 @@ async def test_a_document_says_that_the_practice_is_to_be_corrected(portal: Payi
     assert (page.status_code, "operator" in page.text) == (503, True)
 
 
-async def test_the_start_names_each_practice_and_its_wrong_value(portal: Paying) -> None:
+async def test_start_lists_each_practice_with_an_invalid_setting(portal: Paying) -> None:
     settings = Settings(database_url=portal.url, token_key=KEY)
     assert await practice_check.wrong_settings(settings) == []
     wrong = {"time_zone": "Europe/Berlim", "locale": "englisch", "portal_url": "http://a.example"}
@@ -198,14 +198,14 @@ async def test_the_start_names_each_practice_and_its_wrong_value(portal: Paying)
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de-CH", "en-XX", "zh-Hant-TW", "pt-BR", "nb-NO"])
-def test_a_locale_that_documents_know_is_no_fault(locale: str) -> None:
+def test_locales_known_to_documents_are_valid(locale: str) -> None:
     assert list(faults("1", "UTC", locale)) == []
 
 
-# -- what is logged --------------------------------------------------------------------------------
+# -- logs ------------------------------------------------------------------------------------------
 
 
-async def test_what_can_not_be_settled_is_logged_once_and_settled_when_it_can(
+async def test_event_that_can_not_be_processed_is_logged_once_and_retried(
     portal: Paying, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "portal.payments")
@@ -232,7 +232,7 @@ async def test_what_can_not_be_settled_is_logged_once_and_settled_when_it_can(
 # -- batches ---------------------------------------------------------------------------------------
 
 
-async def test_a_client_that_can_not_be_compared_keeps_no_other_from_it(
+async def test_client_that_can_not_be_compared_does_not_stop_the_others(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await keep(portal)
@@ -251,7 +251,7 @@ async def test_a_client_that_can_not_be_compared_keeps_no_other_from_it(
     assert sorted(compared) == sorted([portal.client_id, portal.other_id])
 
 
-async def test_a_refund_without_a_reference_keeps_no_audit_from_its_end(portal: Paying) -> None:
+async def test_refund_without_a_reference_does_not_stop_the_audit(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 5_000)
     done = await refund(portal.till, payment_id, 1_000)
     await change(portal, LedgerEntry, LedgerEntry.kind == EntryKind.REFUND, reference="")

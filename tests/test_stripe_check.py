@@ -102,7 +102,7 @@ def test_command_with_conflicting_stripe_settings_stops(
     asyncio.run(has(practice, account))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("the server started"))
     result = portal(*command.split())
     assert result.exit_code == 1
     assert result.stderr.startswith(said)
@@ -138,7 +138,7 @@ def test_currency_unsupported_by_stripe_stops_the_start(
 
     asyncio.run(added())
     monkeypatch.setenv("SANDBOX", "true")
-    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("the server started"))
     result = portal("serve")
     assert result.exit_code == 1
     assert f"does not charge cards in the currency of these practices: pra_{made['id']}" in (

@@ -66,7 +66,7 @@ def test_stripe_demo_needs_the_keys_of_a_test_account(
 def test_demo_refuses_a_live_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.chdir(tmp_path)
     given(monkeypatch, STRIPE_API_KEY=key)
-    monkeypatch.setattr(demo, "listen", lambda *_: pytest.fail("it serves"))
+    monkeypatch.setattr(demo, "listen", lambda *_: pytest.fail("the demo started"))
     result = portal("demo")
     assert result.exit_code == 1
     assert result.stderr.startswith("STRIPE_API_KEY is a live key")

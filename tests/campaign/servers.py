@@ -69,7 +69,7 @@ class Pool:
 
     async def end_of(self, process: int) -> None:
         """Wait until a process has ended."""
-        while self.look(process):  # noqa: ASYNC110 (nobody tells of the end of a fork's fork)
+        while self.look(process):  # noqa: ASYNC110 (no signal for a grandchild's end)
             await asyncio.sleep(LOOKS_EVERY_S)
 
     def sleep_s(self) -> float:
@@ -150,7 +150,7 @@ class Servers:
                 except httpx.HTTPError:
                     if not self.pool.look(slot.process):
                         if not self.danger:
-                            raise AssertionError("a server ended by itself") from None
+                            raise AssertionError("a server ended unexpectedly") from None
                         slot.process = self.fork(slot.port)
                     await asyncio.sleep(LOOKS_EVERY_S)
         raise AssertionError(f"{slot.address} did not start")

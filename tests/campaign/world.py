@@ -163,7 +163,7 @@ class World:
             except (DBAPIError, OSError):
                 continue
             return
-        raise AssertionError("the database is not there any more")
+        raise AssertionError("the database stays unavailable")
 
 
 class Rows(dict[type[Row], list[dict[str, Any]]]):

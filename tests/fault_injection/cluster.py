@@ -11,18 +11,18 @@ STANDBY_PORT = 5433
 
 
 class Cluster:
-    """A primary server, and a standby of it where a test asks for one. What is committed lasts."""
+    """A primary server, with a standby on request. Commits are durable."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.url = server.url
 
     def restart(self) -> None:
-        """Restart the primary as an operator does: sessions are ended, the log is kept."""
+        """Restart the primary as an operator does: sessions end, and the log is kept."""
         self.server.control("restart -m fast")
 
     def crash(self) -> None:
-        """Stop the primary at once, as the machine's end does."""
+        """Stop the primary at once, as a power failure does."""
         self.server.control("stop -m immediate")
 
     def stop(self) -> None:
@@ -33,7 +33,7 @@ class Cluster:
         self.server.control("start " + options())
 
     def set(self, name: str, value: str) -> None:
-        """Change a setting of the primary, also for the sessions that are open."""
+        """Change a setting of the primary, including open sessions."""
         self.server.run(f'echo "{name} = {value}" >>"$2/data/postgresql.auto.conf"')
         self.server.control("reload")
 
@@ -71,7 +71,7 @@ def at_port(url: str, port: int) -> str:
 
 @contextmanager
 def cluster() -> Iterator[Cluster | None]:
-    """Give a cluster of the test's own; None where PostgreSQL's programs are not there."""
+    """Yield a cluster of the test's own, or None without PostgreSQL's programs."""
     programs = postgres.find()
     if programs is None:
         yield None

@@ -14,7 +14,7 @@ from tests.fault_injection.network import Network
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Return a PostgreSQL server of the test's own, which it may stop."""
+    """Return a PostgreSQL server that the test may stop."""
     with clusters.cluster() as made:
         if made is None:
             do_without(request.config, "PostgreSQL", postgres.HOW_TO_GET)
@@ -23,6 +23,6 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.fixture
 async def network(cluster: Cluster) -> AsyncIterator[Network]:
-    """Return the network to the cluster's primary, which can go dark."""
+    """Return the network to the cluster's primary, which can be darkened."""
     async with networks.network(cluster.url) as made:
         yield made

@@ -1,4 +1,4 @@
-"""A network between the portal and a database: a TCP proxy in this process."""
+"""Network between the portal and a database: a TCP proxy in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,15 +12,15 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Link:
-    """One connection through the network."""
+    """A connection through the network."""
 
     def __init__(self, client: Streams, server: Streams, light: asyncio.Event) -> None:
         self.client, self.server, self.light = client, server, light
-        # A dead link takes bytes and forwards none.
+        # A dead link accepts bytes, and forwards none.
         self.is_dead = not light.is_set()
 
     async def run(self) -> None:
-        """Forward both ways until one side ends."""
+        """Forward in both directions until one side ends."""
         (from_client, to_client), (from_server, to_server) = self.client, self.server
         pumps = [
             asyncio.ensure_future(self.pump(from_client, to_server)),
@@ -44,7 +44,7 @@ class Link:
                     continue
                 if part:
                     continue
-            # As TCP tells again and again that a side has ended, until that gets through.
+            # TCP repeats the end of a side until it is acknowledged.
             await self.light.wait()
             return
 
@@ -54,7 +54,7 @@ class Link:
 
 
 class Network:
-    """Forwards connections to a server. `target`: the URL of one that listens on a Unix socket."""
+    """A proxy of connections to a server. `target`: the URL of a server on a Unix socket."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -65,14 +65,13 @@ class Network:
         self.port = 0
 
     def url(self, database_url: str) -> str:
-        """Return the URL of a database of the target as it is reached through the network."""
+        """Return the URL of the target's database through the network."""
         return f"postgresql://postgres@{HOST}:{self.port}{urlsplit(database_url).path}"
 
     def darken(self) -> None:
-        """Drop every byte from now on, without telling either side.
+        """Drop every byte from now on, without notifying either side.
 
-        The connections that exist stay dead after `lighten`, as behind a firewall that has
-        forgotten them.
+        Existing connections stay dead after `lighten`, like those that a firewall has forgotten.
         """
         self.light.clear()
         for link in self.links:
@@ -114,7 +113,7 @@ def socket_of(url: str) -> str:
 
 @asynccontextmanager
 async def network(target: str) -> AsyncIterator[Network]:
-    """Give a network to the server of this URL."""
+    """Yield a network to the server of this URL."""
     made = Network(target)
     listener = await asyncio.start_server(made.accept, HOST, 0)
     made.port = listener.sockets[0].getsockname()[1]

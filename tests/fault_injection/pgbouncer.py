@@ -1,4 +1,4 @@
-"""PgBouncer before a PostgreSQL server: the program that PGBOUNCER names, or PATH's."""
+"""PgBouncer in front of a PostgreSQL server: the program named by PGBOUNCER, or PATH's."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.demo import free_port
 HOW_TO_GET = "install PgBouncer, or name its program by PGBOUNCER"
 HOST = "127.0.0.1"
 STARTS_WITHIN_S = 10.0
-# From this release on PgBouncer prepares statements again in each session that it lends.
+# The first release that prepares statements again in each session that it lends.
 PREPARES = (1, 21)
 INI = """
 [databases]
@@ -51,7 +51,7 @@ def version(program: str) -> tuple[int, ...]:
 
 @contextmanager
 def pgbouncer(program: str, server_url: str, **settings: object) -> Iterator[str]:
-    """Start PgBouncer before the server of this URL; give the URL of the pooler."""
+    """Start PgBouncer in front of the server of this URL; yield the pooler's URL."""
     parts = urlsplit(server_url)
     port, folder = free_port(), Path(tempfile.mkdtemp(prefix="portal-pooler-"))
     log, ini = folder / "log", folder / "pgbouncer.ini"

@@ -1,4 +1,4 @@
-"""Changes amid a server that is stopped and started: each is made, or fails as one that passes."""
+"""Changes while a server is stopped and started: each is made, or fails with a transient error."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.server]
 AT_ONCE, TIMES = 12, 6
 
 
-async def test_no_change_fails_as_a_defect(cluster: Cluster, network: Network) -> None:
+async def test_no_change_fails_with_a_defect(cluster: Cluster, network: Network) -> None:
     await postgres.execute(cluster.url, "CREATE TABLE note (words text)")
     url = network.url(cluster.url)
     connector = database.connector_of(url)
@@ -49,5 +49,5 @@ async def test_no_change_fails_as_a_defect(cluster: Cluster, network: Network) -
     await engine.dispose()
     assert counts["made"]
     assert counts["failed"]
-    # A commit whose answer was lost may have been made all the same.
+    # A commit with a lost response may have been made.
     assert counts["made"] <= (kept or 0) <= counts.total()

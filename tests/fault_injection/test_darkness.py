@@ -1,4 +1,4 @@
-"""A network that drops every packet, and a primary that is demoted: 503 in time, then recovery."""
+"""A network that drops every packet, and a demoted primary: 503 in time, then recovery."""
 
 import asyncio
 import time
@@ -13,14 +13,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.server]
 
 AT_ONCE = 3
 DARK_S = 12.0
-# How soon a server that drops every packet is known to be gone: then nobody waits for it.
+# Seconds until a silent server is known to be gone; from then on no request waits for it.
 KNOWN_WITHIN_S = 7.0
-# What was read last may still be written for a while.
+# Seconds to end, since queued entries may still be written.
 ENDED_WITHIN_S = 30.0
 
 
 async def ask_for(visiting: Visitors, seconds: float) -> None:
-    """Have visitors ask by every way, several at once, for so many seconds."""
+    """Have visitors send every kind of request, several at once, for this many seconds."""
     until = time.monotonic() + seconds
 
     async def asking() -> None:
@@ -31,7 +31,7 @@ async def ask_for(visiting: Visitors, seconds: float) -> None:
     await asyncio.gather(*(asking() for _ in range(AT_ONCE)))
 
 
-async def test_a_dark_network_is_told_in_time_and_forgotten_when_it_is_back(
+async def test_dark_network_gets_503_in_time_and_recovers_afterwards(
     cluster: Cluster, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with visited(cluster, network) as visiting:
@@ -48,17 +48,15 @@ async def test_a_dark_network_is_told_in_time_and_forgotten_when_it_is_back(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-async def test_a_portal_ends_while_its_network_is_dark(cluster: Cluster, network: Network) -> None:
+async def test_portal_ends_while_its_network_is_dark(cluster: Cluster, network: Network) -> None:
     async with visited(cluster, network):
         network.darken()
         began = time.monotonic()
     assert time.monotonic() - began < ENDED_WITHIN_S
 
 
-async def test_a_short_darkness_leaves_no_dead_connection(
-    cluster: Cluster, network: Network
-) -> None:
-    """The connections that were open stay dead, without a word, after the network is back."""
+async def test_short_darkness_leaves_no_dead_connection(cluster: Cluster, network: Network) -> None:
+    """The open connections stay dead, without notice, after the network is back."""
     async with visited(cluster, network) as visiting:
         network.darken()
         network.lighten()
@@ -68,13 +66,13 @@ async def test_a_short_darkness_leaves_no_dead_connection(
 
 
 @pytest.mark.parametrize("goes_on", [False, True])
-async def test_a_standby_takes_over(cluster: Cluster, network: Network, goes_on: bool) -> None:
-    """`goes_on`: the old primary, as another standby."""
+async def test_standby_takes_over(cluster: Cluster, network: Network, goes_on: bool) -> None:
+    """With `goes_on` the old primary becomes another standby."""
     standby = await asyncio.to_thread(cluster.follow)
     async with visited(cluster, network) as visiting:
         asking = asyncio.create_task(ask_for(visiting, 6))
         await asyncio.sleep(1)
-        # The network leads there for a while.
+        # The network leads to the old primary for a while.
         await asyncio.to_thread(cluster.demote if goes_on else cluster.stop)
         await asyncio.sleep(1)
         await asyncio.to_thread(cluster.promote)
@@ -84,10 +82,10 @@ async def test_a_standby_takes_over(cluster: Cluster, network: Network, goes_on:
         await visiting.rest()
 
 
-async def test_a_server_that_takes_no_changes_is_left_for_its_successor(
+async def test_portal_leaves_a_read_only_server_for_its_successor(
     cluster: Cluster, network: Network
 ) -> None:
-    """Connections stay open to a server that only reads from now on, as behind a moved address."""
+    """Connections to the read-only server stay open, as behind a moved address."""
     async with visited(cluster, network) as visiting:
         await asyncio.to_thread(cluster.set, "default_transaction_read_only", "on")
         answer = await visiting.ask("payment")

@@ -1,4 +1,4 @@
-"""SIGTERM: a process finishes what it answers, writes what waits, and ends in time."""
+"""SIGTERM: a process finishes its responses, writes its queues, and ends in time."""
 
 import asyncio
 import datetime as dt
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.server]
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 GRACE_S = 2
-# So much later than the grace a process has ended, on a slow machine.
+# Seconds beyond the grace within which a process ends on a slow machine.
 SPARE_S = 6.0
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 NAME = "query Last { client { name } }"
@@ -43,7 +43,7 @@ NAME = "query Last { client { name } }"
 async def filled(
     database: AbstractAsyncContextManager[str],
 ) -> AsyncIterator[tuple[str, Portal]]:
-    """Give a database with a practice, and its rows, at today's time."""
+    """Yield a database with a practice, and its rows, at today's time."""
     async with database as url:
         await prepare(url)
         async with opened(url) as engine:
@@ -57,7 +57,7 @@ async def filled(
 def portal(
     url: str, folder: Path, processes: int = 1
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Serve a portal in a process of its own; give it and its address."""
+    """Serve a portal in a process of its own; yield the process and its address."""
     port = free_port()
     command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
     environment = {
@@ -94,7 +94,7 @@ def half_a_request(address: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_half_a_body_holds_no_process_up(
+async def test_half_a_body_does_not_delay_the_end(
     new_database: NewDatabase, tmp_path: Path, processes: int
 ) -> None:
     async with filled(new_database()) as (url, rows):
@@ -105,9 +105,9 @@ async def test_half_a_body_holds_no_process_up(
             assert ask(address, token).status_code == 200
             process.send_signal(signal.SIGTERM)
             process.wait(GRACE_S + SPARE_S)
-        # uvicorn ends by the signal again, when all is done.
+        # When all is done, uvicorn ends by the signal itself.
         assert process.returncode in (0, -signal.SIGTERM)
-        # What was answered last is in the record of access.
+        # The last response is in the audit log.
         assert await recorded(rows) == ["Last"]
         assert "Traceback" not in (tmp_path / "printed.txt").read_text()
 
@@ -137,12 +137,12 @@ async def recorded(rows: Portal) -> list[str | None]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process has started: workers, and Python's resource tracker."""
+    """Return the child processes of a process: workers, and Python's resource tracker."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process is there, and is not only waiting to be reaped."""
+    """Return whether a process exists, and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -150,7 +150,7 @@ def is_running(pid: int) -> bool:
 
 
 def await_end(pids: list[int]) -> None:
-    """Wait until none of the processes is running."""
+    """Wait until none of the processes runs."""
     until = time.monotonic() + GRACE_S + SPARE_S
     while any(map(is_running, pids)):
         assert time.monotonic() < until, "still running"
@@ -158,10 +158,10 @@ def await_end(pids: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("held_s", "status"), [(1.0, 200), (60.0, 503)])
-async def test_a_request_that_is_answered_in_time_is_finished(
+async def test_change_finishes_or_gets_503_within_the_grace(
     cluster: Cluster, tmp_path: Path, held_s: float, status: int
 ) -> None:
-    """A change waits for a lock, which is let go a second after the process was told to end."""
+    """The change waits for a lock, which is released some time after SIGTERM."""
     async with filled(postgres.database(cluster.url)) as (url, rows), rows.engine.connect() as conn:
         await conn.exec_driver_sql(f"LOCK TABLE {SignInRequest.__tablename__}")
         with portal(url, tmp_path) as (process, address):

@@ -1,4 +1,4 @@
-"""The faults themselves: a network that goes dark, and servers that change their parts."""
+"""Tests of the faults themselves: a dark network, and servers that change roles."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.fault_injection.network import Network
 pytestmark = pytest.mark.faults
 
 
-async def test_a_dark_network_forwards_nothing_and_kills_what_was_open(network: Network) -> None:
+async def test_dark_network_forwards_nothing_and_kills_open_connections(network: Network) -> None:
     url = network.url("postgresql:///postgres")
     before = await asyncpg.connect(url)
     assert await before.fetchval("SELECT 1") == 1
@@ -28,7 +28,7 @@ async def test_a_dark_network_forwards_nothing_and_kills_what_was_open(network: 
     before.terminate()
 
 
-async def test_a_standby_follows_and_is_promoted(cluster: Cluster, network: Network) -> None:
+async def test_standby_follows_and_is_promoted(cluster: Cluster, network: Network) -> None:
     standby = cluster.follow()
     url = network.url(cluster.url)
 

@@ -1,4 +1,4 @@
-"""Hostile callers for some seconds: another client is answered, and nobody finds a defect."""
+"""Hostile callers for some seconds: another client is answered, and none meets a defect."""
 
 import pytest
 
@@ -9,8 +9,8 @@ SECONDS, CLIENTS = 5, 200
 
 
 @pytest.mark.faults
-async def test_a_neighbour_is_answered_while_callers_are_hostile(postgres_url: str) -> None:
-    # Any other answer than the neighbour's page is an error of the measurement already.
+async def test_neighbour_is_answered_while_callers_are_hostile(postgres_url: str) -> None:
+    # The measurement itself fails if the neighbour gets another response than the page.
     phases = await hostile.measure(postgres_url, SECONDS, CLIENTS, TWENTY)
     quiet = phases[0]
     answers = {phase.name: phase.answers for phase in phases}

@@ -1,4 +1,4 @@
-"""Several hosts in the database's URL: the one that takes changes is found, whichever it is."""
+"""Several hosts in the database's URL: the primary is found in any order."""
 
 import asyncio
 import secrets
@@ -14,8 +14,8 @@ from tests.paying import serving, unserved
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 
 
-async def test_the_successor_of_a_primary_is_found(cluster: Cluster) -> None:
-    """The first host stops, and the second one, a standby until then, is promoted."""
+async def test_successor_of_a_primary_is_found(cluster: Cluster) -> None:
+    """The first host stops, and the standby behind the second one is promoted."""
     name = f"portal_{secrets.token_hex(6)}"
     await postgres.execute(cluster.url, f'create database "{name}"')
     url = urlsplit(cluster.url)._replace(path=f"/{name}").geturl()
@@ -23,7 +23,7 @@ async def test_the_successor_of_a_primary_is_found(cluster: Cluster) -> None:
         await portal.engine.dispose()
         await asyncio.to_thread(cluster.follow)
         folder = cluster.server.folder
-        # The standby stands first, and is passed over while it is one.
+        # The standby is listed first, and is skipped while it is a standby.
         hosts = f"host={folder},{folder}&port={STANDBY_PORT},5432"
         portal.url = f"postgresql://postgres@/{name}?{hosts}"
         async with serving(portal, lock_timeout_s=1):

@@ -1,6 +1,7 @@
-"""A database that restarts, is down, or is locked: answers are right or 503, and soon right again.
+"""A database that restarts, is down, or is locked: responses are right or 503, and soon right
+again.
 
-The quick part, which `make test` runs too.
+The quick part of these tests, which `make test` runs too.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from tests.fault_injection.visiting import PROBES, visited, visitors
 from tests.paying import paying
 
 PATIENCE = 4.0
-# The beginnings of what is logged beside a request.
+# Beginnings of log messages that do not belong to a request.
 BACKGROUND = ("the database does not answer", "reads can't be recorded", "a batch waits")
 
 
 @pytest.mark.server
-async def test_a_restart_is_not_noticed(cluster: Cluster, network: Network) -> None:
-    """Every connection was closed by the restart. No request is lost by it."""
+async def test_restart_loses_no_request(cluster: Cluster, network: Network) -> None:
+    """The restart closes every connection."""
     async with visited(cluster, network, PATIENCE) as visiting:
         await asyncio.to_thread(cluster.restart)
         for way in visiting.ways():
@@ -35,7 +36,7 @@ async def test_a_restart_is_not_noticed(cluster: Cluster, network: Network) -> N
 
 
 @pytest.mark.server
-async def test_while_the_database_is_down_all_is_told_so(
+async def test_requests_get_503_while_the_database_is_down(
     cluster: Cluster, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with visited(cluster, network, PATIENCE) as visiting:
@@ -46,7 +47,7 @@ async def test_while_the_database_is_down_all_is_told_so(
             answer = await visiting.ask(way)
             assert answer.status == (200 if way == "livez" else 503), answer
             told = [one for one in caplog.records if one.levelno >= logging.WARNING]
-            # Whatever works in the background tells once, when it notices.
+            # Each background task logs the trouble once, when it meets it.
             told = [one for one in told if not one.getMessage().startswith(BACKGROUND)]
             assert len(told) == (0 if way in PROBES else 1), [one.getMessage() for one in told]
             assert not any(one.exc_info for one in told)
@@ -57,7 +58,7 @@ async def test_while_the_database_is_down_all_is_told_so(
         assert [one.exc_info for one in told] == [None]
         await asyncio.to_thread(cluster.start)
         await visiting.recover()
-        # It was run again, by itself.
+        # The task was run again without help.
         await errand
         await visiting.rest()
 
@@ -66,7 +67,7 @@ def of_errand(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING and not record.getMessage().startswith(BACKGROUND)
 
 
-async def test_a_file_that_another_process_has_locked(tmp_path: Path) -> None:
+async def test_changes_get_503_while_another_process_has_locked_the_file(tmp_path: Path) -> None:
     path = tmp_path / "portal.sqlite"
     async with paying(f"sqlite:///{path}") as portal:
         visiting = await visitors(portal, PATIENCE)

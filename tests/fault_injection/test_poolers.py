@@ -1,4 +1,4 @@
-"""PgBouncer before the database: answers are right, or the server does not start."""
+"""PgBouncer in front of the database: responses are right, or the server does not start."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ from tests.portal import KEY
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 
 WAITS = Waits(lock_s=3, statement_s=7, idle_s=15)
-# Each asks for another thing in the same place, so that an answer of another statement shows.
+# Each has another value in the same place, so that a response of another statement shows.
 QUERIES = (
     "{ viewer { kind } }",
     "{ clients(first: 5) { nodes { name } } }",
@@ -40,7 +40,7 @@ QUERIES = (
     "{ client { invoices(first: 3) { nodes { total { minorUnits } number } } } }",
 )
 ROUNDS, AT_ONCE = 15, 24
-# Nobody is told to ask less: it is the pooler that is tried.
+# Without the portal's own limits, since the pooler is under test.
 UNLIMITED = {"token_statements": 200, "token_seconds": 1e6, "queue_timeout_s": 60}
 
 
@@ -65,7 +65,7 @@ async def url(postgres_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(params=["session", "transaction"])
 def pooled(request: pytest.FixtureRequest, program: str, prepares: bool, url: str) -> Iterator[str]:
-    """Return the URL of a pooler that can be served from."""
+    """Return the URL of a pooler that the portal can use."""
     if request.param == "transaction" and not prepares:
         pytest.skip("PgBouncer prepares statements from 1.21 on")
     more = {"max_prepared_statements": 100} if prepares else {}
@@ -86,7 +86,7 @@ async def viewers(portal: Paying) -> AsyncIterator[dict[str, str]]:
 
 
 async def asked(portal: Paying, tokens: dict[str, str]) -> dict[tuple[str, str], Any]:
-    """Return how each query is answered to each viewer."""
+    """Return the response to each query for each viewer."""
     return {
         (who, query): (await portal.ask(query, token)).json()
         for who, token in tokens.items()
@@ -97,7 +97,7 @@ async def asked(portal: Paying, tokens: dict[str, str]) -> dict[tuple[str, str],
 async def all_asked(
     portal: Paying, tokens: dict[str, str], cases: list[tuple[str, str]]
 ) -> list[httpx.Response]:
-    """Return the answers to many requests, some of which are always sent at once."""
+    """Return the responses to many requests, several of which are under way at once."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def ask(who: str, query: str) -> httpx.Response:
@@ -107,7 +107,7 @@ async def all_asked(
     return await asyncio.gather(*(ask(*case) for case in cases))
 
 
-async def test_every_answer_is_right(url: str, pooled: str) -> None:
+async def test_every_response_is_right(url: str, pooled: str) -> None:
     async with unserved(url) as portal, viewers(portal) as tokens:
         for client_id in (portal.client_id, portal.other_id):
             await portal.invoice(52_500, client_id)
@@ -127,8 +127,8 @@ async def test_every_answer_is_right(url: str, pooled: str) -> None:
         assert answer.json() in (before[case], after[case]), case
 
 
-async def test_settings_hold(pooled: str) -> None:
-    """On reads and on changes, each with its own, while both use the same pool."""
+async def test_session_settings_hold(pooled: str) -> None:
+    """Reads and changes have different settings, and use the same pool."""
     names = ("statement_timeout", "lock_timeout", "transaction_read_only", "jit", "TimeZone")
     settings = ", ".join(f"current_setting('{name}')" for name in names)
     sql = f"SELECT {settings}, pg_sleep(0.01)::text"
@@ -149,8 +149,8 @@ async def test_settings_hold(pooled: str) -> None:
     assert {row[3] for row in read} == {"off"}
 
 
-async def test_nothing_is_left_in_the_pools_sessions(url: str, pooled: str) -> None:
-    """Another program that uses the same pool finds its own settings."""
+async def test_no_setting_is_left_in_the_pools_sessions(url: str, pooled: str) -> None:
+    """Another program with the same pool finds its own settings."""
     reads = database.reads(pooled, timeout_s=9)
     await reads.value("SELECT 1", [])
     await reads.close()
@@ -172,22 +172,20 @@ UNFIT: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", UNFIT)
-async def test_the_server_does_not_start_where(
-    program: str, prepares: bool, url: str, case: str
-) -> None:
+async def test_server_does_not_start_if(program: str, prepares: bool, url: str, case: str) -> None:
     settings, _ = UNFIT[case]
     more = {"max_prepared_statements": 0} if prepares else {}
     with poolers.pgbouncer(program, url, **settings, **more) as pooled:
         with pytest.raises(UnfitDatabase, match=r"PgBouncer does with pool_mode = session"):
             await database.refuse_unfit(pooled, WAITS, 9)
-        # Nor is anything answered by a server that was started another way.
+        # A server started in another way does not respond either.
         reads = database.reads(pooled)
         with pytest.raises(UnfitDatabase):
             await reads.value("SELECT 1", [])
         await reads.close()
 
 
-async def test_a_pool_of_one_session_is_told_of_in_time(program: str, url: str) -> None:
+async def test_pool_of_one_session_is_reported_in_time(program: str, url: str) -> None:
     settings = {"pool_mode": "session", "default_pool_size": 1}
     with poolers.pgbouncer(program, url, **settings) as pooled:
         async with asyncio.timeout(12):
@@ -195,10 +193,10 @@ async def test_a_pool_of_one_session_is_told_of_in_time(program: str, url: str) 
                 await database.refuse_unfit(pooled, WAITS, 9)
 
 
-async def test_answers_are_right_or_refused_where_the_pooler_was_not_found_out(
+async def test_responses_are_right_or_refused_behind_an_undetected_pooler(
     program: str, prepares: bool, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pooler that mixes sessions up, as one whose mode was changed under the server."""
+    """The pooler mixes sessions up, like one whose mode was changed under the server."""
 
     async def find_no_pooler(*_: object) -> bool:
         return False
@@ -221,7 +219,7 @@ async def test_answers_are_right_or_refused_where_the_pooler_was_not_found_out(
     assert refused
 
 
-def test_the_command_says_why_in_a_sentence(
+def test_command_explains_the_pooler_in_a_sentence(
     program: str, prepares: bool, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = {"max_prepared_statements": 0} if prepares else {}

@@ -1,4 +1,4 @@
-"""Reads as fast as they come, and a server that is killed at once: what the audit log misses."""
+"""Reads at full speed and a killed server: entries missing from the audit log."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ NODES = "query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
 @contextmanager
 def server(url: str, folder: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
-    """A portal in a process of its own."""
+    """Run a portal in a process of its own."""
     environment = {
         **os.environ,
         "DATABASE_URL": url,
@@ -55,7 +55,7 @@ def server(url: str, folder: Path, port: int) -> Iterator["subprocess.Popen[str]
 
 @asynccontextmanager
 async def filled(url: str) -> AsyncIterator[Portal]:
-    """Give a practice, whose tokens work for a long time."""
+    """Yield a practice with long-lived tokens."""
     await prepare(url)
     async with opened(url) as engine:
         portal = Portal(url, engine)
@@ -77,7 +77,7 @@ async def clients(portal: Portal) -> list[str]:
 
 
 async def answered(address: str, tokens: list[str], ids: list[str]) -> set[str]:
-    """Ask for all ids, a caller with each token at once, and return those that were answered."""
+    """Read all ids, with one concurrent caller per token, and return the answered ones."""
     found = set[str]()
     waiting = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
 
@@ -101,7 +101,7 @@ async def answered(address: str, tokens: list[str], ids: list[str]) -> set[str]:
     return found
 
 
-async def test_a_kill_loses_no_more_reads_than_may_wait(
+async def test_kill_loses_no_more_entries_than_may_be_queued(
     new_database: NewDatabase, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -113,14 +113,12 @@ async def test_a_kill_loses_no_more_reads_than_may_wait(
             told = await answered(f"http://127.0.0.1:{port}", tokens, ids)
             process.kill()
         recorded = await all_recorded(portal)
-    print(f"{len(told - recorded)} of {len(told):,} reads are not recorded")
+    print(f"{len(told - recorded)} of {len(told):,} reads are not in the audit log")
     assert len(told) == CLIENTS
     assert len(told - recorded) <= MOST
 
 
-async def test_a_server_that_is_stopped_records_all(
-    new_database: NewDatabase, tmp_path: Path
-) -> None:
+async def test_stopped_server_writes_all_entries(new_database: NewDatabase, tmp_path: Path) -> None:
     port = free_port()
     async with new_database() as url, filled(url) as portal:
         whole = Subject(portal.practice_id)

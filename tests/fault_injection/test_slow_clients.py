@@ -1,4 +1,4 @@
-"""Clients that never end their requests, by the thousand, and clients that speak HTTP/2."""
+"""Thousands of clients that never end their requests, and clients that offer HTTP/2."""
 
 import asyncio
 import datetime as dt
@@ -31,7 +31,7 @@ HALF_HEADS, HALF_BODIES = 1_500, 500
 MOST_MB = 50
 DEADLINE_S = 10
 ESTABLISHED = "01"
-# Whoever is asked beside them answers; how soon is measured by `bench.hostile`.
+# Seconds for a request to other clients; `bench.hostile` measures the exact delay.
 ANSWERS_S = 5.0
 NAME = "{ client { name } }"
 ANA = {"data": {"client": {"name": "Ana Prieto"}}}
@@ -39,7 +39,7 @@ ANA = {"data": {"client": {"name": "Ana Prieto"}}}
 
 @asynccontextmanager
 async def practice(new_database: NewDatabase) -> AsyncIterator[tuple[str, str]]:
-    """Give a database with a client, and the client's token."""
+    """Yield a database with a client, and the client's token."""
     async with new_database() as url:
         await prepare(url)
         async with opened(url) as engine:
@@ -55,7 +55,7 @@ async def half(port: int, content: bytes) -> asyncio.StreamWriter:
     return writer
 
 
-async def test_thousands_of_half_requests_cost_little_and_stop_nobody(
+async def test_thousands_of_half_requests_cost_little_and_block_nobody(
     new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADERS_TIMEOUT_S", str(DEADLINE_S))
@@ -73,7 +73,7 @@ async def test_thousands_of_half_requests_cost_little_and_stop_nobody(
                     writers += together
                     await ask()
             assert resident_mb(process.pid) - quiet <= MOST_MB
-            # After their deadlines they are gone, whatever they did meanwhile.
+            # After their deadlines the connections are closed.
             await until(lambda: connected(port) == 0)
             await ask()
             for writer in writers:
@@ -93,14 +93,14 @@ def asker(address: str, token: str) -> Callable[[], "asyncio.Future[None]"]:
 
 
 def connected(port: int) -> int:
-    """Count the connections that a server on this port has."""
+    """Count the connections of the server on this port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[1].endswith(f":{port:04X}") and row[3] == ESTABLISHED for row in rows)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl was found")
 @pytest.mark.parametrize("how", [[], ["-H", "Transfer-Encoding: chunked"]])
-async def test_a_client_that_offers_http_2_is_answered(
+async def test_client_that_offers_http_2_is_answered(
     new_database: NewDatabase, tmp_path: Path, how: list[str]
 ) -> None:
     async with practice(new_database) as (url, token):
@@ -119,7 +119,7 @@ async def test_a_client_that_offers_http_2_is_answered(
     assert json.loads(done.stdout) == ANA
 
 
-# Slower than uvicorn's own patience with a worker that starts.
+# Slower than uvicorn's own limit for the start of a worker.
 SLOW_START = """
 import sys, time
 if "--multiprocessing-fork" in sys.orig_argv:
@@ -127,7 +127,7 @@ if "--multiprocessing-fork" in sys.orig_argv:
 """
 
 
-async def test_workers_that_start_slowly_are_let_start(
+async def test_slow_workers_are_not_killed_at_the_start(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_START)
@@ -137,7 +137,7 @@ async def test_workers_that_start_slowly_are_let_start(
             try:
                 await asker(address, token)()
             finally:
-                # Killed, it would leave its workers behind.
+                # If it were killed, it would leave its workers behind.
                 process.terminate()
                 await asyncio.to_thread(process.wait, SOON_S)
     assert "died" not in (tmp_path / "printed.txt").read_text()

@@ -1,4 +1,4 @@
-"""A server that does not let the portal in: every start ends with a sentence."""
+"""A server that refuses the portal: every start ends with a sentence."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.test_terminal import ends
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 
 
-async def test_a_wrong_password_is_told_in_a_sentence(
+async def test_wrong_password_is_reported_in_a_sentence(
     cluster: Cluster, network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -25,7 +25,7 @@ async def test_a_wrong_password_is_told_in_a_sentence(
     right = urlsplit(network.url(cluster.url))._replace(
         netloc=f"portal:right@127.0.0.1:{network.port}"
     )
-    # The server reads its file in its own time.
+    # The server reloads its file asynchronously.
     async with asyncio.timeout(10):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Visitors of a portal, who ask by every way that it answers, and judge each answer."""
+"""Visitors of a portal, who send every kind of request, and check each response."""
 
 import asyncio
 import secrets
@@ -23,15 +23,15 @@ from tests.paying import ASKS, PAY, Paying, serving, unserved
 NAME = "{ client { name } }"
 RIGHT_NAME = b'{"data":{"client":{"name":"Ana Prieto"}}}'
 OWED = 10_000
-# The ways to ask that need no database, or tell whether it answers.
+# Requests that need no database, or that report its state.
 PROBES = ("livez", "readyz")
-# How soon there is an answer, and how soon all is well after a fault has ended.
+# Seconds until a response, and until all responses are right after the end of a fault.
 ANSWERED_WITHIN_S, READY_WITHIN_S, RECOVERED_WITHIN_S = 10.0, 2.5, 5.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, and how many seconds it took."""
+    """A response, and the seconds that it took."""
 
     way: str
     response: httpx.Response
@@ -47,15 +47,17 @@ class Answer:
 
 @dataclass
 class Visitors:
-    """A client, a dashboard, Stripe, and whoever watches the server. `input`: the client's payment,
-    which is sent by the same key until it has succeeded."""
+    """A client, a dashboard, Stripe, and a monitor of the server.
+
+    `input`: the client's payment, which is sent with the same key until it has succeeded.
+    """
 
     portal: Paying
     dashboard: str
     document: str
     input: dict[str, Any]
     event: dict[str, Any]
-    # By how much every time limit is longer: `make test` runs on slow machines too.
+    # Factor of every time limit, since `make test` runs on slow machines too.
     patience: float = 1.0
     answers: list[Answer] = field(default_factory=list)
     asked: int = 0
@@ -75,7 +77,7 @@ class Visitors:
         }
 
     async def new_read(self) -> httpx.Response:
-        """Ask what was not asked before."""
+        """Send an operation that is new to the caches."""
         self.asked += 1
         return await self.portal.ask(f"query N{self.asked} {NAME}", self.portal.bearer)
 
@@ -88,12 +90,12 @@ class Visitors:
         return answer
 
     async def ask_all(self) -> dict[str, Answer]:
-        """Ask by every way at once."""
+        """Send every kind of request at once."""
         answers = await asyncio.gather(*(self.ask(way) for way in self.ways()))
         return {answer.way: answer for answer in answers}
 
     async def recover(self) -> None:
-        """Ask until every answer is right. Fail, where that is later than it should be."""
+        """Send requests until every response is right; fail if that takes too long."""
         until = time.monotonic() + RECOVERED_WITHIN_S * self.patience
         while True:
             answers = (await self.ask_all()).values()
@@ -104,9 +106,9 @@ class Visitors:
             await asyncio.sleep(0.1)
 
     async def rest(self) -> None:
-        """Judge what is there in the end: one charge, and an entry for each client's read."""
+        """Check the final state: one charge, and an audit entry for each client's read."""
         await self.portal.record.flush()
-        # The server may be another by now.
+        # The server may be another one by now.
         async with opened(self.portal.url) as engine:
             self.portal.engine = engine
             await self.judge_rows()
@@ -127,7 +129,7 @@ class Visitors:
 
 
 def judge(answer: Answer, patience: float = 1.0) -> None:
-    """Judge one answer: right, or 503 with a time to come back, and in time."""
+    """Check that a response is right, or 503 with Retry-After, and in time."""
     said = str(answer)
     soon = READY_WITHIN_S if answer.way in PROBES else ANSWERED_WITHIN_S
     assert answer.seconds < soon * patience, said
@@ -151,7 +153,7 @@ def judge(answer: Answer, patience: float = 1.0) -> None:
 
 
 async def visitors(portal: Paying, patience: float = 1.0) -> Visitors:
-    """Give what visitors ask for, and ask by each way once."""
+    """Prepare the visitors' requests, and send each kind once."""
     await portal.invoice(OWED)
     subject = Subject(portal.practice_id)
     dashboard = await portal.token(subject, scopes=frozenset(Scope))
@@ -180,7 +182,7 @@ async def visited(
 ) -> AsyncIterator[Visitors]:
     """Serve a portal that reaches its database through the network, and give its visitors."""
     name = f"portal_{secrets.token_hex(6)}"
-    # It goes with the cluster.
+    # The database is removed with the cluster.
     await postgres.execute(cluster.url, f'create database "{name}"')
     url = urlsplit(cluster.url)._replace(path=f"/{name}").geturl()
     async with unserved(url) as portal:

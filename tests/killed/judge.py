@@ -53,8 +53,8 @@ async def judge(practice: Paying, bill: Bill) -> None:
     charged = sum(charge["amount"] for charge in charges)
     succeeded = {one.id for one in payments if one.state is PaymentState.SUCCEEDED}
     assert len(charges) <= 1, "charged twice"
-    assert charged == -ledger, "the ledger isn't Stripe's"
-    assert succeeded == set(paid.values()), "another state than Stripe's"
+    assert charged == -ledger, "the ledger differs from Stripe's charges"
+    assert succeeded == set(paid.values()), "a payment's state differs from Stripe's"
     assert sorted(one.payment_id for one in receipts) == sorted(succeeded)
     assert spent <= charged - given, "credit is spent twice"
     assert spent <= billed

@@ -71,7 +71,7 @@ class Player:
             if die is None:
                 os.kill(child, signal.SIGKILL)
             ended_by = await asyncio.to_thread(self.nursery.reaped, child)
-            assert ended_by == signal.SIGKILL, f"it was not killed at {die}"
+            assert ended_by == signal.SIGKILL, f"the server was not killed at {die}"
 
     @asynccontextmanager
     async def sleeper(self, at: str) -> AsyncIterator[tuple[str, int]]:
@@ -234,7 +234,7 @@ def stopped(process: int) -> None:
     """Wait until the process is stopped."""
     until = time.monotonic() + AT_REST_WITHIN_S
     while "T (stopped)" not in Path(f"/proc/{process}/status").read_text():
-        assert time.monotonic() < until, "it never came to its point"
+        assert time.monotonic() < until, "the server never reached its point"
         time.sleep(0.02)
 
 

@@ -31,14 +31,14 @@ async def judge(portal: Paying) -> None:
     succeeded = {one.id for one in payments if one.state is PaymentState.SUCCEEDED}
     by_card = {one.id for one in payments if one.id in succeeded and one.method == "CARD"}
     at_stripe = {one["metadata"]["payment"] for one in intents if one["status"] == "succeeded"}
-    assert by_card == at_stripe, "another state than Stripe's"
+    assert by_card == at_stripe, "a payment's state differs from Stripe's"
     receipts = [one.payment_id for one in await portal.all(Receipt)]
-    assert sorted(receipts) == sorted(succeeded), "not one receipt a payment"
+    assert sorted(receipts) == sorted(succeeded), "a succeeded payment has no receipt, or several"
     back = went_back(portal)
     of_disputes = sum(one.amount_minor for one in ledger if one.dispute_id is not None)
     refunded = sum(one.amount_minor for one in ledger if one.kind == "REFUND")
     assert refunded == back["refund"], f"Stripe refunded {back['refund']}, the ledger {refunded}"
-    assert of_disputes == back["dispute"], "another amount is disputed at Stripe"
+    assert of_disputes == back["dispute"], "the disputed amount differs from Stripe's"
     put: Counter[str] = Counter()
     for one in allocations:
         put[one.invoice_id] += one.amount_minor
@@ -54,7 +54,7 @@ async def judge(portal: Paying) -> None:
         charged_for[one.payment_id] += 0 if one.is_credit or by_refund else one.amount_minor
     for one in payments:
         surplus = one.id in by_card and one.amount_minor != charged_for[one.id]
-        assert not surplus, "charged for what was not owed"
+        assert not surplus, "charged for an amount that was not owed"
     given = -sum(one.amount_minor for one in ledger if one.kind == "CREDIT")
     pooled = sum(one.amount_minor for one in ledger if one.dispute_id and not one.invoice_id)
     assert sum(put.values()) <= charged - refunded - pooled + given, "credit is spent twice"
@@ -76,12 +76,12 @@ async def judge_cards(portal: Paying) -> None:
     assert len(set(known)) == len(known), "a card is on file twice"
     for account in {one.stripe_account for one in cards}:
         defaults = [one for one in cards if one.stripe_account == account and one.is_default]
-        assert len(defaults) == 1, "not one default"
+        assert len(defaults) == 1, "no default card, or several"
     attached = {one["id"] for one in portal.store.all("payment_method") if one["customer"]}
     waiting = {one.stripe_id for one in await portal.all(Detachment) if one.done_at is None}
     on_file = {one.stripe_id for one in cards}
-    assert on_file <= attached, "on file, and Stripe has it no more"
-    assert attached - waiting <= on_file, "Stripe keeps what is not on file"
+    assert on_file <= attached, "a card on file is not attached at Stripe"
+    assert attached - waiting <= on_file, "a card attached at Stripe is not on file"
     forms = {one.stripe_id: one.state for one in await portal.all(CardSetup) if one.stripe_id}
     for setup in portal.store.all("setup_intent"):
         is_over = setup["status"] in ("succeeded", "canceled")

@@ -7,7 +7,7 @@ from typing import Any
 
 import models
 from tests.oracle import (
-    documents,  # noqa: F401  (what the lists are of)
+    documents,  # noqa: F401  (registers types of the lists)
     gaps,  # noqa: F401
     history,
     money,
