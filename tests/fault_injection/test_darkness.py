@@ -11,6 +11,7 @@ from tests.fault_injection.visiting import Visitors, visited
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 
+BALANCE = "{ client { balance { amount { minorUnits } } } }"
 AT_ONCE = 3
 DARK_S = 12.0
 # How soon a server that drops every packet is known to be gone: then nobody waits for it.
@@ -81,6 +82,25 @@ async def test_a_standby_takes_over(cluster: Cluster, network: Network, goes_on:
         network.target = standby
         await asking
         await visiting.recover()
+        await visiting.rest()
+
+
+async def test_reads_leave_a_demoted_server_with_the_changes(
+    cluster: Cluster, network: Network
+) -> None:
+    """It goes on answering reads on the connections that are open, and knows nothing new."""
+    standby = await asyncio.to_thread(cluster.follow)
+    async with visited(cluster, network) as visiting:
+        await asyncio.sleep(1)
+        await asyncio.to_thread(cluster.promote)
+        network.target = standby
+        await asyncio.to_thread(cluster.set, "default_transaction_read_only", "on")
+        assert (await visiting.ask("payment")).status == 503
+        await visiting.recover()
+        portal = visiting.portal
+        for query in (BALANCE, f"query Again {BALANCE}"):
+            answer = (await portal.ask(query, portal.bearer)).json()
+            assert answer["data"]["client"]["balance"]["amount"]["minorUnits"] == 0
         await visiting.rest()
 
 
