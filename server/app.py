@@ -235,13 +235,13 @@ def middleware(
     settings: Settings, endpoint: Endpoint, requests: Running, *, local: bool
 ) -> list[Middleware]:
     origins = partial(Origins, allowed=settings.allowed_origins, local=local)
-    hosts = settings.allowed_hosts
+    hosts, seconds = settings.allowed_hosts, settings.request_timeout_s
     return [
         Middleware(ForwardedAddress, proxies=settings.proxies),
-        Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins),
+        Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins, seconds=seconds),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(origins),
-        Middleware(Deadline, seconds=settings.request_timeout_s, running=requests),
+        Middleware(Deadline, seconds=seconds, running=requests),
     ]
 
 

@@ -31,7 +31,8 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Express:
-    """The fast path. `hosts` are the allowed host names; `origins` creates the CORS middleware."""
+    """The fast path. `hosts` are the allowed host names; `origins` creates the CORS middleware;
+    `seconds` is the deadline of a request."""
 
     def __init__(
         self,
@@ -39,8 +40,10 @@ class Express:
         endpoint: Endpoint,
         hosts: Sequence[str],
         origins: Callable[[ASGIApp], CORSMiddleware],
+        seconds: float,
     ) -> None:
         self.app, self.endpoint, self.origins = app, endpoint, origins
+        self.seconds = seconds
         self.hosts = frozenset(host.encode() for host in hosts)
         self.websites = origins(app)
         simple = self.websites.simple_headers.items()
@@ -56,12 +59,15 @@ class Express:
         client = scope.get("client")
         try:
             reading = partial(cancelled_on_disconnect, receive)
-            body = await self.endpoint.again(content, bearer, client and client[0], reading)
+            async with asyncio.timeout(self.seconds):
+                body = await self.endpoint.again(content, bearer, client and client[0], reading)
         except Disconnected:
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
             return
-        except asyncio.CancelledError:
-            response = unanswered(Request(scope), "the process ends")
+        except (TimeoutError, asyncio.CancelledError) as error:
+            is_late = isinstance(error, TimeoutError)
+            words = "no answer in time" if is_late else "the process ends"
+            response = unanswered(Request(scope), words)
             await self.origins(response)(scope, receive, send)
             return
         except Exception as error:

@@ -119,3 +119,19 @@ async def test_connection_lost_during_a_repeat_is_an_unavailable_database(
             async with engine.begin() as conn:
                 (await conn.get_raw_connection()).driver_connection.terminate()  # type: ignore[union-attr]
                 await conn.execute(text("SELECT 1"))
+
+
+async def test_a_read_whose_session_is_ended_is_run_once_more(postgres_url: str) -> None:
+    """As by a server that shuts down amid it, and is back at once."""
+    ending = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%slow%'"
+    )
+    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+        reads = database.reads(url, size=1)
+        reading = asyncio.create_task(reads.value("SELECT pg_sleep(1)::text || 'slow'", []))
+        async with asyncio.timeout(20), engine.connect() as conn:
+            while not await conn.scalar(ending):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert await reading == "slow"
+        await reads.close()

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import httpx
 import pytest
@@ -12,9 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from models.database import SERVER
 from server.deadline import Deadline, Running
+from tests.paying import paying
 
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 SECONDS = 0.2
+NAME = "{ client { name } }"
 
 
 class Slow:
@@ -98,3 +103,27 @@ async def test_request_canceled_by_the_server_gets_503(
     answer = await asking
     assert answer.status_code == 503
     assert is_told_once(caplog)
+
+
+@pytest.mark.parametrize("query", [NAME, f"query New {NAME}"], ids=["asked before", "new"])
+async def test_a_portals_reads_have_a_deadline(
+    new_database: NewDatabase, caplog: pytest.LogCaptureFixture, query: str
+) -> None:
+    """By both ways of a request, while nothing else ends their waiting."""
+    limits = {"request_timeout_s": 1, "queue_timeout_s": 60, "database_connections": 2}
+    async with new_database() as url, paying(url, **limits) as portal:
+        assert (await portal.ask(NAME, portal.bearer)).status_code == 200
+        lane = portal.reads.people.lane
+        async with AsyncExitStack() as held:
+            while lane.free:
+                await held.enter_async_context(lane.place(SERVER))
+            caplog.clear()
+            async with asyncio.timeout(20):
+                answer = await portal.ask(query, portal.bearer)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert "no answer in time" in caplog.text
+        # The lane is the setting's, where the database has one of that size.
+        assert lane.free == (2 if url.startswith("postgresql") else 3)
+        assert (await portal.ask(query, portal.bearer)).status_code == 200

@@ -249,3 +249,32 @@ def test_existing_files_are_closed_to_others_and_keep_their_group(folder: Path) 
         modes = {path.name: mode(path) for path in folder.iterdir()}
     assert modes.pop("portal.sqlite.lock") == "0o600"
     assert set(modes.values()) == {"0o660"}
+
+
+def test_waits_and_sizes_are_the_settings() -> None:
+    """Each one reaches what waits by it. Background work waits longer than requests."""
+    numbers = {
+        "keep_alive_s": 5,
+        "headers_timeout_s": 6,
+        "body_timeout_s": 7,
+        "send_timeout_s": 8,
+        "http_connections": 19,
+        "http_connections_per_address": 4,
+        "lock_timeout_s": 2,
+        "statement_timeout_s": 11,
+        "idle_timeout_s": 12,
+        "write_connections": 13,
+        "database_connections": 14,
+        "dashboard_connections": 15,
+        "dashboard_timeout_s": 1,
+        "queue_timeout_s": 16,
+    }
+    settings = Settings(database_url="sqlite:///portal.db", token_key=KEY, **numbers)  # type: ignore[arg-type]
+    limits, waits, reads = settings.connection_limits, settings.waits, settings.read_limits
+    assert (limits.keep_alive_s, limits.head_s, limits.body_s, limits.send_s) == (5, 6, 7, 8)
+    assert (limits.connections, limits.per_address) == (19, 4)
+    assert (waits.lock_s, waits.statement_s, waits.idle_s, waits.connections) == (2, 11, 12, 13)
+    assert (reads.connections, reads.dashboard_connections) == (14, 15)
+    assert (reads.timeout_s, reads.dashboard_timeout_s, reads.wait_s) == (11, 1, 16)
+    patient = waits.of_background
+    assert (patient.lock_s, patient.statement_s) > (waits.lock_s, waits.statement_s)

@@ -216,6 +216,17 @@ def test_names_in_any_script_are_encoded() -> None:
     assert "Büro 木曽" in mail.get_content()
 
 
+async def test_a_mail_works_for_as_long_as_the_setting_says(new_database: NewDatabase) -> None:
+    async with new_database() as url, signing_in(url, sign_in_minutes=60) as portal:
+        secret, nonce = await portal.link()
+        assert "once, for 60 minutes" in portal.mailbox.text()
+        portal.clock.time += 60 * MINUTE - SECOND
+        assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
+        secret, nonce = await portal.link()
+        portal.clock.time += 60 * MINUTE
+        assert (await portal.enter(secret, nonce))["__typename"] == "SignInLinkInvalid"
+
+
 @pytest.mark.parametrize("text", ["no-reply@harbor.example", SENDER, "Büro <a@b.example>"])
 def test_valid_senders(text: str) -> None:
     assert is_sender(text)

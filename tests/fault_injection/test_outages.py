@@ -6,14 +6,19 @@ The quick part of these tests, which `make test` runs too.
 
 import asyncio
 import logging
+import socket
 import sqlite3
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from billing.background import surely
 from billing.charging import inbox
+from models.database import connector_of
+from models.database.connecting import KEEPALIVE, PostgresConnector
+from models.database.session import Session
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, visited, visitors
@@ -33,6 +38,19 @@ async def test_restart_loses_no_request(cluster: Cluster, network: Network) -> N
             answer = await visiting.ask(way)
             assert answer.status == 200, answer
         await visiting.rest()
+
+
+@pytest.mark.server
+async def test_connections_are_asked_for_signs_of_life(cluster: Cluster, network: Network) -> None:
+    connector = connector_of(network.url(cluster.url))
+    assert isinstance(connector, PostgresConnector)
+    connection: Any = await connector.connect(session=Session.of_reads(5))
+    found = connection._transport.get_extra_info("socket")
+    assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    for name, value in KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            assert found.getsockopt(socket.IPPROTO_TCP, option) == value
+    await connection.close()
 
 
 @pytest.mark.server

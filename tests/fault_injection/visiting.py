@@ -178,14 +178,17 @@ async def visitors(portal: Paying, patience: float = 1.0) -> Visitors:
 
 @asynccontextmanager
 async def visited(
-    cluster: Cluster, network: Network, patience: float = 1.0
+    cluster: Cluster, network: Network, patience: float = 1.0, **more: Any
 ) -> AsyncIterator[Visitors]:
-    """Serve a portal that reaches its database through the network, and give its visitors."""
+    """Serve a portal that reaches its database through the network, and give its visitors.
+
+    `more` of its settings.
+    """
     name = f"portal_{secrets.token_hex(6)}"
     # The database is removed with the cluster.
     await postgres.execute(cluster.url, f'create database "{name}"')
     url = urlsplit(cluster.url)._replace(path=f"/{name}").geturl()
     async with unserved(url) as portal:
         portal.url = network.url(url)
-        async with serving(portal, lock_timeout_s=1):
+        async with serving(portal, lock_timeout_s=1, **more):
             yield await visitors(portal, patience)
