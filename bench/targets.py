@@ -27,7 +27,8 @@ class Target:
 
     `command`: what Python is given, or Node if `on_node`, with the port behind it. `documents`: its
     own, where it asks in other words. `sql`: what its database needs beside the practice.
-    `packages`: those whose versions are told.
+    `packages`: those whose versions are told. `is_portal`: it names the practice whose rows it
+    reads; all others read by the role that owns the tables.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Target:
     documents: Path | None = None
     sql: Path | None = None
     packages: Sequence[str] = ()
+    is_portal: bool = False
 
     def missing(self) -> str | None:
         """Why it can't be started, if so."""
@@ -86,11 +88,13 @@ PORTAL = Target(
     "portal",
     ("-m", "server", "serve", "--no-access-log", "--port"),
     packages=("strawberry-graphql", "starlette", "sqlalchemy"),
+    is_portal=True,
 )
 UNRECORDED = Target(
     "unrecorded",
     "unrecorded",
     (*UVICORN, "bench.unrecorded:served", "--port"),
+    is_portal=True,
 )
 ON_SQLITE = replace(PORTAL, key="sqlite", name="portal on SQLite", database=SQLITE, packages=())
 IDIOMATIC = Target(

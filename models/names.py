@@ -77,8 +77,7 @@ def plain(letter: str) -> str:
 class folded_email(FunctionElement[str]):
     """An e-mail address as it is compared: blanks around it and the case of ASCII don't count.
 
-    The database folds it where it is indexed, so that whoever writes rows has nothing to keep up to
-    date. Case beyond ASCII counts: mail servers may tell such mailboxes apart. `mailbox` is the
+    Case beyond ASCII counts: mail servers may tell such mailboxes apart. `mailbox` is the
     same for a text.
     """
 

@@ -123,9 +123,7 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
 
 async def same(rows: AsyncConnection, practice_id: str, name: str, email: str) -> str:
     """The contact's id: of who has this address in the practice already, or of a new one."""
-    theirs = and_(
-        Contact.practice_id == practice_id, folded_email(Contact.email) == folded_email(email)
-    )
+    theirs = and_(Contact.practice_id == practice_id, Contact.mailbox == folded_email(email))
     found = (await rows.execute(select(Contact.id).where(theirs))).scalars().first()
     if found is not None:
         return found

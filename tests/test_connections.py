@@ -34,7 +34,7 @@ async def test_a_statement_stays_prepared_after_others_were_run(reads: PostgresR
     statement = "SELECT 1 + 1"
     for _ in range(2):
         assert await reads.value(statement, []) == 2
-        assert await reads.value(PREPARED, [Signed.of(statement).name]) == 1
+        assert await reads.value(PREPARED, [Signed.of(statement, 0).name]) == 1
 
 
 async def test_no_more_than_a_hundred_stay_prepared(reads: PostgresReads) -> None:

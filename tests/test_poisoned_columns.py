@@ -304,7 +304,8 @@ async def test_a_poisoned_column_hurts_its_own_practice_alone(
     neighbours: Neighbours, table: Table
 ) -> None:
     for column in table.columns:
-        await poisoned(neighbours, table, column)
+        if column.computed is None:
+            await poisoned(neighbours, table, column)
 
 
 # A few of them with every run: one column of each kind.

@@ -29,11 +29,14 @@ async def reads(postgres_url: str) -> AsyncIterator[PostgresReads]:
 # -- answers of another statement ------------------------------------------------------------------
 
 ASKED = "SELECT 1 + CAST($1 AS INTEGER), 'right'"
+# As a statement that another practice asks.
+NAMED = "WHERE CAST($2 AS TEXT) IS NOT NULL"
 FOREIGN = {
-    "of the same shape": "SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong'",
-    "with other columns": "SELECT 'another', TRUE, CAST($1 AS INTEGER)",
-    "of other types": "SELECT CAST($1 AS INTEGER), CAST(7 AS BIGINT), 0.5, CAST(1 AS SMALLINT)",
-    "without a row": "SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong' WHERE FALSE",
+    "of the same shape": f"SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong' {NAMED}",
+    "with other columns": f"SELECT 'another', TRUE, CAST($1 AS INTEGER) {NAMED}",
+    "of other types": "SELECT CAST($1 AS INTEGER), CAST(7 AS BIGINT), 0.5, CAST(1 AS SMALLINT)"
+    f" {NAMED}",
+    "without a row": f"SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong' {NAMED} AND FALSE",
     "with other parameters": "SELECT 'another', TRUE, 52500, 'wrong'",
 }
 
@@ -45,7 +48,7 @@ async def test_the_answer_of_another_statement_is_never_given(
     """Another statement stands under the name, as behind a pooler that mixes sessions up."""
     assert await reads.row(ASKED, [1]) == (2, "right")
     (connection,) = reads.idle
-    name = Signed.of(ASKED).name
+    name = Signed.of(ASKED, 1).name
     await connection.connection.execute(
         f'DEALLOCATE "{name}"; PREPARE "{name}" AS {FOREIGN[foreign]}'
     )
@@ -57,7 +60,7 @@ async def test_the_answer_of_another_statement_is_never_given(
 async def test_no_row_of_another_statement_is_taken_for_a_row(reads: PostgresReads) -> None:
     asked = "SELECT 1 WHERE FALSE"
     assert await reads.row(asked, []) is None
-    name = Signed.of(asked).name
+    name = Signed.of(asked, 0).name
     await reads.idle[0].connection.execute(
         f'DEALLOCATE "{name}"; PREPARE "{name}" AS SELECT \'another\', TRUE, 52500'
     )
@@ -72,17 +75,20 @@ async def test_a_name_always_means_the_same_text(reads: PostgresReads) -> None:
         "SELECT name, statement FROM pg_prepared_statements"
     )
     assert {(row["name"], row["statement"]) for row in rows} == {
-        (Signed.of(sql).name, Signed.of(sql).sql) for sql in texts
+        (Signed.of(sql, 0).name, Signed.of(sql, 0).sql) for sql in texts
     }
-    assert len({Signed.of(sql).name for sql in texts}) == len(texts)
+    assert len({Signed.of(sql, 0).name for sql in texts}) == len(texts)
+
+
+ALONE = "WHERE CAST($1 AS TEXT) IS NOT NULL"
 
 
 class Swapped(Signed):
     """A statement whose name is always taken by another one."""
 
     @classmethod
-    def of(cls, sql: str) -> Signed:
-        return cls(Signed.of(sql).hash, "SELECT 'another', TRUE, 'wrong'")
+    def of(cls, sql: str, parameters: int) -> Signed:
+        return cls(Signed.of(sql, parameters).hash, f"SELECT 'another', TRUE, 'wrong' {ALONE}")
 
 
 async def test_what_stays_foreign_is_not_answered(
@@ -118,7 +124,7 @@ def in_each_session(statement: str) -> Callable[[Paying], Awaitable[None]]:
     async def change(portal: Paying) -> None:
         for connection in portal.reads.people.idle:
             await connection.connection.execute(statement)
-        async with portal.till.engine.connect() as conn:
+        async with portal.counter.engine.connect() as conn:
             driver: Any = (await conn.get_raw_connection()).driver_connection
             await driver.execute(statement)
 
@@ -139,6 +145,7 @@ CHANGES = {
     "a table is made anew": everywhere(
         "CREATE TABLE token_copy (LIKE token INCLUDING ALL);"
         " INSERT INTO token_copy SELECT * FROM token;"
+        " GRANT ALL ON token_copy TO PUBLIC;"
         " ALTER TABLE token RENAME TO token_old; ALTER TABLE token_copy RENAME TO token"
     ),
     "an index goes": everywhere("DROP INDEX ix_invoice_due"),
