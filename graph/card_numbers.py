@@ -22,6 +22,7 @@ from graphql import (
     visit,
 )
 
+from billing.luhn import checksum
 from resolvers.planner.operation import Errors, refusal
 
 # 13 to 19 digits, with single spaces or hyphens between groups, and no adjacent letter or digit.
@@ -44,17 +45,8 @@ Named = tuple[str | None, str]
 def is_card_number(text: str) -> bool:
     """Return whether some part of the text looks like a card number and passes its check digit."""
     rest = KNOWN.sub("x", text)
-    return any(passes_luhn(found[0]) for found in NUMBER.finditer(rest))
-
-
-def passes_luhn(number: str) -> bool:
-    """Return whether a number passes the Luhn check of ISO/IEC 7812.
-
-    Every second digit from the right is doubled; the sum of all digits is a multiple of ten.
-    """
-    digits = [int(digit) for digit in number if digit.isdigit()]
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+    numbers = (re.sub("[ -]", "", found[0]) for found in NUMBER.finditer(rest))
+    return any(checksum(number) == 0 for number in numbers)
 
 
 def card_number_in_literals(document: DocumentNode) -> Errors:

@@ -2,8 +2,6 @@
 
 import enum
 
-from resolvers.planner.operation import Errors, refusal
-
 INTROSPECTION = frozenset({"__schema", "__type"})
 # Reveals nothing, and is open to everybody.
 TYPENAME = "__typename"
@@ -15,7 +13,3 @@ class Introspection(enum.StrEnum):
     EVERYONE = "everyone"
     VIEWERS = "viewers"
     NOBODY = "nobody"
-
-
-def introspection_off() -> Errors:
-    return [refusal("INTROSPECTION_OFF", "introspection is turned off on this server")]

@@ -7,11 +7,15 @@ from dataclasses import replace
 from billing.security_events import LIMIT_REFUSED, SCOPE_REFUSED
 from models import Scope
 from models.database import RateLimited
-from resolvers.planner.operation import Errors
+from resolvers.planner.operation import Errors, refusal
 from resolvers.record import RequestReads, told_of
 from resolvers.viewer import Viewer
 
 Lacking = Mapping[Scope, Sequence[str]]
+
+
+def introspection_off() -> Errors:
+    return [refusal("INTROSPECTION_OFF", "introspection is turned off on this server")]
 
 
 def tell_limits(errors: Errors, viewer: Viewer | None, address_hash: str | None) -> None:

@@ -18,10 +18,11 @@ from graphql import (
 )
 
 from graph.card_numbers import card_number_in_variables
-from graph.introspection import INTROSPECTION, TYPENAME, Introspection, introspection_off
+from graph.introspection import INTROSPECTION, TYPENAME, Introspection
 from graph.limits import Key, Limits, Measure, too_deep, too_large
 from graph.preparation import Ready, read
 from graph.readied import Readied
+from graph.refusals import introspection_off
 from models.database import SERVER, RateLimited
 from resolvers.allowances import Allowance
 from resolvers.planner.operation import (

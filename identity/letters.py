@@ -41,17 +41,6 @@ def mail(sender: str, letter: Letter, now: dt.datetime, lasts: dt.timedelta) -> 
     return message
 
 
-def is_sender(text: str) -> bool:
-    """Return whether the text is a valid sender: one address, with or without a name."""
-    try:
-        headers = EmailMessage(policy.SMTP)
-        headers["From"] = text
-        (address,) = headers["From"].addresses
-    except (ValueError, IndexError):
-        return False
-    return bool(address.username and address.domain) and not headers["From"].defects
-
-
 def subject(links: Sequence[Link]) -> str:
     practices = {one_line(link.practice) for link in links}
     return f"Sign in to {practices.pop()}" if len(practices) == 1 else SEVERAL

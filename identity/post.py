@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email import policy
 from email.message import EmailMessage
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -23,6 +24,17 @@ class Post:
 
     sender: str
     send: Callable[[EmailMessage], Awaitable[None]]
+
+
+def is_sender(text: str) -> bool:
+    """Return whether the text is a valid sender: one address, with or without a name."""
+    try:
+        headers = EmailMessage(policy.SMTP)
+        headers["From"] = text
+        (address,) = headers["From"].addresses
+    except (ValueError, IndexError):
+        return False
+    return bool(address.username and address.domain) and not headers["From"].defects
 
 
 def by_smtp(url: str, sender: str) -> Post:

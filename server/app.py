@@ -42,6 +42,7 @@ from resolvers.printed import PrintedDocuments
 from resolvers.record import ReadAuditLog
 from server import graphiql, portal_page, probes, security_log
 from server.batches import flushing
+from server.clock import utc_now
 from server.deadline import Deadline, Running
 from server.documents import Documents
 from server.exports import Exports
@@ -55,6 +56,7 @@ from server.http.serving import end_with_parent
 from server.sandboxed import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
+from server.stripe_client import at_stripe, online
 from server.webhook import Webhook
 
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
@@ -89,10 +91,6 @@ class Address:
             return graphiql.page(self.page)
         away = TurnedAway(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
         return refused(request, away)
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 def app(
@@ -139,7 +137,7 @@ def app(
     mailed_to_page = sandbox.post() if sandbox and local else None
     sends = post or settings.post or mailed_to_page
     door = Door(till.engine, key, now, sends, settings.sign_in_lasts)
-    given = settings.introspection, settings.signer, till, settings.online
+    given = settings.introspection, settings.signer, till, online(settings)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = till.engine.dialect.name == "sqlite"
     record = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
@@ -219,17 +217,6 @@ def checked(*, lateral: bool) -> strawberry.Schema:
     language = schema()
     check(language, lateral=lateral)
     return language
-
-
-def at_stripe(settings: Settings) -> Stripe:
-    """Stripe, with the settings' keys."""
-    key, secrets = settings.stripe_api_key, settings.stripe_webhook_secret
-    assert key is not None
-    return Stripe(
-        key.get_secret_value(),
-        base=settings.stripe_api_base,
-        webhook_secrets=[secret.get_secret_value() for secret in secrets],
-    )
 
 
 def middleware(

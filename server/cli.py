@@ -7,37 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
-from billing.gateway import Forbidden, Rejected, Unknown
-from billing.payments import PaymentsMode
-from graph.schema import schema, sdl
-from models import database, migrations
-from models.database import WrongUrl
-from models.serving_role import refuse_unfit_role
-from server import (
-    contact_commands,
-    explaining,
-    loading,
-    migrating,
-    operating,
-    operators,
-    practice_check,
-    printing,
-    sandboxed,
-    session_commands,
-    stripe_check,
-    stripe_demo,
-    token_commands,
-)
-from server import demo as demonstration
-from server.app import at_stripe
-from server.exclusive import AlreadyServed, sole_server
-from server.http.serving import TooFewFiles, allow_files, options
-from server.private_files import make_private_database
-from server.secret_files import UnreadableSecret
-from server.settings import Settings, WrongSettings
-from server.terminal import NOT_MIGRATED, PlainGroup, run, settings_or_stop, stop
+from server import contact_commands, operator_name, session_commands, token_commands
+from server.terminal import PlainGroup, run, settings_from_environment, stop
 
 app = typer.Typer(
     cls=PlainGroup,
@@ -61,13 +33,13 @@ def begin(
         str | None,
         typer.Option(
             "--as",
-            envvar=operators.VARIABLE,
+            envvar=operator_name.VARIABLE,
             help="The operator's name for the audit log, instead of the system user's.",
         ),
     ] = None,
 ) -> None:
     """Note the operator's name before any command."""
-    operators.named.set(operator)
+    operator_name.given_name.set(operator)
 
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -85,39 +57,18 @@ def serve(
     if page:
         # Each process reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"
-    settings = settings_or_stop()
-    url, timeout_s = settings.database_url, settings.statement_timeout_s
-    run(database.refuse_unfit(url, settings.waits, timeout_s))
-    run(refuse_unready(url))
-    try:
-        with sole_server(url, processes):
-            run(check_payments(settings))
-            say_about_mail(settings)
-            run(say_about_practices(settings))
-            allow_files(settings.http_connections)
-            shutdown_s = settings.shutdown_timeout_s
-            uvicorn.run(
-                "server.app:served",
-                factory=True,
-                host=host,
-                port=port,
-                workers=processes,
-                access_log=access_log,
-                **options(settings.connection_limits, settings.public_url, shutdown_s),
-            )
-    except (AlreadyServed, TooFewFiles) as error:
-        stop(str(error))
+    from server import serve_command
+
+    settings = settings_from_environment()
+    serve_command.serve(settings, host, port, processes, access_log=access_log)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
-    settings = settings_or_stop()
-    make_private_database(settings.database_url)
-    try:
-        typer.echo(run(migrating.upgraded(settings)))
-    except migrations.UnknownRevision as error:
-        stop(str(error))
+    from server import migrating
+
+    typer.echo(run(migrating.migrate(settings_from_environment())))
 
 
 @app.command()
@@ -135,19 +86,15 @@ def demo(
     ] = False,
 ) -> None:
     """Serve invented practices on this machine, with a token for each kind of viewer."""
+    from models.database import WrongUrl
+    from server import demo as demonstration
+    from server import stripe_demo
+
+    account = stripe_demo.from_environment() if at_stripe else None
     try:
-        account = stripe_demo.from_environment() if at_stripe else None
         demonstration.serve(port, database, json, account)
     except WrongUrl as error:
         stop(f"--database {error}.")
-    except (
-        AlreadyServed,
-        demonstration.NotADemo,
-        migrations.UnknownRevision,
-        stripe_demo.NoTestAccount,
-        UnreadableSecret,
-    ) as error:
-        stop(str(error))
 
 
 @app.command("load-demo")
@@ -161,10 +108,9 @@ def load_demo(
     Each client has about 25 rows of account history in the last two years. On the same day the
     same options give the same rows. After an interruption each practice is complete or absent.
     """
-    try:
-        loading.load(settings_or_stop(), clients, practices, seed)
-    except loading.NotLoaded as error:
-        stop(str(error))
+    from server import loading
+
+    loading.load(settings_from_environment(), clients, practices, seed)
 
 
 @app.command("schema")
@@ -174,6 +120,8 @@ def print_contract(
     ] = False,
 ) -> None:
     """Print the GraphQL schema, as in schema.graphql."""
+    from graph.schema import schema, sdl
+
     contract = sdl(schema())
     if not check:
         sys.stdout.write(contract)
@@ -197,14 +145,11 @@ def explain(
     ] = False,
 ) -> None:
     """Show the SQL statement of a document, and the database's plan for it."""
-    settings = settings_or_stop()
-    explained = explaining.explain(
-        settings, file.read_text(), variables, operation, token, analyze=analyze
-    )
-    try:
-        typer.echo(run(explained))
-    except explaining.NotExplained as error:
-        stop(str(error))
+    from server import explaining
+
+    settings, query = settings_from_environment(), file.read_text()
+    explained = explaining.explain(settings, query, variables, operation, token, analyze=analyze)
+    typer.echo(run(explained))
 
 
 # -- documents -------------------------------------------------------------------------------------
@@ -216,10 +161,9 @@ def document(
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
     """Write a document as PDF: the same file as first given out, if it was."""
-    try:
-        typer.echo(run(printing.write(settings_or_stop(), id, out)))
-    except printing.NoDocument as error:
-        stop(str(error))
+    from server import printing
+
+    typer.echo(run(printing.write(settings_from_environment(), id, out)))
 
 
 @app.command()
@@ -234,11 +178,10 @@ def logo(
     ] = None,
 ) -> None:
     """Set the logo of a practice's documents. Documents given out before stay unchanged."""
+    from server import printing
+
     day = since.date() if since else None
-    try:
-        typer.echo(run(printing.set_logo(settings_or_stop(), practice, file, day)))
-    except printing.NoLogo as error:
-        stop(str(error))
+    typer.echo(run(printing.set_logo(settings_from_environment(), practice, file, day)))
 
 
 # -- payments --------------------------------------------------------------------------------------
@@ -260,11 +203,10 @@ def refund(
     An interrupted refund is resumed by its printed key. A second refund of the same
     amount needs a key of its own.
     """
-    done = operating.refund(settings_or_stop(), payment, amount, key, typer.echo)
-    try:
-        typer.echo(run(done))
-    except operating.NotDone as error:
-        stop(str(error))
+    from server import operating
+
+    settings = settings_from_environment()
+    typer.echo(run(operating.refund(settings, payment, amount, key, typer.echo)))
 
 
 @payments.command("end")
@@ -276,10 +218,9 @@ def end_payment(
 
     If Stripe answers, the payment is given up as a client would do it.
     """
-    try:
-        typer.echo(run(operating.end(settings_or_stop(), payment, because)))
-    except operating.NotDone as error:
-        stop(str(error))
+    from server import operating
+
+    typer.echo(run(operating.end(settings_from_environment(), payment, because)))
 
 
 @app.command()
@@ -290,55 +231,11 @@ def reconcile(
     ] = None,
 ) -> None:
     """List the differences between ledger and Stripe, without changes. Exit with 1 if any."""
-    try:
-        lines = run(operating.differences(settings_or_stop(), since))
-    except operating.NotDone as error:
-        stop(str(error))
+    from server import operating
+
+    lines = run(operating.differences(settings_from_environment(), since))
     for line in lines:
         typer.echo(line)
     if lines:
         raise typer.Exit(1)
     typer.echo("The ledger agrees with Stripe.")
-
-
-# -- checks before serving -------------------------------------------------------------------------
-
-
-async def check_payments(settings: Settings) -> None:
-    """Warn about the destination of payments. Stop if it is wrong, or if Stripe rejects the key."""
-    try:
-        await stripe_check.check(settings)
-    except WrongSettings as wrong:
-        stop(str(wrong))
-    if settings.mode is PaymentsMode.SANDBOX:
-        typer.secho(sandboxed.WARNING, fg="yellow", err=True)
-        return
-    stripe = at_stripe(settings)
-    try:
-        await stripe.verify()
-    except (Forbidden, Rejected):
-        stop("STRIPE_API_KEY: Stripe rejects this key, or it may not take payments.")
-    except Unknown:
-        typer.secho("Stripe doesn't answer now; the portal starts anyway.", err=True)
-    finally:
-        await stripe.close()
-
-
-def say_about_mail(settings: Settings) -> None:
-    if settings.post is None:
-        warning = "No SMTP_URL is set, so no mail is sent and signing in by e-mail is off."
-        typer.secho(warning, fg="yellow", err=True)
-
-
-async def say_about_practices(settings: Settings) -> None:
-    """Warn about practices with unknown settings. All others can be served."""
-    for sentence in await practice_check.wrong_settings(settings):
-        typer.secho(sentence, fg="yellow", err=True)
-
-
-async def refuse_unready(url: str) -> None:
-    """Stop where the role of the URL may not serve, or tables are not up to date."""
-    async with database.opened(url) as engine:
-        await refuse_unfit_role(engine)
-        if not await migrations.is_current(engine):
-            stop(NOT_MIGRATED)

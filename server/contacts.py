@@ -13,12 +13,14 @@ from models.database import is_unmigrated
 from models.ids import new_id
 from models.inserting import insert_into
 from models.names import folded_email
-from server.giving import bare, utc_now, writing
+from server.clock import utc_now
+from server.command_errors import CommandError
+from server.giving import bare, writing
 from server.operators import operator
 from server.settings import Settings
 
 
-class NotLinked(Exception):
+class NotLinked(CommandError):
     """Nothing was changed. The text gives the reason."""
 
 

@@ -25,6 +25,7 @@ from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Practice, Scope, Token, database, migrations
 from server import secret_files
 from server.app import app
+from server.command_errors import CommandError
 from server.exclusive import sole_server
 from server.graphiql import PageConfig, Tab
 from server.http.serving import options
@@ -33,10 +34,10 @@ from server.seeding import seeded
 from server.settings import Settings
 from server.stripe_demo import DemoAccount, move_to_stripe
 from server.terminal import run
+from server.web_files import QUERIES
 
 # The demo's folder, ignored by git. It contains the tokens, so only its owner may read it.
 HOME = Path(".demo")
-QUERIES = Path(__file__).parent.parent / "web" / "queries"
 LASTS = dt.timedelta(days=90)
 # A token that expires within a day is replaced.
 SPARE = dt.timedelta(days=1)
@@ -50,7 +51,7 @@ WHO = {
 }
 
 
-class NotADemo(Exception):
+class NotADemo(CommandError):
     """The database has rows that are not the demo's."""
 
 

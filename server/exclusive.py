@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.database import backend_name, sqlite_path
+from server.command_errors import CommandError
 from server.private_files import make_private, make_private_database
 
 
-class AlreadyServed(Exception):
+class AlreadyServed(CommandError):
     """Another process serves this file, or more than one process was requested."""
 
 

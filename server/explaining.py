@@ -19,13 +19,14 @@ from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced, named, parsed
 from resolvers.record import RequestReads, record_at_once
 from resolvers.viewer import Viewer
+from server.command_errors import CommandError
 from server.operators import operator
 from server.settings import Settings
 
 NOBODY = str(uuid.UUID(int=0))
 
 
-class NotExplained(Exception):
+class NotExplained(CommandError):
     """The document is refused, or has no statement of its own."""
 
 

@@ -12,17 +12,15 @@ from billing import access
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import AccessAction, Scope, Token, database
+from server.clock import utc_now
+from server.command_errors import CommandError
 from server.operators import operator
 from server.settings import Settings
 
 SCOPES = {scope.written: scope for scope in Scope}
 
 
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-class NotGiven(Exception):
+class NotGiven(CommandError):
     """No practice, client or contact fits the token."""
 
 

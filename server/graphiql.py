@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-BUILT = Path(__file__).parent.parent / "web" / "dist" / "graphiql"
+from server.web_files import GRAPHIQL
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PageConfig:
     tabs: Sequence[Tab] = ()
 
 
-def page(config: PageConfig, built: Path = BUILT) -> Response:
+def page(config: PageConfig, built: Path = GRAPHIQL) -> Response:
     """Return the page, or instructions to build it if it has not been built."""
     try:
         files = json.loads((built / "manifest.json").read_text())
@@ -47,7 +47,7 @@ def page(config: PageConfig, built: Path = BUILT) -> Response:
     return HTMLResponse(text, headers=_page_headers(_policy(nonce)))
 
 
-def assets(built: Path = BUILT) -> Route:
+def assets(built: Path = GRAPHIQL) -> Route:
     """Return the route of the built files under /graphiql/, compressed if the client accepts it."""
 
     async def asset(request: Request) -> Response:
@@ -90,7 +90,7 @@ UNBUILT = """\
   <body>
     <p>The GraphiQL page has not been built: put Node 18 or newer in PATH and start with
     <code>make run</code>, or build it now with <code>sh web/build.sh</code> and load this page
-    again.</p>
+    again. A wheel contains the page if it was built before the wheel.</p>
     <p>The API works without it: POST a query to this address.</p>
   </body>
 </html>

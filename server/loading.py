@@ -22,8 +22,9 @@ from billing.demo.many import Plan
 from models import Client, Practice, copying, database, migrations
 from models.database import backend_name
 from server import giving
+from server.command_errors import CommandError
 from server.settings import Settings
-from server.terminal import run
+from server.terminal import NOT_MIGRATED, run
 
 # The processes share no memory with this one except the given values.
 SPAWN = multiprocessing.get_context("spawn")
@@ -31,7 +32,7 @@ LOOKS_EVERY_S = 0.2
 LASTS, COMMAND = dt.timedelta(days=90), "portal load-demo"
 
 
-class NotLoaded(Exception):
+class NotLoaded(CommandError):
     """The database is empty or incomplete. The text gives the reason."""
 
 
@@ -52,7 +53,7 @@ def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
 async def refuse_unready(url: str) -> None:
     async with opened(url) as engine:
         if not await migrations.is_current(engine):
-            raise NotLoaded("The database is not up to date: run `portal migrate` first.")
+            raise NotLoaded(NOT_MIGRATED)
         if await copying.is_kept_from(engine, Practice):
             raise NotLoaded("The owner of the tables loads them: set DATABASE_OWNER_URL.")
         if await practices_in(engine):

@@ -1,29 +1,31 @@
-"""`portal migrate`: tables are made by their owner, and granted to the role that serves."""
+"""The command `portal migrate`: upgrades the tables, and grants them to the serving role."""
 
 from sqlalchemy import text
 
 from models import database, migrations
 from models.database import backend_name
+from server.private_files import make_private_database
 from server.settings import Settings
 
 
-async def upgraded(settings: Settings) -> str:
-    """Bring the database's tables up to date; return what to say of it.
+async def migrate(settings: Settings) -> str:
+    """Upgrade the database and return a sentence with its revision.
 
-    By `DATABASE_OWNER_URL`, where that is set. The tables are then granted to the role of
+    Connect by `DATABASE_OWNER_URL` if it is set, and then grant the tables to the role of
     `DATABASE_URL`.
     """
-    owners, serves = settings.database_owner_url or settings.database_url, None
-    if await role_of(settings.database_url) != await role_of(owners):
-        serves = await role_of(settings.database_url)
-    async with database.opened(owners) as engine:
-        await migrations.migrate(engine, role=serves)
-        said = f"The database is at revision {await migrations.current(engine)}."
-    return f"{said} {serves} may serve it." if serves else said
+    make_private_database(settings.database_url)
+    owner_url, serving_role = settings.database_owner_url or settings.database_url, None
+    if await role_of(settings.database_url) != await role_of(owner_url):
+        serving_role = await role_of(settings.database_url)
+    async with database.opened(owner_url) as engine:
+        await migrations.migrate(engine, role=serving_role)
+        sentence = f"The database is at revision {await migrations.current(engine)}."
+    return f"{sentence} {serving_role} may serve it." if serving_role else sentence
 
 
 async def role_of(url: str) -> str | None:
-    """Return the role that a URL of PostgreSQL connects by."""
+    """Return the PostgreSQL role that a URL connects by; None on SQLite."""
     if backend_name(url) == "sqlite":
         return None
     async with database.opened(url) as engine, engine.connect() as conn:

@@ -23,10 +23,12 @@ from models import AccessAction, Payment, Practice, database
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
 from server import stripe_check
-from server.app import at_stripe, utc_now
+from server.clock import utc_now
+from server.command_errors import CommandError
 from server.operators import operator
 from server.sandboxed import Sandbox
-from server.settings import Settings, WrongSettings
+from server.settings import Settings
+from server.stripe_client import at_stripe
 
 SINCE = dt.timedelta(days=90)
 UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is made only once."
@@ -35,7 +37,7 @@ KEY_LENGTHS = range(1, 256)
 log = logging.getLogger("portal.payments")
 
 
-class NotDone(Exception):
+class NotDone(CommandError):
     """Nothing was done. The text gives the reason."""
 
 
@@ -43,12 +45,9 @@ class NotDone(Exception):
 async def till_of(settings: Settings) -> AsyncIterator[Till]:
     """Yield the database and Stripe, or its sandbox, for one command.
 
-    Raise NotDone if the settings select neither.
+    Raise WrongSettings if the settings select neither.
     """
-    try:
-        await stripe_check.check(settings)
-    except WrongSettings as wrong:
-        raise NotDone(str(wrong)) from None
+    await stripe_check.check(settings)
     is_sandbox = settings.mode is PaymentsMode.SANDBOX
     stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else at_stripe(settings)
     engine = database.engine(settings.database_url)

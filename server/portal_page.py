@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from starlette.responses import Response
@@ -11,8 +10,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from billing.payments import PaymentsMode
+from server.web_files import PORTAL_PAGE
 
-PAGE = Path(__file__).parent.parent / "web" / "portal"
 # The page may only load its own files and request the API.
 POLICY: Mapping[str, str] = MappingProxyType(
     {
@@ -68,7 +67,7 @@ class Files(StaticFiles):
     """The page's files, each with its headers."""
 
     def __init__(self, mode: PaymentsMode) -> None:
-        super().__init__(directory=PAGE, html=True)
+        super().__init__(directory=PORTAL_PAGE, html=True)
         self.headers = headers(mode)
 
     def file_response(

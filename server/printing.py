@@ -19,6 +19,7 @@ from resolvers.ids import bare
 from resolvers.planner.later import Refusal
 from resolvers.record import RequestReads, record_at_once
 from resolvers.viewer import NOBODY
+from server.command_errors import CommandError
 from server.operators import operator
 from server.private_files import make_private
 from server.settings import Settings
@@ -27,11 +28,11 @@ from server.settings import Settings
 LARGEST_LOGO = 100_000
 
 
-class NoDocument(Exception):
+class NoDocument(CommandError):
     """Nothing was written. The text gives the reason."""
 
 
-class NoLogo(Exception):
+class NoLogo(CommandError):
     """The practice's logo is unchanged. The text gives the reason."""
 
 

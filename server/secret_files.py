@@ -10,6 +10,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from server.command_errors import CommandError
+
 SECRETS = frozenset(
     """database_url database_owner_url token_key stripe_api_key stripe_webhook_secret smtp_url
     field_key""".split()
@@ -17,7 +19,7 @@ SECRETS = frozenset(
 SUFFIX = "_FILE"
 
 
-class UnreadableSecret(Exception):
+class UnreadableSecret(CommandError):
     """A secret's file can't be read, or the secret itself is set too. The text names the
     setting.
     """

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from server import sessions
-from server.terminal import run, settings_or_stop, stop
+from server.terminal import run, settings_from_environment
 
 app = typer.Typer(no_args_is_help=True, help="List sign-ins, and end them.")
 
@@ -28,12 +27,11 @@ def listed(
     address: Address = None,
 ) -> None:
     """List the valid sign-ins: id, practice, person, begin, last use, end."""
+    from server import sessions
+
     which = sessions.Which(practice=practice, client=client, contact=contact, address=address)
-    try:
-        for line in run(sessions.listed(settings_or_stop(), which)):
-            typer.echo(line)
-    except sessions.NotMeant as error:
-        stop(str(error))
+    for line in run(sessions.listed(settings_from_environment(), which)):
+        typer.echo(line)
 
 
 @app.command("end")
@@ -48,9 +46,8 @@ def end(
 
     Give exactly one selection. Tokens issued by `portal token` stay valid.
     """
+    from server import sessions
+
     which = sessions.Which(id, practice, client, contact, address)
-    try:
-        count = run(sessions.ended(settings_or_stop(), which))
-    except sessions.NotMeant as error:
-        stop(str(error))
+    count = run(sessions.ended(settings_from_environment(), which))
     typer.echo(f"{count} sign-ins ended." if count != 1 else "1 sign-in ended.")

@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing import access
 from identity import sessions
 from models import AccessAction, Client, Contact
-from server.giving import bare, utc_now, writing
+from server.clock import utc_now
+from server.command_errors import CommandError
+from server.giving import bare, writing
 from server.operators import operator
 from server.settings import Settings
 
 
-class NotMeant(Exception):
+class NotMeant(CommandError):
     """The selection of sign-ins is ambiguous or unknown. The text gives the reason."""
 
 

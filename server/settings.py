@@ -14,13 +14,11 @@ from pydantic_settings import (
 
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
-from billing.gateway import mode
-from billing.gateway.train import STRIPE_JS
-from billing.payments import Online, PaymentsMode
+from billing.payments import PaymentsMode, mode_of_key
 from graph.introspection import Introspection
-from identity.letters import is_sender
-from identity.post import Post, by_smtp, parsed
+from identity.post import Post, by_smtp, is_sender, parsed
 from models.database import ReadLimits, Waits, check_url
+from server.command_errors import CommandError
 from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
 from server.security_log import SecurityLog
@@ -269,7 +267,7 @@ class Settings(HttpSettings):
     @field_validator("stripe_api_key")
     @classmethod
     def secret_key(cls, value: SecretStr | None) -> SecretStr | None:
-        mode(value.get_secret_value() if value else None)
+        mode_of_key(value.get_secret_value() if value else None)
         return value
 
     @model_validator(mode="after")
@@ -340,17 +338,10 @@ class Settings(HttpSettings):
     def mode(self) -> PaymentsMode:
         """Where payments go."""
         key = self.stripe_api_key
-        return mode(key.get_secret_value() if key else None)
-
-    @property
-    def online(self) -> Online:
-        """What pages are told of where payments go; the sandbox's form needs no Stripe.js."""
-        if self.mode is PaymentsMode.SANDBOX:
-            return Online(self.mode)
-        return Online(self.mode, self.stripe_publishable_key, STRIPE_JS)
+        return mode_of_key(key.get_secret_value() if key else None)
 
 
-class WrongSettings(Exception):
+class WrongSettings(CommandError):
     """The environment is not right; the text says what is, a line for each."""
 
 

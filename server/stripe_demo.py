@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.payments import OWN, SANDBOX_ACCOUNT
 from models import Claim, Payment, PaymentMethod, PaymentState, Practice, StripeCustomer
 from server import secret_files
-from server.app import utc_now
+from server.clock import utc_now
+from server.command_errors import CommandError
 
 TEST_KEYS = ("sk_test_", "rk_test_")
 EVENTS_ON = "Stripe's events are received at /stripe/webhook."
@@ -25,7 +26,7 @@ EVENTS_OFF = (
 )
 
 
-class NoTestAccount(Exception):
+class NoTestAccount(CommandError):
     """The environment names no Stripe test account. The text names the missing part."""
 
 

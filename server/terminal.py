@@ -1,47 +1,71 @@
-"""Common parts of all commands: settings, coroutines, and error messages."""
+"""Common parts of all commands: settings, coroutines, and error messages.
+
+Only what every command needs is imported here. A command imports its own modules in its function,
+so that `--help` and small commands don't wait for packages that they don't use.
+"""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
-from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
-from models.database import TransientError, UnfitDatabase, is_unmigrated
-from server.settings import Settings, WrongSettings, from_environment
+from server.command_errors import CommandError
+
+if TYPE_CHECKING:
+    from server.settings import Settings
 
 NOT_MIGRATED = "The database is not up to date: run `portal migrate` first."
 T = TypeVar("T")
 
 
 class PlainGroup(TyperGroup):
-    """A group of commands that end with a sentence if the database is unreachable or not
-    migrated.
+    """A group of commands that end with a sentence if they can't be done, or if the database can't
+    be used.
     """
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except UnfitDatabase as error:
+        except CommandError as error:
             stop(str(error))
-        except TransientError as error:
-            stop(f"The database of DATABASE_URL can't be used now: {error}.")
-        except DBAPIError as error:
-            if not is_unmigrated(error.orig):
+        except Exception as error:
+            sentence = database_sentence(error)
+            if sentence is None:
                 raise
-            stop(NOT_MIGRATED)
+            stop(sentence)
+
+
+def database_sentence(error: Exception) -> str | None:
+    """Return the sentence for an error of the database; None for any other error."""
+    if "models.database" not in sys.modules:
+        # The command used no database, and importing the package takes a second.
+        return None
+    from sqlalchemy.exc import DBAPIError
+
+    from models.database import TransientError, UnfitDatabase, is_unmigrated
+    from models.migrations import UnknownRevision
+
+    if isinstance(error, UnfitDatabase | UnknownRevision):
+        return str(error)
+    if isinstance(error, TransientError):
+        return f"The database of DATABASE_URL can't be used now: {error}."
+    if isinstance(error, DBAPIError) and is_unmigrated(error.orig):
+        return NOT_MIGRATED
+    return None
 
 
 def run(awaited: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(awaited)
 
 
-def settings_or_stop() -> Settings:
-    try:
-        return from_environment()
-    except WrongSettings as error:
-        stop(str(error))
+def settings_from_environment() -> "Settings":
+    """Return the settings. Raise CommandError if the environment is wrong."""
+    from server.settings import from_environment
+
+    return from_environment()
 
 
 def stop(message: str) -> NoReturn:

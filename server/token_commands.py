@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from server import giving
-from server.terminal import run, settings_or_stop, stop
+from server.terminal import run, settings_from_environment, stop
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke tokens.")
 
@@ -24,33 +23,28 @@ def create(
     days: Annotated[int, typer.Option(min=1, max=366, help="The days until it expires.")] = 90,
 ) -> None:
     """Issue a token, and print it once. Without client and contact it is for a dashboard."""
-    settings = settings_or_stop()
-    given = giving.create(
-        settings,
-        name,
-        practice,
-        client,
-        contact,
-        scope or ["billing:read"],
-        dt.timedelta(days=days),
-    )
-    try:
-        typer.echo(run(given))
-    except giving.NotGiven as error:
-        stop(str(error))
+    from server import giving
+
+    settings, lasts = settings_from_environment(), dt.timedelta(days=days)
+    scopes = scope or ["billing:read"]
+    typer.echo(run(giving.create(settings, name, practice, client, contact, scopes, lasts)))
 
 
 @app.command("list")
 def listed() -> None:
     """List the issued tokens: id, kind, name, scopes, expiry. For sign-ins see
     `portal sessions list`."""
-    for line in run(giving.listed(settings_or_stop())):
+    from server import giving
+
+    for line in run(giving.listed(settings_from_environment())):
         typer.echo(line)
 
 
 @app.command("revoke")
 def revoke(id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
     """Revoke a token, from its next request on."""
-    if not run(giving.revoked(settings_or_stop(), id)):
+    from server import giving
+
+    if not run(giving.revoked(settings_from_environment(), id)):
         stop(f"There is no valid token {id}.")
     typer.echo(f"Token {id} is revoked.")

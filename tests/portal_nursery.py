@@ -2,6 +2,7 @@
 
 import os
 
+from server import demo, serve_command
 from server.app import checked
 from server.cli import app
 from tests.nursery import forks
@@ -16,6 +17,9 @@ def run(command: list[str], folder: str, printed: str, environment: dict[str, st
         os.dup2(out, descriptor)
     app(command)
 
+
+# Commands import their modules when they run; these are imported once, before there are forks.
+WARM = (demo, serve_command)
 
 if __name__ == "__main__":
     for lateral in (False, True):

@@ -12,7 +12,7 @@ from billing.gateway import Stripe
 from models.ids import new_id
 from sandbox.app import app as double
 from sandbox.store import Store
-from server import cli
+from server import cli, serve_command
 from server.exclusive import sole_server
 from tests.portal import KEY, Portal, served
 
@@ -131,7 +131,7 @@ def test_key_unknown_to_stripe_stops_the_start(
     store = Store(":memory:")
     transport = httpx.ASGITransport(double(store))
     refused = Stripe("sk_live_unknown", base="http://stripe", transport=transport)
-    monkeypatch.setattr(cli, "at_stripe", lambda _: refused)
+    monkeypatch.setattr(serve_command, "at_stripe", lambda _: refused)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     result = portal("serve")

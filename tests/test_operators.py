@@ -14,7 +14,7 @@ from billing.gateway import Missing
 from billing.till import Till
 from identity.tokens import Subject
 from models import AccessEntry, Payment, Token
-from server import cli, operating, operators
+from server import cli, operating, operator_name
 from server.letterheads import LOGO
 from server.settings import Settings
 from tests.paying import ASKS, Paying, paying
@@ -32,7 +32,7 @@ async def portal(
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.setenv("TOKEN_KEY", KEY)
-        monkeypatch.delenv(operators.VARIABLE, raising=False)
+        monkeypatch.delenv(operator_name.VARIABLE, raising=False)
         yield it
 
 
@@ -120,7 +120,7 @@ async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.Mo
         yield portal.till
 
     monkeypatch.setattr(operating, "till_of", till_of)
-    operators.named.set("Ruth at the desk")
+    operator_name.given_name.set("Ruth at the desk")
     settings = Settings(database_url=portal.url, token_key=KEY)
     await portal.invoice(5_000)
     paid = (await portal.pay(5_000, portal.card()))["payment"]["id"]
@@ -162,7 +162,7 @@ async def test_operators_name_comes_from_option_variable_or_system(
 ) -> None:
     given = ("token", "create", "--name", "x", "--practice", f"pra_{portal.practice_id}")
     await run(*given, name="")
-    monkeypatch.setenv(operators.VARIABLE, "Night shift")
+    monkeypatch.setenv(operator_name.VARIABLE, "Night shift")
     await run(*given, name="")
     await run(*given)
     found = sorted(await portal.all(AccessEntry), key=lambda one: str(one.id))

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from identity import answering, letters, outbox, people
-from identity.letters import is_sender
 from identity.linking import Letter, Link
 from identity.networks import network
+from identity.post import is_sender
 from models import Client, Contact, Practice, SignInLimit, SignInLink, SignInRequest, Token
 from models.ids import new_id
 from server.app import address_hash

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from billing.demo.entries import Chance
+from billing.luhn import with_check_digit
 
 GIVEN = (
     "Abena Agnieszka Aisha Alejandro Anaïs Anders Beatriz Benoît Chiara Chloé Conor Daniela Dmitri"
@@ -23,6 +24,9 @@ FAMILY = (
 STREETS = ("Alder Court", "Birch Street", "Cobblers Row", "Fore Hill", "Mill Pond Road", "Tern Way")
 TOWNS = (("Portland", "04101"), ("Portland", "04103"), ("South Portland", "04106"))
 WARDS = (("Meguro-ku", "153-0061"), ("Setagaya-ku", "154-0004"), ("Bunkyo-ku", "112-0002"))
+# The issuer's number that the check digit of a National Provider Identifier counts in: ISO's 80 for
+# health, and 840 for the United States.
+NPI_PREFIX = "80840"
 
 
 def strangers(chance: Chance) -> Iterator[str]:
@@ -73,10 +77,5 @@ def japanese_address(chance: Chance) -> dict[str, Any]:
 
 
 def npi(chance: Chance) -> str:
-    """Return a National Provider Identifier: nine digits, and the Luhn digit of 80840
-    and the nine.
-    """
-    nine = "1" + chance.digits(8)
-    doubled = [int(digit) * (2 - at % 2) for at, digit in enumerate(reversed("80840" + nine))]
-    total = sum(digit // 10 + digit % 10 for digit in doubled)
-    return f"{nine}{-total % 10}"
+    """Return a National Provider Identifier. Its check digit is that of 80840 and the number."""
+    return with_check_digit(f"{NPI_PREFIX}1{chance.digits(8)}").removeprefix(NPI_PREFIX)

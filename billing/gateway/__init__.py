@@ -13,7 +13,6 @@ from billing.gateway.calls import (
     StripeTrouble,
     Unknown,
 )
-from billing.gateway.keys import mode
 
 __all__ = [
     "Declined",
@@ -24,5 +23,4 @@ __all__ = [
     "Stripe",
     "StripeTrouble",
     "Unknown",
-    "mode",
 ]

@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from typing import Any
 
+from server.command_errors import CommandError
 from server.http.connections import Connections, Limits
 from server.http.protocol import LimitedProtocol
 
@@ -20,7 +21,7 @@ HSTS = "max-age=15768000"
 OTHER_FILES = 200
 
 
-class TooFewFiles(Exception):
+class TooFewFiles(CommandError):
     """The system allows a process fewer open files than its connections need."""
 
 

@@ -1,0 +1,24 @@
+"""Stripe by the settings: the server's client, and the values for pages."""
+
+from billing.gateway import Stripe
+from billing.gateway.train import STRIPE_JS
+from billing.payments import Online, PaymentsMode
+from server.settings import Settings
+
+
+def at_stripe(settings: Settings) -> Stripe:
+    """Return Stripe's client, with the settings' keys."""
+    key, secrets = settings.stripe_api_key, settings.stripe_webhook_secret
+    assert key is not None
+    return Stripe(
+        key.get_secret_value(),
+        base=settings.stripe_api_base,
+        webhook_secrets=[secret.get_secret_value() for secret in secrets],
+    )
+
+
+def online(settings: Settings) -> Online:
+    """Return the destination of payments for pages. The sandbox's form needs no Stripe.js."""
+    if settings.mode is PaymentsMode.SANDBOX:
+        return Online(settings.mode)
+    return Online(settings.mode, settings.stripe_publishable_key, STRIPE_JS)
