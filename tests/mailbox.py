@@ -24,7 +24,7 @@ class Mailbox:
         self.letters: list[EmailMessage] = []
         self.refusals = self.refused = 0
         self.passwords: list[str] = []
-        # Addresses whose mails are always refused, and the refused mails' addresses.
+        # Addresses whose mails are always refused.
         self.closed: set[str] = set()
         # Addresses whose mails are held until the test releases them, and the number held now.
         self.held: set[str] = set()

@@ -80,7 +80,11 @@ class Rows:
         return found
 
     async def put_back(self, differences: Iterable[Difference]) -> None:
-        """Undo changes: rows without dependents first, and former defaults before new ones."""
+        """Undo changes.
+
+        New rows are deleted, dependents first. Then changed rows are restored, those that are the
+        default now first. Deleted rows are inserted last.
+        """
         order = {table.name: place for place, table in enumerate(TABLES)}
         differences = sorted(differences, key=lambda one: order[one.table.name])
         changed = [one for one in differences if one.before and one.after]

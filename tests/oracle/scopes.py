@@ -28,7 +28,7 @@ OPEN: Mapping[str, frozenset[str]] = {
     "Query": frozenset({"client", "clients"}),
     "Viewer": frozenset({"clients"}),
     "Practice": frozenset({"invoices", "payments", "revenue", "aging"}),
-    # Fields that lead to other rows need scopes.
+    # The fields that return these types may need scopes.
     **dict.fromkeys(
         (
             *("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
