@@ -15,6 +15,7 @@ from bench.operations import Askers
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Invoice, Scope, database
+from tests import postgres
 
 # The number of invoices of the clients who ask: a page of ten, with or without a next page.
 FEWEST, MOST = 8, 24
@@ -34,7 +35,8 @@ async def made(url: str, key: str, clients: int, asking: int) -> Askers:
 
 def load(url: str, key: str, clients: int, practices: int = 1) -> None:
     """Make practices of this many clients in an empty database, as their operator would."""
-    environment = {**os.environ, "DATABASE_URL": url, "TOKEN_KEY": key}
+    urls = {"DATABASE_URL": url, "DATABASE_OWNER_URL": postgres.as_owner(url)}
+    environment = {**os.environ, **urls, "TOKEN_KEY": key}
     for command in (["migrate"], ["load-demo", f"--clients={clients}", f"--practices={practices}"]):
         subprocess.run(
             [sys.executable, "-m", "server", *command],

@@ -22,11 +22,13 @@ from billing.documents.links import Signer
 from graph.execution import Graph
 from graph.introspection import Introspection
 from graph.schema import schema
-from models import Scope, ViewerKind, database, migrations
+from models import Scope, ViewerKind, database
+from models.database.confinement import EVERY_PRACTICE, SETTING
 from resolvers.viewer import Viewer
 from server import loading
 from server.explaining import NOBODY, planned, understood
 from tests import postgres
+from tests.schema import prepare
 
 ROWS_EACH, ROWS_MORE = 20, 200
 # The number of uses after which PostgreSQL may change from a custom plan to a generic one.
@@ -114,7 +116,7 @@ class Asking:
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
         ready = understood(self.graph, query, None)
         sql, values = await planned(self.graph, ready, dict(variables), viewer, now)
-        answer = orjson.loads(await self.reads.value(sql, values))
+        answer = orjson.loads(await self.reads.value(sql, values, viewer.caller))
         read = await self.rows_read(sql, values)
         return Measured(name, rows_in(answer), read), page_info(answer)
 
@@ -229,6 +231,10 @@ async def subjects(driver: Any) -> Subjects:
 # -- the command -----------------------------------------------------------------------------------
 
 
+# For the session: statements are explained in transactions of their own.
+NAMING = f"SELECT set_config('{SETTING}', $1, false)"
+
+
 async def measured(url: str) -> list[Measured]:
     """Measure the database's largest practice."""
     reads = database.reads(url, timeout_s=600)
@@ -236,7 +242,10 @@ async def measured(url: str) -> list[Measured]:
     driver: Any = await reads.connector.open()
     try:
         await driver.execute("SET jit = off")
-        asking = Asking(reads, driver, await subjects(driver))
+        await driver.execute(NAMING, EVERY_PRACTICE)
+        those = await subjects(driver)
+        await driver.execute(NAMING, those.viewer.practice_id)
+        asking = Asking(reads, driver, those)
         return [each async for each in asking.all()]
     finally:
         await driver.close()
@@ -264,19 +273,14 @@ def loaded(clients: int, practices: int) -> Iterator[str]:
         runner = asyncio.Runner()
         url = runner.run(made.__aenter__())
         try:
-            runner.run(migrated(url))
-            today = dt.datetime.now(dt.UTC).date()
-            loading.write(url, many.plans(today, 1, clients, practices))
-            runner.run(loading.finished(url))
+            runner.run(prepare(url))
+            today, owning = dt.datetime.now(dt.UTC).date(), postgres.as_owner(url)
+            loading.write(owning, many.plans(today, 1, clients, practices))
+            runner.run(loading.finished(owning))
             yield url
         finally:
             runner.run(made.__aexit__(None, None, None))
             runner.close()
-
-
-async def migrated(url: str) -> None:
-    async with loading.opened(url) as engine:
-        await migrations.migrate(engine)
 
 
 def main(

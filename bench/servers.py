@@ -102,7 +102,9 @@ async def served(
         processes = {POSTGRESQL: database, SQLITE: None}
         servers = []
         for target in there:
-            environment = {**ENVIRONMENT, "DATABASE_URL": urls[target.database], "TOKEN_KEY": key}
+            own = urls[target.database]
+            own = own if target.is_portal else postgres.as_owner(own)
+            environment = {**ENVIRONMENT, "DATABASE_URL": own, "TOKEN_KEY": key}
             try:
                 one = running(target, folder, environment, processes[target.database])
                 servers.append(stack.enter_context(one))
@@ -115,7 +117,7 @@ async def prepared(url: str, targets: Sequence[Target]) -> tuple[int, int | None
     """Prepare the database for the targets and vacuum it; return the number of rows, and the
     process.
     """
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(postgres.as_owner(url))
     try:
         for target in targets:
             if target.sql:

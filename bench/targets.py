@@ -29,7 +29,8 @@ class Target:
 
     `command`: the arguments of Python, or of Node if `on_node`, before the port. `documents`: its
     own queries, if they differ. `sql`: objects that its database needs in addition to the practice.
-    `packages`: the packages whose versions are listed.
+    `packages`: the packages whose versions are listed. `is_portal`: it names the practice whose
+    rows it reads; all others read as the owner of the tables.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Target:
     documents: Path | None = None
     sql: Path | None = None
     packages: Sequence[str] = ()
+    is_portal: bool = False
 
     def missing(self) -> str | None:
         """Return the reason why the server cannot be started, or None."""
@@ -88,11 +90,13 @@ PORTAL = Target(
     "portal",
     ("-m", "server", "serve", "--no-access-log", "--port"),
     packages=("strawberry-graphql", "starlette", "sqlalchemy"),
+    is_portal=True,
 )
 UNRECORDED = Target(
     "unrecorded",
     "unrecorded",
     (*UVICORN, "bench.unrecorded:served", "--port"),
+    is_portal=True,
 )
 ON_SQLITE = replace(PORTAL, key="sqlite", name="portal on SQLite", database=SQLITE, packages=())
 IDIOMATIC = Target(

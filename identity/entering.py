@@ -24,6 +24,7 @@ from identity.people import TooManyPeople, people
 from identity.requesting import mails
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import AccessAction, ActorKind, SignInLink, SignInRequest, Token
+from models.database import every_practice
 
 log = logging.getLogger("portal.identity")
 LASTS = dt.timedelta(hours=12)
@@ -48,7 +49,7 @@ async def sign_in(
 ) -> str:
     """Return a token for a link that is opened in the page that requested it."""
     page = Page(nonce, door.hashed(nonce), address_hash)
-    async with door.engine.begin() as conn:
+    async with every_practice(door.engine) as conn:
         link = await opened(conn, door.hashed(secret), page, now)
         token = await enter(conn, door, link, page, now) if link else None
     if token is None:
@@ -81,7 +82,7 @@ async def sign_in_with_code(
     if digits is None:
         raise InvalidInput("A code has six digits.", ("input", "code"))
     page = Page(nonce, door.hashed(nonce), address_hash)
-    async with door.engine.begin() as conn:
+    async with every_practice(door.engine) as conn:
         came_to = await by_code(conn, door, digits, page, now)
     # The error is raised after the counted try is committed.
     if isinstance(came_to, Refusal):

@@ -50,6 +50,6 @@ def known(table: Any, email: str, practice_id: str | None = None) -> Select[Any]
             table.email,
         )
         .join(Practice, Practice.id == table.practice_id)
-        .where(folded_email(table.email) == folded_email(email))
+        .where(table.mailbox == folded_email(email))
     )
     return mine if practice_id is None else mine.where(table.practice_id == practice_id)

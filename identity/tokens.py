@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Client, Contact, Row, Scope, Token, ViewerKind
 from models.ids import new_id
-from models.names import folded_email
 
 PREFIX = "cbp_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -103,7 +102,7 @@ def has_address(
                 exists().where(
                     person.c.practice_id == practice_id,
                     person.c.id == token.c[f"{of_kind.lower()}_id"],
-                    folded_email(person.c.email) == token.c.email,
+                    person.c.mailbox == token.c.email,
                 )
             )
     return or_(~token.c.is_sign_in, *found)

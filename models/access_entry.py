@@ -6,6 +6,7 @@ import enum
 from sqlalchemy import DDL, JSON, Index, event
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models import row_security
 from models.row import Count, Key, Reference, Row, choice
 
 
@@ -37,7 +38,10 @@ class AccessEntry(Row):
     """
 
     __tablename__ = "access_entry"
-    __table_args__ = (Index(None, "practice_id", "client_id", "id"),)
+    __table_args__ = (
+        Index(None, "practice_id", "client_id", "id"),
+        {"info": {row_security.APPEND_ONLY: True}},
+    )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
@@ -63,12 +67,16 @@ class AccessEntry(Row):
     at: Mapped[dt.datetime]
 
 
+# INSERT OR REPLACE removes the existing row without the trigger for DELETE.
+EXISTS = (
+    " WHEN EXISTS (SELECT 1 FROM access_entry WHERE practice_id = NEW.practice_id AND id = NEW.id)"
+)
 # Shared by the mapped class and the migration; statements by dialect, in order.
 APPEND_ONLY: dict[str, tuple[str, ...]] = {
     "sqlite": tuple(
-        f"CREATE TRIGGER access_entry_{change.lower()} BEFORE {change} ON access_entry"
+        f"CREATE TRIGGER access_entry_{change.lower()} BEFORE {change} ON access_entry{when}"
         " BEGIN SELECT RAISE(ABORT, 'access_entry is append only'); END"
-        for change in ("UPDATE", "DELETE")
+        for change, when in (("UPDATE", ""), ("DELETE", ""), ("INSERT", EXISTS))
     ),
     "postgresql": (
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, insert, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import JSON, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import concealed
-from models.row import Row
+from models.row import Row, written
 
 
 async def trust_foreign_keys(connection: AsyncConnection) -> None:
@@ -25,6 +25,15 @@ async def trust_foreign_keys(connection: AsyncConnection) -> None:
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
 
 
+async def is_kept_from(engine: AsyncEngine, row: type[Row]) -> bool:
+    """Return whether a table's policy holds for the engine's role: PostgreSQL then refuses COPY."""
+    if engine.dialect.name != "postgresql":
+        return False
+    asked = select(func.row_security_active(row.__tablename__))
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(asked))
+
+
 async def copy(connection: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows in the connection's transaction. Each row has all columns."""
     if connection.dialect.name != "postgresql":
@@ -32,7 +41,7 @@ async def copy(connection: AsyncConnection, row: type[Row], rows: Sequence[dict[
         return
     # SQLAlchemy begins its transaction with its first own statement, and COPY is not one.
     await connection.execute(text("SELECT 1"))
-    columns = row.__table__.columns
+    columns = written(row)
     lists = [name for name, column in columns.items() if isinstance(column.type, JSON)]
     # asyncpg takes JSON as text, and all other values unchanged.
     texts = (

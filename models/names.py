@@ -77,8 +77,8 @@ def plain(letter: str) -> str:
 class folded_email(FunctionElement[str]):
     """An e-mail address in normal form, without blanks around it and the case of ASCII letters.
 
-    The database computes it in its indexes, so writers of rows need not maintain it. Case beyond
-    ASCII is kept: mail servers may distinguish such mailboxes. `mailbox` is the same for a text.
+    Case beyond ASCII is kept: mail servers may distinguish such mailboxes. `mailbox` is the same
+    for a text.
     """
 
     type = Text()

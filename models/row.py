@@ -9,8 +9,10 @@ import enum
 from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
+    Column,
     Date,
     DateTime,
     Dialect,
@@ -23,10 +25,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    event,
 )
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from models import row_security
 from models.checks import Word, column_checks
 
 # Text of 36 characters on SQLite, so that an id reads the same in both databases.
@@ -76,7 +80,7 @@ StripeName = Annotated[str, mapped_column(Word)]
 
 
 class Row(DeclarativeBase):
-    """A row of a table. Each column has the checks of its type."""
+    """A row of a table. Each column has the checks of its type, and each table its policy."""
 
     metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -92,6 +96,16 @@ class Row(DeclarativeBase):
         assert isinstance(table, Table)
         for constraint in column_checks(table.columns):
             table.append_constraint(constraint)
+        for statement in row_security.policy(table.name, table.columns):
+            made = DDL(statement).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", made)
+
+
+def written(row: type[Row]) -> dict[str, Column[Any]]:
+    """Return the columns of a table, but for those that the database computes itself."""
+    table = row.__table__
+    assert isinstance(table, Table)
+    return {column.name: column for column in table.columns if column.computed is None}
 
 
 def choice(members: type[enum.StrEnum], name: str) -> Enum:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, and_, func, literal_column
+from sqlalchemy import ColumnElement, Date, and_, case, literal_column
 
 from billing.invoices import InvoiceStatus, Standing, billed, paid
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
@@ -129,11 +129,17 @@ def filtered(
 # Sorts invoices without a due date after all others.
 NEVER: ColumnElement[dt.date] = literal_column("'9999-12-31'", Date)
 
+
+def due_or_never(invoice: Any) -> ColumnElement[Any]:
+    """Return what invoices are ordered by, as their index has it."""
+    return case((invoice.c.due_on.is_(None), NEVER), else_=invoice.c.due_on)
+
+
 ORDERS: dict[InvoiceOrderField, Any] = {
     InvoiceOrderField.ISSUED_ON: lambda t: ("invoice-issued", (t.c.issued_on, t.c.serial)),
     InvoiceOrderField.DUE_ON: lambda t: (
         "invoice-due",
-        (func.coalesce(t.c.due_on, NEVER), t.c.serial),
+        (due_or_never(t), t.c.serial),
     ),
     InvoiceOrderField.NUMBER: lambda t: ("invoice-number", (t.c.serial,)),
 }

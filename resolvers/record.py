@@ -24,7 +24,7 @@ from billing.access import Actor, Entry
 from billing.background import happens
 from billing.security_events import OF_VIEWER, SIGHT_REFUSED
 from models import AccessAction, ActorKind, ViewerKind
-from models.database import TransientError
+from models.database import TransientError, every_practice
 from resolvers.nodes import FOUND
 from resolvers.planner.paging import UUID
 from resolvers.read_owners import OWN, Question, ReadOwners
@@ -308,7 +308,7 @@ class ReadAuditLog:
 
     async def write(self, batch: Sequence[PendingRead]) -> None:
         """Write reads in one transaction."""
-        async with self.engine.begin() as conn:
+        async with every_practice(self.engine) as conn:
             questions = (question for read in batch for question in read.questions())
             owners = await self.owners.find(conn, questions)
             entries = [entry for read in batch for entry in read.entries(owners)]

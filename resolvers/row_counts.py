@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Dialect, func, select
 
 from models import Client, Invoice, Payment, Row
-from models.database import Reads
+from models.database import Caller, Reads
 from models.literals import constant
 from models.row import ID
 from resolvers.planner.later import Asked, Later, bound
@@ -46,7 +46,8 @@ class RowCounts:
             async with counted.counting:
                 if counted.until < time.monotonic():
                     values = self.plan.values(Asked(viewer, viewer.expires_at, {}))
-                    row = await self.reads.row(self.plan.sql, values)
+                    caller = Caller(viewer.practice_id)
+                    row = await self.reads.row(self.plan.sql, values, caller)
                     counted.counts = dict(zip(TABLES, row or (), strict=True))
                     counted.until = time.monotonic() + LASTS_S
         return counted.counts

@@ -39,7 +39,6 @@ from models import (
     Token,
     ViewerKind,
 )
-from models.names import folded_email
 from models.row import ID
 from resolvers.days import TODAY
 from resolvers.planner.later import Later, bound
@@ -211,7 +210,7 @@ def same_address(sight: Sight, table: Any) -> ColumnElement[bool]:
 
     For a viewer without a sign-in there are none.
     """
-    return and_(in_practice(sight, table), folded_email(table.c.email) == sight.email)
+    return and_(in_practice(sight, table), table.c.mailbox == sight.email)
 
 
 def own_tokens(sight: Sight, table: Any) -> ColumnElement[bool]:

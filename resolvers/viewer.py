@@ -7,7 +7,7 @@ from functools import cached_property
 
 from billing.till import day
 from models import Scope, ViewerKind
-from models.database import SERVER, Caller
+from models.database import Caller
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Viewer:
     def caller(self) -> Caller:
         """Return the caller that the viewer's statements are counted for."""
         if self.token_id == NOWHERE:
-            return SERVER
+            return Caller(self.practice_id)
         return Caller(self.practice_id, self.token_id, self.kind is ViewerKind.DASHBOARD)
 
 

@@ -120,12 +120,13 @@ def app(
         stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
     waits = settings.waits
     till = Till(
-        database.engine(url, waits, connector),
+        database.engine(url, waits, connector, confined=True),
         stripe,
         now,
         turns=Turns(waits.lock_s),
     )
-    # Background work has connections of its own: neither it nor the requests starve the other.
+    # Background work is of every practice. It has connections of its own, so that neither it nor
+    # the requests starve the other.
     patient = waits.of_background
     behind = replace(
         till,

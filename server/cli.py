@@ -14,10 +14,12 @@ from billing.payments import PaymentsMode
 from graph.schema import schema, sdl
 from models import database, migrations
 from models.database import WrongUrl
+from models.serving_role import refuse_unfit_role
 from server import (
     contact_commands,
     explaining,
     loading,
+    migrating,
     operating,
     operators,
     practice_check,
@@ -86,7 +88,7 @@ def serve(
     settings = settings_or_stop()
     url, timeout_s = settings.database_url, settings.statement_timeout_s
     run(database.refuse_unfit(url, settings.waits, timeout_s))
-    run(refuse_other_revisions(url))
+    run(refuse_unready(url))
     try:
         with sole_server(url, processes):
             run(check_payments(settings))
@@ -112,16 +114,8 @@ def migrate() -> None:
     """Bring the database's tables up to date."""
     settings = settings_or_stop()
     make_private_database(settings.database_url)
-
-    async def upgrade() -> str | None:
-        engine = database.engine(settings.database_url)
-        await migrations.migrate(engine)
-        revision = await migrations.current(engine)
-        await engine.dispose()
-        return revision
-
     try:
-        typer.echo(f"The database is at revision {run(upgrade())}.")
+        typer.echo(run(migrating.upgraded(settings)))
     except migrations.UnknownRevision as error:
         stop(str(error))
 
@@ -342,10 +336,9 @@ async def say_about_practices(settings: Settings) -> None:
         typer.secho(sentence, fg="yellow", err=True)
 
 
-async def refuse_other_revisions(url: str) -> None:
-    engine = database.engine(url)
-    try:
+async def refuse_unready(url: str) -> None:
+    """Stop where the role of the URL may not serve, or tables are not up to date."""
+    async with database.opened(url) as engine:
+        await refuse_unfit_role(engine)
         if not await migrations.is_current(engine):
             stop(NOT_MIGRATED)
-    finally:
-        await engine.dispose()

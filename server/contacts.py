@@ -125,9 +125,7 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
 
 async def same(rows: AsyncConnection, practice_id: str, name: str, email: str) -> str:
     """Return the id of the practice's contact with this address, or of a new contact."""
-    theirs = and_(
-        Contact.practice_id == practice_id, folded_email(Contact.email) == folded_email(email)
-    )
+    theirs = and_(Contact.practice_id == practice_id, Contact.mailbox == folded_email(email))
     found = (await rows.execute(select(Contact.id).where(theirs))).scalars().first()
     if found is not None:
         return found

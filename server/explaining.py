@@ -51,7 +51,8 @@ async def explain(
         await reads.close()
     if token is not None:
         await record(settings.database_url, viewer, graph.reads_of(ready, read), now)
-    plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
+    with database.within_practice(viewer.practice_id):
+        plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
     return "\n\n".join([sql, f"Parameters: {values!r}", plan])
 
 
@@ -120,7 +121,7 @@ def messages(errors: Any) -> str:
 
 async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
     """Return the database's plan for the statement."""
-    engine = database.engine(url)
+    engine = database.engine(url, confined=True)
     is_sqlite, parameters = engine.dialect.name == "sqlite", tuple(values)
     command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
     async with engine.connect() as connection:

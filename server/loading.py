@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import filling, many
 from billing.demo.many import Plan
-from models import Client, Practice, database, migrations
+from models import Client, Practice, copying, database, migrations
 from models.database import backend_name
 from server import giving
 from server.settings import Settings
@@ -39,7 +39,7 @@ def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
     """Load with a progress bar on a terminal, then print the numbers of rows and two tokens."""
     if practices > clients:
         raise NotLoaded(f"{practices} practices need at least as many clients, not {clients}.")
-    url = settings.database_url
+    url = settings.database_owner_url or settings.database_url
     run(refuse_unready(url))
     began = time.monotonic()
     today = dt.datetime.now(dt.UTC).date()
@@ -53,6 +53,8 @@ async def refuse_unready(url: str) -> None:
     async with opened(url) as engine:
         if not await migrations.is_current(engine):
             raise NotLoaded("The database is not up to date: run `portal migrate` first.")
+        if await copying.is_kept_from(engine, Practice):
+            raise NotLoaded("The owner of the tables loads them: set DATABASE_OWNER_URL.")
         if await practices_in(engine):
             raise NotLoaded("The database has practices already: choose an empty one.")
 

@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 SECRETS = frozenset(
-    """database_url token_key stripe_api_key stripe_webhook_secret smtp_url field_key""".split()
+    """database_url database_owner_url token_key stripe_api_key stripe_webhook_secret smtp_url
+    field_key""".split()
 )
 SUFFIX = "_FILE"
 

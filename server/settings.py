@@ -38,6 +38,11 @@ class Settings(HttpSettings):
         " parameters, such as `?sslmode=verify-full` (`docs/databases.md`), or"
         " `sqlite:///file` for one process on one machine."
     )
+    database_owner_url: str | None = Field(
+        default=None,
+        description="The same database by the role that owns the tables (PostgreSQL): `portal"
+        " migrate` alone uses it, and grants the tables to `DATABASE_URL`'s role, which serves.",
+    )
     token_key: str = Field(
         min_length=32,
         description="Secret of 32 characters or more for the hashes of tokens; with another key all"
@@ -227,10 +232,11 @@ class Settings(HttpSettings):
             raise ValueError("has a key that is not 32 bytes in URL-safe base64") from None
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_owner_url")
     @classmethod
-    def known_database(cls, value: str) -> str:
-        check_url(value)
+    def known_database(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value)
         return value
 
     @field_validator("smtp_url")

@@ -37,6 +37,7 @@ from tests.oracle.links import ADDRESS, SECRET
 from tests.practices import Practices
 from tests.practices.books import load
 from tests.practices.draws import NOW
+from tests.schema import prepare
 
 SCHEMA = schema()._schema
 SIGNER = Signer(ADDRESS, SECRET)
@@ -203,6 +204,7 @@ class Comparison:
 @asynccontextmanager
 async def compared(url: str, practices: Practices) -> AsyncIterator[Comparison]:
     """Fill the empty database of this URL, and yield a comparison over it."""
+    await prepare(url)
     writing = engine(url)
     await load(writing, practices.rows)
     oracle = await Oracle.over(writing)

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -76,8 +77,9 @@ class Paying(Portal):
 
     store: Store
     api: Api
-    # What requests write by, and background work.
+    # What the test does itself, what requests write by, and background work.
     till: Till
+    counter: Till
     behind: Till
     reads: Any
     record: ReadAuditLog
@@ -275,13 +277,15 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
         **more,
     )
     application = app(settings, now=portal.clock, stripe=stripe)
-    portal.till, portal.reads = application.state.till, application.state.reads
-    portal.behind = application.state.behind
+    state = application.state
+    portal.counter, portal.behind, portal.reads = state.till, state.behind, state.reads
     portal.record = application.state.record
     portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
+        opened(portal.url, settings.waits) as engine,
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
     ):
+        portal.till = replace(portal.counter, engine=engine)
         yield

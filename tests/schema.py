@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import asyncpg
 from sqlalchemy import make_url
 
-from models.database import engine
+from models.database import opened
 from models.migrations import migrate
+from tests import postgres
 
 TEMPLATE = "portal_test_migrated"
 EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
@@ -43,20 +44,24 @@ def folder() -> tempfile.TemporaryDirectory[str]:
 
 
 async def copy_database(url: str) -> None:
-    parts = urlsplit(url)
-    server = await asyncpg.connect(parts._replace(path="/postgres").geturl())
+    """Put a copy of the migrated database in the place of this one, on a server of our own."""
+    name = urlsplit(url).path.removeprefix("/")
+    server_url = postgres.of_role(urlsplit(url)._replace(path="/postgres").geturl(), "postgres")
+    server = await asyncpg.connect(server_url)
     try:
         if not await server.fetchval(EXISTS, TEMPLATE):
-            await server.execute(f'CREATE DATABASE "{TEMPLATE}" TEMPLATE template0')
-            await migrated(parts._replace(path=f"/{TEMPLATE}").geturl())
-        name = parts.path.removeprefix("/")
+            await migrated(await postgres.create(server_url, TEMPLATE))
         await server.execute(f'DROP DATABASE "{name}"')
-        await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+        await server.execute(
+            f'CREATE DATABASE "{name}" OWNER {postgres.OWNER} TEMPLATE "{TEMPLATE}"'
+        )
     finally:
         await server.close()
 
 
 async def migrated(url: str) -> None:
-    database = engine(url)
-    await migrate(database)
-    await database.dispose()
+    """Migrate an empty database, as its operator would: by its owner, for the role that serves."""
+    async with opened(postgres.as_owner(url)) as owning:
+        await migrate(owning, role=postgres.SERVING if postgres.is_served(url) else None)
+    if postgres.is_served(url):
+        await postgres.execute(url, postgres.CLOSE)

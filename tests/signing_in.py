@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
@@ -155,17 +156,21 @@ class SigningIn(Portal):
         return (await self.ask(NAME, token)).status_code == 200
 
 
+# How each transaction begins.
+BEGINNINGS = ("BEGIN", "SELECT set_config(")
+
+
 @contextmanager
 def statements(portal: SigningIn) -> Iterator[list[str]]:
     """Collect the server's write statements while the context lasts, including background writes.
 
     Statements of the worker that polls for requests are left out.
     """
-    behind = portal.application.state.behind.engine
-    engines, found = (portal.door.engine.sync_engine, behind.sync_engine), list[str]()
+    state = portal.application.state
+    engines, found = [till.engine.sync_engine for till in (state.till, state.behind)], list[str]()
 
     def heard(*given: Any) -> None:
-        if not given[2].startswith("BEGIN") and "leased_until" not in given[2]:
+        if not given[2].startswith(BEGINNINGS) and "leased_until" not in given[2]:
             found.append(given[2])
 
     for engine in engines:
@@ -217,5 +222,7 @@ async def serving(portal: SigningIn, **settings: Any) -> AsyncIterator[Starlette
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
     ):
-        portal.application, portal.door = application, application.state.door
+        portal.application = application
+        # As background work has it.
+        portal.door = replace(application.state.door, engine=application.state.behind.engine)
         yield application

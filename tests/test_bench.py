@@ -18,12 +18,12 @@ from bench.peers.idiomatic import server as idiomatic
 from billing.demo import filling
 from billing.demo.many import Plan
 from identity.tokens import new_secret
-from models import migrations
 from models.database import engine
 from server.app import app
 from server.settings import Settings
 from tests import postgres
 from tests.portal import KEY
+from tests.schema import prepare
 
 CLIENTS = 60
 # Rows that `load-demo` does not make, so that they are compared too: unshared invoices, and
@@ -79,16 +79,17 @@ class Sides:
 @pytest.fixture(scope="module")
 async def sides(postgres_url: str) -> AsyncIterator[Sides]:
     async with postgres.database(postgres_url) as url:
-        writing = engine(url)
+        await prepare(url)
+        writing = engine(postgres.as_owner(url))
         now = dt.datetime.now(dt.UTC)
-        await migrations.migrate(writing)
         await filling.fill(writing, Plan(now.date(), 1, 0, CLIENTS), lambda _: None)
         await postgres.execute(url, RARE)
         askers = await practice.askers(writing, KEY, now, CLIENTS)
         await writing.dispose()
         portal = app(Settings(database_url=url, token_key=KEY))
-        by_hand, at_once = HandWritten(url, KEY), AtOnce(url, KEY)
-        peer = idiomatic.app(url, KEY)
+        owning = postgres.as_owner(url)
+        by_hand, at_once = HandWritten(owning, KEY), AtOnce(owning, KEY)
+        peer = idiomatic.app(owning, KEY)
         async with (
             portal.router.lifespan_context(portal),
             peer.router.lifespan_context(peer),

@@ -16,12 +16,12 @@ from bench.targets import Target
 from billing.demo import filling
 from billing.demo.many import Plan
 from identity.tokens import new_secret
-from models import migrations
 from models.database import engine
 from server.app import app
 from server.settings import Settings
 from tests import postgres
 from tests.portal import KEY
+from tests.schema import prepare
 from tests.test_bench import RARE
 
 PEERS = (targets.MERCURIUS, targets.YOGA, targets.POSTGRAPHILE)
@@ -51,7 +51,8 @@ async def sides(
     folder = tmp_path_factory.mktemp("peers")
     async with postgres.database(postgres_url) as url:
         askers = await filled(url)
-        own = {**servers.ENVIRONMENT, "DATABASE_URL": url, "TOKEN_KEY": KEY}
+        owning = postgres.as_owner(url)
+        own = {**servers.ENVIRONMENT, "DATABASE_URL": owning, "TOKEN_KEY": KEY}
         portal = app(Settings(database_url=url, token_key=KEY))
         transport = httpx.ASGITransport(portal)
         with ExitStack() as running:
@@ -73,8 +74,8 @@ async def sides(
 
 async def filled(url: str) -> Askers:
     """Make a practice, and the objects that PostGraphile needs in its database."""
-    writing, now = engine(url), dt.datetime.now(dt.UTC)
-    await migrations.migrate(writing)
+    await prepare(url)
+    writing, now = engine(postgres.as_owner(url)), dt.datetime.now(dt.UTC)
     await filling.fill(writing, Plan(now.date(), 1, 0, CLIENTS), lambda _: None)
     await postgres.execute(url, RARE)
     askers = await practice.askers(writing, KEY, now, CLIENTS)

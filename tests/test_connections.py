@@ -34,7 +34,7 @@ async def test_statement_stays_prepared_after_others_were_run(reads: PostgresRea
     statement = "SELECT 1 + 1"
     for _ in range(2):
         assert await reads.value(statement, []) == 2
-        assert await reads.value(PREPARED, [Signed.of(statement).name]) == 1
+        assert await reads.value(PREPARED, [Signed.of(statement, 0).name]) == 1
 
 
 async def test_at_most_a_hundred_statements_stay_prepared(reads: PostgresReads) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
@@ -33,7 +32,6 @@ from models import (
     Row,
     copying,
     database,
-    migrations,
 )
 from models.names import folded, parts
 from server import cli
@@ -41,6 +39,7 @@ from tests import postgres
 from tests import test_demo_data as demo_data
 from tests.ledgers import Ledgers, Values, by
 from tests.portal import KEY
+from tests.schema import prepare
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 PROJECT = Path(__file__).parent.parent
@@ -75,7 +74,7 @@ ALSO_TRUE_HERE = [
 @pytest.fixture(scope="module")
 async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
     """Load the practices, and yield the rows as read back from the database."""
-    async with migrated(new_database) as url, opened(url) as engine:
+    async with migrated(new_database) as url, opened(postgres.as_owner(url)) as engine:
         for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES):
             await filling.fill(engine, plan, lambda clients: None)
         await filling.finish(engine)
@@ -85,8 +84,7 @@ async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
 @asynccontextmanager
 async def migrated(new_database: NewDatabase) -> AsyncIterator[str]:
     async with new_database() as url:
-        async with opened(url) as engine:
-            await migrations.migrate(engine)
+        await prepare(url)
         yield url
 
 
@@ -184,24 +182,14 @@ def test_practice_depends_on_its_number_and_the_seed_alone() -> None:
 async def test_role_without_superuser_loads_with_foreign_keys_checked(
     postgres_url: str,
 ) -> None:
-    name = f"loader_{secrets.token_hex(4)}"
     async with migrated(lambda: postgres.database(postgres_url)) as url:
-        await postgres.execute(
-            url,
-            f"CREATE ROLE {name} LOGIN PASSWORD '{name}';"
-            f" GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}",
-        )
-        theirs = make_url(url).set(username=name, password=name)
-        try:
-            async with opened(theirs.render_as_string(hide_password=False)) as engine:
-                async with engine.begin() as connection:
-                    await copying.trust_foreign_keys(connection)
-                    checked = await connection.scalar(text("SHOW session_replication_role"))
-                assert checked == "origin"
-                await filling.fill(engine, many.Plan(TODAY, 1, 0, 20), lambda clients: None)
-            assert await counted(url, Client) == 20
-        finally:
-            await postgres.execute(url, f"DROP OWNED BY {name}; DROP ROLE {name}")
+        async with opened(postgres.as_owner(url)) as engine:
+            async with engine.begin() as connection:
+                await copying.trust_foreign_keys(connection)
+                checked = await connection.scalar(text("SHOW session_replication_role"))
+            assert checked == "origin"
+            await filling.fill(engine, many.Plan(TODAY, 1, 0, 20), lambda clients: None)
+        assert await counted(url, Client) == 20
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -211,6 +199,7 @@ async def test_role_without_superuser_loads_with_foreign_keys_checked(
 def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def of(url: str) -> None:
         monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("DATABASE_OWNER_URL", postgres.as_owner(url))
         monkeypatch.setenv("TOKEN_KEY", KEY)
 
     return of
@@ -307,7 +296,7 @@ def started(url: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "server", "load-demo", *options],
         cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": url, "TOKEN_KEY": KEY},
+        env={**os.environ, "DATABASE_URL": postgres.as_owner(url), "TOKEN_KEY": KEY},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

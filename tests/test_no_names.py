@@ -40,6 +40,7 @@ from tests.nameless.requests import Asked, everything, much
 from tests.portal import KEY
 from tests.practices.books import load
 from tests.practices.draws import NOW
+from tests.schema import prepare
 from tests.test_scopes import PLAIN, SCHEMA
 
 pytestmark = pytest.mark.campaign
@@ -96,6 +97,7 @@ async def worlds(new_database: NewDatabase) -> AsyncIterator[Worlds]:
     hashes = hashes_of(marker for one in made for marker in one.markers)
     async with new_database() as first, new_database() as second:
         for url, one in zip((first, second), made, strict=True):
+            await prepare(url)
             writing = database.engine(url)
             await load(writing, one.rows)
             await writing.dispose()

@@ -304,7 +304,8 @@ async def test_poisoned_column_affects_only_its_own_practice(
     neighbours: Neighbours, table: Table
 ) -> None:
     for column in table.columns:
-        await poisoned(neighbours, table, column)
+        if column.computed is None:
+            await poisoned(neighbours, table, column)
 
 
 # One column of each kind, for every run.

@@ -6,23 +6,30 @@ import pytest
 
 from bench import rows_read
 from billing.demo import filling, many
-from models import database, migrations
+from models import database
 from tests import postgres
+from tests.schema import prepare
 
 TODAY = dt.date(2026, 3, 18)
 # A practice whose rows are all read by any full scan, and another one.
 PLANS = (many.Plan(TODAY, 1, 0, 600), many.Plan(TODAY, 1, 1, 20))
 
 # Most rows belong to one small practice, so its invoices are read once and joined to a client's
-# history. A plan kept for any status goes through payments of all statuses.
-KNOWN = ("accountHistory", "payments(status: [FAILED])", "payments(status: [PROCESSING])")
+# history. A plan kept for any status goes through payments of all statuses. Some plans kept for any
+# values read a table of a few pages whole.
+KNOWN = (
+    "accountHistory",
+    "payments(status: [FAILED])",
+    "payments(status: [PROCESSING])",
+    "clients(search",
+)
 
 
 @pytest.fixture(scope="module")
 async def measured(postgres_url: str) -> list[rows_read.Measured]:
     async with postgres.database(postgres_url) as url:
-        engine = database.engine(url)
-        await migrations.migrate(engine)
+        await prepare(url)
+        engine = database.engine(postgres.as_owner(url))
         for plan in PLANS:
             await filling.fill(engine, plan, lambda clients: None)
         await filling.finish(engine)

@@ -12,11 +12,11 @@ import pytest
 
 from models import Client, Contact, SignInRequest, Token
 from models.database import engine
-from models.migrations import migrate
 from tests import postgres
 from tests.demo import Run
 from tests.mailbox import SENDER, Mailbox, mail_server
 from tests.processes import double, portals
+from tests.schema import prepare
 from tests.signing_in import (
     CODE,
     LINK,
@@ -38,8 +38,8 @@ PROCESSES, TRIES = 2, 16
 async def portal(postgres_url: str) -> AsyncIterator[SigningIn]:
     """Yield a practice's rows, with the processes' clock."""
     async with postgres.database(postgres_url) as url:
+        await prepare(url)
         writing = engine(url)
-        await migrate(writing)
         made = SigningIn(url, writing)
         made.clock.time = dt.datetime.now(dt.UTC)
         await made.fill()

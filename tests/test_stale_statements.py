@@ -29,11 +29,14 @@ async def reads(postgres_url: str) -> AsyncIterator[PostgresReads]:
 # -- results of another statement ------------------------------------------------------------------
 
 ASKED = "SELECT 1 + CAST($1 AS INTEGER), 'right'"
+# As a statement that another practice asks.
+NAMED = "WHERE CAST($2 AS TEXT) IS NOT NULL"
 FOREIGN = {
-    "of the same shape": "SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong'",
-    "with other columns": "SELECT 'another', TRUE, CAST($1 AS INTEGER)",
-    "of other types": "SELECT CAST($1 AS INTEGER), CAST(7 AS BIGINT), 0.5, CAST(1 AS SMALLINT)",
-    "without a row": "SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong' WHERE FALSE",
+    "of the same shape": f"SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong' {NAMED}",
+    "with other columns": f"SELECT 'another', TRUE, CAST($1 AS INTEGER) {NAMED}",
+    "of other types": "SELECT CAST($1 AS INTEGER), CAST(7 AS BIGINT), 0.5, CAST(1 AS SMALLINT)"
+    f" {NAMED}",
+    "without a row": f"SELECT 'another', TRUE, CAST($1 AS INTEGER), 'wrong' {NAMED} AND FALSE",
     "with other parameters": "SELECT 'another', TRUE, 52500, 'wrong'",
 }
 
@@ -45,7 +48,7 @@ async def test_result_of_another_statement_is_never_returned(
     """Another statement is prepared under the name, as by a pooler that mixes sessions up."""
     assert await reads.row(ASKED, [1]) == (2, "right")
     (connection,) = reads.idle
-    name = Signed.of(ASKED).name
+    name = Signed.of(ASKED, 1).name
     await connection.connection.execute(
         f'DEALLOCATE "{name}"; PREPARE "{name}" AS {FOREIGN[foreign]}'
     )
@@ -59,7 +62,7 @@ async def test_row_of_another_statement_is_not_taken_for_an_empty_result(
 ) -> None:
     asked = "SELECT 1 WHERE FALSE"
     assert await reads.row(asked, []) is None
-    name = Signed.of(asked).name
+    name = Signed.of(asked, 0).name
     await reads.idle[0].connection.execute(
         f'DEALLOCATE "{name}"; PREPARE "{name}" AS SELECT \'another\', TRUE, 52500'
     )
@@ -74,17 +77,20 @@ async def test_each_name_belongs_to_one_text(reads: PostgresReads) -> None:
         "SELECT name, statement FROM pg_prepared_statements"
     )
     assert {(row["name"], row["statement"]) for row in rows} == {
-        (Signed.of(sql).name, Signed.of(sql).sql) for sql in texts
+        (Signed.of(sql, 0).name, Signed.of(sql, 0).sql) for sql in texts
     }
-    assert len({Signed.of(sql).name for sql in texts}) == len(texts)
+    assert len({Signed.of(sql, 0).name for sql in texts}) == len(texts)
+
+
+ALONE = "WHERE CAST($1 AS TEXT) IS NOT NULL"
 
 
 class Swapped(Signed):
     """A statement whose name always belongs to another one."""
 
     @classmethod
-    def of(cls, sql: str) -> Signed:
-        return cls(Signed.of(sql).hash, "SELECT 'another', TRUE, 'wrong'")
+    def of(cls, sql: str, parameters: int) -> Signed:
+        return cls(Signed.of(sql, parameters).hash, f"SELECT 'another', TRUE, 'wrong' {ALONE}")
 
 
 async def test_statement_that_stays_replaced_is_refused(
@@ -120,7 +126,7 @@ def in_each_session(statement: str) -> Callable[[Paying], Awaitable[None]]:
     async def change(portal: Paying) -> None:
         for connection in portal.reads.people.idle:
             await connection.connection.execute(statement)
-        async with portal.till.engine.connect() as conn:
+        async with portal.counter.engine.connect() as conn:
             driver: Any = (await conn.get_raw_connection()).driver_connection
             await driver.execute(statement)
 
@@ -141,6 +147,7 @@ CHANGES = {
     "a table is made anew": everywhere(
         "CREATE TABLE token_copy (LIKE token INCLUDING ALL);"
         " INSERT INTO token_copy SELECT * FROM token;"
+        " GRANT ALL ON token_copy TO PUBLIC;"
         " ALTER TABLE token RENAME TO token_old; ALTER TABLE token_copy RENAME TO token"
     ),
     "an index goes": everywhere("DROP INDEX ix_invoice_due"),

@@ -14,12 +14,12 @@ from sqlalchemy import func, select, update
 
 from models import Allocation, Claim, LedgerEntry, Payment, PaymentState, Practice
 from models.database import engine
-from models.migrations import migrate
 from tests import allowed, postgres
 from tests.conftest import SEED
 from tests.demo import Run
 from tests.paying import ACCOUNT, PAY, Paying
 from tests.processes import double, portals
+from tests.schema import prepare
 from tests.specification import held
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
@@ -52,8 +52,8 @@ async def test_fifty_tabs_are_one_charge(forked: Run, postgres_url: str, tmp_pat
 
 async def opened(url: str) -> Paying:
     """Return the rows of a practice that takes cards, with the processes' clock."""
+    await prepare(url)
     writing = engine(url)
-    await migrate(writing)
     practice = Paying(url, writing)
     practice.clock.time = dt.datetime.now(dt.UTC)
     await practice.fill()

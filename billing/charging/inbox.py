@@ -18,6 +18,7 @@ from billing.gateway.objects import Event
 from billing.payments import OWN
 from billing.till import Till
 from models import Payment, StripeEvent
+from models.database import every_practice
 from models.inserting import insert_into
 from models.leases import Excluded, Lease, Queue
 
@@ -38,7 +39,7 @@ QUEUE = Queue(
 
 async def receive(till: Till, event: Event) -> None:
     """Store the event, unless it is stored already."""
-    async with till.engine.begin() as rows:
+    async with every_practice(till.engine) as rows:
         written = insert_into(rows, StripeEvent).values(
             id=event.id,
             account=event.account,

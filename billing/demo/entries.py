@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from models import DocumentCounter, DocumentKind, Invoice, Receipt, Row, Statement, Superbill
 from models.ids import uuid7
+from models.row import written
 
 DOCUMENTS: dict[type[Row], tuple[DocumentKind, str]] = {
     Invoice: (DocumentKind.INVOICE, "INV"),
@@ -53,7 +54,7 @@ def filled(row: type[Row], **values: Any) -> dict[str, Any]:
 
 @cache
 def blank(row: type[Row]) -> dict[str, Any]:
-    return dict.fromkeys(row.__table__.columns.keys())
+    return dict.fromkeys(written(row))
 
 
 def numbered(

@@ -20,6 +20,7 @@ from billing.documents.reading import Document, read
 from billing.documents.typesetting import Printed, printed
 from billing.encryption import FieldKeys
 from models import DocumentKind, PrintedDocument
+from models.database import within_practice
 from models.inserting import insert_into
 
 AT_ONCE = 2
@@ -63,7 +64,8 @@ class Press:
         self.waiting += 1
         try:
             async with self.places:
-                return await self.made(kind, practice_id, id_)
+                with within_practice(practice_id):
+                    return await self.made(kind, practice_id, id_)
         finally:
             self.waiting -= 1
 

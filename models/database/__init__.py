@@ -6,6 +6,7 @@ SQLAlchemy compiles them and does not run them.
 
 from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.concealing import concealed
+from models.database.confinement import EVERY_PRACTICE, every_practice, within_practice
 from models.database.connecting import Connector, PostgresConnector, watched
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
 from models.database.engine import connector_of, engine, opened, refuse_unfit
@@ -24,6 +25,7 @@ from models.database.sqlite import SqliteReads
 from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
 
 __all__ = [
+    "EVERY_PRACTICE",
     "PATIENT",
     "PREPARED_A_CONNECTION",
     "SERVER",
@@ -51,6 +53,7 @@ __all__ = [
     "concealed",
     "connector_of",
     "engine",
+    "every_practice",
     "is_unmigrated",
     "lanes",
     "opened",
@@ -58,6 +61,7 @@ __all__ = [
     "refuse_unfit",
     "sqlite_path",
     "watched",
+    "within_practice",
 ]
 
 

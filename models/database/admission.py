@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from models.database.confinement import EVERY_PRACTICE
 from models.database.errors import DatabaseBusy, TransientError
 
 # Statements that may wait in a lane, and of one token so many for each that it may have running.
@@ -27,11 +28,10 @@ WORTH_WAITING_FOR = 0.05
 
 @dataclass(frozen=True)
 class Caller:
-    """The token that a statement is run for, and its practice.
+    """The token that a statement is run for, and the practice whose rows the statement sees.
 
-    A caller without a token is the server itself, as when it looks a token up: it has no budget.
-    `reads_outcome`: a change is made already and only its result is read, which is never refused
-    because of the budget.
+    A caller without a token has no budget. `reads_outcome`: a change is made already and only its
+    result is read, which is never refused because of the budget.
     """
 
     practice_id: str = ""
@@ -45,7 +45,8 @@ class Caller:
         return bool(self.token_id) and not self.reads_outcome
 
 
-SERVER = Caller()
+# The server itself, as when it looks a token up and knows no practice yet.
+SERVER = Caller(EVERY_PRACTICE)
 
 
 class RateLimited(Exception):

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from models.database.concealing import conceal
+from models.database.confinement import practice
 from models.database.connecting import Connector, PostgresConnector, SqliteConnector
 from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
@@ -42,15 +43,24 @@ def connector_of(url: str) -> Connector:
     return PostgresConnector(Dsn.of(url))
 
 
-def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None) -> AsyncEngine:
+def engine(
+    url: str,
+    waits: Waits = PATIENT,
+    connector: Connector | None = None,
+    *,
+    confined: bool = False,
+) -> AsyncEngine:
     """Return the SQLAlchemy engine for `sqlite:///file` or `postgresql://…`, which writes.
+
+    It writes rows of every practice; where it is `confined`, those of the practice that each
+    transaction is begun within.
 
     Errors are told without values, of statements and of rows: names and addresses are among them.
     An error that passes is raised as a TransientError.
     """
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
-        session = Session.of_changes(waits)
+        session = Session.of_changes(waits, confined=confined)
         made = create_async_engine(
             # Where it is, the connector knows.
             "postgresql+asyncpg://",
@@ -63,7 +73,7 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             isolation_level="READ COMMITTED",
             connect_args={"session": session, **connect_arguments(connector, waits)},
         )
-        Transactions(connector, session).listen(made.sync_engine)
+        Transactions(connector, session, confined=confined).listen(made.sync_engine)
         event.listen(made.sync_engine, "checkout", partial(refuse_unusable, connector))
     else:
         made = create_async_engine(
@@ -77,6 +87,8 @@ def engine(url: str, waits: Waits = PATIENT, connector: Connector | None = None)
             connect_args={"async_creator_fn": open_file},
         )
         event.listen(made.sync_engine, "connect", partial(set_up_sqlite, waits))
+        if confined:
+            event.listen(made.sync_engine, "begin", lambda _: practice())
         event.listen(made.sync_engine, "begin", partial(begin_immediate, waits))
         event.listen(made.sync_engine, "invalidate", roll_back)
     event.listen(made.sync_engine, "handle_error", partial(translate, connector))

@@ -54,21 +54,21 @@ class PostgresReads:
         """
         async with self.lane.place(caller):
             try:
-                return await self.run(await self.taken(), sql, values)
+                return await self.run(await self.taken(), sql, values, caller.practice_id)
             except Exception as error:
                 if not (isinstance(error, STALE) or is_repeatable(error)):
                     raise translated(error) from error
             try:
-                return await self.run(await self.opened(), sql, values)
+                return await self.run(await self.opened(), sql, values, caller.practice_id)
             except Exception as error:
                 raise translated(error) from error
 
     async def run(
-        self, connection: Prepared, sql: str, values: Sequence[Any]
+        self, connection: Prepared, sql: str, values: Sequence[Any], practice_id: str
     ) -> Sequence[Any] | None:
         """Run a statement on a connection, which is idle again afterwards unless it was closed."""
         try:
-            return await connection.row(sql, values)
+            return await connection.row(sql, values, practice_id)
         except asyncio.CancelledError:
             await finished(connection.end_statement(sql))
             raise

@@ -2,6 +2,9 @@
 
 Every answer carries the hash of its statement. A pooler, or anybody else who can reach the session,
 may have put another statement under a name: its answer is refused here, never passed on.
+
+Every statement names itself the practice whose rows it sees, by its last parameter
+(`models/row_security.py`). So that takes no round trip, and nothing of it stays in the session.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from typing import Any
 
 import asyncpg
 
+from models.database.confinement import SETTING
 from models.database.waits import PREPARED_A_CONNECTION
 
 PARAMETER = re.compile(r"\$(\d+)")
@@ -46,7 +50,7 @@ STALE = (
 
 @dataclass(frozen=True)
 class Signed:
-    """A statement whose answer proves which statement it answers."""
+    """A statement that names its practice, and whose answer proves which statement it answers."""
 
     hash: str
     # Returns the hash, then TRUE and the row of the statement. Where the statement has no row, all
@@ -54,11 +58,18 @@ class Signed:
     sql: str
 
     @classmethod
-    def of(cls, sql: str) -> "Signed":
+    def of(cls, sql: str, parameters: int) -> "Signed":
+        """Return a statement of so many parameters, with one more for the practice.
+
+        The practice is named first: a lateral join has no other order than from left to right, and
+        subqueries that stand by themselves are run when their value is first needed.
+        """
         digest = hashlib.sha256(sql.encode()).hexdigest()[:HASH_LENGTH]
+        naming = f"SELECT set_config('{SETTING}', ${parameters + 1}, true) AS practice"
         text = (
-            f"SELECT '{digest}', answer.* FROM (SELECT) AS nothing LEFT JOIN"  # noqa: S608
-            f" (SELECT TRUE, statement.* FROM ({sql}) AS statement) AS answer ON TRUE"
+            f"SELECT '{digest}', answer.* FROM ({naming}) AS named LEFT JOIN LATERAL"  # noqa: S608
+            f" (SELECT TRUE, statement.* FROM ({sql}) AS statement"
+            " WHERE named.practice IS NOT NULL) AS answer ON TRUE"
         )
         return cls(digest, text)
 
@@ -86,13 +97,13 @@ class Prepared:
         self.connection, self.begin = connection, begin
         self.statements: OrderedDict[str, tuple[Signed, Any]] = OrderedDict()
 
-    async def row(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        """Run a statement and return its first row, if there is one."""
+    async def row(self, sql: str, values: Sequence[Any], practice_id: str) -> Sequence[Any] | None:
+        """Run a statement within a practice and return its first row, if there is one."""
         if self.begin is None:
-            return await self.run(sql, values)
+            return await self.run(sql, values, practice_id)
         try:
             await self.connection.execute(self.begin)
-            return await self.run(sql, values)
+            return await self.run(sql, values, practice_id)
         except (asyncio.CancelledError, TimeoutError):
             # The transaction stays open.
             self.connection.terminate()
@@ -102,10 +113,10 @@ class Prepared:
                 # A transaction that failed is rolled back by it.
                 await self.connection.execute("COMMIT")
 
-    async def run(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        signed, statement = self.statements.get(sql) or await self.prepare(sql)
+    async def run(self, sql: str, values: Sequence[Any], practice_id: str) -> Sequence[Any] | None:
+        signed, statement = self.statements.get(sql) or await self.prepare(sql, len(values))
         self.statements.move_to_end(sql)
-        return signed.row(await statement.fetchrow(*values))
+        return signed.row(await statement.fetchrow(*values, practice_id))
 
     async def end_statement(self, sql: str) -> None:
         """Wait until the database has ended a statement that was cancelled.
@@ -121,8 +132,8 @@ class Prepared:
         if sql not in self.statements:
             self.connection.terminate()
 
-    async def prepare(self, sql: str) -> tuple[Signed, Any]:
-        signed = Signed.of(sql)
+    async def prepare(self, sql: str, parameters: int) -> tuple[Signed, Any]:
+        signed = Signed.of(sql, parameters)
         statement = await self.connection.prepare(signed.sql, name=signed.name)
         self.statements[sql] = signed, statement
         if len(self.statements) > PREPARED_A_CONNECTION:

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from models.database.confinement import EVERY_PRACTICE, SETTING
 from models.database.errors import DatabaseUnavailable
 from models.database.waits import READ_LOCK_S, Waits
 
-READ_BACK = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
+# The view has plain numbers where SHOW has units, and none of the settings that are our own.
+READ_BACK = """
+SELECT name, coalesce(setting, current_setting(name, true)) AS setting
+FROM unnest($1::text[]) AS name LEFT JOIN pg_settings USING (name)
+"""
 
 
 class UnfitDatabase(DatabaseUnavailable):
@@ -44,26 +49,21 @@ class Session:
         return cls(settings, read_only=True)
 
     @classmethod
-    def of_changes(cls, waits: Waits) -> "Session":
-        """Return the settings for what writes."""
+    def of_changes(cls, waits: Waits, *, confined: bool = False) -> "Session":
+        """Return the settings for what writes; `confined`: each transaction names its practice."""
         settings = {
             "lock_timeout": milliseconds(waits.lock_s),
             "statement_timeout": milliseconds(waits.statement_s),
             "idle_in_transaction_session_timeout": milliseconds(waits.idle_s),
         }
-        return cls(settings, read_only=False)
+        of_all = {} if confined else {SETTING: EVERY_PRACTICE}
+        return cls(settings | of_all, read_only=False)
 
     @property
     def begin(self) -> str:
         """Return what begins a transaction with the settings: statements for one round trip."""
         mode = "READ ONLY" if self.read_only else "READ WRITE"
         return f"BEGIN ISOLATION LEVEL READ COMMITTED {mode}; {setting('LOCAL', self.settings)}"
-
-    @property
-    def within(self) -> str:
-        """Return the one statement that sets the settings within a transaction."""
-        calls = (f"set_config('{name}', '{value}', true)" for name, value in self.settings.items())
-        return f"SELECT {', '.join(calls)}"
 
     async def set_up(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Set the settings for the session; UnfitDatabase, where they do not hold."""

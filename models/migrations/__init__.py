@@ -15,18 +15,24 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from models import Row
+from models.row_security import grants
+
 # Any number that nobody else locks in the database of a portal.
 LOCK = 7_026_061_907
 
 
-async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+async def migrate(engine: AsyncEngine, revision: str = "head", role: str | None = None) -> None:
     """Upgrade to the revision, in one transaction; nothing happens where it is there already.
 
+    `role`: whom the tables of the last revision are then granted to, as whoever serves needs them.
     UnknownRevision, where another release has made the tables.
     """
     async with alone(engine) as connection:
         await connection.run_sync(refuse_unknown)
         await connection.run_sync(lambda sync: command.upgrade(config(sync), revision))
+        for statement in grants(Row.metadata, role) if role is not None else ():
+            await connection.execute(text(statement))
 
 
 async def roll_back(engine: AsyncEngine, revision: str) -> None:

@@ -15,7 +15,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments import SANDBOX, Online
-from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep
+from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import preflight, reference, values_alone
@@ -168,7 +168,8 @@ class Plans:
                 return refused(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
             self.reads.budgets.check(viewer.caller)
-            outcomes = await acted(acts, acting)
+            with within_practice(acting.viewer.practice_id):
+                outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
         asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
         if outcomes and (told := self.told(operation, given, asked)):

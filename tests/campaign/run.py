@@ -207,8 +207,7 @@ async def database(folder: Path, *, is_sqlite: bool) -> AsyncIterator[tuple[str,
     if programs is None:
         raise LookupError(f"No PostgreSQL was found: {postgres.HOW_TO_GET}.")
     with postgres.started(programs, postgres.DURABLE) as server:
-        await postgres.execute(server.url, 'CREATE DATABASE "portal_campaign"')
-        url = urlsplit(server.url)._replace(path="/portal_campaign").geturl()
+        url = await postgres.create(server.url, "portal_campaign")
         await prepare(url)
         yield url, server.restart
 

@@ -66,7 +66,9 @@ class Network:
 
     def url(self, database_url: str) -> str:
         """Return the URL of the target's database through the network."""
-        return f"postgresql://postgres@{HOST}:{self.port}{urlsplit(database_url).path}"
+        parts = urlsplit(database_url)
+        user = parts.netloc.rpartition("@")[0] or "postgres"
+        return f"postgresql://{user}@{HOST}:{self.port}{parts.path}"
 
     def darken(self) -> None:
         """Drop every byte from now on, without notifying either side.

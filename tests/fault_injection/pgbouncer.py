@@ -22,12 +22,12 @@ STARTS_WITHIN_S = 10.0
 PREPARES = (1, 21)
 INI = """
 [databases]
-* = host={folder} user=postgres
+* = host={folder}
 [pgbouncer]
 listen_addr = {host}
 listen_port = {port}
 unix_socket_dir =
-auth_type = any
+auth_type = trust
 logfile = {log}
 default_pool_size = 4
 max_client_conn = 200
@@ -72,7 +72,8 @@ def pgbouncer(program: str, server_url: str, **settings: object) -> Iterator[str
     )
     try:
         wait_for(port, process, log)
-        yield parts._replace(netloc=f"postgres@{HOST}:{port}", query="").geturl()
+        role = parts.netloc.rpartition("@")[0]
+        yield parts._replace(netloc=f"{role}@{HOST}:{port}", query="").geturl()
     finally:
         process.kill()
         process.wait()

@@ -17,15 +17,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.server]
 async def test_successor_of_a_primary_is_found(cluster: Cluster) -> None:
     """The first host stops, and the standby behind the second one is promoted."""
     name = f"portal_{secrets.token_hex(6)}"
-    await postgres.execute(cluster.url, f'create database "{name}"')
-    url = urlsplit(cluster.url)._replace(path=f"/{name}").geturl()
+    url = await postgres.create(cluster.url, name)
     async with unserved(url) as portal:
         await portal.engine.dispose()
         await asyncio.to_thread(cluster.follow)
         folder = cluster.server.folder
         # The standby is listed first, and is skipped while it is a standby.
         hosts = f"host={folder},{folder}&port={STANDBY_PORT},5432"
-        portal.url = f"postgresql://postgres@/{name}?{hosts}"
+        portal.url = urlsplit(url)._replace(query=hosts).geturl()
         async with serving(portal, lock_timeout_s=1):
             asking = await visitors(portal)
             assert {answer.status for answer in (await asking.ask_all()).values()} == {200}

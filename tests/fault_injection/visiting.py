@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -183,8 +182,7 @@ async def visited(
     """Serve a portal that reaches its database through the network, and give its visitors."""
     name = f"portal_{secrets.token_hex(6)}"
     # The database is removed with the cluster.
-    await postgres.execute(cluster.url, f'create database "{name}"')
-    url = urlsplit(cluster.url)._replace(path=f"/{name}").geturl()
+    url = await postgres.create(cluster.url, name)
     async with unserved(url) as portal:
         portal.url = network.url(url)
         async with serving(portal, lock_timeout_s=1):

@@ -20,6 +20,7 @@ from tests.isolation.sight import Eyes, Facts
 from tests.portal import KEY
 from tests.practices.books import load
 from tests.practices.draws import NOW
+from tests.schema import prepare
 
 
 @dataclass
@@ -147,6 +148,7 @@ class Matrix:
 @asynccontextmanager
 async def over(url: str, households: Households) -> AsyncIterator[Matrix]:
     """Fill the empty database of this URL with the households, and yield the matrix over it."""
+    await prepare(url)
     writing = database.engine(url)
     await load(writing, households.all_rows)
     await writing.dispose()

@@ -29,7 +29,6 @@ from models import (
 )
 from models.database import opened
 from models.ids import new_id
-from models.migrations import migrate
 from sandbox import intents, seeds
 from sandbox.deliveries import signature
 from sandbox.errors import StripeError
@@ -43,6 +42,7 @@ from tests.nursery import Nursery
 from tests.paying import ACCOUNT, ASKS, DECLINED, GOOD, PAY, Paying
 from tests.portal import KEY
 from tests.processes import SECRET, wait_for
+from tests.schema import prepare
 from tests.specification import held
 
 NUMBERS = {"good": GOOD, "declined": DECLINED, "asks": ASKS}
@@ -104,8 +104,8 @@ class Player:
 @asynccontextmanager
 async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIterator[Player]:
     """Yield a player over the empty database of this URL. `file` is the double's."""
+    await prepare(url)
     async with opened(url) as writing:
-        await migrate(writing)
         practice = Paying(url, writing)
         practice.clock.time = dt.datetime.now(dt.UTC)
         await practice.fill()

@@ -66,7 +66,8 @@ class Machine(RuleBasedStateMachine):
     async def opened(self) -> None:
         url = await self.stack.enter_async_context(self.new_database())
         self.portal: Paying = await self.stack.enter_async_context(paying(url))
-        watch_commits(self.portal.till, self.passing)
+        for till in (self.portal.counter, self.portal.till):
+            watch_commits(till, self.passing)
         watch_calls(self.portal.till, self.passing)
         self.invoices = [await self.portal.invoice(amount) for amount in (10_000, 5_000)]
         await self.portal.credit(2_000)

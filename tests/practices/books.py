@@ -30,6 +30,7 @@ from models import (
     Row,
     Session,
 )
+from models.row import written
 
 Entered = dict[str, Any]
 NOON = dt.time(12, tzinfo=dt.UTC)
@@ -54,7 +55,7 @@ class Books:
 
     def enter(self, model: type[Row], **columns: Any) -> Entered:
         """Insert a row, with an id if it has one, and None in the columns left out."""
-        names = model.__table__.c.keys()
+        names = written(model)
         own = {"practice_id": self.practice_id, "id": self.new_id()}
         row = {name: (own | columns).get(name) for name in names}
         assert columns.keys() <= set(names)
@@ -328,10 +329,9 @@ class Books:
 
 
 async def load(engine: AsyncEngine, rows: dict[type[Row], list[Entered]]) -> None:
-    """Make the tables and fill them, referenced rows first."""
+    """Fill the tables, referenced rows first."""
     by_table = {model.__table__: entered for model, entered in rows.items() if entered}
     async with engine.begin() as connection:
-        await connection.run_sync(Row.metadata.create_all)
         for table in Row.metadata.sorted_tables:
             if table in by_table:
                 await connection.execute(insert(table), by_table[table])

@@ -15,8 +15,10 @@ from models.checks import (
     some_of,
 )
 from models.currencies import CURRENCIES
+from models.invoice import DUE_OR_NEVER
 from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, of_practice, refers
+from models.row_security import policy
 
 revision = "0001"
 down_revision = None
@@ -116,6 +118,7 @@ def upgrade() -> None:
         *key(),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
+        mailbox(),
         *one_address("email"),
         of_practice(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
@@ -180,6 +183,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("folded_name", ByCode, nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
+        mailbox(),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("date_of_birth", sa.Date(), nullable=True),
         sa.Column("clinician_id", ID, nullable=True),
@@ -917,17 +921,26 @@ def upgrade() -> None:
         unique=True,
     )
     for table in ("client", "contact"):
-        op.create_index(f"ix_{table}_folded_email", table, [folded_email(sa.text("email"))])
-    due_on = sa.text("coalesce(due_on, '9999-12-31')")
+        op.create_index(f"ix_{table}_mailbox", table, ["mailbox"])
+    due_on = sa.text(DUE_OR_NEVER)
     op.create_index("ix_invoice_due", "invoice", ["practice_id", due_on, "serial"])
     for statement in APPEND_ONLY[op.get_context().dialect.name]:
         op.execute(statement)
 
 
 def create_table(name: str, *items: sa.schema.SchemaItem) -> None:
-    """Create a table with the checks of its columns."""
+    """Create a table with the checks of its columns, and with its policy."""
     columns = [item for item in items if isinstance(item, sa.Column)]
     op.create_table(name, *items, *column_checks(columns))
+    if op.get_context().dialect.name == "postgresql":
+        for statement in policy(name, columns):
+            op.execute(statement)
+
+
+def mailbox() -> sa.Column[str]:
+    """Return the column that has an e-mail address as it is compared."""
+    folded = sa.Computed(folded_email(sa.text("email")), persisted=True)
+    return sa.Column("mailbox", ByCode, folded, nullable=True)
 
 
 def key() -> list[sa.Column[str]]:

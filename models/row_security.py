@@ -1,0 +1,80 @@
+"""Row-level security of PostgreSQL: who sees which rows, and what the server's role may do.
+
+Each table with rows of practices has a policy. A transaction sees and writes the rows of the
+practice that it names, all of them where it names every practice, and none where it names nothing.
+
+Policies hold for the role that serves. They don't hold for the owner of the tables, by whom
+migrations run.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.dialects import postgresql
+
+from models.database.confinement import EVERY_PRACTICE, SETTING
+
+POLICY = "of_practice"
+NAMED = f"current_setting('{SETTING}', true)"
+# The practice, and TRUE for every practice; otherwise NULL.
+ONE = f"nullif(nullif({NAMED}, ''), '{EVERY_PRACTICE}')::uuid"
+EVERY = f"nullif({NAMED} = '{EVERY_PRACTICE}', false)"
+
+QUOTED = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+
+
+def policy(name: str, columns: Iterable[Column[object]]) -> tuple[str, ...]:
+    """Return the statements that give a table its policy; none, where it has no practice's rows.
+
+    The settings are read by subqueries, which are run once a statement. PostgreSQL takes it that a
+    value is hardly ever NULL, so that the second condition leaves its estimates as they are.
+    """
+    column = next((column for column in columns if is_practice(name, column)), None)
+    if column is None:
+        return ()
+    condition = f"{column.name} = (SELECT {ONE}) OR (SELECT {EVERY}) IS NOT NULL"
+    return (
+        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
+        f"CREATE POLICY {POLICY} ON {name} USING ({condition})",
+    )
+
+
+def is_practice(table: str, column: Column[object]) -> bool:
+    """Return whether a column says of which practice each row is.
+
+    An event of Stripe is of none until it is looked into.
+    """
+    is_named_so = column.name == ("id" if table == "practice" else "practice_id")
+    return is_named_so and not column.nullable
+
+
+def confined(metadata: MetaData) -> list[Table]:
+    """Return the tables that have a policy."""
+    tables = metadata.sorted_tables
+    return [table for table in tables if policy(table.name, table.columns)]
+
+
+# -- what the server's role may do -----------------------------------------------------------------
+
+# A table whose `info` has this is only ever added to.
+APPEND_ONLY = "append_only"
+REVISION = "alembic_version"
+ALL, ADD = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}), frozenset({"SELECT", "INSERT"})
+# What nobody but the owner may do to a table that is only read or added to.
+NEVER = "UPDATE, DELETE, TRUNCATE, TRIGGER"
+
+
+def rights(metadata: MetaData) -> dict[str, frozenset[str]]:
+    """Return what whoever serves may do to each table, by its name."""
+    found = {
+        table.name: ADD if table.info.get(APPEND_ONLY) else ALL for table in metadata.sorted_tables
+    }
+    return {**found, REVISION: frozenset({"SELECT"})}
+
+
+def grants(metadata: MetaData, role: str) -> Iterator[str]:
+    """Give the statements by which a role may serve, and do no more than that."""
+    name = QUOTED(role)
+    for table, right in rights(metadata).items():
+        yield f"REVOKE ALL ON {table} FROM {name}"
+        yield f"GRANT {', '.join(sorted(right))} ON {table} TO {name}"
