@@ -15,7 +15,7 @@ from billing.gateway import Missing, Unknown
 from billing.till import Till, locked
 from models import PaymentMethod, StripeCustomer
 from models.ids import new_id
-from models.inserting import insert_into
+from models.upsert import insert_into
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from models import DocumentCounter, DocumentKind, Receipt
 from models.ids import new_id
-from models.inserting import insert_into
+from models.upsert import insert_into
 
 # How often a number may turn out to be taken, while an import takes numbers too.
 TRIES = 5

@@ -13,7 +13,7 @@ from billing.access import Actor
 from billing.gateway import Stripe
 from billing.practices import PracticeMisconfigured, zone
 from models import Client, Payment, PaymentState, Practice
-from models.turns import Turns
+from models.row_turns import Turns
 
 # How long a request waits for other requests for the same client.
 TURN_S = 5.0

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, case, func, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Allocation, Invoice, LedgerEntry, Payment, PracticeVersion
-from models.inserting import insert_into
+from models.upsert import insert_into
 
 
 async def stamp(rows: AsyncConnection, practice_id: str, payment_id: str) -> None:

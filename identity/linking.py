@@ -17,8 +17,8 @@ from identity.people import TooManyPeople, people
 from identity.tokens import random_text
 from models import SignInLink, SignInRequest
 from models.ids import new_id
-from models.inserting import insert_into
 from models.names import mailbox
+from models.upsert import insert_into
 
 log = logging.getLogger("portal.identity")
 

@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Row, Text, and_, bindparam, cast, func, or
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import TransientError
+from models.lasting_errors import Troubles
 from models.row import Instant
 from models.row import Row as Table
-from models.troubles import Troubles
 
 # The time that a lease exceeds its work.
 SPARE_S = 15.0

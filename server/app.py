@@ -35,7 +35,7 @@ from identity.tokens import hashed
 from identity.uses import Uses
 from models import database
 from models.database import StatementTimeout, TransientError
-from models.turns import Turns
+from models.row_turns import Turns
 from resolvers.bearers import Bearers
 from resolvers.planner.garbage import collect_oldest_rarely
 from resolvers.printed import PrintedDocuments

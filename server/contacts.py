@@ -11,8 +11,8 @@ from billing.access import record
 from models import AccessAction, Client, Contact, ContactRight, Relation
 from models.database import is_unmigrated
 from models.ids import new_id
-from models.inserting import insert_into
 from models.names import folded_email
+from models.upsert import insert_into
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.giving import bare, writing

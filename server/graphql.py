@@ -18,7 +18,7 @@ from graph import execution
 from graph.execution import Graph, Reading
 from graph.strangers import Unauthenticated
 from models.database import RateLimited, StatementTimeout, TransientError
-from models.troubles import Troubles
+from models.lasting_errors import Troubles
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.reference import Answer
 from resolvers.queues import QueueFull

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import filling, many
 from billing.demo.many import Plan
-from models import Client, Practice, copying, database, migrations
+from models import Client, Practice, bulk_insert, database, migrations
 from models.database import backend_name
 from server import giving
 from server.command_errors import CommandError
@@ -54,7 +54,7 @@ async def refuse_unready(url: str) -> None:
     async with opened(url) as engine:
         if not await migrations.is_current(engine):
             raise NotLoaded(NOT_MIGRATED)
-        if await copying.is_kept_from(engine, Practice):
+        if await bulk_insert.is_kept_from(engine, Practice):
             raise NotLoaded("The owner of the tables loads them: set DATABASE_OWNER_URL.")
         if await practices_in(engine):
             raise NotLoaded("The database has practices already: choose an empty one.")

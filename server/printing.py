@@ -14,7 +14,7 @@ from billing.documents.press import Press
 from billing.documents.reading import practice_of
 from billing.documents.typesetting import can_be_printed
 from models import DocumentKind, Logo, Practice, ViewerKind, database
-from models.inserting import insert_into
+from models.upsert import insert_into
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
 from resolvers.record import RequestReads, record_at_once

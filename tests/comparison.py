@@ -26,7 +26,7 @@ from models.database import (
     connector_of,
     engine,
 )
-from models.database.connecting import PostgresConnector
+from models.database.connector import PostgresConnector
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced
 from resolvers.planner.plans import Plans

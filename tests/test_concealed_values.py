@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from models import Client, StripeEvent, database
-from models.copying import copy
+from models.bulk_insert import copy
 from models.database import opened
 from models.ids import new_id
 from models.leases import Excluded, Lease, Queue

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from models import database
 from models.database import DatabaseUnavailable, PostgresReads, UnfitDatabase, Waits
-from models.database.connecting import PostgresConnector
+from models.database.connector import PostgresConnector
 from models.database.prepared import Signed
 from models.database.session import Session
 from tests import postgres

@@ -29,7 +29,7 @@ from models import (
 )
 from models.database import DatabaseBusy, Waits, opened
 from models.ids import new_id
-from models.turns import Turns
+from models.row_turns import Turns
 from sandbox import intents, reversals
 from tests import postgres
 from tests.card_forms import PREPARE

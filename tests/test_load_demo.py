@@ -30,7 +30,7 @@ from models import (
     LedgerEntry,
     Practice,
     Row,
-    copying,
+    bulk_insert,
     database,
 )
 from models.names import folded, parts
@@ -185,7 +185,7 @@ async def test_role_without_superuser_loads_with_foreign_keys_checked(
     async with migrated(lambda: postgres.database(postgres_url)) as url:
         async with opened(postgres.as_owner(url)) as engine:
             async with engine.begin() as connection:
-                await copying.trust_foreign_keys(connection)
+                await bulk_insert.trust_foreign_keys(connection)
                 checked = await connection.scalar(text("SHOW session_replication_role"))
             assert checked == "origin"
             await filling.fill(engine, many.Plan(TODAY, 1, 0, 20), lambda clients: None)

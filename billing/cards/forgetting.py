@@ -19,8 +19,8 @@ from billing.gateway import Forbidden, Missing, Rejected, StripeTrouble
 from billing.till import Till
 from models import Detachment
 from models.ids import new_id
-from models.inserting import insert_into
 from models.leases import Excluded, Lease, Queue
+from models.upsert import insert_into
 
 # The delay until the next try after Stripe has refused, which may last for days.
 AFTER_REFUSAL = dt.timedelta(hours=1)

@@ -19,8 +19,8 @@ from billing.payments import OWN
 from billing.till import Till
 from models import Payment, StripeEvent
 from models.database import every_practice
-from models.inserting import insert_into
 from models.leases import Excluded, Lease, Queue
+from models.upsert import insert_into
 
 # Events about reversed money.
 REVERSALS = ("charge.refund", "charge.dispute", "refund.")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import by_table
 from billing.demo.many import Plan, entries
-from models import Client, copying
+from models import Client, bulk_insert
 
 # The number of rows held in memory and sent at a time.
 BATCH = 20_000
@@ -25,11 +25,11 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
     entered, counted = entries(plan), Counter[str]()
     needs_statistics = plan.number == 0
     async with engine.begin() as connection:
-        await copying.trust_foreign_keys(connection)
+        await bulk_insert.trust_foreign_keys(connection)
         while batch := list(islice(entered, BATCH)):
             tables = by_table(batch)
             for row, values in tables.items():
-                await copying.copy(connection, row, values)
+                await bulk_insert.copy(connection, row, values)
                 counted[row.__tablename__] += len(values)
             if needs_statistics:
                 await connection.execute(text("ANALYZE"))

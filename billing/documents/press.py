@@ -21,7 +21,7 @@ from billing.documents.typesetting import Printed, printed
 from billing.encryption import FieldKeys
 from models import DocumentKind, PrintedDocument
 from models.database import within_practice
-from models.inserting import insert_into
+from models.upsert import insert_into
 
 AT_ONCE = 2
 # The number of documents that may wait for their turn: some seconds of work.

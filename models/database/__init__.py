@@ -5,11 +5,11 @@ SQLAlchemy compiles them and does not run them.
 """
 
 from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
-from models.database.concealing import concealed
 from models.database.confinement import EVERY_PRACTICE, every_practice, within_practice
-from models.database.connecting import Connector, PostgresConnector, watched
+from models.database.connector import Connector, PostgresConnector, watched
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
 from models.database.engine import connector_of, engine, opened, refuse_unfit
+from models.database.error_redaction import concealed
 from models.database.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
@@ -18,11 +18,11 @@ from models.database.errors import (
     TransientError,
     is_unmigrated,
 )
-from models.database.lanes import Lanes, ReadLimits, Reads
 from models.database.postgres import PostgresReads
+from models.database.read_pools import Lanes, ReadLimits, Reads
 from models.database.session import UnfitDatabase
 from models.database.sqlite import SqliteReads
-from models.database.waits import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
+from models.database.timeouts import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
 
 __all__ = [
     "EVERY_PRACTICE",

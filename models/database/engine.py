@@ -16,15 +16,15 @@ from sqlalchemy import ExceptionContext, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
-from models.database.concealing import conceal
 from models.database.confinement import practice
-from models.database.connecting import Connector, PostgresConnector, SqliteConnector
+from models.database.connector import Connector, PostgresConnector, SqliteConnector
 from models.database.dsn import Dsn, backend_name, sqlite_path
+from models.database.error_redaction import conceal
 from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
 from models.database.session import Session
 from models.database.sqlite import sha256
+from models.database.timeouts import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 from models.database.transactions import Transactions, is_stale
-from models.database.waits import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 
 # read_only_sql_transaction.
 DEMOTED = "25006"

@@ -10,8 +10,8 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
 from models.database.admission import SERVER, Budgets, Caller, Lane
-from models.database.concealing import conceal
-from models.database.connecting import PostgresConnector
+from models.database.connector import PostgresConnector
+from models.database.error_redaction import conceal
 from models.database.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
@@ -23,7 +23,7 @@ from models.database.errors import (
 )
 from models.database.prepared import STALE, Prepared, joined
 from models.database.session import Session
-from models.database.waits import GRACE_S, Statement, finished
+from models.database.timeouts import GRACE_S, Statement, finished
 
 
 class PostgresReads:

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from models.database.confinement import SETTING
-from models.database.waits import PREPARED_A_CONNECTION
+from models.database.timeouts import PREPARED_A_CONNECTION
 
 PARAMETER = re.compile(r"\$(\d+)")
 # A name has at most 63 bytes; 32 hexadecimal digits are 128 bits.

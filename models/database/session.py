@@ -12,7 +12,7 @@ import asyncpg
 
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from models.database.errors import DatabaseUnavailable
-from models.database.waits import READ_LOCK_S, Waits
+from models.database.timeouts import READ_LOCK_S, Waits
 
 # The view has plain numbers where SHOW has units, and none of the settings that are our own.
 READ_BACK = """

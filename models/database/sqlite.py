@@ -13,9 +13,9 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import sqlite
 
 from models.database.admission import SERVER, Budgets, Caller, Lane
-from models.database.concealing import conceal
+from models.database.error_redaction import conceal
 from models.database.errors import StatementTimeout, StatementTooDeep, transient
-from models.database.waits import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement, finished
+from models.database.timeouts import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement, finished
 
 # SQLite asks the progress handler after so many steps of its virtual machine.
 STEPS_BETWEEN_LOOKS = 10_000

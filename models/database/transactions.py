@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from models.database.confinement import SETTING, Naming, practice, setting_locally
-from models.database.connecting import PostgresConnector
+from models.database.connector import PostgresConnector
 from models.database.prepared import STALE
 from models.database.session import Session
 

@@ -17,7 +17,7 @@ import pytest
 from billing.background import surely
 from billing.charging import inbox
 from models.database import connector_of
-from models.database.connecting import KEEPALIVE, PostgresConnector
+from models.database.connector import KEEPALIVE, PostgresConnector
 from models.database.session import Session
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network

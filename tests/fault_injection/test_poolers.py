@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from identity.tokens import Subject
 from models import Scope, database
 from models.database import DatabaseUnavailable, UnfitDatabase, Waits, opened
-from models.database.connecting import PostgresConnector
+from models.database.connector import PostgresConnector
 from models.database.dsn import Dsn
 from server import cli
 from tests import postgres

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import asyncpg
 
-from models.database import pooling
+from models.database import pooler
 from models.database.dsn import Dsn, Host
 from models.database.errors import DatabaseUnavailable, is_gone, reason
 from models.database.session import Session
@@ -109,8 +109,8 @@ class PostgresConnector:
     async def find_pooler(self, connection: Connection) -> bool:
         """Return whether a pooler lends sessions for one transaction; found out once."""
         async with self.finding:
-            if self.pools_transactions is None and await pooling.is_pooled(connection):
-                self.pools_transactions = await pooling.pools_transactions(self.open)
+            if self.pools_transactions is None and await pooler.is_pooled(connection):
+                self.pools_transactions = await pooler.pools_transactions(self.open)
         return bool(self.pools_transactions)
 
     async def open(self, **more: Any) -> Connection:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sqlalchemy import Dialect
 
 from models.database.admission import SERVER, Budgets, Caller
-from models.database.waits import Statement
+from models.database.timeouts import Statement
 
 
 class Reads(Protocol):
