@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.demo import filling, many
-from billing.documents.press import Press
+from billing.documents.printer import Press
 from models import DocumentKind, database
 from models.migrations import migrate
 from resolvers.printed import TABLES

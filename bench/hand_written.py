@@ -17,7 +17,7 @@ import asyncpg
 import orjson
 
 from bench import statements
-from billing.periods import Period, cut
+from billing.ledger.periods import Period, cut
 from identity.tokens import hashed, is_written_right
 from models import ViewerKind
 

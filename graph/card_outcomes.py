@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from billing.refusals import ErrorCode
+from billing.errors import ErrorCode
 from graph.card import PaymentMethod
 from graph.client import Client
 from graph.outcomes import (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from billing.accounts import BalanceTermKind, PermissionReason
+from billing.ledger.balance import BalanceTermKind, PermissionReason
 from graph.access_log import AccessLogEntry
 from graph.card import PaymentMethod
 from graph.connections import PAGE, After, Before, Connection, First, Last

@@ -5,12 +5,12 @@ from typing import Any
 
 import strawberry
 
-from billing.accounts import BalanceTermKind, PermissionReason
-from billing.history import HistoryStatus
-from billing.invoices import InvoiceStatus
-from billing.payments import PaymentsMode, PaymentStatus
-from billing.periods import Period
-from billing.refusals import ErrorCode
+from billing.errors import ErrorCode
+from billing.ledger.balance import BalanceTermKind, PermissionReason
+from billing.ledger.history import HistoryStatus
+from billing.ledger.invoices import InvoiceStatus
+from billing.ledger.periods import Period
+from billing.payments.status import PaymentsMode, PaymentStatus
 from billing.superbills import SuperbillGapCode
 from models import (
     AccessAction,

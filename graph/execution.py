@@ -11,8 +11,8 @@ import strawberry
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
 
 from billing.documents.links import Signer
-from billing.payments import SANDBOX, Online
-from billing.till import Till
+from billing.payments.context import Till
+from billing.payments.status import SANDBOX, Online
 from graph.introspection import Introspection
 from graph.looks import looks, operation_name, reads_of
 from graph.preparation import Preparation

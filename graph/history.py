@@ -4,7 +4,7 @@ import datetime as dt
 
 import strawberry
 
-from billing.history import HistoryStatus
+from billing.ledger.history import HistoryStatus
 from graph.invoice import Invoice, Session, invoice, session
 from graph.money import Money, money
 from graph.node import Node, identity

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from billing.invoices import InvoiceStatus
+from billing.ledger.invoices import InvoiceStatus
 from graph.document import DocumentLink, document
 from graph.money import Money, money
 from graph.node import Node, identity

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import BigInteger
 
-from billing.refusals import ErrorCode
+from billing.errors import ErrorCode
 from graph.client import Client
 from graph.money import Money, money
 from graph.payment import Payment

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from billing.payments import PaymentStatus
+from billing.payments.status import PaymentStatus
 from graph.document import DocumentLink, document
 from graph.money import Money, money
 from graph.node import Node, identity

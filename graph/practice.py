@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from billing.invoices import InvoiceStatus
-from billing.payments import PaymentsMode, PaymentStatus
-from billing.periods import Period
+from billing.ledger.invoices import InvoiceStatus
+from billing.ledger.periods import Period
+from billing.payments.status import PaymentsMode, PaymentStatus
 from graph.aggregates import Aging, AsOf, Reported, RevenuePeriod
 from graph.connections import After, Before, Connection, First, Last
 from graph.inputs import DateRange, InvoiceOrder

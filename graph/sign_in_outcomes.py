@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from billing.refusals import ErrorCode
+from billing.errors import ErrorCode
 from graph.outcomes import (
     InvalidInput,
     NotFound,

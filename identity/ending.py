@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import false, or_, update
 
-from billing import access
-from billing.access import Actor
-from billing.refusals import NotFound
+from billing import audit_log
+from billing.audit_log import Actor
+from billing.errors import NotFound
 from identity import tokens
 from identity.door import Door
 from models import AccessAction, Token
@@ -36,7 +36,7 @@ async def ended(door: Door, *which: Any, now: dt.datetime, by: Actor) -> bool:
         found = (await conn.execute(stopped.returning(*whose))).all()
         for client_id, contact_id in found:
             person = client_id, contact_id
-            await access.record_of_person(conn, by, person, now, AccessAction.SIGN_OUT)
+            await audit_log.record_of_person(conn, by, person, now, AccessAction.SIGN_OUT)
     return bool(found)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Row, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing import access
-from billing.access import Actor
-from billing.refusals import (
+from billing import audit_log
+from billing.audit_log import Actor
+from billing.errors import (
     InvalidInput,
     Refusal,
     SignInCodeInvalid,
@@ -168,7 +168,7 @@ async def enter(
     kind, actor_id = ActorKind(subject.kind), person.client_id or person.contact_id
     by = Actor(link.practice_id, kind, token_id, actor_id, address_hash=page.address_hash)
     whose = person.client_id, person.contact_id
-    await access.record_of_person(conn, by, whose, now, AccessAction.SIGN_IN)
+    await audit_log.record_of_person(conn, by, whose, now, AccessAction.SIGN_IN)
     used = {"used_at": now, "used_nonce_hash": page.nonce_hash, "token_id": token_id}
     columns = SignInLink.__table__.c
     mine = columns.practice_id == link.practice_id

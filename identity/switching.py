@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from sqlalchemy import update
 
-from billing import access
-from billing.access import Actor
-from billing.refusals import NotFound
+from billing import audit_log
+from billing.audit_log import Actor
+from billing.errors import NotFound
 from identity import tokens
 from identity.door import Door
 from identity.people import TooManyPeople, people
@@ -42,4 +42,4 @@ async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.date
         other_id = person.client_id or person.contact_id
         other = replace(by, kind=ActorKind(subject.kind), actor_id=other_id)
         whose = person.client_id, person.contact_id
-        await access.record_of_person(conn, other, whose, now, AccessAction.SIGN_IN)
+        await audit_log.record_of_person(conn, other, whose, now, AccessAction.SIGN_IN)

@@ -1,4 +1,4 @@
-"""Invoices and their lines. Paid and due amounts are derived (billing/invoices.py), never
+"""Invoices and their lines. Paid and due amounts are derived (billing/ledger/invoices.py), never
 stored.
 """
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Date, Select, Subquery, case, select, union_all
 
-from billing.invoices import total
-from billing.receivables import AGES, ages, asked, days_before, put
+from billing.ledger.invoices import total
+from billing.ledger.receivables import AGES, ages, asked, days_before, put
 from models import Allocation, Invoice, LedgerEntry
 from resolvers.ids import row_id
 from resolvers.planner.later import Refusal, bound, derive

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billing.cards import changing, keeping, preparing
-from billing.cards.keeping import Holder
-from billing.customers import Owner
-from billing.gateway import Rejected, Unknown
-from billing.refusals import CardRemovalOff, InvalidInput, NotFound, OnlinePaymentsOff
+from billing.errors import CardRemovalOff, InvalidInput, NotFound, OnlinePaymentsOff
+from billing.payment_methods import commands, setup_finish, setup_start
+from billing.payment_methods.setup_finish import Holder
+from billing.payments.customers import Owner
+from billing.stripe import Rejected, Unknown
 from resolvers import sighted
 from resolvers.outcomes import Acting, Outcome, read_id, refusable, unavailable
 
@@ -39,7 +39,7 @@ async def remove(acting: Acting, input: Any) -> Outcome:
 
 async def prepared(acting: Acting, input: Any) -> Outcome:
     try:
-        setup = await preparing.prepare(acting.till, await holder(acting, input))
+        setup = await setup_start.prepare(acting.till, await holder(acting, input))
     except (Unknown, Rejected):
         raise unavailable() from None
     values = {"setup_intent_id": setup.id, "client_secret": setup.client_secret}
@@ -49,10 +49,10 @@ async def prepared(acting: Acting, input: Any) -> Outcome:
 async def added(acting: Acting, input: Any) -> Outcome:
     owner = await holder(acting, input)
     if not SETUP.fullmatch(input.setup_intent_id):
-        raise InvalidInput("This is not the id of a SetupIntent (seti_…).", keeping.PATH)
+        raise InvalidInput("This is not the id of a SetupIntent (seti_…).", setup_finish.PATH)
     wanted = input.setup_intent_id, input.make_default
     try:
-        filed = await keeping.add(acting.till, owner, wanted[0], make_default=wanted[1])
+        filed = await setup_finish.add(acting.till, owner, wanted[0], make_default=wanted[1])
     except (Unknown, Rejected):
         raise unavailable() from None
     values = {"card_id": filed.id, "was_on_file": filed.was_on_file}
@@ -61,7 +61,7 @@ async def added(acting: Acting, input: Any) -> Outcome:
 
 async def made_default(acting: Acting, input: Any) -> Outcome:
     card = await card_of(acting, input)
-    await changing.make_default(acting.till, owner(acting, card), card.id, acting.today)
+    await commands.make_default(acting.till, owner(acting, card), card.id, acting.today)
     return Outcome("DefaultMade", {"card_id": card.id, "client_id": card.client_id})
 
 
@@ -73,7 +73,7 @@ async def removed(acting: Acting, input: Any) -> Outcome:
     if input.replacement_id is not None:
         replacement_id = read_id(input.replacement_id, "crd", REPLACEMENT)
     own = owner(acting, card)
-    await changing.remove(acting.till, own, card.id, replacement_id, acting.today)
+    await commands.remove(acting.till, own, card.id, replacement_id, acting.today)
     return Outcome("CardRemoved", {"client_id": card.client_id})
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
 
-from billing.accounts import Account, allocated, disputed, movements, why_no_card
-from billing.gateway.currencies import smallest_charge
-from billing.invoices import total
+from billing.ledger.balance import Account, allocated, disputed, movements, why_no_card
+from billing.ledger.invoices import total
+from billing.stripe.currencies import smallest_charge
 from models import (
     ACTIVE_STATES,
     Allocation,

@@ -18,8 +18,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from billing.history import HistoryStatus, status
-from billing.invoices import Standing, total
+from billing.ledger.history import HistoryStatus, status
+from billing.ledger.invoices import Standing, total
 from models import ACTIVE_STATES, EntryKind, Invoice, LedgerEntry, Payment, PaymentState, Session
 from models.literals import constant
 from models.row import ID

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Date, and_, case, literal_column
 
-from billing.invoices import InvoiceStatus, Standing, billed, paid
+from billing.ledger.invoices import InvoiceStatus, Standing, billed, paid
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
 from resolvers.clients import account_of, correlated, is_disputed, owned
 from resolvers.days import today

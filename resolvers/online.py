@@ -14,8 +14,8 @@ from sqlalchemy import (
     literal_column,
 )
 
-from billing.gateway.currencies import SUPPORTED, decimals, smallest_charge
-from billing.payments import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
+from billing.payments.status import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
+from billing.stripe.currencies import SUPPORTED, decimals, smallest_charge
 from models.literals import constant
 from resolvers.money import Amount
 from resolvers.planner.later import Later, bound

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import BindParameter, Boolean, Integer, Text
 from sqlalchemy.types import TypeEngine
 
-from billing import refusals as billing
-from billing.payments import Online
-from billing.till import Till
+from billing import errors as billing
+from billing.payments.context import Till
+from billing.payments.status import Online
 from identity.door import Door
 from models.row import ID
 from resolvers.ids import bare

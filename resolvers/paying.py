@@ -8,15 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billing.cards.filing import is_over
-from billing.charging import beginning, driving
-from billing.charging.beginning import SOURCE, Wanted
-from billing.charging.driving import Standing
-from billing.gateway import Rejected, Unknown, currencies
-from billing.gateway.objects import Card
-from billing.money import digits
-from billing.payments import DECLINE_MESSAGES, RETRYABLE
-from billing.refusals import (
+from billing.errors import (
     AmountTooLarge,
     AmountTooSmall,
     CardUnusable,
@@ -27,6 +19,14 @@ from billing.refusals import (
     PaymentsUnavailable,
     Refusal,
 )
+from billing.money import digits
+from billing.payment_methods.store import is_over
+from billing.payments import confirm, start
+from billing.payments.confirm import Standing
+from billing.payments.start import SOURCE, Wanted
+from billing.payments.status import DECLINE_MESSAGES, RETRYABLE
+from billing.stripe import Rejected, Unknown, currencies
+from billing.stripe.objects import Card
 from models import PaymentRefusal, PaymentState
 from resolvers import sighted
 from resolvers.outcomes import Acting, Outcome, read_id, refusable, refused, unavailable
@@ -44,21 +44,21 @@ async def pay(acting: Acting, input: Any) -> Outcome:
 
 async def refresh(acting: Acting, input: Any) -> Outcome:
     """Get the state of a payment from Stripe."""
-    return await refusable(lambda: of_payment(acting, input, driving.ask))
+    return await refusable(lambda: of_payment(acting, input, confirm.ask))
 
 
 async def cancel(acting: Acting, input: Any) -> Outcome:
     """Cancel a payment. If the money has already moved, the payment succeeds."""
-    return await refusable(lambda: of_payment(acting, input, driving.give_up))
+    return await refusable(lambda: of_payment(acting, input, confirm.give_up))
 
 
 async def paid(acting: Acting, input: Any) -> Outcome:
     wanted, account = await asked(acting, input)
     token = input.source.new_card.value.confirmation_token if wanted.has_new_card else None
-    if token is not None and not await beginning.begun_before(acting.till, wanted):
+    if token is not None and not await start.begun_before(acting.till, wanted):
         wanted = wanted.with_card(await new_card(acting, account, token))
-    payment_id = await beginning.begin(acting.till, wanted)
-    return outcome(acting, await driving.drive(acting.till, wanted.practice_id, payment_id, token))
+    payment_id = await start.begin(acting.till, wanted)
+    return outcome(acting, await confirm.drive(acting.till, wanted.practice_id, payment_id, token))
 
 
 async def of_payment(acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]) -> Outcome:

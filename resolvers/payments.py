@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, select, type_coerce
 
-from billing.invoices import total
-from billing.payments import decline_message, states, status
+from billing.ledger.invoices import total
+from billing.payments.status import decline_message, states, status
 from models import (
     ACTIVE_STATES,
     Allocation,

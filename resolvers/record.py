@@ -19,8 +19,8 @@ from graphql import FieldNode
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing import access
-from billing.access import Actor, Entry
+from billing import audit_log
+from billing.audit_log import Actor, Entry
 from billing.background import happens
 from billing.security_events import OF_VIEWER, SIGHT_REFUSED
 from models import AccessAction, ActorKind, ViewerKind
@@ -157,7 +157,7 @@ async def record_at_once(
     read = PendingRead(viewer, reads, by, at)
     async with engine.begin() as conn:
         owners = await ReadOwners(engine.dialect).find(conn, read.questions())
-        await access.write(conn, list(read.entries(owners)))
+        await audit_log.write(conn, list(read.entries(owners)))
 
 
 def told_of(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
@@ -315,7 +315,7 @@ class ReadAuditLog:
             # Ids generated at the same time are not ordered.
             ids = sorted(entry["id"] for entry in entries)
             ordered = (entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True))
-            await access.write(conn, list(ordered))
+            await audit_log.write(conn, list(ordered))
         for read in batch:
             if unseen := read.unseen(owners):
                 tell_unseen(read, len(unseen))

@@ -19,10 +19,10 @@ from sqlalchemy import (
     union_all,
 )
 
-from billing.invoices import total
-from billing.periods import Period, cut
-from billing.receivables import latest, of_invoice
-from billing.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
+from billing.ledger.invoices import total
+from billing.ledger.periods import Period, cut
+from billing.ledger.receivables import latest, of_invoice
+from billing.ledger.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
 from models import Allocation, LedgerEntry
 from models.literals import constant
 from resolvers.aging import movements, named, of_invoices

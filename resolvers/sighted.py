@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, Select, and_, select
 from sqlalchemy.sql import visitors
 
+from billing.errors import NotAllowed, NotFound
 from billing.money import digits
-from billing.refusals import NotAllowed, NotFound
 from models import Client, Invoice, Payment, PaymentMethod, Practice
 from resolvers.cards import on_file
 from resolvers.clients import ClientRow

@@ -3,8 +3,8 @@
 import datetime as dt
 from typing import Any
 
-from billing.access import Actor
-from billing.refusals import (
+from billing.audit_log import Actor
+from billing.errors import (
     InvalidInput,
     NotFound,
     Refusal,

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, select, union_all
 
-from billing.invoices import total
+from billing.ledger.invoices import total
 from billing.superbills import head_gaps, line_gaps
 from models import Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
 from resolvers.clients import owned

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 
-from billing.till import day
+from billing.payments.context import day
 from models import Scope, ViewerKind
 from models.database import Caller
 

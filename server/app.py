@@ -19,11 +19,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from billing.charging.errands import Errands
-from billing.documents.press import Press
-from billing.gateway import Stripe
-from billing.payments import PaymentsMode
-from billing.till import Till
+from billing.documents.printer import Press
+from billing.payments.background import Errands
+from billing.payments.context import Till
+from billing.payments.status import PaymentsMode
+from billing.stripe import Stripe
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema

@@ -7,7 +7,7 @@ from sqlalchemy import Row, and_, delete, insert, select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.access import record
+from billing.audit_log import record
 from models import AccessAction, Client, Contact, ContactRight, Relation
 from models.database import is_unmigrated
 from models.ids import new_id

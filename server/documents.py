@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from billing.documents.links import Link, Signer
-from billing.documents.press import Busy, Press
+from billing.documents.printer import Busy, Press
 from billing.practices import PracticeMisconfigured
 from models.database import RateLimited, StatementTimeout, TransientError
 from resolvers.bearers import Bearers

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing import access
+from billing import audit_log
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import AccessAction, Scope, Token, database
@@ -59,7 +59,7 @@ async def create(
             )
             by = operator(subject.practice_id, command)
             person = subject.client_id, subject.contact_id
-            await access.record_of_person(connection, by, person, now)
+            await audit_log.record_of_person(connection, by, person, now)
     except StatementError as error:
         if database.is_unmigrated(error.orig):
             raise
@@ -87,7 +87,7 @@ async def listed(settings: Settings) -> list[str]:
         rows = (await connection.execute(given)).all()
         for practice_id in sorted({row.practice_id for row in rows}):
             by = operator(practice_id, "portal token list")
-            await access.record(connection, by, None, now, AccessAction.READ)
+            await audit_log.record(connection, by, None, now, AccessAction.READ)
     return [line(row, now) for row in rows]
 
 
@@ -109,5 +109,5 @@ async def revoked(settings: Settings, id_: str) -> bool:
         token = (await connection.execute(of_token)).one()
         by = operator(token.practice_id, "portal token revoke")
         person = token.client_id, token.contact_id
-        await access.record_of_person(connection, by, person, now)
+        await audit_log.record_of_person(connection, by, person, now)
         return True

@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from billing.access import record
-from billing.charging import auditing, ending, refunding
-from billing.charging.accounts import accounts
-from billing.charging.auditing import Difference
-from billing.gateway import Rejected, StripeTrouble, Unknown
+from billing.audit_log import record
 from billing.money import digits
-from billing.payments import PaymentsMode
-from billing.till import Till
+from billing.payments import audit, force_end
+from billing.payments import refund as payments_refund
+from billing.payments.audit import Difference
+from billing.payments.context import Till
+from billing.payments.status import PaymentsMode
+from billing.payments.stripe_accounts import accounts
+from billing.stripe import Rejected, StripeTrouble, Unknown
 from models import AccessAction, Payment, Practice, database
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
@@ -82,8 +83,8 @@ async def refund(
             say(f"  portal refund {payment} --amount {given} --key {shlex.quote(row.key)}")
 
         try:
-            done = await refunding.refund(till, payment_id, minor, key=key, begun=begun)
-        except refunding.NotRefunded as error:
+            done = await payments_refund.refund(till, payment_id, minor, key=key, begun=begun)
+        except payments_refund.NotRefunded as error:
             raise NotDone(str(error)) from None
         except Unknown:
             raise NotDone(UNKNOWN) from None
@@ -101,8 +102,8 @@ async def end(settings: Settings, payment: str, because: str) -> str:
         practice_id, payment_id, _ = await known(till, payment)
         till = replace(till, by=operator(practice_id, "portal payment end"))
         try:
-            state = await ending.end(till, payment_id, because)
-        except ending.NotEnded as error:
+            state = await force_end.end(till, payment_id, because)
+        except force_end.NotEnded as error:
             raise NotDone(str(error)) from None
     return f"pmt_{payment_id}: {state}."
 
@@ -143,7 +144,7 @@ async def differences(settings: Settings, since: dt.datetime | None) -> list[str
             async with till.engine.begin() as conn:
                 await record(conn, by, None, till.now(), AccessAction.READ)
             try:
-                found = await auditing.audit(till, practice_id, account, begin)
+                found = await audit.audit(till, practice_id, account, begin)
             except StripeTrouble:
                 found = [Difference(account, "not compared: Stripe does not answer for it")]
             except Exception as error:

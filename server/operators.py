@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from billing.access import Actor
+from billing.audit_log import Actor
 from models import ActorKind
 from server.operator_name import name
 

@@ -9,7 +9,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from billing.payments import PaymentsMode
+from billing.payments.status import PaymentsMode
 from server.web_files import PORTAL_PAGE
 
 # The page may only load its own files and request the API.

@@ -8,11 +8,12 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing import access, till
+from billing import audit_log
+from billing.documents.facts import practice_of
 from billing.documents.links import PREFIXES
-from billing.documents.press import Press
-from billing.documents.reading import practice_of
+from billing.documents.printer import Press
 from billing.documents.typesetting import can_be_printed
+from billing.payments import context
 from models import DocumentKind, Logo, Practice, ViewerKind, database
 from models.upsert import insert_into
 from resolvers.ids import bare
@@ -95,8 +96,8 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
             if found is None:
                 raise NoLogo(f"There is no practice {practice}.")
             by = operator(found.id, "portal logo")
-            await access.record(rows, by, None, dt.datetime.now(dt.UTC))
-            day = since or till.day(dt.datetime.now(dt.UTC), found.time_zone)
+            await audit_log.record(rows, by, None, dt.datetime.now(dt.UTC))
+            day = since or context.day(dt.datetime.now(dt.UTC), found.time_zone)
             await rows.execute(
                 insert_into(rows, Logo)
                 .values(practice_id=found.id, since=day, content=content)

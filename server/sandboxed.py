@@ -10,8 +10,8 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route, Router
 
-from billing.gateway import Stripe
-from billing.payments import OWN, PaymentsMode, is_reached
+from billing.payments.status import OWN, PaymentsMode, is_reached
+from billing.stripe import Stripe
 from identity.post import Post
 from sandbox import mail, pages, panel
 from sandbox.app import app

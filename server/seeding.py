@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Update, and_, select, update
 
-from billing.gateway.currencies import to_stripe
+from billing.stripe.currencies import to_stripe
 from models import (
     Payment,
     PaymentMethod,

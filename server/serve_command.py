@@ -3,8 +3,8 @@
 import typer
 import uvicorn
 
-from billing.gateway import Forbidden, Rejected, Unknown
-from billing.payments import PaymentsMode
+from billing.payments.status import PaymentsMode
+from billing.stripe import Forbidden, Rejected, Unknown
 from models import database, migrations
 from models.serving_role import refuse_unfit_role
 from server import practice_check, sandboxed, stripe_check

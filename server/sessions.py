@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing import access
+from billing import audit_log
 from identity import sessions
 from models import AccessAction, Client, Contact
 from server.clock import utc_now
@@ -62,7 +62,7 @@ async def record(
     """Record the operator's action on the sign-ins of persons."""
     for practice_id, *person in {(one.practice_id, one.client_id, one.contact_id) for one in found}:
         by = operator(practice_id, command)
-        await access.record_of_person(conn, by, (person[0], person[1]), utc_now(), action)
+        await audit_log.record_of_person(conn, by, (person[0], person[1]), utc_now(), action)
 
 
 async def meant(conn: AsyncConnection, which: Which) -> sessions.Whose:

@@ -14,7 +14,7 @@ from pydantic_settings import (
 
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
-from billing.payments import PaymentsMode, mode_of_key
+from billing.payments.status import PaymentsMode, mode_of_key
 from graph.introspection import Introspection
 from identity.post import Post, by_smtp, is_sender, parsed
 from models.database import ReadLimits, Waits, check_url

@@ -2,8 +2,8 @@
 
 from sqlalchemy import select
 
-from billing.gateway.currencies import SUPPORTED
-from billing.payments import SANDBOX_ACCOUNT, PaymentsMode, is_reached
+from billing.payments.status import SANDBOX_ACCOUNT, PaymentsMode, is_reached
+from billing.stripe.currencies import SUPPORTED
 from models import Practice, database
 from server.settings import Settings, WrongSettings
 

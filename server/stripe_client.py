@@ -1,8 +1,8 @@
 """Stripe by the settings: the server's client, and the values for pages."""
 
-from billing.gateway import Stripe
-from billing.gateway.train import STRIPE_JS
-from billing.payments import Online, PaymentsMode
+from billing.payments.status import Online, PaymentsMode
+from billing.stripe import Stripe
+from billing.stripe.release import STRIPE_JS
 from server.settings import Settings
 
 

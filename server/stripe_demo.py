@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.payments import OWN, SANDBOX_ACCOUNT
+from billing.payments.status import OWN, SANDBOX_ACCOUNT
 from models import Claim, Payment, PaymentMethod, PaymentState, Practice, StripeCustomer
 from server import secret_files
 from server.clock import utc_now

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from billing.charging import inbox
-from billing.gateway.objects import NotAnEvent
+from billing.payments import webhook_inbox
+from billing.payments.context import Till
 from billing.security_events import WEBHOOK_REFUSED
-from billing.till import Till
+from billing.stripe.objects import NotAnEvent
 from models.database import TransientError
 from server.http.bodies import (
     STRANGERS_BODY,
@@ -51,7 +51,7 @@ class Webhook:
         except NotAnEvent as reason:
             return refused(400, str(reason), "NOT_AN_EVENT")
         try:
-            await inbox.receive(self.till, event)
+            await webhook_inbox.receive(self.till, event)
         except TransientError as error:
             # Stripe retries for three days.
             log.warning("a webhook event was not stored: %s", error)

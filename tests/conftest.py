@@ -44,8 +44,8 @@ def _background_work_by_hand() -> Iterator[None]:
     they need it.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
-        patch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
+        patch.setattr("billing.payments.background.INBOX_EVERY_S", 1e6)
+        patch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
         yield
 
 

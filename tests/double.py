@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from billing.gateway import Stripe
+from billing.stripe import Stripe
 from sandbox import controls, pages
 from sandbox.api import Api
 from sandbox.app import app

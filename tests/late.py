@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from billing.till import Till
+from billing.payments.context import Till
 
 
 class Late:

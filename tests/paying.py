@@ -12,9 +12,9 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
-from billing.charging import inbox
-from billing.gateway import Stripe
-from billing.till import Till
+from billing.payments import webhook_inbox
+from billing.payments.context import Till
+from billing.stripe import Stripe
 from models import (
     EntryKind,
     Invoice,
@@ -229,7 +229,7 @@ class Paying(Portal):
             assert (await self.webhook(event)).status_code == 200
         while any(event.handled_at is None for event in await self.all(StripeEvent)):
             # The application's own worker processes them too.
-            await inbox.work(self.till)
+            await webhook_inbox.work(self.till)
             await asyncio.sleep(0.005)
 
 

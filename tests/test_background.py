@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Row, insert, select
 
 from billing import background
-from billing.cards import comparison
-from billing.charging import comparing
-from billing.till import locked
+from billing.payment_methods import card_comparison
+from billing.payments import daily_comparison
+from billing.payments.context import locked
 from identity import answering, outbox
 from models import Client, Practice, StripeEvent
 from models.database import DatabaseBusy, Waits, opened
@@ -241,7 +241,7 @@ async def test_row_is_given_back_once_the_database_accepts_it(url: str) -> None:
 async def test_comparison_with_a_transient_error_is_due_at_once(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compare, times = comparing.compare_account, 0
+    compare, times = daily_comparison.compare_account, 0
 
     async def busy_at_first(*given: Any) -> None:
         nonlocal times
@@ -250,11 +250,11 @@ async def test_comparison_with_a_transient_error_is_due_at_once(
             raise DatabaseBusy("a lock was not had in time")
         await compare(*given)
 
-    monkeypatch.setattr(comparing, "compare_account", busy_at_first)
-    assert await comparing.work(portal.behind) == 1
+    monkeypatch.setattr(daily_comparison, "compare_account", busy_at_first)
+    assert await daily_comparison.work(portal.behind) == 1
     async with asyncio.timeout(10):
         # The practice's clock stands still, so a due comparison is due now.
-        while not await comparing.work(portal.behind):  # noqa: ASYNC110
+        while not await daily_comparison.work(portal.behind):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert times == 2
     (practice,) = await portal.all(Practice)
@@ -275,11 +275,11 @@ async def test_transient_error_is_raised_among_several(
     async def moved(*_: Any) -> list[str]:
         return ["a", "b"]
 
-    monkeypatch.setattr(comparing, "moved", moved)
-    monkeypatch.setattr(comparing, "failure", busy)
-    monkeypatch.setattr(comparison, "compare", fail)
+    monkeypatch.setattr(daily_comparison, "moved", moved)
+    monkeypatch.setattr(daily_comparison, "failure", busy)
+    monkeypatch.setattr(card_comparison, "compare", fail)
     with pytest.raises(DatabaseBusy):
-        await comparing.compare(portal.behind, portal.practice_id, NOON)
+        await daily_comparison.compare(portal.behind, portal.practice_id, NOON)
 
 
 async def test_errand_with_a_transient_error_runs_again_soon() -> None:

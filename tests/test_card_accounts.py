@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from billing.cards import forgetting
-from billing.charging import comparing
+from billing.payment_methods import detach
+from billing.payments import daily_comparison
 from models import CardSetup, Detachment, PaymentMethod, Practice, SetupState, StripeCustomer
 from sandbox import customers, methods
 from sandbox.api import Fault
@@ -82,7 +82,7 @@ async def test_same_card_is_kept_once_in_each_account(portal: Paying) -> None:
     rows = await current_customers(portal)
     assert sorted(row.stripe_account for row in rows) == [ACCOUNT, OTHER]
     # Neither copy is detached, as each account has one.
-    assert await forgetting.work(portal.till) == 0
+    assert await detach.work(portal.till) == 0
     assert (len(attached(portal)), len(attached(portal, OTHER))) == (1, 1)
 
 
@@ -101,7 +101,7 @@ async def test_card_is_detached_in_its_own_account(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
     await switch(portal, OTHER)
-    await forgetting.work(portal.till)
+    await detach.work(portal.till)
     assert attached(portal) == []
 
 
@@ -110,7 +110,7 @@ async def test_card_is_removable_while_online_payments_are_off(portal: Paying) -
     await switch(portal, None)
     assert await shown(portal) == [card]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
-    await forgetting.work(portal.till)
+    await detach.work(portal.till)
     assert attached(portal) == []
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
@@ -170,12 +170,12 @@ async def test_cards_of_a_deleted_customer_are_removed(
     elif by == "form":
         assert (await prepare(portal))["__typename"] == "CardPrepared"
     else:
-        portal.clock.time += comparing.EVERY
-        await comparing.work(portal.till)
+        portal.clock.time += daily_comparison.EVERY
+        await daily_comparison.work(portal.till)
     await portal.hears()
     assert await kept(portal) == []
     assert deleted not in [row.stripe_id for row in await current_customers(portal)]
-    await forgetting.work(portal.till)
+    await detach.work(portal.till)
     # A deleted customer has no cards, so no detachment stays pending.
     assert all(one.done_at for one in await portal.all(Detachment))
 
@@ -188,7 +188,7 @@ async def test_denied_api_key_does_not_count_as_detached(portal: Paying, status:
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     portal.api.faults[:] = [Fault("payment_methods", status, times=50)]
     for _ in range(3):
-        await forgetting.work(portal.till)
+        await detach.work(portal.till)
         portal.clock.time += dt.timedelta(seconds=60)
         await run_out(portal.engine)
     (waiting,) = await portal.all(Detachment)
@@ -196,8 +196,8 @@ async def test_denied_api_key_does_not_count_as_detached(portal: Paying, status:
     assert waiting.trouble
     assert len(attached(portal)) == 1
     portal.api.faults.clear()
-    portal.clock.time += forgetting.AFTER_REFUSAL
-    await forgetting.work(portal.till)
+    portal.clock.time += detach.AFTER_REFUSAL
+    await detach.work(portal.till)
     (done,) = await portal.all(Detachment)
     assert (done.done_at is None, done.trouble) == (False, None)
     assert attached(portal) == []
@@ -208,7 +208,7 @@ async def test_detachment_of_a_detached_card_is_done(portal: Paying) -> None:
     (waiting,) = await portal.all(Detachment)
     with portal.store.transaction():
         methods.detach(portal.store, ACCOUNT, waiting.stripe_id, {})
-    await forgetting.work(portal.till)
+    await detach.work(portal.till)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
 
@@ -217,6 +217,6 @@ async def test_detachment_of_a_card_unknown_to_stripe_is_done(portal: Paying) ->
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     async with portal.engine.begin() as conn:
         await conn.execute(update(Detachment).values(stripe_id="pm_never"))
-    await forgetting.work(portal.till)
+    await detach.work(portal.till)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from billing.cards import comparison, following, forgetting, keeping
-from billing.charging import comparing
-from billing.gateway import Unknown
+from billing.payment_methods import card_comparison, setup_finish, sync
+from billing.payment_methods import detach as detach_cards
+from billing.payments import daily_comparison
+from billing.stripe import Unknown
 from models import CardSetup, Detachment, PaymentMethod, Practice, SetupState
 from sandbox import methods
 from sandbox.api import Fault
@@ -48,7 +49,7 @@ async def kept(portal: Paying) -> list[Any]:
 
 async def found(portal: Paying, setup_id: str) -> Any:
     """Return the row of a form, as it is before the request to Stripe."""
-    return await keeping.find(portal.till, ACCOUNT, setup_id)
+    return await setup_finish.find(portal.till, ACCOUNT, setup_id)
 
 
 def attached(portal: Paying) -> set[str]:
@@ -68,15 +69,15 @@ def detach(portal: Paying, stripe_id: str) -> None:
 
 async def compare(portal: Paying) -> None:
     """Run the daily comparison a day later, and the detachments that it queued."""
-    portal.clock.time += comparing.EVERY
-    await comparing.work(portal.till)
+    portal.clock.time += daily_comparison.EVERY
+    await daily_comparison.work(portal.till)
     await portal.hears()
-    await forgetting.work(portal.till)
+    await detach_cards.work(portal.till)
 
 
 async def compare_without_events(portal: Paying) -> None:
     """Run the comparison after Stripe has ceased to list the events."""
-    portal.clock.time += comparing.EVENTS_KEPT
+    portal.clock.time += daily_comparison.EVENTS_KEPT
     await compare(portal)
 
 
@@ -97,7 +98,7 @@ async def test_cards_without_a_fingerprint_are_different_cards(
     assert second["wasAlreadyKept"] is False
     assert len(second["client"]["paymentMethods"]) == 2
     await portal.hears_all()
-    await forgetting.work(portal.till)
+    await detach_cards.work(portal.till)
     assert len(attached(portal)) == 2
     assert first["paymentMethod"]["id"] != second["paymentMethod"]["id"]
     assert {card.fingerprint for card in await kept(portal)} == {None}
@@ -114,7 +115,7 @@ async def test_older_answer_does_not_overwrite_a_newer_one(portal: Paying) -> No
         renew(portal, card.stripe_id, 2036)
         await portal.hears_all()
 
-    await following.follow(late(portal.till, "method", newer), ACCOUNT, card.stripe_id)
+    await sync.follow(late(portal.till, "method", newer), ACCOUNT, card.stripe_id)
     (card,) = await kept(portal)
     assert (card.exp_month, card.exp_year) == (7, 2036)
 
@@ -131,7 +132,7 @@ async def test_answer_outdated_on_every_try_is_left_for_later(portal: Paying) ->
 
     restless = late(portal.till, "method", chosen, times=50)
     with pytest.raises(Unknown):
-        await following.follow(restless, ACCOUNT, first.stripe_id)
+        await sync.follow(restless, ACCOUNT, first.stripe_id)
 
 
 async def test_card_detached_before_it_was_written_is_not_kept(portal: Paying) -> None:
@@ -147,7 +148,7 @@ async def test_card_detached_before_it_was_written_is_not_kept(portal: Paying) -
         detach(portal, stripe_id)
         await portal.hears(*events(portal, "payment_method.detached"))
 
-    await keeping.settle(late(portal.till, "setup", detached), setup)
+    await setup_finish.settle(late(portal.till, "setup", detached), setup)
     await portal.hears()
     assert await kept(portal) == []
 
@@ -182,7 +183,7 @@ async def test_removed_card_stays_removed_after_a_second_answer(
         card = (await add(portal, setup_id))["paymentMethod"]["id"]
         assert (await remove(portal, card))["__typename"] == "CardRemoved"
 
-    await keeping.settle(late(portal.till, "setup", removed), setup)
+    await setup_finish.settle(late(portal.till, "setup", removed), setup)
     await portal.hears_all()
     assert await kept(portal) == []
 
@@ -197,7 +198,7 @@ async def test_of_two_copies_the_one_with_the_later_consent_is_kept(portal: Payi
     older = await add(portal, first)
     assert (older["paymentMethod"]["id"], older["wasAlreadyKept"]) == (newer["id"], True)
     assert (older["paymentMethod"]["expMonth"], older["paymentMethod"]["expYear"]) == (2, 2032)
-    await forgetting.work(portal.till)
+    await detach_cards.work(portal.till)
     assert await is_settled(portal)
 
 
@@ -206,7 +207,7 @@ async def test_ended_form_is_not_changed_by_a_late_answer(portal: Paying) -> Non
     setup = await found(portal, setup_id)
     fill_in(portal, setup_id, DECLINED)
     assert (await add(portal, setup_id))["__typename"] == "CardRefused"
-    await keeping.end(portal.till, setup, SetupState.CANCELED)
+    await setup_finish.end(portal.till, setup, SetupState.CANCELED)
     (row,) = await portal.all(CardSetup)
     assert row.state is SetupState.REFUSED
 
@@ -253,8 +254,8 @@ async def test_card_of_an_unfinished_payment_is_not_detached(portal: Paying) -> 
     paid = await portal.pay(1_000, portal.card(ASKS, saveCard=True))
     # As if the card of that payment were attached, and the payment not written yet.
     strange = attach_strange(portal, card.stripe_id)
-    portal.clock.time += comparing.EVERY
-    await comparing.work(portal.till)
+    portal.clock.time += daily_comparison.EVERY
+    await daily_comparison.work(portal.till)
     assert await portal.all(Detachment) == []
     portal.bearer = await portal.token()
     await portal.cancel(paid["payment"]["id"])
@@ -280,8 +281,8 @@ async def test_card_renewed_to_a_number_on_file_is_detached(portal: Paying) -> N
         method = portal.store.find(ACCOUNT, "payment_method", first.stripe_id)
         method["card"]["fingerprint"] = second.fingerprint
         portal.store.save(ACCOUNT, method)
-    await following.follow(portal.till, ACCOUNT, first.stripe_id)
-    await forgetting.work(portal.till)
+    await sync.follow(portal.till, ACCOUNT, first.stripe_id)
+    await detach_cards.work(portal.till)
     assert len(await kept(portal)) == 1
     assert await is_settled(portal)
 
@@ -300,7 +301,7 @@ async def test_unfinished_forms_are_compared_at_any_age(portal: Paying) -> None:
 
 async def test_form_left_empty_is_closed_after_its_lifetime(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
-    portal.clock.time += comparison.FORM_LIFETIME
+    portal.clock.time += card_comparison.FORM_LIFETIME
     await compare(portal)
     (setup,) = await portal.all(CardSetup)
     assert (setup.state, setup.reason) == (SetupState.CANCELED, None)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from billing import attempts
-from billing.cards import keeping, preparing
-from billing.cards.keeping import Holder
-from billing.cards.preparing import OPEN_FORMS
-from billing.refusals import TooManyAttempts
+from billing.errors import TooManyAttempts
+from billing.payment_methods import setup_finish, setup_start
+from billing.payment_methods.setup_finish import Holder
+from billing.payment_methods.setup_start import OPEN_FORMS
+from billing.payments import rate_limit
 from models import CardSetup, SetupState
 from sandbox.api import Fault
 from tests.card_forms import PREPARE, add, fill_in, keep, prepare
@@ -27,7 +27,7 @@ ENDS = {"succeeded", "canceled"}
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry calls of Stripe without a pause."""
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ async def test_each_decline_counts_before_another_form_is_given(portal: Paying) 
     while (form := await prepare(portal))["__typename"] == "CardPrepared":
         assert fill_in(portal, form["setupIntentId"], DECLINED) == "declined"
         tried += 1
-        assert tried <= attempts.OF_CLIENT
-    assert (form["__typename"], tried) == ("TooManyAttempts", attempts.OF_CLIENT)
+        assert tried <= rate_limit.OF_CLIENT
+    assert (form["__typename"], tried) == ("TooManyAttempts", rate_limit.OF_CLIENT)
     assert open_at_stripe(portal) == []
     assert {setup.state for setup in await portal.all(CardSetup)} == {SetupState.REFUSED}
 
 
 async def test_forms_opened_in_advance_leave_few_open(portal: Paying) -> None:
-    for _ in range(attempts.FORMS_OF_CLIENT):
+    for _ in range(rate_limit.FORMS_OF_CLIENT):
         assert (await prepare(portal))["__typename"] == "CardPrepared"
         assert len(open_at_stripe(portal)) <= OPEN_FORMS
     refused = await prepare(portal)
     assert refused["__typename"] == "TooManyAttempts"
-    ends = portal.clock() + attempts.WITHIN
+    ends = portal.clock() + rate_limit.WITHIN
     assert refused["retryAt"] == f"{ends:%Y-%m-%dT%H:%M:%SZ}"
     # Forms that were closed are not declines, so the client may still pay with a card.
     await portal.invoice(1_000)
@@ -87,13 +87,13 @@ async def test_forms_requested_while_others_are_made_are_limited(
     outcomes = Counter[str]()
 
     async def another() -> None:
-        if outcomes.total() + 1 < 2 * attempts.FORMS_OF_CLIENT:
+        if outcomes.total() + 1 < 2 * rate_limit.FORMS_OF_CLIENT:
             outcomes["asked"] += 1
             with suppress(TooManyAttempts):
-                await preparing.prepare(late(portal.till, "prepare", another), holder(portal))
+                await setup_start.prepare(late(portal.till, "prepare", another), holder(portal))
 
     await another()
-    assert len(portal.store.all("setup_intent")) == attempts.FORMS_OF_CLIENT
+    assert len(portal.store.all("setup_intent")) == rate_limit.FORMS_OF_CLIENT
     assert len(open_at_stripe(portal)) <= OPEN_FORMS
     refused = await prepare(portal)
     assert refused["__typename"] == "TooManyAttempts"
@@ -107,7 +107,7 @@ async def test_form_closed_before_stripe_made_it_is_refused(
             await prepare(portal)
 
     with pytest.raises(TooManyAttempts, match="at once"):
-        await preparing.prepare(late(portal.till, "prepare", newer), holder(portal))
+        await setup_start.prepare(late(portal.till, "prepare", newer), holder(portal))
     assert len(open_at_stripe(portal)) == OPEN_FORMS
 
 
@@ -117,11 +117,11 @@ async def test_form_closed_while_it_is_made_is_closed_at_stripe_too(
     unnamed: list[Any] = []
 
     async def read() -> None:
-        unnamed.extend(await preparing.open_forms(portal.till, holder(portal)))
+        unnamed.extend(await setup_start.open_forms(portal.till, holder(portal)))
 
-    await preparing.prepare(late(portal.till, "prepare", read), holder(portal))
+    await setup_start.prepare(late(portal.till, "prepare", read), holder(portal))
     assert [setup.stripe_id for setup in unnamed] == [None]
-    await keeping.close(portal.till, unnamed[0])
+    await setup_finish.close(portal.till, unnamed[0])
     assert open_at_stripe(portal) == []
     (setup,) = await portal.all(CardSetup)
     assert setup.state is SetupState.CANCELED
@@ -156,7 +156,7 @@ async def test_successful_forms_do_not_count(portal: Paying) -> None:
 
 
 async def test_form_that_stripe_failed_to_make_does_not_count(portal: Paying) -> None:
-    for _ in range(attempts.FORMS_OF_CLIENT + 1):
+    for _ in range(rate_limit.FORMS_OF_CLIENT + 1):
         portal.api.faults[:] = [Fault("setup_intents", 503, times=9)]
         answer = (await portal.ask(PREPARE, portal.bearer, i={})).json()
         assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, select
 
-from billing.cards.preparing import OPEN_FORMS
+from billing.payment_methods.setup_start import OPEN_FORMS
 from identity.tokens import Subject
 from models import CardSetup, Client, Detachment, PaymentMethod, SetupState
 from models.ids import new_id

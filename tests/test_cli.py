@@ -8,7 +8,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from billing.gateway import Stripe
+from billing.stripe import Stripe
 from models.ids import new_id
 from sandbox.app import app as double
 from sandbox.store import Store

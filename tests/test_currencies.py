@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from billing.charging.refunding import NotRefunded, refund
-from billing.charging.reversing import reverse
-from billing.gateway import currencies
-from billing.gateway.currencies import NotChargeable, from_stripe, to_stripe
 from billing.money import digits
+from billing.payments.refund import NotRefunded, refund
+from billing.payments.reversals import reverse
+from billing.stripe import currencies
+from billing.stripe.currencies import NotChargeable, from_stripe, to_stripe
 from models import Payment, PaymentState, Practice, Refund
 from sandbox import currencies as stripes
 from sandbox import reversals

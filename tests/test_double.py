@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing.gateway import currencies as gateway
+from billing.stripe import currencies as gateway
 from sandbox import access
 from sandbox import currencies as stripes
 from sandbox.faults import Fault

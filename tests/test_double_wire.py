@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from billing.gateway import Unknown
-from billing.gateway.objects import IntentStatus
+from billing.stripe import Unknown
+from billing.stripe.objects import IntentStatus
 from models.ids import new_id
 from sandbox import deliveries
 from sandbox.deliveries import Webhook

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from billing import customers
-from billing.cards import changing, forgetting
-from billing.charging import driving, refunding, reversing
-from billing.gateway import Stripe, Unknown, api, calls, webhooks
-from billing.till import Till, payment
+from billing.payment_methods import commands, detach
+from billing.payments import confirm, customers, refund
+from billing.payments import reversals as payments_reversals
+from billing.payments.context import Till, payment
+from billing.stripe import Stripe, Unknown, api, calls, webhook_signatures
 from models import Payment, PaymentState, Practice, Refund, RefundState, StripeEvent
 from sandbox import intents, reversals
 from sandbox.api import Fault
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.campaign
 
 @pytest.fixture
 async def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Paying]:
-    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
-    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0,))
+    monkeypatch.setattr("billing.payments.background.INBOX_EVERY_S", 1e6)
+    monkeypatch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0,))
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as it:
         yield it
 
@@ -83,9 +83,9 @@ async def resumed_after_a_lost_answer(portal: Paying) -> int:
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True, after=True))
     with pytest.raises(Unknown):
-        await refunding.refund(portal.till, payment_id, 2_500, key="complaint")
-    await reversing.reverse(portal.till, portal.practice_id, payment_id)
-    await refunding.refund(portal.till, payment_id, 2_500, key="complaint")
+        await refund.refund(portal.till, payment_id, 2_500, key="complaint")
+    await payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
+    await refund.refund(portal.till, payment_id, 2_500, key="complaint")
     return refunded(portal)
 
 
@@ -96,13 +96,13 @@ async def test_refund_is_resumed_by_its_key(portal: Paying) -> None:
 async def test_without_the_operators_key_it_is_refunded_twice(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = refunding.begin
+    begin = refund.begin
 
     async def forgetful(till: Till, paid: Any, minor: int | None, _: str | None) -> Any:
         return await begin(till, paid, minor, None)
 
-    monkeypatch.setattr(refunding, "begin", forgetful)
-    monkeypatch.setattr(refunding, "refuse_repeated", lambda *_: None)
+    monkeypatch.setattr(refund, "begin", forgetful)
+    monkeypatch.setattr(refund, "refuse_repeated", lambda *_: None)
     assert await resumed_after_a_lost_answer(portal) == 5_000
 
 
@@ -114,11 +114,11 @@ async def resumed_in_two_windows(portal: Paying, hold: Hold) -> int:
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True))
     with pytest.raises(Unknown):
-        await refunding.refund(portal.till, payment_id, 2_500, key="complaint")
+        await refund.refund(portal.till, payment_id, 2_500, key="complaint")
     hold.on("refund", before=True)
-    first = asyncio.create_task(refunding.refund(portal.till, payment_id, key="complaint"))
+    first = asyncio.create_task(refund.refund(portal.till, payment_id, key="complaint"))
     await hold.reached.wait()
-    await refunding.refund(portal.till, payment_id, key="complaint")
+    await refund.refund(portal.till, payment_id, key="complaint")
     hold.go_on.set()
     await first
     return refunded(portal)
@@ -141,12 +141,14 @@ async def test_without_idempotency_keys_two_windows_refund_twice(
 async def failed_while_an_answer_was_late(portal: Paying, hold: Hold) -> RefundState:
     """Let a response that a refund succeeded arrive after the refund failed here."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refunding.refund(portal.till, payment_id, 4_000)
+    done = await refund.refund(portal.till, payment_id, 4_000)
     hold.on("refunds", before=False)
-    late = asyncio.create_task(reversing.reverse(portal.till, portal.practice_id, payment_id))
+    late = asyncio.create_task(
+        payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
+    )
     await hold.reached.wait()
     at_stripe(portal, reversals.fail, done.stripe_id)
-    await reversing.reverse(portal.till, portal.practice_id, payment_id)
+    await payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
     hold.go_on.set()
     await late
     (row,) = await portal.all(Refund)
@@ -164,21 +166,21 @@ async def test_without_an_order_of_facts_a_paid_invoice_is_payable_again(
     """Remove both guards: rows are not read again under the lock, and any state may follow any
     other.
     """
-    write = reversing.written
+    write = payments_reversals.written
 
     async def at_once(till: Till, paid: Any, *told: Any) -> bool:
         async def same(*_: Any) -> Any:
             return paid
 
-        monkeypatch.setattr(reversing, "payment", same)
+        monkeypatch.setattr(payments_reversals, "payment", same)
         try:
             return await write(till, paid, *told)
         finally:
-            monkeypatch.setattr(reversing, "payment", payment)
+            monkeypatch.setattr(payments_reversals, "payment", payment)
 
-    monkeypatch.setattr(reversing, "written", at_once)
-    monkeypatch.setattr(reversing, "is_final", lambda _: False)
-    monkeypatch.setattr(reversing, "ORDER", dict.fromkeys(reversing.ORDER, 0))
+    monkeypatch.setattr(payments_reversals, "written", at_once)
+    monkeypatch.setattr(payments_reversals, "is_final", lambda _: False)
+    monkeypatch.setattr(payments_reversals, "ORDER", dict.fromkeys(payments_reversals.ORDER, 0))
     assert await failed_while_an_answer_was_late(portal, hold) is RefundState.SUCCEEDED
     assert await dues(portal) == [4_000]
 
@@ -210,7 +212,7 @@ async def test_charge_in_a_former_account_is_found(portal: Paying) -> None:
 async def test_without_the_account_on_its_row_a_charge_is_lost(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = driving.find
+    find = confirm.find
 
     async def of_the_practice(till: Till, practice_id: str, payment_id: str) -> Any:
         row = await find(till, practice_id, payment_id)
@@ -218,7 +220,7 @@ async def test_without_the_account_on_its_row_a_charge_is_lost(
             account = await conn.scalar(select(Practice.stripe_account))
         return SimpleNamespace(**dict(row._mapping) | {"stripe_account": account})
 
-    monkeypatch.setattr(driving, "find", of_the_practice)
+    monkeypatch.setattr(confirm, "find", of_the_practice)
     assert await charged_in_the_former_account(portal) is PaymentState.REQUIRES_ACTION
 
 
@@ -278,10 +280,10 @@ async def test_with_two_timestamps_an_old_event_is_replayed(
     def by_the_last(body: bytes, header: str | None, keys: Any, now: Any) -> None:
         """Check the signature with the first timestamp, and the age with the last."""
         times = [part[2:] for part in (header or "").split(",") if part.startswith("t=")]
-        assert f"v1={webhooks.sign(body, times[0], keys[0])}" in (header or "")
-        assert abs(now.timestamp() - int(times[-1])) <= webhooks.TOLERANCE.total_seconds()
+        assert f"v1={webhook_signatures.sign(body, times[0], keys[0])}" in (header or "")
+        assert abs(now.timestamp() - int(times[-1])) <= webhook_signatures.TOLERANCE.total_seconds()
 
-    monkeypatch.setattr(webhooks, "verify", by_the_last)
+    monkeypatch.setattr(webhook_signatures, "verify", by_the_last)
     assert await replayed(portal) == 1
 
 
@@ -296,7 +298,7 @@ async def attached_after_a_removal(portal: Paying) -> int:
     portal.api.faults.append(Fault("detach", drop=True, times=9))
     await card_forms.remove(portal, card)
     portal.api.faults.clear()
-    await forgetting.work(portal.till)
+    await detach.work(portal.till)
     return sum(bool(one["customer"]) for one in portal.store.all("payment_method"))
 
 
@@ -310,6 +312,6 @@ async def test_without_a_written_detachment_a_removed_card_stays_attached(
     async def nothing(*_: Any) -> None:
         """Write no detachment."""
 
-    monkeypatch.setattr(changing, "write_down", nothing)
-    monkeypatch.setattr("billing.cards.filing.write_down", nothing)
+    monkeypatch.setattr(commands, "write_down", nothing)
+    monkeypatch.setattr("billing.payment_methods.store.write_down", nothing)
     assert await attached_after_a_removal(portal) == 1

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text
 
-from billing import customers
-from billing.access import Actor
-from billing.charging import driving, ending
-from billing.customers import Owner
-from billing.till import Till
+from billing.audit_log import Actor
+from billing.payments import confirm, customers, force_end
+from billing.payments.context import Till
+from billing.payments.customers import Owner
 from identity.tokens import Subject
 from models import (
     AccessEntry,
@@ -254,11 +253,11 @@ async def test_locked_sqlite_file_gives_503_in_time_and_loses_nothing(tmp_path: 
 
 async def give_up(till: Till, paying: Row[Any]) -> object:
     actor = Actor(paying.practice_id, ActorKind.CLIENT, new_id())
-    return await driving.give_up(replace(till, by=actor), paying.practice_id, paying.id)
+    return await confirm.give_up(replace(till, by=actor), paying.practice_id, paying.id)
 
 
 async def end(till: Till, paying: Row[Any]) -> object:
-    return await ending.cancel(till, paying, "The account is closed.")
+    return await force_end.cancel(till, paying, "The account is closed.")
 
 
 async def make_customer(till: Till, paying: Row[Any]) -> object:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import ColumnElement, and_, or_, select, true
 
-from billing.documents import press, reading
+from billing.documents import facts, printer
 from graph import scopes
 from models import (
     Allocation,
@@ -343,13 +343,13 @@ def a_link_outlives_its_token(patch: pytest.MonkeyPatch) -> None:
 
 
 def another_practices_document_is_printed(patch: pytest.MonkeyPatch) -> None:
-    right = reading.read
+    right = facts.read
 
     async def wrong(rows: Any, kind: Any, _: str, id_: str, keys: Any) -> Any:
-        practice = await reading.practice_of(rows, kind, id_)
+        practice = await facts.practice_of(rows, kind, id_)
         return await right(rows, kind, practice or "", id_, keys)
 
-    patch.setattr(press, "read", wrong)
+    patch.setattr(printer, "read", wrong)
 
 
 OF_PAPERS: dict[Plant, str] = {

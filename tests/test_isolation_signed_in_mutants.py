@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import literal, null, select, true
 
-from billing.access import record
-from billing.refusals import NotFound
+from billing.audit_log import record
+from billing.errors import NotFound
 from identity import ending, switching, tokens
 from models import Client, Contact, PaymentMethod, Token
 from resolvers import bearers, changing, outcomes, paying, sighted

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from billing.charging import auditing, comparing
-from billing.charging.driving import look
-from billing.charging.refunding import refund
-from billing.charging.reversing import reverse
-from billing.gateway import Stripe
+from billing.payments import audit, daily_comparison
+from billing.payments.confirm import look
+from billing.payments.refund import refund
+from billing.payments.reversals import reverse
+from billing.stripe import Stripe
 from models import Dispute, DisputeState, Payment, PaymentState, Refund, RefundState
 from sandbox import intents, reversals, strangers
 from tests.paying import ACCOUNT, ASKS, Paying, paying
@@ -127,7 +127,7 @@ async def test_final_refund_stays_final(portal: Paying, final: str, earlier: str
 
 async def compared(portal: Paying) -> None:
     """Run the daily comparison of the worker; no events were delivered."""
-    assert await comparing.work(portal.till) == 1
+    assert await daily_comparison.work(portal.till) == 1
 
 
 async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
@@ -215,7 +215,7 @@ async def test_dispute_of_another_amount_takes_the_whole_payment(
     await reverse(portal.till, portal.practice_id, payment_id)
     assert await dues(portal) == [10_000]
     since = portal.clock() - dt.timedelta(days=1)
-    assert await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since) == []
+    assert await audit.audit(portal.till, portal.practice_id, ACCOUNT, since) == []
 
 
 async def test_dispute_of_zero_takes_nothing(portal: Paying) -> None:

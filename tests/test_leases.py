@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.charging import inbox, reconciling
+from billing.payments import reconcile, webhook_inbox
 from models import StripeEvent
 from models.database import DatabaseBusy, opened
 from models.leases import Excluded, Lease, Queue
@@ -213,11 +213,11 @@ async def test_wrong_clock_takes_no_row_from_another_worker(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, queue: str, wrong: dt.timedelta
 ) -> None:
     """Two processes run, one of them with a wrong clock; either may be the first."""
-    monkeypatch.setattr("billing.charging.errands.INBOX_EVERY_S", 1e6)
-    monkeypatch.setattr("billing.charging.reconciling.EVERY_S", 1e6)
+    monkeypatch.setattr("billing.payments.background.INBOX_EVERY_S", 1e6)
+    monkeypatch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
     work, item = {
-        "inbox": (inbox.work, "billing.charging.inbox.handle"),
-        "reconciling": (reconciling.reconcile, "billing.charging.reconciling.converge"),
+        "inbox": (webhook_inbox.work, "billing.payments.webhook_inbox.handle"),
+        "reconciling": (reconcile.reconcile, "billing.payments.reconcile.converge"),
     }[queue]
     async with new_database() as url, paying(url) as portal, opened(url) as second:
         await portal.invoice(10_000)

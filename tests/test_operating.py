@@ -12,9 +12,9 @@ from pypdf import PdfReader
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
-from billing.charging import auditing
-from billing.charging.auditing import Difference
-from billing.gateway import Unknown
+from billing.payments import audit as payments_audit
+from billing.payments.audit import Difference
+from billing.stripe import Unknown
 from models import (
     Invoice,
     LedgerEntry,
@@ -221,7 +221,7 @@ def test_practice_that_fails_does_not_stop_the_comparison_of_others(
     async def all_accounts(_: object) -> list[tuple[str, str]]:
         return [(practices[0], "acct_1"), (practices[1], "acct_2")]
 
-    monkeypatch.setattr(auditing, "audit", audit)
+    monkeypatch.setattr(payments_audit, "audit", audit)
     monkeypatch.setattr(operating, "all_accounts", all_accounts)
     found = portal("reconcile")
     assert found.exit_code == 1

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from billing.gateway import Missing
-from billing.till import Till
+from billing.payments.context import Till
+from billing.stripe import Missing
 from identity.tokens import Subject
 from models import AccessEntry, Payment, Token
 from server import cli, operating, operator_name

@@ -21,11 +21,11 @@ from sqlalchemy import (
     true,
 )
 
-import billing.receivables
-import billing.revenue
+import billing.ledger.receivables
+import billing.ledger.revenue
 import billing.superbills
-from billing.accounts import Account, never_negative
-from billing.invoices import Standing
+from billing.ledger.balance import Account, never_negative
+from billing.ledger.invoices import Standing
 from models import (
     Client,
     ContactRight,

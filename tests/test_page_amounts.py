@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bench import nodejs
-from billing.gateway.currencies import SUPPORTED, NotChargeable, decimals, to_stripe
 from billing.money import digits
+from billing.stripe.currencies import SUPPORTED, NotChargeable, decimals, to_stripe
 from tests.conftest import do_without
 from tests.demo import PROJECT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import nodejs
-from billing.gateway import train
+from billing.stripe import release
 from tests.conftest import do_without
 from tests.demo import PROJECT
 
@@ -89,8 +89,8 @@ def test_stripes_types_are_of_the_release_train() -> None:
     if not TYPES.exists():
         pytest.skip(HOW_TO_GET)
     declared = (TYPES / "dist" / "shared.d.ts").read_text()
-    assert re.findall(r"ReleaseTrain = '(\w+)'", declared) == [train.TRAIN]
-    assert train.STRIPE_JS.split("/")[3] == train.TRAIN
+    assert re.findall(r"ReleaseTrain = '(\w+)'", declared) == [release.TRAIN]
+    assert release.STRIPE_JS.split("/")[3] == release.TRAIN
 
 
 def test_page_calls_stripe_as_its_types_require(tsc: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.documents import typesetting
-from billing.documents.reading import Document, practice_of, read
+from billing.documents.facts import Document, practice_of, read
 from billing.documents.typesetting import can_be_printed, printed
 from billing.encryption import FieldKeys
 from models import (

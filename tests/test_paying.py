@@ -291,7 +291,7 @@ async def test_lost_response_of_another_call_is_requested_again(
     portal: Paying, monkeypatch: pytest.MonkeyPatch, call: str, fault: Fault
 ) -> None:
     """The payment goes on, although a server error is saved under its key for a day."""
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
     await portal.invoice(10_000)
     portal.api.faults.append(dataclasses.replace(fault, matches=call))
     done = await portal.pay(10_000, portal.card(saveCard=True))
@@ -303,7 +303,7 @@ async def test_lost_response_of_another_call_is_requested_again(
 async def test_lost_response_of_the_fence_is_requested_again(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0, 0.0))
     await portal.invoice(10_000)
     portal.api.faults.append(Fault("cancel$", 500, times=2))
     assert (await portal.pay(10_000, portal.card(DECLINED)))["__typename"] == "CardDeclined"
@@ -312,7 +312,7 @@ async def test_lost_response_of_the_fence_is_requested_again(
 async def test_rate_limited_call_is_repeated(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0))
     await portal.invoice(10_000)
     portal.api.faults.append(Fault("payment_intents", 429, times=2))
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.campaign
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove pauses between retries; the state machine runs the background work."""
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0))
 
 
 def test_random_payments_on_sqlite(tmp_path: Path) -> None:

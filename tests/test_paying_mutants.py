@@ -19,11 +19,11 @@ from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import text, update
 
-from billing.charging import beginning, driving, folding, reconciling
-from billing.charging.driving import Standing
-from billing.gateway import Stripe
-from billing.gateway.objects import Intent, IntentStatus
-from billing.till import Till
+from billing.payments import confirm, reconcile, settle, start
+from billing.payments.confirm import Standing
+from billing.payments.context import Till
+from billing.stripe import Stripe
+from billing.stripe.objects import Intent, IntentStatus
 from models import DeclineReason, Payment, PaymentState
 from models.database import engine
 from models.ids import new_id
@@ -40,7 +40,7 @@ EXAMPLES, STEPS = 60, 45
 
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("billing.gateway.calls.BACKOFFS_S", (0.0, 0.0))
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0))
 
 
 def goes_red(new: Callable[[], AbstractAsyncContextManager[str]]) -> None:
@@ -69,7 +69,7 @@ def test_without_the_unique_claim_the_machine_fails(
     async def nothing(*_: Any) -> None:
         """Write no claim. Claims enforce the same rule: an invoice is claimed once."""
 
-    monkeypatch.setattr(beginning, "claim", nothing)
+    monkeypatch.setattr(start, "claim", nothing)
     goes_red(without)
 
 
@@ -79,17 +79,17 @@ def test_without_the_fence_the_machine_fails(
     async def open_gate(till: Till, paying: Any, reason: DeclineReason | None) -> Standing:
         intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
         given_up = dataclasses.replace(intent, status=IntentStatus.CANCELED)
-        await folding.fold(till, paying, given_up, reason)
-        return await driving.standing(till, paying.practice_id, paying.id)
+        await settle.fold(till, paying, given_up, reason)
+        return await confirm.standing(till, paying.practice_id, paying.id)
 
-    monkeypatch.setattr(driving, "fence", open_gate)
+    monkeypatch.setattr(confirm, "fence", open_gate)
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
 
 
 def test_with_create_and_confirm_in_one_step_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create, drive = Stripe.create, driving.drive
+    create, drive = Stripe.create, confirm.drive
     tokens: dict[str, str | None] = {}
 
     async def driven(till: Till, practice_id: str, id_: str, token: str | None) -> Standing:
@@ -101,7 +101,7 @@ def test_with_create_and_confirm_in_one_step_the_machine_fails(
         token = tokens[order.payment_id]
         return await self.confirm(order.payment_id, order.account, made.id, token=token)
 
-    monkeypatch.setattr(driving, "drive", driven)
+    monkeypatch.setattr(confirm, "drive", driven)
     monkeypatch.setattr(Stripe, "create", at_once)
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
 
@@ -138,7 +138,7 @@ async def given_up_between_create_and_t2(portal: Paying, pausing: Any) -> int:
     slow = asyncio.create_task(portal.pay(10_000, portal.card()))
     await reached.wait()
     portal.clock.time += dt.timedelta(seconds=90)
-    await reconciling.reconcile(portal.till)
+    await reconcile.reconcile(portal.till)
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
     go_on.set()
     await slow
@@ -174,14 +174,14 @@ async def test_without_compare_and_set_it_is_charged_twice(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def announced(till: Till, paid: Any) -> bool:
-        intent = await driving.create(till, paid)
+        intent = await confirm.create(till, paid)
         async with till.engine.begin() as rows:
             mine = update(Payment).where(Payment.id == paid.id)
             confirming = {"stripe_id": intent.id, "state": PaymentState.CONFIRMING}
             await rows.execute(mine.values(confirming))
         return True
 
-    monkeypatch.setattr(driving, "announce", announced)
+    monkeypatch.setattr(confirm, "announce", announced)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
         assert await given_up_between_create_and_t2(portal, pausing) == 2
 
@@ -197,15 +197,15 @@ async def test_success_that_is_not_final_is_lost(
     async def forgetful(
         till: Till, asked: Any, intent: Intent, reason: DeclineReason | None = None
     ) -> bool:
-        state, now = folding.state_of(intent, reason), till.now()
+        state, now = settle.state_of(intent, reason), till.now()
         async with till.engine.begin() as rows:
             if state is PaymentState.SUCCEEDED:
-                await folding.succeed(rows, asked.practice_id, asked.id, now, intent)
+                await settle.succeed(rows, asked.practice_id, asked.id, now, intent)
                 return True
             mine = update(Payment).where(Payment.id == asked.id)
             await rows.execute(mine.values(state=state, paid_at=None))
         return True
 
-    monkeypatch.setattr(driving, "fold", forgetful)
+    monkeypatch.setattr(confirm, "fold", forgetful)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
         assert await stale_after_success(portal, pausing) is PaymentState.REQUIRES_ACTION

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.periods import Period, cut
+from billing.ledger.periods import Period, cut
 
 DAYS = st.dates(dt.date(1999, 12, 1), dt.date(2032, 3, 1))
 

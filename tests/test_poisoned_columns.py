@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import JSON, Column, Enum, Table, TypeDecorator, Uuid, insert, update
 from sqlalchemy.exc import DBAPIError
 
-from billing.cards import forgetting
-from billing.charging import comparing, inbox, reconciling
+from billing.payment_methods import detach
+from billing.payments import daily_comparison, reconcile, webhook_inbox
 from identity.tokens import Subject
 from models import (
     CardSetup,
@@ -185,7 +185,7 @@ class Neighbours:
         """Do all background work, and assert that events of the healthy practice are processed."""
         event = {"id": f"evt_{new_id()}", "type": "test", "received_at": self.portal.clock()}
         await self.portal.insert(StripeEvent, event)
-        for work in (inbox.work, reconciling.reconcile, forgetting.work, comparing.work):
+        for work in (webhook_inbox.work, reconcile.reconcile, detach.work, daily_comparison.work):
             await work(self.portal.till)
         rows = {row.id: row for row in await self.portal.all(StripeEvent)}
         assert rows[event["id"]].handled_at is not None

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from billing.cards import comparison
-from billing.charging import auditing, inbox
-from billing.charging.refunding import refund
-from billing.customers import Owner
+from billing.payment_methods import card_comparison
+from billing.payments import audit, webhook_inbox
+from billing.payments.context import Till
+from billing.payments.customers import Owner
+from billing.payments.refund import refund
 from billing.practices import faults
-from billing.till import Till
 from identity.tokens import Subject
 from models import (
     DocumentCounter,
@@ -218,13 +218,13 @@ async def test_event_that_can_not_be_processed_is_logged_once_and_retried(
         assert (await portal.webhook(event)).status_code == 200
     for _ in range(3):
         await run_out(portal.engine)
-        await inbox.work(portal.till)
+        await webhook_inbox.work(portal.till)
     tried = [one.levelno for one in caplog.records if "tried again" in one.getMessage()]
     assert len(tried) > 1
     assert [level for level in tried if level >= logging.WARNING] == [logging.WARNING]
     await change(portal, Practice, time_zone="Europe/Berlin")
     await run_out(portal.engine)
-    await inbox.work(portal.till)
+    await webhook_inbox.work(portal.till)
     (payment,) = await portal.all(Payment)
     assert payment.state is PaymentState.SUCCEEDED
 
@@ -245,9 +245,9 @@ async def test_client_that_can_not_be_compared_does_not_stop_the_others(
         if len(compared) == 1:
             raise ValueError("a row that can't be read")
 
-    monkeypatch.setattr(comparison, "compare_client", compare_client)
+    monkeypatch.setattr(card_comparison, "compare_client", compare_client)
     with pytest.raises(ValueError, match="can't be read"):
-        await comparison.compare(portal.till, portal.practice_id, ACCOUNT)
+        await card_comparison.compare(portal.till, portal.practice_id, ACCOUNT)
     assert sorted(compared) == sorted([portal.client_id, portal.other_id])
 
 
@@ -256,5 +256,5 @@ async def test_refund_without_a_reference_does_not_stop_the_audit(portal: Paying
     done = await refund(portal.till, payment_id, 1_000)
     await change(portal, LedgerEntry, LedgerEntry.kind == EntryKind.REFUND, reference="")
     since = portal.clock() - dt.timedelta(days=1)
-    found = await auditing.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    found = await audit.audit(portal.till, portal.practice_id, ACCOUNT, since)
     assert [one.what for one in found] == [done.stripe_id]

@@ -17,7 +17,7 @@ from graphql import (
 )
 from pydantic import SecretStr
 
-from billing.gateway.train import STRIPE_JS
+from billing.stripe.release import STRIPE_JS
 from server.app import app
 from server.settings import Settings
 from tests.demo import PROJECT

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, update
 
-from billing.documents import press, typesetting
+from billing.documents import printer, typesetting
 from models import Invoice, Letterhead, PrintedDocument
 from server.app import without_query
 from tests.opening import BASE, get, link, made, text
@@ -78,9 +78,9 @@ async def test_print_of_another_process_is_used_if_it_was_first(
     async def elsewhere(document: Any) -> None:
         async with portal.engine.begin() as rows:
             kept = {"content": b"%PDF first", "is_archival": True, "printed_at": portal.clock()}
-            await rows.execute(insert(PrintedDocument).values(press.named(document) | kept))
+            await rows.execute(insert(PrintedDocument).values(printer.named(document) | kept))
 
-    monkeypatch.setattr(press, "printed", beaten)
+    monkeypatch.setattr(printer, "printed", beaten)
     response = await get(portal, (await link(portal, id_))["printUrl"])
     assert response.content == b"%PDF first"
 
@@ -98,8 +98,8 @@ async def test_api_answers_while_documents_are_printed(
         assert go_on.wait(10)
         return typesetting.printed(*given)
 
-    monkeypatch.setattr(press, "printed", slow)
-    monkeypatch.setattr(press, "MOST", 5)
+    monkeypatch.setattr(printer, "printed", slow)
+    monkeypatch.setattr(printer, "MOST", 5)
     urls = [(await link(portal, await made(portal, "inv"), token))["printUrl"] for _ in range(8)]
     printing = [asyncio.create_task(get(portal, url)) for url in urls]
     try:
@@ -121,7 +121,7 @@ async def test_internal_error_of_printing_is_only_in_the_log(
     def broken(*_: Any) -> Any:
         raise RuntimeError("what nobody should read")
 
-    monkeypatch.setattr(press, "printed", broken)
+    monkeypatch.setattr(printer, "printed", broken)
     response = await get(portal, (await link(portal, await made(portal, "inv")))["printUrl"])
     assert response.status_code == 500
     assert "nobody should" not in response.text

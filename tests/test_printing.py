@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.documents.reading import practice_of, read
+from billing.documents.facts import practice_of, read
 from billing.documents.typesetting import printed
 from billing.encryption import FieldKeys
 from models import (

@@ -21,7 +21,7 @@ from graphql import (
 )
 from sqlalchemy import event, text
 
-from billing import access
+from billing import audit_log
 from graph.looks import PERSONAL
 from graph.schema import schema as graph_schema
 from identity.tokens import Subject
@@ -73,8 +73,8 @@ class Broken:
     """A database that takes no entries until it is repaired."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.write, self.is_mended, self.failed = access.write, False, asyncio.Event()
-        patch.setattr(access, "write", self)
+        self.write, self.is_mended, self.failed = audit_log.write, False, asyncio.Event()
+        patch.setattr(audit_log, "write", self)
 
     async def __call__(self, *given: Any) -> None:
         if not self.is_mended:
@@ -149,14 +149,14 @@ async def test_entry_that_can_not_be_written_does_not_block_others(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its ids are logged, and the other entries are written."""
-    write = access.write
+    write = audit_log.write
 
     async def picky(conn: Any, entries: Any) -> None:
         if any(entry["operation"] == "Bad" for entry in entries):
             raise ValueError
         await write(conn, entries)
 
-    monkeypatch.setattr(access, "write", picky)
+    monkeypatch.setattr(audit_log, "write", picky)
     for name in ("First", "Bad", "Last"):
         await portal.ask(f"query {name} {{ client {{ name }} }}", portal.bearer)
     await portal.record.flush()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from billing.charging import auditing
-from billing.charging.refunding import refund
+from billing.payments import audit
+from billing.payments.refund import refund
 from models import (
     Dispute,
     DisputeState,
@@ -48,7 +48,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 async def whys(portal: Paying) -> list[str]:
     since = portal.clock() - dt.timedelta(days=1)
     whose = portal.practice_id, ACCOUNT
-    return [one.why for one in await auditing.audit(portal.till, *whose, since)]
+    return [one.why for one in await audit.audit(portal.till, *whose, since)]
 
 
 async def change(portal: Paying, row: type[Row], *where: Any, **values: Any) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from billing.charging import comparing
-from billing.charging.refunding import NotRefunded, refund
-from billing.charging.reversing import reverse
-from billing.gateway import Unknown
+from billing.payments import daily_comparison
+from billing.payments.refund import NotRefunded, refund
+from billing.payments.reversals import reverse
+from billing.stripe import Unknown
 from models import Refund, RefundState
 from sandbox import reversals
 from sandbox.api import Fault
@@ -70,7 +70,7 @@ async def test_refund_with_a_lost_response_is_resumed_by_the_printed_key(
     with pytest.raises(Unknown):
         await refund(portal.till, payment_id, 2_500, begun=lambda row: keys.append(row.key))
     if after:
-        await comparing.compare(portal.till, portal.practice_id, portal.clock())
+        await daily_comparison.compare(portal.till, portal.practice_id, portal.clock())
     with pytest.raises(NotRefunded, match="given back before" if after else "no answer yet"):
         await refund(portal.till, payment_id, 2_500)
     done = await refund(portal.till, payment_id, key=keys[0])

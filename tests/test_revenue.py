@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.periods import Period
+from billing.ledger.periods import Period
 from graph.execution import Request
 from models import Allocation, Clinician, EntryKind, Invoice, LedgerEntry
 from tests.comparison import Case, Comparison

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from billing.charging import comparing, inbox
-from billing.charging.refunding import NotRefunded, refund
-from billing.gateway.objects import hint
+from billing.payments import daily_comparison, webhook_inbox
+from billing.payments.refund import NotRefunded, refund
+from billing.stripe.objects import hint
 from models import Client, Dispute, LedgerEntry, RefundState, StripeEvent
 from models.ids import new_id
 from sandbox import reversals
@@ -122,7 +122,7 @@ async def test_refund_in_stripes_dashboard_is_followed_by_its_event(portal: Payi
 async def test_refund_in_stripes_dashboard_is_found_by_the_daily_comparison(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     refunded_there(portal, intent, 4_000)
-    assert await comparing.work(portal.till) == 1
+    assert await daily_comparison.work(portal.till) == 1
     assert await dues(portal) == [4_000]
 
 
@@ -298,7 +298,7 @@ class History:
 
     async def hears(self, events: list[dict[str, Any]]) -> None:
         for event in events:
-            await inbox.receive(self.portal.till, hint(event))
+            await webhook_inbox.receive(self.portal.till, hint(event))
         await self.portal.hears()
 
     async def end(self) -> dict[str, Any]:

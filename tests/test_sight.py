@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Alias, BindParameter, ColumnClause, Select, Table, select
 from sqlalchemy.sql.elements import BinaryExpression
 
-from billing.invoices import total
+from billing.ledger.invoices import total
 from models import Client, Practice, SuperbillLine
 from resolvers import superbills
 from resolvers.planner import plan, plans

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from billing.gateway.train import API_VERSION
+from billing.stripe.release import API_VERSION
 from sandbox import methods, objects, parameters, reversals, seeds, setups
 from sandbox.calls import CALLS, Call
 from sandbox.errors import StripeError

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from billing.gateway import Declined, Forbidden, Missing, Order, Rejected, Stripe
-from billing.gateway.objects import IntentStatus
-from billing.gateway.train import API_VERSION
-from billing.payments import OWN
+from billing.payments.status import OWN
+from billing.stripe import Declined, Forbidden, Missing, Order, Rejected, Stripe
+from billing.stripe.objects import IntentStatus
+from billing.stripe.release import API_VERSION
 from models import DeclineReason
 from models.ids import new_id
 from sandbox import access

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
-from billing.gateway import Forbidden
-from billing.gateway.train import STRIPE_JS
-from billing.payments import OWN, PaymentsMode, is_reached
+from billing.payments.status import OWN, PaymentsMode, is_reached
+from billing.stripe import Forbidden
+from billing.stripe.release import STRIPE_JS
 from models import Practice
 from models.ids import new_id
 from server import cli

@@ -4,7 +4,7 @@ import re
 
 import stripe
 
-from billing.gateway.train import API_VERSION, STRIPE_JS, TRAIN
+from billing.stripe.release import API_VERSION, STRIPE_JS, TRAIN
 from sandbox.version import VERSION
 from tests.nursery import PROJECT
 from tests.specification.document import document

@@ -8,7 +8,7 @@ from mypy import api
 
 from tests.nursery import PROJECT
 
-CALLS = PROJECT / "billing" / "gateway" / "api.py"
+CALLS = PROJECT / "billing" / "stripe" / "api.py"
 # Wrong calls to plant: the text to replace, and its replacement.
 PLANTED = {
     "a parameter that Stripe has not": ('"payment_method_types"', '"payment_method_kinds"'),

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.gateway import Stripe, webhooks
-from billing.gateway.objects import NotAnEvent
+from billing.stripe import Stripe, webhook_signatures
+from billing.stripe.objects import NotAnEvent
 from models import StripeEvent
 from sandbox.deliveries import signature
 from server.sandboxed import SECRET
@@ -75,7 +75,7 @@ def is_good(parts: Sequence[str]) -> bool:
 
 def is_taken(header: str, *, secrets: Sequence[str] = (SECRET,)) -> bool:
     try:
-        return webhooks.event(BODY.encode(), header, secrets, NOW).id == "evt_1"
+        return webhook_signatures.event(BODY.encode(), header, secrets, NOW).id == "evt_1"
     except NotAnEvent:
         return False
 

@@ -10,7 +10,7 @@ import sys
 
 from sqlalchemy import select, update
 
-from billing import versions
+from billing.ledger import versions
 from models import Payment
 from models.database import engine
 

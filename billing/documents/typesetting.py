@@ -16,9 +16,9 @@ from typing import Any
 
 import typst
 
-from billing.documents.reading import Document
+from billing.documents.facts import Document
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 PROFILE: list[Any] = ["a-2a", "ua-1"]
 # The machine's fonts are used in addition to typst's own.
 SYSTEM_FONTS = True

@@ -23,7 +23,7 @@ from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
 
 from billing.documents.links import Links, Signer
-from billing.payments import SANDBOX, Online
+from billing.payments.status import SANDBOX, Online
 from models.database import Caller
 from resolvers.viewer import Viewer
 

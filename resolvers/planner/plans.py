@@ -14,7 +14,7 @@ from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
 from billing.money import digits
-from billing.payments import SANDBOX, Online
+from billing.payments.status import SANDBOX, Online
 from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy

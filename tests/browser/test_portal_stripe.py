@@ -16,7 +16,7 @@ from playwright.async_api import BrowserContext, Route, expect
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.gateway.train import STRIPE_JS
+from billing.stripe.release import STRIPE_JS
 from models import CardSetup, Practice, database
 from tests import demo as demonstration
 from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, visit

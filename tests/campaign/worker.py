@@ -13,9 +13,9 @@ from typing import Any
 
 import uvicorn
 
-from billing.cards import forgetting
-from billing.charging import comparing, errands, inbox, reconciling
-from billing.gateway import api
+from billing.payment_methods import detach
+from billing.payments import background, daily_comparison, reconcile, webhook_inbox
+from billing.stripe import api
 from models import leases
 from server import cli
 from server.app import app, checked
@@ -33,7 +33,7 @@ UNTOUCHED, PATIENCE = dt.timedelta(seconds=10), dt.timedelta(seconds=20)
 AGAIN = dt.timedelta(seconds=6)
 # Seconds that a call of Stripe may take, and that the lease of a dead process lasts.
 TIMEOUT_S, WITHIN_S, SPARE_S = 2.5, 10.0, 2.0
-QUEUES = (inbox.QUEUE, reconciling.QUEUE, forgetting.QUEUE, comparing.QUEUE)
+QUEUES = (webhook_inbox.QUEUE, reconcile.QUEUE, detach.QUEUE, daily_comparison.QUEUE)
 
 
 def hurry(*, danger: bool) -> None:
@@ -41,9 +41,9 @@ def hurry(*, danger: bool) -> None:
 
     Without faults, work may take as long as usual, since the machine may be slow.
     """
-    reconciling.EVERY_S = errands.INBOX_EVERY_S = OFTEN_S
-    reconciling.UNTOUCHED, reconciling.PATIENCE = UNTOUCHED, PATIENCE
-    comparing.RETRY = AGAIN
+    reconcile.EVERY_S = background.INBOX_EVERY_S = OFTEN_S
+    reconcile.UNTOUCHED, reconcile.PATIENCE = UNTOUCHED, PATIENCE
+    daily_comparison.RETRY = AGAIN
     if danger:
         api.TIMEOUT_S = api.CONFIRM_TIMEOUT_S = TIMEOUT_S
         leases.SPARE_S = SPARE_S

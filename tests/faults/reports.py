@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import and_, false, func, literal_column, or_
 
-import billing.receivables
-import billing.revenue
-from billing import periods
-from billing.periods import Period
-from billing.revenue import when
+import billing.ledger.receivables
+import billing.ledger.revenue
+from billing.ledger import periods
+from billing.ledger.periods import Period
+from billing.ledger.revenue import when
 from graph import scopes
 from models import EntryKind
 from resolvers import aging, revenue
@@ -38,13 +38,13 @@ def a_day_to_come_is_let_through(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_voided_invoice_stays_invoiced(patch: pytest.MonkeyPatch) -> None:
-    right = billing.revenue.minor
-    patch.setattr(billing.revenue, "minor", lambda row: func.abs(right(row)))
+    right = billing.ledger.revenue.minor
+    patch.setattr(billing.ledger.revenue, "minor", lambda row: func.abs(right(row)))
 
 
 @fault
 def refunds_are_taken_off_what_is_collected(patch: pytest.MonkeyPatch) -> None:
-    right = billing.revenue.of_ledger
+    right = billing.ledger.revenue.of_ledger
 
     def wrong(entry: Any) -> Any:
         flows = right(entry)
@@ -55,9 +55,9 @@ def refunds_are_taken_off_what_is_collected(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def what_the_practice_gives_is_collected(patch: pytest.MonkeyPatch) -> None:
-    right = billing.revenue.kind
+    right = billing.ledger.revenue.kind
     patch.setattr(
-        billing.revenue,
+        billing.ledger.revenue,
         "kind",
         lambda entry, of: right(entry, EntryKind.CREDIT if of is EntryKind.PAYMENT else of),
     )
@@ -65,7 +65,7 @@ def what_the_practice_gives_is_collected(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def credit_is_written_off(patch: pytest.MonkeyPatch) -> None:
-    right = billing.revenue.of_ledger
+    right = billing.ledger.revenue.of_ledger
 
     def wrong(entry: Any) -> Any:
         given_up = and_(entry.c.kind == literal_column("'WRITE_OFF'"))
@@ -76,13 +76,15 @@ def credit_is_written_off(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_refund_is_taken_off_a_therapists_collected(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(billing.revenue, "is_refund", lambda *_: false())
+    patch.setattr(billing.ledger.revenue, "is_refund", lambda *_: false())
 
 
 @fault
 def only_refunds_by_card_are_refunds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        billing.revenue, "is_refund", lambda allocation, _: allocation.c.refund_id.is_not(None)
+        billing.ledger.revenue,
+        "is_refund",
+        lambda allocation, _: allocation.c.refund_id.is_not(None),
     )
 
 
@@ -93,12 +95,12 @@ def a_therapists_money_is_everybodys(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def an_invoice_is_due_before_it_is_issued(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(billing.receivables, "latest", lambda day, _: day)
+    patch.setattr(billing.ledger.receivables, "latest", lambda day, _: day)
 
 
 @fault
 def what_came_later_counts_as_of_a_past_day(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(billing.receivables, "latest", lambda _, issued_on: issued_on)
+    patch.setattr(billing.ledger.receivables, "latest", lambda _, issued_on: issued_on)
 
 
 @fault
@@ -108,7 +110,7 @@ def what_was_due_before_the_range_is_forgotten(patch: pytest.MonkeyPatch) -> Non
 
 @fault
 def unused_credit_is_taken_off_what_is_due(patch: pytest.MonkeyPatch) -> None:
-    right = billing.receivables.put
+    right = billing.ledger.receivables.put
 
     def wrong(allocation: Any, invoice: Any) -> Any:
         return right(allocation, invoice).where(~allocation.c.is_credit)
@@ -118,13 +120,13 @@ def unused_credit_is_taken_off_what_is_due(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def thirty_days_late_is_later(patch: pytest.MonkeyPatch) -> None:
-    right = billing.receivables.days_before
+    right = billing.ledger.receivables.days_before
     patch.setattr(aging, "days_before", lambda day, days: right(day, days - 1))
 
 
 @fault
 def what_is_due_today_is_late(patch: pytest.MonkeyPatch) -> None:
-    right = billing.receivables.ages
+    right = billing.ledger.receivables.ages
 
     def wrong(due_on: Any, as_of: Any, oldest: Any) -> Any:
         late = {"days_1_to_30": and_(due_on <= as_of, due_on >= oldest["days_1_to_30"])}
@@ -136,7 +138,7 @@ def what_is_due_today_is_late(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def what_has_no_due_date_is_left_out(patch: pytest.MonkeyPatch) -> None:
-    right = billing.receivables.ages
+    right = billing.ledger.receivables.ages
     patch.setattr(
         aging,
         "ages",

@@ -8,8 +8,8 @@ from typing import Any
 import uvicorn
 from sqlalchemy import event
 
-from billing.charging import errands, reconciling
-from billing.till import Till
+from billing.payments import background, reconcile
+from billing.payments.context import Till
 from server.app import app, checked
 from server.settings import Settings
 from tests.nursery import forks
@@ -23,7 +23,7 @@ def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, 
     """
     ahead = dt.timedelta(seconds=later_s)
     # A server that will be stopped may not hold the lock of a background transaction at that time.
-    reconciling.EVERY_S = errands.INBOX_EVERY_S = SELDOM_S if by == signal.SIGSTOP else OFTEN_S
+    reconcile.EVERY_S = background.INBOX_EVERY_S = SELDOM_S if by == signal.SIGSTOP else OFTEN_S
     application = app(Settings(**settings), now=lambda: dt.datetime.now(dt.UTC) + ahead)
     if die is not None:
         arm(application.state.till, application.state.behind, die, by)

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from billing.charging import inbox, reconciling
-from billing.gateway.objects import hint
+from billing.payments import reconcile, webhook_inbox
+from billing.stripe.objects import hint
 from sandbox import intents
 from sandbox.api import Fault
 from sandbox.errors import StripeError
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
     async def refreshed(self) -> None:
         await self.pass_time(dt.timedelta(minutes=31))
         self.portal.bearer = await self.portal.token()
-        await reconciling.reconcile(self.portal.till)
+        await reconcile.reconcile(self.portal.till)
         self.invoices.append(await self.portal.invoice(4_000))
 
     @rule(k=st.integers(0, 50), die=DIES)
@@ -207,8 +207,8 @@ class Machine(RuleBasedStateMachine):
 
     async def hear(self, events: list[dict[str, Any]]) -> None:
         for event in events:
-            await inbox.receive(self.portal.till, hint(event))
-        while await inbox.work(self.portal.till):
+            await webhook_inbox.receive(self.portal.till, hint(event))
+        while await webhook_inbox.work(self.portal.till):
             pass
 
     @rule(fault=FAULTS, after=st.booleans())
@@ -229,7 +229,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(die=DIES)
     def reconciles(self, die: str | None) -> None:
-        self.run(reconciling.reconcile(self.portal.till), die)
+        self.run(reconcile.reconcile(self.portal.till), die)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class Machine(RuleBasedStateMachine):
         for _ in range(MOST_ROUNDS):
             await self.pass_time(dt.timedelta(minutes=31))
             await self.hear(self.portal.store.all("event"))
-            if not await reconciling.reconcile(self.portal.till):
+            if not await reconcile.reconcile(self.portal.till):
                 return
         raise AssertionError("a payment never comes to rest")
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from sqlalchemy import update
 
-from billing.cards import forgetting
-from billing.charging import comparing
-from billing.charging.refunding import NotRefunded, refund
-from billing.gateway import StripeTrouble
+from billing.payment_methods import detach
+from billing.payments import daily_comparison
+from billing.payments.refund import NotRefunded, refund
+from billing.stripe import StripeTrouble
 from models import PaymentMethod, Practice
 from sandbox import customers, methods, reversals
 from sandbox.errors import StripeError
@@ -155,14 +155,14 @@ class Aftermath(Machine):
 
     @rule(die=DIES)
     def compares(self, die: str | None) -> None:
-        self.run(comparing.work(self.portal.till), die)
+        self.run(daily_comparison.work(self.portal.till), die)
 
     async def ended(self) -> None:
         await super().ended()
-        self.portal.clock.time += comparing.EVERY
-        await comparing.work(self.portal.till)
+        self.portal.clock.time += daily_comparison.EVERY
+        await daily_comparison.work(self.portal.till)
         await super().ended()
-        while await forgetting.work(self.portal.till):
+        while await detach.work(self.portal.till):
             pass
 
 

@@ -16,9 +16,9 @@ from bench.peers.idiomatic.documents import (
 )
 from bench.peers.idiomatic.money import Money
 from bench.peers.idiomatic.pages import Connection, DateRange, Node, days, page
-from billing.accounts import BalanceTermKind, PermissionReason
-from billing.invoices import InvoiceStatus
-from billing.payments import PENDING, PaymentStatus
+from billing.ledger.balance import BalanceTermKind, PermissionReason
+from billing.ledger.invoices import InvoiceStatus
+from billing.payments.status import PENDING, PaymentStatus
 from models import Invoice as InvoiceRow
 from models import Payment as PaymentRow
 from models import Scope

@@ -9,8 +9,8 @@ from bench.peers.idiomatic import enums as enums
 from bench.peers.idiomatic.context import Context, Info
 from bench.peers.idiomatic.money import Money
 from bench.peers.idiomatic.pages import Node
-from billing.history import HistoryStatus
-from billing.invoices import InvoiceStatus
+from billing.ledger.history import HistoryStatus
+from billing.ledger.invoices import InvoiceStatus
 from models import CardBrand, EntryKind
 from models import PaymentMethod as Card
 from models import Statement as StatementRow

@@ -2,11 +2,11 @@
 
 import strawberry
 
-from billing.accounts import BalanceTermKind, PermissionReason
-from billing.history import HistoryStatus
-from billing.invoices import InvoiceStatus
-from billing.payments import PaymentStatus
-from billing.periods import Period
+from billing.ledger.balance import BalanceTermKind, PermissionReason
+from billing.ledger.history import HistoryStatus
+from billing.ledger.invoices import InvoiceStatus
+from billing.ledger.periods import Period
+from billing.payments.status import PaymentStatus
 from models import CardBrand, EntryKind
 
 NAMES = {

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from bench.peers.idiomatic.sight import PRACTICE_ID, seen
 from bench.peers.idiomatic.sums import FIRST_DAY, LAST_DAY
-from billing.history import HistoryStatus
+from billing.ledger.history import HistoryStatus
 from models import (
     ACTIVE_STATES,
     EntryKind,

@@ -13,8 +13,8 @@ from strawberry.dataloader import DataLoader
 
 from bench.peers.idiomatic.sight import PRACTICE_ID, SUBJECT_ID, Sight, seen
 from bench.peers.idiomatic.sums import ACCOUNTS, DUES, FEES, IDS, REFUNDED, STANDINGS
-from billing.gateway.currencies import smallest_charge
-from billing.invoices import InvoiceStatus
+from billing.ledger.invoices import InvoiceStatus
+from billing.stripe.currencies import smallest_charge
 from models import Allocation, Client, Invoice, Payment, ViewerKind
 
 K = TypeVar("K")

@@ -20,8 +20,8 @@ from bench.peers.idiomatic.pages import (
     page,
 )
 from bench.peers.idiomatic.sums import FLOWING
-from billing.periods import Period, Span, cut
-from billing.revenue import FLOWS
+from billing.ledger.periods import Period, Span, cut
+from billing.ledger.revenue import FLOWS
 from models import Scope
 
 

@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 
 from bench.peers.idiomatic.sight import PRACTICE_ID
-from billing.accounts import Account, allocated, disputed, movements
-from billing.invoices import billed, paid, total
-from billing.receivables import asked, put
-from billing.revenue import FLOWS, of_ledger
+from billing.ledger.balance import Account, allocated, disputed, movements
+from billing.ledger.invoices import billed, paid, total
+from billing.ledger.receivables import asked, put
+from billing.ledger.revenue import FLOWS, of_ledger
 from models import (
     ACTIVE_STATES,
     Allocation,

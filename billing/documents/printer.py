@@ -1,0 +1,118 @@
+"""The press: it prints outside the event loop, a few documents at a time.
+
+The bytes that are first given out are stored, and given out again later. So a client, an insurer
+and an archive hold the same file, even if fonts, templates or the practice's address change.
+"""
+
+import asyncio
+import datetime as dt
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.documents.facts import Document, read
+from billing.documents.typesetting import Printed, printed
+from billing.encryption import FieldKeys
+from models import DocumentKind, PrintedDocument
+from models.database import within_practice
+from models.upsert import insert_into
+
+AT_ONCE = 2
+# The number of documents that may wait for their turn: some seconds of work.
+MOST = 100
+# The priority of printing threads, as for `nice`.
+NICENESS = 10
+
+
+class Busy(Exception):
+    """Too many documents wait to be printed."""
+
+
+class Press:
+    """A printer for the documents of one database. `now` is the clock, in UTC.
+
+    Typst releases Python's global lock, so threads are sufficient.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        now: Callable[[], dt.datetime],
+        fonts: Sequence[str] = (),
+        keys: FieldKeys | None = None,
+    ) -> None:
+        self.engine, self.now, self.fonts, self.keys = engine, now, fonts, keys or FieldKeys()
+        self.threads = ThreadPoolExecutor(AT_ONCE, "press", initializer=step_back)
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.waiting = 0
+
+    async def printed(
+        self, kind: DocumentKind, practice_id: str, id_: str
+    ) -> tuple[Document, Printed] | None:
+        """Return the document and its bytes: the stored ones, or new ones that are stored now.
+
+        Return None if there is no such document. Raise Busy if too many wait already.
+        """
+        if self.waiting >= MOST:
+            raise Busy
+        self.waiting += 1
+        try:
+            async with self.places:
+                with within_practice(practice_id):
+                    return await self.made(kind, practice_id, id_)
+        finally:
+            self.waiting -= 1
+
+    async def made(
+        self, kind: DocumentKind, practice_id: str, id_: str
+    ) -> tuple[Document, Printed] | None:
+        async with self.engine.connect() as rows:
+            document = await read(rows, kind, practice_id, id_, self.keys)
+            if document is None:
+                return None
+            if kept := await first(rows, document):
+                return document, kept
+        loop = asyncio.get_running_loop()
+        new = await loop.run_in_executor(self.threads, printed, document, self.fonts)
+        async with self.engine.begin() as rows:
+            await rows.execute(
+                insert_into(rows, PrintedDocument)
+                .values(**named(document), **vars(new), printed_at=self.now())
+                .on_conflict_do_nothing()
+            )
+            # Another process may have been first.
+            return document, await first(rows, document) or new
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def first(rows: AsyncConnection, document: Document) -> Printed | None:
+    """Return the stored bytes, if the document was given out before."""
+    columns = PrintedDocument.content, PrintedDocument.is_archival
+    kept = (await rows.execute(select(*columns).filter_by(**named(document)))).first()
+    return Printed(*kept) if kept else None
+
+
+def named(document: Document) -> dict[str, Any]:
+    return {
+        "practice_id": document.practice_id,
+        "kind": document.kind,
+        "document_id": document.id,
+        "is_void": document.is_void,
+    }
+
+
+def step_back() -> None:
+    """Give this thread, and threads that typst starts from it, the lowest priority.
+
+    Only on Linux the priority is set for a thread; elsewhere it would change the whole process.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

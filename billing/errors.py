@@ -1,0 +1,198 @@
+"""Errors that a client can cause: each is a class, and its code tells programs the reason.
+
+Refusal ├── InvalidInput an argument is wrong; `path` names the argument ├── NotFound the object
+doesn't exist or is not visible ├── NotAllowed the object is visible, but this viewer may not pay
+for it ├── OnlinePaymentsOff the practice takes no payments online ├── CardUnusable the card on file
+has expired ├── NothingToPay nothing is due ├── AmountChanged the payable amount differs from the
+one that the page showed ├── AmountTooSmall less than a card can be charged ├── AmountTooLarge more
+than a card can be charged ├── PaymentsUnavailable Stripe does not take this practice's payments now
+├── PaymentInProgress another payment of the client is under way ├── IdempotencyKeyReused the key
+belongs to another request ├── TooManyAttempts too many recent declines, forms or wrong codes ├──
+CardRefused the bank refused a card that was to be kept ├── CardRemovalOff the practice doesn't let
+clients remove cards ├── ReplacementNeeded the default is removed, and the next default isn't given
+├── SignInLinkInvalid the link doesn't sign in, in this browser or at all └── SignInCodeInvalid the
+code doesn't sign in, in this browser or at all
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Sequence
+
+from billing.payments.status import DECLINE_MESSAGES
+from models import DeclineReason
+
+
+class ErrorCode(enum.StrEnum):
+    CARD_DECLINED = "CARD_DECLINED"
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    ONLINE_PAYMENTS_OFF = "ONLINE_PAYMENTS_OFF"
+    CARD_UNUSABLE = "CARD_UNUSABLE"
+    NOTHING_TO_PAY = "NOTHING_TO_PAY"
+    AMOUNT_CHANGED = "AMOUNT_CHANGED"
+    AMOUNT_TOO_SMALL = "AMOUNT_TOO_SMALL"
+    AMOUNT_TOO_LARGE = "AMOUNT_TOO_LARGE"
+    PAYMENTS_UNAVAILABLE = "PAYMENTS_UNAVAILABLE"
+    PAYMENT_IN_PROGRESS = "PAYMENT_IN_PROGRESS"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    CARD_REFUSED = "CARD_REFUSED"
+    CARD_REMOVAL_OFF = "CARD_REMOVAL_OFF"
+    REPLACEMENT_NEEDED = "REPLACEMENT_NEEDED"
+    SIGN_IN_LINK_INVALID = "SIGN_IN_LINK_INVALID"
+    SIGN_IN_CODE_INVALID = "SIGN_IN_CODE_INVALID"
+
+
+class Refusal(Exception):
+    """An error that is raised before anything is started. `path` names the wrong input, if any."""
+
+    code: ErrorCode
+
+    def __init__(self, message: str, path: Sequence[str] | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class InvalidInput(Refusal):
+    code = ErrorCode.INVALID_INPUT
+
+
+class NotFound(Refusal):
+    code = ErrorCode.NOT_FOUND
+
+
+class NotAllowed(Refusal):
+    code = ErrorCode.NOT_ALLOWED
+
+
+class OnlinePaymentsOff(Refusal):
+    code = ErrorCode.ONLINE_PAYMENTS_OFF
+
+
+class CardUnusable(Refusal):
+    code = ErrorCode.CARD_UNUSABLE
+
+
+class NothingToPay(Refusal):
+    code = ErrorCode.NOTHING_TO_PAY
+
+
+class AmountChanged(Refusal):
+    """The payable amount has changed. Both amounts are in minor units."""
+
+    code = ErrorCode.AMOUNT_CHANGED
+
+    def __init__(self, expected_minor: int, payable_minor: int) -> None:
+        super().__init__("The payable amount has changed: show the new amount, and ask again.")
+        self.expected_minor, self.payable_minor = expected_minor, payable_minor
+
+
+class AmountTooSmall(Refusal):
+    """The amount is below the smallest charge, in minor units: None if Stripe publishes none."""
+
+    code = ErrorCode.AMOUNT_TOO_SMALL
+
+    def __init__(self, minimum_minor: int | None) -> None:
+        super().__init__("This is less than a card can be charged.")
+        self.minimum_minor = minimum_minor
+
+
+class AmountTooLarge(Refusal):
+    """The amount is above the largest charge, in minor units."""
+
+    code = ErrorCode.AMOUNT_TOO_LARGE
+
+    def __init__(self, maximum_minor: int) -> None:
+        super().__init__("This is more than a card can be charged at once.")
+        self.maximum_minor = maximum_minor
+
+
+class PaymentsUnavailable(Refusal):
+    """Stripe refused to start a payment for a reason that only the practice can fix."""
+
+    code = ErrorCode.PAYMENTS_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The practice's card payments don't work at the moment. Nothing was charged: ask the"
+            " practice."
+        )
+
+
+class PaymentInProgress(Refusal):
+    code = ErrorCode.PAYMENT_IN_PROGRESS
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__("Another payment is under way: wait until it has ended.")
+        self.payment_id = payment_id
+
+
+class IdempotencyKeyReused(Refusal):
+    code = ErrorCode.IDEMPOTENCY_KEY_REUSED
+
+
+class TooManyAttempts(Refusal):
+    code = ErrorCode.TOO_MANY_ATTEMPTS
+
+    def __init__(
+        self,
+        retry_at: dt.datetime,
+        message: str = "Too many cards were declined. Try again later.",
+    ) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class CardRefused(Refusal):
+    """The bank refused a card. The reason is given as far as it may be disclosed."""
+
+    code = ErrorCode.CARD_REFUSED
+
+    def __init__(self, reason: DeclineReason) -> None:
+        super().__init__(DECLINE_MESSAGES[reason], ("input", "setupIntentId"))
+        self.reason = reason
+
+
+class CardRemovalOff(Refusal):
+    code = ErrorCode.CARD_REMOVAL_OFF
+
+
+class ReplacementNeeded(Refusal):
+    code = ErrorCode.REPLACEMENT_NEEDED
+
+
+class SignInLinkInvalid(Refusal):
+    """A sign-in link doesn't work. The text is the same for every cause, so that it doesn't reveal
+    which secrets exist.
+
+    `lasts` is the time for which a link works.
+    """
+
+    code = ErrorCode.SIGN_IN_LINK_INVALID
+
+    def __init__(self, lasts: dt.timedelta) -> None:
+        minutes = lasts // dt.timedelta(minutes=1)
+        super().__init__(
+            "This link doesn't sign you in here. Open it in the browser that you asked from, type"
+            " the mail's code there, or ask for a new mail: a link works once, for"
+            f" {minutes} minutes."
+        )
+
+
+class SignInCodeInvalid(Refusal):
+    """A sign-in code doesn't work. The text is the same for every cause.
+
+    `tries_left` is the number of further tries.
+    """
+
+    code = ErrorCode.SIGN_IN_CODE_INVALID
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(
+            "This code doesn't sign you in. Type the code from the mail that you requested here."
+            if tries_left
+            else "This code doesn't sign you in, and there are no tries left: ask for a new mail.",
+            ("input", "code"),
+        )
+        self.tries_left = tries_left

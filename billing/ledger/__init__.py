@@ -1,0 +1,1 @@
+"""The ledger: balances, allocation, and what is derived from both."""

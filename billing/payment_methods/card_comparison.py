@@ -1,0 +1,180 @@
+"""The daily comparison of cards. It updates the file where an event from Stripe was lost.
+
+Stripe's lists only show where to look: each card that differs is then requested by itself.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.payment_methods import setup_finish, store, sync
+from billing.payment_methods.detach import write_down
+from billing.payments import customers
+from billing.payments.context import Till, locked
+from billing.payments.customers import Owner
+from billing.stripe import Missing, StripeTrouble
+from billing.stripe.objects import Card
+from models import (
+    ACTIVE_STATES,
+    CardSetup,
+    Payment,
+    PaymentMethod,
+    SetupState,
+    StripeCustomer,
+)
+from models.leases import soonest
+
+# An older form is closed, because its page is gone.
+FORM_LIFETIME = dt.timedelta(days=1)
+# The number of clients read from the database at a time.
+PAGE_SIZE = 200
+# After this number of consecutive failures Stripe counts as unreachable.
+MOST_TROUBLES = 5
+
+log = logging.getLogger("portal.payments")
+
+
+class Troubles:
+    """The failures of a comparison. The failure of one item is noted and the next item follows.
+
+    Several consecutive failures of Stripe end the comparison, since Stripe is unreachable then.
+    """
+
+    def __init__(self) -> None:
+        self.met: list[Exception] = []
+        self.in_a_row = 0
+
+    async def guard(self, what: str, work: Awaitable[None]) -> None:
+        """Await the comparison of an item, and note its failure."""
+        try:
+            await work
+        except StripeTrouble as trouble:
+            log.warning("%s was not compared with Stripe: %s", what, trouble)
+            self.met.append(trouble)
+            self.in_a_row += 1
+            if self.in_a_row >= MOST_TROUBLES:
+                raise
+        except Exception as error:
+            log.warning("%s was not compared with Stripe: %s", what, type(error).__name__)
+            self.met.append(error)
+        else:
+            self.in_a_row = 0
+
+    def raise_one(self) -> None:
+        if self.met:
+            raise soonest(self.met)
+
+
+async def compare(till: Till, practice_id: str, account: str) -> None:
+    """Compare the forms without an end, and the cards of each client. Raise one of the failures."""
+    troubles = Troubles()
+    for setup in await unfinished(till, practice_id, account):
+        await troubles.guard(f"setup {setup.id}", finish(till, setup))
+    last = ""
+    while clients := await page_of_clients(till, practice_id, account, last):
+        last = clients[-1]
+        for client_id in clients:
+            owner = Owner(practice_id, client_id, account)
+            await troubles.guard(f"client {client_id}", compare_client(till, owner))
+    troubles.raise_one()
+
+
+# -- forms -----------------------------------------------------------------------------------------
+
+
+async def unfinished(till: Till, practice_id: str, account: str) -> Sequence[Row[Any]]:
+    """Return the SetupIntents without a known end, regardless of their age."""
+    async with till.engine.connect() as conn:
+        found = await conn.execute(
+            select(CardSetup.__table__).where(
+                CardSetup.practice_id == practice_id,
+                CardSetup.stripe_account == account,
+                CardSetup.state == SetupState.PREPARED,
+            )
+        )
+        return found.all()
+
+
+async def finish(till: Till, setup: Row[Any]) -> None:
+    """Read a SetupIntent from Stripe, and close it if it is old and still open."""
+    setup = await setup_finish.settle(till, setup)
+    if setup.state in setup_finish.NEXT and setup.created_at < till.now() - FORM_LIFETIME:
+        await setup_finish.close(till, setup)
+
+
+# -- cards -----------------------------------------------------------------------------------------
+
+
+async def page_of_clients(till: Till, practice_id: str, account: str, after: str) -> list[str]:
+    """Return the ids of a page of clients that have a customer or a card in the account."""
+    tables = (
+        (PaymentMethod, PaymentMethod.removed_at.is_(None)),
+        (StripeCustomer, StripeCustomer.deleted_at.is_(None)),
+    )
+    each = [
+        select(table.client_id.label("client_id")).where(
+            table.practice_id == practice_id, table.stripe_account == account, condition
+        )
+        for table, condition in tables
+    ]
+    clients = union(*each).subquery()
+    page = select(clients.c.client_id).order_by(clients.c.client_id).limit(PAGE_SIZE)
+    if after:
+        page = page.where(clients.c.client_id > after)
+    async with till.engine.connect() as conn:
+        return list(await conn.scalars(page))
+
+
+async def compare_client(till: Till, owner: Owner) -> None:
+    """Update a client's cards from Stripe, and have Stripe detach cards that are not on file."""
+    async with till.engine.connect() as conn:
+        customer_id = await customers.recorded(conn, owner)
+    attached = await cards_of(till, owner, customer_id) if customer_id else {}
+    async with till.engine.connect() as conn:
+        cards = await store.on_file(conn, owner)
+    for card in cards:
+        told = attached.get(card.stripe_id)
+        if told is None or sync.differs(card, told):
+            await sync.follow(till, owner.account, card.stripe_id)
+    on_file = {card.stripe_id for card in cards}
+    if strange := [stripe_id for stripe_id in attached if stripe_id not in on_file]:
+        await detach_strange(till, owner, strange)
+
+
+async def cards_of(till: Till, owner: Owner, customer_id: str) -> dict[str, Card]:
+    """Return the cards that Stripe has for a customer, by their ids. Note if the customer is
+    deleted.
+    """
+    try:
+        found = await till.stripe.cards(owner.account, customer_id)
+    except Missing:
+        found = []
+    if not found:
+        await customers.check(till, owner)
+    return {str(card.stripe_id): card for card in found}
+
+
+async def detach_strange(till: Till, owner: Owner, strange: Sequence[str]) -> None:
+    """Have Stripe detach cards that are not on file, unless a card is about to be filed."""
+    now = till.now()
+    async with locked(till, owner.practice_id, owner.client_id) as conn:
+        if await is_underway(conn, owner):
+            return
+        known = {card.stripe_id for card in await store.on_file(conn, owner)}
+        for stripe_id in strange:
+            if stripe_id not in known:
+                log.warning("client %s has a card at Stripe that is not on file", owner.client_id)
+                await write_down(conn, owner, stripe_id, now)
+
+
+async def is_underway(conn: AsyncConnection, owner: Owner) -> bool:
+    """Return whether a form or a payment of the client may still put a card on file."""
+    form = select(CardSetup.id).where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)
+    payment = select(Payment.id).where(
+        owner.owns(Payment), Payment.state.in_(ACTIVE_STATES), Payment.save_card.is_(True)
+    )
+    return any([await conn.scalar(one.limit(1)) for one in (form, payment)])

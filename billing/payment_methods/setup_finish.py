@@ -1,0 +1,187 @@
+"""Cards that are kept without a payment: the end of a SetupIntent, written once.
+
+A page, a webhook event or the daily comparison starts the check; the state at Stripe decides. An
+end state at Stripe is an end state here, and no other state follows.
+"""
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.audit_log import record
+from billing.errors import CardRefused, InvalidInput, NotFound
+from billing.payment_methods.store import Consent, Filed, choose, keep
+from billing.payments.context import Till, locked
+from billing.payments.customers import Owner
+from billing.stripe import Missing, Rejected
+from billing.stripe.objects import Card, Setup, SetupStatus
+from models import CardSetup, DeclineReason, PaymentMethod, SetupState
+
+PATH = ("input", "setupIntentId")
+# The states that may follow each state. All other states are end states.
+NEXT = {SetupState.PREPARED: (SetupState.KEPT, SetupState.REFUSED, SetupState.CANCELED)}
+
+log = logging.getLogger("portal.payments")
+
+
+@dataclass(frozen=True)
+class Holder(Owner):
+    """The client of the new card, with the network address of the request."""
+
+    address_hash: str | None
+
+
+async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool) -> Filed:
+    """Return the card of a SetupIntent. Raise NotFound, InvalidInput or CardRefused."""
+    setup = await find(till, holder.account, stripe_id)
+    if setup is None or (setup.practice_id, setup.client_id) != (
+        holder.practice_id,
+        holder.client_id,
+    ):
+        raise NotFound("There is no such SetupIntent of this client.", PATH)
+    setup = await settle(till, setup)
+    if setup.state is SetupState.REFUSED:
+        raise CardRefused(setup.reason)
+    if setup.state is SetupState.CANCELED:
+        raise InvalidInput("This form is closed: begin again with `prepareCard`.", PATH)
+    if setup.state is not SetupState.KEPT:
+        raise InvalidInput("The card isn't confirmed yet: `stripe.confirmSetup` first.", PATH)
+    await use(till, setup, make_default=make_default)
+    return Filed(setup.payment_method_id, bool(setup.was_on_file))
+
+
+async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
+    """Check that the card is still on file, and make it the default if requested."""
+    owner = owner_of(setup)
+    async with locked(till, setup.practice_id, setup.client_id) as conn:
+        removed_at = await conn.scalar(
+            select(PaymentMethod.removed_at).where(
+                PaymentMethod.practice_id == setup.practice_id,
+                PaymentMethod.id == setup.payment_method_id,
+            )
+        )
+        if removed_at is not None:
+            raise NotFound("The card has been removed in the meantime.", PATH)
+        await record(conn, till.by, setup.client_id, till.now())
+        if make_default:
+            await choose(conn, owner, setup.payment_method_id)
+
+
+def owner_of(setup: Row[Any]) -> Owner:
+    return Owner(setup.practice_id, setup.client_id, setup.stripe_account)
+
+
+async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
+    """Return the setup of this SetupIntent."""
+    mine = (CardSetup.stripe_account == account) & (CardSetup.stripe_id == stripe_id)
+    async with till.engine.connect() as conn:
+        return (await conn.execute(select(CardSetup.__table__).where(mine))).first()
+
+
+async def find_again(till: Till, setup: Row[Any]) -> Row[Any]:
+    async with till.engine.connect() as conn:
+        return (await conn.execute(select(CardSetup.__table__).where(is_one(setup)))).one()
+
+
+def is_one(setup: Row[Any]) -> Any:
+    return (CardSetup.practice_id == setup.practice_id) & (CardSetup.id == setup.id)
+
+
+# -- reading SetupIntents from Stripe --------------------------------------------------------------
+
+
+async def settle(till: Till, setup: Row[Any]) -> Row[Any]:
+    """Read a SetupIntent from Stripe, and write its end. Raise Unknown or Rejected without a
+    result.
+
+    A SetupIntent with a refused card is cancelled first, so that it accepts no other card.
+    """
+    if setup.state not in NEXT or setup.stripe_id is None:
+        return setup
+    try:
+        told = await till.stripe.setup(setup.stripe_account, setup.stripe_id)
+        reason = told.decline
+        if told.status is SetupStatus.REQUIRES_PAYMENT_METHOD and reason:
+            told = await canceled(till, setup)
+    except Missing:
+        log.error("alert: Stripe has no SetupIntent of setup %s any more", setup.id)
+        await end(till, setup, SetupState.CANCELED)
+    else:
+        await write(till, setup, told, reason)
+    return await find_again(till, setup)
+
+
+async def close(till: Till, setup: Row[Any]) -> None:
+    """Cancel a SetupIntent that is no longer needed, unless it has ended otherwise."""
+    if setup.stripe_id is None:
+        await end(till, setup, SetupState.CANCELED)
+        setup = await find_again(till, setup)
+    if setup.state not in NEXT:
+        return
+    told = await canceled(till, setup)
+    await write(till, setup, told, told.decline)
+
+
+async def canceled(till: Till, setup: Row[Any]) -> Setup:
+    """Cancel a SetupIntent, and return its resulting state, which may be another end."""
+    try:
+        return await till.stripe.abandon(setup.stripe_account, setup.stripe_id)
+    except Missing:
+        raise
+    except Rejected:
+        return await till.stripe.setup(setup.stripe_account, setup.stripe_id)
+
+
+async def write(till: Till, setup: Row[Any], told: Setup, reason: DeclineReason | None) -> None:
+    """Write the end of a SetupIntent, if it has ended at Stripe."""
+    if told.client_id != setup.client_id:
+        log.error("alert: the metadata of setup %s names another client", setup.id)
+    elif told.status is SetupStatus.SUCCEEDED:
+        await succeed(till, setup, told.card)
+    elif told.status is SetupStatus.CANCELED:
+        state = SetupState.REFUSED if reason else SetupState.CANCELED
+        await end(till, setup, state, reason)
+
+
+async def succeed(till: Till, setup: Row[Any], card: Card | None) -> None:
+    """Put the card on file, or record it as refused if it was detached in the meantime."""
+    now, owner = till.now(), owner_of(setup)
+    async with locked(till, setup.practice_id, setup.client_id) as conn:
+        if not await is_open(conn, setup):
+            return
+        consent = Consent(setup.consent_version, setup.created_at)
+        filed = await keep(conn, owner, card, consent, now, make_default=False) if card else None
+        if filed is None:
+            await move(conn, setup, SetupState.REFUSED, now, reason=DeclineReason.GENERIC)
+            return
+        kept = {"payment_method_id": filed.id, "was_on_file": filed.was_on_file}
+        await move(conn, setup, SetupState.KEPT, now, **kept)
+
+
+async def end(
+    till: Till, setup: Row[Any], state: SetupState, reason: DeclineReason | None = None
+) -> None:
+    """Write an end without a card."""
+    async with locked(till, setup.practice_id, setup.client_id) as conn:
+        await move(conn, setup, state, till.now(), reason=reason)
+
+
+async def is_open(conn: AsyncConnection, setup: Row[Any]) -> bool:
+    return await conn.scalar(select(CardSetup.state).where(is_one(setup))) in NEXT
+
+
+async def move(
+    conn: AsyncConnection, setup: Row[Any], state: SetupState, now: dt.datetime, **values: Any
+) -> None:
+    """Change a setup's state if `NEXT` allows it and its SetupIntent is still the same."""
+    before = [one for one, following in NEXT.items() if state in following]
+    mine = update(CardSetup).where(
+        is_one(setup),
+        CardSetup.stripe_id.is_not_distinct_from(setup.stripe_id),
+        CardSetup.state.in_(before),
+    )
+    await conn.execute(mine.values(state=state, changed_at=now, **values))

@@ -1,0 +1,114 @@
+"""SetupIntents for card forms: few are open at a time, and few are created in an hour.
+
+A test of stolen cards could otherwise try many cards at once, before the first refusal is counted.
+So the open forms are checked first, and a form counts even before Stripe has created it.
+"""
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.audit_log import record
+from billing.errors import TooManyAttempts
+from billing.payment_methods import setup_finish
+from billing.payment_methods.setup_finish import Holder
+from billing.payments import customers, rate_limit
+from billing.payments.context import Till, locked
+from billing.payments.customers import Owner
+from billing.payments.status import CONSENT_VERSION
+from billing.stripe import StripeTrouble
+from billing.stripe.objects import Setup
+from models import CardSetup, SetupState
+from models.ids import new_id
+
+# The open forms of a client: two tabs, and one in reserve.
+OPEN_FORMS = 3
+# The delay before a new try, after too many concurrent requests.
+AT_ONCE = dt.timedelta(seconds=10)
+
+
+async def prepare(till: Till, holder: Holder) -> Setup:
+    """Return a SetupIntent for a page's form. Raise TooManyAttempts if there were too many."""
+    for setup in await open_forms(till, holder):
+        await setup_finish.settle(till, setup)
+    setup_id, surplus = await reserve(till, holder)
+    for setup in surplus:
+        await setup_finish.close(till, setup)
+    own = holder.account, holder.practice_id, holder.client_id, setup_id
+    try:
+        made = await customers.naming(
+            till, holder, lambda customer: till.stripe.prepare(*own, customer)
+        )
+    except StripeTrouble:
+        await give_up(till, holder, setup_id)
+        raise
+    if not await name(till, holder, setup_id, made.id):
+        # Newer forms have closed this one. Its secret was given to no one.
+        with suppress(StripeTrouble):
+            await till.stripe.abandon(holder.account, made.id)
+        raise TooManyAttempts(till.now() + AT_ONCE, "Too many forms were opened at once.")
+    return made
+
+
+async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
+    """Record a form before Stripe creates it. Return its id, and the open forms beyond
+    the limit.
+    """
+    setup_id, now = new_id(), till.now()
+    own = holder.practice_id, holder.client_id, holder.address_hash
+    async with locked(till, holder.practice_id, holder.client_id) as conn:
+        await rate_limit.allow(conn, *own, now)
+        await rate_limit.allow_form(conn, *own, now)
+        await record(conn, till.by, holder.client_id, now)
+        before = await opened(conn, holder)
+        await conn.execute(
+            insert(CardSetup).values(
+                practice_id=holder.practice_id,
+                id=setup_id,
+                client_id=holder.client_id,
+                stripe_account=holder.account,
+                state=SetupState.PREPARED,
+                consent_version=CONSENT_VERSION,
+                address_hash=holder.address_hash,
+                created_at=now,
+                changed_at=now,
+            )
+        )
+    return setup_id, before[: -(OPEN_FORMS - 1)]
+
+
+async def name(till: Till, owner: Owner, setup_id: str, stripe_id: str) -> bool:
+    """Record the id of the SetupIntent. Return False if the form was closed in the meantime."""
+    async with till.engine.begin() as conn:
+        unnamed = waiting(owner, setup_id).where(CardSetup.stripe_id.is_(None))
+        return bool((await conn.execute(unnamed.values(stripe_id=stripe_id))).rowcount)
+
+
+async def give_up(till: Till, owner: Owner, setup_id: str) -> None:
+    """Close a form that Stripe has probably not created. Its secret was given to no one."""
+    unmade = {"state": SetupState.UNMADE, "changed_at": till.now()}
+    async with till.engine.begin() as conn:
+        await conn.execute(waiting(owner, setup_id).values(unmade))
+
+
+def waiting(owner: Owner, setup_id: str) -> Any:
+    is_open = CardSetup.state == SetupState.PREPARED
+    return update(CardSetup).where(owner.owns(CardSetup), CardSetup.id == setup_id, is_open)
+
+
+async def open_forms(till: Till, owner: Owner) -> list[Row[Any]]:
+    async with till.engine.connect() as conn:
+        return await opened(conn, owner)
+
+
+async def opened(conn: AsyncConnection, owner: Owner) -> list[Row[Any]]:
+    """Return the client's forms without an end, the oldest first."""
+    found = await conn.execute(
+        select(CardSetup.__table__)
+        .where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)
+        .order_by(CardSetup.created_at, CardSetup.id)
+    )
+    return list(found)

@@ -1,0 +1,100 @@
+"""Updates of cards on file from Stripe, for instance after a detachment or a renewal by the bank.
+
+The request to Stripe runs outside the lock, and its result is written inside. A result is only
+written if the row still has the revision it had before the request; otherwise Stripe is asked
+again.
+"""
+
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.payment_methods import store
+from billing.payment_methods.detach import write_down
+from billing.payments import customers
+from billing.payments.context import Till, day, locked
+from billing.stripe import Missing, Unknown
+from billing.stripe.objects import Card
+from models import PaymentMethod, Practice
+
+# How often Stripe is asked in a row, if the card's row changes each time.
+TRIES = 5
+
+
+async def follow(till: Till, account: str, stripe_id: str) -> None:
+    """Update a card on file. Raise Unknown or Rejected if Stripe gives no result."""
+    for _ in range(TRIES):
+        card = await find(till, account, stripe_id)
+        if card is None or await write(till, card, await ask(till, card)):
+            return
+    raise Unknown("a card's row changed again and again")
+
+
+async def follow_customer(till: Till, account: str, customer_id: str) -> None:
+    """Mark a client's customer as deleted, if Stripe says that it is."""
+    owner = await customers.owner_of(till, account, customer_id)
+    if owner is not None:
+        await customers.check(till, owner)
+
+
+async def ask(till: Till, card: Row[Any]) -> Card | None:
+    """Return the card as Stripe has it, or None if it is attached to no customer."""
+    try:
+        told = await till.stripe.method(card.stripe_account, card.stripe_id)
+    except Missing:
+        return None
+    return told if told.customer else None
+
+
+async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
+    """Write Stripe's response. Return False if the card's row has changed since the request."""
+    now, owner = till.now(), store.owner_of(card)
+    async with locked(till, card.practice_id, card.client_id) as conn:
+        cards = await store.on_file(conn, owner)
+        mine = next((one for one in cards if one.id == card.id), None)
+        if mine is None:
+            return True
+        if mine.revision != card.revision:
+            return False
+        others = [one for one in cards if one.id != card.id]
+        if told is not None and await is_usable(conn, owner, others, told):
+            if differs(mine, told):
+                await store.change(conn, mine, **store.facts(told))
+            return True
+        if told is not None:
+            await write_down(conn, owner, card.stripe_id, now)
+        await store.remove(conn, mine, now, day(now, card.time_zone))
+        return True
+
+
+async def is_usable(
+    conn: AsyncConnection, owner: customers.Owner, others: list[Row[Any]], told: Card
+) -> bool:
+    """Return whether the card still belongs to its client and is on file only once.
+
+    After a renewal by the bank its number may be that of another card on file.
+    """
+    is_current = told.customer == await customers.recorded(conn, owner)
+    return is_current and not any(store.is_same(one, told) for one in others)
+
+
+def differs(card: Row[Any], told: Card) -> bool:
+    """Return whether Stripe's card differs from the row."""
+    return any(card._mapping[name] != value for name, value in store.facts(told).items())
+
+
+async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
+    """Return the card on file with this PaymentMethod, and the time zone of its practice."""
+    columns: list[Any] = [*PaymentMethod.__table__.c, Practice.time_zone]
+    async with till.engine.connect() as conn:
+        found = await conn.execute(
+            select(*columns)
+            .join(Practice, Practice.id == PaymentMethod.practice_id)
+            .where(
+                PaymentMethod.stripe_account == account,
+                PaymentMethod.stripe_id == stripe_id,
+                PaymentMethod.removed_at.is_(None),
+            )
+        )
+        return found.first()

@@ -1,0 +1,248 @@
+"""The audit of the ledger against Stripe: it reports differences, and changes nothing."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from billing.payments.context import Till
+from billing.payments.reversals import taken_by
+from billing.stripe import Forbidden, Missing
+from billing.stripe.objects import Disputed, Intent, IntentStatus, Refunded
+from models import (
+    ACTIVE_STATES,
+    Dispute,
+    DisputeState,
+    EntryKind,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Practice,
+    Receipt,
+    Refund,
+    RefundState,
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference: `what` is an id of ours or of Stripe, and `why` describes it in words."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Stripes:
+    """The objects in Stripe's lists."""
+
+    intents: dict[str, Intent]
+    refunds: dict[str, Refunded]
+    disputes: dict[str, Disputed]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A practice's rows, and its currency."""
+
+    currency: str
+    payments: Sequence[Row[Any]]
+    refunds: Sequence[Row[Any]]
+    disputes: Sequence[Row[Any]]
+    entries: dict[str, list[Row[Any]]]
+    receipts: set[str]
+    cards: Sequence[Row[Any]]
+
+    def sum(self, payment_id: str, kind: EntryKind, **columns: Any) -> int:
+        """Return the sum of a payment's ledger entries."""
+        return sum(
+            entry.amount_minor
+            for entry in self.entries[payment_id]
+            if entry.kind is kind
+            if all(entry._mapping[name] == value for name, value in columns.items())
+        )
+
+
+async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[Difference]:
+    """Return all differences in an account since a time. Raise Unknown if Stripe doesn't answer."""
+    ours = await written(till, practice_id, account)
+    try:
+        stripes = Stripes(
+            {one.id: one for one in await till.stripe.intents(account, since)},
+            {one.id: one for one in await till.stripe.refunds(account, since=since)},
+            {one.id: one for one in await till.stripe.disputes(account, since=since)},
+        )
+    except Forbidden:
+        closed = Difference(account, "Stripe can't be asked in this account any more")
+        return [closed, *of_unfinished(ours)]
+    found = [
+        *[missing async for missing in add_unfinished(till, account, stripes, ours)],
+        *of_intents(stripes, ours, practice_id),
+        *of_payments(stripes, ours, since),
+        *of_refunds(stripes, ours, since),
+        *of_disputes(stripes, ours, since),
+    ]
+    return found + [gone async for gone in gone_cards(till, account, ours)]
+
+
+async def written(till: Till, practice_id: str, account: str) -> Ours:
+    """Return the practice's rows that belong to one Stripe account."""
+    async with till.engine.connect() as rows:
+
+        async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
+            mine = select(table.__table__).where(table.practice_id == practice_id, *where)
+            if "stripe_account" in table.__table__.c:
+                mine = mine.where(table.stripe_account == account)
+            return (await rows.execute(mine)).all()
+
+        by_payment: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+        for entry in await all_of(LedgerEntry, LedgerEntry.payment_id.is_not(None)):
+            by_payment[entry.payment_id].append(entry)
+        currency = select(Practice.currency).where(Practice.id == practice_id)
+        return Ours(
+            (await rows.execute(currency)).scalar_one(),
+            await all_of(Payment, Payment.stripe_id.is_not(None)),
+            await all_of(Refund),
+            await all_of(Dispute),
+            by_payment,
+            {receipt.payment_id for receipt in await all_of(Receipt)},
+            await all_of(PaymentMethod, PaymentMethod.removed_at.is_(None)),
+        )
+
+
+# -- payments --------------------------------------------------------------------------------------
+
+
+def of_unfinished(ours: Ours) -> Iterator[Difference]:
+    """Yield the payments that can't end, because Stripe rejects requests about the account."""
+    for payment in ours.payments:
+        if payment.state in ACTIVE_STATES:
+            yield Difference(
+                f"pmt_{payment.id}", f"{payment.state} here, and Stripe can't be asked"
+            )
+
+
+async def add_unfinished(
+    till: Till, account: str, stripes: Stripes, ours: Ours
+) -> AsyncIterator[Difference]:
+    """Add the unfinished payments that the list is too short for. Yield those that Stripe lacks."""
+    for payment in ours.payments:
+        if payment.state in ACTIVE_STATES and payment.stripe_id not in stripes.intents:
+            try:
+                told = await till.stripe.intent(account, payment.stripe_id)
+            except Missing:
+                why = f"{payment.state} here, and Stripe has no such PaymentIntent"
+                yield Difference(f"pmt_{payment.id}", why)
+            else:
+                stripes.intents[told.id] = told
+
+
+def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:
+    """Yield the payments that moved money at Stripe and not here."""
+    known = {payment.stripe_id: payment for payment in ours.payments}
+    for intent in stripes.intents.values():
+        if intent.payment_id is None or intent.status is not IntentStatus.SUCCEEDED:
+            continue  # It belongs to another program, or nothing moved.
+        payment = known.get(intent.id)
+        if payment is None:
+            if intent.practice_id in (None, practice_id):
+                yield Difference(intent.id, "succeeded at Stripe, and no payment here has it")
+        elif payment.state is not PaymentState.SUCCEEDED:
+            yield Difference(f"pmt_{payment.id}", f"{payment.state} here, succeeded at Stripe")
+    for payment in ours.payments:
+        told = stripes.intents.get(payment.stripe_id)
+        is_over = told is not None and told.status is IntentStatus.CANCELED
+        if payment.state in ACTIVE_STATES and is_over:
+            yield Difference(f"pmt_{payment.id}", f"{payment.state} here, canceled at Stripe")
+
+
+def of_payments(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+    """Yield the payments that moved money here and not at Stripe, or another amount."""
+    for payment in ours.payments:
+        if payment.state is not PaymentState.SUCCEEDED or payment.created_at < since:
+            continue
+        of, intent = f"pmt_{payment.id}", stripes.intents.get(payment.stripe_id)
+        entered = -ours.sum(payment.id, EntryKind.PAYMENT)
+        if intent is None:
+            yield Difference(of, "succeeded here, and Stripe has no such PaymentIntent")
+        elif intent.status is not IntentStatus.SUCCEEDED:
+            yield Difference(of, f"succeeded here, {intent.status} at Stripe")
+        elif intent.received_minor != entered:
+            yield Difference(of, f"{entered} in the ledger, {intent.received_minor} at Stripe")
+        if payment.id not in ours.receipts:
+            yield Difference(of, "succeeded, and has no receipt")
+
+
+# -- refunds and disputes --------------------------------------------------------------------------
+
+
+def of_refunds(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+    known = {refund.stripe_id: refund for refund in ours.refunds}
+    yield from unknown(stripes.refunds.values(), known, ours, "refund")
+    for refund in ours.refunds:
+        told, of = stripes.refunds.get(refund.stripe_id), refund.stripe_id or refund.id
+        if refund.state is RefundState.REQUESTED:
+            yield Difference(of, "a refund was begun, and its result is unknown")
+        elif told is None:
+            if refund.created_at >= since:
+                yield Difference(of, "a refund here, and Stripe has no such refund")
+        else:
+            expected = 0 if told.state is RefundState.FAILED else told.amount_minor
+            entered = sum(
+                entry.amount_minor
+                for entry in ours.entries[refund.payment_id]
+                if entry.kind is EntryKind.REFUND and entry.reference.partition(" ")[0] == told.id
+            )
+            if entered != expected:
+                yield Difference(of, f"{entered} refunded in the ledger, {expected} at Stripe")
+
+
+def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+    known = {dispute.stripe_id: dispute for dispute in ours.disputes}
+    told_of = [one for one in stripes.disputes.values() if one.state is not None]
+    yield from unknown(told_of, known, ours, "dispute")
+    for dispute in ours.disputes:
+        told = stripes.disputes.get(dispute.stripe_id)
+        if told is None:
+            if dispute.created_at >= since:
+                yield Difference(
+                    dispute.stripe_id, "a dispute here, and Stripe has no such dispute"
+                )
+        elif told.state is not dispute.state:
+            yield Difference(told.id, f"the dispute is {dispute.state} here, {told.state} there")
+        else:
+            received = -ours.sum(dispute.payment_id, EntryKind.PAYMENT)
+            taken = taken_by(told, ours.currency, received)
+            expected = 0 if told.state is DisputeState.WON else taken
+            kind = EntryKind.ADJUSTMENT
+            entered = ours.sum(dispute.payment_id, kind, dispute_id=dispute.id)
+            if entered != expected:
+                yield Difference(told.id, f"{entered} disputed in the ledger, {expected} at Stripe")
+
+
+def unknown(
+    told: Iterable[Refunded | Disputed], known: dict[str, Any], ours: Ours, kind: str
+) -> Iterator[Difference]:
+    """Yield the reversals of our payments that Stripe has and the database lacks."""
+    payments = {payment.stripe_id for payment in ours.payments}
+    for one in told:
+        if one.id not in known and one.intent_id in payments:
+            yield Difference(one.id, f"a {kind} at Stripe, and none here")
+
+
+# -- cards -----------------------------------------------------------------------------------------
+
+
+async def gone_cards(till: Till, account: str, ours: Ours) -> Any:
+    """Yield the cards on file that Stripe no longer has."""
+    for card in ours.cards:
+        try:
+            told = await till.stripe.method(account, card.stripe_id)
+        except Missing:
+            told = None
+        if told is None or told.customer is None:
+            yield Difference(f"crd_{card.id}", "on file here, and no longer at Stripe")

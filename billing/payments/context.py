@@ -1,0 +1,71 @@
+"""The context of payments: the database for writes, Stripe, and the clock."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.audit_log import Actor
+from billing.practices import PracticeMisconfigured, zone
+from billing.stripe import Stripe
+from models import Client, Payment, PaymentState, Practice
+from models.row_turns import Turns
+
+# How long a request waits for other requests for the same client.
+TURN_S = 5.0
+AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
+
+
+@dataclass(frozen=True)
+class Till:
+    """The context of a payment. `now` is the clock, in UTC; `by` is the actor, unless the server
+    acts by itself.
+    """
+
+    engine: AsyncEngine
+    stripe: Stripe
+    now: Callable[[], dt.datetime]
+    by: Actor | None = None
+    turns: Turns = field(default_factory=lambda: Turns(TURN_S))
+
+
+def day(moment: dt.datetime, time_zone: str) -> dt.date:
+    """Return the practice's date at a moment. Raise PracticeMisconfigured if its zone
+    is unknown.
+    """
+    found = zone(time_zone)
+    if found is None:
+        raise PracticeMisconfigured(f"there is no time zone {time_zone!r}")
+    return moment.astimezone(found).date()
+
+
+async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
+    """Lock the client's row: until this transaction ends no other one writes to the account."""
+    mine = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
+    await rows.execute(mine.with_for_update())
+
+
+@asynccontextmanager
+async def locked(till: Till, practice_id: str, client_id: str) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction with exclusive access to the client's account.
+
+    Requests for the same client wait for their turn without holding a connection.
+    """
+    async with till.turns.of(practice_id, client_id), till.engine.begin() as conn:
+        await lock(conn, practice_id, client_id)
+        yield conn
+
+
+async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
+    """Return the payment's columns, and the currency and time zone of its practice."""
+    columns: list[Any] = [*Payment.__table__.c, Practice.currency, Practice.time_zone]
+    found = await rows.execute(
+        select(*columns)
+        .join(Practice, Practice.id == Payment.practice_id)
+        .where(Payment.practice_id == practice_id, Payment.id == payment_id)
+    )
+    return found.one()

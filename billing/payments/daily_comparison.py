@@ -1,0 +1,179 @@
+"""The daily comparison with Stripe. It finds changes that were reported by no event.
+
+It handles the lost events, reads Stripe's lists of new objects, and reads every row of ours that is
+not final.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select, update
+
+from billing.payment_methods import card_comparison
+from billing.payments import webhook_inbox
+from billing.payments.confirm import look
+from billing.payments.context import Till
+from billing.payments.reversals import reverse
+from billing.payments.stripe_accounts import accounts
+from billing.stripe import StripeTrouble
+from models import (
+    ACTIVE_STATES,
+    Dispute,
+    DisputeState,
+    Payment,
+    Practice,
+    Refund,
+    RefundState,
+)
+from models.database import DatabaseUnavailable
+from models.leases import Excluded, Lease, Queue, soonest
+
+EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
+# The range starts before the last comparison, since a refund may belong to an older payment.
+OVERLAP = dt.timedelta(days=2)
+# The range of the first comparison.
+AT_FIRST = dt.timedelta(days=90)
+# The time for which Stripe lists events.
+EVENTS_KEPT = dt.timedelta(days=30)
+# A refund that succeeded may still fail while the bank can return it.
+REFUNDS_FAIL_WITHIN = dt.timedelta(days=90)
+
+WITHIN_S, AT_ONCE = 1_800.0, 2
+PAYMENT_WITHIN_S = 60.0
+
+log = logging.getLogger("portal.payments")
+QUEUE = Queue(
+    "comparison of practice",
+    Practice,
+    log,
+    within_s=WITHIN_S,
+    at_once=AT_ONCE,
+    quiet=(StripeTrouble,),
+)
+
+
+async def work(till: Till) -> int:
+    """Compare the practices that were not compared in the last day. Return their number."""
+
+    async def claim(but: Excluded) -> Lease | None:
+        now = till.now()
+        due = or_(Practice.compare_after.is_(None), Practice.compare_after <= now)
+        order = [Practice.compare_after]
+        # After a failure the comparison is repeated in an hour.
+        retry = {"compare_after": now + RETRY}
+        return await QUEUE.claim(till.engine, but, due, order=order, **retry)
+
+    return await QUEUE.run(till.engine, claim, lambda practice: compare_one(till, practice))
+
+
+async def compare_one(till: Till, practice: Row[Any]) -> None:
+    began = till.now()
+    since = (practice.compared_at - OVERLAP) if practice.compared_at else began - AT_FIRST
+    await compare(till, practice.id, since)
+    mine = update(Practice).where(Practice.id == practice.id)
+    async with till.engine.begin() as conn:
+        await conn.execute(mine.values(compared_at=began, compare_after=began + EVERY))
+
+
+async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
+    """Update every row of a practice that is not final from Stripe.
+
+    A failure in one account doesn't stop the others; one of the failures is raised at the end. Only
+    an unreachable database stops the comparison at once. An earlier account of the practice may be
+    closed: if Stripe refuses requests about it, that is only logged.
+    """
+    own, failed = await own_account(till, practice_id), []
+    for account in await accounts(till, practice_id):
+        try:
+            await compare_account(till, practice_id, account, since)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            log.warning("account %s was not compared: %s", account, type(error).__name__)
+            if account == own or not isinstance(error, StripeTrouble):
+                failed.append(error)
+    if failed:
+        raise soonest(failed)
+
+
+async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
+    """Handle lost events, and compare all new objects and all rows that may still change.
+
+    A failure of one payment doesn't stop the others; the first failure is raised at the end.
+    """
+    for event in await till.stripe.events(account, max(since, till.now() - EVENTS_KEPT)):
+        await webhook_inbox.receive(till, event)
+    payments = {
+        *await moved(till, practice_id, account, since),
+        *await unfinished(till, practice_id, account),
+    }
+    failed = [error for one in sorted(payments) if (error := await failure(till, practice_id, one))]
+    try:
+        await card_comparison.compare(till, practice_id, account)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        failed.append(error)
+    if failed:
+        raise soonest(failed)
+
+
+async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | None:
+    """Update a payment from Stripe, and return the exception if that failed."""
+    try:
+        async with asyncio.timeout(PAYMENT_WITHIN_S):
+            await look(till, practice_id, payment_id)
+            await reverse(till, practice_id, payment_id)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        log.warning("payment %s was not compared: %s", payment_id, type(error).__name__)
+        return error
+    return None
+
+
+async def moved(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[str]:
+    """Return the practice's payments with new objects at Stripe since a time."""
+    found = {one.id for one in await till.stripe.intents(account, since)}
+    found |= {one.intent_id or "" for one in await till.stripe.refunds(account, since=since)}
+    found |= {one.intent_id or "" for one in await till.stripe.disputes(account, since=since)}
+    paid = [await webhook_inbox.paid_by(till, account, intent_id) for intent_id in sorted(found)]
+    return [payment.id for payment in paid if payment and payment.practice_id == practice_id]
+
+
+async def own_account(till: Till, practice_id: str) -> str | None:
+    async with till.engine.connect() as conn:
+        own = select(Practice.stripe_account).where(Practice.id == practice_id)
+        account: str | None = await conn.scalar(own)
+    return account
+
+
+async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
+    """Return the payments that may still change at Stripe, regardless of their age.
+
+    These are payments that are active or were ended without Stripe's answer, payments with an open
+    dispute, and payments with a refund that is not certain yet.
+    """
+    recent = func.coalesce(Refund.refunded_at, Refund.created_at) > till.now() - REFUNDS_FAIL_WITHIN
+    refunded = select(Refund.payment_id).where(
+        Refund.practice_id == practice_id,
+        or_(
+            Refund.state.in_((RefundState.REQUESTED, RefundState.PENDING)),
+            and_(Refund.state == RefundState.SUCCEEDED, recent),
+        ),
+    )
+    disputed = select(Dispute.payment_id).where(
+        Dispute.practice_id == practice_id, Dispute.state == DisputeState.OPEN
+    )
+    may_change = or_(
+        Payment.state.in_(ACTIVE_STATES),
+        Payment.ended_because.is_not(None),
+        Payment.id.in_(refunded),
+        Payment.id.in_(disputed),
+    )
+    of_account = Payment.practice_id == practice_id, Payment.stripe_account == account
+    known = Payment.stripe_id.is_not(None)
+    async with till.engine.connect() as conn:
+        return list(await conn.scalars(select(Payment.id).where(*of_account, known, may_change)))

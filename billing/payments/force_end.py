@@ -1,0 +1,61 @@
+"""The end of a payment by the practice's operator, when Stripe no longer gives its state."""
+
+import logging
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from billing.audit_log import record
+from billing.ledger.versions import stamp
+from billing.payments.confirm import find, give_up
+from billing.payments.context import AT_REST, Till, locked, payment
+from billing.payments.settle import change
+from billing.stripe import Forbidden, Missing, Unknown
+from models import Payment, PaymentState
+
+log = logging.getLogger("portal.payments")
+
+
+class NotEnded(Exception):
+    """The payment is unchanged. The text gives the reason."""
+
+
+async def end(till: Till, payment_id: str, because: str) -> PaymentState:
+    """End a payment and return its state.
+
+    If Stripe answers, the payment is given up as a client would do it. If Stripe refuses the
+    request, as after a deauthorised account, the payment is cancelled here with the operator's
+    reason. If the account returns, the daily comparison cancels the payment at Stripe, or finds
+    that the money moved.
+    """
+    async with till.engine.connect() as conn:
+        practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
+    if practice_id is None:
+        raise NotEnded("There is no such payment.")
+    found = await find(till, practice_id, payment_id)
+    if found.state in AT_REST:
+        raise NotEnded(f"The payment is over: it is {found.state}.")
+    if found.stripe_id is not None:
+        try:
+            await till.stripe.intent(found.stripe_account, found.stripe_id)
+        except (Forbidden, Missing):
+            return await cancel(till, found, because)
+        except Unknown:
+            raise NotEnded("Stripe doesn't answer at the moment: try again later.") from None
+    return (await give_up(till, practice_id, payment_id)).state
+
+
+async def cancel(till: Till, paying: Row[Any], because: str) -> PaymentState:
+    """Cancel a payment without a result from Stripe, and store the reason."""
+    practice_id, payment_id = paying.practice_id, paying.id
+    async with locked(till, practice_id, paying.client_id) as conn:
+        found = await payment(conn, practice_id, payment_id)
+        if found.state in AT_REST:
+            return PaymentState(found.state)
+        await record(conn, till.by, paying.client_id, till.now())
+        await change(conn, practice_id, payment_id, PaymentState.CANCELED, till.now())
+        mine = Payment.practice_id == practice_id, Payment.id == payment_id
+        await conn.execute(update(Payment).where(*mine).values(ended_because=because))
+        await stamp(conn, practice_id, payment_id)
+    log.warning("payment %s was ended by the operator, without Stripe's answer", payment_id)
+    return PaymentState.CANCELED

@@ -1,0 +1,62 @@
+"""The reconciler: it ends payments that no request drives any more. It reads and cancels, and never
+charges.
+"""
+
+import datetime as dt
+import logging
+from typing import Any
+
+from sqlalchemy import Row
+
+from billing.payments.confirm import ask, find, give_up, is_unconfirmed
+from billing.payments.context import Till
+from billing.stripe import Rejected, StripeTrouble, Unknown
+from models import ACTIVE_STATES, Payment, PaymentState
+from models.leases import Excluded, Lease, Queue
+
+EVERY_S = 15.0
+# A payment that is untouched for this time is checked.
+UNTOUCHED = dt.timedelta(seconds=60)
+# The time for a cardholder to authenticate a payment with the bank.
+PATIENCE = dt.timedelta(minutes=30)
+QUEUE = Queue(
+    "payment",
+    Payment,
+    logging.getLogger("portal.payments"),
+    groups=("practice_id",),
+    quiet=(StripeTrouble,),
+)
+
+
+async def reconcile(till: Till) -> int:
+    """Check the payments that are untouched. Return their number."""
+
+    async def claim(but: Excluded) -> Lease | None:
+        now = till.now()
+        untouched = Payment.state.in_(ACTIVE_STATES), Payment.checked_at <= now - UNTOUCHED
+        order = [Payment.checked_at]
+        return await QUEUE.claim(till.engine, but, *untouched, order=order, checked_at=now)
+
+    return await QUEUE.run(till.engine, claim, lambda payment: converge(till, payment))
+
+
+async def converge(till: Till, payment: Row[Any]) -> None:
+    if payment.state is PaymentState.CREATED:
+        await give_up(till, payment.practice_id, payment.id)
+        return
+    asked = await ask(till, payment.practice_id, payment.id)
+    if await is_abandoned(till, payment, asked.state):
+        await give_up(till, payment.practice_id, payment.id)
+
+
+async def is_abandoned(till: Till, payment: Row[Any], state: PaymentState) -> bool:
+    """Return whether the payment is abandoned: never confirmed, or never authenticated."""
+    if state is PaymentState.REQUIRES_ACTION:
+        return bool(till.now() - payment.changed_at >= PATIENCE)
+    if state is not PaymentState.CONFIRMING:
+        return False
+    now = await find(till, payment.practice_id, payment.id)
+    try:
+        return is_unconfirmed(await till.stripe.intent(now.stripe_account, now.stripe_id))
+    except (Unknown, Rejected):
+        return False

@@ -1,0 +1,240 @@
+"""Step T3: write Stripe's result of a payment, once and in one transaction.
+
+SUCCEEDED is final: nothing changes it, and it replaces FAILED and CANCELED if Stripe reports that
+the money moved. So the source, number and order of reports about an intent don't matter.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.ledger.allocation import Due, Dues, Share, owed, shared_out
+from billing.ledger.versions import stamp
+from billing.payment_methods.store import Consent, keep
+from billing.payments import receipts
+from billing.payments.context import AT_REST, Till, day, locked, payment
+from billing.payments.customers import Owner
+from billing.stripe.objects import Intent, IntentStatus
+from models import (
+    Allocation,
+    Claim,
+    DeclineReason,
+    EntryKind,
+    LedgerEntry,
+    Payment,
+    PaymentMethodKind,
+    PaymentRefusal,
+    PaymentState,
+)
+from models.ids import new_id
+
+STATES = {
+    IntentStatus.REQUIRES_PAYMENT_METHOD: PaymentState.CONFIRMING,
+    IntentStatus.REQUIRES_CONFIRMATION: PaymentState.CONFIRMING,
+    IntentStatus.REQUIRES_ACTION: PaymentState.REQUIRES_ACTION,
+    IntentStatus.PROCESSING: PaymentState.PROCESSING,
+    IntentStatus.SUCCEEDED: PaymentState.SUCCEEDED,
+}
+
+log = logging.getLogger("portal.payments")
+
+
+async def fold(
+    till: Till, asked: Row[Any], intent: Intent, reason: DeclineReason | None = None
+) -> bool:
+    """Write a result from Stripe. Return False if it may be older than the stored one.
+
+    `asked` is the payment as it was before the request to Stripe. Success and end states are final,
+    so such results are never stale. `reason` is the bank's reason, if the caller knows it.
+    """
+    now, why = till.now(), reason or intent.decline
+    async with locked(till, asked.practice_id, asked.client_id) as rows:
+        before = await payment(rows, asked.practice_id, asked.id)
+        state = state_of(intent, why) or before.state
+        if before.state is PaymentState.SUCCEEDED or (
+            before.state in AT_REST and state is not PaymentState.SUCCEEDED
+        ):
+            return True
+        if state not in AT_REST and before.version != asked.version:
+            return False
+        if state is PaymentState.SUCCEEDED:
+            await succeed(rows, asked.practice_id, asked.id, now, intent)
+        elif state is not before.state:
+            await change(rows, asked.practice_id, asked.id, state, now, why)
+        else:
+            return True
+        await stamp(rows, asked.practice_id, asked.id)
+        return True
+
+
+def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState | None:
+    """Return the payment's state for Stripe's status, or None if the status has no counterpart."""
+    if intent.status is IntentStatus.CANCELED:
+        return PaymentState.FAILED if reason else PaymentState.CANCELED
+    return STATES.get(intent.status)
+
+
+async def change(
+    rows: AsyncConnection,
+    practice_id: str,
+    payment_id: str,
+    state: PaymentState,
+    now: dt.datetime,
+    reason: DeclineReason | None = None,
+    refusal: PaymentRefusal | None = None,
+) -> None:
+    """Write another state. An end state also releases the payment's claims."""
+    values = {"state": state, "changed_at": now, "checked_at": now, "refusal": refusal}
+    if state is PaymentState.SUCCEEDED:
+        values["paid_at"] = now
+    values["failure_reason"] = reason if state is PaymentState.FAILED else None
+    mine = Payment.practice_id == practice_id, Payment.id == payment_id
+    await rows.execute(update(Payment).where(*mine).values(values))
+    if state in AT_REST:
+        mine = Claim.practice_id == practice_id, Claim.payment_id == payment_id
+        await rows.execute(delete(Claim).where(*mine))
+
+
+# -- the money moved -------------------------------------------------------------------------------
+
+
+async def succeed(
+    rows: AsyncConnection,
+    practice_id: str,
+    payment_id: str,
+    now: dt.datetime,
+    intent: Intent | None = None,
+) -> None:
+    """Write the ledger entry, the allocations, the receipt, and the card to keep.
+
+    Without an intent nothing was charged, because credit covered the whole amount.
+    """
+    paid = await payment(rows, practice_id, payment_id)
+    received = intent.received_minor if intent else 0
+    dues = await claimed_dues(rows, paid)
+    today = day(now, paid.time_zone)
+    own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
+    if received:
+        await enter(rows, own, paid, intent, received, now, today)
+    shares = shared_out(dues, received)
+    if shares:
+        rest = {"date": today, "created_at": now}
+        await rows.execute(
+            insert(Allocation),
+            [
+                own
+                | rest
+                | {
+                    "id": new_id(),
+                    "invoice_id": share.invoice_id,
+                    "amount_minor": share.minor,
+                    "is_credit": share.is_credit,
+                }
+                for share in shares
+            ],
+        )
+    await receipts.make(rows, practice_id, paid.client_id, payment_id, received, now, today)
+    if intent:
+        mine = Payment.practice_id == practice_id, Payment.id == payment_id
+        await rows.execute(update(Payment).where(*mine).values(charged_at=intent.charged_at))
+    if intent and intent.card:
+        await remember(rows, paid, intent, now)
+    warn(paid, received, shares)
+    await change(rows, practice_id, payment_id, PaymentState.SUCCEEDED, now)
+
+
+async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
+    """Return the dues that the payment may pay: the invoices it claims, as far as they are still
+    due.
+
+    A payment that was given up and succeeded later has no claims any more. It pays its invoices as
+    far as no other payment claims them, and uses no credit if another payment claims it.
+    """
+    own = paid.practice_id, paid.client_id
+    held = (
+        await rows.execute(
+            select(Claim.payment_id, Claim.invoice_id, Claim.amount_minor).where(
+                Claim.practice_id == paid.practice_id, Claim.client_id == paid.client_id
+            )
+        )
+    ).all()
+    mine = {claim.invoice_id: claim.amount_minor for claim in held if claim.payment_id == paid.id}
+    others = {claim.invoice_id for claim in held if claim.payment_id != paid.id}
+    if mine:
+        # Amounts that a refund or a dispute has made due since then were not charged.
+        dues = (await owed(rows, *own, also_disputed=True)).of(paid.invoice_id)
+        invoices = [
+            Due(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
+            for due in dues.invoices
+            if due.minor < 0 or due.invoice_id in mine
+        ]
+        return Dues(invoices, min(dues.credit_minor, mine.get(None, 0)))
+    dues = (await owed(rows, *own)).of(paid.invoice_id)
+    free = [due for due in dues.invoices if due.invoice_id not in others]
+    return Dues(free, 0 if others else dues.credit_minor)
+
+
+async def enter(
+    rows: AsyncConnection,
+    own: dict[str, str],
+    paid: Row[Any],
+    intent: Intent | None,
+    received_minor: int,
+    now: dt.datetime,
+    today: dt.date,
+) -> None:
+    """Enter the payment in the ledger. Its unique reference prevents a second entry."""
+    card = intent.card if intent else None
+    brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
+    said = f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
+    await rows.execute(
+        insert(LedgerEntry).values(
+            **own,
+            id=own["payment_id"],
+            date=today,
+            kind=EntryKind.PAYMENT,
+            description=said,
+            amount_minor=-received_minor,
+            reference=own["payment_id"],
+            created_at=now,
+        )
+    )
+
+
+async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:
+    """Store the card's brand and digits with the payment, and put the card on file if requested."""
+    card = intent.card
+    assert card is not None
+    values: dict[str, object] = {"card_brand": card.brand, "card_last4": card.last4}
+    if paid.save_card and card.stripe_id:
+        consent = Consent(paid.consent_version or "", paid.created_at)
+        owner = Owner(paid.practice_id, paid.client_id, paid.stripe_account)
+        is_default = bool(paid.make_default)
+        try:
+            async with rows.begin_nested():
+                filed = await keep(rows, owner, card, consent, now, make_default=is_default)
+        except (IntegrityError, DataError):
+            # The money has moved, so a card that can't be filed must not prevent the write.
+            log.exception("alert: the card of payment %s could not be kept", paid.id)
+            filed = None
+        if filed is not None:
+            values["payment_method_id"] = filed.id
+    mine = Payment.practice_id == paid.practice_id, Payment.id == paid.id
+    await rows.execute(update(Payment).where(*mine).values(values))
+
+
+def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
+    """Log alerts for the practice, for instance about money that came after the payment was given
+    up.
+    """
+    if paid.state in AT_REST:
+        log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)
+    if paid.method is PaymentMethodKind.CARD and received_minor != paid.amount_minor:
+        log.error("alert: payment %s received another amount than it asked for", paid.id)
+    if received_minor > sum(share.minor for share in shares if not share.is_credit):
+        log.error("alert: payment %s is more than is due: the rest is unused credit", paid.id)

@@ -1,0 +1,275 @@
+"""Step T1: write a payment and its claims, or refuse it and write nothing."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.audit_log import record
+from billing.errors import (
+    AmountChanged,
+    AmountTooLarge,
+    AmountTooSmall,
+    CardUnusable,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NothingToPay,
+    OnlinePaymentsOff,
+    PaymentInProgress,
+)
+from billing.ledger.allocation import Dues, owed
+from billing.ledger.versions import stamp
+from billing.payments import rate_limit
+from billing.payments.context import Till, day, locked
+from billing.payments.settle import succeed
+from billing.payments.status import CONSENT_VERSION
+from billing.stripe import currencies
+from billing.stripe.objects import Card
+from models import (
+    ACTIVE_STATES,
+    Claim,
+    Payment,
+    PaymentMethodKind,
+    PaymentState,
+    Practice,
+)
+from models.ids import new_id
+
+# The part of a page's input that selects the means of payment.
+SOURCE = ("input", "source")
+EXPECTED = ("input", "expectedAmount", "amount")
+# The other payment may have ended before it is found.
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A requested payment: by a saved card, by a new card, or by credit alone (neither).
+
+    `invoice_id` is the one invoice to pay, or None for the balance. `expected_minor` is the amount
+    that the page showed. `new_card` is only looked up when needed, so not for a repeated request.
+    """
+
+    practice_id: str
+    client_id: str
+    invoice_id: str | None
+    expected_minor: int
+    idempotency_key: str
+    saved_card: Row[Any] | None = None
+    has_new_card: bool = False
+    new_card: Card | None = None
+    save_card: bool = False
+    make_default: bool = False
+    address_hash: str | None = None
+
+    def with_card(self, card: Card) -> "Wanted":
+        return replace(self, new_card=card)
+
+
+async def begin(till: Till, wanted: Wanted) -> str:
+    """Return the id of the payment, which is a new one or that of the same request sent before.
+
+    Raise a Refusal if the payment is not allowed.
+    """
+    for _ in range(TRIES):
+        try:
+            return await began(till, wanted)
+        except IntegrityError:
+            # The database allows one active payment of a client at a time.
+            active = await under_way(till, wanted)
+        if active is not None:
+            raise PaymentInProgress(active)
+    raise AssertionError("refused by the database, and no payment is under way")
+
+
+async def began(till: Till, wanted: Wanted) -> str:
+    async with locked(till, wanted.practice_id, wanted.client_id) as rows:
+        before = await same_key(rows, wanted)
+        if before is not None:
+            return before
+        await record(rows, till.by, wanted.client_id, till.now())
+        payment_id = await begun(rows, wanted, till.now())
+        await stamp(rows, wanted.practice_id, payment_id)
+        return payment_id
+
+
+async def begun_before(till: Till, wanted: Wanted) -> bool:
+    """Return whether the same request was sent before. Raise IdempotencyKeyReused if
+    another was.
+    """
+    async with till.engine.connect() as rows:
+        return await same_key(rows, wanted) is not None
+
+
+async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
+    """Return the payment that this request began before, if any.
+
+    Raise IdempotencyKeyReused if another request used the key.
+    """
+    found = await rows.execute(
+        select(Payment).where(
+            Payment.practice_id == wanted.practice_id,
+            Payment.client_id == wanted.client_id,
+            Payment.idempotency_key == wanted.idempotency_key,
+        )
+    )
+    before = found.first()
+    if before is None:
+        return None
+    if asked_before(before) != asked_now(wanted):
+        raise IdempotencyKeyReused(
+            "This key was sent with another request before.", ("input", "idempotencyKey")
+        )
+    return str(before.id)
+
+
+def asked_before(payment: Row[Any]) -> tuple[object, ...]:
+    return (
+        payment.invoice_id,
+        payment.amount_minor,
+        payment.payment_method_id if not payment.save_card else None,
+        bool(payment.save_card),
+        bool(payment.make_default),
+        payment.method,
+    )
+
+
+def asked_now(wanted: Wanted) -> tuple[object, ...]:
+    """Return the request's values to compare, without the confirmation token: a retry has a new
+    one.
+    """
+    card = wanted.saved_card
+    return (
+        wanted.invoice_id,
+        wanted.expected_minor,
+        card.id if card is not None else None,
+        wanted.save_card,
+        wanted.make_default,
+        method(wanted),
+    )
+
+
+def method(wanted: Wanted) -> PaymentMethodKind:
+    return PaymentMethodKind.CARD if wanted.expected_minor else PaymentMethodKind.CREDIT
+
+
+async def begun(rows: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
+    """Write and check a new payment. The insert comes first: it fails while another one
+    is active.
+    """
+    await rate_limit.allow(rows, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
+    practice = await practice_of(rows, wanted.practice_id)
+    payment_id = new_id()
+    await write(rows, wanted, payment_id, now, practice)
+    dues = (await owed(rows, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
+    check(dues, wanted, practice)
+    await claim(rows, wanted, payment_id, dues)
+    if not wanted.expected_minor:
+        await succeed(rows, wanted.practice_id, payment_id, now)
+    return payment_id
+
+
+async def practice_of(rows: AsyncConnection, practice_id: str) -> Row[Any]:
+    """Return the practice's currency, time zone and account at Stripe."""
+    columns: list[Any] = [Practice.currency, Practice.time_zone, Practice.stripe_account]
+    return (await rows.execute(select(*columns).where(Practice.id == practice_id))).one()
+
+
+def check(dues: Dues, wanted: Wanted, practice: Row[Any]) -> None:
+    """Raise the reason why the expected amount is not payable or can't be charged."""
+    payable = dues.payable_minor
+    if dues.due_minor <= 0:
+        raise NothingToPay("Nothing is due.")
+    if payable != wanted.expected_minor:
+        raise AmountChanged(wanted.expected_minor, payable)
+    if payable:
+        check_charge(payable, practice)
+    card = wanted.saved_card
+    if payable and card is None and not wanted.has_new_card:
+        raise InvalidInput("Credit doesn't cover this: a card is needed.", (*SOURCE, "credit"))
+    if card is not None and card.stripe_account != practice.stripe_account:
+        path = (*SOURCE, "paymentMethodId")
+        raise CardUnusable("The practice can't charge this card any more: pay with another.", path)
+
+
+def check_charge(payable: int, practice: Row[Any]) -> None:
+    """Raise the reason why the practice can't charge this amount to a card."""
+    currency = practice.currency
+    if practice.stripe_account is None or currency not in currencies.SUPPORTED:
+        raise OnlinePaymentsOff("The practice takes no payments online.")
+    if payable < currencies.smallest_charge(currency):
+        raise AmountTooSmall(currencies.smallest_charge(currency))
+    if payable > currencies.largest_charge(currency):
+        raise AmountTooLarge(currencies.largest_charge(currency))
+    if payable % currencies.increment(currency):
+        amounts = f"Cards are charged {currency} in steps of {currencies.increment(currency)}"
+        raise InvalidInput(f"{amounts} minor units: ask the practice.", EXPECTED)
+
+
+async def write(
+    rows: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, practice: Row[Any]
+) -> None:
+    card = (wanted.saved_card or wanted.new_card) if wanted.expected_minor else None
+    saved = wanted.saved_card
+    await rows.execute(
+        insert(Payment).values(
+            practice_id=wanted.practice_id,
+            id=payment_id,
+            client_id=wanted.client_id,
+            invoice_id=wanted.invoice_id,
+            method=method(wanted),
+            state=PaymentState.CREATED,
+            amount_minor=wanted.expected_minor,
+            payment_method_id=saved.id if saved is not None else None,
+            card_brand=card.brand if card is not None else None,
+            card_last4=card.last4 if card is not None else None,
+            idempotency_key=wanted.idempotency_key,
+            stripe_account=practice.stripe_account if wanted.expected_minor else None,
+            created_at=now,
+            created_on=day(now, practice.time_zone),
+            save_card=wanted.save_card,
+            make_default=wanted.make_default,
+            consent_version=CONSENT_VERSION if wanted.save_card else None,
+            address_hash=wanted.address_hash,
+            changed_at=now,
+            checked_at=now,
+        )
+    )
+
+
+async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Dues) -> None:
+    """Claim the amount due of each invoice, and credit, until the payment has ended."""
+    of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
+    credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
+    claims: list[tuple[str | None, int]] = [*of_invoices.items(), (None, credit)]
+    await rows.execute(
+        insert(Claim),
+        [
+            {
+                "practice_id": wanted.practice_id,
+                "id": new_id(),
+                "client_id": wanted.client_id,
+                "payment_id": payment_id,
+                "invoice_id": invoice_id,
+                "amount_minor": minor,
+            }
+            for invoice_id, minor in claims
+            if minor
+        ],
+    )
+
+
+async def under_way(till: Till, wanted: Wanted) -> str | None:
+    """Return the client's active payment, unless it has ended by now."""
+    async with till.engine.connect() as rows:
+        active: str | None = await rows.scalar(
+            select(Payment.id).where(
+                Payment.practice_id == wanted.practice_id,
+                Payment.client_id == wanted.client_id,
+                Payment.state.in_(ACTIVE_STATES),
+            )
+        )
+    return active

@@ -1,0 +1,26 @@
+"""The gateway to Stripe. No other package imports the SDK.
+
+`api` holds the requests to Stripe, `objects` our own values for the responses, and `calls` the
+possible outcomes of a call.
+"""
+
+from billing.stripe.api import Order, Stripe
+from billing.stripe.calls import (
+    Declined,
+    Forbidden,
+    Missing,
+    Rejected,
+    StripeTrouble,
+    Unknown,
+)
+
+__all__ = [
+    "Declined",
+    "Forbidden",
+    "Missing",
+    "Order",
+    "Rejected",
+    "Stripe",
+    "StripeTrouble",
+    "Unknown",
+]

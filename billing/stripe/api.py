@@ -1,0 +1,371 @@
+"""Stripe's API: the calls that this project makes. Responses are returned as our own values."""
+
+import contextlib
+import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import stripe
+
+from billing.payments.status import OWN
+from billing.stripe import webhook_signatures
+from billing.stripe.calls import Missing, Rejected, client, once, options, repeated
+from billing.stripe.currencies import to_stripe
+from billing.stripe.objects import (
+    Card,
+    Disputed,
+    Event,
+    Intent,
+    NotAnEvent,
+    Refunded,
+    Setup,
+    card,
+    disputed,
+    hint,
+    intent,
+    is_ours,
+    refunded,
+    setup,
+)
+
+if TYPE_CHECKING:
+    from stripe.params import (
+        ConfirmationTokenRetrieveParams,
+        CustomerCreateParams,
+        CustomerPaymentMethodListParams,
+        CustomerRetrieveParams,
+        DisputeListParams,
+        EventListParams,
+        PaymentIntentCancelParams,
+        PaymentIntentConfirmParams,
+        PaymentIntentCreateParams,
+        PaymentIntentListParams,
+        PaymentIntentRetrieveParams,
+        PaymentMethodDetachParams,
+        PaymentMethodRetrieveParams,
+        RefundCreateParams,
+        RefundListParams,
+        SetupIntentCancelParams,
+        SetupIntentCreateParams,
+        SetupIntentRetrieveParams,
+    )
+
+CONFIRM_TIMEOUT_S, TIMEOUT_S = 20.0, 10.0
+# The largest page of a list.
+PAGE_SIZE = 100
+# Objects returned with a PaymentIntent: its card, and the charge with its time.
+WHOLE = ["payment_method", "latest_charge"]
+# The events that are listed in case one was lost. Stripe accepts at most twenty names.
+EVENT_TYPES = [
+    *(f"payment_intent.{end}" for end in ("succeeded", "payment_failed", "canceled")),
+    *(f"payment_intent.{end}" for end in ("processing", "requires_action")),
+    *(f"setup_intent.{end}" for end in ("succeeded", "setup_failed", "canceled")),
+    *(f"payment_method.{end}" for end in ("detached", "updated", "automatically_updated")),
+    *(f"refund.{end}" for end in ("created", "updated", "failed")),
+    *(f"charge.dispute.{end}" for end in ("created", "updated", "closed")),
+    *(f"charge.dispute.{end}" for end in ("funds_withdrawn", "funds_reinstated")),
+    "customer.deleted",
+]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A payment as it is sent to Stripe: opaque ids and an amount, nothing else."""
+
+    payment_id: str
+    practice_id: str
+    account: str
+    amount_minor: int
+    currency: str
+    customer: str | None
+    save_card: bool
+
+
+class Stripe:
+    """Stripe's API, over one HTTP client of one event loop."""
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        webhook_secrets: Sequence[str] = (),
+    ) -> None:
+        self.webhook_secrets = webhook_secrets
+        self.http = stripe.HTTPXClient(timeout=TIMEOUT_S)
+        if transport is not None:
+            self.http._client_async = httpx.AsyncClient(transport=transport)
+        self.slow_http = stripe.HTTPXClient(timeout=CONFIRM_TIMEOUT_S)
+        self.slow_http._client_async = self.http._client_async
+        self.api = client(api_key, base, self.http)
+        self.slow_api = client(api_key, base, self.slow_http)
+
+    async def close(self) -> None:
+        await self.http._client_async.aclose()
+
+    async def verify(self) -> None:
+        """Raise Forbidden if Stripe does not know the key."""
+        await repeated(lambda _: self.api.accounts.retrieve_current_async())
+
+    # -- payments ----------------------------------------------------------------------------------
+
+    async def create(self, order: Order) -> Intent:
+        """Create an unconfirmed PaymentIntent, which can't move money.
+
+        The same payment gets the same PaymentIntent. Raise NotChargeable if Stripe can't represent
+        the amount.
+        """
+        params: PaymentIntentCreateParams = {
+            "amount": to_stripe(order.amount_minor, order.currency),
+            "currency": order.currency.lower(),
+            "payment_method_types": ["card"],
+            "metadata": {"payment": order.payment_id, "practice": order.practice_id},
+        }
+        if order.customer is not None:
+            params["customer"] = order.customer
+        if order.save_card:
+            params["setup_future_usage"] = "on_session"
+        create, key = self.api.payment_intents.create_async, f"{order.payment_id}-create"
+        made = await repeated(lambda n: create(params, options(order.account, f"{key}-{n}")))
+        return intent(plain(made))
+
+    async def confirm(
+        self,
+        payment_id: str,
+        account: str,
+        intent_id: str,
+        *,
+        method: str | None = None,
+        token: str | None = None,
+    ) -> Intent:
+        """Confirm a PaymentIntent by a saved card or by a new card's token: this moves money.
+
+        The idempotency key never changes, so the bank is asked once for a payment.
+        """
+        params: PaymentIntentConfirmParams = {"use_stripe_sdk": True, "expand": WHOLE}
+        if method is not None:
+            params["payment_method"] = method
+        elif token is not None:
+            params["confirmation_token"] = token
+        confirm, named = self.slow_api.payment_intents.confirm_async, f"{payment_id}-confirm"
+        return intent(
+            plain(await once(lambda: confirm(intent_id, params, options(account, named))))
+        )
+
+    async def cancel(self, account: str, intent_id: str) -> Intent:
+        """Cancel a PaymentIntent: the fence, after which no charge can follow.
+
+        Raise Rejected if it is over or the money may have moved.
+        """
+        params: PaymentIntentCancelParams = {"expand": WHOLE}
+        cancel = self.api.payment_intents.cancel_async
+        return intent(plain(await repeated(lambda _: cancel(intent_id, params, options(account)))))
+
+    async def intent(self, account: str, intent_id: str) -> Intent:
+        params: PaymentIntentRetrieveParams = {"expand": WHOLE}
+        retrieve = self.api.payment_intents.retrieve_async
+        return intent(
+            plain(await repeated(lambda _: retrieve(intent_id, params, options(account))))
+        )
+
+    async def intents(self, account: str, since: dt.datetime) -> list[Intent]:
+        """Return this project's PaymentIntents created since a time, the oldest first."""
+
+        async def page(after: str | None) -> Any:
+            params: PaymentIntentListParams = {"limit": PAGE_SIZE, "created": {"gte": unix(since)}}
+            if after:
+                params["starting_after"] = after
+            return await self.api.payment_intents.list_async(params, options(account))
+
+        return [intent(one) for one in await listed(page) if is_ours(one, "payment")]
+
+    # -- cards -------------------------------------------------------------------------------------
+
+    async def customer(self, account: str, practice_id: str, client_id: str, number: int) -> str:
+        """Create a client's customer and return its id.
+
+        Each `number` creates one customer, however often the call is made. A new number is only
+        used after Stripe has deleted the previous customer.
+        """
+        params: CustomerCreateParams = {"metadata": {"client": client_id, "practice": practice_id}}
+        create, key = self.api.customers.create_async, f"{client_id}-customer-{number}"
+        made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
+        return str(made.id)
+
+    async def has_customer(self, account: str, customer: str) -> bool:
+        """Return whether Stripe has a customer. Deleted customers can still be retrieved."""
+        params: CustomerRetrieveParams = {}
+        retrieve = self.api.customers.retrieve_async
+        try:
+            found = await repeated(lambda _: retrieve(customer, params, options(account)))
+        except Missing:
+            return False
+        return not plain(found).get("deleted")
+
+    async def cards(self, account: str, customer: str) -> list[Card]:
+        """Return the cards that are attached to a customer. Raise Missing if it was deleted."""
+
+        async def page(after: str | None) -> Any:
+            params: CustomerPaymentMethodListParams = {"limit": PAGE_SIZE, "type": "card"}
+            if after:
+                params["starting_after"] = after
+            found = self.api.customers.payment_methods
+            return await found.list_async(customer, params, options(account))
+
+        return [card(one) for one in await listed(page)]
+
+    async def token(self, account: str, token_id: str) -> Card:
+        """Return the card of a page's confirmation token. Raise Rejected if the token is not of a
+        card.
+        """
+        params: ConfirmationTokenRetrieveParams = {}
+        retrieve = self.api.confirmation_tokens.retrieve_async
+        found = await repeated(lambda _: retrieve(token_id, params, options(account)))
+        preview = plain(found).get("payment_method_preview") or {}
+        if not preview.get("card"):
+            raise Rejected("not a card's token")
+        return card(preview)
+
+    async def prepare(
+        self, account: str, practice_id: str, client_id: str, setup_id: str, customer: str
+    ) -> Setup:
+        """Create a SetupIntent for a page's form; its metadata names the client."""
+        params: SetupIntentCreateParams = {
+            "customer": customer,
+            "usage": "on_session",
+            "payment_method_types": ["card"],
+            "metadata": {"client": client_id, "practice": practice_id},
+        }
+        create, key = self.api.setup_intents.create_async, f"{setup_id}-setup"
+        made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
+        return setup(plain(made))
+
+    async def setup(self, account: str, setup_id: str) -> Setup:
+        params: SetupIntentRetrieveParams = {"expand": ["payment_method"]}
+        retrieve = self.api.setup_intents.retrieve_async
+        return setup(plain(await repeated(lambda _: retrieve(setup_id, params, options(account)))))
+
+    async def abandon(self, account: str, setup_id: str) -> Setup:
+        """Cancel a SetupIntent, so that no more cards are tried with it."""
+        params: SetupIntentCancelParams = {"expand": ["payment_method"]}
+        cancel = self.api.setup_intents.cancel_async
+        return setup(plain(await repeated(lambda _: cancel(setup_id, params, options(account)))))
+
+    async def method(self, account: str, method_id: str) -> Card:
+        """Return a card as Stripe has it now."""
+        params: PaymentMethodRetrieveParams = {}
+        retrieve = self.api.payment_methods.retrieve_async
+        return card(plain(await repeated(lambda _: retrieve(method_id, params, options(account)))))
+
+    async def detach(self, account: str, method_id: str) -> None:
+        """Detach a card at Stripe. Raise Rejected if it is attached to no customer."""
+        params: PaymentMethodDetachParams = {}
+        detach = self.api.payment_methods.detach_async
+        await repeated(lambda _: detach(method_id, params, options(account)))
+
+    # -- refunds and disputes ----------------------------------------------------------------------
+
+    async def refund(
+        self,
+        account: str,
+        practice_id: str,
+        refund_id: str,
+        intent_id: str,
+        amount_minor: int,
+        currency: str,
+    ) -> Refunded:
+        """Refund an amount of a payment, once for each refund id."""
+        params: RefundCreateParams = {
+            "payment_intent": intent_id,
+            "amount": to_stripe(amount_minor, currency),
+            "metadata": {"refund": refund_id, "practice": practice_id},
+        }
+        create, named = self.slow_api.refunds.create_async, f"{refund_id}-refund"
+        return refunded(plain(await once(lambda: create(params, options(account, named)))))
+
+    async def refunds(
+        self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
+    ) -> list[Refunded]:
+        """Return refunds, the oldest first: of a PaymentIntent, or those created since a time."""
+
+        async def page(after: str | None) -> Any:
+            params: RefundListParams = {"limit": PAGE_SIZE}
+            if intent_id:
+                params["payment_intent"] = intent_id
+            if since:
+                params["created"] = {"gte": unix(since)}
+            if after:
+                params["starting_after"] = after
+            return await self.api.refunds.list_async(params, options(account))
+
+        return [refunded(one) for one in await listed(page)]
+
+    async def disputes(
+        self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
+    ) -> list[Disputed]:
+        """Return disputes, the oldest first: of a PaymentIntent, or those created since a time."""
+
+        async def page(after: str | None) -> Any:
+            params: DisputeListParams = {"limit": PAGE_SIZE}
+            if intent_id:
+                params["payment_intent"] = intent_id
+            if since:
+                params["created"] = {"gte": unix(since)}
+            if after:
+                params["starting_after"] = after
+            return await self.api.disputes.list_async(params, options(account))
+
+        return [disputed(one) for one in await listed(page)]
+
+    # -- events ------------------------------------------------------------------------------------
+
+    async def events(self, account: str, since: dt.datetime) -> list[Event]:
+        """Return the events since a time, the oldest first. Stripe keeps them for thirty days."""
+
+        async def page(after: str | None) -> Any:
+            params: EventListParams = {
+                "limit": PAGE_SIZE,
+                "created": {"gte": unix(since)},
+                "types": EVENT_TYPES,
+            }
+            if after:
+                params["starting_after"] = after
+            return await self.api.events.list_async(params, options(account))
+
+        named = None if account == OWN else account
+        found: list[Event] = []
+        for one in await listed(page):
+            # An unreadable event must not stop the others.
+            with contextlib.suppress(NotAnEvent):
+                found.append(hint(one, named))
+        return found
+
+    def event(self, body: bytes, signature: str | None, now: dt.datetime) -> Event:
+        """Return the event of a webhook that Stripe has signed just now. Raise NotAnEvent
+        otherwise.
+        """
+        return webhook_signatures.event(body, signature, self.webhook_secrets, now)
+
+
+async def listed(page: Callable[[str | None], Awaitable[Any]]) -> list[dict[str, Any]]:
+    """Return the objects of all pages of a list in reverse, since Stripe lists the newest first."""
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        answer = plain(await repeated(lambda _: page(after)))  # noqa: B023 - awaited at once
+        found += answer["data"]
+        if not answer["has_more"]:
+            return found[::-1]
+        after = found[-1]["id"]
+
+
+def unix(moment: dt.datetime) -> int:
+    return int(moment.timestamp())
+
+
+def plain(answer: Any) -> dict[str, Any]:
+    made: dict[str, Any] = answer.to_dict()
+    return made

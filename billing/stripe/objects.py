@@ -1,0 +1,309 @@
+"""Stripe's objects as our own values, with only the fields that this project reads.
+
+Amounts are in ISO's minor units. An absent field is None or empty, and a status that this release
+does not know is UNKNOWN: objects of other programs raise no error here.
+"""
+
+import contextlib
+import datetime as dt
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from billing.stripe.currencies import from_stripe
+from models import CardBrand, DeclineReason, DisputeState, RefundState
+from models.ids import UUID
+
+
+class IntentStatus(enum.StrEnum):
+    """The status of a PaymentIntent."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+    # Any other status, such as requires_capture, which this project's PaymentIntents never have.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card as Stripe has it, with the name and postal code that the bank checks.
+
+    Without a `customer` the card is not attached, or no longer.
+    """
+
+    stripe_id: str | None
+    fingerprint: str | None
+    brand: CardBrand
+    last4: str
+    exp_month: int
+    exp_year: int
+    name: str | None
+    zip: str | None
+    customer: str | None
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A PaymentIntent. `decline` is the reason why its last try failed.
+
+    `payment_id` and `practice_id` come from its metadata: an intent of another program has neither.
+    `charged_at` is the time of the charge, by Stripe's clock.
+    """
+
+    id: str
+    payment_id: str | None
+    practice_id: str | None
+    status: IntentStatus
+    received_minor: int
+    client_secret: str
+    decline: DeclineReason | None
+    card: Card | None
+    charged_at: dt.datetime | None
+
+
+class SetupStatus(enum.StrEnum):
+    """The status of a SetupIntent."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A SetupIntent. Its metadata names the client; `decline` is the reason why its last try
+    failed.
+    """
+
+    id: str
+    status: SetupStatus
+    client_secret: str
+    client_id: str | None
+    decline: DeclineReason | None
+    card: Card | None
+
+
+@dataclass(frozen=True)
+class Refunded:
+    """A refund. `refund_id` is our id, if it was requested here. `created` is by Stripe's clock."""
+
+    id: str
+    intent_id: str | None
+    refund_id: str | None
+    amount_minor: int
+    state: RefundState
+    created: dt.datetime
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """A dispute. Without a `state` it moves no money, such as an inquiry.
+
+    Its currency may differ from the payment's.
+    """
+
+    id: str
+    intent_id: str | None
+    amount_minor: int
+    currency: str
+    state: DisputeState | None
+    created: dt.datetime
+
+
+@dataclass(frozen=True)
+class Event:
+    """A webhook's content. It is only a hint which object to read."""
+
+    id: str
+    account: str | None
+    type: str
+    object_id: str | None
+    practice_id: str | None
+
+
+class NotAnEvent(Exception):
+    """A webhook's body that Stripe did not sign, or not recently. The text gives the reason."""
+
+
+# -- parsing of Stripe's responses -----------------------------------------------------------------
+
+
+def is_ours(told: Mapping[str, Any], name: str) -> bool:
+    """Return whether an object's metadata has a name of this project."""
+    return bool(metadata(told, name))
+
+
+def intent(told: Mapping[str, Any]) -> Intent:
+    charge, currency = told.get("latest_charge"), told.get("currency") or ""
+    return Intent(
+        told["id"],
+        metadata(told, "payment"),
+        metadata(told, "practice"),
+        status(IntentStatus, told),
+        from_stripe(told.get("amount_received") or 0, currency),
+        told.get("client_secret") or "",
+        decline(told.get("last_payment_error")),
+        attached_card(told),
+        moment(charge["created"]) if isinstance(charge, Mapping) else None,
+    )
+
+
+def setup(told: Mapping[str, Any]) -> Setup:
+    return Setup(
+        told["id"],
+        status(SetupStatus, told),
+        told.get("client_secret") or "",
+        metadata(told, "client"),
+        decline(told.get("last_setup_error")),
+        attached_card(told),
+    )
+
+
+def attached_card(told: Mapping[str, Any]) -> Card | None:
+    """Return the card of an intent, if the call requested it."""
+    method = told.get("payment_method")
+    return card(method) if isinstance(method, Mapping) and method.get("card") else None
+
+
+def card(method: Mapping[str, Any]) -> Card:
+    """Return the card of a PaymentMethod, or of a token's preview, which has no id yet."""
+    billing, facts = method.get("billing_details") or {}, method["card"]
+    return Card(
+        method.get("id"),
+        facts.get("fingerprint") or None,
+        brand(facts.get("brand") or ""),
+        facts["last4"],
+        facts["exp_month"],
+        facts["exp_year"],
+        billing.get("name") or None,
+        (billing.get("address") or {}).get("postal_code") or None,
+        reference(method.get("customer")),
+    )
+
+
+REFUND_STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+
+def refunded(told: Mapping[str, Any]) -> Refunded:
+    return Refunded(
+        told["id"],
+        reference(told.get("payment_intent")),
+        metadata(told, "refund"),
+        from_stripe(told["amount"], told["currency"]),
+        REFUND_STATES.get(told.get("status") or "", RefundState.PENDING),
+        moment(told["created"]),
+    )
+
+
+DISPUTE_STATES = {
+    "needs_response": DisputeState.OPEN,
+    "under_review": DisputeState.OPEN,
+    "won": DisputeState.WON,
+    "prevented": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+
+
+def disputed(told: Mapping[str, Any]) -> Disputed:
+    return Disputed(
+        told["id"],
+        reference(told.get("payment_intent")),
+        from_stripe(told["amount"], told["currency"]),
+        str(told["currency"]).upper(),
+        DISPUTE_STATES.get(told["status"]) if told["amount"] else None,
+        moment(told["created"]),
+    )
+
+
+# -- parts of objects ------------------------------------------------------------------------------
+
+S = TypeVar("S", IntentStatus, SetupStatus)
+
+
+def status(members: type[S], told: Mapping[str, Any]) -> S:
+    with contextlib.suppress(ValueError):
+        return members(str(told.get("status")))
+    return members("unknown")
+
+
+def metadata(told: Mapping[str, Any], name: str) -> str | None:
+    """Return an id of ours from an object's metadata. Text of other programs gives None."""
+    found = (told.get("metadata") or {}).get(name)
+    return found if isinstance(found, str) and UUID.fullmatch(found) else None
+
+
+def reference(told: Any) -> str | None:
+    """Return the id of another object, which the response may include as a whole."""
+    return told.get("id") if isinstance(told, Mapping) else told
+
+
+def moment(seconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def brand(name: str) -> CardBrand:
+    with contextlib.suppress(ValueError):
+        return CardBrand(name.upper())
+    return CardBrand.OTHER
+
+
+DECLINES = {
+    "insufficient_funds": DeclineReason.INSUFFICIENT_FUNDS,
+    "expired_card": DeclineReason.EXPIRED_CARD,
+    "incorrect_cvc": DeclineReason.INCORRECT_CVC,
+    "invalid_cvc": DeclineReason.INCORRECT_CVC,
+    "incorrect_zip": DeclineReason.INCORRECT_ZIP,
+    "authentication_required": DeclineReason.AUTHENTICATION_FAILED,
+    "payment_intent_authentication_failure": DeclineReason.AUTHENTICATION_FAILED,
+    "setup_intent_authentication_failure": DeclineReason.AUTHENTICATION_FAILED,
+}
+
+
+def decline(failed: Mapping[str, Any] | None) -> DeclineReason | None:
+    """Return the reason of an intent's last error, if it has one."""
+    return decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None
+
+
+def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
+    """Return the reason to disclose. A lost, stolen or fraudulent card looks like any other."""
+    known = DECLINES.get(decline_code or "") or DECLINES.get(code or "")
+    return known or DeclineReason.GENERIC
+
+
+# The types of objects that are read for an event. For a charge, a refund or a dispute the payment
+# is read.
+ABOUT = ("payment_intent", "setup_intent", "payment_method", "customer")
+# The form of Stripe's ids and types.
+NAME = re.compile(r"[!-~]{1,255}")
+
+
+def hint(event: Mapping[str, Any], account: str | None = None) -> Event:
+    """Return the hint of an event. `account` is the account of a listed event, which lacks it."""
+    try:
+        told = event["data"]["object"]
+        about = told["id"] if told.get("object") in ABOUT else reference(told.get("payment_intent"))
+        practice = metadata(told, "practice")
+        id_, type_, of = event["id"], event["type"], event.get("account") or account
+    except (KeyError, TypeError, AttributeError):
+        raise NotAnEvent("the body is not an event") from None
+    if not (is_name(id_) and is_name(type_) and (of is None or is_name(of))):
+        raise NotAnEvent("the body is not an event")
+    return Event(id_, of, type_, about if is_name(about) else None, practice)
+
+
+def is_name(told: Any) -> bool:
+    return isinstance(told, str) and NAME.fullmatch(told) is not None
