@@ -18,8 +18,8 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.demo import filling, many
 from billing.documents.printer import Press
+from demo import filling, many
 from models import DocumentKind, database
 from models.migrations import migrate
 from resolvers.printed import TABLES

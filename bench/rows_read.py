@@ -17,8 +17,8 @@ import orjson
 import typer
 
 from bench.lookups import lists, lookups, reports
-from billing.demo import many
 from billing.documents.links import Signer
+from demo import many
 from graph.execution import Graph
 from graph.introspection import Introspection
 from graph.schema import schema

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing import demo
+import demo
 from billing.encryption import FieldKeys
 from graph.introspection import Introspection
 from identity import tokens

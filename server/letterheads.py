@@ -5,8 +5,8 @@ import datetime as dt
 from sqlalchemy import and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.demo.office import FOUNDED_DAYS_AGO
 from billing.encryption import FieldKeys
+from demo.office import FOUNDED_DAYS_AGO
 from models import Letterhead, Logo, Practice
 
 # Two leaves on one stem.

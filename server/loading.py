@@ -17,8 +17,8 @@ import typer
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.demo import filling, many
-from billing.demo.many import Plan
+from demo import filling, many
+from demo.many import Plan
 from models import Client, Practice, bulk_insert, database, migrations
 from models.database import backend_name
 from server import giving

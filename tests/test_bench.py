@@ -15,8 +15,8 @@ from bench.at_once import AtOnce
 from bench.hand_written import HandWritten
 from bench.operations import NAMES, Asked, Askers
 from bench.peers.idiomatic import server as idiomatic
-from billing.demo import filling
-from billing.demo.many import Plan
+from demo import filling
+from demo.many import Plan
 from identity.tokens import new_secret
 from models.database import engine
 from server.app import app

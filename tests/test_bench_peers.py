@@ -13,8 +13,8 @@ from bench import comparing, nodejs, practice, servers, targets
 from bench.load import HOST
 from bench.operations import NAMES, Asked, Askers
 from bench.targets import Target
-from billing.demo import filling
-from billing.demo.many import Plan
+from demo import filling
+from demo.many import Plan
 from identity.tokens import new_secret
 from models.database import engine
 from server.app import app

@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
-from billing import demo
-from billing.demo import People
+import demo
+from demo import People
 from models import (
     Allocation,
     Claim,

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy import inspect as mapped
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing import demo
+import demo
 from models import (
     Allocation,
     Client,

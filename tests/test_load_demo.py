@@ -17,11 +17,12 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
-from billing import demo, money
-from billing.demo import filling, many
-from billing.demo.entries import Chance
-from billing.demo.names import FAMILY, GIVEN, strangers
-from billing.demo.places import PLACES
+import demo
+from billing import money
+from demo import filling, many
+from demo.entries import Chance
+from demo.names import FAMILY, GIVEN, strangers
+from demo.places import PLACES
 from models import (
     Client,
     ClientNamePart,

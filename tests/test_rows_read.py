@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bench import rows_read
-from billing.demo import filling, many
+from demo import filling, many
 from models import database
 from tests import postgres
 from tests.schema import prepare

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Date, Text
 from sqlalchemy.types import TypeEngine
 
-from billing.demo.many import NEVER
+from demo.many import NEVER
 from identity.tokens import PERSONAL_SCOPES, hashed, new_secret
 from models import (
     Client,

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing.demo.many import NEVER
+from demo.many import NEVER
 from models import (
     AccessAction,
     AccessEntry,

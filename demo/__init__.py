@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.demo.cast import People, harbor_lane, kiso_street
-from billing.demo.entries import Entered
+from demo.cast import People, harbor_lane, kiso_street
+from demo.entries import Entered
 from models import Row
 
 __all__ = ["Entered", "People", "entries", "load", "rows", "write"]

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing.demo import stories
-from billing.demo.crowd import a_card, crowd, opened
-from billing.demo.documents import Insurance
-from billing.demo.entries import Chance, Entered, numbered
-from billing.demo.lives import Habit, Life
-from billing.demo.names import american_address, japanese_address
-from billing.demo.office import Office, Therapist
-from billing.demo.practices import DOLLARS, HARBOR_LANE, KISO_STREET, YEN
+from demo import stories
+from demo.crowd import a_card, crowd, opened
+from demo.documents import Insurance
+from demo.entries import Chance, Entered, numbered
+from demo.lives import Habit, Life
+from demo.names import american_address, japanese_address
+from demo.office import Office, Therapist
+from demo.practices import DOLLARS, HARBOR_LANE, KISO_STREET, YEN
 from models import (
     CardBrand,
     Contact,

@@ -4,13 +4,13 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from billing.demo import stories
-from billing.demo.account import Account
-from billing.demo.documents import Insurance
-from billing.demo.entries import Chance
-from billing.demo.lives import TWO_YEARS, Habit, Life
-from billing.demo.names import email, strangers
-from billing.demo.office import Office, Therapist
+from demo import stories
+from demo.account import Account
+from demo.documents import Insurance
+from demo.entries import Chance
+from demo.lives import TWO_YEARS, Habit, Life
+from demo.names import email, strangers
+from demo.office import Office, Therapist
 from models import CardBrand, PaymentMethodKind
 
 DIAGNOSES = {

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from billing.demo import stories
-from billing.demo.crowd import DIAGNOSES, PAID_WITHOUT_A_CARD, crowd
-from billing.demo.documents import Insurance
-from billing.demo.entries import Chance, Entered, numbered
-from billing.demo.lives import PAYING, TWO_YEARS, Habit, Life
-from billing.demo.names import FAMILY, GIVEN
-from billing.demo.office import Office
-from billing.demo.places import PLACES, Place
+from demo import stories
+from demo.crowd import DIAGNOSES, PAID_WITHOUT_A_CARD, crowd
+from demo.documents import Insurance
+from demo.entries import Chance, Entered, numbered
+from demo.lives import PAYING, TWO_YEARS, Habit, Life
+from demo.names import FAMILY, GIVEN
+from demo.office import Office
+from demo.places import PLACES, Place
 from models import Contact, ContactRight, DeclineReason, PaymentMethodKind, Relation
 
 # Stripe knows none of these cards and payments, so the daily comparison would remove them.

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from billing.demo.entries import Chance
-from billing.demo.office import Service
-from billing.demo.practices import DOLLARS
+from demo.entries import Chance
+from demo.office import Service
+from demo.practices import DOLLARS
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from itertools import islice
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.demo import by_table
-from billing.demo.many import Plan, entries
+from demo import by_table
+from demo.many import Plan, entries
 from models import Client, bulk_insert
 
 # The number of rows held in memory and sent at a time.

@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from billing.demo.entries import Chance
 from billing.luhn import with_check_digit
+from demo.entries import Chance
 
 GIVEN = (
     "Abena Agnieszka Aisha Alejandro Anaïs Anders Beatriz Benoît Chiara Chloé Conor Daniela Dmitri"

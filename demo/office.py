@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.demo.entries import Chance, Entered, filled
-from billing.demo.names import npi
+from demo.entries import Chance, Entered, filled
+from demo.names import npi
 from models import Clinician, Letterhead, Practice, Row
 
 # Practices were founded before all other events of the demo.

@@ -1,6 +1,6 @@
 """Facts and prices of the demo's two practices."""
 
-from billing.demo.office import Service
+from demo.office import Service
 
 HARBOR_LANE = {
     "name": "Harbor Lane Therapy",

@@ -5,8 +5,8 @@
 
 import datetime as dt
 
-from billing.demo.bills import Bill, Item
-from billing.demo.lives import AFTERNOON, CLOSING, LATE, PAYING, Life
+from demo.bills import Bill, Item
+from demo.lives import AFTERNOON, CLOSING, LATE, PAYING, Life
 from models import DeclineReason, EntryKind, PaymentMethodKind
 
 

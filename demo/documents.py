@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from billing.demo.account import Account
-from billing.demo.bills import Movement
-from billing.demo.office import Therapist
+from demo.account import Account
+from demo.bills import Movement
+from demo.office import Therapist
 from models import Statement, StatementLine, Superbill, SuperbillDiagnosis, SuperbillLine
 
 Period = tuple[dt.date, dt.date]

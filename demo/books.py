@@ -3,9 +3,9 @@
 import datetime as dt
 from typing import Any
 
-from billing.demo.bills import Bill, Item
-from billing.demo.entries import Chance, Entered, blank
-from billing.demo.office import Office
+from demo.bills import Bill, Item
+from demo.entries import Chance, Entered, blank
+from demo.office import Office
 from models import Allocation, EntryKind, LedgerEntry, Row
 
 MILLISECOND = dt.timedelta(milliseconds=1)

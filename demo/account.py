@@ -7,10 +7,10 @@ invoices. `credit` is the unallocated part of the pool.
 import datetime as dt
 from typing import Any
 
-from billing.demo.bills import Bill, Item, Movement
-from billing.demo.books import Books
-from billing.demo.entries import Chance
-from billing.demo.office import Office, Service
+from demo.bills import Bill, Item, Movement
+from demo.books import Books
+from demo.entries import Chance
+from demo.office import Office, Service
 from models import (
     Claim,
     Client,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from billing.demo.account import Account
-from billing.demo.bills import Bill
-from billing.demo.documents import Insurance, Period, statement, superbill
-from billing.demo.entries import Entered
-from billing.demo.office import Therapist, months, next_month
+from demo.account import Account
+from demo.bills import Bill
+from demo.documents import Insurance, Period, statement, superbill
+from demo.entries import Entered
+from demo.office import Therapist, months, next_month
 from models import PaymentMethodKind
 
 TWO_YEARS = 728
