@@ -22,9 +22,9 @@ from demo import many
 from graph.execution import Graph
 from graph.introspection import Introspection
 from graph.schema import schema
+from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
 from models.database.confinement import EVERY_PRACTICE, SETTING
-from resolvers.viewer import Viewer
 from server import loading
 from server.explaining import NOBODY, planned, understood
 from tests import postgres

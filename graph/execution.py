@@ -23,7 +23,8 @@ from graph.row_costs import RowCosts
 from graph.scopes import needed, scopes_required
 from graph.strangers import PLANS as STRANGERS_PLANS
 from graph.strangers import Strangers
-from identity.door import Door
+from identity.sign_in.context import Door
+from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
 from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
@@ -38,7 +39,6 @@ from resolvers.planner.reference import Answer, refused
 from resolvers.planner.rules import RULES, Rules
 from resolvers.planner.sources import Mutated, source_of
 from resolvers.record import NOTHING, ReadAuditLog, RequestReads, actor
-from resolvers.viewer import NOBODY, Viewer
 
 Reading = Callable[[], AbstractContextManager[None]]
 

@@ -36,13 +36,13 @@ from graphql import (
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
 from graph.weights import cost, nested, scan, selects
+from identity.viewer import Viewer
 from resolvers import nodes
 from resolvers.planner.operation import ENDLESS, Errors, limited
 from resolvers.planner.paging import DEFAULT_SIZE
 from resolvers.planner.recent import Recent
 from resolvers.planner.selection import fragments_of
 from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
-from resolvers.viewer import Viewer
 
 # Characters of a document. A query for the whole billing page has about a thousand.
 MAX_LENGTH = 100_000

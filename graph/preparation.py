@@ -10,9 +10,9 @@ from graph.introspection import INTROSPECTION, Introspection
 from graph.limits import REMEMBERED, Apart, Key, Limits, length, too_long
 from graph.readied import Readied
 from graph.refusals import introspection_off
+from identity.viewer import Viewer
 from resolvers.planner.operation import MAX_TOKENS, Errors, named, parsed, root_fields
 from resolvers.planner.recent import Recent
-from resolvers.viewer import Viewer
 
 # Validates an operation of a document, by the given rules or by all rules.
 Ready = Callable[..., Readied | Errors]

@@ -12,6 +12,7 @@ from weakref import ref
 from billing.money import digits
 from graph.readied import Readied
 from graph.row_costs import RowCosts, Scans
+from identity.viewer import Viewer
 from models.database import StatementTooDeep
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
@@ -20,7 +21,6 @@ from resolvers.planner.plan import Planned
 from resolvers.planner.plans import Plans
 from resolvers.planner.recent import Recent
 from resolvers.record import RequestReads
-from resolvers.viewer import Viewer
 
 # Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.

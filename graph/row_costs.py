@@ -11,11 +11,11 @@ from graphql import GraphQLSchema
 
 from graph.limits import MAX_COST, Measure
 from graph.readied import Readied
+from identity.viewer import Viewer
 from models import ViewerKind
 from models.database import Reads
 from resolvers.planner.operation import Errors, limited
 from resolvers.row_counts import MOST, RowCounts
-from resolvers.viewer import Viewer
 
 ADVICE = "Request fewer lists and sums of the whole practice at a time, or omit filters."
 

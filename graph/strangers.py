@@ -23,6 +23,7 @@ from graph.limits import Key, Limits, Measure, too_deep, too_large
 from graph.preparation import Ready, read
 from graph.readied import Readied
 from graph.refusals import introspection_off
+from identity.viewer import NOBODY
 from models.database import SERVER, RateLimited
 from resolvers.allowances import Allowance
 from resolvers.planner.operation import (
@@ -37,7 +38,6 @@ from resolvers.planner.plans import Plans
 from resolvers.planner.recent import Recent
 from resolvers.planner.rules import RULES, RULES_FOR_SMALL_DOCUMENTS
 from resolvers.queues import BoundedQueue
-from resolvers.viewer import NOBODY
 
 # Characters and tokens of a document. Signing in takes about 60 tokens, introspection 200.
 MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 100, 400

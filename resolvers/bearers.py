@@ -17,8 +17,9 @@ from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, sele
 from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
+from identity.token_usage import Uses
 from identity.tokens import IDLE, has_address, hashed, is_written_right, works
-from identity.uses import Uses
+from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import Reads, Statement
 from models.literals import constant
@@ -27,7 +28,6 @@ from resolvers.planner.later import Later, bound
 from resolvers.planner.plan import Plan, compiled
 from resolvers.planner.recent import Recent
 from resolvers.queues import BoundedQueue
-from resolvers.viewer import Viewer
 
 REMEMBERED = 10_000
 # Look-ups of unknown tokens: running, in total, and the longest wait in seconds.

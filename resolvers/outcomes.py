@@ -11,11 +11,11 @@ from sqlalchemy.types import TypeEngine
 from billing import errors as billing
 from billing.payments.context import Till
 from billing.payments.status import Online
-from identity.door import Door
+from identity.sign_in.context import Door
+from identity.viewer import Viewer
 from models.row import ID
 from resolvers.ids import bare
 from resolvers.planner.later import Later, Refusal, bound, prefix
-from resolvers.viewer import Viewer
 
 # Finds the viewer of a token's text or of its id.
 Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Dialect, and_, select
 
 from billing.documents.links import file_name
+from identity.viewer import Viewer
 from models import (
     DocumentKind,
     Invoice,
@@ -23,7 +24,6 @@ from models.row import ID
 from resolvers.planner.later import Asked, Later, bound
 from resolvers.planner.plan import Plan, compiled
 from resolvers.sight import Sight
-from resolvers.viewer import Viewer
 
 TABLES: dict[DocumentKind, type[Row]] = {
     DocumentKind.INVOICE: Invoice,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Dialect, Text, cast, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.viewer import NOBODY, NOWHERE, Viewer
 from models import ContactRight, LedgerEntry, Payment, Session, ViewerKind
 from models.row import ID
 from resolvers.filters import Texts
@@ -19,7 +20,6 @@ from resolvers.nodes import FOUND
 from resolvers.planner.later import Asked, Later, bound
 from resolvers.planner.plan import Plan, compiled
 from resolvers.sight import Sight
-from resolvers.viewer import NOBODY, NOWHERE, Viewer
 
 # A placeholder for an id: all clients of a contact.
 OWN = "own"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Dialect, func, select
 
+from identity.viewer import Viewer
 from models import Client, Invoice, Payment, Row
 from models.database import Caller, Reads
 from models.literals import constant
@@ -14,7 +15,6 @@ from models.row import ID
 from resolvers.planner.later import Asked, Later, bound
 from resolvers.planner.plan import Plan, compiled
 from resolvers.planner.recent import Recent
-from resolvers.viewer import Viewer
 
 TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
 # The largest number of rows that is counted, so that counting takes a few milliseconds.

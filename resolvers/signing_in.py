@@ -19,19 +19,22 @@ from billing.security_events import (
     SIGNIN_SWITCHED,
     TOKEN_REVOKED,
 )
-from identity import ending, entering, requesting, switching
+from identity.sign_in import complete
+from identity.sign_in import request as sign_in_request
+from identity.sign_in import sign_out as sign_in_end
+from identity.sign_in import switch as sign_in_switch
 from identity.tokens import Subject
+from identity.viewer import Viewer
 from models import ViewerKind
 from resolvers.outcomes import Acting, Outcome, read_id, refusable
 from resolvers.record import told_of
-from resolvers.viewer import Viewer
 
 ID = ("input", "id")
 
 
 async def request(acting: Acting, input: Any) -> Outcome:
     """Request a mail with links."""
-    made = await requesting.request(acting.door, input.email, acting.address_hash, acting.now)
+    made = await sign_in_request.request(acting.door, input.email, acting.address_hash, acting.now)
     SIGNIN_REQUESTED.emit(address=acting.address_hash)
     values = {"nonce": made.nonce, "expires_at": written(made.expires_at)}
     if made.next_mail_at is not None:
@@ -44,7 +47,7 @@ async def sign_in(acting: Acting, input: Any) -> Outcome:
 
     async def done() -> Outcome:
         link = input.secret, input.nonce, acting.now, acting.address_hash
-        token = await entering.sign_in(acting.door, *link)
+        token = await complete.sign_in(acting.door, *link)
         return await signed_in(acting, token, SignInLinkInvalid(acting.door.lasts))
 
     return told(acting, await refusable(done))
@@ -55,7 +58,7 @@ async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
 
     async def done() -> Outcome:
         given = input.code, input.nonce, acting.now, acting.address_hash
-        token = await entering.sign_in_with_code(acting.door, *given)
+        token = await complete.sign_in_with_code(acting.door, *given)
         return await signed_in(acting, token, SignInCodeInvalid(0))
 
     return told(acting, await refusable(done))
@@ -63,7 +66,7 @@ async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
 
 async def sign_out(acting: Acting) -> Outcome:
     """End the sign-in of the request."""
-    is_over = await ending.sign_out(acting.door, by(acting), acting.now)
+    is_over = await sign_in_end.sign_out(acting.door, by(acting), acting.now)
     if is_over:
         SIGNIN_ENDED.emit(**told_of(acting.viewer, acting.address_hash))
     return Outcome("SignOutPayload", {"signed_out": is_over})
@@ -74,8 +77,8 @@ async def revoke(acting: Acting, input: Any) -> Outcome:
 
     async def done() -> Outcome:
         viewer, token_id = acting.viewer, own_id(input, "sgn")
-        own = ending.own(subject(viewer), viewer.email)
-        await ending.revoke(acting.door, by(acting), own, token_id, acting.now)
+        own = sign_in_end.own(subject(viewer), viewer.email)
+        await sign_in_end.revoke(acting.door, by(acting), own, token_id, acting.now)
         who = told_of(viewer, acting.address_hash)
         TOKEN_REVOKED.emit(**who | {"token": token_id, "by": viewer.token_id})
         return Outcome("SignInRevoked")
@@ -90,7 +93,7 @@ async def switch(acting: Acting, input: Any) -> Outcome:
         viewer, person_id = acting.viewer, own_id(input, "idn")
         if viewer.email is None:
             raise NotFound("Only a sign-in can be switched.", ID)
-        await switching.switch(acting.door, by(acting), viewer.email, person_id, acting.now)
+        await sign_in_switch.switch(acting.door, by(acting), viewer.email, person_id, acting.now)
         switched = await acting.holder(viewer.token_id, acting.now)
         if switched is None:
             raise NotFound("The sign-in is over.", ID)

@@ -27,12 +27,12 @@ from billing.stripe import Stripe
 from graph.check import check
 from graph.execution import Graph
 from graph.schema import schema
-from identity import errands as signing_in
-from identity.door import Door
-from identity.networks import network
-from identity.post import Post
+from identity.sign_in import background as signing_in
+from identity.sign_in.context import Door
+from identity.sign_in.networks import network
+from identity.sign_in.smtp import Post
+from identity.token_usage import Uses
 from identity.tokens import hashed
-from identity.uses import Uses
 from models import database
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns

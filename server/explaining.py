@@ -13,12 +13,12 @@ from graphql.execution.values import VariableValues
 from graph.execution import Graph
 from graph.readied import Readied
 from graph.schema import schema
+from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
 from resolvers.bearers import Bearers
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced, named, parsed
 from resolvers.record import RequestReads, record_at_once
-from resolvers.viewer import Viewer
 from server.command_errors import CommandError
 from server.operators import operator
 from server.settings import Settings

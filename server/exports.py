@@ -21,10 +21,10 @@ from starlette.routing import Route
 
 from graph import execution
 from graph.execution import Reading
+from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
 from resolvers.planner.reference import Answer
-from resolvers.viewer import Viewer
 from server.disconnects import cancelled_on_disconnect
 from server.export_tables import TABLES, BadParameter, Part, Table
 from server.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated

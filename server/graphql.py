@@ -17,13 +17,13 @@ from billing.security_events import TOKEN_REFUSED
 from graph import execution
 from graph.execution import Graph, Reading
 from graph.strangers import Unauthenticated
+from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.lasting_errors import Troubles
 from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.reference import Answer
 from resolvers.queues import QueueFull
 from resolvers.record import Unwritten
-from resolvers.viewer import Viewer
 from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody

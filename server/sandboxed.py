@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route, Router
 
 from billing.payments.status import OWN, PaymentsMode, is_reached
 from billing.stripe import Stripe
-from identity.post import Post
+from identity.sign_in.smtp import Post
 from sandbox import mail, pages, panel
 from sandbox.app import app
 from sandbox.deliveries import Webhook as Destination

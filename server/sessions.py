@@ -9,7 +9,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import audit_log
-from identity import sessions
+from identity.sign_in import sessions
 from models import AccessAction, Client, Contact
 from server.clock import utc_now
 from server.command_errors import CommandError

@@ -16,6 +16,7 @@ from graph.introspection import Introspection
 from graph.limits import Measure, too_large
 from graph.readied import Readied
 from graph.schema import schema
+from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token
 from models.database import (
     SERVER,
@@ -31,7 +32,6 @@ from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced
 from resolvers.planner.plans import Plans
 from resolvers.planner.reference import Answer, refused
-from resolvers.viewer import Viewer
 from tests.oracle import Oracle
 from tests.oracle.links import ADDRESS, SECRET
 from tests.practices import Practices

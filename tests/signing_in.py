@@ -12,8 +12,8 @@ import httpx
 from sqlalchemy import event, select, update
 from starlette.applications import Starlette
 
-from identity import answering
-from identity.door import Door
+from identity.sign_in import worker
+from identity.sign_in.context import Door
 from models import Client, Contact, Practice, Row, SignInRequest
 from models.database import opened
 from models.ids import new_id
@@ -129,7 +129,7 @@ class SigningIn(Portal):
         """Return all mails, after sending those that are due."""
         while any(is_due(row, self.clock()) for row in await self.all(SignInRequest)):
             # The application's own worker sends mails too.
-            await answering.work(self.door)
+            await worker.work(self.door)
             await asyncio.sleep(0.005)
         return self.mailbox.letters
 

@@ -14,7 +14,7 @@ from billing import background
 from billing.payment_methods import card_comparison
 from billing.payments import daily_comparison
 from billing.payments.context import locked
-from identity import answering, outbox
+from identity.sign_in import outbox, worker
 from models import Client, Practice, StripeEvent
 from models.database import DatabaseBusy, Waits, opened
 from models.leases import Excluded, Lease, Queue
@@ -313,6 +313,6 @@ async def test_sent_mail_is_not_repeated_after_a_transient_error(
         await portal.request("ana@example.com")
         async with asyncio.timeout(20):
             while times < 3:
-                await answering.work(portal.door)
+                await worker.work(portal.door)
                 await asyncio.sleep(0.02)
         assert len(await portal.mails()) == 1

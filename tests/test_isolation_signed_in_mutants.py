@@ -9,7 +9,8 @@ from sqlalchemy import literal, null, select, true
 
 from billing.audit_log import record
 from billing.errors import NotFound
-from identity import ending, switching, tokens
+from identity import tokens
+from identity.sign_in import sign_out, switch
 from models import Client, Contact, PaymentMethod, Token
 from resolvers import bearers, changing, outcomes, paying, sighted
 from resolvers.clients import ClientRow
@@ -48,10 +49,10 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
 
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
     async def wrong(door: Any, by: Any, _: Any, token_id: str, now: Any) -> None:
-        if not await ending.ended(door, Token.id == token_id, now=now, by=by):
+        if not await sign_out.ended(door, Token.id == token_id, now=now, by=by):
             raise NotFound("There is no such sign-in.", ("input", "id"))
 
-    patch.setattr(ending, "revoke", wrong)
+    patch.setattr(sign_out, "revoke", wrong)
 
 
 def a_sign_in_is_switched_to_anybody(patch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ def a_sign_in_is_switched_to_anybody(patch: pytest.MonkeyPatch) -> None:
             found += await conn.execute(select(model.id, *columns).where(mine))
         return found
 
-    patch.setattr(switching, "people", wrong)
+    patch.setattr(switch, "people", wrong)
 
 
 def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:

@@ -35,12 +35,12 @@ from graph.limits import (
 from graph.looks import WIDE
 from graph.schema import schema
 from graph.weights import LOOKED_AT, SCANS
+from identity.viewer import Viewer
 from models import Scope, ViewerKind
 from models.database import PostgresReads, SqliteReads
 from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
 from resolvers.planner.plans import Plans
 from resolvers.planner.sources import MAX_SIZE, Paged, source_of
-from resolvers.viewer import Viewer
 from tests.demo import PROJECT
 from tests.written import REPORTS, WRITTEN
 

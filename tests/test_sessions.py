@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from identity import answering, outbox
+from identity.sign_in import outbox, worker
 from models import AccessEntry, Client, Contact, SignInRequest
 from models.leases import Excluded
 from server import cli, sessions
@@ -114,7 +114,7 @@ async def test_pending_mail_is_useless_after_sign_ins_were_ended(portal: Signing
         pytest.skip("the application's own worker was quicker")
     await end(portal, address="ana@example.com")
     assert portal.door.post is not None
-    await answering.answer(portal.door, portal.door.post, taken.row)
+    await worker.answer(portal.door, portal.door.post, taken.row)
     assert portal.mailbox.letters == []
     (request,) = await portal.all(SignInRequest)
     assert request.email is None

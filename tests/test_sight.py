@@ -8,11 +8,11 @@ from sqlalchemy import Alias, BindParameter, ColumnClause, Select, Table, select
 from sqlalchemy.sql.elements import BinaryExpression
 
 from billing.ledger.invoices import total
+from identity.viewer import Viewer
 from models import Client, Practice, SuperbillLine
 from resolvers import superbills
 from resolvers.planner import plan, plans
 from resolvers.planner.later import Asked, Later
-from resolvers.viewer import Viewer
 from tests.comparison import Case, Comparison
 from tests.practices.draws import NOW
 from tests.written import WRITTEN

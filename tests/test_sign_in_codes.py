@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from identity import codes
+from identity.sign_in import codes
 from models import Client, Token
 from tests.signing_in import SIGN_OUT, WITH_CODE, SigningIn, signing_in, statements
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from identity import answering, letters, outbox, people
-from identity.linking import Letter, Link
-from identity.networks import network
-from identity.post import is_sender
+from identity.sign_in import email_message, outbox, people, worker
+from identity.sign_in.links import Letter, Link
+from identity.sign_in.networks import network
+from identity.sign_in.smtp import is_sender
 from models import Client, Contact, Practice, SignInLimit, SignInLink, SignInRequest, Token
 from models.ids import new_id
 from server.app import address_hash
@@ -187,7 +187,7 @@ async def test_text_that_is_not_one_address_is_neither_stored_nor_mailed(
     await portal.request(odd)
     assert await portal.mails() == []
     with pytest.raises(ValueError, match=r"addr|CR"):
-        letters.mail(SENDER, Letter(odd, [LINKED]), NOON, HALF_AN_HOUR)
+        email_message.mail(SENDER, Letter(odd, [LINKED]), NOON, HALF_AN_HOUR)
 
 
 # -- contents --------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ async def test_mail_is_plain_text_without_health_information(portal: SigningIn) 
 
 def test_names_in_any_script_are_encoded() -> None:
     link = Link("Büro 木曽, Praxis", "https://a.example/#/sign-in/x", "123456")
-    mail = letters.mail(SENDER, Letter("ana@example.com", [link]), NOON, HALF_AN_HOUR)
+    mail = email_message.mail(SENDER, Letter("ana@example.com", [link]), NOON, HALF_AN_HOUR)
     assert mail["Subject"] == "Sign in to Büro 木曽, Praxis"
     assert mail.as_bytes().isascii()
     assert "Büro 木曽" in mail.get_content()
@@ -310,7 +310,7 @@ async def test_code_of_a_strangers_mail_works_only_in_the_strangers_page(portal:
 
 async def test_concurrent_requests_do_not_exceed_the_limit(portal: SigningIn) -> None:
     await asyncio.gather(*(portal.request("ana@example.com") for _ in range(12)))
-    await asyncio.gather(*(answering.work(portal.door) for _ in range(6)))
+    await asyncio.gather(*(worker.work(portal.door) for _ in range(6)))
     assert len(await portal.mails()) == 4
 
 
@@ -410,7 +410,7 @@ async def test_unreachable_mail_server_is_tried_until_the_link_would_expire(
         await portal.request("ana@example.com")
         tried = 0
         while (await portal.all(SignInRequest))[0].done_at is None:
-            tried += await answering.work(portal.door)
+            tried += await worker.work(portal.door)
             portal.clock.time += 5 * SECOND
     assert 5 < tried < 25
     assert "no mail could be sent in time" in caplog.text
@@ -432,9 +432,9 @@ async def test_mail_of_a_killed_process_is_sent_by_another(portal: SigningIn) ->
         nonce = await portal.request("ana@example.com")
         await asyncio.wait_for(holding.wait(), 10)
     async with serving(portal, smtp_url=portal.mailbox.url):
-        assert await answering.work(portal.door) == 0
+        assert await worker.work(portal.door) == 0
         await run_out(portal.engine)
-        assert await answering.work(portal.door) == 1
+        assert await worker.work(portal.door) == 1
         (secret,) = LINK.findall(portal.mailbox.text())
         assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
@@ -442,7 +442,7 @@ async def test_mail_of_a_killed_process_is_sent_by_another(portal: SigningIn) ->
 async def test_without_a_mail_server_requests_wait(portal: SigningIn) -> None:
     async with serving(portal, smtp_url=None):
         await portal.request("ana@example.com")
-        assert await answering.work(portal.door) == 0
+        assert await worker.work(portal.door) == 0
     async with serving(portal, smtp_url=portal.mailbox.url):
         assert len(await portal.mails()) == 1
 
@@ -454,7 +454,7 @@ async def test_failing_mail_does_not_delay_others(portal: SigningIn) -> None:
     await portal.mails()
     assert [mail["To"] for mail in portal.mailbox.letters] == ["ben@example.com"]
     assert refused
-    await answering.work(portal.door)
+    await worker.work(portal.door)
     assert len(portal.mailbox.letters) == 1
 
 

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from billing.public_urls import is_this_machine
-from identity import letters
-from identity.linking import Letter, Link
-from identity.post import NotOneRecipient, by_smtp
+from identity.sign_in import email_message
+from identity.sign_in.links import Letter, Link
+from identity.sign_in.smtp import NotOneRecipient, by_smtp
 from tests.mailbox import PASSWORD, SENDER, USER, Mailbox, mail_server
 
 MINUTE = dt.timedelta(minutes=1)
@@ -55,7 +55,7 @@ def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext
 
 def mail() -> EmailMessage:
     link = Link("Harbor", "https://harbor.example/#/sign-in/x", "123456")
-    return letters.mail(SENDER, Letter("ana@example.com", [link]), NOON, 30 * MINUTE)
+    return email_message.mail(SENDER, Letter("ana@example.com", [link]), NOON, 30 * MINUTE)
 
 
 def with_password(mailbox: Mailbox, password: str = PASSWORD) -> str:
@@ -88,7 +88,7 @@ async def test_remote_server_needs_tls_unless_configured_otherwise(
     with mail_server() as mailbox:
         await by_smtp(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1
-        monkeypatch.setattr("identity.post.is_this_machine", lambda _: False)
+        monkeypatch.setattr("identity.sign_in.smtp.is_this_machine", lambda _: False)
         with pytest.raises(Exception, match="STARTTLS"):
             await by_smtp(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1

@@ -24,8 +24,8 @@ from sqlalchemy.types import TypeEngine
 
 from billing.documents.links import Links, Signer
 from billing.payments.status import SANDBOX, Online
+from identity.viewer import Viewer
 from models.database import Caller
-from resolvers.viewer import Viewer
 
 
 @dataclass(frozen=True)

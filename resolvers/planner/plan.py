@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
+from identity.viewer import NOBODY
 from resolvers.planner.later import Asked, Later, is_settled, read
-from resolvers.viewer import NOBODY
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments.status import SANDBOX, Online
+from identity.viewer import Viewer
 from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
@@ -36,7 +37,6 @@ from resolvers.planner.recent import Recent
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.selection import Selection, fragments_of
 from resolvers.sight import Sight
-from resolvers.viewer import Viewer
 
 V = TypeVar("V")
 

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from identity.networks import network
+from identity.sign_in.networks import network
 from server.http.proxies import Proxies, normal
 
 NEVER = float("inf")

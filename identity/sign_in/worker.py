@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from billing.background import until_written
-from identity import letters, linking, outbox
-from identity.door import Door
-from identity.post import Post
+from identity.sign_in import email_message, links, outbox
+from identity.sign_in.context import Door
+from identity.sign_in.smtp import Post
 from models.database import TransientError
 from models.leases import Excluded, Lease
 
@@ -54,5 +54,5 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
 
 async def send(door: Door, post: Post, request: Row[Any]) -> None:
     """Mail the links, after they are committed."""
-    if letter := await linking.letter(door, request):
-        await post.send(letters.mail(post.sender, letter, door.now(), door.lasts))
+    if letter := await links.letter(door, request):
+        await post.send(email_message.mail(post.sender, letter, door.now(), door.lasts))

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from billing.background import happens, surely
-from identity import answering, outbox
-from identity.door import Door
+from identity.sign_in import outbox, worker
+from identity.sign_in.context import Door
 
 LOOK_EVERY_S = 5.0
 SWEEP_EVERY_S = 300.0
@@ -31,7 +31,7 @@ async def answerer(door: Door) -> None:
         if await happens(door.asked, LOOK_EVERY_S):
             await asyncio.sleep(PAUSE_S)
         door.asked.clear()
-        await surely(lambda: answering.work(door))
+        await surely(lambda: worker.work(door))
 
 
 async def sweeper(door: Door) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity import tokens
-from identity.post import Post
+from identity.sign_in.smtp import Post
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from identity.door import Door
-from identity.limits import Limit
+from identity.sign_in.context import Door
+from identity.sign_in.rate_limits import Limit
 
 LENGTH = 6
 # The tries of one request. Afterwards its codes are invalid; its links still work.

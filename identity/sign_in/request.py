@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert
 
-from identity.door import Door
-from identity.limits import Limit
-from identity.mailboxes import LONGEST
+from identity.email_address import LONGEST
+from identity.sign_in.context import Door
+from identity.sign_in.rate_limits import Limit
 from identity.tokens import random_text
 from models import SignInRequest
 from models.ids import new_id

@@ -9,7 +9,7 @@ from billing import audit_log
 from billing.audit_log import Actor
 from billing.errors import NotFound
 from identity import tokens
-from identity.door import Door
+from identity.sign_in.context import Door
 from models import AccessAction, Token
 
 

@@ -9,8 +9,8 @@ from billing import audit_log
 from billing.audit_log import Actor
 from billing.errors import NotFound
 from identity import tokens
-from identity.door import Door
-from identity.people import TooManyPeople, people
+from identity.sign_in.context import Door
+from identity.sign_in.people import TooManyPeople, people
 from identity.tokens import Subject
 from models import AccessAction, ActorKind, Token
 

@@ -18,10 +18,11 @@ from billing.errors import (
     SignInLinkInvalid,
     TooManyAttempts,
 )
-from identity import codes, tokens
-from identity.door import Door
-from identity.people import TooManyPeople, people
-from identity.requesting import mails
+from identity import tokens
+from identity.sign_in import codes
+from identity.sign_in.context import Door
+from identity.sign_in.people import TooManyPeople, people
+from identity.sign_in.request import mails
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import AccessAction, ActorKind, SignInLink, SignInRequest, Token
 from models.database import every_practice

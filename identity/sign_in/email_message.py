@@ -7,7 +7,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
 
-from identity.linking import Letter, Link
+from identity.sign_in.links import Letter, Link
 
 SEVERAL = "Your sign-in links"
 ONE = """\

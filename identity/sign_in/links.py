@@ -10,10 +10,10 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.practices import portal_url_fault
-from identity.codes import code
-from identity.door import Door
-from identity.mailboxes import one_address
-from identity.people import TooManyPeople, people
+from identity.email_address import one_address
+from identity.sign_in.codes import code
+from identity.sign_in.context import Door
+from identity.sign_in.people import TooManyPeople, people
 from identity.tokens import random_text
 from models import SignInLink, SignInRequest
 from models.ids import new_id

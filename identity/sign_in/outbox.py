@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Row, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity import limits
-from identity.door import Door
+from identity.sign_in import rate_limits
+from identity.sign_in.context import Door
 from models import SignInLink, SignInRequest, Token
 from models.leases import Excluded, Lease, Queue
 
@@ -73,5 +73,5 @@ async def sweep(door: Door) -> int:
     async with door.engine.begin() as conn:
         for statement in statements:
             await conn.execute(statement)
-        await limits.sweep(conn, now)
+        await rate_limits.sweep(conn, now)
     return 0
