@@ -19,8 +19,8 @@ import typer
 from bench.lookups import lists, lookups, reports
 from billing.documents.links import Signer
 from demo import many
-from graph.execution import Graph
-from graph.introspection import Introspection
+from execution.introspection import Introspection
+from execution.pipeline import Graph
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database

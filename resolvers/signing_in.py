@@ -19,6 +19,7 @@ from billing.security_events import (
     SIGNIN_SWITCHED,
     TOKEN_REVOKED,
 )
+from execution.read_audit import told_of
 from identity.sign_in import complete
 from identity.sign_in import request as sign_in_request
 from identity.sign_in import sign_out as sign_in_end
@@ -27,7 +28,6 @@ from identity.tokens import Subject
 from identity.viewer import Viewer
 from models import ViewerKind
 from resolvers.outcomes import Acting, Outcome, read_id, refusable
-from resolvers.record import told_of
 
 ID = ("input", "id")
 

@@ -24,8 +24,11 @@ from billing.payments.background import Errands
 from billing.payments.context import Till
 from billing.payments.status import PaymentsMode
 from billing.stripe import Stripe
-from graph.check import check
-from graph.execution import Graph
+from execution.authentication import Bearers
+from execution.garbage_collection import collect_oldest_rarely
+from execution.pipeline import Graph
+from execution.read_audit import ReadAuditLog
+from execution.startup_check import check
 from graph.schema import schema
 from identity.sign_in import background as signing_in
 from identity.sign_in.context import Door
@@ -36,10 +39,7 @@ from identity.tokens import hashed
 from models import database
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
-from resolvers.bearers import Bearers
-from resolvers.planner.garbage import collect_oldest_rarely
 from resolvers.printed import PrintedDocuments
-from resolvers.record import ReadAuditLog
 from server import graphiql, portal_page, probes, security_log
 from server.batches import flushing
 from server.clock import utc_now

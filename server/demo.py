@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import demo
 from billing.encryption import FieldKeys
-from graph.introspection import Introspection
+from execution.introspection import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Practice, Scope, Token, database, migrations

@@ -13,10 +13,10 @@ from starlette.routing import Route
 from billing.documents.links import Link, Signer
 from billing.documents.printer import Busy, Press
 from billing.practices import PracticeMisconfigured
+from execution.authentication import Bearers
+from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
 from models.database import RateLimited, StatementTimeout, TransientError
-from resolvers.bearers import Bearers
 from resolvers.printed import PrintedDocuments, Seen
-from resolvers.record import ReadAuditLog, RequestReads, Unwritten
 from server.graphql import RETRY_AFTER_S, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.

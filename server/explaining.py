@@ -10,15 +10,15 @@ import orjson
 from graphql import DocumentNode, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 
-from graph.execution import Graph
-from graph.readied import Readied
+from execution.authentication import Bearers
+from execution.pipeline import Graph
+from execution.prepared_operation import Readied
+from execution.read_audit import RequestReads, record_at_once
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
-from resolvers.bearers import Bearers
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced, named, parsed
-from resolvers.record import RequestReads, record_at_once
 from server.command_errors import CommandError
 from server.operators import operator
 from server.settings import Settings

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from graph import execution
-from graph.execution import Reading
+from execution import pipeline
+from execution.pipeline import Reading
 from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
@@ -102,7 +102,7 @@ class Exports:
         reading: Reading = nullcontext,
     ) -> Any:
         """Return the API's data, as any client gets it."""
-        asked = execution.Request(query, None, variables, reading=reading)
+        asked = pipeline.Request(query, None, variables, reading=reading)
         endpoint = self.endpoint
         who = viewer, endpoint.now(), endpoint.address(request)
         answer: Answer = await endpoint.graph.answer(asked, *who)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from resolvers.bearers import Bearer
+from execution.authentication import Bearer
 from server.deadline import unanswered
 from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused

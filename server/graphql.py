@@ -14,16 +14,16 @@ from starlette.responses import Response
 
 from billing.practices import PracticeMisconfigured
 from billing.security_events import TOKEN_REFUSED
-from graph import execution
-from graph.execution import Graph, Reading
-from graph.strangers import Unauthenticated
+from execution import pipeline
+from execution.anonymous import Unauthenticated
+from execution.authentication import Bearer, Bearers
+from execution.bounded_queue import QueueFull
+from execution.pipeline import Graph, Reading
+from execution.read_audit import Unwritten
 from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.lasting_errors import Troubles
-from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.reference import Answer
-from resolvers.queues import QueueFull
-from resolvers.record import Unwritten
 from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
@@ -204,7 +204,7 @@ def unsupported(message: str, headers: Mapping[str, str] | None = None) -> Turne
     return TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
 
 
-def read(content: bytes) -> execution.Request:
+def read(content: bytes) -> pipeline.Request:
     """Return the GraphQL request in a JSON body."""
     try:
         asked = orjson.loads(content)
@@ -219,7 +219,7 @@ def read(content: bytes) -> execution.Request:
         raise bad("operationName is a string, null or left out")
     if variables is not None and not isinstance(variables, dict):
         raise bad("variables is an object, null or left out")
-    return execution.Request(query, name or None, variables or {}, content)
+    return pipeline.Request(query, name or None, variables or {}, content)
 
 
 def bad(message: str) -> TurnedAway:

@@ -14,12 +14,12 @@ from billing.documents.links import PREFIXES
 from billing.documents.printer import Press
 from billing.documents.typesetting import can_be_printed
 from billing.payments import context
+from execution.read_audit import RequestReads, record_at_once
 from identity.viewer import NOBODY
 from models import DocumentKind, Logo, Practice, ViewerKind, database
 from models.upsert import insert_into
 from resolvers.ids import bare
 from resolvers.planner.later import Refusal
-from resolvers.record import RequestReads, record_at_once
 from server.command_errors import CommandError
 from server.operators import operator
 from server.private_files import make_private

@@ -15,7 +15,7 @@ from pydantic_settings import (
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
 from billing.payments.status import PaymentsMode, mode_of_key
-from graph.introspection import Introspection
+from execution.introspection import Introspection
 from identity.sign_in.smtp import Post, by_smtp, is_sender, parsed
 from models.database import ReadLimits, Waits, check_url
 from server.command_errors import CommandError

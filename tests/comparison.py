@@ -11,10 +11,11 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import make_url
 
 from billing.documents.links import Signer
-from graph.execution import Graph, Request
-from graph.introspection import Introspection
-from graph.limits import Measure, too_large
-from graph.readied import Readied
+from execution.executor import Plans
+from execution.introspection import Introspection
+from execution.limits import Measure, too_large
+from execution.pipeline import Graph, Request
+from execution.prepared_operation import Readied
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token
@@ -30,7 +31,6 @@ from models.database import (
 from models.database.connector import PostgresConnector
 from resolvers.planner.later import Asked
 from resolvers.planner.operation import coerced
-from resolvers.planner.plans import Plans
 from resolvers.planner.reference import Answer, refused
 from tests.oracle import Oracle
 from tests.oracle.links import ADDRESS, SECRET

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 from billing.payments import webhook_inbox
 from billing.payments.context import Till
 from billing.stripe import Stripe
+from execution.read_audit import ReadAuditLog
 from models import (
     EntryKind,
     Invoice,
@@ -27,7 +28,6 @@ from models import (
 )
 from models.database import opened
 from models.ids import new_id
-from resolvers.record import ReadAuditLog
 from sandbox.api import Api
 from sandbox.app import app as double
 from sandbox.deliveries import signature

@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from graph.introspection import Introspection
+from execution.introspection import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope

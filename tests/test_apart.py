@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from execution.executor import PLANNING_COUNTS, Plans
 from graph.schema import schema
 from models.database import Budgets, Caller, RateLimited
-from resolvers.planner.plans import PLANNING_COUNTS, Plans
 
 HOSTILE, OTHER = Caller("practice", "hostile"), Caller("practice", "other")
 
@@ -120,8 +120,8 @@ class Processor:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
         self.slept: list[float] = []
-        monkeypatch.setattr("resolvers.planner.plans.time.thread_time", lambda: self.seconds)
-        monkeypatch.setattr("resolvers.planner.plans.time.sleep", self.slept.append)
+        monkeypatch.setattr("execution.executor.time.thread_time", lambda: self.seconds)
+        monkeypatch.setattr("execution.executor.time.sleep", self.slept.append)
 
     def work(self) -> None:
         self.seconds += self.STEP_S

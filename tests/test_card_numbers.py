@@ -12,7 +12,7 @@ import pytest
 from graphql import parse
 from sqlalchemy import inspect, text
 
-from graph.card_numbers import (
+from execution.card_number_filter import (
     card_number_in_literals,
     card_number_in_variables,
     is_card_number,

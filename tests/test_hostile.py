@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from graph.execution import Graph
+from execution.pipeline import Graph
 from identity.tokens import Subject
 from models import Scope
 from tests.hostile import Hostile, document

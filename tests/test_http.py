@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from graph.introspection import Introspection
+from execution.introspection import Introspection
 from identity import tokens
 from identity.tokens import Subject, is_written_right, new_secret
 from models import Scope
@@ -262,7 +262,7 @@ async def test_internal_error_is_written_to_the_log_only(
     async def fails(*_: Any) -> None:
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("resolvers.planner.plans.Plans.answer", fails)
+    monkeypatch.setattr("execution.executor.Plans.answer", fails)
     response = await portal.ask(NAME, await portal.token())
     assert (response.status_code, code(response)) == (500, "INTERNAL")
     assert "secret" not in response.text

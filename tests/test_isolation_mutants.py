@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from billing.documents import facts, printer
-from graph import scopes
+from execution import scopes
+from execution.authentication import Bearers
 from models import (
     Allocation,
     Client,
@@ -28,7 +29,6 @@ from models import (
 )
 from models.row import ID
 from resolvers import aging, cards, clients, ids, invoices, printed, sight
-from resolvers.bearers import Bearers
 from resolvers.planner.later import Refusal, bound, derive
 from resolvers.planner.paging import Page
 from tests.isolation import doors, papers

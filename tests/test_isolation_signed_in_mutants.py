@@ -9,10 +9,11 @@ from sqlalchemy import literal, null, select, true
 
 from billing.audit_log import record
 from billing.errors import NotFound
+from execution import authentication
 from identity import tokens
 from identity.sign_in import sign_out, switch
 from models import Client, Contact, PaymentMethod, Token
-from resolvers import bearers, changing, outcomes, paying, sighted
+from resolvers import changing, outcomes, paying, sighted
 from resolvers.clients import ClientRow
 from resolvers.ids import bare
 from tests.isolation import doors
@@ -186,7 +187,7 @@ async def test_sign_in_that_outlives_its_end_is_reported(inside: Inside) -> None
 
     report.faults.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bearers, "works", wrong)
+        patch.setattr(authentication, "works", wrong)
         async with doors.server(inside.matrix) as client:
             await doors.shut_doors(inside.matrix, client, inside.households.of("Ana Prieto")[0])
     assert report.faults

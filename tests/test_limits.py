@@ -17,7 +17,9 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
-from graph.limits import (
+from execution.executor import Plans
+from execution.field_cost import LOOKED_AT, SCANS
+from execution.limits import (
     MAX_ALIASES,
     MAX_CHANGES,
     MAX_COST,
@@ -32,14 +34,12 @@ from graph.limits import (
     Size,
     too_long,
 )
-from graph.looks import WIDE
+from execution.read_audit_rules import WIDE
 from graph.schema import schema
-from graph.weights import LOOKED_AT, SCANS
 from identity.viewer import Viewer
 from models import Scope, ViewerKind
 from models.database import PostgresReads, SqliteReads
 from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
-from resolvers.planner.plans import Plans
 from resolvers.planner.sources import MAX_SIZE, Paged, source_of
 from tests.demo import PROJECT
 from tests.written import REPORTS, WRITTEN

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 import models
-from graph import scopes
+from execution import scopes
 from models import Scope, database
 from resolvers.planner.paging import Page
 from server.app import app

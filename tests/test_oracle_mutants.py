@@ -26,6 +26,7 @@ import billing.ledger.revenue
 import billing.superbills
 from billing.ledger.balance import Account, never_negative
 from billing.ledger.invoices import Standing
+from execution import executor
 from models import (
     Client,
     ContactRight,
@@ -50,7 +51,7 @@ from resolvers import (
 )
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
-from resolvers.planner import paging, planner, plans
+from resolvers.planner import paging, planner
 from resolvers.planner.later import bound
 from resolvers.planner.paging import Page
 from resolvers.planner.selection import Selection
@@ -354,7 +355,7 @@ def a_session_of_a_void_invoice_counts_as_invoiced(patch: pytest.MonkeyPatch) ->
 
 @fault
 def every_currency_has_two_decimals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plans, "digits", lambda _: 2)
+    patch.setattr(executor, "digits", lambda _: 2)
 
 
 @fault

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from uvicorn.server import ServerState
 
 from billing.documents.links import Signer
-from graph.execution import Graph
+from execution.pipeline import Graph
 from identity import tokens
 from identity.tokens import Subject
 from models import Client, Practice, Scope, Token
@@ -241,7 +241,7 @@ async def test_disconnect_does_not_end_a_change(
         done.set()
         return {}
 
-    monkeypatch.setattr("resolvers.planner.plans.acted", acts)
+    monkeypatch.setattr("execution.executor.acted", acts)
     change = 'mutation { refreshPayment(input: {paymentId: "pmt_x"}) { __typename } }'
     browser = browse(change, await portal.token())
     await until(began.is_set)

@@ -22,13 +22,13 @@ from graphql import (
 from sqlalchemy import event, text
 
 from billing import audit_log
-from graph.looks import PERSONAL
+from execution import read_audit
+from execution.read_audit_rules import PERSONAL
 from graph.schema import schema as graph_schema
 from identity.tokens import Subject
 from models import AccessEntry, Client, Scope
 from models.database import opened
 from models.ids import new_id
-from resolvers import record
 from tests import postgres
 from tests.paying import Paying, paying
 from tests.signing_in import until
@@ -88,7 +88,7 @@ async def test_reads_beyond_the_limit_of_queued_entries_get_503(
 ) -> None:
     reads = await reads_of(portal, 50)
     broken = Broken(monkeypatch)
-    monkeypatch.setattr(record, "MOST", 20)
+    monkeypatch.setattr(read_audit, "MOST", 20)
     statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 30
     broken.is_mended = True
@@ -102,7 +102,7 @@ async def test_read_waits_until_the_queue_has_room(
 ) -> None:
     asked = await reads_of(portal, 5)
     broken = Broken(monkeypatch)
-    monkeypatch.setattr(record, "MOST", 2)
+    monkeypatch.setattr(read_audit, "MOST", 2)
     reads = [asyncio.create_task(one) for one in asked]
     portal.record.patience_s = 60
     await until(lambda: sum(one.waiting for one in portal.record.pending.values()) == 3)
@@ -119,7 +119,7 @@ async def test_refusal_by_a_full_queue_has_retry_after(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Broken(monkeypatch)
-    monkeypatch.setattr(record, "MOST", 0)
+    monkeypatch.setattr(read_audit, "MOST", 0)
     # The second request takes the path for repeated requests.
     for _ in range(2):
         answer = await portal.ask("{ client { name } }", portal.bearer)
@@ -131,7 +131,7 @@ async def test_refusal_by_a_full_queue_has_retry_after(
 
 async def test_queue_counts_ids(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
     token, broken = await dashboard(portal), Broken(monkeypatch)
-    monkeypatch.setattr(record, "MOST", 20)
+    monkeypatch.setattr(read_audit, "MOST", 20)
     ids = [f"inv_{await portal.invoice(100)}" for _ in range(12)]
     query = "query N($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     first, second = [
@@ -140,7 +140,7 @@ async def test_queue_counts_ids(portal: Paying, monkeypatch: pytest.MonkeyPatch)
     assert (first, second) == (200, 503)
     broken.is_mended = True
     # A read with more ids than the queue holds is entered before its response.
-    monkeypatch.setattr(record, "MOST", 5)
+    monkeypatch.setattr(read_audit, "MOST", 5)
     assert (await portal.ask(query, token, ids=ids[:8])).status_code == 200
     assert await portal.count(AccessEntry) == 2
 
@@ -198,7 +198,7 @@ async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) ->
     """Send too many reads while the database takes no entries; assert that all answered ones are
     kept.
     """
-    patch.setattr(record, "MOST", 20)
+    patch.setattr(read_audit, "MOST", 20)
     reads = await reads_of(portal, 25)
     async with opened(portal.url) as holder, holder.begin() as conn:
         await conn.execute(text(lock))

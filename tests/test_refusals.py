@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graph.execution import Request
+from execution.pipeline import Request
 from tests.comparison import Answered, Case, Comparison
 from tests.operations.pools import NOWHERE, pool
 from tests.practices.draws import NOW

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, insert, update
 
-from graph.execution import Graph
+from execution.pipeline import Graph
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Scope, Token
 from models.database import StatementTimeout, StatementTooDeep
@@ -334,7 +334,7 @@ async def test_statement_timeout_gets_503_on_the_short_path(
     async def late(*_: Any) -> None:
         raise StatementTimeout
 
-    monkeypatch.setattr("resolvers.bearers.Bearers.told", late)
+    monkeypatch.setattr("execution.authentication.Bearers.told", late)
     response = await sent(portal, token, origin=ORIGIN)
     assert response.status_code == 503
     assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -350,7 +350,7 @@ async def test_statement_too_deep_falls_back_to_the_full_path(
     async def too_deep(*_: Any) -> None:
         raise StatementTooDeep
 
-    monkeypatch.setattr("resolvers.bearers.Bearers.told", too_deep)
+    monkeypatch.setattr("execution.authentication.Bearers.told", too_deep)
     assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.ledger.periods import Period
-from graph.execution import Request
+from execution.pipeline import Request
 from models import Allocation, Clinician, EntryKind, Invoice, LedgerEntry
 from tests.comparison import Case, Comparison
 from tests.operations.pools import EDGES

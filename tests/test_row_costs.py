@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from graph.execution import Graph
+from execution.pipeline import Graph
 from identity.tokens import Subject
 from models import Client, Practice, Scope
 from models.ids import new_id
@@ -25,7 +25,7 @@ MOST = 50
 async def portal(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Portal]:
-    monkeypatch.setattr("graph.row_costs.MAX_COST", MOST)
+    monkeypatch.setattr("execution.row_cost.MAX_COST", MOST)
     async with new_database() as url, served(url) as it:
         yield it
 

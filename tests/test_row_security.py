@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import Text, cast, func, insert, select, true
 from sqlalchemy.exc import DBAPIError
 
+from execution import read_audit
 from models import Client, Clinician, Row, database
 from models.database import PostgresReads, every_practice, within_practice
 from models.database.admission import Caller
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from models.ids import new_id
 from models.row_security import confined
-from resolvers import record, sight
+from resolvers import sight
 from tests import postgres
 from tests.isolation import doors
 from tests.isolation.households import OTHER, Bearer, founded
@@ -149,7 +150,7 @@ async def test_a_wrong_predicate_changes_no_row_of_another_practice(
     matrix: Matrix, open_to_all: Matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What was read can't be recorded: by such predicates everybody is its owner.
-    monkeypatch.setattr(record, "LAST_S", 0)
+    monkeypatch.setattr(read_audit, "LAST_S", 0)
     bearer = of_practice(matrix, "Ana Prieto")
     assert await outcomes(matrix, bearer) == {"NotFound"}
     # And this is owed to the policies.

@@ -15,9 +15,9 @@ from graphql import (
     is_object_type,
 )
 
-from graph.execution import Request
+from execution.pipeline import Request
+from execution.scopes import FIELDS, TYPES, needed, needs
 from graph.schema import schema
-from graph.scopes import FIELDS, TYPES, needed, needs
 from models import Scope
 from resolvers.planner.operation import Operation, named, parsed, understood
 from tests.comparison import Comparison

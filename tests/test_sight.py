@@ -8,10 +8,11 @@ from sqlalchemy import Alias, BindParameter, ColumnClause, Select, Table, select
 from sqlalchemy.sql.elements import BinaryExpression
 
 from billing.ledger.invoices import total
+from execution import executor
 from identity.viewer import Viewer
 from models import Client, Practice, SuperbillLine
 from resolvers import superbills
-from resolvers.planner import plan, plans
+from resolvers.planner import plan
 from resolvers.planner.later import Asked, Later
 from tests.comparison import Case, Comparison
 from tests.practices.draws import NOW
@@ -32,7 +33,7 @@ def statements(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> list[
         return compiled(statement, *given)
 
     comparison.forget()
-    monkeypatch.setattr(plans, "compiled", kept)
+    monkeypatch.setattr(executor, "compiled", kept)
     return made
 
 

@@ -9,11 +9,7 @@ import httpx
 import pytest
 from graphql import DocumentNode, get_introspection_query, parse, validate
 
-from graph.execution import Graph
-from graph.introspection import Introspection
-from graph.readied import Readied
-from graph.schema import schema
-from graph.strangers import (
+from execution.anonymous import (
     MAX_LENGTH,
     MAX_TOKENS,
     MOST,
@@ -21,12 +17,16 @@ from graph.strangers import (
     NEW_DOCUMENT_EVERY_S,
     NEW_DOCUMENTS,
 )
+from execution.bounded_queue import BoundedQueue, QueueFull
+from execution.introspection import Introspection
+from execution.pipeline import Graph
+from execution.prepared_operation import Readied
+from execution.rate_limit import Allowance
+from graph.schema import schema
 from identity.tokens import Subject, new_secret
-from resolvers.allowances import Allowance
 from resolvers.planner import operation, rules
 from resolvers.planner.recent import Recent
 from resolvers.planner.rules import MAX_OVERLAPS, RULES, FewOverlapsRule
-from resolvers.queues import BoundedQueue, QueueFull
 from tests.demo import PROJECT
 from tests.hostile.corpus import many
 from tests.hostile.strangers import SHAPES

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.planner.plans import Plans
+from execution.executor import Plans
 from tests.paying import Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

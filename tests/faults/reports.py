@@ -11,7 +11,7 @@ import billing.ledger.revenue
 from billing.ledger import periods
 from billing.ledger.periods import Period
 from billing.ledger.revenue import when
-from graph import scopes
+from execution import scopes
 from models import EntryKind
 from resolvers import aging, revenue
 from tests.faults import fault, fault_in_documents

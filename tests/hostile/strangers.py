@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graph.strangers import MAX_LENGTH, MAX_TOKENS
+from execution.anonymous import MAX_LENGTH, MAX_TOKENS
 from identity.tokens import new_secret
 from tests.hostile import JSON, Hostile
 

@@ -10,11 +10,11 @@ from typing import Any
 from graphql import GraphQLSchema, build_client_schema, get_introspection_query
 
 from billing.documents.links import Signer
-from graph.execution import Graph, Request
-from graph.introspection import Introspection
+from execution.authentication import Bearers
+from execution.introspection import Introspection
+from execution.pipeline import Graph, Request
 from graph.schema import schema
 from models import database
-from resolvers.bearers import Bearers
 from tests.isolation.households import Bearer, Households
 from tests.isolation.sight import Eyes, Facts
 from tests.portal import KEY

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from graph.scopes import Needed
+from execution.read_audit import ReadScope
+from execution.scopes import Needed
 from resolvers.planner.operation import Operation
-from resolvers.record import ReadScope
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from graphql import GraphQLSchema
 
-from graph.limits import MAX_COST, Measure
-from graph.readied import Readied
+from execution.limits import MAX_COST, Measure
+from execution.prepared_operation import Readied
+from execution.row_counts import MOST, RowCounts
 from identity.viewer import Viewer
 from models import ViewerKind
 from models.database import Reads
 from resolvers.planner.operation import Errors, limited
-from resolvers.row_counts import MOST, RowCounts
 
 ADVICE = "Request fewer lists and sums of the whole practice at a time, or omit filters."
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
 
-from graph.card_numbers import card_number_in_literals, card_number_in_variables
-from graph.introspection import INTROSPECTION, Introspection
-from graph.limits import REMEMBERED, Apart, Key, Limits, length, too_long
-from graph.readied import Readied
-from graph.refusals import introspection_off
+from execution.card_number_filter import card_number_in_literals, card_number_in_variables
+from execution.introspection import INTROSPECTION, Introspection
+from execution.limits import REMEMBERED, Apart, Key, Limits, length, too_long
+from execution.prepared_operation import Readied
+from execution.refusal_events import introspection_off
 from identity.viewer import Viewer
 from resolvers.planner.operation import MAX_TOKENS, Errors, named, parsed, root_fields
 from resolvers.planner.recent import Recent

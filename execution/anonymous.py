@@ -17,15 +17,17 @@ from graphql import (
     OperationType,
 )
 
-from graph.card_numbers import card_number_in_variables
-from graph.introspection import INTROSPECTION, TYPENAME, Introspection
-from graph.limits import Key, Limits, Measure, too_deep, too_large
-from graph.preparation import Ready, read
-from graph.readied import Readied
-from graph.refusals import introspection_off
+from execution.bounded_queue import BoundedQueue
+from execution.card_number_filter import card_number_in_variables
+from execution.executor import Plans
+from execution.introspection import INTROSPECTION, TYPENAME, Introspection
+from execution.limits import Key, Limits, Measure, too_deep, too_large
+from execution.preparation import Ready, read
+from execution.prepared_operation import Readied
+from execution.rate_limit import Allowance
+from execution.refusal_events import introspection_off
 from identity.viewer import NOBODY
 from models.database import SERVER, RateLimited
-from resolvers.allowances import Allowance
 from resolvers.planner.operation import (
     Errors,
     check_texts,
@@ -34,10 +36,8 @@ from resolvers.planner.operation import (
     refusal,
     root_fields,
 )
-from resolvers.planner.plans import Plans
 from resolvers.planner.recent import Recent
 from resolvers.planner.rules import RULES, RULES_FOR_SMALL_DOCUMENTS
-from resolvers.queues import BoundedQueue
 
 # Characters and tokens of a document. Signing in takes about 60 tokens, introspection 200.
 MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 100, 400

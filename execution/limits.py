@@ -35,7 +35,7 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from graph.weights import cost, nested, scan, selects
+from execution.field_cost import cost, nested, scan, selects
 from identity.viewer import Viewer
 from resolvers import nodes
 from resolvers.planner.operation import ENDLESS, Errors, limited

@@ -15,12 +15,12 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import digits
 from billing.payments.status import SANDBOX, Online
+from execution.garbage_collection import pause
 from identity.viewer import Viewer
 from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
 from resolvers.days import TODAY
 from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.planner import preflight, reference, values_alone
-from resolvers.planner.garbage import pause
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import (
     Asked,

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from billing.security_events import LIMIT_REFUSED, SCOPE_REFUSED
+from execution.read_audit import RequestReads, told_of
 from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
 from resolvers.planner.operation import Errors, refusal
-from resolvers.record import RequestReads, told_of
 
 Lacking = Mapping[Scope, Sequence[str]]
 

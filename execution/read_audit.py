@@ -23,12 +23,12 @@ from billing import audit_log
 from billing.audit_log import Actor, Entry
 from billing.background import happens
 from billing.security_events import OF_VIEWER, SIGHT_REFUSED
+from execution.read_owners import OWN, Question, ReadOwners
 from identity.viewer import Viewer
 from models import AccessAction, ActorKind, ViewerKind
 from models.database import TransientError, every_practice
 from resolvers.nodes import FOUND
 from resolvers.planner.paging import UUID
-from resolvers.read_owners import OWN, Question, ReadOwners
 
 # Ids in reads that are answered but not written yet.
 MOST = 500

@@ -10,17 +10,17 @@ from typing import Any
 from weakref import ref
 
 from billing.money import digits
-from graph.readied import Readied
-from graph.row_costs import RowCosts, Scans
+from execution.authentication import Bearer, Bearers
+from execution.executor import Plans
+from execution.prepared_operation import Readied
+from execution.read_audit import RequestReads
+from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
 from models.database import StatementTooDeep
-from resolvers.bearers import Bearer, Bearers
 from resolvers.planner.jsontext import BROKEN
 from resolvers.planner.later import Asked, Refusal
 from resolvers.planner.plan import Planned
-from resolvers.planner.plans import Plans
 from resolvers.planner.recent import Recent
-from resolvers.record import RequestReads
 
 # Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.

@@ -13,20 +13,22 @@ from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, Operat
 from billing.documents.links import Signer
 from billing.payments.context import Till
 from billing.payments.status import SANDBOX, Online
-from graph.introspection import Introspection
-from graph.looks import looks, operation_name, reads_of
-from graph.preparation import Preparation
-from graph.readied import Readied
-from graph.refusals import scopes_lacked, tell_limits, tell_scopes, telling_budget
-from graph.repeats import Answered, Repeats
-from graph.row_costs import RowCosts
-from graph.scopes import needed, scopes_required
-from graph.strangers import PLANS as STRANGERS_PLANS
-from graph.strangers import Strangers
+from execution.anonymous import PLANS as STRANGERS_PLANS
+from execution.anonymous import Strangers
+from execution.authentication import Bearer, Bearers
+from execution.executor import Plans
+from execution.introspection import Introspection
+from execution.preparation import Preparation
+from execution.prepared_operation import Readied
+from execution.read_audit import NOTHING, ReadAuditLog, RequestReads, actor
+from execution.read_audit_rules import looks, operation_name, reads_of
+from execution.refusal_events import scopes_lacked, tell_limits, tell_scopes, telling_budget
+from execution.request_cache import Answered, Repeats
+from execution.row_cost import RowCosts
+from execution.scopes import needed, scopes_required
 from identity.sign_in.context import Door
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
-from resolvers.bearers import Bearer, Bearers
 from resolvers.outcomes import Acting, Recognise
 from resolvers.planner import reference
 from resolvers.planner.operation import (
@@ -34,11 +36,9 @@ from resolvers.planner.operation import (
     Operation,
     understood,
 )
-from resolvers.planner.plans import Plans
 from resolvers.planner.reference import Answer, refused
 from resolvers.planner.rules import RULES, Rules
 from resolvers.planner.sources import Mutated, source_of
-from resolvers.record import NOTHING, ReadAuditLog, RequestReads, actor
 
 Reading = Callable[[], AbstractContextManager[None]]
 

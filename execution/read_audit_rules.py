@@ -7,10 +7,10 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, GraphQLSchema, get_argument_values
 from graphql.execution.values import VariableValues
 
-from graph import scopes
-from graph.scopes import fields_of
+from execution import scopes
+from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
+from execution.scopes import fields_of
 from resolvers.planner.operation import Operation, coerced
-from resolvers.record import PERSONAL_ID, ReadScope, RequestReads
 
 # Types with personal data: those that need a scope.
 PERSONAL = frozenset(scopes.TYPES)

@@ -17,6 +17,7 @@ from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, sele
 from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
+from execution.bounded_queue import BoundedQueue
 from identity.token_usage import Uses
 from identity.tokens import IDLE, has_address, hashed, is_written_right, works
 from identity.viewer import Viewer
@@ -27,7 +28,6 @@ from models.row import ID, Instant
 from resolvers.planner.later import Later, bound
 from resolvers.planner.plan import Plan, compiled
 from resolvers.planner.recent import Recent
-from resolvers.queues import BoundedQueue
 
 REMEMBERED = 10_000
 # Look-ups of unknown tokens: running, in total, and the longest wait in seconds.

@@ -1,0 +1,1 @@
+"""The execution of a request: from its text to its answer."""
