@@ -28,7 +28,8 @@ from execution.rate_limit import Allowance
 from execution.refusal_events import introspection_off
 from identity.viewer import NOBODY
 from models.database import SERVER, RateLimited
-from resolvers.planner.operation import (
+from planner.cache import Recent
+from planner.operation import (
     Errors,
     check_texts,
     has_too_many_tokens,
@@ -36,8 +37,7 @@ from resolvers.planner.operation import (
     refusal,
     root_fields,
 )
-from resolvers.planner.recent import Recent
-from resolvers.planner.rules import RULES, RULES_FOR_SMALL_DOCUMENTS
+from planner.validation_rules import RULES, RULES_FOR_SMALL_DOCUMENTS
 
 # Characters and tokens of a document. Signing in takes about 60 tokens, introspection 200.
 MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 100, 400

@@ -25,9 +25,9 @@ from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import Reads, Statement
 from models.literals import constant
 from models.row import ID, Instant
-from resolvers.planner.later import Later, bound
-from resolvers.planner.plan import Plan, compiled
-from resolvers.planner.recent import Recent
+from planner.cache import Recent
+from planner.deferred import Later, bound
+from planner.plan import Plan, compiled
 
 REMEMBERED = 10_000
 # Look-ups of unknown tokens: running, in total, and the longest wait in seconds.

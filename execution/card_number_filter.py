@@ -23,7 +23,7 @@ from graphql import (
 )
 
 from billing.luhn import checksum
-from resolvers.planner.operation import Errors, refusal
+from planner.operation import Errors, refusal
 
 # 13 to 19 digits, with single spaces or hyphens between groups, and no adjacent letter or digit.
 NUMBER = re.compile(

@@ -18,11 +18,10 @@ from billing.payments.status import SANDBOX, Online
 from execution.garbage_collection import pause
 from identity.viewer import Viewer
 from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
-from resolvers.days import TODAY
-from resolvers.outcomes import Acting, Outcome, busy
-from resolvers.planner import preflight, reference, values_alone
-from resolvers.planner.jsontext import BROKEN
-from resolvers.planner.later import (
+from planner import fallback_executor, literal_results, preflight
+from planner.cache import Recent
+from planner.compiler import Act, Outcomes, Planner
+from planner.deferred import (
     Asked,
     Refusal,
     Unplannable,
@@ -30,12 +29,13 @@ from resolvers.planner.later import (
     stand_in,
     variable,
 )
-from resolvers.planner.operation import Errors, Operation, coded, coerced, refusal
-from resolvers.planner.plan import Plan, Planned, compiled
-from resolvers.planner.planner import Act, Outcomes, Planner
-from resolvers.planner.recent import Recent
-from resolvers.planner.reference import Answer, refused
-from resolvers.planner.selection import Selection, fragments_of
+from planner.fallback_executor import Answer, refused
+from planner.json_text import BROKEN
+from planner.operation import Errors, Operation, coded, coerced, refusal
+from planner.plan import Plan, Planned, compiled
+from planner.selection import Selection, fragments_of
+from resolvers.days import TODAY
+from resolvers.outcomes import Acting, Outcome, busy
 from resolvers.sight import Sight
 
 V = TypeVar("V")
@@ -188,7 +188,7 @@ class Plans:
     def told(self, operation: Operation, given: VariableValues, asked: Asked) -> bytes | None:
         """Return the results of a mutation as JSON if their values suffice, otherwise None."""
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
-        return values_alone.written(operation.node, selection, asked.outcomes, asked)
+        return literal_results.written(operation.node, selection, asked.outcomes, asked)
 
     async def acts(
         self, operation: Operation, given: VariableValues, viewer: Viewer
@@ -300,4 +300,4 @@ class Plans:
         self, operation: Operation, variables: Mapping[str, Any], text: str | None
     ) -> Answer:
         root = orjson.loads(text)["data"] if text else None
-        return reference.executed(self.schema._schema, operation, variables, root)
+        return fallback_executor.executed(self.schema._schema, operation, variables, root)

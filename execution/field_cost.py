@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from graphql import GraphQLField, GraphQLNamedType, get_named_type
 
-from resolvers.planner.sources import Chosen, Items, Many, One, Paged, Typed, source_of
+from planner.sources import Chosen, Items, Many, One, Paged, Typed, source_of
 
 # SELECTs by the kind of a field's source, and of fields that take more because they are computed
 # from other rows. The more expensive of the two databases counts; a test checks these numbers.

@@ -37,12 +37,12 @@ from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
 from execution.field_cost import cost, nested, scan, selects
 from identity.viewer import Viewer
+from planner.cache import Recent
+from planner.operation import ENDLESS, Errors, limited
+from planner.pagination import DEFAULT_SIZE
+from planner.selection import fragments_of
+from planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
 from resolvers import nodes
-from resolvers.planner.operation import ENDLESS, Errors, limited
-from resolvers.planner.paging import DEFAULT_SIZE
-from resolvers.planner.recent import Recent
-from resolvers.planner.selection import fragments_of
-from resolvers.planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
 
 # Characters of a document. A query for the whole billing page has about a thousand.
 MAX_LENGTH = 100_000

@@ -29,16 +29,16 @@ from execution.scopes import needed, scopes_required
 from identity.sign_in.context import Door
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
-from resolvers.outcomes import Acting, Recognise
-from resolvers.planner import reference
-from resolvers.planner.operation import (
+from planner import fallback_executor
+from planner.fallback_executor import Answer, refused
+from planner.operation import (
     Errors,
     Operation,
     understood,
 )
-from resolvers.planner.reference import Answer, refused
-from resolvers.planner.rules import RULES, Rules
-from resolvers.planner.sources import Mutated, source_of
+from planner.sources import Mutated, source_of
+from planner.validation_rules import RULES, Rules
+from resolvers.outcomes import Acting, Recognise
 
 Reading = Callable[[], AbstractContextManager[None]]
 
@@ -149,7 +149,9 @@ class Graph:
         if ready.operation.node.operation is OperationType.MUTATION:
             acting = self.acting(None, ready, now, address_hash)
             return await plans.answer(*asked, NOBODY, now, acting)
-        return await plans.apart(SERVER, reference.executed, self.schema._schema, *asked, None)
+        return await plans.apart(
+            SERVER, fallback_executor.executed, self.schema._schema, *asked, None
+        )
 
     async def again(
         self,

@@ -11,8 +11,8 @@ from execution.limits import REMEMBERED, Apart, Key, Limits, length, too_long
 from execution.prepared_operation import Readied
 from execution.refusal_events import introspection_off
 from identity.viewer import Viewer
-from resolvers.planner.operation import MAX_TOKENS, Errors, named, parsed, root_fields
-from resolvers.planner.recent import Recent
+from planner.cache import Recent
+from planner.operation import MAX_TOKENS, Errors, named, parsed, root_fields
 
 # Validates an operation of a document, by the given rules or by all rules.
 Ready = Callable[..., Readied | Errors]

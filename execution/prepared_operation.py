@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from execution.read_audit import ReadScope
 from execution.scopes import Needed
-from resolvers.planner.operation import Operation
+from planner.operation import Operation
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from execution.read_owners import OWN, Question, ReadOwners
 from identity.viewer import Viewer
 from models import AccessAction, ActorKind, ViewerKind
 from models.database import TransientError, every_practice
+from planner.pagination import UUID
 from resolvers.nodes import FOUND
-from resolvers.planner.paging import UUID
 
 # Ids in reads that are answered but not written yet.
 MOST = 500

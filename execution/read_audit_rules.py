@@ -10,7 +10,7 @@ from graphql.execution.values import VariableValues
 from execution import scopes
 from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
 from execution.scopes import fields_of
-from resolvers.planner.operation import Operation, coerced
+from planner.operation import Operation, coerced
 
 # Types with personal data: those that need a scope.
 PERSONAL = frozenset(scopes.TYPES)

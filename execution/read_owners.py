@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity.viewer import NOBODY, NOWHERE, Viewer
 from models import ContactRight, LedgerEntry, Payment, Session, ViewerKind
 from models.row import ID
+from planner.deferred import Asked, Later, bound
+from planner.plan import Plan, compiled
 from resolvers.filters import Texts
 from resolvers.ids import bare
 from resolvers.lists import Listed
 from resolvers.nodes import FOUND
-from resolvers.planner.later import Asked, Later, bound
-from resolvers.planner.plan import Plan, compiled
 from resolvers.sight import Sight
 
 # A placeholder for an id: all clients of a contact.

@@ -9,7 +9,7 @@ from execution.read_audit import RequestReads, told_of
 from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
-from resolvers.planner.operation import Errors, refusal
+from planner.operation import Errors, refusal
 
 Lacking = Mapping[Scope, Sequence[str]]
 

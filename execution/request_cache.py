@@ -17,10 +17,10 @@ from execution.read_audit import RequestReads
 from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
 from models.database import StatementTooDeep
-from resolvers.planner.jsontext import BROKEN
-from resolvers.planner.later import Asked, Refusal
-from resolvers.planner.plan import Planned
-from resolvers.planner.recent import Recent
+from planner.cache import Recent
+from planner.deferred import Asked, Refusal
+from planner.json_text import BROKEN
+from planner.plan import Planned
 
 # Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.

@@ -15,7 +15,7 @@ from execution.row_counts import MOST, RowCounts
 from identity.viewer import Viewer
 from models import ViewerKind
 from models.database import Reads
-from resolvers.planner.operation import Errors, limited
+from planner.operation import Errors, limited
 
 ADVICE = "Request fewer lists and sums of the whole practice at a time, or omit filters."
 

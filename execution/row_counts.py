@@ -12,9 +12,9 @@ from models import Client, Invoice, Payment, Row
 from models.database import Caller, Reads
 from models.literals import constant
 from models.row import ID
-from resolvers.planner.later import Asked, Later, bound
-from resolvers.planner.plan import Plan, compiled
-from resolvers.planner.recent import Recent
+from planner.cache import Recent
+from planner.deferred import Asked, Later, bound
+from planner.plan import Plan, compiled
 
 TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
 # The largest number of rows that is counted, so that counting takes a few milliseconds.

@@ -23,11 +23,11 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from models import Scope
+from planner.deferred import prefix
+from planner.operation import Operation, coerced, refusal
+from planner.selection import fragments_of
 from resolvers import nodes
 from resolvers.clients import ClientOrderField
-from resolvers.planner.later import prefix
-from resolvers.planner.operation import Operation, coerced, refusal
-from resolvers.planner.selection import fragments_of
 from resolvers.printed import OPENING
 
 Scopes = frozenset[Scope]

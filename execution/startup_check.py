@@ -20,9 +20,9 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from models import ViewerKind
-from resolvers.planner.planner import Outcomes, Planner
-from resolvers.planner.selection import Selection
-from resolvers.planner.sources import source_of
+from planner.compiler import Outcomes, Planner
+from planner.selection import Selection
+from planner.sources import source_of
 from resolvers.sight import Sight
 
 # Arguments that are required for some kinds of viewers.

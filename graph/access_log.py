@@ -5,8 +5,8 @@ import datetime as dt
 import strawberry
 
 from models import AccessAction, ActorKind
-from resolvers.planner.sources import Value, column, field
-from resolvers.planner.texts import instant
+from planner.sources import Value, column, field
+from planner.sql_text import instant
 
 
 @strawberry.type(

@@ -7,8 +7,8 @@ import strawberry
 
 from graph.inputs import DateRange
 from graph.money import Money, money
+from planner.sources import Value, field
 from resolvers.money import Amount
-from resolvers.planner.sources import Value, field
 
 
 @strawberry.type(

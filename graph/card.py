@@ -7,9 +7,9 @@ import strawberry
 from graph.node import Node, identity
 from graph.payment import LazyClient, client
 from models import CardBrand
+from planner.sources import Value, column, field
+from planner.sql_text import instant
 from resolvers import cards
-from resolvers.planner.sources import Value, column, field
-from resolvers.planner.texts import instant
 
 
 @strawberry.type(description="A card on file. Only Stripe knows the card number.")

@@ -20,8 +20,8 @@ from graph.outcomes import (
     path,
 )
 from models import DeclineReason
+from planner.sources import One, Value, field
 from resolvers import cards, clients, online
-from resolvers.planner.sources import One, Value, field
 
 card = field(One(cards.of_outcome), description="The current state of the card.")
 client = field(One(clients.told), description="The client, with the current cards.")

@@ -29,10 +29,10 @@ from graph.provider import Address, Clinician, address, clinician
 from graph.statement import Statement
 from graph.superbill import Superbill
 from models import EntryKind
+from planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
 from resolvers import access, cards, clients, documents, history, invoices, payments, superbills
 from resolvers.money import Amount
 from resolvers.payments import receipts as receipts_of_client
-from resolvers.planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
 
 
 @strawberry.type(description="Whether the viewer may perform an action for this client now.")

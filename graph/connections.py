@@ -4,7 +4,7 @@ from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
-from resolvers.planner.sources import Items, Part, Value, field
+from planner.sources import Items, Part, Value, field
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Any
 import strawberry
 
 from graph.scalars import URL
+from planner.sources import Part, Value, field
 from resolvers.links import DocumentRow
-from resolvers.planner.sources import Part, Value, field
 
 
 @strawberry.type(

@@ -10,7 +10,7 @@ from graph.money import Money, money
 from graph.node import Node, identity
 from graph.payment import Payment, payment
 from models import EntryKind
-from resolvers.planner.sources import Value, column, field
+from planner.sources import Value, column, field
 
 
 @strawberry.type(description="A movement of the account, or a session that is not invoiced yet.")

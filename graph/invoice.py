@@ -12,10 +12,10 @@ from graph.node import Node, identity
 from graph.payment import LazyClient, Payment, client
 from graph.provider import Clinician, Provider, clinician, provider
 from graph.scalars import Decimal
+from planner.sources import Many, One, Value, column, field
+from planner.sql_text import decimal, instant
 from resolvers import invoices, payments, sessions
 from resolvers.money import Amount
-from resolvers.planner.sources import Many, One, Value, column, field
-from resolvers.planner.texts import decimal, instant
 
 LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.invoice")]
 

@@ -6,8 +6,8 @@ from typing import Any
 import strawberry
 
 from graph.scalars import CurrencyCode, Decimal, Long
+from planner.sources import Part, Value, Viewed, field
 from resolvers.money import amount, currency, major_units
-from resolvers.planner.sources import Part, Value, Viewed, field
 
 
 @strawberry.type(description="An amount in the practice's currency; a negative amount is a credit.")

@@ -33,8 +33,8 @@ from graph.sign_in_outcomes import (
     SignOutPayload,
     SwitchViewerResult,
 )
+from planner.sources import Mutated, planned
 from resolvers import changing, paying, signing_in
-from resolvers.planner.sources import Mutated, planned
 
 
 @strawberry.type(

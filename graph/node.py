@@ -4,8 +4,8 @@ from typing import Any
 
 import strawberry
 
+from planner.sources import Value, field
 from resolvers.ids import api_id
-from resolvers.planner.sources import Value, field
 
 
 @strawberry.interface(description="An object with an id.")

@@ -11,9 +11,9 @@ from graph.client import Client
 from graph.money import Money, money
 from graph.payment import Payment
 from models import DeclineReason
+from planner.sources import One, Part, Value, field
 from resolvers import clients, payments
 from resolvers.money import Amount
-from resolvers.planner.sources import One, Part, Value, field
 
 payment = field(One(payments.of_outcome), description="The current state of the payment.")
 client = field(One(clients.of_outcome), description="The current state of the client.")

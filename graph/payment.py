@@ -10,10 +10,10 @@ from graph.document import DocumentLink, document
 from graph.money import Money, money
 from graph.node import Node, identity
 from models import CardBrand, DeclineReason, PaymentMethodKind
+from planner.sources import Many, One, Part, Value, column, field
+from planner.sql_text import instant
 from resolvers import clients, invoices, payments
 from resolvers.money import Amount
-from resolvers.planner.sources import Many, One, Part, Value, column, field
-from resolvers.planner.texts import instant
 
 if TYPE_CHECKING:
     from graph.client import Client

@@ -16,8 +16,8 @@ from graph.node import Node, identity
 from graph.payment import Payment
 from graph.provider import Address, Clinician, address
 from graph.scalars import CurrencyCode
+from planner.sources import Many, One, Paged, Part, Value, Viewed, column, field, planned
 from resolvers import aging, invoices, online, payments, revenue, versions, viewers
-from resolvers.planner.sources import Many, One, Paged, Part, Value, Viewed, column, field, planned
 
 WHOLE_PRACTICE = 500
 

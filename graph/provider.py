@@ -4,9 +4,9 @@ import strawberry
 
 from graph.node import Node, identity
 from graph.scalars import CountryCode
+from planner.sources import One, Part, column, field
 from resolvers import documents, viewers
 from resolvers.addresses import AddressRow, has_address
-from resolvers.planner.sources import One, Part, column, field
 
 
 @strawberry.type(description="A postal address.")

@@ -12,9 +12,9 @@ from graph.node import Node
 from graph.practice import WHOLE_PRACTICE, Practice, practice
 from graph.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
+from planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
+from planner.sql_text import instant
 from resolvers import clients, nodes, sign_ins, viewers
-from resolvers.planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
-from resolvers.planner.texts import instant
 
 
 @strawberry.type(

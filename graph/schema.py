@@ -12,13 +12,13 @@ import graph.enums  # noqa: F401  (adds the enums to the schema)
 from graph.mutation import Mutation
 from graph.query import Query
 from graph.scalars import CONFIG
-from resolvers.planner import reference
+from planner import fallback_executor
 
 
 def schema() -> strawberry.Schema:
     """Return the public schema. Every planned field reads its value from its statement's result."""
     made = strawberry.Schema(Query, Mutation, config=CONFIG)
-    reference.install(made._schema)
+    fallback_executor.install(made._schema)
     mark_one_of(made._schema)
     return made
 

@@ -6,9 +6,9 @@ import strawberry
 
 from graph.node import identity
 from models import ViewerKind
+from planner.sources import Value, Viewed, field
+from planner.sql_text import instant
 from resolvers import sign_ins
-from resolvers.planner.sources import Value, Viewed, field
-from resolvers.planner.texts import instant
 
 
 @strawberry.type(

@@ -16,8 +16,8 @@ from graph.outcomes import (
     path,
 )
 from graph.query import Viewer
+from planner.sources import One, Value, field
 from resolvers import viewers
-from resolvers.planner.sources import One, Value, field
 
 viewer = field(One(viewers.viewer), description="The authenticated viewer.")
 

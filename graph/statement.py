@@ -9,8 +9,8 @@ from graph.money import Money, money
 from graph.node import Node, identity
 from graph.payment import LazyClient, client
 from graph.provider import Provider, provider
+from planner.sources import Many, column, field
 from resolvers import documents
-from resolvers.planner.sources import Many, column, field
 
 
 @strawberry.type(description="An entry in the timeline of a statement.")

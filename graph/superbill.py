@@ -12,10 +12,10 @@ from graph.node import Node, identity
 from graph.payment import LazyClient, client
 from graph.provider import Provider, provider
 from graph.scalars import Decimal
+from planner.sources import Many, Part, Value, column, field
+from planner.sql_text import decimal
 from resolvers import superbills
 from resolvers.money import Amount
-from resolvers.planner.sources import Many, Part, Value, column, field
-from resolvers.planner.texts import decimal
 
 
 @strawberry.type(description="A visit, with the details that an insurer requires.")

@@ -3,8 +3,8 @@
 from typing import Any
 
 from models import AccessEntry
+from planner.sources import Rows
 from resolvers.clients import owned
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 

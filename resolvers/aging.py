@@ -10,9 +10,9 @@ from sqlalchemy import BindParameter, Date, Select, Subquery, case, select, unio
 from billing.ledger.invoices import total
 from billing.ledger.receivables import AGES, ages, asked, days_before, put
 from models import Allocation, Invoice, LedgerEntry
+from planner.deferred import Refusal, bound, derive
+from planner.sources import Rows
 from resolvers.ids import row_id
-from resolvers.planner.later import Refusal, bound, derive
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 

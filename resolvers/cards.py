@@ -6,10 +6,10 @@ from sqlalchemy import ColumnElement, Integer, and_, func, select
 
 from models import PaymentMethod, Practice
 from models.literals import constant
+from planner.deferred import Later, bound
+from planner.sources import Rows
 from resolvers.clients import owned
 from resolvers.outcomes import OutcomeRow
-from resolvers.planner.later import Later, bound
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 # A card expires soon if it expires within this number of months, including the current one.

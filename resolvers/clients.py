@@ -27,13 +27,13 @@ from models import (
 from models.literals import constant
 from models.names import folded
 from models.row import ID
+from planner.deferred import Later, Refusal, bound, derive
+from planner.sources import Beside, Rows
 from resolvers.ids import row_id
 from resolvers.money import Amount
 from resolvers.online import reached_account
 from resolvers.orders import OrderDirection
 from resolvers.outcomes import OutcomeRow
-from resolvers.planner.later import Later, Refusal, bound, derive
-from resolvers.planner.sources import Beside, Rows
 from resolvers.sight import Sight
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Date
 
-from resolvers.planner.later import Later, bound
+from planner.deferred import Later, bound
 
 TODAY = Later(lambda asked: asked.today)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from models import Letterhead, Statement, StatementLine
 from models.row import Row
+from planner.sources import Rows
 from resolvers.clients import owned
 from resolvers.filters import DateRange, overlapping
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 

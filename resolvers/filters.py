@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from resolvers.planner.later import Later, Refusal, bound, derive
+from planner.deferred import Later, Refusal, bound, derive
 
 
 @dataclass

@@ -23,13 +23,13 @@ from billing.ledger.invoices import Standing, total
 from models import ACTIVE_STATES, EntryKind, Invoice, LedgerEntry, Payment, PaymentState, Session
 from models.literals import constant
 from models.row import ID
+from planner.json_text import certain
+from planner.sources import Rows
 from resolvers.clients import correlated, is_invoiced, owned
 from resolvers.days import days_ago
 from resolvers.filters import DateRange, among, within
 from resolvers.invoices import standing_sums
 from resolvers.money import Amount
-from resolvers.planner.jsontext import certain
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 DEFAULT_DAYS = 30

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Text, cast
 
 from models.row import ID
-from resolvers.planner.jsontext import Joined
-from resolvers.planner.later import Refusal, bound, derive, prefix
-from resolvers.planner.paging import UUID
+from planner.deferred import Refusal, bound, derive, prefix
+from planner.json_text import Joined
+from planner.pagination import UUID
 
 
 def api_id(kind: str, column: str = "id") -> Callable[[Any], ColumnElement[str]]:

@@ -6,10 +6,10 @@ from sqlalchemy import Text
 
 from billing.documents.links import PREFIXES, file_name
 from models.row import Instant
+from planner.deferred import Later, bound
+from planner.json_text import Joined
+from planner.sql_text import instant, sha256
 from resolvers.ids import api_id
-from resolvers.planner.jsontext import Joined
-from resolvers.planner.later import Later, bound
-from resolvers.planner.texts import instant, sha256
 
 
 class DocumentRow:

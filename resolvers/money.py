@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text
 
-from resolvers.planner.later import Later, bound
-from resolvers.planner.texts import decimal
+from planner.deferred import Later, bound
+from planner.sql_text import decimal
 from resolvers.sight import Sight
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import cast
 
 from models.row import ID
+from planner.deferred import Refusal, bound, derive, prefix
+from planner.sources import Kind, Rows
 from resolvers import (
     cards,
     clients,
@@ -20,8 +22,6 @@ from resolvers import (
 from resolvers.filters import Texts
 from resolvers.ids import bare, row_id
 from resolvers.lists import Listed
-from resolvers.planner.later import Refusal, bound, derive, prefix
-from resolvers.planner.sources import Kind, Rows
 from resolvers.sight import Sight
 
 MOST = 50

@@ -17,8 +17,8 @@ from sqlalchemy import (
 from billing.payments.status import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from billing.stripe.currencies import SUPPORTED, decimals, smallest_charge
 from models.literals import constant
+from planner.deferred import Later, bound
 from resolvers.money import Amount
-from resolvers.planner.later import Later, bound
 
 
 class OnlineRow:

@@ -14,8 +14,8 @@ from billing.payments.status import Online
 from identity.sign_in.context import Door
 from identity.viewer import Viewer
 from models.row import ID
+from planner.deferred import Later, Refusal, bound, prefix
 from resolvers.ids import bare
-from resolvers.planner.later import Later, Refusal, bound, prefix
 
 # Finds the viewer of a token's text or of its id.
 Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]

@@ -17,10 +17,10 @@ from models import (
     Receipt,
 )
 from models.literals import constant
+from planner.sources import Rows
 from resolvers.clients import owned
 from resolvers.filters import DateRange, among, within
 from resolvers.outcomes import OutcomeRow
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 from resolvers.versions import since
 

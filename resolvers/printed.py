@@ -21,8 +21,8 @@ from models import (
 from models.database import Reads
 from models.literals import constant
 from models.row import ID
-from resolvers.planner.later import Asked, Later, bound
-from resolvers.planner.plan import Plan, compiled
+from planner.deferred import Asked, Later, bound
+from planner.plan import Plan, compiled
 from resolvers.sight import Sight
 
 TABLES: dict[DocumentKind, type[Row]] = {

@@ -25,11 +25,11 @@ from billing.ledger.receivables import latest, of_invoice
 from billing.ledger.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
 from models import Allocation, LedgerEntry
 from models.literals import constant
+from planner.deferred import Refusal, bound, derive
+from planner.sources import Rows
 from resolvers.aging import movements, named, of_invoices
 from resolvers.filters import DateRange, Texts, ordered
 from resolvers.lists import Listed
-from resolvers.planner.later import Refusal, bound, derive
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 MOST = 400

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import select
 
 from models import InvoiceLine, Session
+from planner.sources import Rows
 from resolvers import invoices
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 

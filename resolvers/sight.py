@@ -40,9 +40,9 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
+from planner.deferred import Later, bound
+from planner.sources import Beside
 from resolvers.days import TODAY
-from resolvers.planner.later import Later, bound
-from resolvers.planner.sources import Beside
 
 Predicate = Callable[["Sight", Any], ColumnElement[bool]]
 

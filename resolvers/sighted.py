@@ -8,11 +8,11 @@ from sqlalchemy.sql import visitors
 from billing.errors import NotAllowed, NotFound
 from billing.money import digits
 from models import Client, Invoice, Payment, PaymentMethod, Practice
+from planner.deferred import Asked, read
 from resolvers.cards import on_file
 from resolvers.clients import ClientRow
 from resolvers.online import reached_account
 from resolvers.outcomes import Acting
-from resolvers.planner.later import Asked, read
 from resolvers.sight import Sight
 
 

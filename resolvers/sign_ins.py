@@ -8,10 +8,10 @@ from identity.tokens import IDLE, has_address, works
 from models import Client, Contact, Row, Token, ViewerKind
 from models.literals import constant
 from models.row import Instant
-from resolvers.planner.jsontext import certain
-from resolvers.planner.later import Later, bound
-from resolvers.planner.sources import Rows
-from resolvers.planner.texts import instant
+from planner.deferred import Later, bound
+from planner.json_text import certain
+from planner.sources import Rows
+from planner.sql_text import instant
 from resolvers.sight import Sight
 
 

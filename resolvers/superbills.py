@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Select, exists, select, union_all
 from billing.ledger.invoices import total
 from billing.superbills import head_gaps, line_gaps
 from models import Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
+from planner.sources import Rows
 from resolvers.clients import owned
 from resolvers.documents import in_period, part_of
 from resolvers.filters import DateRange
-from resolvers.planner.sources import Rows
 from resolvers.sight import Sight
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, null, select, true
 
 from models import PracticeVersion, ViewerKind
-from resolvers.planner.jsontext import literal_text
-from resolvers.planner.later import Refusal, bound, derive
+from planner.deferred import Refusal, bound, derive
+from planner.json_text import literal_text
 from resolvers.sight import Sight
 
 WRITTEN = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)

@@ -8,8 +8,8 @@ from sqlalchemy import cast as sql_cast
 from models import Client, Clinician, Contact, Practice, Token, ViewerKind
 from models.literals import constant
 from models.row import Instant
-from resolvers.planner.later import Later, bound
-from resolvers.planner.sources import Rows
+from planner.deferred import Later, bound
+from planner.sources import Rows
 from resolvers.sight import Sight
 
 WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBOARD: Token}

@@ -17,8 +17,8 @@ from execution.read_audit import RequestReads, record_at_once
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
-from resolvers.planner.later import Asked
-from resolvers.planner.operation import coerced, named, parsed
+from planner.deferred import Asked
+from planner.operation import coerced, named, parsed
 from server.command_errors import CommandError
 from server.operators import operator
 from server.settings import Settings

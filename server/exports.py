@@ -24,7 +24,7 @@ from execution.pipeline import Reading
 from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
-from resolvers.planner.reference import Answer
+from planner.fallback_executor import Answer
 from server.disconnects import cancelled_on_disconnect
 from server.export_tables import TABLES, BadParameter, Part, Table
 from server.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated

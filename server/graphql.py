@@ -23,7 +23,7 @@ from execution.read_audit import Unwritten
 from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.lasting_errors import Troubles
-from resolvers.planner.reference import Answer
+from planner.fallback_executor import Answer
 from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody

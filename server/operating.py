@@ -21,8 +21,8 @@ from billing.payments.status import PaymentsMode
 from billing.payments.stripe_accounts import accounts
 from billing.stripe import Rejected, StripeTrouble, Unknown
 from models import AccessAction, Payment, Practice, database
+from planner.deferred import Refusal
 from resolvers.ids import bare
-from resolvers.planner.later import Refusal
 from server import stripe_check
 from server.clock import utc_now
 from server.command_errors import CommandError

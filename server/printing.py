@@ -18,8 +18,8 @@ from execution.read_audit import RequestReads, record_at_once
 from identity.viewer import NOBODY
 from models import DocumentKind, Logo, Practice, ViewerKind, database
 from models.upsert import insert_into
+from planner.deferred import Refusal
 from resolvers.ids import bare
-from resolvers.planner.later import Refusal
 from server.command_errors import CommandError
 from server.operators import operator
 from server.private_files import make_private

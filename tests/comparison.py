@@ -29,9 +29,9 @@ from models.database import (
     engine,
 )
 from models.database.connector import PostgresConnector
-from resolvers.planner.later import Asked
-from resolvers.planner.operation import coerced
-from resolvers.planner.reference import Answer, refused
+from planner.deferred import Asked
+from planner.fallback_executor import Answer, refused
+from planner.operation import coerced
 from tests.oracle import Oracle
 from tests.oracle.links import ADDRESS, SECRET
 from tests.practices import Practices

@@ -15,7 +15,7 @@ def test_list_of_errors_is_complete() -> None:
     listed = set(LISTED.findall((ROOT / "docs" / "errors.md").read_text()))
     said = {
         first or second
-        for folder in ("server", "graph", "execution", "resolvers")
+        for folder in ("server", "graph", "execution", "resolvers", "planner")
         for module in sorted((ROOT / folder).rglob("*.py"))
         for first, second in SAID.findall(module.read_text())
     }

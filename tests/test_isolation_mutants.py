@@ -28,9 +28,9 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
+from planner.deferred import Refusal, bound, derive
+from planner.pagination import Page
 from resolvers import aging, cards, clients, ids, invoices, printed, sight
-from resolvers.planner.later import Refusal, bound, derive
-from resolvers.planner.paging import Page
 from tests.isolation import doors, papers
 from tests.isolation.households import founded
 from tests.isolation.ids import NOWHERE, what_is_no_id

@@ -39,8 +39,8 @@ from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind
 from models.database import PostgresReads, SqliteReads
-from resolvers.planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
-from resolvers.planner.sources import MAX_SIZE, Paged, source_of
+from planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
+from planner.sources import MAX_SIZE, Paged, source_of
 from tests.demo import PROJECT
 from tests.written import REPORTS, WRITTEN
 

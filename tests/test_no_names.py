@@ -20,7 +20,7 @@ import pytest
 import models
 from execution import scopes
 from models import Scope, database
-from resolvers.planner.paging import Page
+from planner.pagination import Page
 from server.app import app
 from server.export_tables import TABLES, Table
 from server.exports import Exports

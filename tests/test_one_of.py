@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from bench import nodejs
 from graph.schema import schema, sdl
-from resolvers.planner.operation import Errors, Operation, coerced, parsed, understood
+from planner.operation import Errors, Operation, coerced, parsed, understood
 from tests.conftest import do_without
 from tests.demo import PROJECT
 from tests.test_page_types import HOW_TO_GET, NODE, major

@@ -37,6 +37,10 @@ from models import (
     PaymentState,
     Scope,
 )
+from planner import compiler, pagination
+from planner.deferred import bound
+from planner.pagination import Page
+from planner.selection import Selection
 from resolvers import (
     cards,
     clients,
@@ -51,10 +55,6 @@ from resolvers import (
 )
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
-from resolvers.planner import paging, planner
-from resolvers.planner.later import bound
-from resolvers.planner.paging import Page
-from resolvers.planner.selection import Selection
 from tests.comparison import Answered, Case, Comparison
 from tests.conftest import SEED
 from tests.faults import (
@@ -162,9 +162,9 @@ def anew(comparison: Comparison, request: pytest.FixtureRequest) -> Iterator[Non
 
 @fault
 def a_list_is_the_wrong_way_round(patch: pytest.MonkeyPatch) -> None:
-    right = planner.ordering
+    right = compiler.ordering
     patch.setattr(
-        planner, "ordering", lambda rows: right(replace(rows, descending=not rows.descending))
+        compiler, "ordering", lambda rows: right(replace(rows, descending=not rows.descending))
     )
 
 
@@ -194,8 +194,8 @@ def an_invoice_without_a_due_day_comes_first(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_page_has_one_too_many(patch: pytest.MonkeyPatch) -> None:
-    right = paging.page_size
-    patch.setattr(paging, "page_size", lambda asked, most: right(asked, most) + 1)
+    right = pagination.page_size
+    patch.setattr(pagination, "page_size", lambda asked, most: right(asked, most) + 1)
 
 
 @fault

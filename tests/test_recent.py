@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolvers.planner.recent import Recent
+from planner.cache import Recent
 
 SIZE, OWNERS = 60, "abc"
 keys, owners = st.integers(0, 40), st.sampled_from(OWNERS)

@@ -19,7 +19,7 @@ from execution.pipeline import Request
 from execution.scopes import FIELDS, TYPES, needed, needs
 from graph.schema import schema
 from models import Scope
-from resolvers.planner.operation import Operation, named, parsed, understood
+from planner.operation import Operation, named, parsed, understood
 from tests.comparison import Comparison
 from tests.operations.pools import pool
 from tests.oracle.scopes import of_field

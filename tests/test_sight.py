@@ -11,9 +11,9 @@ from billing.ledger.invoices import total
 from execution import executor
 from identity.viewer import Viewer
 from models import Client, Practice, SuperbillLine
+from planner import plan
+from planner.deferred import Asked, Later
 from resolvers import superbills
-from resolvers.planner import plan
-from resolvers.planner.later import Asked, Later
 from tests.comparison import Case, Comparison
 from tests.practices.draws import NOW
 from tests.written import WRITTEN

@@ -24,9 +24,9 @@ from execution.prepared_operation import Readied
 from execution.rate_limit import Allowance
 from graph.schema import schema
 from identity.tokens import Subject, new_secret
-from resolvers.planner import operation, rules
-from resolvers.planner.recent import Recent
-from resolvers.planner.rules import MAX_OVERLAPS, RULES, FewOverlapsRule
+from planner import operation, validation_rules
+from planner.cache import Recent
+from planner.validation_rules import MAX_OVERLAPS, RULES, FewOverlapsRule
 from tests.demo import PROJECT
 from tests.hostile.corpus import many
 from tests.hostile.strangers import SHAPES
@@ -58,7 +58,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return called
 
     monkeypatch.setattr(operation, "parse", watched("parse", parse))
-    monkeypatch.setattr(rules, "validate", watched("validate", validate))
+    monkeypatch.setattr(validation_rules, "validate", watched("validate", validate))
     return done
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.database import engine
 from models.row import Instant
-from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, truth
+from planner.sql_text import decimal, escaped, hexadecimal, instant, truth
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 

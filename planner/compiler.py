@@ -26,8 +26,8 @@ from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
 from strawberry.types.arguments import convert_arguments
 
 from models.literals import constant
-from resolvers.outcomes import OutcomeRow
-from resolvers.planner.jsontext import (
+from planner.deferred import Refusal, Unplannable
+from planner.json_text import (
     Columns,
     Joined,
     Piece,
@@ -38,11 +38,10 @@ from resolvers.planner.jsontext import (
     or_broken,
     or_null,
 )
-from resolvers.planner.later import Refusal, Unplannable
-from resolvers.planner.paging import Page
-from resolvers.planner.places import Place, found, found_page
-from resolvers.planner.selection import Selected, Selection
-from resolvers.planner.sources import (
+from planner.pagination import Page
+from planner.query_scope import Place, found, found_page
+from planner.selection import Selected, Selection
+from planner.sources import (
     Chosen,
     Items,
     Kind,
@@ -59,7 +58,8 @@ from resolvers.planner.sources import (
     Viewed,
     source_of,
 )
-from resolvers.planner.texts import comma_separated
+from planner.sql_text import comma_separated
+from resolvers.outcomes import OutcomeRow
 from resolvers.sight import Sight
 
 

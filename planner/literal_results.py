@@ -20,10 +20,10 @@ from graphql import (
 )
 from sqlalchemy import BindParameter
 
+from planner.deferred import Asked, Later, Refusal, Unplannable, read
+from planner.selection import Selection
+from planner.sources import Value, source_of
 from resolvers.outcomes import Outcome, OutcomeRow
-from resolvers.planner.later import Asked, Later, Refusal, Unplannable, read
-from resolvers.planner.selection import Selection
-from resolvers.planner.sources import Value, source_of
 
 
 class ReadsRows(Exception):

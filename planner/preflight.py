@@ -18,10 +18,10 @@ from graphql import (
     get_named_type,
 )
 
-from resolvers.planner.later import Unplannable
-from resolvers.planner.operation import Errors, Operation, coded, refusal
-from resolvers.planner.planner import Act, Outcomes, Planner
-from resolvers.planner.selection import Selection
+from planner.compiler import Act, Outcomes, Planner
+from planner.deferred import Unplannable
+from planner.operation import Errors, Operation, coded, refusal
+from planner.selection import Selection
 
 
 def together(acts: Sequence[Act]) -> Errors:

@@ -24,9 +24,9 @@ from graphql import (
     get_nullable_type,
 )
 
-from resolvers.planner.operation import Errors, Operation, coded, refusal
-from resolvers.planner.plan import Planned
-from resolvers.planner.sources import source_of
+from planner.operation import Errors, Operation, coded, refusal
+from planner.plan import Planned
+from planner.sources import source_of
 
 # The beginning of GraphQL's message about a null for a non-null type.
 BROKEN_PROMISE = "Cannot return null for non-nullable field"

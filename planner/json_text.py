@@ -42,7 +42,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 
-from resolvers.planner.texts import decimal, escaped, hexadecimal, instant, sha256, truth
+from planner.sql_text import decimal, escaped, hexadecimal, instant, sha256, truth
 
 # Marks a null for a non-null type. JSON text never contains a control character unescaped. A result
 # with the marker is discarded, and the reference executor reports the error.

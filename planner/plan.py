@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
 from identity.viewer import NOBODY
-from resolvers.planner.later import Asked, Later, is_settled, read
+from planner.deferred import Asked, Later, is_settled, read
 
 
 @dataclass(frozen=True)

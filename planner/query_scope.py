@@ -15,8 +15,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import visitors
 
-from resolvers.planner.paging import Page
-from resolvers.planner.sources import Beside, Rows
+from planner.pagination import Page
+from planner.sources import Beside, Rows
 from resolvers.sight import Sight
 
 

@@ -13,7 +13,7 @@ import strawberry
 from graphql import GraphQLField
 from sqlalchemy import ColumnElement, FromClause, Select
 
-from resolvers.planner.jsontext import certain
+from planner.json_text import certain
 
 KEY = "source"
 MAX_SIZE = 100

@@ -23,8 +23,8 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from resolvers.planner.rules import RULES, Rules, validated
-from resolvers.planner.selection import fragments_of
+from planner.selection import fragments_of
+from planner.validation_rules import RULES, Rules, validated
 
 # Tokens of a document. A query for the whole billing page has about 400.
 MAX_TOKENS = 4_000

@@ -28,10 +28,10 @@ from sqlalchemy import (
 )
 
 from models.literals import constant
-from resolvers.planner.jsontext import Columns, Joined
-from resolvers.planner.later import Refusal, bound, derive
-from resolvers.planner.sources import MAX_SIZE, Rows
-from resolvers.planner.texts import hexadecimal
+from planner.deferred import Refusal, bound, derive
+from planner.json_text import Columns, Joined
+from planner.sources import MAX_SIZE, Rows
+from planner.sql_text import hexadecimal
 
 DEFAULT_SIZE = 25
 # Added to a row's number so that numbers sort as text: all have four digits.

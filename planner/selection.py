@@ -20,7 +20,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
-from resolvers.planner.later import Unplannable
+from planner.deferred import Unplannable
 
 Selected = dict[str, list[FieldNode]]
 
