@@ -22,7 +22,7 @@ from billing.documents.printer import Press
 from demo import filling, many
 from models import DocumentKind, database
 from models.migrations import migrate
-from resolvers.printed import TABLES
+from resolvers.document_files import TABLES
 
 CLIENTS, EACH, IN_A_ROW, BURST = 200, 60, 1_000, 100
 Asked = tuple[DocumentKind, str, str]

@@ -35,8 +35,8 @@ from planner.operation import Errors, Operation, coded, coerced, refusal
 from planner.plan import Plan, Planned, compiled
 from planner.selection import Selection, fragments_of
 from resolvers.days import TODAY
-from resolvers.outcomes import Acting, Outcome, busy
-from resolvers.sight import Sight
+from resolvers.mutations.result import Acting, Outcome, busy
+from resolvers.visibility import Sight
 
 V = TypeVar("V")
 

@@ -38,7 +38,7 @@ from planner.operation import (
 )
 from planner.sources import Mutated, source_of
 from planner.validation_rules import RULES, Rules
-from resolvers.outcomes import Acting, Recognise
+from resolvers.mutations.result import Acting, Recognise
 
 Reading = Callable[[], AbstractContextManager[None]]
 

@@ -17,9 +17,9 @@ from planner.deferred import Asked, Later, bound
 from planner.plan import Plan, compiled
 from resolvers.filters import Texts
 from resolvers.ids import bare
-from resolvers.lists import Listed
+from resolvers.list_parameter import Listed
 from resolvers.nodes import FOUND
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 # A placeholder for an id: all clients of a contact.
 OWN = "own"

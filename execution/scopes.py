@@ -28,7 +28,7 @@ from planner.operation import Operation, coerced, refusal
 from planner.selection import fragments_of
 from resolvers import nodes
 from resolvers.clients import ClientOrderField
-from resolvers.printed import OPENING
+from resolvers.document_files import OPENING
 
 Scopes = frozenset[Scope]
 NOTHING: Scopes = frozenset()

@@ -23,7 +23,7 @@ from models import ViewerKind
 from planner.compiler import Outcomes, Planner
 from planner.selection import Selection
 from planner.sources import source_of
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 # Arguments that are required for some kinds of viewers.
 NEEDED = {

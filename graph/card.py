@@ -9,7 +9,7 @@ from graph.payment import LazyClient, client
 from models import CardBrand
 from planner.sources import Value, column, field
 from planner.sql_text import instant
-from resolvers import cards
+from resolvers import payment_methods
 
 
 @strawberry.type(description="A card on file. Only Stripe knows the card number.")
@@ -24,10 +24,11 @@ class PaymentMethod(Node):
     billing_zip: str | None = column("billing_zip", "The postal code known to the bank.")
     is_default: bool = column("is_default", "Whether this is the client's Default Card.")
     is_expired: bool = field(
-        Value(cards.is_expired), description="Whether the card has expired and cannot be charged."
+        Value(payment_methods.is_expired),
+        description="Whether the card has expired and cannot be charged.",
     )
     expires_soon: bool = field(
-        Value(cards.expires_soon),
+        Value(payment_methods.expires_soon),
         description="Whether the card expires at the end of this month or the next.",
     )
     added_at: dt.datetime = field(

@@ -21,9 +21,9 @@ from graph.outcomes import (
 )
 from models import DeclineReason
 from planner.sources import One, Value, field
-from resolvers import cards, clients, online
+from resolvers import clients, online_payments, payment_methods
 
-card = field(One(cards.of_outcome), description="The current state of the card.")
+card = field(One(payment_methods.of_outcome), description="The current state of the card.")
 client = field(One(clients.told), description="The client, with the current cards.")
 
 
@@ -42,7 +42,7 @@ class CardPrepared:
         description="The secret for Stripe.js: `stripe.confirmSetup({elements, clientSecret})`.",
     )
     publishable_key: str = field(
-        Value(online.page_key), description="The key to initialize Stripe.js with."
+        Value(online_payments.page_key), description="The key to initialize Stripe.js with."
     )
 
 

@@ -30,7 +30,11 @@ from graph.statement import Statement
 from graph.superbill import Superbill
 from models import EntryKind
 from planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
-from resolvers import access, cards, clients, documents, history, invoices, payments, superbills
+from resolvers import access_log as access_log_rows
+from resolvers import account_history as account_history_rows
+from resolvers import clients, invoices, payments, superbills
+from resolvers import payment_methods as payment_method_rows
+from resolvers import statements as statement_rows
 from resolvers.money import Amount
 from resolvers.payments import receipts as receipts_of_client
 
@@ -114,13 +118,14 @@ class Client(Node):
         Part(clients.can_add_card), description="Whether this viewer may save a card on file."
     )
     payment_methods: list[PaymentMethod] = field(
-        Many(cards.of_client),
+        Many(payment_method_rows.of_client),
         description="The cards on file: the default card first, then the newest. Cards are stored"
         " in the practice's Stripe account. After the practice has changed to another account, the"
         " cards of the former account are not listed and cannot be charged.",
     )
     default_payment_method: PaymentMethod | None = field(
-        One(cards.default), description="The Default Card; null if there is no card on file."
+        One(payment_method_rows.default),
+        description="The Default Card; null if there is no card on file.",
     )
 
     @planned(Paged(invoices.of_client), description="Invoices, newest first by default.")
@@ -137,7 +142,7 @@ class Client(Node):
     ) -> Connection[Invoice]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(documents.statements), description="Statements, newest first.")
+    @planned(Paged(statement_rows.statements), description="Statements, newest first.")
     def statements(
         self,
         date_range: Period = None,
@@ -191,7 +196,7 @@ class Client(Node):
         raise AssertionError("its source answers")
 
     @planned(
-        Paged(access.of_client),
+        Paged(access_log_rows.of_client),
         description="The audit log of access to this client's data, newest first. A read appears"
         " within a second or two. Reads of a dashboard over the whole practice are recorded"
         " without naming clients and do not appear here.",
@@ -206,7 +211,7 @@ class Client(Node):
         raise AssertionError("its source answers")
 
     @planned(
-        Paged(history.of_client, tells_start=True),
+        Paged(account_history_rows.of_client, tells_start=True),
         description="The account history, newest first: everything that changed the balance,"
         " sessions that are not invoiced yet, and payments that are pending or failed.",
     )

@@ -7,7 +7,7 @@ import strawberry
 
 from graph.scalars import URL
 from planner.sources import Part, Value, field
-from resolvers.links import DocumentRow
+from resolvers.document_links import DocumentRow
 
 
 @strawberry.type(

@@ -24,7 +24,7 @@ from models import (
 )
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
-from resolvers.orders import OrderDirection
+from resolvers.ordering import OrderDirection
 
 
 def described(

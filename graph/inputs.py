@@ -8,7 +8,7 @@ from graph.scalars import CurrencyCode, Decimal
 from resolvers import clients, filters, invoices
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
-from resolvers.orders import OrderDirection
+from resolvers.ordering import OrderDirection
 
 
 @strawberry.input(

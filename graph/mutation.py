@@ -34,7 +34,8 @@ from graph.sign_in_outcomes import (
     SwitchViewerResult,
 )
 from planner.sources import Mutated, planned
-from resolvers import changing, paying, signing_in
+from resolvers.mutations import cards, payments
+from resolvers.mutations import sign_in as sign_in_mutations
 
 
 @strawberry.type(
@@ -43,7 +44,7 @@ from resolvers import changing, paying, signing_in
 )
 class Mutation:
     @planned(
-        Mutated(paying.pay, moves_money=True),
+        Mutated(payments.pay, moves_money=True),
         description="Pay the balance, or one invoice. Requests with the same key are charged once;"
         " after a decline, generate a new key.",
     )
@@ -56,7 +57,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(paying.refresh),
+        Mutated(payments.refresh),
         description="Get the current state of a payment, after the cardholder has confirmed it or"
         " when the response was lost.",
     )
@@ -69,7 +70,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(paying.cancel),
+        Mutated(payments.cancel),
         description="Cancel a payment that waits for the cardholder. If the money has already"
         " moved, the payment succeeds.",
     )
@@ -82,7 +83,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(changing.prepare),
+        Mutated(cards.prepare),
         description="Start saving a card on file: returns the values that Stripe.js needs to show"
         " its form.",
     )
@@ -95,7 +96,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(changing.add),
+        Mutated(cards.add),
         description="Save the card that Stripe.js has confirmed. A card that is already on file is"
         " updated instead of saved twice. Sending the same input again gets the same response.",
     )
@@ -105,7 +106,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(changing.make_default),
+        Mutated(cards.make_default),
         description="Make a card on file the Default Card. There is always exactly one.",
     )
     def make_default(
@@ -117,7 +118,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(changing.remove),
+        Mutated(cards.remove),
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
     )
@@ -130,7 +131,7 @@ class Mutation:
     # -- signing in --------------------------------------------------------------------------------
 
     @planned(
-        Mutated(signing_in.request, by_nobody=True),
+        Mutated(sign_in_mutations.request, by_nobody=True),
         description="Request a mail to sign in with. Needs no token. The response is the same for"
         " an unknown address. If a practice knows the address, a mail is sent to it, with a link"
         " and a code for each such practice. An address gets up to four mails at once, then one"
@@ -146,7 +147,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(signing_in.sign_in, by_nobody=True, alone=True),
+        Mutated(sign_in_mutations.sign_in, by_nobody=True, alone=True),
         description="Sign in with the link of a mail, in the browser that requested it. A link"
         " works once; within a minute, the same secret and nonce get the same response again, in"
         " case it was lost. Needs no token. Must be the only field of its operation.",
@@ -158,7 +159,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(signing_in.sign_in_with_code, by_nobody=True, alone=True),
+        Mutated(sign_in_mutations.sign_in_with_code, by_nobody=True, alone=True),
         description="Sign in with the code of a mail, in the page that requested this mail; the"
         " mail may be read on another device. A request allows five attempts, and an address ten,"
         " then one a day. Needs no token. Must be the only field of its operation.",
@@ -172,7 +173,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(signing_in.switch, alone=True),
+        Mutated(sign_in_mutations.switch, alone=True),
         description="Continue the sign-in as another person with the same e-mail address in this"
         " practice: for example, a mother may be a client herself and the guardian of another"
         " client. The token stays the same. Must be the only field of its operation.",
@@ -186,14 +187,14 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(signing_in.sign_out),
+        Mutated(sign_in_mutations.sign_out),
         description="End the sign-in of this request: its token stops working.",
     )
     def sign_out(self) -> SignOutPayload | None:
         raise AssertionError("its source answers")
 
     @planned(
-        Mutated(signing_in.revoke),
+        Mutated(sign_in_mutations.revoke),
         description="End one of the viewer's own sign-ins: its token stops working everywhere.",
     )
     def revoke_sign_in(

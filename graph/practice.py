@@ -17,7 +17,8 @@ from graph.payment import Payment
 from graph.provider import Address, Clinician, address
 from graph.scalars import CurrencyCode
 from planner.sources import Many, One, Paged, Part, Value, Viewed, column, field, planned
-from resolvers import aging, invoices, online, payments, revenue, versions, viewers
+from resolvers import aging, changed_since, invoices, payments, revenue, viewer_fields
+from resolvers import online_payments as online_payment_rows
 
 WHOLE_PRACTICE = 500
 
@@ -111,13 +112,13 @@ class Practice(Node):
     phone: str | None = column("phone", "The phone number for questions about a bill.")
     email: str | None = column("email", "The e-mail address for questions about a bill.")
     online_payments: OnlinePayments = field(
-        Part(online.OnlineRow), description="The settings for online payments."
+        Part(online_payment_rows.OnlineRow), description="The settings for online payments."
     )
     clinicians: list[Clinician] = field(
-        Many(viewers.clinicians), description="The practice's therapists."
+        Many(viewer_fields.clinicians), description="The practice's therapists."
     )
     version: str | None = field(
-        Viewed(versions.of_practice),
+        Viewed(changed_since.of_practice),
         description="The current version of the practice's invoices and payments, to be passed as"
         " `changedSince` in the next query. Every change that this response does not include has a"
         " higher version, regardless of when the change began. Only for dashboards; null for other"
@@ -187,4 +188,4 @@ class Practice(Node):
         raise AssertionError("its source answers")
 
 
-practice = field(One(viewers.practice), description="The practice.")
+practice = field(One(viewer_fields.practice), description="The practice.")

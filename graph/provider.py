@@ -5,7 +5,7 @@ import strawberry
 from graph.node import Node, identity
 from graph.scalars import CountryCode
 from planner.sources import One, Part, column, field
-from resolvers import documents, viewers
+from resolvers import statements, viewer_fields
 from resolvers.addresses import AddressRow, has_address
 
 
@@ -52,5 +52,7 @@ class Provider:
     phone: str | None = column("phone", "The phone number, as printed.")
 
 
-provider = field(One(documents.letterhead), description="The issuer, as printed.")
-clinician = field(One(viewers.clinician_of), description="The therapist; null if none is assigned.")
+provider = field(One(statements.letterhead), description="The issuer, as printed.")
+clinician = field(
+    One(viewer_fields.clinician_of), description="The therapist; null if none is assigned."
+)

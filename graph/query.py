@@ -14,7 +14,7 @@ from graph.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
 from planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
 from planner.sql_text import instant
-from resolvers import clients, nodes, sign_ins, viewers
+from resolvers import clients, nodes, sign_ins, viewer_fields
 
 
 @strawberry.type(
@@ -60,7 +60,7 @@ class Viewer:
     " data is one consistent snapshot."
 )
 class Query:
-    viewer: Viewer = field(One(viewers.viewer), description="The authenticated caller.")
+    viewer: Viewer = field(One(viewer_fields.viewer), description="The authenticated caller.")
     practice: Practice = practice
 
     @planned(

@@ -17,9 +17,9 @@ from graph.outcomes import (
 )
 from graph.query import Viewer
 from planner.sources import One, Value, field
-from resolvers import viewers
+from resolvers import viewer_fields
 
-viewer = field(One(viewers.viewer), description="The authenticated viewer.")
+viewer = field(One(viewer_fields.viewer), description="The authenticated viewer.")
 
 
 @strawberry.type(

@@ -10,7 +10,7 @@ from graph.node import Node, identity
 from graph.payment import LazyClient, client
 from graph.provider import Provider, provider
 from planner.sources import Many, column, field
-from resolvers import documents
+from resolvers import statements
 
 
 @strawberry.type(description="An entry in the timeline of a statement.")
@@ -48,7 +48,7 @@ class Statement(Node):
     total_paid: Money = money("paid_minor", "The amount paid, net of refunds.")
     ending_balance: Money = money("ending_minor", "The balance at the end of the period.")
     lines: list[StatementLine] = field(
-        Many(documents.statement_lines),
+        Many(statements.statement_lines),
         description="The entries of the timeline, in printed order.",
     )
     document: DocumentLink = document("stm")

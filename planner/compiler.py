@@ -59,8 +59,8 @@ from planner.sources import (
     source_of,
 )
 from planner.sql_text import comma_separated
-from resolvers.outcomes import OutcomeRow
-from resolvers.sight import Sight
+from resolvers.mutations.result import OutcomeRow
+from resolvers.visibility import Sight
 
 
 @dataclass(frozen=True)

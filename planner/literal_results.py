@@ -23,7 +23,7 @@ from sqlalchemy import BindParameter
 from planner.deferred import Asked, Later, Refusal, Unplannable, read
 from planner.selection import Selection
 from planner.sources import Value, source_of
-from resolvers.outcomes import Outcome, OutcomeRow
+from resolvers.mutations.result import Outcome, OutcomeRow
 
 
 class ReadsRows(Exception):

@@ -17,7 +17,7 @@ from sqlalchemy.sql import visitors
 
 from planner.pagination import Page
 from planner.sources import Beside, Rows
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from models import Allocation, Invoice, LedgerEntry
 from planner.deferred import Refusal, bound, derive
 from planner.sources import Rows
 from resolvers.ids import row_id
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 class AgingRow:

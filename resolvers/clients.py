@@ -31,10 +31,10 @@ from planner.deferred import Later, Refusal, bound, derive
 from planner.sources import Beside, Rows
 from resolvers.ids import row_id
 from resolvers.money import Amount
-from resolvers.online import reached_account
-from resolvers.orders import OrderDirection
-from resolvers.outcomes import OutcomeRow
-from resolvers.sight import Sight
+from resolvers.mutations.result import OutcomeRow
+from resolvers.online_payments import reached_account
+from resolvers.ordering import OrderDirection
+from resolvers.visibility import Sight
 
 
 class ClientRow:

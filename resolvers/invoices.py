@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, Date, and_, case, literal_column
 from billing.ledger.invoices import InvoiceStatus, Standing, billed, paid
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
 from planner.sources import Beside, Rows
+from resolvers.changed_since import since
 from resolvers.clients import account_of, correlated, is_disputed, owned
 from resolvers.days import today
 from resolvers.filters import DateRange, among, within
 from resolvers.ids import row_id
 from resolvers.money import Amount
-from resolvers.orders import OrderDirection
-from resolvers.sight import Sight
-from resolvers.versions import since
+from resolvers.ordering import OrderDirection
+from resolvers.visibility import Sight
 
 
 class InvoiceOrderField(enum.StrEnum):

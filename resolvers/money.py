@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Text
 
 from planner.deferred import Later, bound
 from planner.sql_text import decimal
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,20 @@ from models.row import ID
 from planner.deferred import Refusal, bound, derive, prefix
 from planner.sources import Kind, Rows
 from resolvers import (
-    cards,
+    account_history,
     clients,
-    documents,
-    history,
     invoices,
+    payment_methods,
     payments,
     sessions,
+    statements,
     superbills,
-    viewers,
+    viewer_fields,
 )
 from resolvers.filters import Texts
 from resolvers.ids import bare, row_id
-from resolvers.lists import Listed
-from resolvers.sight import Sight
+from resolvers.list_parameter import Listed
+from resolvers.visibility import Sight
 
 MOST = 50
 
@@ -33,17 +33,17 @@ def by_id(find: Callable[..., Rows]) -> Callable[..., Rows]:
 
 
 FOUND: dict[str, tuple[str, Callable[..., Rows]]] = {
-    "pra": ("Practice", by_id(viewers.practices)),
-    "cln": ("Clinician", by_id(viewers.clinician_rows)),
+    "pra": ("Practice", by_id(viewer_fields.practices)),
+    "cln": ("Clinician", by_id(viewer_fields.clinician_rows)),
     "cli": ("Client", by_id(clients.rows)),
     "ses": ("Session", by_id(sessions.rows)),
     "inv": ("Invoice", by_id(invoices.rows)),
-    "stm": ("Statement", by_id(documents.rows)),
+    "stm": ("Statement", by_id(statements.rows)),
     "sbl": ("Superbill", by_id(superbills.rows)),
     "pmt": ("Payment", by_id(payments.rows)),
     "rct": ("Receipt", by_id(payments.receipt_rows)),
-    "crd": ("PaymentMethod", by_id(cards.rows)),
-    "aht": ("AccountHistoryEntry", history.by_id),
+    "crd": ("PaymentMethod", by_id(payment_methods.rows)),
+    "aht": ("AccountHistoryEntry", account_history.by_id),
 }
 
 

@@ -18,11 +18,11 @@ from models import (
 )
 from models.literals import constant
 from planner.sources import Rows
+from resolvers.changed_since import since
 from resolvers.clients import owned
 from resolvers.filters import DateRange, among, within
-from resolvers.outcomes import OutcomeRow
-from resolvers.sight import Sight
-from resolvers.versions import since
+from resolvers.mutations.result import OutcomeRow
+from resolvers.visibility import Sight
 
 
 class PaymentRow:

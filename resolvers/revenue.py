@@ -29,8 +29,8 @@ from planner.deferred import Refusal, bound, derive
 from planner.sources import Rows
 from resolvers.aging import movements, named, of_invoices
 from resolvers.filters import DateRange, Texts, ordered
-from resolvers.lists import Listed
-from resolvers.sight import Sight
+from resolvers.list_parameter import Listed
+from resolvers.visibility import Sight
 
 MOST = 400
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from models import InvoiceLine, Session
 from planner.sources import Rows
 from resolvers import invoices
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 def rows(sight: Sight, *where: Any) -> Rows:

@@ -12,7 +12,7 @@ from planner.deferred import Later, bound
 from planner.json_text import certain
 from planner.sources import Rows
 from planner.sql_text import instant
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 def of_viewer(_: Any, sight: Sight) -> Rows:

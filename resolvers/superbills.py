@@ -9,9 +9,9 @@ from billing.superbills import head_gaps, line_gaps
 from models import Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
 from planner.sources import Rows
 from resolvers.clients import owned
-from resolvers.documents import in_period, part_of
 from resolvers.filters import DateRange
-from resolvers.sight import Sight
+from resolvers.statements import in_period, part_of
+from resolvers.visibility import Sight
 
 
 class SuperbillRow:

@@ -39,7 +39,7 @@ from identity.tokens import hashed
 from models import database
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
-from resolvers.printed import PrintedDocuments
+from resolvers.document_files import PrintedDocuments
 from server import graphiql, portal_page, probes, security_log
 from server.batches import flushing
 from server.clock import utc_now

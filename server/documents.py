@@ -16,7 +16,7 @@ from billing.practices import PracticeMisconfigured
 from execution.authentication import Bearers
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
 from models.database import RateLimited, StatementTimeout, TransientError
-from resolvers.printed import PrintedDocuments, Seen
+from resolvers.document_files import PrintedDocuments, Seen
 from server.graphql import RETRY_AFTER_S, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.

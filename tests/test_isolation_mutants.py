@@ -30,7 +30,7 @@ from models import (
 from models.row import ID
 from planner.deferred import Refusal, bound, derive
 from planner.pagination import Page
-from resolvers import aging, cards, clients, ids, invoices, printed, sight
+from resolvers import aging, clients, document_files, ids, invoices, payment_methods, visibility
 from tests.isolation import doors, papers
 from tests.isolation.households import founded
 from tests.isolation.ids import NOWHERE, what_is_no_id
@@ -54,8 +54,8 @@ ASKERS = (
     "dashboard of sums",
 )
 ALL = PROBES | {"what is no id": what_is_no_id}
-SEEN: dict[Any, Any] = sight.SEEN
-COUNTED: dict[Any, Any] = sight.COUNTED
+SEEN: dict[Any, Any] = visibility.SEEN
+COUNTED: dict[Any, Any] = visibility.COUNTED
 Plant = Callable[[pytest.MonkeyPatch], None]
 # Each leak with the probe that has to report it.
 FAULTS: dict[str, tuple[Plant, str]] = {}
@@ -82,17 +82,17 @@ async def matrix(
 
 @fault("ids of everybody")
 def a_client_sees_the_practices_clients(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Client, sight.in_practice)
+    patch.setitem(SEEN, Client, visibility.in_practice)
 
 
 @fault("one id")
 def a_client_sees_everybodys_cards(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, PaymentMethod, sight.in_practice)
+    patch.setitem(SEEN, PaymentMethod, visibility.in_practice)
 
 
 @fault("links of all")
 def a_client_sees_everybodys_sessions(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Session, sight.in_practice)
+    patch.setitem(SEEN, Session, visibility.in_practice)
 
 
 @fault("links of links")
@@ -101,12 +101,12 @@ def a_contact_has_everybodys_rights(patch: pytest.MonkeyPatch) -> None:
         right = ContactRight.__table__.alias()
         return select(right.c.client_id).where(right.c.practice_id == eyes.practice_id)
 
-    patch.setattr(sight, "clients_of_contact", wrong)
+    patch.setattr(visibility, "clients_of_contact", wrong)
 
 
 @fault("links of all")
 def a_payment_is_seen_by_who_may_open_it_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Payment, sight.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Payment, visibility.of_client("client_id", opened=True))
 
 
 # -- the practice ----------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def anywhere(right: Any) -> Any:
             return true()
         if eyes.kind is ViewerKind.CLIENT:
             return and_(column == eyes.subject_id)
-        return and_(column.in_(sight.clients_of_contact(eyes, opened=False)))
+        return and_(column.in_(visibility.clients_of_contact(eyes, opened=False)))
 
     return wrong
 
@@ -143,7 +143,7 @@ def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
         enough = right.c.sees_documents if opened else or_(right.c.sees_documents, right.c.can_pay)
         return select(right.c.client_id).where(right.c.contact_id == eyes.subject_id, enough)
 
-    patch.setattr(sight, "clients_of_contact", wrong)
+    patch.setattr(visibility, "clients_of_contact", wrong)
 
 
 # -- visible columns and rows ----------------------------------------------------------------------
@@ -151,18 +151,18 @@ def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one clinician")
 def unshared_invoices_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Invoice, sight.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Invoice, visibility.of_client("client_id", opened=True))
 
 
 @fault("ids of everybody")
 def unshared_statements_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Statement, sight.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Statement, visibility.of_client("client_id", opened=True))
 
 
 @fault("ids of everybody")
 def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
     def wrong(eyes: Any, table: Any) -> Any:
-        seen = sight.of_client("client_id", opened=False)(eyes, table)
+        seen = visibility.of_client("client_id", opened=False)(eyes, table)
         shared = table.c.shared_at.is_not(None)
         return seen if eyes.kind is ViewerKind.DASHBOARD else and_(seen, shared)
 
@@ -171,28 +171,28 @@ def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
 
 @fault("filters")
 def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, LedgerEntry, sight.of_client("client_id", opened=False))
+    patch.setitem(SEEN, LedgerEntry, visibility.of_client("client_id", opened=False))
 
 
 @fault("cursors of others")
 def who_may_only_pay_sees_receipts(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Receipt, sight.of_client("client_id", opened=False))
+    patch.setitem(SEEN, Receipt, visibility.of_client("client_id", opened=False))
 
 
 @fault("links of all")
 def removed_cards_are_seen(patch: pytest.MonkeyPatch) -> None:
-    right = cards.rows
+    right = payment_methods.rows
 
     def wrong(eyes: Any, *where: Any) -> Any:
         rows = right(eyes, *where)
         return replace(rows, where=rows.where[1:])
 
-    patch.setattr(cards, "rows", wrong)
+    patch.setattr(payment_methods, "rows", wrong)
 
 
 @fault("one client")
 def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(COUNTED, LedgerEntry, sight.of_client("client_id", opened=True))
+    patch.setitem(COUNTED, LedgerEntry, visibility.of_client("client_id", opened=True))
 
 
 @fault("without the scope")
@@ -251,7 +251,7 @@ def a_cursor_tells_where_a_stranger_stands(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(self: Page, cursor: Any, *, after: bool) -> Any:
         with pytest.MonkeyPatch.context() as inner:
-            inner.setitem(SEEN, Client, sight.in_practice)
+            inner.setitem(SEEN, Client, visibility.in_practice)
             return right(self, cursor, after=after)
 
     patch.setattr(Page, "side", wrong)
@@ -263,7 +263,7 @@ def a_count_is_of_the_whole_practice(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(self: Page) -> Any:
         with pytest.MonkeyPatch.context() as inner:
-            inner.setitem(SEEN, Client, sight.in_practice)
+            inner.setitem(SEEN, Client, visibility.in_practice)
             return right.fget(self)
 
     patch.setattr(Page, "total", property(wrong))
@@ -326,11 +326,11 @@ async def test_expired_token_that_works_is_reported(
 
 
 def unshared_statements_open(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Statement, sight.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Statement, visibility.of_client("client_id", opened=True))
 
 
 def documents_need_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(printed, "OPENING", frozenset({Scope.BILLING_READ}))
+    patch.setattr(document_files, "OPENING", frozenset({Scope.BILLING_READ}))
 
 
 def a_link_outlives_its_token(patch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ from execution import authentication
 from identity import tokens
 from identity.sign_in import sign_out, switch
 from models import Client, Contact, PaymentMethod, Token
-from resolvers import changing, outcomes, paying, sighted
 from resolvers.clients import ClientRow
 from resolvers.ids import bare
+from resolvers.mutations import cards, lookup, payments, result
 from tests.isolation import doors
 from tests.isolation.entrances import Inside, signed_in
 from tests.isolation.trying import changes_of_everybody
@@ -45,7 +45,7 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
     async def wrong(_: Any, payment_id: str) -> str:
         return payment_id
 
-    patch.setattr(sighted, "payment", wrong)
+    patch.setattr(lookup, "payment", wrong)
 
 
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
@@ -77,10 +77,10 @@ def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
         asked = select(columns.id, columns.client_id, literal(True).label("clients_remove_cards"))
         found = await fetched(acting, asked.where(*mine, kept))
         if found is None:
-            raise NotFound("There is no such card, or you have no access to it.", changing.CARD)
+            raise NotFound("There is no such card, or you have no access to it.", cards.CARD)
         return found
 
-    patch.setattr(sighted, "held_card", wrong)
+    patch.setattr(lookup, "held_card", wrong)
 
 
 def a_contact_who_only_sees_pays(patch: pytest.MonkeyPatch) -> None:
@@ -93,11 +93,11 @@ def a_contact_pays_by_another_clients_card(patch: pytest.MonkeyPatch) -> None:
         here = table.c.practice_id == acting.viewer.practice_id
         return await fetched(acting, select(table).where(here, table.c.id == card_id))
 
-    patch.setattr(sighted, "card", wrong)
+    patch.setattr(lookup, "card", wrong)
 
 
 def a_card_is_begun_for_any_client(patch: pytest.MonkeyPatch) -> None:
-    right = sighted.payer
+    right = lookup.payer
 
     async def wrong(acting: Any, client_id: str | None, invoice_id: str | None) -> Any:
         try:
@@ -109,11 +109,11 @@ def a_card_is_begun_for_any_client(patch: pytest.MonkeyPatch) -> None:
                 return found
             raise
 
-    patch.setattr(sighted, "payer", wrong)
+    patch.setattr(lookup, "payer", wrong)
 
 
 def what_is_refused_is_recorded_as_done(patch: pytest.MonkeyPatch) -> None:
-    right = sighted.payment
+    right = lookup.payment
 
     async def wrong(acting: Any, payment_id: str) -> str:
         other = await fetched(acting, select(Client.id).where(here(acting)).order_by(Client.id))
@@ -125,21 +125,21 @@ def what_is_refused_is_recorded_as_done(patch: pytest.MonkeyPatch) -> None:
         mine = acting.viewer.subject_id
         return (Client.practice_id == acting.viewer.practice_id) & (Client.id != mine)
 
-    patch.setattr(sighted, "payment", wrong)
+    patch.setattr(lookup, "payment", wrong)
 
 
 def what_is_out_of_sight_is_said_to_be_forbidden(patch: pytest.MonkeyPatch) -> None:
     def wrong(refusal: Any) -> Any:
         found = right(refusal)
         is_hidden = isinstance(refusal, NotFound)
-        return outcomes.Outcome("NotAllowed", found.values) if is_hidden else found
+        return result.Outcome("NotAllowed", found.values) if is_hidden else found
 
-    right = outcomes.refused
-    patch.setattr(outcomes, "refused", wrong)
+    right = result.refused
+    patch.setattr(result, "refused", wrong)
 
 
 def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:
-    for module in (changing, paying):
+    for module in (cards, payments):
         patch.setattr(module, "read_id", lambda id_, *_: bare(id_))
 
 

@@ -42,16 +42,16 @@ from planner.deferred import bound
 from planner.pagination import Page
 from planner.selection import Selection
 from resolvers import (
-    cards,
+    account_history,
     clients,
     filters,
-    history,
     invoices,
-    lists,
-    online,
+    list_parameter,
+    online_payments,
+    payment_methods,
     payments,
-    sight,
     superbills,
+    visibility,
 )
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
@@ -100,7 +100,7 @@ SUMS = "USD dashboard of sums"
 SCOPED = ("of sums", "without documents", "without phi")
 ASKERS = ("USD client 0", "USD client 2", "JPY contact who pays for one")
 
-SEEN: dict[Any, Any] = sight.SEEN
+SEEN: dict[Any, Any] = visibility.SEEN
 Foretold = list[tuple[Case, Answered]]
 
 
@@ -247,7 +247,7 @@ def the_end_of_a_range_is_outside(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def the_default_range_is_a_day_short(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(history, "DEFAULT_DAYS", history.DEFAULT_DAYS - 1)
+    patch.setattr(account_history, "DEFAULT_DAYS", account_history.DEFAULT_DAYS - 1)
 
 
 @fault
@@ -273,7 +273,7 @@ def nodes_come_in_another_order_than_asked(patch: pytest.MonkeyPatch) -> None:
     def wrong(value: Any, type_: Any) -> Any:
         return -cast(value, type_) if type_ is BigInteger else cast(value, type_)
 
-    patch.setattr(lists, "cast", wrong)
+    patch.setattr(list_parameter, "cast", wrong)
 
 
 # -- payments and superbills -----------------------------------------------------------------------
@@ -297,7 +297,7 @@ def a_visit_without_a_code_is_complete(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def the_least_payment_is_too_little(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(online, "smallest_charge", lambda _: 49)
+    patch.setattr(online_payments, "smallest_charge", lambda _: 49)
 
 
 # -- money -----------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def every_currency_has_two_decimals(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_card_expires_soon_a_month_too_early(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cards, "SOON_MONTHS", cards.SOON_MONTHS + 1)
+    patch.setattr(payment_methods, "SOON_MONTHS", payment_methods.SOON_MONTHS + 1)
 
 
 # -- visibility ------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def a_card_expires_soon_a_month_too_early(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_table_has_no_predicate_for_its_client(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Client, sight.in_practice)
+    patch.setitem(SEEN, Client, visibility.in_practice)
 
 
 @fault
@@ -378,12 +378,12 @@ def the_practice_is_no_wall(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def unshared_documents_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Invoice, sight.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Invoice, visibility.of_client("client_id", opened=True))
 
 
 @fault
 def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, LedgerEntry, sight.of_client("client_id", opened=False))
+    patch.setitem(SEEN, LedgerEntry, visibility.of_client("client_id", opened=False))
 
 
 @fault
@@ -392,7 +392,7 @@ def anothers_rights_count(patch: pytest.MonkeyPatch) -> None:
         right = ContactRight.__table__.alias()
         return select(right.c.client_id).where(right.c.practice_id == eyes.practice_id)
 
-    patch.setattr(sight, "clients_of_contact", wrong)
+    patch.setattr(visibility, "clients_of_contact", wrong)
 
 
 # -- the comparison --------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from models.database.admission import Caller
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from models.ids import new_id
 from models.row_security import confined
-from resolvers import sight
+from resolvers import visibility
 from tests import postgres
 from tests.isolation import doors
 from tests.isolation.households import OTHER, Bearer, founded
@@ -95,7 +95,7 @@ async def answers(matrix: Matrix, bearer: Bearer, asked: Iterable[Asked]) -> lis
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every predicate of sight holds for every row."""
-    for predicates in (sight.SEEN, sight.COUNTED):
+    for predicates in (visibility.SEEN, visibility.COUNTED):
         everything: dict[Any, Any] = predicates
         for model in predicates:
             monkeypatch.setitem(everything, model, lambda *_: true())

@@ -68,7 +68,7 @@ class Links:
         return f"?viewer={self.viewer_id}&expires={self.expires}&signature="
 
     def signature(self, document: str, way: str) -> str:
-        """Return the signature, as the database writes it (resolvers/links.py)."""
+        """Return the signature, as the database writes it (resolvers/document_links.py)."""
         return hashlib.sha256(f"{self.key}{document}/{way}".encode()).hexdigest()
 
 

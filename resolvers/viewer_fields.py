@@ -10,7 +10,7 @@ from models.literals import constant
 from models.row import Instant
 from planner.deferred import Later, bound
 from planner.sources import Rows
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBOARD: Token}
 

@@ -9,8 +9,8 @@ from models.literals import constant
 from planner.deferred import Later, bound
 from planner.sources import Rows
 from resolvers.clients import owned
-from resolvers.outcomes import OutcomeRow
-from resolvers.sight import Sight
+from resolvers.mutations.result import OutcomeRow
+from resolvers.visibility import Sight
 
 # A card expires soon if it expires within this number of months, including the current one.
 SOON_MONTHS = 2

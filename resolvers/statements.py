@@ -7,7 +7,7 @@ from models.row import Row
 from planner.sources import Rows
 from resolvers.clients import owned
 from resolvers.filters import DateRange, overlapping
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 def rows(sight: Sight, *where: Any) -> Rows:

@@ -10,8 +10,8 @@ from billing.payment_methods import commands, setup_finish, setup_start
 from billing.payment_methods.setup_finish import Holder
 from billing.payments.customers import Owner
 from billing.stripe import Rejected, Unknown
-from resolvers import sighted
-from resolvers.outcomes import Acting, Outcome, read_id, refusable, unavailable
+from resolvers.mutations import lookup
+from resolvers.mutations.result import Acting, Outcome, read_id, refusable, unavailable
 
 SETUP = re.compile(r"seti_[0-9A-Za-z]{8,100}")
 CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
@@ -85,7 +85,7 @@ async def holder(acting: Acting, input: Any) -> Holder:
         client_id = acting.viewer.sole_client_id
     else:
         raise InvalidInput("The client's id is required.", ("input", "clientId"))
-    owner = await sighted.payer(acting, client_id, None)
+    owner = await lookup.payer(acting, client_id, None)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
     place = acting.viewer.practice_id, owner.id, owner.stripe_account
@@ -97,7 +97,7 @@ def owner(acting: Acting, card: Row[Any]) -> Owner:
 
 
 async def card_of(acting: Acting, input: Any) -> Row[Any]:
-    return await sighted.held_card(acting, read_card_id(input))
+    return await lookup.held_card(acting, read_card_id(input))
 
 
 def read_card_id(input: Any) -> str:

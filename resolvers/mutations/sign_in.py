@@ -27,7 +27,7 @@ from identity.sign_in import switch as sign_in_switch
 from identity.tokens import Subject
 from identity.viewer import Viewer
 from models import ViewerKind
-from resolvers.outcomes import Acting, Outcome, read_id, refusable
+from resolvers.mutations.result import Acting, Outcome, read_id, refusable
 
 ID = ("input", "id")
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import BigInteger, BindParameter, ColumnElement, Text, cast, func
 
 from models.literals import constant
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 class Listed:

@@ -28,8 +28,8 @@ from billing.payments.status import DECLINE_MESSAGES, RETRYABLE
 from billing.stripe import Rejected, Unknown, currencies
 from billing.stripe.objects import Card
 from models import PaymentRefusal, PaymentState
-from resolvers import sighted
-from resolvers.outcomes import Acting, Outcome, read_id, refusable, refused, unavailable
+from resolvers.mutations import lookup
+from resolvers.mutations.result import Acting, Outcome, read_id, refusable, refused, unavailable
 
 KEY_LENGTHS = range(16, 256)
 TOKEN = re.compile(r"ctoken_[0-9A-Za-z]{8,100}")
@@ -63,7 +63,7 @@ async def paid(acting: Acting, input: Any) -> Outcome:
 
 async def of_payment(acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]) -> Outcome:
     id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
-    payment_id = await sighted.payment(acting, id_)
+    payment_id = await lookup.payment(acting, id_)
     return outcome(acting, await do(acting.till, acting.viewer.practice_id, payment_id))
 
 
@@ -116,7 +116,7 @@ async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
         client_id = viewer.sole_client_id
         if client_id is None:
             raise InvalidInput("The client's id is required.", ("input", "clientId"))
-    owner = await sighted.payer(acting, client_id, invoice_id)
+    owner = await lookup.payer(acting, client_id, invoice_id)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
     return owner, invoice_id
@@ -145,7 +145,7 @@ def chosen(source: Any) -> tuple[Any, str | None]:
 
 async def saved_card(acting: Acting, client_id: str, card_id: str) -> Row[Any]:
     path = (*SOURCE, "paymentMethodId")
-    card = await sighted.card(acting, client_id, card_id)
+    card = await lookup.card(acting, client_id, card_id)
     if card is None:
         raise NotFound("There is no such card on file.", path)
     if is_over(card, acting.today):

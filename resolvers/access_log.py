@@ -5,7 +5,7 @@ from typing import Any
 from models import AccessEntry
 from planner.sources import Rows
 from resolvers.clients import owned
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 
 def of_client(client: Any, sight: Sight) -> Rows:

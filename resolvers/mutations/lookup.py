@@ -9,11 +9,11 @@ from billing.errors import NotAllowed, NotFound
 from billing.money import digits
 from models import Client, Invoice, Payment, PaymentMethod, Practice
 from planner.deferred import Asked, read
-from resolvers.cards import on_file
 from resolvers.clients import ClientRow
-from resolvers.online import reached_account
-from resolvers.outcomes import Acting
-from resolvers.sight import Sight
+from resolvers.mutations.result import Acting
+from resolvers.online_payments import reached_account
+from resolvers.payment_methods import on_file
+from resolvers.visibility import Sight
 
 
 def eyes(acting: Acting) -> Sight:

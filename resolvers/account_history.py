@@ -30,7 +30,7 @@ from resolvers.days import days_ago
 from resolvers.filters import DateRange, among, within
 from resolvers.invoices import standing_sums
 from resolvers.money import Amount
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 DEFAULT_DAYS = 30
 # The description of a payment without a ledger entry.

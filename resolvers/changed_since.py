@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, null, select
 from models import PracticeVersion, ViewerKind
 from planner.deferred import Refusal, bound, derive
 from planner.json_text import literal_text
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 WRITTEN = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 

@@ -23,7 +23,7 @@ from models.literals import constant
 from models.row import ID
 from planner.deferred import Asked, Later, bound
 from planner.plan import Plan, compiled
-from resolvers.sight import Sight
+from resolvers.visibility import Sight
 
 TABLES: dict[DocumentKind, type[Row]] = {
     DocumentKind.INVOICE: Invoice,
