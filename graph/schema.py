@@ -9,9 +9,9 @@ from graphql import (
 )
 
 import graph.enums  # noqa: F401  (adds the enums to the schema)
-from graph.mutation import Mutation
-from graph.query import Query
+from graph.mutations.mutation import Mutation
 from graph.scalars import CONFIG
+from graph.types.query import Query
 from planner import fallback_executor
 
 

@@ -4,11 +4,11 @@ import datetime as dt
 
 import strawberry
 
-from graph.document import DocumentLink, document
-from graph.money import Money, money
 from graph.node import Node, identity
-from graph.payment import LazyClient, client
-from graph.provider import Provider, provider
+from graph.types.document import DocumentLink, document
+from graph.types.money import Money, money
+from graph.types.payment import LazyClient, client
+from graph.types.provider import Provider, provider
 from planner.sources import Many, column, field
 from resolvers import statements
 

@@ -7,9 +7,9 @@ import strawberry
 from sqlalchemy import BigInteger
 
 from billing.errors import ErrorCode
-from graph.client import Client
-from graph.money import Money, money
-from graph.payment import Payment
+from graph.types.client import Client
+from graph.types.money import Money, money
+from graph.types.payment import Payment
 from models import DeclineReason
 from planner.sources import One, Part, Value, field
 from resolvers import clients, payments

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import strawberry
 
-from graph.client import Client
 from graph.connections import After, Before, Connection, First, Last
-from graph.inputs import ClientOrder
+from graph.mutations.inputs import ClientOrder
 from graph.node import Node
-from graph.practice import WHOLE_PRACTICE, Practice, practice
-from graph.sign_in import Identity, SignIn
+from graph.types.client import Client
+from graph.types.practice import WHOLE_PRACTICE, Practice, practice
+from graph.types.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
 from planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
 from planner.sql_text import instant

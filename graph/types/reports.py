@@ -5,8 +5,8 @@ from typing import Annotated
 
 import strawberry
 
-from graph.inputs import DateRange
-from graph.money import Money, money
+from graph.mutations.inputs import DateRange
+from graph.types.money import Money, money
 from planner.sources import Value, field
 from resolvers.money import Amount
 

@@ -5,9 +5,7 @@ from typing import Annotated
 import strawberry
 
 from billing.errors import ErrorCode
-from graph.card import PaymentMethod
-from graph.client import Client
-from graph.outcomes import (
+from graph.mutations.payment_results import (
     CardUnusable,
     InvalidInput,
     NotAllowed,
@@ -19,6 +17,8 @@ from graph.outcomes import (
     message,
     path,
 )
+from graph.types.client import Client
+from graph.types.payment_method import PaymentMethod
 from models import DeclineReason
 from planner.sources import One, Value, field
 from resolvers import clients, online_payments, payment_methods

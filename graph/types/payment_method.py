@@ -5,7 +5,7 @@ import datetime as dt
 import strawberry
 
 from graph.node import Node, identity
-from graph.payment import LazyClient, client
+from graph.types.payment import LazyClient, client
 from models import CardBrand
 from planner.sources import Value, column, field
 from planner.sql_text import instant

@@ -6,16 +6,16 @@ from typing import Annotated
 import strawberry
 
 from billing.ledger.balance import BalanceTermKind, PermissionReason
-from graph.access_log import AccessLogEntry
-from graph.card import PaymentMethod
 from graph.connections import PAGE, After, Before, Connection, First, Last
-from graph.history import AccountHistoryEntry
-from graph.inputs import DateRange
-from graph.invoice import Invoice
-from graph.money import Money, money
+from graph.mutations.inputs import DateRange
 from graph.node import Node, identity
-from graph.payment import Payment, Receipt
-from graph.practice import (
+from graph.types.access_log import AccessLogEntry
+from graph.types.account_history import AccountHistoryEntry
+from graph.types.invoice import Invoice
+from graph.types.money import Money, money
+from graph.types.payment import Payment, Receipt
+from graph.types.payment_method import PaymentMethod
+from graph.types.practice import (
     Begun,
     InvoicesOrder,
     Issued,
@@ -25,9 +25,9 @@ from graph.practice import (
     Statuses,
     practice,
 )
-from graph.provider import Address, Clinician, address, clinician
-from graph.statement import Statement
-from graph.superbill import Superbill
+from graph.types.provider import Address, Clinician, address, clinician
+from graph.types.statement import Statement
+from graph.types.superbill import Superbill
 from models import EntryKind
 from planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
 from resolvers import access_log as access_log_rows

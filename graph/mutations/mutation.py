@@ -4,13 +4,13 @@ from typing import Annotated
 
 import strawberry
 
-from graph.card_outcomes import (
+from graph.mutations.card_results import (
     AddCardResult,
     MakeDefaultResult,
     PrepareCardResult,
     RemoveCardResult,
 )
-from graph.inputs import (
+from graph.mutations.inputs import (
     AddCardInput,
     CancelPaymentInput,
     MakeDefaultInput,
@@ -24,8 +24,8 @@ from graph.inputs import (
     SignInWithCodeInput,
     SwitchViewerInput,
 )
-from graph.outcomes import PayResult
-from graph.sign_in_outcomes import (
+from graph.mutations.payment_results import PayResult
+from graph.mutations.sign_in_results import (
     RequestSignInLinkPayload,
     RevokeSignInResult,
     SignInResult,

@@ -5,13 +5,13 @@ import datetime as dt
 import strawberry
 
 from billing.superbills import SuperbillGapCode
-from graph.document import DocumentLink, document
-from graph.invoice import Session, session
-from graph.money import Money, money
 from graph.node import Node, identity
-from graph.payment import LazyClient, client
-from graph.provider import Provider, provider
 from graph.scalars import Decimal
+from graph.types.document import DocumentLink, document
+from graph.types.invoice import Session, session
+from graph.types.money import Money, money
+from graph.types.payment import LazyClient, client
+from graph.types.provider import Provider, provider
 from planner.sources import Many, Part, Value, column, field
 from planner.sql_text import decimal
 from resolvers import superbills

@@ -7,15 +7,15 @@ import strawberry
 from billing.ledger.invoices import InvoiceStatus
 from billing.ledger.periods import Period
 from billing.payments.status import PaymentsMode, PaymentStatus
-from graph.aggregates import Aging, AsOf, Reported, RevenuePeriod
 from graph.connections import After, Before, Connection, First, Last
-from graph.inputs import DateRange, InvoiceOrder
-from graph.invoice import Invoice
-from graph.money import Money, money
+from graph.mutations.inputs import DateRange, InvoiceOrder
 from graph.node import Node, identity
-from graph.payment import Payment
-from graph.provider import Address, Clinician, address
 from graph.scalars import CurrencyCode
+from graph.types.invoice import Invoice
+from graph.types.money import Money, money
+from graph.types.payment import Payment
+from graph.types.provider import Address, Clinician, address
+from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
 from planner.sources import Many, One, Paged, Part, Value, Viewed, column, field, planned
 from resolvers import aging, changed_since, invoices, payments, revenue, viewer_fields
 from resolvers import online_payments as online_payment_rows

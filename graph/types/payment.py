@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from billing.payments.status import PaymentStatus
-from graph.document import DocumentLink, document
-from graph.money import Money, money
 from graph.node import Node, identity
+from graph.types.document import DocumentLink, document
+from graph.types.money import Money, money
 from models import CardBrand, DeclineReason, PaymentMethodKind
 from planner.sources import Many, One, Part, Value, column, field
 from planner.sql_text import instant
@@ -16,12 +16,12 @@ from resolvers import clients, invoices, payments
 from resolvers.money import Amount
 
 if TYPE_CHECKING:
-    from graph.client import Client
-    from graph.invoice import Invoice
+    from graph.types.client import Client
+    from graph.types.invoice import Invoice
 
-LazyClient = Annotated["Client", strawberry.lazy("graph.client")]
-LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.invoice")]
-LazyReceipt = Annotated["Receipt", strawberry.lazy("graph.payment")]
+LazyClient = Annotated["Client", strawberry.lazy("graph.types.client")]
+LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.types.invoice")]
+LazyReceipt = Annotated["Receipt", strawberry.lazy("graph.types.payment")]
 client = field(One(clients.client_of), description="The client that this belongs to.")
 
 

@@ -6,18 +6,18 @@ from typing import Annotated
 import strawberry
 
 from billing.ledger.invoices import InvoiceStatus
-from graph.document import DocumentLink, document
-from graph.money import Money, money
 from graph.node import Node, identity
-from graph.payment import LazyClient, Payment, client
-from graph.provider import Clinician, Provider, clinician, provider
 from graph.scalars import Decimal
+from graph.types.document import DocumentLink, document
+from graph.types.money import Money, money
+from graph.types.payment import LazyClient, Payment, client
+from graph.types.provider import Clinician, Provider, clinician, provider
 from planner.sources import Many, One, Value, column, field
 from planner.sql_text import decimal, instant
 from resolvers import invoices, payments, sessions
 from resolvers.money import Amount
 
-LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.invoice")]
+LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.types.invoice")]
 
 
 @strawberry.type(description="An appointment that took place.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from billing.errors import ErrorCode
-from graph.outcomes import (
+from graph.mutations.payment_results import (
     InvalidInput,
     NotFound,
     TooManyAttempts,
@@ -15,7 +15,7 @@ from graph.outcomes import (
     message,
     path,
 )
-from graph.query import Viewer
+from graph.types.query import Viewer
 from planner.sources import One, Value, field
 from resolvers import viewer_fields
 

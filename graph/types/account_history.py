@@ -5,10 +5,10 @@ import datetime as dt
 import strawberry
 
 from billing.ledger.history import HistoryStatus
-from graph.invoice import Invoice, Session, invoice, session
-from graph.money import Money, money
 from graph.node import Node, identity
-from graph.payment import Payment, payment
+from graph.types.invoice import Invoice, Session, invoice, session
+from graph.types.money import Money, money
+from graph.types.payment import Payment, payment
 from models import EntryKind
 from planner.sources import Value, column, field
 
