@@ -25,8 +25,8 @@ from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
 from models.database.confinement import EVERY_PRACTICE, SETTING
-from server import loading
-from server.explaining import NOBODY, planned, understood
+from server.cli import load_demo
+from server.cli.explain import NOBODY, planned, understood
 from tests import postgres
 from tests.schema import prepare
 
@@ -275,8 +275,8 @@ def loaded(clients: int, practices: int) -> Iterator[str]:
         try:
             runner.run(prepare(url))
             today, owning = dt.datetime.now(dt.UTC).date(), postgres.as_owner(url)
-            loading.write(owning, many.plans(today, 1, clients, practices))
-            runner.run(loading.finished(owning))
+            load_demo.write(owning, many.plans(today, 1, clients, practices))
+            runner.run(load_demo.finished(owning))
             yield url
         finally:
             runner.run(made.__aexit__(None, None, None))

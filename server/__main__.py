@@ -1,6 +1,6 @@
 """The command `python -m server`, the same as `portal`."""
 
-from server.cli import app
+from server.cli.main import app
 
 if __name__ == "__main__":
     app()

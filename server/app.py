@@ -40,24 +40,25 @@ from models import database
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
 from resolvers.document_files import PrintedDocuments
-from server import graphiql, portal_page, probes, security_log
-from server.batches import flushing
+from server import security_log
+from server.background_writes import flushing
 from server.clock import utc_now
-from server.deadline import Deadline, Running
-from server.documents import Documents
-from server.exports import Exports
-from server.express import Express
-from server.graphiql import PageConfig
-from server.graphql import Endpoint, TurnedAway, refused
+from server.http import graphiql, portal_page, probes
+from server.http.deadline import Deadline, Running
+from server.http.documents import Documents
+from server.http.exports import Exports
+from server.http.fast_path import Express
+from server.http.graphiql import PageConfig
+from server.http.graphql import Endpoint, TurnedAway, refused
 from server.http.media_types import asks_for_html
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
 from server.http.serving import end_with_parent
-from server.sandboxed import Sandbox
+from server.http.webhook import Webhook
+from server.sandbox import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
 from server.stripe_client import at_stripe, online
-from server.webhook import Webhook
 
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64

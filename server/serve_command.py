@@ -7,13 +7,13 @@ from billing.payments.status import PaymentsMode
 from billing.stripe import Forbidden, Rejected, Unknown
 from models import database, migrations
 from models.serving_role import refuse_unfit_role
-from server import practice_check, sandboxed, stripe_check
+from server import practice_check, sandbox, stripe_check
+from server.cli.console import NOT_MIGRATED, run
+from server.cli.single_process import sole_server
 from server.command_errors import CommandError
-from server.exclusive import sole_server
 from server.http.serving import allow_files, options
 from server.settings import Settings
 from server.stripe_client import at_stripe
-from server.terminal import NOT_MIGRATED, run
 
 UNKNOWN_KEY = "STRIPE_API_KEY: Stripe rejects this key, or it may not take payments."
 NO_ANSWER = "Stripe doesn't answer now; the portal starts anyway."
@@ -59,7 +59,7 @@ async def check_payments(settings: Settings) -> None:
     """
     await stripe_check.check(settings)
     if settings.mode is PaymentsMode.SANDBOX:
-        warn(sandboxed.WARNING)
+        warn(sandbox.WARNING)
         return
     stripe = at_stripe(settings)
     try:

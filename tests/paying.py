@@ -34,7 +34,7 @@ from sandbox.deliveries import signature
 from sandbox.pages import token as new_token
 from sandbox.store import PAGE, Store
 from server.app import app
-from server.sandboxed import SECRET
+from server.sandbox import SECRET
 from server.settings import Settings
 from tests import allowed
 from tests.portal import KEY, Portal

@@ -2,9 +2,10 @@
 
 import os
 
-from server import demo, serve_command
+from server import serve_command
 from server.app import checked
-from server.cli import app
+from server.cli import demo
+from server.cli.main import app
 from tests.nursery import forks
 
 

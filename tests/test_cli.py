@@ -12,8 +12,9 @@ from billing.stripe import Stripe
 from models.ids import new_id
 from sandbox.app import app as double
 from sandbox.store import Store
-from server import cli, serve_command
-from server.exclusive import sole_server
+from server import serve_command
+from server.cli import main as cli
+from server.cli.single_process import sole_server
 from tests.portal import KEY, Portal, served
 
 CONTRACT = Path(__file__).parent.parent / "schema.graphql"

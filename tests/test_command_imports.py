@@ -14,7 +14,7 @@ from typing import get_args
 import pytest
 
 from models import Relation
-from server.contact_commands import RelationName
+from server.cli.contacts import RelationName
 from tests.portal import KEY
 
 PROJECT = {"graph", "resolvers", "identity", "billing", "models", "sandbox"}
@@ -24,7 +24,7 @@ DATABASE = {"sqlalchemy", "models"}
 
 RUN_AND_LIST_MODULES = """
 import sys
-from server.cli import app
+from server.cli.main import app
 try:
     app(sys.argv[1:])
 finally:

@@ -19,7 +19,7 @@ from models.bulk_insert import copy
 from models.database import opened
 from models.ids import new_id
 from models.leases import Excluded, Lease, Queue
-from server import cli
+from server.cli import main as cli
 from tests.portal import KEY, Portal, served
 from tests.schema import prepare
 from tests.signing_in import REQUEST, signing_in

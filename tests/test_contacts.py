@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from server import cli
+from server.cli import main as cli
 from tests.portal import KEY, Portal, served
 
 

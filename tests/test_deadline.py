@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from models.database import SERVER
-from server.deadline import Deadline, Running
+from server.http.deadline import Deadline, Running
 from tests.paying import paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

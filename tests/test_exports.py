@@ -13,8 +13,8 @@ from sqlalchemy import update
 from identity import tokens
 from identity.tokens import Subject
 from models import Client, ClientNamePart, Scope, Token
-from server import export_tables
-from server.exports import Exports, harmless
+from server.http import export_tables
+from server.http.exports import Exports, harmless
 from tests.books import Books
 from tests.portal import KEY, Portal, served
 

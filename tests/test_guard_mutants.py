@@ -24,7 +24,7 @@ from billing.stripe import Stripe, Unknown, api, calls, webhook_signatures
 from models import Payment, PaymentState, Practice, Refund, RefundState, StripeEvent
 from sandbox import intents, reversals
 from sandbox.api import Fault
-from server.sandboxed import SECRET
+from server.sandbox import SECRET
 from tests import card_forms
 from tests.paying import ACCOUNT, ASKS, Paying, paying
 from tests.test_reversals import at_stripe, dues, paid

@@ -20,7 +20,7 @@ from models import (
     Superbill,
     Token,
 )
-from server.documents import named
+from server.http.documents import named
 from tests.books import Books
 from tests.opening import BASE, MODELS, NAMES, QUERY, WAYS, get, link, made, text
 from tests.portal import KEY, Portal, served

@@ -35,7 +35,7 @@ from models import (
     database,
 )
 from models.names import folded, parts
-from server import cli
+from server.cli import main as cli
 from tests import postgres
 from tests import test_demo_data as demo_data
 from tests.ledgers import Ledgers, Values, by

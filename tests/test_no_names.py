@@ -22,8 +22,8 @@ from execution import scopes
 from models import Scope, database
 from planner.pagination import Page
 from server.app import app
-from server.export_tables import TABLES, Table
-from server.exports import Exports
+from server.http.export_tables import TABLES, Table
+from server.http.exports import Exports
 from server.settings import Settings
 from tests.nameless.marked import (
     HELD,

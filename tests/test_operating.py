@@ -29,9 +29,10 @@ from models import (
 )
 from models.ids import new_id
 from sandbox.store import Store
-from server import cli, demo, operating
-from server.letterheads import LOGO
-from server.seeding import seeded
+from server.cli import demo, payments
+from server.cli import main as cli
+from server.cli.demo_letterheads import LOGO
+from server.cli.demo_sandbox import seeded
 from tests.portal import KEY
 
 URL = "sqlite:///portal.sqlite"
@@ -222,7 +223,7 @@ def test_practice_that_fails_does_not_stop_the_comparison_of_others(
         return [(practices[0], "acct_1"), (practices[1], "acct_2")]
 
     monkeypatch.setattr(payments_audit, "audit", audit)
-    monkeypatch.setattr(operating, "all_accounts", all_accounts)
+    monkeypatch.setattr(payments, "all_accounts", all_accounts)
     found = portal("reconcile")
     assert found.exit_code == 1
     first, second = found.stdout.splitlines()

@@ -14,8 +14,10 @@ from billing.payments.context import Till
 from billing.stripe import Missing
 from identity.tokens import Subject
 from models import AccessEntry, Payment, Token
-from server import cli, operating, operator_name
-from server.letterheads import LOGO
+from server import operator_name
+from server.cli import main as cli
+from server.cli import payments
+from server.cli.demo_letterheads import LOGO
 from server.settings import Settings
 from tests.paying import ASKS, Paying, paying
 from tests.portal import KEY
@@ -119,13 +121,13 @@ async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.Mo
     async def till_of(_: Settings) -> AsyncIterator[Till]:
         yield portal.till
 
-    monkeypatch.setattr(operating, "till_of", till_of)
+    monkeypatch.setattr(payments, "till_of", till_of)
     operator_name.given_name.set("Ruth at the desk")
     settings = Settings(database_url=portal.url, token_key=KEY)
     await portal.invoice(5_000)
     paid = (await portal.pay(5_000, portal.card()))["payment"]["id"]
-    await operating.refund(settings, paid, "12.50", None, lambda _: None)
-    await operating.differences(settings, None)
+    await payments.refund(settings, paid, "12.50", None, lambda _: None)
+    await payments.differences(settings, None)
     await portal.invoice(3_000)
     await portal.pay(5_000 - 3_750 + 3_000, portal.card(ASKS))
     (open_one,) = [one for one in await portal.all(Payment) if one.state == "REQUIRES_ACTION"]
@@ -134,7 +136,7 @@ async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.Mo
         raise Missing("gone")
 
     monkeypatch.setattr(type(portal.till.stripe), "intent", gone)
-    await operating.end(settings, f"pmt_{open_one.id}", "The account is closed.")
+    await payments.end(settings, f"pmt_{open_one.id}", "The account is closed.")
     assert await by_operator(portal) == [
         ("portal refund", "CHANGE", portal.client_id),
         ("portal reconcile", "READ", None),

@@ -30,7 +30,7 @@ from models import (
 )
 from models.database import engine
 from models.migrations import migrate
-from server.letterheads import LOGO
+from server.cli.demo_letterheads import LOGO
 from tests import word_boxes
 from tests.books import DAY, Books
 from tests.papers import ADDRESSED, Papers

@@ -15,7 +15,7 @@ from models import AccessAction, ActorKind, Row, database, migrations
 from models.ids import new_id
 from models.row import ID
 from models.row_security import confined, grants, policy, rights
-from server import cli
+from server.cli import main as cli
 from server.settings import Settings
 from tests import postgres
 from tests.portal import KEY

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from identity.sign_in import outbox, worker
 from models import AccessEntry, Client, Contact, SignInRequest
 from models.leases import Excluded
-from server import cli, sessions
-from server.sessions import NotMeant, Which
+from server.cli import main as cli
+from server.cli import session_admin
+from server.cli.session_admin import NotMeant, Which
 from server.settings import Settings
 from tests.portal import KEY
 from tests.signing_in import SigningIn, signing_in
@@ -47,11 +48,11 @@ async def test_commands_are_entered_in_the_audit_log(portal: SigningIn) -> None:
 
 
 async def listed(portal: SigningIn, **which: str) -> list[str]:
-    return await sessions.listed(settings(portal), Which(**which))
+    return await session_admin.listed(settings(portal), Which(**which))
 
 
 async def end(portal: SigningIn, **which: str) -> int:
-    return await sessions.ended(settings(portal), Which(**which))
+    return await session_admin.ended(settings(portal), Which(**which))
 
 
 async def test_sign_ins_are_listed_and_one_is_ended(portal: SigningIn) -> None:

@@ -9,12 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from billing.public_urls import parse_public_url
-from server import cli, secret_files
-from server.exclusive import sole_server
+from server import secret_files
+from server.cli import main as cli
+from server.cli.single_process import sole_server
 from server.http.addresses import parse_host, parse_origin
 from server.http.proxies import parse_proxies
 from server.http.serving import TooFewFiles, allow_files
-from server.sandboxed import Sandbox
+from server.sandbox import Sandbox
 from server.settings import Settings, WrongSettings, from_environment
 from tests.portal import KEY
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from identity.tokens import Subject
 from models import Token
-from server.batches import flushing
+from server.background_writes import flushing
 from tests.signing_in import (
     REVOKE,
     SIGN_INS,

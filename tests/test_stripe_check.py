@@ -17,9 +17,9 @@ from billing.stripe import Forbidden
 from billing.stripe.release import STRIPE_JS
 from models import Practice
 from models.ids import new_id
-from server import cli
 from server.app import served as served_app
-from server.sandboxed import Sandbox
+from server.cli import main as cli
+from server.sandbox import Sandbox
 from server.settings import WrongSettings
 from tests.portal import KEY, Portal, served
 from tests.portal import practice as made_up

@@ -17,8 +17,9 @@ from models import (
     StripeCustomer,
     database,
 )
-from server import cli, demo, stripe_demo
-from server.stripe_demo import DemoAccount
+from server.cli import demo, demo_stripe
+from server.cli import main as cli
+from server.cli.demo_stripe import DemoAccount
 from tests.processes import double
 
 ENVIRONMENT = {
@@ -78,7 +79,7 @@ def test_stripe_demo_says_whether_webhooks_arrive(
     monkeypatch: pytest.MonkeyPatch, secret: str | None
 ) -> None:
     given(monkeypatch, STRIPE_WEBHOOK_SECRET=secret)
-    account = stripe_demo.from_environment()
+    account = demo_stripe.from_environment()
     assert ("not heard" in account.said) is (secret is None)
     # Without Stripe's secret nobody can sign an event.
     first, second = (account.settings()["stripe_webhook_secret"] for _ in range(2))

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from models.ids import new_id
-from server import cli
+from server.cli import main as cli
 from tests.portal import KEY
 
 COMMANDS = {

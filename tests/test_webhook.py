@@ -12,7 +12,7 @@ import pytest
 from models import Payment, PaymentState, StripeEvent
 from sandbox import intents
 from sandbox.deliveries import signature
-from server.sandboxed import SECRET
+from server.sandbox import SECRET
 from tests.paying import ACCOUNT, ASKS, Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

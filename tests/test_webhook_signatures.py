@@ -18,7 +18,7 @@ from billing.stripe import Stripe, webhook_signatures
 from billing.stripe.objects import NotAnEvent
 from models import StripeEvent
 from sandbox.deliveries import signature
-from server.sandboxed import SECRET
+from server.sandbox import SECRET
 from tests.paying import Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

@@ -1,5 +1,5 @@
 // Bundles the GraphiQL page into dist/graphiql: content-hashed files, each beside its gzip and
-// brotli copies, and manifest.json, which says to server/graphiql.py which two the page starts with.
+// brotli copies, and manifest.json, which says to server/http/graphiql.py which two the page starts with.
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from server.graphiql import PageConfig, Tab, assets, page
+from server.http.graphiql import PageConfig, Tab, assets, page
 
 SCRIPT = "graphiql-ABCD1234.js"
 

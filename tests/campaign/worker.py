@@ -17,8 +17,8 @@ from billing.payment_methods import detach
 from billing.payments import background, daily_comparison, reconcile, webhook_inbox
 from billing.stripe import api
 from models import leases
-from server import cli
 from server.app import app, checked
+from server.cli import main as cli
 from server.settings import Settings
 from tests.campaign.crashes import Danger, arm
 from tests.nursery import forks

@@ -16,7 +16,7 @@ from models import Scope, database
 from models.database import DatabaseUnavailable, UnfitDatabase, Waits, opened
 from models.database.connector import PostgresConnector
 from models.database.dsn import Dsn
-from server import cli
+from server.cli import main as cli
 from tests import postgres
 from tests.conftest import do_without
 from tests.fault_injection import pgbouncer as poolers

@@ -13,7 +13,7 @@ from graphql import get_named_type, get_nullable_type, is_enum_type, is_list_typ
 import models
 from billing.documents.links import PREFIXES, Signer
 from models.names import folded
-from server.export_tables import TABLES
+from server.http.export_tables import TABLES
 from tests.isolation.ids import NOWHERE
 from tests.isolation.sight import PREFIXES as KINDS
 from tests.nameless.marked import World

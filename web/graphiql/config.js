@@ -1,4 +1,4 @@
-// What server/graphiql.py put into the page: {token, tabs: [{title, query, variables}]}.
+// What server/http/graphiql.py put into the page: {token, tabs: [{title, query, variables}]}.
 
 const element = document.getElementById("config");
 

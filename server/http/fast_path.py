@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from execution.authentication import Bearer
-from server.deadline import unanswered
-from server.disconnects import Disconnected, cancelled_on_disconnect
-from server.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused
 from server.http.bodies import STRANGERS_BODY
+from server.http.deadline import unanswered
+from server.http.disconnects import Disconnected, cancelled_on_disconnect
+from server.http.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused
 from server.http.media_types import GRAPHQL_JSON, JSON, response_type
 
 PATH = "/graphql"

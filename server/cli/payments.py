@@ -24,10 +24,10 @@ from models import AccessAction, Payment, Practice, database
 from planner.deferred import Refusal
 from resolvers.ids import bare
 from server import stripe_check
+from server.cli.operators import operator
 from server.clock import utc_now
 from server.command_errors import CommandError
-from server.operators import operator
-from server.sandboxed import Sandbox
+from server.sandbox import Sandbox
 from server.settings import Settings
 from server.stripe_client import at_stripe
 

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing import audit_log
 from identity.sign_in import sessions
 from models import AccessAction, Client, Contact
+from server.cli.operators import operator
+from server.cli.token_admin import bare, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
-from server.giving import bare, writing
-from server.operators import operator
 from server.settings import Settings
 
 

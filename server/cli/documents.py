@@ -20,8 +20,8 @@ from models import DocumentKind, Logo, Practice, ViewerKind, database
 from models.upsert import insert_into
 from planner.deferred import Refusal
 from resolvers.ids import bare
+from server.cli.operators import operator
 from server.command_errors import CommandError
-from server.operators import operator
 from server.private_files import make_private
 from server.settings import Settings
 

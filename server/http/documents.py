@@ -17,7 +17,7 @@ from execution.authentication import Bearers
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
 from models.database import RateLimited, StatementTimeout, TransientError
 from resolvers.document_files import PrintedDocuments, Seen
-from server.graphql import RETRY_AFTER_S, misconfigured
+from server.http.graphql import RETRY_AFTER_S, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.
 HEADERS = {

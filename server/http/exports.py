@@ -25,9 +25,9 @@ from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
 from planner.fallback_executor import Answer
-from server.disconnects import cancelled_on_disconnect
-from server.export_tables import TABLES, BadParameter, Part, Table
-from server.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated
+from server.http.disconnects import cancelled_on_disconnect
+from server.http.export_tables import TABLES, BadParameter, Part, Table
+from server.http.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated
 
 # Text that a spreadsheet would take for a formula, unless it is a number.
 FORMULA = re.compile(r"[=+\-@\t\r]")

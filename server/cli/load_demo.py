@@ -21,10 +21,10 @@ from demo import filling, many
 from demo.many import Plan
 from models import Client, Practice, bulk_insert, database, migrations
 from models.database import backend_name
-from server import giving
+from server.cli import token_admin
+from server.cli.console import NOT_MIGRATED, run
 from server.command_errors import CommandError
 from server.settings import Settings
-from server.terminal import NOT_MIGRATED, run
 
 # The processes share no memory with this one except the given values.
 SPAWN = multiprocessing.get_context("spawn")
@@ -179,10 +179,10 @@ def announce(rows: Counter[str], seconds: float) -> None:
 
 
 async def give_tokens(settings: Settings, practice_id: str, client_id: str) -> None:
-    scopes = list(giving.SCOPES)
+    scopes = list(token_admin.SCOPES)
     arguments = settings, "load-demo", practice_id
-    dashboard = await giving.create(*arguments, None, None, scopes, LASTS, COMMAND)
-    client = await giving.create(*arguments, client_id, None, [], LASTS, COMMAND)
+    dashboard = await token_admin.create(*arguments, None, None, scopes, LASTS, COMMAND)
+    client = await token_admin.create(*arguments, client_id, None, [], LASTS, COMMAND)
     typer.echo(
         f"\nTokens, for the header Authorization: Bearer …\n"
         f"  {dashboard}  a dashboard of a practice, with all scopes\n"

@@ -24,9 +24,9 @@ from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.lasting_errors import Troubles
 from planner.fallback_executor import Answer
-from server.disconnects import Disconnected, cancelled_on_disconnect
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
+from server.http.disconnects import Disconnected, cancelled_on_disconnect
 from server.http.media_types import GRAPHQL_JSON, JSON
 
 # Responses contain health and financial data, so no cache may store them.

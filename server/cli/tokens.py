@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from server.terminal import run, settings_from_environment, stop
+from server.cli.console import run, settings_from_environment, stop
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke tokens.")
 
@@ -23,28 +23,28 @@ def create(
     days: Annotated[int, typer.Option(min=1, max=366, help="The days until it expires.")] = 90,
 ) -> None:
     """Issue a token, and print it once. Without client and contact it is for a dashboard."""
-    from server import giving
+    from server.cli import token_admin
 
     settings, lasts = settings_from_environment(), dt.timedelta(days=days)
     scopes = scope or ["billing:read"]
-    typer.echo(run(giving.create(settings, name, practice, client, contact, scopes, lasts)))
+    typer.echo(run(token_admin.create(settings, name, practice, client, contact, scopes, lasts)))
 
 
 @app.command("list")
 def listed() -> None:
     """List the issued tokens: id, kind, name, scopes, expiry. For sign-ins see
     `portal sessions list`."""
-    from server import giving
+    from server.cli import token_admin
 
-    for line in run(giving.listed(settings_from_environment())):
+    for line in run(token_admin.listed(settings_from_environment())):
         typer.echo(line)
 
 
 @app.command("revoke")
 def revoke(id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
     """Revoke a token, from its next request on."""
-    from server import giving
+    from server.cli import token_admin
 
-    if not run(giving.revoked(settings_from_environment(), id)):
+    if not run(token_admin.revoked(settings_from_environment(), id)):
         stop(f"There is no valid token {id}.")
     typer.echo(f"Token {id} is revoked.")

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from server import contact_commands, operator_name, session_commands, token_commands
-from server.terminal import PlainGroup, run, settings_from_environment, stop
+from server import operator_name
+from server.cli import contacts, sessions, tokens
+from server.cli.console import PlainGroup, run, settings_from_environment, stop
 
 app = typer.Typer(
     cls=PlainGroup,
@@ -18,9 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The GraphQL server behind a therapy practice's client billing portal.",
 )
-app.add_typer(token_commands.app, name="token")
-app.add_typer(contact_commands.app, name="contact")
-app.add_typer(session_commands.app, name="sessions")
+app.add_typer(tokens.app, name="token")
+app.add_typer(contacts.app, name="contact")
+app.add_typer(sessions.app, name="sessions")
 payments = typer.Typer(no_args_is_help=True, help="Payments that need the operator.")
 app.add_typer(payments, name="payment")
 
@@ -66,9 +67,9 @@ def serve(
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
-    from server import migrating
+    from server.cli import migrate
 
-    typer.echo(run(migrating.migrate(settings_from_environment())))
+    typer.echo(run(migrate.migrate(settings_from_environment())))
 
 
 @app.command()
@@ -87,10 +88,10 @@ def demo(
 ) -> None:
     """Serve invented practices on this machine, with a token for each kind of viewer."""
     from models.database import WrongUrl
-    from server import demo as demonstration
-    from server import stripe_demo
+    from server.cli import demo as demonstration
+    from server.cli import demo_stripe
 
-    account = stripe_demo.from_environment() if at_stripe else None
+    account = demo_stripe.from_environment() if at_stripe else None
     try:
         demonstration.serve(port, database, json, account)
     except WrongUrl as error:
@@ -108,9 +109,9 @@ def load_demo(
     Each client has about 25 rows of account history in the last two years. On the same day the
     same options give the same rows. After an interruption each practice is complete or absent.
     """
-    from server import loading
+    from server.cli import load_demo
 
-    loading.load(settings_from_environment(), clients, practices, seed)
+    load_demo.load(settings_from_environment(), clients, practices, seed)
 
 
 @app.command("schema")
@@ -145,10 +146,10 @@ def explain(
     ] = False,
 ) -> None:
     """Show the SQL statement of a document, and the database's plan for it."""
-    from server import explaining
+    from server.cli import explain
 
     settings, query = settings_from_environment(), file.read_text()
-    explained = explaining.explain(settings, query, variables, operation, token, analyze=analyze)
+    explained = explain.explain(settings, query, variables, operation, token, analyze=analyze)
     typer.echo(run(explained))
 
 
@@ -161,9 +162,9 @@ def document(
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
     """Write a document as PDF: the same file as first given out, if it was."""
-    from server import printing
+    from server.cli import documents
 
-    typer.echo(run(printing.write(settings_from_environment(), id, out)))
+    typer.echo(run(documents.write(settings_from_environment(), id, out)))
 
 
 @app.command()
@@ -178,10 +179,10 @@ def logo(
     ] = None,
 ) -> None:
     """Set the logo of a practice's documents. Documents given out before stay unchanged."""
-    from server import printing
+    from server.cli import documents
 
     day = since.date() if since else None
-    typer.echo(run(printing.set_logo(settings_from_environment(), practice, file, day)))
+    typer.echo(run(documents.set_logo(settings_from_environment(), practice, file, day)))
 
 
 # -- payments --------------------------------------------------------------------------------------
@@ -203,10 +204,10 @@ def refund(
     An interrupted refund is resumed by its printed key. A second refund of the same
     amount needs a key of its own.
     """
-    from server import operating
+    from server.cli import payments
 
     settings = settings_from_environment()
-    typer.echo(run(operating.refund(settings, payment, amount, key, typer.echo)))
+    typer.echo(run(payments.refund(settings, payment, amount, key, typer.echo)))
 
 
 @payments.command("end")
@@ -218,9 +219,9 @@ def end_payment(
 
     If Stripe answers, the payment is given up as a client would do it.
     """
-    from server import operating
+    from server.cli import payments
 
-    typer.echo(run(operating.end(settings_from_environment(), payment, because)))
+    typer.echo(run(payments.end(settings_from_environment(), payment, because)))
 
 
 @app.command()
@@ -231,9 +232,9 @@ def reconcile(
     ] = None,
 ) -> None:
     """List the differences between ledger and Stripe, without changes. Exit with 1 if any."""
-    from server import operating
+    from server.cli import payments
 
-    lines = run(operating.differences(settings_from_environment(), since))
+    lines = run(payments.differences(settings_from_environment(), since))
     for line in lines:
         typer.echo(line)
     if lines:

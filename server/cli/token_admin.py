@@ -12,9 +12,9 @@ from billing import audit_log
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import AccessAction, Scope, Token, database
+from server.cli.operators import operator
 from server.clock import utc_now
 from server.command_errors import CommandError
-from server.operators import operator
 from server.settings import Settings
 
 SCOPES = {scope.written: scope for scope in Scope}

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from server.terminal import run, settings_from_environment
+from server.cli.console import run, settings_from_environment
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,10 +26,10 @@ def link(
 ) -> None:
     """Link a contact to a client, with one right or both; again, to change their rights."""
     from models import Relation
-    from server import contacts
+    from server.cli import contact_admin
 
-    right = contacts.Right(Relation(relation), documents, pay)
-    typer.echo(run(contacts.link(settings_from_environment(), client, name, email, right)))
+    right = contact_admin.Right(Relation(relation), documents, pay)
+    typer.echo(run(contact_admin.link(settings_from_environment(), client, name, email, right)))
 
 
 @app.command("unlink")
@@ -38,9 +38,9 @@ def unlink(
     client: Annotated[str, typer.Argument(help="The client: cli_…")],
 ) -> None:
     """Remove a contact's rights to a client, from their next request on."""
-    from server import contacts
+    from server.cli import contact_admin
 
-    typer.echo(run(contacts.unlink(settings_from_environment(), contact, client)))
+    typer.echo(run(contact_admin.unlink(settings_from_environment(), contact, client)))
 
 
 @app.command("list")
@@ -48,7 +48,7 @@ def listed(
     client: Annotated[str, typer.Argument(help="The client: cli_…")],
 ) -> None:
     """List the contacts of a client: id, relation, name, address, rights."""
-    from server import contacts
+    from server.cli import contact_admin
 
-    for line in run(contacts.listed(settings_from_environment(), client)):
+    for line in run(contact_admin.listed(settings_from_environment(), client)):
         typer.echo(line)

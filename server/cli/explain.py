@@ -19,8 +19,8 @@ from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
 from planner.deferred import Asked
 from planner.operation import coerced, named, parsed
+from server.cli.operators import operator
 from server.command_errors import CommandError
-from server.operators import operator
 from server.settings import Settings
 
 NOBODY = str(uuid.UUID(int=0))

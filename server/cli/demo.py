@@ -25,15 +25,15 @@ from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Practice, Scope, Token, database, migrations
 from server import secret_files
 from server.app import app
+from server.cli.console import run
+from server.cli.demo_letterheads import dress
+from server.cli.demo_sandbox import seeded
+from server.cli.demo_stripe import DemoAccount, move_to_stripe
+from server.cli.single_process import sole_server
 from server.command_errors import CommandError
-from server.exclusive import sole_server
-from server.graphiql import PageConfig, Tab
+from server.http.graphiql import PageConfig, Tab
 from server.http.serving import options
-from server.letterheads import dress
-from server.seeding import seeded
 from server.settings import Settings
-from server.stripe_demo import DemoAccount, move_to_stripe
-from server.terminal import run
 from server.web_files import QUERIES
 
 # The demo's folder, ignored by git. It contains the tokens, so only its owner may read it.

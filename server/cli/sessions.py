@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from server.terminal import run, settings_from_environment
+from server.cli.console import run, settings_from_environment
 
 app = typer.Typer(no_args_is_help=True, help="List sign-ins, and end them.")
 
@@ -27,10 +27,10 @@ def listed(
     address: Address = None,
 ) -> None:
     """List the valid sign-ins: id, practice, person, begin, last use, end."""
-    from server import sessions
+    from server.cli import session_admin
 
-    which = sessions.Which(practice=practice, client=client, contact=contact, address=address)
-    for line in run(sessions.listed(settings_from_environment(), which)):
+    which = session_admin.Which(practice=practice, client=client, contact=contact, address=address)
+    for line in run(session_admin.listed(settings_from_environment(), which)):
         typer.echo(line)
 
 
@@ -46,8 +46,8 @@ def end(
 
     Give exactly one selection. Tokens issued by `portal token` stay valid.
     """
-    from server import sessions
+    from server.cli import session_admin
 
-    which = sessions.Which(id, practice, client, contact, address)
-    count = run(sessions.ended(settings_from_environment(), which))
+    which = session_admin.Which(id, practice, client, contact, address)
+    count = run(session_admin.ended(settings_from_environment(), which))
     typer.echo(f"{count} sign-ins ended." if count != 1 else "1 sign-in ended.")

@@ -13,10 +13,10 @@ from models.database import is_unmigrated
 from models.ids import new_id
 from models.names import folded_email
 from models.upsert import insert_into
+from server.cli.operators import operator
+from server.cli.token_admin import bare, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
-from server.giving import bare, writing
-from server.operators import operator
 from server.settings import Settings
 
 

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.database import TransientError
-from server.graphql import RETRY_AFTER_S, failed, refused
+from server.http.graphql import RETRY_AFTER_S, failed, refused
 
 # Addresses with JSON responses.
 JSON_ADDRESSES = ("/graphql", "/export/")
