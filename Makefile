@@ -28,12 +28,12 @@ run: .venv/.portal $(PAGE) ## Serve the demo on 127.0.0.1 (PORT=8000, DEMO_JSON=
 	@exec $(BIN)/portal demo --port $(PORT) $(if $(DEMO_JSON),--json '$(DEMO_JSON)')
 
 test: .venv/.test .venv/.portal $(PAGE) ## Run the tests, on SQLite and PostgreSQL (ARGS='-k name').
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@echo 'Running the tests …'
 	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not faults' $(ARGS)
 
 test-all: .venv/.test .venv/.portal $(PAGE) ## Run every test, also those that break servers and networks (some minutes more).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@echo 'Running every test …'
 	@$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
@@ -45,29 +45,29 @@ test-stripe: .venv/.test .venv/.portal ## Try what the double promises against S
 		sk_test_*) ;; \
 		*) echo 'Set STRIPE_TEST_KEY to a secret key of a test account: it begins with sk_test_.' >&2; exit 1 ;; \
 	esac
-	@$(BIN)/python -m pytest tests/test_stripe.py $(ARGS)
+	@$(BIN)/python -m pytest tests/sandbox/test_stripe.py $(ARGS)
 
 pictures: .venv/.test .venv/.portal $(PAGE) ## Take the documentation's pictures again, in chromium.
 	@PICTURES=docs/pictures $(BIN)/python -m pytest -q -k 'readmes_picture' tests/browser
 
 soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m tests.soak $(MINUTES)
 
 campaign: .venv/.test .venv/.portal ## Have 1,000 clients pay amid crashes, on each database (minutes; ARGS='--clients 50 --seed 1').
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
-	@$(BIN)/python -m tests.campaign $(ARGS)
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.payments.campaign $(ARGS)
 
 bench: .venv/.test .venv/.portal bench-peers ## Measure the portal beside its peers, write bench/RESULTS.md (half an hour; ARGS='--help').
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-growth: .venv/.test .venv/.portal ## Measure a page in practices of ten thousand, a hundred thousand and a million rows (four minutes).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.growth $(ARGS)
 
 bench-memory: .venv/.test .venv/.portal ## Measure whether the server's memory grows (twenty minutes; ARGS='--minutes 5').
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.memory $(ARGS)
 
 # The benchmark says which peers aren't there, and measures the others.
@@ -76,34 +76,34 @@ bench-peers: .venv/.portal ## Install what the peers that Node serves need (once
 		$(BIN)/python -m bench.nodejs || echo 'The peers of Node are not installed, for the reason above.' >&2
 
 bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.quick $(ARGS)
 
 bench-paying: .venv/.test .venv/.portal ## Measure paying with a slow Stripe, while pages are read (a minute).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.paying
 
 bench-documents: .venv/.test .venv/.portal ## Measure how long documents take to print (a minute).
 	@$(BIN)/python -m bench.documents
 
 bench-signing-in: .venv/.test .venv/.portal ## Measure whether asking for a sign-in link tells who is known (half a minute).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.signing_in
 
 bench-strangers: .venv/.test .venv/.portal ## Measure the CPU that hostile requests without a token take (a minute).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.strangers $(ARGS)
 
 bench-held-lock: .venv/.test .venv/.portal ## Measure what a held row lock on one client costs another practice (a minute).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.held_lock $(ARGS)
 
 bench-hostile: .venv/.test .venv/.portal ## Measure what hostile callers cost a client of another practice (nine minutes).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.hostile $(ARGS)
 
 rows-read: .venv/.test .venv/.portal ## Count the rows that PostgreSQL reads for pages of 100,000 clients (ten minutes).
-	@$(BIN)/python -m tests.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.rows_read
 
 check: .venv/.lint .venv/.test .venv/.portal ## Format, lint, types, the import contract, schema.graphql.

@@ -8,7 +8,7 @@ import typer
 
 from bench import wrk
 from bench.load import NotAnswered
-from tests import postgres
+from tests.support import postgres
 
 Seconds = Annotated[int, typer.Option(min=1, help="Seconds of each round.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds of each server.")]

@@ -27,13 +27,13 @@ from models.database import engine, opened
 from models.ids import new_id
 from models.migrations import migrate
 from sandbox.deliveries import signature
-from tests import postgres
-from tests.demo import started
-from tests.mailbox import SENDER, Mailbox, mail_server
-from tests.paying import ACCOUNT, ASKS, GOOD, PAY, Paying
-from tests.portal import practice
-from tests.processes import SECRET, double, portals
-from tests.signing_in import LINK, PAGE, REQUEST, SIGN_IN
+from tests.support import postgres
+from tests.support.demo_server import started
+from tests.support.mail_server import SENDER, Mailbox, mail_server
+from tests.support.payments import ACCOUNT, ASKS, GOOD, PAY, Paying
+from tests.support.portal import practice
+from tests.support.processes import SECRET, double, portals
+from tests.support.sign_in import LINK, PAGE, REQUEST, SIGN_IN
 
 OTHER_ACCOUNT = f"{ACCOUNT}_other"
 REQUESTS, WEBHOOKS = 25, 20

@@ -33,7 +33,7 @@ from bench.servers import ENVIRONMENT, LIFTED, Server, prepared, running
 from bench.table import table
 from bench.targets import PORTAL
 from models import Practice, database
-from tests import postgres
+from tests.support import postgres
 
 ASKS_EVERY_S = 0.04
 # The status of an internal error, as callers count it.

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 import asyncpg
 
 from bench import hostile_connections
-from tests.hostile.strangers import SHAPES
+from tests.security.fuzz.strangers import SHAPES
 
 HOST = "127.0.0.1"
 NICENESS = 10

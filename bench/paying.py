@@ -22,10 +22,10 @@ from models import Client, Practice
 from models.database import engine
 from models.ids import new_id
 from models.migrations import migrate
-from tests import postgres
-from tests.demo import started
-from tests.paying import ACCOUNT, PAY, Paying
-from tests.processes import double, portals
+from tests.support import postgres
+from tests.support.demo_server import started
+from tests.support.payments import ACCOUNT, PAY, Paying
+from tests.support.processes import double, portals
 
 PAYMENTS_A_SECOND, PAGES_A_SECOND, LATENCY_S = 20, 50, 0.3
 PAGE = (Path(__file__).parent.parent / "web" / "queries" / "billing-page.graphql").read_text()

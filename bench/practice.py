@@ -15,7 +15,7 @@ from bench.operations import Askers
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Invoice, Scope, database
-from tests import postgres
+from tests.support import postgres
 
 # The number of invoices of the clients who ask: a page of ten, with or without a next page.
 FEWEST, MOST = 8, 24

@@ -27,8 +27,8 @@ from models import Scope, ViewerKind, database
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from server.cli import load_demo
 from server.cli.explain import NOBODY, planned, understood
-from tests import postgres
-from tests.schema import prepare
+from tests.support import postgres
+from tests.support.empty_databases import prepare
 
 ROWS_EACH, ROWS_MORE = 20, 200
 # The number of uses after which PostgreSQL may change from a custom plan to a generic one.

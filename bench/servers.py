@@ -21,8 +21,8 @@ from bench.load import HOST
 from bench.operations import Askers
 from bench.targets import POSTGRESQL, SQLITE, Target
 from server.settings import Settings
-from tests import postgres
-from tests.demo import free_port
+from tests.support import postgres
+from tests.support.demo_server import free_port
 
 PROJECT = Path(__file__).parent.parent
 STARTS_WITHIN_S, ENDS_WITHIN_S = 60, 20

@@ -19,11 +19,11 @@ from models import Client
 from models.database import engine
 from models.ids import new_id
 from models.migrations import migrate
-from tests import postgres
-from tests.demo import started
-from tests.mailbox import SENDER, mail_server
-from tests.processes import double, portals
-from tests.signing_in import REQUEST, SigningIn
+from tests.support import postgres
+from tests.support.demo_server import started
+from tests.support.mail_server import SENDER, mail_server
+from tests.support.processes import double, portals
+from tests.support.sign_in import REQUEST, SigningIn
 
 WARM_UP = 20
 PERCENT = 100

@@ -21,7 +21,7 @@ from bench.commands import database_server, say
 from bench.load import HOST
 from bench.servers import Server, served
 from bench.targets import PORTAL
-from tests.hostile.strangers import SHAPES
+from tests.security.fuzz.strangers import SHAPES
 
 PROMISED_MS, PERMILLE = 5.0, 999
 WARM_UP = 5

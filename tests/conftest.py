@@ -9,14 +9,14 @@ from typing import NoReturn
 
 import pytest
 
-from tests import chromium as chromium_program
-from tests import demo as demonstration
-from tests import postgres
-from tests.comparison import Comparison, compared
-from tests.demo import Demo
-from tests.double import Double
-from tests.nursery import Nursery
-from tests.practices import made
+from tests.support import chromium as chromium_program
+from tests.support import demo_server as demonstration
+from tests.support import postgres
+from tests.support.comparison import Comparison, compared
+from tests.support.demo_server import Demo
+from tests.support.practices import made
+from tests.support.process_pool import Nursery
+from tests.support.stripe_double import Double
 
 # The seed of random practices and operations; a soak sets another.
 SEED = int(os.environ.get("PRACTICES_SEED", "1"))
@@ -51,7 +51,7 @@ def _background_work_by_hand() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Yield the URL of a PostgreSQL server, for `tests.postgres.database`."""
+    """Yield the URL of a PostgreSQL server, for `tests.support.postgres.database`."""
     with postgres.server() as url:
         if url is None:
             do_without(request.config, "PostgreSQL", postgres.HOW_TO_GET)
@@ -130,7 +130,7 @@ def forked() -> Iterator[demonstration.Run]:
     """Return a function that runs `portal` in a fork of a warmed process, in a third of
     the time.
     """
-    nursery = Nursery("tests.portal_nursery")
+    nursery = Nursery("tests.support.portal_pool")
 
     @contextmanager
     def run(

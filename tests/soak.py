@@ -12,16 +12,16 @@ import subprocess
 import sys
 import time
 
-from tests import postgres
-from tests.campaign import __main__ as campaign_command
-from tests.campaign import run as campaign
-from tests.campaign.__main__ import KINDS
-from tests.killed import soak as killed
+from tests.payments.campaign import __main__ as campaign_command
+from tests.payments.campaign import run as campaign
+from tests.payments.campaign.__main__ import KINDS
+from tests.payments.crash_tests import soak as killed
+from tests.support import postgres
 
 OPERATIONS = 500
 KILLING_S = 60
 CLIENTS = 200
-ROUND = (sys.executable, "-m", "pytest", "-q", "-s", "tests/test_generated.py")
+ROUND = (sys.executable, "-m", "pytest", "-q", "-s", "tests/api/test_generated.py")
 TALLY = re.compile(r"^\.*(sqlite|postgresql): (\d+) planned, (\d+) refused$", re.MULTILINE)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from models import Relation
 from server.cli.contacts import RelationName
-from tests.portal import KEY
+from tests.support.portal import KEY
 
 PROJECT = {"graph", "resolvers", "identity", "billing", "models", "sandbox"}
 SERVING = {"strawberry", "graphql", "uvicorn", "httptools", "typst", "babel"}

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from tests.demo import NOTHING, PROJECT, Run, served
+from tests.support.demo_server import NOTHING, PROJECT, Run, served
 
 # Top-level packages of the checkout that are not for users.
 DEVELOPMENT = {"tests", "bench"}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests import demo as demonstration
 from tests.browser import browsing
 from tests.browser.visiting import Visit, visit
-from tests.demo import Demo
+from tests.support import demo_server as demonstration
+from tests.support.demo_server import Demo
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, expect
 
-from tests import demo as demonstration
 from tests.browser.visiting import ASKS, Visit, visit
-from tests.demo import Demo, free_port
-from tests.processes import wait_for
+from tests.support import demo_server as demonstration
+from tests.support.demo_server import Demo, free_port
+from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.browser
 

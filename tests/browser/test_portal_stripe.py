@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.stripe.release import STRIPE_JS
 from models import CardSetup, Practice, database
-from tests import demo as demonstration
 from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, visit
-from tests.demo import PROJECT, Demo
-from tests.processes import double
+from tests.support import demo_server as demonstration
+from tests.support.demo_server import PROJECT, Demo
+from tests.support.processes import double
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.browsing import Watched, watch
-from tests.demo import Demo
+from tests.support.demo_server import Demo
 
 CARD = {"Cardholder's name": "Renée Lindqvist", "Billing zip": "04101"}
 FORM = {"Expiration (MM/YY)": "12/31", "Security code": "123"}

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode, urlsplit
 
-from tests import postgres
-from tests.postgres import DURABLE, Server
+from tests.support import postgres
+from tests.support.postgres import DURABLE, Server
 
 STANDBY_PORT = 5433
 

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests import postgres
 from tests.conftest import do_without
 from tests.fault_injection import cluster as clusters
 from tests.fault_injection import network as networks
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
+from tests.support import postgres
 
 
 @pytest.fixture

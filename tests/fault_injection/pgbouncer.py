@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests import postgres
-from tests.demo import free_port
+from tests.support import postgres
+from tests.support.demo_server import free_port
 
 HOW_TO_GET = "install PgBouncer, or name its program by PGBOUNCER"
 HOST = "127.0.0.1"

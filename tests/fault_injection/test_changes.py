@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from models import database
 from models.database import TransientError, Waits, watched
-from tests import postgres
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
+from tests.support import postgres
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 

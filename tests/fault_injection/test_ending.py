@@ -21,13 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import AccessEntry, SignInRequest
 from models.database import opened
-from tests import postgres
-from tests.demo import PROJECT, free_port
 from tests.fault_injection.cluster import Cluster
-from tests.portal import KEY, Portal
-from tests.processes import wait_for
-from tests.schema import prepare
-from tests.signing_in import REQUEST
+from tests.support import postgres
+from tests.support.demo_server import PROJECT, free_port
+from tests.support.empty_databases import prepare
+from tests.support.portal import KEY, Portal
+from tests.support.processes import wait_for
+from tests.support.sign_in import REQUEST
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 

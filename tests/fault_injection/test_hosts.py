@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import postgres
 from tests.fault_injection.cluster import STANDBY_PORT, Cluster
 from tests.fault_injection.visiting import judge, visitors
-from tests.paying import serving, unserved
+from tests.support import postgres
+from tests.support.payments import serving, unserved
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 

@@ -22,7 +22,7 @@ from models.database.session import Session
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, visited, visitors
-from tests.paying import paying
+from tests.support.payments import paying
 
 PATIENCE = 4.0
 # Beginnings of log messages that do not belong to a request.

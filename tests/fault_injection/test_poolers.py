@@ -17,11 +17,11 @@ from models.database import DatabaseUnavailable, UnfitDatabase, Waits, opened
 from models.database.connector import PostgresConnector
 from models.database.dsn import Dsn
 from server.cli import main as cli
-from tests import postgres
 from tests.conftest import do_without
 from tests.fault_injection import pgbouncer as poolers
-from tests.paying import Paying, serving, unserved
-from tests.portal import KEY
+from tests.support import postgres
+from tests.support.payments import Paying, serving, unserved
+from tests.support.portal import KEY
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 

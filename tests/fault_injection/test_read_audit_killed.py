@@ -17,10 +17,10 @@ from identity.tokens import Subject
 from models import AccessEntry, Client, Scope
 from models.database import opened
 from models.ids import new_id
-from tests.demo import PROJECT, free_port
-from tests.portal import KEY, Portal
-from tests.processes import wait_for
-from tests.schema import prepare
+from tests.support.demo_server import PROJECT, free_port
+from tests.support.empty_databases import prepare
+from tests.support.portal import KEY, Portal
+from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.faults
 

@@ -17,12 +17,12 @@ import pytest
 from bench.hostile_connections import HALF_HEAD, LARGE, POST, SMALL
 from bench.machine import resident_mb
 from models.database import opened
-from tests import postgres
-from tests.demo import PROJECT
 from tests.fault_injection.test_ending import portal
-from tests.listening import SOON_S, until
-from tests.portal import Portal
-from tests.schema import prepare
+from tests.support import postgres
+from tests.support.demo_server import PROJECT
+from tests.support.empty_databases import prepare
+from tests.support.http_server import SOON_S, until
+from tests.support.portal import Portal
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests import postgres
+from tests.cli.test_console import ends
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
-from tests.test_terminal import ends
+from tests.support import postgres
 
 pytestmark = [pytest.mark.faults, pytest.mark.server]
 

@@ -13,11 +13,11 @@ import httpx
 from identity.tokens import Subject
 from models import AccessEntry, Scope
 from models.database import opened
-from tests import postgres
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
-from tests.opening import link, made
-from tests.paying import ASKS, PAY, Paying, serving, unserved
+from tests.support import postgres
+from tests.support.document_links import link, made
+from tests.support.payments import ASKS, PAY, Paying, serving, unserved
 
 NAME = "{ client { name } }"
 RIGHT_NAME = b'{"data":{"client":{"name":"Ana Prieto"}}}'

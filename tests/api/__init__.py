@@ -1,0 +1,1 @@
+"""Tests of the API: reads, limits, errors and HTTP."""

@@ -1,0 +1,384 @@
+"""Repeated requests take a shorter path: its responses and checks are those of the full one."""
+
+import datetime as dt
+import gc
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import delete, insert, update
+
+from execution.pipeline import Graph
+from identity.tokens import PERSONAL_SCOPES, Subject
+from models import Client, Contact, ContactRight, Practice, Relation, Scope, Token
+from models.database import StatementTimeout, StatementTooDeep
+from models.ids import new_id
+from tests.support.portal import Portal, served
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+NAME = "{ client { name } }"
+BALANCE = "{ client { balance { amount { amount currency } } } }"
+ORIGIN = "https://portal.example"
+JSON = "application/json"
+
+
+@pytest.fixture
+async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
+    async with (
+        new_database() as url,
+        served(url, allowed_origins=[ORIGIN], allowed_hosts=["portal"]) as it,
+    ):
+        yield it
+
+
+@pytest.fixture
+def long_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the queries that took the full path."""
+    gone: list[str] = []
+    answer = Graph.answer
+
+    async def watched(self: Graph, request: Any, *given: Any) -> Any:
+        gone.append(request.query)
+        return await answer(self, request, *given)
+
+    monkeypatch.setattr(Graph, "answer", watched)
+    return gone
+
+
+async def sent(portal: Portal, token: str, query: str = NAME, **headers: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"} | headers
+    return await portal.http.post("/graphql", content=json.dumps({"query": query}), headers=headers)
+
+
+async def asked_before(portal: Portal, token: str, query: str = NAME) -> None:
+    assert (await sent(portal, token, query)).status_code == 200
+
+
+def told(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    return response.status_code, sorted(response.headers.multi_items()), response.content
+
+
+async def test_repeated_request_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:
+    token = await portal.token()
+    first, second = await sent(portal, token), await sent(portal, token)
+    assert long_ways == [NAME]
+    assert told(first) == told(second)
+
+
+async def test_short_path_serves_viewers_of_equal_rights_each_their_own_rows(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    both = [portal.client_id, portal.other_id]
+    tokens = [await portal.token(Subject(portal.practice_id, client_id=id_)) for id_ in both]
+    names = ["Ana Prieto", "Ben Osei"]
+    for _ in range(2):
+        answers = [(await sent(portal, token)).json() for token in tokens]
+        assert answers == [{"data": {"client": {"name": name}}} for name in names]
+    # Each token's first request has to authenticate the token.
+    assert long_ways == [NAME, NAME]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": ORIGIN},
+        {"origin": "https://elsewhere.example"},
+        {"accept": "application/graphql-response+json"},
+        {"accept": "application/graphql-response+json", "origin": ORIGIN},
+        {"content-type": "application/json; charset=utf-8"},
+        {"host": "portal:8000"},
+    ],
+)
+async def test_both_paths_send_the_same_headers(
+    portal: Portal, long_ways: list[str], headers: Mapping[str, str]
+) -> None:
+    token = await portal.token()
+    first, second = [await sent(portal, token, **headers) for _ in range(2)]
+    assert told(first) == told(second)
+    assert len(long_ways) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "elsewhere.example"},
+        {"host": "portal:abc"},
+        {"host": "portal:elsewhere.example:1"},
+        {"content-type": "text/plain"},
+        {"authorization": "Basic YTpi"},
+        {"authorization": "Bearer cbp_"},
+    ],
+)
+async def test_repeated_request_with_invalid_headers_is_refused(
+    portal: Portal, headers: Mapping[str, str]
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    response = await sent(portal, token, **headers)
+    assert response.status_code in (400, 401, 415)
+
+
+async def test_both_paths_allow_every_origin_if_set(new_database: NewDatabase) -> None:
+    async with new_database() as url, served(url, allowed_origins=["*"]) as portal:
+        token = await portal.token()
+        first, second = [await sent(portal, token, origin=ORIGIN) for _ in range(2)]
+    assert told(first) == told(second)
+    assert second.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("headers", [{"host": "elsewhere"}, {"content-type": "text/plain"}])
+async def test_invalid_headers_are_refused_without_waiting_for_the_body(
+    portal: Portal, headers: Mapping[str, str]
+) -> None:
+    """The body never arrives."""
+
+    async def never() -> Any:
+        raise AssertionError("the body was awaited")
+
+    token = await portal.token()
+    plain = {"host": "portal", "content-type": JSON, "authorization": f"Bearer {token}"}
+    status, _ = await asked_directly(portal, {**plain, **headers}, never)
+    assert status == (400 if "host" in headers else 415)
+
+
+async def test_body_that_ends_early_is_refused(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    body = json.dumps({"query": NAME}).encode()
+    messages = iter(
+        [
+            {"type": "http.request", "body": body, "more_body": True},
+            {"type": "http.disconnect"},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(messages)
+
+    given = {"host": "portal", "content-type": JSON, "authorization": f"Bearer {token}"}
+    status, answer = await asked_directly(portal, given, receive)
+    assert status == 400
+    assert b"ended early" in answer
+
+
+async def asked_directly(
+    portal: Portal, headers: Mapping[str, str], receive: Callable[[], Any]
+) -> tuple[int, bytes]:
+    """Return the status and the body that the application sends for these messages."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
+    scope |= {
+        "headers": raw,
+        "client": ("127.0.0.1", 1),
+        "server": ("portal", 80),
+        "scheme": "http",
+    }
+    await portal.http._transport.app(scope, receive, send)  # type: ignore[attr-defined]
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return sent[0]["status"], body
+
+
+async def test_cache_of_bodies_is_limited_by_their_size_in_memory(portal: Portal) -> None:
+    """Parsed variables take many times the memory of their text."""
+    token = await portal.token()
+    junk = ",".join(["{}"] * 10_000)
+    for number in range(60):
+        body = f'{{"query": "{NAME}", "variables": {{"n": {number}, "junk": [{junk}]}}}}'
+        headers = {"authorization": f"Bearer {token}", "content-type": JSON, "host": "portal"}
+        response = await portal.http.post("/graphql", content=body, headers=headers)
+        assert response.status_code == 200
+    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    assert len(graph.repeats.answered.items) < 50
+
+
+async def test_body_in_pieces_is_answered(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for letter in json.dumps({"query": NAME}):
+            yield letter.encode()
+
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    response = await portal.http.post("/graphql", content=pieces(), headers=headers)
+    assert response.json() == {"data": {"client": {"name": "Ana Prieto"}}}
+
+
+# -- the token is checked on each request ----------------------------------------------------------
+
+
+async def change(portal: Portal, statement: Any) -> None:
+    async with portal.engine.begin() as rows:
+        await rows.execute(statement)
+
+
+async def test_revoked_token_is_refused_on_its_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    await change(portal, update(Token).values(revoked_at=portal.clock()))
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def test_expired_token_is_refused_on_its_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    portal.clock.time += dt.timedelta(hours=1)
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def test_idle_sign_in_is_refused(portal: Portal) -> None:
+    token = await sign_in(portal)
+    await asked_before(portal, token)
+    portal.clock.time += dt.timedelta(minutes=15)
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def test_sign_in_of_a_changed_address_is_refused(portal: Portal) -> None:
+    token = await sign_in(portal)
+    await asked_before(portal, token)
+    await change(portal, update(Client).values(email="new@example.com"))
+    assert (await sent(portal, token)).status_code == 401
+
+
+async def sign_in(portal: Portal) -> str:
+    """Return a token of the client's that belongs to a sign-in."""
+    token, email = await portal.token(), "ana@example.com"
+    used = {"is_sign_in": True, "last_used_at": portal.clock(), "email": email}
+    await change(portal, update(Token).values(used))
+    await change(portal, update(Client).values(email=email))
+    return token
+
+
+async def test_removed_scope_is_missed_on_the_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    await change(portal, update(Token).values(scopes=[Scope.BILLING_READ]))
+    (error,) = (await sent(portal, token)).json()["errors"]
+    assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+async def test_viewer_with_fewer_scopes_is_not_served_from_the_cache_of_more(
+    portal: Portal,
+) -> None:
+    await asked_before(portal, await portal.token())
+    poorer = await portal.token(scopes=frozenset({Scope.BILLING_READ}))
+    for _ in range(2):
+        (error,) = (await sent(portal, poorer)).json()["errors"]
+        assert error["extensions"]["code"] == "SCOPE_REQUIRED"
+
+
+@pytest.mark.parametrize("who", ["a dashboard", "a guardian of two"])
+async def test_viewer_with_other_rights_is_not_served_from_the_cache(
+    portal: Portal, who: str
+) -> None:
+    scopes = frozenset(PERSONAL_SCOPES)
+    await asked_before(portal, await portal.token(scopes=scopes))
+    await asked_before(portal, await aunt(portal))
+    subjects = {
+        "a dashboard": Subject(portal.practice_id),
+        "a guardian of two": Subject(portal.practice_id, contact_id=portal.guardian_id),
+    }
+    token = await portal.token(subjects[who], scopes=scopes)
+    await asked_before(portal, token, "{ practice { name } }")
+    (error,) = (await sent(portal, token)).json()["errors"]
+    assert error["extensions"]["code"] == "CLIENT_REQUIRED"
+
+
+async def aunt(portal: Portal) -> str:
+    """Return the token of a contact of one client."""
+    own = {"practice_id": portal.practice_id}
+    await portal.insert(Contact, {**own, "id": (id_ := new_id()), "name": "Ada Ahn"})
+    right = {"contact_id": id_, "client_id": portal.client_id, "relation": Relation.PARTNER}
+    await portal.insert(ContactRight, {**own, **right, "sees_documents": True, "can_pay": False})
+    return await portal.token(Subject(portal.practice_id, contact_id=id_))
+
+
+async def test_guardian_with_a_new_second_client_has_to_name_one(portal: Portal) -> None:
+    guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    other = ContactRight.client_id == portal.other_id
+    async with portal.engine.begin() as rows:
+        right = dict(
+            (await rows.execute(ContactRight.__table__.select().where(other))).one()._mapping
+        )
+    await change(portal, delete(ContactRight).where(other))
+    await asked_before(portal, guardian)
+    await change(portal, insert(ContactRight).values(right))
+    (error,) = (await sent(portal, guardian)).json()["errors"]
+    assert error["extensions"]["code"] == "CLIENT_REQUIRED"
+
+
+async def test_changed_currency_is_used_on_the_next_request(portal: Portal) -> None:
+    token = await portal.token()
+    await asked_before(portal, token, BALANCE)
+    await change(portal, update(Practice).values(currency="JPY"))
+    amount = (await sent(portal, token, BALANCE)).json()["data"]["client"]["balance"]["amount"]
+    assert amount == {"amount": "0", "currency": "JPY"}
+
+
+async def test_statement_timeout_gets_503_on_the_short_path(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+
+    async def late(*_: Any) -> None:
+        raise StatementTimeout
+
+    monkeypatch.setattr("execution.authentication.Bearers.told", late)
+    response = await sent(portal, token, origin=ORIGIN)
+    assert response.status_code == 503
+    assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_statement_too_deep_falls_back_to_the_full_path(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+
+    async def too_deep(*_: Any) -> None:
+        raise StatementTooDeep
+
+    monkeypatch.setattr("execution.authentication.Bearers.told", too_deep)
+    assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
+
+
+async def test_mutation_never_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:
+    token = await portal.token()
+    sign_out = "mutation { signOut { __typename } }"
+    for _ in range(2):
+        await sent(portal, token, sign_out)
+    assert long_ways == [sign_out, sign_out]
+
+
+async def test_evicted_operation_takes_the_full_path_again(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    token = await portal.token()
+    await asked_before(portal, token)
+    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    graph.preparation.readied.clear()
+    gc.collect()
+    for _ in range(3):
+        assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
+    assert long_ways == [NAME, NAME]
+
+
+async def test_contact_and_client_do_not_share_cached_answers(portal: Portal) -> None:
+    """A contact of one client and the client send the same request."""
+    await asked_before(portal, await portal.token())
+    contact = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    await change(portal, delete(ContactRight).where(ContactRight.client_id == portal.other_id))
+    await asked_before(portal, contact, "{ practice { name } }")
+    assert (await sent(portal, contact)).json() == {"data": {"client": {"name": "Ana Prieto"}}}

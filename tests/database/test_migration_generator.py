@@ -1,0 +1,99 @@
+"""A revision written by the generator passes the linters and is right on both databases."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.demo_server import PROJECT
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+
+# Changes of the mapped classes by a developer: module, text before, text after.
+CHANGES = (
+    (
+        "invoice",
+        "    notes: Mapped[str | None]\n",
+        "    po_number: Mapped[str | None]\n    discount_minor: Mapped[Minor | None]\n"
+        "    reminded_at: Mapped[dt.datetime | None]\n",
+    ),
+    (
+        "invoice",
+        '        CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),\n',
+        '        CheckConstraint("is_void = (voided_on IS NOT NULL)", name="void_has_a_day"),\n'
+        '        CheckConstraint("discount_minor >= 0", name="discount_positive"),\n'
+        '        Index("ix_invoice_po", "practice_id", text("lower(po_number)")),\n',
+    ),
+    ("payment", '    OTHER = "OTHER"\n', '    OTHER = "OTHER"\n    GIFT_CARD = "GIFT_CARD"\n'),
+    ("session", 'CheckConstraint("fee_minor >= 0"', 'CheckConstraint("fee_minor >= -1"'),
+    (
+        "access_entry",
+        "    arguments: Mapped[str | None]\n",
+        "    arguments: Mapped[str | None]\n    page: Mapped[Count | None]\n",
+    ),
+    (
+        "logo",
+        "\n\nclass Logo(Row):",
+        "\n\nclass Colour(Row):\n"
+        '    """A colour of a practice."""\n\n'
+        '    __tablename__ = "colour"\n'
+        "    __table_args__ = (of_practice(),)\n\n"
+        "    practice_id: Mapped[Key]\n"
+        "    id: Mapped[Key]\n"
+        "    since: Mapped[dt.date]\n"
+        "    hue: Mapped[int]\n"
+        "    changed_at: Mapped[dt.datetime]\n"
+        "\n\nclass Logo(Row):",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the mapped classes, change them, and generate the revision; return the folder."""
+    folder = tmp_path_factory.mktemp("changed")
+    shutil.copytree(PROJECT / "models", folder / "models")
+    shutil.copy(PROJECT / "pyproject.toml", folder)
+    (folder / "tests").symlink_to(PROJECT / "tests")
+    for module, before, after in CHANGES:
+        path = folder / "models" / f"{module}.py"
+        text = path.read_text()
+        assert text.count(before) == 1, (module, before)
+        path.write_text(text.replace(before, after))
+    written = run(folder, "-m", "models.migrations", "discounts of invoices")
+    assert written.returncode == 0, written.stderr
+    return folder
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(folder), "MYPYPATH": str(folder)}
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.skipif(find_spec("ruff") is None, reason="make .venv/.lint installs the linters")
+@pytest.mark.parametrize(
+    "command", ["ruff format --check", "ruff check", "mypy --strict --follow-imports=silent"]
+)
+def test_generated_revision_passes_the_linters(changed: Path, command: str) -> None:
+    (path,) = (changed / "models" / "migrations" / "versions").glob("0002_*.py")
+    program, *arguments = command.split()
+    checked = run(changed, "-m", program, *arguments, str(path))
+    assert checked.returncode == 0, checked.stdout + checked.stderr + path.read_text()
+
+
+async def test_generated_revision_makes_the_mapped_schema_and_rolls_back(
+    changed: Path, new_database: NewDatabase
+) -> None:
+    """Every check, index and trigger is compared, after the upgrade and after the downgrade."""
+    async with new_database() as migrated, new_database() as described:
+        compared = run(changed, "-m", "tests.support.migrated", migrated, described)
+    (path,) = (changed / "models" / "migrations" / "versions").glob("0002_*.py")
+    assert compared.returncode == 0, compared.stdout + compared.stderr + path.read_text()

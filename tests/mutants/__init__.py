@@ -1,0 +1,1 @@
+"""Tests of the tests: each plants faults that others must find."""

@@ -1,0 +1,1 @@
+"""Tests of payments, cards on file, refunds and disputes."""

@@ -1,0 +1,88 @@
+"""Checks of the final state of a machine's client, by the double's objects and plain rows alone."""
+
+from collections import Counter
+
+from models import (
+    Allocation,
+    CardSetup,
+    Claim,
+    Detachment,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+    Receipt,
+)
+from tests.support.payments import Paying
+
+AT_REST = {PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED}
+
+
+async def judge(portal: Paying) -> None:
+    intents, charges = portal.store.all("payment_intent"), portal.charges()
+    payments, ledger = await portal.all(Payment), await portal.all(LedgerEntry)
+    allocations, invoices = await portal.all(Allocation), await portal.all(Invoice)
+    assert {one.state for one in payments} <= AT_REST, "not at rest"
+    assert not await portal.all(Claim), "a claim is left"
+    charged = sum(one["amount"] for one in charges)
+    entered = -sum(one.amount_minor for one in ledger if one.kind == "PAYMENT")
+    assert charged == entered, f"Stripe has {charged}, the ledger {entered}"
+    succeeded = {one.id for one in payments if one.state is PaymentState.SUCCEEDED}
+    by_card = {one.id for one in payments if one.id in succeeded and one.method == "CARD"}
+    at_stripe = {one["metadata"]["payment"] for one in intents if one["status"] == "succeeded"}
+    assert by_card == at_stripe, "a payment's state differs from Stripe's"
+    receipts = [one.payment_id for one in await portal.all(Receipt)]
+    assert sorted(receipts) == sorted(succeeded), "a succeeded payment has no receipt, or several"
+    back = went_back(portal)
+    of_disputes = sum(one.amount_minor for one in ledger if one.dispute_id is not None)
+    refunded = sum(one.amount_minor for one in ledger if one.kind == "REFUND")
+    assert refunded == back["refund"], f"Stripe refunded {back['refund']}, the ledger {refunded}"
+    assert of_disputes == back["dispute"], "the disputed amount differs from Stripe's"
+    put: Counter[str] = Counter()
+    for one in allocations:
+        put[one.invoice_id] += one.amount_minor
+    asked = Counter({one.id: one.total_minor for one in invoices})
+    for one in ledger:
+        asked[one.invoice_id] += one.amount_minor if one.dispute_id and one.invoice_id else 0
+    assert all(put[id_] <= asked[id_] for id_ in put), "an invoice is over-paid"
+    kept = charged - sum(back.values())
+    assert kept <= sum(one.total_minor for one in invoices), "charged more than was ever owed"
+    charged_for = Counter(dict.fromkeys(by_card, 0))
+    for one in allocations:
+        by_refund = one.refund_id is not None
+        charged_for[one.payment_id] += 0 if one.is_credit or by_refund else one.amount_minor
+    for one in payments:
+        surplus = one.id in by_card and one.amount_minor != charged_for[one.id]
+        assert not surplus, "charged for an amount that was not owed"
+    given = -sum(one.amount_minor for one in ledger if one.kind == "CREDIT")
+    pooled = sum(one.amount_minor for one in ledger if one.dispute_id and not one.invoice_id)
+    assert sum(put.values()) <= charged - refunded - pooled + given, "credit is spent twice"
+    await judge_cards(portal)
+
+
+def went_back(portal: Paying) -> Counter[str]:
+    """Return the amounts that Stripe refunded and that banks took back."""
+    refunds, disputes = portal.store.all("refund"), portal.store.all("dispute")
+    return Counter(
+        refund=sum(one["amount"] for one in refunds if one["status"] != "failed"),
+        dispute=sum(one["amount"] for one in disputes if one["status"] != "won"),
+    )
+
+
+async def judge_cards(portal: Paying) -> None:
+    cards = [one for one in await portal.all(PaymentMethod) if one.removed_at is None]
+    known = [(one.stripe_account, one.fingerprint) for one in cards if one.fingerprint]
+    assert len(set(known)) == len(known), "a card is on file twice"
+    for account in {one.stripe_account for one in cards}:
+        defaults = [one for one in cards if one.stripe_account == account and one.is_default]
+        assert len(defaults) == 1, "no default card, or several"
+    attached = {one["id"] for one in portal.store.all("payment_method") if one["customer"]}
+    waiting = {one.stripe_id for one in await portal.all(Detachment) if one.done_at is None}
+    on_file = {one.stripe_id for one in cards}
+    assert on_file <= attached, "a card on file is not attached at Stripe"
+    assert attached - waiting <= on_file, "a card attached at Stripe is not on file"
+    forms = {one.stripe_id: one.state for one in await portal.all(CardSetup) if one.stripe_id}
+    for setup in portal.store.all("setup_intent"):
+        is_over = setup["status"] in ("succeeded", "canceled")
+        assert is_over or forms.get(setup["id"]) in (None, "PREPARED"), "a form is open at Stripe"

@@ -1,0 +1,49 @@
+"""Random sequences of payments and faults: nothing is charged twice or lost."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from hypothesis import seed
+from hypothesis.stateful import run_state_machine_as_test
+
+from models.ids import new_id
+from tests.conftest import SEED, sqlite_file
+from tests.payments.state_machine import aftermath, made, sized
+from tests.support import postgres
+
+pytestmark = pytest.mark.campaign
+
+
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove pauses between retries; the state machine runs the background work."""
+    monkeypatch.setattr("billing.stripe.calls.BACKOFFS_S", (0.0, 0.0))
+
+
+def test_random_payments_on_sqlite(tmp_path: Path) -> None:
+    def new() -> AbstractAsyncContextManager[str]:
+        return sqlite_file(tmp_path / f"{new_id()}.sqlite")
+
+    machine = made(new)
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
+    assert machine.told["steps"] >= 300
+    assert machine.told["PaySucceeded"] >= 8, machine.told
+
+
+def test_random_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
+    def new() -> AbstractAsyncContextManager[str]:
+        return sqlite_file(tmp_path / f"{new_id()}.sqlite")
+
+    machine = aftermath.made(new)
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(28, 45))
+    assert machine.told["steps"] >= 1_000
+    for done in ("refunds", "refund", "fail", "dispute", "close", "keeps", "detach", "delete"):
+        assert machine.told[done] >= 2, (done, machine.told)
+
+
+@pytest.mark.server
+def test_random_payments_cards_refunds_and_disputes_on_postgresql(postgres_url: str) -> None:
+    machine = aftermath.made(lambda: postgres.database(postgres_url))
+    run_state_machine_as_test(seed(SEED)(machine), settings=sized(8, 45))
+    assert machine.told["steps"] >= 300

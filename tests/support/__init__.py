@@ -1,0 +1,1 @@
+"""Factories, servers and operations that tests share."""

@@ -1,0 +1,114 @@
+"""A server over a small database, called over HTTP within the process."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from execution.introspection import Introspection
+from identity import tokens
+from identity.tokens import PERSONAL_SCOPES, Subject
+from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
+from models.database import opened
+from models.ids import new_id
+from server.app import app
+from server.settings import Settings
+from tests.support.empty_databases import prepare
+
+KEY = "a key for tests, of enough characters"
+
+
+class Clock:
+    """The server's clock, set by tests."""
+
+    def __init__(self) -> None:
+        self.time = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.time
+
+
+class Portal:
+    """A portal with two clients and a guardian of both; tests add further rows."""
+
+    def __init__(self, url: str, engine: AsyncEngine) -> None:
+        self.url, self.engine, self.clock = url, engine, Clock()
+        self.practice_id, self.guardian_id = new_id(), new_id()
+        # Ids of one millisecond are in random order; the client gets the lower one.
+        self.client_id, self.other_id = sorted([new_id(), new_id()])
+        self.http: httpx.AsyncClient
+
+    async def insert(self, model: type[Row], *rows: Mapping[str, Any]) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(insert(model), [dict(row) for row in rows])
+
+    async def fill(self) -> None:
+        await self.insert(Practice, practice(self.practice_id))
+        own = {"practice_id": self.practice_id, "created_at": self.clock()}
+        await self.insert(
+            Client,
+            {**own, "id": self.client_id, "name": "Ana Prieto"},
+            {**own, "id": self.other_id, "name": "Ben Osei"},
+        )
+        own = {"practice_id": self.practice_id}
+        await self.insert(Contact, {**own, "id": self.guardian_id, "name": "Gail Ahn"})
+        right = {**own, "contact_id": self.guardian_id, "relation": Relation.GUARDIAN}
+        rights = {"sees_documents": True, "can_pay": False}
+        await self.insert(
+            ContactRight,
+            *({**right, **rights, "client_id": id_} for id_ in (self.client_id, self.other_id)),
+        )
+
+    async def token(
+        self, subject: Subject | None = None, *, scopes: frozenset[Scope] | None = None
+    ) -> str:
+        """Create a token that is valid for an hour, by default for the client."""
+        subject = subject or Subject(self.practice_id, client_id=self.client_id)
+        scopes = frozenset(PERSONAL_SCOPES) if scopes is None else scopes
+        async with self.engine.begin() as connection:
+            hour = dt.timedelta(hours=1)
+            _, token = await tokens.create(
+                connection, KEY, subject, "test", scopes, self.clock(), hour
+            )
+        return token
+
+    async def ask(self, query: str, token: str | None = None, **variables: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        body = {"query": query, "variables": variables}
+        return await self.http.post("/graphql", json=body, headers=headers)
+
+
+def practice(id_: str) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "name": "Harbor Counseling",
+        "time_zone": "America/New_York",
+        "currency": "USD",
+        "locale": "en-US",
+        "clients_remove_cards": False,
+    }
+
+
+@asynccontextmanager
+async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
+    """Yield a portal over an empty database. With `local` it serves the demo's pages."""
+    await prepare(url)
+    local = settings.pop("local", False)
+    # One token in a test sends the requests of many.
+    tests_own: dict[str, Any] = {"sandbox_file": ":memory:", "token_seconds": 600}
+    given = {"introspection": Introspection.VIEWERS} | tests_own | settings
+    async with opened(url) as writing:
+        portal = Portal(url, writing)
+        await portal.fill()
+        own = Settings(database_url=url, token_key=KEY, **given)
+        application = app(own, local=local, now=portal.clock)
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        async with (
+            application.router.lifespan_context(application),
+            httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
+        ):
+            yield portal

@@ -1,0 +1,28 @@
+"""Warmed process that forks portals: `python -m tests.support.portal_pool`."""
+
+import os
+
+from server import serve_command
+from server.app import checked
+from server.cli import demo
+from server.cli.main import app
+from tests.support.process_pool import forks
+
+
+def run(command: list[str], folder: str, printed: str, environment: dict[str, str]) -> None:
+    """Run `portal` in a folder, with more environment variables and its output in a file."""
+    os.environ.update(environment)
+    os.chdir(folder)
+    out = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor in (1, 2):
+        os.dup2(out, descriptor)
+    app(command)
+
+
+# Commands import their modules when they run; these are imported once, before there are forks.
+WARM = (demo, serve_command)
+
+if __name__ == "__main__":
+    for lateral in (False, True):
+        checked(lateral=lateral)
+    forks(run)
