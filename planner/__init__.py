@@ -1,4 +1,5 @@
 """A compiler from one GraphQL operation to one SQL statement.
 
-Reading order: later, sources, selection, planner, paging, jsontext, plan, plans, reference.
+Reading order: deferred, sources, selection, compiler, pagination, json_text, plan,
+fallback_executor. `execution/executor.py` calls it.
 """

@@ -17,7 +17,7 @@ from models import Relation
 from server.cli.contacts import RelationName
 from tests.support.portal import KEY
 
-PROJECT = {"graph", "resolvers", "identity", "billing", "models", "sandbox"}
+PROJECT = set("graph execution resolvers demo identity billing planner models sandbox".split())
 SERVING = {"strawberry", "graphql", "uvicorn", "httptools", "typst", "babel"}
 PAYMENTS = {"stripe", "sandbox"}
 DATABASE = {"sqlalchemy", "models"}
