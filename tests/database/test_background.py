@@ -316,3 +316,27 @@ async def test_sent_mail_is_not_repeated_after_a_transient_error(
                 await worker.work(portal.door)
                 await asyncio.sleep(0.02)
         assert len(await portal.mails()) == 1
+
+
+async def test_a_payment_that_can_not_be_compared_keeps_no_other_from_it(
+    portal: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    async def look(_: Any, __: str, payment_id: str) -> None:
+        compared.append(payment_id)
+        if payment_id == "a":
+            raise ValueError("a row that can't be read")
+
+    async def moved(*_: Any) -> list[str]:
+        return ["a", "b"]
+
+    async def nothing(*_: Any) -> None:
+        """Nothing went back."""
+
+    monkeypatch.setattr(comparing, "moved", moved)
+    monkeypatch.setattr(comparing, "look", look)
+    monkeypatch.setattr(comparing, "reverse", nothing)
+    with pytest.raises(ValueError, match="can't be read"):
+        await comparing.compare(portal.behind, portal.practice_id, NOON)
+    assert compared == ["a", "b"]
