@@ -80,7 +80,7 @@ def test_stripe_demo_says_whether_webhooks_arrive(
 ) -> None:
     given(monkeypatch, STRIPE_WEBHOOK_SECRET=secret)
     account = demo_stripe.from_environment()
-    assert ("not heard" in account.said) is (secret is None)
+    assert ("not received" in account.said) is (secret is None)
     # Without Stripe's secret nobody can sign an event.
     first, second = (account.settings()["stripe_webhook_secret"] for _ in range(2))
     assert (first == second) is (secret is not None)
