@@ -16,7 +16,6 @@ from models.ids import new_id
 from models.row import ID
 from models.row_security import confined, grants, policy, rights
 from server.cli import main as cli
-from server.settings import Settings
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
@@ -265,13 +264,3 @@ async def test_the_server_cannot_alter_what_was_recorded(new_database: NewDataba
             async with engine.connect() as conn:
                 kept = (await conn.execute(text("SELECT name FROM access_entry"))).all()
             assert [tuple(one) for one in kept] == [("before",)]
-
-
-def test_the_owner_s_url_may_be_in_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "owner"
-    file.write_text("postgresql://owner:secret@db.example/portal\n")
-    monkeypatch.delenv("DATABASE_OWNER_URL", raising=False)
-    monkeypatch.setenv("DATABASE_OWNER_URL_FILE", str(file))
-    monkeypatch.setenv("DATABASE_URL", "postgresql://portal@db.example/portal")
-    monkeypatch.setenv("TOKEN_KEY", KEY)
-    assert Settings.model_validate({}).database_owner_url == file.read_text().strip()
