@@ -16,6 +16,7 @@ from models.ids import new_id
 from models.row import ID
 from models.row_security import confined, grants, policy, rights
 from server.cli import main as cli
+from server.cli.console import FORBIDDEN
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
@@ -220,6 +221,22 @@ async def test_the_demo_s_rows_are_loaded_by_the_owner_alone(
 ) -> None:
     said = "The owner of the tables loads them: set DATABASE_OWNER_URL.\n"
     assert await portal(url, monkeypatch, "load-demo") == (1, said)
+
+
+@pytest.mark.server
+async def test_command_without_a_right_ends_with_a_sentence(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrating by the role that serves, and any other command by a role with no grants."""
+    monkeypatch.delenv("DATABASE_OWNER_URL", raising=False)
+    async with postgres.database(postgres_url) as url:
+        await postgres.execute(url, postgres.CLOSE)
+        status, said = await portal(url, monkeypatch, "migrate")
+        assert status == 1
+        assert said == f"{FORBIDDEN}\n"
+        async with database.opened(postgres.as_owner(url)) as engine:
+            await migrations.migrate(engine)
+        assert await portal(url, monkeypatch, "reconcile") == (1, f"{FORBIDDEN}\n")
 
 
 # -- the audit log ---------------------------------------------------------------------------------
