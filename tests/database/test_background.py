@@ -334,9 +334,9 @@ async def test_a_payment_that_can_not_be_compared_keeps_no_other_from_it(
     async def nothing(*_: Any) -> None:
         """Nothing went back."""
 
-    monkeypatch.setattr(comparing, "moved", moved)
-    monkeypatch.setattr(comparing, "look", look)
-    monkeypatch.setattr(comparing, "reverse", nothing)
+    monkeypatch.setattr(daily_comparison, "moved", moved)
+    monkeypatch.setattr(daily_comparison, "look", look)
+    monkeypatch.setattr(daily_comparison, "reverse", nothing)
     with pytest.raises(ValueError, match="can't be read"):
-        await comparing.compare(portal.behind, portal.practice_id, NOON)
+        await daily_comparison.compare(portal.behind, portal.practice_id, NOON)
     assert compared == ["a", "b"]
