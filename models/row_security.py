@@ -8,6 +8,7 @@ migrations run.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
@@ -23,23 +24,26 @@ EVERY = f"nullif({NAMED} = '{EVERY_PRACTICE}', false)"
 QUOTED = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
 
 
-def policy(name: str, columns: Iterable[Column[object]]) -> tuple[str, ...]:
-    """Return the statements that give a table its policy; none, where it has no practice's rows.
+def policy(table: str, columns: Iterable[Column[Any]]) -> tuple[str, ...]:
+    """Return the statements that give a table its policy; none, if it has no practice's rows."""
+    named = (column.name for column in columns if is_practice(table, column))
+    return next((by_practice(table, name) for name in named), ())
 
-    The settings are read by subqueries, which are run once a statement. PostgreSQL takes it that a
-    value is hardly ever NULL, so that the second condition leaves its estimates as they are.
+
+def by_practice(table: str, column: str) -> tuple[str, str]:
+    """Return the statements that give a table its policy, by the column that names the practice.
+
+    The settings are read by subqueries, which are run once a statement. PostgreSQL assumes that a
+    value is hardly ever NULL, so the second condition leaves its estimates as they are.
     """
-    column = next((column for column in columns if is_practice(name, column)), None)
-    if column is None:
-        return ()
-    condition = f"{column.name} = (SELECT {ONE}) OR (SELECT {EVERY}) IS NOT NULL"
+    condition = f"{column} = (SELECT {ONE}) OR (SELECT {EVERY}) IS NOT NULL"
     return (
-        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
-        f"CREATE POLICY {POLICY} ON {name} USING ({condition})",
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"CREATE POLICY {POLICY} ON {table} USING ({condition})",
     )
 
 
-def is_practice(table: str, column: Column[object]) -> bool:
+def is_practice(table: str, column: Column[Any]) -> bool:
     """Return whether a column says of which practice each row is.
 
     An event of Stripe is of none until it is looked into.

@@ -38,8 +38,9 @@ class Settings(HttpSettings):
     )
     database_owner_url: str | None = Field(
         default=None,
-        description="The same database by the role that owns the tables (PostgreSQL): `portal"
-        " migrate` alone uses it, and grants the tables to `DATABASE_URL`'s role, which serves.",
+        description="URL of the same database for the role that owns the tables (PostgreSQL). Only"
+        " `portal migrate` and `portal load-demo` use it; `portal migrate` grants the tables to the"
+        " role of `DATABASE_URL`, which serves.",
     )
     token_key: str = Field(
         min_length=32,

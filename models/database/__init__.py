@@ -16,6 +16,7 @@ from models.database.errors import (
     StatementTimeout,
     StatementTooDeep,
     TransientError,
+    is_forbidden,
     is_unmigrated,
 )
 from models.database.postgres import PostgresReads
@@ -54,6 +55,7 @@ __all__ = [
     "connector_of",
     "engine",
     "every_practice",
+    "is_forbidden",
     "is_unmigrated",
     "lanes",
     "opened",

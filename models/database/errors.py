@@ -13,6 +13,8 @@ BUSY_STATES = ("55P03", "57014", "40", "25P03")
 UNAVAILABLE_STATES = ("08", "53", "57P", "58", "25006")
 # undefined_table, undefined_column; and how SQLite says so.
 UNDEFINED_STATES = ("42P01", "42703")
+# insufficient_privilege.
+FORBIDDEN = "42501"
 UNDEFINED_WORDS = ("no such table", "no such column")
 # Of SQLite, the primary codes.
 SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -85,6 +87,11 @@ def is_unmigrated(error: BaseException | None) -> bool:
     if getattr(error, "sqlstate", None) in UNDEFINED_STATES:
         return True
     return isinstance(error, sqlite3.Error) and str(error).startswith(UNDEFINED_WORDS)
+
+
+def is_forbidden(error: BaseException | None) -> bool:
+    """Return whether an error says that the role lacks a right."""
+    return getattr(error, "sqlstate", None) == FORBIDDEN
 
 
 def reason(error: BaseException) -> str:

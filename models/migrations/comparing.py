@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateIndex
 
 from models.checks import Word
 from models.row import ID, ByCode, Instant, Row
+from models.row_security import policy
 
 DIALECTS: dict[str, Any] = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}  # type: ignore[no-untyped-call]
 # As a condition stands in a table's definition.
@@ -56,6 +57,26 @@ class DropCheck(MigrateOperation):
         return SetCheck(self.check)
 
 
+class SetPolicy(MigrateOperation):
+    """A new table's policy of row-level security."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def reverse(self) -> "DropPolicy":
+        return DropPolicy(self.table)
+
+
+class DropPolicy(MigrateOperation):
+    """A policy that is removed."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def reverse(self) -> SetPolicy:
+        return SetPolicy(self.table)
+
+
 class Execute(MigrateOperation):
     """A statement, and the one that undoes it."""
 
@@ -81,6 +102,8 @@ def compare(context: AutogenContext, upgrade: UpgradeOps, _: Any) -> None:
         if table.name in tables:
             compare_checks(upgrade, table, there)
             compare_indexes(upgrade, table, context.connection)
+        elif policy(table.name, table.columns):
+            upgrade.ops.append(SetPolicy(table.name))
 
 
 def compare_checks(upgrade: UpgradeOps, table: Table, there: Inspector) -> None:
@@ -172,6 +195,18 @@ def write_set(context: AutogenContext, operation: SetCheck) -> str:
 def write_drop(context: AutogenContext, operation: DropCheck) -> str:
     context.imports.add("from models.migrations.checks import drop_check")
     return f"drop_check({operation.check.table!r}, {operation.check.name!r})"
+
+
+@renderers.dispatch_for(SetPolicy)
+def write_set_policy(context: AutogenContext, operation: SetPolicy) -> str:
+    context.imports.add("from models.migrations.policies import set_policy")
+    return f"set_policy({operation.table!r})"
+
+
+@renderers.dispatch_for(DropPolicy)
+def write_drop_policy(context: AutogenContext, operation: DropPolicy) -> str:
+    context.imports.add("from models.migrations.policies import drop_policy")
+    return f"drop_policy({operation.table!r})"
 
 
 @renderers.dispatch_for(Execute)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 NOT_MIGRATED = "The database is not up to date: run `portal migrate` first."
+FORBIDDEN = (
+    "The database role lacks a right. `portal migrate` needs DATABASE_OWNER_URL, and grants what"
+    " all other commands need: docs/databases.md."
+)
 T = TypeVar("T")
 
 
@@ -45,13 +49,15 @@ def database_sentence(error: Exception) -> str | None:
         return None
     from sqlalchemy.exc import DBAPIError
 
-    from models.database import TransientError, UnfitDatabase, is_unmigrated
+    from models.database import TransientError, UnfitDatabase, is_forbidden, is_unmigrated
     from models.migrations import UnknownRevision
 
     if isinstance(error, UnfitDatabase | UnknownRevision):
         return str(error)
     if isinstance(error, TransientError):
         return f"The database of DATABASE_URL can't be used now: {error}."
+    if isinstance(error, DBAPIError) and is_forbidden(error.orig):
+        return FORBIDDEN
     if isinstance(error, DBAPIError) and is_unmigrated(error.orig):
         return NOT_MIGRATED
     return None

@@ -171,6 +171,7 @@ def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyP
     secrets = {
         "TOKEN_KEY": "another key of enough characters, of a file",
         "DATABASE_URL": "sqlite:///other.sqlite",
+        "DATABASE_OWNER_URL": "postgresql://owner:secret@db.example/portal",
         **KEYS,
         "SMTP_URL": "smtps://portal:secret@mail.example",
         "FIELD_KEY": "A" * 43 + "=",
@@ -187,6 +188,7 @@ def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyP
     assert {name.lower() for name in secrets} == secret_files.SECRETS
     assert settings.token_key == secrets["TOKEN_KEY"]
     assert settings.database_url == secrets["DATABASE_URL"]
+    assert settings.database_owner_url == secrets["DATABASE_OWNER_URL"]
     assert settings.stripe_api_key is not None
     assert settings.stripe_api_key.get_secret_value() == "sk_live_1"
     assert [one.get_secret_value() for one in settings.stripe_webhook_secret] == ["whsec_1"]

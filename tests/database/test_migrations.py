@@ -187,6 +187,10 @@ POSTGRES_SCHEMA = (
     """SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
     "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    """SELECT concat_ws(' ', tablename, policyname, permissive, roles, cmd, qual, with_check)
+    FROM pg_policies WHERE schemaname = 'public'""",
+    """SELECT concat_ws(' ', relname, 'has row-level security') FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relrowsecurity""",
 )
 
 

@@ -22,12 +22,12 @@ STARTS_WITHIN_S = 10.0
 PREPARES = (1, 21)
 INI = """
 [databases]
-* = host={folder}
+* = host={folder} user={role}
 [pgbouncer]
 listen_addr = {host}
 listen_port = {port}
 unix_socket_dir =
-auth_type = trust
+auth_type = any
 logfile = {log}
 default_pool_size = 4
 max_client_conn = 200
@@ -57,7 +57,8 @@ def pgbouncer(program: str, server_url: str, **settings: object) -> Iterator[str
     log, ini = folder / "log", folder / "pgbouncer.ini"
     more = "\n".join(f"{name} = {value}" for name, value in settings.items())
     (behind,) = parse_qs(parts.query)["host"]
-    ini.write_text(INI.format(folder=behind, host=HOST, port=port, log=log, more=more))
+    given = {"host": HOST, "port": port, "log": log, "more": more, "role": parts.username}
+    ini.write_text(INI.format(folder=behind, **given))
     user = group = None
     if os.geteuid() == 0:
         user, group = postgres.unprivileged()

@@ -16,7 +16,7 @@ from models.ids import new_id
 from models.row import ID
 from models.row_security import confined, grants, policy, rights
 from server.cli import main as cli
-from server.settings import Settings
+from server.cli.console import FORBIDDEN
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
@@ -223,6 +223,22 @@ async def test_the_demo_s_rows_are_loaded_by_the_owner_alone(
     assert await portal(url, monkeypatch, "load-demo") == (1, said)
 
 
+@pytest.mark.server
+async def test_command_without_a_right_ends_with_a_sentence(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrating by the role that serves, and any other command by a role with no grants."""
+    monkeypatch.delenv("DATABASE_OWNER_URL", raising=False)
+    async with postgres.database(postgres_url) as url:
+        await postgres.execute(url, postgres.CLOSE)
+        status, said = await portal(url, monkeypatch, "migrate")
+        assert status == 1
+        assert said == f"{FORBIDDEN}\n"
+        async with database.opened(postgres.as_owner(url)) as engine:
+            await migrations.migrate(engine)
+        assert await portal(url, monkeypatch, "reconcile") == (1, f"{FORBIDDEN}\n")
+
+
 # -- the audit log ---------------------------------------------------------------------------------
 
 COLUMNS = "practice_id, id, kind, name, action, fields, at"
@@ -265,13 +281,3 @@ async def test_the_server_cannot_alter_what_was_recorded(new_database: NewDataba
             async with engine.connect() as conn:
                 kept = (await conn.execute(text("SELECT name FROM access_entry"))).all()
             assert [tuple(one) for one in kept] == [("before",)]
-
-
-def test_the_owner_s_url_may_be_in_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "owner"
-    file.write_text("postgresql://owner:secret@db.example/portal\n")
-    monkeypatch.delenv("DATABASE_OWNER_URL", raising=False)
-    monkeypatch.setenv("DATABASE_OWNER_URL_FILE", str(file))
-    monkeypatch.setenv("DATABASE_URL", "postgresql://portal@db.example/portal")
-    monkeypatch.setenv("TOKEN_KEY", KEY)
-    assert Settings.model_validate({}).database_owner_url == file.read_text().strip()

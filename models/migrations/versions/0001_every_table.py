@@ -16,9 +16,10 @@ from models.checks import (
 )
 from models.currencies import CURRENCIES
 from models.invoice import DUE_OR_NEVER
+from models.migrations.policies import set_policy
 from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, of_practice, refers
-from models.row_security import policy
+from models.row_security import is_practice
 
 revision = "0001"
 down_revision = None
@@ -932,9 +933,9 @@ def create_table(name: str, *items: sa.schema.SchemaItem) -> None:
     """Create a table with the checks of its columns, and with its policy."""
     columns = [item for item in items if isinstance(item, sa.Column)]
     op.create_table(name, *items, *column_checks(columns))
-    if op.get_context().dialect.name == "postgresql":
-        for statement in policy(name, columns):
-            op.execute(statement)
+    for column in columns:
+        if is_practice(name, column):
+            set_policy(name, column.name)
 
 
 def mailbox() -> sa.Column[str]:
