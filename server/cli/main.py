@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server import operator_name
-from server.cli import contacts, sessions, tokens
+from server.cli import contacts, operator_name, sessions, tokens
 from server.cli.console import PlainGroup, run, settings_from_environment, stop
 
 app = typer.Typer(
@@ -58,10 +57,10 @@ def serve(
     if page:
         # Each process reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"
-    from server import serve_command
+    from server.cli import serve
 
     settings = settings_from_environment()
-    serve_command.serve(settings, host, port, processes, access_log=access_log)
+    serve.serve(settings, host, port, processes, access_log=access_log)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from billing.audit_log import Actor
 from models import ActorKind
-from server.operator_name import name
+from server.cli.operator_name import name
 
 
 def operator(practice_id: str, command: str, fields: Sequence[str] = ()) -> Actor:

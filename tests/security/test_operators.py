@@ -14,9 +14,8 @@ from billing.payments.context import Till
 from billing.stripe import Missing
 from identity.tokens import Subject
 from models import AccessEntry, Payment, Token
-from server import operator_name
 from server.cli import main as cli
-from server.cli import payments
+from server.cli import operator_name, payments
 from server.cli.demo_letterheads import LOGO
 from server.settings import Settings
 from tests.support.payments import ASKS, Paying, paying

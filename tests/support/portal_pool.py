@@ -2,9 +2,8 @@
 
 import os
 
-from server import serve_command
 from server.app import checked
-from server.cli import demo
+from server.cli import demo, serve
 from server.cli.main import app
 from tests.support.process_pool import forks
 
@@ -20,7 +19,7 @@ def run(command: list[str], folder: str, printed: str, environment: dict[str, st
 
 
 # Commands import their modules when they run; these are imported once, before there are forks.
-WARM = (demo, serve_command)
+WARM = (demo, serve)
 
 if __name__ == "__main__":
     for lateral in (False, True):

@@ -36,7 +36,7 @@ def imported(*arguments: str, folder: Path) -> set[str]:
     """Run a command in a process of its own; return the top-level packages that it imported."""
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         "DATABASE_URL": "sqlite:///portal.sqlite",
         "TOKEN_KEY": KEY,
         "SANDBOX": "true",
