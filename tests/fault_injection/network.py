@@ -29,10 +29,11 @@ class Link:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First, since this task may be cancelled while it waits for the others.
+            self.reset()
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            self.reset()
 
     async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while True:
@@ -105,6 +106,8 @@ class Network:
         task = asyncio.create_task(self.serve(reader, writer))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        # Also where the task was cancelled before it began.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
 
 def socket_of(url: str) -> str:
