@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import JSON, Column, Enum, Table, TypeDecorator, Uuid, insert, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.payment_methods import detach
 from billing.payments import daily_comparison, reconcile, webhook_inbox
@@ -35,8 +36,9 @@ from models import (
     StripeEvent,
     Superbill,
 )
+from models.database import opened
 from models.ids import new_id
-from tests.support import stripe_allowlist
+from tests.support import postgres, stripe_allowlist
 from tests.support.example_operations import REPORTS, WRITTEN
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
@@ -130,6 +132,8 @@ class Neighbours:
     """A practice with poisoned rows (`books`), and another one that takes payments (`portal`)."""
 
     portal: Paying
+    # Writes as the owner of the tables, who may also make one.
+    owner: AsyncEngine
     practice_id: str
     client: str
     board: str
@@ -139,7 +143,7 @@ class Neighbours:
     prints: bool = True
 
     async def run(self, statement: str) -> int:
-        async with self.portal.engine.begin() as conn:
+        async with self.owner.begin() as conn:
             return int((await conn.exec_driver_sql(statement)).rowcount)
 
     # -- the healthy practice ----------------------------------------------------------------------
@@ -228,7 +232,11 @@ async def neighbours(
 ) -> AsyncIterator[Neighbours]:
     # Poisoned ids are sent to Stripe as well.
     monkeypatch.setattr(stripe_allowlist, "hold", lambda _: None)
-    async with new_database() as url, paying(url) as portal:
+    async with (
+        new_database() as url,
+        paying(url) as portal,
+        opened(postgres.as_owner(url)) as owner,
+    ):
         async with portal.engine.begin() as conn:
             books = await Books.opened(conn)
             await books.fill()
@@ -251,7 +259,7 @@ async def neighbours(
             await conn.execute(insert(StripeEvent).values(event))
         token = await portal.token(Subject(books.practice, client_id=client))
         board = await portal.token(Subject(books.practice), scopes=frozenset(Scope))
-        found = Neighbours(portal, books.practice, token, board, [])
+        found = Neighbours(portal, owner, books.practice, token, board, [])
         found.before = await found.answers()
         yield found
 
@@ -276,7 +284,8 @@ async def poisoned(neighbours: Neighbours, table: Table, column: Column[Any]) ->
     ]
     if column.primary_key:
         back = [f"DELETE FROM {table.name} WHERE {where}"]
-        back += [f"INSERT INTO {table.name} SELECT * FROM kept"]
+        names = ", ".join(f'"{each.name}"' for each in table.columns if each.computed is None)
+        back += [f"INSERT INTO {table.name} ({names}) SELECT {names} FROM kept"]
     await neighbours.run(f"CREATE TABLE kept AS SELECT * FROM {table.name} WHERE {where}")
     taken = 0
     for value in poisons(column, neighbours.portal.engine.dialect.name):
