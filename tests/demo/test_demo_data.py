@@ -3,7 +3,7 @@
 import datetime as dt
 import inspect
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -40,6 +40,7 @@ from models import (
     database,
     migrations,
 )
+from models.row import written
 from tests.support.demo_ledger import ISSUED, Ledgers, Values, by, milliseconds, sums, total
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -54,7 +55,7 @@ async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
     """Yield the demo as read back from a database."""
     async with empty(new_database) as engine:
         assert await demo.load(engine, TODAY) == PEOPLE
-        yield Ledgers(await read(engine), TODAY)
+        yield Ledgers(await read(engine, MADE), TODAY)
 
 
 @asynccontextmanager
@@ -66,11 +67,12 @@ async def empty(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-async def read(engine: AsyncEngine) -> dict[type[Row], list[Values]]:
+async def read(engine: AsyncEngine, rows: Iterable[type[Row]]) -> dict[type[Row], list[Values]]:
+    """Return the rows of some tables, without the columns that the database computes."""
     async with engine.connect() as connection:
         return {
             row: [dict(one) for one in (await connection.execute(everything)).mappings()]
-            for row, everything in ((row, select(row.__table__)) for row in MADE)
+            for row, everything in ((row, select(*written(row).values())) for row in rows)
         }
 
 

@@ -37,6 +37,7 @@ from models import (
 from models.names import folded, parts
 from server.cli import main as cli
 from tests.demo import test_demo_data as demo_data
+from tests.demo.test_demo_data import read
 from tests.support import postgres
 from tests.support.demo_ledger import Ledgers, Values, by
 from tests.support.empty_databases import prepare
@@ -79,7 +80,7 @@ async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
         for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES):
             await filling.fill(engine, plan, lambda clients: None)
         await filling.finish(engine)
-        yield Ledgers(await read(engine), TODAY)
+        yield Ledgers(await read(engine, MADE), TODAY)
 
 
 @asynccontextmanager
@@ -94,14 +95,6 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
     engine = database.engine(url)
     yield engine
     await engine.dispose()
-
-
-async def read(engine: AsyncEngine) -> dict[type[Row], list[Values]]:
-    async with engine.connect() as connection:
-        return {
-            row: [dict(one) for one in (await connection.execute(everything)).mappings()]
-            for row, everything in ((row, select(row.__table__)) for row in MADE)
-        }
 
 
 async def counted(url: str, row: type[Row]) -> int:
@@ -220,7 +213,7 @@ async def test_command_loads_the_practices_of_its_seed(
         days.append(dt.datetime.now(dt.UTC).date())
         assert result.exit_code == 0, result.output
         async with opened(url) as engine:
-            found = await read(engine)
+            found = await read(engine, MADE)
         assert any(is_made(found, many.plans(day, 7, 8, 3)) for day in days)
         assert re.search(r"^ +8  client$", result.stdout, re.MULTILINE)
         assert re.search(r"rows in \d+ seconds$", result.stdout, re.MULTILINE)
