@@ -200,7 +200,7 @@ async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) ->
     """
     patch.setattr(read_audit, "MOST", 20)
     reads = await reads_of(portal, 25)
-    async with opened(portal.url) as holder, holder.begin() as conn:
+    async with opened(postgres.as_owner(portal.url)) as holder, holder.begin() as conn:
         await conn.execute(text(lock))
         statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 5
