@@ -19,9 +19,11 @@ from models.bulk_insert import copy
 from models.database import opened
 from models.ids import new_id
 from models.leases import Excluded, Lease, Queue
+from models.row import written
 from server.cli import main as cli
+from tests.support import postgres
 from tests.support.empty_databases import prepare
-from tests.support.portal import KEY, Portal, served
+from tests.support.portal import KEY, served
 from tests.support.sign_in import REQUEST, signing_in
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -155,9 +157,9 @@ async def test_planned_read_quotes_no_value(migrated: str) -> None:
 
 
 async def test_copied_row_is_not_quoted(migrated: str) -> None:
-    columns = dict.fromkeys(Client.__table__.columns.keys())
+    columns = dict.fromkeys(written(Client))
     row = columns | {"practice_id": new_id(), "id": new_id(), "created_at": NOON}
-    async with opened(migrated) as engine:
+    async with opened(postgres.as_owner(migrated)) as engine:
         with pytest.raises(Exception, match=r"client") as refused:
             async with engine.begin() as conn:
                 await copy(conn, Client, [row | {"name": VALUE, "email": f"{VALUE} <a@b>, c@d"}])
@@ -171,8 +173,7 @@ async def test_internal_error_shows_no_value(
     new_database: NewDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with new_database() as url, signing_in(url) as portal:
-        async with portal.engine.begin() as conn:
-            await conn.execute(text("CREATE UNIQUE INDEX planted ON sign_in_request (email)"))
+        await plant(url, "sign_in_request (email)")
         body = {"query": REQUEST, "variables": {"email": f"{VALUE}@example.com"}}
         assert (await portal.http.post("/graphql", json=body)).status_code == 200
         with logged(caplog):
@@ -189,7 +190,7 @@ async def test_failed_background_work_shows_no_value(
     async with opened(migrated) as engine:
         async with engine.begin() as conn:
             await conn.execute(insert(StripeEvent).values(event))
-            await conn.execute(text("CREATE UNIQUE INDEX planted ON stripe_event (object_id)"))
+        await plant(migrated, "stripe_event (object_id)")
 
         async def claim(but: Excluded) -> Lease | None:
             return await queue.claim(engine, but, order=[StripeEvent.id])
@@ -207,7 +208,7 @@ async def test_failed_command_shows_no_value(
 ) -> None:
     async with new_database() as url:
         async with served(url) as portal:
-            await plant(portal)
+            await plant(url, "contact (name)")
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.setenv("TOKEN_KEY", KEY)
         link = ["contact", "link", f"cli_{portal.client_id}", "--name", VALUE, "--pay"]
@@ -224,6 +225,7 @@ async def test_failed_command_shows_no_value(
     assert VALUE not in results[1].output
 
 
-async def plant(portal: Portal) -> None:
-    async with portal.engine.begin() as conn:
-        await conn.execute(text("CREATE UNIQUE INDEX planted ON contact (name)"))
+async def plant(url: str, columns: str) -> None:
+    """Create a unique index, which the next row of the same values violates."""
+    async with opened(postgres.as_owner(url)) as owner, owner.begin() as conn:
+        await conn.execute(text(f"CREATE UNIQUE INDEX planted ON {columns}"))
