@@ -89,7 +89,7 @@ async def test_changes_get_503_while_another_process_has_locked_the_file(tmp_pat
     path = tmp_path / "portal.sqlite"
     async with paying(f"sqlite:///{path}") as portal:
         visiting = await visitors(portal, PATIENCE)
-        other = sqlite3.connect(path, isolation_level=None)
+        other = sqlite3.connect(path, isolation_level=None, timeout=60)
         other.execute("BEGIN IMMEDIATE")
         try:
             answers = await visiting.ask_all()

@@ -21,7 +21,7 @@ RESUME = re.compile(r"^  portal (?P<command>refund pmt_\S+ .*--key (?P<key>\S+).
 RESUMABLE = "resume it by"
 EARLIER = re.compile(r"Resume it first: --key (?P<key>\S+)")
 NEW_KEY = "choose a new key"
-AGAIN = re.compile(r"Resume the refund later|Traceback")
+AGAIN = re.compile(r"Resume the refund later|can't be used now|Traceback")
 
 
 class Operator:
