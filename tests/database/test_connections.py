@@ -131,7 +131,7 @@ async def test_a_read_whose_session_is_ended_is_run_once_more(postgres_url: str)
         reads = database.reads(url, size=1)
         reading = asyncio.create_task(reads.value("SELECT pg_sleep(2)::text || 'slow'", []))
         async with asyncio.timeout(60), engine.connect() as conn:
-            while not await conn.scalar(ending):  # noqa: ASYNC110
+            while not await conn.scalar(ending):
                 # Within a transaction the list of sessions stays as it was read first.
                 await conn.rollback()
                 await asyncio.sleep(0.02)
