@@ -1,10 +1,10 @@
-"""Row-level security of PostgreSQL: who sees which rows, and what the server's role may do.
+"""Row-level security of PostgreSQL: the policies of the tables, and the serving role's grants.
 
 Each table with rows of practices has a policy. A transaction sees and writes the rows of the
-practice that it names, all of them where it names every practice, and none where it names nothing.
+practice that it names, all rows if it names every practice, and no rows if it names nothing.
 
-Policies hold for the role that serves. They don't hold for the owner of the tables, by whom
-migrations run.
+Policies hold for the serving role. They do not hold for the owner of the tables, the role that
+runs migrations.
 """
 
 from collections.abc import Iterable, Iterator
@@ -69,7 +69,7 @@ NEVER = "UPDATE, DELETE, TRUNCATE, TRIGGER"
 
 
 def rights(metadata: MetaData) -> dict[str, frozenset[str]]:
-    """Return what whoever serves may do to each table, by its name."""
+    """Return the privileges of the serving role on each table, by the table's name."""
     found = {
         table.name: ADD if table.info.get(APPEND_ONLY) else ALL for table in metadata.sorted_tables
     }

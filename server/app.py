@@ -204,9 +204,9 @@ def app(
 
 
 def address_hash(key: str) -> Callable[[str], str]:
-    """Return what tells one network from another: a hash of the host's network.
+    """Return a function that hashes the network of a host, so that networks can be told apart.
 
-    Of what a proxy names no more is looked at than an address has.
+    A proxy may name a longer text than an address; the rest is ignored.
     """
     remembered = lru_cache(ADDRESSES)(lambda host: hashed(network(host), key))
     return lambda host: remembered(host[:LONGEST_ADDRESS])
@@ -266,7 +266,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
 
 
 def served() -> Starlette:
-    """What `portal serve` runs in each of its processes."""
+    """Return the application of one process of `portal serve`."""
     end_with_parent()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = from_environment()
@@ -275,7 +275,7 @@ def served() -> Starlette:
     application = app(settings)
     logging.getLogger("uvicorn.access").addFilter(without_query)
     logging.getLogger("uvicorn.error").addFilter(in_a_line)
-    # What is there from the start is never garbage: looking through it holds the event loop.
+    # Objects from the start are never garbage, and examining them holds the event loop.
     gc.collect()
     gc.freeze()
     collect_oldest_rarely()

@@ -356,7 +356,7 @@ def from_environment() -> Settings:
 
 
 def sentence(error: object) -> str:
-    """What is wrong with one variable, without its value: it may be a secret."""
+    """Return the error of one variable as a sentence, without its value, which may be secret."""
     assert isinstance(error, dict)
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")

@@ -65,7 +65,7 @@ def refuse_unknown(sync: Connection) -> None:
 
 
 async def is_current(engine: AsyncEngine) -> bool:
-    """Whether the database is at the revision that this code was written for."""
+    """Return whether the database is at the revision of this release."""
     return await current(engine) == head()
 
 

@@ -92,7 +92,7 @@ class Execute(MigrateOperation):
 
 @comparators.dispatch_for("schema", priority=DispatchPriority.LAST)
 def compare(context: AutogenContext, upgrade: UpgradeOps, _: Any) -> None:
-    """Add what differs: first what is taken away, and last what is added."""
+    """Add operations for the differences: removals first, additions last."""
     assert context.connection is not None
     if context.connection.dialect.name != "sqlite":
         return

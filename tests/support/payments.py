@@ -77,7 +77,7 @@ class Paying(Portal):
 
     store: Store
     api: Api
-    # What the test does itself, what requests write by, and background work.
+    # The contexts of the test itself, of requests and of background work.
     till: Till
     counter: Till
     behind: Till
