@@ -203,8 +203,14 @@ class Plans:
         if errors or not preflight.reads_conditionally(operation.document):
             return acts, errors
         exactly = partial(self.planner, operation, given, viewer, exact=True)
-        trial = preflight.foreseen, operation, acts, planner.selection
-        return acts, await self.apart(viewer.caller, *trial, lambda types: exactly(outcomes=types))
+        return acts, await self.apart(
+            viewer.caller,
+            preflight.foreseen,
+            operation,
+            acts,
+            planner.selection,
+            lambda types: exactly(outcomes=types),
+        )
 
     async def planned(
         self, operation: Operation, given: VariableValues, asked: Asked

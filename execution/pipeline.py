@@ -106,12 +106,15 @@ class Graph:
     async def answer_to_viewer(
         self, request: Request, viewer: Viewer, now: dt.datetime, address_hash: str | None
     ) -> Answer:
-        asking = request.query, request.operation_name, request.variables
-        ready = await self.preparation.prepared(*asking, viewer)
+        ready = await self.preparation.prepared(
+            request.query, request.operation_name, request.variables, viewer
+        )
         if not isinstance(ready, Readied):
             return refused(ready)
-        asked = ready.operation, request.variables
-        if lacking := ready.needed.lacking(self.schema._schema, *asked, viewer.scopes):
+        operation, variables = ready.operation, request.variables
+        if lacking := ready.needed.lacking(
+            self.schema._schema, operation, variables, viewer.scopes
+        ):
             tell_scopes(lacking, viewer, address_hash)
             if self.record:
                 in_vain = scopes_lacked(self.reads_of(ready, request.variables), lacking)
@@ -123,7 +126,7 @@ class Graph:
         changes = ready.operation.node.operation is OperationType.MUTATION
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
         with nullcontext() if changes else request.reading():
-            answer = await self.plans.answer(*asked, viewer, now, acting)
+            answer = await self.plans.answer(operation, variables, viewer, now, acting)
         reads = self.reads_of(ready, request.variables) if answer.has_data else None
         if self.record and reads:
             # The audit entry of a change also names the fields that were read.
@@ -141,16 +144,17 @@ class Graph:
 
         Raise Unauthenticated if the request needs a token.
         """
-        asking = request.query, request.operation_name, request.variables
-        ready = await self.strangers.prepared(*asking, address_hash)
+        ready = await self.strangers.prepared(
+            request.query, request.operation_name, request.variables, address_hash
+        )
         if not isinstance(ready, Readied):
             return refused(ready)
-        asked, plans = (ready.operation, request.variables), self.strangers.plans
+        operation, variables, plans = ready.operation, request.variables, self.strangers.plans
         if ready.operation.node.operation is OperationType.MUTATION:
             acting = self.acting(None, ready, now, address_hash)
-            return await plans.answer(*asked, NOBODY, now, acting)
+            return await plans.answer(operation, variables, NOBODY, now, acting)
         return await plans.apart(
-            SERVER, fallback_executor.executed, self.schema._schema, *asked, None
+            SERVER, fallback_executor.executed, self.schema._schema, operation, variables, None
         )
 
     async def again(
@@ -187,7 +191,17 @@ class Graph:
         fields = ready.reads.fields if ready.reads else ()
         by = actor(viewer, name, fields, address_hash) if viewer else None
         till = replace(self.till, by=by)
-        return Acting(viewer or NOBODY, now, till, *self.entrance, address_hash, self.plans.online)
+        door, recognise, holder = self.entrance
+        return Acting(
+            viewer=viewer or NOBODY,
+            now=now,
+            till=till,
+            door=door,
+            recognise=recognise,
+            holder=holder,
+            address_hash=address_hash,
+            payments=self.plans.online,
+        )
 
     def ready(
         self, document: DocumentNode, node: OperationDefinitionNode, rules: Rules = RULES

@@ -145,9 +145,15 @@ def actor(
     viewer: Viewer, name: str | None, fields: tuple[str, ...], address_hash: str | None
 ) -> Actor:
     """Return the viewer as the actor of an operation with this name."""
-    kind = ActorKind(viewer.kind)
-    who = viewer.practice_id, kind, viewer.token_id, viewer.subject_id
-    return Actor(*who, name, fields, address_hash)
+    return Actor(
+        practice_id=viewer.practice_id,
+        kind=ActorKind(viewer.kind),
+        token_id=viewer.token_id,
+        actor_id=viewer.subject_id,
+        operation=name,
+        fields=fields,
+        address_hash=address_hash,
+    )
 
 
 async def record_at_once(
@@ -300,8 +306,12 @@ class ReadAuditLog:
         except AT_FAULT:
             if len(batch) == 1:
                 reads = batch[0].reads
-                told = batch[0].viewer.token_id, reads.fields, sorted(reads.ids)
-                log.exception("a read of token %s can't be recorded: %s %s", *told)
+                log.exception(
+                    "a read of token %s can't be recorded: %s %s",
+                    batch[0].viewer.token_id,
+                    reads.fields,
+                    sorted(reads.ids),
+                )
                 return
             for read in batch:
                 await self.write_or_part([read])

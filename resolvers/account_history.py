@@ -207,4 +207,5 @@ def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:
     here = its > own if later else its <= own
     found = select(total(other.c.amount_minor).label("total")).select_from(other)
     theirs = other.c.client_id == sight.client_id(entry.c.client_id)
-    return correlated(found.where(sight.only(other), theirs, here), entry.c.id)  # type: ignore[no-any-return]
+    found = found.where(sight.only(other), theirs, here)
+    return correlated(found, entry.c.id)  # type: ignore[no-any-return]

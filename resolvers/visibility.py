@@ -64,8 +64,8 @@ class Sight:
         sees_one: bool = False,
         today: Any = TODAY,
     ) -> None:
-        self.kind, self.digits, self.lateral, self.sees_one = kind, digits, lateral, sees_one
-        self.today = today
+        self.kind, self.digits, self.lateral = kind, digits, lateral
+        self.sees_one, self.today = sees_one, today
         self.practice_id = of_viewer("practice_id")
         self.subject_id = of_viewer("subject_id")
         self.token_id = of_viewer("token_id")

@@ -146,7 +146,8 @@ class Api:
             if wrong is not None:
                 answer = wrong.status, json.dumps({"error": wrong.error})
             if is_new and asked.key and (wrong is None or fault.is_saved()):
-                self.store.keep_answer(asked.account, asked.key, fingerprint, *answer)
+                status, text = answer
+                self.store.keep_answer(asked.account, asked.key, fingerprint, status, text)
             self.write_down(asked, *answer)
         return answer
 

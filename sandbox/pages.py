@@ -67,9 +67,9 @@ def routes(store: Store) -> list[Route]:
         succeed = is_yes(asked)
         with store.transaction():
             kind = "setup_intent" if str(asked.get("clientSecret")).startswith("seti_") else PAID
-            found = by_secret(store, asked, kind)
-            of = intents if kind == PAID else setups
-            made = of.authenticate(store, *found, succeed=succeed)
+            account, id_ = by_secret(store, asked, kind)
+            authenticated = intents.authenticate if kind == PAID else setups.authenticate
+            made = authenticated(store, account, id_, succeed=succeed)
         return JSONResponse(shown(made))
 
     async def authenticate(request: Request) -> Response:
@@ -79,7 +79,8 @@ def routes(store: Store) -> list[Route]:
             found = of_payment(store, request.path_params["payment"])
             if found is None:
                 raise Wrong("no payment with this id has reached the sandbox")
-            intent = intents.authenticate(store, *found, succeed=succeed)
+            account, id_ = found
+            intent = intents.authenticate(store, account, id_, succeed=succeed)
         return JSONResponse({"status": intent["status"]})
 
     return [

@@ -138,11 +138,20 @@ def app(
     mailed_to_page = sandbox.post() if sandbox and local else None
     sends = post or settings.post or mailed_to_page
     door = Door(till.engine, key, now, sends, settings.sign_in_lasts)
-    given = settings.introspection, settings.signer, till, online(settings)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = till.engine.dialect.name == "sqlite"
     record = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
-    graph = Graph(language, reads, *given, (door, bearers.viewer, bearers.holder), record, bearers)
+    graph = Graph(
+        language,
+        reads,
+        settings.introspection,
+        settings.signer,
+        till=till,
+        online=online(settings),
+        entrance=(door, bearers.viewer, bearers.holder),
+        record=record,
+        bearers=bearers,
+    )
     endpoint = Endpoint(graph, bearers, now, address_hash(key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(

@@ -319,8 +319,12 @@ class Settings(HttpSettings):
     @property
     def waits(self) -> Waits:
         """Return how long changes wait."""
-        limits = self.lock_timeout_s, self.statement_timeout_s, self.idle_timeout_s
-        return Waits(*limits, connections=self.write_connections)
+        return Waits(
+            self.lock_timeout_s,
+            self.statement_timeout_s,
+            self.idle_timeout_s,
+            connections=self.write_connections,
+        )
 
     @property
     def read_limits(self) -> ReadLimits:

@@ -37,10 +37,13 @@ async def prepare(till: Till, holder: Holder) -> Setup:
     setup_id, surplus = await reserve(till, holder)
     for setup in surplus:
         await setup_finish.close(till, setup)
-    own = holder.account, holder.practice_id, holder.client_id, setup_id
     try:
         made = await customers.naming(
-            till, holder, lambda customer: till.stripe.prepare(*own, customer)
+            till,
+            holder,
+            lambda customer: till.stripe.prepare(
+                holder.account, holder.practice_id, holder.client_id, setup_id, customer
+            ),
         )
     except StripeTrouble:
         await give_up(till, holder, setup_id)
@@ -58,10 +61,14 @@ async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
     the limit.
     """
     setup_id, now = new_id(), till.now()
-    own = holder.practice_id, holder.client_id, holder.address_hash
-    async with locked(till, holder.practice_id, holder.client_id) as conn:
-        await rate_limit.allow(conn, *own, now)
-        await rate_limit.allow_form(conn, *own, now)
+    practice_id, client_id, address_hash = (
+        holder.practice_id,
+        holder.client_id,
+        holder.address_hash,
+    )
+    async with locked(till, practice_id, client_id) as conn:
+        await rate_limit.allow(conn, practice_id, client_id, address_hash, now)
+        await rate_limit.allow_form(conn, practice_id, client_id, address_hash, now)
         await record(conn, till.by, holder.client_id, now)
         before = await opened(conn, holder)
         await conn.execute(

@@ -231,9 +231,14 @@ async def give_up_unannounced(
     async with locked(till, paying.practice_id, paying.client_id) as rows:
         now = await payment(rows, paying.practice_id, paying.id)
         if now.state is PaymentState.CREATED:
-            canceled = PaymentState.CANCELED
-            of_payment = paying.practice_id, paying.id
-            await change(rows, *of_payment, canceled, till.now(), refusal=refusal)
+            await change(
+                rows,
+                paying.practice_id,
+                paying.id,
+                PaymentState.CANCELED,
+                till.now(),
+                refusal=refusal,
+            )
             await stamp(rows, paying.practice_id, paying.id)
 
 

@@ -53,9 +53,15 @@ async def refund(
     if asked.state is not RefundState.REQUESTED:
         return asked
     begun(asked)
-    of_payment = asked.stripe_account, asked.practice_id, asked.id, paid.stripe_id
     try:
-        await till.stripe.refund(*of_payment, asked.amount_minor, paid.currency)
+        await till.stripe.refund(
+            asked.stripe_account,
+            asked.practice_id,
+            asked.id,
+            paid.stripe_id,
+            asked.amount_minor,
+            paid.currency,
+        )
     except Rejected as rejected:
         await forget(till, asked)
         raise NotRefunded(f"Stripe won't refund it: {rejected}.") from None

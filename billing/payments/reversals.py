@@ -347,8 +347,7 @@ async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
 
 
 async def all_dues(book: Book) -> Dues:
-    own = book.paid.practice_id, book.paid.client_id
-    return await owed(book.rows, *own, also_disputed=True)
+    return await owed(book.rows, book.paid.practice_id, book.paid.client_id, also_disputed=True)
 
 
 def by_id(dues: Dues) -> dict[str, int]:

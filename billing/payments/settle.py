@@ -155,11 +155,11 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     A payment that was given up and succeeded later has no claims any more. It pays its invoices as
     far as no other payment claims them, and uses no credit if another payment claims it.
     """
-    own = paid.practice_id, paid.client_id
+    practice_id, client_id = paid.practice_id, paid.client_id
     held = (
         await rows.execute(
             select(Claim.payment_id, Claim.invoice_id, Claim.amount_minor).where(
-                Claim.practice_id == paid.practice_id, Claim.client_id == paid.client_id
+                Claim.practice_id == practice_id, Claim.client_id == client_id
             )
         )
     ).all()
@@ -167,14 +167,15 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     others = {claim.invoice_id for claim in held if claim.payment_id != paid.id}
     if mine:
         # Amounts that a refund or a dispute has made due since then were not charged.
-        dues = (await owed(rows, *own, also_disputed=True)).of(paid.invoice_id)
+        all_dues = await owed(rows, practice_id, client_id, also_disputed=True)
+        dues = all_dues.of(paid.invoice_id)
         invoices = [
             Due(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
             for due in dues.invoices
             if due.minor < 0 or due.invoice_id in mine
         ]
         return Dues(invoices, min(dues.credit_minor, mine.get(None, 0)))
-    dues = (await owed(rows, *own)).of(paid.invoice_id)
+    dues = (await owed(rows, practice_id, client_id)).of(paid.invoice_id)
     free = [due for due in dues.invoices if due.invoice_id not in others]
     return Dues(free, 0 if others else dues.credit_minor)
 

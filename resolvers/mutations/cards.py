@@ -88,8 +88,12 @@ async def holder(acting: Acting, input: Any) -> Holder:
     owner = await lookup.payer(acting, client_id, None)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
-    place = acting.viewer.practice_id, owner.id, owner.stripe_account
-    return Holder(*place, acting.address_hash)
+    return Holder(
+        practice_id=acting.viewer.practice_id,
+        client_id=owner.id,
+        account=owner.stripe_account,
+        address_hash=acting.address_hash,
+    )
 
 
 def owner(acting: Acting, card: Row[Any]) -> Owner:

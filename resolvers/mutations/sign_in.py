@@ -46,8 +46,9 @@ async def sign_in(acting: Acting, input: Any) -> Outcome:
     """Sign in with a link."""
 
     async def done() -> Outcome:
-        link = input.secret, input.nonce, acting.now, acting.address_hash
-        token = await complete.sign_in(acting.door, *link)
+        token = await complete.sign_in(
+            acting.door, input.secret, input.nonce, acting.now, acting.address_hash
+        )
         return await signed_in(acting, token, SignInLinkInvalid(acting.door.lasts))
 
     return told(acting, await refusable(done))
@@ -57,8 +58,9 @@ async def sign_in_with_code(acting: Acting, input: Any) -> Outcome:
     """Sign in with a code."""
 
     async def done() -> Outcome:
-        given = input.code, input.nonce, acting.now, acting.address_hash
-        token = await complete.sign_in_with_code(acting.door, *given)
+        token = await complete.sign_in_with_code(
+            acting.door, input.code, input.nonce, acting.now, acting.address_hash
+        )
         return await signed_in(acting, token, SignInCodeInvalid(0))
 
     return told(acting, await refusable(done))

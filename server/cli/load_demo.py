@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from multiprocessing.sharedctypes import Synchronized
 
 import typer
@@ -179,10 +180,17 @@ def announce(rows: Counter[str], seconds: float) -> None:
 
 
 async def give_tokens(settings: Settings, practice_id: str, client_id: str) -> None:
-    scopes = list(token_admin.SCOPES)
-    arguments = settings, "load-demo", practice_id
-    dashboard = await token_admin.create(*arguments, None, None, scopes, LASTS, COMMAND)
-    client = await token_admin.create(*arguments, client_id, None, [], LASTS, COMMAND)
+    create = partial(
+        token_admin.create,
+        settings,
+        "load-demo",
+        practice_id,
+        contact=None,
+        lasts=LASTS,
+        command=COMMAND,
+    )
+    dashboard = await create(client=None, scopes=list(token_admin.SCOPES))
+    client = await create(client=client_id, scopes=[])
     typer.echo(
         f"\nTokens, for the header Authorization: Bearer …\n"
         f"  {dashboard}  a dashboard of a practice, with all scopes\n"

@@ -104,8 +104,9 @@ class Exports:
         """Return the API's data, as any client gets it."""
         asked = pipeline.Request(query, None, variables, reading=reading)
         endpoint = self.endpoint
-        who = viewer, endpoint.now(), endpoint.address(request)
-        answer: Answer = await endpoint.graph.answer(asked, *who)
+        answer: Answer = await endpoint.graph.answer(
+            asked, viewer, endpoint.now(), endpoint.address(request)
+        )
         found = orjson.loads(answer.body)
         if errors := found.get("errors"):
             raise TurnedAway(400, errors[0]["extensions"]["code"], errors[0]["message"])
