@@ -59,10 +59,10 @@ async def practice(url: str) -> AsyncIterator[AsyncEngine]:
 async def documents(engine: AsyncEngine) -> dict[DocumentKind, list[Asked]]:
     """Return all documents; each is printed once."""
     found = {}
-    async with engine.connect() as rows:
+    async with engine.connect() as conn:
         for kind, table in TABLES.items():
             columns = table.__table__.c
-            ids = await rows.execute(select(columns.practice_id, columns.id))
+            ids = await conn.execute(select(columns.practice_id, columns.id))
             found[kind] = [(kind, practice, id_) for practice, id_ in ids]
     return found
 

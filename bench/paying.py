@@ -83,8 +83,8 @@ async def made(url: str, count: int) -> tuple[Paying, list[str]]:
     practice = Paying(url, writing)
     practice.clock.time = dt.datetime.now(dt.UTC)
     await practice.fill()
-    async with writing.begin() as rows:
-        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+    async with writing.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=ACCOUNT))
     bearers = []
     for _ in range(count):
         client_id = new_id()

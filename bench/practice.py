@@ -62,13 +62,13 @@ async def askers(
     )
     if practice_id is not None:
         own = own.where(Client.practice_id == practice_id)
-    async with engine.begin() as rows:
-        found = spread((await rows.execute(own)).all(), most)
+    async with engine.begin() as conn:
+        found = spread((await conn.execute(own)).all(), most)
         practice_id = found[0][0]
         clients = [
-            await token(rows, key, Subject(practice_id, client_id=id_), now) for _, id_, _ in found
+            await token(conn, key, Subject(practice_id, client_id=id_), now) for _, id_, _ in found
         ]
-        dashboard = await token(rows, key, Subject(practice_id), now)
+        dashboard = await token(conn, key, Subject(practice_id), now)
     return Askers(clients, dashboard, [f"inv_{id_}" for *_, id_ in found], now.date())
 
 
@@ -77,7 +77,7 @@ def spread(items: Sequence[Any], size: int) -> Sequence[Any]:
     return items[:: max(len(items) // size, 1)][:size]
 
 
-async def token(rows: AsyncConnection, key: str, subject: Subject, now: dt.datetime) -> str:
+async def token(conn: AsyncConnection, key: str, subject: Subject, now: dt.datetime) -> str:
     scopes = PERSONAL_SCOPES if subject.client_id else DASHBOARD_SCOPES
-    _, text = await tokens.create(rows, key, subject, "bench", frozenset(scopes), now, LASTS)
+    _, text = await tokens.create(conn, key, subject, "bench", frozenset(scopes), now, LASTS)
     return text

@@ -45,15 +45,15 @@ def rows(today: dt.date, seed: int = 1) -> tuple[People, dict[type[Row], list[di
 async def load(engine: AsyncEngine, today: dt.date, seed: int = 1) -> People:
     """Insert the demo into a migrated database, in one transaction."""
     people, entered = entries(today, seed)
-    async with engine.begin() as connection:
+    async with engine.begin() as conn:
         while batch := list(islice(entered, BATCH)):
-            await write(connection, batch)
+            await write(conn, batch)
     return people
 
 
-async def write(connection: AsyncConnection, entered: Iterable[Entered]) -> None:
+async def write(conn: AsyncConnection, entered: Iterable[Entered]) -> None:
     for row, values in by_table(entered).items():
-        await connection.execute(insert(row), values)
+        await conn.execute(insert(row), values)
 
 
 def by_table(entered: Iterable[Entered]) -> dict[type[Row], list[dict[str, Any]]]:

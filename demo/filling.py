@@ -24,15 +24,15 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
     """
     entered, counted = entries(plan), Counter[str]()
     needs_statistics = plan.number == 0
-    async with engine.begin() as connection:
-        await bulk_insert.trust_foreign_keys(connection)
+    async with engine.begin() as conn:
+        await bulk_insert.trust_foreign_keys(conn)
         while batch := list(islice(entered, BATCH)):
             tables = by_table(batch)
             for row, values in tables.items():
-                await bulk_insert.copy(connection, row, values)
+                await bulk_insert.copy(conn, row, values)
                 counted[row.__tablename__] += len(values)
             if needs_statistics:
-                await connection.execute(text("ANALYZE"))
+                await conn.execute(text("ANALYZE"))
                 needs_statistics = False
             told(len(tables.get(Client, ())))
     return counted
@@ -40,5 +40,5 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
 
 async def finish(engine: AsyncEngine) -> None:
     """Update the statistics of the database's planner."""
-    async with engine.begin() as connection:
-        await connection.execute(text("ANALYZE"))
+    async with engine.begin() as conn:
+        await conn.execute(text("ANALYZE"))

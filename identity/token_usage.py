@@ -46,8 +46,8 @@ class Uses:
         ]
         try:
             if rows:
-                async with self.engine.begin() as connection:
-                    await connection.execute(USED, rows)
+                async with self.engine.begin() as conn:
+                    await conn.execute(USED, rows)
         except BaseException:
             self.latest = latest | self.latest
             raise

@@ -127,7 +127,7 @@ class Subject:
 
 
 async def create(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     key: str,
     subject: Subject,
     name: str,
@@ -143,7 +143,7 @@ async def create(
     `secret` is a derived text. With `email`, a mailbox, the token is a sign-in.
     """
     secret, id_, is_sign_in = secret or new_secret(), new_id(), email is not None
-    await connection.execute(
+    await conn.execute(
         insert(Token).values(
             practice_id=subject.practice_id,
             id=id_,
@@ -163,8 +163,8 @@ async def create(
     return id_, secret
 
 
-async def revoke(connection: AsyncConnection, id_: str, now: dt.datetime) -> bool:
+async def revoke(conn: AsyncConnection, id_: str, now: dt.datetime) -> bool:
     """Revoke a token from its next request on. Return whether it was valid."""
     working = and_(Token.id == id_, Token.revoked_at.is_(None), Token.expires_at > now)
-    found = await connection.execute(update(Token).where(working).values(revoked_at=now))
+    found = await conn.execute(update(Token).where(working).values(revoked_at=now))
     return bool(found.rowcount)

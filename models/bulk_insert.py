@@ -12,17 +12,17 @@ from models.database import concealed
 from models.row import Row, written
 
 
-async def trust_foreign_keys(connection: AsyncConnection) -> None:
+async def trust_foreign_keys(conn: AsyncConnection) -> None:
     """Disable foreign key checks for the rest of the transaction, if the user may do so.
 
     The rows must be known to be consistent. Only a superuser of PostgreSQL may disable the checks,
     which halves the time; for other users nothing changes.
     """
-    if connection.dialect.name != "postgresql":
+    if conn.dialect.name != "postgresql":
         return
-    is_superuser = await connection.scalar(text("SELECT current_setting('is_superuser') = 'on'"))
+    is_superuser = await conn.scalar(text("SELECT current_setting('is_superuser') = 'on'"))
     if is_superuser:
-        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await conn.execute(text("SET LOCAL session_replication_role = replica"))
 
 
 async def is_kept_from(engine: AsyncEngine, row: type[Row]) -> bool:
@@ -30,24 +30,24 @@ async def is_kept_from(engine: AsyncEngine, row: type[Row]) -> bool:
     if engine.dialect.name != "postgresql":
         return False
     asked = select(func.row_security_active(row.__tablename__))
-    async with engine.connect() as connection:
-        return bool(await connection.scalar(asked))
+    async with engine.connect() as conn:
+        return bool(await conn.scalar(asked))
 
 
-async def copy(connection: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]) -> None:
+async def copy(conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows in the connection's transaction. Each row has all columns."""
-    if connection.dialect.name != "postgresql":
-        await connection.execute(insert(row), rows)
+    if conn.dialect.name != "postgresql":
+        await conn.execute(insert(row), rows)
         return
     # SQLAlchemy begins its transaction with its first own statement, and COPY is not one.
-    await connection.execute(text("SELECT 1"))
+    await conn.execute(text("SELECT 1"))
     columns = written(row)
     lists = [name for name, column in columns.items() if isinstance(column.type, JSON)]
     # asyncpg takes JSON as text, and all other values unchanged.
     texts = (
         [one | {name: json.dumps(one[name]) for name in lists} for one in rows] if lists else rows
     )
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    driver: Any = (await conn.get_raw_connection()).driver_connection
     with concealed():
         await driver.copy_records_to_table(
             row.__tablename__,

@@ -10,6 +10,6 @@ from models.row import Row
 INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
-def insert_into(rows: AsyncConnection, model: type[Row]) -> Any:
+def insert_into(conn: AsyncConnection, model: type[Row]) -> Any:
     """Return an insert that supports `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return INSERTS[rows.dialect.name](model)
+    return INSERTS[conn.dialect.name](model)

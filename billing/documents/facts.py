@@ -80,7 +80,7 @@ class Practised:
 
 
 async def read(
-    rows: AsyncConnection, kind: DocumentKind, practice_id: str, id_: str, keys: FieldKeys
+    conn: AsyncConnection, kind: DocumentKind, practice_id: str, id_: str, keys: FieldKeys
 ) -> Document | None:
     """Return a practice's document by its kind and its row's id, if there is one.
 
@@ -88,12 +88,12 @@ async def read(
     """
     table, facts = KINDS[kind]
     mine = (table.practice_id == practice_id, table.id == id_)
-    found = (await rows.execute(select(table).where(*mine))).first()
+    found = (await conn.execute(select(table).where(*mine))).first()
     if found is None:
         return None
-    practice = (await rows.execute(select(Practice).where(Practice.id == practice_id))).one()
+    practice = (await conn.execute(select(Practice).where(Practice.id == practice_id))).one()
     words = Words(practice.currency, practice.locale)
-    own = await facts(rows, found, Practised(practice, words, keys))
+    own = await facts(conn, found, Practised(practice, words, keys))
     sheet = {
         "title": f"{kind.capitalize()} {found.number}",
         "language": locale_of(practice.locale).language,
@@ -109,22 +109,22 @@ async def read(
         number=found.number,
         issued_on=found.issued_on,
         facts=sheet | own,
-        logo=await logo(rows, found),
+        logo=await logo(conn, found),
     )
 
 
-async def practice_of(rows: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
+async def practice_of(conn: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
     """Return the practice of a document, for the operator, who sees all practices."""
     table, _ = KINDS[kind]
-    found = await rows.execute(select(table.practice_id).where(table.id == id_))
+    found = await conn.execute(select(table.practice_id).where(table.id == id_))
     return found.scalars().first()
 
 
-async def invoice(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def invoice(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
     words = practised.words
-    lines = await of(rows, InvoiceLine, InvoiceLine.invoice_id, found)
+    lines = await of(conn, InvoiceLine, InvoiceLine.invoice_id, found)
     return {
-        "from": provider(await letterhead(rows, found)),
+        "from": provider(await letterhead(conn, found)),
         "to": {"name": found.client_name, "lines": []},
         "facts": told(
             ("Invoice number", found.number),
@@ -148,11 +148,11 @@ async def invoice(rows: AsyncConnection, found: Any, practised: Practised) -> Fa
     }
 
 
-async def statement(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def statement(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
     words = practised.words
-    lines = await of(rows, StatementLine, StatementLine.statement_id, found)
+    lines = await of(conn, StatementLine, StatementLine.statement_id, found)
     return {
-        "from": provider(await letterhead(rows, found)),
+        "from": provider(await letterhead(conn, found)),
         "to": {"name": found.client_name, "lines": []},
         "facts": told(
             ("Statement number", found.number),
@@ -178,11 +178,11 @@ async def statement(rows: AsyncConnection, found: Any, practised: Practised) -> 
     }
 
 
-async def superbill(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def superbill(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
     words = practised.words
-    head = await letterhead(rows, found)
-    lines = await of(rows, SuperbillLine, SuperbillLine.superbill_id, found)
-    diagnoses = await of(rows, SuperbillDiagnosis, SuperbillDiagnosis.superbill_id, found)
+    head = await letterhead(conn, found)
+    lines = await of(conn, SuperbillLine, SuperbillLine.superbill_id, found)
+    diagnoses = await of(conn, SuperbillDiagnosis, SuperbillDiagnosis.superbill_id, found)
     born = found.client_date_of_birth
     return {
         "from": provider(head),
@@ -220,12 +220,12 @@ async def superbill(rows: AsyncConnection, found: Any, practised: Practised) -> 
     }
 
 
-async def receipt(rows: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def receipt(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
     practice, words = practised.row, practised.words
     same = (Payment.practice_id == found.practice_id, Payment.id == found.payment_id)
-    payment = (await rows.execute(select(Payment).where(*same))).one()
+    payment = (await conn.execute(select(Payment).where(*same))).one()
     named = (Client.practice_id == found.practice_id, Client.id == found.client_id)
-    name = (await rows.execute(select(Client.name).where(*named))).scalar_one()
+    name = (await conn.execute(select(Client.name).where(*named))).scalar_one()
     brand = payment.card_brand and payment.card_brand.capitalize()
     return {
         "from": provider(practice),
@@ -253,22 +253,22 @@ KINDS: dict[
 # -- common parts of documents ---------------------------------------------------------------------
 
 
-async def of(rows: AsyncConnection, table: Any, whose: Any, document: Any) -> list[Row[Any]]:
+async def of(conn: AsyncConnection, table: Any, whose: Any, document: Any) -> list[Row[Any]]:
     """Return the document's lines, in order."""
     mine = (table.practice_id == document.practice_id, whose == document.id)
-    return list(await rows.execute(select(table).where(*mine).order_by(table.position)))
+    return list(await conn.execute(select(table).where(*mine).order_by(table.position)))
 
 
-async def letterhead(rows: AsyncConnection, document: Any) -> Any:
+async def letterhead(conn: AsyncConnection, document: Any) -> Any:
     mine = (Letterhead.practice_id == document.practice_id, Letterhead.id == document.letterhead_id)
-    return (await rows.execute(select(Letterhead).where(*mine))).one()
+    return (await conn.execute(select(Letterhead).where(*mine))).one()
 
 
-async def logo(rows: AsyncConnection, document: Any) -> bytes | None:
+async def logo(conn: AsyncConnection, document: Any) -> bytes | None:
     """Return the practice's logo, as it was on the day of issue."""
     mine = (Logo.practice_id == document.practice_id, Logo.since <= document.issued_on)
     found = select(Logo.content).where(*mine).order_by(Logo.since.desc()).limit(1)
-    return (await rows.execute(found)).scalar_one_or_none()
+    return (await conn.execute(found)).scalar_one_or_none()
 
 
 def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:

@@ -72,31 +72,31 @@ class Press:
     async def made(
         self, kind: DocumentKind, practice_id: str, id_: str
     ) -> tuple[Document, Printed] | None:
-        async with self.engine.connect() as rows:
-            document = await read(rows, kind, practice_id, id_, self.keys)
+        async with self.engine.connect() as conn:
+            document = await read(conn, kind, practice_id, id_, self.keys)
             if document is None:
                 return None
-            if kept := await first(rows, document):
+            if kept := await first(conn, document):
                 return document, kept
         loop = asyncio.get_running_loop()
         new = await loop.run_in_executor(self.threads, printed, document, self.fonts)
-        async with self.engine.begin() as rows:
-            await rows.execute(
-                insert_into(rows, PrintedDocument)
+        async with self.engine.begin() as conn:
+            await conn.execute(
+                insert_into(conn, PrintedDocument)
                 .values(**named(document), **vars(new), printed_at=self.now())
                 .on_conflict_do_nothing()
             )
             # Another process may have been first.
-            return document, await first(rows, document) or new
+            return document, await first(conn, document) or new
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def first(rows: AsyncConnection, document: Document) -> Printed | None:
+async def first(conn: AsyncConnection, document: Document) -> Printed | None:
     """Return the stored bytes, if the document was given out before."""
     columns = PrintedDocument.content, PrintedDocument.is_archival
-    kept = (await rows.execute(select(*columns).filter_by(**named(document)))).first()
+    kept = (await conn.execute(select(*columns).filter_by(**named(document)))).first()
     return Printed(*kept) if kept else None
 
 

@@ -45,14 +45,14 @@ class Dues:
 
 
 async def owed(
-    rows: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool = False
+    conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool = False
 ) -> Dues:
     """Return a client's dues, as this transaction sees them. The caller has locked the client's
     row.
 
     Disputed invoices are left out by default, since the bank may still return the money.
     """
-    invoices = await open_invoices(rows, practice_id, client_id, also_disputed=also_disputed)
+    invoices = await open_invoices(conn, practice_id, client_id, also_disputed=also_disputed)
     pool = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
         LedgerEntry.practice_id == practice_id,
         LedgerEntry.client_id == client_id,
@@ -61,19 +61,19 @@ async def owed(
     put = select(func.coalesce(func.sum(Allocation.amount_minor), 0)).where(
         Allocation.practice_id == practice_id, Allocation.client_id == client_id
     )
-    unused = [(await rows.execute(one)).scalar_one() for one in (pool, put)]
+    unused = [(await conn.execute(one)).scalar_one() for one in (pool, put)]
     return Dues(invoices, -sum(map(int, unused)))
 
 
 async def open_invoices(
-    rows: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
+    conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
 ) -> list[Due]:
     """Return the invoices with an amount due, by date of issue and then by number."""
     asked = sums(LedgerEntry, practice_id, client_id)
     put = sums(Allocation, practice_id, client_id)
     due = asked.c.minor - func.coalesce(put.c.minor, 0)
     held = () if also_disputed else (Invoice.id.not_in(disputed(practice_id, client_id)),)
-    found = await rows.execute(
+    found = await conn.execute(
         select(Invoice.id, due.label("minor"))
         .join(asked, asked.c.invoice_id == Invoice.id)
         .outerjoin(put, put.c.invoice_id == Invoice.id)

@@ -13,16 +13,16 @@ from models import Allocation, Invoice, LedgerEntry, Payment, PracticeVersion
 from models.upsert import insert_into
 
 
-async def stamp(rows: AsyncConnection, practice_id: str, payment_id: str) -> None:
+async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> None:
     """Set the next version on a changed payment and on the invoices that the payment touches.
 
     Call this at the end of a transaction: other transactions of the practice wait for it to finish.
     """
-    version = await next_version(rows, practice_id)
+    version = await next_version(conn, practice_id)
     mine = Payment.practice_id == practice_id, Payment.id == payment_id
-    await rows.execute(update(Payment).where(*mine).values(version=version))
+    await conn.execute(update(Payment).where(*mine).values(version=version))
     theirs = Invoice.practice_id == practice_id, Invoice.id.in_(touched(practice_id, payment_id))
-    await rows.execute(update(Invoice).where(*theirs).values(version=version))
+    await conn.execute(update(Invoice).where(*theirs).values(version=version))
 
 
 async def next_version(conn: AsyncConnection, practice_id: str) -> int:

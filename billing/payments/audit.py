@@ -91,20 +91,20 @@ async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) 
 
 async def written(till: Till, practice_id: str, account: str) -> Ours:
     """Return the practice's rows that belong to one Stripe account."""
-    async with till.engine.connect() as rows:
+    async with till.engine.connect() as conn:
 
         async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
             mine = select(table.__table__).where(table.practice_id == practice_id, *where)
             if "stripe_account" in table.__table__.c:
                 mine = mine.where(table.stripe_account == account)
-            return (await rows.execute(mine)).all()
+            return (await conn.execute(mine)).all()
 
         by_payment: defaultdict[str, list[Row[Any]]] = defaultdict(list)
         for entry in await all_of(LedgerEntry, LedgerEntry.payment_id.is_not(None)):
             by_payment[entry.payment_id].append(entry)
         currency = select(Practice.currency).where(Practice.id == practice_id)
         return Ours(
-            (await rows.execute(currency)).scalar_one(),
+            (await conn.execute(currency)).scalar_one(),
             await all_of(Payment, Payment.stripe_id.is_not(None)),
             await all_of(Refund),
             await all_of(Dispute),

@@ -71,7 +71,7 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
             log.error("alert: stripe refused to begin payment %s: %s", paying.id, rejected.code)
         await give_up_unannounced(till, paying, refusal)
         return False
-    async with till.engine.begin() as rows:
+    async with till.engine.begin() as conn:
         # If the payment was given up in the meantime, nothing will ever confirm the intent.
         unannounced = (
             update(Payment)
@@ -88,7 +88,7 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
                 checked_at=till.now(),
             )
         )
-        return bool((await rows.execute(unannounced)).rowcount)
+        return bool((await conn.execute(unannounced)).rowcount)
 
 
 async def create(till: Till, paying: Row[Any]) -> Intent:
@@ -141,8 +141,8 @@ async def look_after(till: Till, account: str, method: str) -> None:
 
 
 async def stripe_method(till: Till, paying: Row[Any]) -> str:
-    async with till.engine.connect() as rows:
-        found = await rows.execute(
+    async with till.engine.connect() as conn:
+        found = await conn.execute(
             PaymentMethod.__table__.select().where(
                 PaymentMethod.practice_id == paying.practice_id,
                 PaymentMethod.id == paying.payment_method_id,
@@ -214,8 +214,8 @@ async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
     paying = await find(till, practice_id, payment_id)
     if till.by is not None:
         # The actor is recorded before the payment is given up, in case a later step fails.
-        async with locked(till, practice_id, paying.client_id) as rows:
-            await record(rows, till.by, paying.client_id, till.now())
+        async with locked(till, practice_id, paying.client_id) as conn:
+            await record(conn, till.by, paying.client_id, till.now())
     if paying.state is PaymentState.CREATED:
         await give_up_unannounced(till, paying)
         paying = await find(till, practice_id, payment_id)
@@ -228,18 +228,18 @@ async def give_up_unannounced(
     till: Till, paying: Row[Any], refusal: PaymentRefusal | None = None
 ) -> None:
     """End a payment without a known PaymentIntent. T2's condition ensures that none follows."""
-    async with locked(till, paying.practice_id, paying.client_id) as rows:
-        now = await payment(rows, paying.practice_id, paying.id)
+    async with locked(till, paying.practice_id, paying.client_id) as conn:
+        now = await payment(conn, paying.practice_id, paying.id)
         if now.state is PaymentState.CREATED:
             await change(
-                rows,
+                conn,
                 paying.practice_id,
                 paying.id,
                 PaymentState.CANCELED,
                 till.now(),
                 refusal=refusal,
             )
-            await stamp(rows, paying.practice_id, paying.id)
+            await stamp(conn, paying.practice_id, paying.id)
 
 
 async def fence(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:
@@ -271,8 +271,8 @@ async def after_all(till: Till, paying: Row[Any], reason: DeclineReason | None) 
 
 
 async def find(till: Till, practice_id: str, payment_id: str) -> Row[Any]:
-    async with till.engine.connect() as rows:
-        return await payment(rows, practice_id, payment_id)
+    async with till.engine.connect() as conn:
+        return await payment(conn, practice_id, payment_id)
 
 
 async def standing(

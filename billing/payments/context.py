@@ -43,10 +43,10 @@ def day(moment: dt.datetime, time_zone: str) -> dt.date:
     return moment.astimezone(found).date()
 
 
-async def lock(rows: AsyncConnection, practice_id: str, client_id: str) -> None:
+async def lock(conn: AsyncConnection, practice_id: str, client_id: str) -> None:
     """Lock the client's row: until this transaction ends no other one writes to the account."""
     mine = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
-    await rows.execute(mine.with_for_update())
+    await conn.execute(mine.with_for_update())
 
 
 @asynccontextmanager
@@ -60,10 +60,10 @@ async def locked(till: Till, practice_id: str, client_id: str) -> AsyncIterator[
         yield conn
 
 
-async def payment(rows: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
+async def payment(conn: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
     """Return the payment's columns, and the currency and time zone of its practice."""
     columns: list[Any] = [*Payment.__table__.c, Practice.currency, Practice.time_zone]
-    found = await rows.execute(
+    found = await conn.execute(
         select(*columns)
         .join(Practice, Practice.id == Payment.practice_id)
         .where(Payment.practice_id == practice_id, Payment.id == payment_id)

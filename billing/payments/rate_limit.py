@@ -15,7 +15,7 @@ FORMS_OF_CLIENT, FORMS_OF_ADDRESS = 20, 60
 
 
 async def allow(
-    rows: AsyncConnection,
+    conn: AsyncConnection,
     practice_id: str,
     client_id: str,
     address_hash: str | None,
@@ -25,10 +25,10 @@ async def allow(
     in an hour.
     """
     until = [
-        full(await declines(rows, practice_id, "client_id", client_id, OF_CLIENT, now), OF_CLIENT)
+        full(await declines(conn, practice_id, "client_id", client_id, OF_CLIENT, now), OF_CLIENT)
     ]
     if address_hash is not None:
-        same = await declines(rows, practice_id, "address_hash", address_hash, OF_ADDRESS, now)
+        same = await declines(conn, practice_id, "address_hash", address_hash, OF_ADDRESS, now)
         until.append(full(same, OF_ADDRESS))
     if ends := [end for end in until if end is not None]:
         raise TooManyAttempts(max(ends))
@@ -83,7 +83,7 @@ def full(declined: list[dt.datetime], most: int) -> dt.datetime | None:
 
 
 async def declines(
-    rows: AsyncConnection, practice_id: str, column: str, whose: str, most: int, now: dt.datetime
+    conn: AsyncConnection, practice_id: str, column: str, whose: str, most: int, now: dt.datetime
 ) -> list[dt.datetime]:
     """Return the times of declines in the last hour, the latest first. Both payments and forms for
     cards count.
@@ -102,5 +102,5 @@ async def declines(
             .order_by(columns.changed_at.desc())
             .limit(most)
         )
-        found += await rows.scalars(of_late)
+        found += await conn.scalars(of_late)
     return sorted(found, reverse=True)

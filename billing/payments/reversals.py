@@ -55,7 +55,7 @@ class Book:
     `changed` is set once anything was written.
     """
 
-    rows: AsyncConnection
+    conn: AsyncConnection
     paid: Row[Any]
     now: dt.datetime
     changed: bool = False
@@ -73,10 +73,10 @@ class Book:
 
     async def sum(self, column: Any, *where: Any) -> int:
         total = select(func.coalesce(func.sum(column), 0)).where(*where)
-        return int((await self.rows.execute(total)).scalar_one())
+        return int((await self.conn.execute(total)).scalar_one())
 
     async def write(self, statement: Any) -> None:
-        await self.rows.execute(statement)
+        await self.conn.execute(statement)
         self.changed = True
 
 
@@ -113,13 +113,13 @@ async def written(
     """
     if not refunds and not disputes:
         return True
-    async with locked(till, paid.practice_id, paid.client_id) as rows:
-        if (await payment(rows, paid.practice_id, paid.id)).version != paid.version:
+    async with locked(till, paid.practice_id, paid.client_id) as conn:
+        if (await payment(conn, paid.practice_id, paid.id)).version != paid.version:
             return False
-        book = Book(rows, paid, till.now())
+        book = Book(conn, paid, till.now())
         await write(book, refunds, [one for one in disputes if one.state is not None])
         if book.changed:
-            await stamp(rows, paid.practice_id, paid.id)
+            await stamp(conn, paid.practice_id, paid.id)
     return True
 
 
@@ -199,7 +199,7 @@ async def brought_up(
 
     A state never goes back to an earlier one: the row then stays unchanged.
     """
-    found = await book.rows.execute(select(table.__table__).where(*book.mine(table), known))
+    found = await book.conn.execute(select(table.__table__).where(*book.mine(table), known))
     before = found.first()
     named = {"stripe_account": book.paid.stripe_account, "stripe_id": stripe_id}
     times = {"created_at": book.now, "changed_at": book.now}
@@ -227,7 +227,7 @@ def is_final(state: RefundState | DisputeState) -> bool:
 async def put_toward(book: Book) -> list[tuple[str, int]]:
     """Return the payment's allocations to valid invoices without refunds, in order."""
     put = func.sum(Allocation.amount_minor)
-    found = await book.rows.execute(
+    found = await book.conn.execute(
         select(Allocation.invoice_id, put)
         .join(
             Invoice,
@@ -259,7 +259,7 @@ async def unused(book: Book) -> int:
         Allocation.refund_id.is_(None),
         ~Allocation.is_credit,
     )
-    credit = (await owed(book.rows, book.paid.practice_id, book.paid.client_id)).credit_minor
+    credit = (await owed(book.conn, book.paid.practice_id, book.paid.client_id)).credit_minor
     return min(received - put, credit + await taken_before(book))
 
 
@@ -298,7 +298,7 @@ async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
     """Take the refund back from each invoice that the payment paid, or return it to them."""
     refund_id = refund.id
     minor = func.sum(Allocation.amount_minor)
-    found = await book.rows.execute(
+    found = await book.conn.execute(
         select(Allocation.invoice_id, minor)
         .where(*book.mine(Allocation), Allocation.refund_id == refund_id)
         .group_by(Allocation.invoice_id)
@@ -325,7 +325,7 @@ async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
     """Make each invoice due again by the disputed amount, until the dispute is won."""
     minor = func.sum(LedgerEntry.amount_minor)
     of_dispute = LedgerEntry.dispute_id == dispute.id
-    found = await book.rows.execute(
+    found = await book.conn.execute(
         select(LedgerEntry.invoice_id, minor)
         .where(*book.mine(LedgerEntry), of_dispute)
         .group_by(LedgerEntry.invoice_id)
@@ -347,7 +347,7 @@ async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
 
 
 async def all_dues(book: Book) -> Dues:
-    return await owed(book.rows, book.paid.practice_id, book.paid.client_id, also_disputed=True)
+    return await owed(book.conn, book.paid.practice_id, book.paid.client_id, also_disputed=True)
 
 
 def by_id(dues: Dues) -> dict[str, int]:
@@ -365,7 +365,7 @@ async def enter(
     dispute_id: str | None = None,
 ) -> None:
     """Insert the row that brings these ledger entries to a total, unless they have it already."""
-    found = await book.rows.scalars(
+    found = await book.conn.scalars(
         select(LedgerEntry.amount_minor).where(*book.mine(LedgerEntry), *entries)
     )
     before = [int(minor) for minor in found]

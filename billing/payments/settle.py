@@ -53,8 +53,8 @@ async def fold(
     so such results are never stale. `reason` is the bank's reason, if the caller knows it.
     """
     now, why = till.now(), reason or intent.decline
-    async with locked(till, asked.practice_id, asked.client_id) as rows:
-        before = await payment(rows, asked.practice_id, asked.id)
+    async with locked(till, asked.practice_id, asked.client_id) as conn:
+        before = await payment(conn, asked.practice_id, asked.id)
         state = state_of(intent, why) or before.state
         if before.state is PaymentState.SUCCEEDED or (
             before.state in AT_REST and state is not PaymentState.SUCCEEDED
@@ -63,12 +63,12 @@ async def fold(
         if state not in AT_REST and before.version != asked.version:
             return False
         if state is PaymentState.SUCCEEDED:
-            await succeed(rows, asked.practice_id, asked.id, now, intent)
+            await succeed(conn, asked.practice_id, asked.id, now, intent)
         elif state is not before.state:
-            await change(rows, asked.practice_id, asked.id, state, now, why)
+            await change(conn, asked.practice_id, asked.id, state, now, why)
         else:
             return True
-        await stamp(rows, asked.practice_id, asked.id)
+        await stamp(conn, asked.practice_id, asked.id)
         return True
 
 
@@ -80,7 +80,7 @@ def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState | Non
 
 
 async def change(
-    rows: AsyncConnection,
+    conn: AsyncConnection,
     practice_id: str,
     payment_id: str,
     state: PaymentState,
@@ -94,17 +94,17 @@ async def change(
         values["paid_at"] = now
     values["failure_reason"] = reason if state is PaymentState.FAILED else None
     mine = Payment.practice_id == practice_id, Payment.id == payment_id
-    await rows.execute(update(Payment).where(*mine).values(values))
+    await conn.execute(update(Payment).where(*mine).values(values))
     if state in AT_REST:
         mine = Claim.practice_id == practice_id, Claim.payment_id == payment_id
-        await rows.execute(delete(Claim).where(*mine))
+        await conn.execute(delete(Claim).where(*mine))
 
 
 # -- the money moved -------------------------------------------------------------------------------
 
 
 async def succeed(
-    rows: AsyncConnection,
+    conn: AsyncConnection,
     practice_id: str,
     payment_id: str,
     now: dt.datetime,
@@ -114,17 +114,17 @@ async def succeed(
 
     Without an intent nothing was charged, because credit covered the whole amount.
     """
-    paid = await payment(rows, practice_id, payment_id)
+    paid = await payment(conn, practice_id, payment_id)
     received = intent.received_minor if intent else 0
-    dues = await claimed_dues(rows, paid)
+    dues = await claimed_dues(conn, paid)
     today = day(now, paid.time_zone)
     own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
     if received:
-        await enter(rows, own, paid, intent, received, now, today)
+        await enter(conn, own, paid, intent, received, now, today)
     shares = shared_out(dues, received)
     if shares:
         rest = {"date": today, "created_at": now}
-        await rows.execute(
+        await conn.execute(
             insert(Allocation),
             [
                 own
@@ -138,17 +138,17 @@ async def succeed(
                 for share in shares
             ],
         )
-    await receipts.make(rows, practice_id, paid.client_id, payment_id, received, now, today)
+    await receipts.make(conn, practice_id, paid.client_id, payment_id, received, now, today)
     if intent:
         mine = Payment.practice_id == practice_id, Payment.id == payment_id
-        await rows.execute(update(Payment).where(*mine).values(charged_at=intent.charged_at))
+        await conn.execute(update(Payment).where(*mine).values(charged_at=intent.charged_at))
     if intent and intent.card:
-        await remember(rows, paid, intent, now)
+        await remember(conn, paid, intent, now)
     warn(paid, received, shares)
-    await change(rows, practice_id, payment_id, PaymentState.SUCCEEDED, now)
+    await change(conn, practice_id, payment_id, PaymentState.SUCCEEDED, now)
 
 
-async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
+async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> Dues:
     """Return the dues that the payment may pay: the invoices it claims, as far as they are still
     due.
 
@@ -157,7 +157,7 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     """
     practice_id, client_id = paid.practice_id, paid.client_id
     held = (
-        await rows.execute(
+        await conn.execute(
             select(Claim.payment_id, Claim.invoice_id, Claim.amount_minor).where(
                 Claim.practice_id == practice_id, Claim.client_id == client_id
             )
@@ -167,7 +167,7 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
     others = {claim.invoice_id for claim in held if claim.payment_id != paid.id}
     if mine:
         # Amounts that a refund or a dispute has made due since then were not charged.
-        all_dues = await owed(rows, practice_id, client_id, also_disputed=True)
+        all_dues = await owed(conn, practice_id, client_id, also_disputed=True)
         dues = all_dues.of(paid.invoice_id)
         invoices = [
             Due(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
@@ -175,13 +175,13 @@ async def claimed_dues(rows: AsyncConnection, paid: Row[Any]) -> Dues:
             if due.minor < 0 or due.invoice_id in mine
         ]
         return Dues(invoices, min(dues.credit_minor, mine.get(None, 0)))
-    dues = (await owed(rows, practice_id, client_id)).of(paid.invoice_id)
+    dues = (await owed(conn, practice_id, client_id)).of(paid.invoice_id)
     free = [due for due in dues.invoices if due.invoice_id not in others]
     return Dues(free, 0 if others else dues.credit_minor)
 
 
 async def enter(
-    rows: AsyncConnection,
+    conn: AsyncConnection,
     own: dict[str, str],
     paid: Row[Any],
     intent: Intent | None,
@@ -193,7 +193,7 @@ async def enter(
     card = intent.card if intent else None
     brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
     said = f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
-    await rows.execute(
+    await conn.execute(
         insert(LedgerEntry).values(
             **own,
             id=own["payment_id"],
@@ -207,7 +207,7 @@ async def enter(
     )
 
 
-async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:
+async def remember(conn: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:
     """Store the card's brand and digits with the payment, and put the card on file if requested."""
     card = intent.card
     assert card is not None
@@ -217,8 +217,8 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
         owner = Owner(paid.practice_id, paid.client_id, paid.stripe_account)
         is_default = bool(paid.make_default)
         try:
-            async with rows.begin_nested():
-                filed = await keep(rows, owner, card, consent, now, make_default=is_default)
+            async with conn.begin_nested():
+                filed = await keep(conn, owner, card, consent, now, make_default=is_default)
         except (IntegrityError, DataError):
             # The money has moved, so a card that can't be filed must not prevent the write.
             log.exception("alert: the card of payment %s could not be kept", paid.id)
@@ -226,7 +226,7 @@ async def remember(rows: AsyncConnection, paid: Row[Any], intent: Intent, now: d
         if filed is not None:
             values["payment_method_id"] = filed.id
     mine = Payment.practice_id == paid.practice_id, Payment.id == paid.id
-    await rows.execute(update(Payment).where(*mine).values(values))
+    await conn.execute(update(Payment).where(*mine).values(values))
 
 
 def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:

@@ -86,13 +86,13 @@ async def begin(till: Till, wanted: Wanted) -> str:
 
 
 async def began(till: Till, wanted: Wanted) -> str:
-    async with locked(till, wanted.practice_id, wanted.client_id) as rows:
-        before = await same_key(rows, wanted)
+    async with locked(till, wanted.practice_id, wanted.client_id) as conn:
+        before = await same_key(conn, wanted)
         if before is not None:
             return before
-        await record(rows, till.by, wanted.client_id, till.now())
-        payment_id = await begun(rows, wanted, till.now())
-        await stamp(rows, wanted.practice_id, payment_id)
+        await record(conn, till.by, wanted.client_id, till.now())
+        payment_id = await begun(conn, wanted, till.now())
+        await stamp(conn, wanted.practice_id, payment_id)
         return payment_id
 
 
@@ -100,16 +100,16 @@ async def begun_before(till: Till, wanted: Wanted) -> bool:
     """Return whether the same request was sent before. Raise IdempotencyKeyReused if
     another was.
     """
-    async with till.engine.connect() as rows:
-        return await same_key(rows, wanted) is not None
+    async with till.engine.connect() as conn:
+        return await same_key(conn, wanted) is not None
 
 
-async def same_key(rows: AsyncConnection, wanted: Wanted) -> str | None:
+async def same_key(conn: AsyncConnection, wanted: Wanted) -> str | None:
     """Return the payment that this request began before, if any.
 
     Raise IdempotencyKeyReused if another request used the key.
     """
-    found = await rows.execute(
+    found = await conn.execute(
         select(Payment).where(
             Payment.practice_id == wanted.practice_id,
             Payment.client_id == wanted.client_id,
@@ -156,26 +156,26 @@ def method(wanted: Wanted) -> PaymentMethodKind:
     return PaymentMethodKind.CARD if wanted.expected_minor else PaymentMethodKind.CREDIT
 
 
-async def begun(rows: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
+async def begun(conn: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
     """Write and check a new payment. The insert comes first: it fails while another one
     is active.
     """
-    await rate_limit.allow(rows, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
-    practice = await practice_of(rows, wanted.practice_id)
+    await rate_limit.allow(conn, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
+    practice = await practice_of(conn, wanted.practice_id)
     payment_id = new_id()
-    await write(rows, wanted, payment_id, now, practice)
-    dues = (await owed(rows, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
+    await write(conn, wanted, payment_id, now, practice)
+    dues = (await owed(conn, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
     check(dues, wanted, practice)
-    await claim(rows, wanted, payment_id, dues)
+    await claim(conn, wanted, payment_id, dues)
     if not wanted.expected_minor:
-        await succeed(rows, wanted.practice_id, payment_id, now)
+        await succeed(conn, wanted.practice_id, payment_id, now)
     return payment_id
 
 
-async def practice_of(rows: AsyncConnection, practice_id: str) -> Row[Any]:
+async def practice_of(conn: AsyncConnection, practice_id: str) -> Row[Any]:
     """Return the practice's currency, time zone and account at Stripe."""
     columns: list[Any] = [Practice.currency, Practice.time_zone, Practice.stripe_account]
-    return (await rows.execute(select(*columns).where(Practice.id == practice_id))).one()
+    return (await conn.execute(select(*columns).where(Practice.id == practice_id))).one()
 
 
 def check(dues: Dues, wanted: Wanted, practice: Row[Any]) -> None:
@@ -210,11 +210,11 @@ def check_charge(payable: int, practice: Row[Any]) -> None:
 
 
 async def write(
-    rows: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, practice: Row[Any]
+    conn: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, practice: Row[Any]
 ) -> None:
     card = (wanted.saved_card or wanted.new_card) if wanted.expected_minor else None
     saved = wanted.saved_card
-    await rows.execute(
+    await conn.execute(
         insert(Payment).values(
             practice_id=wanted.practice_id,
             id=payment_id,
@@ -240,12 +240,12 @@ async def write(
     )
 
 
-async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Dues) -> None:
+async def claim(conn: AsyncConnection, wanted: Wanted, payment_id: str, dues: Dues) -> None:
     """Claim the amount due of each invoice, and credit, until the payment has ended."""
     of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
     credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
     claims: list[tuple[str | None, int]] = [*of_invoices.items(), (None, credit)]
-    await rows.execute(
+    await conn.execute(
         insert(Claim),
         [
             {
@@ -264,8 +264,8 @@ async def claim(rows: AsyncConnection, wanted: Wanted, payment_id: str, dues: Du
 
 async def under_way(till: Till, wanted: Wanted) -> str | None:
     """Return the client's active payment, unless it has ended by now."""
-    async with till.engine.connect() as rows:
-        active: str | None = await rows.scalar(
+    async with till.engine.connect() as conn:
+        active: str | None = await conn.scalar(
             select(Payment.id).where(
                 Payment.practice_id == wanted.practice_id,
                 Payment.client_id == wanted.client_id,

@@ -39,8 +39,8 @@ QUEUE = Queue(
 
 async def receive(till: Till, event: Event) -> None:
     """Store the event, unless it is stored already."""
-    async with every_practice(till.engine) as rows:
-        written = insert_into(rows, StripeEvent).values(
+    async with every_practice(till.engine) as conn:
+        written = insert_into(conn, StripeEvent).values(
             id=event.id,
             account=event.account,
             type=event.type,
@@ -48,7 +48,7 @@ async def receive(till: Till, event: Event) -> None:
             practice_id=event.practice_id,
             received_at=till.now(),
         )
-        await rows.execute(written.on_conflict_do_nothing(index_elements=["id"]))
+        await conn.execute(written.on_conflict_do_nothing(index_elements=["id"]))
 
 
 async def work(till: Till, news: asyncio.Event | None = None) -> int:

@@ -28,23 +28,23 @@ async def migrate(engine: AsyncEngine, revision: str = "head", role: str | None 
     `role`: whom the tables of the last revision are then granted to, as whoever serves needs them.
     UnknownRevision, where another release has made the tables.
     """
-    async with alone(engine) as connection:
-        await connection.run_sync(refuse_unknown)
-        await connection.run_sync(lambda sync: command.upgrade(config(sync), revision))
+    async with alone(engine) as conn:
+        await conn.run_sync(refuse_unknown)
+        await conn.run_sync(lambda sync: command.upgrade(config(sync), revision))
         for statement in grants(Row.metadata, role) if role is not None else ():
-            await connection.execute(text(statement))
+            await conn.execute(text(statement))
 
 
 async def roll_back(engine: AsyncEngine, revision: str) -> None:
     """Downgrade to the revision; `base` takes away every table, and what is in them."""
-    async with alone(engine) as connection:
-        await connection.run_sync(lambda sync: command.downgrade(config(sync), revision))
+    async with alone(engine) as conn:
+        await conn.run_sync(lambda sync: command.downgrade(config(sync), revision))
 
 
 async def current(engine: AsyncEngine) -> str | None:
     """The revision that the database is at; None for an empty one."""
-    async with engine.connect() as connection:
-        return await connection.run_sync(
+    async with engine.connect() as conn:
+        return await conn.run_sync(
             lambda sync: MigrationContext.configure(sync).get_current_revision()
         )
 
@@ -73,9 +73,9 @@ def head() -> str | None:
     return ScriptDirectory.from_config(config()).get_current_head()
 
 
-def config(connection: Connection | None = None) -> Config:
+def config(conn: Connection | None = None) -> Config:
     """Alembic's settings, without a file; env.py finds the connection among them."""
-    made = Config(attributes={"connection": connection})
+    made = Config(attributes={"connection": conn})
     # Alembic interpolates options, and a folder's name may have a percent sign.
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
@@ -85,24 +85,24 @@ def config(connection: Connection | None = None) -> Config:
 @asynccontextmanager
 async def alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction that no other migration runs beside: a second one waits, and finds it done."""
-    async with engine.connect() as connection:
+    async with engine.connect() as conn:
         if engine.dialect.name == "sqlite":
-            async with without_foreign_keys(connection), connection.begin():
-                yield connection
-                await refuse_dangling(connection)
+            async with without_foreign_keys(conn), conn.begin():
+                yield conn
+                await refuse_dangling(conn)
         else:
-            async with connection.begin():
-                await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-                yield connection
+            async with conn.begin():
+                await conn.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+                yield conn
 
 
 @asynccontextmanager
-async def without_foreign_keys(connection: AsyncConnection) -> AsyncIterator[None]:
+async def without_foreign_keys(conn: AsyncConnection) -> AsyncIterator[None]:
     """SQLite alters a table by making it anew, which the rows that refer to it would refuse.
 
     Inside a transaction the pragma does nothing, so it goes to the driver before there is one.
     """
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    driver: Any = (await conn.get_raw_connection()).driver_connection
     await driver.execute("PRAGMA foreign_keys=OFF")
     try:
         yield
@@ -110,8 +110,8 @@ async def without_foreign_keys(connection: AsyncConnection) -> AsyncIterator[Non
         await driver.execute("PRAGMA foreign_keys=ON")
 
 
-async def refuse_dangling(connection: AsyncConnection) -> None:
-    dangling = (await connection.execute(text("PRAGMA foreign_key_check"))).all()
+async def refuse_dangling(conn: AsyncConnection) -> None:
+    dangling = (await conn.execute(text("PRAGMA foreign_key_check"))).all()
     if dangling:
         raise DanglingRows(f"{len(dangling)} rows refer to nothing, the first in {dangling[0][0]}")
 

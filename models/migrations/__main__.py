@@ -29,8 +29,8 @@ async def write(message: str) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         engine = database.engine(f"sqlite:///{Path(folder) / 'empty.db'}")
         await migrate(engine)
-        async with engine.connect() as connection:
-            made = await connection.run_sync(
+        async with engine.connect() as conn:
+            made = await conn.run_sync(
                 lambda sync: command.revision(
                     config(sync), message, autogenerate=True, rev_id=f"{number:04}"
                 )

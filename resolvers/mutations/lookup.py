@@ -30,8 +30,8 @@ async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any
         parameter.value = read(parameter.value, asked)
 
     filled = visitors.cloned_traverse(statement, {}, {"bindparam": known})
-    async with acting.till.engine.connect() as rows:
-        row: Row[Any] | None = (await rows.execute(filled)).first()
+    async with acting.till.engine.connect() as conn:
+        row: Row[Any] | None = (await conn.execute(filled)).first()
     return row
 
 

@@ -47,12 +47,12 @@ async def link(settings: Settings, client: str, name: str, email: str, right: Ri
     """
     if not (right.sees_documents or right.can_pay):
         raise NotLinked("A contact needs a right: --documents, --pay, or both.")
-    async with writing(settings) as rows:
-        found = await known(rows, client)
-        contact = await same(rows, found.practice_id, name, email)
+    async with writing(settings) as conn:
+        found = await known(conn, client)
+        contact = await same(conn, found.practice_id, name, email)
         rights = {"sees_documents": right.sees_documents, "can_pay": right.can_pay}
-        await rows.execute(
-            insert_into(rows, ContactRight)
+        await conn.execute(
+            insert_into(conn, ContactRight)
             .values(
                 practice_id=found.practice_id,
                 contact_id=contact,
@@ -65,43 +65,43 @@ async def link(settings: Settings, client: str, name: str, email: str, right: Ri
                 set_=rights | {"relation": right.relation},
             )
         )
-        await record(rows, operator(found.practice_id, "portal contact link"), found.id, utc_now())
+        await record(conn, operator(found.practice_id, "portal contact link"), found.id, utc_now())
     return f"{contact}: {right.relation.lower()} of {client}, {right}."
 
 
 async def unlink(settings: Settings, contact: str, client: str) -> str:
     """Remove a contact's rights to a client, from the contact's next request on."""
-    async with writing(settings) as rows:
+    async with writing(settings) as conn:
         mine = and_(
             ContactRight.contact_id == bare(contact), ContactRight.client_id == bare(client)
         )
         gone = delete(ContactRight).where(mine).returning(ContactRight.practice_id)
-        practice_id = (await rows.execute(gone)).scalar()
+        practice_id = (await conn.execute(gone)).scalar()
         if practice_id is None:
             raise NotLinked(f"{contact} was not linked to {client}.")
         by = operator(practice_id, "portal contact unlink")
-        await record(rows, by, bare(client), utc_now())
+        await record(conn, by, bare(client), utc_now())
     return f"{contact} has no rights to {client} any more."
 
 
 async def listed(settings: Settings, client: str) -> list[str]:
     """Return a line for each contact of a client."""
-    async with writing(settings) as rows:
-        found = await known(rows, client)
+    async with writing(settings) as conn:
+        found = await known(conn, client)
         same_contact = and_(
             Contact.practice_id == ContactRight.practice_id, Contact.id == ContactRight.contact_id
         )
         mine = and_(
             ContactRight.practice_id == found.practice_id, ContactRight.client_id == found.id
         )
-        linked = await rows.execute(
+        linked = await conn.execute(
             select(ContactRight.__table__, Contact.name, Contact.email)
             .join(Contact, same_contact)
             .where(mine)
             .order_by(Contact.id)
         )
         by = operator(found.practice_id, "portal contact list")
-        await record(rows, by, found.id, utc_now(), AccessAction.READ)
+        await record(conn, by, found.id, utc_now(), AccessAction.READ)
         return [line(one) for one in linked]
 
 
@@ -110,10 +110,10 @@ def line(one: Row[Any]) -> str:
     return f"{one.contact_id}  {one.relation:9} {one.name} <{one.email or ''}>  {right}"
 
 
-async def known(rows: AsyncConnection, client: str) -> Row[Any]:
+async def known(conn: AsyncConnection, client: str) -> Row[Any]:
     try:
         found = (
-            await rows.execute(select(Client.__table__).where(Client.id == bare(client)))
+            await conn.execute(select(Client.__table__).where(Client.id == bare(client)))
         ).first()
     except StatementError as error:
         if is_unmigrated(error.orig):
@@ -125,13 +125,13 @@ async def known(rows: AsyncConnection, client: str) -> Row[Any]:
     return found
 
 
-async def same(rows: AsyncConnection, practice_id: str, name: str, email: str) -> str:
+async def same(conn: AsyncConnection, practice_id: str, name: str, email: str) -> str:
     """Return the id of the practice's contact with this address, or of a new contact."""
     theirs = and_(Contact.practice_id == practice_id, Contact.mailbox == folded_email(email))
-    found = (await rows.execute(select(Contact.id).where(theirs))).scalars().first()
+    found = (await conn.execute(select(Contact.id).where(theirs))).scalars().first()
     if found is not None:
         return found
     id_ = new_id()
     own = {"practice_id": practice_id, "id": id_, "name": name, "email": email}
-    await rows.execute(insert(Contact).values(own))
+    await conn.execute(insert(Contact).values(own))
     return id_

@@ -160,14 +160,14 @@ async def prepared(
         if account is not None:
             await move_to_stripe(engine)
         known = kept.get("tokens", {})
-        async with engine.begin() as connection:
-            await connection.execute(update(Practice).values(portal_url=page))
+        async with engine.begin() as conn:
+            await conn.execute(update(Practice).values(portal_url=page))
             theirs = select(Client.email).where(Client.id == subjects["client"].client_id)
             given = {
-                who: await working(connection, kept["token_key"], who, subject, known.get(who), now)
+                who: await working(conn, kept["token_key"], who, subject, known.get(who), now)
                 for who, subject in subjects.items()
             }
-            return given, str(await connection.scalar(theirs))
+            return given, str(await conn.scalar(theirs))
     finally:
         await engine.dispose()
 
@@ -177,9 +177,9 @@ async def remaining(engine: AsyncEngine) -> dict[str, Subject] | None:
     one.
     """
     columns = Token.name, Token.practice_id, Token.client_id, Token.contact_id
-    async with engine.connect() as connection:
-        found = (await connection.execute(select(*columns))).all()
-        is_empty = (await connection.execute(select(Practice.id).limit(1))).first() is None
+    async with engine.connect() as conn:
+        found = (await conn.execute(select(*columns))).all()
+        is_empty = (await conn.execute(select(Practice.id).limit(1))).first() is None
     subjects = {row.name.removeprefix("demo "): Subject(*row[1:]) for row in found}
     if is_empty:
         return None
@@ -202,7 +202,7 @@ async def loaded(engine: AsyncEngine, today: dt.date) -> dict[str, Subject]:
 
 
 async def working(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     key: str,
     who: str,
     subject: Subject,
@@ -216,12 +216,10 @@ async def working(
             Token.revoked_at.is_(None),
             Token.expires_at > now + SPARE,
         )
-        if (await connection.execute(works)).first() is not None:
+        if (await conn.execute(works)).first() is not None:
             return kept
     scopes = DASHBOARD_SCOPES if who == "dashboard" else PERSONAL_SCOPES
-    _, token = await tokens.create(
-        connection, key, subject, f"demo {who}", frozenset(scopes), now, LASTS
-    )
+    _, token = await tokens.create(conn, key, subject, f"demo {who}", frozenset(scopes), now, LASTS)
     return token
 
 

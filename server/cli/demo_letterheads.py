@@ -22,11 +22,11 @@ LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48" width="48
 async def dress(engine: AsyncEngine, keys: FieldKeys, today: dt.date) -> None:
     """Give each practice a logo, and each letterhead a tax id with its stored last digits."""
     columns = Letterhead.practice_id, Letterhead.id, Letterhead.tax_id_last4
-    async with engine.begin() as rows:
-        for (practice,) in (await rows.execute(select(Practice.id))).all():
+    async with engine.begin() as conn:
+        for (practice,) in (await conn.execute(select(Practice.id))).all():
             since = today - dt.timedelta(FOUNDED_DAYS_AGO)
-            await rows.execute(insert(Logo).values(practice_id=practice, since=since, content=LOGO))
-        for practice, id_, last4 in (await rows.execute(select(*columns))).all():
+            await conn.execute(insert(Logo).values(practice_id=practice, since=since, content=LOGO))
+        for practice, id_, last4 in (await conn.execute(select(*columns))).all():
             mine = and_(Letterhead.practice_id == practice, Letterhead.id == id_)
             whole = keys.encrypted(f"00-000{last4}")
-            await rows.execute(update(Letterhead).where(mine).values(tax_id_encrypted=whole))
+            await conn.execute(update(Letterhead).where(mine).values(tax_id_encrypted=whole))

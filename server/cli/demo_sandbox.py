@@ -38,9 +38,9 @@ async def seeded(url: str, store: Store) -> None:
         .where(Payment.state.in_(SEEDED), Payment.stripe_id.is_not(None))
     )
     customers = select(StripeCustomer.stripe_account, StripeCustomer.stripe_id)
-    async with engine.connect() as rows:
-        found = (await rows.execute(cards)).all(), (await rows.execute(paid)).all()
-        owners = (await rows.execute(customers)).all()
+    async with engine.connect() as conn:
+        found = (await conn.execute(cards)).all(), (await conn.execute(paid)).all()
+        owners = (await conn.execute(customers)).all()
     with store.transaction():
         for account, customer_id in owners:
             seeds.customer(store, account, customer_id)
@@ -48,9 +48,9 @@ async def seeded(url: str, store: Store) -> None:
             seed_card(store, card)
         for payment in found[1]:
             seed_payment(store, payment)
-    async with engine.begin() as rows:
+    async with engine.begin() as conn:
         for card in found[0]:
-            await rows.execute(known_as(card))
+            await conn.execute(known_as(card))
     await engine.dispose()
 
 

@@ -52,8 +52,8 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     engine = database.engine(settings.database_url)
     press = Press(engine, lambda: dt.datetime.now(dt.UTC), settings.font_paths, settings.field_keys)
     try:
-        async with engine.connect() as rows:
-            practice = await practice_of(rows, kind, key)
+        async with engine.connect() as conn:
+            practice = await practice_of(conn, kind, key)
         found = await press.printed(kind, practice, key) if practice else None
         if practice and found:
             await record(engine, practice, kind, id_)
@@ -90,16 +90,16 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
         raise NoLogo(f"{file} is not a PNG, JPEG or SVG that can be printed.")
     engine = database.engine(settings.database_url)
     try:
-        async with engine.begin() as rows:
+        async with engine.begin() as conn:
             known = select(Practice).where(Practice.id == practice.rpartition("_")[2])
-            found = (await rows.execute(known)).first()
+            found = (await conn.execute(known)).first()
             if found is None:
                 raise NoLogo(f"There is no practice {practice}.")
             by = operator(found.id, "portal logo")
-            await audit_log.record(rows, by, None, dt.datetime.now(dt.UTC))
+            await audit_log.record(conn, by, None, dt.datetime.now(dt.UTC))
             day = since or context.day(dt.datetime.now(dt.UTC), found.time_zone)
-            await rows.execute(
-                insert_into(rows, Logo)
+            await conn.execute(
+                insert_into(conn, Logo)
                 .values(practice_id=found.id, since=day, content=content)
                 .on_conflict_do_update(
                     index_elements=["practice_id", "since"], set_={"content": content}

@@ -125,15 +125,15 @@ async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -
     engine = database.engine(url, confined=True)
     is_sqlite, parameters = engine.dialect.name == "sqlite", tuple(values)
     command = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
-    async with engine.connect() as connection:
+    async with engine.connect() as conn:
         if is_sqlite:
             command = "EXPLAIN QUERY PLAN"
-        rows = (await connection.exec_driver_sql(f"{command} {sql}", parameters)).all()
+        rows = (await conn.exec_driver_sql(f"{command} {sql}", parameters)).all()
         lines = tree(rows) if is_sqlite else [row[0] for row in rows]
         if is_sqlite and analyze:
             # SQLite measures nothing itself.
             began = time.perf_counter()
-            (await connection.exec_driver_sql(sql, parameters)).all()
+            (await conn.exec_driver_sql(sql, parameters)).all()
             lines.append(f"run in {(time.perf_counter() - began) * 1000:.1f} ms")
     await engine.dispose()
     return "\n".join(lines)

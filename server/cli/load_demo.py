@@ -66,14 +66,14 @@ async def finished(url: str) -> tuple[str, str]:
     async with opened(url) as engine:
         await filling.finish(engine)
         ids = select(Client.practice_id, Client.id).order_by(Client.practice_id, Client.id)
-        async with engine.connect() as connection:
-            practice_id, client_id = (await connection.execute(ids.limit(1))).one()
+        async with engine.connect() as conn:
+            practice_id, client_id = (await conn.execute(ids.limit(1))).one()
     return practice_id, client_id
 
 
 async def practices_in(engine: AsyncEngine) -> int:
-    async with engine.connect() as connection:
-        counted = await connection.execute(select(func.count()).select_from(Practice))
+    async with engine.connect() as conn:
+        counted = await conn.execute(select(func.count()).select_from(Practice))
         return int(counted.scalar_one())
 
 

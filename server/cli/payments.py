@@ -115,10 +115,10 @@ async def known(till: Till, payment: str) -> tuple[str, str, str]:
     except Refusal:
         payment_id = ""
     same = Practice.id == Payment.practice_id
-    async with till.engine.connect() as rows:
+    async with till.engine.connect() as conn:
         columns = select(Practice.id, Practice.currency).join(Payment, same)
         asked = columns.where(Payment.id == payment_id)
-        found = (await rows.execute(asked)).first() if payment_id else None
+        found = (await conn.execute(asked)).first() if payment_id else None
     if found is None:
         raise NotDone(f"There is no payment {payment}.")
     return found.id, payment_id, found.currency

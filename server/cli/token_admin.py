@@ -28,8 +28,8 @@ class NotGiven(CommandError):
 async def writing(settings: Settings) -> AsyncIterator[AsyncConnection]:
     engine = database.engine(settings.database_url)
     try:
-        async with engine.begin() as connection:
-            yield connection
+        async with engine.begin() as conn:
+            yield conn
     finally:
         await engine.dispose()
 
@@ -52,14 +52,14 @@ async def create(
     subject = Subject(bare(practice), client and bare(client), contact and bare(contact))
     granted = PERSONAL_SCOPES if client or contact else [known(scope) for scope in scopes]
     try:
-        async with writing(settings) as connection:
+        async with writing(settings) as conn:
             now = utc_now()
             _, token = await tokens.create(
-                connection, settings.token_key, subject, name, frozenset(granted), now, lasts
+                conn, settings.token_key, subject, name, frozenset(granted), now, lasts
             )
             by = operator(subject.practice_id, command)
             person = subject.client_id, subject.contact_id
-            await audit_log.record_of_person(connection, by, person, now)
+            await audit_log.record_of_person(conn, by, person, now)
     except StatementError as error:
         if database.is_unmigrated(error.orig):
             raise
@@ -83,11 +83,11 @@ async def listed(settings: Settings) -> list[str]:
     """Return a line for each issued token, the newest first, without sign-ins."""
     given = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
     now = utc_now()
-    async with writing(settings) as connection:
-        rows = (await connection.execute(given)).all()
+    async with writing(settings) as conn:
+        rows = (await conn.execute(given)).all()
         for practice_id in sorted({row.practice_id for row in rows}):
             by = operator(practice_id, "portal token list")
-            await audit_log.record(connection, by, None, now, AccessAction.READ)
+            await audit_log.record(conn, by, None, now, AccessAction.READ)
     return [line(row, now) for row in rows]
 
 
@@ -103,11 +103,11 @@ def line(row: object, now: dt.datetime) -> str:
 
 async def revoked(settings: Settings, id_: str) -> bool:
     now, of_token = utc_now(), select(Token.__table__).where(Token.id == id_)
-    async with writing(settings) as connection:
-        if not await tokens.revoke(connection, id_, now):
+    async with writing(settings) as conn:
+        if not await tokens.revoke(conn, id_, now):
             return False
-        token = (await connection.execute(of_token)).one()
+        token = (await conn.execute(of_token)).one()
         by = operator(token.practice_id, "portal token revoke")
         person = token.client_id, token.contact_id
-        await audit_log.record_of_person(connection, by, person, now)
+        await audit_log.record_of_person(conn, by, person, now)
         return True

@@ -43,8 +43,8 @@ async def changed(portal: Portal, token: str, since: str | None) -> tuple[str, d
 @pytest.fixture
 async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
     async with new_database() as url, served(url) as it:
-        async with it.engine.begin() as rows:
-            books = Books(rows, it.practice_id)
+        async with it.engine.begin() as conn:
+            books = Books(conn, it.practice_id)
             for _ in range(PAYMENTS):
                 await books.payment(await books.client())
         yield it
@@ -83,8 +83,8 @@ async def followed(portal: Portal, commits: int, *faults: str) -> tuple[dict[str
 
 
 async def amounts(portal: Portal) -> dict[str, int]:
-    async with portal.engine.connect() as rows:
-        found = await rows.execute(select(Payment.id, Payment.amount_minor))
+    async with portal.engine.connect() as conn:
+        found = await conn.execute(select(Payment.id, Payment.amount_minor))
         return {f"pmt_{id_}": minor for id_, minor in found}
 
 

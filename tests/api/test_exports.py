@@ -32,8 +32,8 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 
 async def fill(portal: Portal) -> None:
-    async with portal.engine.begin() as rows:
-        books = Books(rows, portal.practice_id)
+    async with portal.engine.begin() as conn:
+        books = Books(conn, portal.practice_id)
         for name in NAMES:
             await books.add(Client, name=name, email="=1+1@x.example")
         await books.add(ClientNamePart, client_id=portal.client_id, text="prieto")
@@ -208,9 +208,9 @@ async def test_export_ends_early_when_its_token_is_revoked(
 
     async def revoking(*given: Any) -> Any:
         found = await right(*given)
-        async with portal.engine.begin() as rows:
+        async with portal.engine.begin() as conn:
             mine = Token.hash == tokens.hashed(token, KEY)
-            await rows.execute(update(Token).where(mine).values(revoked_at=portal.clock()))
+            await conn.execute(update(Token).where(mine).values(revoked_at=portal.clock()))
         return found
 
     monkeypatch.setattr(Exports, "data", revoking)

@@ -93,23 +93,23 @@ async def test_expired_token_is_refused(portal: Portal) -> None:
 
 
 async def test_revoked_token_is_refused_at_once(portal: Portal) -> None:
-    async with portal.engine.begin() as connection:
+    async with portal.engine.begin() as conn:
         subject = Subject(portal.practice_id, client_id=portal.client_id)
         hour = dt.timedelta(hours=1)
         id_, token = await tokens.create(
-            connection, KEY, subject, "test", frozenset(), portal.clock(), hour
+            conn, KEY, subject, "test", frozenset(), portal.clock(), hour
         )
     assert (await portal.ask("{ viewer { kind } }", token)).status_code == 200
-    async with portal.engine.begin() as connection:
-        assert await tokens.revoke(connection, id_, portal.clock())
-        assert not await tokens.revoke(connection, id_, portal.clock())
+    async with portal.engine.begin() as conn:
+        assert await tokens.revoke(conn, id_, portal.clock())
+        assert not await tokens.revoke(conn, id_, portal.clock())
     assert (await portal.ask("{ viewer { kind } }", token)).status_code == 401
 
 
 async def test_database_stores_no_token(portal: Portal) -> None:
     token = await portal.token()
-    async with portal.engine.connect() as connection:
-        rows = (await connection.exec_driver_sql("SELECT * FROM token")).all()
+    async with portal.engine.connect() as conn:
+        rows = (await conn.exec_driver_sql("SELECT * FROM token")).all()
     assert rows
     assert token not in repr(rows)
     assert token[4:47] not in repr(rows)

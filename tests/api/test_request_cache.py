@@ -218,8 +218,8 @@ async def test_body_in_pieces_is_answered(portal: Portal) -> None:
 
 
 async def change(portal: Portal, statement: Any) -> None:
-    async with portal.engine.begin() as rows:
-        await rows.execute(statement)
+    async with portal.engine.begin() as conn:
+        await conn.execute(statement)
 
 
 async def test_revoked_token_is_refused_on_its_next_request(portal: Portal) -> None:
@@ -306,9 +306,9 @@ async def aunt(portal: Portal) -> str:
 async def test_guardian_with_a_new_second_client_has_to_name_one(portal: Portal) -> None:
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     other = ContactRight.client_id == portal.other_id
-    async with portal.engine.begin() as rows:
+    async with portal.engine.begin() as conn:
         right = dict(
-            (await rows.execute(ContactRight.__table__.select().where(other))).one()._mapping
+            (await conn.execute(ContactRight.__table__.select().where(other))).one()._mapping
         )
     await change(portal, delete(ContactRight).where(other))
     await asked_before(portal, guardian)

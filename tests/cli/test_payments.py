@@ -55,8 +55,8 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
         whole = select(LedgerEntry.payment_id).where(LedgerEntry.kind == "REFUND")
         untouched = Payment.id.not_in(whole)
-        async with engine.connect() as rows:
-            found = await rows.scalar(select(Payment.id).where(*by_card, untouched))
+        async with engine.connect() as conn:
+            found = await conn.scalar(select(Payment.id).where(*by_card, untouched))
         await engine.dispose()
         return f"pmt_{found}"
 
@@ -169,8 +169,8 @@ def test_document_is_written_as_pdf(payment: str, prefix: str) -> None:
 async def first(*columns: Any, where: Sequence[Any] = ()) -> tuple[Any, ...]:
     """Return the first row of the columns."""
     engine = database.engine(URL)
-    async with engine.connect() as rows:
-        found = (await rows.execute(select(*columns).where(*where).limit(1))).one()
+    async with engine.connect() as conn:
+        found = (await conn.execute(select(*columns).where(*where).limit(1))).one()
     await engine.dispose()
     return tuple(found)
 

@@ -49,14 +49,14 @@ async def test_canceled_transaction_releases_the_database(
 ) -> None:
     async with new_database() as url:
         engine, reading = database.engine(url), asyncio.Event()
-        async with engine.begin() as rows:
-            await rows.execute(text("CREATE TABLE note (words TEXT UNIQUE)"))
+        async with engine.begin() as conn:
+            await conn.execute(text("CREATE TABLE note (words TEXT UNIQUE)"))
 
         async def write() -> None:
-            async with engine.begin() as rows:
-                await rows.execute(text("INSERT INTO note VALUES ('lost')"))
+            async with engine.begin() as conn:
+                await conn.execute(text("INSERT INTO note VALUES ('lost')"))
                 reading.set()
-                await rows.execute(LONG)
+                await conn.execute(LONG)
 
         writing = asyncio.create_task(write())
         await reading.wait()
@@ -66,8 +66,8 @@ async def test_canceled_transaction_releases_the_database(
         with pytest.raises(asyncio.CancelledError) as raised:
             await writing
         assert raised.tb is not None
-        async with engine.begin() as rows:
-            await rows.execute(text("INSERT INTO note VALUES ('lost')"))
+        async with engine.begin() as conn:
+            await conn.execute(text("INSERT INTO note VALUES ('lost')"))
         await engine.dispose()
 
 

@@ -82,8 +82,8 @@ async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def books(engine: AsyncEngine) -> AsyncIterator[Books]:
     """Yield the books of a practice, which are rolled back after the test."""
-    async with engine.connect() as connection, connection.begin() as transaction:
-        yield await Books.opened(connection)
+    async with engine.connect() as conn, conn.begin() as transaction:
+        yield await Books.opened(conn)
         await transaction.rollback()
 
 

@@ -38,17 +38,17 @@ async def test_empty_database_is_migrated_to_the_head_revision(engine: AsyncEngi
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 async def test_autogenerate_finds_no_difference(engine: AsyncEngine) -> None:
     await migrations.migrate(engine)
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    async with engine.connect() as conn:
+        assert await conn.run_sync(differences) == []
 
 
 async def test_migrated_schema_is_that_of_the_mapped_classes(engine: AsyncEngine) -> None:
     """Includes the text of each check and of each index's condition, which autogenerate ignores."""
-    async with engine.begin() as connection:
-        await connection.run_sync(Row.metadata.create_all)
+    async with engine.begin() as conn:
+        await conn.run_sync(Row.metadata.create_all)
     described = await schema(engine)
-    async with engine.begin() as connection:
-        await connection.run_sync(Row.metadata.drop_all)
+    async with engine.begin() as conn:
+        await conn.run_sync(Row.metadata.drop_all)
     await migrations.migrate(engine)
     assert await schema(engine) == described
     assert any("CHECK" in line for line in described)
@@ -125,16 +125,16 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 async def test_foreign_keys_are_enforced_again_after_a_migration(sqlite: AsyncEngine) -> None:
     await migrations.migrate(sqlite)
-    async with sqlite.connect() as connection:
-        assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
+    async with sqlite.connect() as conn:
+        assert await conn.scalar(text("PRAGMA foreign_keys")) == 1
 
 
 async def test_migration_that_leaves_dangling_rows_is_rolled_back(sqlite: AsyncEngine) -> None:
     with pytest.raises(migrations.DanglingRows, match="1 rows refer to nothing"):
-        async with migrations.alone(sqlite) as connection:
-            await connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
-            await connection.execute(text("CREATE TABLE child (id INTEGER REFERENCES parent)"))
-            await connection.execute(text("INSERT INTO child VALUES (1)"))
+        async with migrations.alone(sqlite) as conn:
+            await conn.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+            await conn.execute(text("CREATE TABLE child (id INTEGER REFERENCES parent)"))
+            await conn.execute(text("INSERT INTO child VALUES (1)"))
     assert await schema(sqlite) == set()
 
 
@@ -150,21 +150,21 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-def differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+def differences(conn: Connection) -> list[object]:
+    context = MigrationContext.configure(conn, opts={"compare_server_default": True})
     return list(compare_metadata(context, Row.metadata))
 
 
 async def schema(engine: AsyncEngine) -> set[str]:
     """Return a line for each column, constraint and index, without Alembic's own table."""
     read = sqlite_schema if engine.dialect.name == "sqlite" else postgres_schema
-    async with engine.connect() as connection:
-        return {line for line in await connection.run_sync(read) if "alembic_version" not in line}
+    async with engine.connect() as conn:
+        return {line for line in await conn.run_sync(read) if "alembic_version" not in line}
 
 
-def sqlite_schema(connection: Connection) -> set[str]:
+def sqlite_schema(conn: Connection) -> set[str]:
     statement = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    made = connection.execute(statement).all()
+    made = conn.execute(statement).all()
     return {line for name, sql in made for line in parts(name, " ".join(sql.split()))}
 
 
@@ -194,5 +194,5 @@ POSTGRES_SCHEMA = (
 )
 
 
-def postgres_schema(connection: Connection) -> set[str]:
-    return {line for query in POSTGRES_SCHEMA for line in connection.scalars(text(query))}
+def postgres_schema(conn: Connection) -> set[str]:
+    return {line for query in POSTGRES_SCHEMA for line in conn.scalars(text(query))}

@@ -69,9 +69,9 @@ async def empty(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
 
 async def read(engine: AsyncEngine, rows: Iterable[type[Row]]) -> dict[type[Row], list[Values]]:
     """Return the rows of some tables, without the columns that the database computes."""
-    async with engine.connect() as connection:
+    async with engine.connect() as conn:
         return {
-            row: [dict(one) for one in (await connection.execute(everything)).mappings()]
+            row: [dict(one) for one in (await conn.execute(everything)).mappings()]
             for row, everything in ((row, select(*written(row).values())) for row in rows)
         }
 
@@ -409,11 +409,11 @@ async def test_loading_is_one_transaction(
             patch.setattr(demo, "write", interrupted)
             with pytest.raises(ConnectionError):
                 await demo.load(engine, TODAY)
-        async with engine.connect() as connection:
-            assert await connection.scalar(select(func.count()).select_from(Practice)) == 0
+        async with engine.connect() as conn:
+            assert await conn.scalar(select(func.count()).select_from(Practice)) == 0
         await demo.load(engine, TODAY)
-        async with engine.connect() as connection:
-            counted = await connection.scalar(select(func.count()).select_from(LedgerEntry))
+        async with engine.connect() as conn:
+            counted = await conn.scalar(select(func.count()).select_from(LedgerEntry))
         assert counted == len(MADE[LedgerEntry])
 
 

@@ -98,8 +98,8 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def counted(url: str, row: type[Row]) -> int:
-    async with opened(url) as engine, engine.connect() as connection:
-        return await connection.scalar(select(func.count()).select_from(row)) or 0
+    async with opened(url) as engine, engine.connect() as conn:
+        return await conn.scalar(select(func.count()).select_from(row)) or 0
 
 
 # -- the rows --------------------------------------------------------------------------------------
@@ -178,9 +178,9 @@ async def test_role_without_superuser_loads_with_foreign_keys_checked(
 ) -> None:
     async with migrated(lambda: postgres.database(postgres_url)) as url:
         async with opened(postgres.as_owner(url)) as engine:
-            async with engine.begin() as connection:
-                await bulk_insert.trust_foreign_keys(connection)
-                checked = await connection.scalar(text("SHOW session_replication_role"))
+            async with engine.begin() as conn:
+                await bulk_insert.trust_foreign_keys(conn)
+                checked = await conn.scalar(text("SHOW session_replication_role"))
             assert checked == "origin"
             await filling.fill(engine, many.Plan(TODAY, 1, 0, 20), lambda clients: None)
         assert await counted(url, Client) == 20
@@ -304,5 +304,5 @@ async def some_practice(engine: AsyncEngine) -> None:
     found = None
     while found is None:
         await asyncio.sleep(0.05)
-        async with engine.connect() as connection:
-            found = await connection.scalar(select(Practice.id).limit(1))
+        async with engine.connect() as conn:
+            found = await conn.scalar(select(Practice.id).limit(1))

@@ -49,8 +49,8 @@ async def rows(
     async with new_database() as url:
         database = engine(url)
         await migrate(database)
-        async with database.begin() as connection:
-            yield connection
+        async with database.begin() as conn:
+            yield conn
         await database.dispose()
 
 
@@ -59,17 +59,17 @@ def text(document: Document) -> str:
     return PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
 
 
-async def found(rows: AsyncConnection, kind: DocumentKind, id_: str) -> Document:
-    practice = await practice_of(rows, kind, id_)
+async def found(conn: AsyncConnection, kind: DocumentKind, id_: str) -> Document:
+    practice = await practice_of(conn, kind, id_)
     assert practice is not None
-    document = await read(rows, kind, practice, id_, KEYS)
+    document = await read(conn, kind, practice, id_, KEYS)
     assert document is not None
     return document
 
 
-async def test_long_table_repeats_its_head_on_each_page(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
-    document = await found(rows, DocumentKind.INVOICE, await long_invoice(books))
+async def test_long_table_repeats_its_head_on_each_page(conn: AsyncConnection) -> None:
+    books = await Books.opened(conn)
+    document = await found(conn, DocumentKind.INVOICE, await long_invoice(books))
     pages = PdfReader(io.BytesIO(printed(document, FONTS).content)).pages
     assert len(pages) > 5
     for number, page in enumerate(pages, 1):
@@ -85,8 +85,8 @@ async def long_invoice(books: Books) -> str:
     return id_
 
 
-async def test_document_is_pdf_a_and_pdf_ua(rows: AsyncConnection) -> None:
-    document = await one(rows)
+async def test_document_is_pdf_a_and_pdf_ua(conn: AsyncConnection) -> None:
+    document = await one(conn)
     reader = PdfReader(io.BytesIO(printed(document).content))
     assert reader.metadata is not None
     assert reader.metadata.title == f"Invoice {document.number}"
@@ -98,18 +98,18 @@ async def test_document_is_pdf_a_and_pdf_ua(rows: AsyncConnection) -> None:
     assert "/StructTreeRoot" in root
 
 
-async def one(rows: AsyncConnection, **practice: Any) -> Document:
-    books = await Books.opened(rows)
+async def one(conn: AsyncConnection, **practice: Any) -> Document:
+    books = await Books.opened(conn)
     if practice:
         mine = Practice.id == books.practice
-        await rows.execute(update(Practice).where(mine).values(**practice))
+        await conn.execute(update(Practice).where(mine).values(**practice))
     id_ = await books.invoice(await books.client())
     await books.line(id_, None)
-    return await found(rows, DocumentKind.INVOICE, id_)
+    return await found(conn, DocumentKind.INVOICE, id_)
 
 
-async def test_same_document_has_the_same_bytes(rows: AsyncConnection) -> None:
-    document = await one(rows)
+async def test_same_document_has_the_same_bytes(conn: AsyncConnection) -> None:
+    document = await one(conn)
     assert printed(document).content == printed(document).content
 
 
@@ -118,15 +118,15 @@ ADDRESS = {"address_line1": "1 A", "address_city": "B", "address_postal_code": "
 
 @pytest.mark.parametrize(("country", "width"), [("US", 612), ("DE", 595)])
 async def test_paper_size_follows_the_practices_country(
-    rows: AsyncConnection, country: str, width: int
+    conn: AsyncConnection, country: str, width: int
 ) -> None:
-    document = await one(rows, **ADDRESS, address_country=country)
+    document = await one(conn, **ADDRESS, address_country=country)
     (page,) = PdfReader(io.BytesIO(printed(document).content)).pages
     assert round(float(page.mediabox.width)) == width
 
 
-async def test_money_and_days_follow_the_locale(rows: AsyncConnection) -> None:
-    document = await one(rows, locale="de-DE", currency="EUR")
+async def test_money_and_days_follow_the_locale(conn: AsyncConnection) -> None:
+    document = await one(conn, locale="de-DE", currency="EUR")
     written = text(document)
     issued: dt.date = document.issued_on
     assert f"{issued:%d.%m.%Y}" in written
@@ -134,12 +134,12 @@ async def test_money_and_days_follow_the_locale(rows: AsyncConnection) -> None:
 
 
 async def test_document_with_a_missing_font_is_printed_without_archival_format(
-    rows: AsyncConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    conn: AsyncConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(typesetting, "SYSTEM_FONTS", False)
-    books = await Books.opened(rows)
+    books = await Books.opened(conn)
     id_ = await books.invoice(await books.client(), client_name=CHINESE)
-    document = await found(rows, DocumentKind.INVOICE, id_)
+    document = await found(conn, DocumentKind.INVOICE, id_)
     plain, whole = printed(document), printed(document, FONTS)
     assert (plain.is_archival, whole.is_archival) == (False, True)
     assert "no font has all of its characters" in caplog.text
@@ -154,28 +154,28 @@ ODD_NAMES = (
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-async def test_any_name_can_be_printed(rows: AsyncConnection, name: str) -> None:
-    books = await Books.opened(rows)
+async def test_any_name_can_be_printed(conn: AsyncConnection, name: str) -> None:
+    books = await Books.opened(conn)
     id_ = await books.invoice(await books.client(), client_name=name, notes=name)
     await books.line(id_, None, description=name)
-    document = await found(rows, DocumentKind.INVOICE, id_)
+    document = await found(conn, DocumentKind.INVOICE, id_)
     written = text(document)
     assert document.number in written
 
 
-async def test_void_invoice_is_marked(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
+async def test_void_invoice_is_marked(conn: AsyncConnection) -> None:
+    books = await Books.opened(conn)
     void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
     id_ = await books.invoice(await books.client(), **void)
-    document = await found(rows, DocumentKind.INVOICE, id_)
+    document = await found(conn, DocumentKind.INVOICE, id_)
     assert "Void since" in text(document)
 
 
-async def test_superbill_lists_missing_insurance_facts(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
+async def test_superbill_lists_missing_insurance_facts(conn: AsyncConnection) -> None:
+    books = await Books.opened(conn)
     head = await books.add(Letterhead, npi=None)
     id_ = await books.add(Superbill, client_id=await books.client(), letterhead_id=head)
-    document = await found(rows, DocumentKind.SUPERBILL, id_)
+    document = await found(conn, DocumentKind.SUPERBILL, id_)
     written = text(document)
     assert "The provider has no NPI." in written
     assert "There is no diagnosis." in written
@@ -185,25 +185,25 @@ async def test_superbill_lists_missing_insurance_facts(rows: AsyncConnection) ->
 # -- the letterhead --------------------------------------------------------------------------------
 
 
-async def test_tax_id_is_whole_only_on_superbills(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
+async def test_tax_id_is_whole_only_on_superbills(conn: AsyncConnection) -> None:
+    books = await Books.opened(conn)
     tax_id = {"tax_id_last4": "6789", "tax_id_encrypted": KEYS.encrypted("12-3456789")}
     head, client = await books.add(Letterhead, **tax_id), await books.client()
     bill = await books.add(Superbill, client_id=client, letterhead_id=head)
     invoice = await books.add(Invoice, client_id=client, letterhead_id=head)
-    assert "12-3456789" in text(await found(rows, DocumentKind.SUPERBILL, bill))
-    assert "6789" not in text(await found(rows, DocumentKind.INVOICE, invoice))
+    assert "12-3456789" in text(await found(conn, DocumentKind.SUPERBILL, bill))
+    assert "6789" not in text(await found(conn, DocumentKind.INVOICE, invoice))
 
 
 async def test_tax_id_of_another_key_is_shown_by_its_last_digits(
-    rows: AsyncConnection, caplog: pytest.LogCaptureFixture
+    conn: AsyncConnection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    books = await Books.opened(rows)
+    books = await Books.opened(conn)
     other = FieldKeys([Fernet.generate_key().decode()])
     tax_id = {"tax_id_last4": "6789", "tax_id_encrypted": other.encrypted("12-3456789")}
     head = await books.add(Letterhead, **tax_id)
     bill = await books.add(Superbill, client_id=await books.client(), letterhead_id=head)
-    written = text(await found(rows, DocumentKind.SUPERBILL, bill))
+    written = text(await found(conn, DocumentKind.SUPERBILL, bill))
     assert "Tax id ends in" in written
     assert "6789" in written
     assert "12-345" not in written
@@ -219,8 +219,8 @@ def test_rotated_key_still_decrypts() -> None:
     assert FieldKeys().read(encrypted) is None
 
 
-async def test_logo_is_on_documents_issued_since_its_day(rows: AsyncConnection) -> None:
-    books = await Books.opened(rows)
+async def test_logo_is_on_documents_issued_since_its_day(conn: AsyncConnection) -> None:
+    books = await Books.opened(conn)
     await books.add(Logo, since=DAY, content=LOGO)
     await books.add(Logo, since=DAY + dt.timedelta(9), content=LOGO.replace(b"#0b6b5d", b"#000"))
     client = await books.client()
@@ -228,7 +228,7 @@ async def test_logo_is_on_documents_issued_since_its_day(rows: AsyncConnection) 
     for days in (-1, 0, 8, 9):
         issued = DAY + dt.timedelta(days)
         document = await found(
-            rows, DocumentKind.INVOICE, await books.invoice(client, issued_on=issued)
+            conn, DocumentKind.INVOICE, await books.invoice(client, issued_on=issued)
         )
         assert printed(document).is_archival
         logos.append(document.logo)
@@ -250,19 +250,19 @@ def test_other_files_are_refused_as_a_logo(content: bytes) -> None:
 
 @pytest.mark.parametrize("kind", DocumentKind)
 async def test_each_word_stands_at_its_stored_position(
-    rows: AsyncConnection, kind: DocumentKind
+    conn: AsyncConnection, kind: DocumentKind
 ) -> None:
     """`STORE=1 pytest tests/documents/test_layout.py -k stands` stores new positions: look at the
     pages first.
     """
-    books = await Books.opened(rows)
+    books = await Books.opened(conn)
     contact = {"phone": "+1 207 555 0142", "email": "billing@harborlane.example.com"}
     mine = update(Practice).where(Practice.id == books.practice)
-    await rows.execute(mine.values(**ADDRESSED, **contact))
+    await conn.execute(mine.values(**ADDRESSED, **contact))
     await books.add(Logo, since=DAY, content=LOGO)
     name = kind.lower()
     id_ = await Papers(books, KEYS).add(kind)
-    boxes = word_boxes.boxes(printed(await found(rows, kind, id_)).content)
+    boxes = word_boxes.boxes(printed(await found(conn, kind, id_)).content)
     if os.environ.get("STORE"):
         word_boxes.store(name, boxes)
     assert word_boxes.differences(boxes, word_boxes.stored(name), TOLERANCE) == []

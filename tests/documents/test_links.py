@@ -76,8 +76,8 @@ async def test_link_opens_its_document(portal: Portal, prefix: str, way: str) ->
 async def test_link_contains_no_credential(portal: Portal) -> None:
     token = await portal.token()
     found = await link(portal, await made(portal, "inv"), token)
-    async with portal.engine.connect() as rows:
-        hashes = (await rows.execute(select(Token.hash))).scalars().all()
+    async with portal.engine.connect() as conn:
+        hashes = (await conn.execute(select(Token.hash))).scalars().all()
     for way in WAYS:
         assert token not in found[way]
         assert not any(hash_ in found[way] for hash_ in hashes)
@@ -178,8 +178,8 @@ async def token_id(portal: Portal, subject: Subject | None = None, *scopes: Scop
     """Create a token, and return its id, which is a part of its links."""
     given = frozenset(scopes) or frozenset(tokens.PERSONAL_SCOPES)
     await portal.token(subject, scopes=given)
-    async with portal.engine.connect() as rows:
-        return str(await rows.scalar(select(Token.id).order_by(Token.id.desc()).limit(1)))
+    async with portal.engine.connect() as conn:
+        return str(await conn.scalar(select(Token.id).order_by(Token.id.desc()).limit(1)))
 
 
 def forged(
@@ -205,9 +205,9 @@ async def test_link_expires_with_its_token(portal: Portal) -> None:
     id_, token = await made(portal, "inv"), await portal.token()
     found = await link(portal, id_, token)
     assert (await get(portal, found["printUrl"])).status_code == 200
-    async with portal.engine.begin() as rows:
+    async with portal.engine.begin() as conn:
         mine = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
-        assert await tokens.revoke(rows, str(await rows.scalar(mine)), portal.clock())
+        assert await tokens.revoke(conn, str(await conn.scalar(mine)), portal.clock())
     assert is_refused(await get(portal, found["printUrl"]))
 
 
@@ -217,13 +217,13 @@ async def test_link_ends_with_the_contacts_right_to_see_documents(portal: Portal
     found = await link(portal, id_, await portal.token(guardian))
     mine = ContactRight.client_id == portal.other_id
     assert (await get(portal, found["printUrl"])).status_code == 200
-    async with portal.engine.begin() as rows:
-        await rows.execute(
+    async with portal.engine.begin() as conn:
+        await conn.execute(
             update(ContactRight).where(mine).values(sees_documents=False, can_pay=True)
         )
     assert is_refused(await get(portal, found["printUrl"]))
-    async with portal.engine.begin() as rows:
-        await rows.execute(
+    async with portal.engine.begin() as conn:
+        await conn.execute(
             update(ContactRight).where(mine).values(sees_documents=True, can_pay=False)
         )
 
@@ -232,9 +232,9 @@ async def test_link_ends_when_the_document_is_unshared(portal: Portal) -> None:
     id_ = await made(portal, "sbl")
     found = await link(portal, id_)
     assert (await get(portal, found["printUrl"])).status_code == 200
-    async with portal.engine.begin() as rows:
+    async with portal.engine.begin() as conn:
         mine = Superbill.id == id_[4:]
-        await rows.execute(update(Superbill).where(mine).values(shared_at=None))
+        await conn.execute(update(Superbill).where(mine).values(shared_at=None))
     assert is_refused(await get(portal, found["printUrl"]))
 
 
@@ -243,8 +243,8 @@ async def test_signed_link_to_an_invisible_document_is_refused(portal: Portal) -
     mine = await token_id(portal)
     theirs = await made(portal, "inv", portal.other_id)
     unshared = await made(portal, "inv", shared_at=None)
-    async with portal.engine.begin() as rows:
-        elsewhere = await Books.opened(rows)
+    async with portal.engine.begin() as conn:
+        elsewhere = await Books.opened(conn)
         foreign = await elsewhere.document(Invoice, shared_at=portal.clock())
     for id_ in (theirs, unshared, f"inv_{foreign}", "inv_00000000-0000-7000-8000-000000000000"):
         assert is_refused(await get(portal, forged(portal, id_, mine))), id_

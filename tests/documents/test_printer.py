@@ -32,8 +32,8 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 async def test_document_printed_first_is_returned_again(portal: Portal) -> None:
     id_ = await made(portal, "inv")
     first = await get(portal, (await link(portal, id_))["printUrl"])
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Letterhead).values(name="Another name"))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Letterhead).values(name="Another name"))
     again = await get(portal, (await link(portal, id_))["downloadUrl"])
     assert again.content == first.content
     assert "Another name" in text((await get(portal, await printed_anew(portal, id_))).content)
@@ -41,8 +41,8 @@ async def test_document_printed_first_is_returned_again(portal: Portal) -> None:
 
 async def printed_anew(portal: Portal, id_: str) -> str:
     """Delete the stored print and return a new link, so that the next print shows current rows."""
-    async with portal.engine.begin() as rows:
-        await rows.execute(delete(PrintedDocument).where(PrintedDocument.document_id == id_[4:]))
+    async with portal.engine.begin() as conn:
+        await conn.execute(delete(PrintedDocument).where(PrintedDocument.document_id == id_[4:]))
     url: str = (await link(portal, id_))["printUrl"]
     return url
 
@@ -50,9 +50,9 @@ async def printed_anew(portal: Portal, id_: str) -> str:
 async def test_invoice_voided_after_printing_is_printed_as_void(portal: Portal) -> None:
     id_ = await made(portal, "inv")
     before = await get(portal, (await link(portal, id_))["printUrl"])
-    async with portal.engine.begin() as rows:
+    async with portal.engine.begin() as conn:
         void = {"is_void": True, "voided_on": dt.date(2026, 3, 4)}
-        await rows.execute(update(Invoice).where(Invoice.id == id_[4:]).values(void))
+        await conn.execute(update(Invoice).where(Invoice.id == id_[4:]).values(void))
     after = await get(portal, (await link(portal, id_))["printUrl"])
     assert "Void since" not in text(before.content)
     assert "Void since" in text(after.content)
@@ -76,9 +76,9 @@ async def test_print_of_another_process_is_used_if_it_was_first(
         return typesetting.printed(document, *given)
 
     async def elsewhere(document: Any) -> None:
-        async with portal.engine.begin() as rows:
+        async with portal.engine.begin() as conn:
             kept = {"content": b"%PDF first", "is_archival": True, "printed_at": portal.clock()}
-            await rows.execute(insert(PrintedDocument).values(printer.named(document) | kept))
+            await conn.execute(insert(PrintedDocument).values(printer.named(document) | kept))
 
     monkeypatch.setattr(printer, "printed", beaten)
     response = await get(portal, (await link(portal, id_))["printUrl"])

@@ -62,8 +62,8 @@ async def rows(
     async with new_database() as url:
         database = engine(url)
         await migrate(database)
-        async with database.begin() as connection:
-            yield connection
+        async with database.begin() as conn:
+            yield conn
         await database.dispose()
 
 
@@ -97,12 +97,12 @@ class Written:
         )
 
 
-async def written(rows: AsyncConnection, seed: int) -> Written:
+async def written(conn: AsyncConnection, seed: int) -> Written:
     chance = random.Random(seed)
-    books = await Books.opened(rows)
+    books = await Books.opened(conn)
     currency = chance.choice(sorted(CURRENCIES))
     changed = {"currency": currency, "locale": chance.choice(("en-US", "en", "en-XX", "en-GB"))}
-    await rows.execute(update(Practice).where(Practice.id == books.practice).values(changed))
+    await conn.execute(update(Practice).where(Practice.id == books.practice).values(changed))
     return Written(books, chance, currency)
 
 
@@ -230,12 +230,12 @@ KINDS = {
 @pytest.mark.campaign
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_figure_and_name_is_in_the_pdf(
-    rows: AsyncConnection, kind: DocumentKind
+    conn: AsyncConnection, kind: DocumentKind
 ) -> None:
     for seed in range(EACH):
-        made = await written(rows, seed)
+        made = await written(conn, seed)
         id_ = await KINDS[kind](made)
-        document = await read(rows, kind, made.books.practice, id_, KEYS)
+        document = await read(conn, kind, made.books.practice, id_, KEYS)
         assert document is not None
         pdf = printed(document, FONTS)
         assert pdf.is_archival
@@ -263,10 +263,10 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-async def test_missing_figure_is_reported(rows: AsyncConnection) -> None:
-    made = await written(rows, 1)
+async def test_missing_figure_is_reported(conn: AsyncConnection) -> None:
+    made = await written(conn, 1)
     document = await read(
-        rows, DocumentKind.INVOICE, made.books.practice, await invoice(made), KEYS
+        conn, DocumentKind.INVOICE, made.books.practice, await invoice(made), KEYS
     )
     assert document is not None
     pdf = printed(document, FONTS).content
@@ -274,8 +274,8 @@ async def test_missing_figure_is_reported(rows: AsyncConnection) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_unknown_document_is_not_found(rows: AsyncConnection, kind: DocumentKind) -> None:
-    books = await Books.opened(rows)
+async def test_unknown_document_is_not_found(conn: AsyncConnection, kind: DocumentKind) -> None:
+    books = await Books.opened(conn)
     nowhere = "00000000-0000-7000-8000-000000000000"
-    assert await read(rows, kind, books.practice, nowhere, KEYS) is None
-    assert await practice_of(rows, kind, nowhere) is None
+    assert await read(conn, kind, books.practice, nowhere, KEYS) is None
+    assert await practice_of(conn, kind, nowhere) is None

@@ -61,8 +61,8 @@ def test_without_the_unique_claim_the_machine_fails(
         url = f"sqlite:///{tmp_path / new_id()}.sqlite"
         writing = engine(url)
         await migrate(writing)
-        async with writing.begin() as rows:
-            await rows.execute(text("DROP INDEX uq_payment_active"))
+        async with writing.begin() as conn:
+            await conn.execute(text("DROP INDEX uq_payment_active"))
         await writing.dispose()
         yield url
 
@@ -175,10 +175,10 @@ async def test_without_compare_and_set_it_is_charged_twice(
 ) -> None:
     async def announced(till: Till, paid: Any) -> bool:
         intent = await confirm.create(till, paid)
-        async with till.engine.begin() as rows:
+        async with till.engine.begin() as conn:
             mine = update(Payment).where(Payment.id == paid.id)
             confirming = {"stripe_id": intent.id, "state": PaymentState.CONFIRMING}
-            await rows.execute(mine.values(confirming))
+            await conn.execute(mine.values(confirming))
         return True
 
     monkeypatch.setattr(confirm, "announce", announced)
@@ -198,12 +198,12 @@ async def test_success_that_is_not_final_is_lost(
         till: Till, asked: Any, intent: Intent, reason: DeclineReason | None = None
     ) -> bool:
         state, now = settle.state_of(intent, reason), till.now()
-        async with till.engine.begin() as rows:
+        async with till.engine.begin() as conn:
             if state is PaymentState.SUCCEEDED:
-                await settle.succeed(rows, asked.practice_id, asked.id, now, intent)
+                await settle.succeed(conn, asked.practice_id, asked.id, now, intent)
                 return True
             mine = update(Payment).where(Payment.id == asked.id)
-            await rows.execute(mine.values(state=state, paid_at=None))
+            await conn.execute(mine.values(state=state, paid_at=None))
         return True
 
     monkeypatch.setattr(confirm, "fold", forgetful)

@@ -33,8 +33,8 @@ class Tables:
 
 async def read(engine: AsyncEngine) -> Tables:
     models = [mapper.class_ for mapper in Row.registry.mappers]
-    async with engine.connect() as connection:
-        found = {model: await connection.execute(select(model.__table__)) for model in models}
+    async with engine.connect() as conn:
+        found = {model: await conn.execute(select(model.__table__)) for model in models}
         return Tables({model: list(rows) for model, rows in found.items()})
 
 

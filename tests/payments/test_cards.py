@@ -41,8 +41,8 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def allow_removal(portal: Paying) -> None:
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Practice).values(clients_remove_cards=True))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Practice).values(clients_remove_cards=True))
 
 
 async def kept(portal: Paying) -> list[Any]:
@@ -180,8 +180,8 @@ async def test_ids_of_other_objects_are_refused_as_forms(portal: Paying) -> None
 
 async def test_no_card_is_added_while_online_payments_are_off(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Practice).values(stripe_account=None))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=None))
     assert (await prepare(portal))["__typename"] == "OnlinePaymentsOff"
     assert (await add(portal, setup_id))["__typename"] == "OnlinePaymentsOff"
 

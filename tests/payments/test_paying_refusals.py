@@ -47,8 +47,8 @@ async def test_zero_and_too_small_amounts_are_refused(portal: Paying) -> None:
 
 async def test_payment_is_refused_while_online_payments_are_off(portal: Paying) -> None:
     await portal.invoice(10_000)
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Practice).values(stripe_account=None))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=None))
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "OnlinePaymentsOff"
 
 
@@ -133,8 +133,8 @@ async def test_contact_pays_only_with_the_right_to_pay(portal: Paying) -> None:
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     asked = portal.input(10_000, portal.card(), clientId=f"cli_{portal.client_id}")
     assert (await portal.sent(asked, guardian))["__typename"] == "NotAllowed"
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(ContactRight).values(can_pay=True))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(ContactRight).values(can_pay=True))
     assert (await portal.sent(asked, guardian))["__typename"] == "PaySucceeded"
 
 

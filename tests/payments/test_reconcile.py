@@ -52,13 +52,13 @@ async def whys(portal: Paying) -> list[str]:
 
 
 async def change(portal: Paying, row: type[Row], *where: Any, **values: Any) -> None:
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(row).where(*where).values(values))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(row).where(*where).values(values))
 
 
 async def drop(portal: Paying, row: type[Row], *where: Any) -> None:
-    async with portal.engine.begin() as rows:
-        await rows.execute(delete(row).where(*where))
+    async with portal.engine.begin() as conn:
+        await conn.execute(delete(row).where(*where))
 
 
 def forgotten(portal: Paying, kind: str) -> None:

@@ -148,9 +148,9 @@ async def test_refund_returns_unused_credit_before_it_reopens_an_invoice(portal:
         charge = portal.store.find(ACCOUNT, "charge", told["latest_charge"])
         charge["amount"] = 12_000
         portal.store.save(ACCOUNT, charge)
-    async with portal.engine.begin() as rows:
+    async with portal.engine.begin() as conn:
         mine = update(LedgerEntry).where(LedgerEntry.payment_id == payment_id)
-        await rows.execute(mine.values(amount_minor=-12_000))
+        await conn.execute(mine.values(amount_minor=-12_000))
     await refund(portal.till, payment_id, 2_000)
     assert await dues(portal) == [0]
     await refund(portal.till, payment_id, 1_000)
@@ -272,8 +272,8 @@ async def another_client(portal: Paying) -> None:
 
 async def forget_events(portal: Paying) -> None:
     """Delete events here and at the double, so that a history does not list those of all before."""
-    async with portal.engine.begin() as rows:
-        await rows.execute(delete(StripeEvent))
+    async with portal.engine.begin() as conn:
+        await conn.execute(delete(StripeEvent))
     with portal.store.transaction():
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
 

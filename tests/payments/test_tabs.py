@@ -57,8 +57,8 @@ async def opened(url: str) -> Paying:
     practice = Paying(url, writing)
     practice.clock.time = dt.datetime.now(dt.UTC)
     await practice.fill()
-    async with writing.begin() as rows:
-        await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+    async with writing.begin() as conn:
+        await conn.execute(update(Practice).values(stripe_account=ACCOUNT))
     practice.bearer = await practice.token()
     return practice
 
@@ -143,16 +143,16 @@ async def data(
 
 async def judge(practice: Paying, charged: list[Any]) -> None:
     """Compare the double's state with plain sums over the rows."""
-    async with practice.engine.connect() as rows:
+    async with practice.engine.connect() as conn:
 
         async def total(of: Any, *where: Any) -> int:
-            return int(await rows.scalar(select(func.coalesce(func.sum(of), 0)).where(*where)) or 0)
+            return int(await conn.scalar(select(func.coalesce(func.sum(of), 0)).where(*where)) or 0)
 
         paid = await total(LedgerEntry.amount_minor, LedgerEntry.kind == "PAYMENT")
         put = await total(Allocation.amount_minor, Allocation.is_credit)
         given = await total(LedgerEntry.amount_minor, LedgerEntry.kind == "CREDIT")
-        claims = await rows.scalar(select(func.count()).select_from(Claim))
-        states = set(await rows.scalars(select(Payment.state)))
+        claims = await conn.scalar(select(func.count()).select_from(Claim))
+        states = set(await conn.scalars(select(Payment.state)))
     assert -paid == sum(charge["amount"] for charge in charged)
     assert put <= -given
     assert claims == 0

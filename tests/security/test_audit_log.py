@@ -279,8 +279,8 @@ async def test_database_refuses_update_and_delete_of_entries(portal: Paying, cha
     await portal.ask(BALANCE, portal.bearer)
     before = await entries(portal)
     with pytest.raises(DBAPIError, match=r"append only|permission denied"):
-        async with portal.engine.begin() as rows:
-            await rows.execute(change)
+        async with portal.engine.begin() as conn:
+            await conn.execute(change)
     assert await entries(portal) == before
 
 
@@ -325,7 +325,7 @@ async def test_queued_entries_are_written_when_the_server_stops(new_database: Ne
         async with served(url) as portal:
             await portal.ask("{ client { name } }", await portal.token())
         writing = engine(url)
-        async with writing.connect() as rows:
-            found = (await rows.execute(AccessEntry.__table__.select())).all()
+        async with writing.connect() as conn:
+            found = (await conn.execute(AccessEntry.__table__.select())).all()
         await writing.dispose()
     assert len(found) == 1

@@ -159,7 +159,7 @@ async def test_idempotency_key_is_stored_only_as_a_hash(
 
 async def everything(portal: Paying) -> str:
     """Return the text of all values in all tables."""
-    async with portal.engine.connect() as rows:
-        tables = await rows.run_sync(lambda sync: inspect(sync).get_table_names())
-        found = [(await rows.execute(text(f'SELECT * FROM "{name}"'))).all() for name in tables]  # noqa: S608 (fixed names)
+    async with portal.engine.connect() as conn:
+        tables = await conn.run_sync(lambda sync: inspect(sync).get_table_names())
+        found = [(await conn.execute(text(f'SELECT * FROM "{name}"'))).all() for name in tables]  # noqa: S608 (fixed names)
     return repr(found)

@@ -161,8 +161,8 @@ async def test_mutation_reaches_only_own_rows(portal: Paying, changer: str, view
 
 async def test_invoice_and_card_have_to_belong_to_the_paying_client(portal: Paying) -> None:
     """A guardian of two clients pays for one with the other's invoice or card."""
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(ContactRight).values(can_pay=True))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(ContactRight).values(can_pay=True))
     guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     asked, other = await ids(portal), f"cli_{portal.other_id}"
     for input in (

@@ -152,11 +152,11 @@ async def test_address_is_found_by_its_index(portal: SigningIn) -> None:
         asked = people.known(table, "ana@example.com").compile(
             portal.engine.sync_engine, compile_kwargs={"literal_binds": True}
         )
-        async with portal.engine.begin() as rows:
+        async with portal.engine.begin() as conn:
             if not on_sqlite:
-                await rows.execute(text("SET LOCAL enable_seqscan = off"))
+                await conn.execute(text("SET LOCAL enable_seqscan = off"))
             explain = "EXPLAIN QUERY PLAN" if on_sqlite else "EXPLAIN"
-            plan = (await rows.execute(text(f"{explain} {asked}"))).all()
+            plan = (await conn.execute(text(f"{explain} {asked}"))).all()
         assert f"ix_{table.__tablename__}_mailbox" in str(plan)
 
 

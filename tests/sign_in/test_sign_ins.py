@@ -140,8 +140,8 @@ async def test_flush_waits_for_a_write_under_way(portal: SigningIn) -> None:
     uses = portal.application.state.uses
     portal.clock.time += MINUTE
     assert await portal.works(token)
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Token).values(name="held"))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Token).values(name="held"))
         first = asyncio.create_task(uses.flush())
         await until(lambda: not uses.latest)
         second = asyncio.create_task(uses.flush())
@@ -261,7 +261,7 @@ async def test_ids_of_other_rows_are_not_found(portal: SigningIn) -> None:
 
 async def test_sign_in_revoked_by_the_operator_is_refused(portal: SigningIn) -> None:
     token = await portal.sign_in()
-    async with portal.engine.begin() as rows:
-        await rows.execute(update(Token).values(revoked_at=portal.clock()))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Token).values(revoked_at=portal.clock()))
     assert not await portal.works(token)
     assert (await portal.ask(SIGN_OUT, token)).status_code == 401

@@ -28,8 +28,8 @@ QUERY += " } }"
 
 async def made(portal: Portal, prefix: str, client_id: str | None = None, **given: Any) -> str:
     """Insert a document of the client's, and return its API id."""
-    async with portal.engine.begin() as connection:
-        books = Books(connection, portal.practice_id)
+    async with portal.engine.begin() as conn:
+        books = Books(conn, portal.practice_id)
         client = client_id or portal.client_id
         if prefix == "rct":
             given["payment_id"] = await books.payment(client)

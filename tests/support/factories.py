@@ -61,15 +61,15 @@ from models import (
 class Books:
     """The rows of a practice. Each method inserts one, with defaults."""
 
-    def __init__(self, connection: AsyncConnection, practice: str) -> None:
-        self.connection, self.practice = connection, practice
+    def __init__(self, conn: AsyncConnection, practice: str) -> None:
+        self.connection, self.practice = conn, practice
         self.ids: dict[str, str] = {"practice": practice}
 
     @classmethod
-    async def opened(cls, connection: AsyncConnection) -> "Books":
+    async def opened(cls, conn: AsyncConnection) -> "Books":
         practice = str(uuid.uuid4())
-        await connection.execute(insert(Practice).values(DEFAULTS[Practice] | {"id": practice}))
-        return cls(connection, practice)
+        await conn.execute(insert(Practice).values(DEFAULTS[Practice] | {"id": practice}))
+        return cls(conn, practice)
 
     def beside(self) -> "Books":
         """Return the books of another client in the same practice."""

@@ -128,9 +128,9 @@ class Paying(Portal):
         return id_
 
     async def letterhead(self) -> str:
-        async with self.engine.connect() as rows:
+        async with self.engine.connect() as conn:
             mine = Letterhead.practice_id == self.practice_id
-            found: str | None = await rows.scalar(select(Letterhead.id).where(mine))
+            found: str | None = await conn.scalar(select(Letterhead.id).where(mine))
         if found is None:
             found = new_id()
             await self.insert(
@@ -195,23 +195,23 @@ class Paying(Portal):
     # -- results -----------------------------------------------------------------------------------
 
     async def count(self, row: type[Row]) -> int:
-        async with self.engine.connect() as rows:
-            return int((await rows.execute(select(func.count()).select_from(row))).scalar_one())
+        async with self.engine.connect() as conn:
+            return int((await conn.execute(select(func.count()).select_from(row))).scalar_one())
 
     async def all(self, row: type[Row]) -> list[Any]:
-        async with self.engine.connect() as rows:
-            return list((await rows.execute(select(row))).all())
+        async with self.engine.connect() as conn:
+            return list((await conn.execute(select(row))).all())
 
     def charges(self) -> list[dict[str, Any]]:
         """Return the charges that moved money, without those that the bank declined."""
         return [one for one in self.store.all("charge") if one["status"] == "succeeded"]
 
     async def ledger_of_payments(self) -> int:
-        async with self.engine.connect() as rows:
+        async with self.engine.connect() as conn:
             paid = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
                 LedgerEntry.kind == EntryKind.PAYMENT
             )
-            return -int((await rows.execute(paid)).scalar_one())
+            return -int((await conn.execute(paid)).scalar_one())
 
     async def webhook(self, event: dict[str, Any], **headers: str) -> httpx.Response:
         """Send an event to the webhook, signed now."""
@@ -247,8 +247,8 @@ async def unserved(url: str) -> AsyncIterator[Paying]:
     async with opened(url) as writing:
         portal = Paying(url, writing)
         await portal.fill()
-        async with writing.begin() as rows:
-            await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+        async with writing.begin() as conn:
+            await conn.execute(update(Practice).values(stripe_account=ACCOUNT))
         portal.store = Store(":memory:", lambda: portal.clock().timestamp())
         with closing(portal.store):
             yield portal

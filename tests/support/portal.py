@@ -43,8 +43,8 @@ class Portal:
         self.http: httpx.AsyncClient
 
     async def insert(self, model: type[Row], *rows: Mapping[str, Any]) -> None:
-        async with self.engine.begin() as connection:
-            await connection.execute(insert(model), [dict(row) for row in rows])
+        async with self.engine.begin() as conn:
+            await conn.execute(insert(model), [dict(row) for row in rows])
 
     async def fill(self) -> None:
         await self.insert(Practice, practice(self.practice_id))
@@ -69,11 +69,9 @@ class Portal:
         """Create a token that is valid for an hour, by default for the client."""
         subject = subject or Subject(self.practice_id, client_id=self.client_id)
         scopes = frozenset(PERSONAL_SCOPES) if scopes is None else scopes
-        async with self.engine.begin() as connection:
+        async with self.engine.begin() as conn:
             hour = dt.timedelta(hours=1)
-            _, token = await tokens.create(
-                connection, KEY, subject, "test", scopes, self.clock(), hour
-            )
+            _, token = await tokens.create(conn, KEY, subject, "test", scopes, self.clock(), hour)
         return token
 
     async def ask(self, query: str, token: str | None = None, **variables: Any) -> httpx.Response:

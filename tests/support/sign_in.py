@@ -63,12 +63,12 @@ class SigningIn(Portal):
         await self.change(Contact, self.guardian_id, email="gail@example.com")
 
     async def change(self, row: Any, id_: str, **values: Any) -> None:
-        async with self.engine.begin() as rows:
-            await rows.execute(update(row).where(row.id == id_).values(values))
+        async with self.engine.begin() as conn:
+            await conn.execute(update(row).where(row.id == id_).values(values))
 
     async def all(self, row: type[Row]) -> Sequence[Any]:
-        async with self.engine.connect() as rows:
-            return (await rows.execute(select(row.__table__))).all()
+        async with self.engine.connect() as conn:
+            return (await conn.execute(select(row.__table__))).all()
 
     async def elsewhere(self, email: str, page: str | None = PAGE) -> str:
         """Insert a client of another practice with this address, and return the practice's id."""

@@ -19,22 +19,22 @@ PAUSE_S = 0.004
 
 async def write(url: str, seed: int, commits: int, *, early: bool) -> None:
     chance, database = random.Random(seed), engine(url)
-    async with database.connect() as rows:
-        payments = (await rows.execute(select(Payment.practice_id, Payment.id))).all()
+    async with database.connect() as conn:
+        payments = (await conn.execute(select(Payment.practice_id, Payment.id))).all()
     for number in range(commits):
         practice_id, id_ = chance.choice(payments)
         mine = Payment.practice_id == practice_id, Payment.id == id_
         if early:
-            async with database.begin() as rows:
-                taken = await versions.next_version(rows, practice_id)
-        async with database.begin() as rows:
+            async with database.begin() as conn:
+                taken = await versions.next_version(conn, practice_id)
+        async with database.begin() as conn:
             amount = seed * 1_000_000 + number + 1
-            await rows.execute(update(Payment).where(*mine).values(amount_minor=amount))
+            await conn.execute(update(Payment).where(*mine).values(amount_minor=amount))
             await asyncio.sleep(chance.random() * PAUSE_S)
             if early:
-                await rows.execute(update(Payment).where(*mine).values(version=taken))
+                await conn.execute(update(Payment).where(*mine).values(version=taken))
             else:
-                await versions.stamp(rows, practice_id, id_)
+                await versions.stamp(conn, practice_id, id_)
             await asyncio.sleep(chance.random() * PAUSE_S)
     await database.dispose()
 

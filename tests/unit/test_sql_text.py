@@ -43,8 +43,8 @@ async def written(database: AsyncEngine, write: Any, type_: Any, values: Sequenc
     columns = [select(literal(value, type_).label("value")).subquery() for value in values]
     texts = [select(write(each.c.value)).scalar_subquery() for each in columns]
     bare = [write(literal(value, type_)) for value in values]
-    async with database.connect() as connection:
-        found = list((await connection.execute(select(*texts, *bare))).one())
+    async with database.connect() as conn:
+        found = list((await conn.execute(select(*texts, *bare))).one())
     assert found[: len(values)] == found[len(values) :]
     return found[: len(values)]
 

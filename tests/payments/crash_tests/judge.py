@@ -32,18 +32,18 @@ async def judge(practice: Paying, bill: Bill) -> None:
     paid = {
         one["id"]: one["metadata"]["payment"] for one in intents if one["status"] == "succeeded"
     }
-    async with practice.engine.connect() as rows:
+    async with practice.engine.connect() as conn:
 
         async def total(of: Any, *where: Any) -> int:
             mine = of.class_.client_id == bill.client_id
-            found = await rows.scalar(select(func.coalesce(func.sum(of), 0)).where(mine, *where))
+            found = await conn.scalar(select(func.coalesce(func.sum(of), 0)).where(mine, *where))
             return int(found or 0)
 
         payments = (
-            await rows.execute(select(Payment).where(Payment.client_id == bill.client_id))
+            await conn.execute(select(Payment).where(Payment.client_id == bill.client_id))
         ).all()
         receipts = (
-            await rows.execute(select(Receipt).where(Receipt.client_id == bill.client_id))
+            await conn.execute(select(Receipt).where(Receipt.client_id == bill.client_id))
         ).all()
         ledger = await total(LedgerEntry.amount_minor, LedgerEntry.kind == "PAYMENT")
         given = await total(LedgerEntry.amount_minor, LedgerEntry.kind == "CREDIT")
@@ -63,8 +63,8 @@ async def judge(practice: Paying, bill: Bill) -> None:
 
 
 async def intents_of(practice: Paying, bill: Bill) -> list[dict[str, Any]]:
-    async with practice.engine.connect() as rows:
+    async with practice.engine.connect() as conn:
         mine = select(Payment.id).where(Payment.client_id == bill.client_id)
-        ids = set(await rows.scalars(mine))
+        ids = set(await conn.scalars(mine))
     found = practice.store.all("payment_intent")
     return [intent for intent in found if intent["metadata"].get("payment") in ids]

@@ -109,8 +109,8 @@ async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIt
         practice = Paying(url, writing)
         practice.clock.time = dt.datetime.now(dt.UTC)
         await practice.fill()
-        async with writing.begin() as rows:
-            await rows.execute(update(Practice).values(stripe_account=ACCOUNT))
+        async with writing.begin() as conn:
+            await conn.execute(update(Practice).values(stripe_account=ACCOUNT))
         with closing(Store(str(file))) as store:
             practice.store = store
             yield Player(practice, store, stripe, nursery)
@@ -304,9 +304,9 @@ async def at_rest(player: Player, bill: Bill, or_in: Set[PaymentState] = frozens
     until = asyncio.get_running_loop().time() + AT_REST_WITHIN_S
     states: set[PaymentState] = set()
     while asyncio.get_running_loop().time() < until:
-        async with player.practice.engine.connect() as rows:
+        async with player.practice.engine.connect() as conn:
             mine = select(Payment.state).where(Payment.client_id == bill.client_id)
-            states = set(await rows.scalars(mine))
+            states = set(await conn.scalars(mine))
         if states <= AT_REST | or_in:
             return
         await asyncio.sleep(0.1)

@@ -32,8 +32,8 @@ class Aftermath(Machine):
 
     async def opened(self) -> None:
         await super().opened()
-        async with self.portal.engine.begin() as rows:
-            await rows.execute(update(Practice).values(clients_remove_cards=True))
+        async with self.portal.engine.begin() as conn:
+            await conn.execute(update(Practice).values(clients_remove_cards=True))
 
     def there(self, what: Any, *given: Any, **named: Any) -> None:
         """Do something at Stripe, if Stripe allows it."""

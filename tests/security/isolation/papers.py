@@ -37,8 +37,8 @@ async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bear
 async def forget(matrix: Matrix) -> None:
     """Delete all stored prints."""
     engine = database.engine(matrix.url)
-    async with engine.begin() as rows:
-        await rows.execute(delete(PrintedDocument))
+    async with engine.begin() as conn:
+        await conn.execute(delete(PrintedDocument))
     await engine.dispose()
 
 

@@ -56,13 +56,13 @@ class Rows:
         self.before = await self.read(TABLES)
 
     async def read(self, tables: Iterable[Table]) -> dict[str, Found]:
-        async with self.engine.connect() as rows:
+        async with self.engine.connect() as conn:
             return {
                 table.name: {
                     tuple(row[column] for column in table.primary_key): {
                         column.name: row[column] for column in table.c if column.name not in ITS_OWN
                     }
-                    for row in (await rows.execute(select(table))).mappings()
+                    for row in (await conn.execute(select(table))).mappings()
                 }
                 for table in tables
             }
@@ -88,17 +88,17 @@ class Rows:
         order = {table.name: place for place, table in enumerate(TABLES)}
         differences = sorted(differences, key=lambda one: order[one.table.name])
         changed = [one for one in differences if one.before and one.after]
-        async with self.engine.begin() as rows:
+        async with self.engine.begin() as conn:
             for one in reversed(differences):
                 if one.before is None:
-                    await rows.execute(delete(one.table).where(same(one)))
+                    await conn.execute(delete(one.table).where(same(one)))
             for one in sorted(changed, key=lambda one: bool(one.row.get("is_default")) is False):
-                await rows.execute(
+                await conn.execute(
                     update(one.table).where(same(one)).values(dict(one.before or {}))
                 )
             for one in differences:
                 if one.after is None:
-                    await rows.execute(insert(one.table).values(dict(one.before or {})))
+                    await conn.execute(insert(one.table).values(dict(one.before or {})))
 
 
 def same(difference: Difference) -> Any:

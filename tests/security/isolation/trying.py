@@ -209,8 +209,8 @@ def is_of(payer: Payer, difference: Difference) -> bool:
 async def record(inside: Inside) -> Mapping[str, Any]:
     """Return the entries of the audit log, after writing the pending ones."""
     await inside.portal.application.state.record.flush()
-    async with inside.portal.engine.connect() as rows:
-        found = await rows.execute(select(AccessEntry.__table__))
+    async with inside.portal.engine.connect() as conn:
+        found = await conn.execute(select(AccessEntry.__table__))
         return {str(row.id): row for row in found}
 
 

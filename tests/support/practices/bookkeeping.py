@@ -331,7 +331,7 @@ class Books:
 async def load(engine: AsyncEngine, rows: dict[type[Row], list[Entered]]) -> None:
     """Make the tables and fill them, referenced rows first."""
     by_table = {model.__table__: entered for model, entered in rows.items() if entered}
-    async with engine.begin() as connection:
+    async with engine.begin() as conn:
         for table in Row.metadata.sorted_tables:
             if table in by_table:
-                await connection.execute(insert(table), by_table[table])
+                await conn.execute(insert(table), by_table[table])
