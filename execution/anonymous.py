@@ -28,14 +28,14 @@ from execution.rate_limit import Allowance
 from execution.refusal_events import introspection_off
 from identity.viewer import NOBODY
 from models.database import SERVER, RateLimited
-from planner.cache import Recent
+from planner.cache import FairCache
 from planner.operation import (
     Errors,
     check_texts,
+    graphql_error,
     has_too_many_tokens,
-    named,
-    refusal,
     root_fields,
+    select_operation,
 )
 from planner.validation_rules import RULES, RULES_FOR_SMALL_DOCUMENTS
 
@@ -80,7 +80,7 @@ class Strangers:
         self.public, self.introspection = public, introspection
         is_told = introspection is Introspection.EVERYONE
         self.most_tokens = MAX_INTROSPECTION_TOKENS if is_told else MAX_TOKENS
-        self.readied: Recent[tuple[str, str | None], Readied | Errors | None] = Recent(
+        self.readied: FairCache[tuple[str, str | None], Readied | Errors | None] = FairCache(
             DOCUMENTS, lambda key, _: 1_000 + len(key[0])
         )
         self.rules = RULES if is_told else RULES_FOR_SMALL_DOCUMENTS
@@ -143,7 +143,7 @@ class Strangers:
                 root_fields(document, operation), operation.operation
             ):
                 return None
-        node = named(document, name)
+        node = select_operation(document, name)
         if not isinstance(node, OperationDefinitionNode):
             return node
         return self.refused(document, node) or self.ready(document, node, self.rules)
@@ -165,7 +165,7 @@ class Strangers:
             return too_deep()
         if size.changes > 1:
             return [
-                refusal(
+                graphql_error(
                     "NOT_ALONE", "without a token, an operation may have only one mutation field"
                 )
             ]

@@ -25,9 +25,9 @@ from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import Reads, Statement
 from models.literals import constant
 from models.row import ID, Instant
-from planner.cache import Recent
-from planner.deferred import Later, bound
-from planner.plan import Plan, compiled
+from planner.cache import FairCache
+from planner.deferred import Deferred, bind
+from planner.plan import Plan, compile_plan
 
 REMEMBERED = 10_000
 # Look-ups of unknown tokens: running, in total, and the longest wait in seconds.
@@ -59,7 +59,7 @@ class Bearers:
         self.by_hash = look_up(reads.dialect, "hash", Text())
         self.by_id = look_up(reads.dialect, "id", ID)
         self.again = {kind: look_up(reads.dialect, "hash", Text(), kind) for kind in ViewerKind}
-        self.last: Recent[bytes, Bearer] = Recent(REMEMBERED)
+        self.last: FairCache[bytes, Bearer] = FairCache(REMEMBERED)
         # Limits look-ups of invalid tokens, which anybody can send.
         self.unknown = BoundedQueue(
             at_once=LOOKED_UP_AT_ONCE, most=LOOKED_UP, most_of_one=LOOKED_UP, wait_s=WAIT_S
@@ -124,9 +124,9 @@ def look_up(
     dialect: Dialect, column: str, type_: TypeEngine[str], kind: ViewerKind | None = None
 ) -> Plan:
     """Return the statement that finds a valid token, for one kind of viewer if given."""
-    name = bound(Later(lambda p: p.name), type_)  # type: ignore[attr-defined]
-    now = bound(Later(lambda p: p.now), Instant())
-    idle_since = bound(Later(lambda p: p.now - IDLE), Instant())
+    name = bind(Deferred(lambda p: p.name), type_)  # type: ignore[attr-defined]
+    now = bind(Deferred(lambda p: p.now), Instant())
+    idle_since = bind(Deferred(lambda p: p.now - IDLE), Instant())
     token, practice = Token.__table__.alias("token"), Practice.__table__.alias("practice")
     statement = (
         select(
@@ -147,7 +147,7 @@ def look_up(
     )
     if kind is not None:
         statement = statement.where(token.c.kind == constant(kind))
-    return compiled(statement, dialect)
+    return compile_plan(statement, dialect)
 
 
 def sole_client(token: Any, kind: ViewerKind | None) -> Any:

@@ -23,7 +23,7 @@ from graphql import (
 )
 
 from billing.luhn import checksum
-from planner.operation import Errors, refusal
+from planner.operation import Errors, graphql_error
 
 # 13 to 19 digits, with single spaces or hyphens between groups, and no adjacent letter or digit.
 NUMBER = re.compile(
@@ -65,7 +65,9 @@ def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
 def refused_if(found: bool) -> Errors:
     if not found:
         return []
-    return [refusal("CARD_NUMBER", "card numbers are not accepted here: use Stripe's card form")]
+    return [
+        graphql_error("CARD_NUMBER", "card numbers are not accepted here: use Stripe's card form")
+    ]
 
 
 def is_suspicious(named: Named) -> bool:

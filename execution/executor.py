@@ -19,20 +19,20 @@ from execution.garbage_collection import pause
 from identity.viewer import Viewer
 from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
 from planner import fallback_executor, literal_results, preflight
-from planner.cache import Recent
-from planner.compiler import Act, Outcomes, Planner
+from planner.cache import FairCache
+from planner.compiler import MutationCall, Outcomes, Planner
 from planner.deferred import (
-    Asked,
-    Refusal,
+    FieldError,
+    RequestContext,
     Unplannable,
-    shape,
-    stand_in,
+    placeholder,
     variable,
+    variable_shape,
 )
-from planner.fallback_executor import Answer, refused
-from planner.json_text import BROKEN
-from planner.operation import Errors, Operation, coded, coerced, refusal
-from planner.plan import Plan, Planned, compiled
+from planner.fallback_executor import Answer, error_answer
+from planner.json_text import NULL_VIOLATION
+from planner.operation import Errors, Operation, coerce_variables, graphql_error, with_code
+from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
 from resolvers.days import TODAY
 from resolvers.mutations.result import Acting, Outcome, busy
@@ -53,35 +53,35 @@ def size(plan: Plan | None) -> int:
     return 1_000 + (len(plan.sql) if plan else 0)
 
 
-def types(outcomes: Mapping[str, Outcome | Refusal]) -> dict[str, str | Refusal]:
+def types(outcomes: Mapping[str, Outcome | FieldError]) -> dict[str, str | FieldError]:
     return {
         key: outcome.type if isinstance(outcome, Outcome) else outcome
         for key, outcome in outcomes.items()
     }
 
 
-async def acted(acts: Sequence[Act], acting: Acting) -> dict[str, Outcome | Refusal]:
+async def acted(acts: Sequence[MutationCall], acting: Acting) -> dict[str, Outcome | FieldError]:
     """Execute the fields of a mutation one after another, and return their results.
 
     Nothing is done twice: if the connection to the database is lost, the request fails, and a retry
     uses the same key. The request also fails if the database was too busy for every field.
     """
-    outcomes: dict[str, Outcome | Refusal] = {}
+    outcomes: dict[str, Outcome | FieldError] = {}
     delays: list[DatabaseBusy] = []
     for act in acts:
         try:
-            outcomes[act.key] = await act.do(acting)
-        except Refusal as refusal:
-            outcomes[act.key] = refusal
+            outcomes[act.response_key] = await act.run(acting)
+        except FieldError as refusal:
+            outcomes[act.response_key] = refusal
         except DatabaseBusy as error:
-            outcomes[act.key] = busy()
+            outcomes[act.response_key] = busy()
             delays.append(error)
     if acts and len(delays) == len(acts):
         raise delays[0]
     return outcomes
 
 
-def seen_with(outcomes: Mapping[str, Outcome | Refusal]) -> Viewer | None:
+def seen_with(outcomes: Mapping[str, Outcome | FieldError]) -> Viewer | None:
     """Return the viewer that the results are read as, if it is not the viewer of the request."""
     viewers = (one.viewer for one in outcomes.values() if isinstance(one, Outcome))
     return next((viewer for viewer in viewers if viewer is not None), None)
@@ -103,7 +103,7 @@ class Plans:
         most: int = PLANS,
     ) -> None:
         self.schema, self.reads, self.signer, self.online = schema, reads, signer, online
-        self.plans: Recent[Any, Plan | None] = Recent(most, lambda _, plan: size(plan))
+        self.plans: FairCache[Any, Plan | None] = FairCache(most, lambda _, plan: size(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
     @cached_property
@@ -158,54 +158,56 @@ class Plans:
 
         For a mutation, `acting` is its context. All changes are made before the results are read.
         """
-        given = coerced(self.schema._schema, operation, variables)
+        given = coerce_variables(self.schema._schema, operation, variables)
         if not isinstance(given, VariableValues):
-            return refused(given)
-        outcomes: Mapping[str, Outcome | Refusal] = {}
+            return error_answer(given)
+        outcomes: Mapping[str, Outcome | FieldError] = {}
         if acting:
             acts, errors = await self.acts(operation, given, acting.viewer)
             if errors:
-                return refused(errors)
+                return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
             self.reads.budgets.check(viewer.caller)
             with within_practice(acting.viewer.practice_id):
                 outcomes = await acted(acts, acting)
         eyes = seen_with(outcomes) or viewer
-        asked = Asked(eyes, now, given.coerced, self.online, self.signer, outcomes)
-        if outcomes and (told := self.told(operation, given, asked)):
+        context = RequestContext(eyes, now, given.coerced, self.online, self.signer, outcomes)
+        if outcomes and (told := self.told(operation, given, context)):
             return Answer(told, True)
         try:
-            found = await self.planned(operation, given, asked)
-            text = await self.reads.value(found[0].sql, found[1], asked.caller) if found else None
-            if found and text is not None and BROKEN not in text:
-                return Answer(text.encode(), True, Planned(found[0], given.coerced))
-            return await self.exact(operation, given, variables, asked)
+            found = await self.planned(operation, given, context)
+            text = await self.reads.value(found[0].sql, found[1], context.caller) if found else None
+            if found and text is not None and NULL_VIOLATION not in text:
+                return Answer(text.encode(), True, ExecutedPlan(found[0], given.coerced))
+            return await self.exact(operation, given, variables, context)
         except (StatementTooDeep, RecursionError):
-            return refused(
-                [refusal("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
+            return error_answer(
+                [graphql_error("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
             )
 
-    def told(self, operation: Operation, given: VariableValues, asked: Asked) -> bytes | None:
+    def told(
+        self, operation: Operation, given: VariableValues, context: RequestContext
+    ) -> bytes | None:
         """Return the results of a mutation as JSON if their values suffice, otherwise None."""
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
-        return literal_results.written(operation.node, selection, asked.outcomes, asked)
+        return literal_results.write_results(operation.node, selection, context.outcomes, context)
 
     async def acts(
         self, operation: Operation, given: VariableValues, viewer: Viewer
-    ) -> tuple[Sequence[Act], Errors]:
+    ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
         planner = self.planner(operation, given, viewer)
         try:
-            acts = list(planner.acts(operation.node))
+            acts = list(planner.mutation_calls(operation.node))
         except GraphQLError as error:
-            return [], [coded(error, "BAD_USER_INPUT")]
-        errors = preflight.together(acts)
+            return [], [with_code(error, "BAD_USER_INPUT")]
+        errors = preflight.check_together(acts)
         if errors or not preflight.reads_conditionally(operation.document):
             return acts, errors
         exactly = partial(self.planner, operation, given, viewer, exact=True)
         return acts, await self.apart(
             viewer.caller,
-            preflight.foreseen,
+            preflight.foresee_results,
             operation,
             acts,
             planner.selection,
@@ -213,27 +215,29 @@ class Plans:
         )
 
     async def planned(
-        self, operation: Operation, given: VariableValues, asked: Asked
+        self, operation: Operation, given: VariableValues, context: RequestContext
     ) -> tuple[Plan, list[Any]] | None:
         """Return the plan and its parameter values, or None if the reference executor is needed."""
-        plan = await self.plan(operation, given, asked)
+        plan = await self.plan(operation, given, context)
         try:
-            return (plan, plan.values(asked)) if plan else None
-        except Refusal:
+            return (plan, plan.values(context)) if plan else None
+        except FieldError:
             return None
 
-    async def plan(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
+    async def plan(
+        self, operation: Operation, given: VariableValues, context: RequestContext
+    ) -> Plan | None:
         """Return the plan for the shapes of these variables.
 
         The plan is cached, unless the document already has too many shapes.
         """
-        viewer, came_to = asked.viewer, types(asked.outcomes)
-        if any(isinstance(type_, Refusal) for type_ in came_to.values()):
+        viewer, came_to = context.viewer, types(context.outcomes)
+        if any(isinstance(type_, FieldError) for type_ in came_to.values()):
             return None
-        shapes = tuple((n, shape(operation.types[n], v)) for n, v in given.coerced.items())
+        shapes = tuple((n, variable_shape(operation.types[n], v)) for n, v in given.coerced.items())
         own = (viewer.kind, sees_one(viewer), digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
-        make = partial(self.apart, asked.caller, self.made, operation, given, viewer, came_to)
+        make = partial(self.apart, context.caller, self.made, operation, given, viewer, came_to)
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return await make()
@@ -249,14 +253,14 @@ class Plans:
     ) -> Plan | None:
         try:
             symbols = {
-                name: stand_in(operation.types[name], value, variable(name))
+                name: placeholder(operation.types[name], value, variable(name))
                 for name, value in given.coerced.items()
             }
             values = VariableValues(given.sources, symbols)
             planner = self.planner(operation, values, viewer, outcomes=outcomes)
-            statement = planner.operation(operation.node)
-            return compiled(statement, self.reads.dialect, planner.unread)
-        except (Unplannable, Refusal):
+            statement = planner.compile(operation.node)
+            return compile_plan(statement, self.reads.dialect, planner.unread)
+        except (Unplannable, FieldError):
             return None
 
     def planner(
@@ -285,20 +289,24 @@ class Plans:
         operation: Operation,
         given: VariableValues,
         variables: Mapping[str, Any],
-        asked: Asked,
+        context: RequestContext,
     ) -> Answer:
         """Return the reference executor's response. One statement reads all rows for it."""
-        plan = await self.apart(asked.caller, self.exactly, operation, given, asked)
-        text = await self.reads.value(plan.sql, plan.values(asked), asked.caller) if plan else None
-        return await self.apart(asked.caller, self.referred, operation, variables, text)
+        plan = await self.apart(context.caller, self.exactly, operation, given, context)
+        text = (
+            await self.reads.value(plan.sql, plan.values(context), context.caller) if plan else None
+        )
+        return await self.apart(context.caller, self.referred, operation, variables, text)
 
-    def exactly(self, operation: Operation, given: VariableValues, asked: Asked) -> Plan | None:
-        came_to, today = types(asked.outcomes), asked.today
+    def exactly(
+        self, operation: Operation, given: VariableValues, context: RequestContext
+    ) -> Plan | None:
+        came_to, today = types(context.outcomes), context.today
         planner = self.planner(
-            operation, given, asked.viewer, exact=True, today=today, outcomes=came_to
+            operation, given, context.viewer, exact=True, today=today, outcomes=came_to
         )
         try:
-            return compiled(planner.operation(operation.node), self.reads.dialect)
+            return compile_plan(planner.compile(operation.node), self.reads.dialect)
         except Unplannable:
             return None
 
@@ -306,4 +314,4 @@ class Plans:
         self, operation: Operation, variables: Mapping[str, Any], text: str | None
     ) -> Answer:
         root = orjson.loads(text)["data"] if text else None
-        return fallback_executor.executed(self.schema._schema, operation, variables, root)
+        return fallback_executor.execute(self.schema._schema, operation, variables, root)

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from graphql import GraphQLField, GraphQLNamedType, get_named_type
 
-from planner.sources import Chosen, Items, Many, One, Paged, Typed, source_of
+from planner.sources import (
+    ConnectionField,
+    ConnectionItems,
+    NodeById,
+    NodesByIds,
+    ToMany,
+    ToOne,
+    source_of,
+)
 
 # SELECTs by the kind of a field's source, and of fields that take more because they are computed
 # from other rows. The more expensive of the two databases counts; a test checks these numbers.
@@ -57,9 +65,9 @@ def selects(type_: GraphQLNamedType | None, name: str, definition: GraphQLField 
     if name == "totalCount":
         return ONE
     match source_of(definition):
-        case One() | Typed():
+        case ToOne() | NodeById():
             return ONE
-        case Many() | Items():
+        case ToMany() | ConnectionItems():
             return MANY
     return 0
 
@@ -134,8 +142,8 @@ def nested(type_: GraphQLNamedType | None, name: str, definition: GraphQLField |
     if definition is None or get_named_type(definition.type).name in LEAVES:
         return 0
     match source_of(definition):
-        case One() | Many() | Paged() | Typed():
+        case ToOne() | ToMany() | ConnectionField() | NodeById():
             return 1
-        case Chosen():
+        case NodesByIds():
             return 2  # the requested ids are rows too
     return 0

@@ -37,11 +37,18 @@ from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
 from execution.field_cost import cost, nested, scan, selects
 from identity.viewer import Viewer
-from planner.cache import Recent
+from planner.cache import FairCache
 from planner.operation import ENDLESS, Errors, limited
 from planner.pagination import DEFAULT_SIZE
 from planner.selection import fragments_of
-from planner.sources import Chosen, Items, Many, Mutated, Paged, source_of
+from planner.sources import (
+    ConnectionField,
+    ConnectionItems,
+    MutationField,
+    NodesByIds,
+    ToMany,
+    source_of,
+)
 from resolvers import nodes
 
 # Characters of a document. A query for the whole billing page has about a thousand.
@@ -199,7 +206,9 @@ class Measure:
             selects=inner.selects + own,
             aliases=inner.aliases + alias,
             directives=inner.directives,
-            changes=int(definition is not None and isinstance(source_of(definition), Mutated)),
+            changes=int(
+                definition is not None and isinstance(source_of(definition), MutationField)
+            ),
             cost=min(
                 self.cost(definition, items, inner.cost) + cost(type_, node.name.value), ENDLESS
             ),
@@ -211,7 +220,7 @@ class Measure:
 
     def cost(self, definition: GraphQLField | None, items: int | None, inner: int) -> int:
         """Return the number of objects: an item with its contents, times the number of items."""
-        if definition is not None and isinstance(source_of(definition), Items):
+        if definition is not None and isinstance(source_of(definition), ConnectionItems):
             return inner  # counted by the connection
         return (items or 1) * (1 + inner)
 
@@ -226,13 +235,13 @@ class Measure:
     def items(self, definition: GraphQLField | None, node: FieldNode) -> int | None:
         """Return the maximum number of objects if the field is a list, otherwise None."""
         source = source_of(definition) if definition else None
-        if isinstance(source, Paged):
+        if isinstance(source, ConnectionField):
             return min(self.page_size(node), source.most)  # a larger page is refused later
-        if isinstance(source, Items) or definition is None:
+        if isinstance(source, ConnectionItems) or definition is None:
             return None  # counted by the connection
-        if isinstance(source, Chosen):
+        if isinstance(source, NodesByIds):
             return min(self.length_of(node), nodes.MOST)
-        if isinstance(source, Many):
+        if isinstance(source, ToMany):
             return source.most or UNPAGED
         nullable = get_nullable_type(definition.type)
         is_list = is_list_type(nullable) and is_composite_type(get_named_type(nullable))
@@ -303,8 +312,10 @@ class Limits:
 
     def __init__(self, schema: GraphQLSchema, apart: Apart, size: int = REMEMBERED) -> None:
         self.schema, self.apart = schema, apart
-        self.numbers: Recent[Key, frozenset[str]] = Recent(size, length)
-        self.refusals: Recent[tuple[Key, Any], Errors] = Recent(size, lambda key, _: length(key[0]))
+        self.numbers: FairCache[Key, frozenset[str]] = FairCache(size, length)
+        self.refusals: FairCache[tuple[Key, Any], Errors] = FairCache(
+            size, lambda key, _: length(key[0])
+        )
 
     async def refuse(
         self,

@@ -30,13 +30,13 @@ from identity.sign_in.context import Door
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
 from planner import fallback_executor
-from planner.fallback_executor import Answer, refused
+from planner.fallback_executor import Answer, error_answer
 from planner.operation import (
     Errors,
     Operation,
-    understood,
+    validate_operation,
 )
-from planner.sources import Mutated, source_of
+from planner.sources import MutationField, source_of
 from planner.validation_rules import RULES, Rules
 from resolvers.mutations.result import Acting, Recognise
 
@@ -110,7 +110,7 @@ class Graph:
             request.query, request.operation_name, request.variables, viewer
         )
         if not isinstance(ready, Readied):
-            return refused(ready)
+            return error_answer(ready)
         operation, variables = ready.operation, request.variables
         if lacking := ready.needed.lacking(
             self.schema._schema, operation, variables, viewer.scopes
@@ -119,10 +119,10 @@ class Graph:
             if self.record:
                 in_vain = scopes_lacked(self.reads_of(ready, request.variables), lacking)
                 await self.record.read(viewer, in_vain, b"", address_hash, now)
-            return refused(scopes_required(lacking))
+            return error_answer(scopes_required(lacking))
         scans = self.row_costs.scans(ready, request.variables, viewer)
         if costly := await self.row_costs.refuse(scans, viewer):
-            return refused(costly)
+            return error_answer(costly)
         changes = ready.operation.node.operation is OperationType.MUTATION
         acting = self.acting(viewer, ready, now, address_hash) if changes else None
         with nullcontext() if changes else request.reading():
@@ -148,13 +148,13 @@ class Graph:
             request.query, request.operation_name, request.variables, address_hash
         )
         if not isinstance(ready, Readied):
-            return refused(ready)
+            return error_answer(ready)
         operation, variables, plans = ready.operation, request.variables, self.strangers.plans
         if ready.operation.node.operation is OperationType.MUTATION:
             acting = self.acting(None, ready, now, address_hash)
             return await plans.answer(operation, variables, NOBODY, now, acting)
         return await plans.apart(
-            SERVER, fallback_executor.executed, self.schema._schema, operation, variables, None
+            SERVER, fallback_executor.execute, self.schema._schema, operation, variables, None
         )
 
     async def again(
@@ -207,7 +207,7 @@ class Graph:
         self, document: DocumentNode, node: OperationDefinitionNode, rules: Rules = RULES
     ) -> Readied | Errors:
         schema = self.schema._schema
-        operation = understood(schema, document, node, rules)
+        operation = validate_operation(schema, document, node, rules)
         if not isinstance(operation, Operation):
             return operation
         return Readied(operation, needed(schema, operation), looks(schema, operation))
@@ -218,5 +218,7 @@ def open_to_all(schema: GraphQLSchema) -> frozenset[str]:
     root = schema.mutation_type
     sources = {name: source_of(field) for name, field in root.fields.items()} if root else {}
     return frozenset(
-        name for name, source in sources.items() if isinstance(source, Mutated) and source.by_nobody
+        name
+        for name, source in sources.items()
+        if isinstance(source, MutationField) and source.is_public
     )

@@ -11,8 +11,8 @@ from execution.limits import REMEMBERED, Apart, Key, Limits, length, too_long
 from execution.prepared_operation import Readied
 from execution.refusal_events import introspection_off
 from identity.viewer import Viewer
-from planner.cache import Recent
-from planner.operation import MAX_TOKENS, Errors, named, parsed, root_fields
+from planner.cache import FairCache
+from planner.operation import MAX_TOKENS, Errors, parse_document, root_fields, select_operation
 
 # Validates an operation of a document, by the given rules or by all rules.
 Ready = Callable[..., Readied | Errors]
@@ -30,10 +30,10 @@ class Preparation:
     ) -> None:
         self.apart, self.ready, self.introspection = apart, ready, introspection
         self.limits = Limits(schema, apart)
-        self.documents: Recent[str, DocumentNode | Errors] = Recent(
+        self.documents: FairCache[str, DocumentNode | Errors] = FairCache(
             REMEMBERED, lambda query, _: length((query, None))
         )
-        self.readied: Recent[Key, Readied | Errors] = Recent(REMEMBERED, length)
+        self.readied: FairCache[Key, Readied | Errors] = FairCache(REMEMBERED, length)
 
     async def prepared(
         self, query: str, name: str | None, variables: Mapping[str, Any], viewer: Viewer
@@ -46,7 +46,7 @@ class Preparation:
         )
         if not isinstance(document, DocumentNode):
             return document
-        node = named(document, name)
+        node = select_operation(document, name)
         if not isinstance(node, OperationDefinitionNode):
             return node
         if self.introspection is Introspection.NOBODY and introspects(document, node):
@@ -69,7 +69,7 @@ class Preparation:
 
 def read(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
     """Parse a document. Refuse a mutation with a card number among its literals."""
-    document = parsed(query, most_tokens)
+    document = parse_document(query, most_tokens)
     if not isinstance(document, DocumentNode):
         return document
     changes = any(

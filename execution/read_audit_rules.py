@@ -10,7 +10,7 @@ from graphql.execution.values import VariableValues
 from execution import scopes
 from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
 from execution.scopes import fields_of
-from planner.operation import Operation, coerced
+from planner.operation import Operation, coerce_variables
 
 # Types with personal data: those that need a scope.
 PERSONAL = frozenset(scopes.TYPES)
@@ -62,7 +62,7 @@ def reads_of(
     schema: GraphQLSchema, scope: ReadScope, operation: Operation, variables: Mapping[str, Any]
 ) -> RequestReads:
     """Return the reads of a request: its operation's read scope and the ids in its arguments."""
-    given = coerced(schema, operation, variables) if scope.by_id or scope.wide else None
+    given = coerce_variables(schema, operation, variables) if scope.by_id or scope.wide else None
     if not isinstance(given, VariableValues):
         return RequestReads(scope.name, scope.fields, of_all=scope.is_own or not scope.by_id)
     ids, of_sole = set[str](), False

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity.viewer import NOBODY, NOWHERE, Viewer
 from models import ContactRight, LedgerEntry, Payment, Session, ViewerKind
 from models.row import ID
-from planner.deferred import Asked, Later, bound
-from planner.plan import Plan, compiled
+from planner.deferred import Deferred, RequestContext, bind
+from planner.plan import Plan, compile_plan
 from resolvers.filters import Texts
 from resolvers.ids import bare
 from resolvers.list_parameter import Listed
@@ -66,7 +66,7 @@ class ReadOwners:
         for kind, asked in of_kinds.items():
             plan = self.plans.setdefault(kind, plan_of(*kind, self.dialect))
             items = {"items": [question.item for question in asked]}
-            values = plan.values(Asked(NOBODY, NOBODY.expires_at, items))
+            values = plan.values(RequestContext(NOBODY, NOBODY.expires_at, items))
             rows: Any = await conn.exec_driver_sql(plan.sql, tuple(values))
             for place, client_id in rows:
                 found[asked[int(place) - self.first]].add(client_id)
@@ -88,7 +88,7 @@ def is_oneself(question: Question) -> bool:
 def plan_of(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     """Return the statement that finds the positions of items and the clients that own them."""
     sight = Sight(viewer, digits=0, lateral=dialect.name == "postgresql")
-    listed = Listed(bound(Later(lambda asked: asked.variables["items"]), Texts()), sight)
+    listed = Listed(bind(Deferred(lambda context: context.variables["items"]), Texts()), sight)
     # Each item contains its viewer: the predicates compare with columns instead of parameters.
     practice_id, subject_id, row_id = (
         cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)
@@ -100,7 +100,7 @@ def plan_of(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     ]
     sight.check()
     statement: Any = found[0] if len(found) == 1 else union_all(*found)
-    return compiled(statement, dialect)
+    return compile_plan(statement, dialect)
 
 
 Owner = tuple[ColumnElement[Any], list[ColumnElement[bool]]]

@@ -9,13 +9,13 @@ from execution.read_audit import RequestReads, told_of
 from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
-from planner.operation import Errors, refusal
+from planner.operation import Errors, graphql_error
 
 Lacking = Mapping[Scope, Sequence[str]]
 
 
 def introspection_off() -> Errors:
-    return [refusal("INTROSPECTION_OFF", "introspection is turned off on this server")]
+    return [graphql_error("INTROSPECTION_OFF", "introspection is turned off on this server")]
 
 
 def tell_limits(errors: Errors, viewer: Viewer | None, address_hash: str | None) -> None:

@@ -17,10 +17,10 @@ from execution.read_audit import RequestReads
 from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
 from models.database import StatementTooDeep
-from planner.cache import Recent
-from planner.deferred import Asked, Refusal
-from planner.json_text import BROKEN
-from planner.plan import Planned
+from planner.cache import FairCache
+from planner.deferred import FieldError, RequestContext
+from planner.json_text import NULL_VIOLATION
+from planner.plan import ExecutedPlan
 
 # Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.
@@ -38,7 +38,7 @@ class Answered:
     Once it is evicted, the request is processed in full again.
     """
 
-    planned: Planned
+    planned: ExecutedPlan
     ready: ref[Readied]
     reads: RequestReads | None
     scans: Scans
@@ -49,11 +49,11 @@ class Repeats:
 
     def __init__(self, plans: Plans, bearers: Bearers, row_costs: RowCosts) -> None:
         self.plans, self.bearers, self.row_costs = plans, bearers, row_costs
-        self.answered: Recent[Key, Answered] = Recent(REMEMBERED, weight)
+        self.answered: FairCache[Key, Answered] = FairCache(REMEMBERED, weight)
 
     def keep(self, body: bytes, viewer: Viewer, answered: Answered) -> None:
         planned = answered.planned
-        plan = planned.plan.settled(planned.variables)
+        plan = planned.plan.specialize(planned.variables)
         settled = replace(answered, planned=replace(planned, plan=plan))
         key = body, *rights(viewer)
         self.answered.forget(key)
@@ -74,13 +74,13 @@ class Repeats:
         if answered.scans and await self.row_costs.refuse(answered.scans, bearer.viewer):
             return None
         planned, plans = answered.planned, self.plans
-        asked = Asked(bearer.viewer, now, planned.variables, plans.online, plans.signer)
+        context = RequestContext(bearer.viewer, now, planned.variables, plans.online, plans.signer)
         try:
-            values = planned.plan.values(asked)
+            values = planned.plan.values(context)
             text = await self.bearers.told(bearer, (planned.plan.sql, values), now)
-        except (Refusal, StatementTooDeep):
+        except (FieldError, StatementTooDeep):
             return None
-        if text is None or BROKEN in text:
+        if text is None or NULL_VIOLATION in text:
             return None
         return text.encode(), answered.reads
 

@@ -12,9 +12,9 @@ from models import Client, Invoice, Payment, Row
 from models.database import Caller, Reads
 from models.literals import constant
 from models.row import ID
-from planner.cache import Recent
-from planner.deferred import Asked, Later, bound
-from planner.plan import Plan, compiled
+from planner.cache import FairCache
+from planner.deferred import Deferred, RequestContext, bind
+from planner.plan import Plan, compile_plan
 
 TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
 # The largest number of rows that is counted, so that counting takes a few milliseconds.
@@ -37,7 +37,7 @@ class RowCounts:
 
     def __init__(self, reads: Reads) -> None:
         self.reads, self.plan = reads, count(reads.dialect)
-        self.practices: Recent[str, Counted] = Recent(REMEMBERED)
+        self.practices: FairCache[str, Counted] = FairCache(REMEMBERED)
 
     async def of(self, viewer: Viewer) -> Mapping[str, int]:
         """Return the number of rows of each table in the viewer's practice, at most MOST."""
@@ -45,7 +45,7 @@ class RowCounts:
         if counted.until < time.monotonic():
             async with counted.counting:
                 if counted.until < time.monotonic():
-                    values = self.plan.values(Asked(viewer, viewer.expires_at, {}))
+                    values = self.plan.values(RequestContext(viewer, viewer.expires_at, {}))
                     caller = Caller(viewer.practice_id)
                     row = await self.reads.row(self.plan.sql, values, caller)
                     counted.counts = dict(zip(TABLES, row or (), strict=True))
@@ -55,7 +55,7 @@ class RowCounts:
 
 def count(dialect: Dialect) -> Plan:
     """Return the statement that counts the rows of the viewer's practice."""
-    practice_id = bound(Later(lambda asked: asked.viewer.practice_id), ID)
+    practice_id = bind(Deferred(lambda context: context.viewer.practice_id), ID)
     columns = []
     for name, model in TABLES.items():
         table = model.__table__.alias()
@@ -63,4 +63,4 @@ def count(dialect: Dialect) -> Plan:
         columns.append(
             select(func.count()).select_from(found.subquery()).scalar_subquery().label(name)
         )
-    return compiled(select(*columns), dialect)
+    return compile_plan(select(*columns), dialect)

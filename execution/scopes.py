@@ -23,8 +23,8 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from models import Scope
-from planner.deferred import prefix
-from planner.operation import Operation, coerced, refusal
+from planner.deferred import id_prefix
+from planner.operation import Operation, coerce_variables, graphql_error
 from planner.selection import fragments_of
 from resolvers import nodes
 from resolvers.clients import ClientOrderField
@@ -130,7 +130,7 @@ def of_names(given: Mapping[str, Any]) -> Iterator[str]:
 
 def of_ids(ids: Sequence[str]) -> Iterator[str]:
     """Return the id field of each id's type, since the response reveals that the object exists."""
-    return (f"{nodes.FOUND[kind][0]}.id" for kind in map(prefix, ids) if kind in nodes.FOUND)
+    return (f"{nodes.FOUND[kind][0]}.id" for kind in map(id_prefix, ids) if kind in nodes.FOUND)
 
 
 def needs(schema: GraphQLSchema, coordinate: str) -> Scopes:
@@ -185,7 +185,7 @@ class Needed:
     def by_arguments(
         self, schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any]
     ) -> Mapping[str, Scopes]:
-        given = coerced(schema, operation, variables) if self.with_arguments else None
+        given = coerce_variables(schema, operation, variables) if self.with_arguments else None
         if not isinstance(given, VariableValues):
             return {}
         return {
@@ -261,7 +261,7 @@ def scopes_required(lacking: Mapping[Scope, Sequence[str]]) -> list[GraphQLError
 
 def scope_required(scope: Scope, coordinates: Sequence[str]) -> GraphQLError:
     named = ", ".join(coordinates)
-    error = refusal("SCOPE_REQUIRED", f"needs the scope {scope.written}: {named}")
+    error = graphql_error("SCOPE_REQUIRED", f"needs the scope {scope.written}: {named}")
     more = {"scope": scope.written, "fields": list(coordinates)}
     error.extensions = {**(error.extensions or {}), **more}
     return error

@@ -58,7 +58,7 @@ def plan(
     assert isinstance(operation, OperationDefinitionNode)
     selection = Selection(schema._schema, {}, VariableValues({}, {}))
     sight = Sight(kind, digits=2, lateral=lateral)
-    Planner(schema, selection, sight, outcomes=outcomes).operation(operation)
+    Planner(schema, selection, sight, outcomes=outcomes).compile(operation)
 
 
 def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:

@@ -4,7 +4,7 @@ from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
-from planner.sources import Items, Part, Value, field
+from planner.sources import ConnectionItems, Embedded, Value, field
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Edge(Generic[T]):
         Value(lambda edge: edge.cursor),
         description="A value for `after` and `before`; valid for this list in this order.",
     )
-    node: T = field(Part(lambda edge: edge.row), description="The item.")
+    node: T = field(Embedded(lambda edge: edge.row), description="The item.")
 
 
 PAGE = (
@@ -49,11 +49,11 @@ PAGE = (
 @strawberry.type(description=PAGE)
 class Connection(Generic[T]):
     edges: list[Edge[T]] = field(
-        Items(lambda page: page.edge), description="The items with their cursors."
+        ConnectionItems(lambda page: page.edge), description="The items with their cursors."
     )
-    nodes: list[T] = field(Items(lambda page: page.node), description="The items.")
+    nodes: list[T] = field(ConnectionItems(lambda page: page.node), description="The items.")
     page_info: PageInfo = field(
-        Part(lambda page: page), description="The position of this page in the list."
+        Embedded(lambda page: page), description="The position of this page in the list."
     )
     total_count: int = field(
         Value(lambda page: page.total),

@@ -9,7 +9,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class FairCache(Generic[K, V]):
     """A bounded mapping that evicts the least recently used items.
 
     `weigh` returns the part of the size that an item takes; the default is one. Every item is

@@ -1,7 +1,7 @@
 """Values that are unknown while planning and known in each request: variables, viewer and time.
 
-A plan is made by running the same source functions with `Later` in place of each value. So a source
-is written once, for values, and only needs `derive` and `bound`.
+A plan is made by running the same source functions with `Deferred` in place of each value. So a
+source is written once, for values, and only needs `map_deferred` and `bind`.
 """
 
 import datetime as dt
@@ -29,13 +29,13 @@ from models.database import Caller
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestContext:
     """The parts of a request that a statement's values depend on. `now` is in UTC."""
 
     viewer: Viewer
     now: dt.datetime
     variables: Mapping[str, Any]
-    payments: Online = SANDBOX
+    online: Online = SANDBOX
     signer: Signer | None = None
     # The result of each field of a mutation, by response key.
     outcomes: Mapping[str, Any] = field(default_factory=dict)
@@ -58,11 +58,11 @@ class Asked:
         return self.signer.links(self.viewer.token_id, self.now)
 
 
-Reader = Callable[[Asked], Any]
+Reader = Callable[[RequestContext], Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Later:
+class Deferred:
     """A value that each request provides.
 
     `hint` is the part of the value that the plan's key includes. `of_variables` says that the value
@@ -74,7 +74,7 @@ class Later:
     of_variables: bool = False
 
 
-class Refusal(Exception):
+class FieldError(Exception):
     """A value or viewer that a field refuses. The reference executor reports it with this code."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -86,34 +86,36 @@ class Unplannable(Exception):
     """An operation that the planner does not support. The reference executor answers it."""
 
 
-def read(value: Any, asked: Asked) -> Any:
-    return value.read(asked) if isinstance(value, Later) else value
+def evaluate(value: Any, context: RequestContext) -> Any:
+    return value.read(context) if isinstance(value, Deferred) else value
 
 
-def derive(compute: Callable[..., Any], *inputs: Any) -> Any:
-    """Return compute(*inputs): at once for plain values, or per request if an input is `Later`."""
-    if not any(isinstance(value, Later) for value in inputs):
+def map_deferred(compute: Callable[..., Any], *inputs: Any) -> Any:
+    """Return compute(*inputs): at once for plain values, or per request if an input is
+    `Deferred`.
+    """
+    if not any(isinstance(value, Deferred) for value in inputs):
         return compute(*inputs)
-    return Later(
-        lambda asked: compute(*(read(value, asked) for value in inputs)),
+    return Deferred(
+        lambda context: compute(*(evaluate(value, context) for value in inputs)),
         of_variables=all(is_settled(value) for value in inputs),
     )
 
 
 def is_settled(value: Any) -> bool:
     """Return whether the value depends on variables only."""
-    return not isinstance(value, Later) or value.of_variables
+    return not isinstance(value, Deferred) or value.of_variables
 
 
-def bound(value: Any, type_: TypeEngine[Any]) -> BindParameter[Any]:
-    """Return the value as a parameter of the statement. A `Later` is read in each request."""
+def bind(value: Any, type_: TypeEngine[Any]) -> BindParameter[Any]:
+    """Return the value as a parameter of the statement. A `Deferred` is read in each request."""
     return bindparam(None, value, type_, unique=True)
 
 
 # -- shapes and placeholders of variables ----------------------------------------------------------
 
 
-def shape(type_: GraphQLInputType, value: Any) -> Any:
+def variable_shape(type_: GraphQLInputType, value: Any) -> Any:
     """Return the part of a coerced variable that the plan's key includes.
 
     Booleans and enums change the SQL by their value, an id by its prefix, and an input object by
@@ -123,44 +125,44 @@ def shape(type_: GraphQLInputType, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(bare, GraphQLInputObjectType):
-        return tuple((k, shape(bare.fields[k].type, v)) for k, v in value.items())
+        return tuple((k, variable_shape(bare.fields[k].type, v)) for k, v in value.items())
     if isinstance(bare, GraphQLList):
         return "list"
     if isinstance(bare, GraphQLScalarType) and bare.name != "Boolean":
-        return prefix(value) if bare.name == "ID" else "value"
+        return id_prefix(value) if bare.name == "ID" else "value"
     return value
 
 
-def stand_in(type_: GraphQLInputType, value: Any, reader: Reader) -> Any:
+def placeholder(type_: GraphQLInputType, value: Any, reader: Reader) -> Any:
     """Return the placeholder of a variable of this shape. `reader` finds the value in a request."""
     bare = get_nullable_type(type_)
     if value is None:
         return None
     if isinstance(bare, GraphQLInputObjectType):
         fields = bare.fields
-        return {k: stand_in(fields[k].type, v, item(reader, k)) for k, v in value.items()}
+        return {k: placeholder(fields[k].type, v, item(reader, k)) for k, v in value.items()}
     if isinstance(bare, GraphQLList):
         if not isinstance(bare.of_type, GraphQLNonNull) or not is_leaf_type(bare.of_type.of_type):
             raise Unplannable("a list variable of nullable or structured items")
-        return [Later(reader, hint="list", of_variables=True)]
+        return [Deferred(reader, hint="list", of_variables=True)]
     if isinstance(bare, GraphQLScalarType) and bare.name != "Boolean":
-        return Later(reader, prefix(value) if bare.name == "ID" else "", of_variables=True)
+        return Deferred(reader, id_prefix(value) if bare.name == "ID" else "", of_variables=True)
     return value
 
 
 def variable(name: str) -> Reader:
-    return lambda asked: asked.variables[name]
+    return lambda context: context.variables[name]
 
 
 def item(reader: Reader, key: str) -> Reader:
-    return lambda asked: reader(asked)[key]
+    return lambda context: reader(context)[key]
 
 
 # Prefixes of ids. All other prefixes count as one, which limits the number of plans.
 PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn idn".split())
 
 
-def prefix(id_: Any) -> str:
+def id_prefix(id_: Any) -> str:
     """Return the kind of an API id, or "?" if it is not one of this API."""
-    kind = id_.hint if isinstance(id_, Later) else str(id_).partition("_")[0]
+    kind = id_.hint if isinstance(id_, Deferred) else str(id_).partition("_")[0]
     return kind if kind in PREFIXES else "?"

@@ -24,12 +24,12 @@ from graphql import (
     get_nullable_type,
 )
 
-from planner.operation import Errors, Operation, coded, refusal
-from planner.plan import Planned
+from planner.operation import Errors, Operation, graphql_error, with_code
+from planner.plan import ExecutedPlan
 from planner.sources import source_of
 
 # The beginning of GraphQL's message about a null for a non-null type.
-BROKEN_PROMISE = "Cannot return null for non-nullable field"
+NULL_FOR_NON_NULL = "Cannot return null for non-nullable field"
 
 # Errors in a response. A list may have an error in each of its items.
 MOST_ERRORS = 100
@@ -44,18 +44,18 @@ class Answer:
     body: bytes
     has_data: bool
     # The plan that produced the response, if any.
-    planned: Planned | None = None
+    planned: ExecutedPlan | None = None
     # The errors of a refused request.
     errors: Errors = ()
 
 
-def refused(errors: Errors) -> Answer:
+def error_answer(errors: Errors) -> Answer:
     """Return the response that refuses the whole request."""
     body = orjson.dumps({"errors": [error.formatted for error in errors]})
     return Answer(body, has_data=False, errors=errors)
 
 
-def executed(
+def execute(
     schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any], root: Any
 ) -> Answer:
     """Execute the operation with graphql-core over the result of an exact statement."""
@@ -68,23 +68,23 @@ def executed(
         operation_name=name.value if name else None,
         hide_suggestions=True,
     )
-    errors = [reported(error) for error in (result.errors or ())[:MOST_ERRORS]]
+    errors = [public_error(error) for error in (result.errors or ())[:MOST_ERRORS]]
     if result.data is None and all(error.path is None for error in errors):
-        return refused(errors)
+        return error_answer(errors)
     body: dict[str, Any] = {"data": result.data}
     if errors:
         body["errors"] = [error.formatted for error in errors]
     return Answer(orjson.dumps(body), has_data=True)
 
 
-def reported(error: GraphQLError) -> GraphQLError:
+def public_error(error: GraphQLError) -> GraphQLError:
     """Return an error for the client: with a code, and without details of a bug."""
     bug = error.original_error
     if bug is None or isinstance(bug, GraphQLError):
-        return coded(error, "BAD_USER_INPUT")
+        return with_code(error, "BAD_USER_INPUT")
     log.error("a field failed: %s", error.path, exc_info=bug)
-    if error.message.startswith(BROKEN_PROMISE):
-        return coded(error, "INTERNAL")
+    if error.message.startswith(NULL_FOR_NON_NULL):
+        return with_code(error, "INTERNAL")
     internal = {"code": "INTERNAL"}
     return GraphQLError("internal error", error.nodes, path=error.path, extensions=internal)
 
@@ -104,17 +104,17 @@ def install(schema: GraphQLSchema) -> None:
 def by_response_key(source: Any, info: GraphQLResolveInfo[Any], **_: Any) -> Any:
     value = source[info.path.key]
     if isinstance(value, dict) and "$refused" in value:
-        raise refusal(*value["$refused"])
-    return parsed(info.return_type, value)
+        raise graphql_error(*value["$refused"])
+    return parse_leaf(info.return_type, value)
 
 
-def parsed(type_: GraphQLOutputType, value: Any) -> Any:
+def parse_leaf(type_: GraphQLOutputType, value: Any) -> Any:
     """Convert JSON to the values that graphql-core serializes: only enum names need converting."""
     bare = get_nullable_type(type_)
     if value is None:
         return None
     if isinstance(bare, GraphQLList):
-        return [parsed(bare.of_type, item) for item in value]
+        return [parse_leaf(bare.of_type, item) for item in value]
     if isinstance(bare, GraphQLEnumType):
         return bare.parse_value(value)
     return value

@@ -42,11 +42,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 
-from planner.sql_text import decimal, escaped, hexadecimal, instant, sha256, truth
+from planner.sql_text import exact_decimal, hexadecimal, json_bool, json_string, rfc3339, sha256
 
 # Marks a null for a non-null type. JSON text never contains a control character unescaped. A result
 # with the marker is discarded, and the reference executor reports the error.
-BROKEN = "\x01"
+NULL_VIOLATION = "\x01"
 
 Piece = str | ColumnElement[Any]
 
@@ -54,14 +54,14 @@ Piece = str | ColumnElement[Any]
 CHAIN = 60
 
 
-class Joined(FunctionElement[str]):
+class Concatenation(FunctionElement[str]):
     """The concatenation of texts and SQL expressions. NULL if any of them is NULL."""
 
     type = Text()
     inherit_cache = False
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
-        flat = merged(pieces)
+        flat = merge_pieces(pieces)
         # The strings, with None for each expression. SQLAlchemy traverses the expressions.
         self.strings = [piece if isinstance(piece, str) else None for piece in flat]
         super().__init__(*(piece for piece in flat if not isinstance(piece, str)))
@@ -72,8 +72,8 @@ class Joined(FunctionElement[str]):
         return [next(expressions) if text is None else text for text in self.strings]
 
 
-@compiles(Joined)
-def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(Concatenation)
+def compile_joined(element: Concatenation, compiler: SQLCompiler, **kw: Any) -> str:
     pieces = [
         sql_string(p) if isinstance(p, str) else compiler.process(p, **kw) for p in element.pieces
     ]
@@ -84,11 +84,11 @@ def write_joined(element: Joined, compiler: SQLCompiler, **kw: Any) -> str:
     return " || ".join(pieces)
 
 
-def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
+def merge_pieces(pieces: Iterable[Piece]) -> Sequence[Piece]:
     """Merge adjacent strings, and replace nested concatenations by their pieces."""
     out: list[Piece] = []
     for outer in pieces:
-        for piece in outer.pieces if isinstance(outer, Joined) else (outer,):
+        for piece in outer.pieces if isinstance(outer, Concatenation) else (outer,):
             if isinstance(piece, str) and out and isinstance(out[-1], str):
                 out[-1] += piece
             else:
@@ -99,7 +99,9 @@ def merged(pieces: Iterable[Piece]) -> Sequence[Piece]:
 # -- subqueries as columns -------------------------------------------------------------------------
 
 
-def lifted(text: Joined, table: FromClause, columns: "Columns") -> Joined:
+def hoist_subqueries(
+    text: Concatenation, table: FromClause, columns: "InnerColumns"
+) -> Concatenation:
     """Return the text over columns that an inner SELECT fetches from the table.
 
     The inner SELECT evaluates the subqueries and the text between them. SQLite's parser stack has a
@@ -109,10 +111,10 @@ def lifted(text: Joined, table: FromClause, columns: "Columns") -> Joined:
     pieces: list[Piece] = []
     for has_subquery, run in groupby(text.pieces, key=has_subqueries):
         if has_subquery:
-            pieces += [fetched(piece, table, columns) for piece in run]
+            pieces += [fetch_columns(piece, table, columns) for piece in run]
         else:
-            pieces.append(columns.write(Joined(run)))
-    return Joined(pieces)
+            pieces.append(columns.write(Concatenation(run)))
+    return Concatenation(pieces)
 
 
 def has_subqueries(piece: Piece) -> bool:
@@ -123,7 +125,7 @@ def is_subquery(element: Any) -> bool:
     return isinstance(element, ScalarSelect | Exists)
 
 
-def fetched(piece: Any, table: FromClause, columns: "Columns") -> Any:
+def fetch_columns(piece: Any, table: FromClause, columns: "InnerColumns") -> Any:
     """Return an expression over the table and subqueries as one over fetched columns."""
 
     def swap(element: Any, **_: Any) -> ColumnElement[Any] | None:
@@ -133,7 +135,7 @@ def fetched(piece: Any, table: FromClause, columns: "Columns") -> Any:
     return visitors.replacement_traverse(piece, {}, swap)
 
 
-class Columns:
+class InnerColumns:
     """The columns of an inner SELECT, and the outer SELECT's references to them."""
 
     def __init__(self) -> None:
@@ -164,14 +166,14 @@ def leaf(
     The text of an object consists of leaves, so it is never NULL either. With `exact`, a null is
     written even if the type is non-null.
     """
-    check(type_, value)
-    text = Joined(present(type_, value))
-    if isinstance(type_, GraphQLNonNull) and is_certain(value):
+    check_nullability(type_, value)
+    text = Concatenation(present(type_, value))
+    if isinstance(type_, GraphQLNonNull) and is_not_null(value):
         return text
-    return or_broken(text) if isinstance(type_, GraphQLNonNull) and not exact else or_null(text)
+    return or_violation(text) if isinstance(type_, GraphQLNonNull) and not exact else or_null(text)
 
 
-class certain(FunctionElement[Any]):
+class NotNull(FunctionElement[Any]):
     """A value that is never NULL, although its expression does not show that."""
 
     inherit_cache = False
@@ -182,33 +184,33 @@ class certain(FunctionElement[Any]):
         super().__init__(value.self_group(against=operators.mul))
 
 
-@compiles(certain)
-def write_certain(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(NotNull)
+def compile_not_null(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(next(iter(element.clauses)), **kw)
 
 
-def is_certain(value: Any) -> bool:
+def is_not_null(value: Any) -> bool:
     """Return whether the expression shows that the value is never NULL."""
     match value:
-        case certain():
+        case NotNull():
             return True
         case Column():
             return not value.nullable and is_of_table(value)
         case ColumnClause():
             return value.is_literal
-        case Joined():
-            return all(isinstance(piece, str) or is_certain(piece) for piece in value.pieces)
+        case Concatenation():
+            return all(isinstance(piece, str) or is_not_null(piece) for piece in value.pieces)
         case Cast() | TypeCoerce():
-            return is_certain(value.clause)
+            return is_not_null(value.clause)
         case UnaryExpression() | Grouping():
-            return is_certain(value.element)
+            return is_not_null(value.element)
         case BinaryExpression():
-            return is_certain(value.left) and is_certain(value.right)
+            return is_not_null(value.left) and is_not_null(value.right)
         case Case():
             results = [result for _, result in value.whens]
-            return value.else_ is not None and all(map(is_certain, [*results, value.else_]))
-        case decimal() | hexadecimal() | instant() | sha256():
-            return all(map(is_certain, value.clauses))
+            return value.else_ is not None and all(map(is_not_null, [*results, value.else_]))
+        case exact_decimal() | hexadecimal() | rfc3339() | sha256():
+            return all(map(is_not_null, value.clauses))
     return False
 
 
@@ -225,9 +227,9 @@ def present(type_: GraphQLOutputType, value: ColumnElement[Any]) -> list[Piece]:
     if named.name in NUMBERS:
         return [as_text(value)]
     if named.name == "Boolean":
-        return [truth(value)]
+        return [json_bool(value)]
     if named.name == "String":
-        return [escaped(value)]
+        return [json_string(value)]
     if is_enum_type(named) or named.name in PLAIN:
         return ['"', as_text(value), '"']
     raise TypeError(f"no JSON text for {named.name}")
@@ -238,7 +240,7 @@ NUMBERS = frozenset({"Int", "Long"})
 PLAIN = frozenset({"ID", "Date", "Decimal", "CurrencyCode", "CountryCode", "DateTime", "URL"})
 
 
-def check(type_: GraphQLOutputType, value: ColumnElement[Any]) -> None:
+def check_nullability(type_: GraphQLOutputType, value: ColumnElement[Any]) -> None:
     """Raise TypeError if a field promises more than its column holds, a bug found at start-up.
 
     Any other expression was written for the field and is trusted.
@@ -256,18 +258,18 @@ def or_null(text: ColumnElement[str]) -> ColumnElement[str]:
     return func.coalesce(text, literal_text("null"))
 
 
-def or_broken(text: ColumnElement[str]) -> ColumnElement[str]:
+def or_violation(text: ColumnElement[str]) -> ColumnElement[str]:
     """Return a marker instead of NULL, which would turn all surrounding text into NULL."""
-    return func.coalesce(text, literal_text(BROKEN))
+    return func.coalesce(text, literal_text(NULL_VIOLATION))
 
 
 def json_list(texts: ColumnElement[str]) -> ColumnElement[str]:
     """Return aggregated items as a list, which is empty if there were no rows."""
-    return Joined(["[", func.coalesce(texts, literal_text("")), "]"])
+    return Concatenation(["[", func.coalesce(texts, literal_text("")), "]"])
 
 
 def literal_text(text: str) -> ColumnElement[str]:
-    return Joined([text])
+    return Concatenation([text])
 
 
 def as_text(value: ColumnElement[Any]) -> ColumnElement[str]:

@@ -20,65 +20,65 @@ from graphql import (
 )
 from sqlalchemy import BindParameter
 
-from planner.deferred import Asked, Later, Refusal, Unplannable, read
+from planner.deferred import Deferred, FieldError, RequestContext, Unplannable, evaluate
 from planner.selection import Selection
 from planner.sources import Value, source_of
 from resolvers.mutations.result import Outcome, OutcomeRow
 
 
-class ReadsRows(Exception):
+class NeedsDatabase(Exception):
     """A result with a field that is read from a row."""
 
 
-def written(
+def write_results(
     node: OperationDefinitionNode,
     selection: Selection,
-    outcomes: Mapping[str, Outcome | Refusal],
-    asked: Asked,
+    outcomes: Mapping[str, Outcome | FieldError],
+    context: RequestContext,
 ) -> bytes | None:
     """Return the response as JSON, or None if some part is read from the database."""
     root = selection.schema.mutation_type
     assert root is not None
     try:
         data = {
-            key: result(key, nodes, selection, outcomes.get(key), asked)
+            key: mutation_result(key, nodes, selection, outcomes.get(key), context)
             for key, nodes in selection.fields(root, [node.selection_set]).items()
         }
-    except (ReadsRows, Unplannable, GraphQLError):
+    except (NeedsDatabase, Unplannable, GraphQLError):
         return None
     return orjson.dumps({"data": data})
 
 
-def result(
+def mutation_result(
     key: str,
     nodes: Sequence[FieldNode],
     selection: Selection,
-    outcome: Outcome | Refusal | None,
-    asked: Asked,
+    outcome: Outcome | FieldError | None,
+    context: RequestContext,
 ) -> Any:
     """Return the object of one of the mutation's fields."""
     if not isinstance(outcome, Outcome):
-        raise ReadsRows
+        raise NeedsDatabase
     type_ = selection.schema.type_map[outcome.type]
     assert isinstance(type_, GraphQLObjectType)
     sets = [each.selection_set for each in nodes if each.selection_set]
     return {
         name: type_.name
         if inner[0].name.value == "__typename"
-        else value(type_.fields[inner[0].name.value], OutcomeRow(key), asked)
+        else literal_value(type_.fields[inner[0].name.value], OutcomeRow(key), context)
         for name, inner in selection.fields(type_, sets).items()
     }
 
 
-def value(definition: GraphQLField, row: OutcomeRow, asked: Asked) -> Any:
+def literal_value(definition: GraphQLField, row: OutcomeRow, context: RequestContext) -> Any:
     """Return a leaf that is one of the outcome's own values."""
     source = source_of(definition)
     element = source.of(row) if isinstance(source, Value) else None
-    if not isinstance(element, BindParameter) or not isinstance(element.value, Later):
-        raise ReadsRows
-    found = read(element.value, asked)
+    if not isinstance(element, BindParameter) or not isinstance(element.value, Deferred):
+        raise NeedsDatabase
+    found = evaluate(element.value, context)
     if found is None and isinstance(definition.type, GraphQLNonNull):
-        raise ReadsRows
+        raise NeedsDatabase
     if found is not None and isinstance(get_nullable_type(definition.type), GraphQLList):
         return orjson.Fragment(found)
     return found

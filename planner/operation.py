@@ -56,16 +56,16 @@ class Operation:
     name: object = field(default_factory=object)
 
 
-def parsed(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
+def parse_document(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
     """Parse a document, and check that a database can store its strings."""
     try:
         document = parse(query, max_tokens=most_tokens)
         if "\\u" in query or NO_TEXT.search(query):
             visit(document, StringsWithoutNul())
     except GraphQLError as error:
-        return [coded(error, "GRAPHQL_PARSE_FAILED")]
+        return [with_code(error, "GRAPHQL_PARSE_FAILED")]
     except RecursionError:
-        return [refusal("GRAPHQL_PARSE_FAILED", "the document is nested too deeply")]
+        return [graphql_error("GRAPHQL_PARSE_FAILED", "the document is nested too deeply")]
     unlink_tokens(document)
     return document
 
@@ -93,10 +93,10 @@ class StringsWithoutNul(Visitor):
 
 def check_text(text: str) -> None:
     if NO_TEXT.search(text):
-        raise refusal("BAD_USER_INPUT", "text has a NUL or a lone surrogate")
+        raise graphql_error("BAD_USER_INPUT", "text has a NUL or a lone surrogate")
 
 
-def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode | Errors:
+def select_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | Errors:
     """Return the operation that the request selects."""
     try:
         check_text(name or "")
@@ -106,10 +106,10 @@ def named(document: DocumentNode, name: str | None) -> OperationDefinitionNode |
     if node is not None:
         return node
     what = f"no operation is named {name}" if name else "select an operation with operationName"
-    return [refusal("OPERATION_RESOLUTION_FAILURE", what)]
+    return [graphql_error("OPERATION_RESOLUTION_FAILURE", what)]
 
 
-def understood(
+def validate_operation(
     schema: GraphQLSchema,
     document: DocumentNode,
     node: OperationDefinitionNode,
@@ -119,9 +119,9 @@ def understood(
     try:
         errors = validated(schema, document, rules)
     except RecursionError:
-        errors = [refusal("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
+        errors = [graphql_error("GRAPHQL_VALIDATION_FAILED", "the document is nested too deeply")]
     if errors:
-        return [coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors]
+        return [with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in errors]
     types = {
         v.variable.name.value: cast(GraphQLInputType, type_from_ast(schema, v.type))
         for v in node.variable_definitions or ()
@@ -129,7 +129,7 @@ def understood(
     return Operation(document, node, types)
 
 
-def coerced(
+def coerce_variables(
     schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any]
 ) -> VariableValues | Errors:
     """Return the variables after coercion, with defaults applied and scalars parsed."""
@@ -143,7 +143,7 @@ def coerced(
     )
     if isinstance(given, VariableValues):
         return given
-    return [coded(error, "BAD_USER_INPUT") for error in given]
+    return [with_code(error, "BAD_USER_INPUT") for error in given]
 
 
 def check_texts(value: Any, most: int = MAX_VALUES) -> None:
@@ -180,19 +180,19 @@ def root_fields(document: DocumentNode, node: OperationDefinitionNode) -> set[st
     return names
 
 
-def refusal(code: str, message: str) -> GraphQLError:
-    return coded(GraphQLError(message), code)
+def graphql_error(code: str, message: str) -> GraphQLError:
+    return with_code(GraphQLError(message), code)
 
 
 def limited(name: str, value: int, most: int, advice: str) -> GraphQLError:
     """Return an error for an exceeded limit: the limit, the value, and advice."""
     shown = f"{value:,}" if value < ENDLESS else "endless"
-    error = refusal("LIMIT_EXCEEDED", f"{name}: {shown} of at most {most:,}. {advice}")
+    error = graphql_error("LIMIT_EXCEEDED", f"{name}: {shown} of at most {most:,}. {advice}")
     error.extensions = {**(error.extensions or {}), "limit": name, "value": value, "most": most}
     return error
 
 
-def coded(error: GraphQLError, code: str) -> GraphQLError:
+def with_code(error: GraphQLError, code: str) -> GraphQLError:
     """Return the error with a code, keeping its own code if it has one.
 
     The message and the locations are shortened, and suggested names are removed.

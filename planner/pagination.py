@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 
 from models.literals import constant
-from planner.deferred import Refusal, bound, derive
-from planner.json_text import Columns, Joined
+from planner.deferred import FieldError, bind, map_deferred
+from planner.json_text import Concatenation, InnerColumns
 from planner.sources import MAX_SIZE, Rows
 from planner.sql_text import hexadecimal
 
@@ -38,7 +38,7 @@ DEFAULT_SIZE = 25
 RANK = 1000
 
 
-class Edge:
+class EdgeRow:
     """The row of an edge: its node's row and its cursor."""
 
     def __init__(self, row: Any, cursor: ColumnElement[str]) -> None:
@@ -61,16 +61,16 @@ class Page:
         last: Any = None,
         before: Any = None,
     ) -> None:
-        self.rows, self.place, self.count, self.peek = rows, place, count, peek
+        self.rows, self.scope, self.count, self.peek = rows, place, count, peek
         self.after, self.before = after, before
         # A list over the whole practice.
         self.is_wide = most > MAX_SIZE
         self.backward = last is not None
         if self.backward and first is not None:
-            raise Refusal("BAD_PAGE", "first and last cannot be combined")
+            raise FieldError("BAD_PAGE", "first and last cannot be combined")
         asked = last if self.backward else first
-        self.size = derive(lambda asked: page_size(asked, most), asked)
-        self.inner = Columns()
+        self.size = map_deferred(lambda asked: page_size(asked, most), asked)
+        self.inner = InnerColumns()
         # Whether any field reads the page's rows. If not, there is no SELECT over them: without an
         # aggregate, it would not return exactly one row.
         self.read = False
@@ -84,25 +84,25 @@ class Page:
         return hexadecimal(self.place_in_order)
 
     @cached_property
-    def place_in_order(self) -> Joined:
+    def place_in_order(self) -> Concatenation:
         """Return the order's name and a row's keys."""
         pieces: list[Any] = [self.rows.name]
         for key in self.keys:
             pieces += ["~", cast(key, Text)]
-        return Joined(pieces)
+        return Concatenation(pieces)
 
     @property
     def keys(self) -> Sequence[ColumnElement[Any]]:
         """Return the parts of a cursor: the order's keys, or the id that determines them."""
-        return self.rows.order if self.rows.place is None else self.rows.order[-1:]
+        return self.rows.order if self.rows.keys_by_id is None else self.rows.order[-1:]
 
     @property
     def node(self) -> Any:
         return self.rows.row or self.rows.table
 
     @property
-    def edge(self) -> Edge:
-        return Edge(self.node, self.cursor)
+    def edge(self) -> EdgeRow:
+        return EdgeRow(self.node, self.cursor)
 
     def column(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """Add the expression to the inner SELECT, and return the outer SELECT's reference to it."""
@@ -129,8 +129,8 @@ class Page:
         for cursor, beyond in ((self.after, True), (self.before, False)):
             if cursor is not None:
                 found = found.where(self.side(cursor, after=beyond))
-        limit = derive(lambda size: size + self.peek, self.size)
-        return found.order_by(*self.ordering()).limit(bound(limit, BigInteger()))
+        limit = map_deferred(lambda size: size + self.peek, self.size)
+        return found.order_by(*self.ordering()).limit(bind(limit, BigInteger()))
 
     def turned(self, nearest: Select[Any]) -> Select[Any]:
         """Sort rows that are nearest to the cursor first in the order of the response."""
@@ -142,12 +142,13 @@ class Page:
     def side(self, cursor: Any, *, after: bool) -> ColumnElement[bool]:
         """Return the condition for rows on one side of the cursor."""
         types = [key.type for key in self.keys]
-        keys = derive(lambda text: decoded(text, self.rows.name, types), cursor)
+        keys = map_deferred(lambda text: decode_cursor(text, self.rows.name, types), cursor)
         at: Sequence[ColumnElement[Any]] = [
-            bound(derive(lambda keys, i=i: keys[i], keys), type_) for i, type_ in enumerate(types)
+            bind(map_deferred(lambda keys, i=i: keys[i], keys), type_)
+            for i, type_ in enumerate(types)
         ]
-        if self.rows.place is not None:
-            at = self.rows.place(at[0])
+        if self.rows.keys_by_id is not None:
+            at = self.rows.keys_by_id(at[0])
         here = tuple_(*self.rows.order)
         return here > tuple_(*at) if after is not self.rows.descending else here < tuple_(*at)
 
@@ -159,7 +160,7 @@ class Page:
 
     @cached_property
     def last_rank(self) -> ColumnElement[Any]:
-        return bound(derive(lambda size: size + RANK, self.size), BigInteger())
+        return bind(map_deferred(lambda size: size + RANK, self.size), BigInteger())
 
     def shown(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the value, except for the extra row that only reveals whether more rows exist."""
@@ -168,15 +169,15 @@ class Page:
     @property
     def more(self) -> ColumnElement[bool]:
         self.read = True
-        return func.count() > bound(self.size, BigInteger())
+        return func.count() > bind(self.size, BigInteger())
 
     @property
     def has_next(self) -> ColumnElement[bool]:
-        return given(self.before) if self.backward else self.more
+        return has_cursor(self.before) if self.backward else self.more
 
     @property
     def has_previous(self) -> ColumnElement[bool]:
-        return self.more if self.backward else given(self.after)
+        return self.more if self.backward else has_cursor(self.after)
 
     @property
     def start(self) -> ColumnElement[str]:
@@ -187,19 +188,19 @@ class Page:
         return self.extreme(func.min if self.backward else func.max)
 
     @cached_property
-    def written_place(self) -> ColumnElement[str]:
+    def id_cursor(self) -> ColumnElement[str]:
         return self.column(self.place_in_order)
 
     def extreme(self, aggregate: Any) -> ColumnElement[str]:
         """Return the cursor of the first or last row. Ranks sort as text: all have one length."""
         self.ranked = True
-        ranked = Joined([cast(column("rank", Integer), Text), self.written_place])
+        ranked = Concatenation([cast(column("rank", Integer), Text), self.id_cursor])
         place = func.substr(aggregate(self.shown(ranked)), constant(5))
         # SQLite's hexadecimal form of NULL is an empty text.
         return case((func.count() > constant(0), hexadecimal(place)))
 
 
-def given(cursor: Any) -> ColumnElement[bool]:
+def has_cursor(cursor: Any) -> ColumnElement[bool]:
     """Return whether a cursor is given. Its own row is then on the other side of the page."""
     return literal_column("1 = 1" if cursor is not None else "1 = 0", Boolean)
 
@@ -207,7 +208,7 @@ def given(cursor: Any) -> ColumnElement[bool]:
 def page_size(asked: int | None, most: int) -> int:
     size = DEFAULT_SIZE if asked is None else asked
     if not 1 <= size <= most:
-        raise Refusal("BAD_PAGE", f"a page of this list has 1 to {most} items, not {size}")
+        raise FieldError("BAD_PAGE", f"a page of this list has 1 to {most} items, not {size}")
     return size
 
 
@@ -216,7 +217,7 @@ UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 INTEGER = re.compile("0|-?[1-9][0-9]{0,17}", re.ASCII)
 
 
-def decoded(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
+def decode_cursor(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
     """Return the keys in a cursor of this order."""
     try:
         if not HEXADECIMAL.fullmatch(cursor):
@@ -224,12 +225,12 @@ def decoded(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
         order, *keys = bytes.fromhex(cursor).decode("ascii").split("~")
         if order != name:
             raise ValueError(order)
-        return [key(text, type_) for text, type_ in zip(keys, types, strict=True)]
+        return [encode_key(text, type_) for text, type_ in zip(keys, types, strict=True)]
     except ValueError:
-        raise Refusal("BAD_CURSOR", "not a cursor of this list in this order") from None
+        raise FieldError("BAD_CURSOR", "not a cursor of this list in this order") from None
 
 
-def key(text: str, type_: Any) -> Any:
+def encode_key(text: str, type_: Any) -> Any:
     """Parse one key of the column's type, in exactly the form that the database writes."""
     if isinstance(type_, Date):
         if dt.date.fromisoformat(text).isoformat() != text:

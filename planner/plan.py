@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
 from identity.viewer import NOBODY
-from planner.deferred import Asked, Later, is_settled, read
+from planner.deferred import Deferred, RequestContext, evaluate, is_settled
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,21 @@ class Plan:
 
     sql: str
     slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
-    checks: tuple[Later, ...] = ()
+    checks: tuple[Deferred, ...] = ()
 
-    def values(self, asked: Asked) -> list[Any]:
+    def values(self, context: RequestContext) -> list[Any]:
         for check in self.checks:
-            check.read(asked)
+            check.read(context)
         return [
-            process(read(value, asked)) if process else read(value, asked)
+            process(evaluate(value, context)) if process else evaluate(value, context)
             for value, process in self.slots
         ]
 
-    def settled(self, variables: Mapping[str, Any]) -> "Plan":
+    def specialize(self, variables: Mapping[str, Any]) -> "Plan":
         """Return the plan for these variables, with values that depend on them alone evaluated."""
-        asked = Asked(NOBODY, NOBODY.expires_at, variables)
+        context = RequestContext(NOBODY, NOBODY.expires_at, variables)
         slots = tuple(
-            (process(read(value, asked)) if process else read(value, asked), None)
+            (process(evaluate(value, context)) if process else evaluate(value, context), None)
             if is_settled(value)
             else (value, process)
             for value, process in self.slots
@@ -42,22 +42,26 @@ class Plan:
         return Plan(self.sql, slots, tuple(each for each in self.checks if not is_settled(each)))
 
 
-def compiled(statement: Select[Any], dialect: Dialect, unread: Sequence[Select[Any]] = ()) -> Plan:
+def compile_plan(
+    statement: Select[Any], dialect: Dialect, unread: Sequence[Select[Any]] = ()
+) -> Plan:
     code: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     # The conversions that SQLAlchemy's own executor applies to values for the driver.
     process = code._bind_processors
     slots = tuple((code.params[name], process.get(name)) for name in code.positiontup or ())
-    return Plan(code.string, slots, tuple(later for select in unread for later in laters(select)))
+    return Plan(
+        code.string, slots, tuple(later for select in unread for later in deferred_values(select))
+    )
 
 
-def laters(select: Select[Any]) -> Iterator[Later]:
+def deferred_values(select: Select[Any]) -> Iterator[Deferred]:
     for element in visitors.iterate(select):
-        if isinstance(element, BindParameter) and isinstance(element.value, Later):
+        if isinstance(element, BindParameter) and isinstance(element.value, Deferred):
             yield element.value
 
 
 @dataclass(frozen=True)
-class Planned:
+class ExecutedPlan:
     """A plan that produced a response, and the coerced variables of that run."""
 
     plan: Plan

@@ -18,20 +18,20 @@ from graphql import (
     get_named_type,
 )
 
-from planner.compiler import Act, Outcomes, Planner
+from planner.compiler import MutationCall, Outcomes, Planner
 from planner.deferred import Unplannable
-from planner.operation import Errors, Operation, coded, refusal
+from planner.operation import Errors, Operation, graphql_error, with_code
 from planner.selection import Selection
 
 
-def together(acts: Sequence[Act]) -> Errors:
+def check_together(acts: Sequence[MutationCall]) -> Errors:
     """Return the errors of fields that cannot be combined in one operation."""
     if len(acts) > 1 and any(act.source.alone for act in acts):
         message = "a field that changes the viewer must be the only field of its operation"
-        return [refusal("NOT_ALONE", message)]
+        return [graphql_error("NOT_ALONE", message)]
     if sum(act.source.moves_money for act in acts) > 1:
         return [
-            refusal(
+            graphql_error(
                 "ONE_PAYMENT",
                 "an operation may move money only once: send each pay in its own operation",
             )
@@ -55,36 +55,36 @@ def reads_conditionally(document: DocumentNode) -> bool:
     return False
 
 
-def foreseen(
+def foresee_results(
     operation: Operation,
-    acts: Sequence[Act],
+    acts: Sequence[MutationCall],
     selection: Selection,
     planner: Callable[[Outcomes], Planner],
 ) -> Errors:
     """Return the errors that reading the results would cause, for any of their possible types."""
-    types = {act.key: list(result_types(act, selection)) for act in acts}
+    types = {act.response_key: list(result_types(act, selection)) for act in acts}
     found: list[GraphQLError] = []
     for number in range(max(map(len, types.values()), default=0)):
         trial = planner({key: names[number % len(names)] for key, names in types.items()})
         try:
-            trial.operation(operation.node)
+            trial.compile(operation.node)
         except Unplannable:
             continue
         finally:
             found += trial.refusals
     places = {(id(error.nodes[0]) if error.nodes else 0, error.message): error for error in found}
-    return [coded(error, "BAD_USER_INPUT") for error in places.values()]
+    return [with_code(error, "BAD_USER_INPUT") for error in places.values()]
 
 
-def result_types(act: Act, selection: Selection) -> Iterator[str]:
+def result_types(act: MutationCall, selection: Selection) -> Iterator[str]:
     """Yield the types to try for a field: all with more than leaves selected, otherwise one."""
     result = get_named_type(act.definition.type)
     members: Sequence[Any] = result.types if isinstance(result, GraphQLUnionType) else (result,)
-    of_rows = [type_.name for type_ in members if asks_more_than_leaves(act, type_, selection)]
+    of_rows = [type_.name for type_ in members if selects_rows(act, type_, selection)]
     return iter(of_rows or [members[0].name])
 
 
-def asks_more_than_leaves(act: Act, type_: GraphQLObjectType, selection: Selection) -> bool:
+def selects_rows(act: MutationCall, type_: GraphQLObjectType, selection: Selection) -> bool:
     sets = [node.selection_set for node in act.nodes if node.selection_set]
     try:
         asked = chain.from_iterable(selection.fields(type_, sets).values())

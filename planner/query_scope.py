@@ -16,84 +16,88 @@ from sqlalchemy import (
 from sqlalchemy.sql import visitors
 
 from planner.pagination import Page
-from planner.sources import Beside, Rows
+from planner.sources import LateralSubquery, Rows
 from resolvers.visibility import Sight
 
 
 @dataclass(frozen=True)
-class Place:
+class QueryScope:
     """The row that fields are read from, and the surrounding SELECT."""
 
     row: Any
     tables: tuple[FromClause, ...] = ()
-    besides: tuple[Beside, ...] = ()
+    subqueries: tuple[LateralSubquery, ...] = ()
     # To-one objects that PostgreSQL joins to this row.
     joins: list[FromClause] = field(default_factory=list)
 
-    def at(self, row: Any) -> "Place":
+    def with_row(self, row: Any) -> "QueryScope":
         """Return the same SELECT with another row object."""
         return replace(self, row=row)
 
-    def inside(self, rows: Rows) -> "Place":
+    def child(self, rows: Rows) -> "QueryScope":
         """Return a SELECT of these rows nested in this one."""
         row = rows.table if rows.row is None else rows.row
-        return Place(row, (*self.tables, rows.table), (*self.besides, *rows.beside))
+        return QueryScope(row, (*self.tables, rows.table), (*self.subqueries, *rows.subqueries))
 
     @property
     def outer(self) -> list[FromClause]:
         """Return the tables that a subquery at this position may refer to."""
-        return [*self.tables, *(b.joined for b in self.besides if b.joined is not None)]
+        return [*self.tables, *(b.joined for b in self.subqueries if b.joined is not None)]
 
 
-def found(
-    sight: Sight, rows: Rows, inside: Place, place: Place, *columns: ColumnElement[Any]
+def select_rows(
+    sight: Sight, rows: Rows, child: QueryScope, scope: QueryScope, *columns: ColumnElement[Any]
 ) -> Select[Any]:
     """Select the visible rows, with the joins of their computed columns and to-one objects."""
     where = [sight.only(rows.table), *rows.where]
-    origin = with_joins(rows, inside)
-    return select(*columns).select_from(origin).where(*where).correlate(*place.outer)
+    origin = with_joins(rows, child)
+    return select(*columns).select_from(origin).where(*where).correlate(*scope.outer)
 
 
-def with_joins(rows: Rows, inside: Place) -> FromClause:
+def with_joins(rows: Rows, child: QueryScope) -> FromClause:
     origin = rows.table
-    for joined, on in joins(rows, inside):
+    for joined, on in joins(rows, child):
         origin = origin.outerjoin(joined, on)
     return origin
 
 
-def joins(rows: Rows, inside: Place) -> list[tuple[FromClause, ColumnElement[bool]]]:
+def joins(rows: Rows, child: QueryScope) -> list[tuple[FromClause, ColumnElement[bool]]]:
     """Return the joins of the rows' computed columns and to-one objects."""
     besides = [
-        (b.joined, b.on(b.joined) if b.on else true()) for b in rows.beside if b.joined is not None
+        (b.joined, b.on(b.joined) if b.on else true())
+        for b in rows.subqueries
+        if b.joined is not None
     ]
-    return [*besides, *((joined, true()) for joined in inside.joins)]
+    return [*besides, *((joined, true()) for joined in child.joins)]
 
 
 # -- pages -----------------------------------------------------------------------------------------
 
 
-def found_page(sight: Sight, page: Page, place: Place, *, filters_beside: bool) -> Select[Any]:
+def select_page(
+    sight: Sight, page: Page, scope: QueryScope, *, filters_beside: bool
+) -> Select[Any]:
     """Select the page's rows. If a filter reads a computed column, all rows need the joins."""
-    if filters_beside or not joins(page.rows, page.place):
-        return page.cut(found(sight, page.rows, page.place, place, *page.columns()))
-    return cut_first(sight, page, place)
+    if filters_beside or not joins(page.rows, page.scope):
+        return page.cut(select_rows(sight, page.rows, page.scope, scope, *page.columns()))
+    return select_page_before_joins(sight, page, scope)
 
 
-def cut_first(sight: Sight, page: Page, place: Place) -> Select[Any]:
+def select_page_before_joins(sight: Sight, page: Page, scope: QueryScope) -> Select[Any]:
     """Select the page's rows before any join.
 
     Otherwise PostgreSQL would compute the joined columns for every row that it has to sort.
     """
     rows = page.rows
-    columns = select(*page.columns()).select_from(with_joins(rows, page.place))
+    columns = select(*page.columns()).select_from(with_joins(rows, page.scope))
     columns = columns.order_by(*page.ordering())
-    needed = select(*used(columns, rows.table)).select_from(rows.table)
-    seen = needed.where(sight.only(rows.table), *rows.where).correlate(*place.outer)
+    needed = select(*used_columns(columns, rows.table)).select_from(rows.table)
+    seen = needed.where(sight.only(rows.table), *rows.where).correlate(*scope.outer)
     cut = page.nearest(seen).subquery()
-    return page.turned(over(columns, rows.table, cut).correlate(*place.outer))
+    return page.turned(replace_table(columns, rows.table, cut).correlate(*scope.outer))
 
 
-def used(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
+def used_columns(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
     """Return the columns of the table that a SELECT reads anywhere."""
     read = {
         element.key
@@ -103,7 +107,7 @@ def used(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
     return [column for column in table.c if column.key in read]
 
 
-def over(found: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
+def replace_table(found: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
     """Return the SELECT with the table replaced by another table with the same columns."""
 
     def swap(element: Any, **_: Any) -> Any:

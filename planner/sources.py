@@ -13,13 +13,13 @@ import strawberry
 from graphql import GraphQLField
 from sqlalchemy import ColumnElement, FromClause, Select
 
-from planner.json_text import certain
+from planner.json_text import NotNull
 
 KEY = "source"
 MAX_SIZE = 100
 
 
-class Beside:
+class LateralSubquery:
     """Values computed for each row of a table by a subquery, mostly sums.
 
     PostgreSQL joins the subquery once (LATERAL) if any field reads it. SQLite has no such join, so
@@ -41,20 +41,20 @@ class Beside:
         self.columns: dict[str, ColumnElement[Any]] = {}
 
     @cached_property
-    def found(self) -> Select[*tuple[Any, ...]]:
+    def statement(self) -> Select[*tuple[Any, ...]]:
         return self.find()
 
     def __getitem__(self, name: str) -> ColumnElement[Any]:
-        return certain(self.column(name)) if self.always else self.column(name)
+        return NotNull(self.column(name)) if self.always else self.column(name)
 
     def column(self, name: str) -> ColumnElement[Any]:
         if self.lateral or self.on is not None:
             if self.joined is None:
-                self.joined = self.found.subquery() if self.on else self.found.lateral()
+                self.joined = self.statement.subquery() if self.on else self.statement.lateral()
             return self.joined.c[name]
         if name not in self.columns:
-            column = self.found.selected_columns[name]
-            only = self.found.with_only_columns(column, maintain_column_froms=True)
+            column = self.statement.selected_columns[name]
+            only = self.statement.with_only_columns(column, maintain_column_froms=True)
             self.columns[name] = only.scalar_subquery()
         return self.columns[name]
 
@@ -64,9 +64,9 @@ class Rows:
     """A selection of rows from a table or subquery, with their order.
 
     `order` is unique over the rows and has a single direction, so that it can serve as a keyset.
-    `name` distinguishes the cursors of different orders. If `place` is given, a cursor has only the
-    row's id, and `place` computes the order's keys from it: for sort keys that must not appear in a
-    cursor. `row` is the object that fields are read from; the default is the table.
+    `name` distinguishes the cursors of different orders. If `keys_by_id` is given, a cursor has
+    only the row's id, and `keys_by_id` computes the order's keys from it: for sort keys that must
+    not appear in a cursor. `row` is the object that fields are read from; the default is the table.
     """
 
     table: FromClause
@@ -75,8 +75,8 @@ class Rows:
     descending: bool = False
     name: str = ""
     row: Any = None
-    beside: Sequence[Beside] = ()
-    place: Callable[[ColumnElement[Any]], Sequence[ColumnElement[Any]]] | None = None
+    subqueries: Sequence[LateralSubquery] = ()
+    keys_by_id: Callable[[ColumnElement[Any]], Sequence[ColumnElement[Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Viewed:
+class ViewerField:
     """A leaf with an SQL expression over the row and the viewer's visibility."""
 
     of: Callable[[Any, Any], ColumnElement[Any]]
 
 
 @dataclass(frozen=True)
-class Part:
+class Embedded:
     """An object read from the same row, such as Money. `of` returns the row of its fields.
 
     With `when`, the object is null in rows that do not meet the condition.
@@ -105,21 +105,21 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
+class EmbeddedList:
     """A list of objects read from the same row. Its length is the same for every row."""
 
     of: Callable[[Any], Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class One:
+class ToOne:
     """An object of another row, or null. `rows` takes the row, the visibility and the arguments."""
 
     rows: Callable[..., Rows]
 
 
 @dataclass(frozen=True)
-class Many:
+class ToMany:
     """A list of all rows. `most` is the maximum number, if known."""
 
     rows: Callable[..., Rows]
@@ -127,7 +127,7 @@ class Many:
 
 
 @dataclass(frozen=True)
-class Paged:
+class ConnectionField:
     """A connection over the rows, with at most `most` rows per page.
 
     With `tells_start`, `rows` also gets the argument `from_start`: whether the page begins with the
@@ -140,21 +140,21 @@ class Paged:
 
 
 @dataclass(frozen=True)
-class Items:
+class ConnectionItems:
     """A list with an object for each row of the page. `of` returns its row from the page."""
 
     of: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Typed:
+class NodeById:
     """An object of an interface. `pick` takes an id and returns its type's name and rows."""
 
     pick: Callable[..., tuple[str, Callable[..., Rows]]]
 
 
 @dataclass(frozen=True)
-class Kind:
+class NodeKind:
     """A possible type of an interface's object, and its rows by id."""
 
     name: str
@@ -162,34 +162,46 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class NodesByIds:
     """A list of objects of an interface, with null for each missing object.
 
     `rows` returns the rows in order. The `kind` and `id` of each row determine the object.
     """
 
     rows: Callable[..., Rows]
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, NodeKind]
 
 
 @dataclass(frozen=True)
-class Mutated:
+class MutationField:
     """The result of a mutation field.
 
     `act` makes the change, given the context of the mutation and the arguments. The result is then
     read like any other object, after all changes are committed.
 
-    `by_nobody`: the field needs no token. `alone`: the result is read as another viewer, so the
+    `is_public`: the field needs no token. `alone`: the result is read as another viewer, so the
     operation may have no other field. `moves_money`: an operation may have only one such field.
     """
 
     act: Callable[..., Awaitable[Any]]
-    by_nobody: bool = False
+    is_public: bool = False
     alone: bool = False
     moves_money: bool = False
 
 
-Source = Value | Viewed | Part | Parts | One | Many | Paged | Items | Typed | Chosen | Mutated
+Source = (
+    Value
+    | ViewerField
+    | Embedded
+    | EmbeddedList
+    | ToOne
+    | ToMany
+    | ConnectionField
+    | ConnectionItems
+    | NodeById
+    | NodesByIds
+    | MutationField
+)
 
 
 def field(source: Source, *, description: str | None = None) -> Any:
@@ -202,7 +214,9 @@ def column(name: str, description: str) -> Any:
     return field(Value(lambda row: row.c[name]), description=description)
 
 
-def planned(source: Source, *, description: str) -> Callable[[Callable[..., Any]], Any]:
+def field_with_arguments(
+    source: Source, *, description: str
+) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator for a field with arguments. The function only declares the arguments."""
 
     def declared(function: Callable[..., Any]) -> Any:

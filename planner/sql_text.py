@@ -12,44 +12,44 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class escaped(FunctionElement[str]):
+class json_string(FunctionElement[str]):
     """A string as JSON, with quotes and escapes."""
 
     type = Text()
     inherit_cache = False
 
 
-@compiles(escaped, "postgresql")
-def escaped_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(json_string, "postgresql")
+def json_string_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(to_json(CAST({compiler.process(element.clauses, **kw)} AS TEXT)) AS TEXT)"
 
 
-@compiles(escaped, "sqlite")
-def escaped_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(json_string, "sqlite")
+def json_string_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     # json_quote(NULL) is the text null. Each use of a parameter needs a rendering of its own.
     text, again = (compiler.process(element.clauses, **kw) for _ in range(2))
     return f"CASE WHEN {text} IS NOT NULL THEN json_quote({again}) END"
 
 
-class truth(FunctionElement[str]):
+class json_bool(FunctionElement[str]):
     """A boolean as JSON; NULL stays NULL."""
 
     type = Text()
     inherit_cache = False
 
 
-@compiles(truth, "postgresql")
-def truth_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(json_bool, "postgresql")
+def json_bool_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
 
 
-@compiles(truth, "sqlite")
-def truth_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(json_bool, "sqlite")
+def json_bool_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     value = compiler.process(element.clauses, **kw)
     return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
 
 
-class decimal(FunctionElement[str]):
+class exact_decimal(FunctionElement[str]):
     """decimal(integer, digits): the exact value of integer / 10^digits, with that many decimals."""
 
     type = Text()
@@ -60,16 +60,16 @@ class decimal(FunctionElement[str]):
         super().__init__(scaled)
 
 
-@compiles(decimal, "postgresql")
-def decimal_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(exact_decimal, "postgresql")
+def exact_decimal_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     # The type numeric is exact, and a product has the scale of its factors.
     scaled = compiler.process(element.clauses, **kw)
     unit = f" * 0.{'1':0>{element.digits}}" if element.digits else ""
     return f"CAST(({scaled}){unit} AS TEXT)"
 
 
-@compiles(decimal, "sqlite")
-def decimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(exact_decimal, "sqlite")
+def exact_decimal_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     """Use integer arithmetic only, with a separate sign. Evaluate a complex expression once."""
     scaled = compiler.process(element.clauses, **kw)
     if element.digits == 0:
@@ -87,21 +87,21 @@ def decimal_sql(scaled: str, digits: int) -> str:
     )
 
 
-class instant(FunctionElement[str]):
+class rfc3339(FunctionElement[str]):
     """A point in time as RFC 3339 text in UTC, to the second."""
 
     type = Text()
     inherit_cache = False
 
 
-@compiles(instant, "postgresql")
-def instant_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(rfc3339, "postgresql")
+def rfc3339_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     moment = compiler.process(element.clauses, **kw)
     return f"""to_char(({moment}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 
 
-@compiles(instant, "sqlite")
-def instant_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(rfc3339, "sqlite")
+def rfc3339_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strftime('%Y-%m-%dT%H:%M:%SZ', {compiler.process(element.clauses, **kw)})"
 
 

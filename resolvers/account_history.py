@@ -23,7 +23,7 @@ from billing.ledger.invoices import Standing, total
 from models import ACTIVE_STATES, EntryKind, Invoice, LedgerEntry, Payment, PaymentState, Session
 from models.literals import constant
 from models.row import ID
-from planner.json_text import certain
+from planner.json_text import NotNull
 from planner.sources import Rows
 from resolvers.clients import correlated, is_invoiced, owned
 from resolvers.days import days_ago
@@ -194,7 +194,7 @@ def refunded(entry: Any, sight: Sight) -> Select[Any]:
 def newer(entry: Any) -> ColumnElement[int]:
     """Return the sum of the entries before this one, newest first, over the page's own window."""
     so_far = func.sum(entry.amount_minor).over(order_by=(entry.date.desc(), entry.id.desc()))
-    return certain(cast(so_far, BigInteger) - entry.amount_minor)
+    return NotNull(cast(so_far, BigInteger) - entry.amount_minor)
 
 
 def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Date, Select, Subquery, case, select, unio
 from billing.ledger.invoices import total
 from billing.ledger.receivables import AGES, ages, asked, days_before, put
 from models import Allocation, Invoice, LedgerEntry
-from planner.deferred import Refusal, bound, derive
+from planner.deferred import FieldError, bind, map_deferred
 from planner.sources import Rows
 from resolvers.ids import row_id
 from resolvers.visibility import Sight
@@ -29,11 +29,11 @@ def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = Non
     The row does not depend on a practice's row, since a viewer has access to one practice only.
     """
     therapist = named(clinician_id)
-    day = sight.today if as_of is None else derive(not_to_come, as_of, sight.today)
+    day = sight.today if as_of is None else map_deferred(not_to_come, as_of, sight.today)
     moved = movements(sight, therapist)
-    until = bound(day, Date())
+    until = bind(day, Date())
     oldest = {
-        age: bound(derive(partial(days_before, days=days), day), Date())
+        age: bind(map_deferred(partial(days_before, days=days), day), Date())
         for age, days in AGES.items()
     }
     sums = [
@@ -47,7 +47,9 @@ def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = Non
 
 def not_to_come(day: dt.date, today: dt.date) -> dt.date:
     if day > today:
-        raise Refusal("BAD_INPUT", f"{day} is in the future: use today, {today}, or an earlier day")
+        raise FieldError(
+            "BAD_INPUT", f"{day} is in the future: use today, {today}, or an earlier day"
+        )
     return day
 
 

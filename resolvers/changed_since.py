@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, null, select, true
 
 from models import PracticeVersion, ViewerKind
-from planner.deferred import Refusal, bound, derive
+from planner.deferred import FieldError, bind, map_deferred
 from planner.json_text import literal_text
 from resolvers.visibility import Sight
 
@@ -27,11 +27,13 @@ def since(table: Any, version: Any) -> ColumnElement[bool]:
     """Select rows that changed after a version; all rows without a version."""
     if version is None:
         return true()
-    changed: ColumnElement[bool] = table.c.version > bound(derive(number, version), BigInteger())
+    changed: ColumnElement[bool] = table.c.version > bind(
+        map_deferred(number, version), BigInteger()
+    )
     return changed
 
 
 def number(version: str) -> int:
     if not WRITTEN.fullmatch(version):
-        raise Refusal("BAD_INPUT", "changedSince must be a value of Practice.version")
+        raise FieldError("BAD_INPUT", "changedSince must be a value of Practice.version")
     return int(version)

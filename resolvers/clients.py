@@ -27,8 +27,8 @@ from models import (
 from models.literals import constant
 from models.names import folded
 from models.row import ID
-from planner.deferred import Later, Refusal, bound, derive
-from planner.sources import Beside, Rows
+from planner.deferred import Deferred, FieldError, bind, map_deferred
+from planner.sources import LateralSubquery, Rows
 from resolvers.ids import row_id
 from resolvers.money import Amount
 from resolvers.mutations.result import OutcomeRow
@@ -55,7 +55,7 @@ class ClientRow:
         return true() if self.sight.kind is ViewerKind.CLIENT else false()
 
 
-def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[Beside, ...]]:
+def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[LateralSubquery, ...]]:
     """Return the account of the client in a column, and the sums to compute for each row."""
     practice_id, client_id = sight.practice_id, sight.client_id(column)
 
@@ -117,7 +117,7 @@ def rows(sight: Sight, *where: Any) -> Rows:
     table = sight(Client)
     row = ClientRow(table, sight)
     conditions = [condition(table) for condition in where]
-    return Rows(table, conditions, (table.c.id,), row=row, beside=row.beside)
+    return Rows(table, conditions, (table.c.id,), row=row, subqueries=row.beside)
 
 
 def client(_: Any, sight: Sight, id: Any = None) -> Rows:
@@ -125,11 +125,11 @@ def client(_: Any, sight: Sight, id: Any = None) -> Rows:
     if id is not None:
         return rows(sight, lambda table: table.c.id == row_id(id, "cli"))
     if not sight.sees_one:
-        raise Refusal(
+        raise FieldError(
             "CLIENT_REQUIRED", "the client's id is required, unless you have exactly one client"
         )
-    only = Later(lambda asked: asked.viewer.sole_client_id)
-    return rows(sight, lambda table: table.c.id == bound(only, ID))
+    only = Deferred(lambda context: context.viewer.sole_client_id)
+    return rows(sight, lambda table: table.c.id == bind(only, ID))
 
 
 # -- all clients of the practice -------------------------------------------------------------------
@@ -187,11 +187,11 @@ LAST_CHARACTER = "\U0010ffff"
 def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
     """Return the condition that the name contains the search text at the beginning of a word."""
     part = sight.counted(ClientNamePart)
-    beginning, end = derive(beginning_of, search), derive(end_of, search)
+    beginning, end = map_deferred(beginning_of, search), map_deferred(end_of, search)
     found = select(part.c.client_id).where(
         sight.only(part),
-        part.c.text >= bound(beginning, Text()),
-        part.c.text < bound(end, Text()),
+        part.c.text >= bind(beginning, Text()),
+        part.c.text < bind(end, Text()),
     )
     named: ColumnElement[bool] = client.c.id.in_(found)
     return named
@@ -300,13 +300,13 @@ class Permission:
 
 
 def can_pay(client: ClientRow) -> Permission:
-    smallest = Later(lambda asked: smallest_charge(asked.viewer.currency))
+    smallest = Deferred(lambda context: smallest_charge(context.viewer.currency))
     return Permission(
         client.account.why_not_pay(
             online=client.practice["online"],
             may_pay=client.may_pay,
             in_progress=pays_already(client, client.sight),
-            smallest=bound(smallest, BigInteger()),
+            smallest=bind(smallest, BigInteger()),
         )
     )
 

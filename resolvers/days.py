@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Date
 
-from planner.deferred import Later, bound
+from planner.deferred import Deferred, bind
 
-TODAY = Later(lambda asked: asked.today)
+TODAY = Deferred(lambda context: context.today)
 
 
 def today() -> BindParameter[Any]:
-    return bound(TODAY, Date())
+    return bind(TODAY, Date())
 
 
-def days_ago(days: int) -> Later:
-    return Later(lambda asked: asked.today - dt.timedelta(days=days))
+def days_ago(days: int) -> Deferred:
+    return Deferred(lambda context: context.today - dt.timedelta(days=days))

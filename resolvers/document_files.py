@@ -21,8 +21,8 @@ from models import (
 from models.database import Reads
 from models.literals import constant
 from models.row import ID
-from planner.deferred import Asked, Later, bound
-from planner.plan import Plan, compiled
+from planner.deferred import Deferred, RequestContext, bind
+from planner.plan import Plan, compile_plan
 from resolvers.visibility import Sight
 
 TABLES: dict[DocumentKind, type[Row]] = {
@@ -62,7 +62,7 @@ class PrintedDocuments:
         if not viewer.scopes >= OPENING:
             return None
         plan = self.plans[kind, viewer.kind]
-        values = plan.values(Asked(viewer, now, {"id": id_}))
+        values = plan.values(RequestContext(viewer, now, {"id": id_}))
         row = await self.reads.row(plan.sql, values, viewer.caller)
         return Seen(file_name(kind, row[0]), row[1]) if row else None
 
@@ -77,11 +77,11 @@ def look_up(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:
         printed.c.document_id == table.c.id,
         printed.c.is_void == table.c.is_void if is_invoice else ~printed.c.is_void,
     )
-    wanted = bound(Later(lambda asked: asked.variables["id"]), ID)
+    wanted = bind(Deferred(lambda context: context.variables["id"]), ID)
     statement = (
         select(table.c.number, printed.c.content)
         .select_from(table.outerjoin(printed, same))
         .where(sight.only(table), table.c.id == wanted)
     )
     sight.check()
-    return compiled(statement, dialect)
+    return compile_plan(statement, dialect)

@@ -6,9 +6,9 @@ from sqlalchemy import Text
 
 from billing.documents.links import PREFIXES, file_name
 from models.row import Instant
-from planner.deferred import Later, bound
-from planner.json_text import Joined
-from planner.sql_text import instant, sha256
+from planner.deferred import Deferred, bind
+from planner.json_text import Concatenation
+from planner.sql_text import rfc3339, sha256
 from resolvers.ids import api_id
 
 
@@ -22,13 +22,15 @@ class DocumentRow:
         self.id = api_id(prefix)(row)
         self.print_url = self.address("print")
         self.download_url = self.address("download")
-        self.expires_at = instant(bound(Later(lambda asked: asked.links.expires_at), Instant()))
+        self.expires_at = rfc3339(
+            bind(Deferred(lambda context: context.links.expires_at), Instant())
+        )
         before, after = file_name(PREFIXES[prefix], "\0").split("\0")
-        self.file_name = Joined([before, row.c.number, after])
+        self.file_name = Concatenation([before, row.c.number, after])
 
-    def address(self, way: str) -> Joined:
-        stem = bound(Later(lambda asked: asked.links.stem), Text())
-        query = bound(Later(lambda asked: asked.links.query), Text())
-        key = bound(Later(lambda asked: asked.links.key), Text())
-        signature = sha256(Joined([key, self.id, f"/{way}"]))
-        return Joined([stem, self.id, f"/{way}", query, signature])
+    def address(self, way: str) -> Concatenation:
+        stem = bind(Deferred(lambda context: context.links.stem), Text())
+        query = bind(Deferred(lambda context: context.links.query), Text())
+        key = bind(Deferred(lambda context: context.links.key), Text())
+        signature = sha256(Concatenation([key, self.id, f"/{way}"]))
+        return Concatenation([stem, self.id, f"/{way}", query, signature])

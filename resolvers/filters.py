@@ -1,4 +1,4 @@
-"""Conditions for filter arguments. Each works with plain values and with `Later`."""
+"""Conditions for filter arguments. Each works with plain values and with `Deferred`."""
 
 import datetime as dt
 import enum
@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from planner.deferred import Later, Refusal, bound, derive
+from planner.deferred import Deferred, FieldError, bind, map_deferred
 
 
 @dataclass
@@ -37,9 +37,9 @@ def overlapping(
     first, last = ordered(range_.gte, range_.lte)
     condition: ColumnElement[bool] = true()
     if first is not None:
-        condition &= end >= bound(first, Date())
+        condition &= end >= bind(first, Date())
     if last is not None:
-        condition &= start <= bound(last, Date())
+        condition &= start <= bind(last, Date())
     return condition
 
 
@@ -47,13 +47,13 @@ def ordered(first: Any, last: Any) -> tuple[Any, Any]:
     """Return the ends of a range, refused if they are reversed."""
     if first is None or last is None:
         return first, last
-    ends = derive(in_order, first, last)
-    return derive(lambda pair: pair[0], ends), derive(lambda pair: pair[1], ends)
+    ends = map_deferred(in_order, first, last)
+    return map_deferred(lambda pair: pair[0], ends), map_deferred(lambda pair: pair[1], ends)
 
 
 def in_order(first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
     if last < first:
-        raise Refusal("BAD_RANGE", "gte is after lte")
+        raise FieldError("BAD_RANGE", "gte is after lte")
     return first, last
 
 
@@ -101,5 +101,5 @@ def among(
     """Return the condition that the column is one of the enum members; true without a list."""
     if members is None:
         return true()
-    listed = members[0] if len(members) == 1 and isinstance(members[0], Later) else members
-    return one_of(column, bound(derive(written, listed), Texts()))
+    listed = members[0] if len(members) == 1 and isinstance(members[0], Deferred) else members
+    return one_of(column, bind(map_deferred(written, listed), Texts()))

@@ -6,25 +6,25 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Text, cast
 
 from models.row import ID
-from planner.deferred import Refusal, bound, derive, prefix
-from planner.json_text import Joined
+from planner.deferred import FieldError, bind, id_prefix, map_deferred
+from planner.json_text import Concatenation
 from planner.pagination import UUID
 
 
 def api_id(kind: str, column: str = "id") -> Callable[[Any], ColumnElement[str]]:
     """Return a function from a row to its API id."""
-    return lambda row: Joined([f"{kind}_", cast(row.c[column], Text)])
+    return lambda row: Concatenation([f"{kind}_", cast(row.c[column], Text)])
 
 
 def row_id(id_: Any, kind: str) -> BindParameter[Any]:
     """Return the row id in an API id of this kind, as a parameter."""
-    if prefix(id_) != kind:
-        raise Refusal("BAD_ID", f"not an id of this type, which begins with {kind}_")
-    return bound(derive(bare, id_), ID)
+    if id_prefix(id_) != kind:
+        raise FieldError("BAD_ID", f"not an id of this type, which begins with {kind}_")
+    return bind(map_deferred(bare, id_), ID)
 
 
 def bare(id_: str) -> str:
     text = id_.partition("_")[2]
     if not UUID.fullmatch(text):
-        raise Refusal("BAD_ID", "not an id")
+        raise FieldError("BAD_ID", "not an id")
     return text

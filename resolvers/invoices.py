@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Date, and_, case, literal_column
 
 from billing.ledger.invoices import InvoiceStatus, Standing, billed, paid
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
-from planner.sources import Beside, Rows
+from planner.sources import LateralSubquery, Rows
 from resolvers.changed_since import since
 from resolvers.clients import account_of, correlated, is_disputed, owned
 from resolvers.days import today
@@ -57,7 +57,9 @@ class InvoiceRow:
         return disputed
 
 
-def standing_sums(sight: Sight, invoice_id: Any, *, seldom: bool = False) -> tuple[Beside, Beside]:
+def standing_sums(
+    sight: Sight, invoice_id: Any, *, seldom: bool = False
+) -> tuple[LateralSubquery, LateralSubquery]:
     """Return the billed and the paid sum of the invoice that a row refers to."""
 
     def asked() -> Any:
@@ -149,7 +151,7 @@ def rows(sight: Sight, *where: Any) -> Rows:
     """Return visible invoices."""
     table = sight(Invoice)
     row = InvoiceRow(table, sight)
-    return Rows(table, [condition(table) for condition in where], row=row, beside=row.beside)
+    return Rows(table, [condition(table) for condition in where], row=row, subqueries=row.beside)
 
 
 def named_by(row: Any, sight: Sight) -> Rows:

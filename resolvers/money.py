@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text
 
-from planner.deferred import Later, bound
-from planner.sql_text import decimal
+from planner.deferred import Deferred, bind
+from planner.sql_text import exact_decimal
 from resolvers.visibility import Sight
 
 
@@ -24,8 +24,8 @@ def amount(column: str) -> Callable[[Any], Amount]:
 
 
 def major_units(amount: Amount, sight: Sight) -> ColumnElement[str]:
-    return decimal(amount.minor, sight.digits)
+    return exact_decimal(amount.minor, sight.digits)
 
 
 def currency(_: Amount, __: Sight) -> ColumnElement[str]:
-    return bound(Later(lambda asked: asked.viewer.currency), Text())
+    return bind(Deferred(lambda context: context.viewer.currency), Text())

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import cast
 
 from models.row import ID
-from planner.deferred import Refusal, bound, derive, prefix
-from planner.sources import Kind, Rows
+from planner.deferred import FieldError, bind, id_prefix, map_deferred
+from planner.sources import NodeKind, Rows
 from resolvers import (
     account_history,
     clients,
@@ -49,9 +49,9 @@ FOUND: dict[str, tuple[str, Callable[..., Rows]]] = {
 
 def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
     """Return the type of an id, and the look-up of its rows."""
-    kind = prefix(id)
+    kind = id_prefix(id)
     if kind not in FOUND:
-        raise Refusal("BAD_ID", "not an id")
+        raise FieldError("BAD_ID", "not an id")
     name, find = FOUND[kind]
     return name, lambda _, sight: find(row_id(id, kind), sight)
 
@@ -70,7 +70,7 @@ class AskedId:
 
 def asked(_: Any, sight: Sight, ids: Any) -> Rows:
     """Return the ids as rows, in the requested order."""
-    listed = Listed(bound(derive(checked, derived_list(ids)), Texts()), sight)
+    listed = Listed(bind(map_deferred(checked, derived_list(ids)), Texts()), sight)
     return Rows(listed.table, [], (listed.place,), row=AskedId(listed))
 
 
@@ -78,16 +78,16 @@ def derived_list(ids: list[Any]) -> Any:
     """Return the ids as one value. A variable is a list; a literal may contain variables."""
     if len(ids) == 1 and getattr(ids[0], "hint", "") == "list":
         return ids[0]
-    return derive(lambda *each: list(each), *ids) if ids else ids
+    return map_deferred(lambda *each: list(each), *ids) if ids else ids
 
 
 def checked(ids: list[str]) -> list[str]:
     if len(ids) > MOST:
-        raise Refusal("BAD_INPUT", f"at most {MOST} ids at a time, not {len(ids)}")
+        raise FieldError("BAD_INPUT", f"at most {MOST} ids at a time, not {len(ids)}")
     for id_ in ids:
         bare(id_)
-        if prefix(id_) not in FOUND:
-            raise Refusal("BAD_ID", "not an id")
+        if id_prefix(id_) not in FOUND:
+            raise FieldError("BAD_ID", "not an id")
     return ids
 
 
@@ -95,4 +95,4 @@ def of_kind(find: Callable[..., Rows]) -> Callable[[AskedId, Sight], Rows]:
     return lambda row, sight: find(row.id, sight, row.table)
 
 
-KINDS = {kind: Kind(name, of_kind(find)) for kind, (name, find) in FOUND.items()}
+KINDS = {kind: NodeKind(name, of_kind(find)) for kind, (name, find) in FOUND.items()}

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from billing.payments.status import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from billing.stripe.currencies import SUPPORTED, decimals, smallest_charge
 from models.literals import constant
-from planner.deferred import Later, bound
+from planner.deferred import Deferred, bind
 from resolvers.money import Amount
 
 
@@ -27,20 +27,20 @@ class OnlineRow:
     def __init__(self, practice: Any) -> None:
         account = reached_account(practice)
         self.is_enabled: ColumnElement[bool] = account.is_not(None)
-        mode = bound(Later(lambda asked: asked.payments.mode), Text())
+        mode = bind(Deferred(lambda context: context.online.mode), Text())
         self.mode = case((self.is_enabled, mode), else_=constant(PaymentsMode.OFF))
-        key = bound(Later(lambda asked: asked.payments.publishable_key), Text())
+        key = bind(Deferred(lambda context: context.online.publishable_key), Text())
         self.publishable_key = case((self.is_enabled, key))
-        stripe_js = bound(Later(lambda asked: asked.payments.stripe_js), Text())
+        stripe_js = bind(Deferred(lambda context: context.online.stripe_js), Text())
         self.stripe_js = case((self.is_enabled, stripe_js))
-        stripe_decimals = Later(lambda asked: decimals(asked.viewer.currency))
-        self.stripe_decimals = bound(stripe_decimals, Integer())
+        stripe_decimals = Deferred(lambda context: decimals(context.viewer.currency))
+        self.stripe_decimals = bind(stripe_decimals, Integer())
         # The key's own account does not have to be named.
         self.stripe_account = case((account != literal_column(f"'{OWN}'", Text), account))
         self.can_remove_cards = practice.c.clients_remove_cards
-        self.consent_text = bound(CONSENT_TEXT, Text())
-        smallest = Later(lambda asked: smallest_charge(asked.viewer.currency))
-        self.minimum = Amount(bound(smallest, BigInteger()))
+        self.consent_text = bind(CONSENT_TEXT, Text())
+        smallest = Deferred(lambda context: smallest_charge(context.viewer.currency))
+        self.minimum = Amount(bind(smallest, BigInteger()))
 
 
 def reached_account(practice: Any) -> ColumnElement[str]:
@@ -53,11 +53,13 @@ def reached_account(practice: Any) -> ColumnElement[str]:
     account = practice.c.stripe_account
     begins = func.substr(account, 1, literal_column(str(len(SANDBOX_ACCOUNT))))
     is_sandbox_account = begins == literal_column(f"'{SANDBOX_ACCOUNT}'", Text)
-    is_sandbox = bound(Later(lambda asked: asked.payments.mode is PaymentsMode.SANDBOX), Boolean())
-    is_charged = bound(Later(lambda asked: asked.viewer.currency in SUPPORTED), Boolean())
+    is_sandbox = bind(
+        Deferred(lambda context: context.online.mode is PaymentsMode.SANDBOX), Boolean()
+    )
+    is_charged = bind(Deferred(lambda context: context.viewer.currency in SUPPORTED), Boolean())
     return case((and_(is_sandbox_account == is_sandbox, is_charged), account))
 
 
 def page_key(_: Any) -> ColumnElement[str]:
     """Return the key to initialize Stripe.js with. The sandbox's form has a key as well."""
-    return bound(Later(lambda asked: asked.payments.publishable_key or SANDBOX_KEY), Text())
+    return bind(Deferred(lambda context: context.online.publishable_key or SANDBOX_KEY), Text())

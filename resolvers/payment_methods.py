@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Integer, and_, func, select
 
 from models import PaymentMethod, Practice
 from models.literals import constant
-from planner.deferred import Later, bound
+from planner.deferred import Deferred, bind
 from planner.sources import Rows
 from resolvers.clients import owned
 from resolvers.mutations.result import OutcomeRow
@@ -60,6 +60,6 @@ def expires_soon(card: Any) -> ColumnElement[bool]:
 
 def months_left(card: Any) -> ColumnElement[int]:
     """Return the number of months from the current one to the last in which the card is valid."""
-    this_month = Later(lambda asked: asked.today.year * 12 + asked.today.month)
+    this_month = Deferred(lambda context: context.today.year * 12 + context.today.month)
     last: ColumnElement[int] = card.c.exp_year * constant(12) + card.c.exp_month
-    return last - bound(this_month, Integer())
+    return last - bind(this_month, Integer())

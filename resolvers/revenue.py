@@ -25,7 +25,7 @@ from billing.ledger.receivables import latest, of_invoice
 from billing.ledger.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
 from models import Allocation, LedgerEntry
 from models.literals import constant
-from planner.deferred import Refusal, bound, derive
+from planner.deferred import FieldError, bind, map_deferred
 from planner.sources import Rows
 from resolvers.aging import movements, named, of_invoices
 from resolvers.filters import DateRange, Texts, ordered
@@ -40,11 +40,11 @@ class Asked:
 
     def __init__(self, range_: DateRange, period: Period, therapist: Any, sight: Sight) -> None:
         if range_.gte is None or range_.lte is None:
-            raise Refusal("BAD_RANGE", "both ends of the range are required, gte and lte")
+            raise FieldError("BAD_RANGE", "both ends of the range are required, gte and lte")
         first, last = ordered(range_.gte, range_.lte)
-        spans = derive(lambda first, last: written(first, last, period), first, last)
-        self.sight, self.spans = sight, bound(spans, Texts())
-        self.first, self.last = bound(first, Date()), bound(last, Date())
+        spans = map_deferred(lambda first, last: written(first, last, period), first, last)
+        self.sight, self.spans = sight, bind(spans, Texts())
+        self.first, self.last = bind(first, Date()), bind(last, Date())
         self.therapist = therapist
 
 
@@ -52,7 +52,7 @@ def written(first: dt.date, last: dt.date, period: Period) -> list[str]:
     """Return the periods as ISO 8601 intervals. Refuse more periods than the limit."""
     spans = list(islice(cut(first, last, period), MOST + 1))
     if len(spans) > MOST:
-        raise Refusal(
+        raise FieldError(
             "BAD_RANGE",
             f"more than {MOST} periods: group by longer ones, or request fewer days at a time",
         )
@@ -115,7 +115,7 @@ def of_practice(
     row = RevenueRow(periods, asked)
     # The id is in every statement, so that it is checked even if no sum is selected.
     where = [] if therapist is None else [therapist.is_not(None)]
-    return Rows(periods.table, where, (periods.place,), row=row, beside=(row.flows, row.due))
+    return Rows(periods.table, where, (periods.place,), row=row, subqueries=(row.flows, row.due))
 
 
 # -- for all periods at once -----------------------------------------------------------------------

@@ -8,18 +8,18 @@ from identity.tokens import IDLE, has_address, works
 from models import Client, Contact, Row, Token, ViewerKind
 from models.literals import constant
 from models.row import Instant
-from planner.deferred import Later, bound
-from planner.json_text import certain
+from planner.deferred import Deferred, bind
+from planner.json_text import NotNull
 from planner.sources import Rows
-from planner.sql_text import instant
+from planner.sql_text import rfc3339
 from resolvers.visibility import Sight
 
 
 def of_viewer(_: Any, sight: Sight) -> Rows:
     """Return the viewer's active sign-ins, newest first. Other tokens are not sign-ins."""
     table: Any = sight(Token)
-    now = bound(Later(lambda asked: asked.now), Instant())
-    idle_since = bound(Later(lambda asked: asked.now - IDLE), Instant())
+    now = bind(Deferred(lambda context: context.now), Instant())
+    idle_since = bind(Deferred(lambda context: context.now - IDLE), Instant())
     is_theirs = has_address(table, practice_id=sight.practice_id)
     conditions = [table.c.is_sign_in, works(table, now, idle_since), is_theirs]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)
@@ -27,7 +27,7 @@ def of_viewer(_: Any, sight: Sight) -> Rows:
 
 def last_used_at(token: Any) -> ColumnElement[str]:
     """Return the time of the last use, which every sign-in has."""
-    return certain(instant(token.c.last_used_at))
+    return NotNull(rfc3339(token.c.last_used_at))
 
 
 def is_current(token: Any, sight: Sight) -> ColumnElement[bool]:

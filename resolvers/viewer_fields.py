@@ -8,7 +8,7 @@ from sqlalchemy import cast as sql_cast
 from models import Client, Clinician, Contact, Practice, Token, ViewerKind
 from models.literals import constant
 from models.row import Instant
-from planner.deferred import Later, bound
+from planner.deferred import Deferred, bind
 from planner.sources import Rows
 from resolvers.visibility import Sight
 
@@ -24,8 +24,8 @@ class ViewerRow:
         self.email: ColumnElement[Any] = (
             table.c.email if "email" in table.c else sql_cast(null(), Text)
         )
-        self.scopes = bound(Later(scopes), Text())
-        self.expires_at = bound(Later(lambda asked: asked.viewer.expires_at), Instant())
+        self.scopes = bind(Deferred(scopes), Text())
+        self.expires_at = bind(Deferred(lambda context: context.viewer.expires_at), Instant())
 
 
 def viewer(_: Any, sight: Sight) -> Rows:

@@ -40,8 +40,8 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
-from planner.deferred import Later, bound
-from planner.sources import Beside
+from planner.deferred import Deferred, bind
+from planner.sources import LateralSubquery
 from resolvers.days import TODAY
 
 Predicate = Callable[["Sight", Any], ColumnElement[bool]]
@@ -52,7 +52,7 @@ class Sight:
 
     `digits` are the decimals of the practice's currency. `lateral` says that the database has
     lateral joins. `sees_one` says that the viewer is known to have exactly one client. `today` is
-    the current day in the practice's time zone, a `Later` in a plan.
+    the current day in the practice's time zone, a `Deferred` in a plan.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Sight:
         self.practice_id = of_viewer("practice_id")
         self.subject_id = of_viewer("subject_id")
         self.token_id = of_viewer("token_id")
-        self.email = bound(Later(lambda asked: asked.viewer.email), Text())
+        self.email = bind(Deferred(lambda context: context.viewer.email), Text())
         self.taken = Counter[type[Row]]()
         self.handed_out: dict[FromClause, Predicate] = {}
         self.applied: set[FromClause] = set()
@@ -130,9 +130,9 @@ class Sight:
         always: bool = True,
         seldom: bool = False,
         on: Callable[[FromClause], ColumnElement[bool]] | None = None,
-    ) -> Beside:
+    ) -> LateralSubquery:
         """Return a subquery computed per row. `seldom`: only few rows need its values."""
-        return Beside(find, lateral=self.lateral and not seldom, always=always, on=on)
+        return LateralSubquery(find, lateral=self.lateral and not seldom, always=always, on=on)
 
     def check(self) -> None:
         """Raise AssertionError if a table lacks its predicate, a bug in a source."""
@@ -142,7 +142,7 @@ class Sight:
 
 def of_viewer(name: str) -> ColumnElement[Any]:
     """Return an id of the viewer as a parameter."""
-    return bound(Later(lambda asked: getattr(asked.viewer, name)), ID)
+    return bind(Deferred(lambda context: getattr(context.viewer, name)), ID)
 
 
 # Cached, since SQLAlchemy copies all columns for an alias, a third of the time of planning.

@@ -20,11 +20,11 @@ from graph.mutations.payment_results import (
 from graph.types.client import Client
 from graph.types.payment_method import PaymentMethod
 from models import DeclineReason
-from planner.sources import One, Value, field
+from planner.sources import ToOne, Value, field
 from resolvers import clients, online_payments, payment_methods
 
-card = field(One(payment_methods.of_outcome), description="The current state of the card.")
-client = field(One(clients.told), description="The client, with the current cards.")
+card = field(ToOne(payment_methods.of_outcome), description="The current state of the card.")
+client = field(ToOne(clients.told), description="The client, with the current cards.")
 
 
 @strawberry.type(

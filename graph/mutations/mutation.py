@@ -33,7 +33,7 @@ from graph.mutations.sign_in_results import (
     SignOutPayload,
     SwitchViewerResult,
 )
-from planner.sources import Mutated, planned
+from planner.sources import MutationField, field_with_arguments
 from resolvers.mutations import cards, payments
 from resolvers.mutations import sign_in as sign_in_mutations
 
@@ -43,8 +43,8 @@ from resolvers.mutations import sign_in as sign_in_mutations
     " then the results of all fields are read in one SQL statement."
 )
 class Mutation:
-    @planned(
-        Mutated(payments.pay, moves_money=True),
+    @field_with_arguments(
+        MutationField(payments.pay, moves_money=True),
         description="Pay the balance, or one invoice. Requests with the same key are charged once;"
         " after a decline, generate a new key.",
     )
@@ -56,8 +56,8 @@ class Mutation:
     ) -> PayResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(payments.refresh),
+    @field_with_arguments(
+        MutationField(payments.refresh),
         description="Get the current state of a payment, after the cardholder has confirmed it or"
         " when the response was lost.",
     )
@@ -69,8 +69,8 @@ class Mutation:
     ) -> PayResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(payments.cancel),
+    @field_with_arguments(
+        MutationField(payments.cancel),
         description="Cancel a payment that waits for the cardholder. If the money has already"
         " moved, the payment succeeds.",
     )
@@ -82,8 +82,8 @@ class Mutation:
     ) -> PayResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(cards.prepare),
+    @field_with_arguments(
+        MutationField(cards.prepare),
         description="Start saving a card on file: returns the values that Stripe.js needs to show"
         " its form.",
     )
@@ -95,8 +95,8 @@ class Mutation:
     ) -> PrepareCardResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(cards.add),
+    @field_with_arguments(
+        MutationField(cards.add),
         description="Save the card that Stripe.js has confirmed. A card that is already on file is"
         " updated instead of saved twice. Sending the same input again gets the same response.",
     )
@@ -105,8 +105,8 @@ class Mutation:
     ) -> AddCardResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(cards.make_default),
+    @field_with_arguments(
+        MutationField(cards.make_default),
         description="Make a card on file the Default Card. There is always exactly one.",
     )
     def make_default(
@@ -117,8 +117,8 @@ class Mutation:
     ) -> MakeDefaultResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(cards.remove),
+    @field_with_arguments(
+        MutationField(cards.remove),
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
     )
@@ -130,8 +130,8 @@ class Mutation:
 
     # -- signing in --------------------------------------------------------------------------------
 
-    @planned(
-        Mutated(sign_in_mutations.request, by_nobody=True),
+    @field_with_arguments(
+        MutationField(sign_in_mutations.request, is_public=True),
         description="Request a mail to sign in with. Needs no token. The response is the same for"
         " an unknown address. If a practice knows the address, a mail is sent to it, with a link"
         " and a code for each such practice. An address gets up to four mails at once, then one"
@@ -146,8 +146,8 @@ class Mutation:
     ) -> RequestSignInLinkPayload | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(sign_in_mutations.sign_in, by_nobody=True, alone=True),
+    @field_with_arguments(
+        MutationField(sign_in_mutations.sign_in, is_public=True, alone=True),
         description="Sign in with the link of a mail, in the browser that requested it. A link"
         " works once; within a minute, the same secret and nonce get the same response again, in"
         " case it was lost. Needs no token. Must be the only field of its operation.",
@@ -158,8 +158,8 @@ class Mutation:
     ) -> SignInResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(sign_in_mutations.sign_in_with_code, by_nobody=True, alone=True),
+    @field_with_arguments(
+        MutationField(sign_in_mutations.sign_in_with_code, is_public=True, alone=True),
         description="Sign in with the code of a mail, in the page that requested this mail; the"
         " mail may be read on another device. A request allows five attempts, and an address ten,"
         " then one a day. Needs no token. Must be the only field of its operation.",
@@ -172,8 +172,8 @@ class Mutation:
     ) -> SignInWithCodeResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(sign_in_mutations.switch, alone=True),
+    @field_with_arguments(
+        MutationField(sign_in_mutations.switch, alone=True),
         description="Continue the sign-in as another person with the same e-mail address in this"
         " practice: for example, a mother may be a client herself and the guardian of another"
         " client. The token stays the same. Must be the only field of its operation.",
@@ -186,15 +186,15 @@ class Mutation:
     ) -> SwitchViewerResult | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(sign_in_mutations.sign_out),
+    @field_with_arguments(
+        MutationField(sign_in_mutations.sign_out),
         description="End the sign-in of this request: its token stops working.",
     )
     def sign_out(self) -> SignOutPayload | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Mutated(sign_in_mutations.revoke),
+    @field_with_arguments(
+        MutationField(sign_in_mutations.revoke),
         description="End one of the viewer's own sign-ins: its token stops working everywhere.",
     )
     def revoke_sign_in(

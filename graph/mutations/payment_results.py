@@ -11,12 +11,12 @@ from graph.types.client import Client
 from graph.types.money import Money, money
 from graph.types.payment import Payment
 from models import DeclineReason
-from planner.sources import One, Part, Value, field
+from planner.sources import Embedded, ToOne, Value, field
 from resolvers import clients, payments
 from resolvers.money import Amount
 
-payment = field(One(payments.of_outcome), description="The current state of the payment.")
-client = field(One(clients.of_outcome), description="The current state of the client.")
+payment = field(ToOne(payments.of_outcome), description="The current state of the payment.")
+client = field(ToOne(clients.of_outcome), description="The current state of the client.")
 code = field(Value(lambda outcome: outcome.text("code")), description="The code of this refusal.")
 message = field(
     Value(lambda outcome: outcome.text("message")), description="The reason in words, for a person."
@@ -116,7 +116,7 @@ class AmountChanged(UserError):
 @strawberry.type(description="The payable amount is less than a card can be charged.")
 class AmountTooSmall(UserError):
     minimum: Money | None = field(
-        Part(
+        Embedded(
             lambda outcome: Amount(outcome.value("minimum", BigInteger())),
             when=lambda outcome: outcome.value("minimum", BigInteger()).is_not(None),
         ),

@@ -16,10 +16,10 @@ from graph.mutations.payment_results import (
     path,
 )
 from graph.types.query import Viewer
-from planner.sources import One, Value, field
+from planner.sources import ToOne, Value, field
 from resolvers import viewer_fields
 
-viewer = field(One(viewer_fields.viewer), description="The authenticated viewer.")
+viewer = field(ToOne(viewer_fields.viewer), description="The authenticated viewer.")
 
 
 @strawberry.type(

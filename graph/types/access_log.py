@@ -6,7 +6,7 @@ import strawberry
 
 from models import AccessAction, ActorKind
 from planner.sources import Value, column, field
-from planner.sql_text import instant
+from planner.sql_text import rfc3339
 
 
 @strawberry.type(
@@ -15,7 +15,7 @@ from planner.sql_text import instant
 )
 class AccessLogEntry:
     at: dt.datetime = field(
-        Value(lambda entry: instant(entry.c.at)), description="The time of the access."
+        Value(lambda entry: rfc3339(entry.c.at)), description="The time of the access."
     )
     kind: ActorKind = column("kind", "The kind of viewer, or the operator.")
     name: str = column("name", "The name of the person, dashboard or operator at that time.")

@@ -29,7 +29,17 @@ from graph.types.provider import Address, Clinician, address, clinician
 from graph.types.statement import Statement
 from graph.types.superbill import Superbill
 from models import EntryKind
-from planner.sources import Many, One, Paged, Part, Parts, Value, column, field, planned
+from planner.sources import (
+    ConnectionField,
+    Embedded,
+    EmbeddedList,
+    ToMany,
+    ToOne,
+    Value,
+    column,
+    field,
+    field_with_arguments,
+)
 from resolvers import access_log as access_log_rows
 from resolvers import account_history as account_history_rows
 from resolvers import clients, invoices, payments, superbills
@@ -71,7 +81,7 @@ class Balance:
         " credit; never negative. Send it as `expectedAmount`.",
     )
     terms: list[BalanceTerm] = field(
-        Parts(clients.terms),
+        EmbeddedList(clients.terms),
         description="One term of each kind, always in the same order; they add up to `amount`.",
     )
     uninvoiced: Money = money(
@@ -109,26 +119,28 @@ class Client(Node):
     practice: Practice = practice
     clinician: Clinician | None = clinician
     balance: Balance = field(
-        Part(lambda client: client), description="The amount that the client owes."
+        Embedded(lambda client: client), description="The amount that the client owes."
     )
     can_pay: Permission = field(
-        Part(clients.can_pay), description="Whether this viewer may pay the balance now."
+        Embedded(clients.can_pay), description="Whether this viewer may pay the balance now."
     )
     can_add_card: Permission = field(
-        Part(clients.can_add_card), description="Whether this viewer may save a card on file."
+        Embedded(clients.can_add_card), description="Whether this viewer may save a card on file."
     )
     payment_methods: list[PaymentMethod] = field(
-        Many(payment_method_rows.of_client),
+        ToMany(payment_method_rows.of_client),
         description="The cards on file: the default card first, then the newest. Cards are stored"
         " in the practice's Stripe account. After the practice has changed to another account, the"
         " cards of the former account are not listed and cannot be charged.",
     )
     default_payment_method: PaymentMethod | None = field(
-        One(payment_method_rows.default),
+        ToOne(payment_method_rows.default),
         description="The Default Card; null if there is no card on file.",
     )
 
-    @planned(Paged(invoices.of_client), description="Invoices, newest first by default.")
+    @field_with_arguments(
+        ConnectionField(invoices.of_client), description="Invoices, newest first by default."
+    )
     def invoices(
         self,
         date_range: Issued = None,
@@ -142,7 +154,9 @@ class Client(Node):
     ) -> Connection[Invoice]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(statement_rows.statements), description="Statements, newest first.")
+    @field_with_arguments(
+        ConnectionField(statement_rows.statements), description="Statements, newest first."
+    )
     def statements(
         self,
         date_range: Period = None,
@@ -153,7 +167,9 @@ class Client(Node):
     ) -> Connection[Statement]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(superbills.of_client), description="Superbills, newest first.")
+    @field_with_arguments(
+        ConnectionField(superbills.of_client), description="Superbills, newest first."
+    )
     def superbills(
         self,
         date_range: Period = None,
@@ -165,12 +181,14 @@ class Client(Node):
         raise AssertionError("its source answers")
 
     active_payment: Payment | None = field(
-        One(payments.active),
+        ToOne(payments.active),
         description="The payment in progress, to be resumed or canceled after a page reload; null"
         " if there is none.",
     )
 
-    @planned(Paged(payments.of_client), description="Payments, newest first.")
+    @field_with_arguments(
+        ConnectionField(payments.of_client), description="Payments, newest first."
+    )
     def payments(
         self,
         date_range: Begun = None,
@@ -182,7 +200,9 @@ class Client(Node):
     ) -> Connection[Payment]:
         raise AssertionError("its source answers")
 
-    @planned(Paged(receipts_of_client), description="Receipts, newest first.")
+    @field_with_arguments(
+        ConnectionField(receipts_of_client), description="Receipts, newest first."
+    )
     def receipts(
         self,
         date_range: Annotated[
@@ -195,8 +215,8 @@ class Client(Node):
     ) -> Connection[Receipt]:
         raise AssertionError("its source answers")
 
-    @planned(
-        Paged(access_log_rows.of_client),
+    @field_with_arguments(
+        ConnectionField(access_log_rows.of_client),
         description="The audit log of access to this client's data, newest first. A read appears"
         " within a second or two. Reads of a dashboard over the whole practice are recorded"
         " without naming clients and do not appear here.",
@@ -210,8 +230,8 @@ class Client(Node):
     ) -> Connection[AccessLogEntry]:
         raise AssertionError("its source answers")
 
-    @planned(
-        Paged(account_history_rows.of_client, tells_start=True),
+    @field_with_arguments(
+        ConnectionField(account_history_rows.of_client, tells_start=True),
         description="The account history, newest first: everything that changed the balance,"
         " sessions that are not invoiced yet, and payments that are pending or failed.",
     )

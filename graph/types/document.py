@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 from graph.scalars import URL
-from planner.sources import Part, Value, field
+from planner.sources import Embedded, Value, field
 from resolvers.document_links import DocumentRow
 
 
@@ -37,6 +37,6 @@ class DocumentLink:
 def document(prefix: str) -> Any:
     """Return the field `document` of a type with this id prefix."""
     return field(
-        Part(lambda row: DocumentRow(prefix, row)),
+        Embedded(lambda row: DocumentRow(prefix, row)),
         description="Links to print and download the document as PDF.",
     )

@@ -12,8 +12,8 @@ from graph.types.document import DocumentLink, document
 from graph.types.money import Money, money
 from graph.types.payment import LazyClient, Payment, client
 from graph.types.provider import Clinician, Provider, clinician, provider
-from planner.sources import Many, One, Value, column, field
-from planner.sql_text import decimal, instant
+from planner.sources import ToMany, ToOne, Value, column, field
+from planner.sql_text import exact_decimal, rfc3339
 from resolvers import invoices, payments, sessions
 from resolvers.money import Amount
 
@@ -27,7 +27,7 @@ class Session(Node):
     clinician: Clinician | None = clinician
     date: dt.date = column("date", "The day, in the practice's time zone.")
     starts_at: dt.datetime | None = field(
-        Value(lambda session: instant(session.c.starts_at)), description="When the session began."
+        Value(lambda session: rfc3339(session.c.starts_at)), description="When the session began."
     )
     duration_minutes: int | None = column(
         "duration_minutes", "The duration of the session in minutes."
@@ -38,13 +38,13 @@ class Session(Node):
         "fee_minor", "The amount that the client owes for the session once it is invoiced."
     )
     invoice: LazyInvoice | None = field(
-        One(sessions.invoice_of),
+        ToOne(sessions.invoice_of),
         description="The invoice with this session; null if the session is not invoiced yet or the"
         " invoice is not shared.",
     )
 
 
-session = field(One(sessions.named_by), description="The session; null if there is none.")
+session = field(ToOne(sessions.named_by), description="The session; null if there is none.")
 
 
 @strawberry.type(description="A line of an invoice, as printed.")
@@ -53,7 +53,7 @@ class InvoiceLine:
     description: str = column("description", "A description of the charge.")
     service_code: str | None = column("service_code", "The service code, usually CPT.")
     quantity: Decimal = field(
-        Value(lambda line: decimal(line.c.quantity_hundredths, 2)),
+        Value(lambda line: exact_decimal(line.c.quantity_hundredths, 2)),
         description="The number of units.",
     )
     unit_price: Money = money("unit_price_minor", "The price of one unit.")
@@ -99,10 +99,10 @@ class Invoice(Node):
         " yet. Until then, the amount is due again but not payable.",
     )
     lines: list[InvoiceLine] = field(
-        Many(invoices.lines), description="The lines, in printed order."
+        ToMany(invoices.lines), description="The lines, in printed order."
     )
     payments: list[Payment] = field(
-        Many(payments.of_invoice),
+        ToMany(payments.of_invoice),
         description="The payments with an allocation to this invoice, newest first.",
     )
     notes: str | None = column("notes", "The practice's notes on the invoice.")
@@ -111,6 +111,6 @@ class Invoice(Node):
 
 
 invoice = field(
-    One(invoices.named_by),
+    ToOne(invoices.named_by),
     description="The invoice that the entry belongs to; null if there is none or it is not shared.",
 )

@@ -6,23 +6,23 @@ from typing import Any
 import strawberry
 
 from graph.scalars import CurrencyCode, Decimal, Long
-from planner.sources import Part, Value, Viewed, field
+from planner.sources import Embedded, Value, ViewerField, field
 from resolvers.money import amount, currency, major_units
 
 
 @strawberry.type(description="An amount in the practice's currency; a negative amount is a credit.")
 class Money:
     amount: Decimal = field(
-        Viewed(major_units),
+        ViewerField(major_units),
         description='The amount in major units, with the decimals of the currency: `"125.00"`.',
     )
     minor_units: Long = field(
         Value(lambda amount: amount.minor),
         description="The amount in the smallest unit of the currency: 12500 cents.",
     )
-    currency: CurrencyCode = field(Viewed(currency), description="The practice's currency.")
+    currency: CurrencyCode = field(ViewerField(currency), description="The practice's currency.")
 
 
 def money(of: str | Callable[[Any], Any], description: str) -> Any:
     """Return a field of type Money. `of` is a column's name or a function of the row."""
-    return field(Part(amount(of) if isinstance(of, str) else of), description=description)
+    return field(Embedded(amount(of) if isinstance(of, str) else of), description=description)

@@ -10,8 +10,8 @@ from graph.node import Node, identity
 from graph.types.document import DocumentLink, document
 from graph.types.money import Money, money
 from models import CardBrand, DeclineReason, PaymentMethodKind
-from planner.sources import Many, One, Part, Value, column, field
-from planner.sql_text import instant
+from planner.sources import Embedded, ToMany, ToOne, Value, column, field
+from planner.sql_text import rfc3339
 from resolvers import clients, invoices, payments
 from resolvers.money import Amount
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LazyClient = Annotated["Client", strawberry.lazy("graph.types.client")]
 LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.types.invoice")]
 LazyReceipt = Annotated["Receipt", strawberry.lazy("graph.types.payment")]
-client = field(One(clients.client_of), description="The client that this belongs to.")
+client = field(ToOne(clients.client_of), description="The client that this belongs to.")
 
 
 @strawberry.type(
@@ -39,7 +39,7 @@ class PaymentCard:
     description="The part of a payment that is allocated to an invoice, less amounts taken back."
 )
 class PaymentAllocation:
-    invoice: LazyInvoice = field(One(invoices.named_by), description="The invoice.")
+    invoice: LazyInvoice = field(ToOne(invoices.named_by), description="The invoice.")
     amount: Money = money("amount_minor", "The allocated amount.")
 
 
@@ -64,26 +64,26 @@ class Payment(Node):
     )
     method: PaymentMethodKind = column("method", "The method of payment.")
     card: PaymentCard | None = field(
-        Part(payments.CardRow, when=payments.has_card),
+        Embedded(payments.CardRow, when=payments.has_card),
         description="The card; null if the payment was made in another way.",
     )
     created_at: dt.datetime = field(
-        Value(lambda payment: instant(payment.c.created_at)),
+        Value(lambda payment: rfc3339(payment.c.created_at)),
         description="When the payment was started.",
     )
     created_on: dt.date = column(
         "created_on", "The day on which the payment was started, in the practice's time zone."
     )
     paid_at: dt.datetime | None = field(
-        Value(lambda payment: instant(payment.c.paid_at)),
+        Value(lambda payment: rfc3339(payment.c.paid_at)),
         description="When the money moved; null if it has not moved.",
     )
     failure: PaymentFailure | None = field(
-        Part(payments.FailureRow, when=payments.has_failed),
+        Embedded(payments.FailureRow, when=payments.has_failed),
         description="The reason for the failure; null if the payment did not fail.",
     )
     allocations: list[PaymentAllocation] = field(
-        Many(payments.allocations),
+        ToMany(payments.allocations),
         description="The amount paid on each invoice, oldest invoice first, including the unused"
         " credit that was applied with the payment.",
     )
@@ -91,7 +91,7 @@ class Payment(Node):
         lambda payment: Amount(payment.refunds["total"]), "The amount refunded."
     )
     receipt: LazyReceipt | None = field(
-        One(payments.receipt_of), description="The receipt; null if the payment did not succeed."
+        ToOne(payments.receipt_of), description="The receipt; null if the payment did not succeed."
     )
 
 
@@ -105,17 +105,17 @@ class Receipt(Node):
     )
     client: LazyClient = client
     payment: Payment = field(
-        One(payments.named_by), description="The payment that the receipt is for."
+        ToOne(payments.named_by), description="The payment that the receipt is for."
     )
     amount: Money = money("amount_minor", "The amount paid.")
     issued_at: dt.datetime = field(
-        Value(lambda receipt: instant(receipt.c.issued_at)),
+        Value(lambda receipt: rfc3339(receipt.c.issued_at)),
         description="When the receipt was issued.",
     )
     document: DocumentLink = document("rct")
 
 
 payment = field(
-    One(payments.named_by),
+    ToOne(payments.named_by),
     description="The payment that the entry belongs to; null if there is none.",
 )

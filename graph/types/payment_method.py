@@ -8,7 +8,7 @@ from graph.node import Node, identity
 from graph.types.payment import LazyClient, client
 from models import CardBrand
 from planner.sources import Value, column, field
-from planner.sql_text import instant
+from planner.sql_text import rfc3339
 from resolvers import payment_methods
 
 
@@ -32,5 +32,5 @@ class PaymentMethod(Node):
         description="Whether the card expires at the end of this month or the next.",
     )
     added_at: dt.datetime = field(
-        Value(lambda card: instant(card.c.added_at)), description="When the card was saved."
+        Value(lambda card: rfc3339(card.c.added_at)), description="When the card was saved."
     )

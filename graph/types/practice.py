@@ -16,7 +16,17 @@ from graph.types.money import Money, money
 from graph.types.payment import Payment
 from graph.types.provider import Address, Clinician, address
 from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
-from planner.sources import Many, One, Paged, Part, Value, Viewed, column, field, planned
+from planner.sources import (
+    ConnectionField,
+    Embedded,
+    ToMany,
+    ToOne,
+    Value,
+    ViewerField,
+    column,
+    field,
+    field_with_arguments,
+)
 from resolvers import aging, changed_since, invoices, payments, revenue, viewer_fields
 from resolvers import online_payments as online_payment_rows
 
@@ -112,21 +122,21 @@ class Practice(Node):
     phone: str | None = column("phone", "The phone number for questions about a bill.")
     email: str | None = column("email", "The e-mail address for questions about a bill.")
     online_payments: OnlinePayments = field(
-        Part(online_payment_rows.OnlineRow), description="The settings for online payments."
+        Embedded(online_payment_rows.OnlineRow), description="The settings for online payments."
     )
     clinicians: list[Clinician] = field(
-        Many(viewer_fields.clinicians), description="The practice's therapists."
+        ToMany(viewer_fields.clinicians), description="The practice's therapists."
     )
     version: str | None = field(
-        Viewed(changed_since.of_practice),
+        ViewerField(changed_since.of_practice),
         description="The current version of the practice's invoices and payments, to be passed as"
         " `changedSince` in the next query. Every change that this response does not include has a"
         " higher version, regardless of when the change began. Only for dashboards; null for other"
         " viewers.",
     )
 
-    @planned(
-        Paged(invoices.of_practice, most=WHOLE_PRACTICE),
+    @field_with_arguments(
+        ConnectionField(invoices.of_practice, most=WHOLE_PRACTICE),
         description="All invoices that the viewer has access to, newest first by default; at most"
         " 500 per page.",
     )
@@ -145,8 +155,8 @@ class Practice(Node):
     ) -> Connection[Invoice]:
         raise AssertionError("its source answers")
 
-    @planned(
-        Paged(payments.of_practice, most=WHOLE_PRACTICE),
+    @field_with_arguments(
+        ConnectionField(payments.of_practice, most=WHOLE_PRACTICE),
         description="All payments that the viewer has access to, newest first; at most 500 per"
         " page.",
     )
@@ -162,8 +172,8 @@ class Practice(Node):
     ) -> Connection[Payment]:
         raise AssertionError("its source answers")
 
-    @planned(
-        Many(revenue.of_practice, most=revenue.MOST),
+    @field_with_arguments(
+        ToMany(revenue.of_practice, most=revenue.MOST),
         description="The practice's money by period, earliest first. Every period of the range is"
         " listed, including periods without any movement; at most 400. The first and the last"
         " period are cut off at the ends of the range. Needs `aggregates:read`. Costs 0.04 for"
@@ -179,8 +189,8 @@ class Practice(Node):
     ) -> list[RevenuePeriod]:
         raise AssertionError("its source answers")
 
-    @planned(
-        One(aging.of_practice),
+    @field_with_arguments(
+        ToOne(aging.of_practice),
         description="The amounts due on all invoices, by the number of days past due. Needs"
         " `aggregates:read`. Costs 0.02 for each invoice of the practice.",
     )
@@ -188,4 +198,4 @@ class Practice(Node):
         raise AssertionError("its source answers")
 
 
-practice = field(One(viewer_fields.practice), description="The practice.")
+practice = field(ToOne(viewer_fields.practice), description="The practice.")

@@ -4,7 +4,7 @@ import strawberry
 
 from graph.node import Node, identity
 from graph.scalars import CountryCode
-from planner.sources import One, Part, column, field
+from planner.sources import Embedded, ToOne, column, field
 from resolvers import statements, viewer_fields
 from resolvers.addresses import AddressRow, has_address
 
@@ -20,7 +20,7 @@ class Address:
 
 
 address = field(
-    Part(AddressRow, when=has_address),
+    Embedded(AddressRow, when=has_address),
     description="The address; null if none is known.",
 )
 
@@ -52,7 +52,7 @@ class Provider:
     phone: str | None = column("phone", "The phone number, as printed.")
 
 
-provider = field(One(statements.letterhead), description="The issuer, as printed.")
+provider = field(ToOne(statements.letterhead), description="The issuer, as printed.")
 clinician = field(
-    One(viewer_fields.clinician_of), description="The therapist; null if none is assigned."
+    ToOne(viewer_fields.clinician_of), description="The therapist; null if none is assigned."
 )

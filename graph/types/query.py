@@ -12,8 +12,17 @@ from graph.types.client import Client
 from graph.types.practice import WHOLE_PRACTICE, Practice, practice
 from graph.types.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
-from planner.sources import Chosen, Many, One, Paged, Typed, Value, field, planned
-from planner.sql_text import instant
+from planner.sources import (
+    ConnectionField,
+    NodeById,
+    NodesByIds,
+    ToMany,
+    ToOne,
+    Value,
+    field,
+    field_with_arguments,
+)
+from planner.sql_text import rfc3339
 from resolvers import clients, nodes, sign_ins, viewer_fields
 
 
@@ -34,22 +43,22 @@ class Viewer:
         Value(lambda viewer: viewer.scopes), description="The scopes of the token."
     )
     expires_at: dt.datetime | None = field(
-        Value(lambda viewer: instant(viewer.expires_at)),
+        Value(lambda viewer: rfc3339(viewer.expires_at)),
         description="When the token expires.",
     )
     clients: list[Client] = field(
-        Many(clients.viewers_clients),
+        ToMany(clients.viewers_clients),
         description="The clients that this viewer has access to; a guardian may have several."
         " Empty for a dashboard.",
     )
     identities: list[Identity] = field(
-        Many(sign_ins.identities),
+        ToMany(sign_ins.identities),
         description="All clients and contacts of this practice with the e-mail address that was"
         " used to sign in, including the viewer: clients first, in the order of entry. Empty if"
         " the token does not come from a sign-in.",
     )
     sign_ins: list[SignIn] = field(
-        Many(sign_ins.of_viewer),
+        ToMany(sign_ins.of_viewer),
         description="The active sign-ins of this person in this practice, and those of other"
         " people with the same e-mail address; newest first. Empty for a dashboard.",
     )
@@ -60,11 +69,11 @@ class Viewer:
     " data is one consistent snapshot."
 )
 class Query:
-    viewer: Viewer = field(One(viewer_fields.viewer), description="The authenticated caller.")
+    viewer: Viewer = field(ToOne(viewer_fields.viewer), description="The authenticated caller.")
     practice: Practice = practice
 
-    @planned(
-        One(clients.client),
+    @field_with_arguments(
+        ToOne(clients.client),
         description="A client by id; null if the viewer has no access to it. A viewer with exactly"
         " one client may omit the id; for any other viewer, an omitted id is an error"
         " (CLIENT_REQUIRED).",
@@ -77,8 +86,8 @@ class Query:
     ) -> Client | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Paged(clients.listed, most=WHOLE_PRACTICE),
+    @field_with_arguments(
+        ConnectionField(clients.listed, most=WHOLE_PRACTICE),
         description="All clients that the viewer has access to, sorted by name by default; at most"
         " 500 per page.",
     )
@@ -112,8 +121,8 @@ class Query:
     ) -> Connection[Client]:
         raise AssertionError("its source answers")
 
-    @planned(
-        Typed(nodes.pick),
+    @field_with_arguments(
+        NodeById(nodes.pick),
         description="Any object by id; null if the viewer has no access to it. An id of an unknown"
         " kind is an error (BAD_ID). Needs the scopes that the type of the object needs.",
     )
@@ -125,8 +134,8 @@ class Query:
     ) -> Node | None:
         raise AssertionError("its source answers")
 
-    @planned(
-        Chosen(nodes.asked, nodes.KINDS),
+    @field_with_arguments(
+        NodesByIds(nodes.asked, nodes.KINDS),
         description="Objects by their ids, in the order of the ids; at most 50. Null for each"
         " object that the viewer has no access to.",
     )

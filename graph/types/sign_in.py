@@ -6,8 +6,8 @@ import strawberry
 
 from graph.node import identity
 from models import ViewerKind
-from planner.sources import Value, Viewed, field
-from planner.sql_text import instant
+from planner.sources import Value, ViewerField, field
+from planner.sql_text import rfc3339
 from resolvers import sign_ins
 
 
@@ -18,14 +18,14 @@ from resolvers import sign_ins
 class SignIn:
     id: strawberry.ID = identity("sgn")
     started_at: dt.datetime = field(
-        Value(lambda token: instant(token.c.created_at)), description="When the sign-in began."
+        Value(lambda token: rfc3339(token.c.created_at)), description="When the sign-in began."
     )
     last_used_at: dt.datetime = field(
         Value(sign_ins.last_used_at),
         description="The time of the last request, accurate to some seconds.",
     )
     is_current: bool = field(
-        Viewed(sign_ins.is_current), description="Whether this request uses the sign-in."
+        ViewerField(sign_ins.is_current), description="Whether this request uses the sign-in."
     )
 
 
@@ -41,5 +41,5 @@ class Identity:
     )
     name: str = field(Value(lambda person: person.c.name), description="The person's name.")
     is_current: bool = field(
-        Viewed(sign_ins.is_viewer), description="Whether the person is the current viewer."
+        ViewerField(sign_ins.is_viewer), description="Whether the person is the current viewer."
     )

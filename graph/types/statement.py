@@ -9,7 +9,7 @@ from graph.types.document import DocumentLink, document
 from graph.types.money import Money, money
 from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
-from planner.sources import Many, column, field
+from planner.sources import ToMany, column, field
 from resolvers import statements
 
 
@@ -48,7 +48,7 @@ class Statement(Node):
     total_paid: Money = money("paid_minor", "The amount paid, net of refunds.")
     ending_balance: Money = money("ending_minor", "The balance at the end of the period.")
     lines: list[StatementLine] = field(
-        Many(statements.statement_lines),
+        ToMany(statements.statement_lines),
         description="The entries of the timeline, in printed order.",
     )
     document: DocumentLink = document("stm")

@@ -12,8 +12,8 @@ from graph.types.invoice import Session, session
 from graph.types.money import Money, money
 from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
-from planner.sources import Many, Part, Value, column, field
-from planner.sql_text import decimal
+from planner.sources import Embedded, ToMany, Value, column, field
+from planner.sql_text import exact_decimal
 from resolvers import superbills
 from resolvers.money import Amount
 
@@ -29,7 +29,8 @@ class SuperbillLine:
     cpt_code: str | None = column("cpt_code", "The CPT code of the procedure.")
     modifiers: list[str] = column("modifiers", "Two-character CPT modifiers.")
     units: Decimal = field(
-        Value(lambda line: decimal(line.c.units_hundredths, 2)), description="The number of units."
+        Value(lambda line: exact_decimal(line.c.units_hundredths, 2)),
+        description="The number of units.",
     )
     diagnosis_pointers: list[int] = column(
         "diagnosis_pointers", "Positions of the diagnoses that the visit was for."
@@ -67,7 +68,7 @@ class Completeness:
         Value(lambda superbill: superbill.is_complete), description="Whether nothing is missing."
     )
     missing: list[SuperbillGap] = field(
-        Many(superbills.gaps),
+        ToMany(superbills.gaps),
         description="The missing information: first that of the header, then line by line.",
     )
 
@@ -82,13 +83,13 @@ class Superbill(Node):
     period_start: dt.date = column("period_start", "The first day of the period.")
     period_end: dt.date = column("period_end", "The last day of the period.")
     lines: list[SuperbillLine] = field(
-        Many(superbills.lines), description="The visits, in printed order."
+        ToMany(superbills.lines), description="The visits, in printed order."
     )
     diagnoses: list[Diagnosis] = field(
-        Many(superbills.diagnoses), description="The diagnoses, by position."
+        ToMany(superbills.diagnoses), description="The diagnoses, by position."
     )
     completeness: Completeness = field(
-        Part(lambda superbill: superbill),
+        Embedded(lambda superbill: superbill),
         description="Whether the superbill has all information that an insurer requires, and a"
         " list of the gaps.",
     )

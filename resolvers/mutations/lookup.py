@@ -8,7 +8,7 @@ from sqlalchemy.sql import visitors
 from billing.errors import NotAllowed, NotFound
 from billing.money import digits
 from models import Client, Invoice, Payment, PaymentMethod, Practice
-from planner.deferred import Asked, read
+from planner.deferred import RequestContext, evaluate
 from resolvers.clients import ClientRow
 from resolvers.mutations.result import Acting
 from resolvers.online_payments import reached_account
@@ -24,10 +24,10 @@ def eyes(acting: Acting) -> Sight:
 async def found(acting: Acting, sight: Sight, statement: Select[Any]) -> Row[Any] | None:
     """Return the statement's first row, with the viewer's values filled in."""
     sight.check()
-    asked = Asked(acting.viewer, acting.now, {}, acting.payments)
+    context = RequestContext(acting.viewer, acting.now, {}, acting.payments)
 
     def known(parameter: BindParameter[Any]) -> None:
-        parameter.value = read(parameter.value, asked)
+        parameter.value = evaluate(parameter.value, context)
 
     filled = visitors.cloned_traverse(statement, {}, {"bindparam": known})
     async with acting.till.engine.connect() as conn:

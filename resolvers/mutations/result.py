@@ -14,7 +14,7 @@ from billing.payments.status import Online
 from identity.sign_in.context import Door
 from identity.viewer import Viewer
 from models.row import ID
-from planner.deferred import Later, Refusal, bound, prefix
+from planner.deferred import Deferred, FieldError, bind, id_prefix
 from resolvers.ids import bare
 
 # Finds the viewer of a token's text or of its id.
@@ -64,7 +64,7 @@ class OutcomeRow:
 
     def value(self, name: str, type_: TypeEngine[Any]) -> BindParameter[Any]:
         key = self.key
-        return bound(Later(lambda asked: asked.outcomes[key].values.get(name)), type_)
+        return bind(Deferred(lambda context: context.outcomes[key].values.get(name)), type_)
 
     def text(self, name: str) -> BindParameter[Any]:
         return self.value(name, Text())
@@ -113,17 +113,17 @@ def refused(refusal: billing.Refusal) -> Outcome:
     return Outcome(type(refusal).__name__, values)
 
 
-def unavailable() -> Refusal:
+def unavailable() -> FieldError:
     """Return the error for an unreachable Stripe, before anything was started.
 
     No refusal type of the schema describes this case.
     """
-    return Refusal("UNAVAILABLE", "Stripe does not respond, and nothing was started: try again")
+    return FieldError("UNAVAILABLE", "Stripe does not respond, and nothing was started: try again")
 
 
-def busy() -> Refusal:
+def busy() -> FieldError:
     """Return the error for a database that was not available in time."""
-    return Refusal(
+    return FieldError(
         "UNAVAILABLE",
         "the database is busy: send the same request again shortly, with the same key",
     )
@@ -132,9 +132,9 @@ def busy() -> Refusal:
 def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
     """Return the row id in an API id of this kind."""
     try:
-        if prefix(id_) != kind:
-            raise Refusal("BAD_ID", "another kind")
+        if id_prefix(id_) != kind:
+            raise FieldError("BAD_ID", "another kind")
         return bare(id_)
-    except Refusal:
+    except FieldError:
         message = f"Not an id of this type, which begins with {kind}_."
         raise billing.InvalidInput(message, path) from None

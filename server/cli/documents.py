@@ -18,7 +18,7 @@ from execution.read_audit import RequestReads, record_at_once
 from identity.viewer import NOBODY
 from models import DocumentKind, Logo, Practice, ViewerKind, database
 from models.upsert import insert_into
-from planner.deferred import Refusal
+from planner.deferred import FieldError
 from resolvers.ids import bare
 from server.cli.operators import operator
 from server.command_errors import CommandError
@@ -45,7 +45,7 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     kind = PREFIXES.get(id_.partition("_")[0])
     try:
         key = bare(id_)
-    except Refusal:
+    except FieldError:
         kind = None
     if kind is None:
         raise NoDocument(f"There is no document {id_}.")

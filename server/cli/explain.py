@@ -17,8 +17,8 @@ from execution.read_audit import RequestReads, record_at_once
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
-from planner.deferred import Asked
-from planner.operation import coerced, named, parsed
+from planner.deferred import RequestContext
+from planner.operation import coerce_variables, parse_document, select_operation
 from server.cli.operators import operator
 from server.command_errors import CommandError
 from server.settings import Settings
@@ -89,8 +89,8 @@ async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.d
 
 def understood(graph: Graph, query: str, name: str | None) -> Readied:
     """Return the operation of a document."""
-    document = parsed(query)
-    node = named(document, name) if isinstance(document, DocumentNode) else document
+    document = parse_document(query)
+    node = select_operation(document, name) if isinstance(document, DocumentNode) else document
     if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
         raise NotExplained(messages(node))
     ready = graph.ready(document, node)
@@ -103,11 +103,11 @@ async def planned(
     graph: Graph, ready: Readied, variables: dict[str, Any], viewer: Viewer, now: dt.datetime
 ) -> tuple[str, list[Any]]:
     """Return the statement and its parameters, as in a request with this document."""
-    values = coerced(graph.schema._schema, ready.operation, variables)
+    values = coerce_variables(graph.schema._schema, ready.operation, variables)
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))
-    asked = Asked(viewer, now, values.coerced, signer=graph.plans.signer)
-    found = await graph.plans.planned(ready.operation, values, asked)
+    context = RequestContext(viewer, now, values.coerced, signer=graph.plans.signer)
+    found = await graph.plans.planned(ready.operation, values, context)
     if found is None:
         raise NotExplained(
             "This document has no statement: it is refused, or only queries the schema."

@@ -21,7 +21,7 @@ from billing.payments.status import PaymentsMode
 from billing.payments.stripe_accounts import accounts
 from billing.stripe import Rejected, StripeTrouble, Unknown
 from models import AccessAction, Payment, Practice, database
-from planner.deferred import Refusal
+from planner.deferred import FieldError
 from resolvers.ids import bare
 from server import stripe_check
 from server.cli.operators import operator
@@ -112,7 +112,7 @@ async def known(till: Till, payment: str) -> tuple[str, str, str]:
     """Return the payment's practice, row id and currency."""
     try:
         payment_id = bare(payment) if payment.startswith("pmt_") else ""
-    except Refusal:
+    except FieldError:
         payment_id = ""
     same = Practice.id == Payment.practice_id
     async with till.engine.connect() as conn:

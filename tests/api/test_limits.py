@@ -40,8 +40,14 @@ from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind
 from models.database import PostgresReads, SqliteReads
-from planner.operation import MAX_TOKENS, Operation, coerced, parsed, understood
-from planner.sources import MAX_SIZE, Paged, source_of
+from planner.operation import (
+    MAX_TOKENS,
+    Operation,
+    coerce_variables,
+    parse_document,
+    validate_operation,
+)
+from planner.sources import MAX_SIZE, ConnectionField, source_of
 from tests.support.demo_server import PROJECT
 from tests.support.example_operations import REPORTS, WRITTEN
 
@@ -72,7 +78,7 @@ async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
 
 
 def operation(query: str) -> tuple[DocumentNode, OperationDefinitionNode]:
-    document = parsed(query)
+    document = parse_document(query)
     assert isinstance(document, DocumentNode), document
     node = get_operation_ast(document)
     assert node is not None
@@ -233,7 +239,7 @@ def test_every_practice_wide_list_has_a_weight_for_each_argument() -> None:
         for type_ in SCHEMA.type_map.values()
         if is_object_type(type_)
         for name, field in type_.fields.items()
-        if isinstance(source := source_of(field), Paged) and source.most > MAX_SIZE
+        if isinstance(source := source_of(field), ConnectionField) and source.most > MAX_SIZE
     }
     assert wide <= SCANS.keys() == WIDE == LOOKED_FOR.keys()
     for coordinate, found in SCANS.items():
@@ -285,7 +291,7 @@ def test_circular_fragments_are_left_to_validation() -> None:
 
 
 def test_document_has_a_maximum_of_tokens() -> None:
-    assert not isinstance(parsed("{ " + "id " * MAX_TOKENS + "}"), DocumentNode)
+    assert not isinstance(parse_document("{ " + "id " * MAX_TOKENS + "}"), DocumentNode)
 
 
 def test_document_has_a_maximum_of_characters() -> None:
@@ -314,12 +320,12 @@ def test_lists_and_objects_count_the_selects_they_take() -> None:
 def test_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) -> None:
     """Apart from filters, and from SQL repeated for each part of an amount."""
     query, variables = (WRITTEN | REPORTS)[name]
-    document = parsed(query)
+    document = parse_document(query)
     assert isinstance(document, DocumentNode)
     node = next(n for n in document.definitions if isinstance(n, OperationDefinitionNode))
-    ready = understood(SCHEMA, document, node)
+    ready = validate_operation(SCHEMA, document, node)
     assert isinstance(ready, Operation)
-    given = coerced(SCHEMA, ready, variables)
+    given = coerce_variables(SCHEMA, ready, variables)
     assert isinstance(given, VariableValues)
     plan = Plans(schema(), reads, Signer("", "")).made(ready, given, CLIENT)
     counted = Measure(SCHEMA, document, variables).operation(node).selects
@@ -332,7 +338,7 @@ def test_extreme_nesting_is_refused(deep: str) -> None:
     query = f"{{ client {{ ...F0 }} }} {chain} fragment F440 on Client {{ id }}"
     document, node = operation(query)
     if deep == "lists":
-        assert not isinstance(parsed("{ client(id: " + "[" * 9_000), DocumentNode)
+        assert not isinstance(parse_document("{ client(id: " + "[" * 9_000), DocumentNode)
         return
 
     def from_deep_inside(levels: int) -> Any:

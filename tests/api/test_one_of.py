@@ -21,7 +21,13 @@ from hypothesis import strategies as st
 
 from bench import nodejs
 from graph.schema import schema, sdl
-from planner.operation import Errors, Operation, coerced, parsed, understood
+from planner.operation import (
+    Errors,
+    Operation,
+    coerce_variables,
+    parse_document,
+    validate_operation,
+)
 from tests.browser.test_page_types import HOW_TO_GET, NODE, major
 from tests.conftest import do_without
 from tests.support.demo_server import PROJECT
@@ -86,14 +92,14 @@ mutation {declared} {{ pay(input: {{
 
 def errors(query: str, /, **variables: Any) -> Errors:
     """Return the errors of a document and its variables, as found before execution."""
-    document = parsed(query)
+    document = parse_document(query)
     assert isinstance(document, DocumentNode), document
     node = get_operation_ast(document)
     assert isinstance(node, OperationDefinitionNode)
-    operation = understood(SCHEMA, document, node)
+    operation = validate_operation(SCHEMA, document, node)
     if not isinstance(operation, Operation):
         return operation
-    values = coerced(SCHEMA, operation, variables)
+    values = coerce_variables(SCHEMA, operation, variables)
     return [] if isinstance(values, VariableValues) else values
 
 

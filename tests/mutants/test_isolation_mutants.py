@@ -28,7 +28,7 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
-from planner.deferred import Refusal, bound, derive
+from planner.deferred import FieldError, bind, map_deferred
 from planner.pagination import Page
 from resolvers import aging, clients, document_files, ids, invoices, payment_methods, visibility
 from tests.security.isolation import doors, papers
@@ -229,7 +229,7 @@ def the_practice_is_no_wall_for_sums(patch: pytest.MonkeyPatch) -> None:
 @fault("what is no id")
 def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:
     def wrong(id_: Any, _: str) -> Any:
-        return bound(derive(ids.bare, id_), ID)
+        return bind(map_deferred(ids.bare, id_), ID)
 
     for module in (aging, clients, invoices):
         patch.setattr(module, "row_id", wrong)
@@ -275,7 +275,7 @@ def a_hidden_id_is_refused_not_null(patch: pytest.MonkeyPatch) -> None:
         found = bare(id_)
         if found != NOWHERE:
             return found
-        raise Refusal("NOT_FOUND", "there is nothing of this id")
+        raise FieldError("NOT_FOUND", "there is nothing of this id")
 
     bare = ids.bare
     patch.setattr(ids, "bare", wrong)

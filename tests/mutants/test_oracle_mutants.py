@@ -38,7 +38,7 @@ from models import (
     Scope,
 )
 from planner import compiler, pagination
-from planner.deferred import bound
+from planner.deferred import bind
 from planner.pagination import Page
 from planner.selection import Selection
 from resolvers import (
@@ -240,7 +240,7 @@ def the_end_of_a_range_is_outside(patch: pytest.MonkeyPatch) -> None:
     def wrong(start: Any, end: Any, range_: Any) -> Any:
         inside = right(start, end, range_)
         last = range_ and range_.lte
-        return and_(inside, ~(start == bound(last, start.type))) if last else inside
+        return and_(inside, ~(start == bind(last, start.type))) if last else inside
 
     patch.setattr(filters, "overlapping", wrong)
 

@@ -25,7 +25,7 @@ from execution.rate_limit import Allowance
 from graph.schema import schema
 from identity.tokens import Subject, new_secret
 from planner import operation, validation_rules
-from planner.cache import Recent
+from planner.cache import FairCache
 from planner.validation_rules import MAX_OVERLAPS, RULES, FewOverlapsRule
 from tests.security.fuzz.corpus import many
 from tests.security.fuzz.strangers import SHAPES
@@ -233,7 +233,7 @@ async def test_documents_without_a_token_are_cached_separately(
     graph = graph_of(portal)
     page = "query Page { client { id } }"
     await portal.ask(page, await portal.token())
-    remembered: list[Recent[Any, Any]] = [
+    remembered: list[FairCache[Any, Any]] = [
         *(graph.preparation.documents, graph.preparation.readied),
         *(graph.preparation.limits.numbers, graph.preparation.limits.refusals),
         *(graph.plans.plans,),

@@ -19,7 +19,7 @@ from execution.pipeline import Request
 from execution.scopes import FIELDS, TYPES, needed, needs
 from graph.schema import schema
 from models import Scope
-from planner.operation import Operation, named, parsed, understood
+from planner.operation import Operation, parse_document, select_operation, validate_operation
 from tests.oracle.scopes import of_field
 from tests.support.comparison import Comparison
 from tests.support.operations.pools import pool
@@ -123,11 +123,11 @@ def test_field_needs_the_scopes_of_its_type() -> None:
 
 
 def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope, list[str]]:
-    document = parsed(query)
+    document = parse_document(query)
     assert isinstance(document, DocumentNode)
-    node = named(document, None)
+    node = select_operation(document, None)
     assert isinstance(node, OperationDefinitionNode)
-    operation = understood(SCHEMA, document, node)
+    operation = validate_operation(SCHEMA, document, node)
     assert isinstance(operation, Operation), operation
     return needed(SCHEMA, operation).lacking(SCHEMA, operation, variables, held)
 

@@ -12,7 +12,7 @@ from execution import executor
 from identity.viewer import Viewer
 from models import Client, Practice, SuperbillLine
 from planner import plan
-from planner.deferred import Asked, Later
+from planner.deferred import Deferred, RequestContext
 from resolvers import superbills
 from tests.support.comparison import Case, Comparison
 from tests.support.example_operations import WRITTEN
@@ -26,14 +26,14 @@ TOTALS = "{ client { superbills { nodes { totalFee { amount } } } } }"
 def statements(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> list[Select[Any]]:
     """Record the statements of all plans made from now on."""
     made: list[Select[Any]] = []
-    compiled = plan.compiled
+    compiled = plan.compile_plan
 
     def kept(statement: Select[Any], *given: Any) -> Any:
         made.append(statement)
         return compiled(statement, *given)
 
     comparison.forget()
-    monkeypatch.setattr(executor, "compiled", kept)
+    monkeypatch.setattr(executor, "compile_plan", kept)
     return made
 
 
@@ -71,11 +71,11 @@ async def test_table_without_a_restriction_is_found(
 
 def unheld(statement: Select[Any], viewer: Viewer) -> set[str]:
     """Return the names of tables that no condition restricts to the viewer's practice."""
-    asked, held, read = Asked(viewer, NOW, {}), set[Any](), set[Any]()
+    context, held, read = RequestContext(viewer, NOW, {}), set[Any](), set[Any]()
     for element in walked(statement):
         if isinstance(element, Table) or is_table(element):
             read.add(element)
-        if isinstance(element, BinaryExpression) and names_practice(element, asked):
+        if isinstance(element, BinaryExpression) and names_practice(element, context):
             held.add(element.left.table)
     assert read
     return {getattr(table, "element", table).name for table in read - held}
@@ -95,14 +95,16 @@ def is_table(element: Any) -> bool:
     return isinstance(element, Alias) and isinstance(element.element, Table)
 
 
-def names_practice(condition: BinaryExpression[Any], asked: Asked) -> bool:
+def names_practice(condition: BinaryExpression[Any], context: RequestContext) -> bool:
     column, value = condition.left, condition.right
     if not isinstance(column, ColumnClause) or not isinstance(value, BindParameter):
         return False
     own = getattr(column.table, "element", None) is Practice.__table__
     named = column.name == ("id" if own else "practice_id")
     later = value.value
-    return named and isinstance(later, Later) and later.read(asked) == asked.viewer.practice_id
+    return (
+        named and isinstance(later, Deferred) and later.read(context) == context.viewer.practice_id
+    )
 
 
 # -- refusals by the planner -----------------------------------------------------------------------

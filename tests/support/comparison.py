@@ -29,9 +29,9 @@ from models.database import (
     engine,
 )
 from models.database.connector import PostgresConnector
-from planner.deferred import Asked
-from planner.fallback_executor import Answer, refused
-from planner.operation import coerced
+from planner.deferred import RequestContext
+from planner.fallback_executor import Answer, error_answer
+from planner.operation import coerce_variables
 from tests.oracle import Oracle
 from tests.oracle.links import ADDRESS, SECRET
 from tests.support.empty_databases import prepare
@@ -150,11 +150,11 @@ class Comparison:
         """Return the fallback's answer to the operation that the server answered last."""
         ready = self.graph.preparation.readied.items[case.query, case.operation_name]
         assert isinstance(ready, Readied)
-        given = coerced(self.graph.schema._schema, ready.operation, case.variables)
+        given = coerce_variables(self.graph.schema._schema, ready.operation, case.variables)
         if not isinstance(given, VariableValues):
-            return Answered.of(json.loads(refused(given).body))
-        asked = Asked(self.viewers[case.who], NOW, given.coerced, signer=SIGNER)
-        answer = await Plans.exact(self.plans, ready.operation, given, case.variables, asked)
+            return Answered.of(json.loads(error_answer(given).body))
+        context = RequestContext(self.viewers[case.who], NOW, given.coerced, signer=SIGNER)
+        answer = await Plans.exact(self.plans, ready.operation, given, case.variables, context)
         return Answered.of(json.loads(answer.body))
 
     def foretold(self, case: Case) -> Answered:

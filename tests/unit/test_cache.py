@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.cache import Recent
+from planner.cache import FairCache
 
 SIZE, OWNERS = 60, "abc"
 keys, owners = st.integers(0, 40), st.sampled_from(OWNERS)
@@ -19,7 +19,7 @@ def weigh(key: int, _: int) -> int:
 
 @given(uses)
 def test_weights_are_the_sums_of_the_items(steps: list[tuple[int, str, bool]]) -> None:
-    kept: Recent[int, int] = Recent(SIZE, weigh)
+    kept: FairCache[int, int] = FairCache(SIZE, weigh)
     for key, owner, forgotten in steps:
         if forgotten:
             kept.forget(key)
@@ -33,7 +33,7 @@ def test_weights_are_the_sums_of_the_items(steps: list[tuple[int, str, bool]]) -
 
 @given(st.lists(keys, max_size=8, unique=True), st.lists(st.integers(100, 400), max_size=120))
 def test_small_owner_loses_nothing_to_a_large_one(own: list[int], flood: list[int]) -> None:
-    kept: Recent[int, int] = Recent(2 * SIZE, weigh)
+    kept: FairCache[int, int] = FairCache(2 * SIZE, weigh)
     for key in own:
         kept.keep(key, key, "a")
     for key in flood:
@@ -42,7 +42,7 @@ def test_small_owner_loses_nothing_to_a_large_one(own: list[int], flood: list[in
 
 
 def test_without_owners_the_least_recently_used_is_evicted() -> None:
-    kept: Recent[str, int] = Recent(2)
+    kept: FairCache[str, int] = FairCache(2)
     kept.keep("a", 1)
     kept.keep("b", 2)
     assert kept.recall("a") == 1
@@ -52,7 +52,7 @@ def test_without_owners_the_least_recently_used_is_evicted() -> None:
 
 def test_shared_item_is_charged_to_the_smallest_owner() -> None:
     """A flood by the first owner of a page does not evict the page from the others."""
-    kept: Recent[str, int] = Recent(10)
+    kept: FairCache[str, int] = FairCache(10)
     kept.keep("page", 1, "hostile")
     kept.keep("another", 1, "hostile")
     assert kept.recall("page", "client") == 1
@@ -63,7 +63,7 @@ def test_shared_item_is_charged_to_the_smallest_owner() -> None:
 
 
 async def test_failed_item_is_made_again_by_the_next_caller() -> None:
-    kept: Recent[str, int] = Recent(10)
+    kept: FairCache[str, int] = FairCache(10)
     tries: list[str] = []
 
     async def make() -> int:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.database import engine
 from models.row import Instant
-from planner.sql_text import decimal, escaped, hexadecimal, instant, truth
+from planner.sql_text import exact_decimal, hexadecimal, json_bool, json_string, rfc3339
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -56,7 +56,7 @@ async def written(database: AsyncEngine, write: Any, type_: Any, values: Sequenc
     digits=st.sampled_from([0, 2, 3]),
 )
 async def test_money_is_exact(database: AsyncEngine, minor: list[int], digits: int) -> None:
-    texts = await written(database, lambda value: decimal(value, digits), BigInteger, minor)
+    texts = await written(database, lambda value: exact_decimal(value, digits), BigInteger, minor)
     assert texts == [f"{Decimal(each).scaleb(-digits):.{digits}f}" for each in minor]
 
 
@@ -64,7 +64,7 @@ async def test_money_is_exact(database: AsyncEngine, minor: list[int], digits: i
 @example(texts=["", '"', "\\", "\x01\x1f\x7f", "\u2028", "é", "\U0001f0cf", "</script>", "'"])
 @given(texts=st.lists(TEXTS, min_size=1, max_size=10))
 async def test_string_is_written_as_json(database: AsyncEngine, texts: list[str]) -> None:
-    found = await written(database, escaped, Text, texts)
+    found = await written(database, json_string, Text, texts)
     assert [json.loads(each) for each in found] == texts
     # The marker for null violations occurs in no string's text.
     assert not any("\x01" in each for each in found)
@@ -90,12 +90,14 @@ async def test_cursor_is_hexadecimal(database: AsyncEngine, texts: list[str]) ->
 async def test_instant_is_in_seconds_and_utc(
     database: AsyncEngine, moments: list[dt.datetime]
 ) -> None:
-    found = await written(database, instant, Instant, moments)
+    found = await written(database, rfc3339, Instant, moments)
     assert found == [f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in moments]
 
 
 async def test_boolean_is_a_word_and_null_stays_null(database: AsyncEngine) -> None:
-    assert await written(database, truth, Boolean, [True, False]) == ["true", "false"]
-    assert await written(database, truth, Boolean, [None]) == [None]
-    assert await written(database, escaped, Text, [None]) == [None]
-    assert await written(database, lambda value: decimal(value, 2), BigInteger, [None]) == [None]
+    assert await written(database, json_bool, Boolean, [True, False]) == ["true", "false"]
+    assert await written(database, json_bool, Boolean, [None]) == [None]
+    assert await written(database, json_string, Text, [None]) == [None]
+    assert await written(database, lambda value: exact_decimal(value, 2), BigInteger, [None]) == [
+        None
+    ]
