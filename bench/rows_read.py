@@ -20,7 +20,7 @@ from bench.lookups import lists, lookups, reports
 from billing.documents.links import Signer
 from demo import many
 from execution.introspection import Introspection
-from execution.pipeline import Graph
+from execution.pipeline import GraphQLService
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
@@ -72,7 +72,7 @@ class Asking:
     """Executor of the server's statements, with EXPLAIN."""
 
     def __init__(self, reads: database.PostgresReads, driver: Any, subjects: Subjects) -> None:
-        self.graph = Graph(schema(), reads, Introspection.NOBODY, Signer("", ""))
+        self.graph = GraphQLService(schema(), reads, Introspection.NOBODY, Signer("", ""))
         self.reads, self.driver, self.subjects = reads, driver, subjects
 
     async def all(self) -> AsyncIterator[Measured]:

@@ -19,11 +19,11 @@ from graphql import (
 
 from execution.bounded_queue import BoundedQueue
 from execution.card_number_filter import card_number_in_variables
-from execution.executor import Plans
+from execution.executor import Executor
 from execution.introspection import INTROSPECTION, TYPENAME, Introspection
 from execution.limits import Key, Limits, Measure, too_deep, too_large
-from execution.preparation import Ready, read
-from execution.prepared_operation import Readied
+from execution.preparation import Validate, parse_and_check
+from execution.prepared_operation import PreparedOperation
 from execution.rate_limit import Allowance
 from execution.refusal_events import introspection_off
 from identity.viewer import NOBODY
@@ -60,32 +60,32 @@ class Unauthenticated(Exception):
     """A request that needs a token."""
 
 
-async def at_once(_: Any, work: Callable[..., Any], *given: Any) -> Any:
+async def run_directly(_: Any, work: Callable[..., Any], *given: Any) -> Any:
     """Run the work directly: measuring so small a document takes less time than waking a thread."""
     return work(*given)
 
 
-class Strangers:
-    """Prepares documents that are sent without a token. `ready` validates an operation."""
+class AnonymousRequests:
+    """Prepares documents that are sent without a token. `validate` validates an operation."""
 
     def __init__(
         self,
         schema: GraphQLSchema,
-        plans: Plans,
-        ready: Ready,
+        executor: Executor,
+        validate: Validate,
         public: frozenset[str],
         introspection: Introspection,
     ) -> None:
-        self.schema, self.plans, self.ready = schema, plans, ready
+        self.schema, self.executor, self.validate = schema, executor, validate
         self.public, self.introspection = public, introspection
         is_told = introspection is Introspection.EVERYONE
         self.most_tokens = MAX_INTROSPECTION_TOKENS if is_told else MAX_TOKENS
-        self.readied: FairCache[tuple[str, str | None], Readied | Errors | None] = FairCache(
-            DOCUMENTS, lambda key, _: 1_000 + len(key[0])
+        self.operations: FairCache[tuple[str, str | None], PreparedOperation | Errors | None] = (
+            FairCache(DOCUMENTS, lambda key, _: 1_000 + len(key[0]))
         )
         self.rules = RULES if is_told else RULES_FOR_SMALL_DOCUMENTS
         self.new_documents = Allowance(NEW_DOCUMENTS, NEW_DOCUMENT_EVERY_S)
-        self.limits = Limits(schema, at_once, DOCUMENTS)
+        self.limits = Limits(schema, run_directly, DOCUMENTS)
         self.queue = BoundedQueue(
             at_once=AT_ONCE, most=MOST, most_of_one=MOST_OF_ONE_ADDRESS, wait_s=WAIT_S
         )
@@ -94,9 +94,9 @@ class Strangers:
         """Wait for a place for a request of a network address. Raise QueueFull if there is none."""
         return self.queue.place(address_hash or "")
 
-    async def prepared(
+    async def prepare(
         self, query: str, name: str | None, variables: Mapping[str, Any], address_hash: str | None
-    ) -> Readied | Errors:
+    ) -> PreparedOperation | Errors:
         """Return the operation, or the errors that refuse it.
 
         Raise Unauthenticated if it needs a token.
@@ -104,18 +104,22 @@ class Strangers:
         if len(query) > MAX_LENGTH or len(name or "") > MAX_LENGTH:
             raise Unauthenticated
         key = query, name
-        if key not in self.readied.items and address_hash is not None:
+        if key not in self.operations.items and address_hash is not None:
             self.count(address_hash)
-        found = await self.readied.awaited(
-            key, lambda: self.plans.apart(SERVER, self.read, query, name)
+        found = await self.operations.awaited(
+            key, lambda: self.executor.run_in_thread(SERVER, self.parse_and_validate, query, name)
         )
         if found is None:
             raise Unauthenticated
-        if not isinstance(found, Readied):
+        if not isinstance(found, PreparedOperation):
             return found
-        return self.wrong(found, variables) or await self.too_large(key, found, variables) or found
+        return (
+            self.variable_errors(found, variables)
+            or await self.too_large(key, found, variables)
+            or found
+        )
 
-    def wrong(self, found: Readied, variables: Mapping[str, Any]) -> Errors:
+    def variable_errors(self, found: PreparedOperation, variables: Mapping[str, Any]) -> Errors:
         """Return errors in variables that no operation accepts."""
         try:
             check_texts(variables, MAX_VALUES)
@@ -123,7 +127,9 @@ class Strangers:
             return [error]
         return card_number_in_variables(variables, found.operation.document)
 
-    async def too_large(self, key: Key, found: Readied, variables: Mapping[str, Any]) -> Errors:
+    async def too_large(
+        self, key: Key, found: PreparedOperation, variables: Mapping[str, Any]
+    ) -> Errors:
         """Return an error for each limit that the operation exceeds with these variables."""
         document, node = found.operation.document, found.operation.node
         return await self.limits.refuse(key, document, node, variables, NOBODY)
@@ -133,9 +139,9 @@ class Strangers:
         if wait_s := self.new_documents.take(address_hash):
             raise RateLimited(TOO_MANY_DOCUMENTS, wait_s, {})
 
-    def read(self, query: str, name: str | None) -> Readied | Errors | None:
+    def parse_and_validate(self, query: str, name: str | None) -> PreparedOperation | Errors | None:
         """Parse, check and validate a document. Return None if it needs a token."""
-        document = read(query, self.most_tokens)
+        document = parse_and_check(query, self.most_tokens)
         if not isinstance(document, DocumentNode):
             return None if has_too_many_tokens(document) else document
         for operation in document.definitions:
@@ -146,7 +152,7 @@ class Strangers:
         node = select_operation(document, name)
         if not isinstance(node, OperationDefinitionNode):
             return node
-        return self.refused(document, node) or self.ready(document, node, self.rules)
+        return self.early_errors(document, node) or self.validate(document, node, self.rules)
 
     def is_public(self, asked: set[str], operation: OperationType) -> bool:
         """Return whether all of an operation's root fields are public."""
@@ -154,7 +160,7 @@ class Strangers:
         changes = operation is OperationType.MUTATION
         return asked <= {TYPENAME, *(self.public if changes else INTROSPECTION if told else ())}
 
-    def refused(self, document: DocumentNode, node: OperationDefinitionNode) -> Errors:
+    def early_errors(self, document: DocumentNode, node: OperationDefinitionNode) -> Errors:
         """Return the errors that refuse a document before validation."""
         introspects = not root_fields(document, node).isdisjoint(INTROSPECTION)
         if introspects and self.introspection is Introspection.NOBODY:

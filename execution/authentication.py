@@ -35,7 +35,7 @@ LOOKED_UP_AT_ONCE, LOOKED_UP, WAIT_S = 4, 500, 5
 
 
 @dataclass(frozen=True)
-class Presented:
+class PresentedToken:
     """A token's hash or id, and the time of the request."""
 
     name: str
@@ -43,7 +43,7 @@ class Presented:
 
 
 @dataclass(frozen=True)
-class Bearer:
+class CachedSession:
     """The viewer found at the last look-up of a token, with the token's hash and the row found."""
 
     name: str
@@ -51,15 +51,17 @@ class Bearer:
     viewer: Viewer
 
 
-class Bearers:
+class Authenticator:
     """Looks up viewers by their tokens: in a statement of its own, or together with a read."""
 
     def __init__(self, reads: Reads, key: str, uses: Uses | None = None) -> None:
         self.reads, self.key, self.uses = reads, key, uses
-        self.by_hash = look_up(reads.dialect, "hash", Text())
-        self.by_id = look_up(reads.dialect, "id", ID)
-        self.again = {kind: look_up(reads.dialect, "hash", Text(), kind) for kind in ViewerKind}
-        self.last: FairCache[bytes, Bearer] = FairCache(REMEMBERED)
+        self.by_hash = token_statement(reads.dialect, "hash", Text())
+        self.by_id = token_statement(reads.dialect, "id", ID)
+        self.again = {
+            kind: token_statement(reads.dialect, "hash", Text(), kind) for kind in ViewerKind
+        }
+        self.last: FairCache[bytes, CachedSession] = FairCache(REMEMBERED)
         # Limits look-ups of invalid tokens, which anybody can send.
         self.unknown = BoundedQueue(
             at_once=LOOKED_UP_AT_ONCE, most=LOOKED_UP, most_of_one=LOOKED_UP, wait_s=WAIT_S
@@ -76,38 +78,40 @@ class Bearers:
             row = await self.row(self.by_hash, name, now)
         if row is None:
             return None
-        return self.last.keep(key, Bearer(name, row, self.seen(row, now))).viewer
+        return self.last.keep(key, CachedSession(name, row, self.viewer_in_row(row, now))).viewer
 
-    def guessed(self, token: str) -> Bearer | None:
+    def cached_session(self, token: str) -> CachedSession | None:
         """Return the bearer found at the last look-up of the token, if cached."""
         return self.last.recall(digest(token))
 
-    async def told(self, bearer: Bearer, asked: Statement, now: dt.datetime) -> Any:
+    async def authenticate_with(
+        self, session: CachedSession, asked: Statement, now: dt.datetime
+    ) -> Any:
         """Return the result of a statement, run together with the token's look-up.
 
         Return None if the token is no longer valid or belongs to another viewer.
         """
-        plan = self.again[bearer.viewer.kind]
-        look_up = plan.sql, self.values(plan, bearer.name, now)
-        row = await self.reads.beside(look_up, asked, bearer.viewer.caller)
-        if row is None or row[:-1] != bearer.row:
+        plan = self.again[session.viewer.kind]
+        look_up = plan.sql, self.values(plan, session.name, now)
+        row = await self.reads.beside(look_up, asked, session.viewer.caller)
+        if row is None or row[:-1] != session.row:
             return None
-        self.seen(bearer.row, now)
+        self.viewer_in_row(session.row, now)
         return row[-1]
 
-    async def holder(self, token_id: str, now: dt.datetime) -> Viewer | None:
+    async def by_token_id(self, token_id: str, now: dt.datetime) -> Viewer | None:
         """Return the bearer of the token with this id, while the token is valid."""
         row = await self.row(self.by_id, token_id, now)
-        return self.seen(row, now) if row else None
+        return self.viewer_in_row(row, now) if row else None
 
     async def row(self, plan: Plan, name: str, now: dt.datetime) -> Sequence[Any] | None:
         return await self.reads.row(plan.sql, self.values(plan, name, now))
 
     def values(self, plan: Plan, name: str, now: dt.datetime) -> list[Any]:
-        presented: Any = Presented(name, now)
+        presented: Any = PresentedToken(name, now)
         return plan.values(presented)
 
-    def seen(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
+    def viewer_in_row(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
         """Return the viewer in a row, and record the use of the token."""
         viewer = viewer_of(*row)
         if self.uses is not None:
@@ -120,7 +124,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def look_up(
+def token_statement(
     dialect: Dialect, column: str, type_: TypeEngine[str], kind: ViewerKind | None = None
 ) -> Plan:
     """Return the statement that finds a valid token, for one kind of viewer if given."""
@@ -204,13 +208,13 @@ def viewer_of(
         frozenset(Scope(scope) for scope in json.loads(scopes)),
         currency,
         time_zone,
-        moment(expires_at),
+        parse_time(expires_at),
         bool(is_sign_in),
         email,
     )
 
 
-def moment(kept: str | dt.datetime) -> dt.datetime:
+def parse_time(kept: str | dt.datetime) -> dt.datetime:
     """Return a time from the database's driver. SQLite's driver returns text without a zone."""
     if isinstance(kept, str):
         return dt.datetime.fromisoformat(kept).replace(tzinfo=dt.UTC)

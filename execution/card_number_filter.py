@@ -51,7 +51,7 @@ def is_card_number(text: str) -> bool:
 
 def card_number_in_literals(document: DocumentNode) -> Errors:
     """Return a refusal if a document has a card number among its literals."""
-    return refused_if(any(map(is_suspicious, Literals.of(document).found)))
+    return card_number_errors(any(map(is_suspicious, Literals.of(document).found)))
 
 
 def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
@@ -59,10 +59,10 @@ def card_number_in_variables(variables: Any, document: DocumentNode) -> Errors:
     if not any(is_card_number(text) for _, text in texts(variables, {})):
         return []
     uses = Literals.of(document).uses
-    return refused_if(any(map(is_suspicious, texts(variables, uses))))
+    return card_number_errors(any(map(is_suspicious, texts(variables, uses))))
 
 
-def refused_if(found: bool) -> Errors:
+def card_number_errors(found: bool) -> Errors:
     if not found:
         return []
     return [

@@ -48,19 +48,21 @@ PLANNING_COUNTS = 8
 SHAPES_A_DOCUMENT = 64
 
 
-def size(plan: Plan | None) -> int:
+def plan_weight(plan: Plan | None) -> int:
     """Return the weight of a plan in the cache. Operations without a plan are cached too."""
     return 1_000 + (len(plan.sql) if plan else 0)
 
 
-def types(outcomes: Mapping[str, Outcome | FieldError]) -> dict[str, str | FieldError]:
+def outcome_types(outcomes: Mapping[str, Outcome | FieldError]) -> dict[str, str | FieldError]:
     return {
         key: outcome.type if isinstance(outcome, Outcome) else outcome
         for key, outcome in outcomes.items()
     }
 
 
-async def acted(acts: Sequence[MutationCall], acting: Acting) -> dict[str, Outcome | FieldError]:
+async def run_mutations(
+    acts: Sequence[MutationCall], acting: Acting
+) -> dict[str, Outcome | FieldError]:
     """Execute the fields of a mutation one after another, and return their results.
 
     Nothing is done twice: if the connection to the database is lost, the request fails, and a retry
@@ -81,17 +83,17 @@ async def acted(acts: Sequence[MutationCall], acting: Acting) -> dict[str, Outco
     return outcomes
 
 
-def seen_with(outcomes: Mapping[str, Outcome | FieldError]) -> Viewer | None:
+def result_viewer(outcomes: Mapping[str, Outcome | FieldError]) -> Viewer | None:
     """Return the viewer that the results are read as, if it is not the viewer of the request."""
     viewers = (one.viewer for one in outcomes.values() if isinstance(one, Outcome))
     return next((viewer for viewer in viewers if viewer is not None), None)
 
 
-def sees_one(viewer: Viewer) -> bool:
+def has_sole_client(viewer: Viewer) -> bool:
     return viewer.sole_client_id is not None
 
 
-class Plans:
+class Executor:
     """The plans for one schema and one database."""
 
     def __init__(
@@ -103,7 +105,7 @@ class Plans:
         most: int = PLANS,
     ) -> None:
         self.schema, self.reads, self.signer, self.online = schema, reads, signer, online
-        self.plans: FairCache[Any, Plan | None] = FairCache(most, lambda _, plan: size(plan))
+        self.plans: FairCache[Any, Plan | None] = FairCache(most, lambda _, plan: plan_weight(plan))
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
 
     @cached_property
@@ -111,7 +113,7 @@ class Plans:
         """The single slot of the thread, for which callers wait."""
         return Lane(1, budgets=self.reads.budgets, is_charged=False)
 
-    async def apart(self, caller: Caller, work: Callable[..., V], *given: Any) -> V:
+    async def run_in_thread(self, caller: Caller, work: Callable[..., V], *given: Any) -> V:
         """Run work that would block the event loop in a thread, with fair turns for all callers.
 
         The processor time counts toward the budget of the caller's token.
@@ -163,36 +165,36 @@ class Plans:
             return error_answer(given)
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if acting:
-            acts, errors = await self.acts(operation, given, acting.viewer)
+            acts, errors = await self.mutation_calls(operation, given, acting.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
             self.reads.budgets.check(viewer.caller)
             with within_practice(acting.viewer.practice_id):
-                outcomes = await acted(acts, acting)
-        eyes = seen_with(outcomes) or viewer
+                outcomes = await run_mutations(acts, acting)
+        eyes = result_viewer(outcomes) or viewer
         context = RequestContext(eyes, now, given.coerced, self.online, self.signer, outcomes)
-        if outcomes and (told := self.told(operation, given, context)):
+        if outcomes and (told := self.results_without_query(operation, given, context)):
             return Answer(told, True)
         try:
-            found = await self.planned(operation, given, context)
+            found = await self.bind_plan(operation, given, context)
             text = await self.reads.value(found[0].sql, found[1], context.caller) if found else None
             if found and text is not None and NULL_VIOLATION not in text:
                 return Answer(text.encode(), True, ExecutedPlan(found[0], given.coerced))
-            return await self.exact(operation, given, variables, context)
+            return await self.answer_exactly(operation, given, variables, context)
         except (StatementTooDeep, RecursionError):
             return error_answer(
                 [graphql_error("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
             )
 
-    def told(
+    def results_without_query(
         self, operation: Operation, given: VariableValues, context: RequestContext
     ) -> bytes | None:
         """Return the results of a mutation as JSON if their values suffice, otherwise None."""
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
         return literal_results.write_results(operation.node, selection, context.outcomes, context)
 
-    async def acts(
+    async def mutation_calls(
         self, operation: Operation, given: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
@@ -205,7 +207,7 @@ class Plans:
         if errors or not preflight.reads_conditionally(operation.document):
             return acts, errors
         exactly = partial(self.planner, operation, given, viewer, exact=True)
-        return acts, await self.apart(
+        return acts, await self.run_in_thread(
             viewer.caller,
             preflight.foresee_results,
             operation,
@@ -214,7 +216,7 @@ class Plans:
             lambda types: exactly(outcomes=types),
         )
 
-    async def planned(
+    async def bind_plan(
         self, operation: Operation, given: VariableValues, context: RequestContext
     ) -> tuple[Plan, list[Any]] | None:
         """Return the plan and its parameter values, or None if the reference executor is needed."""
@@ -231,20 +233,22 @@ class Plans:
 
         The plan is cached, unless the document already has too many shapes.
         """
-        viewer, came_to = context.viewer, types(context.outcomes)
+        viewer, came_to = context.viewer, outcome_types(context.outcomes)
         if any(isinstance(type_, FieldError) for type_ in came_to.values()):
             return None
         shapes = tuple((n, variable_shape(operation.types[n], v)) for n, v in given.coerced.items())
-        own = (viewer.kind, sees_one(viewer), digits(viewer.currency))
+        own = (viewer.kind, has_sole_client(viewer), digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
-        make = partial(self.apart, context.caller, self.made, operation, given, viewer, came_to)
+        make = partial(
+            self.run_in_thread, context.caller, self.compile, operation, given, viewer, came_to
+        )
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return await make()
             operation.shapes.add(key)
         return await self.plans.awaited((operation.name, key), make, viewer.owner)
 
-    def made(
+    def compile(
         self,
         operation: Operation,
         given: VariableValues,
@@ -279,12 +283,12 @@ class Plans:
             viewer.kind,
             digits=digits(viewer.currency),
             lateral=lateral,
-            sees_one=sees_one(viewer),
+            sees_one=has_sole_client(viewer),
             today=today,
         )
         return Planner(self.schema, selection, sight, exact=exact, outcomes=outcomes)
 
-    async def exact(
+    async def answer_exactly(
         self,
         operation: Operation,
         given: VariableValues,
@@ -292,16 +296,20 @@ class Plans:
         context: RequestContext,
     ) -> Answer:
         """Return the reference executor's response. One statement reads all rows for it."""
-        plan = await self.apart(context.caller, self.exactly, operation, given, context)
+        plan = await self.run_in_thread(
+            context.caller, self.compile_exact, operation, given, context
+        )
         text = (
             await self.reads.value(plan.sql, plan.values(context), context.caller) if plan else None
         )
-        return await self.apart(context.caller, self.referred, operation, variables, text)
+        return await self.run_in_thread(
+            context.caller, self.run_fallback, operation, variables, text
+        )
 
-    def exactly(
+    def compile_exact(
         self, operation: Operation, given: VariableValues, context: RequestContext
     ) -> Plan | None:
-        came_to, today = types(context.outcomes), context.today
+        came_to, today = outcome_types(context.outcomes), context.today
         planner = self.planner(
             operation, given, context.viewer, exact=True, today=today, outcomes=came_to
         )
@@ -310,7 +318,7 @@ class Plans:
         except Unplannable:
             return None
 
-    def referred(
+    def run_fallback(
         self, operation: Operation, variables: Mapping[str, Any], text: str | None
     ) -> Answer:
         root = orjson.loads(text)["data"] if text else None

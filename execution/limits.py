@@ -74,7 +74,7 @@ INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 REMEMBERED = 2**18
 Key = tuple[str, str | None]
 # Runs work of a caller outside the event loop.
-Apart = Callable[..., Awaitable[Any]]
+RunInThread = Callable[..., Awaitable[Any]]
 
 ADVICE = {
     "fields": (MAX_FIELDS, "Request fewer fields, or split the operation."),
@@ -281,7 +281,7 @@ class Measure:
             self.numbers.add(name)
             if name not in self.variables:
                 return self.number(self.defaults.get(name))
-            return self.given(name)
+            return self.number_of(name)
         if value is None or isinstance(value, NullValueNode):
             return None
         if isinstance(value, ListValueNode):
@@ -289,7 +289,7 @@ class Measure:
         text = value.value if isinstance(value, IntValueNode) else "1"
         return min(max(int(text), 1), ENDLESS) if len(text) < 15 else ENDLESS
 
-    def given(self, name: str) -> int | None:
+    def number_of(self, name: str) -> int | None:
         """Return the same number for a variable, as the schema coerces it; 0 if it is omitted."""
         if name not in self.variables:
             return 0
@@ -310,8 +310,10 @@ def integer(given: Any) -> int:
 class Limits:
     """Refuses operations that are too large, and caches the measurements."""
 
-    def __init__(self, schema: GraphQLSchema, apart: Apart, size: int = REMEMBERED) -> None:
-        self.schema, self.apart = schema, apart
+    def __init__(
+        self, schema: GraphQLSchema, run_in_thread: RunInThread, size: int = REMEMBERED
+    ) -> None:
+        self.schema, self.run_in_thread = schema, run_in_thread
         self.numbers: FairCache[Key, frozenset[str]] = FairCache(size, length)
         self.refusals: FairCache[tuple[Key, Any], Errors] = FairCache(
             size, lambda key, _: length(key[0])
@@ -332,12 +334,14 @@ class Limits:
         measure = Measure(self.schema, document, variables)
         try:
             numbers = await self.numbers.awaited(
-                key, lambda: self.apart(viewer.caller, page_sizes, measure, node), viewer.owner
+                key,
+                lambda: self.run_in_thread(viewer.caller, page_sizes, measure, node),
+                viewer.owner,
             )
-            values = tuple((name, measure.given(name)) for name in sorted(numbers))
+            values = tuple((name, measure.number_of(name)) for name in sorted(numbers))
             return await self.refusals.awaited(
                 (key, values),
-                lambda: self.apart(viewer.caller, refused, measure, node),
+                lambda: self.run_in_thread(viewer.caller, limit_errors, measure, node),
                 viewer.owner,
             )
         except RecursionError:
@@ -356,7 +360,7 @@ def too_long(query: str) -> Errors:
     return [limited("length", len(query), MAX_LENGTH, "Split the document.")]
 
 
-def refused(measure: Measure, node: OperationDefinitionNode) -> Errors:
+def limit_errors(measure: Measure, node: OperationDefinitionNode) -> Errors:
     return too_large(measure.whole(node))
 
 

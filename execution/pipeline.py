@@ -14,18 +14,23 @@ from billing.documents.links import Signer
 from billing.payments.context import Till
 from billing.payments.status import SANDBOX, Online
 from execution.anonymous import PLANS as STRANGERS_PLANS
-from execution.anonymous import Strangers
-from execution.authentication import Bearer, Bearers
-from execution.executor import Plans
+from execution.anonymous import AnonymousRequests
+from execution.authentication import Authenticator, CachedSession
+from execution.executor import Executor
 from execution.introspection import Introspection
 from execution.preparation import Preparation
-from execution.prepared_operation import Readied
+from execution.prepared_operation import PreparedOperation
 from execution.read_audit import NOTHING, ReadAuditLog, RequestReads, actor
-from execution.read_audit_rules import looks, operation_name, reads_of
-from execution.refusal_events import scopes_lacked, tell_limits, tell_scopes, telling_budget
-from execution.request_cache import Answered, Repeats
+from execution.read_audit_rules import operation_name, read_scope, reads_of
+from execution.refusal_events import (
+    emit_limit_refused,
+    emit_scope_refused,
+    emitting_budget_refused,
+    scopes_lacked,
+)
+from execution.request_cache import CachedRequest, RequestCache
 from execution.row_cost import RowCosts
-from execution.scopes import needed, scopes_required
+from execution.scopes import required_scopes, scopes_required
 from identity.sign_in.context import Door
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
@@ -58,10 +63,10 @@ class Request:
 
 # Dependencies of signing in: the sign-in service, and lookups of the bearer of a new token, by the
 # token's text and by its id.
-Entrance = tuple[Door, Recognise, Recognise]
+SignInServices = tuple[Door, Recognise, Recognise]
 
 
-class Graph:
+class GraphQLService:
     """The schema over one database. Answers requests and caches documents and plans."""
 
     def __init__(
@@ -70,21 +75,25 @@ class Graph:
         reads: Reads,
         introspection: Introspection,
         signer: Signer,
-        till: Till | None = None,
+        payment_context: Till | None = None,
         online: Online = SANDBOX,
-        entrance: Entrance | None = None,
-        record: ReadAuditLog | None = None,
-        bearers: Bearers | None = None,
+        sign_in: SignInServices | None = None,
+        read_audit: ReadAuditLog | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.schema = schema
-        self.till, self.entrance, self.record = till, entrance, record
-        self.plans = Plans(schema, reads, signer, online)
-        core, ready = schema._schema, self.ready
-        self.preparation = Preparation(core, self.plans.apart, ready, introspection)
-        apart = Plans(schema, reads, signer, online, STRANGERS_PLANS)
-        self.strangers = Strangers(core, apart, ready, open_to_all(core), introspection)
+        self.payment_context, self.sign_in, self.read_audit = payment_context, sign_in, read_audit
+        self.executor = Executor(schema, reads, signer, online)
+        core, ready = schema._schema, self.prepare
+        self.preparation = Preparation(core, self.executor.run_in_thread, ready, introspection)
+        anonymous_executor = Executor(schema, reads, signer, online, STRANGERS_PLANS)
+        self.anonymous = AnonymousRequests(
+            core, anonymous_executor, ready, public_mutations(core), introspection
+        )
         self.row_costs = RowCosts(core, reads)
-        self.repeats = Repeats(self.plans, bearers, self.row_costs) if bearers else None
+        self.request_cache = (
+            RequestCache(self.executor, authenticator, self.row_costs) if authenticator else None
+        )
 
     async def answer(
         self,
@@ -94,126 +103,136 @@ class Graph:
         address_hash: str | None = None,
     ) -> Answer:
         """Return the response to a viewer, or to a request without a token (None); `now` is UTC."""
-        with telling_budget(viewer, address_hash):
+        with emitting_budget_refused(viewer, address_hash):
             if viewer is None:
-                async with self.strangers.place(address_hash):
-                    answer = await self.answer_to_stranger(request, now, address_hash)
+                async with self.anonymous.place(address_hash):
+                    answer = await self.answer_anonymously(request, now, address_hash)
             else:
                 answer = await self.answer_to_viewer(request, viewer, now, address_hash)
-        tell_limits(answer.errors, viewer, address_hash)
+        emit_limit_refused(answer.errors, viewer, address_hash)
         return answer
 
     async def answer_to_viewer(
         self, request: Request, viewer: Viewer, now: dt.datetime, address_hash: str | None
     ) -> Answer:
-        ready = await self.preparation.prepared(
+        ready = await self.preparation.prepare(
             request.query, request.operation_name, request.variables, viewer
         )
-        if not isinstance(ready, Readied):
+        if not isinstance(ready, PreparedOperation):
             return error_answer(ready)
         operation, variables = ready.operation, request.variables
         if lacking := ready.needed.lacking(
             self.schema._schema, operation, variables, viewer.scopes
         ):
-            tell_scopes(lacking, viewer, address_hash)
-            if self.record:
+            emit_scope_refused(lacking, viewer, address_hash)
+            if self.read_audit:
                 in_vain = scopes_lacked(self.reads_of(ready, request.variables), lacking)
-                await self.record.read(viewer, in_vain, b"", address_hash, now)
+                await self.read_audit.read(viewer, in_vain, b"", address_hash, now)
             return error_answer(scopes_required(lacking))
         scans = self.row_costs.scans(ready, request.variables, viewer)
         if costly := await self.row_costs.refuse(scans, viewer):
             return error_answer(costly)
         changes = ready.operation.node.operation is OperationType.MUTATION
-        acting = self.acting(viewer, ready, now, address_hash) if changes else None
+        acting = self.mutation_context(viewer, ready, now, address_hash) if changes else None
         with nullcontext() if changes else request.reading():
-            answer = await self.plans.answer(operation, variables, viewer, now, acting)
+            answer = await self.executor.answer(operation, variables, viewer, now, acting)
         reads = self.reads_of(ready, request.variables) if answer.has_data else None
-        if self.record and reads:
+        if self.read_audit and reads:
             # The audit entry of a change also names the fields that were read.
             changed = frozenset(acting.till.by.changed) if acting and acting.till.by else NOTHING
-            await self.record.read(viewer, reads, answer.body, address_hash, now, changed)
-        if self.repeats and request.body and answer.planned and not changes:
-            answered = Answered(answer.planned, ref(ready), reads, scans)
-            self.repeats.keep(request.body, viewer, answered)
+            await self.read_audit.read(viewer, reads, answer.body, address_hash, now, changed)
+        if self.request_cache and request.body and answer.planned and not changes:
+            answered = CachedRequest(answer.planned, ref(ready), reads, scans)
+            self.request_cache.keep(request.body, viewer, answered)
         return answer
 
-    async def answer_to_stranger(
+    async def answer_anonymously(
         self, request: Request, now: dt.datetime, address_hash: str | None
     ) -> Answer:
         """Return the response to a request without a token.
 
         Raise Unauthenticated if the request needs a token.
         """
-        ready = await self.strangers.prepared(
+        ready = await self.anonymous.prepare(
             request.query, request.operation_name, request.variables, address_hash
         )
-        if not isinstance(ready, Readied):
+        if not isinstance(ready, PreparedOperation):
             return error_answer(ready)
-        operation, variables, plans = ready.operation, request.variables, self.strangers.plans
+        operation, variables, executor = ready.operation, request.variables, self.anonymous.executor
         if ready.operation.node.operation is OperationType.MUTATION:
-            acting = self.acting(None, ready, now, address_hash)
-            return await plans.answer(operation, variables, NOBODY, now, acting)
-        return await plans.apart(
+            acting = self.mutation_context(None, ready, now, address_hash)
+            return await executor.answer(operation, variables, NOBODY, now, acting)
+        return await executor.run_in_thread(
             SERVER, fallback_executor.execute, self.schema._schema, operation, variables, None
         )
 
-    async def again(
+    async def answer_repeated(
         self,
         body: bytes,
-        bearer: Bearer,
+        session: CachedSession,
         now: dt.datetime,
         address_hash: str | None,
         reading: Reading = nullcontext,
     ) -> bytes | None:
         """Return the response to a repeated request; None if it needs full processing."""
-        with reading(), telling_budget(bearer.viewer, address_hash):
-            found = await self.repeats.answer(body, bearer, now) if self.repeats else None
+        with reading(), emitting_budget_refused(session.viewer, address_hash):
+            found = (
+                await self.request_cache.answer(body, session, now) if self.request_cache else None
+            )
         if found is None:
             return None
         text, reads = found
-        if self.record and reads:
-            await self.record.read(bearer.viewer, reads, text, address_hash, now)
+        if self.read_audit and reads:
+            await self.read_audit.read(session.viewer, reads, text, address_hash, now)
         return text
 
-    def reads_of(self, ready: Readied, variables: Mapping[str, Any]) -> RequestReads | None:
+    def reads_of(
+        self, ready: PreparedOperation, variables: Mapping[str, Any]
+    ) -> RequestReads | None:
         """Return the personal data that a request with these variables reads."""
         if ready.reads is None:
             return None
         return reads_of(self.schema._schema, ready.reads, ready.operation, variables)
 
-    def acting(
-        self, viewer: Viewer | None, ready: Readied, now: dt.datetime, address_hash: str | None
+    def mutation_context(
+        self,
+        viewer: Viewer | None,
+        ready: PreparedOperation,
+        now: dt.datetime,
+        address_hash: str | None,
     ) -> Acting | None:
         """Return the context of a mutation; None if this server accepts no mutations."""
-        if self.till is None or self.entrance is None:
+        if self.payment_context is None or self.sign_in is None:
             return None
         name = operation_name(ready.operation)
         fields = ready.reads.fields if ready.reads else ()
         by = actor(viewer, name, fields, address_hash) if viewer else None
-        till = replace(self.till, by=by)
-        door, recognise, holder = self.entrance
+        payment_context = replace(self.payment_context, by=by)
+        door, recognise, holder = self.sign_in
         return Acting(
             viewer=viewer or NOBODY,
             now=now,
-            till=till,
+            till=payment_context,
             door=door,
             recognise=recognise,
             holder=holder,
             address_hash=address_hash,
-            payments=self.plans.online,
+            payments=self.executor.online,
         )
 
-    def ready(
+    def prepare(
         self, document: DocumentNode, node: OperationDefinitionNode, rules: Rules = RULES
-    ) -> Readied | Errors:
+    ) -> PreparedOperation | Errors:
         schema = self.schema._schema
         operation = validate_operation(schema, document, node, rules)
         if not isinstance(operation, Operation):
             return operation
-        return Readied(operation, needed(schema, operation), looks(schema, operation))
+        return PreparedOperation(
+            operation, required_scopes(schema, operation), read_scope(schema, operation)
+        )
 
 
-def open_to_all(schema: GraphQLSchema) -> frozenset[str]:
+def public_mutations(schema: GraphQLSchema) -> frozenset[str]:
     """Return the names of the mutations that need no token."""
     root = schema.mutation_type
     sources = {name: source_of(field) for name, field in root.fields.items()} if root else {}

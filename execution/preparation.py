@@ -7,42 +7,50 @@ from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, Operat
 
 from execution.card_number_filter import card_number_in_literals, card_number_in_variables
 from execution.introspection import INTROSPECTION, Introspection
-from execution.limits import REMEMBERED, Apart, Key, Limits, length, too_long
-from execution.prepared_operation import Readied
+from execution.limits import REMEMBERED, Key, Limits, RunInThread, length, too_long
+from execution.prepared_operation import PreparedOperation
 from execution.refusal_events import introspection_off
 from identity.viewer import Viewer
 from planner.cache import FairCache
 from planner.operation import MAX_TOKENS, Errors, parse_document, root_fields, select_operation
 
 # Validates an operation of a document, by the given rules or by all rules.
-Ready = Callable[..., Readied | Errors]
+Validate = Callable[..., PreparedOperation | Errors]
 
 
 class Preparation:
     """Parses documents of viewers and caches the results.
 
-    A new document is parsed, measured and validated outside the event loop (`apart`). Each cache
-    entry is charged to its owner, so that no viewer evicts the documents of all others.
+    A new document is parsed, measured and validated outside the event loop (`run_in_thread`). Each
+    cache entry is charged to its owner, so that no viewer evicts the documents of all others.
     """
 
     def __init__(
-        self, schema: GraphQLSchema, apart: Apart, ready: Ready, introspection: Introspection
+        self,
+        schema: GraphQLSchema,
+        run_in_thread: RunInThread,
+        validate: Validate,
+        introspection: Introspection,
     ) -> None:
-        self.apart, self.ready, self.introspection = apart, ready, introspection
-        self.limits = Limits(schema, apart)
+        self.run_in_thread, self.validate, self.introspection = (
+            run_in_thread,
+            validate,
+            introspection,
+        )
+        self.limits = Limits(schema, run_in_thread)
         self.documents: FairCache[str, DocumentNode | Errors] = FairCache(
             REMEMBERED, lambda query, _: length((query, None))
         )
-        self.readied: FairCache[Key, Readied | Errors] = FairCache(REMEMBERED, length)
+        self.operations: FairCache[Key, PreparedOperation | Errors] = FairCache(REMEMBERED, length)
 
-    async def prepared(
+    async def prepare(
         self, query: str, name: str | None, variables: Mapping[str, Any], viewer: Viewer
-    ) -> Readied | Errors:
+    ) -> PreparedOperation | Errors:
         """Return the operation of a request, or the errors that refuse it."""
         if long := too_long(query):
             return long
         document = await self.documents.awaited(
-            query, lambda: self.apart(viewer.caller, read, query), viewer.owner
+            query, lambda: self.run_in_thread(viewer.caller, parse_and_check, query), viewer.owner
         )
         if not isinstance(document, DocumentNode):
             return document
@@ -57,17 +65,19 @@ class Preparation:
         key = query, name
         if refused := await self.limits.refuse(key, document, node, variables, viewer):
             return refused
-        return await self.readied.awaited(
-            key, lambda: self.apart(viewer.caller, self.ready, document, node), viewer.owner
+        return await self.operations.awaited(
+            key,
+            lambda: self.run_in_thread(viewer.caller, self.validate, document, node),
+            viewer.owner,
         )
 
     def clear(self) -> None:
         """Forget all documents."""
-        for kept in (self.documents, self.readied, self.limits.numbers, self.limits.refusals):
+        for kept in (self.documents, self.operations, self.limits.numbers, self.limits.refusals):
             kept.clear()
 
 
-def read(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
+def parse_and_check(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode | Errors:
     """Parse a document. Refuse a mutation with a card number among its literals."""
     document = parse_document(query, most_tokens)
     if not isinstance(document, DocumentNode):

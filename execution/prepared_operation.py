@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from execution.read_audit import ReadScope
-from execution.scopes import Needed
+from execution.scopes import RequiredScopes
 from planner.operation import Operation
 
 
 @dataclass(frozen=True)
-class Readied:
+class PreparedOperation:
     """A valid operation, the scopes that it needs, and the personal data that it reads."""
 
     operation: Operation
-    needed: Needed
+    needed: RequiredScopes
     reads: ReadScope | None

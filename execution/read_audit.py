@@ -56,15 +56,15 @@ class Unwritten(Exception):
 class ReadScope:
     """The personal data that an operation requests, regardless of its variables.
 
-    `by_id` are fields with ids as arguments. `wide` are fields over all clients that the viewer
-    sees. `is_own` says that the operation requests the viewer's clients.
+    `by_id` are fields with ids as arguments. `practice_wide` are fields over all clients that the
+    viewer sees. `lists_own_clients` says that the operation requests the viewer's clients.
     """
 
     name: str | None
     fields: tuple[str, ...]
     by_id: tuple[tuple[str, FieldNode], ...] = ()
-    wide: tuple[tuple[str, FieldNode], ...] = ()
-    is_own: bool = False
+    practice_wide: tuple[tuple[str, FieldNode], ...] = ()
+    lists_own_clients: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ async def record_at_once(
         await audit_log.write(conn, list(read.entries(owners)))
 
 
-def told_of(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
+def viewer_event_fields(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
     """Return the properties of a viewer for a security event. The viewer may be None."""
     if viewer is None:
         return {"address": address_hash}
@@ -174,8 +174,8 @@ def told_of(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | 
     return dict(zip(OF_VIEWER, values, strict=True))
 
 
-def tell_unseen(read: PendingRead, count: int) -> None:
-    viewer = told_of(read.viewer, read.actor.address_hash)
+def emit_sight_refused(read: PendingRead, count: int) -> None:
+    viewer = viewer_event_fields(read.viewer, read.actor.address_hash)
     SIGHT_REFUSED.emit(**viewer, fields=read.reads.fields, count=count)
 
 
@@ -328,4 +328,4 @@ class ReadAuditLog:
             await audit_log.write(conn, list(ordered))
         for read in batch:
             if unseen := read.unseen(owners):
-                tell_unseen(read, len(unseen))
+                emit_sight_refused(read, len(unseen))

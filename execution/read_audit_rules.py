@@ -35,7 +35,7 @@ OWN = "Viewer.clients"
 LONGEST_NAME, LONGEST_TEXT, LONGEST_ARGUMENTS = 200, 200, 10_000
 
 
-def looks(schema: GraphQLSchema, operation: Operation) -> ReadScope | None:
+def read_scope(schema: GraphQLSchema, operation: Operation) -> ReadScope | None:
     """Return the read scope of an operation, or None if it reads no personal data."""
     asked = list(fields_of(schema, operation))
     coordinates = {coordinate for coordinate, _ in asked}
@@ -48,8 +48,8 @@ def looks(schema: GraphQLSchema, operation: Operation) -> ReadScope | None:
         operation_name(operation),
         tuple(sorted(personal or ways)),
         by_id=tuple(field for field in asked if field[0] in BY_ID),
-        wide=tuple(field for field in asked if field[0] in WIDE),
-        is_own=OWN in coordinates,
+        practice_wide=tuple(field for field in asked if field[0] in WIDE),
+        lists_own_clients=OWN in coordinates,
     )
 
 
@@ -62,24 +62,30 @@ def reads_of(
     schema: GraphQLSchema, scope: ReadScope, operation: Operation, variables: Mapping[str, Any]
 ) -> RequestReads:
     """Return the reads of a request: its operation's read scope and the ids in its arguments."""
-    given = coerce_variables(schema, operation, variables) if scope.by_id or scope.wide else None
+    given = (
+        coerce_variables(schema, operation, variables)
+        if scope.by_id or scope.practice_wide
+        else None
+    )
     if not isinstance(given, VariableValues):
-        return RequestReads(scope.name, scope.fields, of_all=scope.is_own or not scope.by_id)
+        return RequestReads(
+            scope.name, scope.fields, of_all=scope.lists_own_clients or not scope.by_id
+        )
     ids, of_sole = set[str](), False
     for coordinate, arguments in arguments_of(schema, scope.by_id, given):
         named = set(ids_among(arguments))
         ids |= named
         of_sole |= not named and means_sole_client(coordinate, arguments)
     wide: dict[str, list[Any]] = {}
-    for coordinate, arguments in arguments_of(schema, scope.wide, given):
-        wide.setdefault(coordinate, []).append(shortened(arguments))
+    for coordinate, arguments in arguments_of(schema, scope.practice_wide, given):
+        wide.setdefault(coordinate, []).append(shorten(arguments))
     return RequestReads(
         scope.name,
         scope.fields,
         ids=frozenset(ids),
-        of_all=scope.is_own or bool(wide) or not scope.by_id,
+        of_all=scope.lists_own_clients or bool(wide) or not scope.by_id,
         of_sole=of_sole,
-        arguments=written(wide) if wide else None,
+        arguments=arguments_json(wide) if wide else None,
     )
 
 
@@ -116,16 +122,16 @@ def ids_among(value: Any) -> Iterator[str]:
             yield from ids_among(inner)
 
 
-def shortened(value: Any) -> Any:
+def shorten(value: Any) -> Any:
     """Return the value with each long text cut, so that none displaces another."""
     if isinstance(value, str):
         return value[:LONGEST_TEXT]
     if isinstance(value, Mapping):
-        return {name: shortened(inner) for name, inner in value.items()}
-    return [shortened(inner) for inner in value] if isinstance(value, list) else value
+        return {name: shorten(inner) for name, inner in value.items()}
+    return [shorten(inner) for inner in value] if isinstance(value, list) else value
 
 
-def written(arguments: Mapping[str, Any]) -> str:
+def arguments_json(arguments: Mapping[str, Any]) -> str:
     """Return arguments as JSON text, with enums by their values and dates in the schema's form."""
     text = json.dumps(
         arguments, ensure_ascii=False, default=lambda value: getattr(value, "value", str(value))

@@ -64,7 +64,7 @@ class ReadOwners:
             else:
                 of_kinds.setdefault(question.kind, []).append(question)
         for kind, asked in of_kinds.items():
-            plan = self.plans.setdefault(kind, plan_of(*kind, self.dialect))
+            plan = self.plans.setdefault(kind, owner_statement(*kind, self.dialect))
             items = {"items": [question.item for question in asked]}
             values = plan.values(RequestContext(NOBODY, NOBODY.expires_at, items))
             rows: Any = await conn.exec_driver_sql(plan.sql, tuple(values))
@@ -85,7 +85,7 @@ def is_oneself(question: Question) -> bool:
     return viewer.kind is ViewerKind.CLIENT and question.id in own
 
 
-def plan_of(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
+def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     """Return the statement that finds the positions of items and the clients that own them."""
     sight = Sight(viewer, digits=0, lateral=dialect.name == "postgresql")
     listed = Listed(bind(Deferred(lambda context: context.variables["items"]), Texts()), sight)

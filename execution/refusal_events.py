@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from billing.security_events import LIMIT_REFUSED, SCOPE_REFUSED
-from execution.read_audit import RequestReads, told_of
+from execution.read_audit import RequestReads, viewer_event_fields
 from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
@@ -18,29 +18,29 @@ def introspection_off() -> Errors:
     return [graphql_error("INTROSPECTION_OFF", "introspection is turned off on this server")]
 
 
-def tell_limits(errors: Errors, viewer: Viewer | None, address_hash: str | None) -> None:
+def emit_limit_refused(errors: Errors, viewer: Viewer | None, address_hash: str | None) -> None:
     """Emit an event if any of the errors reports an exceeded limit."""
     extensions = [one.extensions or {} for one in errors]
     limits = sorted({str(one["limit"]) for one in extensions if "limit" in one})
     if limits:
-        LIMIT_REFUSED.emit(**told_of(viewer, address_hash), limits=limits)
+        LIMIT_REFUSED.emit(**viewer_event_fields(viewer, address_hash), limits=limits)
 
 
 @contextmanager
-def telling_budget(viewer: Viewer | None, address_hash: str | None) -> Iterator[None]:
+def emitting_budget_refused(viewer: Viewer | None, address_hash: str | None) -> Iterator[None]:
     """Emit an event if the token has used up its database budget."""
     try:
         yield
     except RateLimited:
-        LIMIT_REFUSED.emit(**told_of(viewer, address_hash), limits=["budget"])
+        LIMIT_REFUSED.emit(**viewer_event_fields(viewer, address_hash), limits=["budget"])
         raise
 
 
-def tell_scopes(lacking: Lacking, viewer: Viewer, address_hash: str | None) -> None:
+def emit_scope_refused(lacking: Lacking, viewer: Viewer, address_hash: str | None) -> None:
     """Emit an event for the scopes that a viewer lacks."""
     scopes = sorted(scope.written for scope in lacking)
     SCOPE_REFUSED.emit(
-        **told_of(viewer, address_hash), scopes=scopes, fields=fields_of_all(lacking)
+        **viewer_event_fields(viewer, address_hash), scopes=scopes, fields=fields_of_all(lacking)
     )
 
 

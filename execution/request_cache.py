@@ -10,9 +10,9 @@ from typing import Any
 from weakref import ref
 
 from billing.money import digits
-from execution.authentication import Bearer, Bearers
-from execution.executor import Plans
-from execution.prepared_operation import Readied
+from execution.authentication import Authenticator, CachedSession
+from execution.executor import Executor
+from execution.prepared_operation import PreparedOperation
 from execution.read_audit import RequestReads
 from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
@@ -31,7 +31,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Answered:
+class CachedRequest:
     """The plan that answered a request, and the personal data that the request reads.
 
     An operation takes more memory than its text, and another cache decides how long it is kept.
@@ -39,45 +39,51 @@ class Answered:
     """
 
     planned: ExecutedPlan
-    ready: ref[Readied]
+    ready: ref[PreparedOperation]
     reads: RequestReads | None
     scans: Scans
 
 
-class Repeats:
+class RequestCache:
     """Answers repeated requests from the cache."""
 
-    def __init__(self, plans: Plans, bearers: Bearers, row_costs: RowCosts) -> None:
-        self.plans, self.bearers, self.row_costs = plans, bearers, row_costs
-        self.answered: FairCache[Key, Answered] = FairCache(REMEMBERED, weight)
+    def __init__(
+        self, executor: Executor, authenticator: Authenticator, row_costs: RowCosts
+    ) -> None:
+        self.executor, self.authenticator, self.row_costs = executor, authenticator, row_costs
+        self.answered: FairCache[Key, CachedRequest] = FairCache(REMEMBERED, weight)
 
-    def keep(self, body: bytes, viewer: Viewer, answered: Answered) -> None:
+    def keep(self, body: bytes, viewer: Viewer, answered: CachedRequest) -> None:
         planned = answered.planned
         plan = planned.plan.specialize(planned.variables)
         settled = replace(answered, planned=replace(planned, plan=plan))
-        key = body, *rights(viewer)
+        key = body, *permission_key(viewer)
         self.answered.forget(key)
         self.answered.keep(key, settled, viewer.owner)
 
     async def answer(
-        self, body: bytes, bearer: Bearer, now: dt.datetime
+        self, body: bytes, session: CachedSession, now: dt.datetime
     ) -> tuple[bytes, RequestReads | None] | None:
         """Return the response's JSON and the personal data that the request reads.
 
         Return None if the request needs full processing.
         """
-        key = body, *rights(bearer.viewer)
-        answered = self.answered.recall(key, bearer.viewer.owner)
+        key = body, *permission_key(session.viewer)
+        answered = self.answered.recall(key, session.viewer.owner)
         if answered is None or answered.ready() is None:
             return None
         # Another viewer with the same permissions may belong to a larger practice.
-        if answered.scans and await self.row_costs.refuse(answered.scans, bearer.viewer):
+        if answered.scans and await self.row_costs.refuse(answered.scans, session.viewer):
             return None
-        planned, plans = answered.planned, self.plans
-        context = RequestContext(bearer.viewer, now, planned.variables, plans.online, plans.signer)
+        planned, executor = answered.planned, self.executor
+        context = RequestContext(
+            session.viewer, now, planned.variables, executor.online, executor.signer
+        )
         try:
             values = planned.plan.values(context)
-            text = await self.bearers.told(bearer, (planned.plan.sql, values), now)
+            text = await self.authenticator.authenticate_with(
+                session, (planned.plan.sql, values), now
+            )
         except (FieldError, StatementTooDeep):
             return None
         if text is None or NULL_VIOLATION in text:
@@ -85,10 +91,10 @@ class Repeats:
         return text.encode(), answered.reads
 
 
-def rights(viewer: Viewer) -> tuple[Any, ...]:
+def permission_key(viewer: Viewer) -> tuple[Any, ...]:
     """Return the properties of a viewer that plans and refusals depend on."""
     return viewer.kind, viewer.sole_client_id is None, digits(viewer.currency), viewer.scopes
 
 
-def weight(key: Key, answered: Answered) -> int:
+def weight(key: Key, answered: CachedRequest) -> int:
     return 1_000 + SPREAD * len(key[0]) + len(answered.planned.plan.sql)

@@ -10,7 +10,7 @@ from typing import Any
 from graphql import GraphQLSchema
 
 from execution.limits import MAX_COST, Measure
-from execution.prepared_operation import Readied
+from execution.prepared_operation import PreparedOperation
 from execution.row_counts import MOST, RowCounts
 from identity.viewer import Viewer
 from models import ViewerKind
@@ -30,12 +30,14 @@ class RowCosts:
     def __init__(self, schema: GraphQLSchema, reads: Reads) -> None:
         self.schema, self.counts = schema, RowCounts(reads)
 
-    def scans(self, ready: Readied, variables: Mapping[str, Any], viewer: Viewer) -> Scans:
+    def scans(
+        self, ready: PreparedOperation, variables: Mapping[str, Any], viewer: Viewer
+    ) -> Scans:
         """Return how often the operation reads the rows of a practice.
 
         Viewers other than dashboards have access to few rows, which an index finds.
         """
-        is_wide = ready.reads is not None and ready.reads.wide
+        is_wide = ready.reads is not None and ready.reads.practice_wide
         if not is_wide or viewer.kind is not ViewerKind.DASHBOARD:
             return NO_SCANS
         operation = ready.operation

@@ -133,16 +133,16 @@ def of_ids(ids: Sequence[str]) -> Iterator[str]:
     return (f"{nodes.FOUND[kind][0]}.id" for kind in map(id_prefix, ids) if kind in nodes.FOUND)
 
 
-def needs(schema: GraphQLSchema, coordinate: str) -> Scopes:
+def scopes_of_field(schema: GraphQLSchema, coordinate: str) -> Scopes:
     """Return the scopes that a field needs; none for `__typename`."""
     type_, _, name = coordinate.partition(".")
     if name.startswith("__"):
         return NOTHING
     own = FIELDS.get(coordinate, NOTHING) | TYPES.get(type_, NOTHING)
-    return own | TYPES.get(given(schema, type_, name), NOTHING)
+    return own | TYPES.get(item_type(schema, type_, name), NOTHING)
 
 
-def given(schema: GraphQLSchema, type_: str, name: str) -> str:
+def item_type(schema: GraphQLSchema, type_: str, name: str) -> str:
     """Return the name of a field's type; for a list or connection, the type of its items."""
     definition = getattr(schema.type_map[type_], "fields", {}).get(name)
     if definition is None:
@@ -153,7 +153,7 @@ def given(schema: GraphQLSchema, type_: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredScopes:
     """The scopes that an operation needs for its fields, and its fields with relevant arguments."""
 
     fields: Mapping[str, Scopes]
@@ -189,13 +189,13 @@ class Needed:
         if not isinstance(given, VariableValues):
             return {}
         return {
-            told: needs(schema, told)
+            told: scopes_of_field(schema, told)
             for coordinate, node in self.with_arguments
-            for told in told_by_arguments(schema, coordinate, node, given)
+            for told in fields_by_arguments(schema, coordinate, node, given)
         }
 
 
-def told_by_arguments(
+def fields_by_arguments(
     schema: GraphQLSchema, coordinate: str, node: FieldNode, given: VariableValues
 ) -> set[str]:
     type_name, _, name = coordinate.partition(".")
@@ -207,12 +207,12 @@ def told_by_arguments(
     return set(ARGUMENTS[coordinate](arguments))
 
 
-def needed(schema: GraphQLSchema, operation: Operation) -> Needed:
+def required_scopes(schema: GraphQLSchema, operation: Operation) -> RequiredScopes:
     """Return the scopes needed by all fields that the operation names, including skipped ones."""
     named = list(fields_of(schema, operation))
-    fields = {coordinate: needs(schema, coordinate) for coordinate, _ in named}
+    fields = {coordinate: scopes_of_field(schema, coordinate) for coordinate, _ in named}
     asked = {coordinate: scopes for coordinate, scopes in fields.items() if scopes}
-    return Needed(asked, tuple(field for field in named if field[0] in ARGUMENTS))
+    return RequiredScopes(asked, tuple(field for field in named if field[0] in ARGUMENTS))
 
 
 def fields_of(schema: GraphQLSchema, operation: Operation) -> Iterator[tuple[str, FieldNode]]:

@@ -32,7 +32,7 @@ NEEDED = {
 }
 
 
-def check(schema: strawberry.Schema, *, lateral: bool) -> None:
+def check_schema(schema: strawberry.Schema, *, lateral: bool) -> None:
     """Plan one document with every field. Raise any error in a source."""
     core = schema._schema
     root = core.query_type

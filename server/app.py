@@ -24,11 +24,11 @@ from billing.payments.background import Errands
 from billing.payments.context import Till
 from billing.payments.status import PaymentsMode
 from billing.stripe import Stripe
-from execution.authentication import Bearers
+from execution.authentication import Authenticator
 from execution.garbage_collection import collect_oldest_rarely
-from execution.pipeline import Graph
+from execution.pipeline import GraphQLService
 from execution.read_audit import ReadAuditLog
-from execution.startup_check import check
+from execution.startup_check import check_schema
 from graph.schema import schema
 from identity.sign_in import background as signing_in
 from identity.sign_in.context import Door
@@ -134,28 +134,34 @@ def app(
     )
     key = settings.token_key
     uses = Uses(behind.engine)
-    bearers = Bearers(reads, key, uses)
+    authenticator = Authenticator(reads, key, uses)
     mailed_to_page = sandbox.post() if sandbox and local else None
     sends = post or settings.post or mailed_to_page
     door = Door(till.engine, key, now, sends, settings.sign_in_lasts)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = till.engine.dialect.name == "sqlite"
-    record = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
-    graph = Graph(
+    read_audit = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
+    service = GraphQLService(
         language,
         reads,
         settings.introspection,
         settings.signer,
-        till=till,
+        payment_context=till,
         online=online(settings),
-        entrance=(door, bearers.viewer, bearers.holder),
-        record=record,
-        bearers=bearers,
+        sign_in=(door, authenticator.viewer, authenticator.by_token_id),
+        read_audit=read_audit,
+        authenticator=authenticator,
     )
-    endpoint = Endpoint(graph, bearers, now, address_hash(key))
+    endpoint = Endpoint(service, authenticator, now, address_hash(key))
     press = Press(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
-        settings.signer, bearers, PrintedDocuments(reads), press, record, endpoint.address, now
+        settings.signer,
+        authenticator,
+        PrintedDocuments(reads),
+        press,
+        read_audit,
+        endpoint.address,
+        now,
     )
     exports = Exports(endpoint)
     errands = Errands(behind)
@@ -177,7 +183,7 @@ def app(
             if sandbox is not None:
                 running.callback(sandbox.store.close)
             await running.enter_async_context(flushing(uses.flush))
-            await running.enter_async_context(record.running())
+            await running.enter_async_context(read_audit.running())
             await running.enter_async_context(errands.running())
             mailing = signing_in.running(replace(door, engine=behind.engine))
             await running.enter_async_context(mailing)
@@ -204,11 +210,11 @@ def app(
     )
     # Starlette would redirect to whatever host the request names.
     application.router.redirect_slashes = False
-    application.state.reads, application.state.graph = reads, graph
+    application.state.reads, application.state.graph = reads, service
     application.state.till, application.state.sandbox = till, sandbox
     application.state.behind, application.state.endpoint = behind, endpoint
     application.state.door, application.state.uses = door, uses
-    application.state.record = record
+    application.state.record = read_audit
     return application
 
 
@@ -225,7 +231,7 @@ def address_hash(key: str) -> Callable[[str], str]:
 def checked(*, lateral: bool) -> strawberry.Schema:
     """The schema, each of whose fields was planned once; the same for all apps of a process."""
     language = schema()
-    check(language, lateral=lateral)
+    check_schema(language, lateral=lateral)
     return language
 
 

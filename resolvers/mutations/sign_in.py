@@ -19,7 +19,7 @@ from billing.security_events import (
     SIGNIN_SWITCHED,
     TOKEN_REVOKED,
 )
-from execution.read_audit import told_of
+from execution.read_audit import viewer_event_fields
 from identity.sign_in import complete
 from identity.sign_in import request as sign_in_request
 from identity.sign_in import sign_out as sign_in_end
@@ -70,7 +70,7 @@ async def sign_out(acting: Acting) -> Outcome:
     """End the sign-in of the request."""
     is_over = await sign_in_end.sign_out(acting.door, by(acting), acting.now)
     if is_over:
-        SIGNIN_ENDED.emit(**told_of(acting.viewer, acting.address_hash))
+        SIGNIN_ENDED.emit(**viewer_event_fields(acting.viewer, acting.address_hash))
     return Outcome("SignOutPayload", {"signed_out": is_over})
 
 
@@ -81,7 +81,7 @@ async def revoke(acting: Acting, input: Any) -> Outcome:
         viewer, token_id = acting.viewer, own_id(input, "sgn")
         own = sign_in_end.own(subject(viewer), viewer.email)
         await sign_in_end.revoke(acting.door, by(acting), own, token_id, acting.now)
-        who = told_of(viewer, acting.address_hash)
+        who = viewer_event_fields(viewer, acting.address_hash)
         TOKEN_REVOKED.emit(**who | {"token": token_id, "by": viewer.token_id})
         return Outcome("SignInRevoked")
 
@@ -99,7 +99,7 @@ async def switch(acting: Acting, input: Any) -> Outcome:
         switched = await acting.holder(viewer.token_id, acting.now)
         if switched is None:
             raise NotFound("The sign-in is over.", ID)
-        SIGNIN_SWITCHED.emit(**told_of(switched, acting.address_hash))
+        SIGNIN_SWITCHED.emit(**viewer_event_fields(switched, acting.address_hash))
         return Outcome("ViewerSwitched", viewer=switched)
 
     return await refusable(done)
@@ -117,7 +117,7 @@ async def signed_in(acting: Acting, token: str, ended: Refusal) -> Outcome:
 def told(acting: Acting, outcome: Outcome) -> Outcome:
     """Emit the event of a sign-in or of its refusal."""
     if outcome.viewer is not None:
-        SIGNIN_SUCCEEDED.emit(**told_of(outcome.viewer, acting.address_hash))
+        SIGNIN_SUCCEEDED.emit(**viewer_event_fields(outcome.viewer, acting.address_hash))
     else:
         SIGNIN_REFUSED.emit(code=str(outcome.values["code"]), address=acting.address_hash)
     return outcome

@@ -10,9 +10,9 @@ import orjson
 from graphql import DocumentNode, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 
-from execution.authentication import Bearers
-from execution.pipeline import Graph
-from execution.prepared_operation import Readied
+from execution.authentication import Authenticator
+from execution.pipeline import GraphQLService
+from execution.prepared_operation import PreparedOperation
 from execution.read_audit import RequestReads, record_at_once
 from graph.schema import schema
 from identity.viewer import Viewer
@@ -43,25 +43,25 @@ async def explain(
     reads = database.reads(settings.database_url, timeout_s=settings.statement_timeout_s)
     try:
         now = dt.datetime.now(dt.UTC)
-        viewer = await bearer(Bearers(reads, settings.token_key), token, now)
-        graph = Graph(schema(), reads, settings.introspection, settings.signer)
+        viewer = await bearer(Authenticator(reads, settings.token_key), token, now)
+        service = GraphQLService(schema(), reads, settings.introspection, settings.signer)
         read = given(variables)
-        ready = understood(graph, query, operation)
-        sql, values = await planned(graph, ready, read, viewer, now)
+        ready = understood(service, query, operation)
+        sql, values = await planned(service, ready, read, viewer, now)
     finally:
         await reads.close()
     if token is not None:
-        await record(settings.database_url, viewer, graph.reads_of(ready, read), now)
+        await record(settings.database_url, viewer, service.reads_of(ready, read), now)
     with database.within_practice(viewer.practice_id):
         plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
     return "\n\n".join([sql, f"Parameters: {values!r}", plan])
 
 
-async def bearer(bearers: Bearers, token: str | None, now: dt.datetime) -> Viewer:
+async def bearer(authenticator: Authenticator, token: str | None, now: dt.datetime) -> Viewer:
     if token is None:
         scopes = frozenset(Scope)
         return Viewer(ViewerKind.CLIENT, NOBODY, NOBODY, NOBODY, NOBODY, scopes, "USD", "UTC", now)
-    viewer = await bearers.viewer(token, now)
+    viewer = await authenticator.viewer(token, now)
     if viewer is None:
         raise NotExplained("The token is unknown, expired or revoked.")
     return viewer
@@ -87,27 +87,31 @@ async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.d
         await record_at_once(engine, viewer, seen, by, now)
 
 
-def understood(graph: Graph, query: str, name: str | None) -> Readied:
+def understood(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
     """Return the operation of a document."""
     document = parse_document(query)
     node = select_operation(document, name) if isinstance(document, DocumentNode) else document
     if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
         raise NotExplained(messages(node))
-    ready = graph.ready(document, node)
-    if not isinstance(ready, Readied):
+    ready = service.prepare(document, node)
+    if not isinstance(ready, PreparedOperation):
         raise NotExplained(messages(ready))
     return ready
 
 
 async def planned(
-    graph: Graph, ready: Readied, variables: dict[str, Any], viewer: Viewer, now: dt.datetime
+    service: GraphQLService,
+    ready: PreparedOperation,
+    variables: dict[str, Any],
+    viewer: Viewer,
+    now: dt.datetime,
 ) -> tuple[str, list[Any]]:
     """Return the statement and its parameters, as in a request with this document."""
-    values = coerce_variables(graph.schema._schema, ready.operation, variables)
+    values = coerce_variables(service.schema._schema, ready.operation, variables)
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))
-    context = RequestContext(viewer, now, values.coerced, signer=graph.plans.signer)
-    found = await graph.plans.planned(ready.operation, values, context)
+    context = RequestContext(viewer, now, values.coerced, signer=service.executor.signer)
+    found = await service.executor.bind_plan(ready.operation, values, context)
     if found is None:
         raise NotExplained(
             "This document has no statement: it is refused, or only queries the schema."

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from billing.documents.links import Link, Signer
 from billing.documents.printer import Busy, Press
 from billing.practices import PracticeMisconfigured
-from execution.authentication import Bearers
+from execution.authentication import Authenticator
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
 from models.database import RateLimited, StatementTimeout, TransientError
 from resolvers.document_files import PrintedDocuments, Seen
@@ -43,15 +43,15 @@ class Documents:
     def __init__(
         self,
         signer: Signer,
-        bearers: Bearers,
+        authenticator: Authenticator,
         documents: PrintedDocuments,
         press: Press,
-        record: ReadAuditLog,
+        read_audit: ReadAuditLog,
         address: Callable[[Request], str | None],
         now: Callable[[], dt.datetime],
     ) -> None:
-        self.signer, self.bearers, self.address, self.now = signer, bearers, address, now
-        self.documents, self.press, self.record = documents, press, record
+        self.signer, self.bearers, self.address, self.now = signer, authenticator, address, now
+        self.documents, self.press, self.record = documents, press, read_audit
 
     def addresses(self) -> Route:
         return Route("/documents/{address:path}", self.answer)
@@ -82,7 +82,7 @@ class Documents:
         link = self.signer.read(asked(request), now)
         if link is None:
             return None
-        viewer = await self.bearers.holder(link.viewer_id, now)
+        viewer = await self.bearers.by_token_id(link.viewer_id, now)
         if viewer is None:
             return None
         seen = await self.documents.seen(viewer, link.kind, link.id, now)

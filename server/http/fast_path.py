@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from execution.authentication import Bearer
+from execution.authentication import CachedSession
 from server.http.bodies import STRANGERS_BODY
 from server.http.deadline import unanswered
 from server.http.disconnects import Disconnected, cancelled_on_disconnect
@@ -51,8 +51,8 @@ class Express:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_by_name(scope["headers"]) if is_asked(scope) else {}
-        type_, bearer = response_type_of(headers), self.bearer(headers)
-        if type_ is None or bearer is None:
+        type_, session = response_type_of(headers), self.bearer(headers)
+        if type_ is None or session is None:
             await self.app(scope, receive, send)
             return
         messages, content = await received(receive)
@@ -60,7 +60,7 @@ class Express:
         try:
             reading = partial(cancelled_on_disconnect, receive)
             async with asyncio.timeout(self.seconds):
-                body = await self.endpoint.again(content, bearer, client and client[0], reading)
+                body = await self.endpoint.again(content, session, client and client[0], reading)
         except Disconnected:
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
             return
@@ -81,7 +81,7 @@ class Express:
         await send({"type": "http.response.start", "status": 200, "headers": written})
         await send({"type": "http.response.body", "body": body})
 
-    def bearer(self, headers: Mapping[bytes, bytes]) -> Bearer | None:
+    def bearer(self, headers: Mapping[bytes, bytes]) -> CachedSession | None:
         """Return the last known bearer of the token, for a request in the common form, else None.
 
         The body is not read for an unknown sender.
@@ -96,7 +96,7 @@ class Express:
             and (not port or port.isdigit())
             and scheme == b"Bearer"
         )
-        return self.endpoint.bearers.guessed(token.decode("latin-1")) if is_plain else None
+        return self.endpoint.bearers.cached_session(token.decode("latin-1")) if is_plain else None
 
     def written(self, type_: str, headers: Mapping[bytes, bytes]) -> Headers:
         """Return the headers of a response, as the normal path sets them."""

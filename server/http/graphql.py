@@ -16,9 +16,9 @@ from billing.practices import PracticeMisconfigured
 from billing.security_events import TOKEN_REFUSED
 from execution import pipeline
 from execution.anonymous import Unauthenticated
-from execution.authentication import Bearer, Bearers
+from execution.authentication import Authenticator, CachedSession
 from execution.bounded_queue import QueueFull
-from execution.pipeline import Graph, Reading
+from execution.pipeline import GraphQLService, Reading
 from execution.read_audit import Unwritten
 from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
@@ -61,12 +61,12 @@ class Endpoint:
 
     def __init__(
         self,
-        graph: Graph,
-        bearers: Bearers,
+        graph: GraphQLService,
+        authenticator: Authenticator,
         now: Callable[[], dt.datetime],
         address_hash: Callable[[str], str] = str,
     ) -> None:
-        self.graph, self.bearers, self.now = graph, bearers, now
+        self.graph, self.bearers, self.now = graph, authenticator, now
         self.address_hash = address_hash
         self.large_bodies = LargeBodies()
 
@@ -106,13 +106,13 @@ class Endpoint:
             raise not_taken(reason) from None
 
     async def again(
-        self, content: bytes, bearer: Bearer, host: str | None, reading: Reading
+        self, content: bytes, session: CachedSession, host: str | None, reading: Reading
     ) -> bytes | None:
         """Return the body of a repeated request's response, for the token's bearer, or None if the
         request has to take the normal path.
         """
         address_hash = self.address_hash(host) if host is not None else None
-        return await self.graph.again(content, bearer, self.now(), address_hash, reading)
+        return await self.graph.answer_repeated(content, session, self.now(), address_hash, reading)
 
     def address(self, request: Request) -> str | None:
         """Return a hash that distinguishes the request's network address."""

@@ -262,7 +262,7 @@ async def test_internal_error_is_written_to_the_log_only(
     async def fails(*_: Any) -> None:
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("execution.executor.Plans.answer", fails)
+    monkeypatch.setattr("execution.executor.Executor.answer", fails)
     response = await portal.ask(NAME, await portal.token())
     assert (response.status_code, code(response)) == (500, "INTERNAL")
     assert "secret" not in response.text

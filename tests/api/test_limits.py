@@ -18,7 +18,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
-from execution.executor import Plans
+from execution.executor import Executor
 from execution.field_cost import LOOKED_AT, SCANS
 from execution.limits import (
     MAX_ALIASES,
@@ -327,7 +327,7 @@ def test_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) 
     assert isinstance(ready, Operation)
     given = coerce_variables(SCHEMA, ready, variables)
     assert isinstance(given, VariableValues)
-    plan = Plans(schema(), reads, Signer("", "")).made(ready, given, CLIENT)
+    plan = Executor(schema(), reads, Signer("", "")).compile(ready, given, CLIENT)
     counted = Measure(SCHEMA, document, variables).operation(node).selects
     assert plan is None or plan.sql.count("SELECT") <= 1 + 3 * counted
 

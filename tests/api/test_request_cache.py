@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, insert, update
 
-from execution.pipeline import Graph
+from execution.pipeline import GraphQLService
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Scope, Token
 from models.database import StatementTimeout, StatementTooDeep
@@ -38,13 +38,13 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 def long_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the queries that took the full path."""
     gone: list[str] = []
-    answer = Graph.answer
+    answer = GraphQLService.answer
 
-    async def watched(self: Graph, request: Any, *given: Any) -> Any:
+    async def watched(self: GraphQLService, request: Any, *given: Any) -> Any:
         gone.append(request.query)
         return await answer(self, request, *given)
 
-    monkeypatch.setattr(Graph, "answer", watched)
+    monkeypatch.setattr(GraphQLService, "answer", watched)
     return gone
 
 
@@ -198,7 +198,7 @@ async def test_cache_of_bodies_is_limited_by_their_size_in_memory(portal: Portal
         response = await portal.http.post("/graphql", content=body, headers=headers)
         assert response.status_code == 200
     graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    assert len(graph.repeats.answered.items) < 50
+    assert len(graph.request_cache.answered.items) < 50
 
 
 async def test_body_in_pieces_is_answered(portal: Portal) -> None:
@@ -334,7 +334,7 @@ async def test_statement_timeout_gets_503_on_the_short_path(
     async def late(*_: Any) -> None:
         raise StatementTimeout
 
-    monkeypatch.setattr("execution.authentication.Bearers.told", late)
+    monkeypatch.setattr("execution.authentication.Authenticator.authenticate_with", late)
     response = await sent(portal, token, origin=ORIGIN)
     assert response.status_code == 503
     assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -350,7 +350,7 @@ async def test_statement_too_deep_falls_back_to_the_full_path(
     async def too_deep(*_: Any) -> None:
         raise StatementTooDeep
 
-    monkeypatch.setattr("execution.authentication.Bearers.told", too_deep)
+    monkeypatch.setattr("execution.authentication.Authenticator.authenticate_with", too_deep)
     assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
 
 
@@ -368,7 +368,7 @@ async def test_evicted_operation_takes_the_full_path_again(
     token = await portal.token()
     await asked_before(portal, token)
     graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    graph.preparation.readied.clear()
+    graph.preparation.operations.clear()
     gc.collect()
     for _ in range(3):
         assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}

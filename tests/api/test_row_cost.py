@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from execution.pipeline import Graph
+from execution.pipeline import GraphQLService
 from identity.tokens import Subject
 from models import Client, Practice, Scope
 from models.ids import new_id
@@ -66,7 +66,7 @@ async def test_request_answered_to_a_small_practice_is_refused_to_a_large_one(
         assert (await portal.ask("{ viewer { kind } }", token)).status_code == 200
     assert "data" in (await portal.ask(SEVERAL, small)).json()
     assert refusal(await portal.ask(SEVERAL, large))["limit"] == "cost"
-    monkeypatch.setattr(Graph, "answer", None)
+    monkeypatch.setattr(GraphQLService, "answer", None)
     assert "data" in (await portal.ask(SEVERAL, small)).json()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from uvicorn.server import ServerState
 
 from billing.documents.links import Signer
-from execution.pipeline import Graph
+from execution.pipeline import GraphQLService
 from identity import tokens
 from identity.tokens import Subject
 from models import Client, Practice, Scope, Token
@@ -180,7 +180,7 @@ async def test_disconnect_ends_a_read(
     size = people.free
     if way == "asked before":
         assert (await asked(portal, SLOW, token)).status_code == 200
-        monkeypatch.setattr(Graph, "answer", None)
+        monkeypatch.setattr(GraphQLService, "answer", None)
     request.getfixturevalue("endless")
     # More than may run at once, so that some wait for a place when their clients disconnect.
     browsers = [browse(SLOW, token) for _ in range(5)]
@@ -241,7 +241,7 @@ async def test_disconnect_does_not_end_a_change(
         done.set()
         return {}
 
-    monkeypatch.setattr("execution.executor.acted", acts)
+    monkeypatch.setattr("execution.executor.run_mutations", acts)
     change = 'mutation { refreshPayment(input: {paymentId: "pmt_x"}) { __typename } }'
     browser = browse(change, await portal.token())
     await until(began.is_set)

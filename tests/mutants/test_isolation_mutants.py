@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from billing.documents import facts, printer
 from execution import scopes
-from execution.authentication import Bearers
+from execution.authentication import Authenticator
 from models import (
     Allocation,
     Client,
@@ -208,7 +208,7 @@ def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
 
 @fault("without the scope")
 def what_gives_a_bill_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "given", lambda *_: "")
+    patch.setattr(scopes, "item_type", lambda *_: "")
 
 
 @fault("one clinician")
@@ -313,12 +313,12 @@ async def told(matrix: Matrix, probe: str) -> list[str]:
 async def test_expired_token_that_works_is_reported(
     matrix: Matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = Bearers.viewer
+    right = Authenticator.viewer
 
-    async def wrong(self: Bearers, token: str, now: dt.datetime) -> Any:
+    async def wrong(self: Authenticator, token: str, now: dt.datetime) -> Any:
         return await right(self, token, now - dt.timedelta(days=30))
 
-    monkeypatch.setattr(Bearers, "viewer", wrong)
+    monkeypatch.setattr(Authenticator, "viewer", wrong)
     matrix.report.faults.clear()
     async with doors.server(matrix) as client:
         await doors.shut_doors(matrix, client, matrix.households.of(ASKERS[0])[0])
@@ -334,12 +334,12 @@ def documents_need_no_scope(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_link_outlives_its_token(patch: pytest.MonkeyPatch) -> None:
-    right = Bearers.holder
+    right = Authenticator.by_token_id
 
-    async def wrong(self: Bearers, token_id: str, now: dt.datetime) -> Any:
+    async def wrong(self: Authenticator, token_id: str, now: dt.datetime) -> Any:
         return await right(self, token_id, now - dt.timedelta(days=30))
 
-    patch.setattr(Bearers, "holder", wrong)
+    patch.setattr(Authenticator, "by_token_id", wrong)
 
 
 def another_practices_document_is_printed(patch: pytest.MonkeyPatch) -> None:

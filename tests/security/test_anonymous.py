@@ -19,8 +19,8 @@ from execution.anonymous import (
 )
 from execution.bounded_queue import BoundedQueue, QueueFull
 from execution.introspection import Introspection
-from execution.pipeline import Graph
-from execution.prepared_operation import Readied
+from execution.pipeline import GraphQLService
+from execution.prepared_operation import PreparedOperation
 from execution.rate_limit import Allowance
 from graph.schema import schema
 from identity.tokens import Subject, new_secret
@@ -62,9 +62,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def graph_of(portal: Portal) -> Graph:
-    graph: Graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    return graph
+def graph_of(portal: Portal) -> GraphQLService:
+    service: GraphQLService = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    return service
 
 
 def told(response: httpx.Response) -> tuple[int, str]:
@@ -180,8 +180,8 @@ async def test_public_introspection_is_within_the_limits(new_database: NewDataba
 
 
 async def test_new_documents_per_address_are_limited(portal: Portal) -> None:
-    graph, known = graph_of(portal), f"mutation Known {{ {ASK} }}"
-    strangers = graph.strangers
+    service, known = graph_of(portal), f"mutation Known {{ {ASK} }}"
+    strangers = service.anonymous
     strangers.new_documents.due.clear()
     assert (await portal.ask(known)).status_code == 200
     sent = [await portal.ask(f"mutation New{number} {{ {ASK} }}") for number in range(30)]
@@ -192,8 +192,8 @@ async def test_new_documents_per_address_are_limited(portal: Portal) -> None:
     # Cached documents, requests with a token, and other addresses are answered.
     assert (await portal.ask(known)).status_code == 200
     assert (await portal.ask("query New { client { id } }", await portal.token())).is_success
-    elsewhere = await strangers.prepared("{ __typename }", None, {}, "another address")
-    assert isinstance(elsewhere, Readied)
+    elsewhere = await strangers.prepare("{ __typename }", None, {}, "another address")
+    assert isinstance(elsewhere, PreparedOperation)
     strangers.new_documents.due.clear()
 
 
@@ -230,30 +230,30 @@ async def test_hostile_documents_are_refused_or_answered(
 async def test_documents_without_a_token_are_cached_separately(
     portal: Portal, work: list[str]
 ) -> None:
-    graph = graph_of(portal)
+    service = graph_of(portal)
     page = "query Page { client { id } }"
     await portal.ask(page, await portal.token())
     remembered: list[FairCache[Any, Any]] = [
-        *(graph.preparation.documents, graph.preparation.readied),
-        *(graph.preparation.limits.numbers, graph.preparation.limits.refusals),
-        *(graph.plans.plans,),
+        *(service.preparation.documents, service.preparation.operations),
+        *(service.preparation.limits.numbers, service.preparation.limits.refusals),
+        *(service.executor.plans,),
     ]
     before = [dict(kept.items) for kept in remembered]
     for number in range(60):
         query = f"mutation M{number} {{ {ASK} }} # {'x' * 3_000}"
         assert (await portal.ask(query)).status_code == 200
     assert [dict(kept.items) for kept in remembered] == before
-    strangers = graph.strangers
-    for kept in (strangers.readied, strangers.limits.numbers):
+    strangers = service.anonymous
+    for kept in (strangers.operations, strangers.limits.numbers):
         assert 0 < kept.weight <= kept.size
-    assert strangers.plans is not graph.plans
-    assert len(strangers.readied.items) < 50
+    assert strangers.executor is not service.executor
+    assert len(strangers.operations.items) < 50
 
 
 async def test_full_queue_gets_503_and_does_not_delay_viewers(portal: Portal) -> None:
-    graph, query = graph_of(portal), "{ __typename }"
+    service, query = graph_of(portal), "{ __typename }"
     async with AsyncExitStack() as places:
-        queue = graph.strangers.queue
+        queue = service.anonymous.queue
         queue.present.update({f"address {n}": 1 for n in range(MOST)})
         places.callback(queue.present.clear)
         response = await portal.ask(query)
@@ -264,9 +264,9 @@ async def test_full_queue_gets_503_and_does_not_delay_viewers(portal: Portal) ->
 
 
 async def test_unknown_tokens_wait_in_a_bounded_queue(portal: Portal) -> None:
-    graph, known = graph_of(portal), await portal.token()
-    assert graph.repeats
-    unknown = graph.repeats.bearers.unknown
+    service, known = graph_of(portal), await portal.token()
+    assert service.request_cache
+    unknown = service.request_cache.authenticator.unknown
     await portal.ask("{ __typename }", known)
     unknown.present[""] = unknown.most
     try:
@@ -351,19 +351,21 @@ def test_validation_uses_the_overlap_limit(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_new_documents_of_one_token_evict_only_its_own(portal: Portal) -> None:
     """One token sends thirty new documents of 30 kB; another token's document stays cached."""
-    graph, page = graph_of(portal), "query Page { client { id name } }"
+    service, page = graph_of(portal), "query Page { client { id name } }"
     other = await portal.token(Subject(portal.practice_id, client_id=portal.other_id))
     hostile = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
     await portal.ask(page, other)
-    ready = graph.preparation.readied.recall((page, None))
+    ready = service.preparation.operations.recall((page, None))
     for number in range(30):
         query = f"query Q{number} {{ viewer {{ kind }} }} # {'x' * 30_000}"
         assert (await portal.ask(query, hostile)).status_code == 200
-    assert graph.preparation.readied.recall((page, None)) is ready
-    for kept in (graph.preparation.documents, graph.preparation.readied):
+    assert service.preparation.operations.recall((page, None)) is ready
+    for kept in (service.preparation.documents, service.preparation.operations):
         assert kept.weight <= kept.size
-    assert graph.repeats
-    assert any(key[0].startswith(b'{"query":"query Page') for key in graph.repeats.answered.items)
+    assert service.request_cache
+    assert any(
+        key[0].startswith(b'{"query":"query Page') for key in service.request_cache.answered.items
+    )
 
 
 async def test_concurrent_requests_prepare_a_document_once(portal: Portal, work: list[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from execution.pipeline import Graph
+from execution.pipeline import GraphQLService
 from identity.tokens import Subject
 from models import Scope
 from tests.security.fuzz import Hostile, document
@@ -50,13 +50,13 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
     all are read.
     """
     async with new_database() as url, served(url) as it:
-        graph_of(it).strangers.new_documents.at_once = 10**9
+        graph_of(it).anonymous.new_documents.at_once = 10**9
         yield it
 
 
-def graph_of(portal: Portal) -> Graph:
-    graph: Graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
-    return graph
+def graph_of(portal: Portal) -> GraphQLService:
+    service: GraphQLService = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    return service
 
 
 @pytest.fixture(scope="module", params=["nobody", "client"])
@@ -126,13 +126,13 @@ def assert_plain(hostile: Hostile, response: httpx.Response) -> None:
 
 def forget(portal: Portal) -> None:
     """Clear the caches, as if the server had just started."""
-    graph = graph_of(portal)
-    graph.preparation.clear()
-    for kept in (graph.strangers.readied, graph.strangers.plans.plans):
+    service = graph_of(portal)
+    service.preparation.clear()
+    for kept in (service.anonymous.operations, service.anonymous.executor.plans):
         kept.clear()
-    graph.plans.plans.clear()
-    if graph.repeats:
-        graph.repeats.answered.clear()
+    service.executor.plans.clear()
+    if service.request_cache:
+        service.request_cache.answered.clear()
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)

@@ -16,7 +16,7 @@ from graphql import (
 )
 
 from execution.pipeline import Request
-from execution.scopes import FIELDS, TYPES, needed, needs
+from execution.scopes import FIELDS, TYPES, required_scopes, scopes_of_field
 from graph.schema import schema
 from models import Scope
 from planner.operation import Operation, parse_document, select_operation, validate_operation
@@ -97,7 +97,7 @@ def test_every_text_is_health_information_or_has_a_reason_not_to_be() -> None:
         if "UserError" not in {interface.name for interface in type_.interfaces}
     }
     plain = set().union(*PLAIN.values())
-    assert {text for text in texts if PHI not in needs(SCHEMA, text)} == plain
+    assert {text for text in texts if PHI not in scopes_of_field(SCHEMA, text)} == plain
 
 
 def test_list_of_scopes_names_existing_fields_only() -> None:
@@ -109,14 +109,14 @@ def test_list_of_scopes_names_existing_fields_only() -> None:
 
 
 def test_field_needs_the_scopes_of_its_type() -> None:
-    assert needs(SCHEMA, "Practice.invoices") == {Scope.BILLING_READ}
-    assert needs(SCHEMA, "Practice.revenue") == {Scope.AGGREGATES_READ}
-    assert needs(SCHEMA, "Invoice.document") == ALL - {Scope.AGGREGATES_READ}
-    assert needs(SCHEMA, "Session.fee") == {Scope.BILLING_READ, PHI}
-    assert needs(SCHEMA, "PaySucceeded.payment") == {Scope.BILLING_READ}
-    assert needs(SCHEMA, "Mutation.pay") == {Scope.BILLING_READ}
-    assert not needs(SCHEMA, "Mutation.revokeSignIn")
-    assert not needs(SCHEMA, "Session.__typename")
+    assert scopes_of_field(SCHEMA, "Practice.invoices") == {Scope.BILLING_READ}
+    assert scopes_of_field(SCHEMA, "Practice.revenue") == {Scope.AGGREGATES_READ}
+    assert scopes_of_field(SCHEMA, "Invoice.document") == ALL - {Scope.AGGREGATES_READ}
+    assert scopes_of_field(SCHEMA, "Session.fee") == {Scope.BILLING_READ, PHI}
+    assert scopes_of_field(SCHEMA, "PaySucceeded.payment") == {Scope.BILLING_READ}
+    assert scopes_of_field(SCHEMA, "Mutation.pay") == {Scope.BILLING_READ}
+    assert not scopes_of_field(SCHEMA, "Mutation.revokeSignIn")
+    assert not scopes_of_field(SCHEMA, "Session.__typename")
 
 
 # -- scopes of an operation ------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope
     assert isinstance(node, OperationDefinitionNode)
     operation = validate_operation(SCHEMA, document, node)
     assert isinstance(operation, Operation), operation
-    return needed(SCHEMA, operation).lacking(SCHEMA, operation, variables, held)
+    return required_scopes(SCHEMA, operation).lacking(SCHEMA, operation, variables, held)
 
 
 def of_health(query: str, **variables: Any) -> list[str]:

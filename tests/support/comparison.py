@@ -11,11 +11,11 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import make_url
 
 from billing.documents.links import Signer
-from execution.executor import Plans
+from execution.executor import Executor
 from execution.introspection import Introspection
 from execution.limits import Measure, too_large
-from execution.pipeline import Graph, Request
-from execution.prepared_operation import Readied
+from execution.pipeline import GraphQLService, Request
+from execution.prepared_operation import PreparedOperation
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token
@@ -102,14 +102,14 @@ class CountedPostgres(Counted, PostgresReads):
     pass
 
 
-class WatchedPlans(Plans):
+class WatchedPlans(Executor):
     """Plans that count the answers of the fallback."""
 
     fallbacks = 0
 
-    async def exact(self, *given: Any) -> Answer:
+    async def answer_exactly(self, *given: Any) -> Answer:
         self.fallbacks += 1
-        return await super().exact(*given)
+        return await super().answer_exactly(*given)
 
 
 class Comparison:
@@ -123,12 +123,12 @@ class Comparison:
 
     def forget(self) -> None:
         """Clear all caches of documents and plans."""
-        self.graph = Graph(schema(), self.reads, Introspection.EVERYONE, SIGNER)
+        self.graph = GraphQLService(schema(), self.reads, Introspection.EVERYONE, SIGNER)
         self.plan_anew()
 
     def plan_anew(self) -> None:
         """Keep the documents, and clear the plans."""
-        self.plans = self.graph.plans = WatchedPlans(self.graph.schema, self.reads, SIGNER)
+        self.plans = self.graph.executor = WatchedPlans(self.graph.schema, self.reads, SIGNER)
         self.statements: list[str] = []
         self.reads.statements = self.statements
 
@@ -148,13 +148,15 @@ class Comparison:
 
     async def fallback(self, case: Case) -> Answered:
         """Return the fallback's answer to the operation that the server answered last."""
-        ready = self.graph.preparation.readied.items[case.query, case.operation_name]
-        assert isinstance(ready, Readied)
+        ready = self.graph.preparation.operations.items[case.query, case.operation_name]
+        assert isinstance(ready, PreparedOperation)
         given = coerce_variables(self.graph.schema._schema, ready.operation, case.variables)
         if not isinstance(given, VariableValues):
             return Answered.of(json.loads(error_answer(given).body))
         context = RequestContext(self.viewers[case.who], NOW, given.coerced, signer=SIGNER)
-        answer = await Plans.exact(self.plans, ready.operation, given, case.variables, context)
+        answer = await Executor.answer_exactly(
+            self.plans, ready.operation, given, case.variables, context
+        )
         return Answered.of(json.loads(answer.body))
 
     def foretold(self, case: Case) -> Answered:

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from execution.executor import PLANNING_COUNTS, Plans
+from execution.executor import PLANNING_COUNTS, Executor
 from graph.schema import schema
 from models.database import Budgets, Caller, RateLimited
 
 HOSTILE, OTHER = Caller("practice", "hostile"), Caller("practice", "other")
 
 
-def plans(budgets: Budgets | None = None) -> Plans:
+def plans(budgets: Budgets | None = None) -> Executor:
     reads: Any = SimpleNamespace(budgets=budgets or Budgets())
     signer: Any = None
-    return Plans(schema(), reads, signer)
+    return Executor(schema(), reads, signer)
 
 
 async def test_token_with_much_to_plan_does_not_delay_others() -> None:
@@ -30,7 +30,7 @@ async def test_token_with_much_to_plan_does_not_delay_others() -> None:
         done.append(name)
 
     asked = [
-        asyncio.create_task(planning.apart(caller, work, name))
+        asyncio.create_task(planning.run_in_thread(caller, work, name))
         for caller, name in (
             *((HOSTILE, f"hostile {number}") for number in range(8)),
             (OTHER, "other"),
@@ -51,10 +51,10 @@ async def test_canceled_work_keeps_its_place_until_it_ends() -> None:
         loop.call_soon_threadsafe(running.set)
         free.wait(10)
 
-    given_up = asyncio.create_task(planning.apart(HOSTILE, work, "given up"))
+    given_up = asyncio.create_task(planning.run_in_thread(HOSTILE, work, "given up"))
     await running.wait()
     given_up.cancel()
-    next_ = asyncio.create_task(planning.apart(OTHER, work, "next"))
+    next_ = asyncio.create_task(planning.run_in_thread(OTHER, work, "next"))
     for _ in range(5):
         await asyncio.sleep(0)
     assert planning.thread._work_queue.empty()
@@ -68,17 +68,17 @@ async def test_canceled_work_keeps_its_place_until_it_ends() -> None:
 async def test_planning_is_charged_to_the_tokens_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Processor(monkeypatch)
     planning = plans(Budgets(PLANNING_COUNTS * clock.STEP_S, 2, now=lambda: 0.0))
-    await planning.apart(HOSTILE, clock.work)
+    await planning.run_in_thread(HOSTILE, clock.work)
     with pytest.raises(RateLimited):
-        await planning.apart(HOSTILE, clock.work)
-    await planning.apart(OTHER, clock.work)
+        await planning.run_in_thread(HOSTILE, clock.work)
+    await planning.run_in_thread(OTHER, clock.work)
 
 
 async def test_thread_pauses_for_as_long_as_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Processor(monkeypatch)
     planning = plans(Budgets())
-    await planning.apart(OTHER, clock.work)
-    await planning.apart(OTHER, lambda: None)
+    await planning.run_in_thread(OTHER, clock.work)
+    await planning.run_in_thread(OTHER, lambda: None)
     assert clock.slept[0] == pytest.approx(clock.STEP_S)
 
 
@@ -92,7 +92,7 @@ async def test_reference_cycles_of_planning_are_freed_right_after_it() -> None:
         found.append(weakref.ref(node))
 
     planning = plans(Budgets())
-    await planning.apart(OTHER, work)
+    await planning.run_in_thread(OTHER, work)
     assert found[0]() is None
     assert gc.isenabled()
 
@@ -102,7 +102,7 @@ async def test_garbage_collection_is_enabled_after_failed_planning() -> None:
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):
-        await plans(Budgets()).apart(OTHER, fail)
+        await plans(Budgets()).run_in_thread(OTHER, fail)
     assert gc.isenabled()
 
 

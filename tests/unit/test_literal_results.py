@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from execution.executor import Plans
+from execution.executor import Executor
 from tests.support.payments import Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -54,7 +54,7 @@ async def test_results_without_a_row_equal_a_statements(
         statements.clear()
         alone.append((await portal.ask(query, portal.bearer, **variables)).json())
         counts.append(len(statements))
-    monkeypatch.setattr(Plans, "told", lambda *_: None)
+    monkeypatch.setattr(Executor, "results_without_query", lambda *_: None)
     planned = [
         (await portal.ask(query, portal.bearer, **variables)).json()
         for query, variables in asks(portal)

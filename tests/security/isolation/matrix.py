@@ -10,9 +10,9 @@ from typing import Any
 from graphql import GraphQLSchema, build_client_schema, get_introspection_query
 
 from billing.documents.links import Signer
-from execution.authentication import Bearers
+from execution.authentication import Authenticator
 from execution.introspection import Introspection
-from execution.pipeline import Graph, Request
+from execution.pipeline import GraphQLService, Request
 from graph.schema import schema
 from models import database
 from tests.security.isolation.households import Bearer, Households
@@ -102,13 +102,13 @@ class Matrix:
         self.made: set[tuple[str, str]] = set()
         # Cursors by the list's field and order.
         self.cursors: defaultdict[tuple[str, str], list[Cursor]] = defaultdict(list)
-        self.bearers = Bearers(reads, KEY)
+        self.bearers = Authenticator(reads, KEY)
         self.forget()
         self.schema: GraphQLSchema
 
     def forget(self) -> None:
         """Clear the caches of documents and plans."""
-        self.graph = Graph(
+        self.graph = GraphQLService(
             schema(), self.reads, Introspection.EVERYONE, Signer("http://portal", KEY)
         )
 
