@@ -35,8 +35,8 @@ from planner.operation import Errors, Operation, coerce_variables, graphql_error
 from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
 from resolvers.days import TODAY
-from resolvers.mutations.result import Acting, Outcome, busy
-from resolvers.visibility import Sight
+from resolvers.mutations.result import MutationContext, Outcome, database_busy
+from resolvers.visibility import Visibility
 
 V = TypeVar("V")
 
@@ -61,7 +61,7 @@ def outcome_types(outcomes: Mapping[str, Outcome | FieldError]) -> dict[str, str
 
 
 async def run_mutations(
-    acts: Sequence[MutationCall], acting: Acting
+    acts: Sequence[MutationCall], mutation: MutationContext
 ) -> dict[str, Outcome | FieldError]:
     """Execute the fields of a mutation one after another, and return their results.
 
@@ -72,11 +72,11 @@ async def run_mutations(
     delays: list[DatabaseBusy] = []
     for act in acts:
         try:
-            outcomes[act.response_key] = await act.run(acting)
+            outcomes[act.response_key] = await act.run(mutation)
         except FieldError as refusal:
             outcomes[act.response_key] = refusal
         except DatabaseBusy as error:
-            outcomes[act.response_key] = busy()
+            outcomes[act.response_key] = database_busy()
             delays.append(error)
     if acts and len(delays) == len(acts):
         raise delays[0]
@@ -154,24 +154,24 @@ class Executor:
         variables: Mapping[str, Any],
         viewer: Viewer,
         now: dt.datetime,
-        acting: Acting | None = None,
+        mutation: MutationContext | None = None,
     ) -> Answer:
         """Return the response: the value of one statement, or the result of the reference executor.
 
-        For a mutation, `acting` is its context. All changes are made before the results are read.
+        For a mutation, `mutation` is its context. All changes are made before the results are read.
         """
         given = coerce_variables(self.schema._schema, operation, variables)
         if not isinstance(given, VariableValues):
             return error_answer(given)
         outcomes: Mapping[str, Outcome | FieldError] = {}
-        if acting:
-            acts, errors = await self.mutation_calls(operation, given, acting.viewer)
+        if mutation:
+            acts, errors = await self.mutation_calls(operation, given, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
             self.reads.budgets.check(viewer.caller)
-            with within_practice(acting.viewer.practice_id):
-                outcomes = await run_mutations(acts, acting)
+            with within_practice(mutation.viewer.practice_id):
+                outcomes = await run_mutations(acts, mutation)
         eyes = result_viewer(outcomes) or viewer
         context = RequestContext(eyes, now, given.coerced, self.online, self.signer, outcomes)
         if outcomes and (told := self.results_without_query(operation, given, context)):
@@ -279,14 +279,14 @@ class Executor:
     ) -> Planner:
         selection = Selection(self.schema._schema, fragments_of(operation.document), given)
         lateral = self.reads.dialect.name == "postgresql"
-        sight = Sight(
+        visible = Visibility(
             viewer.kind,
             digits=digits(viewer.currency),
             lateral=lateral,
-            sees_one=has_sole_client(viewer),
+            has_sole_client=has_sole_client(viewer),
             today=today,
         )
-        return Planner(self.schema, selection, sight, exact=exact, outcomes=outcomes)
+        return Planner(self.schema, selection, visible, exact=exact, outcomes=outcomes)
 
     async def answer_exactly(
         self,

@@ -43,7 +43,7 @@ from planner.operation import (
 )
 from planner.sources import MutationField, source_of
 from planner.validation_rules import RULES, Rules
-from resolvers.mutations.result import Acting, Recognise
+from resolvers.mutations.result import FindViewer, MutationContext
 
 Reading = Callable[[], AbstractContextManager[None]]
 
@@ -63,7 +63,7 @@ class Request:
 
 # Dependencies of signing in: the sign-in service, and lookups of the bearer of a new token, by the
 # token's text and by its id.
-SignInServices = tuple[Door, Recognise, Recognise]
+SignInServices = tuple[Door, FindViewer, FindViewer]
 
 
 class GraphQLService:
@@ -133,13 +133,17 @@ class GraphQLService:
         if costly := await self.row_costs.refuse(scans, viewer):
             return error_answer(costly)
         changes = ready.operation.node.operation is OperationType.MUTATION
-        acting = self.mutation_context(viewer, ready, now, address_hash) if changes else None
+        mutation = self.mutation_context(viewer, ready, now, address_hash) if changes else None
         with nullcontext() if changes else request.reading():
-            answer = await self.executor.answer(operation, variables, viewer, now, acting)
+            answer = await self.executor.answer(operation, variables, viewer, now, mutation)
         reads = self.reads_of(ready, request.variables) if answer.has_data else None
         if self.read_audit and reads:
             # The audit entry of a change also names the fields that were read.
-            changed = frozenset(acting.till.by.changed) if acting and acting.till.by else NOTHING
+            changed = (
+                frozenset(mutation.payment_context.by.changed)
+                if mutation and mutation.payment_context.by
+                else NOTHING
+            )
             await self.read_audit.read(viewer, reads, answer.body, address_hash, now, changed)
         if self.request_cache and request.body and answer.planned and not changes:
             answered = CachedRequest(answer.planned, ref(ready), reads, scans)
@@ -160,8 +164,8 @@ class GraphQLService:
             return error_answer(ready)
         operation, variables, executor = ready.operation, request.variables, self.anonymous.executor
         if ready.operation.node.operation is OperationType.MUTATION:
-            acting = self.mutation_context(None, ready, now, address_hash)
-            return await executor.answer(operation, variables, NOBODY, now, acting)
+            mutation = self.mutation_context(None, ready, now, address_hash)
+            return await executor.answer(operation, variables, NOBODY, now, mutation)
         return await executor.run_in_thread(
             SERVER, fallback_executor.execute, self.schema._schema, operation, variables, None
         )
@@ -200,7 +204,7 @@ class GraphQLService:
         ready: PreparedOperation,
         now: dt.datetime,
         address_hash: str | None,
-    ) -> Acting | None:
+    ) -> MutationContext | None:
         """Return the context of a mutation; None if this server accepts no mutations."""
         if self.payment_context is None or self.sign_in is None:
             return None
@@ -209,15 +213,15 @@ class GraphQLService:
         by = actor(viewer, name, fields, address_hash) if viewer else None
         payment_context = replace(self.payment_context, by=by)
         door, recognise, holder = self.sign_in
-        return Acting(
+        return MutationContext(
             viewer=viewer or NOBODY,
             now=now,
-            till=payment_context,
-            door=door,
-            recognise=recognise,
-            holder=holder,
+            payment_context=payment_context,
+            sign_in_context=door,
+            viewer_of_token=recognise,
+            viewer_of_token_id=holder,
             address_hash=address_hash,
-            payments=self.executor.online,
+            online=self.executor.online,
         )
 
     def prepare(

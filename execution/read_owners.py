@@ -17,9 +17,9 @@ from planner.deferred import Deferred, RequestContext, bind
 from planner.plan import Plan, compile_plan
 from resolvers.filters import Texts
 from resolvers.ids import bare
-from resolvers.list_parameter import Listed
+from resolvers.list_parameter import ListParameter
 from resolvers.nodes import FOUND
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 # A placeholder for an id: all clients of a contact.
 OWN = "own"
@@ -87,18 +87,20 @@ def is_oneself(question: Question) -> bool:
 
 def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     """Return the statement that finds the positions of items and the clients that own them."""
-    sight = Sight(viewer, digits=0, lateral=dialect.name == "postgresql")
-    listed = Listed(bind(Deferred(lambda context: context.variables["items"]), Texts()), sight)
+    visible = Visibility(viewer, digits=0, lateral=dialect.name == "postgresql")
+    listed = ListParameter(
+        bind(Deferred(lambda context: context.variables["items"]), Texts()), visible
+    )
     # Each item contains its viewer: the predicates compare with columns instead of parameters.
     practice_id, subject_id, row_id = (
         cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)
     )
-    sight.practice_id, sight.subject_id = practice_id, subject_id
+    visible.practice_id, visible.subject_id = practice_id, subject_id
     found = [
         select(listed.place, cast(client_id, Text)).where(*where)
-        for client_id, where in owners(kind, row_id, sight)
+        for client_id, where in owners(kind, row_id, visible)
     ]
-    sight.check()
+    visible.check()
     statement: Any = found[0] if len(found) == 1 else union_all(*found)
     return compile_plan(statement, dialect)
 
@@ -106,19 +108,21 @@ def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
 Owner = tuple[ColumnElement[Any], list[ColumnElement[bool]]]
 
 
-def owners(kind: str, row_id: ColumnElement[str], sight: Sight) -> list[Owner]:
+def owners(kind: str, row_id: ColumnElement[str], visible: Visibility) -> list[Owner]:
     """Return columns of client ids, each with the conditions for its rows."""
     if kind == OWN:
         right = ContactRight.__table__.alias()
         of_contact = [
-            right.c.practice_id == sight.practice_id,
-            right.c.contact_id == sight.subject_id,
+            right.c.practice_id == visible.practice_id,
+            right.c.contact_id == visible.subject_id,
         ]
         return [(right.c.client_id, of_contact)]
     if kind == "aht":
         # An entry of the account history is a row of one of these tables.
-        tables: list[Any] = [sight(LedgerEntry), sight(Session), sight.opened(Payment)]
-        return [(one.c.client_id, [one.c.id == row_id, sight.only(one)]) for one in tables]
-    rows = FOUND[kind][1](row_id, sight)
+        tables: list[Any] = [visible(LedgerEntry), visible(Session), visible.for_documents(Payment)]
+        return [
+            (one.c.client_id, [one.c.id == row_id, visible.predicate_for(one)]) for one in tables
+        ]
+    rows = FOUND[kind][1](row_id, visible)
     client_id = rows.table.c.id if kind == "cli" else rows.table.c.client_id
-    return [(client_id, [*rows.where, sight.only(rows.table)])]
+    return [(client_id, [*rows.where, visible.predicate_for(rows.table)])]

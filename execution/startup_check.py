@@ -23,7 +23,7 @@ from models import ViewerKind
 from planner.compiler import Outcomes, Planner
 from planner.selection import Selection
 from planner.sources import source_of
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 # Arguments that are required for some kinds of viewers.
 NEEDED = {
@@ -57,8 +57,8 @@ def plan(
     (operation,) = parse(query).definitions
     assert isinstance(operation, OperationDefinitionNode)
     selection = Selection(schema._schema, {}, VariableValues({}, {}))
-    sight = Sight(kind, digits=2, lateral=lateral)
-    Planner(schema, selection, sight, outcomes=outcomes).compile(operation)
+    visible = Visibility(kind, digits=2, lateral=lateral)
+    Planner(schema, selection, visible, outcomes=outcomes).compile(operation)
 
 
 def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:

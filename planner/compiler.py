@@ -60,7 +60,7 @@ from planner.sources import (
 )
 from planner.sql_text import comma_separated
 from resolvers.mutations.result import OutcomeRow
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Planner:
         self,
         schema: Any,
         selection: Selection,
-        sight: Sight,
+        visible: Visibility,
         *,
         exact: bool = False,
         outcomes: Outcomes | None = None,
     ) -> None:
         self.strawberry_schema = schema
-        self.selection, self.visible, self.exact = selection, sight, exact
+        self.selection, self.visible, self.exact = selection, visible, exact
         self.outcomes = outcomes or {}
         # SELECTs omitted from the statement, with arguments that still have to be checked.
         self.unread: list[Select[Any]] = []
@@ -172,13 +172,13 @@ class Planner:
         source = definition and source_of(definition)
         if definition is None or source is None:
             raise Unplannable(name)
-        before = self.visible.handed_out.copy()
+        before = self.visible.predicates.copy()
         try:
             return self.source_text(definition, source, nodes, scope)
         except FieldError as refusal:
             if not self.exact:
                 raise Unplannable(refusal.code) from None
-            self.visible.handed_out = before  # the field is not in the statement
+            self.visible.predicates = before  # the field is not in the statement
             self.refusals.append(located_error(refusal, nodes[0]))
             return literal_text(refusal_json(refusal))
 

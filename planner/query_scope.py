@@ -17,7 +17,7 @@ from sqlalchemy.sql import visitors
 
 from planner.pagination import Page
 from planner.sources import LateralSubquery, Rows
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,14 @@ class QueryScope:
 
 
 def select_rows(
-    sight: Sight, rows: Rows, child: QueryScope, scope: QueryScope, *columns: ColumnElement[Any]
+    visible: Visibility,
+    rows: Rows,
+    child: QueryScope,
+    scope: QueryScope,
+    *columns: ColumnElement[Any],
 ) -> Select[Any]:
     """Select the visible rows, with the joins of their computed columns and to-one objects."""
-    where = [sight.only(rows.table), *rows.where]
+    where = [visible.predicate_for(rows.table), *rows.where]
     origin = with_joins(rows, child)
     return select(*columns).select_from(origin).where(*where).correlate(*scope.outer)
 
@@ -75,15 +79,15 @@ def joins(rows: Rows, child: QueryScope) -> list[tuple[FromClause, ColumnElement
 
 
 def select_page(
-    sight: Sight, page: Page, scope: QueryScope, *, filters_beside: bool
+    visible: Visibility, page: Page, scope: QueryScope, *, filters_beside: bool
 ) -> Select[Any]:
     """Select the page's rows. If a filter reads a computed column, all rows need the joins."""
     if filters_beside or not joins(page.rows, page.scope):
-        return page.cut(select_rows(sight, page.rows, page.scope, scope, *page.columns()))
-    return select_page_before_joins(sight, page, scope)
+        return page.cut(select_rows(visible, page.rows, page.scope, scope, *page.columns()))
+    return select_page_before_joins(visible, page, scope)
 
 
-def select_page_before_joins(sight: Sight, page: Page, scope: QueryScope) -> Select[Any]:
+def select_page_before_joins(visible: Visibility, page: Page, scope: QueryScope) -> Select[Any]:
     """Select the page's rows before any join.
 
     Otherwise PostgreSQL would compute the joined columns for every row that it has to sort.
@@ -92,7 +96,7 @@ def select_page_before_joins(sight: Sight, page: Page, scope: QueryScope) -> Sel
     columns = select(*page.columns()).select_from(with_joins(rows, page.scope))
     columns = columns.order_by(*page.ordering())
     needed = select(*used_columns(columns, rows.table)).select_from(rows.table)
-    seen = needed.where(sight.only(rows.table), *rows.where).correlate(*scope.outer)
+    seen = needed.where(visible.predicate_for(rows.table), *rows.where).correlate(*scope.outer)
     cut = page.nearest(seen).subquery()
     return page.turned(replace_table(columns, rows.table, cut).correlate(*scope.outer))
 

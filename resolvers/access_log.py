@@ -4,11 +4,11 @@ from typing import Any
 
 from models import AccessEntry
 from planner.sources import Rows
-from resolvers.clients import owned
-from resolvers.visibility import Sight
+from resolvers.clients import of_visible_client
+from resolvers.visibility import Visibility
 
 
-def of_client(client: Any, sight: Sight) -> Rows:
+def of_client(client: Any, visible: Visibility) -> Rows:
     """Return the audit log of a client, newest first."""
-    table = sight(AccessEntry)
-    return Rows(table, [owned(table, client, sight)], (table.c.id,), True, "access")
+    table = visible(AccessEntry)
+    return Rows(table, [of_visible_client(table, client, visible)], (table.c.id,), True, "access")

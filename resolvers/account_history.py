@@ -25,12 +25,12 @@ from models.literals import constant
 from models.row import ID
 from planner.json_text import NotNull
 from planner.sources import Rows
-from resolvers.clients import correlated, is_invoiced, owned
+from resolvers.clients import correlated, is_invoiced, of_visible_client
 from resolvers.days import days_ago
-from resolvers.filters import DateRange, among, within
-from resolvers.invoices import standing_sums
+from resolvers.filters import DateRange, among, within_dates
+from resolvers.invoices import totals_subquery
 from resolvers.money import Amount
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 DEFAULT_DAYS = 30
 # The description of a payment without a ledger entry.
@@ -41,17 +41,21 @@ class HistoryRow:
     """An entry, with values computed per row if a field needs them."""
 
     def __init__(
-        self, table: Any, sight: Sight, client: Any = None, *, is_whole: bool = False
+        self, table: Any, visible: Visibility, client: Any = None, *, is_whole: bool = False
     ) -> None:
         self.c, self.is_whole = table.c, is_whole
         # Subtracting from the current balance sums few rows, since mostly the newest are requested.
-        self.account = client.account if client and sight.lateral else None
+        self.account = client.account if client and visible.lateral else None
         # The status of each kind of entry depends on at most one of these.
-        self.void = sight.beside(lambda: is_void(table, sight), always=False, seldom=True)
-        self.billed, self.paid = standing_sums(sight, table.c.invoice_id, seldom=True)
-        self.refunded = sight.beside(lambda: refunded(table, sight), seldom=True)
-        self.moved = sight.beside(lambda: moved(table, sight, later=self.account is not None))
-        self.beside = (self.void, self.billed, self.paid, self.refunded, self.moved)
+        self.void = visible.subquery(
+            lambda: is_void(table, visible), always=False, rarely_read=True
+        )
+        self.billed, self.paid = totals_subquery(visible, table.c.invoice_id, rarely_read=True)
+        self.refunded = visible.subquery(lambda: refunded_amount(table, visible), rarely_read=True)
+        self.moved = visible.subquery(
+            lambda: balance_change(table, visible, later=self.account is not None)
+        )
+        self.subqueries = (self.void, self.billed, self.paid, self.refunded, self.moved)
 
     @property
     def status(self) -> ColumnElement[str]:
@@ -70,7 +74,7 @@ class HistoryRow:
 
 def of_client(
     client: Any,
-    sight: Sight,
+    visible: Visibility,
     date_range: DateRange | None = None,
     kind: list[EntryKind] | None = None,
     *,
@@ -78,42 +82,42 @@ def of_client(
 ) -> Rows:
     range_ = DateRange(gte=days_ago(DEFAULT_DAYS)) if date_range is None else date_range  # type: ignore[arg-type]
     found = [
-        branch.where(owned(table, client, sight), within(table.c[date], range_)).correlate(
-            client.c.id.table
-        )
-        for branch, table, date in branches(sight)
+        branch.where(
+            of_visible_client(table, client, visible), within_dates(table.c[date], range_)
+        ).correlate(client.c.id.table)
+        for branch, table, date in branches(visible)
     ]
     is_whole = from_start and kind is None and range_.lte is None
     entries = union_all(*found).subquery()
-    row = HistoryRow(entries, sight, client, is_whole=is_whole)
+    row = HistoryRow(entries, visible, client, is_whole=is_whole)
     return rows(entries, row, among(entries.c.kind, kind))
 
 
-def by_id(id_: Any, sight: Sight, *around: Any) -> Rows:
+def by_id(id_: Any, visible: Visibility, *around: Any) -> Rows:
     """Return the entry with this id, for any visible client. `around` are the id's own tables."""
     found = [
-        branch.where(table.c.id == id_).correlate(*around) for branch, table, _ in branches(sight)
+        branch.where(table.c.id == id_).correlate(*around) for branch, table, _ in branches(visible)
     ]
     entries = union_all(*found).subquery()
-    return rows(entries, HistoryRow(entries, sight))
+    return rows(entries, HistoryRow(entries, visible))
 
 
 def rows(entries: Any, row: HistoryRow, *where: ColumnElement[bool]) -> Rows:
     """Return entries, newest first."""
     order = (entries.c.date, entries.c.id)
-    return Rows(entries, where, order, True, "history", row, row.beside)
+    return Rows(entries, where, order, True, "history", row, row.subqueries)
 
 
-def branches(sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
+def branches(visible: Visibility) -> Sequence[tuple[Select[Any], Any, str]]:
     """Return the parts of the history, each with its table and the name of its date column."""
-    entry, session, payment = sight(LedgerEntry), sight(Session), sight.opened(Payment)
-    ledger = of(entry, sight, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
+    entry, session, payment = visible(LedgerEntry), visible(Session), visible.for_documents(Payment)
+    ledger = entries_of(entry, visible, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
                 entry.c.amount_minor, cast(null(), Text), session=entry.c.session_id,
                 invoice=entry.c.invoice_id, payment=entry.c.payment_id)  # fmt: skip
-    uninvoiced = of(session, sight, session.c.date, constant(EntryKind.SESSION),
+    uninvoiced = entries_of(session, visible, session.c.date, constant(EntryKind.SESSION),
                     session.c.description, constant(0), constant(HistoryStatus.UNINVOICED),
-                    session=session.c.id).where(~is_invoiced(session, sight))  # fmt: skip
-    unsettled = of(payment, sight, payment.c.created_on, constant(EntryKind.PAYMENT),
+                    session=session.c.id).where(~is_invoiced(session, visible))  # fmt: skip
+    unsettled = entries_of(payment, visible, payment.c.created_on, constant(EntryKind.PAYMENT),
                    UNSETTLED_PAYMENT, constant(0), unsettled_status(payment),
                    payment=payment.c.id).where(unsettled_status(payment).is_not(None))  # fmt: skip
     return (
@@ -123,9 +127,9 @@ def branches(sight: Sight) -> Sequence[tuple[Select[Any], Any, str]]:
     )
 
 
-def of(
+def entries_of(
     table: Any,
-    sight: Sight,
+    visible: Visibility,
     date: Any,
     kind: Any,
     description: Any,
@@ -151,7 +155,7 @@ def of(
             (cast(null(), ID) if column is None else column).label(name)
             for name, column in ids.items()
         ),
-    ).where(sight.only(table))
+    ).where(visible.predicate_for(table))
 
 
 def unsettled_status(payment: Any) -> ColumnElement[str]:
@@ -164,26 +168,26 @@ def unsettled_status(payment: Any) -> ColumnElement[str]:
 # -- values computed per entry ---------------------------------------------------------------------
 
 
-def is_void(entry: Any, sight: Sight) -> Select[Any]:
-    invoice = sight.counted(Invoice)
+def is_void(entry: Any, visible: Visibility) -> Select[Any]:
+    invoice = visible.for_totals(Invoice)
     return (
         select(invoice.c.is_void.label("is_void"))
         .where(
-            sight.only(invoice),
+            visible.predicate_for(invoice),
             invoice.c.id == entry.c.invoice_id,
         )
         .correlate(entry)
     )
 
 
-def refunded(entry: Any, sight: Sight) -> Select[Any]:
+def refunded_amount(entry: Any, visible: Visibility) -> Select[Any]:
     """Return the amount refunded of the entry's payment."""
-    other = sight.counted(LedgerEntry)
+    other = visible.for_totals(LedgerEntry)
     return (
         select(total(other.c.amount_minor).label("total"))
         .select_from(other)
         .where(
-            sight.only(other),
+            visible.predicate_for(other),
             other.c.payment_id == entry.c.payment_id,
             other.c.kind == constant(EntryKind.REFUND),
         )
@@ -197,15 +201,15 @@ def newer(entry: Any) -> ColumnElement[int]:
     return NotNull(cast(so_far, BigInteger) - entry.amount_minor)
 
 
-def moved(entry: Any, sight: Sight, *, later: bool) -> Select[Any]:
+def balance_change(entry: Any, visible: Visibility, *, later: bool) -> Select[Any]:
     """Sum the client's ledger after this entry, or up to and including it.
 
     The sum does not depend on the page or the date range.
     """
-    other = sight.counted(LedgerEntry)
+    other = visible.for_totals(LedgerEntry)
     its, own = tuple_(other.c.date, other.c.id), tuple_(entry.c.date, entry.c.id)
     here = its > own if later else its <= own
     found = select(total(other.c.amount_minor).label("total")).select_from(other)
-    theirs = other.c.client_id == sight.client_id(entry.c.client_id)
-    found = found.where(sight.only(other), theirs, here)
+    theirs = other.c.client_id == visible.client_id(entry.c.client_id)
+    found = found.where(visible.predicate_for(other), theirs, here)
     return correlated(found, entry.c.id)  # type: ignore[no-any-return]

@@ -16,6 +16,6 @@ class AddressRow:
         }
 
 
-def has_address(row: Any) -> ColumnElement[bool]:
+def is_address_present(row: Any) -> ColumnElement[bool]:
     has: ColumnElement[bool] = row.c.address_line1.is_not(None)
     return has

@@ -13,7 +13,7 @@ from models import Allocation, Invoice, LedgerEntry
 from planner.deferred import FieldError, bind, map_deferred
 from planner.sources import Rows
 from resolvers.ids import row_id
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 class AgingRow:
@@ -23,14 +23,14 @@ class AgingRow:
         self.c, self.as_of = sums.c, as_of
 
 
-def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = None) -> Rows:
+def of_practice(_: Any, visible: Visibility, as_of: Any = None, clinician_id: Any = None) -> Rows:
     """Return a single row.
 
     The row does not depend on a practice's row, since a viewer has access to one practice only.
     """
-    therapist = named(clinician_id)
-    day = sight.today if as_of is None else map_deferred(not_to_come, as_of, sight.today)
-    moved = movements(sight, therapist)
+    therapist = clinician_row_id(clinician_id)
+    day = visible.today if as_of is None else map_deferred(until_today, as_of, visible.today)
+    moved = due_movements(visible, therapist)
     until = bind(day, Date())
     oldest = {
         age: bind(map_deferred(partial(days_before, days=days), day), Date())
@@ -45,7 +45,7 @@ def of_practice(_: Any, sight: Sight, as_of: Any = None, clinician_id: Any = Non
     return Rows(by_age, row=AgingRow(by_age, until))
 
 
-def not_to_come(day: dt.date, today: dt.date) -> dt.date:
+def until_today(day: dt.date, today: dt.date) -> dt.date:
     if day > today:
         raise FieldError(
             "BAD_INPUT", f"{day} is in the future: use today, {today}, or an earlier day"
@@ -53,23 +53,23 @@ def not_to_come(day: dt.date, today: dt.date) -> dt.date:
     return day
 
 
-def named(clinician_id: Any) -> BindParameter[Any] | None:
+def clinician_row_id(clinician_id: Any) -> BindParameter[Any] | None:
     """Return the row id of the therapist, or None."""
     return None if clinician_id is None else row_id(clinician_id, "cln")
 
 
-def movements(sight: Sight, therapist: Any) -> Subquery:
+def due_movements(visible: Visibility, therapist: Any) -> Subquery:
     """Return the movements of the amounts due on visible invoices, with their dates."""
-    asks, puts = (sight.counted(model) for model in (LedgerEntry, Allocation))
+    asks, puts = (visible.for_totals(model) for model in (LedgerEntry, Allocation))
     return union_all(
-        of_invoices(sight, asks, therapist, asked), of_invoices(sight, puts, therapist, put)
+        of_invoices(visible, asks, therapist, asked), of_invoices(visible, puts, therapist, put)
     ).subquery()
 
 
 def of_invoices(
-    sight: Sight, row: Any, therapist: Any, found: Callable[[Any, Any], Select[Any]]
+    visible: Visibility, row: Any, therapist: Any, found: Callable[[Any, Any], Select[Any]]
 ) -> Select[Any]:
     """Join rows with their visible invoices, and restrict them to one therapist if given."""
-    invoice: Any = sight.counted(Invoice)
-    seen = found(row, invoice).where(sight.only(row), sight.only(invoice))
+    invoice: Any = visible.for_totals(Invoice)
+    seen = found(row, invoice).where(visible.predicate_for(row), visible.predicate_for(invoice))
     return seen if therapist is None else seen.where(invoice.c.clinician_id == therapist)

@@ -8,17 +8,17 @@ from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, null, select
 from models import PracticeVersion, ViewerKind
 from planner.deferred import FieldError, bind, map_deferred
 from planner.json_text import literal_text
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 WRITTEN = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 
 
-def of_practice(practice: Any, sight: Sight) -> ColumnElement[Any]:
+def of_practice(practice: Any, visible: Visibility) -> ColumnElement[Any]:
     """Return the practice's current version for a dashboard, and null for other viewers."""
-    if sight.kind is not ViewerKind.DASHBOARD:
+    if visible.kind is not ViewerKind.DASHBOARD:
         return cast(null(), Text)
-    table = sight(PracticeVersion)
-    last = select(cast(table.c.version, Text)).where(sight.only(table))
+    table = visible(PracticeVersion)
+    last = select(cast(table.c.version, Text)).where(visible.predicate_for(table))
     # Without a row, nothing has ever changed.
     return func.coalesce(last.scalar_subquery(), literal_text("0"))
 

@@ -34,45 +34,49 @@ from resolvers.money import Amount
 from resolvers.mutations.result import OutcomeRow
 from resolvers.online_payments import reached_account
 from resolvers.ordering import OrderDirection
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 class ClientRow:
     """A client, with values computed per row if a field needs them."""
 
-    def __init__(self, table: Any, sight: Sight) -> None:
-        self.c, self.sight = table.c, sight
-        self.account, sums = account_of(sight, table.c.id)
-        self.uninvoiced = sight.beside(lambda: uninvoiced(table, sight))
-        self.practice = sight.beside(lambda: online_payments(table, sight))
-        self.beside = (*sums, self.uninvoiced, self.practice)
+    def __init__(self, table: Any, visible: Visibility) -> None:
+        self.c, self.visible = table.c, visible
+        self.account, sums = account_of(visible, table.c.id)
+        self.uninvoiced = visible.subquery(lambda: uninvoiced(table, visible))
+        self.practice = visible.subquery(lambda: online_payments(table, visible))
+        self.subqueries = (*sums, self.uninvoiced, self.practice)
 
     @property
     def may_pay(self) -> ColumnElement[bool]:
         """Return whether the viewer may pay: clients always, contacts if they have the right."""
-        if self.sight.kind is ViewerKind.CONTACT:
-            return has_right_to_pay(self, self.sight)
-        return true() if self.sight.kind is ViewerKind.CLIENT else false()
+        if self.visible.kind is ViewerKind.CONTACT:
+            return has_right_to_pay(self, self.visible)
+        return true() if self.visible.kind is ViewerKind.CLIENT else false()
 
 
-def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[LateralSubquery, ...]]:
+def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[LateralSubquery, ...]]:
     """Return the account of the client in a column, and the sums to compute for each row."""
-    practice_id, client_id = sight.practice_id, sight.client_id(column)
+    practice_id, client_id = visible.practice_id, visible.client_id(column)
 
     def moved() -> Any:
-        entry = sight.counted(LedgerEntry)
-        found = movements(entry, practice_id, client_id).where(sight.only(entry))
+        entry = visible.for_totals(LedgerEntry)
+        found = movements(entry, practice_id, client_id).where(visible.predicate_for(entry))
         return correlated(found, column)
 
     def put() -> Any:
-        allocation = sight.counted(Allocation)
-        found = allocated(allocation, practice_id, client_id).where(sight.only(allocation))
+        allocation = visible.for_totals(Allocation)
+        found = allocated(allocation, practice_id, client_id).where(
+            visible.predicate_for(allocation)
+        )
         return correlated(found, column)
 
     def invoices() -> Any:
-        entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
+        entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
         found = disputed(entry, dispute, practice_id, client_id)
-        return correlated(found.where(sight.only(entry), sight.only(dispute)), column)
+        return correlated(
+            found.where(visible.predicate_for(entry), visible.predicate_for(dispute)), column
+        )
 
     def asked_of_disputed() -> Any:
         return of_disputed(LedgerEntry)
@@ -81,12 +85,12 @@ def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[LateralSubquer
         return of_disputed(Allocation)
 
     def of_disputed(model: type[LedgerEntry | Allocation]) -> Any:
-        table: Any = sight.counted(model)
+        table: Any = visible.for_totals(model)
         found = (
             select(total(table.c.amount_minor).label("total"))
             .select_from(table)
             .where(
-                sight.only(table),
+                visible.predicate_for(table),
                 table.c.client_id == client_id,
                 table.c.invoice_id.in_(invoices()),
             )
@@ -95,16 +99,20 @@ def account_of(sight: Sight, column: Any) -> tuple[Account, tuple[LateralSubquer
 
     besides = (moved, put, asked_of_disputed, put_to_disputed)
     # For a client, the sums do not depend on a row, so both databases join them.
-    on = (lambda _: true()) if sight.kind is ViewerKind.CLIENT else None
-    sums = tuple(sight.beside(beside, on=on) for beside in besides)
+    on = (lambda _: true()) if visible.kind is ViewerKind.CLIENT else None
+    sums = tuple(visible.subquery(beside, on=on) for beside in besides)
     return Account(*sums), sums
 
 
-def is_disputed(sight: Sight, invoice: Any) -> Any:
+def is_disputed(visible: Visibility, invoice: Any) -> Any:
     """Return whether an open dispute has made the invoice due again."""
-    entry, dispute = sight.counted(LedgerEntry), sight.counted(Dispute)
-    found = disputed(entry, dispute, sight.practice_id, sight.client_id(invoice.c.client_id))
-    mine = found.where(sight.only(entry), sight.only(dispute), entry.c.invoice_id == invoice.c.id)
+    entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
+    found = disputed(entry, dispute, visible.practice_id, visible.client_id(invoice.c.client_id))
+    mine = found.where(
+        visible.predicate_for(entry),
+        visible.predicate_for(dispute),
+        entry.c.invoice_id == invoice.c.id,
+    )
     return correlated(mine, invoice.c.id).exists()
 
 
@@ -112,24 +120,24 @@ def correlated(found: Any, column: Any) -> Any:
     return found.correlate(column.table)
 
 
-def rows(sight: Sight, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Any) -> Rows:
     """Return visible clients, sorted by id."""
-    table = sight(Client)
-    row = ClientRow(table, sight)
+    table = visible(Client)
+    row = ClientRow(table, visible)
     conditions = [condition(table) for condition in where]
-    return Rows(table, conditions, (table.c.id,), row=row, subqueries=row.beside)
+    return Rows(table, conditions, (table.c.id,), row=row, subqueries=row.subqueries)
 
 
-def client(_: Any, sight: Sight, id: Any = None) -> Rows:
+def client(_: Any, visible: Visibility, id: Any = None) -> Rows:
     """Return the client with this id; without an id, the viewer's only client."""
     if id is not None:
-        return rows(sight, lambda table: table.c.id == row_id(id, "cli"))
-    if not sight.sees_one:
+        return rows(visible, lambda table: table.c.id == row_id(id, "cli"))
+    if not visible.has_sole_client:
         raise FieldError(
             "CLIENT_REQUIRED", "the client's id is required, unless you have exactly one client"
         )
     only = Deferred(lambda context: context.viewer.sole_client_id)
-    return rows(sight, lambda table: table.c.id == bind(only, ID))
+    return rows(visible, lambda table: table.c.id == bind(only, ID))
 
 
 # -- all clients of the practice -------------------------------------------------------------------
@@ -146,19 +154,19 @@ class ClientOrder:
     direction: OrderDirection = OrderDirection.ASC
 
 
-def listed(
+def clients(
     _: Any,
-    sight: Sight,
+    visible: Visibility,
     search: Any = None,
     with_balance: bool | None = None,
     order_by: ClientOrder | None = None,
 ) -> Rows:
     """Return the visible clients, by name by default."""
-    table = sight(Client)
-    row = ClientRow(table, sight)
+    table = visible(Client)
+    row = ClientRow(table, visible)
     where = []
     if search is not None:
-        where.append(is_named(table, sight, search))
+        where.append(is_named(table, visible, search))
     if with_balance is not None:
         owes_nothing = row.account.balance == constant(0)
         where.append(~owes_nothing if with_balance else owes_nothing)
@@ -168,12 +176,12 @@ def listed(
 
     def place(id_: Any) -> Sequence[ColumnElement[Any]]:
         """Return the sort keys of a cursor's client. The cursor itself must not contain a name."""
-        other = sight(Client)
-        stands = select(other.c[key]).where(sight.only(other), other.c.id == id_)
+        other = visible(Client)
+        stands = select(other.c[key]).where(visible.predicate_for(other), other.c.id == id_)
         return stands.scalar_subquery(), id_
 
     order = (table.c[key], table.c.id)
-    return Rows(table, where, order, descending, name, row, row.beside, place)
+    return Rows(table, where, order, descending, name, row, row.subqueries, place)
 
 
 ORDERS = {
@@ -184,12 +192,12 @@ ORDERS = {
 LAST_CHARACTER = "\U0010ffff"
 
 
-def is_named(client: Any, sight: Sight, search: Any) -> ColumnElement[bool]:
+def is_named(client: Any, visible: Visibility, search: Any) -> ColumnElement[bool]:
     """Return the condition that the name contains the search text at the beginning of a word."""
-    part = sight.counted(ClientNamePart)
+    part = visible.for_totals(ClientNamePart)
     beginning, end = map_deferred(beginning_of, search), map_deferred(end_of, search)
     found = select(part.c.client_id).where(
-        sight.only(part),
+        visible.predicate_for(part),
         part.c.text >= bind(beginning, Text()),
         part.c.text < bind(end, Text()),
     )
@@ -210,80 +218,84 @@ def end_of(search: str) -> str:
     return folded(search) + LAST_CHARACTER
 
 
-def viewers_clients(_: Any, sight: Sight) -> Rows:
+def viewers_clients(_: Any, visible: Visibility) -> Rows:
     """Return the clients of a client or contact; none for a dashboard."""
-    if sight.kind is ViewerKind.DASHBOARD:
-        return rows(sight, lambda _: false())
-    return rows(sight)
+    if visible.kind is ViewerKind.DASHBOARD:
+        return rows(visible, lambda _: false())
+    return rows(visible)
 
 
-def client_of(row: Any, sight: Sight) -> Rows:
-    return rows(sight, lambda table: table.c.id == sight.client_id(row.c.client_id))
+def client_of(row: Any, visible: Visibility) -> Rows:
+    return rows(visible, lambda table: table.c.id == visible.client_id(row.c.client_id))
 
 
-def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the client of the payment that a mutation was about."""
-    payment = sight.counted(Payment)
+    payment = visible.for_totals(Payment)
     theirs = select(payment.c.client_id).where(
-        sight.only(payment), payment.c.id == outcome.id("payment_id")
+        visible.predicate_for(payment), payment.c.id == outcome.id("payment_id")
     )
-    return rows(sight, lambda table: table.c.id == theirs.scalar_subquery())
+    return rows(visible, lambda table: table.c.id == theirs.scalar_subquery())
 
 
-def told(outcome: OutcomeRow, sight: Sight) -> Rows:
+def of_result(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the client in the result of a mutation."""
-    return rows(sight, lambda table: table.c.id == outcome.id("client_id"))
+    return rows(visible, lambda table: table.c.id == outcome.id("client_id"))
 
 
-def owned(child: Any, client: Any, sight: Sight) -> ColumnElement[bool]:
+def of_visible_client(child: Any, client: Any, visible: Visibility) -> ColumnElement[bool]:
     """Return the condition for rows of a visible client."""
-    theirs: ColumnElement[bool] = child.c.client_id == sight.client_id(client.c.id)
+    theirs: ColumnElement[bool] = child.c.client_id == visible.client_id(client.c.id)
     return theirs
 
 
 # -- values computed per client --------------------------------------------------------------------
 
 
-def uninvoiced(client: Any, sight: Sight) -> Any:
+def uninvoiced(client: Any, visible: Visibility) -> Any:
     """Return the fees of sessions without an invoice."""
-    session = sight.counted(Session)
+    session = visible.for_totals(Session)
     return (
         select(total(session.c.fee_minor).label("total"))
         .select_from(session)
-        .where(sight.only(session), owned(session, client, sight), ~is_invoiced(session, sight))
+        .where(
+            visible.predicate_for(session),
+            of_visible_client(session, client, visible),
+            ~is_invoiced(session, visible),
+        )
         .correlate(client)
     )
 
 
-def is_invoiced(session: Any, sight: Sight) -> ColumnElement[bool]:
+def is_invoiced(session: Any, visible: Visibility) -> ColumnElement[bool]:
     """Return the condition that a line of a valid invoice refers to the session."""
-    line = sight.counted(InvoiceLine)
+    line = visible.for_totals(InvoiceLine)
     named = and_(line.c.session_id == session.c.id, ~line.c.is_void)
-    return exists().where(sight.only(line), named).correlate(session)
+    return exists().where(visible.predicate_for(line), named).correlate(session)
 
 
-def online_payments(client: Any, sight: Sight) -> Any:
-    practice = sight(Practice)
+def online_payments(client: Any, visible: Visibility) -> Any:
+    practice = visible(Practice)
     is_on = reached_account(practice).is_not(None)
-    return select(is_on.label("online")).where(sight.only(practice)).correlate(client)
+    return select(is_on.label("online")).where(visible.predicate_for(practice)).correlate(client)
 
 
-def has_right_to_pay(client: Any, sight: Sight) -> ColumnElement[bool]:
-    right = sight(ContactRight)
+def has_right_to_pay(client: Any, visible: Visibility) -> ColumnElement[bool]:
+    right = visible(ContactRight)
     mine = and_(
-        right.c.contact_id == sight.subject_id,
+        right.c.contact_id == visible.subject_id,
         right.c.client_id == client.c.id,
         right.c.can_pay,
     )
-    return exists().where(sight.only(right), mine).correlate(client.c.id.table)
+    return exists().where(visible.predicate_for(right), mine).correlate(client.c.id.table)
 
 
-def pays_already(client: Any, sight: Sight) -> ColumnElement[bool]:
-    payment = sight.counted(Payment)
+def pays_already(client: Any, visible: Visibility) -> ColumnElement[bool]:
+    payment = visible.for_totals(Payment)
     active = payment.c.state.in_([constant(state) for state in ACTIVE_STATES])
     return (
         exists()
-        .where(sight.only(payment), owned(payment, client, sight), active)
+        .where(visible.predicate_for(payment), of_visible_client(payment, client, visible), active)
         .correlate(client.c.id.table)
     )
 
@@ -291,7 +303,7 @@ def pays_already(client: Any, sight: Sight) -> ColumnElement[bool]:
 # -- permissions and terms -------------------------------------------------------------------------
 
 
-class Permission:
+class PermissionRow:
     """Whether the viewer may perform an action for the client. Without a reason, they may."""
 
     def __init__(self, reason: ColumnElement[str]) -> None:
@@ -299,28 +311,28 @@ class Permission:
         self.is_allowed = reason.is_(None)
 
 
-def can_pay(client: ClientRow) -> Permission:
+def can_pay(client: ClientRow) -> PermissionRow:
     smallest = Deferred(lambda context: smallest_charge(context.viewer.currency))
-    return Permission(
+    return PermissionRow(
         client.account.why_not_pay(
             online=client.practice["online"],
             may_pay=client.may_pay,
-            in_progress=pays_already(client, client.sight),
+            in_progress=pays_already(client, client.visible),
             smallest=bind(smallest, BigInteger()),
         )
     )
 
 
-def can_add_card(client: ClientRow) -> Permission:
-    return Permission(case(*why_no_card(client.practice["online"], client.may_pay)))
+def can_add_card(client: ClientRow) -> PermissionRow:
+    return PermissionRow(case(*why_no_card(client.practice["online"], client.may_pay)))
 
 
-class Term:
+class TermRow:
     """One of the sums that make up a balance."""
 
     def __init__(self, kind: Any, minor: ColumnElement[int]) -> None:
         self.kind, self.amount = constant(kind), Amount(minor)
 
 
-def terms(client: ClientRow) -> list[Term]:
-    return [Term(kind, minor) for kind, minor in client.account.terms]
+def terms(client: ClientRow) -> list[TermRow]:
+    return [TermRow(kind, minor) for kind, minor in client.account.terms]

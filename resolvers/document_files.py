@@ -23,7 +23,7 @@ from models.literals import constant
 from models.row import ID
 from planner.deferred import Deferred, RequestContext, bind
 from planner.plan import Plan, compile_plan
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 TABLES: dict[DocumentKind, type[Row]] = {
     DocumentKind.INVOICE: Invoice,
@@ -37,7 +37,7 @@ OPENING = frozenset({Scope.DOCUMENTS_READ, Scope.PHI_READ})
 
 
 @dataclass(frozen=True)
-class Seen:
+class FoundDocument:
     """A visible document, and its stored bytes if it was printed before."""
 
     file_name: str
@@ -50,26 +50,26 @@ class PrintedDocuments:
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
         self.plans = {
-            (kind, viewer): look_up(kind, viewer, reads.dialect)
+            (kind, viewer): document_statement(kind, viewer, reads.dialect)
             for kind in DocumentKind
             for viewer in ViewerKind
         }
 
-    async def seen(
+    async def find(
         self, viewer: Viewer, kind: DocumentKind, id_: str, now: dt.datetime
-    ) -> Seen | None:
+    ) -> FoundDocument | None:
         """Return the document if it is visible to this viewer."""
         if not viewer.scopes >= OPENING:
             return None
         plan = self.plans[kind, viewer.kind]
         values = plan.values(RequestContext(viewer, now, {"id": id_}))
         row = await self.reads.row(plan.sql, values, viewer.caller)
-        return Seen(file_name(kind, row[0]), row[1]) if row else None
+        return FoundDocument(file_name(kind, row[0]), row[1]) if row else None
 
 
-def look_up(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:
-    sight = Sight(viewer, digits=0, lateral=False)
-    table, printed = sight(TABLES[kind]), PrintedDocument.__table__.alias()
+def document_statement(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:
+    visible = Visibility(viewer, digits=0, lateral=False)
+    table, printed = visible(TABLES[kind]), PrintedDocument.__table__.alias()
     is_invoice = kind is DocumentKind.INVOICE
     same = and_(
         printed.c.practice_id == table.c.practice_id,
@@ -81,7 +81,7 @@ def look_up(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:
     statement = (
         select(table.c.number, printed.c.content)
         .select_from(table.outerjoin(printed, same))
-        .where(sight.only(table), table.c.id == wanted)
+        .where(visible.predicate_for(table), table.c.id == wanted)
     )
-    sight.check()
+    visible.check()
     return compile_plan(statement, dialect)

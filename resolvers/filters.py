@@ -23,7 +23,7 @@ class DateRange:
     lte: dt.date | None = None
 
 
-def within(column: ColumnElement[dt.date], range_: DateRange | None) -> ColumnElement[bool]:
+def within_dates(column: ColumnElement[dt.date], range_: DateRange | None) -> ColumnElement[bool]:
     """Select days in the range; all days without a range."""
     return overlapping(column, column, range_)
 
@@ -47,11 +47,11 @@ def ordered(first: Any, last: Any) -> tuple[Any, Any]:
     """Return the ends of a range, refused if they are reversed."""
     if first is None or last is None:
         return first, last
-    ends = map_deferred(in_order, first, last)
+    ends = map_deferred(check_order, first, last)
     return map_deferred(lambda pair: pair[0], ends), map_deferred(lambda pair: pair[1], ends)
 
 
-def in_order(first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
+def check_order(first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
     if last < first:
         raise FieldError("BAD_RANGE", "gte is after lte")
     return first, last

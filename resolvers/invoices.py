@@ -12,13 +12,13 @@ from billing.ledger.invoices import InvoiceStatus, Standing, billed, paid
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
 from planner.sources import LateralSubquery, Rows
 from resolvers.changed_since import since
-from resolvers.clients import account_of, correlated, is_disputed, owned
+from resolvers.clients import account_of, correlated, is_disputed, of_visible_client
 from resolvers.days import today
-from resolvers.filters import DateRange, among, within
+from resolvers.filters import DateRange, among, within_dates
 from resolvers.ids import row_id
 from resolvers.money import Amount
 from resolvers.ordering import OrderDirection
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 class InvoiceOrderField(enum.StrEnum):
@@ -36,12 +36,12 @@ class InvoiceOrder:
 class InvoiceRow:
     """An invoice, with values computed per row if a field needs them."""
 
-    def __init__(self, table: Any, sight: Sight) -> None:
-        self.c, self.sight = table.c, sight
-        self.billed, self.paid = standing_sums(sight, table.c.id)
+    def __init__(self, table: Any, visible: Visibility) -> None:
+        self.c, self.visible = table.c, visible
+        self.billed, self.paid = totals_subquery(visible, table.c.id)
         self.standing = Standing(table.c.is_void, self.billed, self.paid)
-        self.account, sums = account_of(sight, table.c.client_id)
-        self.beside = (self.billed, self.paid, *sums)
+        self.account, sums = account_of(visible, table.c.client_id)
+        self.subqueries = (self.billed, self.paid, *sums)
 
     @property
     def is_past_due(self) -> ColumnElement[bool]:
@@ -53,44 +53,53 @@ class InvoiceRow:
 
     @property
     def is_disputed(self) -> ColumnElement[bool]:
-        disputed: ColumnElement[bool] = is_disputed(self.sight, self)
+        disputed: ColumnElement[bool] = is_disputed(self.visible, self)
         return disputed
 
 
-def standing_sums(
-    sight: Sight, invoice_id: Any, *, seldom: bool = False
+def totals_subquery(
+    visible: Visibility, invoice_id: Any, *, rarely_read: bool = False
 ) -> tuple[LateralSubquery, LateralSubquery]:
     """Return the billed and the paid sum of the invoice that a row refers to."""
 
     def asked() -> Any:
-        entry = sight.counted(LedgerEntry)
-        found = billed(entry, sight.practice_id, invoice_id).where(sight.only(entry))
+        entry = visible.for_totals(LedgerEntry)
+        found = billed(entry, visible.practice_id, invoice_id).where(visible.predicate_for(entry))
         return correlated(found, invoice_id)
 
     def put() -> Any:
-        allocation = sight.counted(Allocation)
-        found = paid(allocation, sight.practice_id, invoice_id).where(sight.only(allocation))
+        allocation = visible.for_totals(Allocation)
+        found = paid(allocation, visible.practice_id, invoice_id).where(
+            visible.predicate_for(allocation)
+        )
         return correlated(found, invoice_id)
 
-    return sight.beside(asked, seldom=seldom), sight.beside(put, seldom=seldom)
+    return visible.subquery(asked, rarely_read=rarely_read), visible.subquery(
+        put, rarely_read=rarely_read
+    )
 
 
 def of_client(
     client: Any,
-    sight: Sight,
+    visible: Visibility,
     date_range: DateRange | None = None,
     status: list[InvoiceStatus] | None = None,
     past_due: bool | None = None,
     order_by: InvoiceOrder | None = None,
 ) -> Rows:
-    return filtered(
-        sight, lambda t: owned(t, client, sight), date_range, status, past_due, order_by
+    return filter_invoices(
+        visible,
+        lambda t: of_visible_client(t, client, visible),
+        date_range,
+        status,
+        past_due,
+        order_by,
     )
 
 
 def of_practice(
     _: Any,
-    sight: Sight,
+    visible: Visibility,
     date_range: DateRange | None = None,
     status: list[InvoiceStatus] | None = None,
     past_due: bool | None = None,
@@ -104,20 +113,20 @@ def of_practice(
             return changed
         return and_(changed, table.c.clinician_id == row_id(clinician_id, "cln"))
 
-    return filtered(sight, here, date_range, status, past_due, order_by)
+    return filter_invoices(visible, here, date_range, status, past_due, order_by)
 
 
-def filtered(
-    sight: Sight,
+def filter_invoices(
+    visible: Visibility,
     of: Callable[[Any], ColumnElement[bool]],
     date_range: DateRange | None,
     status: list[InvoiceStatus] | None,
     past_due: bool | None,
     order_by: InvoiceOrder | None,
 ) -> Rows:
-    table = sight(Invoice)
-    row = InvoiceRow(table, sight)
-    where = [of(table), within(table.c.issued_on, date_range)]
+    table = visible(Invoice)
+    row = InvoiceRow(table, visible)
+    where = [of(table), within_dates(table.c.issued_on, date_range)]
     if status is not None:
         where.append(among(row.standing.status, status))
     if past_due is not None:
@@ -125,7 +134,7 @@ def filtered(
     order_by = order_by or InvoiceOrder()
     name, keys = ORDERS[order_by.field](table)
     descending = order_by.direction is OrderDirection.DESC
-    return Rows(table, where, keys, descending, name, row, row.beside)
+    return Rows(table, where, keys, descending, name, row, row.subqueries)
 
 
 # Sorts invoices without a due date after all others.
@@ -147,18 +156,20 @@ ORDERS: dict[InvoiceOrderField, Any] = {
 }
 
 
-def rows(sight: Sight, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Any) -> Rows:
     """Return visible invoices."""
-    table = sight(Invoice)
-    row = InvoiceRow(table, sight)
-    return Rows(table, [condition(table) for condition in where], row=row, subqueries=row.beside)
+    table = visible(Invoice)
+    row = InvoiceRow(table, visible)
+    return Rows(
+        table, [condition(table) for condition in where], row=row, subqueries=row.subqueries
+    )
 
 
-def named_by(row: Any, sight: Sight) -> Rows:
+def named_by(row: Any, visible: Visibility) -> Rows:
     """Return the invoice that the row refers to, if there is one and it is visible."""
-    return rows(sight, lambda table: table.c.id == row.c.invoice_id)
+    return rows(visible, lambda table: table.c.id == row.c.invoice_id)
 
 
-def lines(invoice: Any, sight: Sight) -> Rows:
-    table = sight(InvoiceLine)
+def lines(invoice: Any, visible: Visibility) -> Rows:
+    table = visible(InvoiceLine)
     return Rows(table, [table.c.invoice_id == invoice.c.id], (table.c.position,))

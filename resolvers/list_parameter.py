@@ -5,14 +5,14 @@ from typing import Any
 from sqlalchemy import BigInteger, BindParameter, ColumnElement, Text, cast, func
 
 from models.literals import constant
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
-class Listed:
+class ListParameter:
     """The items of a list as rows with their positions. A list of any length is one parameter."""
 
-    def __init__(self, items: BindParameter[Any], sight: Sight) -> None:
-        if sight.lateral:
+    def __init__(self, items: BindParameter[Any], visible: Visibility) -> None:
+        if visible.lateral:
             rows = func.unnest(items).table_valued("value", with_ordinality="place")
             self.table: Any = rows.render_derived()
             place = self.table.c.place

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Text
 
 from planner.deferred import Deferred, bind
 from planner.sql_text import exact_decimal
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ def amount(column: str) -> Callable[[Any], Amount]:
     return lambda row: Amount(row.c[column])
 
 
-def major_units(amount: Amount, sight: Sight) -> ColumnElement[str]:
-    return exact_decimal(amount.minor, sight.digits)
+def major_units(amount: Amount, visible: Visibility) -> ColumnElement[str]:
+    return exact_decimal(amount.minor, visible.digits)
 
 
-def currency(_: Amount, __: Sight) -> ColumnElement[str]:
+def currency(_: Amount, __: Visibility) -> ColumnElement[str]:
     return bind(Deferred(lambda context: context.viewer.currency), Text())

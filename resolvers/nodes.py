@@ -21,28 +21,28 @@ from resolvers import (
 )
 from resolvers.filters import Texts
 from resolvers.ids import bare, row_id
-from resolvers.list_parameter import Listed
-from resolvers.visibility import Sight
+from resolvers.list_parameter import ListParameter
+from resolvers.visibility import Visibility
 
 MOST = 50
 
 
-def by_id(find: Callable[..., Rows]) -> Callable[..., Rows]:
+def by_row_id(find: Callable[..., Rows]) -> Callable[..., Rows]:
     """Return a look-up by id, based on a function that returns rows for conditions."""
     return lambda id_, sight, *_: find(sight, lambda table: table.c.id == id_)
 
 
 FOUND: dict[str, tuple[str, Callable[..., Rows]]] = {
-    "pra": ("Practice", by_id(viewer_fields.practices)),
-    "cln": ("Clinician", by_id(viewer_fields.clinician_rows)),
-    "cli": ("Client", by_id(clients.rows)),
-    "ses": ("Session", by_id(sessions.rows)),
-    "inv": ("Invoice", by_id(invoices.rows)),
-    "stm": ("Statement", by_id(statements.rows)),
-    "sbl": ("Superbill", by_id(superbills.rows)),
-    "pmt": ("Payment", by_id(payments.rows)),
-    "rct": ("Receipt", by_id(payments.receipt_rows)),
-    "crd": ("PaymentMethod", by_id(payment_methods.rows)),
+    "pra": ("Practice", by_row_id(viewer_fields.practices)),
+    "cln": ("Clinician", by_row_id(viewer_fields.clinician_rows)),
+    "cli": ("Client", by_row_id(clients.rows)),
+    "ses": ("Session", by_row_id(sessions.rows)),
+    "inv": ("Invoice", by_row_id(invoices.rows)),
+    "stm": ("Statement", by_row_id(statements.rows)),
+    "sbl": ("Superbill", by_row_id(superbills.rows)),
+    "pmt": ("Payment", by_row_id(payments.rows)),
+    "rct": ("Receipt", by_row_id(payments.receipt_rows)),
+    "crd": ("PaymentMethod", by_row_id(payment_methods.rows)),
     "aht": ("AccountHistoryEntry", account_history.by_id),
 }
 
@@ -59,19 +59,19 @@ def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
 # -- several at once -------------------------------------------------------------------------------
 
 
-class AskedId:
+class RequestedId:
     """A requested id: its kind and its row id."""
 
-    def __init__(self, listed: Listed) -> None:
+    def __init__(self, listed: ListParameter) -> None:
         self.table = listed.table
         self.kind = listed.text(1, 3)
         self.id = cast(listed.text(5), ID)
 
 
-def asked(_: Any, sight: Sight, ids: Any) -> Rows:
+def requested_ids(_: Any, visible: Visibility, ids: Any) -> Rows:
     """Return the ids as rows, in the requested order."""
-    listed = Listed(bind(map_deferred(checked, derived_list(ids)), Texts()), sight)
-    return Rows(listed.table, [], (listed.place,), row=AskedId(listed))
+    listed = ListParameter(bind(map_deferred(checked_ids, derived_list(ids)), Texts()), visible)
+    return Rows(listed.table, [], (listed.place,), row=RequestedId(listed))
 
 
 def derived_list(ids: list[Any]) -> Any:
@@ -81,7 +81,7 @@ def derived_list(ids: list[Any]) -> Any:
     return map_deferred(lambda *each: list(each), *ids) if ids else ids
 
 
-def checked(ids: list[str]) -> list[str]:
+def checked_ids(ids: list[str]) -> list[str]:
     if len(ids) > MOST:
         raise FieldError("BAD_INPUT", f"at most {MOST} ids at a time, not {len(ids)}")
     for id_ in ids:
@@ -91,8 +91,8 @@ def checked(ids: list[str]) -> list[str]:
     return ids
 
 
-def of_kind(find: Callable[..., Rows]) -> Callable[[AskedId, Sight], Rows]:
-    return lambda row, sight: find(row.id, sight, row.table)
+def node_kind(find: Callable[..., Rows]) -> Callable[[RequestedId, Visibility], Rows]:
+    return lambda row, visible: find(row.id, visible, row.table)
 
 
-KINDS = {kind: NodeKind(name, of_kind(find)) for kind, (name, find) in FOUND.items()}
+KINDS = {kind: NodeKind(name, node_kind(find)) for kind, (name, find) in FOUND.items()}

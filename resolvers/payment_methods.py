@@ -8,44 +8,50 @@ from models import PaymentMethod, Practice
 from models.literals import constant
 from planner.deferred import Deferred, bind
 from planner.sources import Rows
-from resolvers.clients import owned
+from resolvers.clients import of_visible_client
 from resolvers.mutations.result import OutcomeRow
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 # A card expires soon if it expires within this number of months, including the current one.
 SOON_MONTHS = 2
 
 
-def rows(sight: Sight, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Any) -> Rows:
     """Return visible cards on file: the default card first, then the newest."""
-    table = sight(PaymentMethod)
-    conditions = [on_file(table, sight), *(condition(table) for condition in where)]
+    table = visible(PaymentMethod)
+    conditions = [on_file(table, visible), *(condition(table) for condition in where)]
     order = (table.c.is_default, table.c.added_at, table.c.id)
     return Rows(table, conditions, order, descending=True)
 
 
-def on_file(card: Any, sight: Sight) -> ColumnElement[bool]:
+def on_file(card: Any, visible: Visibility) -> ColumnElement[bool]:
     """Return the condition for stored cards in the practice's current Stripe account.
 
     If online payments are off, the cards of every account count, so that they can be removed.
     """
-    practice = sight(Practice)
-    account = select(practice.c.stripe_account).where(sight.only(practice)).scalar_subquery()
+    practice = visible(Practice)
+    account = (
+        select(practice.c.stripe_account).where(visible.predicate_for(practice)).scalar_subquery()
+    )
     is_usable = card.c.stripe_account == func.coalesce(account, card.c.stripe_account)
     return and_(card.c.removed_at.is_(None), is_usable)
 
 
-def of_client(client: Any, sight: Sight) -> Rows:
-    return rows(sight, lambda table: owned(table, client, sight))
+def of_client(client: Any, visible: Visibility) -> Rows:
+    return rows(visible, lambda table: of_visible_client(table, client, visible))
 
 
-def default(client: Any, sight: Sight) -> Rows:
-    return rows(sight, lambda table: owned(table, client, sight), lambda table: table.c.is_default)
+def default(client: Any, visible: Visibility) -> Rows:
+    return rows(
+        visible,
+        lambda table: of_visible_client(table, client, visible),
+        lambda table: table.c.is_default,
+    )
 
 
-def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the card that a mutation was about."""
-    return rows(sight, lambda table: table.c.id == outcome.id("card_id"))
+    return rows(visible, lambda table: table.c.id == outcome.id("card_id"))
 
 
 def is_expired(card: Any) -> ColumnElement[bool]:

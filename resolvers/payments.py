@@ -19,19 +19,19 @@ from models import (
 from models.literals import constant
 from planner.sources import Rows
 from resolvers.changed_since import since
-from resolvers.clients import owned
-from resolvers.filters import DateRange, among, within
+from resolvers.clients import of_visible_client
+from resolvers.filters import DateRange, among, within_dates
 from resolvers.mutations.result import OutcomeRow
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
 class PaymentRow:
     """A payment, with values computed per row if a field needs them."""
 
-    def __init__(self, table: Any, sight: Sight) -> None:
+    def __init__(self, table: Any, visible: Visibility) -> None:
         self.c = table.c
-        self.refunds = sight.beside(lambda: refunds(table, sight))
-        self.beside = (self.refunds,)
+        self.refunds = visible.subquery(lambda: refunds(table, visible))
+        self.subqueries = (self.refunds,)
 
     @property
     def status(self) -> ColumnElement[str]:
@@ -62,83 +62,89 @@ def has_failed(payment: PaymentRow) -> ColumnElement[bool]:
     return and_(payment.c.state == constant(PaymentState.FAILED))
 
 
-def rows(sight: Sight, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Any) -> Rows:
     """Return visible payments, newest first."""
-    table = sight(Payment)
-    row = PaymentRow(table, sight)
+    table = visible(Payment)
+    row = PaymentRow(table, visible)
     conditions = [condition(table) for condition in where]
     order = (table.c.created_on, table.c.id)
-    return Rows(table, conditions, order, True, "payment", row, row.beside)
+    return Rows(table, conditions, order, True, "payment", row, row.subqueries)
 
 
 def of_client(
     client: Any,
-    sight: Sight,
+    visible: Visibility,
     date_range: DateRange | None = None,
     status: list[Any] | None = None,
 ) -> Rows:
-    return filtered(sight, date_range, status, lambda table: owned(table, client, sight))
+    return filter_payments(
+        visible, date_range, status, lambda table: of_visible_client(table, client, visible)
+    )
 
 
 def of_practice(
     _: Any,
-    sight: Sight,
+    visible: Visibility,
     date_range: DateRange | None = None,
     status: list[Any] | None = None,
     changed_since: Any = None,
 ) -> Rows:
-    return filtered(sight, date_range, status, lambda table: since(table, changed_since))
+    return filter_payments(visible, date_range, status, lambda table: since(table, changed_since))
 
 
-def filtered(sight: Sight, date_range: DateRange | None, statuses: Any, of: Any) -> Rows:
+def filter_payments(
+    visible: Visibility, date_range: DateRange | None, statuses: Any, of: Any
+) -> Rows:
     return rows(
-        sight,
+        visible,
         of,
-        lambda table: within(table.c.created_on, date_range),
+        lambda table: within_dates(table.c.created_on, date_range),
         lambda table: among(table.c.state, statuses, states),
     )
 
 
-def active(client: Any, sight: Sight) -> Rows:
+def active(client: Any, visible: Visibility) -> Rows:
     """Return the payment in progress. A constraint of the database allows at most one."""
     states = [constant(state) for state in ACTIVE_STATES]
     return rows(
-        sight, lambda table: owned(table, client, sight), lambda table: table.c.state.in_(states)
+        visible,
+        lambda table: of_visible_client(table, client, visible),
+        lambda table: table.c.state.in_(states),
     )
 
 
-def named_by(row: Any, sight: Sight) -> Rows:
+def named_by(row: Any, visible: Visibility) -> Rows:
     """Return the payment that the row refers to."""
-    return rows(sight, lambda table: table.c.id == row.c.payment_id)
+    return rows(visible, lambda table: table.c.id == row.c.payment_id)
 
 
-def of_outcome(outcome: OutcomeRow, sight: Sight) -> Rows:
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the payment that a mutation was about."""
-    return rows(sight, lambda table: table.c.id == outcome.id("payment_id"))
+    return rows(visible, lambda table: table.c.id == outcome.id("payment_id"))
 
 
-def of_invoice(invoice: Any, sight: Sight) -> Rows:
+def of_invoice(invoice: Any, visible: Visibility) -> Rows:
     """Return payments with an allocation to the invoice."""
 
     def paid_it(table: Any) -> ColumnElement[bool]:
-        allocation = sight.counted(Allocation)
+        allocation = visible.for_totals(Allocation)
         here = and_(
             allocation.c.invoice_id == invoice.c.id,
             allocation.c.payment_id == table.c.id,
         )
         own = invoice.c.id.table
-        return exists().where(sight.only(allocation), here).correlate(own, table)
+        return exists().where(visible.predicate_for(allocation), here).correlate(own, table)
 
-    return rows(sight, paid_it)
+    return rows(visible, paid_it)
 
 
-def refunds(payment: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
-    entry = sight.counted(LedgerEntry)
+def refunds(payment: Any, visible: Visibility) -> Select[*tuple[Any, ...]]:
+    entry = visible.for_totals(LedgerEntry)
     return (
         select(total(entry.c.amount_minor).label("total"))
         .select_from(entry)
         .where(
-            sight.only(entry),
+            visible.predicate_for(entry),
             entry.c.payment_id == payment.c.id,
             entry.c.kind == constant(EntryKind.REFUND),
         )
@@ -146,9 +152,9 @@ def refunds(payment: Any, sight: Sight) -> Select[*tuple[Any, ...]]:
     )
 
 
-def allocations(payment: PaymentRow, sight: Sight) -> Rows:
+def allocations(payment: PaymentRow, visible: Visibility) -> Rows:
     """Return the allocations to visible invoices, net of amounts taken back; oldest first."""
-    allocation, invoice = sight.counted(Allocation), sight(Invoice)
+    allocation, invoice = visible.for_totals(Allocation), visible(Invoice)
     put = total(allocation.c.amount_minor)
     sums = (
         select(
@@ -158,8 +164,8 @@ def allocations(payment: PaymentRow, sight: Sight) -> Rows:
         )
         .join_from(allocation, invoice, invoice.c.id == allocation.c.invoice_id)
         .where(
-            sight.only(allocation),
-            sight.only(invoice),
+            visible.predicate_for(allocation),
+            visible.predicate_for(invoice),
             allocation.c.payment_id == payment.c.id,
         )
         .group_by(invoice.c.id, invoice.c.serial)
@@ -173,19 +179,19 @@ def allocations(payment: PaymentRow, sight: Sight) -> Rows:
 # -- receipts --------------------------------------------------------------------------------------
 
 
-def receipt_rows(sight: Sight, *where: Any) -> Rows:
-    table = sight(Receipt)
+def receipt_rows(visible: Visibility, *where: Any) -> Rows:
+    table = visible(Receipt)
     conditions = [condition(table) for condition in where]
     return Rows(table, conditions, (table.c.issued_on, table.c.serial), True, "receipt")
 
 
-def receipts(client: Any, sight: Sight, date_range: DateRange | None = None) -> Rows:
+def receipts(client: Any, visible: Visibility, date_range: DateRange | None = None) -> Rows:
     return receipt_rows(
-        sight,
-        lambda table: owned(table, client, sight),
-        lambda table: within(table.c.issued_on, date_range),
+        visible,
+        lambda table: of_visible_client(table, client, visible),
+        lambda table: within_dates(table.c.issued_on, date_range),
     )
 
 
-def receipt_of(payment: Any, sight: Sight) -> Rows:
-    return receipt_rows(sight, lambda table: table.c.payment_id == payment.c.id)
+def receipt_of(payment: Any, visible: Visibility) -> Rows:
+    return receipt_rows(visible, lambda table: table.c.payment_id == payment.c.id)

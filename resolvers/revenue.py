@@ -27,28 +27,30 @@ from models import Allocation, LedgerEntry
 from models.literals import constant
 from planner.deferred import FieldError, bind, map_deferred
 from planner.sources import Rows
-from resolvers.aging import movements, named, of_invoices
+from resolvers.aging import clinician_row_id, due_movements, of_invoices
 from resolvers.filters import DateRange, Texts, ordered
-from resolvers.list_parameter import Listed
-from resolvers.visibility import Sight
+from resolvers.list_parameter import ListParameter
+from resolvers.visibility import Visibility
 
 MOST = 400
 
 
-class Asked:
+class PeriodsRequest:
     """The requested periods, the first and last day of the range, and the therapist."""
 
-    def __init__(self, range_: DateRange, period: Period, therapist: Any, sight: Sight) -> None:
+    def __init__(
+        self, range_: DateRange, period: Period, therapist: Any, visible: Visibility
+    ) -> None:
         if range_.gte is None or range_.lte is None:
             raise FieldError("BAD_RANGE", "both ends of the range are required, gte and lte")
         first, last = ordered(range_.gte, range_.lte)
-        spans = map_deferred(lambda first, last: written(first, last, period), first, last)
-        self.sight, self.spans = sight, bind(spans, Texts())
+        spans = map_deferred(lambda first, last: period_texts(first, last, period), first, last)
+        self.visible, self.spans = visible, bind(spans, Texts())
         self.first, self.last = bind(first, Date()), bind(last, Date())
         self.therapist = therapist
 
 
-def written(first: dt.date, last: dt.date, period: Period) -> list[str]:
+def period_texts(first: dt.date, last: dt.date, period: Period) -> list[str]:
     """Return the periods as ISO 8601 intervals. Refuse more periods than the limit."""
     spans = list(islice(cut(first, last, period), MOST + 1))
     if len(spans) > MOST:
@@ -62,16 +64,16 @@ def written(first: dt.date, last: dt.date, period: Period) -> list[str]:
 class Periods:
     """The periods as rows, with their first and last days as text."""
 
-    def __init__(self, asked: Asked) -> None:
-        listed = Listed(asked.spans, asked.sight)
+    def __init__(self, asked: PeriodsRequest) -> None:
+        listed = ListParameter(asked.spans, asked.visible)
         self.table, self.place = listed.table, listed.place
         self.start, self.end = listed.text(1, 10), listed.text(12)
 
 
-def dated(asked: Asked) -> Subquery:
+def dated_periods(asked: PeriodsRequest) -> Subquery:
     """Return the periods as rows, with their days in the stored form, which is text on SQLite."""
     periods = Periods(asked)
-    as_day = partial(cast if asked.sight.lateral else type_coerce, type_=Date)
+    as_day = partial(cast if asked.visible.lateral else type_coerce, type_=Date)
     return (
         select(
             periods.place.label("place"),
@@ -88,19 +90,19 @@ def dated(asked: Asked) -> Subquery:
 class RevenueRow:
     """A period, with values computed for all periods at once if a field needs them."""
 
-    def __init__(self, periods: Periods, asked: Asked) -> None:
+    def __init__(self, periods: Periods, asked: PeriodsRequest) -> None:
         self.start, self.end = periods.start, periods.end
 
         def same(found: Any) -> Any:
             return found.c.place == periods.place
 
-        self.flows = asked.sight.beside(lambda: flows(asked), on=same)
-        self.due = asked.sight.beside(lambda: due(asked), on=same)
+        self.flows = asked.visible.subquery(lambda: flows(asked), on=same)
+        self.due = asked.visible.subquery(lambda: due(asked), on=same)
 
 
 def of_practice(
     _: Any,
-    sight: Sight,
+    visible: Visibility,
     date_range: DateRange,
     group_by: Period = Period.MONTH,
     clinician_id: Any = None,
@@ -109,8 +111,8 @@ def of_practice(
 
     No row depends on a practice's row, since a viewer has access to one practice only.
     """
-    therapist = named(clinician_id)
-    asked = Asked(date_range, group_by, therapist, sight)
+    therapist = clinician_row_id(clinician_id)
+    asked = PeriodsRequest(date_range, group_by, therapist, visible)
     periods = Periods(asked)
     row = RevenueRow(periods, asked)
     # The id is in every statement, so that it is checked even if no sum is selected.
@@ -121,20 +123,20 @@ def of_practice(
 # -- for all periods at once -----------------------------------------------------------------------
 
 
-def flows(asked: Asked) -> Select[*tuple[Any, ...]]:
+def flows(asked: PeriodsRequest) -> Select[*tuple[Any, ...]]:
     """Return the sums of each period. Rows are summed by day first, so that each is read once."""
-    moved = money(asked.sight, asked.therapist)
+    moved = money_movements(asked.visible, asked.therapist)
     in_range = moved.c.date.between(asked.first, asked.last)
     days = by_day(moved.c.date, {name: moved.c[name] for name in FLOWS}, in_range)
-    return by_period(dated(asked), days, {name: total(days.c[name]) for name in FLOWS})
+    return by_period(dated_periods(asked), days, {name: total(days.c[name]) for name in FLOWS})
 
 
-def due(asked: Asked) -> Select[*tuple[Any, ...]]:
+def due(asked: PeriodsRequest) -> Select[*tuple[Any, ...]]:
     """Return the amount due at the end of each period: the sum of all movements up to then.
 
     Movements before the range count on its first day.
     """
-    periods, moved = dated(asked), movements(asked.sight, asked.therapist)
+    periods, moved = dated_periods(asked), due_movements(asked.visible, asked.therapist)
     since = latest(moved.c.date, asked.first)
     days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= asked.last)
     so_far = func.sum(total(days.c.minor)).over(order_by=periods.c.place)
@@ -156,27 +158,27 @@ def by_day(day: Any, amounts: Mapping[str, Any], where: Any) -> Subquery:
     return select(day.label("date"), *sums).where(where).group_by(day).subquery()
 
 
-def money(sight: Sight, therapist: Any) -> Subquery:
+def money_movements(visible: Visibility, therapist: Any) -> Subquery:
     """Return the movements of money with their amounts per flow, for one therapist if given."""
-    entry: Any = sight.counted(LedgerEntry)
+    entry: Any = visible.for_totals(LedgerEntry)
     if therapist is None:
-        return flowing(entry, of_ledger(entry)).where(sight.only(entry)).subquery()
-    allocation = sight.counted(Allocation)
+        return row_flows(entry, of_ledger(entry)).where(visible.predicate_for(entry)).subquery()
+    allocation = visible.for_totals(Allocation)
     return union_all(
-        of_invoices(sight, entry, therapist, entered),
-        of_invoices(sight, allocation, therapist, put),
+        of_invoices(visible, entry, therapist, ledger_amounts),
+        of_invoices(visible, allocation, therapist, allocated_amounts_by_day),
     ).subquery()
 
 
-def entered(entry: Any, invoice: Any) -> Select[Any]:
-    found = flowing(entry, of_charges(entry))
+def ledger_amounts(entry: Any, invoice: Any) -> Select[Any]:
+    found = row_flows(entry, of_charges(entry))
     return found.join_from(entry, invoice, of_invoice(entry, invoice))
 
 
-def put(allocation: Any, invoice: Any) -> Select[Any]:
-    found = flowing(allocation, of_allocations(allocation, invoice))
+def allocated_amounts_by_day(allocation: Any, invoice: Any) -> Select[Any]:
+    found = row_flows(allocation, of_allocations(allocation, invoice))
     return found.join_from(allocation, invoice, of_invoice(allocation, invoice))
 
 
-def flowing(row: Any, flows: Flows) -> Select[Any]:
+def row_flows(row: Any, flows: Flows) -> Select[Any]:
     return select(row.c.date, *(flows.get(name, constant(0)).label(name) for name in FLOWS))

@@ -7,30 +7,30 @@ from sqlalchemy import select
 from models import InvoiceLine, Session
 from planner.sources import Rows
 from resolvers import invoices
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
-def rows(sight: Sight, *where: Any) -> Rows:
-    table = sight(Session)
+def rows(visible: Visibility, *where: Any) -> Rows:
+    table = visible(Session)
     return Rows(table, [condition(table) for condition in where], (table.c.date, table.c.id))
 
 
-def named_by(row: Any, sight: Sight) -> Rows:
+def named_by(row: Any, visible: Visibility) -> Rows:
     """Return the session that the row refers to."""
-    return rows(sight, lambda table: table.c.id == row.c.session_id)
+    return rows(visible, lambda table: table.c.id == row.c.session_id)
 
 
-def invoice_of(session: Any, sight: Sight) -> Rows:
+def invoice_of(session: Any, visible: Visibility) -> Rows:
     """Return the valid invoice with the session, if it is visible."""
-    line = sight.counted(InvoiceLine)
+    line = visible.for_totals(InvoiceLine)
     named = (
         select(line.c.invoice_id)
         .where(
-            sight.only(line),
+            visible.predicate_for(line),
             line.c.session_id == session.c.id,
             ~line.c.is_void,
         )
         .correlate(session)
     )
 
-    return invoices.rows(sight, lambda table: table.c.id == named.scalar_subquery())
+    return invoices.rows(visible, lambda table: table.c.id == named.scalar_subquery())

@@ -12,15 +12,15 @@ from planner.deferred import Deferred, bind
 from planner.json_text import NotNull
 from planner.sources import Rows
 from planner.sql_text import rfc3339
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 
-def of_viewer(_: Any, sight: Sight) -> Rows:
+def sign_ins(_: Any, visible: Visibility) -> Rows:
     """Return the viewer's active sign-ins, newest first. Other tokens are not sign-ins."""
-    table: Any = sight(Token)
+    table: Any = visible(Token)
     now = bind(Deferred(lambda context: context.now), Instant())
     idle_since = bind(Deferred(lambda context: context.now - IDLE), Instant())
-    is_theirs = has_address(table, practice_id=sight.practice_id)
+    is_theirs = has_address(table, practice_id=visible.practice_id)
     conditions = [table.c.is_sign_in, works(table, now, idle_since), is_theirs]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)
 
@@ -30,8 +30,8 @@ def last_used_at(token: Any) -> ColumnElement[str]:
     return NotNull(rfc3339(token.c.last_used_at))
 
 
-def is_current(token: Any, sight: Sight) -> ColumnElement[bool]:
-    current: ColumnElement[bool] = token.c.id == sight.token_id
+def is_current(token: Any, visible: Visibility) -> ColumnElement[bool]:
+    current: ColumnElement[bool] = token.c.id == visible.token_id
     return current
 
 
@@ -40,21 +40,21 @@ def is_current(token: Any, sight: Sight) -> ColumnElement[bool]:
 KINDS: dict[ViewerKind, type[Row]] = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact}
 
 
-def identities(_: Any, sight: Sight) -> Rows:
+def identities(_: Any, visible: Visibility) -> Rows:
     """Return the people of the practice with the sign-in's address: clients first, then by id.
 
     Ids are in the order of entry. A sort by name would depend on the database's collation.
     """
-    found = union_all(*(of_kind(kind, sight) for kind in KINDS)).subquery()
+    found = union_all(*(identities_of_kind(kind, visible) for kind in KINDS)).subquery()
     return Rows(found, (), (found.c.kind, found.c.id))
 
 
-def of_kind(kind: ViewerKind, sight: Sight) -> Select[Any]:
-    table = sight.of_same_address(KINDS[kind])
+def identities_of_kind(kind: ViewerKind, visible: Visibility) -> Select[Any]:
+    table = visible.of_same_address(KINDS[kind])
     columns = table.c.id, table.c.name, constant(kind).label("kind")
-    return select(*columns).where(sight.only(table))
+    return select(*columns).where(visible.predicate_for(table))
 
 
-def is_viewer(identity: Any, sight: Sight) -> ColumnElement[bool]:
-    same: ColumnElement[bool] = identity.c.id == sight.subject_id
+def is_viewer(identity: Any, visible: Visibility) -> ColumnElement[bool]:
+    same: ColumnElement[bool] = identity.c.id == visible.subject_id
     return same

@@ -10,7 +10,7 @@ from models.literals import constant
 from models.row import Instant
 from planner.deferred import Deferred, bind
 from planner.sources import Rows
-from resolvers.visibility import Sight
+from resolvers.visibility import Visibility
 
 WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBOARD: Token}
 
@@ -18,9 +18,9 @@ WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBO
 class ViewerRow:
     """The viewer, read from the row of the client, the contact or the dashboard's token."""
 
-    def __init__(self, table: Any, sight: Sight) -> None:
+    def __init__(self, table: Any, visible: Visibility) -> None:
         self.name = table.c.name
-        self.kind = constant(sight.kind)
+        self.kind = constant(visible.kind)
         self.email: ColumnElement[Any] = (
             table.c.email if "email" in table.c else sql_cast(null(), Text)
         )
@@ -28,10 +28,10 @@ class ViewerRow:
         self.expires_at = bind(Deferred(lambda context: context.viewer.expires_at), Instant())
 
 
-def viewer(_: Any, sight: Sight) -> Rows:
-    table = sight(WHO[sight.kind])
-    own = sight.token_id if sight.kind is ViewerKind.DASHBOARD else sight.subject_id
-    return Rows(table, [table.c.id == own], row=ViewerRow(table, sight))
+def viewer(_: Any, visible: Visibility) -> Rows:
+    table = visible(WHO[visible.kind])
+    own = visible.token_id if visible.kind is ViewerKind.DASHBOARD else visible.subject_id
+    return Rows(table, [table.c.id == own], row=ViewerRow(table, visible))
 
 
 def scopes(asked: Any) -> str:
@@ -39,23 +39,23 @@ def scopes(asked: Any) -> str:
     return "[" + ",".join(f'"{scope}"' for scope in sorted(asked.viewer.scopes)) + "]"
 
 
-def practice(_: Any, sight: Sight) -> Rows:
-    return practices(sight)
+def practice(_: Any, visible: Visibility) -> Rows:
+    return practices(visible)
 
 
-def practices(sight: Sight, *where: Any) -> Rows:
-    table = sight(Practice)
+def practices(visible: Visibility, *where: Any) -> Rows:
+    table = visible(Practice)
     return Rows(table, [condition(table) for condition in where])
 
 
-def clinician_rows(sight: Sight, *where: Any) -> Rows:
-    table = sight(Clinician)
+def clinician_rows(visible: Visibility, *where: Any) -> Rows:
+    table = visible(Clinician)
     return Rows(table, [condition(table) for condition in where], (table.c.id,))
 
 
-def clinicians(_: Any, sight: Sight) -> Rows:
-    return clinician_rows(sight)
+def clinicians(_: Any, visible: Visibility) -> Rows:
+    return clinician_rows(visible)
 
 
-def clinician_of(row: Any, sight: Sight) -> Rows:
-    return clinician_rows(sight, lambda table: table.c.id == row.c.clinician_id)
+def clinician_of(row: Any, visible: Visibility) -> Rows:
+    return clinician_rows(visible, lambda table: table.c.id == row.c.clinician_id)

@@ -24,7 +24,7 @@ from planner.sources import ToOne, Value, field
 from resolvers import clients, online_payments, payment_methods
 
 card = field(ToOne(payment_methods.of_outcome), description="The current state of the card.")
-client = field(ToOne(clients.told), description="The client, with the current cards.")
+client = field(ToOne(clients.of_result), description="The client, with the current cards.")
 
 
 @strawberry.type(
@@ -50,7 +50,7 @@ class CardPrepared:
 class CardAdded:
     payment_method: PaymentMethod = card
     was_already_kept: bool = field(
-        Value(lambda outcome: outcome.truth("was_on_file")),
+        Value(lambda outcome: outcome.boolean("was_on_file")),
         description="Whether the card was already on file, and was updated.",
     )
     client: Client = client

@@ -57,7 +57,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(payments.refresh),
+        MutationField(payments.refresh_payment),
         description="Get the current state of a payment, after the cardholder has confirmed it or"
         " when the response was lost.",
     )
@@ -70,7 +70,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(payments.cancel),
+        MutationField(payments.cancel_payment),
         description="Cancel a payment that waits for the cardholder. If the money has already"
         " moved, the payment succeeds.",
     )
@@ -83,7 +83,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.prepare),
+        MutationField(cards.prepare_card),
         description="Start saving a card on file: returns the values that Stripe.js needs to show"
         " its form.",
     )
@@ -96,7 +96,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.add),
+        MutationField(cards.add_card),
         description="Save the card that Stripe.js has confirmed. A card that is already on file is"
         " updated instead of saved twice. Sending the same input again gets the same response.",
     )
@@ -106,7 +106,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.make_default),
+        MutationField(cards.make_card_default),
         description="Make a card on file the Default Card. There is always exactly one.",
     )
     def make_default(
@@ -118,7 +118,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.remove),
+        MutationField(cards.remove_card),
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
     )
@@ -131,7 +131,7 @@ class Mutation:
     # -- signing in --------------------------------------------------------------------------------
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.request, is_public=True),
+        MutationField(sign_in_mutations.request_link, is_public=True),
         description="Request a mail to sign in with. Needs no token. The response is the same for"
         " an unknown address. If a practice knows the address, a mail is sent to it, with a link"
         " and a code for each such practice. An address gets up to four mails at once, then one"
@@ -173,7 +173,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.switch, alone=True),
+        MutationField(sign_in_mutations.switch_viewer, alone=True),
         description="Continue the sign-in as another person with the same e-mail address in this"
         " practice: for example, a mother may be a client herself and the guardian of another"
         " client. The token stays the same. Must be the only field of its operation.",
@@ -194,7 +194,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.revoke),
+        MutationField(sign_in_mutations.revoke_sign_in),
         description="End one of the viewer's own sign-ins: its token stops working everywhere.",
     )
     def revoke_sign_in(

@@ -91,7 +91,7 @@ class CardDeclined(PaymentOutcome, UserError):
         description="The reason, as far as it may be disclosed.",
     )
     is_retryable: bool = field(
-        Value(lambda outcome: outcome.truth("is_retryable")),
+        Value(lambda outcome: outcome.boolean("is_retryable")),
         description="Whether the same card may work once the problem is corrected.",
     )
     code: ErrorCode = code

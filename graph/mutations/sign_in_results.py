@@ -85,7 +85,7 @@ class SignInCodeInvalid(UserError):
 @strawberry.type(description="The result of `signOut`.")
 class SignOutPayload:
     signed_out: bool = field(
-        Value(lambda outcome: outcome.truth("signed_out")),
+        Value(lambda outcome: outcome.boolean("signed_out")),
         description="Whether a sign-in was ended. False for a token that does not come from a"
         " sign-in; such a token keeps working.",
     )

@@ -6,7 +6,7 @@ from graph.node import Node, identity
 from graph.scalars import CountryCode
 from planner.sources import Embedded, ToOne, column, field
 from resolvers import statements, viewer_fields
-from resolvers.addresses import AddressRow, has_address
+from resolvers.addresses import AddressRow, is_address_present
 
 
 @strawberry.type(description="A postal address.")
@@ -20,7 +20,7 @@ class Address:
 
 
 address = field(
-    Embedded(AddressRow, when=has_address),
+    Embedded(AddressRow, when=is_address_present),
     description="The address; null if none is known.",
 )
 
@@ -52,7 +52,7 @@ class Provider:
     phone: str | None = column("phone", "The phone number, as printed.")
 
 
-provider = field(ToOne(statements.letterhead), description="The issuer, as printed.")
+provider = field(ToOne(statements.issuer), description="The issuer, as printed.")
 clinician = field(
     ToOne(viewer_fields.clinician_of), description="The therapist; null if none is assigned."
 )

@@ -58,7 +58,7 @@ class Viewer:
         " the token does not come from a sign-in.",
     )
     sign_ins: list[SignIn] = field(
-        ToMany(sign_ins.of_viewer),
+        ToMany(sign_ins.sign_ins),
         description="The active sign-ins of this person in this practice, and those of other"
         " people with the same e-mail address; newest first. Empty for a dashboard.",
     )
@@ -87,7 +87,7 @@ class Query:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        ConnectionField(clients.listed, most=WHOLE_PRACTICE),
+        ConnectionField(clients.clients, most=WHOLE_PRACTICE),
         description="All clients that the viewer has access to, sorted by name by default; at most"
         " 500 per page.",
     )
@@ -135,7 +135,7 @@ class Query:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        NodesByIds(nodes.asked, nodes.KINDS),
+        NodesByIds(nodes.requested_ids, nodes.KINDS),
         description="Objects by their ids, in the order of the ids; at most 50. Null for each"
         " object that the viewer has no access to.",
     )

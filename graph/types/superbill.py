@@ -83,7 +83,7 @@ class Superbill(Node):
     period_start: dt.date = column("period_start", "The first day of the period.")
     period_end: dt.date = column("period_end", "The last day of the period.")
     lines: list[SuperbillLine] = field(
-        ToMany(superbills.lines), description="The visits, in printed order."
+        ToMany(superbills.superbill_lines), description="The visits, in printed order."
     )
     diagnoses: list[Diagnosis] = field(
         ToMany(superbills.diagnoses), description="The diagnoses, by position."

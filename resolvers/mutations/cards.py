@@ -11,97 +11,107 @@ from billing.payment_methods.setup_finish import Holder
 from billing.payments.customers import Owner
 from billing.stripe import Rejected, Unknown
 from resolvers.mutations import lookup
-from resolvers.mutations.result import Acting, Outcome, read_id, refusable, unavailable
+from resolvers.mutations.result import (
+    MutationContext,
+    Outcome,
+    catch_user_errors,
+    read_id,
+    stripe_unavailable,
+)
 
 SETUP = re.compile(r"seti_[0-9A-Za-z]{8,100}")
 CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
 
 
-async def prepare(acting: Acting, input: Any) -> Outcome:
+async def prepare_card(mutation: MutationContext, input: Any) -> Outcome:
     """Return the values that a page needs to save a card."""
-    return await refusable(lambda: prepared(acting, input))
+    return await catch_user_errors(lambda: prepare_outcome(mutation, input))
 
 
-async def add(acting: Acting, input: Any) -> Outcome:
+async def add_card(mutation: MutationContext, input: Any) -> Outcome:
     """Save the card that a page's form has confirmed."""
-    return await refusable(lambda: added(acting, input))
+    return await catch_user_errors(lambda: add_outcome(mutation, input))
 
 
-async def make_default(acting: Acting, input: Any) -> Outcome:
+async def make_card_default(mutation: MutationContext, input: Any) -> Outcome:
     """Make a card the Default Card."""
-    return await refusable(lambda: made_default(acting, input))
+    return await catch_user_errors(lambda: default_outcome(mutation, input))
 
 
-async def remove(acting: Acting, input: Any) -> Outcome:
+async def remove_card(mutation: MutationContext, input: Any) -> Outcome:
     """Remove a card from file."""
-    return await refusable(lambda: removed(acting, input))
+    return await catch_user_errors(lambda: remove_outcome(mutation, input))
 
 
-async def prepared(acting: Acting, input: Any) -> Outcome:
+async def prepare_outcome(mutation: MutationContext, input: Any) -> Outcome:
     try:
-        setup = await setup_start.prepare(acting.till, await holder(acting, input))
+        setup = await setup_start.prepare(mutation.payment_context, await holder(mutation, input))
     except (Unknown, Rejected):
-        raise unavailable() from None
+        raise stripe_unavailable() from None
     values = {"setup_intent_id": setup.id, "client_secret": setup.client_secret}
     return Outcome("CardPrepared", values)
 
 
-async def added(acting: Acting, input: Any) -> Outcome:
-    owner = await holder(acting, input)
+async def add_outcome(mutation: MutationContext, input: Any) -> Outcome:
+    owner = await holder(mutation, input)
     if not SETUP.fullmatch(input.setup_intent_id):
         raise InvalidInput("This is not the id of a SetupIntent (seti_…).", setup_finish.PATH)
     wanted = input.setup_intent_id, input.make_default
     try:
-        filed = await setup_finish.add(acting.till, owner, wanted[0], make_default=wanted[1])
+        filed = await setup_finish.add(
+            mutation.payment_context, owner, wanted[0], make_default=wanted[1]
+        )
     except (Unknown, Rejected):
-        raise unavailable() from None
+        raise stripe_unavailable() from None
     values = {"card_id": filed.id, "was_on_file": filed.was_on_file}
     return Outcome("CardAdded", values | {"client_id": owner.client_id})
 
 
-async def made_default(acting: Acting, input: Any) -> Outcome:
-    card = await card_of(acting, input)
-    await commands.make_default(acting.till, owner(acting, card), card.id, acting.today)
+async def default_outcome(mutation: MutationContext, input: Any) -> Outcome:
+    card = await card_of(mutation, input)
+    await commands.make_default(
+        mutation.payment_context, owner(mutation, card), card.id, mutation.today
+    )
     return Outcome("DefaultMade", {"card_id": card.id, "client_id": card.client_id})
 
 
-async def removed(acting: Acting, input: Any) -> Outcome:
-    card = await card_of(acting, input)
+async def remove_outcome(mutation: MutationContext, input: Any) -> Outcome:
+    card = await card_of(mutation, input)
     if not card.clients_remove_cards:
         raise CardRemovalOff("Ask the practice to remove the card.")
     replacement_id = None
     if input.replacement_id is not None:
         replacement_id = read_id(input.replacement_id, "crd", REPLACEMENT)
-    own = owner(acting, card)
-    await commands.remove(acting.till, own, card.id, replacement_id, acting.today)
+    own = owner(mutation, card)
+    await commands.remove(mutation.payment_context, own, card.id, replacement_id, mutation.today)
     return Outcome("CardRemoved", {"client_id": card.client_id})
 
 
-async def holder(acting: Acting, input: Any) -> Holder:
+async def holder(mutation: MutationContext, input: Any) -> Holder:
     """Return the client that the card is for."""
     if input.client_id is not None:
         client_id = read_id(input.client_id, "cli", ("input", "clientId"))
-    elif acting.viewer.sole_client_id is not None:
-        client_id = acting.viewer.sole_client_id
+    elif mutation.viewer.sole_client_id is not None:
+        client_id = mutation.viewer.sole_client_id
     else:
         raise InvalidInput("The client's id is required.", ("input", "clientId"))
-    owner = await lookup.payer(acting, client_id, None)
+    owner = await lookup.paying_client(mutation, client_id, None)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
     return Holder(
-        practice_id=acting.viewer.practice_id,
+        practice_id=mutation.viewer.practice_id,
         client_id=owner.id,
         account=owner.stripe_account,
-        address_hash=acting.address_hash,
+        address_hash=mutation.address_hash,
     )
 
 
-def owner(acting: Acting, card: Row[Any]) -> Owner:
-    return Owner(acting.viewer.practice_id, card.client_id, card.stripe_account)
+def owner(mutation: MutationContext, card: Row[Any]) -> Owner:
+    return Owner(mutation.viewer.practice_id, card.client_id, card.stripe_account)
 
 
-async def card_of(acting: Acting, input: Any) -> Row[Any]:
-    return await lookup.held_card(acting, read_card_id(input))
+async def card_of(mutation: MutationContext, input: Any) -> Row[Any]:
+    return await lookup.manageable_card(mutation, read_card_id(input))
 
 
 def read_card_id(input: Any) -> str:

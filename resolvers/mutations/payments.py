@@ -29,7 +29,14 @@ from billing.stripe import Rejected, Unknown, currencies
 from billing.stripe.objects import Card
 from models import PaymentRefusal, PaymentState
 from resolvers.mutations import lookup
-from resolvers.mutations.result import Acting, Outcome, read_id, refusable, refused, unavailable
+from resolvers.mutations.result import (
+    MutationContext,
+    Outcome,
+    catch_user_errors,
+    error_outcome,
+    read_id,
+    stripe_unavailable,
+)
 
 KEY_LENGTHS = range(16, 256)
 TOKEN = re.compile(r"ctoken_[0-9A-Za-z]{8,100}")
@@ -37,62 +44,69 @@ RETRY_AFTER_S = 3
 NEW_CARD = (*SOURCE, "newCard")
 
 
-async def pay(acting: Acting, input: Any) -> Outcome:
+async def pay(mutation: MutationContext, input: Any) -> Outcome:
     """Pay the balance, or one invoice."""
-    return await refusable(lambda: paid(acting, input))
+    return await catch_user_errors(lambda: pay_outcome(mutation, input))
 
 
-async def refresh(acting: Acting, input: Any) -> Outcome:
+async def refresh_payment(mutation: MutationContext, input: Any) -> Outcome:
     """Get the state of a payment from Stripe."""
-    return await refusable(lambda: of_payment(acting, input, confirm.ask))
+    return await catch_user_errors(lambda: with_payment(mutation, input, confirm.ask))
 
 
-async def cancel(acting: Acting, input: Any) -> Outcome:
+async def cancel_payment(mutation: MutationContext, input: Any) -> Outcome:
     """Cancel a payment. If the money has already moved, the payment succeeds."""
-    return await refusable(lambda: of_payment(acting, input, confirm.give_up))
+    return await catch_user_errors(lambda: with_payment(mutation, input, confirm.give_up))
 
 
-async def paid(acting: Acting, input: Any) -> Outcome:
-    wanted, account = await asked(acting, input)
+async def pay_outcome(mutation: MutationContext, input: Any) -> Outcome:
+    wanted, account = await payment_request(mutation, input)
     token = input.source.new_card.value.confirmation_token if wanted.has_new_card else None
-    if token is not None and not await start.begun_before(acting.till, wanted):
-        wanted = wanted.with_card(await new_card(acting, account, token))
-    payment_id = await start.begin(acting.till, wanted)
-    return outcome(acting, await confirm.drive(acting.till, wanted.practice_id, payment_id, token))
+    if token is not None and not await start.begun_before(mutation.payment_context, wanted):
+        wanted = wanted.with_card(await new_card(mutation, account, token))
+    payment_id = await start.begin(mutation.payment_context, wanted)
+    return snapshot_outcome(
+        mutation,
+        await confirm.drive(mutation.payment_context, wanted.practice_id, payment_id, token),
+    )
 
 
-async def of_payment(acting: Acting, input: Any, do: Callable[..., Awaitable[Standing]]) -> Outcome:
+async def with_payment(
+    mutation: MutationContext, input: Any, do: Callable[..., Awaitable[Standing]]
+) -> Outcome:
     id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
-    payment_id = await lookup.payment(acting, id_)
-    return outcome(acting, await do(acting.till, acting.viewer.practice_id, payment_id))
+    payment_id = await lookup.manageable_payment(mutation, id_)
+    return snapshot_outcome(
+        mutation, await do(mutation.payment_context, mutation.viewer.practice_id, payment_id)
+    )
 
 
 # -- input -----------------------------------------------------------------------------------------
 
 
-async def asked(acting: Acting, input: Any) -> tuple[Wanted, str]:
+async def payment_request(mutation: MutationContext, input: Any) -> tuple[Wanted, str]:
     """Return the requested payment and the practice's Stripe account. Nothing is written yet."""
     if len(input.idempotency_key) not in KEY_LENGTHS:
         raise InvalidInput("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
-    expected = minor(input.expected_amount, acting.viewer.currency)
-    owner, invoice_id = await whose(acting, input)
-    new, saved = chosen(input.source)
+    expected = to_minor(input.expected_amount, mutation.viewer.currency)
+    owner, invoice_id = await payer(mutation, input)
+    new, saved = chosen_source(input.source)
     wanted = Wanted(
-        acting.viewer.practice_id,
+        mutation.viewer.practice_id,
         owner.id,
         invoice_id,
         expected,
         hashlib.sha256(input.idempotency_key.encode()).hexdigest(),
-        await saved_card(acting, owner.id, saved) if saved is not None else None,
+        await find_saved_card(mutation, owner.id, saved) if saved is not None else None,
         has_new_card=new is not None,
         save_card=new is not None and new.save_card,
         make_default=new is not None and new.make_default,
-        address_hash=acting.address_hash,
+        address_hash=mutation.address_hash,
     )
     return wanted, owner.stripe_account
 
 
-def minor(amount: Any, currency: str) -> int:
+def to_minor(amount: Any, currency: str) -> int:
     """Return minor units of the practice's currency. Refuse another currency."""
     path = ("input", "expectedAmount")
     if amount.currency != currency:
@@ -105,9 +119,9 @@ def minor(amount: Any, currency: str) -> int:
     return int(units)
 
 
-async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
+async def payer(mutation: MutationContext, input: Any) -> tuple[Row[Any], str | None]:
     """Return the client, and the invoice's id if the payment is for an invoice."""
-    viewer, client_id, invoice_id = acting.viewer, None, None
+    viewer, client_id, invoice_id = mutation.viewer, None, None
     if input.invoice_id is not None:
         invoice_id = read_id(input.invoice_id, "inv", ("input", "invoiceId"))
     if input.client_id is not None:
@@ -116,13 +130,13 @@ async def whose(acting: Acting, input: Any) -> tuple[Row[Any], str | None]:
         client_id = viewer.sole_client_id
         if client_id is None:
             raise InvalidInput("The client's id is required.", ("input", "clientId"))
-    owner = await lookup.payer(acting, client_id, invoice_id)
+    owner = await lookup.paying_client(mutation, client_id, invoice_id)
     if owner.stripe_account is None:
         raise OnlinePaymentsOff("The practice takes no payments online.")
     return owner, invoice_id
 
 
-def chosen(source: Any) -> tuple[Any, str | None]:
+def chosen_source(source: Any) -> tuple[Any, str | None]:
     """Return the new card or the id of the saved one; neither if credit covers the amount."""
     if source.new_card is not None and source.new_card.value is not None:
         new = source.new_card.value
@@ -143,25 +157,25 @@ def chosen(source: Any) -> tuple[Any, str | None]:
     return None, None
 
 
-async def saved_card(acting: Acting, client_id: str, card_id: str) -> Row[Any]:
+async def find_saved_card(mutation: MutationContext, client_id: str, card_id: str) -> Row[Any]:
     path = (*SOURCE, "paymentMethodId")
-    card = await lookup.card(acting, client_id, card_id)
+    card = await lookup.card_on_file(mutation, client_id, card_id)
     if card is None:
         raise NotFound("There is no such card on file.", path)
-    if is_over(card, acting.today):
+    if is_over(card, mutation.today):
         raise CardUnusable("The card has expired: use another card.", path)
     return card
 
 
-async def new_card(acting: Acting, account: str, token: str) -> Card:
+async def new_card(mutation: MutationContext, account: str, token: str) -> Card:
     """Return the card of a page's token, with the name and postal code that the bank checks."""
     path = (*NEW_CARD, "confirmationToken")
     try:
-        card = await acting.till.stripe.token(account, token)
+        card = await mutation.payment_context.stripe.token(account, token)
     except Rejected:
         raise InvalidInput("The confirmation token does not exist or has expired.", path) from None
     except Unknown:
-        raise unavailable() from None
+        raise stripe_unavailable() from None
     if not card.name or not card.zip:
         raise InvalidInput("The cardholder's name and billing postal code are required.", path)
     return card
@@ -179,9 +193,9 @@ TYPES = {
 }
 
 
-def outcome(acting: Acting, standing: Standing) -> Outcome:
+def snapshot_outcome(mutation: MutationContext, standing: Standing) -> Outcome:
     if standing.refusal is not None:
-        return refused(refusal(standing.refusal, acting.viewer.currency))
+        return error_outcome(stripe_refusal(standing.refusal, mutation.viewer.currency))
     values: dict[str, Any] = {"payment_id": standing.payment_id}
     if standing.state is PaymentState.REQUIRES_ACTION:
         # Without Stripe's response, the secret for the cardholder's confirmation is unknown.
@@ -198,7 +212,7 @@ def outcome(acting: Acting, standing: Standing) -> Outcome:
     return Outcome(TYPES[standing.state], values | {"retry_after_s": RETRY_AFTER_S})
 
 
-def refusal(reason: PaymentRefusal, currency: str) -> Refusal:
+def stripe_refusal(reason: PaymentRefusal, currency: str) -> Refusal:
     """Return the refusal of a payment that Stripe did not start.
 
     The minimum is Stripe's published one. An account with payouts in another currency may have a

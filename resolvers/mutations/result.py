@@ -18,25 +18,25 @@ from planner.deferred import Deferred, FieldError, bind, id_prefix
 from resolvers.ids import bare
 
 # Finds the viewer of a token's text or of its id.
-Recognise = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
+FindViewer = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
 
 
 @dataclass(frozen=True)
-class Acting:
+class MutationContext:
     """The context of a mutation: the viewer, the time (in UTC), and the services to use.
 
-    `recognise` finds the bearer of a token, and `holder` the bearer of a token's id. `address_hash`
-    distinguishes network addresses without revealing them.
+    `viewer_of_token` finds the bearer of a token, and `viewer_of_token_id` the bearer of a token's
+    id. `address_hash` distinguishes network addresses without revealing them.
     """
 
     viewer: Viewer
     now: dt.datetime
-    till: Till
-    door: Door
-    recognise: Recognise
-    holder: Recognise
+    payment_context: Till
+    sign_in_context: Door
+    viewer_of_token: FindViewer
+    viewer_of_token_id: FindViewer
     address_hash: str | None
-    payments: Online
+    online: Online
 
     @property
     def today(self) -> dt.date:
@@ -72,7 +72,7 @@ class OutcomeRow:
     def number(self, name: str) -> BindParameter[Any]:
         return self.value(name, Integer())
 
-    def truth(self, name: str) -> BindParameter[Any]:
+    def boolean(self, name: str) -> BindParameter[Any]:
         return self.value(name, Boolean())
 
     def id(self, name: str) -> BindParameter[Any]:
@@ -82,15 +82,15 @@ class OutcomeRow:
 # -- refusals --------------------------------------------------------------------------------------
 
 
-async def refusable(do: Callable[[], Awaitable[Outcome]]) -> Outcome:
+async def catch_user_errors(do: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Run a mutation and return its outcome. A Refusal becomes an outcome too."""
     try:
         return await do()
     except billing.Refusal as refusal:
-        return refused(refusal)
+        return error_outcome(refusal)
 
 
-def refused(refusal: billing.Refusal) -> Outcome:
+def error_outcome(refusal: billing.Refusal) -> Outcome:
     values: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}
     if refusal.path is not None:
         # Names in the schema never need escaping.
@@ -113,7 +113,7 @@ def refused(refusal: billing.Refusal) -> Outcome:
     return Outcome(type(refusal).__name__, values)
 
 
-def unavailable() -> FieldError:
+def stripe_unavailable() -> FieldError:
     """Return the error for an unreachable Stripe, before anything was started.
 
     No refusal type of the schema describes this case.
@@ -121,7 +121,7 @@ def unavailable() -> FieldError:
     return FieldError("UNAVAILABLE", "Stripe does not respond, and nothing was started: try again")
 
 
-def busy() -> FieldError:
+def database_busy() -> FieldError:
     """Return the error for a database that was not available in time."""
     return FieldError(
         "UNAVAILABLE",

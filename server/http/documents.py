@@ -16,7 +16,7 @@ from billing.practices import PracticeMisconfigured
 from execution.authentication import Authenticator
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
 from models.database import RateLimited, StatementTimeout, TransientError
-from resolvers.document_files import PrintedDocuments, Seen
+from resolvers.document_files import FoundDocument, PrintedDocuments
 from server.http.graphql import RETRY_AFTER_S, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.
@@ -85,7 +85,7 @@ class Documents:
         viewer = await self.bearers.by_token_id(link.viewer_id, now)
         if viewer is None:
             return None
-        seen = await self.documents.seen(viewer, link.kind, link.id, now)
+        seen = await self.documents.find(viewer, link.kind, link.id, now)
         if seen is None:
             return None
         content = seen.content
@@ -112,7 +112,7 @@ def asked(request: Request) -> str:
     return f"{raw.decode('latin-1').rpartition('/documents/')[2]}?{query.decode('latin-1')}"
 
 
-def opened(link: Link, seen: Seen, content: bytes) -> Response:
+def opened(link: Link, seen: FoundDocument, content: bytes) -> Response:
     way = "attachment" if link.is_download else "inline"
     headers = HEADERS | {"Content-Disposition": f"{way}; {named(seen.file_name)}"}
     return Response(content, media_type="application/pdf", headers=headers)

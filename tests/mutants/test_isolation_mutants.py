@@ -54,8 +54,8 @@ ASKERS = (
     "dashboard of sums",
 )
 ALL = PROBES | {"what is no id": what_is_no_id}
-SEEN: dict[Any, Any] = visibility.SEEN
-COUNTED: dict[Any, Any] = visibility.COUNTED
+SEEN: dict[Any, Any] = visibility.VISIBLE
+COUNTED: dict[Any, Any] = visibility.IN_TOTALS
 Plant = Callable[[pytest.MonkeyPatch], None]
 # Each leak with the probe that has to report it.
 FAULTS: dict[str, tuple[Plant, str]] = {}
@@ -106,7 +106,7 @@ def a_contact_has_everybodys_rights(patch: pytest.MonkeyPatch) -> None:
 
 @fault("links of all")
 def a_payment_is_seen_by_who_may_open_it_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Payment, visibility.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Payment, visibility.client_rows("client_id", for_documents=True))
 
 
 # -- the practice ----------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def anywhere(right: Any) -> Any:
             return true()
         if eyes.kind is ViewerKind.CLIENT:
             return and_(column == eyes.subject_id)
-        return and_(column.in_(visibility.clients_of_contact(eyes, opened=False)))
+        return and_(column.in_(visibility.clients_of_contact(eyes, for_documents=False)))
 
     return wrong
 
@@ -151,18 +151,18 @@ def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one clinician")
 def unshared_invoices_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Invoice, visibility.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Invoice, visibility.client_rows("client_id", for_documents=True))
 
 
 @fault("ids of everybody")
 def unshared_statements_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Statement, visibility.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Statement, visibility.client_rows("client_id", for_documents=True))
 
 
 @fault("ids of everybody")
 def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
     def wrong(eyes: Any, table: Any) -> Any:
-        seen = visibility.of_client("client_id", opened=False)(eyes, table)
+        seen = visibility.client_rows("client_id", for_documents=False)(eyes, table)
         shared = table.c.shared_at.is_not(None)
         return seen if eyes.kind is ViewerKind.DASHBOARD else and_(seen, shared)
 
@@ -171,12 +171,12 @@ def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
 
 @fault("filters")
 def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, LedgerEntry, visibility.of_client("client_id", opened=False))
+    patch.setitem(SEEN, LedgerEntry, visibility.client_rows("client_id", for_documents=False))
 
 
 @fault("cursors of others")
 def who_may_only_pay_sees_receipts(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Receipt, visibility.of_client("client_id", opened=False))
+    patch.setitem(SEEN, Receipt, visibility.client_rows("client_id", for_documents=False))
 
 
 @fault("links of all")
@@ -192,7 +192,7 @@ def removed_cards_are_seen(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one client")
 def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(COUNTED, LedgerEntry, visibility.of_client("client_id", opened=True))
+    patch.setitem(COUNTED, LedgerEntry, visibility.client_rows("client_id", for_documents=True))
 
 
 @fault("without the scope")
@@ -237,12 +237,12 @@ def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one clinician")
 def a_therapist_of_nobody_is_everybody(patch: pytest.MonkeyPatch) -> None:
-    right = invoices.filtered
+    right = invoices.filter_invoices
 
     def wrong(eyes: Any, _: Any, *given: Any) -> Any:
         return right(eyes, lambda table: true(), *given)
 
-    patch.setattr(invoices, "filtered", wrong)
+    patch.setattr(invoices, "filter_invoices", wrong)
 
 
 @fault("cursors of others")
@@ -326,7 +326,7 @@ async def test_expired_token_that_works_is_reported(
 
 
 def unshared_statements_open(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Statement, visibility.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Statement, visibility.client_rows("client_id", for_documents=True))
 
 
 def documents_need_no_scope(patch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ async def inside(
 
 
 async def fetched(acting: Any, statement: Any) -> Any:
-    async with acting.till.engine.connect() as rows:
+    async with acting.payment_context.engine.connect() as rows:
         return (await rows.execute(statement)).first()
 
 
@@ -45,7 +45,7 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
     async def wrong(_: Any, payment_id: str) -> str:
         return payment_id
 
-    patch.setattr(lookup, "payment", wrong)
+    patch.setattr(lookup, "manageable_payment", wrong)
 
 
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
             raise NotFound("There is no such card, or you have no access to it.", cards.CARD)
         return found
 
-    patch.setattr(lookup, "held_card", wrong)
+    patch.setattr(lookup, "manageable_card", wrong)
 
 
 def a_contact_who_only_sees_pays(patch: pytest.MonkeyPatch) -> None:
@@ -93,11 +93,11 @@ def a_contact_pays_by_another_clients_card(patch: pytest.MonkeyPatch) -> None:
         here = table.c.practice_id == acting.viewer.practice_id
         return await fetched(acting, select(table).where(here, table.c.id == card_id))
 
-    patch.setattr(lookup, "card", wrong)
+    patch.setattr(lookup, "card_on_file", wrong)
 
 
 def a_card_is_begun_for_any_client(patch: pytest.MonkeyPatch) -> None:
-    right = lookup.payer
+    right = lookup.paying_client
 
     async def wrong(acting: Any, client_id: str | None, invoice_id: str | None) -> Any:
         try:
@@ -109,23 +109,23 @@ def a_card_is_begun_for_any_client(patch: pytest.MonkeyPatch) -> None:
                 return found
             raise
 
-    patch.setattr(lookup, "payer", wrong)
+    patch.setattr(lookup, "paying_client", wrong)
 
 
 def what_is_refused_is_recorded_as_done(patch: pytest.MonkeyPatch) -> None:
-    right = lookup.payment
+    right = lookup.manageable_payment
 
     async def wrong(acting: Any, payment_id: str) -> str:
         other = await fetched(acting, select(Client.id).where(here(acting)).order_by(Client.id))
-        async with acting.till.engine.begin() as rows:
-            await record(rows, acting.till.by, other.id, acting.now)
+        async with acting.payment_context.engine.begin() as rows:
+            await record(rows, acting.payment_context.by, other.id, acting.now)
         return await right(acting, payment_id)
 
     def here(acting: Any) -> Any:
         mine = acting.viewer.subject_id
         return (Client.practice_id == acting.viewer.practice_id) & (Client.id != mine)
 
-    patch.setattr(lookup, "payment", wrong)
+    patch.setattr(lookup, "manageable_payment", wrong)
 
 
 def what_is_out_of_sight_is_said_to_be_forbidden(patch: pytest.MonkeyPatch) -> None:
@@ -134,8 +134,8 @@ def what_is_out_of_sight_is_said_to_be_forbidden(patch: pytest.MonkeyPatch) -> N
         is_hidden = isinstance(refusal, NotFound)
         return result.Outcome("NotAllowed", found.values) if is_hidden else found
 
-    right = result.refused
-    patch.setattr(result, "refused", wrong)
+    right = result.error_outcome
+    patch.setattr(result, "error_outcome", wrong)
 
 
 def an_id_of_another_kind_is_taken(patch: pytest.MonkeyPatch) -> None:

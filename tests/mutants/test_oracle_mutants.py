@@ -100,7 +100,7 @@ SUMS = "USD dashboard of sums"
 SCOPED = ("of sums", "without documents", "without phi")
 ASKERS = ("USD client 0", "USD client 2", "JPY contact who pays for one")
 
-SEEN: dict[Any, Any] = visibility.SEEN
+SEEN: dict[Any, Any] = visibility.VISIBLE
 Foretold = list[tuple[Case, Answered]]
 
 
@@ -230,7 +230,7 @@ def a_page_forgets_its_other_cursor(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_reversed_range_is_let_through(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(filters, "in_order", lambda first, last: (first, last))
+    patch.setattr(filters, "check_order", lambda first, last: (first, last))
 
 
 @fault
@@ -346,9 +346,14 @@ def a_paid_invoice_is_past_due(patch: pytest.MonkeyPatch) -> None:
 @fault
 def a_session_of_a_void_invoice_counts_as_invoiced(patch: pytest.MonkeyPatch) -> None:
     def wrong(session: Any, eyes: Any) -> Any:
-        line = eyes.counted(InvoiceLine)
+        line = eyes.for_totals(InvoiceLine)
         same = and_(line.c.practice_id == session.c.practice_id, line.c.session_id == session.c.id)
-        return select(line.c.position).where(eyes.only(line), same).exists().correlate(session)
+        return (
+            select(line.c.position)
+            .where(eyes.predicate_for(line), same)
+            .exists()
+            .correlate(session)
+        )
 
     patch.setattr(clients, "is_invoiced", wrong)
 
@@ -378,12 +383,12 @@ def the_practice_is_no_wall(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def unshared_documents_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Invoice, visibility.of_client("client_id", opened=True))
+    patch.setitem(SEEN, Invoice, visibility.client_rows("client_id", for_documents=True))
 
 
 @fault
 def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, LedgerEntry, visibility.of_client("client_id", opened=False))
+    patch.setitem(SEEN, LedgerEntry, visibility.client_rows("client_id", for_documents=False))
 
 
 @fault

@@ -95,7 +95,7 @@ async def answers(matrix: Matrix, bearer: Bearer, asked: Iterable[Asked]) -> lis
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every predicate of sight holds for every row."""
-    for predicates in (visibility.SEEN, visibility.COUNTED):
+    for predicates in (visibility.VISIBLE, visibility.IN_TOTALS):
         everything: dict[Any, Any] = predicates
         for model in predicates:
             monkeypatch.setitem(everything, model, lambda *_: true())

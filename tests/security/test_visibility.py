@@ -121,5 +121,5 @@ async def test_planner_refuses_a_sum_without_a_restriction(
 
     comparison.forget()
     monkeypatch.setattr(superbills, "totals", forgetful)
-    with pytest.raises(AssertionError, match="read without sight"):
+    with pytest.raises(AssertionError, match="read without its predicate"):
         await comparison.answer(Case(WHO[0], TOTALS))

@@ -33,7 +33,7 @@ def a_report_is_longer_than_it_may_be(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_day_to_come_is_let_through(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(aging, "not_to_come", lambda day, _: day)
+    patch.setattr(aging, "until_today", lambda day, _: day)
 
 
 @fault
@@ -90,7 +90,7 @@ def only_refunds_by_card_are_refunds(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_therapists_money_is_everybodys(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(revenue, "named", lambda _: None)
+    patch.setattr(revenue, "clinician_row_id", lambda _: None)
 
 
 @fault
