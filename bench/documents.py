@@ -18,7 +18,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.documents.printer import Press
+from billing.documents.printer import Printer
 from demo import filling, many
 from models import DocumentKind, database
 from models.migrations import migrate
@@ -67,14 +67,14 @@ async def documents(engine: AsyncEngine) -> dict[DocumentKind, list[Asked]]:
     return found
 
 
-def press(engine: AsyncEngine) -> Press:
-    return Press(engine, lambda: dt.datetime.now(dt.UTC))
+def press(engine: AsyncEngine) -> Printer:
+    return Printer(engine, lambda: dt.datetime.now(dt.UTC))
 
 
 async def one_and_four(engine: AsyncEngine, waiting: dict[DocumentKind, list[Asked]]) -> None:
     for kind, asked in waiting.items():
         printing = press(engine)
-        await printing.printed(*asked.pop())
+        await printing.print(*asked.pop())
         each = [await timed(printing, [asked.pop()]) for _ in range(EACH)]
         fours = [await timed(printing, [asked.pop() for _ in range(4)]) for _ in range(EACH // 4)]
         typer.echo(
@@ -84,10 +84,10 @@ async def one_and_four(engine: AsyncEngine, waiting: dict[DocumentKind, list[Ask
         printing.close()
 
 
-async def timed(printing: Press, asked: Sequence[Asked]) -> float:
+async def timed(printing: Printer, asked: Sequence[Asked]) -> float:
     """Return the milliseconds until all documents are printed."""
     began = time.perf_counter()
-    await asyncio.gather(*(printing.printed(*one) for one in asked))
+    await asyncio.gather(*(printing.print(*one) for one in asked))
     return (time.perf_counter() - began) * 1000
 
 
@@ -99,7 +99,7 @@ async def beside_a_burst(
     printing = press(engine)
     asked = [waiting[DocumentKind.INVOICE].pop() for _ in range(BURST)]
     idle = [await read(reads) for _ in range(500)]
-    burst = asyncio.gather(*(printing.printed(*one) for one in asked))
+    burst = asyncio.gather(*(printing.print(*one) for one in asked))
     busy = []
     while not burst.done():
         busy.append(await read(reads))
@@ -127,7 +127,7 @@ async def memory(
     assert len(every) >= in_a_row, f"there are {len(every)} documents only"
     seen = []
     for number, one in enumerate(every[:in_a_row], 1):
-        await printing.printed(*one)
+        await printing.print(*one)
         if number % (in_a_row // 10) == 0:
             seen.append(resident_mb())
     typer.echo(f"{in_a_row} in a row: resident {', '.join(f'{mb:.0f}' for mb in seen)} MB")

@@ -17,7 +17,7 @@ import asyncpg
 import orjson
 
 from bench import statements
-from billing.ledger.periods import Period, cut
+from billing.ledger.periods import Period, split_into_periods
 from identity.tokens import hashed, is_written_right
 from models import ViewerKind
 
@@ -201,7 +201,7 @@ async def revenue(
     if not may_read(viewer, ViewerKind.DASHBOARD, "AGGREGATES_READ"):
         return None
     first, last = (dt.date.fromisoformat(variables["range"][end]) for end in ("gte", "lte"))
-    starts, ends = zip(*cut(first, last, Period.MONTH), strict=True)
+    starts, ends = zip(*split_into_periods(first, last, Period.MONTH), strict=True)
     text: str = await prepared["Revenue"].fetchval(viewer["practice_id"], starts, ends, first, last)
     return text
 

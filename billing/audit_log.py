@@ -47,7 +47,7 @@ class Actor:
     def entry(
         self, at: dt.datetime, client_id: str | None, action: AccessAction, **more: Any
     ) -> Entry:
-        """Return an entry for `write`. Without a client it concerns the whole practice."""
+        """Return an entry for `write_entries`. Without a client it concerns the whole practice."""
         return {
             "practice_id": self.practice_id,
             "id": new_id(),
@@ -78,7 +78,7 @@ async def record(
     """
     if actor is None:
         return
-    await write(conn, [actor.entry(at, client_id, action)])
+    await write_entries(conn, [actor.entry(at, client_id, action)])
     transaction: Any = conn.sync_connection
     event.listen(transaction, "commit", lambda _: actor.changed.add(client_id), once=True)
 
@@ -105,7 +105,7 @@ async def record_of_person(
         await record(conn, actor, each, at, action)
 
 
-async def write(conn: AsyncConnection, entries: Sequence[Entry]) -> None:
+async def write_entries(conn: AsyncConnection, entries: Sequence[Entry]) -> None:
     """Add entries to the log, in their order, with the actors' names."""
     names = await names_of(conn, entries)
     named = [one | {"name": one["name"] or names.get(acting(one)[1], UNKNOWN)} for one in entries]

@@ -14,7 +14,7 @@ AGAIN_AFTER_S, WRITTEN_AGAIN_AFTER_S = 5.0, 1.0
 log = logging.getLogger("portal.payments")
 
 
-async def happens(event: asyncio.Event, within_s: float) -> bool:
+async def wait_for_event(event: asyncio.Event, within_s: float) -> bool:
     """Wait for an event, and return whether it happened in time.
 
     asyncio.wait_for is not used: in Python 3.11 it swallows a cancellation that arrives together
@@ -26,7 +26,7 @@ async def happens(event: asyncio.Event, within_s: float) -> bool:
     return False
 
 
-async def surely(errand: Callable[[], Awaitable[object]]) -> None:
+async def repeat_until_done(errand: Callable[[], Awaitable[object]]) -> None:
     """Run a task, and repeat it as long as the database has transient errors.
 
     Any other failure is logged, and the rest of the work is left to the next run.
@@ -46,7 +46,7 @@ async def surely(errand: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(AGAIN_AFTER_S)
 
 
-async def until_written(change: Callable[[], Awaitable[object]]) -> None:
+async def retry_until_written(change: Callable[[], Awaitable[object]]) -> None:
     """Write a change that has already happened, and repeat that while the database has transient
     errors.
     """

@@ -44,7 +44,7 @@ class ErrorCode(enum.StrEnum):
     SIGN_IN_CODE_INVALID = "SIGN_IN_CODE_INVALID"
 
 
-class Refusal(Exception):
+class UserError(Exception):
     """An error that is raised before anything is started. `path` names the wrong input, if any."""
 
     code: ErrorCode
@@ -54,31 +54,31 @@ class Refusal(Exception):
         self.path = path
 
 
-class InvalidInput(Refusal):
+class InvalidInputError(UserError):
     code = ErrorCode.INVALID_INPUT
 
 
-class NotFound(Refusal):
+class NotFoundError(UserError):
     code = ErrorCode.NOT_FOUND
 
 
-class NotAllowed(Refusal):
+class NotAllowedError(UserError):
     code = ErrorCode.NOT_ALLOWED
 
 
-class OnlinePaymentsOff(Refusal):
+class OnlinePaymentsOffError(UserError):
     code = ErrorCode.ONLINE_PAYMENTS_OFF
 
 
-class CardUnusable(Refusal):
+class CardUnusableError(UserError):
     code = ErrorCode.CARD_UNUSABLE
 
 
-class NothingToPay(Refusal):
+class NothingToPayError(UserError):
     code = ErrorCode.NOTHING_TO_PAY
 
 
-class AmountChanged(Refusal):
+class AmountChangedError(UserError):
     """The payable amount has changed. Both amounts are in minor units."""
 
     code = ErrorCode.AMOUNT_CHANGED
@@ -88,7 +88,7 @@ class AmountChanged(Refusal):
         self.expected_minor, self.payable_minor = expected_minor, payable_minor
 
 
-class AmountTooSmall(Refusal):
+class AmountTooSmallError(UserError):
     """The amount is below the smallest charge, in minor units: None if Stripe publishes none."""
 
     code = ErrorCode.AMOUNT_TOO_SMALL
@@ -98,7 +98,7 @@ class AmountTooSmall(Refusal):
         self.minimum_minor = minimum_minor
 
 
-class AmountTooLarge(Refusal):
+class AmountTooLargeError(UserError):
     """The amount is above the largest charge, in minor units."""
 
     code = ErrorCode.AMOUNT_TOO_LARGE
@@ -108,7 +108,7 @@ class AmountTooLarge(Refusal):
         self.maximum_minor = maximum_minor
 
 
-class PaymentsUnavailable(Refusal):
+class PaymentsUnavailableError(UserError):
     """Stripe refused to start a payment for a reason that only the practice can fix."""
 
     code = ErrorCode.PAYMENTS_UNAVAILABLE
@@ -120,7 +120,7 @@ class PaymentsUnavailable(Refusal):
         )
 
 
-class PaymentInProgress(Refusal):
+class PaymentInProgressError(UserError):
     code = ErrorCode.PAYMENT_IN_PROGRESS
 
     def __init__(self, payment_id: str) -> None:
@@ -128,11 +128,11 @@ class PaymentInProgress(Refusal):
         self.payment_id = payment_id
 
 
-class IdempotencyKeyReused(Refusal):
+class IdempotencyKeyReusedError(UserError):
     code = ErrorCode.IDEMPOTENCY_KEY_REUSED
 
 
-class TooManyAttempts(Refusal):
+class TooManyAttemptsError(UserError):
     code = ErrorCode.TOO_MANY_ATTEMPTS
 
     def __init__(
@@ -144,7 +144,7 @@ class TooManyAttempts(Refusal):
         self.retry_at = retry_at
 
 
-class CardRefused(Refusal):
+class CardRefusedError(UserError):
     """The bank refused a card. The reason is given as far as it may be disclosed."""
 
     code = ErrorCode.CARD_REFUSED
@@ -154,15 +154,15 @@ class CardRefused(Refusal):
         self.reason = reason
 
 
-class CardRemovalOff(Refusal):
+class CardRemovalOffError(UserError):
     code = ErrorCode.CARD_REMOVAL_OFF
 
 
-class ReplacementNeeded(Refusal):
+class ReplacementNeededError(UserError):
     code = ErrorCode.REPLACEMENT_NEEDED
 
 
-class SignInLinkInvalid(Refusal):
+class SignInLinkInvalidError(UserError):
     """A sign-in link doesn't work. The text is the same for every cause, so that it doesn't reveal
     which secrets exist.
 
@@ -180,7 +180,7 @@ class SignInLinkInvalid(Refusal):
         )
 
 
-class SignInCodeInvalid(Refusal):
+class SignInCodeInvalidError(UserError):
     """A sign-in code doesn't work. The text is the same for every cause.
 
     `tries_left` is the number of further tries.

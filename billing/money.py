@@ -7,7 +7,7 @@ WITHOUT_DECIMALS = frozenset(
 WITH_THREE = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
 
 
-def digits(currency: str) -> int:
+def currency_digits(currency: str) -> int:
     """Return the decimals of an amount in this currency."""
     if currency in WITHOUT_DECIMALS:
         return 0

@@ -51,14 +51,14 @@ def split(text: str) -> SplitResult:
 def host_and_port(url: SplitResult, text: str) -> str:
     """Return the host, and the port unless it is the scheme's default."""
     address = ipv6(url.hostname or "")
-    host = f"[{address}]" if address is not None else named(url.hostname or "", text)
+    host = f"[{address}]" if address is not None else hostname(url.hostname or "", text)
     if not SCHEME.fullmatch(url.scheme):
         raise ValueError(f"has {text}, which is not an address")
     is_default = url.port is None or DEFAULT_PORTS.get(url.scheme) == url.port
     return host if is_default else f"{host}:{url.port}"
 
 
-def named(name: str, text: str) -> str:
+def hostname(name: str, text: str) -> str:
     if not NAME.fullmatch(name.lower()):
         raise ValueError(f"has {text}: write a host's name in ASCII letters, an accent as xn--…")
     return name.lower()

@@ -35,7 +35,7 @@ OF_VIEWER = ("practice", "token", "kind", "address")
 
 
 @dataclass(frozen=True)
-class Event:
+class SecurityEvent:
     """A kind of event, with the fields that it may have besides `event` and `at`."""
 
     name: str
@@ -65,45 +65,45 @@ class Event:
         }
 
 
-SIGNIN_REQUESTED = Event(
+SIGNIN_REQUESTED = SecurityEvent(
     "signin.requested",
     "A sign-in mail was requested, for a known or an unknown address.",
     ("address",),
 )
-SIGNIN_SUCCEEDED = Event("signin.succeeded", "Somebody signed in.", OF_VIEWER)
-SIGNIN_SWITCHED = Event(
+SIGNIN_SUCCEEDED = SecurityEvent("signin.succeeded", "Somebody signed in.", OF_VIEWER)
+SIGNIN_SWITCHED = SecurityEvent(
     "signin.switched", "A sign-in was switched to another person of its address.", OF_VIEWER
 )
-SIGNIN_REFUSED = Event(
+SIGNIN_REFUSED = SecurityEvent(
     "signin.refused",
     "A link or a code was refused, or too many codes had failed.",
     ("code", "address"),
 )
-SIGNIN_ENDED = Event("signin.ended", "Somebody signed out.", OF_VIEWER)
-TOKEN_REFUSED = Event(
+SIGNIN_ENDED = SecurityEvent("signin.ended", "Somebody signed out.", OF_VIEWER)
+TOKEN_REFUSED = SecurityEvent(
     "token.refused", "A request had a token that is unknown, expired or revoked.", ("address",)
 )
-TOKEN_REVOKED = Event(
+TOKEN_REVOKED = SecurityEvent(
     "token.revoked",
     "A person ended another sign-in of their own.",
     ("practice", "token", "by", "kind", "address"),
 )
-SCOPE_REFUSED = Event(
+SCOPE_REFUSED = SecurityEvent(
     "scope.refused",
     "An operation was refused because the token lacks a scope.",
     (*OF_VIEWER, "scopes", "fields"),
 )
-SIGHT_REFUSED = Event(
+SIGHT_REFUSED = SecurityEvent(
     "sight.refused",
     "Ids were requested that don't exist or are not visible to the viewer.",
     (*OF_VIEWER, "fields", "count"),
 )
-LIMIT_REFUSED = Event(
+LIMIT_REFUSED = SecurityEvent(
     "limit.refused",
     "An operation was refused because it asks for too much.",
     (*OF_VIEWER, "limits"),
 )
-WEBHOOK_REFUSED = Event(
+WEBHOOK_REFUSED = SecurityEvent(
     "webhook.refused", "A request to the webhook was not an event signed by Stripe.", ("code",)
 )
 EVENTS = (

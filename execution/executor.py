@@ -13,7 +13,7 @@ from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
-from billing.money import digits
+from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
 from execution.garbage_collection import pause
 from identity.viewer import Viewer
@@ -237,7 +237,7 @@ class Executor:
         if any(isinstance(type_, FieldError) for type_ in came_to.values()):
             return None
         shapes = tuple((n, variable_shape(operation.types[n], v)) for n, v in given.coerced.items())
-        own = (viewer.kind, has_sole_client(viewer), digits(viewer.currency))
+        own = (viewer.kind, has_sole_client(viewer), currency_digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
         make = partial(
             self.run_in_thread, context.caller, self.compile, operation, given, viewer, came_to
@@ -281,7 +281,7 @@ class Executor:
         lateral = self.reads.dialect.name == "postgresql"
         visible = Visibility(
             viewer.kind,
-            digits=digits(viewer.currency),
+            digits=currency_digits(viewer.currency),
             lateral=lateral,
             has_sole_client=has_sole_client(viewer),
             today=today,

@@ -11,7 +11,7 @@ import strawberry
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
 
 from billing.documents.links import Signer
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.payments.status import SANDBOX, Online
 from execution.anonymous import PLANS as STRANGERS_PLANS
 from execution.anonymous import AnonymousRequests
@@ -75,7 +75,7 @@ class GraphQLService:
         reads: Reads,
         introspection: Introspection,
         signer: Signer,
-        payment_context: Till | None = None,
+        payment_context: PaymentContext | None = None,
         online: Online = SANDBOX,
         sign_in: SignInServices | None = None,
         read_audit: ReadAuditLog | None = None,
@@ -140,8 +140,8 @@ class GraphQLService:
         if self.read_audit and reads:
             # The audit entry of a change also names the fields that were read.
             changed = (
-                frozenset(mutation.payment_context.by.changed)
-                if mutation and mutation.payment_context.by
+                frozenset(mutation.payment_context.actor.changed)
+                if mutation and mutation.payment_context.actor
                 else NOTHING
             )
             await self.read_audit.read(viewer, reads, answer.body, address_hash, now, changed)
@@ -211,7 +211,7 @@ class GraphQLService:
         name = operation_name(ready.operation)
         fields = ready.reads.fields if ready.reads else ()
         by = actor(viewer, name, fields, address_hash) if viewer else None
-        payment_context = replace(self.payment_context, by=by)
+        payment_context = replace(self.payment_context, actor=by)
         door, recognise, holder = self.sign_in
         return MutationContext(
             viewer=viewer or NOBODY,

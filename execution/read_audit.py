@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import audit_log
 from billing.audit_log import Actor, Entry
-from billing.background import happens
+from billing.background import wait_for_event
 from billing.security_events import OF_VIEWER, SIGHT_REFUSED
 from execution.read_owners import OWN, Question, ReadOwners
 from identity.viewer import Viewer
@@ -163,7 +163,7 @@ async def record_at_once(
     read = PendingRead(viewer, reads, by, at)
     async with engine.begin() as conn:
         owners = await ReadOwners(engine.dialect).find(conn, read.questions())
-        await audit_log.write(conn, list(read.entries(owners)))
+        await audit_log.write_entries(conn, list(read.entries(owners)))
 
 
 def viewer_event_fields(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
@@ -259,7 +259,7 @@ class ReadAuditLog:
 
     async def write_regularly(self) -> None:
         while not self.is_over:
-            await happens(self.is_due, WRITTEN_EVERY_S)
+            await wait_for_event(self.is_due, WRITTEN_EVERY_S)
             self.is_due.clear()
             await asyncio.sleep(PAUSE_S if await self.is_flushed() else AGAIN_AFTER_S)
         await self.write_the_last()
@@ -325,7 +325,7 @@ class ReadAuditLog:
             # Ids generated at the same time are not ordered.
             ids = sorted(entry["id"] for entry in entries)
             ordered = (entry | {"id": id_} for entry, id_ in zip(entries, ids, strict=True))
-            await audit_log.write(conn, list(ordered))
+            await audit_log.write_entries(conn, list(ordered))
         for read in batch:
             if unseen := read.unseen(owners):
                 emit_sight_refused(read, len(unseen))

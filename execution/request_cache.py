@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
 
-from billing.money import digits
+from billing.money import currency_digits
 from execution.authentication import Authenticator, CachedSession
 from execution.executor import Executor
 from execution.prepared_operation import PreparedOperation
@@ -93,7 +93,12 @@ class RequestCache:
 
 def permission_key(viewer: Viewer) -> tuple[Any, ...]:
     """Return the properties of a viewer that plans and refusals depend on."""
-    return viewer.kind, viewer.sole_client_id is None, digits(viewer.currency), viewer.scopes
+    return (
+        viewer.kind,
+        viewer.sole_client_id is None,
+        currency_digits(viewer.currency),
+        viewer.scopes,
+    )
 
 
 def weight(key: Key, answered: CachedRequest) -> int:

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 
-from billing.payments.context import day
+from billing.payments.context import local_day
 from models import Scope, ViewerKind
 from models.database import Caller
 
@@ -38,7 +38,7 @@ class Viewer:
 
     def day(self, moment: dt.datetime) -> dt.date:
         """Return the day of a time in the practice's time zone."""
-        return day(moment, self.time_zone)
+        return local_day(moment, self.time_zone)
 
     @cached_property
     def caller(self) -> Caller:

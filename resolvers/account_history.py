@@ -18,8 +18,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from billing.ledger.history import HistoryStatus, status
-from billing.ledger.invoices import Standing, total
+from billing.ledger.history import HistoryStatus, row_status
+from billing.ledger.invoices import InvoiceTotals, total
 from models import ACTIVE_STATES, EntryKind, Invoice, LedgerEntry, Payment, PaymentState, Session
 from models.literals import constant
 from models.row import ID
@@ -59,8 +59,8 @@ class HistoryRow:
 
     @property
     def status(self) -> ColumnElement[str]:
-        invoice = Standing(self.void["is_void"], self.billed, self.paid)
-        of_ledger = status(self.c.kind, self.c.amount_minor, invoice, self.refunded["total"])
+        invoice = InvoiceTotals(self.void["is_void"], self.billed, self.paid)
+        of_ledger = row_status(self.c.kind, self.c.amount_minor, invoice, self.refunded["total"])
         return func.coalesce(self.c.status, of_ledger)
 
     @property

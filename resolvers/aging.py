@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Date, Select, Subquery, case, select, union_all
 
 from billing.ledger.invoices import total
-from billing.ledger.receivables import AGES, ages, asked, days_before, put
+from billing.ledger.receivables import AGES, ages, allocated_amounts, days_before, invoiced_amounts
 from models import Allocation, Invoice, LedgerEntry
 from planner.deferred import FieldError, bind, map_deferred
 from planner.sources import Rows
@@ -62,7 +62,8 @@ def due_movements(visible: Visibility, therapist: Any) -> Subquery:
     """Return the movements of the amounts due on visible invoices, with their dates."""
     asks, puts = (visible.for_totals(model) for model in (LedgerEntry, Allocation))
     return union_all(
-        of_invoices(visible, asks, therapist, asked), of_invoices(visible, puts, therapist, put)
+        of_invoices(visible, asks, therapist, invoiced_amounts),
+        of_invoices(visible, puts, therapist, allocated_amounts),
     ).subquery()
 
 

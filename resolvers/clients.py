@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
 
-from billing.ledger.balance import Account, allocated, disputed, movements, why_no_card
+from billing.ledger.balance import (
+    Account,
+    allocated,
+    disputed_amounts,
+    movements,
+    reasons_against_cards,
+)
 from billing.ledger.invoices import total
 from billing.stripe.currencies import smallest_charge
 from models import (
@@ -73,7 +79,7 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
 
     def invoices() -> Any:
         entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
-        found = disputed(entry, dispute, practice_id, client_id)
+        found = disputed_amounts(entry, dispute, practice_id, client_id)
         return correlated(
             found.where(visible.predicate_for(entry), visible.predicate_for(dispute)), column
         )
@@ -107,7 +113,9 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
 def is_disputed(visible: Visibility, invoice: Any) -> Any:
     """Return whether an open dispute has made the invoice due again."""
     entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
-    found = disputed(entry, dispute, visible.practice_id, visible.client_id(invoice.c.client_id))
+    found = disputed_amounts(
+        entry, dispute, visible.practice_id, visible.client_id(invoice.c.client_id)
+    )
     mine = found.where(
         visible.predicate_for(entry),
         visible.predicate_for(dispute),
@@ -314,7 +322,7 @@ class PermissionRow:
 def can_pay(client: ClientRow) -> PermissionRow:
     smallest = Deferred(lambda context: smallest_charge(context.viewer.currency))
     return PermissionRow(
-        client.account.why_not_pay(
+        client.account.reason_not_to_pay(
             online=client.practice["online"],
             may_pay=client.may_pay,
             in_progress=pays_already(client, client.visible),
@@ -324,7 +332,7 @@ def can_pay(client: ClientRow) -> PermissionRow:
 
 
 def can_add_card(client: ClientRow) -> PermissionRow:
-    return PermissionRow(case(*why_no_card(client.practice["online"], client.may_pay)))
+    return PermissionRow(case(*reasons_against_cards(client.practice["online"], client.may_pay)))
 
 
 class TermRow:

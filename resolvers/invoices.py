@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Date, and_, case, literal_column
 
-from billing.ledger.invoices import InvoiceStatus, Standing, billed, paid
+from billing.ledger.invoices import InvoiceStatus, InvoiceTotals, billed_amount, paid_amount
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
 from planner.sources import LateralSubquery, Rows
 from resolvers.changed_since import since
@@ -39,7 +39,7 @@ class InvoiceRow:
     def __init__(self, table: Any, visible: Visibility) -> None:
         self.c, self.visible = table.c, visible
         self.billed, self.paid = totals_subquery(visible, table.c.id)
-        self.standing = Standing(table.c.is_void, self.billed, self.paid)
+        self.standing = InvoiceTotals(table.c.is_void, self.billed, self.paid)
         self.account, sums = account_of(visible, table.c.client_id)
         self.subqueries = (self.billed, self.paid, *sums)
 
@@ -64,12 +64,14 @@ def totals_subquery(
 
     def asked() -> Any:
         entry = visible.for_totals(LedgerEntry)
-        found = billed(entry, visible.practice_id, invoice_id).where(visible.predicate_for(entry))
+        found = billed_amount(entry, visible.practice_id, invoice_id).where(
+            visible.predicate_for(entry)
+        )
         return correlated(found, invoice_id)
 
     def put() -> Any:
         allocation = visible.for_totals(Allocation)
-        found = paid(allocation, visible.practice_id, invoice_id).where(
+        found = paid_amount(allocation, visible.practice_id, invoice_id).where(
             visible.predicate_for(allocation)
         )
         return correlated(found, invoice_id)

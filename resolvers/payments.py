@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, select, type_coerce
 
 from billing.ledger.invoices import total
-from billing.payments.status import decline_message, states, status
+from billing.payments.status import decline_message, payment_status, states
 from models import (
     ACTIVE_STATES,
     Allocation,
@@ -35,7 +35,7 @@ class PaymentRow:
 
     @property
     def status(self) -> ColumnElement[str]:
-        return status(self.c.state)
+        return payment_status(self.c.state)
 
 
 class CardRow:

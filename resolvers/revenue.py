@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 
 from billing.ledger.invoices import total
-from billing.ledger.periods import Period, cut
-from billing.ledger.receivables import latest, of_invoice
+from billing.ledger.periods import Period, split_into_periods
+from billing.ledger.receivables import is_of_invoice, latest
 from billing.ledger.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
 from models import Allocation, LedgerEntry
 from models.literals import constant
@@ -52,7 +52,7 @@ class PeriodsRequest:
 
 def period_texts(first: dt.date, last: dt.date, period: Period) -> list[str]:
     """Return the periods as ISO 8601 intervals. Refuse more periods than the limit."""
-    spans = list(islice(cut(first, last, period), MOST + 1))
+    spans = list(islice(split_into_periods(first, last, period), MOST + 1))
     if len(spans) > MOST:
         raise FieldError(
             "BAD_RANGE",
@@ -172,12 +172,12 @@ def money_movements(visible: Visibility, therapist: Any) -> Subquery:
 
 def ledger_amounts(entry: Any, invoice: Any) -> Select[Any]:
     found = row_flows(entry, of_charges(entry))
-    return found.join_from(entry, invoice, of_invoice(entry, invoice))
+    return found.join_from(entry, invoice, is_of_invoice(entry, invoice))
 
 
 def allocated_amounts_by_day(allocation: Any, invoice: Any) -> Select[Any]:
     found = row_flows(allocation, of_allocations(allocation, invoice))
-    return found.join_from(allocation, invoice, of_invoice(allocation, invoice))
+    return found.join_from(allocation, invoice, is_of_invoice(allocation, invoice))
 
 
 def row_flows(row: Any, flows: Flows) -> Select[Any]:

@@ -19,9 +19,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from billing.documents.printer import Press
-from billing.payments.background import Errands
-from billing.payments.context import Till
+from billing.documents.printer import Printer
+from billing.payments.background import BackgroundJobs
+from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
 from billing.stripe import Stripe
 from execution.authentication import Authenticator
@@ -118,7 +118,7 @@ def app(
     if stripe is None:
         stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
     waits = settings.waits
-    till = Till(
+    till = PaymentContext(
         database.engine(url, waits, connector, confined=True),
         stripe,
         now,
@@ -153,7 +153,7 @@ def app(
         authenticator=authenticator,
     )
     endpoint = Endpoint(service, authenticator, now, address_hash(key))
-    press = Press(till.engine, now, settings.font_paths, settings.field_keys)
+    press = Printer(till.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer,
         authenticator,
@@ -164,8 +164,8 @@ def app(
         now,
     )
     exports = Exports(endpoint)
-    errands = Errands(behind)
-    events = Webhook(till, errands.hurry, endpoint.large_bodies)
+    errands = BackgroundJobs(behind)
+    events = Webhook(till, errands.wake, endpoint.large_bodies)
     webhook = Route("/stripe/webhook", events.answer, methods=["POST"])
 
     requests = Running()

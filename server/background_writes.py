@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from billing.background import happens
+from billing.background import wait_for_event
 from models.database import TransientError
 
 EVERY_S = 5.0
@@ -25,7 +25,7 @@ async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[N
     async def regularly() -> None:
         while not ended.is_set():
             # A batch is never interrupted: rows already in the database would be written again.
-            await happens(ended, every_s)
+            await wait_for_event(ended, every_s)
             await flushed(batches)
 
     task = asyncio.create_task(regularly())

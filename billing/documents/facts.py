@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.documents.formatting import Words, locale_of
+from billing.documents.formatting import Formatter, locale_of
 from billing.documents.links import file_name
 from billing.encryption import FieldKeys
 from billing.superbills import GAP_MESSAGES, SuperbillGapCode
@@ -71,15 +71,15 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Practised:
+class FactsReader:
     """The facts of a practice that its documents need."""
 
     row: Any
-    words: Words
+    words: Formatter
     keys: FieldKeys
 
 
-async def read(
+async def read_document(
     conn: AsyncConnection, kind: DocumentKind, practice_id: str, id_: str, keys: FieldKeys
 ) -> Document | None:
     """Return a practice's document by its kind and its row's id, if there is one.
@@ -92,8 +92,8 @@ async def read(
     if found is None:
         return None
     practice = (await conn.execute(select(Practice).where(Practice.id == practice_id))).one()
-    words = Words(practice.currency, practice.locale)
-    own = await facts(conn, found, Practised(practice, words, keys))
+    words = Formatter(practice.currency, practice.locale)
+    own = await facts(conn, found, FactsReader(practice, words, keys))
     sheet = {
         "title": f"{kind.capitalize()} {found.number}",
         "language": locale_of(practice.locale).language,
@@ -109,24 +109,24 @@ async def read(
         number=found.number,
         issued_on=found.issued_on,
         facts=sheet | own,
-        logo=await logo(conn, found),
+        logo=await read_logo(conn, found),
     )
 
 
-async def practice_of(conn: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
+async def practice_of_document(conn: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
     """Return the practice of a document, for the operator, who sees all practices."""
     table, _ = KINDS[kind]
     found = await conn.execute(select(table.practice_id).where(table.id == id_))
     return found.scalars().first()
 
 
-async def invoice(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def invoice_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
     words = practised.words
-    lines = await of(conn, InvoiceLine, InvoiceLine.invoice_id, found)
+    lines = await document_lines(conn, InvoiceLine, InvoiceLine.invoice_id, found)
     return {
-        "from": provider(await letterhead(conn, found)),
+        "from": provider(await read_letterhead(conn, found)),
         "to": {"name": found.client_name, "lines": []},
-        "facts": told(
+        "facts": present_facts(
             ("Invoice number", found.number),
             ("Issued", words.day(found.issued_on)),
             ("Due", found.due_on and words.day(found.due_on)),
@@ -148,13 +148,13 @@ async def invoice(conn: AsyncConnection, found: Any, practised: Practised) -> Fa
     }
 
 
-async def statement(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def statement_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
     words = practised.words
-    lines = await of(conn, StatementLine, StatementLine.statement_id, found)
+    lines = await document_lines(conn, StatementLine, StatementLine.statement_id, found)
     return {
-        "from": provider(await letterhead(conn, found)),
+        "from": provider(await read_letterhead(conn, found)),
         "to": {"name": found.client_name, "lines": []},
-        "facts": told(
+        "facts": present_facts(
             ("Statement number", found.number),
             ("Issued", words.day(found.issued_on)),
             ("Period", words.period(found.period_start, found.period_end)),
@@ -178,11 +178,13 @@ async def statement(conn: AsyncConnection, found: Any, practised: Practised) -> 
     }
 
 
-async def superbill(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def superbill_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
     words = practised.words
-    head = await letterhead(conn, found)
-    lines = await of(conn, SuperbillLine, SuperbillLine.superbill_id, found)
-    diagnoses = await of(conn, SuperbillDiagnosis, SuperbillDiagnosis.superbill_id, found)
+    head = await read_letterhead(conn, found)
+    lines = await document_lines(conn, SuperbillLine, SuperbillLine.superbill_id, found)
+    diagnoses = await document_lines(
+        conn, SuperbillDiagnosis, SuperbillDiagnosis.superbill_id, found
+    )
     born = found.client_date_of_birth
     return {
         "from": provider(head),
@@ -190,7 +192,7 @@ async def superbill(conn: AsyncConnection, found: Any, practised: Practised) -> 
             "name": found.client_name,
             "lines": [*address(found), *([f"Born {words.day(born)}"] if born else [])],
         },
-        "facts": told(
+        "facts": present_facts(
             ("Superbill number", found.number),
             ("Issued", words.day(found.issued_on)),
             ("Period", words.period(found.period_start, found.period_end)),
@@ -198,7 +200,7 @@ async def superbill(conn: AsyncConnection, found: Any, practised: Practised) -> 
             ("Licence", head.licence_number),
             tax_id(head, practised.keys),
         ),
-        "missing": missing(found, head, lines, diagnoses),
+        "missing": gaps_in_words(found, head, lines, diagnoses),
         "diagnoses": [[str(one.position), one.code, one.description or ""] for one in diagnoses],
         "lines": [
             [
@@ -220,7 +222,7 @@ async def superbill(conn: AsyncConnection, found: Any, practised: Practised) -> 
     }
 
 
-async def receipt(conn: AsyncConnection, found: Any, practised: Practised) -> Facts:
+async def receipt_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
     practice, words = practised.row, practised.words
     same = (Payment.practice_id == found.practice_id, Payment.id == found.payment_id)
     payment = (await conn.execute(select(Payment).where(*same))).one()
@@ -230,7 +232,7 @@ async def receipt(conn: AsyncConnection, found: Any, practised: Practised) -> Fa
     return {
         "from": provider(practice),
         "to": {"name": name, "lines": []},
-        "facts": told(
+        "facts": present_facts(
             ("Receipt number", found.number),
             ("Paid on", words.day(found.issued_on)),
             ("Method", METHODS[payment.method]),
@@ -241,30 +243,32 @@ async def receipt(conn: AsyncConnection, found: Any, practised: Practised) -> Fa
 
 
 KINDS: dict[
-    DocumentKind, tuple[Any, Callable[[AsyncConnection, Any, Practised], Awaitable[Facts]]]
+    DocumentKind, tuple[Any, Callable[[AsyncConnection, Any, FactsReader], Awaitable[Facts]]]
 ] = {
-    DocumentKind.INVOICE: (Invoice, invoice),
-    DocumentKind.STATEMENT: (Statement, statement),
-    DocumentKind.SUPERBILL: (Superbill, superbill),
-    DocumentKind.RECEIPT: (Receipt, receipt),
+    DocumentKind.INVOICE: (Invoice, invoice_facts),
+    DocumentKind.STATEMENT: (Statement, statement_facts),
+    DocumentKind.SUPERBILL: (Superbill, superbill_facts),
+    DocumentKind.RECEIPT: (Receipt, receipt_facts),
 }
 
 
 # -- common parts of documents ---------------------------------------------------------------------
 
 
-async def of(conn: AsyncConnection, table: Any, whose: Any, document: Any) -> list[Row[Any]]:
+async def document_lines(
+    conn: AsyncConnection, table: Any, whose: Any, document: Any
+) -> list[Row[Any]]:
     """Return the document's lines, in order."""
     mine = (table.practice_id == document.practice_id, whose == document.id)
     return list(await conn.execute(select(table).where(*mine).order_by(table.position)))
 
 
-async def letterhead(conn: AsyncConnection, document: Any) -> Any:
+async def read_letterhead(conn: AsyncConnection, document: Any) -> Any:
     mine = (Letterhead.practice_id == document.practice_id, Letterhead.id == document.letterhead_id)
     return (await conn.execute(select(Letterhead).where(*mine))).one()
 
 
-async def logo(conn: AsyncConnection, document: Any) -> bytes | None:
+async def read_logo(conn: AsyncConnection, document: Any) -> bytes | None:
     """Return the practice's logo, as it was on the day of issue."""
     mine = (Logo.practice_id == document.practice_id, Logo.since <= document.issued_on)
     found = select(Logo.content).where(*mine).order_by(Logo.since.desc()).limit(1)
@@ -296,12 +300,12 @@ def address(row: Any) -> list[str]:
     return [*filter(None, (row.address_line1, row.address_line2)), town]
 
 
-def told(*facts: tuple[str, str | None]) -> list[list[str]]:
+def present_facts(*facts: tuple[str, str | None]) -> list[list[str]]:
     """Return the facts that have a value."""
     return [[name, text] for name, text in facts if text]
 
 
-def missing(found: Any, head: Any, lines: list[Any], diagnoses: list[Any]) -> list[str]:
+def gaps_in_words(found: Any, head: Any, lines: list[Any], diagnoses: list[Any]) -> list[str]:
     """Return the gaps of a superbill in words, the same as the API's `completeness`."""
     code = SuperbillGapCode
     gaps = {

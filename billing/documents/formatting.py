@@ -8,7 +8,7 @@ from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 
-from billing.money import digits
+from billing.money import currency_digits
 from billing.practices import locale
 
 # The locale for an unknown tag.
@@ -21,7 +21,7 @@ def locale_of(tag: str) -> Locale:
 
 
 @dataclass(frozen=True)
-class Words:
+class Formatter:
     """The formats of a practice. `currency` is ISO 4217; `locale` is a BCP 47 tag, as `en-US`."""
 
     currency: str
@@ -29,7 +29,7 @@ class Words:
 
     def money(self, minor: int) -> str:
         """Return an amount in minor units, with the currency's own decimals: `-$1,250.00`."""
-        amount = Decimal(minor).scaleb(-digits(self.currency))
+        amount = Decimal(minor).scaleb(-currency_digits(self.currency))
         text = format_currency(
             abs(amount), self.currency, locale=locale_of(self.locale), currency_digits=False,
             format=self.pattern, decimal_quantization=False,
@@ -39,7 +39,9 @@ class Words:
     @property
     def pattern(self) -> str:
         """Return the locale's pattern with the currency's decimals. `money` adds the sign."""
-        decimals = "." + "0" * digits(self.currency) if digits(self.currency) else ""
+        decimals = (
+            "." + "0" * currency_digits(self.currency) if currency_digits(self.currency) else ""
+        )
         standard = locale_of(self.locale).currency_formats["standard"].pattern.partition(";")[0]
         return str(standard).replace(".00", decimals)
 

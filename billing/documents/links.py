@@ -73,7 +73,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Link:
+class LinkTarget:
     """The target of an address, and the viewer that it was made for. `document` is the API's id."""
 
     document: str
@@ -93,7 +93,7 @@ class Signer:
     def links(self, viewer_id: str, now: dt.datetime) -> Links:
         return Links(self.base, self.secret, viewer_id, now.replace(microsecond=0) + LASTS)
 
-    def read(self, address: str, now: dt.datetime) -> Link | None:
+    def read(self, address: str, now: dt.datetime) -> LinkTarget | None:
         """Return the link of an address, from the document's id on, or None if the address is
         altered, invented or too old.
         """
@@ -108,4 +108,4 @@ class Signer:
             return None
         is_download = written["way"] == "download"
         kind = PREFIXES[written["prefix"]]
-        return Link(written["document"], kind, written["id"], is_download, written["viewer"])
+        return LinkTarget(written["document"], kind, written["id"], is_download, written["viewer"])

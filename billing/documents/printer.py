@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.documents.facts import Document, read
-from billing.documents.typesetting import Printed, printed
+from billing.documents.facts import Document, read_document
+from billing.documents.typesetting import Printed, render_pdf
 from billing.encryption import FieldKeys
 from models import DocumentKind, PrintedDocument
 from models.database import within_practice
@@ -34,7 +34,7 @@ class Busy(Exception):
     """Too many documents wait to be printed."""
 
 
-class Press:
+class Printer:
     """A printer for the documents of one database. `now` is the clock, in UTC.
 
     Typst releases Python's global lock, so threads are sufficient.
@@ -52,7 +52,7 @@ class Press:
         self.places = asyncio.Semaphore(AT_ONCE)
         self.waiting = 0
 
-    async def printed(
+    async def print(
         self, kind: DocumentKind, practice_id: str, id_: str
     ) -> tuple[Document, Printed] | None:
         """Return the document and its bytes: the stored ones, or new ones that are stored now.
@@ -65,42 +65,42 @@ class Press:
         try:
             async with self.places:
                 with within_practice(practice_id):
-                    return await self.made(kind, practice_id, id_)
+                    return await self.print_new(kind, practice_id, id_)
         finally:
             self.waiting -= 1
 
-    async def made(
+    async def print_new(
         self, kind: DocumentKind, practice_id: str, id_: str
     ) -> tuple[Document, Printed] | None:
         async with self.engine.connect() as conn:
-            document = await read(conn, kind, practice_id, id_, self.keys)
+            document = await read_document(conn, kind, practice_id, id_, self.keys)
             if document is None:
                 return None
-            if kept := await first(conn, document):
+            if kept := await stored_copy(conn, document):
                 return document, kept
         loop = asyncio.get_running_loop()
-        new = await loop.run_in_executor(self.threads, printed, document, self.fonts)
+        new = await loop.run_in_executor(self.threads, render_pdf, document, self.fonts)
         async with self.engine.begin() as conn:
             await conn.execute(
                 insert_into(conn, PrintedDocument)
-                .values(**named(document), **vars(new), printed_at=self.now())
+                .values(**log_fields(document), **vars(new), printed_at=self.now())
                 .on_conflict_do_nothing()
             )
             # Another process may have been first.
-            return document, await first(conn, document) or new
+            return document, await stored_copy(conn, document) or new
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def first(conn: AsyncConnection, document: Document) -> Printed | None:
+async def stored_copy(conn: AsyncConnection, document: Document) -> Printed | None:
     """Return the stored bytes, if the document was given out before."""
     columns = PrintedDocument.content, PrintedDocument.is_archival
-    kept = (await conn.execute(select(*columns).filter_by(**named(document)))).first()
+    kept = (await conn.execute(select(*columns).filter_by(**log_fields(document)))).first()
     return Printed(*kept) if kept else None
 
 
-def named(document: Document) -> dict[str, Any]:
+def log_fields(document: Document) -> dict[str, Any]:
     return {
         "practice_id": document.practice_id,
         "kind": document.kind,

@@ -33,23 +33,23 @@ class Printed:
     is_archival: bool
 
 
-def printed(document: Document, font_paths: Sequence[str] = ()) -> Printed:
+def render_pdf(document: Document, font_paths: Sequence[str] = ()) -> Printed:
     """Return the document as PDF. This takes some tens of milliseconds of CPU: don't run it on an
     event loop.
 
     A logo that can't be read is left out, and so are the archive profiles if they reject the text.
     """
     try:
-        return Printed(compiled(document, font_paths, PROFILE), is_archival=True)
+        return Printed(compile_pdf(document, font_paths, PROFILE), is_archival=True)
     except typst.TypstError:
         if document.logo is not None and not can_be_printed(document.logo):
             log.error(
                 "alert: %s is printed without its logo, which is not a picture", document.number
             )
-            return printed(replace(document, logo=None), font_paths)
+            return render_pdf(replace(document, logo=None), font_paths)
         # Typst's message quotes the text, which may contain a name.
         log.warning("%s is not PDF/A: no font has all of its characters", document.number)
-        return Printed(compiled(document, font_paths, []), is_archival=False)
+        return Printed(compile_pdf(document, font_paths, []), is_archival=False)
 
 
 def can_be_printed(logo: bytes) -> bool:
@@ -67,10 +67,10 @@ def can_be_printed(logo: bytes) -> bool:
     return True
 
 
-def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
+def compile_pdf(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
     # The same facts give the same bytes, at any time of printing.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
-    facts = shown(document.facts) | {"logo": list(document.logo or b"")}
+    facts = printable(document.facts) | {"logo": list(document.logo or b"")}
     content = typst.compile(
         TEMPLATES / f"{document.kind.lower()}.typ",
         root=TEMPLATES,
@@ -85,10 +85,10 @@ def compiled(document: Document, font_paths: Sequence[str], profile: list[Any]) 
     return content
 
 
-def shown(facts: Any) -> Any:
+def printable(facts: Any) -> Any:
     """Return the facts without control characters, which no font can show."""
     if isinstance(facts, str):
         return "".join(c for c in facts if c == "\n" or unicodedata.category(c) != "Cc")
     if isinstance(facts, dict):
-        return {name: shown(fact) for name, fact in facts.items()}
-    return [shown(fact) for fact in facts] if isinstance(facts, list) else facts
+        return {name: printable(fact) for name, fact in facts.items()}
+    return [printable(fact) for fact in facts] if isinstance(facts, list) else facts

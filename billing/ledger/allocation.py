@@ -11,7 +11,7 @@ from models import Allocation, Dispute, DisputeState, Invoice, LedgerEntry
 
 
 @dataclass(frozen=True)
-class Due:
+class AmountDue:
     """The amount due of an invoice, in minor units. A negative invoice has a negative one: a
     credit.
     """
@@ -21,18 +21,18 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Dues:
+class AmountsDue:
     """The amounts due of a client's invoices, the oldest first, and the unused credit."""
 
-    invoices: Sequence[Due]
+    invoices: Sequence[AmountDue]
     credit_minor: int
 
-    def of(self, invoice_id: str | None) -> "Dues":
+    def of(self, invoice_id: str | None) -> "AmountsDue":
         """Return the dues of one invoice, or of all without an id."""
         if invoice_id is None:
             return self
         one = [due for due in self.invoices if due.invoice_id == invoice_id]
-        return Dues(one, self.credit_minor)
+        return AmountsDue(one, self.credit_minor)
 
     @property
     def due_minor(self) -> int:
@@ -46,7 +46,7 @@ class Dues:
 
 async def owed(
     conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool = False
-) -> Dues:
+) -> AmountsDue:
     """Return a client's dues, as this transaction sees them. The caller has locked the client's
     row.
 
@@ -62,17 +62,17 @@ async def owed(
         Allocation.practice_id == practice_id, Allocation.client_id == client_id
     )
     unused = [(await conn.execute(one)).scalar_one() for one in (pool, put)]
-    return Dues(invoices, -sum(map(int, unused)))
+    return AmountsDue(invoices, -sum(map(int, unused)))
 
 
 async def open_invoices(
     conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
-) -> list[Due]:
+) -> list[AmountDue]:
     """Return the invoices with an amount due, by date of issue and then by number."""
     asked = sums(LedgerEntry, practice_id, client_id)
     put = sums(Allocation, practice_id, client_id)
     due = asked.c.minor - func.coalesce(put.c.minor, 0)
-    held = () if also_disputed else (Invoice.id.not_in(disputed(practice_id, client_id)),)
+    held = () if also_disputed else (Invoice.id.not_in(disputed_invoices(practice_id, client_id)),)
     found = await conn.execute(
         select(Invoice.id, due.label("minor"))
         .join(asked, asked.c.invoice_id == Invoice.id)
@@ -85,10 +85,10 @@ async def open_invoices(
         )
         .order_by(Invoice.issued_on, Invoice.serial)
     )
-    return [Due(row.id, int(row.minor)) for row in found]
+    return [AmountDue(row.id, int(row.minor)) for row in found]
 
 
-def disputed(practice_id: str, client_id: str) -> Select[Any]:
+def disputed_invoices(practice_id: str, client_id: str) -> Select[Any]:
     """Select the invoices that open disputes have made due again."""
     same = and_(
         LedgerEntry.practice_id == Dispute.practice_id, LedgerEntry.dispute_id == Dispute.id
@@ -125,7 +125,7 @@ class Share:
     is_credit: bool
 
 
-def shared_out(dues: Dues, charged_minor: int) -> list[Share]:
+def allocate(dues: AmountsDue, charged_minor: int) -> list[Share]:
     """Allocate unused credit first, then the charge, each to the oldest invoice first.
 
     A negative invoice is credit and adds to it. The part of the charge that is left stays unused.

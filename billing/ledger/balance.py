@@ -65,7 +65,7 @@ def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
     )
 
 
-def disputed(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
+def disputed_amounts(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
     """Select the invoices that open disputes have made due again.
 
     The bank may still return the money. Some rows of disputes name no invoice: the result then
@@ -120,7 +120,7 @@ class Account:
         """Return the charge of Pay Now for the balance: the undisputed amount due, less unused
         credit.
         """
-        return never_negative(self.balance - self.disputed)
+        return at_least_zero(self.balance - self.disputed)
 
     def payable_of(
         self, due: ColumnElement[int], is_disputed: ColumnElement[bool]
@@ -146,21 +146,21 @@ class Account:
             (BalanceTermKind.ADJUSTED, sums["adjusted"]),
         ]
 
-    def why_not_pay(
+    def reason_not_to_pay(
         self, *, online: Any, may_pay: Any, in_progress: Any, smallest: Any
     ) -> ColumnElement[str]:
         """Return the first reason against paying the balance, or NULL if there is none."""
         left = self.balance - self.disputed
         too_small = and_(left > constant(0), left < smallest)
         return case(
-            *why_no_card(online, may_pay),
+            *reasons_against_cards(online, may_pay),
             (in_progress, constant(PermissionReason.PAYMENT_IN_PROGRESS)),
             (self.due <= self.disputed, constant(PermissionReason.NOTHING_TO_PAY)),
             (too_small, constant(PermissionReason.AMOUNT_TOO_SMALL)),
         )
 
 
-def why_no_card(online: Any, may_pay: Any) -> list[tuple[Any, Any]]:
+def reasons_against_cards(online: Any, may_pay: Any) -> list[tuple[Any, Any]]:
     """Return the reasons against any use of a card, as cases of a CASE expression."""
     return [
         (not_(online), constant(PermissionReason.ONLINE_PAYMENTS_OFF)),
@@ -168,5 +168,5 @@ def why_no_card(online: Any, may_pay: Any) -> list[tuple[Any, Any]]:
     ]
 
 
-def never_negative(amount: ColumnElement[int]) -> ColumnElement[int]:
+def at_least_zero(amount: ColumnElement[int]) -> ColumnElement[int]:
     return case((amount > constant(0), amount), else_=constant(0))

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func
 
-from billing.ledger.invoices import InvoiceStatus, Standing
+from billing.ledger.invoices import InvoiceStatus, InvoiceTotals
 from models import EntryKind
 from models.literals import constant
 
@@ -20,7 +20,7 @@ class HistoryStatus(enum.StrEnum):
     REFUNDED = "REFUNDED"
 
 
-def status(kind: Any, amount: Any, invoice: Standing, refunded: Any) -> ColumnElement[str]:
+def row_status(kind: Any, amount: Any, invoice: InvoiceTotals, refunded: Any) -> ColumnElement[str]:
     """Return the status of a ledger row.
 
     Sessions and charges have the status of their invoice, payments that of their refunds. The

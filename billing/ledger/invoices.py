@@ -30,7 +30,7 @@ def total(amount: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(func.coalesce(func.sum(amount), constant(0)), BigInteger)
 
 
-def billed(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
+def billed_amount(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
     """Select the amount that the ledger bills for an invoice."""
     return (
         select(total(entry.c.amount_minor).label("total"))
@@ -39,7 +39,7 @@ def billed(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
     )
 
 
-def paid(allocation: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
+def paid_amount(allocation: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
     """Select the amount that is allocated to an invoice."""
     return (
         select(total(allocation.c.amount_minor).label("total"))
@@ -48,7 +48,7 @@ def paid(allocation: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
     )
 
 
-class Standing:
+class InvoiceTotals:
     """The totals of an invoice, from its void flag and the sums of `billed` and `paid`."""
 
     def __init__(self, is_void: Any, billed: Sums, paid: Sums) -> None:

@@ -16,7 +16,7 @@ class Period(enum.StrEnum):
     YEAR = "YEAR"
 
 
-def cut(first: dt.date, last: dt.date, period: Period) -> Iterator[Span]:
+def split_into_periods(first: dt.date, last: dt.date, period: Period) -> Iterator[Span]:
     """Yield the first and last day of each period. The outer two end with the range."""
     start = first
     while start < last:

@@ -34,25 +34,25 @@ def latest_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"max({compiler.process(element.clauses, **kw)})"
 
 
-def of_invoice(row: Any, invoice: Any) -> ColumnElement[bool]:
+def is_of_invoice(row: Any, invoice: Any) -> ColumnElement[bool]:
     return and_(invoice.c.practice_id == row.c.practice_id, invoice.c.id == row.c.invoice_id)
 
 
-def asked(entry: Any, invoice: Any) -> Select[Any]:
+def invoiced_amounts(entry: Any, invoice: Any) -> Select[Any]:
     """Select the amounts of ledger rows of invoices, with their start and due dates."""
-    return moved(entry, invoice, entry.c.amount_minor)
+    return movement(entry, invoice, entry.c.amount_minor)
 
 
-def put(allocation: Any, invoice: Any) -> Select[Any]:
+def allocated_amounts(allocation: Any, invoice: Any) -> Select[Any]:
     """Select the amounts of allocations to invoices, as negative numbers."""
-    return moved(allocation, invoice, -allocation.c.amount_minor)
+    return movement(allocation, invoice, -allocation.c.amount_minor)
 
 
-def moved(row: Any, invoice: Any, minor: ColumnElement[int]) -> Select[Any]:
+def movement(row: Any, invoice: Any, minor: ColumnElement[int]) -> Select[Any]:
     since = latest(row.c.date, invoice.c.issued_on)
     return select(
         since.label("date"), invoice.c.due_on.label("due_on"), minor.label("minor")
-    ).join_from(row, invoice, of_invoice(row, invoice))
+    ).join_from(row, invoice, is_of_invoice(row, invoice))
 
 
 def days_before(day: dt.date, days: int) -> dt.date:

@@ -14,8 +14,11 @@ Flows = Mapping[str, ColumnElement[int]]
 
 def of_ledger(entry: Any) -> Flows:
     """Return a ledger row's share of each flow, over the whole practice."""
-    payment, refund = kind(entry, EntryKind.PAYMENT), kind(entry, EntryKind.REFUND)
-    money = {"collected": when(payment, -minor(entry)), "refunded": when(refund, minor(entry))}
+    payment, refund = is_of_kind(entry, EntryKind.PAYMENT), is_of_kind(entry, EntryKind.REFUND)
+    money = {
+        "collected": when(payment, -amount_minor(entry)),
+        "refunded": when(refund, amount_minor(entry)),
+    }
     return {**of_charges(entry), **money}
 
 
@@ -24,9 +27,12 @@ def of_charges(entry: Any) -> Flows:
 
     A void reverses each row by a row of the same kind. A write-off without an invoice is credit.
     """
-    charge = or_(kind(entry, EntryKind.SESSION), kind(entry, EntryKind.CHARGE))
-    given_up = and_(kind(entry, EntryKind.WRITE_OFF), entry.c.invoice_id.is_not(None))
-    return {"invoiced": when(charge, minor(entry)), "written_off": when(given_up, -minor(entry))}
+    charge = or_(is_of_kind(entry, EntryKind.SESSION), is_of_kind(entry, EntryKind.CHARGE))
+    given_up = and_(is_of_kind(entry, EntryKind.WRITE_OFF), entry.c.invoice_id.is_not(None))
+    return {
+        "invoiced": when(charge, amount_minor(entry)),
+        "written_off": when(given_up, -amount_minor(entry)),
+    }
 
 
 def of_allocations(allocation: Any, invoice: Any) -> Flows:
@@ -36,8 +42,8 @@ def of_allocations(allocation: Any, invoice: Any) -> Flows:
     """
     refund = is_refund(allocation, invoice)
     return {
-        "collected": when(not_(refund), minor(allocation)),
-        "refunded": when(refund, -minor(allocation)),
+        "collected": when(not_(refund), amount_minor(allocation)),
+        "refunded": when(refund, -amount_minor(allocation)),
     }
 
 
@@ -48,16 +54,16 @@ def is_refund(allocation: Any, invoice: Any) -> ColumnElement[bool]:
     other means than a card has no row of its own.
     """
     was_void = and_(invoice.c.voided_on.is_not(None), invoice.c.voided_on <= allocation.c.date)
-    taken_back = and_(minor(allocation) < constant(0), not_(allocation.c.is_credit))
+    taken_back = and_(amount_minor(allocation) < constant(0), not_(allocation.c.is_credit))
     return or_(allocation.c.refund_id.is_not(None), and_(taken_back, not_(was_void)))
 
 
-def minor(row: Any) -> ColumnElement[int]:
+def amount_minor(row: Any) -> ColumnElement[int]:
     amount: ColumnElement[int] = row.c.amount_minor
     return amount
 
 
-def kind(entry: Any, of: EntryKind) -> ColumnElement[bool]:
+def is_of_kind(entry: Any, of: EntryKind) -> ColumnElement[bool]:
     return and_(entry.c.kind == constant(of))
 
 

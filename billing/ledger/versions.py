@@ -21,7 +21,10 @@ async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> Non
     version = await next_version(conn, practice_id)
     mine = Payment.practice_id == practice_id, Payment.id == payment_id
     await conn.execute(update(Payment).where(*mine).values(version=version))
-    theirs = Invoice.practice_id == practice_id, Invoice.id.in_(touched(practice_id, payment_id))
+    theirs = (
+        Invoice.practice_id == practice_id,
+        Invoice.id.in_(affected_invoices(practice_id, payment_id)),
+    )
     await conn.execute(update(Invoice).where(*theirs).values(version=version))
 
 
@@ -52,7 +55,7 @@ def highest_of(table: type[Invoice | Payment], practice_id: str) -> ColumnElemen
     return func.coalesce(highest.scalar_subquery(), 0)
 
 
-def touched(practice_id: str, payment_id: str) -> Any:
+def affected_invoices(practice_id: str, payment_id: str) -> Any:
     """Select the invoices that the payment paid, or that one of its refunds or disputes made due
     again.
     """

@@ -12,9 +12,9 @@ from sqlalchemy import Row, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.payment_methods import setup_finish, store, sync
-from billing.payment_methods.detach import write_down
+from billing.payment_methods.detach import record_detachment
 from billing.payments import customers
-from billing.payments.context import Till, locked
+from billing.payments.context import PaymentContext, client_lock
 from billing.payments.customers import Owner
 from billing.stripe import Missing, StripeTrouble
 from billing.stripe.objects import Card
@@ -38,7 +38,7 @@ MOST_TROUBLES = 5
 log = logging.getLogger("portal.payments")
 
 
-class Troubles:
+class Failures:
     """The failures of a comparison. The failure of one item is noted and the next item follows.
 
     Several consecutive failures of Stripe end the comparison, since Stripe is unreachable then.
@@ -69,26 +69,28 @@ class Troubles:
             raise soonest(self.met)
 
 
-async def compare(till: Till, practice_id: str, account: str) -> None:
+async def compare_cards(context: PaymentContext, practice_id: str, account: str) -> None:
     """Compare the forms without an end, and the cards of each client. Raise one of the failures."""
-    troubles = Troubles()
-    for setup in await unfinished(till, practice_id, account):
-        await troubles.guard(f"setup {setup.id}", finish(till, setup))
+    troubles = Failures()
+    for setup in await unfinished_forms(context, practice_id, account):
+        await troubles.guard(f"setup {setup.id}", finish_form(context, setup))
     last = ""
-    while clients := await page_of_clients(till, practice_id, account, last):
+    while clients := await page_of_clients(context, practice_id, account, last):
         last = clients[-1]
         for client_id in clients:
             owner = Owner(practice_id, client_id, account)
-            await troubles.guard(f"client {client_id}", compare_client(till, owner))
+            await troubles.guard(f"client {client_id}", compare_client(context, owner))
     troubles.raise_one()
 
 
 # -- forms -----------------------------------------------------------------------------------------
 
 
-async def unfinished(till: Till, practice_id: str, account: str) -> Sequence[Row[Any]]:
+async def unfinished_forms(
+    context: PaymentContext, practice_id: str, account: str
+) -> Sequence[Row[Any]]:
     """Return the SetupIntents without a known end, regardless of their age."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         found = await conn.execute(
             select(CardSetup.__table__).where(
                 CardSetup.practice_id == practice_id,
@@ -99,17 +101,19 @@ async def unfinished(till: Till, practice_id: str, account: str) -> Sequence[Row
         return found.all()
 
 
-async def finish(till: Till, setup: Row[Any]) -> None:
+async def finish_form(context: PaymentContext, setup: Row[Any]) -> None:
     """Read a SetupIntent from Stripe, and close it if it is old and still open."""
-    setup = await setup_finish.settle(till, setup)
-    if setup.state in setup_finish.NEXT and setup.created_at < till.now() - FORM_LIFETIME:
-        await setup_finish.close(till, setup)
+    setup = await setup_finish.settle_setup(context, setup)
+    if setup.state in setup_finish.NEXT and setup.created_at < context.now() - FORM_LIFETIME:
+        await setup_finish.close_setup(context, setup)
 
 
 # -- cards -----------------------------------------------------------------------------------------
 
 
-async def page_of_clients(till: Till, practice_id: str, account: str, after: str) -> list[str]:
+async def page_of_clients(
+    context: PaymentContext, practice_id: str, account: str, after: str
+) -> list[str]:
     """Return the ids of a page of clients that have a customer or a card in the account."""
     tables = (
         (PaymentMethod, PaymentMethod.removed_at.is_(None)),
@@ -125,50 +129,50 @@ async def page_of_clients(till: Till, practice_id: str, account: str, after: str
     page = select(clients.c.client_id).order_by(clients.c.client_id).limit(PAGE_SIZE)
     if after:
         page = page.where(clients.c.client_id > after)
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         return list(await conn.scalars(page))
 
 
-async def compare_client(till: Till, owner: Owner) -> None:
+async def compare_client(context: PaymentContext, owner: Owner) -> None:
     """Update a client's cards from Stripe, and have Stripe detach cards that are not on file."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         customer_id = await customers.recorded(conn, owner)
-    attached = await cards_of(till, owner, customer_id) if customer_id else {}
-    async with till.engine.connect() as conn:
-        cards = await store.on_file(conn, owner)
+    attached = await stripe_cards(context, owner, customer_id) if customer_id else {}
+    async with context.engine.connect() as conn:
+        cards = await store.stored_cards(conn, owner)
     for card in cards:
         told = attached.get(card.stripe_id)
-        if told is None or sync.differs(card, told):
-            await sync.follow(till, owner.account, card.stripe_id)
+        if told is None or sync.differs_from_row(card, told):
+            await sync.sync_card(context, owner.account, card.stripe_id)
     on_file = {card.stripe_id for card in cards}
     if strange := [stripe_id for stripe_id in attached if stripe_id not in on_file]:
-        await detach_strange(till, owner, strange)
+        await detach_strange(context, owner, strange)
 
 
-async def cards_of(till: Till, owner: Owner, customer_id: str) -> dict[str, Card]:
+async def stripe_cards(context: PaymentContext, owner: Owner, customer_id: str) -> dict[str, Card]:
     """Return the cards that Stripe has for a customer, by their ids. Note if the customer is
     deleted.
     """
     try:
-        found = await till.stripe.cards(owner.account, customer_id)
+        found = await context.stripe.cards(owner.account, customer_id)
     except Missing:
         found = []
     if not found:
-        await customers.check(till, owner)
+        await customers.check_deleted(context, owner)
     return {str(card.stripe_id): card for card in found}
 
 
-async def detach_strange(till: Till, owner: Owner, strange: Sequence[str]) -> None:
+async def detach_strange(context: PaymentContext, owner: Owner, strange: Sequence[str]) -> None:
     """Have Stripe detach cards that are not on file, unless a card is about to be filed."""
-    now = till.now()
-    async with locked(till, owner.practice_id, owner.client_id) as conn:
+    now = context.now()
+    async with client_lock(context, owner.practice_id, owner.client_id) as conn:
         if await is_underway(conn, owner):
             return
-        known = {card.stripe_id for card in await store.on_file(conn, owner)}
+        known = {card.stripe_id for card in await store.stored_cards(conn, owner)}
         for stripe_id in strange:
             if stripe_id not in known:
                 log.warning("client %s has a card at Stripe that is not on file", owner.client_id)
-                await write_down(conn, owner, stripe_id, now)
+                await record_detachment(conn, owner, stripe_id, now)
 
 
 async def is_underway(conn: AsyncConnection, owner: Owner) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.payments import customers
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.payments.customers import Owner
 from billing.stripe import Forbidden, Missing, Rejected, StripeTrouble
 from models import Detachment
@@ -29,7 +29,9 @@ log = logging.getLogger("portal.payments")
 QUEUE = Queue("detachment", Detachment, log, groups=("practice_id",), quiet=(StripeTrouble,))
 
 
-async def write_down(conn: AsyncConnection, owner: Owner, stripe_id: str, now: dt.datetime) -> None:
+async def record_detachment(
+    conn: AsyncConnection, owner: Owner, stripe_id: str, now: dt.datetime
+) -> None:
     """Record a card that Stripe has to detach once this transaction is committed."""
     written = insert_into(conn, Detachment).values(
         practice_id=owner.practice_id,
@@ -43,7 +45,7 @@ async def write_down(conn: AsyncConnection, owner: Owner, stripe_id: str, now: d
     await conn.execute(written.on_conflict_do_nothing())
 
 
-async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -> bool:
+async def is_recorded(conn: AsyncConnection, owner: Owner, stripe_id: str) -> bool:
     """Return whether a card is recorded as to be detached, or as detached."""
     found = await conn.scalar(
         select(Detachment.id).where(
@@ -55,61 +57,61 @@ async def is_written_down(conn: AsyncConnection, owner: Owner, stripe_id: str) -
     return found is not None
 
 
-async def work(till: Till) -> int:
+async def detach_cards(context: PaymentContext) -> int:
     """Have Stripe detach the recorded cards. Return the number of tries."""
 
     async def claim(but: Excluded) -> Lease | None:
-        now = till.now()
+        now = context.now()
         is_due = or_(Detachment.trouble.is_(None), Detachment.checked_at <= now - AFTER_REFUSAL)
         waiting = Detachment.done_at.is_(None), is_due
         order = [Detachment.checked_at]
-        return await QUEUE.claim(till.engine, but, *waiting, order=order, checked_at=now)
+        return await QUEUE.claim(context.engine, but, *waiting, order=order, checked_at=now)
 
-    return await QUEUE.run(till.engine, claim, lambda one: attempt(till, one))
+    return await QUEUE.run(context.engine, claim, lambda one: attempt(context, one))
 
 
-async def attempt(till: Till, detachment: Row[Any]) -> None:
+async def attempt(context: PaymentContext, detachment: Row[Any]) -> None:
     """Detach a card, or record why Stripe didn't. A call without a response is only repeated."""
-    done: dict[str, Any] = {"done_at": till.now(), "trouble": None}
+    done: dict[str, Any] = {"done_at": context.now(), "trouble": None}
     try:
-        if not await detach(till, detachment):
+        if not await detach(context, detachment):
             done = {"trouble": "STILL_ATTACHED"}
     except StripeTrouble as trouble:
-        if reason(trouble) is None:
+        if refusal_reason(trouble) is None:
             raise
-        done = {"trouble": reason(trouble)}
+        done = {"trouble": refusal_reason(trouble)}
     if done["trouble"] is not None:
         log.error("alert: card %s stays attached at Stripe: %s", detachment.id, done["trouble"])
     mine = (Detachment.practice_id == detachment.practice_id) & (Detachment.id == detachment.id)
-    async with till.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         await conn.execute(update(Detachment).where(mine).values(done))
 
 
-def reason(trouble: StripeTrouble) -> str | None:
+def refusal_reason(trouble: StripeTrouble) -> str | None:
     """Return the reason for Stripe's refusal, or None if Stripe gave no response."""
     return str(trouble) if isinstance(trouble, Rejected | Forbidden) else None
 
 
-async def detach(till: Till, detachment: Row[Any]) -> bool:
+async def detach(context: PaymentContext, detachment: Row[Any]) -> bool:
     """Return whether the card is now detached. Ask Stripe after a refusal, which alone proves
     nothing.
     """
     account, stripe_id = detachment.stripe_account, detachment.stripe_id
     try:
-        await till.stripe.detach(account, stripe_id)
+        await context.stripe.detach(account, stripe_id)
     except Missing:
         return True
     except Rejected:
-        return not await is_attached(till, account, stripe_id)
+        return not await is_attached(context, account, stripe_id)
     return True
 
 
-async def is_attached(till: Till, account: str, stripe_id: str) -> bool:
+async def is_attached(context: PaymentContext, account: str, stripe_id: str) -> bool:
     """Return whether Stripe has the card attached to a customer that is not deleted."""
     try:
-        card = await till.stripe.method(account, stripe_id)
+        card = await context.stripe.method(account, stripe_id)
     except Missing:
         return False
     return card.customer is not None and not await customers.is_deleted(
-        till, account, card.customer
+        context, account, card.customer
     )

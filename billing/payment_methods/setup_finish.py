@@ -13,9 +13,9 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
-from billing.errors import CardRefused, InvalidInput, NotFound
-from billing.payment_methods.store import Consent, Filed, choose, keep
-from billing.payments.context import Till, locked
+from billing.errors import CardRefusedError, InvalidInputError, NotFoundError
+from billing.payment_methods.store import Consent, StoredCard, choose_default, store_card
+from billing.payments.context import PaymentContext, client_lock
 from billing.payments.customers import Owner
 from billing.stripe import Missing, Rejected
 from billing.stripe.objects import Card, Setup, SetupStatus
@@ -35,29 +35,31 @@ class Holder(Owner):
     address_hash: str | None
 
 
-async def add(till: Till, holder: Holder, stripe_id: str, *, make_default: bool) -> Filed:
+async def finish_setup(
+    context: PaymentContext, holder: Holder, stripe_id: str, *, make_default: bool
+) -> StoredCard:
     """Return the card of a SetupIntent. Raise NotFound, InvalidInput or CardRefused."""
-    setup = await find(till, holder.account, stripe_id)
+    setup = await find_setup(context, holder.account, stripe_id)
     if setup is None or (setup.practice_id, setup.client_id) != (
         holder.practice_id,
         holder.client_id,
     ):
-        raise NotFound("There is no such SetupIntent of this client.", PATH)
-    setup = await settle(till, setup)
+        raise NotFoundError("There is no such SetupIntent of this client.", PATH)
+    setup = await settle_setup(context, setup)
     if setup.state is SetupState.REFUSED:
-        raise CardRefused(setup.reason)
+        raise CardRefusedError(setup.reason)
     if setup.state is SetupState.CANCELED:
-        raise InvalidInput("This form is closed: begin again with `prepareCard`.", PATH)
+        raise InvalidInputError("This form is closed: begin again with `prepareCard`.", PATH)
     if setup.state is not SetupState.KEPT:
-        raise InvalidInput("The card isn't confirmed yet: `stripe.confirmSetup` first.", PATH)
-    await use(till, setup, make_default=make_default)
-    return Filed(setup.payment_method_id, bool(setup.was_on_file))
+        raise InvalidInputError("The card isn't confirmed yet: `stripe.confirmSetup` first.", PATH)
+    await use_setup(context, setup, make_default=make_default)
+    return StoredCard(setup.payment_method_id, bool(setup.was_on_file))
 
 
-async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
+async def use_setup(context: PaymentContext, setup: Row[Any], *, make_default: bool) -> None:
     """Check that the card is still on file, and make it the default if requested."""
-    owner = owner_of(setup)
-    async with locked(till, setup.practice_id, setup.client_id) as conn:
+    owner = setup_owner(setup)
+    async with client_lock(context, setup.practice_id, setup.client_id) as conn:
         removed_at = await conn.scalar(
             select(PaymentMethod.removed_at).where(
                 PaymentMethod.practice_id == setup.practice_id,
@@ -65,25 +67,25 @@ async def use(till: Till, setup: Row[Any], *, make_default: bool) -> None:
             )
         )
         if removed_at is not None:
-            raise NotFound("The card has been removed in the meantime.", PATH)
-        await record(conn, till.by, setup.client_id, till.now())
+            raise NotFoundError("The card has been removed in the meantime.", PATH)
+        await record(conn, context.actor, setup.client_id, context.now())
         if make_default:
-            await choose(conn, owner, setup.payment_method_id)
+            await choose_default(conn, owner, setup.payment_method_id)
 
 
-def owner_of(setup: Row[Any]) -> Owner:
+def setup_owner(setup: Row[Any]) -> Owner:
     return Owner(setup.practice_id, setup.client_id, setup.stripe_account)
 
 
-async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
+async def find_setup(context: PaymentContext, account: str, stripe_id: str) -> Row[Any] | None:
     """Return the setup of this SetupIntent."""
     mine = (CardSetup.stripe_account == account) & (CardSetup.stripe_id == stripe_id)
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         return (await conn.execute(select(CardSetup.__table__).where(mine))).first()
 
 
-async def find_again(till: Till, setup: Row[Any]) -> Row[Any]:
-    async with till.engine.connect() as conn:
+async def find_again(context: PaymentContext, setup: Row[Any]) -> Row[Any]:
+    async with context.engine.connect() as conn:
         return (await conn.execute(select(CardSetup.__table__).where(is_one(setup)))).one()
 
 
@@ -94,7 +96,7 @@ def is_one(setup: Row[Any]) -> Any:
 # -- reading SetupIntents from Stripe --------------------------------------------------------------
 
 
-async def settle(till: Till, setup: Row[Any]) -> Row[Any]:
+async def settle_setup(context: PaymentContext, setup: Row[Any]) -> Row[Any]:
     """Read a SetupIntent from Stripe, and write its end. Raise Unknown or Rejected without a
     result.
 
@@ -103,58 +105,62 @@ async def settle(till: Till, setup: Row[Any]) -> Row[Any]:
     if setup.state not in NEXT or setup.stripe_id is None:
         return setup
     try:
-        told = await till.stripe.setup(setup.stripe_account, setup.stripe_id)
+        told = await context.stripe.setup(setup.stripe_account, setup.stripe_id)
         reason = told.decline
         if told.status is SetupStatus.REQUIRES_PAYMENT_METHOD and reason:
-            told = await canceled(till, setup)
+            told = await canceled(context, setup)
     except Missing:
         log.error("alert: Stripe has no SetupIntent of setup %s any more", setup.id)
-        await end(till, setup, SetupState.CANCELED)
+        await end_setup(context, setup, SetupState.CANCELED)
     else:
-        await write(till, setup, told, reason)
-    return await find_again(till, setup)
+        await write_setup_end(context, setup, told, reason)
+    return await find_again(context, setup)
 
 
-async def close(till: Till, setup: Row[Any]) -> None:
+async def close_setup(context: PaymentContext, setup: Row[Any]) -> None:
     """Cancel a SetupIntent that is no longer needed, unless it has ended otherwise."""
     if setup.stripe_id is None:
-        await end(till, setup, SetupState.CANCELED)
-        setup = await find_again(till, setup)
+        await end_setup(context, setup, SetupState.CANCELED)
+        setup = await find_again(context, setup)
     if setup.state not in NEXT:
         return
-    told = await canceled(till, setup)
-    await write(till, setup, told, told.decline)
+    told = await canceled(context, setup)
+    await write_setup_end(context, setup, told, told.decline)
 
 
-async def canceled(till: Till, setup: Row[Any]) -> Setup:
+async def canceled(context: PaymentContext, setup: Row[Any]) -> Setup:
     """Cancel a SetupIntent, and return its resulting state, which may be another end."""
     try:
-        return await till.stripe.abandon(setup.stripe_account, setup.stripe_id)
+        return await context.stripe.abandon(setup.stripe_account, setup.stripe_id)
     except Missing:
         raise
     except Rejected:
-        return await till.stripe.setup(setup.stripe_account, setup.stripe_id)
+        return await context.stripe.setup(setup.stripe_account, setup.stripe_id)
 
 
-async def write(till: Till, setup: Row[Any], told: Setup, reason: DeclineReason | None) -> None:
+async def write_setup_end(
+    context: PaymentContext, setup: Row[Any], told: Setup, reason: DeclineReason | None
+) -> None:
     """Write the end of a SetupIntent, if it has ended at Stripe."""
     if told.client_id != setup.client_id:
         log.error("alert: the metadata of setup %s names another client", setup.id)
     elif told.status is SetupStatus.SUCCEEDED:
-        await succeed(till, setup, told.card)
+        await succeed_setup(context, setup, told.card)
     elif told.status is SetupStatus.CANCELED:
         state = SetupState.REFUSED if reason else SetupState.CANCELED
-        await end(till, setup, state, reason)
+        await end_setup(context, setup, state, reason)
 
 
-async def succeed(till: Till, setup: Row[Any], card: Card | None) -> None:
+async def succeed_setup(context: PaymentContext, setup: Row[Any], card: Card | None) -> None:
     """Put the card on file, or record it as refused if it was detached in the meantime."""
-    now, owner = till.now(), owner_of(setup)
-    async with locked(till, setup.practice_id, setup.client_id) as conn:
-        if not await is_open(conn, setup):
+    now, owner = context.now(), setup_owner(setup)
+    async with client_lock(context, setup.practice_id, setup.client_id) as conn:
+        if not await is_form_open(conn, setup):
             return
         consent = Consent(setup.consent_version, setup.created_at)
-        filed = await keep(conn, owner, card, consent, now, make_default=False) if card else None
+        filed = (
+            await store_card(conn, owner, card, consent, now, make_default=False) if card else None
+        )
         if filed is None:
             await move(conn, setup, SetupState.REFUSED, now, reason=DeclineReason.GENERIC)
             return
@@ -162,15 +168,15 @@ async def succeed(till: Till, setup: Row[Any], card: Card | None) -> None:
         await move(conn, setup, SetupState.KEPT, now, **kept)
 
 
-async def end(
-    till: Till, setup: Row[Any], state: SetupState, reason: DeclineReason | None = None
+async def end_setup(
+    context: PaymentContext, setup: Row[Any], state: SetupState, reason: DeclineReason | None = None
 ) -> None:
     """Write an end without a card."""
-    async with locked(till, setup.practice_id, setup.client_id) as conn:
-        await move(conn, setup, state, till.now(), reason=reason)
+    async with client_lock(context, setup.practice_id, setup.client_id) as conn:
+        await move(conn, setup, state, context.now(), reason=reason)
 
 
-async def is_open(conn: AsyncConnection, setup: Row[Any]) -> bool:
+async def is_form_open(conn: AsyncConnection, setup: Row[Any]) -> bool:
     return await conn.scalar(select(CardSetup.state).where(is_one(setup))) in NEXT
 
 

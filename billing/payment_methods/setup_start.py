@@ -12,11 +12,11 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
-from billing.errors import TooManyAttempts
+from billing.errors import TooManyAttemptsError
 from billing.payment_methods import setup_finish
 from billing.payment_methods.setup_finish import Holder
 from billing.payments import customers, rate_limit
-from billing.payments.context import Till, locked
+from billing.payments.context import PaymentContext, client_lock
 from billing.payments.customers import Owner
 from billing.payments.status import CONSENT_VERSION
 from billing.stripe import StripeTrouble
@@ -30,47 +30,47 @@ OPEN_FORMS = 3
 AT_ONCE = dt.timedelta(seconds=10)
 
 
-async def prepare(till: Till, holder: Holder) -> Setup:
+async def start_setup(context: PaymentContext, holder: Holder) -> Setup:
     """Return a SetupIntent for a page's form. Raise TooManyAttempts if there were too many."""
-    for setup in await open_forms(till, holder):
-        await setup_finish.settle(till, setup)
-    setup_id, surplus = await reserve(till, holder)
+    for setup in await open_forms(context, holder):
+        await setup_finish.settle_setup(context, setup)
+    setup_id, surplus = await reserve(context, holder)
     for setup in surplus:
-        await setup_finish.close(till, setup)
+        await setup_finish.close_setup(context, setup)
     try:
-        made = await customers.naming(
-            till,
+        made = await customers.call_with_customer(
+            context,
             holder,
-            lambda customer: till.stripe.prepare(
+            lambda customer: context.stripe.prepare(
                 holder.account, holder.practice_id, holder.client_id, setup_id, customer
             ),
         )
     except StripeTrouble:
-        await give_up(till, holder, setup_id)
+        await abandon_form(context, holder, setup_id)
         raise
-    if not await name(till, holder, setup_id, made.id):
+    if not await record_stripe_id(context, holder, setup_id, made.id):
         # Newer forms have closed this one. Its secret was given to no one.
         with suppress(StripeTrouble):
-            await till.stripe.abandon(holder.account, made.id)
-        raise TooManyAttempts(till.now() + AT_ONCE, "Too many forms were opened at once.")
+            await context.stripe.abandon(holder.account, made.id)
+        raise TooManyAttemptsError(context.now() + AT_ONCE, "Too many forms were opened at once.")
     return made
 
 
-async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
+async def reserve(context: PaymentContext, holder: Holder) -> tuple[str, list[Row[Any]]]:
     """Record a form before Stripe creates it. Return its id, and the open forms beyond
     the limit.
     """
-    setup_id, now = new_id(), till.now()
+    setup_id, now = new_id(), context.now()
     practice_id, client_id, address_hash = (
         holder.practice_id,
         holder.client_id,
         holder.address_hash,
     )
-    async with locked(till, practice_id, client_id) as conn:
+    async with client_lock(context, practice_id, client_id) as conn:
         await rate_limit.allow(conn, practice_id, client_id, address_hash, now)
         await rate_limit.allow_form(conn, practice_id, client_id, address_hash, now)
-        await record(conn, till.by, holder.client_id, now)
-        before = await opened(conn, holder)
+        await record(conn, context.actor, holder.client_id, now)
+        before = await open_setups(conn, holder)
         await conn.execute(
             insert(CardSetup).values(
                 practice_id=holder.practice_id,
@@ -87,17 +87,19 @@ async def reserve(till: Till, holder: Holder) -> tuple[str, list[Row[Any]]]:
     return setup_id, before[: -(OPEN_FORMS - 1)]
 
 
-async def name(till: Till, owner: Owner, setup_id: str, stripe_id: str) -> bool:
+async def record_stripe_id(
+    context: PaymentContext, owner: Owner, setup_id: str, stripe_id: str
+) -> bool:
     """Record the id of the SetupIntent. Return False if the form was closed in the meantime."""
-    async with till.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         unnamed = waiting(owner, setup_id).where(CardSetup.stripe_id.is_(None))
         return bool((await conn.execute(unnamed.values(stripe_id=stripe_id))).rowcount)
 
 
-async def give_up(till: Till, owner: Owner, setup_id: str) -> None:
+async def abandon_form(context: PaymentContext, owner: Owner, setup_id: str) -> None:
     """Close a form that Stripe has probably not created. Its secret was given to no one."""
-    unmade = {"state": SetupState.UNMADE, "changed_at": till.now()}
-    async with till.engine.begin() as conn:
+    unmade = {"state": SetupState.UNMADE, "changed_at": context.now()}
+    async with context.engine.begin() as conn:
         await conn.execute(waiting(owner, setup_id).values(unmade))
 
 
@@ -106,12 +108,12 @@ def waiting(owner: Owner, setup_id: str) -> Any:
     return update(CardSetup).where(owner.owns(CardSetup), CardSetup.id == setup_id, is_open)
 
 
-async def open_forms(till: Till, owner: Owner) -> list[Row[Any]]:
-    async with till.engine.connect() as conn:
-        return await opened(conn, owner)
+async def open_forms(context: PaymentContext, owner: Owner) -> list[Row[Any]]:
+    async with context.engine.connect() as conn:
+        return await open_setups(conn, owner)
 
 
-async def opened(conn: AsyncConnection, owner: Owner) -> list[Row[Any]]:
+async def open_setups(conn: AsyncConnection, owner: Owner) -> list[Row[Any]]:
     """Return the client's forms without an end, the oldest first."""
     found = await conn.execute(
         select(CardSetup.__table__)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.payment_methods.detach import is_written_down, write_down
+from billing.payment_methods.detach import is_recorded, record_detachment
 from billing.payments import customers, recheck
 from billing.payments.customers import Owner
 from billing.stripe.objects import Card
@@ -31,14 +31,14 @@ class Consent:
 
 
 @dataclass(frozen=True)
-class Filed:
+class StoredCard:
     """A card on file, with a flag whether it was there before."""
 
     id: str
     was_on_file: bool
 
 
-async def keep(
+async def store_card(
     conn: AsyncConnection,
     owner: Owner,
     card: Card,
@@ -46,7 +46,7 @@ async def keep(
     now: dt.datetime,
     *,
     make_default: bool,
-) -> Filed | None:
+) -> StoredCard | None:
     """Put a card on file, as Stripe had it before this transaction. Return None if that is not
     allowed.
 
@@ -57,17 +57,17 @@ async def keep(
     if not await may_be_kept(conn, owner, card, now):
         return None
     assert card.stripe_id is not None
-    kept = await on_file(conn, owner)
+    kept = await stored_cards(conn, owner)
     same = next((one for one in kept if is_same(one, card)), None)
     if same is None:
-        filed = Filed(await add(conn, owner, card, consent, now), False)
+        filed = StoredCard(await insert_card(conn, owner, card, consent, now), False)
     else:
-        filed = Filed(same.id, True)
+        filed = StoredCard(same.id, True)
         if same.stripe_id != card.stripe_id:
             await replace_copy(conn, owner, same, card, consent, now)
     await recheck.leave(conn, owner.account, card.stripe_id, now)
     if make_default or not kept:
-        await choose(conn, owner, filed.id)
+        await choose_default(conn, owner, filed.id)
     return filed
 
 
@@ -79,7 +79,7 @@ async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.d
     """
     if card.stripe_id is None or card.customer is None:
         return False
-    is_detached = await is_written_down(conn, owner, card.stripe_id)
+    is_detached = await is_recorded(conn, owner, card.stripe_id)
     was_removed = await conn.scalar(
         select(PaymentMethod.removed_at).where(
             owner.owns(PaymentMethod), PaymentMethod.stripe_id == card.stripe_id
@@ -88,7 +88,7 @@ async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.d
     is_current = card.customer == await customers.recorded(conn, owner)
     if is_current and not is_detached and was_removed is None:
         return True
-    await write_down(conn, owner, card.stripe_id, now)
+    await record_detachment(conn, owner, card.stripe_id, now)
     return False
 
 
@@ -100,7 +100,7 @@ def is_same(row: Row[Any], card: Card) -> bool:
     return row.stripe_id == card.stripe_id or by_number
 
 
-async def add(
+async def insert_card(
     conn: AsyncConnection, owner: Owner, card: Card, consent: Consent, now: dt.datetime
 ) -> str:
     """Insert a card and return its id."""
@@ -113,8 +113,8 @@ async def add(
             id=card_id,
             is_default=False,
             added_at=now,
-            **facts(card),
-            **agreed(consent),
+            **card_columns(card),
+            **consent_columns(consent),
         )
     )
     return card_id
@@ -130,12 +130,12 @@ async def replace_copy(
 ) -> None:
     """Keep the copy with the latest consent, and have Stripe detach the other."""
     is_older = consent.at < same.consented_at
-    await write_down(conn, owner, str(card.stripe_id if is_older else same.stripe_id), now)
+    await record_detachment(conn, owner, str(card.stripe_id if is_older else same.stripe_id), now)
     if not is_older:
-        await change(conn, same, **facts(card), **agreed(consent))
+        await update_card(conn, same, **card_columns(card), **consent_columns(consent))
 
 
-def facts(card: Card) -> dict[str, Any]:
+def card_columns(card: Card) -> dict[str, Any]:
     """Return the columns that are copied from Stripe's card."""
     return {
         "stripe_id": card.stripe_id,
@@ -149,18 +149,18 @@ def facts(card: Card) -> dict[str, Any]:
     }
 
 
-def agreed(consent: Consent) -> dict[str, Any]:
+def consent_columns(consent: Consent) -> dict[str, Any]:
     return {"consent_version": consent.version, "consented_at": consent.at}
 
 
-async def change(conn: AsyncConnection, card: Row[Any], **values: Any) -> None:
+async def update_card(conn: AsyncConnection, card: Row[Any], **values: Any) -> None:
     """Update a card's row and raise its revision."""
     mine = (PaymentMethod.practice_id == card.practice_id) & (PaymentMethod.id == card.id)
     raised = {"revision": PaymentMethod.revision + 1}
     await conn.execute(update(PaymentMethod).where(mine).values(values | raised))
 
 
-async def choose(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
+async def choose_default(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
     """Make a card the client's only default."""
     raised = {"revision": PaymentMethod.revision + 1}
     mine = owner.owns(PaymentMethod)
@@ -174,7 +174,7 @@ async def choose(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
     await conn.execute(chosen.values(is_default=True, **raised))
 
 
-async def remove(
+async def remove_from_file(
     conn: AsyncConnection,
     card: Row[Any],
     now: dt.datetime,
@@ -185,20 +185,20 @@ async def remove(
     """Take a card off file. If it was the default, make the replacement the default, or else the
     newest card that works.
     """
-    await change(conn, card, is_default=False, removed_at=now)
+    await update_card(conn, card, is_default=False, removed_at=now)
     if not card.is_default:
         return
-    owner = owner_of(card)
-    left = await on_file(conn, owner)
+    owner = card_owner(card)
+    left = await stored_cards(conn, owner)
     if left:
-        await choose(conn, owner, replacement_id or best(left, today).id)
+        await choose_default(conn, owner, replacement_id or best_card(left, today).id)
 
 
-def owner_of(card: Row[Any]) -> Owner:
+def card_owner(card: Row[Any]) -> Owner:
     return Owner(card.practice_id, card.client_id, card.stripe_account)
 
 
-async def on_file(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
+async def stored_cards(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
     """Return the client's cards in this account, the newest first."""
     found = await conn.execute(
         select(PaymentMethod)
@@ -208,7 +208,7 @@ async def on_file(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
     return found.all()
 
 
-def best(cards: Sequence[Row[Any]], today: dt.date) -> Row[Any]:
+def best_card(cards: Sequence[Row[Any]], today: dt.date) -> Row[Any]:
     """Return the newest card that works, or the newest card if none does."""
     return next((card for card in cards if not is_over(card, today)), cards[0])
 

@@ -11,9 +11,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.payment_methods import store
-from billing.payment_methods.detach import write_down
+from billing.payment_methods.detach import record_detachment
 from billing.payments import customers
-from billing.payments.context import Till, day, locked
+from billing.payments.context import PaymentContext, client_lock, local_day
 from billing.stripe import Missing, Unknown
 from billing.stripe.objects import Card
 from models import PaymentMethod, Practice
@@ -22,36 +22,36 @@ from models import PaymentMethod, Practice
 TRIES = 5
 
 
-async def follow(till: Till, account: str, stripe_id: str) -> None:
+async def sync_card(context: PaymentContext, account: str, stripe_id: str) -> None:
     """Update a card on file. Raise Unknown or Rejected if Stripe gives no result."""
     for _ in range(TRIES):
-        card = await find(till, account, stripe_id)
-        if card is None or await write(till, card, await ask(till, card)):
+        card = await find_stored_card(context, account, stripe_id)
+        if card is None or await write_card(context, card, await read_card(context, card)):
             return
     raise Unknown("a card's row changed again and again")
 
 
-async def follow_customer(till: Till, account: str, customer_id: str) -> None:
+async def sync_customer(context: PaymentContext, account: str, customer_id: str) -> None:
     """Mark a client's customer as deleted, if Stripe says that it is."""
-    owner = await customers.owner_of(till, account, customer_id)
+    owner = await customers.owner_of(context, account, customer_id)
     if owner is not None:
-        await customers.check(till, owner)
+        await customers.check_deleted(context, owner)
 
 
-async def ask(till: Till, card: Row[Any]) -> Card | None:
+async def read_card(context: PaymentContext, card: Row[Any]) -> Card | None:
     """Return the card as Stripe has it, or None if it is attached to no customer."""
     try:
-        told = await till.stripe.method(card.stripe_account, card.stripe_id)
+        told = await context.stripe.method(card.stripe_account, card.stripe_id)
     except Missing:
         return None
     return told if told.customer else None
 
 
-async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
+async def write_card(context: PaymentContext, card: Row[Any], told: Card | None) -> bool:
     """Write Stripe's response. Return False if the card's row has changed since the request."""
-    now, owner = till.now(), store.owner_of(card)
-    async with locked(till, card.practice_id, card.client_id) as conn:
-        cards = await store.on_file(conn, owner)
+    now, owner = context.now(), store.card_owner(card)
+    async with client_lock(context, card.practice_id, card.client_id) as conn:
+        cards = await store.stored_cards(conn, owner)
         mine = next((one for one in cards if one.id == card.id), None)
         if mine is None:
             return True
@@ -59,12 +59,12 @@ async def write(till: Till, card: Row[Any], told: Card | None) -> bool:
             return False
         others = [one for one in cards if one.id != card.id]
         if told is not None and await is_usable(conn, owner, others, told):
-            if differs(mine, told):
-                await store.change(conn, mine, **store.facts(told))
+            if differs_from_row(mine, told):
+                await store.update_card(conn, mine, **store.card_columns(told))
             return True
         if told is not None:
-            await write_down(conn, owner, card.stripe_id, now)
-        await store.remove(conn, mine, now, day(now, card.time_zone))
+            await record_detachment(conn, owner, card.stripe_id, now)
+        await store.remove_from_file(conn, mine, now, local_day(now, card.time_zone))
         return True
 
 
@@ -79,15 +79,17 @@ async def is_usable(
     return is_current and not any(store.is_same(one, told) for one in others)
 
 
-def differs(card: Row[Any], told: Card) -> bool:
+def differs_from_row(card: Row[Any], told: Card) -> bool:
     """Return whether Stripe's card differs from the row."""
-    return any(card._mapping[name] != value for name, value in store.facts(told).items())
+    return any(card._mapping[name] != value for name, value in store.card_columns(told).items())
 
 
-async def find(till: Till, account: str, stripe_id: str) -> Row[Any] | None:
+async def find_stored_card(
+    context: PaymentContext, account: str, stripe_id: str
+) -> Row[Any] | None:
     """Return the card on file with this PaymentMethod, and the time zone of its practice."""
     columns: list[Any] = [*PaymentMethod.__table__.c, Practice.time_zone]
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         found = await conn.execute(
             select(*columns)
             .join(Practice, Practice.id == PaymentMethod.practice_id)

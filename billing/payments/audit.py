@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from billing.payments.context import Till
-from billing.payments.reversals import taken_by
+from billing.payments.context import PaymentContext
+from billing.payments.reversals import amount_taken
 from billing.stripe import Forbidden, Missing
 from billing.stripe.objects import Disputed, Intent, IntentStatus, Refunded
 from models import (
@@ -37,7 +37,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Stripes:
+class StripeRecords:
     """The objects in Stripe's lists."""
 
     intents: dict[str, Intent]
@@ -46,7 +46,7 @@ class Stripes:
 
 
 @dataclass(frozen=True)
-class Ours:
+class PracticeRecords:
     """A practice's rows, and its currency."""
 
     currency: str
@@ -67,31 +67,33 @@ class Ours:
         )
 
 
-async def audit(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[Difference]:
+async def audit(
+    context: PaymentContext, practice_id: str, account: str, since: dt.datetime
+) -> list[Difference]:
     """Return all differences in an account since a time. Raise Unknown if Stripe doesn't answer."""
-    ours = await written(till, practice_id, account)
+    ours = await stored_rows(context, practice_id, account)
     try:
-        stripes = Stripes(
-            {one.id: one for one in await till.stripe.intents(account, since)},
-            {one.id: one for one in await till.stripe.refunds(account, since=since)},
-            {one.id: one for one in await till.stripe.disputes(account, since=since)},
+        stripes = StripeRecords(
+            {one.id: one for one in await context.stripe.intents(account, since)},
+            {one.id: one for one in await context.stripe.refunds(account, since=since)},
+            {one.id: one for one in await context.stripe.disputes(account, since=since)},
         )
     except Forbidden:
         closed = Difference(account, "Stripe can't be asked in this account any more")
         return [closed, *of_unfinished(ours)]
     found = [
-        *[missing async for missing in add_unfinished(till, account, stripes, ours)],
+        *[missing async for missing in add_unfinished(context, account, stripes, ours)],
         *of_intents(stripes, ours, practice_id),
         *of_payments(stripes, ours, since),
         *of_refunds(stripes, ours, since),
         *of_disputes(stripes, ours, since),
     ]
-    return found + [gone async for gone in gone_cards(till, account, ours)]
+    return found + [gone async for gone in cards_missing_at_stripe(context, account, ours)]
 
 
-async def written(till: Till, practice_id: str, account: str) -> Ours:
+async def stored_rows(context: PaymentContext, practice_id: str, account: str) -> PracticeRecords:
     """Return the practice's rows that belong to one Stripe account."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
 
         async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
             mine = select(table.__table__).where(table.practice_id == practice_id, *where)
@@ -103,7 +105,7 @@ async def written(till: Till, practice_id: str, account: str) -> Ours:
         for entry in await all_of(LedgerEntry, LedgerEntry.payment_id.is_not(None)):
             by_payment[entry.payment_id].append(entry)
         currency = select(Practice.currency).where(Practice.id == practice_id)
-        return Ours(
+        return PracticeRecords(
             (await conn.execute(currency)).scalar_one(),
             await all_of(Payment, Payment.stripe_id.is_not(None)),
             await all_of(Refund),
@@ -117,7 +119,7 @@ async def written(till: Till, practice_id: str, account: str) -> Ours:
 # -- payments --------------------------------------------------------------------------------------
 
 
-def of_unfinished(ours: Ours) -> Iterator[Difference]:
+def of_unfinished(ours: PracticeRecords) -> Iterator[Difference]:
     """Yield the payments that can't end, because Stripe rejects requests about the account."""
     for payment in ours.payments:
         if payment.state in ACTIVE_STATES:
@@ -127,13 +129,13 @@ def of_unfinished(ours: Ours) -> Iterator[Difference]:
 
 
 async def add_unfinished(
-    till: Till, account: str, stripes: Stripes, ours: Ours
+    context: PaymentContext, account: str, stripes: StripeRecords, ours: PracticeRecords
 ) -> AsyncIterator[Difference]:
     """Add the unfinished payments that the list is too short for. Yield those that Stripe lacks."""
     for payment in ours.payments:
         if payment.state in ACTIVE_STATES and payment.stripe_id not in stripes.intents:
             try:
-                told = await till.stripe.intent(account, payment.stripe_id)
+                told = await context.stripe.intent(account, payment.stripe_id)
             except Missing:
                 why = f"{payment.state} here, and Stripe has no such PaymentIntent"
                 yield Difference(f"pmt_{payment.id}", why)
@@ -141,7 +143,9 @@ async def add_unfinished(
                 stripes.intents[told.id] = told
 
 
-def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Difference]:
+def of_intents(
+    stripes: StripeRecords, ours: PracticeRecords, practice_id: str
+) -> Iterator[Difference]:
     """Yield the payments that moved money at Stripe and not here."""
     known = {payment.stripe_id: payment for payment in ours.payments}
     for intent in stripes.intents.values():
@@ -160,7 +164,9 @@ def of_intents(stripes: Stripes, ours: Ours, practice_id: str) -> Iterator[Diffe
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, canceled at Stripe")
 
 
-def of_payments(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+def of_payments(
+    stripes: StripeRecords, ours: PracticeRecords, since: dt.datetime
+) -> Iterator[Difference]:
     """Yield the payments that moved money here and not at Stripe, or another amount."""
     for payment in ours.payments:
         if payment.state is not PaymentState.SUCCEEDED or payment.created_at < since:
@@ -180,9 +186,11 @@ def of_payments(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Di
 # -- refunds and disputes --------------------------------------------------------------------------
 
 
-def of_refunds(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+def of_refunds(
+    stripes: StripeRecords, ours: PracticeRecords, since: dt.datetime
+) -> Iterator[Difference]:
     known = {refund.stripe_id: refund for refund in ours.refunds}
-    yield from unknown(stripes.refunds.values(), known, ours, "refund")
+    yield from unknown_objects(stripes.refunds.values(), known, ours, "refund")
     for refund in ours.refunds:
         told, of = stripes.refunds.get(refund.stripe_id), refund.stripe_id or refund.id
         if refund.state is RefundState.REQUESTED:
@@ -201,10 +209,12 @@ def of_refunds(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Dif
                 yield Difference(of, f"{entered} refunded in the ledger, {expected} at Stripe")
 
 
-def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Difference]:
+def of_disputes(
+    stripes: StripeRecords, ours: PracticeRecords, since: dt.datetime
+) -> Iterator[Difference]:
     known = {dispute.stripe_id: dispute for dispute in ours.disputes}
     told_of = [one for one in stripes.disputes.values() if one.state is not None]
-    yield from unknown(told_of, known, ours, "dispute")
+    yield from unknown_objects(told_of, known, ours, "dispute")
     for dispute in ours.disputes:
         told = stripes.disputes.get(dispute.stripe_id)
         if told is None:
@@ -216,7 +226,7 @@ def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Di
             yield Difference(told.id, f"the dispute is {dispute.state} here, {told.state} there")
         else:
             received = -ours.sum(dispute.payment_id, EntryKind.PAYMENT)
-            taken = taken_by(told, ours.currency, received)
+            taken = amount_taken(told, ours.currency, received)
             expected = 0 if told.state is DisputeState.WON else taken
             kind = EntryKind.ADJUSTMENT
             entered = ours.sum(dispute.payment_id, kind, dispute_id=dispute.id)
@@ -224,8 +234,8 @@ def of_disputes(stripes: Stripes, ours: Ours, since: dt.datetime) -> Iterator[Di
                 yield Difference(told.id, f"{entered} disputed in the ledger, {expected} at Stripe")
 
 
-def unknown(
-    told: Iterable[Refunded | Disputed], known: dict[str, Any], ours: Ours, kind: str
+def unknown_objects(
+    told: Iterable[Refunded | Disputed], known: dict[str, Any], ours: PracticeRecords, kind: str
 ) -> Iterator[Difference]:
     """Yield the reversals of our payments that Stripe has and the database lacks."""
     payments = {payment.stripe_id for payment in ours.payments}
@@ -237,11 +247,13 @@ def unknown(
 # -- cards -----------------------------------------------------------------------------------------
 
 
-async def gone_cards(till: Till, account: str, ours: Ours) -> Any:
+async def cards_missing_at_stripe(
+    context: PaymentContext, account: str, ours: PracticeRecords
+) -> Any:
     """Yield the cards on file that Stripe no longer has."""
     for card in ours.cards:
         try:
-            told = await till.stripe.method(account, card.stripe_id)
+            told = await context.stripe.method(account, card.stripe_id)
         except Missing:
             told = None
         if told is None or told.customer is None:

@@ -7,27 +7,27 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from billing.background import happens, surely
+from billing.background import repeat_until_done, wait_for_event
 from billing.payment_methods import detach
 from billing.payments import daily_comparison, reconcile, webhook_inbox
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 
 INBOX_EVERY_S = 5.0
 
 
-class Errands:
-    """The running tasks. `hurry` wakes the inbox at once."""
+class BackgroundJobs:
+    """The running tasks. `wake` wakes the inbox at once."""
 
-    def __init__(self, till: Till) -> None:
-        self.till = till
+    def __init__(self, context: PaymentContext) -> None:
+        self.context = context
         self.mail = asyncio.Event()
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         self.mail.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        regular = (reconcile.reconcile, detach.work, daily_comparison.work)
+        regular = (reconcile.reconcile_untouched, detach.detach_cards, daily_comparison.compare_due)
         works = [self.inbox(), *(self.regularly(work) for work in regular)]
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -39,11 +39,11 @@ class Errands:
 
     async def inbox(self) -> None:
         while True:
-            await happens(self.mail, INBOX_EVERY_S)
+            await wait_for_event(self.mail, INBOX_EVERY_S)
             self.mail.clear()
-            await surely(lambda: webhook_inbox.work(self.till, self.mail))
+            await repeat_until_done(lambda: webhook_inbox.handle_waiting(self.context, self.mail))
 
-    async def regularly(self, work: Callable[[Till], Awaitable[int]]) -> None:
+    async def regularly(self, work: Callable[[PaymentContext], Awaitable[int]]) -> None:
         while True:
             await asyncio.sleep(reconcile.EVERY_S)
-            await surely(lambda: work(self.till))
+            await repeat_until_done(lambda: work(self.context))

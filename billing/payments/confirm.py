@@ -15,9 +15,9 @@ from billing.audit_log import record
 from billing.ledger.versions import stamp
 from billing.payment_methods import sync
 from billing.payments import customers
-from billing.payments.context import AT_REST, Till, locked, payment
+from billing.payments.context import AT_REST, PaymentContext, client_lock, read_payment
 from billing.payments.customers import Owner
-from billing.payments.settle import change, fold
+from billing.payments.settle import apply_intent, change_state
 from billing.stripe import Declined, Order, Rejected, StripeTrouble, Unknown
 from billing.stripe.objects import Intent, IntentStatus
 from models import DeclineReason, Payment, PaymentMethod, PaymentRefusal, PaymentState
@@ -33,7 +33,7 @@ log = logging.getLogger("portal.payments")
 
 
 @dataclass(frozen=True)
-class Standing:
+class PaymentSnapshot:
     """The known state of a payment. With `client_secret` the cardholder has to authenticate with
     the bank.
     """
@@ -45,33 +45,35 @@ class Standing:
     client_secret: str | None = None
 
 
-async def drive(till: Till, practice_id: str, payment_id: str, token: str | None) -> Standing:
+async def advance(
+    context: PaymentContext, practice_id: str, payment_id: str, token: str | None
+) -> PaymentSnapshot:
     """Charge a payment. `token` is a new card's confirmation token, ignored once one was used."""
-    paying = await find(till, practice_id, payment_id)
+    paying = await find_payment(context, practice_id, payment_id)
     if paying.state is PaymentState.CREATED:
-        if not await announce(till, paying):
-            return await standing(till, practice_id, payment_id)
-        paying = await find(till, practice_id, payment_id)
+        if not await mark_confirming(context, paying):
+            return await snapshot(context, practice_id, payment_id)
+        paying = await find_payment(context, practice_id, payment_id)
     elif paying.state is not PaymentState.CONFIRMING or paying.payment_method_id is None:
-        return await ask(till, practice_id, payment_id)
-    return await confirm(till, paying, token)
+        return await read_from_stripe(context, practice_id, payment_id)
+    return await confirm_payment(context, paying, token)
 
 
-async def announce(till: Till, paying: Row[Any]) -> bool:
+async def mark_confirming(context: PaymentContext, paying: Row[Any]) -> bool:
     """Run steps A and T2. Return whether the payment is now CONFIRMING, with a
     PaymentIntent's id.
     """
     try:
-        intent = await create(till, paying)
+        intent = await create_payment_intent(context, paying)
     except Unknown:
         return False
     except Rejected as rejected:
         refusal = REFUSALS.get(rejected.code, PaymentRefusal.PAYMENTS_UNAVAILABLE)
         if refusal is PaymentRefusal.PAYMENTS_UNAVAILABLE:
             log.error("alert: stripe refused to begin payment %s: %s", paying.id, rejected.code)
-        await give_up_unannounced(till, paying, refusal)
+        await give_up_unannounced(context, paying, refusal)
         return False
-    async with till.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         # If the payment was given up in the meantime, nothing will ever confirm the intent.
         unannounced = (
             update(Payment)
@@ -84,20 +86,20 @@ async def announce(till: Till, paying: Row[Any]) -> bool:
             .values(
                 stripe_id=intent.id,
                 state=PaymentState.CONFIRMING,
-                changed_at=till.now(),
-                checked_at=till.now(),
+                changed_at=context.now(),
+                checked_at=context.now(),
             )
         )
         return bool((await conn.execute(unannounced)).rowcount)
 
 
-async def create(till: Till, paying: Row[Any]) -> Intent:
+async def create_payment_intent(context: PaymentContext, paying: Row[Any]) -> Intent:
     """Create the PaymentIntent, with a new customer if Stripe has deleted the old one."""
     if not paying.save_card and paying.payment_method_id is None:
-        return await till.stripe.create(order(paying, None))
+        return await context.stripe.create(order(paying, None))
     owner = Owner(paying.practice_id, paying.client_id, paying.stripe_account)
-    return await customers.naming(
-        till, owner, lambda customer: till.stripe.create(order(paying, customer))
+    return await customers.call_with_customer(
+        context, owner, lambda customer: context.stripe.create(order(paying, customer))
     )
 
 
@@ -113,35 +115,37 @@ def order(paying: Row[Any], customer: str | None) -> Order:
     )
 
 
-async def confirm(till: Till, paying: Row[Any], token: str | None) -> Standing:
+async def confirm_payment(
+    context: PaymentContext, paying: Row[Any], token: str | None
+) -> PaymentSnapshot:
     """Run steps B and T3."""
     account, method = paying.stripe_account, None
     if paying.payment_method_id is not None and not paying.save_card:
-        method = await stripe_method(till, paying)
+        method = await stripe_method(context, paying)
     try:
-        intent = await till.stripe.confirm(
+        intent = await context.stripe.confirm(
             paying.id, account, paying.stripe_id, method=method, token=token
         )
     except Declined as declined:
-        return await fence(till, paying, declined.reason)
+        return await fence(context, paying, declined.reason)
     except Rejected:
         # The card was used before, expired or detached, or another call confirmed or cancelled it.
         if method is not None:
-            await look_after(till, account, method)
-        return await ask(till, paying.practice_id, paying.id, rejected=True)
+            await refresh_card(context, account, method)
+        return await read_from_stripe(context, paying.practice_id, paying.id, rejected=True)
     except Unknown:
-        return await standing(till, paying.practice_id, paying.id)
-    return await settle(till, paying, intent)
+        return await snapshot(context, paying.practice_id, paying.id)
+    return await settle_result(context, paying, intent)
 
 
-async def look_after(till: Till, account: str, method: str) -> None:
+async def refresh_card(context: PaymentContext, account: str, method: str) -> None:
     """Update a saved card that Stripe would not charge: it may be detached there."""
     with contextlib.suppress(StripeTrouble):
-        await sync.follow(till, account, method)
+        await sync.sync_card(context, account, method)
 
 
-async def stripe_method(till: Till, paying: Row[Any]) -> str:
-    async with till.engine.connect() as conn:
+async def stripe_method(context: PaymentContext, paying: Row[Any]) -> str:
+    async with context.engine.connect() as conn:
         found = await conn.execute(
             PaymentMethod.__table__.select().where(
                 PaymentMethod.practice_id == paying.practice_id,
@@ -154,33 +158,35 @@ async def stripe_method(till: Till, paying: Row[Any]) -> str:
 # -- reading from Stripe ---------------------------------------------------------------------------
 
 
-async def ask(till: Till, practice_id: str, payment_id: str, *, rejected: bool = False) -> Standing:
+async def read_from_stripe(
+    context: PaymentContext, practice_id: str, payment_id: str, *, rejected: bool = False
+) -> PaymentSnapshot:
     """Read the payment from Stripe and write the result. Return the known state without an answer.
 
     `rejected` states that Stripe refused to confirm the payment.
     """
     try:
-        return await look(till, practice_id, payment_id, rejected=rejected)
+        return await refresh(context, practice_id, payment_id, rejected=rejected)
     except (Unknown, Rejected):
-        return await standing(till, practice_id, payment_id)
+        return await snapshot(context, practice_id, payment_id)
 
 
-async def look(
-    till: Till, practice_id: str, payment_id: str, *, rejected: bool = False
-) -> Standing:
-    """Do as `ask`, but raise Unknown or Rejected if Stripe gives no result."""
+async def refresh(
+    context: PaymentContext, practice_id: str, payment_id: str, *, rejected: bool = False
+) -> PaymentSnapshot:
+    """Do as `read_from_stripe`, but raise Unknown or Rejected if Stripe gives no result."""
     for _ in range(ROUNDS):
-        asked = await find(till, practice_id, payment_id)
+        asked = await find_payment(context, practice_id, payment_id)
         if asked.stripe_id is None or asked.state is PaymentState.SUCCEEDED:
-            return known(asked)
-        intent = await till.stripe.intent(asked.stripe_account, asked.stripe_id)
+            return known_snapshot(asked)
+        intent = await context.stripe.intent(asked.stripe_account, asked.stripe_id)
         if is_unconfirmed(intent) and (rejected or intent.decline is not None):
-            return await fence(till, asked, intent.decline or DeclineReason.GENERIC)
-        if asked.state in AT_REST and is_open(intent):
+            return await fence(context, asked, intent.decline or DeclineReason.GENERIC)
+        if asked.state in AT_REST and may_still_move(intent):
             # The payment was ended here while Stripe was unreachable, and may still be charged.
-            return await fence(till, asked, None)
-        if await fold(till, asked, intent):
-            return await standing(till, practice_id, payment_id, intent)
+            return await fence(context, asked, None)
+        if await apply_intent(context, asked, intent):
+            return await snapshot(context, practice_id, payment_id, intent)
     raise Unknown("newer results were written each time")
 
 
@@ -192,96 +198,104 @@ def is_unconfirmed(intent: Intent) -> bool:
     )
 
 
-def is_open(intent: Intent) -> bool:
+def may_still_move(intent: Intent) -> bool:
     """Return whether the money may still move."""
     return intent.status not in (IntentStatus.SUCCEEDED, IntentStatus.CANCELED)
 
 
-async def settle(till: Till, paying: Row[Any], intent: Intent) -> Standing:
+async def settle_result(
+    context: PaymentContext, paying: Row[Any], intent: Intent
+) -> PaymentSnapshot:
     """Write Stripe's result. Fence a declined payment first, and read a stale one again."""
     if is_unconfirmed(intent) and intent.decline is not None:
-        return await fence(till, paying, intent.decline)
-    if not await fold(till, paying, intent):
-        return await ask(till, paying.practice_id, paying.id)
-    return await standing(till, paying.practice_id, paying.id, intent)
+        return await fence(context, paying, intent.decline)
+    if not await apply_intent(context, paying, intent):
+        return await read_from_stripe(context, paying.practice_id, paying.id)
+    return await snapshot(context, paying.practice_id, paying.id, intent)
 
 
 # -- giving up -------------------------------------------------------------------------------------
 
 
-async def give_up(till: Till, practice_id: str, payment_id: str) -> Standing:
+async def cancel_or_settle(
+    context: PaymentContext, practice_id: str, payment_id: str
+) -> PaymentSnapshot:
     """End a payment. If the money moved first, the payment has succeeded."""
-    paying = await find(till, practice_id, payment_id)
-    if till.by is not None:
+    paying = await find_payment(context, practice_id, payment_id)
+    if context.actor is not None:
         # The actor is recorded before the payment is given up, in case a later step fails.
-        async with locked(till, practice_id, paying.client_id) as conn:
-            await record(conn, till.by, paying.client_id, till.now())
+        async with client_lock(context, practice_id, paying.client_id) as conn:
+            await record(conn, context.actor, paying.client_id, context.now())
     if paying.state is PaymentState.CREATED:
-        await give_up_unannounced(till, paying)
-        paying = await find(till, practice_id, payment_id)
+        await give_up_unannounced(context, paying)
+        paying = await find_payment(context, practice_id, payment_id)
     if paying.stripe_id is None or paying.state in AT_REST:
-        return known(paying)
-    return await fence(till, paying, None)
+        return known_snapshot(paying)
+    return await fence(context, paying, None)
 
 
 async def give_up_unannounced(
-    till: Till, paying: Row[Any], refusal: PaymentRefusal | None = None
+    context: PaymentContext, paying: Row[Any], refusal: PaymentRefusal | None = None
 ) -> None:
     """End a payment without a known PaymentIntent. T2's condition ensures that none follows."""
-    async with locked(till, paying.practice_id, paying.client_id) as conn:
-        now = await payment(conn, paying.practice_id, paying.id)
+    async with client_lock(context, paying.practice_id, paying.client_id) as conn:
+        now = await read_payment(conn, paying.practice_id, paying.id)
         if now.state is PaymentState.CREATED:
-            await change(
+            await change_state(
                 conn,
                 paying.practice_id,
                 paying.id,
                 PaymentState.CANCELED,
-                till.now(),
+                context.now(),
                 refusal=refusal,
             )
             await stamp(conn, paying.practice_id, paying.id)
 
 
-async def fence(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:
+async def fence(
+    context: PaymentContext, paying: Row[Any], reason: DeclineReason | None
+) -> PaymentSnapshot:
     """Cancel the PaymentIntent, so that no late charge can follow, and then release the
     invoices.
     """
     try:
-        intent = await till.stripe.cancel(paying.stripe_account, paying.stripe_id)
+        intent = await context.stripe.cancel(paying.stripe_account, paying.stripe_id)
     except Rejected:
         # It is cancelled already, or the money moved, or the bank is processing it.
-        return await after_all(till, paying, reason)
+        return await result_after_fence(context, paying, reason)
     except Unknown:
-        return await standing(till, paying.practice_id, paying.id)
-    await fold(till, paying, intent, reason)
-    return await standing(till, paying.practice_id, paying.id)
+        return await snapshot(context, paying.practice_id, paying.id)
+    await apply_intent(context, paying, intent, reason)
+    return await snapshot(context, paying.practice_id, paying.id)
 
 
-async def after_all(till: Till, paying: Row[Any], reason: DeclineReason | None) -> Standing:
+async def result_after_fence(
+    context: PaymentContext, paying: Row[Any], reason: DeclineReason | None
+) -> PaymentSnapshot:
     try:
-        intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
+        intent = await context.stripe.intent(paying.stripe_account, paying.stripe_id)
     except (Unknown, Rejected):
-        return await standing(till, paying.practice_id, paying.id)
+        return await snapshot(context, paying.practice_id, paying.id)
     if not is_unconfirmed(intent):
-        await fold(till, paying, intent, reason)
-    return await standing(till, paying.practice_id, paying.id, intent)
+        await apply_intent(context, paying, intent, reason)
+    return await snapshot(context, paying.practice_id, paying.id, intent)
 
 
 # -- the known state -------------------------------------------------------------------------------
 
 
-async def find(till: Till, practice_id: str, payment_id: str) -> Row[Any]:
-    async with till.engine.connect() as conn:
-        return await payment(conn, practice_id, payment_id)
+async def find_payment(context: PaymentContext, practice_id: str, payment_id: str) -> Row[Any]:
+    async with context.engine.connect() as conn:
+        return await read_payment(conn, practice_id, payment_id)
 
 
-async def standing(
-    till: Till, practice_id: str, payment_id: str, intent: Intent | None = None
-) -> Standing:
-    return known(await find(till, practice_id, payment_id), intent)
+async def snapshot(
+    context: PaymentContext, practice_id: str, payment_id: str, intent: Intent | None = None
+) -> PaymentSnapshot:
+    return known_snapshot(await find_payment(context, practice_id, payment_id), intent)
 
 
-def known(paying: Row[Any], intent: Intent | None = None) -> Standing:
+def known_snapshot(paying: Row[Any], intent: Intent | None = None) -> PaymentSnapshot:
     waits = paying.state is PaymentState.REQUIRES_ACTION and intent is not None
     secret = intent.client_secret if waits and intent else None
-    return Standing(paying.id, paying.state, paying.failure_reason, paying.refusal, secret)
+    return PaymentSnapshot(paying.id, paying.state, paying.failure_reason, paying.refusal, secret)

@@ -21,19 +21,19 @@ AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
 
 
 @dataclass(frozen=True)
-class Till:
-    """The context of a payment. `now` is the clock, in UTC; `by` is the actor, unless the server
+class PaymentContext:
+    """The context of a payment. `now` is the clock, in UTC; `actor` is the actor, unless the server
     acts by itself.
     """
 
     engine: AsyncEngine
     stripe: Stripe
     now: Callable[[], dt.datetime]
-    by: Actor | None = None
+    actor: Actor | None = None
     turns: Turns = field(default_factory=lambda: Turns(TURN_S))
 
 
-def day(moment: dt.datetime, time_zone: str) -> dt.date:
+def local_day(moment: dt.datetime, time_zone: str) -> dt.date:
     """Return the practice's date at a moment. Raise PracticeMisconfigured if its zone
     is unknown.
     """
@@ -43,24 +43,26 @@ def day(moment: dt.datetime, time_zone: str) -> dt.date:
     return moment.astimezone(found).date()
 
 
-async def lock(conn: AsyncConnection, practice_id: str, client_id: str) -> None:
+async def lock_client(conn: AsyncConnection, practice_id: str, client_id: str) -> None:
     """Lock the client's row: until this transaction ends no other one writes to the account."""
     mine = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
     await conn.execute(mine.with_for_update())
 
 
 @asynccontextmanager
-async def locked(till: Till, practice_id: str, client_id: str) -> AsyncIterator[AsyncConnection]:
+async def client_lock(
+    context: PaymentContext, practice_id: str, client_id: str
+) -> AsyncIterator[AsyncConnection]:
     """Open a transaction with exclusive access to the client's account.
 
     Requests for the same client wait for their turn without holding a connection.
     """
-    async with till.turns.of(practice_id, client_id), till.engine.begin() as conn:
-        await lock(conn, practice_id, client_id)
+    async with context.turns.of(practice_id, client_id), context.engine.begin() as conn:
+        await lock_client(conn, practice_id, client_id)
         yield conn
 
 
-async def payment(conn: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
+async def read_payment(conn: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
     """Return the payment's columns, and the currency and time zone of its practice."""
     columns: list[Any] = [*Payment.__table__.c, Practice.currency, Practice.time_zone]
     found = await conn.execute(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.payments import recheck
-from billing.payments.context import Till, locked
+from billing.payments.context import PaymentContext, client_lock
 from billing.stripe import Missing, Unknown
 from models import PaymentMethod, StripeCustomer
 from models.ids import new_id
@@ -41,77 +41,79 @@ class Owner:
         return condition
 
 
-async def current(till: Till, owner: Owner) -> str:
+async def current_customer(context: PaymentContext, owner: Owner) -> str:
     """Return the id of the client's customer. Create a customer if there is none."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         known = await recorded(conn, owner)
     for _ in range(TRIES):
         if known is not None:
             return known
-        known = await make(till, owner)
+        known = await create_and_record(context, owner)
     raise Unknown("each customer is deleted already")
 
 
-async def replace(till: Till, owner: Owner, deleted_id: str) -> str:
+async def replace(context: PaymentContext, owner: Owner, deleted_id: str) -> str:
     """Mark a customer as deleted at Stripe, and return the id of another one."""
-    await mark_deleted(till, owner, deleted_id)
-    return await current(till, owner)
+    await mark_deleted(context, owner, deleted_id)
+    return await current_customer(context, owner)
 
 
-async def naming(till: Till, owner: Owner, call: Callable[[str], Awaitable[T]]) -> T:
+async def call_with_customer(
+    context: PaymentContext, owner: Owner, call: Callable[[str], Awaitable[T]]
+) -> T:
     """Make a call that names the client's customer. Repeat it with a new customer if Stripe has
     deleted that one.
     """
-    customer_id = await current(till, owner)
+    customer_id = await current_customer(context, owner)
     try:
         return await call(customer_id)
     except Missing:
-        if not await is_deleted(till, owner.account, customer_id):
+        if not await is_deleted(context, owner.account, customer_id):
             raise
-    return await call(await replace(till, owner, customer_id))
+    return await call(await replace(context, owner, customer_id))
 
 
-async def check(till: Till, owner: Owner) -> None:
+async def check_deleted(context: PaymentContext, owner: Owner) -> None:
     """Mark the client's customer as deleted, if Stripe says that it is."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         known = await recorded(conn, owner)
-    if known is not None and await is_deleted(till, owner.account, known):
-        await mark_deleted(till, owner, known)
+    if known is not None and await is_deleted(context, owner.account, known):
+        await mark_deleted(context, owner, known)
 
 
-async def is_deleted(till: Till, account: str, customer_id: str) -> bool:
-    return not await till.stripe.has_customer(account, customer_id)
+async def is_deleted(context: PaymentContext, account: str, customer_id: str) -> bool:
+    return not await context.stripe.has_customer(account, customer_id)
 
 
-async def make(till: Till, owner: Owner) -> str | None:
+async def create_and_record(context: PaymentContext, owner: Owner) -> str | None:
     """Create a customer at Stripe and record it. Return None if it is already recorded as deleted.
 
     The idempotency key contains the number of earlier customers, so concurrent calls get the same
     customer.
     """
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         earlier = select(func.count()).select_from(StripeCustomer).where(owner.owns(StripeCustomer))
         number = 1 + int((await conn.execute(earlier)).scalar_one())
-    made = await till.stripe.customer(owner.account, owner.practice_id, owner.client_id, number)
-    async with locked(till, owner.practice_id, owner.client_id) as conn:
+    made = await context.stripe.customer(owner.account, owner.practice_id, owner.client_id, number)
+    async with client_lock(context, owner.practice_id, owner.client_id) as conn:
         row = insert_into(conn, StripeCustomer).values(
             practice_id=owner.practice_id,
             id=new_id(),
             client_id=owner.client_id,
             stripe_account=owner.account,
             stripe_id=made,
-            created_at=till.now(),
+            created_at=context.now(),
         )
         await conn.execute(row.on_conflict_do_nothing())
         return await recorded(conn, owner)
 
 
-async def mark_deleted(till: Till, owner: Owner, customer_id: str) -> None:
+async def mark_deleted(context: PaymentContext, owner: Owner, customer_id: str) -> None:
     """Mark a customer as deleted, and have its cards read from Stripe, which sends no event for
     them.
     """
-    now = till.now()
-    async with locked(till, owner.practice_id, owner.client_id) as conn:
+    now = context.now()
+    async with client_lock(context, owner.practice_id, owner.client_id) as conn:
         marked = await conn.execute(
             update(StripeCustomer)
             .where(
@@ -141,9 +143,9 @@ async def recorded(conn: AsyncConnection, owner: Owner) -> str | None:
     return known
 
 
-async def owner_of(till: Till, account: str, customer_id: str) -> Owner | None:
+async def owner_of(context: PaymentContext, account: str, customer_id: str) -> Owner | None:
     """Return the client that currently has this customer."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         found = await conn.execute(
             select(StripeCustomer.practice_id, StripeCustomer.client_id).where(
                 StripeCustomer.stripe_account == account,

@@ -13,8 +13,8 @@ from sqlalchemy import Row, and_, func, or_, select, update
 
 from billing.payment_methods import card_comparison
 from billing.payments import webhook_inbox
-from billing.payments.confirm import look
-from billing.payments.context import Till
+from billing.payments.confirm import refresh
+from billing.payments.context import PaymentContext
 from billing.payments.reversals import reverse
 from billing.payments.stripe_accounts import accounts
 from billing.stripe import StripeTrouble
@@ -54,40 +54,40 @@ QUEUE = Queue(
 )
 
 
-async def work(till: Till) -> int:
+async def compare_due(context: PaymentContext) -> int:
     """Compare the practices that were not compared in the last day. Return their number."""
 
     async def claim(but: Excluded) -> Lease | None:
-        now = till.now()
+        now = context.now()
         due = or_(Practice.compare_after.is_(None), Practice.compare_after <= now)
         order = [Practice.compare_after]
         # After a failure the comparison is repeated in an hour.
         retry = {"compare_after": now + RETRY}
-        return await QUEUE.claim(till.engine, but, due, order=order, **retry)
+        return await QUEUE.claim(context.engine, but, due, order=order, **retry)
 
-    return await QUEUE.run(till.engine, claim, lambda practice: compare_one(till, practice))
+    return await QUEUE.run(context.engine, claim, lambda practice: compare_one(context, practice))
 
 
-async def compare_one(till: Till, practice: Row[Any]) -> None:
-    began = till.now()
+async def compare_one(context: PaymentContext, practice: Row[Any]) -> None:
+    began = context.now()
     since = (practice.compared_at - OVERLAP) if practice.compared_at else began - AT_FIRST
-    await compare(till, practice.id, since)
+    await compare_payments(context, practice.id, since)
     mine = update(Practice).where(Practice.id == practice.id)
-    async with till.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         await conn.execute(mine.values(compared_at=began, compare_after=began + EVERY))
 
 
-async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
+async def compare_payments(context: PaymentContext, practice_id: str, since: dt.datetime) -> None:
     """Update every row of a practice that is not final from Stripe.
 
     A failure in one account doesn't stop the others; one of the failures is raised at the end. Only
     an unreachable database stops the comparison at once. An earlier account of the practice may be
     closed: if Stripe refuses requests about it, that is only logged.
     """
-    own, failed = await own_account(till, practice_id), []
-    for account in await accounts(till, practice_id):
+    own, failed = await practice_account(context, practice_id), []
+    for account in await accounts(context, practice_id):
         try:
-            await compare_account(till, practice_id, account, since)
+            await compare_account(context, practice_id, account, since)
         except DatabaseUnavailable:
             raise
         except Exception as error:
@@ -98,20 +98,24 @@ async def compare(till: Till, practice_id: str, since: dt.datetime) -> None:
         raise soonest(failed)
 
 
-async def compare_account(till: Till, practice_id: str, account: str, since: dt.datetime) -> None:
+async def compare_account(
+    context: PaymentContext, practice_id: str, account: str, since: dt.datetime
+) -> None:
     """Handle lost events, and compare all new objects and all rows that may still change.
 
     A failure of one payment doesn't stop the others; the first failure is raised at the end.
     """
-    for event in await till.stripe.events(account, max(since, till.now() - EVENTS_KEPT)):
-        await webhook_inbox.receive(till, event)
+    for event in await context.stripe.events(account, max(since, context.now() - EVENTS_KEPT)):
+        await webhook_inbox.receive(context, event)
     payments = {
-        *await moved(till, practice_id, account, since),
-        *await unfinished(till, practice_id, account),
+        *await changed_payments(context, practice_id, account, since),
+        *await unfinished_payments(context, practice_id, account),
     }
-    failed = [error for one in sorted(payments) if (error := await failure(till, practice_id, one))]
+    failed = [
+        error for one in sorted(payments) if (error := await failure(context, practice_id, one))
+    ]
     try:
-        await card_comparison.compare(till, practice_id, account)
+        await card_comparison.compare_cards(context, practice_id, account)
     except DatabaseUnavailable:
         raise
     except Exception as error:
@@ -120,12 +124,12 @@ async def compare_account(till: Till, practice_id: str, account: str, since: dt.
         raise soonest(failed)
 
 
-async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | None:
+async def failure(context: PaymentContext, practice_id: str, payment_id: str) -> Exception | None:
     """Update a payment from Stripe, and return the exception if that failed."""
     try:
         async with asyncio.timeout(PAYMENT_WITHIN_S):
-            await look(till, practice_id, payment_id)
-            await reverse(till, practice_id, payment_id)
+            await refresh(context, practice_id, payment_id)
+            await reverse(context, practice_id, payment_id)
     except DatabaseUnavailable:
         raise
     except Exception as error:
@@ -134,29 +138,33 @@ async def failure(till: Till, practice_id: str, payment_id: str) -> Exception | 
     return None
 
 
-async def moved(till: Till, practice_id: str, account: str, since: dt.datetime) -> list[str]:
+async def changed_payments(
+    context: PaymentContext, practice_id: str, account: str, since: dt.datetime
+) -> list[str]:
     """Return the practice's payments with new objects at Stripe since a time."""
-    found = {one.id for one in await till.stripe.intents(account, since)}
-    found |= {one.intent_id or "" for one in await till.stripe.refunds(account, since=since)}
-    found |= {one.intent_id or "" for one in await till.stripe.disputes(account, since=since)}
-    paid = [await webhook_inbox.paid_by(till, account, intent_id) for intent_id in sorted(found)]
+    found = {one.id for one in await context.stripe.intents(account, since)}
+    found |= {one.intent_id or "" for one in await context.stripe.refunds(account, since=since)}
+    found |= {one.intent_id or "" for one in await context.stripe.disputes(account, since=since)}
+    paid = [await webhook_inbox.paid_by(context, account, intent_id) for intent_id in sorted(found)]
     return [payment.id for payment in paid if payment and payment.practice_id == practice_id]
 
 
-async def own_account(till: Till, practice_id: str) -> str | None:
-    async with till.engine.connect() as conn:
+async def practice_account(context: PaymentContext, practice_id: str) -> str | None:
+    async with context.engine.connect() as conn:
         own = select(Practice.stripe_account).where(Practice.id == practice_id)
         account: str | None = await conn.scalar(own)
     return account
 
 
-async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
+async def unfinished_payments(context: PaymentContext, practice_id: str, account: str) -> list[str]:
     """Return the payments that may still change at Stripe, regardless of their age.
 
     These are payments that are active or were ended without Stripe's answer, payments with an open
     dispute, and payments with a refund that is not certain yet.
     """
-    recent = func.coalesce(Refund.refunded_at, Refund.created_at) > till.now() - REFUNDS_FAIL_WITHIN
+    recent = (
+        func.coalesce(Refund.refunded_at, Refund.created_at) > context.now() - REFUNDS_FAIL_WITHIN
+    )
     refunded = select(Refund.payment_id).where(
         Refund.practice_id == practice_id,
         or_(
@@ -175,5 +183,5 @@ async def unfinished(till: Till, practice_id: str, account: str) -> list[str]:
     )
     of_account = Payment.practice_id == practice_id, Payment.stripe_account == account
     known = Payment.stripe_id.is_not(None)
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         return list(await conn.scalars(select(Payment.id).where(*of_account, known, may_change)))

@@ -7,9 +7,9 @@ from sqlalchemy import Row, select, update
 
 from billing.audit_log import record
 from billing.ledger.versions import stamp
-from billing.payments.confirm import find, give_up
-from billing.payments.context import AT_REST, Till, locked, payment
-from billing.payments.settle import change
+from billing.payments.confirm import cancel_or_settle, find_payment
+from billing.payments.context import AT_REST, PaymentContext, client_lock, read_payment
+from billing.payments.settle import change_state
 from billing.stripe import Forbidden, Missing, Unknown
 from models import Payment, PaymentState
 
@@ -20,7 +20,7 @@ class NotEnded(Exception):
     """The payment is unchanged. The text gives the reason."""
 
 
-async def end(till: Till, payment_id: str, because: str) -> PaymentState:
+async def force_end(context: PaymentContext, payment_id: str, because: str) -> PaymentState:
     """End a payment and return its state.
 
     If Stripe answers, the payment is given up as a client would do it. If Stripe refuses the
@@ -28,32 +28,34 @@ async def end(till: Till, payment_id: str, because: str) -> PaymentState:
     reason. If the account returns, the daily comparison cancels the payment at Stripe, or finds
     that the money moved.
     """
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
     if practice_id is None:
         raise NotEnded("There is no such payment.")
-    found = await find(till, practice_id, payment_id)
+    found = await find_payment(context, practice_id, payment_id)
     if found.state in AT_REST:
         raise NotEnded(f"The payment is over: it is {found.state}.")
     if found.stripe_id is not None:
         try:
-            await till.stripe.intent(found.stripe_account, found.stripe_id)
+            await context.stripe.intent(found.stripe_account, found.stripe_id)
         except (Forbidden, Missing):
-            return await cancel(till, found, because)
+            return await cancel_unanswered(context, found, because)
         except Unknown:
             raise NotEnded("Stripe doesn't answer at the moment: try again later.") from None
-    return (await give_up(till, practice_id, payment_id)).state
+    return (await cancel_or_settle(context, practice_id, payment_id)).state
 
 
-async def cancel(till: Till, paying: Row[Any], because: str) -> PaymentState:
+async def cancel_unanswered(
+    context: PaymentContext, paying: Row[Any], because: str
+) -> PaymentState:
     """Cancel a payment without a result from Stripe, and store the reason."""
     practice_id, payment_id = paying.practice_id, paying.id
-    async with locked(till, practice_id, paying.client_id) as conn:
-        found = await payment(conn, practice_id, payment_id)
+    async with client_lock(context, practice_id, paying.client_id) as conn:
+        found = await read_payment(conn, practice_id, payment_id)
         if found.state in AT_REST:
             return PaymentState(found.state)
-        await record(conn, till.by, paying.client_id, till.now())
-        await change(conn, practice_id, payment_id, PaymentState.CANCELED, till.now())
+        await record(conn, context.actor, paying.client_id, context.now())
+        await change_state(conn, practice_id, payment_id, PaymentState.CANCELED, context.now())
         mine = Payment.practice_id == practice_id, Payment.id == payment_id
         await conn.execute(update(Payment).where(*mine).values(ended_because=because))
         await stamp(conn, practice_id, payment_id)

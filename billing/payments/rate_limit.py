@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.errors import TooManyAttempts
+from billing.errors import TooManyAttemptsError
 from models import CardSetup, Payment, PaymentState, SetupState
 
 WITHIN = dt.timedelta(hours=1)
@@ -31,7 +31,7 @@ async def allow(
         same = await declines(conn, practice_id, "address_hash", address_hash, OF_ADDRESS, now)
         until.append(full(same, OF_ADDRESS))
     if ends := [end for end in until if end is not None]:
-        raise TooManyAttempts(max(ends))
+        raise TooManyAttemptsError(max(ends))
 
 
 async def allow_form(
@@ -51,7 +51,9 @@ async def allow_form(
         if value is not None
     ]
     if until := [end for end in ends if end is not None]:
-        raise TooManyAttempts(max(until), "Too many forms for cards were opened. Try again later.")
+        raise TooManyAttemptsError(
+            max(until), "Too many forms for cards were opened. Try again later."
+        )
 
 
 async def forms(

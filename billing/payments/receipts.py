@@ -21,7 +21,7 @@ class NoFreeNumber(Exception):
     """A document got no number, because other transactions take the numbers at the same time."""
 
 
-async def make(
+async def create_receipt(
     conn: AsyncConnection,
     practice_id: str,
     client_id: str,

@@ -8,8 +8,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billing.payments.confirm import ask, find, give_up, is_unconfirmed
-from billing.payments.context import Till
+from billing.payments.confirm import (
+    cancel_or_settle,
+    find_payment,
+    is_unconfirmed,
+    read_from_stripe,
+)
+from billing.payments.context import PaymentContext
 from billing.stripe import Rejected, StripeTrouble, Unknown
 from models import ACTIVE_STATES, Payment, PaymentState
 from models.leases import Excluded, Lease, Queue
@@ -28,35 +33,35 @@ QUEUE = Queue(
 )
 
 
-async def reconcile(till: Till) -> int:
+async def reconcile_untouched(context: PaymentContext) -> int:
     """Check the payments that are untouched. Return their number."""
 
     async def claim(but: Excluded) -> Lease | None:
-        now = till.now()
+        now = context.now()
         untouched = Payment.state.in_(ACTIVE_STATES), Payment.checked_at <= now - UNTOUCHED
         order = [Payment.checked_at]
-        return await QUEUE.claim(till.engine, but, *untouched, order=order, checked_at=now)
+        return await QUEUE.claim(context.engine, but, *untouched, order=order, checked_at=now)
 
-    return await QUEUE.run(till.engine, claim, lambda payment: converge(till, payment))
+    return await QUEUE.run(context.engine, claim, lambda payment: converge(context, payment))
 
 
-async def converge(till: Till, payment: Row[Any]) -> None:
+async def converge(context: PaymentContext, payment: Row[Any]) -> None:
     if payment.state is PaymentState.CREATED:
-        await give_up(till, payment.practice_id, payment.id)
+        await cancel_or_settle(context, payment.practice_id, payment.id)
         return
-    asked = await ask(till, payment.practice_id, payment.id)
-    if await is_abandoned(till, payment, asked.state):
-        await give_up(till, payment.practice_id, payment.id)
+    asked = await read_from_stripe(context, payment.practice_id, payment.id)
+    if await is_abandoned(context, payment, asked.state):
+        await cancel_or_settle(context, payment.practice_id, payment.id)
 
 
-async def is_abandoned(till: Till, payment: Row[Any], state: PaymentState) -> bool:
+async def is_abandoned(context: PaymentContext, payment: Row[Any], state: PaymentState) -> bool:
     """Return whether the payment is abandoned: never confirmed, or never authenticated."""
     if state is PaymentState.REQUIRES_ACTION:
-        return bool(till.now() - payment.changed_at >= PATIENCE)
+        return bool(context.now() - payment.changed_at >= PATIENCE)
     if state is not PaymentState.CONFIRMING:
         return False
-    now = await find(till, payment.practice_id, payment.id)
+    now = await find_payment(context, payment.practice_id, payment.id)
     try:
-        return is_unconfirmed(await till.stripe.intent(now.stripe_account, now.stripe_id))
+        return is_unconfirmed(await context.stripe.intent(now.stripe_account, now.stripe_id))
     except (Unknown, Rejected):
         return False

@@ -12,8 +12,8 @@ from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
-from billing.payments.confirm import find
-from billing.payments.context import Till, locked
+from billing.payments.confirm import find_payment
+from billing.payments.context import PaymentContext, client_lock
 from billing.payments.reversals import reverse
 from billing.stripe import Rejected
 from billing.stripe.currencies import increment
@@ -28,17 +28,17 @@ class NotRefunded(Exception):
     """Nothing was given back. The text gives the reason."""
 
 
-def silently(_: Row[Any]) -> None:
+def ignore_begun(_: Row[Any]) -> None:
     """Ignore that a refund has begun."""
 
 
-async def refund(
-    till: Till,
+async def refund_payment(
+    context: PaymentContext,
     payment_id: str,
     amount_minor: int | None = None,
     *,
     key: str | None = None,
-    begun: Callable[[Row[Any]], None] = silently,
+    begun: Callable[[Row[Any]], None] = ignore_begun,
 ) -> Row[Any]:
     """Give back an amount of a payment, or the whole rest; return the refund's row.
 
@@ -46,15 +46,15 @@ async def refund(
     row before the request to Stripe. Raise NotRefunded, or Unknown if the result is unknown: the
     key then resumes the refund.
     """
-    paid = await refundable(till, payment_id)
+    paid = await refundable(context, payment_id)
     # Stripe's reversals are read first, so that money missing in the ledger isn't given back again.
-    await reverse(till, paid.practice_id, paid.id)
-    asked = await begin(till, paid, amount_minor, key)
+    await reverse(context, paid.practice_id, paid.id)
+    asked = await begin_refund(context, paid, amount_minor, key)
     if asked.state is not RefundState.REQUESTED:
         return asked
     begun(asked)
     try:
-        await till.stripe.refund(
+        await context.stripe.refund(
             asked.stripe_account,
             asked.practice_id,
             asked.id,
@@ -63,19 +63,19 @@ async def refund(
             paid.currency,
         )
     except Rejected as rejected:
-        await forget(till, asked)
+        await delete_refund(context, asked)
         raise NotRefunded(f"Stripe won't refund it: {rejected}.") from None
-    await reverse(till, paid.practice_id, paid.id)
-    async with till.engine.connect() as conn:
-        return (await conn.execute(select(Refund.__table__).where(*one(asked)))).one()
+    await reverse(context, paid.practice_id, paid.id)
+    async with context.engine.connect() as conn:
+        return (await conn.execute(select(Refund.__table__).where(*refund_values(asked)))).one()
 
 
-async def refundable(till: Till, payment_id: str) -> Row[Any]:
-    async with till.engine.connect() as conn:
+async def refundable(context: PaymentContext, payment_id: str) -> Row[Any]:
+    async with context.engine.connect() as conn:
         practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
     if practice_id is None:
         raise NotRefunded("There is no such payment.")
-    paid = await find(till, practice_id, payment_id)
+    paid = await find_payment(context, practice_id, payment_id)
     if paid.state is not PaymentState.SUCCEEDED:
         raise NotRefunded(f"The payment is {paid.state}: nothing was taken.")
     if paid.stripe_id is None:
@@ -83,17 +83,19 @@ async def refundable(till: Till, payment_id: str) -> Row[Any]:
     return paid
 
 
-async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str | None) -> Row[Any]:
+async def begin_refund(
+    context: PaymentContext, paid: Row[Any], amount_minor: int | None, key: str | None
+) -> Row[Any]:
     """Return the refund that this key began before, or write a new one."""
-    async with locked(till, paid.practice_id, paid.client_id) as conn:
-        await record(conn, till.by, paid.client_id, till.now())
+    async with client_lock(context, paid.practice_id, paid.client_id) as conn:
+        await record(conn, context.actor, paid.client_id, context.now())
         refunds = await refunds_of(conn, paid)
-        before = named(refunds, key) if key is not None else None
+        before = find_refund(refunds, key) if key is not None else None
         if before is not None:
             if amount_minor not in (None, before.amount_minor):
                 raise NotRefunded("This key has begun a refund of another amount before.")
             return before
-        left = await left_of(conn, paid)
+        left = await refundable_amount(conn, paid)
         minor = left if amount_minor is None else amount_minor
         refuse_repeated(refunds, minor, key)
         if not 0 < minor <= left:
@@ -103,10 +105,10 @@ async def begin(till: Till, paid: Row[Any], amount_minor: int | None, key: str |
         step = increment(paid.currency)
         if minor % step:
             raise NotRefunded(f"{paid.currency} is given back in steps of {step} minor units.")
-        return await write(conn, paid, minor, key, till)
+        return await insert_refund(conn, paid, minor, key, context)
 
 
-def named(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
+def find_refund(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
     """Return the refund with this key or id. An id can't begin another refund."""
     for one in refunds:
         if key in (one.key, f"{PREFIX}{one.id}"):
@@ -141,7 +143,7 @@ async def refunds_of(conn: AsyncConnection, paid: Row[Any]) -> list[Row[Any]]:
     return list(await conn.execute(latest))
 
 
-async def left_of(conn: AsyncConnection, paid: Row[Any]) -> int:
+async def refundable_amount(conn: AsyncConnection, paid: Row[Any]) -> int:
     """Return the received amount less the refunds."""
     sums = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
         LedgerEntry.practice_id == paid.practice_id,
@@ -151,10 +153,10 @@ async def left_of(conn: AsyncConnection, paid: Row[Any]) -> int:
     return -int((await conn.execute(sums)).scalar_one())
 
 
-async def write(
-    conn: AsyncConnection, paid: Row[Any], minor: int, key: str | None, till: Till
+async def insert_refund(
+    conn: AsyncConnection, paid: Row[Any], minor: int, key: str | None, context: PaymentContext
 ) -> Row[Any]:
-    refund_id, now = new_id(), till.now()
+    refund_id, now = new_id(), context.now()
     new = insert(Refund).values(
         practice_id=paid.practice_id,
         id=refund_id,
@@ -170,12 +172,12 @@ async def write(
     return (await conn.execute(new.returning(*Refund.__table__.c))).one()
 
 
-async def forget(till: Till, refund: Row[Any]) -> None:
+async def delete_refund(context: PaymentContext, refund: Row[Any]) -> None:
     """Delete a refund that Stripe has refused."""
-    async with till.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         unanswered = Refund.state == RefundState.REQUESTED
-        await conn.execute(delete(Refund).where(*one(refund), unanswered))
+        await conn.execute(delete(Refund).where(*refund_values(refund), unanswered))
 
 
-def one(refund: Row[Any]) -> tuple[Any, ...]:
+def refund_values(refund: Row[Any]) -> tuple[Any, ...]:
     return Refund.practice_id == refund.practice_id, Refund.id == refund.id

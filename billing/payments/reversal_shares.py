@@ -22,7 +22,7 @@ class Taken:
     of_credit: int = 0
 
 
-def spread(
+def share_reversals(
     paid: Sequence[tuple[str, int]], unused_minor: int, reversals: Iterable[Reversal]
 ) -> Mapping[str, Taken]:
     """Return the share of each reversal, the oldest first.

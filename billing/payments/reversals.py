@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.ledger.allocation import Dues, owed
+from billing.ledger.allocation import AmountsDue, owed
 from billing.ledger.versions import stamp
-from billing.payments.confirm import ROUNDS, find
-from billing.payments.context import Till, day, locked, payment
-from billing.payments.reversal_shares import Reversal, Taken, moves, spread
+from billing.payments.confirm import ROUNDS, find_payment
+from billing.payments.context import PaymentContext, client_lock, local_day, read_payment
+from billing.payments.reversal_shares import Reversal, Taken, moves, share_reversals
 from billing.stripe import Unknown
 from billing.stripe.objects import Disputed, Refunded
 from models import (
@@ -66,7 +66,7 @@ class Book:
 
     @property
     def today(self) -> dt.date:
-        return day(self.now, self.paid.time_zone)
+        return local_day(self.now, self.paid.time_zone)
 
     def mine(self, table: Any) -> tuple[Any, ...]:
         return table.practice_id == self.paid.practice_id, table.payment_id == self.paid.id
@@ -91,21 +91,24 @@ class Settled:
     holds: bool
 
 
-async def reverse(till: Till, practice_id: str, payment_id: str) -> None:
+async def reverse(context: PaymentContext, practice_id: str, payment_id: str) -> None:
     """Write all reversals of a payment. Raise Unknown or Rejected if Stripe gives no result."""
     for _ in range(ROUNDS):
-        paid = await find(till, practice_id, payment_id)
+        paid = await find_payment(context, practice_id, payment_id)
         if paid.stripe_id is None or paid.state is not PaymentState.SUCCEEDED:
             return
-        refunds = await till.stripe.refunds(paid.stripe_account, intent_id=paid.stripe_id)
-        disputes = await till.stripe.disputes(paid.stripe_account, intent_id=paid.stripe_id)
-        if await written(till, paid, refunds, disputes):
+        refunds = await context.stripe.refunds(paid.stripe_account, intent_id=paid.stripe_id)
+        disputes = await context.stripe.disputes(paid.stripe_account, intent_id=paid.stripe_id)
+        if await write_result(context, paid, refunds, disputes):
             return
     raise Unknown("newer results were written each time")
 
 
-async def written(
-    till: Till, paid: Row[Any], refunds: Sequence[Refunded], disputes: Sequence[Disputed]
+async def write_result(
+    context: PaymentContext,
+    paid: Row[Any],
+    refunds: Sequence[Refunded],
+    disputes: Sequence[Disputed],
 ) -> bool:
     """Write a result from Stripe. Return False if the payment was changed since the request.
 
@@ -113,24 +116,26 @@ async def written(
     """
     if not refunds and not disputes:
         return True
-    async with locked(till, paid.practice_id, paid.client_id) as conn:
-        if (await payment(conn, paid.practice_id, paid.id)).version != paid.version:
+    async with client_lock(context, paid.practice_id, paid.client_id) as conn:
+        if (await read_payment(conn, paid.practice_id, paid.id)).version != paid.version:
             return False
-        book = Book(conn, paid, till.now())
-        await write(book, refunds, [one for one in disputes if one.state is not None])
+        book = Book(conn, paid, context.now())
+        await write_reversals(book, refunds, [one for one in disputes if one.state is not None])
         if book.changed:
             await stamp(conn, paid.practice_id, paid.id)
     return True
 
 
-async def write(book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disputed]) -> None:
+async def write_reversals(
+    book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disputed]
+) -> None:
     given = [await write_refund(book, told) for told in refunds]
     taken = [await write_dispute(book, told) for told in disputes]
     holding = sorted(
         (one.created, one.stripe_id, one.minor) for one in (*given, *taken) if one.holds
     )
     reversals = [Reversal(stripe_id, minor) for _, stripe_id, minor in holding]
-    shares = spread(await put_toward(book), await unused(book), reversals)
+    shares = share_reversals(await payment_allocations(book), await unused(book), reversals)
     for refund in given:
         await enter_refund(book, refund)
         await take_back(book, refund, shares.get(refund.stripe_id) or Taken())
@@ -147,7 +152,7 @@ async def write_refund(book: Book, told: Refunded) -> Settled:
     if told.refund_id is not None:
         known |= (Refund.id == told.refund_id) & Refund.stripe_id.is_(None)
     facts = {"state": told.state, "amount_minor": told.amount_minor, "refunded_at": told.created}
-    row = await brought_up(book, Refund, known, told.id, facts)
+    row = await upsert_reversal(book, Refund, known, told.id, facts)
     holds = row["state"] is not RefundState.FAILED
     return Settled(row["id"], told.id, row["amount_minor"], told.created, holds)
 
@@ -158,7 +163,7 @@ async def write_dispute(book: Book, told: Disputed) -> Settled:
         "amount_minor": await disputed_amount(book, told),
         "disputed_at": told.created,
     }
-    row = await brought_up(book, Dispute, Dispute.stripe_id == told.id, told.id, facts)
+    row = await upsert_reversal(book, Dispute, Dispute.stripe_id == told.id, told.id, facts)
     holds = row["state"] is not DisputeState.WON
     return Settled(row["id"], told.id, row["amount_minor"], told.created, holds)
 
@@ -172,10 +177,10 @@ async def disputed_amount(book: Book, told: Disputed) -> int:
     )
     if not is_part(told, book.paid.currency, received):
         log.error("alert: dispute %s is of another amount than payment %s", told.id, book.paid.id)
-    return taken_by(told, book.paid.currency, received)
+    return amount_taken(told, book.paid.currency, received)
 
 
-def taken_by(told: Disputed, currency: str, received_minor: int) -> int:
+def amount_taken(told: Disputed, currency: str, received_minor: int) -> int:
     """Return the amount that a dispute takes of a payment: no more than the payment received.
 
     A bank may dispute an amount in another currency, or more than was charged. Stripe takes it from
@@ -188,7 +193,7 @@ def is_part(told: Disputed, currency: str, received_minor: int) -> bool:
     return told.currency == currency and told.amount_minor <= received_minor
 
 
-async def brought_up(
+async def upsert_reversal(
     book: Book,
     table: type[Refund] | type[Dispute],
     known: Any,
@@ -224,7 +229,7 @@ def is_final(state: RefundState | DisputeState) -> bool:
 # -- amounts that can be taken back ----------------------------------------------------------------
 
 
-async def put_toward(book: Book) -> list[tuple[str, int]]:
+async def payment_allocations(book: Book) -> list[tuple[str, int]]:
     """Return the payment's allocations to valid invoices without refunds, in order."""
     put = func.sum(Allocation.amount_minor)
     found = await book.conn.execute(
@@ -260,10 +265,10 @@ async def unused(book: Book) -> int:
         ~Allocation.is_credit,
     )
     credit = (await owed(book.conn, book.paid.practice_id, book.paid.client_id)).credit_minor
-    return min(received - put, credit + await taken_before(book))
+    return min(received - put, credit + await credit_taken_before(book))
 
 
-async def taken_before(book: Book) -> int:
+async def credit_taken_before(book: Book) -> int:
     """Return the amount that this payment's reversals have taken from unused credit so far."""
     refunded = await book.sum(
         LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.REFUND
@@ -291,7 +296,7 @@ async def enter_refund(book: Book, refund: Settled) -> None:
         (LedgerEntry.reference == named) | LedgerEntry.reference.like(f"{named} %"),
     )
     said = "Refund" if minor else "Refund that failed"
-    await enter(book, EntryKind.REFUND, named, None, minor, said, entries)
+    await enter_correction(book, EntryKind.REFUND, named, None, minor, said, entries)
 
 
 async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
@@ -305,7 +310,9 @@ async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
     )
     before = {invoice_id: -int(minor) for invoice_id, minor in found}
     dues = await all_dues(book)
-    for invoice_id, more in moves(before, taken.of_invoices, by_id(dues), dues.credit_minor):
+    for invoice_id, more in moves(
+        before, taken.of_invoices, minor_by_invoice(dues), dues.credit_minor
+    ):
         await book.write(
             insert(Allocation).values(
                 **book.own,
@@ -336,25 +343,27 @@ async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
     dues = await all_dues(book)
     spare = max(0, dues.credit_minor) + sum(before.values()) - total
     after: dict[str | None, int] = dict(named.items())
-    for invoice_id, more in moves(named, taken.of_invoices, by_id(dues), spare):
+    for invoice_id, more in moves(named, taken.of_invoices, minor_by_invoice(dues), spare):
         after[invoice_id] = after.get(invoice_id, 0) + more
     after[None] = total - sum(after.values())
     for of, all_ in after.items():
         said = "Payment disputed" if all_ > before.get(of, 0) else "Dispute won"
         entries = of_dispute, LedgerEntry.invoice_id.is_not_distinct_from(of)
         kind = EntryKind.ADJUSTMENT
-        await enter(book, kind, dispute.stripe_id, of, all_, said, entries, dispute_id=dispute.id)
+        await enter_correction(
+            book, kind, dispute.stripe_id, of, all_, said, entries, dispute_id=dispute.id
+        )
 
 
-async def all_dues(book: Book) -> Dues:
+async def all_dues(book: Book) -> AmountsDue:
     return await owed(book.conn, book.paid.practice_id, book.paid.client_id, also_disputed=True)
 
 
-def by_id(dues: Dues) -> dict[str, int]:
+def minor_by_invoice(dues: AmountsDue) -> dict[str, int]:
     return {due.invoice_id: due.minor for due in dues.invoices}
 
 
-async def enter(
+async def enter_correction(
     book: Book,
     kind: EntryKind,
     reference: str,

@@ -13,11 +13,11 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.ledger.allocation import Due, Dues, Share, owed, shared_out
+from billing.ledger.allocation import AmountDue, AmountsDue, Share, allocate, owed
 from billing.ledger.versions import stamp
-from billing.payment_methods.store import Consent, keep
+from billing.payment_methods.store import Consent, store_card
 from billing.payments import receipts
-from billing.payments.context import AT_REST, Till, day, locked, payment
+from billing.payments.context import AT_REST, PaymentContext, client_lock, local_day, read_payment
 from billing.payments.customers import Owner
 from billing.stripe.objects import Intent, IntentStatus
 from models import (
@@ -44,17 +44,17 @@ STATES = {
 log = logging.getLogger("portal.payments")
 
 
-async def fold(
-    till: Till, asked: Row[Any], intent: Intent, reason: DeclineReason | None = None
+async def apply_intent(
+    context: PaymentContext, asked: Row[Any], intent: Intent, reason: DeclineReason | None = None
 ) -> bool:
     """Write a result from Stripe. Return False if it may be older than the stored one.
 
     `asked` is the payment as it was before the request to Stripe. Success and end states are final,
     so such results are never stale. `reason` is the bank's reason, if the caller knows it.
     """
-    now, why = till.now(), reason or intent.decline
-    async with locked(till, asked.practice_id, asked.client_id) as conn:
-        before = await payment(conn, asked.practice_id, asked.id)
+    now, why = context.now(), reason or intent.decline
+    async with client_lock(context, asked.practice_id, asked.client_id) as conn:
+        before = await read_payment(conn, asked.practice_id, asked.id)
         state = state_of(intent, why) or before.state
         if before.state is PaymentState.SUCCEEDED or (
             before.state in AT_REST and state is not PaymentState.SUCCEEDED
@@ -63,9 +63,9 @@ async def fold(
         if state not in AT_REST and before.version != asked.version:
             return False
         if state is PaymentState.SUCCEEDED:
-            await succeed(conn, asked.practice_id, asked.id, now, intent)
+            await record_success(conn, asked.practice_id, asked.id, now, intent)
         elif state is not before.state:
-            await change(conn, asked.practice_id, asked.id, state, now, why)
+            await change_state(conn, asked.practice_id, asked.id, state, now, why)
         else:
             return True
         await stamp(conn, asked.practice_id, asked.id)
@@ -79,7 +79,7 @@ def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState | Non
     return STATES.get(intent.status)
 
 
-async def change(
+async def change_state(
     conn: AsyncConnection,
     practice_id: str,
     payment_id: str,
@@ -103,7 +103,7 @@ async def change(
 # -- the money moved -------------------------------------------------------------------------------
 
 
-async def succeed(
+async def record_success(
     conn: AsyncConnection,
     practice_id: str,
     payment_id: str,
@@ -114,14 +114,14 @@ async def succeed(
 
     Without an intent nothing was charged, because credit covered the whole amount.
     """
-    paid = await payment(conn, practice_id, payment_id)
+    paid = await read_payment(conn, practice_id, payment_id)
     received = intent.received_minor if intent else 0
     dues = await claimed_dues(conn, paid)
-    today = day(now, paid.time_zone)
+    today = local_day(now, paid.time_zone)
     own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
     if received:
-        await enter(conn, own, paid, intent, received, now, today)
-    shares = shared_out(dues, received)
+        await enter_payment(conn, own, paid, intent, received, now, today)
+    shares = allocate(dues, received)
     if shares:
         rest = {"date": today, "created_at": now}
         await conn.execute(
@@ -138,17 +138,19 @@ async def succeed(
                 for share in shares
             ],
         )
-    await receipts.make(conn, practice_id, paid.client_id, payment_id, received, now, today)
+    await receipts.create_receipt(
+        conn, practice_id, paid.client_id, payment_id, received, now, today
+    )
     if intent:
         mine = Payment.practice_id == practice_id, Payment.id == payment_id
         await conn.execute(update(Payment).where(*mine).values(charged_at=intent.charged_at))
     if intent and intent.card:
         await remember(conn, paid, intent, now)
     warn(paid, received, shares)
-    await change(conn, practice_id, payment_id, PaymentState.SUCCEEDED, now)
+    await change_state(conn, practice_id, payment_id, PaymentState.SUCCEEDED, now)
 
 
-async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> Dues:
+async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> AmountsDue:
     """Return the dues that the payment may pay: the invoices it claims, as far as they are still
     due.
 
@@ -170,17 +172,17 @@ async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> Dues:
         all_dues = await owed(conn, practice_id, client_id, also_disputed=True)
         dues = all_dues.of(paid.invoice_id)
         invoices = [
-            Due(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
+            AmountDue(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
             for due in dues.invoices
             if due.minor < 0 or due.invoice_id in mine
         ]
-        return Dues(invoices, min(dues.credit_minor, mine.get(None, 0)))
+        return AmountsDue(invoices, min(dues.credit_minor, mine.get(None, 0)))
     dues = (await owed(conn, practice_id, client_id)).of(paid.invoice_id)
     free = [due for due in dues.invoices if due.invoice_id not in others]
-    return Dues(free, 0 if others else dues.credit_minor)
+    return AmountsDue(free, 0 if others else dues.credit_minor)
 
 
-async def enter(
+async def enter_payment(
     conn: AsyncConnection,
     own: dict[str, str],
     paid: Row[Any],
@@ -218,7 +220,7 @@ async def remember(conn: AsyncConnection, paid: Row[Any], intent: Intent, now: d
         is_default = bool(paid.make_default)
         try:
             async with conn.begin_nested():
-                filed = await keep(conn, owner, card, consent, now, make_default=is_default)
+                filed = await store_card(conn, owner, card, consent, now, make_default=is_default)
         except (IntegrityError, DataError):
             # The money has moved, so a card that can't be filed must not prevent the write.
             log.exception("alert: the card of payment %s could not be kept", paid.id)

@@ -10,21 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
 from billing.errors import (
-    AmountChanged,
-    AmountTooLarge,
-    AmountTooSmall,
-    CardUnusable,
-    IdempotencyKeyReused,
-    InvalidInput,
-    NothingToPay,
-    OnlinePaymentsOff,
-    PaymentInProgress,
+    AmountChangedError,
+    AmountTooLargeError,
+    AmountTooSmallError,
+    CardUnusableError,
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    NothingToPayError,
+    OnlinePaymentsOffError,
+    PaymentInProgressError,
 )
-from billing.ledger.allocation import Dues, owed
+from billing.ledger.allocation import AmountsDue, owed
 from billing.ledger.versions import stamp
 from billing.payments import rate_limit
-from billing.payments.context import Till, day, locked
-from billing.payments.settle import succeed
+from billing.payments.context import PaymentContext, client_lock, local_day
+from billing.payments.settle import record_success
 from billing.payments.status import CONSENT_VERSION
 from billing.stripe import currencies
 from billing.stripe.objects import Card
@@ -46,7 +46,7 @@ TRIES = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PaymentRequest:
     """A requested payment: by a saved card, by a new card, or by credit alone (neither).
 
     `invoice_id` is the one invoice to pay, or None for the balance. `expected_minor` is the amount
@@ -65,46 +65,46 @@ class Wanted:
     make_default: bool = False
     address_hash: str | None = None
 
-    def with_card(self, card: Card) -> "Wanted":
+    def with_card(self, card: Card) -> "PaymentRequest":
         return replace(self, new_card=card)
 
 
-async def begin(till: Till, wanted: Wanted) -> str:
+async def start_payment(context: PaymentContext, wanted: PaymentRequest) -> str:
     """Return the id of the payment, which is a new one or that of the same request sent before.
 
     Raise a Refusal if the payment is not allowed.
     """
     for _ in range(TRIES):
         try:
-            return await began(till, wanted)
+            return await insert_or_find(context, wanted)
         except IntegrityError:
             # The database allows one active payment of a client at a time.
-            active = await under_way(till, wanted)
+            active = await active_payment(context, wanted)
         if active is not None:
-            raise PaymentInProgress(active)
+            raise PaymentInProgressError(active)
     raise AssertionError("refused by the database, and no payment is under way")
 
 
-async def began(till: Till, wanted: Wanted) -> str:
-    async with locked(till, wanted.practice_id, wanted.client_id) as conn:
+async def insert_or_find(context: PaymentContext, wanted: PaymentRequest) -> str:
+    async with client_lock(context, wanted.practice_id, wanted.client_id) as conn:
         before = await same_key(conn, wanted)
         if before is not None:
             return before
-        await record(conn, till.by, wanted.client_id, till.now())
-        payment_id = await begun(conn, wanted, till.now())
+        await record(conn, context.actor, wanted.client_id, context.now())
+        payment_id = await insert_checked(conn, wanted, context.now())
         await stamp(conn, wanted.practice_id, payment_id)
         return payment_id
 
 
-async def begun_before(till: Till, wanted: Wanted) -> bool:
+async def is_repeated(context: PaymentContext, wanted: PaymentRequest) -> bool:
     """Return whether the same request was sent before. Raise IdempotencyKeyReused if
     another was.
     """
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         return await same_key(conn, wanted) is not None
 
 
-async def same_key(conn: AsyncConnection, wanted: Wanted) -> str | None:
+async def same_key(conn: AsyncConnection, wanted: PaymentRequest) -> str | None:
     """Return the payment that this request began before, if any.
 
     Raise IdempotencyKeyReused if another request used the key.
@@ -119,14 +119,14 @@ async def same_key(conn: AsyncConnection, wanted: Wanted) -> str | None:
     before = found.first()
     if before is None:
         return None
-    if asked_before(before) != asked_now(wanted):
-        raise IdempotencyKeyReused(
+    if stored_request(before) != request_to_compare(wanted):
+        raise IdempotencyKeyReusedError(
             "This key was sent with another request before.", ("input", "idempotencyKey")
         )
     return str(before.id)
 
 
-def asked_before(payment: Row[Any]) -> tuple[object, ...]:
+def stored_request(payment: Row[Any]) -> tuple[object, ...]:
     return (
         payment.invoice_id,
         payment.amount_minor,
@@ -137,7 +137,7 @@ def asked_before(payment: Row[Any]) -> tuple[object, ...]:
     )
 
 
-def asked_now(wanted: Wanted) -> tuple[object, ...]:
+def request_to_compare(wanted: PaymentRequest) -> tuple[object, ...]:
     """Return the request's values to compare, without the confirmation token: a retry has a new
     one.
     """
@@ -152,65 +152,71 @@ def asked_now(wanted: Wanted) -> tuple[object, ...]:
     )
 
 
-def method(wanted: Wanted) -> PaymentMethodKind:
+def method(wanted: PaymentRequest) -> PaymentMethodKind:
     return PaymentMethodKind.CARD if wanted.expected_minor else PaymentMethodKind.CREDIT
 
 
-async def begun(conn: AsyncConnection, wanted: Wanted, now: dt.datetime) -> str:
+async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.datetime) -> str:
     """Write and check a new payment. The insert comes first: it fails while another one
     is active.
     """
     await rate_limit.allow(conn, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
-    practice = await practice_of(conn, wanted.practice_id)
+    practice = await read_practice(conn, wanted.practice_id)
     payment_id = new_id()
-    await write(conn, wanted, payment_id, now, practice)
+    await insert_payment(conn, wanted, payment_id, now, practice)
     dues = (await owed(conn, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
-    check(dues, wanted, practice)
-    await claim(conn, wanted, payment_id, dues)
+    check_amount_due(dues, wanted, practice)
+    await claim_dues(conn, wanted, payment_id, dues)
     if not wanted.expected_minor:
-        await succeed(conn, wanted.practice_id, payment_id, now)
+        await record_success(conn, wanted.practice_id, payment_id, now)
     return payment_id
 
 
-async def practice_of(conn: AsyncConnection, practice_id: str) -> Row[Any]:
+async def read_practice(conn: AsyncConnection, practice_id: str) -> Row[Any]:
     """Return the practice's currency, time zone and account at Stripe."""
     columns: list[Any] = [Practice.currency, Practice.time_zone, Practice.stripe_account]
     return (await conn.execute(select(*columns).where(Practice.id == practice_id))).one()
 
 
-def check(dues: Dues, wanted: Wanted, practice: Row[Any]) -> None:
+def check_amount_due(dues: AmountsDue, wanted: PaymentRequest, practice: Row[Any]) -> None:
     """Raise the reason why the expected amount is not payable or can't be charged."""
     payable = dues.payable_minor
     if dues.due_minor <= 0:
-        raise NothingToPay("Nothing is due.")
+        raise NothingToPayError("Nothing is due.")
     if payable != wanted.expected_minor:
-        raise AmountChanged(wanted.expected_minor, payable)
+        raise AmountChangedError(wanted.expected_minor, payable)
     if payable:
         check_charge(payable, practice)
     card = wanted.saved_card
     if payable and card is None and not wanted.has_new_card:
-        raise InvalidInput("Credit doesn't cover this: a card is needed.", (*SOURCE, "credit"))
+        raise InvalidInputError("Credit doesn't cover this: a card is needed.", (*SOURCE, "credit"))
     if card is not None and card.stripe_account != practice.stripe_account:
         path = (*SOURCE, "paymentMethodId")
-        raise CardUnusable("The practice can't charge this card any more: pay with another.", path)
+        raise CardUnusableError(
+            "The practice can't charge this card any more: pay with another.", path
+        )
 
 
 def check_charge(payable: int, practice: Row[Any]) -> None:
     """Raise the reason why the practice can't charge this amount to a card."""
     currency = practice.currency
     if practice.stripe_account is None or currency not in currencies.SUPPORTED:
-        raise OnlinePaymentsOff("The practice takes no payments online.")
+        raise OnlinePaymentsOffError("The practice takes no payments online.")
     if payable < currencies.smallest_charge(currency):
-        raise AmountTooSmall(currencies.smallest_charge(currency))
+        raise AmountTooSmallError(currencies.smallest_charge(currency))
     if payable > currencies.largest_charge(currency):
-        raise AmountTooLarge(currencies.largest_charge(currency))
+        raise AmountTooLargeError(currencies.largest_charge(currency))
     if payable % currencies.increment(currency):
         amounts = f"Cards are charged {currency} in steps of {currencies.increment(currency)}"
-        raise InvalidInput(f"{amounts} minor units: ask the practice.", EXPECTED)
+        raise InvalidInputError(f"{amounts} minor units: ask the practice.", EXPECTED)
 
 
-async def write(
-    conn: AsyncConnection, wanted: Wanted, payment_id: str, now: dt.datetime, practice: Row[Any]
+async def insert_payment(
+    conn: AsyncConnection,
+    wanted: PaymentRequest,
+    payment_id: str,
+    now: dt.datetime,
+    practice: Row[Any],
 ) -> None:
     card = (wanted.saved_card or wanted.new_card) if wanted.expected_minor else None
     saved = wanted.saved_card
@@ -229,7 +235,7 @@ async def write(
             idempotency_key=wanted.idempotency_key,
             stripe_account=practice.stripe_account if wanted.expected_minor else None,
             created_at=now,
-            created_on=day(now, practice.time_zone),
+            created_on=local_day(now, practice.time_zone),
             save_card=wanted.save_card,
             make_default=wanted.make_default,
             consent_version=CONSENT_VERSION if wanted.save_card else None,
@@ -240,7 +246,9 @@ async def write(
     )
 
 
-async def claim(conn: AsyncConnection, wanted: Wanted, payment_id: str, dues: Dues) -> None:
+async def claim_dues(
+    conn: AsyncConnection, wanted: PaymentRequest, payment_id: str, dues: AmountsDue
+) -> None:
     """Claim the amount due of each invoice, and credit, until the payment has ended."""
     of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
     credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
@@ -262,9 +270,9 @@ async def claim(conn: AsyncConnection, wanted: Wanted, payment_id: str, dues: Du
     )
 
 
-async def under_way(till: Till, wanted: Wanted) -> str | None:
+async def active_payment(context: PaymentContext, wanted: PaymentRequest) -> str | None:
     """Return the client's active payment, unless it has ended by now."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         active: str | None = await conn.scalar(
             select(Payment.id).where(
                 Payment.practice_id == wanted.practice_id,

@@ -99,7 +99,7 @@ RETRYABLE = frozenset(
 PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
 
 
-def status(state: Any) -> ColumnElement[str]:
+def payment_status(state: Any) -> ColumnElement[str]:
     """Return the status for a payment's state; only PENDING has another name than the state."""
     return case(
         (state.in_([constant(s) for s in PENDING]), constant(PaymentStatus.PENDING)), else_=state

@@ -2,11 +2,11 @@
 
 from sqlalchemy import select, union
 
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from models import CardSetup, Payment, PaymentMethod, Practice, SetupState, StripeCustomer
 
 
-async def accounts(till: Till, practice_id: str) -> list[str]:
+async def accounts(context: PaymentContext, practice_id: str) -> list[str]:
     """Return the practice's own account and all accounts of its rows, sorted.
 
     The rows are payments, cards on file, customers, and forms without an end.
@@ -20,5 +20,5 @@ async def accounts(till: Till, practice_id: str) -> list[str]:
     each = [select(Practice.stripe_account).where(Practice.id == practice_id)]
     for table, condition in used:
         each.append(select(table.stripe_account).where(table.practice_id == practice_id, condition))
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         return sorted(filter(None, await conn.scalars(union(*each))))

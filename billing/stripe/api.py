@@ -11,7 +11,14 @@ import stripe
 
 from billing.payments.status import OWN
 from billing.stripe import webhook_signatures
-from billing.stripe.calls import Missing, Rejected, client, once, options, repeated
+from billing.stripe.calls import (
+    Missing,
+    Rejected,
+    call_once,
+    call_repeatedly,
+    request_options,
+    sdk_services,
+)
 from billing.stripe.currencies import to_stripe
 from billing.stripe.objects import (
     Card,
@@ -21,13 +28,13 @@ from billing.stripe.objects import (
     NotAnEvent,
     Refunded,
     Setup,
-    card,
-    disputed,
     hint,
-    intent,
     is_ours,
-    refunded,
-    setup,
+    parse_card,
+    parse_dispute,
+    parse_intent,
+    parse_refund,
+    parse_setup,
 )
 
 if TYPE_CHECKING:
@@ -100,15 +107,15 @@ class Stripe:
             self.http._client_async = httpx.AsyncClient(transport=transport)
         self.slow_http = stripe.HTTPXClient(timeout=CONFIRM_TIMEOUT_S)
         self.slow_http._client_async = self.http._client_async
-        self.api = client(api_key, base, self.http)
-        self.slow_api = client(api_key, base, self.slow_http)
+        self.api = sdk_services(api_key, base, self.http)
+        self.slow_api = sdk_services(api_key, base, self.slow_http)
 
     async def close(self) -> None:
         await self.http._client_async.aclose()
 
     async def verify(self) -> None:
         """Raise Forbidden if Stripe does not know the key."""
-        await repeated(lambda _: self.api.accounts.retrieve_current_async())
+        await call_repeatedly(lambda _: self.api.accounts.retrieve_current_async())
 
     # -- payments ----------------------------------------------------------------------------------
 
@@ -129,8 +136,10 @@ class Stripe:
         if order.save_card:
             params["setup_future_usage"] = "on_session"
         create, key = self.api.payment_intents.create_async, f"{order.payment_id}-create"
-        made = await repeated(lambda n: create(params, options(order.account, f"{key}-{n}")))
-        return intent(plain(made))
+        made = await call_repeatedly(
+            lambda n: create(params, request_options(order.account, f"{key}-{n}"))
+        )
+        return parse_intent(to_dict(made))
 
     async def confirm(
         self,
@@ -151,8 +160,10 @@ class Stripe:
         elif token is not None:
             params["confirmation_token"] = token
         confirm, named = self.slow_api.payment_intents.confirm_async, f"{payment_id}-confirm"
-        return intent(
-            plain(await once(lambda: confirm(intent_id, params, options(account, named))))
+        return parse_intent(
+            to_dict(
+                await call_once(lambda: confirm(intent_id, params, request_options(account, named)))
+            )
         )
 
     async def cancel(self, account: str, intent_id: str) -> Intent:
@@ -162,13 +173,21 @@ class Stripe:
         """
         params: PaymentIntentCancelParams = {"expand": WHOLE}
         cancel = self.api.payment_intents.cancel_async
-        return intent(plain(await repeated(lambda _: cancel(intent_id, params, options(account)))))
+        return parse_intent(
+            to_dict(
+                await call_repeatedly(lambda _: cancel(intent_id, params, request_options(account)))
+            )
+        )
 
     async def intent(self, account: str, intent_id: str) -> Intent:
         params: PaymentIntentRetrieveParams = {"expand": WHOLE}
         retrieve = self.api.payment_intents.retrieve_async
-        return intent(
-            plain(await repeated(lambda _: retrieve(intent_id, params, options(account))))
+        return parse_intent(
+            to_dict(
+                await call_repeatedly(
+                    lambda _: retrieve(intent_id, params, request_options(account))
+                )
+            )
         )
 
     async def intents(self, account: str, since: dt.datetime) -> list[Intent]:
@@ -178,9 +197,9 @@ class Stripe:
             params: PaymentIntentListParams = {"limit": PAGE_SIZE, "created": {"gte": unix(since)}}
             if after:
                 params["starting_after"] = after
-            return await self.api.payment_intents.list_async(params, options(account))
+            return await self.api.payment_intents.list_async(params, request_options(account))
 
-        return [intent(one) for one in await listed(page) if is_ours(one, "payment")]
+        return [parse_intent(one) for one in await collect(page) if is_ours(one, "payment")]
 
     # -- cards -------------------------------------------------------------------------------------
 
@@ -192,7 +211,9 @@ class Stripe:
         """
         params: CustomerCreateParams = {"metadata": {"client": client_id, "practice": practice_id}}
         create, key = self.api.customers.create_async, f"{client_id}-customer-{number}"
-        made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
+        made = await call_repeatedly(
+            lambda n: create(params, request_options(account, f"{key}-{n}"))
+        )
         return str(made.id)
 
     async def has_customer(self, account: str, customer: str) -> bool:
@@ -200,10 +221,12 @@ class Stripe:
         params: CustomerRetrieveParams = {}
         retrieve = self.api.customers.retrieve_async
         try:
-            found = await repeated(lambda _: retrieve(customer, params, options(account)))
+            found = await call_repeatedly(
+                lambda _: retrieve(customer, params, request_options(account))
+            )
         except Missing:
             return False
-        return not plain(found).get("deleted")
+        return not to_dict(found).get("deleted")
 
     async def cards(self, account: str, customer: str) -> list[Card]:
         """Return the cards that are attached to a customer. Raise Missing if it was deleted."""
@@ -213,9 +236,9 @@ class Stripe:
             if after:
                 params["starting_after"] = after
             found = self.api.customers.payment_methods
-            return await found.list_async(customer, params, options(account))
+            return await found.list_async(customer, params, request_options(account))
 
-        return [card(one) for one in await listed(page)]
+        return [parse_card(one) for one in await collect(page)]
 
     async def token(self, account: str, token_id: str) -> Card:
         """Return the card of a page's confirmation token. Raise Rejected if the token is not of a
@@ -223,11 +246,13 @@ class Stripe:
         """
         params: ConfirmationTokenRetrieveParams = {}
         retrieve = self.api.confirmation_tokens.retrieve_async
-        found = await repeated(lambda _: retrieve(token_id, params, options(account)))
-        preview = plain(found).get("payment_method_preview") or {}
+        found = await call_repeatedly(
+            lambda _: retrieve(token_id, params, request_options(account))
+        )
+        preview = to_dict(found).get("payment_method_preview") or {}
         if not preview.get("card"):
             raise Rejected("not a card's token")
-        return card(preview)
+        return parse_card(preview)
 
     async def prepare(
         self, account: str, practice_id: str, client_id: str, setup_id: str, customer: str
@@ -240,31 +265,49 @@ class Stripe:
             "metadata": {"client": client_id, "practice": practice_id},
         }
         create, key = self.api.setup_intents.create_async, f"{setup_id}-setup"
-        made = await repeated(lambda n: create(params, options(account, f"{key}-{n}")))
-        return setup(plain(made))
+        made = await call_repeatedly(
+            lambda n: create(params, request_options(account, f"{key}-{n}"))
+        )
+        return parse_setup(to_dict(made))
 
     async def setup(self, account: str, setup_id: str) -> Setup:
         params: SetupIntentRetrieveParams = {"expand": ["payment_method"]}
         retrieve = self.api.setup_intents.retrieve_async
-        return setup(plain(await repeated(lambda _: retrieve(setup_id, params, options(account)))))
+        return parse_setup(
+            to_dict(
+                await call_repeatedly(
+                    lambda _: retrieve(setup_id, params, request_options(account))
+                )
+            )
+        )
 
     async def abandon(self, account: str, setup_id: str) -> Setup:
         """Cancel a SetupIntent, so that no more cards are tried with it."""
         params: SetupIntentCancelParams = {"expand": ["payment_method"]}
         cancel = self.api.setup_intents.cancel_async
-        return setup(plain(await repeated(lambda _: cancel(setup_id, params, options(account)))))
+        return parse_setup(
+            to_dict(
+                await call_repeatedly(lambda _: cancel(setup_id, params, request_options(account)))
+            )
+        )
 
     async def method(self, account: str, method_id: str) -> Card:
         """Return a card as Stripe has it now."""
         params: PaymentMethodRetrieveParams = {}
         retrieve = self.api.payment_methods.retrieve_async
-        return card(plain(await repeated(lambda _: retrieve(method_id, params, options(account)))))
+        return parse_card(
+            to_dict(
+                await call_repeatedly(
+                    lambda _: retrieve(method_id, params, request_options(account))
+                )
+            )
+        )
 
     async def detach(self, account: str, method_id: str) -> None:
         """Detach a card at Stripe. Raise Rejected if it is attached to no customer."""
         params: PaymentMethodDetachParams = {}
         detach = self.api.payment_methods.detach_async
-        await repeated(lambda _: detach(method_id, params, options(account)))
+        await call_repeatedly(lambda _: detach(method_id, params, request_options(account)))
 
     # -- refunds and disputes ----------------------------------------------------------------------
 
@@ -284,7 +327,9 @@ class Stripe:
             "metadata": {"refund": refund_id, "practice": practice_id},
         }
         create, named = self.slow_api.refunds.create_async, f"{refund_id}-refund"
-        return refunded(plain(await once(lambda: create(params, options(account, named)))))
+        return parse_refund(
+            to_dict(await call_once(lambda: create(params, request_options(account, named))))
+        )
 
     async def refunds(
         self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
@@ -299,9 +344,9 @@ class Stripe:
                 params["created"] = {"gte": unix(since)}
             if after:
                 params["starting_after"] = after
-            return await self.api.refunds.list_async(params, options(account))
+            return await self.api.refunds.list_async(params, request_options(account))
 
-        return [refunded(one) for one in await listed(page)]
+        return [parse_refund(one) for one in await collect(page)]
 
     async def disputes(
         self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
@@ -316,9 +361,9 @@ class Stripe:
                 params["created"] = {"gte": unix(since)}
             if after:
                 params["starting_after"] = after
-            return await self.api.disputes.list_async(params, options(account))
+            return await self.api.disputes.list_async(params, request_options(account))
 
-        return [disputed(one) for one in await listed(page)]
+        return [parse_dispute(one) for one in await collect(page)]
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -333,11 +378,11 @@ class Stripe:
             }
             if after:
                 params["starting_after"] = after
-            return await self.api.events.list_async(params, options(account))
+            return await self.api.events.list_async(params, request_options(account))
 
         named = None if account == OWN else account
         found: list[Event] = []
-        for one in await listed(page):
+        for one in await collect(page):
             # An unreadable event must not stop the others.
             with contextlib.suppress(NotAnEvent):
                 found.append(hint(one, named))
@@ -350,12 +395,12 @@ class Stripe:
         return webhook_signatures.event(body, signature, self.webhook_secrets, now)
 
 
-async def listed(page: Callable[[str | None], Awaitable[Any]]) -> list[dict[str, Any]]:
+async def collect(page: Callable[[str | None], Awaitable[Any]]) -> list[dict[str, Any]]:
     """Return the objects of all pages of a list in reverse, since Stripe lists the newest first."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:
-        answer = plain(await repeated(lambda _: page(after)))  # noqa: B023 - awaited at once
+        answer = to_dict(await call_repeatedly(lambda _: page(after)))  # noqa: B023 - awaited at once
         found += answer["data"]
         if not answer["has_more"]:
             return found[::-1]
@@ -366,6 +411,6 @@ def unix(moment: dt.datetime) -> int:
     return int(moment.timestamp())
 
 
-def plain(answer: Any) -> dict[str, Any]:
+def to_dict(answer: Any) -> dict[str, Any]:
     made: dict[str, Any] = answer.to_dict()
     return made

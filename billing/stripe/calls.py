@@ -69,7 +69,7 @@ class Forbidden(Unknown):
     """The key has no access to this account: it was revoked, restricted or deauthorised."""
 
 
-def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> "V1Services":
+def sdk_services(api_key: str, base: str | None, http: stripe.HTTPXClient) -> "V1Services":
     """Return the SDK's services, at Stripe or at another address."""
     made = stripe.StripeClient(
         api_key,
@@ -81,7 +81,7 @@ def client(api_key: str, base: str | None, http: stripe.HTTPXClient) -> "V1Servi
     return made.v1
 
 
-def options(account: str, key: str | None = None) -> "RequestOptions":
+def request_options(account: str, key: str | None = None) -> "RequestOptions":
     """Return a call's options: its account, and its idempotency key.
 
     Without an account the call would go to the platform's own account, which only OWN may select.
@@ -96,7 +96,7 @@ def options(account: str, key: str | None = None) -> "RequestOptions":
     return made
 
 
-async def once(call: Callable[[], Awaitable[T]]) -> T:
+async def call_once(call: Callable[[], Awaitable[T]]) -> T:
     """Return the response of a call that may move money.
 
     Only a call that Stripe has certainly not begun is retried; other SDK errors become ours.
@@ -113,7 +113,7 @@ async def once(call: Callable[[], Awaitable[T]]) -> T:
     raise AssertionError("the last try returns or raises")
 
 
-async def repeated(call: Callable[[int], Awaitable[T]]) -> T:
+async def call_repeatedly(call: Callable[[int], Awaitable[T]]) -> T:
     """Return the response of a call that moves no money. Retry it if there was no response.
 
     `call` takes the number of its idempotency key. A lost response is requested under the same key.

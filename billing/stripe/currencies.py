@@ -8,7 +8,7 @@ Source: docs.stripe.com/currencies, and the limit of eight digits in the specifi
 
 from fractions import Fraction
 
-from billing.money import digits
+from billing.money import currency_digits
 
 # The currencies that cards are charged in.
 SUPPORTED = frozenset(
@@ -109,4 +109,4 @@ def step(currency: str) -> int:
 
 def units_per_minor(currency: str) -> Fraction:
     """Return the number of Stripe's units in one of ISO's minor units."""
-    return Fraction(10) ** (decimals(currency) - digits(currency))
+    return Fraction(10) ** (decimals(currency) - currency_digits(currency))

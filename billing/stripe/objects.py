@@ -143,28 +143,28 @@ def is_ours(told: Mapping[str, Any], name: str) -> bool:
     return bool(metadata(told, name))
 
 
-def intent(told: Mapping[str, Any]) -> Intent:
+def parse_intent(told: Mapping[str, Any]) -> Intent:
     charge, currency = told.get("latest_charge"), told.get("currency") or ""
     return Intent(
         told["id"],
         metadata(told, "payment"),
         metadata(told, "practice"),
-        status(IntentStatus, told),
+        known_status(IntentStatus, told),
         from_stripe(told.get("amount_received") or 0, currency),
         told.get("client_secret") or "",
-        decline(told.get("last_payment_error")),
+        parse_decline(told.get("last_payment_error")),
         attached_card(told),
-        moment(charge["created"]) if isinstance(charge, Mapping) else None,
+        from_unix(charge["created"]) if isinstance(charge, Mapping) else None,
     )
 
 
-def setup(told: Mapping[str, Any]) -> Setup:
+def parse_setup(told: Mapping[str, Any]) -> Setup:
     return Setup(
         told["id"],
-        status(SetupStatus, told),
+        known_status(SetupStatus, told),
         told.get("client_secret") or "",
         metadata(told, "client"),
-        decline(told.get("last_setup_error")),
+        parse_decline(told.get("last_setup_error")),
         attached_card(told),
     )
 
@@ -172,10 +172,10 @@ def setup(told: Mapping[str, Any]) -> Setup:
 def attached_card(told: Mapping[str, Any]) -> Card | None:
     """Return the card of an intent, if the call requested it."""
     method = told.get("payment_method")
-    return card(method) if isinstance(method, Mapping) and method.get("card") else None
+    return parse_card(method) if isinstance(method, Mapping) and method.get("card") else None
 
 
-def card(method: Mapping[str, Any]) -> Card:
+def parse_card(method: Mapping[str, Any]) -> Card:
     """Return the card of a PaymentMethod, or of a token's preview, which has no id yet."""
     billing, facts = method.get("billing_details") or {}, method["card"]
     return Card(
@@ -198,14 +198,14 @@ REFUND_STATES = {
 }
 
 
-def refunded(told: Mapping[str, Any]) -> Refunded:
+def parse_refund(told: Mapping[str, Any]) -> Refunded:
     return Refunded(
         told["id"],
         reference(told.get("payment_intent")),
         metadata(told, "refund"),
         from_stripe(told["amount"], told["currency"]),
         REFUND_STATES.get(told.get("status") or "", RefundState.PENDING),
-        moment(told["created"]),
+        from_unix(told["created"]),
     )
 
 
@@ -218,14 +218,14 @@ DISPUTE_STATES = {
 }
 
 
-def disputed(told: Mapping[str, Any]) -> Disputed:
+def parse_dispute(told: Mapping[str, Any]) -> Disputed:
     return Disputed(
         told["id"],
         reference(told.get("payment_intent")),
         from_stripe(told["amount"], told["currency"]),
         str(told["currency"]).upper(),
         DISPUTE_STATES.get(told["status"]) if told["amount"] else None,
-        moment(told["created"]),
+        from_unix(told["created"]),
     )
 
 
@@ -234,7 +234,7 @@ def disputed(told: Mapping[str, Any]) -> Disputed:
 S = TypeVar("S", IntentStatus, SetupStatus)
 
 
-def status(members: type[S], told: Mapping[str, Any]) -> S:
+def known_status(members: type[S], told: Mapping[str, Any]) -> S:
     with contextlib.suppress(ValueError):
         return members(str(told.get("status")))
     return members("unknown")
@@ -251,7 +251,7 @@ def reference(told: Any) -> str | None:
     return told.get("id") if isinstance(told, Mapping) else told
 
 
-def moment(seconds: int) -> dt.datetime:
+def from_unix(seconds: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
@@ -273,7 +273,7 @@ DECLINES = {
 }
 
 
-def decline(failed: Mapping[str, Any] | None) -> DeclineReason | None:
+def parse_decline(failed: Mapping[str, Any] | None) -> DeclineReason | None:
     """Return the reason of an intent's last error, if it has one."""
     return decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None
 

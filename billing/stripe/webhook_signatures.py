@@ -35,7 +35,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now: dt.date
     """Raise NotAnEvent, with the reason, unless one of the secrets signed the body just now."""
     if not header:
         raise NotAnEvent("there is no Stripe-Signature header")
-    signed_at, signatures = parse(header)
+    signed_at, signatures = parse_header(header)
     expected = [sign(body, signed_at, secret) for secret in secrets]
     # All pairs are compared, so that the duration reveals nothing.
     matches = [hmac.compare_digest(one, other) for one in signatures for other in expected]
@@ -45,7 +45,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now: dt.date
         raise NotAnEvent("it was signed more than 300 seconds ago or ahead of this server's clock")
 
 
-def parse(header: str) -> tuple[str, list[str]]:
+def parse_header(header: str) -> tuple[str, list[str]]:
     """Return the time and the `v1` signatures of a header."""
     found: dict[str, list[str]] = {}
     for part in header.split(","):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from billing.background import happens, surely
+from billing.background import repeat_until_done, wait_for_event
 from identity.sign_in import outbox, worker
 from identity.sign_in.context import Door
 
@@ -28,14 +28,14 @@ async def running(door: Door) -> AsyncIterator[None]:
 
 async def answerer(door: Door) -> None:
     while True:
-        if await happens(door.asked, LOOK_EVERY_S):
+        if await wait_for_event(door.asked, LOOK_EVERY_S):
             await asyncio.sleep(PAUSE_S)
         door.asked.clear()
-        await surely(lambda: worker.work(door))
+        await repeat_until_done(lambda: worker.work(door))
 
 
 async def sweeper(door: Door) -> None:
     while True:
         # The pause comes first, so that a server that stops at once has no work under way.
         await asyncio.sleep(SWEEP_EVERY_S)
-        await surely(lambda: outbox.sweep(door))
+        await repeat_until_done(lambda: outbox.sweep(door))

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing import audit_log
 from billing.audit_log import Actor
 from billing.errors import (
-    InvalidInput,
-    Refusal,
-    SignInCodeInvalid,
-    SignInLinkInvalid,
-    TooManyAttempts,
+    InvalidInputError,
+    SignInCodeInvalidError,
+    SignInLinkInvalidError,
+    TooManyAttemptsError,
+    UserError,
 )
 from identity import tokens
 from identity.sign_in import codes
@@ -54,7 +54,7 @@ async def sign_in(
         link = await opened(conn, door.hashed(secret), page, now)
         token = await enter(conn, door, link, page, now) if link else None
     if token is None:
-        raise SignInLinkInvalid(door.lasts)
+        raise SignInLinkInvalidError(door.lasts)
     return token
 
 
@@ -81,37 +81,37 @@ async def sign_in_with_code(
     """Return a token for a code that is typed into the page that requested its mail."""
     digits = codes.typed(code)
     if digits is None:
-        raise InvalidInput("A code has six digits.", ("input", "code"))
+        raise InvalidInputError("A code has six digits.", ("input", "code"))
     page = Page(nonce, door.hashed(nonce), address_hash)
     async with every_practice(door.engine) as conn:
         came_to = await by_code(conn, door, digits, page, now)
     # The error is raised after the counted try is committed.
-    if isinstance(came_to, Refusal):
+    if isinstance(came_to, UserError):
         raise came_to
     return came_to
 
 
 async def by_code(
     conn: AsyncConnection, door: Door, digits: str, page: Page, now: dt.datetime
-) -> str | Refusal:
+) -> str | UserError:
     """Count a try and return its token, or the reason why there is none.
 
     The work done is the same for a known and an unknown address.
     """
     request = await tried(conn, page.nonce_hash, now)
     if request is None:
-        return SignInCodeInvalid(0)
+        return SignInCodeInvalidError(0)
     limit, key = codes.TRIES_OF_ADDRESS, request.email_hash
     spent = await limit.spent(conn, key, now)
     if spent is None:
-        return TooManyAttempts(await limit.next_at(conn, key) or now, USE_THE_LINK)
+        return TooManyAttemptsError(await limit.next_at(conn, key) or now, USE_THE_LINK)
     found = await links(conn, page, now, SignInLink.nonce_hash == page.nonce_hash)
     link = codes.matching(door, digits, page.nonce_hash, found)
     token = await enter(conn, door, link, page, now) if link else None
     if token is None:
         if limit.is_last(spent, now):
             log.warning("too many wrong codes for the address %s: none is taken now", key[:12])
-        return SignInCodeInvalid(codes.TRIES_OF_REQUEST - request.code_tries)
+        return SignInCodeInvalidError(codes.TRIES_OF_REQUEST - request.code_tries)
     await limit.give_back(conn, key)
     return token
 

@@ -7,7 +7,7 @@ from sqlalchemy import false, or_, update
 
 from billing import audit_log
 from billing.audit_log import Actor
-from billing.errors import NotFound
+from billing.errors import NotFoundError
 from identity import tokens
 from identity.sign_in.context import Door
 from models import AccessAction, Token
@@ -24,7 +24,7 @@ async def revoke(door: Door, by: Actor, own: Any, token_id: str, now: dt.datetim
     mine = Token.practice_id == by.practice_id, own, Token.id == token_id
     is_mine = await ended(door, *mine, now=now, by=by)
     if not is_mine:
-        raise NotFound("There is no such sign-in.", ("input", "id"))
+        raise NotFoundError("There is no such sign-in.", ("input", "id"))
 
 
 async def ended(door: Door, *which: Any, now: dt.datetime, by: Actor) -> bool:

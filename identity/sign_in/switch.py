@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from billing import audit_log
 from billing.audit_log import Actor
-from billing.errors import NotFound
+from billing.errors import NotFoundError
 from identity import tokens
 from identity.sign_in.context import Door
 from identity.sign_in.people import TooManyPeople, people
@@ -31,14 +31,14 @@ async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.date
             found = []
         person = next((one for one in found if one.id == person_id), None)
         if person is None:
-            raise NotFound("No person with this id has your address.", PATH)
+            raise NotFoundError("No person with this id has your address.", PATH)
         subject = Subject(practice_id, person.client_id, person.contact_id)
         mine = token.c.practice_id == practice_id, token.c.id == token_id, token.c.email == email
         works = tokens.works(token, now, now - tokens.IDLE)
         values = {"client_id": subject.client_id, "contact_id": subject.contact_id}
         switched = update(Token).where(*mine, works).values(kind=subject.kind, **values)
         if not (await conn.execute(switched)).rowcount:
-            raise NotFound("The sign-in is over.", PATH)
+            raise NotFoundError("The sign-in is over.", PATH)
         other_id = person.client_id or person.contact_id
         other = replace(by, kind=ActorKind(subject.kind), actor_id=other_id)
         whose = person.client_id, person.contact_id

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billing.background import until_written
+from billing.background import retry_until_written
 from identity.sign_in import email_message, links, outbox
 from identity.sign_in.context import Door
 from identity.sign_in.smtp import Post
@@ -49,7 +49,7 @@ async def answer(door: Door, post: Post, request: Row[Any]) -> None:
         await outbox.put_off(door, request)
     else:
         # The mail is out. If this were not written, it would be sent again.
-        await until_written(lambda: outbox.close(door, request))
+        await retry_until_written(lambda: outbox.close(door, request))
 
 
 async def send(door: Door, post: Post, request: Row[Any]) -> None:

@@ -5,7 +5,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billing.errors import CardRemovalOff, InvalidInput, NotFound, OnlinePaymentsOff
+from billing.errors import (
+    CardRemovalOffError,
+    InvalidInputError,
+    NotFoundError,
+    OnlinePaymentsOffError,
+)
 from billing.payment_methods import commands, setup_finish, setup_start
 from billing.payment_methods.setup_finish import Holder
 from billing.payments.customers import Owner
@@ -45,7 +50,9 @@ async def remove_card(mutation: MutationContext, input: Any) -> Outcome:
 
 async def prepare_outcome(mutation: MutationContext, input: Any) -> Outcome:
     try:
-        setup = await setup_start.prepare(mutation.payment_context, await holder(mutation, input))
+        setup = await setup_start.start_setup(
+            mutation.payment_context, await holder(mutation, input)
+        )
     except (Unknown, Rejected):
         raise stripe_unavailable() from None
     values = {"setup_intent_id": setup.id, "client_secret": setup.client_secret}
@@ -55,10 +62,10 @@ async def prepare_outcome(mutation: MutationContext, input: Any) -> Outcome:
 async def add_outcome(mutation: MutationContext, input: Any) -> Outcome:
     owner = await holder(mutation, input)
     if not SETUP.fullmatch(input.setup_intent_id):
-        raise InvalidInput("This is not the id of a SetupIntent (seti_…).", setup_finish.PATH)
+        raise InvalidInputError("This is not the id of a SetupIntent (seti_…).", setup_finish.PATH)
     wanted = input.setup_intent_id, input.make_default
     try:
-        filed = await setup_finish.add(
+        filed = await setup_finish.finish_setup(
             mutation.payment_context, owner, wanted[0], make_default=wanted[1]
         )
     except (Unknown, Rejected):
@@ -78,7 +85,7 @@ async def default_outcome(mutation: MutationContext, input: Any) -> Outcome:
 async def remove_outcome(mutation: MutationContext, input: Any) -> Outcome:
     card = await card_of(mutation, input)
     if not card.clients_remove_cards:
-        raise CardRemovalOff("Ask the practice to remove the card.")
+        raise CardRemovalOffError("Ask the practice to remove the card.")
     replacement_id = None
     if input.replacement_id is not None:
         replacement_id = read_id(input.replacement_id, "crd", REPLACEMENT)
@@ -94,10 +101,10 @@ async def holder(mutation: MutationContext, input: Any) -> Holder:
     elif mutation.viewer.sole_client_id is not None:
         client_id = mutation.viewer.sole_client_id
     else:
-        raise InvalidInput("The client's id is required.", ("input", "clientId"))
+        raise InvalidInputError("The client's id is required.", ("input", "clientId"))
     owner = await lookup.paying_client(mutation, client_id, None)
     if owner.stripe_account is None:
-        raise OnlinePaymentsOff("The practice takes no payments online.")
+        raise OnlinePaymentsOffError("The practice takes no payments online.")
     return Holder(
         practice_id=mutation.viewer.practice_id,
         client_id=owner.id,
@@ -121,5 +128,5 @@ def read_card_id(input: Any) -> str:
     """
     try:
         return read_id(input.payment_method_id, "crd", CARD)
-    except InvalidInput as wrong:
-        raise NotFound(str(wrong), CARD) from None
+    except InvalidInputError as wrong:
+        raise NotFoundError(str(wrong), CARD) from None

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, Select, and_, select
 from sqlalchemy.sql import visitors
 
-from billing.errors import NotAllowed, NotFound
-from billing.money import digits
+from billing.errors import NotAllowedError, NotFoundError
+from billing.money import currency_digits
 from models import Client, Invoice, Payment, PaymentMethod, Practice
 from planner.deferred import RequestContext, evaluate
 from resolvers.clients import ClientRow
@@ -18,7 +18,7 @@ from resolvers.visibility import Visibility
 
 def visibility_of(mutation: MutationContext) -> Visibility:
     viewer = mutation.viewer
-    return Visibility(viewer.kind, digits=digits(viewer.currency), lateral=False)
+    return Visibility(viewer.kind, digits=currency_digits(viewer.currency), lateral=False)
 
 
 async def first_row(
@@ -67,9 +67,9 @@ async def paying_client(
     owner = await first_row(mutation, visible, statement)
     if owner is None:
         path = ("input", "invoiceId" if invoice_id is not None else "clientId")
-        raise NotFound("There is no such object, or you have no access to it.", path)
+        raise NotFoundError("There is no such object, or you have no access to it.", path)
     if not owner.may_pay:
-        raise NotAllowed("You may not pay for this client.")
+        raise NotAllowedError("You may not pay for this client.")
     return owner
 
 
@@ -111,11 +111,11 @@ async def manageable_card(mutation: MutationContext, card_id: str) -> Row[Any]:
     )
     seen = await first_row(mutation, visible, statement)
     if seen is None:
-        raise NotFound(
+        raise NotFoundError(
             "There is no such card, or you have no access to it.", ("input", "paymentMethodId")
         )
     if not seen.may_pay:
-        raise NotAllowed("You may not change this client's cards.")
+        raise NotAllowedError("You may not change this client's cards.")
     return seen
 
 
@@ -137,9 +137,9 @@ async def manageable_payment(mutation: MutationContext, payment_id: str) -> str:
     )
     seen = await first_row(mutation, visible, statement)
     if seen is None:
-        raise NotFound(
+        raise NotFoundError(
             "There is no such payment, or you have no access to it.", ("input", "paymentId")
         )
     if not seen.may_pay:
-        raise NotAllowed("You may not pay for this client.")
+        raise NotAllowedError("You may not pay for this client.")
     return str(seen.id)

@@ -9,21 +9,21 @@ from typing import Any
 from sqlalchemy import Row
 
 from billing.errors import (
-    AmountTooLarge,
-    AmountTooSmall,
-    CardUnusable,
+    AmountTooLargeError,
+    AmountTooSmallError,
+    CardUnusableError,
     ErrorCode,
-    InvalidInput,
-    NotFound,
-    OnlinePaymentsOff,
-    PaymentsUnavailable,
-    Refusal,
+    InvalidInputError,
+    NotFoundError,
+    OnlinePaymentsOffError,
+    PaymentsUnavailableError,
+    UserError,
 )
-from billing.money import digits
+from billing.money import currency_digits
 from billing.payment_methods.store import is_over
 from billing.payments import confirm, start
-from billing.payments.confirm import Standing
-from billing.payments.start import SOURCE, Wanted
+from billing.payments.confirm import PaymentSnapshot
+from billing.payments.start import SOURCE, PaymentRequest
 from billing.payments.status import DECLINE_MESSAGES, RETRYABLE
 from billing.stripe import Rejected, Unknown, currencies
 from billing.stripe.objects import Card
@@ -51,28 +51,28 @@ async def pay(mutation: MutationContext, input: Any) -> Outcome:
 
 async def refresh_payment(mutation: MutationContext, input: Any) -> Outcome:
     """Get the state of a payment from Stripe."""
-    return await catch_user_errors(lambda: with_payment(mutation, input, confirm.ask))
+    return await catch_user_errors(lambda: with_payment(mutation, input, confirm.read_from_stripe))
 
 
 async def cancel_payment(mutation: MutationContext, input: Any) -> Outcome:
     """Cancel a payment. If the money has already moved, the payment succeeds."""
-    return await catch_user_errors(lambda: with_payment(mutation, input, confirm.give_up))
+    return await catch_user_errors(lambda: with_payment(mutation, input, confirm.cancel_or_settle))
 
 
 async def pay_outcome(mutation: MutationContext, input: Any) -> Outcome:
     wanted, account = await payment_request(mutation, input)
     token = input.source.new_card.value.confirmation_token if wanted.has_new_card else None
-    if token is not None and not await start.begun_before(mutation.payment_context, wanted):
+    if token is not None and not await start.is_repeated(mutation.payment_context, wanted):
         wanted = wanted.with_card(await new_card(mutation, account, token))
-    payment_id = await start.begin(mutation.payment_context, wanted)
+    payment_id = await start.start_payment(mutation.payment_context, wanted)
     return snapshot_outcome(
         mutation,
-        await confirm.drive(mutation.payment_context, wanted.practice_id, payment_id, token),
+        await confirm.advance(mutation.payment_context, wanted.practice_id, payment_id, token),
     )
 
 
 async def with_payment(
-    mutation: MutationContext, input: Any, do: Callable[..., Awaitable[Standing]]
+    mutation: MutationContext, input: Any, do: Callable[..., Awaitable[PaymentSnapshot]]
 ) -> Outcome:
     id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
     payment_id = await lookup.manageable_payment(mutation, id_)
@@ -84,14 +84,14 @@ async def with_payment(
 # -- input -----------------------------------------------------------------------------------------
 
 
-async def payment_request(mutation: MutationContext, input: Any) -> tuple[Wanted, str]:
+async def payment_request(mutation: MutationContext, input: Any) -> tuple[PaymentRequest, str]:
     """Return the requested payment and the practice's Stripe account. Nothing is written yet."""
     if len(input.idempotency_key) not in KEY_LENGTHS:
-        raise InvalidInput("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
+        raise InvalidInputError("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
     expected = to_minor(input.expected_amount, mutation.viewer.currency)
     owner, invoice_id = await payer(mutation, input)
     new, saved = chosen_source(input.source)
-    wanted = Wanted(
+    wanted = PaymentRequest(
         mutation.viewer.practice_id,
         owner.id,
         invoice_id,
@@ -110,12 +110,14 @@ def to_minor(amount: Any, currency: str) -> int:
     """Return minor units of the practice's currency. Refuse another currency."""
     path = ("input", "expectedAmount")
     if amount.currency != currency:
-        raise InvalidInput(f"Amounts are in {currency}.", (*path, "currency"))
-    units = Decimal(amount.amount).scaleb(digits(currency))
+        raise InvalidInputError(f"Amounts are in {currency}.", (*path, "currency"))
+    units = Decimal(amount.amount).scaleb(currency_digits(currency))
     if units != units.to_integral_value():
-        raise InvalidInput(f"{currency} has {digits(currency)} decimals.", (*path, "amount"))
+        raise InvalidInputError(
+            f"{currency} has {currency_digits(currency)} decimals.", (*path, "amount")
+        )
     if not 0 <= units < 2**53:
-        raise InvalidInput("The amount must not be negative.", (*path, "amount"))
+        raise InvalidInputError("The amount must not be negative.", (*path, "amount"))
     return int(units)
 
 
@@ -129,10 +131,10 @@ async def payer(mutation: MutationContext, input: Any) -> tuple[Row[Any], str | 
     elif invoice_id is None:
         client_id = viewer.sole_client_id
         if client_id is None:
-            raise InvalidInput("The client's id is required.", ("input", "clientId"))
+            raise InvalidInputError("The client's id is required.", ("input", "clientId"))
     owner = await lookup.paying_client(mutation, client_id, invoice_id)
     if owner.stripe_account is None:
-        raise OnlinePaymentsOff("The practice takes no payments online.")
+        raise OnlinePaymentsOffError("The practice takes no payments online.")
     return owner, invoice_id
 
 
@@ -141,11 +143,11 @@ def chosen_source(source: Any) -> tuple[Any, str | None]:
     if source.new_card is not None and source.new_card.value is not None:
         new = source.new_card.value
         if new.make_default and not new.save_card:
-            raise InvalidInput(
+            raise InvalidInputError(
                 "Only a saved card can be the Default Card.", (*NEW_CARD, "makeDefault")
             )
         if not TOKEN.fullmatch(new.confirmation_token):
-            raise InvalidInput(
+            raise InvalidInputError(
                 "This is not a confirmation token (ctoken_…).", (*NEW_CARD, "confirmationToken")
             )
         return new, None
@@ -153,7 +155,7 @@ def chosen_source(source: Any) -> tuple[Any, str | None]:
         path = (*SOURCE, "paymentMethodId")
         return None, read_id(source.payment_method_id.value, "crd", path)
     if source.credit is None or not source.credit.value:
-        raise InvalidInput("Pass `credit: true` or a card.", (*SOURCE, "credit"))
+        raise InvalidInputError("Pass `credit: true` or a card.", (*SOURCE, "credit"))
     return None, None
 
 
@@ -161,9 +163,9 @@ async def find_saved_card(mutation: MutationContext, client_id: str, card_id: st
     path = (*SOURCE, "paymentMethodId")
     card = await lookup.card_on_file(mutation, client_id, card_id)
     if card is None:
-        raise NotFound("There is no such card on file.", path)
+        raise NotFoundError("There is no such card on file.", path)
     if is_over(card, mutation.today):
-        raise CardUnusable("The card has expired: use another card.", path)
+        raise CardUnusableError("The card has expired: use another card.", path)
     return card
 
 
@@ -173,11 +175,13 @@ async def new_card(mutation: MutationContext, account: str, token: str) -> Card:
     try:
         card = await mutation.payment_context.stripe.token(account, token)
     except Rejected:
-        raise InvalidInput("The confirmation token does not exist or has expired.", path) from None
+        raise InvalidInputError(
+            "The confirmation token does not exist or has expired.", path
+        ) from None
     except Unknown:
         raise stripe_unavailable() from None
     if not card.name or not card.zip:
-        raise InvalidInput("The cardholder's name and billing postal code are required.", path)
+        raise InvalidInputError("The cardholder's name and billing postal code are required.", path)
     return card
 
 
@@ -193,7 +197,7 @@ TYPES = {
 }
 
 
-def snapshot_outcome(mutation: MutationContext, standing: Standing) -> Outcome:
+def snapshot_outcome(mutation: MutationContext, standing: PaymentSnapshot) -> Outcome:
     if standing.refusal is not None:
         return error_outcome(stripe_refusal(standing.refusal, mutation.viewer.currency))
     values: dict[str, Any] = {"payment_id": standing.payment_id}
@@ -212,7 +216,7 @@ def snapshot_outcome(mutation: MutationContext, standing: Standing) -> Outcome:
     return Outcome(TYPES[standing.state], values | {"retry_after_s": RETRY_AFTER_S})
 
 
-def stripe_refusal(reason: PaymentRefusal, currency: str) -> Refusal:
+def stripe_refusal(reason: PaymentRefusal, currency: str) -> UserError:
     """Return the refusal of a payment that Stripe did not start.
 
     The minimum is Stripe's published one. An account with payouts in another currency may have a
@@ -220,8 +224,8 @@ def stripe_refusal(reason: PaymentRefusal, currency: str) -> Refusal:
     """
     match reason:
         case PaymentRefusal.AMOUNT_TOO_SMALL:
-            return AmountTooSmall(currencies.MINIMUM.get(currency))
+            return AmountTooSmallError(currencies.MINIMUM.get(currency))
         case PaymentRefusal.AMOUNT_TOO_LARGE:
-            return AmountTooLarge(currencies.largest_charge(currency))
+            return AmountTooLargeError(currencies.largest_charge(currency))
         case PaymentRefusal.PAYMENTS_UNAVAILABLE:
-            return PaymentsUnavailable()
+            return PaymentsUnavailableError()

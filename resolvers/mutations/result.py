@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Boolean, Integer, Text
 from sqlalchemy.types import TypeEngine
 
 from billing import errors as billing
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.payments.status import Online
 from identity.sign_in.context import Door
 from identity.viewer import Viewer
@@ -31,7 +31,7 @@ class MutationContext:
 
     viewer: Viewer
     now: dt.datetime
-    payment_context: Till
+    payment_context: PaymentContext
     sign_in_context: Door
     viewer_of_token: FindViewer
     viewer_of_token_id: FindViewer
@@ -86,31 +86,31 @@ async def catch_user_errors(do: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Run a mutation and return its outcome. A Refusal becomes an outcome too."""
     try:
         return await do()
-    except billing.Refusal as refusal:
+    except billing.UserError as refusal:
         return error_outcome(refusal)
 
 
-def error_outcome(refusal: billing.Refusal) -> Outcome:
+def error_outcome(refusal: billing.UserError) -> Outcome:
     values: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}
     if refusal.path is not None:
         # Names in the schema never need escaping.
         values["path"] = "[" + ",".join(f'"{name}"' for name in refusal.path) + "]"
     match refusal:
-        case billing.AmountChanged():
+        case billing.AmountChangedError():
             values |= {"expected": refusal.expected_minor, "payable": refusal.payable_minor}
-        case billing.AmountTooSmall():
+        case billing.AmountTooSmallError():
             values |= {"minimum": refusal.minimum_minor}
-        case billing.AmountTooLarge():
+        case billing.AmountTooLargeError():
             values |= {"maximum": refusal.maximum_minor}
-        case billing.PaymentInProgress():
+        case billing.PaymentInProgressError():
             values |= {"payment_id": refusal.payment_id}
-        case billing.TooManyAttempts():
+        case billing.TooManyAttemptsError():
             values |= {"retry_at": f"{refusal.retry_at:%Y-%m-%dT%H:%M:%SZ}"}
-        case billing.SignInCodeInvalid():
+        case billing.SignInCodeInvalidError():
             values |= {"tries_left": refusal.tries_left}
-        case billing.CardRefused():
+        case billing.CardRefusedError():
             values |= {"reason": refusal.reason}
-    return Outcome(type(refusal).__name__, values)
+    return Outcome(type(refusal).__name__.removesuffix("Error"), values)
 
 
 def stripe_unavailable() -> FieldError:
@@ -137,4 +137,4 @@ def read_id(id_: str, kind: str, path: Sequence[str]) -> str:
         return bare(id_)
     except FieldError:
         message = f"Not an id of this type, which begins with {kind}_."
-        raise billing.InvalidInput(message, path) from None
+        raise billing.InvalidInputError(message, path) from None

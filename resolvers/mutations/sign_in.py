@@ -5,11 +5,11 @@ from typing import Any
 
 from billing.audit_log import Actor
 from billing.errors import (
-    InvalidInput,
-    NotFound,
-    Refusal,
-    SignInCodeInvalid,
-    SignInLinkInvalid,
+    InvalidInputError,
+    NotFoundError,
+    SignInCodeInvalidError,
+    SignInLinkInvalidError,
+    UserError,
 )
 from billing.security_events import (
     SIGNIN_ENDED,
@@ -51,7 +51,9 @@ async def sign_in(mutation: MutationContext, input: Any) -> Outcome:
         token = await complete.sign_in(
             mutation.sign_in_context, input.secret, input.nonce, mutation.now, mutation.address_hash
         )
-        return await signed_in(mutation, token, SignInLinkInvalid(mutation.sign_in_context.lasts))
+        return await signed_in(
+            mutation, token, SignInLinkInvalidError(mutation.sign_in_context.lasts)
+        )
 
     return log_result(mutation, await catch_user_errors(done))
 
@@ -63,7 +65,7 @@ async def sign_in_with_code(mutation: MutationContext, input: Any) -> Outcome:
         token = await complete.sign_in_with_code(
             mutation.sign_in_context, input.code, input.nonce, mutation.now, mutation.address_hash
         )
-        return await signed_in(mutation, token, SignInCodeInvalid(0))
+        return await signed_in(mutation, token, SignInCodeInvalidError(0))
 
     return log_result(mutation, await catch_user_errors(done))
 
@@ -100,20 +102,20 @@ async def switch_viewer(mutation: MutationContext, input: Any) -> Outcome:
     async def done() -> Outcome:
         viewer, person_id = mutation.viewer, own_id(input, "idn")
         if viewer.email is None:
-            raise NotFound("Only a sign-in can be switched.", ID)
+            raise NotFoundError("Only a sign-in can be switched.", ID)
         await sign_in_switch.switch(
             mutation.sign_in_context, session_actor(mutation), viewer.email, person_id, mutation.now
         )
         switched = await mutation.viewer_of_token_id(viewer.token_id, mutation.now)
         if switched is None:
-            raise NotFound("The sign-in is over.", ID)
+            raise NotFoundError("The sign-in is over.", ID)
         SIGNIN_SWITCHED.emit(**viewer_event_fields(switched, mutation.address_hash))
         return Outcome("ViewerSwitched", viewer=switched)
 
     return await catch_user_errors(done)
 
 
-async def signed_in(mutation: MutationContext, token: str, ended: Refusal) -> Outcome:
+async def signed_in(mutation: MutationContext, token: str, ended: UserError) -> Outcome:
     """Return the outcome of a sign-in. Raise `ended` if the sign-in was ended in the meantime."""
     viewer = await mutation.viewer_of_token(token, mutation.now)
     if viewer is None:
@@ -133,16 +135,16 @@ def log_result(mutation: MutationContext, outcome: Outcome) -> Outcome:
 
 def session_actor(mutation: MutationContext) -> Actor:
     """Return the viewer as the actor in the audit log."""
-    assert mutation.payment_context.by is not None
-    return mutation.payment_context.by
+    assert mutation.payment_context.actor is not None
+    return mutation.payment_context.actor
 
 
 def own_id(input: Any, kind: str) -> str:
     """Return the row id in an API id. An id of another type names no object of the viewer."""
     try:
         return read_id(input.id, kind, ID)
-    except InvalidInput as wrong:
-        raise NotFound(str(wrong), ID) from None
+    except InvalidInputError as wrong:
+        raise NotFoundError(str(wrong), ID) from None
 
 
 def subject_of(viewer: Viewer) -> Subject:

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing import audit_log
-from billing.documents.facts import practice_of
+from billing.documents.facts import practice_of_document
 from billing.documents.links import PREFIXES
-from billing.documents.printer import Press
+from billing.documents.printer import Printer
 from billing.documents.typesetting import can_be_printed
 from billing.payments import context
 from execution.read_audit import RequestReads, record_at_once
@@ -50,11 +50,13 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     if kind is None:
         raise NoDocument(f"There is no document {id_}.")
     engine = database.engine(settings.database_url)
-    press = Press(engine, lambda: dt.datetime.now(dt.UTC), settings.font_paths, settings.field_keys)
+    press = Printer(
+        engine, lambda: dt.datetime.now(dt.UTC), settings.font_paths, settings.field_keys
+    )
     try:
         async with engine.connect() as conn:
-            practice = await practice_of(conn, kind, key)
-        found = await press.printed(kind, practice, key) if practice else None
+            practice = await practice_of_document(conn, kind, key)
+        found = await press.print(kind, practice, key) if practice else None
         if practice and found:
             await record(engine, practice, kind, id_)
     finally:
@@ -97,7 +99,7 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
                 raise NoLogo(f"There is no practice {practice}.")
             by = operator(found.id, "portal logo")
             await audit_log.record(conn, by, None, dt.datetime.now(dt.UTC))
-            day = since or context.day(dt.datetime.now(dt.UTC), found.time_zone)
+            day = since or context.local_day(dt.datetime.now(dt.UTC), found.time_zone)
             await conn.execute(
                 insert_into(conn, Logo)
                 .values(practice_id=found.id, since=day, content=content)

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from billing.audit_log import record
-from billing.money import digits
+from billing.money import currency_digits
 from billing.payments import audit, force_end
 from billing.payments import refund as payments_refund
 from billing.payments.audit import Difference
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
 from billing.payments.stripe_accounts import accounts
 from billing.stripe import Rejected, StripeTrouble, Unknown
@@ -43,7 +43,7 @@ class NotDone(CommandError):
 
 
 @asynccontextmanager
-async def till_of(settings: Settings) -> AsyncIterator[Till]:
+async def till_of(settings: Settings) -> AsyncIterator[PaymentContext]:
     """Yield the database and Stripe, or its sandbox, for one command.
 
     Raise WrongSettings if the settings select neither.
@@ -53,7 +53,7 @@ async def till_of(settings: Settings) -> AsyncIterator[Till]:
     stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else at_stripe(settings)
     engine = database.engine(settings.database_url)
     try:
-        yield Till(engine, stripe, utc_now)
+        yield PaymentContext(engine, stripe, utc_now)
     finally:
         await stripe.close()
         await engine.dispose()
@@ -72,25 +72,27 @@ async def refund(
     """
     if key is not None and len(key) not in KEY_LENGTHS:
         raise NotDone("A key has 1 to 255 characters.")
-    async with till_of(settings) as till:
-        practice_id, payment_id, currency = await known(till, payment)
-        till = replace(till, by=operator(practice_id, "portal refund"))
+    async with till_of(settings) as context:
+        practice_id, payment_id, currency = await known(context, payment)
+        context = replace(context, actor=operator(practice_id, "portal refund"))
         minor = None if amount is None else minor_units(amount, currency)
 
         def begun(row: Row[Any]) -> None:
-            given = Decimal(row.amount_minor).scaleb(-digits(currency))
+            given = Decimal(row.amount_minor).scaleb(-currency_digits(currency))
             say(f"Refunding {given} {currency}. If this is interrupted, resume it by")
             say(f"  portal refund {payment} --amount {given} --key {shlex.quote(row.key)}")
 
         try:
-            done = await payments_refund.refund(till, payment_id, minor, key=key, begun=begun)
+            done = await payments_refund.refund_payment(
+                context, payment_id, minor, key=key, begun=begun
+            )
         except payments_refund.NotRefunded as error:
             raise NotDone(str(error)) from None
         except Unknown:
             raise NotDone(UNKNOWN) from None
         except Rejected as rejected:
             raise NotDone(f"Stripe gives no information about this payment: {rejected}.") from None
-    given = Decimal(done.amount_minor).scaleb(-digits(currency))
+    given = Decimal(done.amount_minor).scaleb(-currency_digits(currency))
     return f"{given} {currency} of pmt_{payment_id}: {done.state} ({done.stripe_id})."
 
 
@@ -98,24 +100,24 @@ async def end(settings: Settings, payment: str, because: str) -> str:
     """End a payment that Stripe gives no answer about, and return a sentence about the result."""
     if not because.strip():
         raise NotDone("Give a reason by --because: it is stored with the payment.")
-    async with till_of(settings) as till:
-        practice_id, payment_id, _ = await known(till, payment)
-        till = replace(till, by=operator(practice_id, "portal payment end"))
+    async with till_of(settings) as context:
+        practice_id, payment_id, _ = await known(context, payment)
+        context = replace(context, actor=operator(practice_id, "portal payment end"))
         try:
-            state = await force_end.end(till, payment_id, because)
+            state = await force_end.force_end(context, payment_id, because)
         except force_end.NotEnded as error:
             raise NotDone(str(error)) from None
     return f"pmt_{payment_id}: {state}."
 
 
-async def known(till: Till, payment: str) -> tuple[str, str, str]:
+async def known(context: PaymentContext, payment: str) -> tuple[str, str, str]:
     """Return the payment's practice, row id and currency."""
     try:
         payment_id = bare(payment) if payment.startswith("pmt_") else ""
     except FieldError:
         payment_id = ""
     same = Practice.id == Payment.practice_id
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         columns = select(Practice.id, Practice.currency).join(Payment, same)
         asked = columns.where(Payment.id == payment_id)
         found = (await conn.execute(asked)).first() if payment_id else None
@@ -126,7 +128,7 @@ async def known(till: Till, payment: str) -> tuple[str, str, str]:
 
 def minor_units(amount: str, currency: str) -> int:
     try:
-        units = Decimal(amount).scaleb(digits(currency))
+        units = Decimal(amount).scaleb(currency_digits(currency))
         if units == units.to_integral_value():
             return int(units)
     except (ArithmeticError, ValueError):
@@ -137,14 +139,14 @@ def minor_units(amount: str, currency: str) -> int:
 async def differences(settings: Settings, since: dt.datetime | None) -> list[str]:
     """Return a line for each difference, and for each account that could not be compared."""
     begin = since.replace(tzinfo=dt.UTC) if since else utc_now() - SINCE
-    async with till_of(settings) as till:
+    async with till_of(settings) as context:
         lines: list[str] = []
-        for practice_id, account in await all_accounts(till):
+        for practice_id, account in await all_accounts(context):
             by = operator(practice_id, "portal reconcile")
-            async with till.engine.begin() as conn:
-                await record(conn, by, None, till.now(), AccessAction.READ)
+            async with context.engine.begin() as conn:
+                await record(conn, by, None, context.now(), AccessAction.READ)
             try:
-                found = await audit.audit(till, practice_id, account, begin)
+                found = await audit.audit(context, practice_id, account, begin)
             except StripeTrouble:
                 found = [Difference(account, "not compared: Stripe does not answer for it")]
             except Exception as error:
@@ -154,9 +156,9 @@ async def differences(settings: Settings, since: dt.datetime | None) -> list[str
     return lines
 
 
-async def all_accounts(till: Till) -> list[tuple[str, str]]:
+async def all_accounts(context: PaymentContext) -> list[tuple[str, str]]:
     """Return each practice with each of its accounts at Stripe."""
-    async with till.engine.connect() as conn:
+    async with context.engine.connect() as conn:
         practices = list(await conn.scalars(select(Practice.id).order_by(Practice.id)))
-    used = {practice: await accounts(till, practice) for practice in practices}
+    used = {practice: await accounts(context, practice) for practice in practices}
     return [(practice, account) for practice in practices for account in used[practice]]

@@ -4,7 +4,7 @@ Each value is later compared literally with browsers' headers. So a value that n
 refused here, instead of never matching.
 """
 
-from billing.public_urls import host_and_port, ipv6, named, split
+from billing.public_urls import host_and_port, hostname, ipv6, split
 
 ANY = "*"
 
@@ -32,4 +32,4 @@ def parse_host(text: str) -> str:
         return f"[{address}]"
     if ":" in text:
         raise ValueError(f"has {text}: write the host's name alone, without its port")
-    return ("*." if text.startswith("*.") else "") + named(text.removeprefix("*."), text)
+    return ("*." if text.startswith("*.") else "") + hostname(text.removeprefix("*."), text)

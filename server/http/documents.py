@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from billing.documents.links import Link, Signer
-from billing.documents.printer import Busy, Press
+from billing.documents.links import LinkTarget, Signer
+from billing.documents.printer import Busy, Printer
 from billing.practices import PracticeMisconfigured
 from execution.authentication import Authenticator
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
@@ -45,7 +45,7 @@ class Documents:
         signer: Signer,
         authenticator: Authenticator,
         documents: PrintedDocuments,
-        press: Press,
+        press: Printer,
         read_audit: ReadAuditLog,
         address: Callable[[Request], str | None],
         now: Callable[[], dt.datetime],
@@ -90,7 +90,7 @@ class Documents:
             return None
         content = seen.content
         if content is None:
-            made = await self.press.printed(link.kind, viewer.practice_id, link.id)
+            made = await self.press.print(link.kind, viewer.practice_id, link.id)
             content = made[1].content if made else None
         if content is None:
             return None
@@ -98,7 +98,7 @@ class Documents:
         return opened(link, seen, content)
 
 
-def reads_of(link: Link) -> RequestReads:
+def reads_of(link: LinkTarget) -> RequestReads:
     """Return the reads that opening a link means."""
     way = "Download" if link.is_download else "Print"
     fields = (f"{link.kind.capitalize()}.document",)
@@ -112,7 +112,7 @@ def asked(request: Request) -> str:
     return f"{raw.decode('latin-1').rpartition('/documents/')[2]}?{query.decode('latin-1')}"
 
 
-def opened(link: Link, seen: FoundDocument, content: bytes) -> Response:
+def opened(link: LinkTarget, seen: FoundDocument, content: bytes) -> Response:
     way = "attachment" if link.is_download else "inline"
     headers = HEADERS | {"Content-Disposition": f"{way}; {named(seen.file_name)}"}
     return Response(content, media_type="application/pdf", headers=headers)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from billing.payments import webhook_inbox
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.security_events import WEBHOOK_REFUSED
 from billing.stripe.objects import NotAnEvent
 from models.database import TransientError
@@ -31,9 +31,12 @@ class Webhook:
     """The endpoint for Stripe's events. `hurry` wakes the inbox's worker."""
 
     def __init__(
-        self, till: Till, hurry: Callable[[], None], large_bodies: LargeBodies | None = None
+        self,
+        context: PaymentContext,
+        hurry: Callable[[], None],
+        large_bodies: LargeBodies | None = None,
     ) -> None:
-        self.till, self.hurry = till, hurry
+        self.till, self.hurry = context, hurry
         self.large_bodies = large_bodies or LargeBodies()
 
     async def answer(self, request: Request) -> Response:

@@ -189,7 +189,12 @@ class Neighbours:
         """Do all background work, and assert that events of the healthy practice are processed."""
         event = {"id": f"evt_{new_id()}", "type": "test", "received_at": self.portal.clock()}
         await self.portal.insert(StripeEvent, event)
-        for work in (webhook_inbox.work, reconcile.reconcile, detach.work, daily_comparison.work):
+        for work in (
+            webhook_inbox.handle_waiting,
+            reconcile.reconcile_untouched,
+            detach.detach_cards,
+            daily_comparison.compare_due,
+        ):
             await work(self.portal.till)
         rows = {row.id: row for row in await self.portal.all(StripeEvent)}
         assert rows[event["id"]].handled_at is not None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import nodejs
-from billing.money import digits
+from billing.money import currency_digits
 from billing.stripe.currencies import SUPPORTED, NotChargeable, decimals, to_stripe
 from tests.conftest import do_without
 from tests.support.demo_server import PROJECT
@@ -51,7 +51,7 @@ def computed(amounts: list[tuple[dict[str, str], int]], request: pytest.FixtureR
 
 def money(currency: str, minor: int) -> dict[str, str]:
     """Return an amount as the API writes it."""
-    places = digits(currency)
+    places = currency_digits(currency)
     text = str(minor).rjust(places + 1, "0")
     amount = f"{text[:-places]}.{text[-places:]}" if places else text
     return {"amount": amount, "currency": currency}

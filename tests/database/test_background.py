@@ -13,7 +13,7 @@ from sqlalchemy import Row, insert, select
 from billing import background
 from billing.payment_methods import card_comparison
 from billing.payments import daily_comparison
-from billing.payments.context import locked
+from billing.payments.context import client_lock
 from identity.sign_in import outbox, worker
 from models import Client, Practice, StripeEvent
 from models.database import DatabaseBusy, Waits, opened
@@ -66,7 +66,7 @@ def of_client(portal: Paying) -> Any:
 
 async def test_background_work_waits_for_a_lock_longer_than_a_request(portal: Paying) -> None:
     async def change(till: Any) -> None:
-        async with locked(till, portal.practice_id, portal.client_id):
+        async with client_lock(till, portal.practice_id, portal.client_id):
             pass
 
     async with holding(portal.url, of_client(portal)):
@@ -251,10 +251,10 @@ async def test_comparison_with_a_transient_error_is_due_at_once(
         await compare(*given)
 
     monkeypatch.setattr(daily_comparison, "compare_account", busy_at_first)
-    assert await daily_comparison.work(portal.behind) == 1
+    assert await daily_comparison.compare_due(portal.behind) == 1
     async with asyncio.timeout(10):
         # The practice's clock stands still, so a due comparison is due now.
-        while not await daily_comparison.work(portal.behind):  # noqa: ASYNC110
+        while not await daily_comparison.compare_due(portal.behind):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert times == 2
     (practice,) = await portal.all(Practice)
@@ -275,11 +275,11 @@ async def test_transient_error_is_raised_among_several(
     async def moved(*_: Any) -> list[str]:
         return ["a", "b"]
 
-    monkeypatch.setattr(daily_comparison, "moved", moved)
+    monkeypatch.setattr(daily_comparison, "changed_payments", moved)
     monkeypatch.setattr(daily_comparison, "failure", busy)
-    monkeypatch.setattr(card_comparison, "compare", fail)
+    monkeypatch.setattr(card_comparison, "compare_cards", fail)
     with pytest.raises(DatabaseBusy):
-        await daily_comparison.compare(portal.behind, portal.practice_id, NOON)
+        await daily_comparison.compare_payments(portal.behind, portal.practice_id, NOON)
 
 
 async def test_errand_with_a_transient_error_runs_again_soon() -> None:
@@ -292,7 +292,7 @@ async def test_errand_with_a_transient_error_runs_again_soon() -> None:
             raise DatabaseBusy("no connection in time")
 
     async with asyncio.timeout(10):
-        await background.surely(errand)
+        await background.repeat_until_done(errand)
     assert times == 3
 
 
@@ -334,9 +334,9 @@ async def test_a_payment_that_can_not_be_compared_keeps_no_other_from_it(
     async def nothing(*_: Any) -> None:
         """Nothing went back."""
 
-    monkeypatch.setattr(daily_comparison, "moved", moved)
-    monkeypatch.setattr(daily_comparison, "look", look)
+    monkeypatch.setattr(daily_comparison, "changed_payments", moved)
+    monkeypatch.setattr(daily_comparison, "refresh", look)
     monkeypatch.setattr(daily_comparison, "reverse", nothing)
     with pytest.raises(ValueError, match="can't be read"):
-        await daily_comparison.compare(portal.behind, portal.practice_id, NOON)
+        await daily_comparison.compare_payments(portal.behind, portal.practice_id, NOON)
     assert compared == ["a", "b"]

@@ -13,7 +13,7 @@ from sqlalchemy import Row, select, text
 
 from billing.audit_log import Actor
 from billing.payments import confirm, customers, force_end
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.payments.customers import Owner
 from identity.tokens import Subject
 from models import (
@@ -251,32 +251,34 @@ async def test_locked_sqlite_file_gives_503_in_time_and_loses_nothing(tmp_path: 
 # -- waiting for a client without a connection -----------------------------------------------------
 
 
-async def give_up(till: Till, paying: Row[Any]) -> object:
+async def give_up(context: PaymentContext, paying: Row[Any]) -> object:
     actor = Actor(paying.practice_id, ActorKind.CLIENT, new_id())
-    return await confirm.give_up(replace(till, by=actor), paying.practice_id, paying.id)
+    return await confirm.cancel_or_settle(
+        replace(context, actor=actor), paying.practice_id, paying.id
+    )
 
 
-async def end(till: Till, paying: Row[Any]) -> object:
-    return await force_end.cancel(till, paying, "The account is closed.")
+async def end(context: PaymentContext, paying: Row[Any]) -> object:
+    return await force_end.cancel_unanswered(context, paying, "The account is closed.")
 
 
-async def make_customer(till: Till, paying: Row[Any]) -> object:
+async def make_customer(context: PaymentContext, paying: Row[Any]) -> object:
     owner = Owner(paying.practice_id, paying.client_id, ACCOUNT)
-    return await customers.make(till, owner)
+    return await customers.create_and_record(context, owner)
 
 
 @pytest.mark.parametrize("change", [give_up, end, make_customer])
 async def test_changes_of_a_client_take_turns(
-    new_database: NewDatabase, change: Callable[[Till, Row[Any]], Awaitable[object]]
+    new_database: NewDatabase, change: Callable[[PaymentContext, Row[Any]], Awaitable[object]]
 ) -> None:
     async with new_database() as url, paying(url) as portal:
         await portal.invoice(10_000)
         await portal.pay(10_000, portal.card(ASKS))
         (payment,) = await portal.all(Payment)
-        till = replace(portal.till, turns=Turns(0.2))
-        async with till.turns.of(portal.practice_id, portal.client_id):
+        context = replace(portal.till, turns=Turns(0.2))
+        async with context.turns.of(portal.practice_id, portal.client_id):
             with pytest.raises(DatabaseBusy, match="others wait"):
-                await change(till, payment)
+                await change(context, payment)
 
 
 # -- session settings ------------------------------------------------------------------------------

@@ -216,8 +216,8 @@ async def test_wrong_clock_takes_no_row_from_another_worker(
     monkeypatch.setattr("billing.payments.background.INBOX_EVERY_S", 1e6)
     monkeypatch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
     work, item = {
-        "inbox": (webhook_inbox.work, "billing.payments.webhook_inbox.handle"),
-        "reconciling": (reconcile.reconcile, "billing.payments.reconcile.converge"),
+        "inbox": (webhook_inbox.handle_waiting, "billing.payments.webhook_inbox.handle"),
+        "reconciling": (reconcile.reconcile_untouched, "billing.payments.reconcile.converge"),
     }[queue]
     async with new_database() as url, paying(url) as portal, opened(url) as second:
         await portal.invoice(10_000)

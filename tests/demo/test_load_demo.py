@@ -146,9 +146,9 @@ def test_names_are_folded_for_search_and_unique(world: Ledgers) -> None:
 
 def test_currencies_have_zero_two_and_three_decimals_and_time_zones_differ(world: Ledgers) -> None:
     practices = world.all(Practice)
-    assert {money.digits(practice["currency"]) for practice in practices} == {0, 2, 3}
+    assert {money.currency_digits(practice["currency"]) for practice in practices} == {0, 2, 3}
     assert len({practice["time_zone"] for practice in practices}) == PRACTICES
-    assert {money.digits(place.currency) for place in PLACES} == {0, 2, 3}
+    assert {money.currency_digits(place.currency) for place in PLACES} == {0, 2, 3}
 
 
 def test_there_are_names_for_more_clients_than_pairs_of_names() -> None:

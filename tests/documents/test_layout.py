@@ -17,8 +17,8 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.documents import typesetting
-from billing.documents.facts import Document, practice_of, read
-from billing.documents.typesetting import can_be_printed, printed
+from billing.documents.facts import Document, practice_of_document, read_document
+from billing.documents.typesetting import can_be_printed, render_pdf
 from billing.encryption import FieldKeys
 from models import (
     DocumentKind,
@@ -56,13 +56,13 @@ async def rows(
 
 def text(document: Document) -> str:
     """Return the text of the first page."""
-    return PdfReader(io.BytesIO(printed(document).content)).pages[0].extract_text()
+    return PdfReader(io.BytesIO(render_pdf(document).content)).pages[0].extract_text()
 
 
 async def found(conn: AsyncConnection, kind: DocumentKind, id_: str) -> Document:
-    practice = await practice_of(conn, kind, id_)
+    practice = await practice_of_document(conn, kind, id_)
     assert practice is not None
-    document = await read(conn, kind, practice, id_, KEYS)
+    document = await read_document(conn, kind, practice, id_, KEYS)
     assert document is not None
     return document
 
@@ -70,7 +70,7 @@ async def found(conn: AsyncConnection, kind: DocumentKind, id_: str) -> Document
 async def test_long_table_repeats_its_head_on_each_page(conn: AsyncConnection) -> None:
     books = await Books.opened(conn)
     document = await found(conn, DocumentKind.INVOICE, await long_invoice(books))
-    pages = PdfReader(io.BytesIO(printed(document, FONTS).content)).pages
+    pages = PdfReader(io.BytesIO(render_pdf(document, FONTS).content)).pages
     assert len(pages) > 5
     for number, page in enumerate(pages, 1):
         shown = page.extract_text()
@@ -87,7 +87,7 @@ async def long_invoice(books: Books) -> str:
 
 async def test_document_is_pdf_a_and_pdf_ua(conn: AsyncConnection) -> None:
     document = await one(conn)
-    reader = PdfReader(io.BytesIO(printed(document).content))
+    reader = PdfReader(io.BytesIO(render_pdf(document).content))
     assert reader.metadata is not None
     assert reader.metadata.title == f"Invoice {document.number}"
     root: Any = reader.trailer["/Root"]
@@ -110,7 +110,7 @@ async def one(conn: AsyncConnection, **practice: Any) -> Document:
 
 async def test_same_document_has_the_same_bytes(conn: AsyncConnection) -> None:
     document = await one(conn)
-    assert printed(document).content == printed(document).content
+    assert render_pdf(document).content == render_pdf(document).content
 
 
 ADDRESS = {"address_line1": "1 A", "address_city": "B", "address_postal_code": "C"}
@@ -121,7 +121,7 @@ async def test_paper_size_follows_the_practices_country(
     conn: AsyncConnection, country: str, width: int
 ) -> None:
     document = await one(conn, **ADDRESS, address_country=country)
-    (page,) = PdfReader(io.BytesIO(printed(document).content)).pages
+    (page,) = PdfReader(io.BytesIO(render_pdf(document).content)).pages
     assert round(float(page.mediabox.width)) == width
 
 
@@ -140,7 +140,7 @@ async def test_document_with_a_missing_font_is_printed_without_archival_format(
     books = await Books.opened(conn)
     id_ = await books.invoice(await books.client(), client_name=CHINESE)
     document = await found(conn, DocumentKind.INVOICE, id_)
-    plain, whole = printed(document), printed(document, FONTS)
+    plain, whole = render_pdf(document), render_pdf(document, FONTS)
     assert (plain.is_archival, whole.is_archival) == (False, True)
     assert "no font has all of its characters" in caplog.text
     assert document.number in PdfReader(io.BytesIO(plain.content)).pages[0].extract_text()
@@ -230,7 +230,7 @@ async def test_logo_is_on_documents_issued_since_its_day(conn: AsyncConnection) 
         document = await found(
             conn, DocumentKind.INVOICE, await books.invoice(client, issued_on=issued)
         )
-        assert printed(document).is_archival
+        assert render_pdf(document).is_archival
         logos.append(document.logo)
     assert logos[0] is None
     assert logos[1] == logos[2] == LOGO
@@ -262,7 +262,7 @@ async def test_each_word_stands_at_its_stored_position(
     await books.add(Logo, since=DAY, content=LOGO)
     name = kind.lower()
     id_ = await Papers(books, KEYS).add(kind)
-    boxes = word_boxes.boxes(printed(await found(conn, kind, id_)).content)
+    boxes = word_boxes.boxes(render_pdf(await found(conn, kind, id_)).content)
     if os.environ.get("STORE"):
         word_boxes.store(name, boxes)
     assert word_boxes.differences(boxes, word_boxes.stored(name), TOLERANCE) == []

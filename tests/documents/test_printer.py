@@ -73,14 +73,14 @@ async def test_print_of_another_process_is_used_if_it_was_first(
 
     def beaten(document: Any, *given: Any) -> Any:
         asyncio.run_coroutine_threadsafe(elsewhere(document), loop).result(10)
-        return typesetting.printed(document, *given)
+        return typesetting.render_pdf(document, *given)
 
     async def elsewhere(document: Any) -> None:
         async with portal.engine.begin() as conn:
             kept = {"content": b"%PDF first", "is_archival": True, "printed_at": portal.clock()}
-            await conn.execute(insert(PrintedDocument).values(printer.named(document) | kept))
+            await conn.execute(insert(PrintedDocument).values(printer.log_fields(document) | kept))
 
-    monkeypatch.setattr(printer, "printed", beaten)
+    monkeypatch.setattr(printer, "render_pdf", beaten)
     response = await get(portal, (await link(portal, id_))["printUrl"])
     assert response.content == b"%PDF first"
 
@@ -96,9 +96,9 @@ async def test_api_answers_while_documents_are_printed(
     def slow(*given: Any) -> Any:
         running.release()
         assert go_on.wait(10)
-        return typesetting.printed(*given)
+        return typesetting.render_pdf(*given)
 
-    monkeypatch.setattr(printer, "printed", slow)
+    monkeypatch.setattr(printer, "render_pdf", slow)
     monkeypatch.setattr(printer, "MOST", 5)
     urls = [(await link(portal, await made(portal, "inv"), token))["printUrl"] for _ in range(8)]
     printing = [asyncio.create_task(get(portal, url)) for url in urls]
@@ -121,7 +121,7 @@ async def test_internal_error_of_printing_is_only_in_the_log(
     def broken(*_: Any) -> Any:
         raise RuntimeError("what nobody should read")
 
-    monkeypatch.setattr(printer, "printed", broken)
+    monkeypatch.setattr(printer, "render_pdf", broken)
     response = await get(portal, (await link(portal, await made(portal, "inv")))["printUrl"])
     assert response.status_code == 500
     assert "nobody should" not in response.text

@@ -15,8 +15,8 @@ from pypdf import PdfReader
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.documents.facts import practice_of, read
-from billing.documents.typesetting import printed
+from billing.documents.facts import practice_of_document, read_document
+from billing.documents.typesetting import render_pdf
 from billing.encryption import FieldKeys
 from models import (
     CardBrand,
@@ -235,9 +235,9 @@ async def test_every_figure_and_name_is_in_the_pdf(
     for seed in range(EACH):
         made = await written(conn, seed)
         id_ = await KINDS[kind](made)
-        document = await read(conn, kind, made.books.practice, id_, KEYS)
+        document = await read_document(conn, kind, made.books.practice, id_, KEYS)
         assert document is not None
-        pdf = printed(document, FONTS)
+        pdf = render_pdf(document, FONTS)
         assert pdf.is_archival
         missing = lacking(pdf.content, made.texts)
         assert missing == [], f"{kind} of seed {seed}"
@@ -265,11 +265,11 @@ def squeezed(text: str) -> str:
 
 async def test_missing_figure_is_reported(conn: AsyncConnection) -> None:
     made = await written(conn, 1)
-    document = await read(
+    document = await read_document(
         conn, DocumentKind.INVOICE, made.books.practice, await invoice(made), KEYS
     )
     assert document is not None
-    pdf = printed(document, FONTS).content
+    pdf = render_pdf(document, FONTS).content
     assert lacking(pdf, [*made.texts, "31,415.92"]) == ["31,415.92"]
 
 
@@ -277,5 +277,5 @@ async def test_missing_figure_is_reported(conn: AsyncConnection) -> None:
 async def test_unknown_document_is_not_found(conn: AsyncConnection, kind: DocumentKind) -> None:
     books = await Books.opened(conn)
     nowhere = "00000000-0000-7000-8000-000000000000"
-    assert await read(conn, kind, books.practice, nowhere, KEYS) is None
-    assert await practice_of(conn, kind, nowhere) is None
+    assert await read_document(conn, kind, books.practice, nowhere, KEYS) is None
+    assert await practice_of_document(conn, kind, nowhere) is None

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from billing.background import surely
+from billing.background import repeat_until_done
 from billing.payments import webhook_inbox
 from models.database import connector_of
 from models.database.connector import KEEPALIVE, PostgresConnector
@@ -70,7 +70,9 @@ async def test_requests_get_503_while_the_database_is_down(
             assert len(told) == (0 if way in PROBES else 1), [one.getMessage() for one in told]
             assert not any(one.exc_info for one in told)
         caplog.clear()
-        errand = asyncio.create_task(surely(partial(webhook_inbox.work, visiting.portal.till)))
+        errand = asyncio.create_task(
+            repeat_until_done(partial(webhook_inbox.handle_waiting, visiting.portal.till))
+        )
         while not (told := [one for one in caplog.records if of_errand(one)]):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         assert [one.exc_info for one in told] == [None]

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from billing.payment_methods import commands, detach
 from billing.payments import confirm, customers, refund
 from billing.payments import reversals as payments_reversals
-from billing.payments.context import Till, payment
+from billing.payments.context import PaymentContext, read_payment
 from billing.stripe import Stripe, Unknown, api, calls, webhook_signatures
 from models import Payment, PaymentState, Practice, Refund, RefundState, StripeEvent
 from sandbox import intents, reversals
@@ -83,9 +83,9 @@ async def resumed_after_a_lost_answer(portal: Paying) -> int:
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True, after=True))
     with pytest.raises(Unknown):
-        await refund.refund(portal.till, payment_id, 2_500, key="complaint")
+        await refund.refund_payment(portal.till, payment_id, 2_500, key="complaint")
     await payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
-    await refund.refund(portal.till, payment_id, 2_500, key="complaint")
+    await refund.refund_payment(portal.till, payment_id, 2_500, key="complaint")
     return refunded(portal)
 
 
@@ -96,12 +96,14 @@ async def test_refund_is_resumed_by_its_key(portal: Paying) -> None:
 async def test_without_the_operators_key_it_is_refunded_twice(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = refund.begin
+    begin = refund.begin_refund
 
-    async def forgetful(till: Till, paid: Any, minor: int | None, _: str | None) -> Any:
-        return await begin(till, paid, minor, None)
+    async def forgetful(
+        context: PaymentContext, paid: Any, minor: int | None, _: str | None
+    ) -> Any:
+        return await begin(context, paid, minor, None)
 
-    monkeypatch.setattr(refund, "begin", forgetful)
+    monkeypatch.setattr(refund, "begin_refund", forgetful)
     monkeypatch.setattr(refund, "refuse_repeated", lambda *_: None)
     assert await resumed_after_a_lost_answer(portal) == 5_000
 
@@ -114,11 +116,11 @@ async def resumed_in_two_windows(portal: Paying, hold: Hold) -> int:
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True))
     with pytest.raises(Unknown):
-        await refund.refund(portal.till, payment_id, 2_500, key="complaint")
+        await refund.refund_payment(portal.till, payment_id, 2_500, key="complaint")
     hold.on("refund", before=True)
-    first = asyncio.create_task(refund.refund(portal.till, payment_id, key="complaint"))
+    first = asyncio.create_task(refund.refund_payment(portal.till, payment_id, key="complaint"))
     await hold.reached.wait()
-    await refund.refund(portal.till, payment_id, key="complaint")
+    await refund.refund_payment(portal.till, payment_id, key="complaint")
     hold.go_on.set()
     await first
     return refunded(portal)
@@ -131,7 +133,9 @@ async def test_two_windows_refund_once(portal: Paying, hold: Hold) -> None:
 async def test_without_idempotency_keys_two_windows_refund_twice(
     portal: Paying, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "options", lambda account, _=None: calls.options(account))
+    monkeypatch.setattr(
+        api, "request_options", lambda account, _=None: calls.request_options(account)
+    )
     assert await resumed_in_two_windows(portal, hold) == 5_000
 
 
@@ -141,7 +145,7 @@ async def test_without_idempotency_keys_two_windows_refund_twice(
 async def failed_while_an_answer_was_late(portal: Paying, hold: Hold) -> RefundState:
     """Let a response that a refund succeeded arrive after the refund failed here."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund.refund(portal.till, payment_id, 4_000)
+    done = await refund.refund_payment(portal.till, payment_id, 4_000)
     hold.on("refunds", before=False)
     late = asyncio.create_task(
         payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
@@ -166,19 +170,19 @@ async def test_without_an_order_of_facts_a_paid_invoice_is_payable_again(
     """Remove both guards: rows are not read again under the lock, and any state may follow any
     other.
     """
-    write = payments_reversals.written
+    write = payments_reversals.write_result
 
-    async def at_once(till: Till, paid: Any, *told: Any) -> bool:
+    async def at_once(context: PaymentContext, paid: Any, *told: Any) -> bool:
         async def same(*_: Any) -> Any:
             return paid
 
-        monkeypatch.setattr(payments_reversals, "payment", same)
+        monkeypatch.setattr(payments_reversals, "read_payment", same)
         try:
-            return await write(till, paid, *told)
+            return await write(context, paid, *told)
         finally:
-            monkeypatch.setattr(payments_reversals, "payment", payment)
+            monkeypatch.setattr(payments_reversals, "read_payment", read_payment)
 
-    monkeypatch.setattr(payments_reversals, "written", at_once)
+    monkeypatch.setattr(payments_reversals, "write_result", at_once)
     monkeypatch.setattr(payments_reversals, "is_final", lambda _: False)
     monkeypatch.setattr(payments_reversals, "ORDER", dict.fromkeys(payments_reversals.ORDER, 0))
     assert await failed_while_an_answer_was_late(portal, hold) is RefundState.SUCCEEDED
@@ -212,15 +216,15 @@ async def test_charge_in_a_former_account_is_found(portal: Paying) -> None:
 async def test_without_the_account_on_its_row_a_charge_is_lost(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = confirm.find
+    find = confirm.find_payment
 
-    async def of_the_practice(till: Till, practice_id: str, payment_id: str) -> Any:
-        row = await find(till, practice_id, payment_id)
-        async with till.engine.connect() as conn:
+    async def of_the_practice(context: PaymentContext, practice_id: str, payment_id: str) -> Any:
+        row = await find(context, practice_id, payment_id)
+        async with context.engine.connect() as conn:
             account = await conn.scalar(select(Practice.stripe_account))
         return SimpleNamespace(**dict(row._mapping) | {"stripe_account": account})
 
-    monkeypatch.setattr(confirm, "find", of_the_practice)
+    monkeypatch.setattr(confirm, "find_payment", of_the_practice)
     assert await charged_in_the_former_account(portal) is PaymentState.REQUIRES_ACTION
 
 
@@ -298,7 +302,7 @@ async def attached_after_a_removal(portal: Paying) -> int:
     portal.api.faults.append(Fault("detach", drop=True, times=9))
     await card_forms.remove(portal, card)
     portal.api.faults.clear()
-    await detach.work(portal.till)
+    await detach.detach_cards(portal.till)
     return sum(bool(one["customer"]) for one in portal.store.all("payment_method"))
 
 
@@ -312,6 +316,6 @@ async def test_without_a_written_detachment_a_removed_card_stays_attached(
     async def nothing(*_: Any) -> None:
         """Write no detachment."""
 
-    monkeypatch.setattr(commands, "write_down", nothing)
-    monkeypatch.setattr("billing.payment_methods.store.write_down", nothing)
+    monkeypatch.setattr(commands, "record_detachment", nothing)
+    monkeypatch.setattr("billing.payment_methods.store.record_detachment", nothing)
     assert await attached_after_a_removal(portal) == 1

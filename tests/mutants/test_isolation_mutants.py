@@ -343,13 +343,13 @@ def a_link_outlives_its_token(patch: pytest.MonkeyPatch) -> None:
 
 
 def another_practices_document_is_printed(patch: pytest.MonkeyPatch) -> None:
-    right = facts.read
+    right = facts.read_document
 
     async def wrong(rows: Any, kind: Any, _: str, id_: str, keys: Any) -> Any:
-        practice = await facts.practice_of(rows, kind, id_)
+        practice = await facts.practice_of_document(rows, kind, id_)
         return await right(rows, kind, practice or "", id_, keys)
 
-    patch.setattr(printer, "read", wrong)
+    patch.setattr(printer, "read_document", wrong)
 
 
 OF_PAPERS: dict[Plant, str] = {

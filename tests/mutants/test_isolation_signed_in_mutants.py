@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import literal, null, select, true
 
 from billing.audit_log import record
-from billing.errors import NotFound
+from billing.errors import NotFoundError
 from execution import authentication
 from identity import tokens
 from identity.sign_in import sign_out, switch
@@ -51,7 +51,7 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
     async def wrong(door: Any, by: Any, _: Any, token_id: str, now: Any) -> None:
         if not await sign_out.ended(door, Token.id == token_id, now=now, by=by):
-            raise NotFound("There is no such sign-in.", ("input", "id"))
+            raise NotFoundError("There is no such sign-in.", ("input", "id"))
 
     patch.setattr(sign_out, "revoke", wrong)
 
@@ -77,7 +77,7 @@ def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
         asked = select(columns.id, columns.client_id, literal(True).label("clients_remove_cards"))
         found = await fetched(acting, asked.where(*mine, kept))
         if found is None:
-            raise NotFound("There is no such card, or you have no access to it.", cards.CARD)
+            raise NotFoundError("There is no such card, or you have no access to it.", cards.CARD)
         return found
 
     patch.setattr(lookup, "manageable_card", wrong)
@@ -102,7 +102,7 @@ def a_card_is_begun_for_any_client(patch: pytest.MonkeyPatch) -> None:
     async def wrong(acting: Any, client_id: str | None, invoice_id: str | None) -> Any:
         try:
             return await right(acting, client_id, invoice_id)
-        except NotFound:
+        except NotFoundError:
             columns = (Client.id, literal("acct_sandbox_USD").label("stripe_account"))
             here = Client.practice_id == acting.viewer.practice_id, Client.id == client_id
             if found := await fetched(acting, select(*columns).where(*here)):
@@ -118,7 +118,7 @@ def what_is_refused_is_recorded_as_done(patch: pytest.MonkeyPatch) -> None:
     async def wrong(acting: Any, payment_id: str) -> str:
         other = await fetched(acting, select(Client.id).where(here(acting)).order_by(Client.id))
         async with acting.payment_context.engine.begin() as rows:
-            await record(rows, acting.payment_context.by, other.id, acting.now)
+            await record(rows, acting.payment_context.actor, other.id, acting.now)
         return await right(acting, payment_id)
 
     def here(acting: Any) -> Any:
@@ -131,7 +131,7 @@ def what_is_refused_is_recorded_as_done(patch: pytest.MonkeyPatch) -> None:
 def what_is_out_of_sight_is_said_to_be_forbidden(patch: pytest.MonkeyPatch) -> None:
     def wrong(refusal: Any) -> Any:
         found = right(refusal)
-        is_hidden = isinstance(refusal, NotFound)
+        is_hidden = isinstance(refusal, NotFoundError)
         return result.Outcome("NotAllowed", found.values) if is_hidden else found
 
     right = result.error_outcome

@@ -24,8 +24,8 @@ from sqlalchemy import (
 import billing.ledger.receivables
 import billing.ledger.revenue
 import billing.superbills
-from billing.ledger.balance import Account, never_negative
-from billing.ledger.invoices import Standing
+from billing.ledger.balance import Account, at_least_zero
+from billing.ledger.invoices import InvoiceTotals
 from execution import executor
 from models import (
     Client,
@@ -310,7 +310,7 @@ def the_balance_has_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def unused_credit_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Account, "payable_of", lambda self, due, _: never_negative(due))
+    patch.setattr(Account, "payable_of", lambda self, due, _: at_least_zero(due))
 
 
 @fault
@@ -328,16 +328,16 @@ def refunds_are_not_taken_back_from_what_is_paid(patch: pytest.MonkeyPatch) -> N
 
 @fault
 def a_void_invoice_is_called_paid(patch: pytest.MonkeyPatch) -> None:
-    right = Standing.__init__
+    right = InvoiceTotals.__init__
     patch.setattr(
-        Standing, "__init__", lambda self, _, billed, paid: right(self, false(), billed, paid)
+        InvoiceTotals, "__init__", lambda self, _, billed, paid: right(self, false(), billed, paid)
     )
 
 
 @fault
 def a_paid_invoice_is_past_due(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        Standing,
+        InvoiceTotals,
         "past_due",
         lambda self, due_on, today: and_(func.coalesce(due_on < today, false()), ~self.is_void),
     )
@@ -360,7 +360,7 @@ def a_session_of_a_void_invoice_counts_as_invoiced(patch: pytest.MonkeyPatch) ->
 
 @fault
 def every_currency_has_two_decimals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(executor, "digits", lambda _: 2)
+    patch.setattr(executor, "currency_digits", lambda _: 2)
 
 
 @fault

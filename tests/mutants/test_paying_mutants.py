@@ -20,8 +20,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import text, update
 
 from billing.payments import confirm, reconcile, settle, start
-from billing.payments.confirm import Standing
-from billing.payments.context import Till
+from billing.payments.confirm import PaymentSnapshot
+from billing.payments.context import PaymentContext
 from billing.stripe import Stripe
 from billing.stripe.objects import Intent, IntentStatus
 from models import DeclineReason, Payment, PaymentState
@@ -69,18 +69,20 @@ def test_without_the_unique_claim_the_machine_fails(
     async def nothing(*_: Any) -> None:
         """Write no claim. Claims enforce the same rule: an invoice is claimed once."""
 
-    monkeypatch.setattr(start, "claim", nothing)
+    monkeypatch.setattr(start, "claim_dues", nothing)
     goes_red(without)
 
 
 def test_without_the_fence_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def open_gate(till: Till, paying: Any, reason: DeclineReason | None) -> Standing:
-        intent = await till.stripe.intent(paying.stripe_account, paying.stripe_id)
+    async def open_gate(
+        context: PaymentContext, paying: Any, reason: DeclineReason | None
+    ) -> PaymentSnapshot:
+        intent = await context.stripe.intent(paying.stripe_account, paying.stripe_id)
         given_up = dataclasses.replace(intent, status=IntentStatus.CANCELED)
-        await settle.fold(till, paying, given_up, reason)
-        return await confirm.standing(till, paying.practice_id, paying.id)
+        await settle.apply_intent(context, paying, given_up, reason)
+        return await confirm.snapshot(context, paying.practice_id, paying.id)
 
     monkeypatch.setattr(confirm, "fence", open_gate)
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
@@ -89,19 +91,21 @@ def test_without_the_fence_the_machine_fails(
 def test_with_create_and_confirm_in_one_step_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create, drive = Stripe.create, confirm.drive
+    create, drive = Stripe.create, confirm.advance
     tokens: dict[str, str | None] = {}
 
-    async def driven(till: Till, practice_id: str, id_: str, token: str | None) -> Standing:
+    async def driven(
+        context: PaymentContext, practice_id: str, id_: str, token: str | None
+    ) -> PaymentSnapshot:
         tokens[id_] = token
-        return await drive(till, practice_id, id_, token)
+        return await drive(context, practice_id, id_, token)
 
     async def at_once(self: Stripe, order: Any) -> Intent:
         made = await create(self, order)
         token = tokens[order.payment_id]
         return await self.confirm(order.payment_id, order.account, made.id, token=token)
 
-    monkeypatch.setattr(confirm, "drive", driven)
+    monkeypatch.setattr(confirm, "advance", driven)
     monkeypatch.setattr(Stripe, "create", at_once)
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
 
@@ -138,7 +142,7 @@ async def given_up_between_create_and_t2(portal: Paying, pausing: Any) -> int:
     slow = asyncio.create_task(portal.pay(10_000, portal.card()))
     await reached.wait()
     portal.clock.time += dt.timedelta(seconds=90)
-    await reconcile.reconcile(portal.till)
+    await reconcile.reconcile_untouched(portal.till)
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
     go_on.set()
     await slow
@@ -173,15 +177,15 @@ async def test_canceled_payment_is_not_confirmed(tmp_path: Path, pausing: Any) -
 async def test_without_compare_and_set_it_is_charged_twice(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def announced(till: Till, paid: Any) -> bool:
-        intent = await confirm.create(till, paid)
-        async with till.engine.begin() as conn:
+    async def announced(context: PaymentContext, paid: Any) -> bool:
+        intent = await confirm.create_payment_intent(context, paid)
+        async with context.engine.begin() as conn:
             mine = update(Payment).where(Payment.id == paid.id)
             confirming = {"stripe_id": intent.id, "state": PaymentState.CONFIRMING}
             await conn.execute(mine.values(confirming))
         return True
 
-    monkeypatch.setattr(confirm, "announce", announced)
+    monkeypatch.setattr(confirm, "mark_confirming", announced)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
         assert await given_up_between_create_and_t2(portal, pausing) == 2
 
@@ -195,17 +199,17 @@ async def test_success_that_is_not_final_is_lost(
     tmp_path: Path, pausing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forgetful(
-        till: Till, asked: Any, intent: Intent, reason: DeclineReason | None = None
+        context: PaymentContext, asked: Any, intent: Intent, reason: DeclineReason | None = None
     ) -> bool:
-        state, now = settle.state_of(intent, reason), till.now()
-        async with till.engine.begin() as conn:
+        state, now = settle.state_of(intent, reason), context.now()
+        async with context.engine.begin() as conn:
             if state is PaymentState.SUCCEEDED:
-                await settle.succeed(conn, asked.practice_id, asked.id, now, intent)
+                await settle.record_success(conn, asked.practice_id, asked.id, now, intent)
                 return True
             mine = update(Payment).where(Payment.id == asked.id)
             await conn.execute(mine.values(state=state, paid_at=None))
         return True
 
-    monkeypatch.setattr(confirm, "fold", forgetful)
+    monkeypatch.setattr(confirm, "apply_intent", forgetful)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
         assert await stale_after_success(portal, pausing) is PaymentState.REQUIRES_ACTION

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from billing.errors import TooManyAttempts
+from billing.errors import TooManyAttemptsError
 from billing.payment_methods import setup_finish, setup_start
 from billing.payment_methods.setup_finish import Holder
 from billing.payment_methods.setup_start import OPEN_FORMS
@@ -89,8 +89,8 @@ async def test_forms_requested_while_others_are_made_are_limited(
     async def another() -> None:
         if outcomes.total() + 1 < 2 * rate_limit.FORMS_OF_CLIENT:
             outcomes["asked"] += 1
-            with suppress(TooManyAttempts):
-                await setup_start.prepare(late(portal.till, "prepare", another), holder(portal))
+            with suppress(TooManyAttemptsError):
+                await setup_start.start_setup(late(portal.till, "prepare", another), holder(portal))
 
     await another()
     assert len(portal.store.all("setup_intent")) == rate_limit.FORMS_OF_CLIENT
@@ -106,8 +106,8 @@ async def test_form_closed_before_stripe_made_it_is_refused(
         for _ in range(OPEN_FORMS):
             await prepare(portal)
 
-    with pytest.raises(TooManyAttempts, match="at once"):
-        await setup_start.prepare(late(portal.till, "prepare", newer), holder(portal))
+    with pytest.raises(TooManyAttemptsError, match="at once"):
+        await setup_start.start_setup(late(portal.till, "prepare", newer), holder(portal))
     assert len(open_at_stripe(portal)) == OPEN_FORMS
 
 
@@ -119,9 +119,9 @@ async def test_form_closed_while_it_is_made_is_closed_at_stripe_too(
     async def read() -> None:
         unnamed.extend(await setup_start.open_forms(portal.till, holder(portal)))
 
-    await setup_start.prepare(late(portal.till, "prepare", read), holder(portal))
+    await setup_start.start_setup(late(portal.till, "prepare", read), holder(portal))
     assert [setup.stripe_id for setup in unnamed] == [None]
-    await setup_finish.close(portal.till, unnamed[0])
+    await setup_finish.close_setup(portal.till, unnamed[0])
     assert open_at_stripe(portal) == []
     (setup,) = await portal.all(CardSetup)
     assert setup.state is SetupState.CANCELED

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from billing.money import digits
-from billing.payments.refund import NotRefunded, refund
+from billing.money import currency_digits
+from billing.payments.refund import NotRefunded, refund_payment
 from billing.payments.reversals import reverse
 from billing.stripe import currencies
 from billing.stripe.currencies import NotChargeable, from_stripe, to_stripe
@@ -48,7 +48,7 @@ async def priced_in(portal: Paying, currency: str) -> None:
 
 
 async def pay(portal: Paying, minor: int, currency: str, key: str = "a key for one click") -> Any:
-    places = digits(currency)
+    places = currency_digits(currency)
     text = f"{minor / 10**places:.{places}f}"
     asked = {"expectedAmount": {"amount": text, "currency": currency}, "idempotencyKey": key}
     return await portal.sent(asked | {"source": portal.card()})
@@ -66,7 +66,7 @@ async def test_payment_and_refund_are_sent_in_stripes_units(
     assert [charge["amount"] for charge in portal.charges()] == [units]
     assert await portal.ledger_of_payments() == minor
     payment_id = done["payment"]["id"].removeprefix("pmt_")
-    given = await refund(portal.till, payment_id, part)
+    given = await refund_payment(portal.till, payment_id, part)
     assert given.amount_minor == part
     assert [one["amount"] for one in portal.store.all("refund")] == [part_units]
     (intent,) = portal.store.all("payment_intent")
@@ -155,10 +155,10 @@ async def test_refund_between_two_steps_is_refused_without_a_row(
     done = await pay(portal, 1_234_500, currency)
     payment_id = done["payment"]["id"].removeprefix("pmt_")
     with pytest.raises(NotRefunded, match="in steps of"):
-        await refund(portal.till, payment_id, part)
+        await refund_payment(portal.till, payment_id, part)
     assert await portal.count(Refund) == 0
-    await refund(portal.till, payment_id, 10 * part)
-    assert (await refund(portal.till, payment_id)).amount_minor == 1_234_500 - 10 * part
+    await refund_payment(portal.till, payment_id, 10 * part)
+    assert (await refund_payment(portal.till, payment_id)).amount_minor == 1_234_500 - 10 * part
 
 
 # -- the table itself ------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from billing.payments import audit, daily_comparison
-from billing.payments.confirm import look
-from billing.payments.refund import refund
+from billing.payments.confirm import refresh
+from billing.payments.refund import refund_payment
 from billing.payments.reversals import reverse
 from billing.stripe import Stripe
 from models import Dispute, DisputeState, Payment, PaymentState, Refund, RefundState
@@ -59,7 +59,7 @@ async def later(portal: Paying, **passes: float) -> None:
 async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow: Slow) -> None:
     """Otherwise the invoice would be payable again after it was paid."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund(portal.till, payment_id, 4_000)
+    done = await refund_payment(portal.till, payment_id, 4_000)
     reached, go_on = slow("refunds")
     late = asyncio.create_task(reverse(portal.till, portal.practice_id, payment_id))
     await reached.wait()
@@ -94,7 +94,7 @@ async def test_late_response_does_not_send_a_payment_back(portal: Paying, slow: 
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     (row,) = await portal.all(Payment)
     reached, go_on = slow("intent")
-    late = asyncio.create_task(look(portal.till, portal.practice_id, row.id))
+    late = asyncio.create_task(refresh(portal.till, portal.practice_id, row.id))
     await reached.wait()
     (waiting,) = portal.store.all("payment_intent")
     with portal.store.transaction():
@@ -127,7 +127,7 @@ async def test_final_refund_stays_final(portal: Paying, final: str, earlier: str
 
 async def compared(portal: Paying) -> None:
     """Run the daily comparison of the worker; no events were delivered."""
-    assert await daily_comparison.work(portal.till) == 1
+    assert await daily_comparison.compare_due(portal.till) == 1
 
 
 async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
@@ -149,7 +149,7 @@ async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
 
 async def test_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund(portal.till, payment_id, 4_000)
+    done = await refund_payment(portal.till, payment_id, 4_000)
     await compared(portal)
     await later(portal, days=7)
     at_stripe(portal, reversals.fail, done.stripe_id)
@@ -162,7 +162,7 @@ async def test_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
 async def test_lost_event_is_listed_and_followed(portal: Paying) -> None:
     """The refund is too old to be compared by itself."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund(portal.till, payment_id, 4_000)
+    done = await refund_payment(portal.till, payment_id, 4_000)
     await compared(portal)
     await later(portal, days=200)
     await compared(portal)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from billing.payments import audit
-from billing.payments.refund import refund
+from billing.payments.refund import refund_payment
 from models import (
     Dispute,
     DisputeState,
@@ -37,7 +37,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
     async with new_database() as url, paying(url) as it:
         payment_id, _ = await paid(it, 10_000)
         _, intent = await paid(it, 2_000, 4_000)
-        await refund(it.till, payment_id, 4_000)
+        await refund_payment(it.till, payment_id, 4_000)
         disputed = at_stripe(it, reversals.dispute, intent, 1_000)
         at_stripe(it, reversals.close, disputed["id"], won=False)
         await it.hears_all()

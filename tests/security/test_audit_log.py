@@ -226,7 +226,7 @@ async def test_change_and_its_entry_are_one_transaction(
     second = (await keep(portal, "5555555555554444"))["paymentMethod"]["id"]
     before = len(await entries(portal))
     with monkeypatch.context() as patch:
-        patch.setattr(audit_log, "write", broken)
+        patch.setattr(audit_log, "write_entries", broken)
         query = """mutation M($id: ID!) {
             makeDefault(input: {paymentMethodId: $id}) { __typename } }"""
         answer = await portal.ask(query, portal.bearer, id=second)
@@ -292,7 +292,7 @@ async def test_entries_that_failed_to_be_written_stay_queued(
 
     await portal.ask(BALANCE, portal.bearer)
     with monkeypatch.context() as patch, pytest.raises(ConnectionError):
-        patch.setattr(audit_log, "write", broken)
+        patch.setattr(audit_log, "write_entries", broken)
         await portal.record.flush()
     assert len(await entries(portal)) == 1
 
@@ -300,14 +300,14 @@ async def test_entries_that_failed_to_be_written_stay_queued(
 async def test_flush_waits_for_a_write_under_way(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, begun, may_end = audit_log.write, asyncio.Event(), asyncio.Event()
+    write, begun, may_end = audit_log.write_entries, asyncio.Event(), asyncio.Event()
 
     async def slow(*given: Any) -> None:
         begun.set()
         await may_end.wait()
         await write(*given)
 
-    monkeypatch.setattr(audit_log, "write", slow)
+    monkeypatch.setattr(audit_log, "write_entries", slow)
     await portal.ask(BALANCE, portal.bearer)
     first = asyncio.create_task(portal.record.flush())
     await begun.wait()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.stripe import Missing
 from identity.tokens import Subject
 from models import AccessEntry, Payment, Token
@@ -117,7 +117,7 @@ async def test_explain_with_a_token_is_entered(portal: Paying) -> None:
 
 async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
-    async def till_of(_: Settings) -> AsyncIterator[Till]:
+    async def till_of(_: Settings) -> AsyncIterator[PaymentContext]:
         yield portal.till
 
     monkeypatch.setattr(payments, "till_of", till_of)

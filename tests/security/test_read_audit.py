@@ -73,8 +73,8 @@ class Broken:
     """A database that takes no entries until it is repaired."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.write, self.is_mended, self.failed = audit_log.write, False, asyncio.Event()
-        patch.setattr(audit_log, "write", self)
+        self.write, self.is_mended, self.failed = audit_log.write_entries, False, asyncio.Event()
+        patch.setattr(audit_log, "write_entries", self)
 
     async def __call__(self, *given: Any) -> None:
         if not self.is_mended:
@@ -149,14 +149,14 @@ async def test_entry_that_can_not_be_written_does_not_block_others(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its ids are logged, and the other entries are written."""
-    write = audit_log.write
+    write = audit_log.write_entries
 
     async def picky(conn: Any, entries: Any) -> None:
         if any(entry["operation"] == "Bad" for entry in entries):
             raise ValueError
         await write(conn, entries)
 
-    monkeypatch.setattr(audit_log, "write", picky)
+    monkeypatch.setattr(audit_log, "write_entries", picky)
     for name in ("First", "Bad", "Last"):
         await portal.ask(f"query {name} {{ client {{ name }} }}", portal.bearer)
     await portal.record.flush()

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 
 
 class Late:
@@ -28,8 +28,10 @@ class Late:
         return late
 
 
-def late(till: Till, call: str, meanwhile: Callable[[], Awaitable[None]], times: int = 1) -> Till:
+def late(
+    context: PaymentContext, call: str, meanwhile: Callable[[], Awaitable[None]], times: int = 1
+) -> PaymentContext:
     """Return a payment context in which the first responses of a call are late."""
-    stripe: Any = Late(till.stripe, call, meanwhile)
+    stripe: Any = Late(context.stripe, call, meanwhile)
     stripe.times = times
-    return dataclasses.replace(till, stripe=stripe)
+    return dataclasses.replace(context, stripe=stripe)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from billing.payments import webhook_inbox
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from billing.stripe import Stripe
 from execution.read_audit import ReadAuditLog
 from models import (
@@ -78,9 +78,9 @@ class Paying(Portal):
     store: Store
     api: Api
     # The contexts of the test itself, of requests and of background work.
-    till: Till
-    counter: Till
-    behind: Till
+    till: PaymentContext
+    counter: PaymentContext
+    behind: PaymentContext
     reads: Any
     record: ReadAuditLog
     bearer: str = ""
@@ -229,7 +229,7 @@ class Paying(Portal):
             assert (await self.webhook(event)).status_code == 200
         while any(event.handled_at is None for event in await self.all(StripeEvent)):
             # The application's own worker processes them too.
-            await webhook_inbox.work(self.till)
+            await webhook_inbox.handle_waiting(self.till)
             await asyncio.sleep(0.005)
 
 

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.ledger.periods import Period, cut
+from billing.ledger.periods import Period, split_into_periods
 
 DAYS = st.dates(dt.date(1999, 12, 1), dt.date(2032, 3, 1))
 
 
 def spans(first: str, last: str, period: Period) -> list[str]:
-    found = cut(dt.date.fromisoformat(first), dt.date.fromisoformat(last), period)
+    found = split_into_periods(dt.date.fromisoformat(first), dt.date.fromisoformat(last), period)
     return [f"{start}/{end}" for start, end in found]
 
 
 @given(one=DAYS, other=DAYS, period=st.sampled_from(Period))
 def test_periods_cover_the_range(one: dt.date, other: dt.date, period: Period) -> None:
     first, last = sorted((one, other))
-    found = list(cut(first, last, period))
+    found = list(split_into_periods(first, last, period))
     assert (found[0][0], found[-1][1]) == (first, last)
     for (start, end), (following, _) in pairwise(found):
         assert start <= end

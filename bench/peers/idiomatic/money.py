@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import strawberry
 
-from billing.money import digits
+from billing.money import currency_digits
 
 
 @strawberry.type
@@ -14,4 +14,4 @@ class Money:
 
     @classmethod
     def of(cls, minor: int, currency: str) -> "Money":
-        return cls(amount=Decimal(minor).scaleb(-digits(currency)), currency=currency)
+        return cls(amount=Decimal(minor).scaleb(-currency_digits(currency)), currency=currency)

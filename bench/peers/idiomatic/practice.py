@@ -20,7 +20,7 @@ from bench.peers.idiomatic.pages import (
     page,
 )
 from bench.peers.idiomatic.sums import FLOWING
-from billing.ledger.periods import Period, Span, cut
+from billing.ledger.periods import Period, Span, split_into_periods
 from billing.ledger.revenue import FLOWS
 from models import Scope
 
@@ -65,7 +65,7 @@ class Practice(Node):
         context.viewer.needs(Scope.AGGREGATES_READ)
         if date_range.gte is None or date_range.lte is None:
             raise GraphQLError("both ends of the range are needed, gte and lte")
-        spans = list(cut(date_range.gte, date_range.lte, group_by))
+        spans = list(split_into_periods(date_range.gte, date_range.lte, group_by))
         starts = [start for start, _ in spans]
         rows = await context.sight.rows(FLOWING, days=starts, **date_range.days)
         sums = {row.period: row for row in rows}

@@ -22,9 +22,9 @@ from sqlalchemy import (
 )
 
 from bench.peers.idiomatic.sight import PRACTICE_ID
-from billing.ledger.balance import Account, allocated, disputed, movements
-from billing.ledger.invoices import billed, paid, total
-from billing.ledger.receivables import asked, put
+from billing.ledger.balance import Account, allocated, disputed_amounts, movements
+from billing.ledger.invoices import billed_amount, paid_amount, total
+from billing.ledger.receivables import allocated_amounts, invoiced_amounts
 from billing.ledger.revenue import FLOWS, of_ledger
 from models import (
     ACTIVE_STATES,
@@ -50,8 +50,8 @@ LEDGER, ALLOCATION = LedgerEntry.__table__, Allocation.__table__
 STANDINGS = select(
     Invoice.id,
     Invoice.is_void,
-    billed(LEDGER, Invoice.practice_id, Invoice.id).scalar_subquery(),
-    paid(ALLOCATION, Invoice.practice_id, Invoice.id).scalar_subquery(),
+    billed_amount(LEDGER, Invoice.practice_id, Invoice.id).scalar_subquery(),
+    paid_amount(ALLOCATION, Invoice.practice_id, Invoice.id).scalar_subquery(),
 ).where(Invoice.practice_id == PRACTICE_ID, Invoice.id == IDS)
 
 REFUNDED = (
@@ -77,7 +77,7 @@ FEES = (
 def of_disputed(table: FromClause) -> Any:
     """Return the sum of a client's rows of invoices with a disputed payment."""
     entry, dispute = LEDGER.alias(), Dispute.__table__.alias()
-    invoices = disputed(entry, dispute, Client.practice_id, Client.id).correlate(Client)
+    invoices = disputed_amounts(entry, dispute, Client.practice_id, Client.id).correlate(Client)
     return (
         select(total(table.c.amount_minor).label("total"))
         .where(
@@ -105,7 +105,7 @@ def accounts() -> Select[*tuple[Any, ...]]:
         Payment.client_id == Client.id,
         Payment.state.in_([constant(state) for state in ACTIVE_STATES]),
     )
-    why_not = account.why_not_pay(
+    why_not = account.reason_not_to_pay(
         online=Practice.stripe_account.is_not(None),
         may_pay=bindparam("may_pay"),
         in_progress=in_progress.correlate(Client),
@@ -151,7 +151,12 @@ def dues() -> Select[*tuple[Any, ...]]:
     all.
     """
     entry, allocation = LEDGER.alias(), ALLOCATION.alias()
-    moved = union_all(*(of_practice(*each) for each in ((entry, asked), (allocation, put))))
+    moved = union_all(
+        *(
+            of_practice(*each)
+            for each in ((entry, invoiced_amounts), (allocation, allocated_amounts))
+        )
+    )
     rows = moved.subquery()
     since = func.width_bucket(rows.c.date, DAYS).label("since")
     return select(since, total(rows.c.minor)).where(rows.c.date <= LAST_DAY).group_by(since)

@@ -38,8 +38,8 @@ def a_day_to_come_is_let_through(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_voided_invoice_stays_invoiced(patch: pytest.MonkeyPatch) -> None:
-    right = billing.ledger.revenue.minor
-    patch.setattr(billing.ledger.revenue, "minor", lambda row: func.abs(right(row)))
+    right = billing.ledger.revenue.amount_minor
+    patch.setattr(billing.ledger.revenue, "amount_minor", lambda row: func.abs(right(row)))
 
 
 @fault
@@ -55,10 +55,10 @@ def refunds_are_taken_off_what_is_collected(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def what_the_practice_gives_is_collected(patch: pytest.MonkeyPatch) -> None:
-    right = billing.ledger.revenue.kind
+    right = billing.ledger.revenue.is_of_kind
     patch.setattr(
         billing.ledger.revenue,
-        "kind",
+        "is_of_kind",
         lambda entry, of: right(entry, EntryKind.CREDIT if of is EntryKind.PAYMENT else of),
     )
 
@@ -110,12 +110,12 @@ def what_was_due_before_the_range_is_forgotten(patch: pytest.MonkeyPatch) -> Non
 
 @fault
 def unused_credit_is_taken_off_what_is_due(patch: pytest.MonkeyPatch) -> None:
-    right = billing.ledger.receivables.put
+    right = billing.ledger.receivables.allocated_amounts
 
     def wrong(allocation: Any, invoice: Any) -> Any:
         return right(allocation, invoice).where(~allocation.c.is_credit)
 
-    patch.setattr(aging, "put", wrong)
+    patch.setattr(aging, "allocated_amounts", wrong)
 
 
 @fault

@@ -10,7 +10,7 @@ import uvicorn
 from sqlalchemy import event
 
 from billing.payments import background, reconcile
-from billing.payments.context import Till
+from billing.payments.context import PaymentContext
 from server.app import app, checked
 from server.settings import Settings
 from tests.support.process_pool import forks
@@ -43,21 +43,21 @@ WRITES = {
 CALLS = {"create": "/payment_intents", "confirm": "/confirm", "cancel": "/cancel"}
 
 
-def arm(till: Till, behind: Till, die: str, by: int) -> None:
+def arm(context: PaymentContext, behind: PaymentContext, die: str, by: int) -> None:
     """Kill or stop this process at a point, such as "before T2" or "after confirm"."""
 
     def passing(point: str) -> None:
         if point == die:
             os.kill(os.getpid(), by)
 
-    watch_commits(till, passing)
+    watch_commits(context, passing)
     watch_commits(behind, passing)
     # Both payment contexts share one client of Stripe.
-    watch_calls(till, passing)
+    watch_calls(context, passing)
 
 
-def watch_commits(till: Till, passing: Any) -> None:
-    engine = till.engine.sync_engine
+def watch_commits(context: PaymentContext, passing: Any) -> None:
+    engine = context.engine.sync_engine
     writing: dict[int, str] = {}
     commit = engine.dialect.do_commit
 
@@ -81,8 +81,8 @@ def watch_commits(till: Till, passing: Any) -> None:
     engine.dialect.do_commit = committed  # type: ignore[assignment,method-assign]
 
 
-def watch_calls(till: Till, passing: Any) -> None:
-    for http in (till.stripe.http, till.stripe.slow_http):
+def watch_calls(context: PaymentContext, passing: Any) -> None:
+    for http in (context.stripe.http, context.stripe.slow_http):
         request = http.request_async
 
         async def sent(method: str, url: str, *given: Any, request: Any = request) -> Any:
