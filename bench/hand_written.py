@@ -18,7 +18,7 @@ import orjson
 
 from bench import statements
 from billing.ledger.periods import Period, split_into_periods
-from identity.tokens import hashed, is_written_right
+from identity.tokens import hashed, is_well_formed
 from models import ViewerKind
 
 Scope = dict[str, Any]
@@ -79,7 +79,7 @@ class HandWritten:
     async def answer(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
         asked, now = orjson.loads(content), dt.datetime.now(dt.UTC)
         token = bearer(scope)
-        if not is_written_right(token):
+        if not is_well_formed(token):
             return UNAUTHENTICATED, b""
         async with self.places:
             prepared = self.idle.pop() if self.idle else await self.opened()

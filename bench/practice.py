@@ -79,5 +79,5 @@ def spread(items: Sequence[Any], size: int) -> Sequence[Any]:
 
 async def token(conn: AsyncConnection, key: str, subject: Subject, now: dt.datetime) -> str:
     scopes = PERSONAL_SCOPES if subject.client_id else DASHBOARD_SCOPES
-    _, text = await tokens.create(conn, key, subject, "bench", frozenset(scopes), now, LASTS)
+    _, text = await tokens.create_token(conn, key, subject, "bench", frozenset(scopes), now, LASTS)
     return text

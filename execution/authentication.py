@@ -18,8 +18,8 @@ from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
 from execution.bounded_queue import BoundedQueue
-from identity.token_usage import Uses
-from identity.tokens import IDLE, has_address, hashed, is_written_right, works
+from identity.token_usage import TokenUsage
+from identity.tokens import IDLE, has_address, hashed, is_valid_token, is_well_formed
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import Reads, Statement
@@ -54,8 +54,8 @@ class CachedSession:
 class Authenticator:
     """Looks up viewers by their tokens: in a statement of its own, or together with a read."""
 
-    def __init__(self, reads: Reads, key: str, uses: Uses | None = None) -> None:
-        self.reads, self.key, self.uses = reads, key, uses
+    def __init__(self, reads: Reads, key: str, token_usage: TokenUsage | None = None) -> None:
+        self.reads, self.key, self.uses = reads, key, token_usage
         self.by_hash = token_statement(reads.dialect, "hash", Text())
         self.by_id = token_statement(reads.dialect, "id", ID)
         self.again = {
@@ -69,7 +69,7 @@ class Authenticator:
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
         """Return the bearer of a token that is known, not revoked, not expired and not idle."""
-        if not is_written_right(token):
+        if not is_well_formed(token):
             return None
         name, key = hashed(token, self.key), digest(token)
         is_known = self.last.recall(key) is not None
@@ -147,7 +147,11 @@ def token_statement(
             token.c.email,
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
-        .where(token.c[column] == name, works(token, now, idle_since), has_address(token, kind))
+        .where(
+            token.c[column] == name,
+            is_valid_token(token, now, idle_since),
+            has_address(token, kind),
+        )
     )
     if kind is not None:
         statement = statement.where(token.c.kind == constant(kind))

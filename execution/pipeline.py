@@ -31,7 +31,7 @@ from execution.refusal_events import (
 from execution.request_cache import CachedRequest, RequestCache
 from execution.row_cost import RowCosts
 from execution.scopes import required_scopes, scopes_required
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
 from planner import fallback_executor
@@ -63,7 +63,7 @@ class Request:
 
 # Dependencies of signing in: the sign-in service, and lookups of the bearer of a new token, by the
 # token's text and by its id.
-SignInServices = tuple[Door, FindViewer, FindViewer]
+SignInServices = tuple[SignInContext, FindViewer, FindViewer]
 
 
 class GraphQLService:
@@ -212,12 +212,12 @@ class GraphQLService:
         fields = ready.reads.fields if ready.reads else ()
         by = actor(viewer, name, fields, address_hash) if viewer else None
         payment_context = replace(self.payment_context, actor=by)
-        door, recognise, holder = self.sign_in
+        context, recognise, holder = self.sign_in
         return MutationContext(
             viewer=viewer or NOBODY,
             now=now,
             payment_context=payment_context,
-            sign_in_context=door,
+            sign_in_context=context,
             viewer_of_token=recognise,
             viewer_of_token_id=holder,
             address_hash=address_hash,

@@ -7,7 +7,7 @@ from email.headerregistry import Address
 LONGEST = 254
 
 
-def one_address(text: str) -> str | None:
+def parse_address(text: str) -> str | None:
     """Return the address, if the text is exactly one and nothing else."""
     written = text.strip()
     try:

@@ -20,7 +20,7 @@ USED = (
 )
 
 
-class Uses:
+class TokenUsage:
     """The uses of tokens that are not written yet."""
 
     def __init__(self, engine: AsyncEngine) -> None:

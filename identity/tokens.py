@@ -30,7 +30,7 @@ PERSONAL_SCOPES = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
 def new_secret() -> str:
     """Return a new token's text, which only its bearer may know."""
-    return text(random_text())
+    return token_text(random_text())
 
 
 def derived(key: str, *secret: str) -> str:
@@ -42,10 +42,10 @@ def derived(key: str, *secret: str) -> str:
     for _ in range(SECRET_LENGTH):
         value, letter = divmod(value, len(ALPHABET))
         letters += ALPHABET[letter]
-    return text(letters)
+    return token_text(letters)
 
 
-def text(secret: str) -> str:
+def token_text(secret: str) -> str:
     return f"{PREFIX}{secret}{checksum(secret)}"
 
 
@@ -62,7 +62,7 @@ def checksum(secret: str) -> str:
     return letters
 
 
-def is_written_right(token: str) -> bool:
+def is_well_formed(token: str) -> bool:
     """Return whether the text has the form and the checksum of a token."""
     found = WRITTEN.fullmatch(token)
     return found is not None and checksum(found[1]) == found[2]
@@ -75,7 +75,7 @@ def hashed(token: str, key: str) -> str:
     return hmac.digest(key.encode(), token.encode(), "sha256").hex()
 
 
-def works(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
+def is_valid_token(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
     """Return whether a token is valid. A sign-in must also have been used recently.
 
     `idle_since` is the earliest last use of a valid sign-in.
@@ -126,7 +126,7 @@ class Subject:
         return ViewerKind.CONTACT if self.contact_id else ViewerKind.DASHBOARD
 
 
-async def create(
+async def create_token(
     conn: AsyncConnection,
     key: str,
     subject: Subject,
@@ -163,7 +163,7 @@ async def create(
     return id_, secret
 
 
-async def revoke(conn: AsyncConnection, id_: str, now: dt.datetime) -> bool:
+async def revoke_token(conn: AsyncConnection, id_: str, now: dt.datetime) -> bool:
     """Revoke a token from its next request on. Return whether it was valid."""
     working = and_(Token.id == id_, Token.revoked_at.is_(None), Token.expires_at > now)
     found = await conn.execute(update(Token).where(working).values(revoked_at=now))

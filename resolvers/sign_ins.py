@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, union_all
 
-from identity.tokens import IDLE, has_address, works
+from identity.tokens import IDLE, has_address, is_valid_token
 from models import Client, Contact, Row, Token, ViewerKind
 from models.literals import constant
 from models.row import Instant
@@ -21,7 +21,7 @@ def sign_ins(_: Any, visible: Visibility) -> Rows:
     now = bind(Deferred(lambda context: context.now), Instant())
     idle_since = bind(Deferred(lambda context: context.now - IDLE), Instant())
     is_theirs = has_address(table, practice_id=visible.practice_id)
-    conditions = [table.c.is_sign_in, works(table, now, idle_since), is_theirs]
+    conditions = [table.c.is_sign_in, is_valid_token(table, now, idle_since), is_theirs]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)
 
 

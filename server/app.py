@@ -31,10 +31,10 @@ from execution.read_audit import ReadAuditLog
 from execution.startup_check import check_schema
 from graph.schema import schema
 from identity.sign_in import background as signing_in
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.sign_in.networks import network
 from identity.sign_in.smtp import Post
-from identity.token_usage import Uses
+from identity.token_usage import TokenUsage
 from identity.tokens import hashed
 from models import database
 from models.database import StatementTimeout, TransientError
@@ -133,11 +133,11 @@ def app(
         turns=till.turns.within(patient.lock_s),
     )
     key = settings.token_key
-    uses = Uses(behind.engine)
-    authenticator = Authenticator(reads, key, uses)
+    token_usage = TokenUsage(behind.engine)
+    authenticator = Authenticator(reads, key, token_usage)
     mailed_to_page = sandbox.post() if sandbox and local else None
     sends = post or settings.post or mailed_to_page
-    door = Door(till.engine, key, now, sends, settings.sign_in_lasts)
+    door = SignInContext(till.engine, key, now, sends, settings.sign_in_lasts)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = till.engine.dialect.name == "sqlite"
     read_audit = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
@@ -182,7 +182,7 @@ def app(
             await running.enter_async_context(database.watched(connector))
             if sandbox is not None:
                 running.callback(sandbox.store.close)
-            await running.enter_async_context(flushing(uses.flush))
+            await running.enter_async_context(flushing(token_usage.flush))
             await running.enter_async_context(read_audit.running())
             await running.enter_async_context(errands.running())
             mailing = signing_in.running(replace(door, engine=behind.engine))
@@ -213,7 +213,7 @@ def app(
     application.state.reads, application.state.graph = reads, service
     application.state.till, application.state.sandbox = till, sandbox
     application.state.behind, application.state.endpoint = behind, endpoint
-    application.state.door, application.state.uses = door, uses
+    application.state.door, application.state.uses = door, token_usage
     application.state.record = read_audit
     return application
 

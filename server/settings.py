@@ -16,7 +16,7 @@ from billing.documents.links import Signer
 from billing.encryption import FieldKeys
 from billing.payments.status import PaymentsMode, mode_of_key
 from execution.introspection import Introspection
-from identity.sign_in.smtp import Post, by_smtp, is_sender, parsed
+from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
 from models.database import ReadLimits, Waits, check_url
 from server.command_errors import CommandError
 from server.http.settings import HttpSettings, between_commas
@@ -243,7 +243,7 @@ class Settings(HttpSettings):
     def mail_server(cls, value: SecretStr | None) -> SecretStr | None:
         try:
             if value is not None:
-                parsed(value.get_secret_value())
+                parse_url(value.get_secret_value())
         except ValueError:
             raise ValueError("is not as smtp://user:password@host:587 or smtps://…") from None
         return value
@@ -305,7 +305,7 @@ class Settings(HttpSettings):
         """How sign-in links go out."""
         if self.smtp_url is None or self.mail_from is None:
             return None
-        return by_smtp(self.smtp_url.get_secret_value(), self.mail_from)
+        return smtp_service(self.smtp_url.get_secret_value(), self.mail_from)
 
     @property
     def signer(self) -> Signer:

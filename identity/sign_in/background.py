@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from billing.background import repeat_until_done, wait_for_event
 from identity.sign_in import outbox, worker
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 
 LOOK_EVERY_S = 5.0
 SWEEP_EVERY_S = 300.0
@@ -16,8 +16,8 @@ PAUSE_S = 0.3
 
 
 @asynccontextmanager
-async def running(door: Door) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(answerer(door)), asyncio.create_task(sweeper(door))]
+async def running(context: SignInContext) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(answerer(context)), asyncio.create_task(sweeper(context))]
     try:
         yield
     finally:
@@ -26,16 +26,16 @@ async def running(door: Door) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def answerer(door: Door) -> None:
+async def answerer(context: SignInContext) -> None:
     while True:
-        if await wait_for_event(door.asked, LOOK_EVERY_S):
+        if await wait_for_event(context.asked, LOOK_EVERY_S):
             await asyncio.sleep(PAUSE_S)
-        door.asked.clear()
-        await repeat_until_done(lambda: worker.work(door))
+        context.asked.clear()
+        await repeat_until_done(lambda: worker.answer_waiting(context))
 
 
-async def sweeper(door: Door) -> None:
+async def sweeper(context: SignInContext) -> None:
     while True:
         # The pause comes first, so that a server that stops at once has no work under way.
         await asyncio.sleep(SWEEP_EVERY_S)
-        await repeat_until_done(lambda: outbox.sweep(door))
+        await repeat_until_done(lambda: outbox.delete_old(context))

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.sign_in.rate_limits import Limit
 
 LENGTH = 6
@@ -22,14 +22,14 @@ TRIES_OF_REQUEST = 5
 TRIES_OF_ADDRESS = Limit("code", every=dt.timedelta(days=1), burst=10)
 
 
-def code(door: Door, nonce_hash: str, practice_id: str) -> str:
+def mail_code(context: SignInContext, nonce_hash: str, practice_id: str) -> str:
     """Return the code of a request's mail for a practice."""
-    digest = door.hashed(f"sign-in code {nonce_hash} {practice_id}")
+    digest = context.hashed(f"sign-in code {nonce_hash} {practice_id}")
     # With 256 bits, the remainder has no measurable bias.
     return f"{int(digest, 16) % 10**LENGTH:0{LENGTH}}"
 
 
-def typed(text: str) -> str | None:
+def parse_code(text: str) -> str | None:
     """Return the digits of a typed code, or None if the text can't be a code."""
     digits = text.replace(" ", "").replace("-", "")
     is_code = len(digits) == LENGTH and digits.isascii() and digits.isdigit()
@@ -37,11 +37,11 @@ def typed(text: str) -> str | None:
 
 
 def matching(
-    door: Door, digits: str, nonce_hash: str, links: Sequence[Row[Any]]
+    context: SignInContext, digits: str, nonce_hash: str, links: Sequence[Row[Any]]
 ) -> Row[Any] | None:
     """Return the link that was sent with this code, in constant time."""
     found = None
     for link in links:
-        if hmac.compare_digest(code(door, nonce_hash, link.practice_id), digits):
+        if hmac.compare_digest(mail_code(context, nonce_hash, link.practice_id), digits):
             found = link
     return found

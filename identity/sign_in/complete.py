@@ -20,7 +20,7 @@ from billing.errors import (
 )
 from identity import tokens
 from identity.sign_in import codes
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.sign_in.people import TooManyPeople, people
 from identity.sign_in.request import mails
 from identity.tokens import PERSONAL_SCOPES, Subject
@@ -37,7 +37,7 @@ USE_THE_LINK = "Too many wrong codes were typed for this address. The link in th
 
 
 @dataclass(frozen=True)
-class Page:
+class SignInPage:
     """The page that signs in: its stored nonce, the nonce's hash, and its network's hash."""
 
     nonce: str
@@ -45,21 +45,25 @@ class Page:
     address_hash: str | None
 
 
-async def sign_in(
-    door: Door, secret: str, nonce: str, now: dt.datetime, address_hash: str | None = None
+async def complete_by_link(
+    context: SignInContext,
+    secret: str,
+    nonce: str,
+    now: dt.datetime,
+    address_hash: str | None = None,
 ) -> str:
     """Return a token for a link that is opened in the page that requested it."""
-    page = Page(nonce, door.hashed(nonce), address_hash)
-    async with every_practice(door.engine) as conn:
-        link = await opened(conn, door.hashed(secret), page, now)
-        token = await enter(conn, door, link, page, now) if link else None
+    page = SignInPage(nonce, context.hashed(nonce), address_hash)
+    async with every_practice(context.engine) as conn:
+        link = await find_link(conn, context.hashed(secret), page, now)
+        token = await begin_session(conn, context, link, page, now) if link else None
     if token is None:
-        raise SignInLinkInvalidError(door.lasts)
+        raise SignInLinkInvalidError(context.lasts)
     return token
 
 
-async def opened(
-    conn: AsyncConnection, secret_hash: str, page: Page, now: dt.datetime
+async def find_link(
+    conn: AsyncConnection, secret_hash: str, page: SignInPage, now: dt.datetime
 ) -> Row[Any] | None:
     """Return the link with this secret, if the page requested it.
 
@@ -75,30 +79,30 @@ async def opened(
     )
 
 
-async def sign_in_with_code(
-    door: Door, code: str, nonce: str, now: dt.datetime, address_hash: str | None = None
+async def complete_by_code(
+    context: SignInContext, code: str, nonce: str, now: dt.datetime, address_hash: str | None = None
 ) -> str:
     """Return a token for a code that is typed into the page that requested its mail."""
-    digits = codes.typed(code)
+    digits = codes.parse_code(code)
     if digits is None:
         raise InvalidInputError("A code has six digits.", ("input", "code"))
-    page = Page(nonce, door.hashed(nonce), address_hash)
-    async with every_practice(door.engine) as conn:
-        came_to = await by_code(conn, door, digits, page, now)
+    page = SignInPage(nonce, context.hashed(nonce), address_hash)
+    async with every_practice(context.engine) as conn:
+        came_to = await link_by_code(conn, context, digits, page, now)
     # The error is raised after the counted try is committed.
     if isinstance(came_to, UserError):
         raise came_to
     return came_to
 
 
-async def by_code(
-    conn: AsyncConnection, door: Door, digits: str, page: Page, now: dt.datetime
+async def link_by_code(
+    conn: AsyncConnection, context: SignInContext, digits: str, page: SignInPage, now: dt.datetime
 ) -> str | UserError:
     """Count a try and return its token, or the reason why there is none.
 
     The work done is the same for a known and an unknown address.
     """
-    request = await tried(conn, page.nonce_hash, now)
+    request = await count_try(conn, page.nonce_hash, now)
     if request is None:
         return SignInCodeInvalidError(0)
     limit, key = codes.TRIES_OF_ADDRESS, request.email_hash
@@ -106,8 +110,8 @@ async def by_code(
     if spent is None:
         return TooManyAttemptsError(await limit.next_at(conn, key) or now, USE_THE_LINK)
     found = await links(conn, page, now, SignInLink.nonce_hash == page.nonce_hash)
-    link = codes.matching(door, digits, page.nonce_hash, found)
-    token = await enter(conn, door, link, page, now) if link else None
+    link = codes.matching(context, digits, page.nonce_hash, found)
+    token = await begin_session(conn, context, link, page, now) if link else None
     if token is None:
         if limit.is_last(spent, now):
             log.warning("too many wrong codes for the address %s: none is taken now", key[:12])
@@ -116,7 +120,7 @@ async def by_code(
     return token
 
 
-async def tried(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row[Any] | None:
+async def count_try(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row[Any] | None:
     """Count a try of a code before it is checked. Return None if no tries are left."""
     count = (
         update(SignInRequest)
@@ -132,7 +136,7 @@ async def tried(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row
 
 
 async def links(
-    conn: AsyncConnection, page: Page, now: dt.datetime, *where: Any
+    conn: AsyncConnection, page: SignInPage, now: dt.datetime, *where: Any
 ) -> Sequence[Row[Any]]:
     """Return and lock the links that are valid, or that this page has just used."""
     columns = SignInLink.__table__.c
@@ -150,22 +154,26 @@ async def links(
 # -- the sign-in -----------------------------------------------------------------------------------
 
 
-async def enter(
-    conn: AsyncConnection, door: Door, link: Row[Any], page: Page, now: dt.datetime
+async def begin_session(
+    conn: AsyncConnection,
+    context: SignInContext,
+    link: Row[Any],
+    page: SignInPage,
+    now: dt.datetime,
 ) -> str | None:
     """Return the token of a link's sign-in, which begins with its first use.
 
     Return None if no person of the practice has the address any more, or the sign-in has ended.
     """
-    text = tokens.derived(door.key, link.id, page.nonce)
+    text = tokens.derived(context.key, link.id, page.nonce)
     if link.used_at is not None:
-        return text if await goes_on(conn, link, now) else None
+        return text if await is_session_valid(conn, link, now) else None
     try:
         (person, *_) = await people(conn, link.email, link.practice_id)
     except (ValueError, TooManyPeople):
         return None
     subject = Subject(link.practice_id, person.client_id, person.contact_id)
-    token_id = await begin(conn, door, subject, link.email, text, now)
+    token_id = await insert_session(conn, context, subject, link.email, text, now)
     kind, actor_id = ActorKind(subject.kind), person.client_id or person.contact_id
     by = Actor(link.practice_id, kind, token_id, actor_id, address_hash=page.address_hash)
     whose = person.client_id, person.contact_id
@@ -176,7 +184,7 @@ async def enter(
     await conn.execute(update(SignInLink).where(mine, columns.id == link.id).values(used))
     await forget_others(conn, link)
     # Access to the mailbox is proven, so the next mails need no limit.
-    await mails(door).reset(conn, link.email_hash)
+    await mails(context).reset(conn, link.email_hash)
     return text
 
 
@@ -195,20 +203,25 @@ async def forget_others(conn: AsyncConnection, link: Row[Any]) -> None:
     await conn.execute(delete(SignInLink).where(mine, columns.id.in_(others)))
 
 
-async def begin(
-    conn: AsyncConnection, door: Door, subject: Subject, email: str, text: str, now: dt.datetime
+async def insert_session(
+    conn: AsyncConnection,
+    context: SignInContext,
+    subject: Subject,
+    email: str,
+    text: str,
+    now: dt.datetime,
 ) -> str:
     """Write the token of a new sign-in, and return its id."""
     scopes = frozenset(PERSONAL_SCOPES)
-    token_id, _ = await tokens.create(
-        conn, door.key, subject, NAME, scopes, now, LASTS, secret=text, email=email
+    token_id, _ = await tokens.create_token(
+        conn, context.key, subject, NAME, scopes, now, LASTS, secret=text, email=email
     )
     return token_id
 
 
-async def goes_on(conn: AsyncConnection, link: Row[Any], now: dt.datetime) -> bool:
+async def is_session_valid(conn: AsyncConnection, link: Row[Any], now: dt.datetime) -> bool:
     """Return whether the sign-in that a link began is still valid."""
     token = Token.__table__
     mine = token.c.practice_id == link.practice_id, token.c.id == link.token_id
-    works = tokens.works(token, now, now - tokens.IDLE), tokens.has_address(token)
+    works = tokens.is_valid_token(token, now, now - tokens.IDLE), tokens.has_address(token)
     return (await conn.scalar(select(token.c.id).where(*mine, *works))) is not None

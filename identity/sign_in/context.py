@@ -12,7 +12,7 @@ from identity.sign_in.smtp import Post
 
 
 @dataclass(frozen=True)
-class Door:
+class SignInContext:
     """The context of signing in. `now` is the clock, in UTC. Without `post` no mail is sent.
 
     `lasts` is the time for which a page may sign in with a requested mail. `asked` wakes the worker

@@ -36,7 +36,7 @@ def mail(sender: str, letter: Letter, now: dt.datetime, lasts: dt.timedelta) -> 
     message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     minutes = lasts // dt.timedelta(minutes=1)
-    links = "\n\n".join(written(link) for link in letter.links)
+    links = "\n\n".join(link_text(link) for link in letter.links)
     message.set_content(TEXT.format(links=links, minutes=minutes))
     return message
 
@@ -46,7 +46,7 @@ def subject(links: Sequence[Link]) -> str:
     return f"Sign in to {practices.pop()}" if len(practices) == 1 else SEVERAL
 
 
-def written(link: Link) -> str:
+def link_text(link: Link) -> str:
     """Write a link and its code under the practice's name."""
     code = f"{link.code[:3]} {link.code[3:]}"
     return ONE.format(practice=one_line(link.practice), url=link.url, code=code)

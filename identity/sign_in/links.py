@@ -10,9 +10,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.practices import portal_url_fault
-from identity.email_address import one_address
-from identity.sign_in.codes import code
-from identity.sign_in.context import Door
+from identity.email_address import parse_address
+from identity.sign_in.codes import mail_code
+from identity.sign_in.context import SignInContext
 from identity.sign_in.people import TooManyPeople, people
 from identity.tokens import random_text
 from models import SignInLink, SignInRequest
@@ -40,13 +40,13 @@ class Letter:
     links: Sequence[Link]
 
 
-async def letter(door: Door, request: Row[Any]) -> Letter | None:
+async def letter(context: SignInContext, request: Row[Any]) -> Letter | None:
     """Create a link for each practice that knows the address. Return None if there is none."""
-    to = one_address(request.email or "")
+    to = parse_address(request.email or "")
     if to is None:
         return None
-    async with door.engine.begin() as conn:
-        if not await is_open(conn, request):
+    async with context.engine.begin() as conn:
+        if not await is_request_open(conn, request):
             return None
         try:
             found = await people(conn, to)
@@ -55,20 +55,20 @@ async def letter(door: Door, request: Row[Any]) -> Letter | None:
             return None
         # One link is enough for all people of a practice, since they share the address.
         first = [next(those) for _, those in groupby(found, lambda person: person.practice_id)]
-        made = [await link(conn, door, request, person) for person in first]
+        made = [await create_link(conn, context, request, person) for person in first]
     links = [one for one in made if one is not None]
     return Letter(first[0].email.strip(), links) if links else None
 
 
-async def is_open(conn: AsyncConnection, request: Row[Any]) -> bool:
+async def is_request_open(conn: AsyncConnection, request: Row[Any]) -> bool:
     """Lock a request. Return False if an operator has ended it in the meantime."""
     columns = SignInRequest.__table__.c
     waiting = columns.id == request.id, columns.done_at.is_(None)
     return bool(await conn.scalar(select(columns.id).where(*waiting).with_for_update()))
 
 
-async def link(
-    conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any]
+async def create_link(
+    conn: AsyncConnection, context: SignInContext, request: Row[Any], person: Row[Any]
 ) -> Link | None:
     """Create a practice's link.
 
@@ -84,14 +84,14 @@ async def link(
         log.warning("practice pra_%s has %s: nobody signs in there", person.practice_id, fault)
         return None
     secret = random_text()
-    if not await keep(conn, door, request, person, secret):
+    if not await write_link(conn, context, request, person, secret):
         return None
-    own = code(door, request.nonce_hash, person.practice_id)
+    own = mail_code(context, request.nonce_hash, person.practice_id)
     return Link(person.practice, f"{person.portal_url}#/sign-in/{secret}", own)
 
 
-async def keep(
-    conn: AsyncConnection, door: Door, request: Row[Any], person: Row[Any], secret: str
+async def write_link(
+    conn: AsyncConnection, context: SignInContext, request: Row[Any], person: Row[Any], secret: str
 ) -> bool:
     """Write the link, or replace the link of an earlier try. Return whether it can be used."""
     made = insert_into(conn, SignInLink).values(
@@ -99,11 +99,11 @@ async def keep(
         id=new_id(),
         email=mailbox(person.email),
         email_hash=request.email_hash,
-        secret_hash=door.hashed(secret),
+        secret_hash=context.hashed(secret),
         nonce_hash=request.nonce_hash,
         created_at=request.created_at,
         # It outlives the request: a page that is refused another mail uses this one.
-        expires_at=request.expires_at + door.lasts,
+        expires_at=request.expires_at + context.lasts,
     )
     fresh = {name: made.excluded[name] for name in ("secret_hash", "email", "email_hash")}
     written = made.on_conflict_do_update(

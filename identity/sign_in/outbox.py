@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.sign_in import rate_limits
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from models import SignInLink, SignInRequest, Token
 from models.leases import Excluded, Lease, Queue
 
@@ -32,37 +32,39 @@ QUEUE = Queue(
 )
 
 
-async def claim(door: Door, but: Excluded) -> Lease | None:
+async def claim_request(context: SignInContext, but: Excluded) -> Lease | None:
     """Lease the next request that is due."""
-    due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= door.now()
+    due = SignInRequest.done_at.is_(None), SignInRequest.due_at <= context.now()
     order = SignInRequest.turn_at, SignInRequest.id
-    return await QUEUE.claim(door.engine, but, *due, order=order)
+    return await QUEUE.claim(context.engine, but, *due, order=order)
 
 
-async def put_off(door: Door, request: Row[Any]) -> None:
+async def schedule_retry(context: SignInContext, request: Row[Any]) -> None:
     """Schedule a retry of the mail."""
     wait_s = BACKOFFS_S[min(request.tries, len(BACKOFFS_S) - 1)]
-    due_at = door.now() + dt.timedelta(seconds=wait_s)
-    async with door.engine.begin() as conn:
-        await change(conn, request.id, tries=request.tries + 1, due_at=due_at, leased_until=None)
+    due_at = context.now() + dt.timedelta(seconds=wait_s)
+    async with context.engine.begin() as conn:
+        await update_request(
+            conn, request.id, tries=request.tries + 1, due_at=due_at, leased_until=None
+        )
 
 
-async def close(door: Door, request: Row[Any]) -> None:
+async def complete_request(context: SignInContext, request: Row[Any]) -> None:
     """Complete a request, and delete the address."""
-    async with door.engine.begin() as conn:
-        await change(conn, request.id, done_at=door.now(), email=None)
+    async with context.engine.begin() as conn:
+        await update_request(conn, request.id, done_at=context.now(), email=None)
 
 
-async def change(conn: AsyncConnection, id_: str, **values: Any) -> None:
+async def update_request(conn: AsyncConnection, id_: str, **values: Any) -> None:
     await conn.execute(update(SignInRequest).where(SignInRequest.id == id_).values(values))
 
 
-async def sweep(door: Door) -> int:
+async def delete_old(context: SignInContext) -> int:
     """Remove rows older than a day, and the addresses of sign-ins that have ended.
 
     Return 0, since there is never more work to do.
     """
-    now = door.now()
+    now = context.now()
     before = now - KEPT
     over = Token.email.is_not(None), Token.expires_at < before
     statements = (
@@ -70,8 +72,8 @@ async def sweep(door: Door) -> int:
         delete(SignInLink).where(SignInLink.expires_at < before),
         update(Token).where(*over).values(email=None),
     )
-    async with door.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         for statement in statements:
             await conn.execute(statement)
-        await rate_limits.sweep(conn, now)
+        await rate_limits.delete_empty(conn, now)
     return 0

@@ -27,7 +27,7 @@ async def people(
     its practice.
     """
     both = union_all(
-        *(known(table, email, practice_id) for table in (Client, Contact)),
+        *(with_address(table, email, practice_id) for table in (Client, Contact)),
     ).limit(MOST + 1)
     found = (await conn.execute(both)).all()
     if len(found) > MOST:
@@ -35,7 +35,7 @@ async def people(
     return sorted(found, key=lambda it: (it.practice, it.client_id is None, it.name, it.id))
 
 
-def known(table: Any, email: str, practice_id: str | None = None) -> Select[Any]:
+def with_address(table: Any, email: str, practice_id: str | None = None) -> Select[Any]:
     """Select the rows of a table with an address."""
     is_client = table is Client
     mine = (

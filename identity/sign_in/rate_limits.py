@@ -30,13 +30,13 @@ class Limit:
         """Count one use of a limit without a burst. Return its due time in the queue."""
         until_ms = await self.spent(conn, key_hash, now)
         assert until_ms is not None
-        return moment(until_ms) - self.every
+        return from_milliseconds(until_ms) - self.every
 
     async def spent(self, conn: AsyncConnection, key_hash: str, now: dt.datetime) -> int | None:
         """Count one use if the limit allows it. Return the time until which the counter is then
         filled.
         """
-        now_ms, every_ms = milliseconds(now), self.every // MILLISECOND
+        now_ms, every_ms = to_milliseconds(now), self.every // MILLISECOND
         counter = SignInLimit.spent_until_ms
         first: Any = insert_into(conn, SignInLimit).values(
             name=self.name, key_hash=key_hash, spent_until_ms=now_ms + every_ms
@@ -51,13 +51,13 @@ class Limit:
 
     def is_last(self, until_ms: int, now: dt.datetime) -> bool:
         """Return whether a counter that is filled until a time has no use left."""
-        return until_ms > milliseconds(now) + self.slack_ms
+        return until_ms > to_milliseconds(now) + self.slack_ms
 
     async def next_at(self, conn: AsyncConnection, key_hash: str) -> dt.datetime | None:
         """Return the time of the next allowed use, or None if nothing was counted yet."""
         spent = select(SignInLimit.spent_until_ms).where(*self.of(key_hash))
         until_ms = await conn.scalar(spent)
-        return None if until_ms is None else moment(until_ms - self.slack_ms)
+        return None if until_ms is None else from_milliseconds(until_ms - self.slack_ms)
 
     async def give_back(self, conn: AsyncConnection, key_hash: str) -> None:
         """Take back one use."""
@@ -80,14 +80,16 @@ class Limit:
         return SignInLimit.name == self.name, SignInLimit.key_hash == key_hash
 
 
-def milliseconds(moment: dt.datetime) -> int:
+def to_milliseconds(moment: dt.datetime) -> int:
     return (moment - EPOCH) // MILLISECOND
 
 
-def moment(milliseconds: int) -> dt.datetime:
+def from_milliseconds(milliseconds: int) -> dt.datetime:
     return EPOCH + milliseconds * MILLISECOND
 
 
-async def sweep(conn: AsyncConnection, now: dt.datetime) -> None:
+async def delete_empty(conn: AsyncConnection, now: dt.datetime) -> None:
     """Remove counters that are empty."""
-    await conn.execute(delete(SignInLimit).where(SignInLimit.spent_until_ms <= milliseconds(now)))
+    await conn.execute(
+        delete(SignInLimit).where(SignInLimit.spent_until_ms <= to_milliseconds(now))
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from identity.email_address import LONGEST
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.sign_in.rate_limits import Limit
 from identity.tokens import random_text
 from models import SignInRequest
@@ -35,21 +35,23 @@ class Requested:
     next_mail_at: dt.datetime | None = None
 
 
-def mails(door: Door) -> Limit:
+def mails(context: SignInContext) -> Limit:
     """Return the limit of mails to an address."""
-    return Limit("mail", every=door.lasts, burst=MAILS)
+    return Limit("mail", every=context.lasts, burst=MAILS)
 
 
-async def request(door: Door, email: str, address_hash: str | None, now: dt.datetime) -> Requested:
+async def request_mail(
+    context: SignInContext, email: str, address_hash: str | None, now: dt.datetime
+) -> Requested:
     """Record the request, and count it.
 
     The address isn't looked up here. So the response does not reveal whether it is known, not even
     by the time it takes.
     """
-    nonce, expires_at, next_mail_at = random_text(), now + door.lasts, None
+    nonce, expires_at, next_mail_at = random_text(), now + context.lasts, None
     typed = email.strip()
-    limit, email_hash = mails(door), door.hashed(mailbox(typed))
-    async with door.engine.begin() as conn:
+    limit, email_hash = mails(context), context.hashed(mailbox(typed))
+    async with context.engine.begin() as conn:
         turn_at = await NETWORK.turn(conn, address_hash or "", now)
         spent = await limit.spent(conn, email_hash, now)
         if spent is None:
@@ -63,7 +65,7 @@ async def request(door: Door, email: str, address_hash: str | None, now: dt.date
                 email=typed if is_mailed and len(typed) <= LONGEST else None,
                 email_hash=email_hash,
                 address_hash=address_hash,
-                nonce_hash=door.hashed(nonce),
+                nonce_hash=context.hashed(nonce),
                 created_at=now,
                 expires_at=expires_at,
                 is_mailed=is_mailed,
@@ -75,5 +77,5 @@ async def request(door: Door, email: str, address_hash: str | None, now: dt.date
             )
         )
     if is_mailed:
-        door.asked.set()
+        context.asked.set()
     return Requested(nonce, expires_at, next_mail_at)

@@ -20,7 +20,7 @@ class NoSuchPerson(Exception):
 
 
 @dataclass(frozen=True)
-class Whose:
+class SignInOwner:
     """A selection: conditions for sign-ins and links, and the mailbox of the requests, if any."""
 
     sign_ins: ColumnElement[bool]
@@ -28,26 +28,28 @@ class Whose:
     email: str | None = None
 
 
-def everybodys() -> Whose:
-    return Whose(true(), true())
+def everybodys() -> SignInOwner:
+    return SignInOwner(true(), true())
 
 
-def of_sign_in(token_id: str) -> Whose:
+def of_sign_in(token_id: str) -> SignInOwner:
     """Select one sign-in, and no links or requests."""
-    return Whose(TOKEN.id == token_id, false())
+    return SignInOwner(TOKEN.id == token_id, false())
 
 
-def of_practice(practice_id: str) -> Whose:
-    return Whose(TOKEN.practice_id == practice_id, LINK.practice_id == practice_id)
+def sessions_of_practice(practice_id: str) -> SignInOwner:
+    return SignInOwner(TOKEN.practice_id == practice_id, LINK.practice_id == practice_id)
 
 
-def of_address(address: str) -> Whose:
+def of_address(address: str) -> SignInOwner:
     """Select an address, in all practices."""
     email = mailbox(address)
-    return Whose(TOKEN.email == email, LINK.email == email, email)
+    return SignInOwner(TOKEN.email == email, LINK.email == email, email)
 
 
-async def of_person(conn: AsyncConnection, model: type[Client] | type[Contact], id_: str) -> Whose:
+async def of_person(
+    conn: AsyncConnection, model: type[Client] | type[Contact], id_: str
+) -> SignInOwner:
     """Select a client or a contact, and all people of the practice with the same address.
 
     A sign-in can be switched between them.
@@ -57,15 +59,17 @@ async def of_person(conn: AsyncConnection, model: type[Client] | type[Contact], 
     if person is None:
         raise NoSuchPerson
     column = TOKEN.client_id if model is Client else TOKEN.contact_id
-    here = of_practice(person.practice_id)
+    here = sessions_of_practice(person.practice_id)
     if person.email is None:
-        return Whose(and_(here.sign_ins, column == id_), false())
+        return SignInOwner(and_(here.sign_ins, column == id_), false())
     same = of_address(person.email)
     mine = and_(here.sign_ins, or_(column == id_, same.sign_ins))
-    return Whose(mine, and_(here.links, same.links), same.email)
+    return SignInOwner(mine, and_(here.links, same.links), same.email)
 
 
-async def listed(conn: AsyncConnection, whose: Whose, now: dt.datetime) -> Sequence[Row[Any]]:
+async def list_sessions(
+    conn: AsyncConnection, whose: SignInOwner, now: dt.datetime
+) -> Sequence[Row[Any]]:
     """Return the valid sign-ins, the newest first, each with its practice and person."""
     of_client = and_(Client.practice_id == TOKEN.practice_id, Client.id == TOKEN.client_id)
     of_contact = and_(Contact.practice_id == TOKEN.practice_id, Contact.id == TOKEN.contact_id)
@@ -77,14 +81,14 @@ async def listed(conn: AsyncConnection, whose: Whose, now: dt.datetime) -> Seque
         .join(Practice, Practice.id == TOKEN.practice_id)
         .outerjoin(Client, of_client)
         .outerjoin(Contact, of_contact)
-        .where(*working(now), tokens.has_address(Token.__table__), whose.sign_ins)
+        .where(*is_valid(now), tokens.has_address(Token.__table__), whose.sign_ins)
         .order_by(TOKEN.created_at.desc(), TOKEN.id.desc())
     )
     return found.all()
 
 
-async def end(
-    conn: AsyncConnection, key: str, whose: Whose, now: dt.datetime
+async def end_sessions(
+    conn: AsyncConnection, key: str, whose: SignInOwner, now: dt.datetime
 ) -> Sequence[Row[Any]]:
     """End sign-ins, and the requests and links of the same address; return the sign-ins' rows.
 
@@ -96,9 +100,9 @@ async def end(
         over = {"expires_at": now, "done_at": now, "email": None}
         await conn.execute(update(SignInRequest).where(*mine).values(over))
     await conn.execute(delete(SignInLink).where(whose.links))
-    ended = update(Token).where(*working(now), whose.sign_ins).values(revoked_at=now)
+    ended = update(Token).where(*is_valid(now), whose.sign_ins).values(revoked_at=now)
     return (await conn.execute(ended.returning(*TOKEN))).all()
 
 
-def working(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
-    return TOKEN.is_sign_in, tokens.works(Token.__table__, now, now - tokens.IDLE)
+def is_valid(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
+    return TOKEN.is_sign_in, tokens.is_valid_token(Token.__table__, now, now - tokens.IDLE)

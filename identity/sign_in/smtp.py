@@ -37,14 +37,14 @@ def is_sender(text: str) -> bool:
     return bool(address.username and address.domain) and not headers["From"].defects
 
 
-def by_smtp(url: str, sender: str) -> Post:
+def smtp_service(url: str, sender: str) -> Post:
     """Return the mail service for the server `smtp://user:password@host:587` or `smtps://…`.
 
     The links in a mail sign in, so a mail goes to one address, and by TLS. `smtp://` uses STARTTLS,
     and a server that does not offer it gets no mail. A server on this machine may do without TLS;
     any other one needs the explicit scheme `smtp+plain://…`.
     """
-    server = parsed(url)
+    server = parse_url(url)
 
     async def send(message: EmailMessage) -> None:
         await aiosmtplib.send(
@@ -84,7 +84,7 @@ def starts_tls(server: SplitResult) -> bool | None:
     return None if server.scheme == "smtp+plain" else False
 
 
-def parsed(url: str) -> SplitResult:
+def parse_url(url: str) -> SplitResult:
     """Return the parts of an SMTP server's URL. Raise ValueError for any other text."""
     server = urlsplit(url)
     if server.scheme not in SCHEMES or not server.hostname or server.port == 0:

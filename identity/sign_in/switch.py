@@ -9,7 +9,7 @@ from billing import audit_log
 from billing.audit_log import Actor
 from billing.errors import NotFoundError
 from identity import tokens
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.sign_in.people import TooManyPeople, people
 from identity.tokens import Subject
 from models import AccessAction, ActorKind, Token
@@ -17,14 +17,16 @@ from models import AccessAction, ActorKind, Token
 PATH = ("input", "id")
 
 
-async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.datetime) -> None:
+async def switch_person(
+    context: SignInContext, by: Actor, email: str, person_id: str, now: dt.datetime
+) -> None:
     """Switch a sign-in's token to another person with its address, or raise NotFound.
 
     The token's text stays. Each request looks the token up, so all later requests have the
     permissions of the other person, in every process.
     """
     token, practice_id, token_id = Token.__table__, by.practice_id, by.token_id
-    async with door.engine.begin() as conn:
+    async with context.engine.begin() as conn:
         try:
             found = await people(conn, email, practice_id)
         except TooManyPeople:
@@ -34,7 +36,7 @@ async def switch(door: Door, by: Actor, email: str, person_id: str, now: dt.date
             raise NotFoundError("No person with this id has your address.", PATH)
         subject = Subject(practice_id, person.client_id, person.contact_id)
         mine = token.c.practice_id == practice_id, token.c.id == token_id, token.c.email == email
-        works = tokens.works(token, now, now - tokens.IDLE)
+        works = tokens.is_valid_token(token, now, now - tokens.IDLE)
         values = {"client_id": subject.client_id, "contact_id": subject.contact_id}
         switched = update(Token).where(*mine, works).values(kind=subject.kind, **values)
         if not (await conn.execute(switched)).rowcount:

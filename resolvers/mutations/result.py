@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeEngine
 from billing import errors as billing
 from billing.payments.context import PaymentContext
 from billing.payments.status import Online
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from identity.viewer import Viewer
 from models.row import ID
 from planner.deferred import Deferred, FieldError, bind, id_prefix
@@ -32,7 +32,7 @@ class MutationContext:
     viewer: Viewer
     now: dt.datetime
     payment_context: PaymentContext
-    sign_in_context: Door
+    sign_in_context: SignInContext
     viewer_of_token: FindViewer
     viewer_of_token_id: FindViewer
     address_hash: str | None

@@ -34,7 +34,7 @@ ID = ("input", "id")
 
 async def request_link(mutation: MutationContext, input: Any) -> Outcome:
     """Request a mail with links."""
-    made = await sign_in_request.request(
+    made = await sign_in_request.request_mail(
         mutation.sign_in_context, input.email, mutation.address_hash, mutation.now
     )
     SIGNIN_REQUESTED.emit(address=mutation.address_hash)
@@ -48,7 +48,7 @@ async def sign_in(mutation: MutationContext, input: Any) -> Outcome:
     """Sign in with a link."""
 
     async def done() -> Outcome:
-        token = await complete.sign_in(
+        token = await complete.complete_by_link(
             mutation.sign_in_context, input.secret, input.nonce, mutation.now, mutation.address_hash
         )
         return await signed_in(
@@ -62,7 +62,7 @@ async def sign_in_with_code(mutation: MutationContext, input: Any) -> Outcome:
     """Sign in with a code."""
 
     async def done() -> Outcome:
-        token = await complete.sign_in_with_code(
+        token = await complete.complete_by_code(
             mutation.sign_in_context, input.code, input.nonce, mutation.now, mutation.address_hash
         )
         return await signed_in(mutation, token, SignInCodeInvalidError(0))
@@ -72,7 +72,7 @@ async def sign_in_with_code(mutation: MutationContext, input: Any) -> Outcome:
 
 async def sign_out(mutation: MutationContext) -> Outcome:
     """End the sign-in of the request."""
-    is_over = await sign_in_end.sign_out(
+    is_over = await sign_in_end.end_session(
         mutation.sign_in_context, session_actor(mutation), mutation.now
     )
     if is_over:
@@ -85,8 +85,8 @@ async def revoke_sign_in(mutation: MutationContext, input: Any) -> Outcome:
 
     async def done() -> Outcome:
         viewer, token_id = mutation.viewer, own_id(input, "sgn")
-        own = sign_in_end.own(subject_of(viewer), viewer.email)
-        await sign_in_end.revoke(
+        own = sign_in_end.own_sign_ins(subject_of(viewer), viewer.email)
+        await sign_in_end.end_own_sign_in(
             mutation.sign_in_context, session_actor(mutation), own, token_id, mutation.now
         )
         who = viewer_event_fields(viewer, mutation.address_hash)
@@ -103,7 +103,7 @@ async def switch_viewer(mutation: MutationContext, input: Any) -> Outcome:
         viewer, person_id = mutation.viewer, own_id(input, "idn")
         if viewer.email is None:
             raise NotFoundError("Only a sign-in can be switched.", ID)
-        await sign_in_switch.switch(
+        await sign_in_switch.switch_person(
             mutation.sign_in_context, session_actor(mutation), viewer.email, person_id, mutation.now
         )
         switched = await mutation.viewer_of_token_id(viewer.token_id, mutation.now)

@@ -219,7 +219,9 @@ async def working(
         if (await conn.execute(works)).first() is not None:
             return kept
     scopes = DASHBOARD_SCOPES if who == "dashboard" else PERSONAL_SCOPES
-    _, token = await tokens.create(conn, key, subject, f"demo {who}", frozenset(scopes), now, LASTS)
+    _, token = await tokens.create_token(
+        conn, key, subject, f"demo {who}", frozenset(scopes), now, LASTS
+    )
     return token
 
 

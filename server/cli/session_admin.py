@@ -40,7 +40,7 @@ class Which:
 async def listed(settings: Settings, which: Which) -> list[str]:
     """Return a line for each valid sign-in, the newest first."""
     async with writing(settings) as conn:
-        found = await sessions.listed(conn, await meant(conn, which), utc_now())
+        found = await sessions.list_sessions(conn, await meant(conn, which), utc_now())
         await record(conn, found, "portal sessions list", AccessAction.READ)
     return [line(row) for row in found]
 
@@ -51,7 +51,7 @@ async def ended(settings: Settings, which: Which) -> int:
         raise NotMeant("Give exactly one of: an id, --practice, --client, --contact or --address.")
     async with writing(settings) as conn:
         whose = await meant(conn, which)
-        found = await sessions.end(conn, settings.token_key, whose, utc_now())
+        found = await sessions.end_sessions(conn, settings.token_key, whose, utc_now())
         await record(conn, found, "portal sessions end", AccessAction.SIGN_OUT)
     return len(found)
 
@@ -65,7 +65,7 @@ async def record(
         await audit_log.record_of_person(conn, by, (person[0], person[1]), utc_now(), action)
 
 
-async def meant(conn: AsyncConnection, which: Which) -> sessions.Whose:
+async def meant(conn: AsyncConnection, which: Which) -> sessions.SignInOwner:
     """Return the selection of sign-ins."""
     if which.count > 1:
         raise NotMeant("Give at most one of: --practice, --client, --contact or --address.")
@@ -79,7 +79,7 @@ async def meant(conn: AsyncConnection, which: Which) -> sessions.Whose:
     if which.id is not None:
         return sessions.of_sign_in(bare(which.id))
     if which.practice is not None:
-        return sessions.of_practice(bare(which.practice))
+        return sessions.sessions_of_practice(bare(which.practice))
     if which.address is not None:
         return sessions.of_address(which.address)
     return sessions.everybodys()

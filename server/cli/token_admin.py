@@ -54,7 +54,7 @@ async def create(
     try:
         async with writing(settings) as conn:
             now = utc_now()
-            _, token = await tokens.create(
+            _, token = await tokens.create_token(
                 conn, settings.token_key, subject, name, frozenset(granted), now, lasts
             )
             by = operator(subject.practice_id, command)
@@ -104,7 +104,7 @@ def line(row: object, now: dt.datetime) -> str:
 async def revoked(settings: Settings, id_: str) -> bool:
     now, of_token = utc_now(), select(Token.__table__).where(Token.id == id_)
     async with writing(settings) as conn:
-        if not await tokens.revoke(conn, id_, now):
+        if not await tokens.revoke_token(conn, id_, now):
             return False
         token = (await conn.execute(of_token)).one()
         by = operator(token.practice_id, "portal token revoke")

@@ -11,7 +11,7 @@ import pytest
 
 from execution.introspection import Introspection
 from identity import tokens
-from identity.tokens import Subject, is_written_right, new_secret
+from identity.tokens import Subject, is_well_formed, new_secret
 from models import Scope
 from models.database import PostgresReads, StatementTimeout
 from server.http.bodies import MAX_BODY
@@ -96,13 +96,13 @@ async def test_revoked_token_is_refused_at_once(portal: Portal) -> None:
     async with portal.engine.begin() as conn:
         subject = Subject(portal.practice_id, client_id=portal.client_id)
         hour = dt.timedelta(hours=1)
-        id_, token = await tokens.create(
+        id_, token = await tokens.create_token(
             conn, KEY, subject, "test", frozenset(), portal.clock(), hour
         )
     assert (await portal.ask("{ viewer { kind } }", token)).status_code == 200
     async with portal.engine.begin() as conn:
-        assert await tokens.revoke(conn, id_, portal.clock())
-        assert not await tokens.revoke(conn, id_, portal.clock())
+        assert await tokens.revoke_token(conn, id_, portal.clock())
+        assert not await tokens.revoke_token(conn, id_, portal.clock())
     assert (await portal.ask("{ viewer { kind } }", token)).status_code == 401
 
 
@@ -117,10 +117,10 @@ async def test_database_stores_no_token(portal: Portal) -> None:
 
 def test_mistyped_token_fails_its_checksum() -> None:
     token = new_secret()
-    assert is_written_right(token)
+    assert is_well_formed(token)
     for place in range(len(token)):
         letter = "b" if token[place] == "a" else "a"
-        assert not is_written_right(token[:place] + letter + token[place + 1 :])
+        assert not is_well_formed(token[:place] + letter + token[place + 1 :])
 
 
 # -- without a token -------------------------------------------------------------------------------

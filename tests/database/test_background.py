@@ -299,7 +299,7 @@ async def test_errand_with_a_transient_error_runs_again_soon() -> None:
 async def test_sent_mail_is_not_repeated_after_a_transient_error(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close, times = outbox.close, 0
+    close, times = outbox.complete_request, 0
 
     async def busy_at_first(*given: Any) -> None:
         nonlocal times
@@ -308,12 +308,12 @@ async def test_sent_mail_is_not_repeated_after_a_transient_error(
             raise DatabaseBusy("a lock was not had in time")
         await close(*given)
 
-    monkeypatch.setattr(outbox, "close", busy_at_first)
+    monkeypatch.setattr(outbox, "complete_request", busy_at_first)
     async with new_database() as url, signing_in(url) as portal:
         await portal.request("ana@example.com")
         async with asyncio.timeout(20):
             while times < 3:
-                await worker.work(portal.door)
+                await worker.answer_waiting(portal.door)
                 await asyncio.sleep(0.02)
         assert len(await portal.mails()) == 1
 

@@ -207,7 +207,7 @@ async def test_link_expires_with_its_token(portal: Portal) -> None:
     assert (await get(portal, found["printUrl"])).status_code == 200
     async with portal.engine.begin() as conn:
         mine = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
-        assert await tokens.revoke(conn, str(await conn.scalar(mine)), portal.clock())
+        assert await tokens.revoke_token(conn, str(await conn.scalar(mine)), portal.clock())
     assert is_refused(await get(portal, found["printUrl"]))
 
 

@@ -50,10 +50,10 @@ def a_payment_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
 
 def anybodys_sign_in_is_ended(patch: pytest.MonkeyPatch) -> None:
     async def wrong(door: Any, by: Any, _: Any, token_id: str, now: Any) -> None:
-        if not await sign_out.ended(door, Token.id == token_id, now=now, by=by):
+        if not await sign_out.end_sign_ins(door, Token.id == token_id, now=now, by=by):
             raise NotFoundError("There is no such sign-in.", ("input", "id"))
 
-    patch.setattr(sign_out, "revoke", wrong)
+    patch.setattr(sign_out, "end_own_sign_in", wrong)
 
 
 def a_sign_in_is_switched_to_anybody(patch: pytest.MonkeyPatch) -> None:
@@ -180,14 +180,14 @@ async def told(inside: Inside, sort: str) -> list[str]:
 
 
 async def test_sign_in_that_outlives_its_end_is_reported(inside: Inside) -> None:
-    right, report = tokens.works, inside.matrix.report
+    right, report = tokens.is_valid_token, inside.matrix.report
 
     def wrong(token: Any, *given: Any) -> Any:
         return right(token, *given) | token.c.revoked_at.is_not(None)
 
     report.faults.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(authentication, "works", wrong)
+        patch.setattr(authentication, "is_valid_token", wrong)
         async with doors.server(inside.matrix) as client:
             await doors.shut_doors(inside.matrix, client, inside.households.of("Ana Prieto")[0])
     assert report.faults

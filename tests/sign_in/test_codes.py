@@ -187,10 +187,10 @@ async def test_unknown_nonce_has_no_tries(portal: SigningIn) -> None:
 
 
 async def test_codes_differ_by_request_and_practice(portal: SigningIn) -> None:
-    door, found = portal.door, set()
+    context, found = portal.door, set()
     for request in range(100):
         for practice in range(10):
-            found.add(codes.code(door, f"{request}", f"{practice}"))
+            found.add(codes.mail_code(context, f"{request}", f"{practice}"))
     # Among a million codes, few of a thousand draws are equal.
     assert len(found) > 990
     assert all(len(code) == codes.LENGTH and code.isdigit() for code in found)

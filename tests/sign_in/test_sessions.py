@@ -110,7 +110,7 @@ async def test_pending_mail_is_useless_after_sign_ins_were_ended(portal: Signing
     async with portal.engine.begin():
         pass
     nonce = await portal.request("ana@example.com")
-    taken = await outbox.claim(portal.door, Excluded())
+    taken = await outbox.claim_request(portal.door, Excluded())
     if taken is None:
         pytest.skip("the application's own worker was quicker")
     await end(portal, address="ana@example.com")

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from billing.public_urls import is_this_machine
 from identity.sign_in import email_message
 from identity.sign_in.links import Letter, Link
-from identity.sign_in.smtp import NotOneRecipient, by_smtp
+from identity.sign_in.smtp import NotOneRecipient, smtp_service
 from tests.support.mail_server import PASSWORD, SENDER, USER, Mailbox, mail_server
 
 MINUTE = dt.timedelta(minutes=1)
@@ -64,7 +64,7 @@ def with_password(mailbox: Mailbox, password: str = PASSWORD) -> str:
 
 async def test_password_is_sent_after_starttls(certified: ssl.SSLContext) -> None:
     with mail_server(tls=certified, wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox), SENDER)
+        post = smtp_service(with_password(mailbox), SENDER)
         await post.send(mail())
     assert mailbox.passwords == [PASSWORD]
     assert len(mailbox.letters) == 1
@@ -75,7 +75,7 @@ async def test_server_without_a_trusted_certificate_gets_no_mail(
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with mail_server(tls=certified, wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox), SENDER)
+        post = smtp_service(with_password(mailbox), SENDER)
         with pytest.raises(Exception, match=r"certificate|CERTIFICATE"):
             await post.send(mail())
     assert (mailbox.passwords, mailbox.letters) == ([], [])
@@ -86,14 +86,14 @@ async def test_remote_server_needs_tls_unless_configured_otherwise(
 ) -> None:
     """A server on this machine is reached without a network, and needs no TLS."""
     with mail_server() as mailbox:
-        await by_smtp(mailbox.url, SENDER).send(mail())
+        await smtp_service(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1
         monkeypatch.setattr("identity.sign_in.smtp.is_this_machine", lambda _: False)
         with pytest.raises(Exception, match="STARTTLS"):
-            await by_smtp(mailbox.url, SENDER).send(mail())
+            await smtp_service(mailbox.url, SENDER).send(mail())
         assert len(mailbox.letters) == 1
         plain = mailbox.url.replace("smtp://", "smtp+plain://")
-        await by_smtp(plain, SENDER).send(mail())
+        await smtp_service(plain, SENDER).send(mail())
     assert len(mailbox.letters) == 2
 
 
@@ -131,14 +131,14 @@ async def test_mail_without_exactly_one_recipient_is_not_sent(headers: dict[str,
     message["From"] = SENDER
     message.set_content("a link")
     with mail_server() as mailbox, pytest.raises(NotOneRecipient):
-        await by_smtp(mailbox.url, SENDER).send(message)
+        await smtp_service(mailbox.url, SENDER).send(message)
     assert mailbox.letters == []
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
 async def test_password_is_never_sent_without_tls() -> None:
     with mail_server(wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox), SENDER)
+        post = smtp_service(with_password(mailbox), SENDER)
         with pytest.raises(Exception, match="STARTTLS"):
             await post.send(mail())
     assert (mailbox.passwords, mailbox.letters) == ([], [])
@@ -146,7 +146,7 @@ async def test_password_is_never_sent_without_tls() -> None:
 
 async def test_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
     with mail_server(tls=certified, wants_password=True) as mailbox:
-        post = by_smtp(with_password(mailbox, "wrong"), SENDER)
+        post = smtp_service(with_password(mailbox, "wrong"), SENDER)
         with pytest.raises(Exception, match="535"):
             await post.send(mail())
     assert mailbox.letters == []
@@ -159,4 +159,4 @@ async def test_wrong_password_is_refused(certified: ssl.SSLContext) -> None:
 )  # fmt: skip
 def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        by_smtp(url, SENDER)
+        smtp_service(url, SENDER)

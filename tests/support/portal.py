@@ -71,7 +71,9 @@ class Portal:
         scopes = frozenset(PERSONAL_SCOPES) if scopes is None else scopes
         async with self.engine.begin() as conn:
             hour = dt.timedelta(hours=1)
-            _, token = await tokens.create(conn, KEY, subject, "test", scopes, self.clock(), hour)
+            _, token = await tokens.create_token(
+                conn, KEY, subject, "test", scopes, self.clock(), hour
+            )
         return token
 
     async def ask(self, query: str, token: str | None = None, **variables: Any) -> httpx.Response:

@@ -13,7 +13,7 @@ from sqlalchemy import event, select, update
 from starlette.applications import Starlette
 
 from identity.sign_in import worker
-from identity.sign_in.context import Door
+from identity.sign_in.context import SignInContext
 from models import Client, Contact, Practice, Row, SignInRequest
 from models.database import opened
 from models.ids import new_id
@@ -52,7 +52,7 @@ class SigningIn(Portal):
     """A portal whose clients Ana and Ben and guardian Gail have an address each."""
 
     mailbox: Mailbox
-    door: Door
+    door: SignInContext
     application: Starlette
 
     async def fill(self) -> None:
@@ -129,7 +129,7 @@ class SigningIn(Portal):
         """Return all mails, after sending those that are due."""
         while any(is_due(row, self.clock()) for row in await self.all(SignInRequest)):
             # The application's own worker sends mails too.
-            await worker.work(self.door)
+            await worker.answer_waiting(self.door)
             await asyncio.sleep(0.005)
         return self.mailbox.letters
 

@@ -10,7 +10,7 @@ from graphql import GraphQLError
 from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from bench.peers.idiomatic.database import Reading
-from identity.tokens import IDLE, hashed, is_written_right, works
+from identity.tokens import IDLE, hashed, is_valid_token, is_well_formed
 from models import Practice, Scope, Token, ViewerKind
 from models.row import ID, Instant
 
@@ -31,7 +31,7 @@ LOOK_UP = (
     .where(
         Token.hash == bindparam("hash"),
         Token.kind != ViewerKind.CONTACT,
-        works(
+        is_valid_token(
             Token.__table__,
             bindparam("now", type_=Instant()),
             bindparam("idle_since", type_=Instant()),
@@ -61,7 +61,7 @@ class Viewer:
 
 async def viewer(reading: Reading, key: str, token: str, now: dt.datetime) -> Viewer | None:
     """Return the viewer of a valid token, which is looked up on each request."""
-    if not is_written_right(token):
+    if not is_well_formed(token):
         return None
     values = {"hash": hashed(token, key), "now": now, "idle_since": now - IDLE}
     for kind, practice_id, client_id, scopes, *rest in await reading.rows(LOOK_UP, values):
