@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.documents.printer import Printer
 from demo import filling, many
 from models import DocumentKind, database
-from models.migrations import migrate
+from models.migrations import upgrade
 from resolvers.document_files import TABLES
 
 CLIENTS, EACH, IN_A_ROW, BURST = 200, 60, 1_000, 100
@@ -49,7 +49,7 @@ async def measure(url: str, in_a_row: int) -> None:
 @asynccontextmanager
 async def practice(url: str) -> AsyncIterator[AsyncEngine]:
     engine = database.engine(url)
-    await migrate(engine)
+    await upgrade(engine)
     plan = many.Plan(dt.datetime.now(dt.UTC).date(), 1, 0, CLIENTS)
     await filling.fill(engine, plan, lambda _: None)
     yield engine

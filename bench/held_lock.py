@@ -23,9 +23,9 @@ from sqlalchemy import select, update
 
 from bench.paying import CARD
 from models import Client, Letterhead, Payment, PaymentState, Practice
-from models.database import engine, opened
+from models.database import engine, open_engine
 from models.ids import new_id
-from models.migrations import migrate
+from models.migrations import upgrade
 from sandbox.deliveries import signature
 from tests.support import postgres
 from tests.support.demo_server import started
@@ -92,7 +92,7 @@ async def measure(server_url: str, folder: Path, rounds: int) -> tuple[Times, Ti
 async def made(url: str) -> tuple[Paying, Paying]:
     """Make two practices that take cards; return the portal of each, as its clients see it."""
     writing = engine(url)
-    await migrate(writing)
+    await upgrade(writing)
     mine = Paying(url, writing)
     mine.clock.time = dt.datetime.now(dt.UTC)
     await mine.fill()
@@ -252,7 +252,7 @@ class Held:
     async def client(self) -> AsyncIterator[None]:
         """Lock the client's row, and keep requests and webhooks waiting for it."""
         row = select(Client.id).where(Client.id == self.portal.client_id).with_for_update()
-        async with opened(self.portal.url) as other, other.begin() as conn:
+        async with open_engine(self.portal.url) as other, other.begin() as conn:
             await conn.execute(row)
             tasks = [asyncio.create_task(self.keep_asking()) for _ in range(REQUESTS)]
             tasks.append(asyncio.create_task(self.keep_telling()))

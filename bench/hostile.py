@@ -106,7 +106,7 @@ async def attacked(server_url: str, clients: int) -> AsyncIterator[tuple[Server,
 
 async def tokens(url: str, key: str) -> tuple[Target, Asked]:
     now = dt.datetime.now(dt.UTC)
-    async with database.opened(url) as engine:
+    async with database.open_engine(url) as engine:
         async with engine.connect() as conn:
             hostile, other = (await conn.scalars(select(Practice.id).order_by(Practice.id))).all()
         callers = await practice.askers(engine, key, now, CLIENTS, hostile)

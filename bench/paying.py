@@ -21,7 +21,7 @@ from identity.tokens import Subject
 from models import Client, Practice
 from models.database import engine
 from models.ids import new_id
-from models.migrations import migrate
+from models.migrations import upgrade
 from tests.support import postgres
 from tests.support.demo_server import started
 from tests.support.payments import ACCOUNT, PAY, Paying
@@ -79,7 +79,7 @@ async def measure(server_url: str, folder: Path, seconds: float) -> None:
 async def made(url: str, count: int) -> tuple[Paying, list[str]]:
     """Make a practice of this many clients with an invoice each, and return their tokens."""
     writing = engine(url)
-    await migrate(writing)
+    await upgrade(writing)
     practice = Paying(url, writing)
     practice.clock.time = dt.datetime.now(dt.UTC)
     await practice.fill()

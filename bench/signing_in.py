@@ -18,7 +18,7 @@ import typer
 from models import Client
 from models.database import engine
 from models.ids import new_id
-from models.migrations import migrate
+from models.migrations import upgrade
 from tests.support import postgres
 from tests.support.demo_server import started
 from tests.support.mail_server import SENDER, mail_server
@@ -59,7 +59,7 @@ async def measure(server_url: str, folder: Path, pairs: int) -> None:
 async def made(url: str, count: int) -> None:
     """Make a practice of this many clients, each with an address."""
     writing = engine(url)
-    await migrate(writing)
+    await upgrade(writing)
     practice = SigningIn(url, writing)
     practice.clock.time = dt.datetime.now(dt.UTC)
     await practice.fill()

@@ -27,7 +27,7 @@ from models import (
     Session,
     StripeCustomer,
 )
-from models.names import folded, parts
+from models.names import fold_name, name_parts
 
 SAID = {
     PaymentMethodKind.CASH: "cash",
@@ -51,11 +51,11 @@ class Account(Books):
         self.movements: list[Movement] = []
         self.credit = 0
         self.refunds: dict[str, list[int]] = {}
-        name = folded(client["name"])
+        name = fold_name(client["name"])
         self.client = self.write(
             Client, id=self.client["id"], created_at=at, folded_name=name, **client
         )
-        for part in parts(self.client):
+        for part in name_parts(self.client):
             self.write(ClientNamePart, **part)
         if office.takes_cards:
             customer = f"cus_sandbox_{chance.digits(14)}"

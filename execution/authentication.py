@@ -93,7 +93,7 @@ class Authenticator:
         """
         plan = self.again[session.viewer.kind]
         look_up = plan.sql, self.values(plan, session.name, now)
-        row = await self.reads.beside(look_up, asked, session.viewer.caller)
+        row = await self.reads.row_and_value(look_up, asked, session.viewer.caller)
         if row is None or row[:-1] != session.row:
             return None
         self.viewer_in_row(session.row, now)

@@ -37,7 +37,7 @@ def column_checks(columns: Iterable[Column[Any]]) -> Iterator[CheckConstraint]:
         name = column.name
         for suffix, pair in (
             (f"{name}_{bound_name(column)}", bounds(column)),
-            (f"{name}_typed", (typed(column), None)),
+            (f"{name}_typed", (type_condition(column), None)),
         ):
             yield from check(suffix, *pair)
 
@@ -53,7 +53,7 @@ def check(name: str, sqlite: str | None, postgresql: str | None) -> list[CheckCo
     ]
 
 
-def kind(type_: TypeEngine[Any]) -> type[Any]:
+def python_type(type_: TypeEngine[Any]) -> type[Any]:
     """Return the Python type of a column's values."""
     inner = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
     return inner.python_type
@@ -67,40 +67,40 @@ def bounds(column: Column[Any]) -> Pair:
     """Return the bounds of a column's values, in addition to its type."""
     name, type_ = column.name, column.type
     if isinstance(type_, BigInteger):
-        return both(f"abs({name}) < {AMOUNT_LIMIT}")
+        return on_both_databases(f"abs({name}) < {AMOUNT_LIMIT}")
     if isinstance(type_, Word):
         return f"{name} NOT GLOB '*[^A-Za-z0-9_-]*'", f"{name} ~ '^[A-Za-z0-9_-]*$'"
     if isinstance(type_, JSON):
         of_type = f"CASE WHEN json_valid({name}) THEN json_type({name}) = 'array' ELSE 0 END"
         return of_type, f"json_typeof({name}) = 'array'"
-    if kind(type_) is dt.date:
-        return both(f"{name} {DAYS}")
-    if kind(type_) is dt.datetime:
-        return both(f"{name} >= '{FIRST_MOMENT}' AND {name} < '{LAST_MOMENT}'")
+    if python_type(type_) is dt.date:
+        return on_both_databases(f"{name} {DAYS}")
+    if python_type(type_) is dt.datetime:
+        return on_both_databases(f"{name} >= '{FIRST_MOMENT}' AND {name} < '{LAST_MOMENT}'")
     return None, None
 
 
-def both(condition: str) -> Pair:
+def on_both_databases(condition: str) -> Pair:
     return condition, condition
 
 
-def typed(column: Column[Any]) -> str | None:
+def type_condition(column: Column[Any]) -> str | None:
     """Return the condition that enforces a column's type on SQLite."""
     name, type_ = column.name, column.type
     if isinstance(type_, JSON):
         return None
     if isinstance(type_, Uuid):
         return f"{name} GLOB '{ID_GLOB}' AND {name} NOT GLOB '*[^0-9a-f-]*'"
-    if kind(type_) is dt.date:
+    if python_type(type_) is dt.date:
         return f"{name} IS date({name})"
-    if kind(type_) is dt.datetime:
+    if python_type(type_) is dt.datetime:
         second = f"substr({name}, 1, 19)"
         return f"{second} IS datetime({second}) AND {name} GLOB '{MOMENT_GLOB}'"
-    if kind(type_) is bool:
+    if python_type(type_) is bool:
         return f"{name} IN (0, 1)"
-    if kind(type_) is bytes:
+    if python_type(type_) is bytes:
         return f"typeof({name}) IN ('blob', 'null')"
-    if kind(type_) is int:
+    if python_type(type_) is int:
         of_type = f"typeof({name}) IN ('integer', 'null')"
         small = f" AND {name} BETWEEN -2147483648 AND 2147483647"
         return of_type if isinstance(type_, BigInteger) else of_type + small
@@ -110,7 +110,7 @@ def typed(column: Column[Any]) -> str | None:
 # -- checks of single columns ----------------------------------------------------------------------
 
 
-def one_address(column: str) -> list[CheckConstraint]:
+def address_check(column: str) -> list[CheckConstraint]:
     """Return the check that a column holds one e-mail address, at most with blanks around it."""
     address = f"trim({column})"
     shape = f"{address} LIKE '_%@_%' AND {address} NOT LIKE '%@%@%'"
@@ -129,7 +129,7 @@ def ranges(character: str) -> str:
     return " || ".join(ends)
 
 
-def some_of(column: str, values: Iterable[str]) -> list[CheckConstraint]:
+def only_these(column: str, values: Iterable[str]) -> list[CheckConstraint]:
     """Return the check that a JSON list contains only these values."""
     named = [f'"{value}"' for value in values]
     left = column
@@ -145,17 +145,21 @@ def some_of(column: str, values: Iterable[str]) -> list[CheckConstraint]:
 def list_of_words(column: str) -> list[CheckConstraint]:
     """Return the check that a JSON list contains only texts of ASCII letters and digits."""
     quotes = f"length({column}) - length(replace({column}, '\"', ''))"
-    words = flat(column, 'A-Za-z0-9"')
+    words = flat_list_of(column, 'A-Za-z0-9"')
     is_quoted = f"{quotes} = 2 * json_array_length({column})"
-    return check(f"{column}_words", f"{words} AND {is_quoted}", matches(column, '"[A-Za-z0-9]*"'))
+    return check(
+        f"{column}_words", f"{words} AND {is_quoted}", matches_items(column, '"[A-Za-z0-9]*"')
+    )
 
 
 def list_of_numbers(column: str) -> list[CheckConstraint]:
     """Return the check that a JSON list contains only unsigned integers."""
-    return check(f"{column}_numbers", flat(column, "0-9"), matches(column, "[0-9]{1,9}"))
+    return check(
+        f"{column}_numbers", flat_list_of(column, "0-9"), matches_items(column, "[0-9]{1,9}")
+    )
 
 
-def flat(column: str, characters: str) -> str:
+def flat_list_of(column: str, characters: str) -> str:
     """Return SQLite's condition that a list is flat, and has only items of these characters."""
     return f"{column} NOT GLOB '*[^][{characters}, ]*' AND {is_flat(column)}"
 
@@ -165,12 +169,12 @@ def is_flat(column: str) -> str:
     return f"length({column}) - length(replace({column}, '[', '')) = 1"
 
 
-def matches(column: str, item: str) -> str:
+def matches_items(column: str, item: str) -> str:
     """Return PostgreSQL's condition that each item of a list matches a pattern."""
     return f"{column}::text ~ '^\\[ *({item} *(, *{item} *)*)?\\]$'"
 
 
-def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
+def one_of_check(column: str, values: Sequence[str]) -> CheckConstraint:
     """Return the check that a column has one of these values."""
     names = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({names})", name=f"{column}_known")

@@ -8,9 +8,9 @@ from sqlalchemy import CheckConstraint, Computed, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.checks import one_address
-from models.names import folded, folded_email
-from models.row import ByCode, Count, Key, Reference, Row, choice, of_practice, refers
+from models.checks import address_check
+from models.names import fold_name, folded_email
+from models.row import ByCode, Count, Key, Reference, Row, choice, practice_reference, refers
 
 # The address as it is compared. The database computes it, so that whoever writes rows has nothing
 # to keep up to date. An index over the expression would not be used under row-level security.
@@ -24,10 +24,10 @@ class Client(Addressed, Row):
 
     __tablename__ = "client"
     __table_args__ = (
-        of_practice(),
+        practice_reference(),
         refers("clinician", "clinician_id"),
         address_is_whole(),
-        *one_address("email"),
+        *address_check("email"),
         Index(None, "practice_id", "clinician_id"),
         Index(None, "practice_id", "folded_name", "id"),
         Index(None, "practice_id", "created_at", "id"),
@@ -40,7 +40,7 @@ class Client(Addressed, Row):
     name: Mapped[str]
     # The name with case and accents folded. Clients are ordered by it.
     folded_name: Mapped[str] = mapped_column(
-        ByCode, default=lambda context: folded(context.get_current_parameters()["name"])
+        ByCode, default=lambda context: fold_name(context.get_current_parameters()["name"])
     )
     email: Mapped[str | None]
     mailbox: Mapped[Mailbox | None]
@@ -70,8 +70,8 @@ class Contact(Row):
 
     __tablename__ = "contact"
     __table_args__ = (
-        of_practice(),
-        *one_address("email"),
+        practice_reference(),
+        *address_check("email"),
         # As for clients.
         Index(None, "mailbox"),
     )

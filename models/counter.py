@@ -5,7 +5,7 @@ import enum
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Key, Row, choice, of_practice
+from models.row import Key, Row, choice, practice_reference
 
 
 class DocumentKind(enum.StrEnum):
@@ -21,7 +21,7 @@ class DocumentCounter(Row):
     """
 
     __tablename__ = "document_counter"
-    __table_args__ = (of_practice(), CheckConstraint("last >= 0", name="last_positive"))
+    __table_args__ = (practice_reference(), CheckConstraint("last >= 0", name="last_positive"))
 
     practice_id: Mapped[Key]
     kind: Mapped[DocumentKind] = mapped_column(choice(DocumentKind, "kind"), primary_key=True)

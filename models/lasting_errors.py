@@ -7,7 +7,7 @@ from collections.abc import Hashable
 REMEMBERED = 10_000
 
 
-class Troubles:
+class LastingErrors:
     """The known failures that are not over, by key."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Row, Text, and_, bindparam, cast, func, or
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import TransientError
-from models.lasting_errors import Troubles
+from models.lasting_errors import LastingErrors
 from models.row import Instant
 from models.row import Row as Table
 
@@ -84,7 +84,7 @@ class Queue:
     # Expected failures, or failures with personal data in their text: only their type is logged.
     quiet: tuple[type[Exception], ...] = ()
     # A failing item is logged once by its key, until it succeeds.
-    troubles: Troubles = field(default_factory=Troubles, repr=False, compare=False)
+    troubles: LastingErrors = field(default_factory=LastingErrors, repr=False, compare=False)
     # Leases stay here, across runs, until the database accepts their return.
     unreturned: list[Unreturned] = field(default_factory=list, repr=False, compare=False)
 
@@ -315,7 +315,7 @@ class Run:
             self.failed[self.queue.key(row)] = time.monotonic() + pause_s
 
 
-def soonest(errors: Sequence[Exception]) -> Exception:
+def first_to_raise(errors: Sequence[Exception]) -> Exception:
     """Return the one of several errors that ends a task: a transient one, if there is one, since
     the task is then repeated soon.
     """

@@ -21,16 +21,16 @@ NAMED_AFTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) ([A-Z]{1,2})(?: WITH 
 INVISIBLE = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
-def folded(name: str) -> str:
+def fold_name(name: str) -> str:
     """Return a name in the form that is searched and ordered by.
 
     Case, accents and apostrophes are removed, and letters that look like one of the alphabet are
     replaced by it: "José O'Brien-Łoś" becomes "jose obrien los". Other scripts keep their letters.
     """
-    return spelled(name, "")
+    return plain_spelling(name, "")
 
 
-def parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
+def name_parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of ClientNamePart of a client: the folded name from each of its words on.
 
     The part after an apostrophe is found by itself too, as "brien" of "O'Brien". A name without any
@@ -38,28 +38,32 @@ def parts(client: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     own = {"practice_id": client["practice_id"], "client_id": client["id"]}
     texts = dict.fromkeys(
-        [*endings(folded(client["name"])), *endings(spelled(client["name"], " "))] or [""]
+        [
+            *text_from_each_word(fold_name(client["name"])),
+            *text_from_each_word(plain_spelling(client["name"], " ")),
+        ]
+        or [""]
     )
     return [{**own, "position": position, "text": text} for position, text in enumerate(texts)]
 
 
-def endings(text: str) -> Iterator[str]:
+def text_from_each_word(text: str) -> Iterator[str]:
     """Yield a text from each of its words on."""
     words = text.split()
     for position in range(len(words)):
         yield " ".join(words[position:])
 
 
-def spelled(name: str, apostrophe: str) -> str:
+def plain_spelling(name: str, apostrophe: str) -> str:
     """Return the plain words of a name, with a replacement for each of its apostrophes."""
     marked = APOSTROPHES.sub("'", name)
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", marked).casefold())
-    letters = "".join(plain(letter) for letter in APOSTROPHES.sub(apostrophe, decomposed))
+    letters = "".join(plain_letter(letter) for letter in APOSTROPHES.sub(apostrophe, decomposed))
     return " ".join(letters.split())
 
 
 @lru_cache(4096)
-def plain(letter: str) -> str:
+def plain_letter(letter: str) -> str:
     """Return the plain form of a decomposed letter, or a blank if it is not part of a word."""
     category = unicodedata.category(letter)
     if unicodedata.combining(letter) or category == "Cf" or INVISIBLE.match(letter):

@@ -6,9 +6,9 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
-from models.checks import one_address, one_of
+from models.checks import address_check, one_of_check
 from models.currencies import CURRENCIES
-from models.row import Key, Row, StripeName, digits, of_practice
+from models.row import Key, Row, StripeName, digits, practice_reference
 
 
 class Practice(Addressed, Row):
@@ -17,8 +17,8 @@ class Practice(Addressed, Row):
     __tablename__ = "practice"
     __table_args__ = (
         address_is_whole(),
-        one_of("currency", CURRENCIES),
-        *one_address("email"),
+        one_of_check("currency", CURRENCIES),
+        *address_check("email"),
     )
 
     id: Mapped[Key]
@@ -44,7 +44,7 @@ class Clinician(Row):
     """A therapist of the practice."""
 
     __tablename__ = "clinician"
-    __table_args__ = (of_practice(), digits("npi", 10))
+    __table_args__ = (practice_reference(), digits("npi", 10))
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
@@ -59,7 +59,7 @@ class Letterhead(Addressed, Row):
 
     __tablename__ = "letterhead"
     __table_args__ = (
-        of_practice(),
+        practice_reference(),
         address_is_whole(),
         digits("npi", 10),
         digits("tax_id_last4", 4),

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Mapped
 
-from models.row import Key, Row, of_practice
+from models.row import Key, Row, practice_reference
 
 
 class PracticeVersion(Row):
@@ -13,7 +13,7 @@ class PracticeVersion(Row):
     """
 
     __tablename__ = "practice_version"
-    __table_args__ = (of_practice(),)
+    __table_args__ = (practice_reference(),)
 
     practice_id: Mapped[Key]
     version: Mapped[int]

@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.counter import DocumentKind
-from models.row import Key, Row, choice, of_practice
+from models.row import Key, Row, choice, practice_reference
 
 
 class PrintedDocument(Row):
@@ -18,7 +18,7 @@ class PrintedDocument(Row):
 
     __tablename__ = "printed_document"
     __table_args__ = (
-        of_practice(),
+        practice_reference(),
         CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
     )
 

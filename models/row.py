@@ -125,7 +125,7 @@ def refers(target: str, column: str, *, client: bool = False) -> ForeignKeyConst
     )
 
 
-def of_practice() -> ForeignKeyConstraint:
+def practice_reference() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["practice_id"], ["practice.id"], ondelete="RESTRICT")
 
 

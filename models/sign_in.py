@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.row import Count, Key, Reference, Row, of_practice, refers
+from models.row import Count, Key, Reference, Row, practice_reference, refers
 
 WAITING = text("done_at IS NULL")
 
@@ -55,7 +55,7 @@ class SignInLink(Row):
 
     __tablename__ = "sign_in_link"
     __table_args__ = (
-        of_practice(),
+        practice_reference(),
         refers("token", "token_id"),
         # A repeated try of the same mail replaces the previous link.
         UniqueConstraint("practice_id", "nonce_hash"),

@@ -6,8 +6,8 @@ import enum
 from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.checks import some_of
-from models.row import Key, Reference, Row, choice, of_practice, refers
+from models.checks import only_these
+from models.row import Key, Reference, Row, choice, practice_reference, refers
 
 
 class ViewerKind(enum.StrEnum):
@@ -36,11 +36,11 @@ class Token(Row):
 
     __tablename__ = "token"
     __table_args__ = (
-        of_practice(),
+        practice_reference(),
         refers("client", "client_id"),
         refers("contact", "contact_id"),
         UniqueConstraint("hash"),
-        *some_of("scopes", Scope),
+        *only_these("scopes", Scope),
         CheckConstraint(
             "(kind = 'CLIENT') = (client_id IS NOT NULL) AND"
             " (kind = 'CONTACT') = (contact_id IS NOT NULL)",

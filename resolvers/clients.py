@@ -31,7 +31,7 @@ from models import (
     ViewerKind,
 )
 from models.literals import constant
-from models.names import folded
+from models.names import fold_name
 from models.row import ID
 from planner.deferred import Deferred, FieldError, bind, map_deferred
 from planner.sources import LateralSubquery, Rows
@@ -218,12 +218,12 @@ def beginning_of(search: str) -> str:
 
     Blanks match every name, since each begins with the empty text.
     """
-    return folded(search) or (LAST_CHARACTER if search.strip() else "")
+    return fold_name(search) or (LAST_CHARACTER if search.strip() else "")
 
 
 def end_of(search: str) -> str:
     """Return the upper bound of matching names."""
-    return folded(search) + LAST_CHARACTER
+    return fold_name(search) + LAST_CHARACTER
 
 
 def viewers_clients(_: Any, visible: Visibility) -> Rows:

@@ -179,7 +179,7 @@ def app(
             running.push_async_callback(stripe.close)
             running.push_async_callback(reads.close)
             running.callback(press.close)
-            await running.enter_async_context(database.watched(connector))
+            await running.enter_async_context(database.watch_database(connector))
             if sandbox is not None:
                 running.callback(sandbox.store.close)
             await running.enter_async_context(flushing(token_usage.flush))

@@ -13,6 +13,6 @@ async def wrong_settings(settings: Settings) -> list[str]:
     The server starts anyway, and serves the other practices.
     """
     columns = select(Practice.id, Practice.time_zone, Practice.locale, Practice.portal_url)
-    async with database.opened(settings.database_url) as engine, engine.connect() as conn:
+    async with database.open_engine(settings.database_url) as engine, engine.connect() as conn:
         practices = (await conn.execute(columns.order_by(Practice.id))).all()
     return [f"{fault}." for practice in practices for fault in faults(*practice)]

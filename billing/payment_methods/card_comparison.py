@@ -26,7 +26,7 @@ from models import (
     SetupState,
     StripeCustomer,
 )
-from models.leases import soonest
+from models.leases import first_to_raise
 
 # An older form is closed, because its page is gone.
 FORM_LIFETIME = dt.timedelta(days=1)
@@ -66,7 +66,7 @@ class Failures:
 
     def raise_one(self) -> None:
         if self.met:
-            raise soonest(self.met)
+            raise first_to_raise(self.met)
 
 
 async def compare_cards(context: PaymentContext, practice_id: str, account: str) -> None:

@@ -28,7 +28,7 @@ from models import (
     RefundState,
 )
 from models.database import DatabaseUnavailable
-from models.leases import Excluded, Lease, Queue, soonest
+from models.leases import Excluded, Lease, Queue, first_to_raise
 
 EVERY, RETRY = dt.timedelta(days=1), dt.timedelta(hours=1)
 # The range starts before the last comparison, since a refund may belong to an older payment.
@@ -95,7 +95,7 @@ async def compare_payments(context: PaymentContext, practice_id: str, since: dt.
             if account == own or not isinstance(error, StripeTrouble):
                 failed.append(error)
     if failed:
-        raise soonest(failed)
+        raise first_to_raise(failed)
 
 
 async def compare_account(
@@ -121,7 +121,7 @@ async def compare_account(
     except Exception as error:
         failed.append(error)
     if failed:
-        raise soonest(failed)
+        raise first_to_raise(failed)
 
 
 async def failure(context: PaymentContext, practice_id: str, payment_id: str) -> Exception | None:

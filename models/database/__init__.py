@@ -6,9 +6,9 @@ SQLAlchemy compiles them and does not run them.
 
 from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.confinement import EVERY_PRACTICE, every_practice, within_practice
-from models.database.connector import Connector, PostgresConnector, watched
+from models.database.connector import Connector, PostgresConnector, watch_database
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
-from models.database.engine import connector_of, engine, opened, refuse_unfit
+from models.database.engine import connector_of, engine, open_engine, refuse_unfit
 from models.database.error_redaction import concealed
 from models.database.errors import (
     DatabaseBusy,
@@ -58,11 +58,11 @@ __all__ = [
     "is_forbidden",
     "is_unmigrated",
     "lanes",
-    "opened",
+    "open_engine",
     "reads",
     "refuse_unfit",
     "sqlite_path",
-    "watched",
+    "watch_database",
     "within_practice",
 ]
 

@@ -145,9 +145,9 @@ class Lane:
         self.queues: OrderedDict[str, OrderedDict[str, deque[Waiting]]] = OrderedDict()
         self.waiting = 0
 
-    def place(self, caller: Caller) -> "Place":
+    def place(self, caller: Caller) -> "LanePlace":
         """Return a place of the lane, to be entered with `async with`."""
-        return Place(self, caller)
+        return LanePlace(self, caller)
 
     def take(self, caller: Caller) -> bool:
         """Take a place if the caller may have one now."""
@@ -263,7 +263,7 @@ class Lane:
         return None
 
 
-class Place:
+class LanePlace:
     """A place of a lane while a statement runs; unless the lane is not charged, the time in it is
     taken off the token's budget."""
 

@@ -14,8 +14,8 @@ import asyncpg
 
 from models.database import pooler
 from models.database.dsn import Dsn, Host
-from models.database.errors import DatabaseUnavailable, is_gone, reason
-from models.database.session import Session
+from models.database.errors import DatabaseUnavailable, is_gone, one_line_reason
+from models.database.session import SessionSettings
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -79,7 +79,7 @@ class PostgresConnector:
         self.outage: DatabaseUnavailable | None = None
 
     async def connect(
-        self, *_: Any, session: Session, command_timeout: float | None = None
+        self, *_: Any, session: SessionSettings, command_timeout: float | None = None
     ) -> Connection:
         """Open a connection with these settings; DatabaseUnavailable, where there is none.
 
@@ -94,13 +94,13 @@ class PostgresConnector:
                 await self.set_up(connection, session)
         except FAILURES as error:
             connection.terminate()
-            raise DatabaseUnavailable(reason(error)) from error
+            raise DatabaseUnavailable(one_line_reason(error)) from error
         except BaseException:
             connection.terminate()
             raise
         return connection
 
-    async def set_up(self, connection: Connection, session: Session) -> None:
+    async def set_up(self, connection: Connection, session: SessionSettings) -> None:
         if await self.find_pooler(connection):
             await session.try_out(connection)
         else:
@@ -122,13 +122,13 @@ class PostgresConnector:
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.InternalClientError) as error:
                 failure = error
             except FAILURES as error:
-                raise DatabaseUnavailable(reason(error)) from error
+                raise DatabaseUnavailable(one_line_reason(error)) from error
             else:
                 self.hosts.remove(host)
                 self.hosts.insert(0, host)
                 return connection
         assert failure is not None
-        raise DatabaseUnavailable(reason(failure)) from failure
+        raise DatabaseUnavailable(one_line_reason(failure)) from failure
 
     async def open_at(self, host: Host | None, **more: Any) -> Connection:
         name, port = host or (None, None)
@@ -214,7 +214,7 @@ class PostgresConnector:
             if loop.time() > began + 2 * PROBE_S:
                 # This process stood still, and the answer may have been there.
                 return None
-            return unavailable(why)
+            return probe_failure(why)
         except BaseException:
             self.forget_probe()
             raise
@@ -231,11 +231,11 @@ class PostgresConnector:
         self.forget_probe()
 
 
-def unavailable(why: Exception) -> DatabaseUnavailable:
+def probe_failure(why: Exception) -> DatabaseUnavailable:
     """Return the error of a probe that failed, with its cause."""
     if isinstance(why, DatabaseUnavailable):
         return why
-    failure = DatabaseUnavailable(reason(why))
+    failure = DatabaseUnavailable(one_line_reason(why))
     failure.__cause__ = why
     return failure
 
@@ -282,7 +282,7 @@ class SqliteConnector:
 
 
 @asynccontextmanager
-async def watched(connector: Connector) -> AsyncIterator[None]:
+async def watch_database(connector: Connector) -> AsyncIterator[None]:
     """Have a database watched as long as the context lasts."""
     task = asyncio.create_task(connector.watch())
     try:

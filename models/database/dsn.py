@@ -66,7 +66,7 @@ def check_url(url: str) -> None:
 # -- values of parameters --------------------------------------------------------------------------
 
 
-def one_of(*values: str) -> Callable[[str, str], str]:
+def choice_parameter(*values: str) -> Callable[[str, str], str]:
     """Return a reader of a parameter with these values."""
 
     def read(name: str, value: str) -> str:
@@ -77,7 +77,7 @@ def one_of(*values: str) -> Callable[[str, str], str]:
     return read
 
 
-def within_reach(*values: str, why: str) -> Callable[[str, str], str]:
+def limited_parameter(*values: str, why: str) -> Callable[[str, str], str]:
     """Return a reader of a parameter, some of whose values the driver cannot keep to."""
 
     def read(name: str, value: str) -> str:
@@ -88,18 +88,18 @@ def within_reach(*values: str, why: str) -> Callable[[str, str], str]:
     return read
 
 
-def text(_: str, value: str) -> str:
+def text_parameter(_: str, value: str) -> str:
     return value
 
 
-def file(name: str, value: str) -> str:
+def file_parameter(name: str, value: str) -> str:
     if not os.access(value, os.R_OK) or not Path(value).is_file():
         raise WrongUrl(f"has a {name} that is no file to be read: {value}")
     return value
 
 
 def authorities(name: str, value: str) -> str:
-    return value if value == SYSTEM else file(name, value)
+    return value if value == SYSTEM else file_parameter(name, value)
 
 
 def seconds(name: str, value: str) -> str:
@@ -109,36 +109,36 @@ def seconds(name: str, value: str) -> str:
 
 
 PLACES: dict[str, Callable[[str, str], str]] = dict.fromkeys(
-    ("host", "port", "user", "password", "dbname"), text
+    ("host", "port", "user", "password", "dbname"), text_parameter
 )
 TLS: dict[str, Callable[[str, str], str]] = {
-    "sslmode": one_of(*SSL_MODES),
-    "sslnegotiation": one_of("postgres", "direct"),
+    "sslmode": choice_parameter(*SSL_MODES),
+    "sslnegotiation": choice_parameter("postgres", "direct"),
     "sslrootcert": authorities,
-    "sslcert": file,
-    "sslkey": file,
-    "sslpassword": text,
-    "sslcrl": file,
-    "ssl_min_protocol_version": one_of(*PROTOCOLS),
-    "ssl_max_protocol_version": one_of(*PROTOCOLS),
+    "sslcert": file_parameter,
+    "sslkey": file_parameter,
+    "sslpassword": text_parameter,
+    "sslcrl": file_parameter,
+    "ssl_min_protocol_version": choice_parameter(*PROTOCOLS),
+    "ssl_max_protocol_version": choice_parameter(*PROTOCOLS),
 }
 PARAMETERS = (
     PLACES
     | TLS
     | {
-        "passfile": file,
-        "application_name": text,
-        "options": text,
+        "passfile": file_parameter,
+        "application_name": text_parameter,
+        "options": text_parameter,
         "connect_timeout": seconds,
-        "target_session_attrs": within_reach(
+        "target_session_attrs": limited_parameter(
             "any", "read-write", "primary", why="the portal writes"
         ),
-        "channel_binding": within_reach(
+        "channel_binding": limited_parameter(
             "disable",
             "prefer",
             why="the driver binds no channels; sslmode=verify-full protects too",
         ),
-        "gssencmode": within_reach("disable", "prefer", why="the driver encrypts by TLS only"),
+        "gssencmode": limited_parameter("disable", "prefer", why="the driver encrypts by TLS only"),
     }
 )
 # Names that other programs know, and what stands for them here.
@@ -178,7 +178,7 @@ class Dsn:
         credentials, _, places = authority.rpartition("@")
         user, _, password = credentials.partition(":")
         found = {"user": user, "password": password, "dbname": path}
-        given = {name: decoded(value) for name, value in found.items() if value}
+        given = {name: percent_decoded(value) for name, value in found.items() if value}
         hosts = list(named_hosts(places)) if places else []
         for name, value in parameters(query):
             if name in given or (name in ("host", "port") and hosts):
@@ -227,7 +227,7 @@ class Dsn:
         return float(given) or None
 
 
-def decoded(value: str) -> str:
+def percent_decoded(value: str) -> str:
     try:
         found = unquote(value, errors="strict")
     except UnicodeDecodeError:
@@ -242,13 +242,13 @@ def parameters(query: str) -> Iterator[tuple[str, str]]:
     for pair in filter(None, query.split("&")):
         name, separator, value = pair.partition("=")
         if name not in PARAMETERS:
-            raise WrongUrl(unknown(name))
+            raise WrongUrl(unsupported_parameter(name))
         if not separator:
             raise WrongUrl(f"has {name} without a value")
-        yield name, PARAMETERS[name](name, decoded(value))
+        yield name, PARAMETERS[name](name, percent_decoded(value))
 
 
-def unknown(name: str) -> str:
+def unsupported_parameter(name: str) -> str:
     """Return the sentence about a parameter that is not taken."""
     # Part of a password may stand where a name should.
     if not re.fullmatch(r"[A-Za-z_]{1,40}", name):
@@ -263,7 +263,7 @@ def named_hosts(places: str) -> Iterator[Host]:
         found = HOST.fullmatch(place)
         if found is None:
             raise WrongUrl(f"has a host that is none: {ENCODED}")
-        name = decoded(found[1].strip("[]"))
+        name = percent_decoded(found[1].strip("[]"))
         yield name or "localhost", port(found[2] or str(DEFAULT_PORT))
 
 

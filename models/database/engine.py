@@ -20,9 +20,9 @@ from models.database.confinement import practice
 from models.database.connector import Connector, PostgresConnector, SqliteConnector
 from models.database.dsn import Dsn, backend_name, sqlite_path
 from models.database.error_redaction import conceal
-from models.database.errors import DatabaseBusy, DatabaseUnavailable, reason, transient
-from models.database.session import Session
-from models.database.sqlite import sha256
+from models.database.errors import DatabaseBusy, DatabaseUnavailable, one_line_reason, transient
+from models.database.session import SessionSettings
+from models.database.sqlite import sha256_hex
 from models.database.timeouts import BUSY_TIMEOUT_MS, GRACE_S, PATIENT, Waits
 from models.database.transactions import Transactions, is_stale
 
@@ -60,7 +60,7 @@ def engine(
     """
     connector = connector or connector_of(url)
     if isinstance(connector, PostgresConnector):
-        session = Session.of_changes(waits, confined=confined)
+        session = SessionSettings.of_changes(waits, confined=confined)
         made = create_async_engine(
             # Where it is, the connector knows.
             "postgresql+asyncpg://",
@@ -90,13 +90,13 @@ def engine(
         if confined:
             event.listen(made.sync_engine, "begin", lambda _: practice())
         event.listen(made.sync_engine, "begin", partial(begin_immediate, waits))
-        event.listen(made.sync_engine, "invalidate", roll_back)
+        event.listen(made.sync_engine, "invalidate", roll_back_quietly)
     event.listen(made.sync_engine, "handle_error", partial(translate, connector))
     return made
 
 
 @asynccontextmanager
-async def opened(url: str, waits: Waits = PATIENT) -> AsyncIterator[AsyncEngine]:
+async def open_engine(url: str, waits: Waits = PATIENT) -> AsyncIterator[AsyncEngine]:
     """Give an engine, and close its connections in the end, whatever that is."""
     made = engine(url, waits)
     try:
@@ -109,7 +109,7 @@ async def refuse_unfit(url: str, waits: Waits, timeout_s: float) -> None:
     """Open connections as a server does; UnfitDatabase, where it could not serve by them."""
     connector = connector_of(url)
     if isinstance(connector, PostgresConnector):
-        for session in (Session.of_reads(timeout_s), Session.of_changes(waits)):
+        for session in (SessionSettings.of_reads(timeout_s), SessionSettings.of_changes(waits)):
             connection = await connector.connect(session=session)
             await connection.close()
 
@@ -148,7 +148,7 @@ def translate(connector: Connector, context: ExceptionContext) -> BaseException 
     found = transient(error)
     is_lost = context.is_disconnect or is_closed(context)
     if found is None and is_lost and isinstance(error, Exception):
-        found = DatabaseUnavailable(reason(error))
+        found = DatabaseUnavailable(one_line_reason(error))
     if isinstance(found, DatabaseUnavailable):
         context.is_disconnect = True
         if getattr(error, "sqlstate", None) == DEMOTED and isinstance(connector, PostgresConnector):
@@ -207,7 +207,7 @@ def set_up_sqlite(waits: Waits, connection: Any, _: Any) -> None:
     for pragma in SQLITE_PRAGMAS:
         patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
-    connection.create_function("sha256", 1, sha256, deterministic=True)
+    connection.create_function("sha256", 1, sha256_hex, deterministic=True)
 
 
 def patiently(cursor: Any, statement: str) -> None:
@@ -241,7 +241,7 @@ def begin_immediate(waits: Waits, connection: Any) -> None:
                 raise
 
 
-def roll_back(connection: Any, *_: Any) -> None:
+def roll_back_quietly(connection: Any, *_: Any) -> None:
     """Before a connection is thrown away, as it is when its task is cancelled amid a transaction.
 
     Closing doesn't end the transaction while a cursor is about, and a traceback may hold one: the

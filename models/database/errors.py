@@ -56,11 +56,11 @@ def transient(error: BaseException) -> TransientError | None:
     code = getattr(error, "sqlite_errorcode", None)
     code = code & 0xFF if code is not None else None
     if state.startswith(BUSY_STATES) or code in SQLITE_BUSY:
-        return DatabaseBusy(f"the database gave up waiting ({reason(error)})")
+        return DatabaseBusy(f"the database gave up waiting ({one_line_reason(error)})")
     # Of the driver's own errors one is of a connection that ended amid its messages.
     is_silent = isinstance(error, OSError | asyncpg.InternalClientError)
     if is_silent or state.startswith(UNAVAILABLE_STATES) or code in SQLITE_UNAVAILABLE:
-        return DatabaseUnavailable(reason(error))
+        return DatabaseUnavailable(one_line_reason(error))
     return None
 
 
@@ -94,7 +94,7 @@ def is_forbidden(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) == FORBIDDEN
 
 
-def reason(error: BaseException) -> str:
+def one_line_reason(error: BaseException) -> str:
     """Return an error's words in one line, without a statement's values."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

@@ -60,7 +60,7 @@ async def are_mixed(first: Connection, second: Connection) -> bool:
         seen = {await statement.fetchval()}
         others = set()
         for _ in range(ROUNDS):
-            await begin(second)
+            await on_begin(second)
             others.add(await second.fetchval(BACKEND))
             seen.add(await statement.fetchval())
             await second.execute("COMMIT")
@@ -75,7 +75,7 @@ async def are_mixed(first: Connection, second: Connection) -> bool:
     return True
 
 
-async def begin(conn: Any) -> None:
+async def on_begin(conn: Any) -> None:
     try:
         await conn.execute("BEGIN")
     except asyncpg.PostgresError:

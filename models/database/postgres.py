@@ -18,12 +18,12 @@ from models.database.errors import (
     StatementTimeout,
     StatementTooDeep,
     is_repeatable,
-    reason,
+    one_line_reason,
     transient,
 )
 from models.database.prepared import STALE, Prepared, joined
-from models.database.session import Session
-from models.database.timeouts import GRACE_S, Statement, finished
+from models.database.session import SessionSettings
+from models.database.timeouts import GRACE_S, Statement, run_to_end
 
 
 class PostgresReads:
@@ -57,11 +57,11 @@ class PostgresReads:
                 return await self.run(await self.taken(), sql, values, caller.practice_id)
             except Exception as error:
                 if not (isinstance(error, STALE) or is_repeatable(error)):
-                    raise translated(error) from error
+                    raise postgres_error(error) from error
             try:
                 return await self.run(await self.opened(), sql, values, caller.practice_id)
             except Exception as error:
-                raise translated(error) from error
+                raise postgres_error(error) from error
 
     async def run(
         self, connection: Prepared, sql: str, values: Sequence[Any], practice_id: str
@@ -70,7 +70,7 @@ class PostgresReads:
         try:
             return await connection.row(sql, values, practice_id)
         except asyncio.CancelledError:
-            await finished(connection.end_statement(sql))
+            await run_to_end(connection.end_statement(sql))
             raise
         except (TimeoutError, *STALE):
             # The statement may still be running, or the session has lost what was prepared on it:
@@ -79,7 +79,7 @@ class PostgresReads:
             raise
         except Exception as error:
             if connection.connection.is_closed() and transient(error) is None:
-                raise DatabaseUnavailable(reason(error)) from error
+                raise DatabaseUnavailable(one_line_reason(error)) from error
             raise
         finally:
             if not connection.connection.is_closed():
@@ -89,7 +89,7 @@ class PostgresReads:
         row = await self.row(sql, values, caller)
         return row[0] if row else None
 
-    async def beside(
+    async def row_and_value(
         self, first: Statement, second: Statement, caller: Caller = SERVER
     ) -> Sequence[Any] | None:
         """Return the first row of a statement, if there is one, and then the value of another:
@@ -106,7 +106,7 @@ class PostgresReads:
         return await self.opened()
 
     async def opened(self) -> Prepared:
-        session = Session.of_reads(self.timeout_s)
+        session = SessionSettings.of_reads(self.timeout_s)
         connection = await self.connector.connect(
             session=session,
             # Where the server itself doesn't tell, as one that is stopped.
@@ -123,7 +123,7 @@ class PostgresReads:
             await self.idle.pop().connection.close()
 
 
-def translated(error: Exception) -> Exception:
+def postgres_error(error: Exception) -> Exception:
     """Return the error that callers know for one of the driver's; without values, all of them."""
     conceal(error, of_statement=True)
     if isinstance(error, asyncpg.QueryCanceledError):

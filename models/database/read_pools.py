@@ -29,7 +29,7 @@ class Reads(Protocol):
         """Return the first value of the statement's first row."""
         ...
 
-    def beside(
+    def row_and_value(
         self, first: Statement, second: Statement, caller: Caller = SERVER
     ) -> Awaitable[Sequence[Any] | None]:
         """Return the first row of a statement, if there is one, and then the value of another."""
@@ -73,10 +73,10 @@ class Lanes:
     def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Awaitable[Any]:
         return self.of(caller).value(sql, values, caller)
 
-    def beside(
+    def row_and_value(
         self, first: Statement, second: Statement, caller: Caller = SERVER
     ) -> Awaitable[Sequence[Any] | None]:
-        return self.of(caller).beside(first, second, caller)
+        return self.of(caller).row_and_value(first, second, caller)
 
     async def close(self) -> None:
         await self.people.close()

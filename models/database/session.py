@@ -29,14 +29,14 @@ class UnfitDatabase(DatabaseUnavailable):
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionSettings:
     """Settings of a session, or of each of its transactions."""
 
     settings: Mapping[str, str]
     read_only: bool
 
     @classmethod
-    def of_reads(cls, timeout_s: float) -> "Session":
+    def of_reads(cls, timeout_s: float) -> "SessionSettings":
         """Return the settings for planned reads."""
         settings = {
             "statement_timeout": milliseconds(timeout_s),
@@ -49,7 +49,7 @@ class Session:
         return cls(settings, read_only=True)
 
     @classmethod
-    def of_changes(cls, waits: Waits, *, confined: bool = False) -> "Session":
+    def of_changes(cls, waits: Waits, *, confined: bool = False) -> "SessionSettings":
         """Return the settings for what writes; `confined`: each transaction names its practice."""
         settings = {
             "lock_timeout": milliseconds(waits.lock_s),
@@ -70,13 +70,13 @@ class Session:
         default = {"default_transaction_read_only": "on"} if self.read_only else {}
         settings = {**self.settings, **default}
         await conn.execute(setting("SESSION", settings))
-        await check(conn, settings)
+        await verify_settings(conn, settings)
 
     async def try_out(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Set the settings within a transaction; UnfitDatabase, where they do not hold."""
         mode = {"transaction_read_only": "on" if self.read_only else "off"}
         await conn.execute(self.begin)
-        await check(conn, {**self.settings, **mode})
+        await verify_settings(conn, {**self.settings, **mode})
         await conn.execute("COMMIT")
 
 
@@ -84,7 +84,9 @@ def setting(scope: str, settings: Mapping[str, str]) -> str:
     return "; ".join(f"SET {scope} {name} = '{value}'" for name, value in settings.items())
 
 
-async def check(conn: "asyncpg.Connection[asyncpg.Record]", settings: Mapping[str, str]) -> None:
+async def verify_settings(
+    conn: "asyncpg.Connection[asyncpg.Record]", settings: Mapping[str, str]
+) -> None:
     """Read settings back; UnfitDatabase, where they do not hold."""
     rows = await conn.fetch(READ_BACK, list(settings))
     there = {row["name"]: row["setting"] for row in rows}

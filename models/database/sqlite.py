@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from models.database.admission import SERVER, Budgets, Caller, Lane
 from models.database.error_redaction import conceal
 from models.database.errors import StatementTimeout, StatementTooDeep, transient
-from models.database.timeouts import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement, finished
+from models.database.timeouts import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement, run_to_end
 
 # SQLite asks the progress handler after so many steps of its virtual machine.
 STEPS_BETWEEN_LOOKS = 10_000
@@ -55,7 +55,7 @@ class Reader:
             row: Row = self.connection.execute(sql, values).fetchone()
         except Exception as error:
             conceal(error, of_statement=True)
-            if (found := translated(error)) is not None:
+            if (found := sqlite_error(error)) is not None:
                 raise found from error
             raise
         return row
@@ -66,7 +66,7 @@ class Reader:
         )
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA query_only=ON")
-        connection.create_function("sha256", 1, sha256, deterministic=True)
+        connection.create_function("sha256", 1, sha256_hex, deterministic=True)
         connection.set_progress_handler(self.is_over, STEPS_BETWEEN_LOOKS)
         return connection
 
@@ -99,7 +99,9 @@ class SqliteReads:
         row = await self.row(sql, values, caller)
         return row[0] if row else None
 
-    async def beside(self, first: Statement, second: Statement, caller: Caller = SERVER) -> Row:
+    async def row_and_value(
+        self, first: Statement, second: Statement, caller: Caller = SERVER
+    ) -> Row:
         """Return the first row of a statement, if there is one, and then the value of another."""
         return await self.run(caller, Reader.fetch_beside, first, second)
 
@@ -113,7 +115,7 @@ class SqliteReads:
                 return await asyncio.wrap_future(running)
             except asyncio.CancelledError:
                 reader.stop()
-                await finished(ended(running))
+                await run_to_end(wait_ended(running))
                 raise
             finally:
                 self.idle.append(reader)
@@ -125,7 +127,7 @@ class SqliteReads:
         self.threads.shutdown()
 
 
-def translated(error: Exception) -> Exception | None:
+def sqlite_error(error: Exception) -> Exception | None:
     """Return the error that callers know for one of the library's; None where it is a defect."""
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
         return StatementTimeout()
@@ -134,12 +136,12 @@ def translated(error: Exception) -> Exception | None:
     return transient(error)
 
 
-async def ended(running: Future[Any]) -> None:
+async def wait_ended(running: Future[Any]) -> None:
     """Wait until the thread is done with it, whatever it ended in."""
     with suppress(Exception):
         await asyncio.wrap_future(running)
 
 
-def sha256(text: str) -> str:
+def sha256_hex(text: str) -> str:
     """SQLite's missing function: a text's digest, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

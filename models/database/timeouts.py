@@ -46,7 +46,7 @@ class Waits:
 PATIENT = Waits(lock_s=BUSY_TIMEOUT_MS / 1000, statement_s=0, idle_s=0)
 
 
-async def finished(work: Coroutine[Any, Any, None]) -> None:
+async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     """Do the work to its end, also where the task that waits for it is cancelled meanwhile."""
     running = asyncio.ensure_future(work)
     while not running.done():

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, event
 from models.database.confinement import SETTING, Naming, practice, setting_locally
 from models.database.connector import PostgresConnector
 from models.database.prepared import STALE
-from models.database.session import Session
+from models.database.session import SessionSettings
 
 HAS_BEGUN, IS_FIRST, OPENING = "has_begun", "is_first_statement", "opening"
 
@@ -23,7 +23,9 @@ HAS_BEGUN, IS_FIRST, OPENING = "has_begun", "is_first_statement", "opening"
 class Transactions:
     """Begins the transactions of an engine, and repeats the first statement of one once."""
 
-    def __init__(self, connector: PostgresConnector, session: Session, *, confined: bool) -> None:
+    def __init__(
+        self, connector: PostgresConnector, session: SessionSettings, *, confined: bool
+    ) -> None:
         self.connector, self.session, self.confined = connector, session, confined
 
     def listen(self, engine: Engine) -> None:

@@ -22,26 +22,26 @@ from models.row_security import grants
 LOCK = 7_026_061_907
 
 
-async def migrate(engine: AsyncEngine, revision: str = "head", role: str | None = None) -> None:
+async def upgrade(engine: AsyncEngine, revision: str = "head", role: str | None = None) -> None:
     """Upgrade to the revision, in one transaction; nothing happens where it is there already.
 
     `role`: whom the tables of the last revision are then granted to, as whoever serves needs them.
     UnknownRevision, where another release has made the tables.
     """
-    async with alone(engine) as conn:
+    async with single_migration(engine) as conn:
         await conn.run_sync(refuse_unknown)
         await conn.run_sync(lambda sync: command.upgrade(config(sync), revision))
         for statement in grants(Row.metadata, role) if role is not None else ():
             await conn.execute(text(statement))
 
 
-async def roll_back(engine: AsyncEngine, revision: str) -> None:
+async def downgrade(engine: AsyncEngine, revision: str) -> None:
     """Downgrade to the revision; `base` takes away every table, and what is in them."""
-    async with alone(engine) as conn:
+    async with single_migration(engine) as conn:
         await conn.run_sync(lambda sync: command.downgrade(config(sync), revision))
 
 
-async def current(engine: AsyncEngine) -> str | None:
+async def current_revision(engine: AsyncEngine) -> str | None:
     """The revision that the database is at; None for an empty one."""
     async with engine.connect() as conn:
         return await conn.run_sync(
@@ -64,9 +64,9 @@ def refuse_unknown(sync: Connection) -> None:
         )
 
 
-async def is_current(engine: AsyncEngine) -> bool:
+async def is_up_to_date(engine: AsyncEngine) -> bool:
     """Return whether the database is at the revision of this release."""
-    return await current(engine) == head()
+    return await current_revision(engine) == head()
 
 
 def head() -> str | None:
@@ -83,7 +83,7 @@ def config(conn: Connection | None = None) -> Config:
 
 
 @asynccontextmanager
-async def alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def single_migration(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction that no other migration runs beside: a second one waits, and finds it done."""
     async with engine.connect() as conn:
         if engine.dialect.name == "sqlite":

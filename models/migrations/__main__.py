@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from models import database
-from models.migrations import config, migrate
+from models.migrations import config, upgrade
 
 RUFF = (("check", "--fix", "--quiet"), ("format", "--quiet"))
 NO_RUFF = (
@@ -23,12 +23,12 @@ NO_RUFF = (
 )
 
 
-async def write(message: str) -> Path:
+async def write_revision(message: str) -> Path:
     """Compare the mapped classes with an empty database at the last revision; return the file."""
     number = len(list(ScriptDirectory.from_config(config()).walk_revisions())) + 1
     with tempfile.TemporaryDirectory() as folder:
         engine = database.engine(f"sqlite:///{Path(folder) / 'empty.db'}")
-        await migrate(engine)
+        await upgrade(engine)
         async with engine.connect() as conn:
             made = await conn.run_sync(
                 lambda sync: command.revision(
@@ -41,7 +41,7 @@ async def write(message: str) -> Path:
     return Path(made.path)
 
 
-def tidy(path: Path) -> None:
+def format_revision(path: Path) -> None:
     """Take Alembic's remarks out of a revision, and format it."""
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.strip().startswith("# ### ")))
@@ -54,7 +54,7 @@ def tidy(path: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        written = asyncio.run(write(" ".join(sys.argv[1:]) or sys.exit("What changes?")))
-        tidy(written)
+        written = asyncio.run(write_revision(" ".join(sys.argv[1:]) or sys.exit("What changes?")))
+        format_revision(written)
     except (CommandError, subprocess.CalledProcessError) as error:
         sys.exit(f"No revision that can be used was written: {error}")

@@ -91,7 +91,7 @@ class Execute(MigrateOperation):
 
 
 @comparators.dispatch_for("schema", priority=DispatchPriority.LAST)
-def compare(context: AutogenContext, upgrade: UpgradeOps, _: Any) -> None:
+def compare_revisions(context: AutogenContext, upgrade: UpgradeOps, _: Any) -> None:
     """Add operations for the differences: removals first, additions last."""
     assert context.connection is not None
     if context.connection.dialect.name != "sqlite":
@@ -111,11 +111,13 @@ def compare_checks(upgrade: UpgradeOps, table: Table, there: Inspector) -> None:
     columns = {column["name"] for column in there.get_columns(table.name)}
     after = {check.name: check for check in checks(table, columns)}
     for name, condition in before.items():
-        if name not in after or plain(after[name].sqlite) != plain(condition):
-            old = Check(table.name, name, condition, said_by_both(condition))
+        if name not in after or sql_in_one_line(after[name].sqlite) != sql_in_one_line(condition):
+            old = Check(table.name, name, condition, on_both_databases_before(condition))
             upgrade.ops.insert(0, DropCheck(old))
     for name, check in after.items():
-        if check.sqlite is not None and plain(check.sqlite) != plain(before.get(name)):
+        if check.sqlite is not None and sql_in_one_line(check.sqlite) != sql_in_one_line(
+            before.get(name)
+        ):
             upgrade.ops.append(SetCheck(check))
 
 
@@ -128,7 +130,7 @@ def checks(table: Table, columns: set[str]) -> Iterator[Check]:
         type_bound = getattr(one, "_type_bound", False)
         if type_bound and not {column.name for column in one.columns} <= columns:
             continue
-        said = found.setdefault(named(one), {})
+        said = found.setdefault(check_name(one), {})
         for name, dialect in DIALECTS.items():
             if dialect_of(one) in (None, name):
                 said[name] = str(one.sqltext.compile(dialect=dialect, compile_kwargs=AS_DDL))
@@ -136,7 +138,7 @@ def checks(table: Table, columns: set[str]) -> Iterator[Check]:
         yield Check(table.name, name, said.get("sqlite"), said.get("postgresql"))
 
 
-def said_by_both(condition: str) -> str | None:
+def on_both_databases_before(condition: str) -> str | None:
     """Return an old condition of SQLite's where PostgreSQL says the same."""
     return None if OF_SQLITE.search(condition) else condition
 
@@ -149,27 +151,27 @@ def compare_indexes(upgrade: UpgradeOps, table: Table, connection: Any) -> None:
     for name, index in after.items():
         if not over_expression(index):
             continue
-        made = plain(str(CreateIndex(index).compile(dialect=connection.dialect)))
-        if name in before and plain(before[name]) != made:
-            upgrade.ops.insert(0, Execute(f"DROP INDEX {name}", plain(before[name])))
-        if plain(before.get(name)) != made:
+        made = sql_in_one_line(str(CreateIndex(index).compile(dialect=connection.dialect)))
+        if name in before and sql_in_one_line(before[name]) != made:
+            upgrade.ops.insert(0, Execute(f"DROP INDEX {name}", sql_in_one_line(before[name])))
+        if sql_in_one_line(before.get(name)) != made:
             upgrade.ops.append(CreateIndexOp.from_index(index))
     for name, sql in before.items():
         # An index that SQLAlchemy can't read, and that no class has.
         if sql is not None and name not in after and "(" in sql.partition("(")[2]:
-            upgrade.ops.insert(0, Execute(f"DROP INDEX {name}", plain(sql)))
+            upgrade.ops.insert(0, Execute(f"DROP INDEX {name}", sql_in_one_line(sql)))
 
 
 def over_expression(index: Index) -> bool:
     return any(not isinstance(part, Column) for part in index.expressions)
 
 
-def plain(sql: str | None) -> str:
+def sql_in_one_line(sql: str | None) -> str:
     """Return a statement in one line."""
     return " ".join((sql or "").split())
 
 
-def named(check: CheckConstraint) -> str:
+def check_name(check: CheckConstraint) -> str:
     """Return a check's name as the database has it."""
     return str(DIALECTS["sqlite"].identifier_preparer.format_constraint(check))
 
@@ -214,7 +216,7 @@ def write_execute(_: AutogenContext, operation: Execute) -> str:
     return f"op.execute({operation.sql!r})"
 
 
-def written(kind: str, item: Any, context: AutogenContext) -> str | Literal[False] | None:
+def write_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False] | None:
     """Write our own types and a new table's checks in our own words; all else as Alembic does."""
     if kind == "type":
         name, module = type_name(item)
@@ -238,7 +240,7 @@ def write_check(item: CheckConstraint, context: AutogenContext) -> str | Literal
     """Write both conditions of a new table's check, where the first of the two stands."""
     table = Row.metadata.tables[item.table.name]
     found = {check.name: check for check in checks(table, set(table.columns.keys()))}
-    one = found[named(item)]
+    one = found[check_name(item)]
     if one.sqlite == one.postgresql:
         return False
     if str(item.sqltext) != (one.sqlite or one.postgresql):

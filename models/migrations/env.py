@@ -16,7 +16,7 @@ context.configure(
     connection=connection,
     target_metadata=models.Row.metadata,
     # None leaves an item out, which Alembic's types do not say.
-    render_item=comparing.written,  # type: ignore[arg-type]
+    render_item=comparing.write_item,  # type: ignore[arg-type]
     render_as_batch=connection.dialect.name == "sqlite",
 )
 with context.begin_transaction():

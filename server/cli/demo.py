@@ -150,7 +150,7 @@ async def prepared(
     depends on the demo's port.
     """
     engine = database.engine(url)
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     now = dt.datetime.now(dt.UTC)
     try:
         subjects = await remaining(engine)

@@ -81,7 +81,7 @@ async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.d
     """Record the operator's read with the rights of another person's token."""
     fields = reads.fields if reads else ()
     by = operator(viewer.practice_id, "portal explain", fields)
-    async with database.opened(url) as engine:
+    async with database.open_engine(url) as engine:
         # The use of the token is recorded even if no client's data was requested.
         seen = reads or RequestReads(None, (), of_all=True)
         await record_at_once(engine, viewer, seen, by, now)

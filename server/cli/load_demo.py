@@ -53,7 +53,7 @@ def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
 
 async def refuse_unready(url: str) -> None:
     async with opened(url) as engine:
-        if not await migrations.is_current(engine):
+        if not await migrations.is_up_to_date(engine):
             raise NotLoaded(NOT_MIGRATED)
         if await bulk_insert.is_kept_from(engine, Practice):
             raise NotLoaded("The owner of the tables loads them: set DATABASE_OWNER_URL.")

@@ -18,9 +18,9 @@ async def migrate(settings: Settings) -> str:
     owner_url, serving_role = settings.database_owner_url or settings.database_url, None
     if await role_of(settings.database_url) != await role_of(owner_url):
         serving_role = await role_of(settings.database_url)
-    async with database.opened(owner_url) as engine:
-        await migrations.migrate(engine, role=serving_role)
-        sentence = f"The database is at revision {await migrations.current(engine)}."
+    async with database.open_engine(owner_url) as engine:
+        await migrations.upgrade(engine, role=serving_role)
+        sentence = f"The database is at revision {await migrations.current_revision(engine)}."
     return f"{sentence} {serving_role} may serve it." if serving_role else sentence
 
 
@@ -28,6 +28,6 @@ async def role_of(url: str) -> str | None:
     """Return the PostgreSQL role that a URL connects by; None on SQLite."""
     if backend_name(url) == "sqlite":
         return None
-    async with database.opened(url) as engine, engine.connect() as conn:
+    async with database.open_engine(url) as engine, engine.connect() as conn:
         name: str = await conn.scalar(text("SELECT current_user"))
     return name

@@ -47,9 +47,9 @@ def serve(settings: Settings, host: str, port: int, processes: int, *, access_lo
 
 async def refuse_unready(url: str) -> None:
     """Raise an error if the role of the URL may not serve, or if the tables are not up to date."""
-    async with database.opened(url) as engine:
+    async with database.open_engine(url) as engine:
         await refuse_unfit_role(engine)
-        if not await migrations.is_current(engine):
+        if not await migrations.is_up_to_date(engine):
             raise CommandError(NOT_MIGRATED)
 
 

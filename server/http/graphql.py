@@ -22,7 +22,7 @@ from execution.pipeline import GraphQLService, Reading
 from execution.read_audit import Unwritten
 from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
-from models.lasting_errors import Troubles
+from models.lasting_errors import LastingErrors
 from planner.fallback_executor import Answer
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
@@ -37,7 +37,7 @@ RETRY_AFTER_S = "5"
 CLIENT_CLOSED = 499
 
 log = logging.getLogger("portal")
-MISCONFIGURED = Troubles()
+MISCONFIGURED = LastingErrors()
 
 
 class TurnedAway(Exception):

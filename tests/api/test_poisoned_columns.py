@@ -36,7 +36,7 @@ from models import (
     StripeEvent,
     Superbill,
 )
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from tests.support import postgres, stripe_allowlist
 from tests.support.example_operations import REPORTS, WRITTEN
@@ -240,7 +240,7 @@ async def neighbours(
     async with (
         new_database() as url,
         paying(url) as portal,
-        opened(postgres.as_owner(url)) as owner,
+        open_engine(postgres.as_owner(url)) as owner,
     ):
         async with portal.engine.begin() as conn:
             books = await Books.opened(conn)

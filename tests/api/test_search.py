@@ -12,7 +12,7 @@ from sqlalchemy import select
 from identity.tokens import Subject
 from models import Client, ClientNamePart, Scope
 from models.ids import new_id
-from models.names import folded, folded_email, mailbox, parts
+from models.names import fold_name, folded_email, mailbox, name_parts
 from tests.oracle import names as oracle
 from tests.support.portal import Portal, served
 
@@ -78,7 +78,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
         own = {"practice_id": it.practice_id, "created_at": it.clock()}
         clients = [own | {"id": new_id(), "name": name} for name in NAMES]
         await it.insert(Client, *clients)
-        await it.insert(ClientNamePart, *(part for one in clients for part in parts(one)))
+        await it.insert(ClientNamePart, *(part for one in clients for part in name_parts(one)))
         yield it
 
 
@@ -101,17 +101,17 @@ SPELLINGS = st.text(st.sampled_from(LETTERS + LETTERS.upper()), max_size=12)
 
 @given(SPELLINGS, SPELLINGS)
 def test_names_are_folded_as_the_oracle_folds_them(name: str, search: str) -> None:
-    assert folded(name) == oracle.folded(name)
-    texts = [row["text"] for row in parts({"practice_id": "", "id": "", "name": name})]
-    beginning = folded(search)
+    assert fold_name(name) == oracle.folded(name)
+    texts = [row["text"] for row in name_parts({"practice_id": "", "id": "", "name": name})]
+    beginning = fold_name(search)
     is_found = any(text.startswith(beginning) for text in texts) and bool(beginning)
     assert (is_found or not search.strip()) == oracle.is_named(name, search)
 
 
 @given(st.text(max_size=20))
 def test_folding_accepts_any_text_and_is_idempotent(text: str) -> None:
-    assert folded(folded(text)) == folded(text)
-    assert len({row["position"] for row in parts({"practice_id": "", "id": "", "name": text})})
+    assert fold_name(fold_name(text)) == fold_name(text)
+    assert len({row["position"] for row in name_parts({"practice_id": "", "id": "", "name": text})})
 
 
 # -- e-mail addresses ------------------------------------------------------------------------------

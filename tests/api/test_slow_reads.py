@@ -53,7 +53,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> None:
     def replaced(lanes: Lanes, sql: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         return (ENDLESS[lanes.dialect.name], []) if "invoice" in sql else (sql, values)
 
-    value, beside = Lanes.value, Lanes.beside
+    value, beside = Lanes.value, Lanes.row_and_value
 
     def slow_value(
         self: Lanes, sql: str, values: Sequence[Any], caller: Caller = SERVER
@@ -66,7 +66,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> None:
         return beside(self, first, replaced(self, *second), caller)
 
     monkeypatch.setattr(Lanes, "value", slow_value)
-    monkeypatch.setattr(Lanes, "beside", slow_beside)
+    monkeypatch.setattr(Lanes, "row_and_value", slow_beside)
 
 
 async def neighbour(portal: Portal) -> str:

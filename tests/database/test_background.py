@@ -16,7 +16,7 @@ from billing.payments import daily_comparison
 from billing.payments.context import client_lock
 from identity.sign_in import outbox, worker
 from models import Client, Practice, StripeEvent
-from models.database import DatabaseBusy, Waits, opened
+from models.database import DatabaseBusy, Waits, open_engine
 from models.leases import Excluded, Lease, Queue
 from tests.support.empty_databases import prepare
 from tests.support.payments import Paying, paying
@@ -52,7 +52,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def holding(url: str, statement: Any) -> AsyncIterator[None]:
     """Hold the locks of a statement; on SQLite, of the whole file."""
-    async with opened(url) as other, other.begin() as conn:
+    async with open_engine(url) as other, other.begin() as conn:
         await conn.execute(statement)
         yield
 
@@ -158,7 +158,7 @@ async def test_row_with_a_transient_error_is_retried_soon(url: str) -> None:
         if len(seen) == 1:
             raise DatabaseBusy("a lock was not had in time")
 
-    async with opened(url) as engine:
+    async with open_engine(url) as engine:
         await add_events(engine, "evt_1")
         assert await run(mine, engine, work) == 1
         assert (await facts(engine, "evt_1")).received_at == NOON
@@ -180,7 +180,7 @@ async def test_row_is_given_back_while_others_are_worked_on(url: str) -> None:
             again.set()
         await again.wait()
 
-    async with opened(url) as engine:
+    async with open_engine(url) as engine:
         await add_events(engine, "evt_1", "evt_2")
         async with asyncio.timeout(20):
             assert await run(queue(), engine, work) == 3
@@ -188,7 +188,7 @@ async def test_row_is_given_back_while_others_are_worked_on(url: str) -> None:
 
 async def test_pause_grows_up_to_the_length_of_a_lease(url: str) -> None:
     mine = queue()
-    async with opened(url) as engine:
+    async with open_engine(url) as engine:
         await add_events(engine, "evt_1")
         lease = await mine.claim(engine, Excluded(), order=[StripeEvent.id])
         assert lease is not None
@@ -218,7 +218,7 @@ async def test_row_is_given_back_once_the_database_accepts_it(url: str) -> None:
             raise DatabaseBusy("a lock was not had in time")
 
     holder = list[asyncio.Task[None]]()
-    async with opened(url, SHORT) as engine:
+    async with open_engine(url, SHORT) as engine:
         await add_events(engine, "evt_1", "evt_2")
         try:
             if engine.dialect.name == "sqlite":

@@ -11,7 +11,7 @@ from models import database
 from models.database import DatabaseUnavailable, PostgresReads, UnfitDatabase, Waits
 from models.database.connector import PostgresConnector
 from models.database.prepared import Signed
-from models.database.session import Session
+from models.database.session import SessionSettings
 from tests.support import postgres
 
 LONG = text(
@@ -83,7 +83,7 @@ async def test_session_settings_hold_for_reads_and_transactions(postgres_url: st
         assert await reads.value(SETTINGS, []) == "on off 1000 9000"
         await reads.close()
         waits = Waits(lock_s=3, statement_s=7, idle_s=15)
-        async with database.opened(url, waits) as engine, engine.connect() as conn:
+        async with database.open_engine(url, waits) as engine, engine.connect() as conn:
             found = await conn.scalar(text(SETTINGS))
             assert found.split()[::2] == ["off", "3000"]
             assert found.split()[3] == "7000"
@@ -94,7 +94,7 @@ async def test_settings_that_do_not_hold_are_refused(postgres_url: str) -> None:
     connector = database.connector_of(postgres_url)
     assert isinstance(connector, PostgresConnector)
     with pytest.raises(UnfitDatabase, match="do not keep these settings: work_mem"):
-        await connector.connect(session=Session({"work_mem": "1MB"}, read_only=False))
+        await connector.connect(session=SessionSettings({"work_mem": "1MB"}, read_only=False))
     assert all(conn.is_closed() for conn in connector.connections)
 
 
@@ -103,7 +103,7 @@ async def test_connections_closed_at_once_mean_an_unavailable_database(
 ) -> None:
     """As while a server shuts down: each connection is closed before its first use."""
     monkeypatch.setattr(PostgresConnector, "is_usable", lambda *_: False)
-    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+    async with postgres.database(postgres_url) as url, database.open_engine(url) as engine:
         with pytest.raises(DatabaseUnavailable):
             async with engine.connect():
                 pass
@@ -114,7 +114,7 @@ async def test_connection_lost_during_a_repeat_is_an_unavailable_database(
 ) -> None:
     """The driver's error of a closed connection is not wrapped by SQLAlchemy there."""
     monkeypatch.setattr("models.database.transactions.is_stale", lambda _: True)
-    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+    async with postgres.database(postgres_url) as url, database.open_engine(url) as engine:
         with pytest.raises(DatabaseUnavailable):
             async with engine.begin() as conn:
                 (await conn.get_raw_connection()).driver_connection.terminate()  # type: ignore[union-attr]
@@ -127,7 +127,7 @@ async def test_a_read_whose_session_is_ended_is_run_once_more(postgres_url: str)
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%slow%'"
     )
-    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+    async with postgres.database(postgres_url) as url, database.open_engine(url) as engine:
         reads = database.reads(url, size=1)
         reading = asyncio.create_task(reads.value("SELECT pg_sleep(2)::text || 'slow'", []))
         async with asyncio.timeout(60), engine.connect() as conn:

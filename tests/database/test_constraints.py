@@ -74,7 +74,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
     async with new_database() as url:
         engine = database.engine(url)
-        await migrations.migrate(engine)
+        await migrations.upgrade(engine)
         yield engine
         await engine.dispose()
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from models import database, migrations
-from models.database import DatabaseUnavailable, opened
+from models.database import DatabaseUnavailable, open_engine
 from tests.conftest import do_without
 from tests.support import postgres
 from tests.support.demo_server import free_port
@@ -70,7 +70,7 @@ async def both(url: str, statement: str) -> list[Any]:
         read = await reads.value(statement, [])
     finally:
         await reads.close()
-    async with opened(url) as engine, engine.connect() as conn:
+    async with open_engine(url) as engine, engine.connect() as conn:
         return [read, await conn.scalar(text(statement))]
 
 
@@ -120,7 +120,7 @@ async def test_no_connection_is_opened_if(server: TlsServer, url: str) -> None:
     with pytest.raises(DatabaseUnavailable) as read:
         await reads.value("SELECT 1", [])
     await reads.close()
-    async with opened(given) as engine:
+    async with open_engine(given) as engine:
         with pytest.raises(DatabaseUnavailable) as written:
             async with engine.connect():
                 pass
@@ -161,6 +161,6 @@ async def test_migrations_take_the_same_urls(server: TlsServer) -> None:
     at = f"postgresql://postgres@/postgres?host={server.socket_folder}&port={server.port}"
     await postgres.execute(at, "CREATE DATABASE migrated TEMPLATE template0")
     url = REACHED["the name is verified"].replace("/postgres?", "/migrated?")
-    async with opened(filled(url, server)) as engine:
-        await migrations.migrate(engine)
-        assert await migrations.is_current(engine)
+    async with open_engine(filled(url, server)) as engine:
+        await migrations.upgrade(engine)
+        assert await migrations.is_up_to_date(engine)

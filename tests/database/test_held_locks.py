@@ -26,7 +26,7 @@ from models import (
     Practice,
     Refund,
 )
-from models.database import DatabaseBusy, Waits, opened
+from models.database import DatabaseBusy, Waits, open_engine
 from models.ids import new_id
 from models.row_turns import Turns
 from sandbox import intents, reversals
@@ -51,7 +51,7 @@ EMAIL = "cleo@example.com"
 @asynccontextmanager
 async def holding(url: str, statement: Any) -> AsyncIterator[None]:
     """Hold the locks of a statement in another program's transaction."""
-    async with opened(url) as other, other.begin() as conn:
+    async with open_engine(url) as other, other.begin() as conn:
         await conn.execute(statement)
         yield
 
@@ -236,7 +236,7 @@ async def test_locked_sqlite_file_gives_503_in_time_and_loses_nothing(tmp_path: 
         await portal.pay(10_000, portal.card(ASKS))
         told = confirmed(portal, ACCOUNT)
         mine = await active(portal)
-        async with opened(url) as holder, holder.begin():
+        async with open_engine(url) as holder, holder.begin():
             async with asyncio.timeout(SOON_S + 20):
                 each = (in_vain(portal, number, mine) for number in range(3))
                 tried = await asyncio.gather(*each)
@@ -292,7 +292,7 @@ async def test_transactions_are_bounded_and_read_committed(postgres_url: str) ->
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET"
             " default_transaction_isolation = serializable', current_database()); END $$",
         )
-        async with opened(url, waits) as serving, serving.begin() as conn:
+        async with open_engine(url, waits) as serving, serving.begin() as conn:
 
             async def shown(name: str) -> str:
                 return str(await conn.scalar(text(f"SHOW {name}")))
@@ -301,7 +301,7 @@ async def test_transactions_are_bounded_and_read_committed(postgres_url: str) ->
             assert await shown("statement_timeout") == "7s"
             assert await shown("idle_in_transaction_session_timeout") == "11s"
             assert await shown("transaction_isolation") == "read committed"
-        async with opened(url) as patient, patient.begin() as conn:
+        async with open_engine(url) as patient, patient.begin() as conn:
             assert await conn.scalar(text("SHOW statement_timeout")) == "0"
             assert await conn.scalar(text("SHOW transaction_isolation")) == "read committed"
 
@@ -310,7 +310,7 @@ SHORT = Waits(lock_s=0.2, statement_s=0.2, idle_s=0.2, connections=1)
 
 
 async def test_waits_for_a_lock_a_connection_and_a_statement_are_bounded(postgres_url: str) -> None:
-    async with postgres.database(postgres_url) as url, opened(url, SHORT) as engine:
+    async with postgres.database(postgres_url) as url, open_engine(url, SHORT) as engine:
         await postgres.execute(url, "CREATE TABLE note (words text); INSERT INTO note VALUES ('a')")
         locking = text("SELECT words FROM note FOR UPDATE")
         async with holding(url, locking):
@@ -326,14 +326,14 @@ async def test_waits_for_a_lock_a_connection_and_a_statement_are_bounded(postgre
 
 
 async def test_stopped_transaction_releases_its_rows(postgres_url: str) -> None:
-    async with postgres.database(postgres_url) as url, opened(url, SHORT) as stopped:
+    async with postgres.database(postgres_url) as url, open_engine(url, SHORT) as stopped:
         await postgres.execute(url, "CREATE TABLE note (words text); INSERT INTO note VALUES ('a')")
         locking = text("SELECT words FROM note FOR UPDATE")
         conn = await stopped.connect()
         await conn.execute(locking)
         # The connection is left alone; PostgreSQL ends it and releases the lock.
         patient = Waits(lock_s=10, statement_s=0, idle_s=0)
-        async with opened(url, patient) as other, other.begin() as waiting:
+        async with open_engine(url, patient) as other, other.begin() as waiting:
             assert (await waiting.execute(locking)).scalar_one() == "a"
         await conn.invalidate()
         await conn.close()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.payments import reconcile, webhook_inbox
 from models import StripeEvent
-from models.database import DatabaseBusy, opened
+from models.database import DatabaseBusy, open_engine
 from models.leases import Excluded, Lease, Queue
 from tests.support.empty_databases import prepare
 from tests.support.leases import run_out
@@ -30,7 +30,7 @@ async def database(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
     """Yield a database with six events, two for each of three objects."""
     async with new_database() as url:
         await prepare(url)
-        async with opened(url) as engine:
+        async with open_engine(url) as engine:
             events = [
                 {"id": f"evt_{n}", "type": "test", "object_id": f"pi_{n % 3}", "received_at": NOON}
                 for n in range(6)
@@ -219,7 +219,7 @@ async def test_wrong_clock_takes_no_row_from_another_worker(
         "inbox": (webhook_inbox.handle_waiting, "billing.payments.webhook_inbox.handle"),
         "reconciling": (reconcile.reconcile_untouched, "billing.payments.reconcile.converge"),
     }[queue]
-    async with new_database() as url, paying(url) as portal, opened(url) as second:
+    async with new_database() as url, paying(url) as portal, open_engine(url) as second:
         await portal.invoice(10_000)
         await portal.pay(10_000, portal.card(ASKS))
         event = {"id": "evt_1", "type": "test", "object_id": "pi_1", "received_at": NOON}

@@ -27,17 +27,17 @@ async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
 
 
 async def test_empty_database_is_migrated_to_the_head_revision(engine: AsyncEngine) -> None:
-    assert await migrations.current(engine) is None
-    assert not await migrations.is_current(engine)
-    await migrations.migrate(engine)
-    assert await migrations.current(engine) == migrations.head()
-    assert await migrations.is_current(engine)
+    assert await migrations.current_revision(engine) is None
+    assert not await migrations.is_up_to_date(engine)
+    await migrations.upgrade(engine)
+    assert await migrations.current_revision(engine) == migrations.head()
+    assert await migrations.is_up_to_date(engine)
 
 
 # SQLite does not report indexes over expressions; the next test compares them.
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 async def test_autogenerate_finds_no_difference(engine: AsyncEngine) -> None:
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     async with engine.connect() as conn:
         assert await conn.run_sync(differences) == []
 
@@ -49,49 +49,49 @@ async def test_migrated_schema_is_that_of_the_mapped_classes(engine: AsyncEngine
     described = await schema(engine)
     async with engine.begin() as conn:
         await conn.run_sync(Row.metadata.drop_all)
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     assert await schema(engine) == described
     assert any("CHECK" in line for line in described)
     assert any("WHERE" in line for line in described)
 
 
 async def test_second_migration_changes_nothing(engine: AsyncEngine) -> None:
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     first = await schema(engine)
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     assert await schema(engine) == first
 
 
 async def test_rollback_leaves_nothing_and_can_be_migrated_again(
     engine: AsyncEngine,
 ) -> None:
-    await migrations.migrate(engine)
-    await migrations.roll_back(engine, "base")
+    await migrations.upgrade(engine)
+    await migrations.downgrade(engine, "base")
     assert await schema(engine) == set()
-    await migrations.migrate(engine)
-    assert await migrations.is_current(engine)
+    await migrations.upgrade(engine)
+    assert await migrations.is_up_to_date(engine)
 
 
 async def test_database_of_another_release_is_left_unchanged(engine: AsyncEngine) -> None:
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     async with engine.begin() as conn:
         await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(migrations.UnknownRevision, match="revision 9999"):
-        await migrations.migrate(engine)
-    assert await migrations.current(engine) == "9999"
+        await migrations.upgrade(engine)
+    assert await migrations.current_revision(engine) == "9999"
 
 
 async def test_concurrent_migrations_take_turns(new_database: NewDatabase) -> None:
     async def one(url: str) -> None:
         async with opened(url) as engine:
-            await migrations.migrate(engine)
+            await migrations.upgrade(engine)
 
     async with new_database() as url, asyncio.timeout(60):
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
                 group.create_task(one(url))
         async with opened(url) as engine:
-            assert await migrations.is_current(engine)
+            assert await migrations.is_up_to_date(engine)
 
 
 async def test_failed_migration_is_rolled_back(
@@ -103,13 +103,13 @@ async def test_failed_migration_is_rolled_back(
     with monkeypatch.context() as patch:
         patch.setattr(op, "create_index", interrupted)
         with pytest.raises(ConnectionError):
-            await migrations.migrate(engine)
+            await migrations.upgrade(engine)
     assert await schema(engine) == set()
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
 
 
 async def test_no_name_is_too_long_for_postgresql(engine: AsyncEngine) -> None:
-    await migrations.migrate(engine)
+    await migrations.upgrade(engine)
     names = re.findall(r"\b(?:pk|fk|uq|ix|ck)_\w+", " ".join(await schema(engine)))
     assert [name for name in names if len(name) >= LONGEST_NAME] == []
 
@@ -124,14 +124,14 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 
 async def test_foreign_keys_are_enforced_again_after_a_migration(sqlite: AsyncEngine) -> None:
-    await migrations.migrate(sqlite)
+    await migrations.upgrade(sqlite)
     async with sqlite.connect() as conn:
         assert await conn.scalar(text("PRAGMA foreign_keys")) == 1
 
 
 async def test_migration_that_leaves_dangling_rows_is_rolled_back(sqlite: AsyncEngine) -> None:
     with pytest.raises(migrations.DanglingRows, match="1 rows refer to nothing"):
-        async with migrations.alone(sqlite) as conn:
+        async with migrations.single_migration(sqlite) as conn:
             await conn.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
             await conn.execute(text("CREATE TABLE child (id INTEGER REFERENCES parent)"))
             await conn.execute(text("INSERT INTO child VALUES (1)"))

@@ -187,7 +187,7 @@ async def test_responses_are_the_same_after(portal: Paying, change: str) -> None
 
 
 async def test_first_statement_of_a_transaction_is_repeated(postgres_url: str) -> None:
-    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+    async with postgres.database(postgres_url) as url, database.open_engine(url) as engine:
         read = text("SELECT words FROM note")
         async with engine.begin() as conn:
             await conn.execute(text("CREATE TABLE note (words varchar(20))"))
@@ -203,7 +203,7 @@ async def test_first_statement_of_a_transaction_is_repeated(postgres_url: str) -
 
 async def test_later_statement_of_a_transaction_is_not_repeated(postgres_url: str) -> None:
     """Repeating it in a new transaction would silently lose the earlier statements."""
-    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+    async with postgres.database(postgres_url) as url, database.open_engine(url) as engine:
         read, write = text("SELECT words FROM note"), text("INSERT INTO note VALUES ('kept')")
         async with engine.begin() as conn:
             await conn.execute(text("CREATE TABLE note (words varchar(20))"))
@@ -223,7 +223,7 @@ async def test_later_statement_of_a_transaction_is_not_repeated(postgres_url: st
 
 async def test_connections_prepare_under_different_names(postgres_url: str) -> None:
     """If a pooler mixes sessions up, a name is unknown and not another statement's."""
-    async with postgres.database(postgres_url) as url, database.opened(url) as engine:
+    async with postgres.database(postgres_url) as url, database.open_engine(url) as engine:
         names: list[str] = []
         async with engine.connect() as first, engine.connect() as second:
             for conn in (first, second):

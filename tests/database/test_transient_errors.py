@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from models.database import DatabaseBusy, DatabaseUnavailable
-from models.database.errors import is_gone, is_repeatable, reason, transient
+from models.database.errors import is_gone, is_repeatable, one_line_reason, transient
 
 POSTGRES = {
     DatabaseBusy: "55P03 57014 40P01 40001 25P03",
@@ -88,4 +88,4 @@ def test_value_that_does_not_fit_is_a_defect() -> None:
 
 def test_reason_is_one_line_without_values() -> None:
     words = "duplicate key\nDETAIL: Key (email)=(ana@example.com) already exists."
-    assert reason(Exception(words)) == "duplicate key"
+    assert one_line_reason(Exception(words)) == "duplicate key"

@@ -62,7 +62,7 @@ async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
 async def empty(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
     async with new_database() as url:
         engine = database.engine(url)
-        await migrations.migrate(engine)
+        await migrations.upgrade(engine)
         yield engine
         await engine.dispose()
 

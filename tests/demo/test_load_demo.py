@@ -34,7 +34,7 @@ from models import (
     bulk_insert,
     database,
 )
-from models.names import folded, parts
+from models.names import fold_name, name_parts
 from server.cli import main as cli
 from tests.demo import test_demo_data as demo_data
 from tests.demo.test_demo_data import read
@@ -137,8 +137,10 @@ def test_contacts_of_a_client_have_at_least_one_right(world: Ledgers) -> None:
 
 def test_names_are_folded_for_search_and_unique(world: Ledgers) -> None:
     for client in world.all(Client):
-        assert client["folded_name"] == folded(client["name"])
-        assert by(world.all(ClientNamePart, client_id=client["id"]), "position") == parts(client)
+        assert client["folded_name"] == fold_name(client["name"])
+        assert by(world.all(ClientNamePart, client_id=client["id"]), "position") == name_parts(
+            client
+        )
     for practice in world.all(Practice):
         names = [one["name"] for one in world.all(Client, practice_id=practice["id"])]
         assert len(names) == len(set(names)) == CLIENTS // PRACTICES

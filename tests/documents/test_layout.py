@@ -29,7 +29,7 @@ from models import (
     Superbill,
 )
 from models.database import engine
-from models.migrations import migrate
+from models.migrations import upgrade
 from server.cli.demo_letterheads import LOGO
 from tests.support import word_boxes
 from tests.support.factories import DAY, Books
@@ -48,7 +48,7 @@ async def rows(
 ) -> AsyncIterator[AsyncConnection]:
     async with new_database() as url:
         database = engine(url)
-        await migrate(database)
+        await upgrade(database)
         async with database.begin() as conn:
             yield conn
         await database.dispose()

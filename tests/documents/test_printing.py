@@ -35,7 +35,7 @@ from models import (
     SuperbillLine,
 )
 from models.database import engine
-from models.migrations import migrate
+from models.migrations import upgrade
 from tests.support.factories import Books
 
 KEYS = FieldKeys([Fernet.generate_key().decode()])
@@ -61,7 +61,7 @@ async def rows(
 ) -> AsyncIterator[AsyncConnection]:
     async with new_database() as url:
         database = engine(url)
-        await migrate(database)
+        await upgrade(database)
         async with database.begin() as conn:
             yield conn
         await database.dispose()

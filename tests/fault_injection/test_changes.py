@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from models import database
-from models.database import TransientError, Waits, watched
+from models.database import TransientError, Waits, watch_database
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.support import postgres
@@ -35,7 +35,7 @@ async def test_no_change_fails_with_a_defect(cluster: Cluster, network: Network)
                 counts["failed"] += 1
             await asyncio.sleep(0.002)
 
-    async with watched(connector):
+    async with watch_database(connector):
         changes = [asyncio.create_task(change()) for _ in range(AT_ONCE)]
         for number in range(TIMES):
             await asyncio.sleep(0.6)

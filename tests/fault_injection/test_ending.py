@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import AccessEntry, SignInRequest
-from models.database import opened
+from models.database import open_engine
 from tests.fault_injection.cluster import Cluster
 from tests.support import postgres
 from tests.support.demo_server import PROJECT, free_port
@@ -46,7 +46,7 @@ async def filled(
     """Yield a database with a practice, and its rows, at today's time."""
     async with database as url:
         await prepare(url)
-        async with opened(url) as engine:
+        async with open_engine(url) as engine:
             rows = Portal(url, engine)
             rows.clock.time = dt.datetime.now(dt.UTC)
             await rows.fill()

@@ -18,7 +18,7 @@ from billing.background import repeat_until_done
 from billing.payments import webhook_inbox
 from models.database import connector_of
 from models.database.connector import KEEPALIVE, PostgresConnector
-from models.database.session import Session
+from models.database.session import SessionSettings
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, visited, visitors
@@ -44,7 +44,7 @@ async def test_restart_loses_no_request(cluster: Cluster, network: Network) -> N
 async def test_connections_are_asked_for_signs_of_life(cluster: Cluster, network: Network) -> None:
     connector = connector_of(network.url(cluster.url))
     assert isinstance(connector, PostgresConnector)
-    connection: Any = await connector.connect(session=Session.of_reads(5))
+    connection: Any = await connector.connect(session=SessionSettings.of_reads(5))
     found = connection._transport.get_extra_info("socket")
     assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     for name, value in KEEPALIVE.items():

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from identity.tokens import Subject
 from models import Scope, database
-from models.database import DatabaseUnavailable, UnfitDatabase, Waits, opened
+from models.database import DatabaseUnavailable, UnfitDatabase, Waits, open_engine
 from models.database.connector import PostgresConnector
 from models.database.dsn import Dsn
 from server.cli import main as cli
@@ -133,7 +133,7 @@ async def test_session_settings_hold(pooled: str) -> None:
     settings = ", ".join(f"current_setting('{name}')" for name in names)
     sql = f"SELECT {settings}, pg_sleep(0.01)::text"
     reads = database.reads(pooled, timeout_s=9)
-    async with opened(pooled, WAITS) as engine:
+    async with open_engine(pooled, WAITS) as engine:
 
         async def change() -> Any:
             async with engine.begin() as conn:
@@ -155,7 +155,7 @@ async def test_no_setting_is_left_in_the_pools_sessions(url: str, pooled: str) -
     await reads.value("SELECT 1", [])
     await reads.close()
     sql = "SELECT current_setting('statement_timeout') || current_setting('transaction_read_only')"
-    async with opened(pooled, WAITS) as engine, engine.begin() as conn:
+    async with open_engine(pooled, WAITS) as engine, engine.begin() as conn:
         await conn.execute(text("SELECT 1"))
     connector = PostgresConnector(Dsn.of(pooled))
     others = [await connector.open() for _ in range(6)]

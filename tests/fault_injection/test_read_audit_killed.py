@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from identity.tokens import Subject
 from models import AccessEntry, Client, Scope
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from tests.support.demo_server import PROJECT, free_port
 from tests.support.empty_databases import prepare
@@ -57,7 +57,7 @@ def server(url: str, folder: Path, port: int) -> Iterator["subprocess.Popen[str]
 async def filled(url: str) -> AsyncIterator[Portal]:
     """Yield a practice with long-lived tokens."""
     await prepare(url)
-    async with opened(url) as engine:
+    async with open_engine(url) as engine:
         portal = Portal(url, engine)
         portal.clock.time = portal.clock.time.replace(year=2099)
         await portal.fill()

@@ -16,7 +16,7 @@ import pytest
 
 from bench.hostile_connections import HALF_HEAD, LARGE, POST, SMALL
 from bench.machine import resident_mb
-from models.database import opened
+from models.database import open_engine
 from tests.fault_injection.test_ending import portal
 from tests.support import postgres
 from tests.support.demo_server import PROJECT
@@ -42,7 +42,7 @@ async def practice(new_database: NewDatabase) -> AsyncIterator[tuple[str, str]]:
     """Yield a database with a client, and the client's token."""
     async with new_database() as url:
         await prepare(url)
-        async with opened(url) as engine:
+        async with open_engine(url) as engine:
             rows = Portal(url, engine)
             rows.clock.time = dt.datetime.now(dt.UTC)
             await rows.fill()

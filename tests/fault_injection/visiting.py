@@ -12,7 +12,7 @@ import httpx
 
 from identity.tokens import Subject
 from models import AccessEntry, Scope
-from models.database import opened
+from models.database import open_engine
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.support import postgres
@@ -108,7 +108,7 @@ class Visitors:
         """Check the final state: one charge, and an audit entry for each client's read."""
         await self.portal.record.flush()
         # The server may be another one by now.
-        async with opened(self.portal.url) as engine:
+        async with open_engine(self.portal.url) as engine:
             self.portal.engine = engine
             await self.judge_rows()
 

@@ -265,7 +265,7 @@ def names_are_ordered_as_they_are_written(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def a_search_minds_accents(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(clients, "folded", str.casefold)
+    patch.setattr(clients, "fold_name", str.casefold)
 
 
 @fault

@@ -27,7 +27,7 @@ from billing.stripe.objects import Intent, IntentStatus
 from models import DeclineReason, Payment, PaymentState
 from models.database import engine
 from models.ids import new_id
-from models.migrations import migrate
+from models.migrations import upgrade
 from sandbox import intents
 from tests.conftest import SEED, sqlite_file
 from tests.payments.state_machine import made, sized
@@ -60,7 +60,7 @@ def test_without_the_unique_claim_the_machine_fails(
     async def without() -> AsyncIterator[str]:
         url = f"sqlite:///{tmp_path / new_id()}.sqlite"
         writing = engine(url)
-        await migrate(writing)
+        await upgrade(writing)
         async with writing.begin() as conn:
             await conn.execute(text("DROP INDEX uq_payment_active"))
         await writing.dispose()

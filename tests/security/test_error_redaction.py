@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from models import Client, StripeEvent, database
 from models.bulk_insert import copy
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from models.leases import Excluded, Lease, Queue
 from models.row import written
@@ -60,7 +60,7 @@ UNREADABLE = {
 
 @pytest.fixture
 async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
-    async with new_database() as url, opened(url) as engine:
+    async with new_database() as url, open_engine(url) as engine:
         async with engine.begin() as conn:
             for statement in TABLES:
                 await conn.execute(text(statement))
@@ -124,7 +124,7 @@ async def test_unreadable_value_is_not_quoted(engine: AsyncEngine) -> None:
 @pytest.mark.parametrize("values", [{"created_at": VALUE}, {"id": f"{VALUE}\ud800"}])
 async def test_value_of_another_type_is_not_quoted(migrated: str, values: dict[str, Any]) -> None:
     row = {"practice_id": new_id(), "id": new_id(), "created_at": NOON, "name": "Ana"}
-    async with opened(migrated) as engine:
+    async with open_engine(migrated) as engine:
         with pytest.raises((StatementError, ValueError, AttributeError)) as refused:
             async with engine.begin() as conn:
                 await conn.execute(insert(Client), [row | values])
@@ -159,7 +159,7 @@ async def test_planned_read_quotes_no_value(migrated: str) -> None:
 async def test_copied_row_is_not_quoted(migrated: str) -> None:
     columns = dict.fromkeys(written(Client))
     row = columns | {"practice_id": new_id(), "id": new_id(), "created_at": NOON}
-    async with opened(postgres.as_owner(migrated)) as engine:
+    async with open_engine(postgres.as_owner(migrated)) as engine:
         with pytest.raises(Exception, match=r"client") as refused:
             async with engine.begin() as conn:
                 await copy(conn, Client, [row | {"name": VALUE, "email": f"{VALUE} <a@b>, c@d"}])
@@ -187,7 +187,7 @@ async def test_failed_background_work_shows_no_value(
 ) -> None:
     queue = Queue("event", StripeEvent, logging.getLogger("test"))
     event = {"id": "evt_1", "type": "test", "object_id": VALUE, "received_at": NOON}
-    async with opened(migrated) as engine:
+    async with open_engine(migrated) as engine:
         async with engine.begin() as conn:
             await conn.execute(insert(StripeEvent).values(event))
         await plant(migrated, "stripe_event (object_id)")
@@ -227,5 +227,5 @@ async def test_failed_command_shows_no_value(
 
 async def plant(url: str, columns: str) -> None:
     """Create a unique index, which the next row of the same values violates."""
-    async with opened(postgres.as_owner(url)) as owner, owner.begin() as conn:
+    async with open_engine(postgres.as_owner(url)) as owner, owner.begin() as conn:
         await conn.execute(text(f"CREATE UNIQUE INDEX planted ON {columns}"))

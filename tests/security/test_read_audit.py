@@ -27,7 +27,7 @@ from execution.read_audit_rules import PERSONAL
 from graph.schema import schema as graph_schema
 from identity.tokens import Subject
 from models import AccessEntry, Client, Scope
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from tests.support import postgres
 from tests.support.payments import Paying, paying
@@ -201,7 +201,7 @@ async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) ->
     """
     patch.setattr(read_audit, "MOST", 20)
     reads = await reads_of(portal, 25)
-    async with opened(postgres.as_owner(portal.url)) as holder, holder.begin() as conn:
+    async with open_engine(postgres.as_owner(portal.url)) as holder, holder.begin() as conn:
         await conn.execute(text(lock))
         statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 5

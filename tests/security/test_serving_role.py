@@ -96,8 +96,8 @@ async def test_whoever_serves_may_do_what_the_metadata_says_and_no_more(url: str
 async def test_a_second_migration_grants_the_same_again(url: str) -> None:
     """What was granted beside it is taken back."""
     await postgres.execute(url, f"GRANT ALL ON access_entry, alembic_version TO {SERVING}")
-    async with database.opened(postgres.as_owner(url)) as engine:
-        await migrations.migrate(engine, role=SERVING)
+    async with database.open_engine(postgres.as_owner(url)) as engine:
+        await migrations.upgrade(engine, role=SERVING)
     await test_whoever_serves_may_do_what_the_metadata_says_and_no_more(url)
 
 
@@ -234,8 +234,8 @@ async def test_command_without_a_right_ends_with_a_sentence(
         status, said = await portal(url, monkeypatch, "migrate")
         assert status == 1
         assert said == f"{FORBIDDEN}\n"
-        async with database.opened(postgres.as_owner(url)) as engine:
-            await migrations.migrate(engine)
+        async with database.open_engine(postgres.as_owner(url)) as engine:
+            await migrations.upgrade(engine)
         assert await portal(url, monkeypatch, "reconcile") == (1, f"{FORBIDDEN}\n")
 
 
@@ -271,7 +271,7 @@ async def test_the_server_cannot_alter_what_was_recorded(new_database: NewDataba
                 "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
                 f"SET ROLE {OWNER}",
             ]
-        async with database.opened(url) as engine:
+        async with database.open_engine(url) as engine:
             async with engine.begin() as conn:
                 await conn.execute(text(f"{ENTRY} {row}"))
             for statement in refused:

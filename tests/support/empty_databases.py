@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import asyncpg
 from sqlalchemy import make_url
 
-from models.database import opened
-from models.migrations import migrate
+from models.database import open_engine
+from models.migrations import upgrade
 from tests.support import postgres
 
 TEMPLATE = "portal_test_migrated"
@@ -61,7 +61,7 @@ async def copy_database(url: str) -> None:
 
 async def migrated(url: str) -> None:
     """Migrate an empty database, as its operator would: by its owner, for the role that serves."""
-    async with opened(postgres.as_owner(url)) as owning:
-        await migrate(owning, role=postgres.SERVING if postgres.is_served(url) else None)
+    async with open_engine(postgres.as_owner(url)) as owning:
+        await upgrade(owning, role=postgres.SERVING if postgres.is_served(url) else None)
     if postgres.is_served(url):
         await postgres.execute(url, postgres.CLOSE)

@@ -11,16 +11,16 @@ from tests.database.test_migrations import schema
 
 
 async def differences(migrated: str, described: str) -> list[str]:
-    async with database.opened(migrated) as engine, database.opened(described) as other:
+    async with database.open_engine(migrated) as engine, database.open_engine(described) as other:
         async with other.begin() as conn:
             await conn.run_sync(Row.metadata.create_all)
-        await migrations.migrate(engine, "0001")
+        await migrations.upgrade(engine, "0001")
         before = await schema(engine)
         async with engine.begin() as conn:
             await conn.exec_driver_sql(PRACTICE)
-        await migrations.migrate(engine)
+        await migrations.upgrade(engine)
         found = told("up", await schema(engine), await schema(other))
-        await migrations.roll_back(engine, "0001")
+        await migrations.downgrade(engine, "0001")
         return found + told("down", await schema(engine), before)
 
 

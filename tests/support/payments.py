@@ -26,7 +26,7 @@ from models import (
     Row,
     StripeEvent,
 )
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from sandbox.api import Api
 from sandbox.app import app as double
@@ -244,7 +244,7 @@ async def paying(url: str, **more: Any) -> AsyncIterator[Paying]:
 async def unserved(url: str) -> AsyncIterator[Paying]:
     """Yield a portal's rows and the double's store, without a server."""
     await prepare(url)
-    async with opened(url) as writing:
+    async with open_engine(url) as writing:
         portal = Paying(url, writing)
         await portal.fill()
         async with writing.begin() as conn:
@@ -283,7 +283,7 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
     portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
-        opened(portal.url, settings.waits) as engine,
+        open_engine(portal.url, settings.waits) as engine,
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
     ):

@@ -13,7 +13,7 @@ from execution.introspection import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Row, Scope
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from server.app import app
 from server.settings import Settings
@@ -101,7 +101,7 @@ async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
     # One token in a test sends the requests of many.
     tests_own: dict[str, Any] = {"sandbox_file": ":memory:", "token_seconds": 600}
     given = {"introspection": Introspection.VIEWERS} | tests_own | settings
-    async with opened(url) as writing:
+    async with open_engine(url) as writing:
         portal = Portal(url, writing)
         await portal.fill()
         own = Settings(database_url=url, token_key=KEY, **given)

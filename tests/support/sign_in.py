@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from identity.sign_in import worker
 from identity.sign_in.context import SignInContext
 from models import Client, Contact, Practice, Row, SignInRequest
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from server.app import app
 from server.settings import Settings
@@ -204,7 +204,7 @@ def is_due(request: Any, now: Any) -> bool:
 async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
     """Yield a portal over an empty database, with a mail server."""
     await prepare(url)
-    async with opened(url) as writing:
+    async with open_engine(url) as writing:
         portal = SigningIn(url, writing)
         await portal.fill()
         with mail_server() as portal.mailbox:

@@ -7,18 +7,18 @@ from models.access_entry import APPEND_ONLY
 from models.address import address_is_whole
 from models.checks import (
     Word,
+    address_check,
     column_checks,
     list_of_numbers,
     list_of_words,
-    one_address,
-    one_of,
-    some_of,
+    one_of_check,
+    only_these,
 )
 from models.currencies import CURRENCIES
 from models.invoice import DUE_OR_NEVER
 from models.migrations.policies import set_policy
 from models.names import folded_email
-from models.row import ID, ByCode, Instant, digits, of_practice, refers
+from models.row import ID, ByCode, Instant, digits, practice_reference, refers
 from models.row_security import is_practice
 
 revision = "0001"
@@ -57,8 +57,8 @@ def upgrade() -> None:
         sa.Column("leased_until", Instant(), nullable=True),
         *address(),
         address_is_whole(),
-        one_of("currency", CURRENCIES),
-        *one_address("email"),
+        one_of_check("currency", CURRENCIES),
+        *address_check("email"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("stripe_account"),
     )
@@ -111,7 +111,7 @@ def upgrade() -> None:
         sa.Column("npi", sa.Text(), nullable=True),
         sa.Column("licence_number", sa.Text(), nullable=True),
         digits("npi", 10),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     create_table(
@@ -120,8 +120,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
         mailbox(),
-        *one_address("email"),
-        of_practice(),
+        *address_check("email"),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     create_table(
@@ -130,7 +130,7 @@ def upgrade() -> None:
         sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("last >= 0", name="last_positive"),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "kind"),
     )
     create_table(
@@ -147,7 +147,7 @@ def upgrade() -> None:
         digits("npi", 10),
         digits("tax_id_last4", 4),
         address_is_whole(),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     create_table(
@@ -155,14 +155,14 @@ def upgrade() -> None:
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("since", sa.Date(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "since"),
     )
     create_table(
         "practice_version",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id"),
     )
     create_table(
@@ -175,7 +175,7 @@ def upgrade() -> None:
         sa.Column("is_archival", sa.Boolean(), nullable=False),
         sa.Column("printed_at", Instant(), nullable=False),
         sa.CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "kind", "document_id", "is_void"),
     )
     create_table(
@@ -191,9 +191,9 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         *address(),
         address_is_whole(),
-        *one_address("email"),
+        *address_check("email"),
         refers("clinician", "clinician_id"),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     op.create_index("ix_client_practice_id_clinician_id", "client", ["practice_id", "clinician_id"])
@@ -458,9 +458,9 @@ def upgrade() -> None:
         ),
         refers("client", "client_id"),
         refers("contact", "contact_id"),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
-        *some_of("scopes", SCOPES.split()),
+        *only_these("scopes", SCOPES.split()),
         sa.UniqueConstraint("hash"),
     )
     partial_index("ix_token_sign_in", "token", ["practice_id", "email"], "is_sign_in")
@@ -482,7 +482,7 @@ def upgrade() -> None:
             name="used_has_a_token",
         ),
         refers("token", "token_id"),
-        of_practice(),
+        practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "nonce_hash"),
         sa.UniqueConstraint("secret_hash"),

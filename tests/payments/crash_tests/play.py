@@ -27,7 +27,7 @@ from models import (
     Practice,
     StripeCustomer,
 )
-from models.database import opened
+from models.database import open_engine
 from models.ids import new_id
 from sandbox import intents, seeds
 from sandbox.deliveries import signature
@@ -105,7 +105,7 @@ class Player:
 async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIterator[Player]:
     """Yield a player over the empty database of this URL. `file` is the double's."""
     await prepare(url)
-    async with opened(url) as writing:
+    async with open_engine(url) as writing:
         practice = Paying(url, writing)
         practice.clock.time = dt.datetime.now(dt.UTC)
         await practice.fill()

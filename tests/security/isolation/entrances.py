@@ -9,7 +9,7 @@ import httpx
 
 from identity.tokens import PERSONAL_SCOPES, hashed
 from models import Claim, Client, Contact, Payment, PaymentState, Practice, Token, ViewerKind
-from models.database import opened
+from models.database import open_engine
 from tests.security.isolation.households import (
     CLIENTS,
     RIGHTS,
@@ -62,7 +62,7 @@ class Inside:
 @asynccontextmanager
 async def signed_in(url: str) -> AsyncIterator[Inside]:
     """Fill the empty database of this URL, and sign everybody in."""
-    async with over(url, addressed()) as matrix, opened(url) as writing:
+    async with over(url, addressed()) as matrix, open_engine(url) as writing:
         portal = SigningIn(url, writing)
         with mail_server() as portal.mailbox:
             async with serving(portal, smtp_url=portal.mailbox.url):

@@ -38,7 +38,7 @@ from models import (
     Token,
     ViewerKind,
 )
-from models.names import folded, parts
+from models.names import fold_name, name_parts
 from models.row import Instant
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import Books, Entered
@@ -170,7 +170,7 @@ def family(chance: random.Random, currency: str) -> Books:
     for contact in RIGHTS:
         books.enter(Contact, name=f"The {contact}")
     for client in books.rows[Client]:
-        for part in parts(client):
+        for part in name_parts(client):
             books.enter(ClientNamePart, **part)
     return books
 
@@ -208,7 +208,7 @@ def cross(books: Books) -> None:
 
 
 def name_anew(client: Entered) -> None:
-    client["folded_name"] = folded(client["name"])
+    client["folded_name"] = fold_name(client["name"])
 
 
 # -- the twin --------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def twin_of(books: Books) -> Books:
         twin.rows[Practice].append(row)
     for client in twin.rows[Client]:
         name_anew(client)
-        for part in parts(client):
+        for part in name_parts(client):
             twin.enter(ClientNamePart, **part)
     return twin
 

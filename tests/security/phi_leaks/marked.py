@@ -16,7 +16,7 @@ from typing import Any
 import models
 from identity.tokens import PREFIX, SECRET_LENGTH, checksum, hashed
 from models import Scope, ViewerKind
-from models.names import folded, parts
+from models.names import fold_name, name_parts
 from tests.security.isolation.households import family
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import Books, Entered
@@ -24,7 +24,7 @@ from tests.support.practices.random_values import MOMENT, NOW
 
 # In both alphabetical orders, and of different lengths.
 WORDS = ("Quökkà", "Ågoutipaca")
-MARKER = re.compile("|".join(f"{folded(word)}[0-9]{{4}}" for word in WORDS))
+MARKER = re.compile("|".join(f"{fold_name(word)}[0-9]{{4}}" for word in WORDS))
 # Days and times that occur only in marked rows of care.
 BORN, BEGAN, LASTED = dt.date(1901, 2, 3), dt.datetime(1902, 3, 4, tzinfo=dt.UTC), 987_654
 TELLING = re.compile(r"1901-02-|1902-03-|987654")
@@ -102,12 +102,12 @@ def world(word: str, *, backward: bool) -> World:
     for line in books.rows[models.SuperbillLine]:
         modifier: Entered = {}
         mark(modifier, "text")
-        line["modifiers"] = [folded(modifier["text"])]
+        line["modifiers"] = [fold_name(modifier["text"])]
     mark(provider, *OF_PROVIDERS)
     books.rows[models.ClientNamePart].clear()
     for client in books.rows[models.Client]:
-        client["folded_name"] = folded(client["name"])
-        books.rows[models.ClientNamePart] += parts(client)
+        client["folded_name"] = fold_name(client["name"])
+        books.rows[models.ClientNamePart] += name_parts(client)
     return World(dict(books.rows), tuple(markers))
 
 
@@ -155,7 +155,7 @@ def readings(text: str) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Return a text without case and accents, as `folded` does."""
+    """Return a text without case and accents, as `fold_name` does."""
     return COMBINING.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
@@ -164,6 +164,6 @@ def hashes_of(markers: Iterable[str]) -> frozenset[str]:
     return frozenset(
         hashlib.new(kind, form.encode()).hexdigest()
         for marker in markers
-        for form in {marker, marker.lower(), folded(marker)}
+        for form in {marker, marker.lower(), fold_name(marker)}
         for kind in ("md5", "sha1", "sha256", "sha512")
     )

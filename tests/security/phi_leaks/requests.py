@@ -12,7 +12,7 @@ from graphql import get_named_type, get_nullable_type, is_enum_type, is_list_typ
 
 import models
 from billing.documents.links import PREFIXES, Signer
-from models.names import folded
+from models.names import fold_name
 from server.http.export_tables import TABLES
 from tests.security.isolation.ids import NOWHERE
 from tests.security.isolation.sight import PREFIXES as KINDS
@@ -49,7 +49,16 @@ def much(world: World, token_id: str) -> Iterator[Asked]:
 def beginnings(world: World) -> list[str]:
     """Return guesses of names: whole ones, beginnings, other cases and accents."""
     first, last = world.markers[0], world.rows[models.Client][-1]["name"]
-    forms = [first, folded(first), last.upper(), first[:-2], first[:3], folded(last)[:7], "q", ""]
+    forms = [
+        first,
+        fold_name(first),
+        last.upper(),
+        first[:-2],
+        first[:3],
+        fold_name(last)[:7],
+        "q",
+        "",
+    ]
     return [*dict.fromkeys(forms)]
 
 
@@ -161,8 +170,8 @@ def nonsense(world: World) -> Iterator[Asked]:
             for value in (text, f"cli_{text}", [text], {"text": text}):
                 yield Asked(f"query ($v: {type_}) {{ {query} }}", {"v": value})
         # GraphQL's names have no accents.
-        yield Asked(f"{{ {folded(text) or 'a'} }}")
-        yield Asked(f'{{ client(id: "{text}") {{ {folded(text) or "a"} }} }}')
+        yield Asked(f"{{ {fold_name(text) or 'a'} }}")
+        yield Asked(f'{{ client(id: "{text}") {{ {fold_name(text) or "a"} }} }}')
         yield Asked(f'{{ clients(orderBy: {{ field: "{text}" }}) {{ totalCount }} }}')
 
 

@@ -32,7 +32,7 @@ from models import (
     Token,
     ViewerKind,
 )
-from models.names import folded, parts
+from models.names import fold_name, name_parts
 from tests.support.practices.bookkeeping import Books, Entered
 from tests.support.practices.histories import Lives
 from tests.support.practices.random_values import MOMENT, NAMES, NOW, TODAY, Draws
@@ -133,7 +133,7 @@ class Founding(Draws):
         client = self.books.enter(
             Client,
             name=name,
-            folded_name=folded(name),
+            folded_name=fold_name(name),
             # The first client has signed in.
             email=email if self.books.rows[Client] else ADDRESS,
             phone=self.maybe("+1 555 0100"),
@@ -143,7 +143,7 @@ class Founding(Draws):
             created_at=MOMENT - dt.timedelta(microseconds=len(self.books.rows[Client]) // 2 % 3),
             **self.address(),
         )
-        for part in parts(client):
+        for part in name_parts(client):
             self.books.enter(ClientNamePart, **part)
         return client
 
