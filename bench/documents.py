@@ -50,8 +50,8 @@ async def measure(url: str, in_a_row: int) -> None:
 async def practice(url: str) -> AsyncIterator[AsyncEngine]:
     engine = database.engine(url)
     await upgrade(engine)
-    plan = many.Plan(dt.datetime.now(dt.UTC).date(), 1, 0, CLIENTS)
-    await filling.fill(engine, plan, lambda _: None)
+    plan = many.PracticePlan(dt.datetime.now(dt.UTC).date(), 1, 0, CLIENTS)
+    await filling.fill_practice(engine, plan, lambda _: None)
     yield engine
     await engine.dispose()
 

@@ -16,7 +16,7 @@ from demo.cast import People, harbor_lane, kiso_street
 from demo.entries import Entered
 from models import Row
 
-__all__ = ["Entered", "People", "entries", "load", "rows", "write"]
+__all__ = ["Entered", "People", "demo_rows", "entries", "load", "write_batch"]
 
 # The number of rows held in memory and sent at a time.
 BATCH = 5_000
@@ -36,7 +36,9 @@ def entries(today: dt.date, seed: int = 1) -> tuple[People, Iterator[Entered]]:
     return people, chain(first.entries(), second.entries())
 
 
-def rows(today: dt.date, seed: int = 1) -> tuple[People, dict[type[Row], list[dict[str, Any]]]]:
+def demo_rows(
+    today: dt.date, seed: int = 1
+) -> tuple[People, dict[type[Row], list[dict[str, Any]]]]:
     """Return the rows by table, in an order that foreign keys allow."""
     people, entered = entries(today, seed)
     return people, by_table(entered)
@@ -47,11 +49,11 @@ async def load(engine: AsyncEngine, today: dt.date, seed: int = 1) -> People:
     people, entered = entries(today, seed)
     async with engine.begin() as conn:
         while batch := list(islice(entered, BATCH)):
-            await write(conn, batch)
+            await write_batch(conn, batch)
     return people
 
 
-async def write(conn: AsyncConnection, entered: Iterable[Entered]) -> None:
+async def write_batch(conn: AsyncConnection, entered: Iterable[Entered]) -> None:
     for row, values in by_table(entered).items():
         await conn.execute(insert(row), values)
 

@@ -36,7 +36,7 @@ SAID = {
 }
 
 
-class Account(Books):
+class ClientAccount(Books):
     """The account of a client, and the actions on it. `credit` is the unallocated part
     of the pool.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo import stories
-from demo.crowd import a_card, crowd, opened
+from demo.crowd import a_card, crowd, open_account
 from demo.documents import Insurance
 from demo.entries import Chance, Entered, numbered
 from demo.lives import Habit, Life
@@ -54,7 +54,7 @@ class Company:
         """Add a client with the usual sessions. The caller adds the rest of the story."""
         office = self.office
         chance = Chance(office.seed, office.key, name)
-        account = opened(office, therapist, chance, name, habit.began, **facts)
+        account = open_account(office, therapist, chance, name, habit.began, **facts)
         for card in cards or self.usual_card(chance, name, habit):
             account.keep(card)
         life = Life(account, habit, therapist)
@@ -198,7 +198,7 @@ def minors_and_their_guardian(company: Company, therapist: Therapist) -> None:
     mateo.pay()
     mateo.document()
     for child in (sofia, mateo):
-        link(child, guardian, Relation.GUARDIAN, sees_documents=True, can_pay=True)
+        add_contact_right(child, guardian, Relation.GUARDIAN, sees_documents=True, can_pay=True)
 
 
 def a_couple(company: Company, therapist: Therapist) -> None:
@@ -208,12 +208,12 @@ def a_couple(company: Company, therapist: Therapist) -> None:
     )
     life = company.join("Daniel Whitfield-Osei", therapist, Habit("90847", 14, last=5))
     usual(life)
-    link(life, partner, Relation.PARTNER, sees_documents=True, can_pay=False)
+    add_contact_right(life, partner, Relation.PARTNER, sees_documents=True, can_pay=False)
     # A payer need not see the documents.
     employer = company.office.write(Contact, name="Ulrike Brandt", email=None)
     other = company.join("Matthias Brandt", therapist, Habit("90834", 14, began=300, last=8))
     usual(other)
-    link(other, employer, Relation.PARENT, sees_documents=False, can_pay=True)
+    add_contact_right(other, employer, Relation.PARENT, sees_documents=False, can_pay=True)
 
 
 def credits_and_refunds(company: Company, therapist: Therapist) -> None:
@@ -298,7 +298,7 @@ def usual(life: Life) -> None:
     life.document()
 
 
-def link(
+def add_contact_right(
     life: Life, contact_id: str, relation: Relation, *, sees_documents: bool, can_pay: bool
 ) -> None:
     life.account.write(

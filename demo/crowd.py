@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from demo import stories
-from demo.account import Account
+from demo.account import ClientAccount
 from demo.documents import Insurance
 from demo.entries import Chance
 from demo.lives import TWO_YEARS, Habit, Life
@@ -42,12 +42,12 @@ def crowd(
     names = strangers(Chance(office.seed, office.key, "names"))
     for number in range(size):
         chance = Chance(office.seed, office.key, number)
-        yield drawn(office, chance, next(names), (habit or a_habit)(office, chance))
+        yield drawn(office, chance, next(names), (habit or weekly_habit)(office, chance))
 
 
 def drawn(office: Office, chance: Chance, name: str, habit: Habit) -> Life:
     therapist = chance.random.choice(office.therapists)
-    account = opened(office, therapist, chance, name, habit.began)
+    account = open_account(office, therapist, chance, name, habit.began)
     if habit.pays_with == PaymentMethodKind.CARD:
         account.keep(a_card(office, chance, name))
     life = Life(account, habit, therapist)
@@ -88,7 +88,7 @@ def an_invoice(life: Life, chance: Chance, day: int) -> None:
 # -- random draws ----------------------------------------------------------------------------------
 
 
-def a_habit(office: Office, chance: Chance) -> Habit:
+def weekly_habit(office: Office, chance: Chance) -> Habit:
     draw = chance.random
     every = draw.choice((7, 7, 14))
     last = draw.randint(1, every)
@@ -111,7 +111,7 @@ def a_habit(office: Office, chance: Chance) -> Habit:
     )
 
 
-def opened(
+def open_account(
     office: Office,
     therapist: Therapist,
     chance: Chance,
@@ -120,7 +120,7 @@ def opened(
     *,
     age: int | None = None,
     **facts: Any,
-) -> Account:
+) -> ClientAccount:
     """Open the account of a new client, some days before the first session."""
     draw = chance.random
     years = draw.randint(19, 78) if age is None else age
@@ -131,7 +131,7 @@ def opened(
         "date_of_birth": office.today - dt.timedelta(years * 365.25 + draw.randint(30, 330)),
         "clinician_id": therapist.id,
     }
-    return Account(office, chance, office.moment(began + 3, 16), **client | facts)
+    return ClientAccount(office, chance, office.moment(began + 3, 16), **client | facts)
 
 
 def a_card(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from demo.account import Account
+from demo.account import ClientAccount
 from demo.bills import Movement
 from demo.office import Therapist
 from models import Statement, StatementLine, Superbill, SuperbillDiagnosis, SuperbillLine
@@ -22,7 +22,7 @@ class Insurance:
     place_of_service: str | None = "11"
 
 
-def statement(account: Account, period: Period, *, is_shared: bool = True) -> None:
+def write_statement(account: ClientAccount, period: Period, *, is_shared: bool = True) -> None:
     """Write a statement of the period's movements, unless there are none and nothing is owed."""
     first, last = period
     beginning = sum(moved.invoiced - moved.paid for moved in account.movements if moved.day < first)
@@ -48,7 +48,7 @@ def statement(account: Account, period: Period, *, is_shared: bool = True) -> No
 
 
 def write_lines(
-    account: Account, statement_id: str, balance: int, movements: list[Movement]
+    account: ClientAccount, statement_id: str, balance: int, movements: list[Movement]
 ) -> None:
     for position, moved in enumerate(movements, 1):
         balance += moved.invoiced - moved.paid
@@ -66,7 +66,9 @@ def write_lines(
         )
 
 
-def superbill(account: Account, period: Period, therapist: Therapist, insurance: Insurance) -> None:
+def write_superbill(
+    account: ClientAccount, period: Period, therapist: Therapist, insurance: Insurance
+) -> None:
     """Write a superbill with a line for each session of the period, unless there is no session."""
     first, last = period
     sessions = [session for session in account.sessions if first <= session["date"] <= last]
@@ -111,7 +113,7 @@ def superbill(account: Account, period: Period, therapist: Therapist, insurance:
         )
 
 
-def paid_for_sessions(account: Account) -> dict[str, Any]:
+def paid_for_sessions(account: ClientAccount) -> dict[str, Any]:
     """Return the amount paid of each session so far. An invoice's money fills its lines
     in order.
     """

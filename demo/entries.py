@@ -45,7 +45,7 @@ class Chance:
         return "".join(self.random.choices("0123456789", k=length))
 
 
-def filled(row: type[Row], **values: Any) -> dict[str, Any]:
+def with_all_columns(row: type[Row], **values: Any) -> dict[str, Any]:
     """Return all columns, absent ones as None: rows that are inserted together need the same
     columns.
     """

@@ -8,21 +8,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo import by_table
-from demo.many import Plan, entries
+from demo.many import PracticePlan, practice_entries
 from models import Client, bulk_insert
 
 # The number of rows held in memory and sent at a time.
 BATCH = 20_000
 
 
-async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> Counter[str]:
+async def fill_practice(
+    engine: AsyncEngine, plan: PracticePlan, told: Callable[[int], None]
+) -> Counter[str]:
     """Write a practice, and return the number of rows of each table.
 
     `told` is called with numbers of new clients. The first practice has to be filled before any
     other: PostgreSQL caches its plans for foreign key checks, and plans that are made without
     statistics read all rows of the practice.
     """
-    entered, counted = entries(plan), Counter[str]()
+    entered, counted = practice_entries(plan), Counter[str]()
     needs_statistics = plan.number == 0
     async with engine.begin() as conn:
         await bulk_insert.trust_foreign_keys(conn)
@@ -38,7 +40,7 @@ async def fill(engine: AsyncEngine, plan: Plan, told: Callable[[int], None]) -> 
     return counted
 
 
-async def finish(engine: AsyncEngine) -> None:
+async def update_statistics(engine: AsyncEngine) -> None:
     """Update the statistics of the database's planner."""
     async with engine.begin() as conn:
         await conn.execute(text("ANALYZE"))

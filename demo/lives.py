@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from demo.account import Account
+from demo.account import ClientAccount
 from demo.bills import Bill
-from demo.documents import Insurance, Period, statement, superbill
+from demo.documents import Insurance, Period, write_statement, write_superbill
 from demo.entries import Entered
 from demo.office import Therapist, months, next_month
 from models import PaymentMethodKind
@@ -54,7 +54,7 @@ class Habit:
 class Life:
     """An account and its planned actions."""
 
-    def __init__(self, account: Account, habit: Habit, therapist: Therapist) -> None:
+    def __init__(self, account: ClientAccount, habit: Habit, therapist: Therapist) -> None:
         self.account, self.habit, self.therapist = account, habit, therapist
         self.office = account.office
         # The offset keeps clients from acting in the same second.
@@ -142,7 +142,7 @@ class Life:
         periods = list(months(first, today - dt.timedelta(1)))
         for nth, period in enumerate(periods if self.habit.gets_statements else ()):
             is_shared = nth < len(periods) - unshared
-            deed = partial(statement, self.account, period, is_shared=is_shared)
+            deed = partial(write_statement, self.account, period, is_shared=is_shared)
             self.on((today - next_month(period[0])).days, MORNING, deed)
         if self.habit.insurance is not None:
             self.claim(periods, self.habit.insurance, incomplete)
@@ -153,5 +153,5 @@ class Life:
         made = [period for period in periods if days[period] > 0]
         for left, period in zip(range(len(made), 0, -1), made, strict=True):
             told = replace(insurance, diagnoses={}) if left == incomplete else insurance
-            deed = partial(superbill, self.account, period, self.therapist, told)
+            deed = partial(write_superbill, self.account, period, self.therapist, told)
             self.on(days[period], MORNING, deed)

@@ -16,7 +16,7 @@ from demo.entries import Chance, Entered, numbered
 from demo.lives import PAYING, TWO_YEARS, Habit, Life
 from demo.names import FAMILY, GIVEN
 from demo.office import Office
-from demo.places import PLACES, Place
+from demo.places import PLACES, Town
 from models import Contact, ContactRight, DeclineReason, PaymentMethodKind, Relation
 
 # Stripe knows none of these cards and payments, so the daily comparison would remove them.
@@ -29,7 +29,7 @@ CREDENTIALS = ("PhD", "PsyD", "LCSW", "LPC", "LMFT")
 
 
 @dataclass(frozen=True)
-class Plan:
+class PracticePlan:
     """One of the practices to make."""
 
     today: dt.date
@@ -38,18 +38,20 @@ class Plan:
     clients: int
 
 
-def plans(today: dt.date, seed: int, clients: int, practices: int) -> list[Plan]:
+def plans(today: dt.date, seed: int, clients: int, practices: int) -> list[PracticePlan]:
     """Return the plans: clients are spread evenly, with at least one in each practice."""
     every, more = divmod(clients, practices)
-    return [Plan(today, seed, at, every + (at < more)) for at in range(practices)]
+    return [PracticePlan(today, seed, at, every + (at < more)) for at in range(practices)]
 
 
-def office(plan: Plan) -> Office:
+def office(plan: PracticePlan) -> Office:
     """Return the practice, with its clinicians."""
     place = PLACES[plan.number % len(PLACES)]
     key = f"practice {plan.number}"
     chance = Chance(plan.seed, key, "staff")
-    made = Office(plan.today, plan.seed, key, facts(plan, place), place.services, place.address)
+    made = Office(
+        plan.today, plan.seed, key, practice_facts(plan, place), place.services, place.address
+    )
     for _ in range(max(2, plan.clients // CLIENTS_A_CLINICIAN)):
         name = f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
         licence = f"L{chance.digits(5)}"
@@ -58,13 +60,13 @@ def office(plan: Plan) -> Office:
     return made
 
 
-def entries(plan: Plan) -> Iterator[Entered]:
+def practice_entries(plan: PracticePlan) -> Iterator[Entered]:
     """Yield every row of the practice, in the order in which it could have been written."""
     made = office(plan)
     lives = list(crowd(made, plan.clients, a_habit))
     for number, life in enumerate(lives):
-        look_after(life, Chance(plan.seed, made.key, number, "contact"))
-        decline(life, Chance(plan.seed, made.key, number, "declines"))
+        add_contacts(life, Chance(plan.seed, made.key, number, "contact"))
+        plan_declines(life, Chance(plan.seed, made.key, number, "declines"))
     yield from made.rows
     yield from numbered(made.id, made.moment(0, 0), [life.entries() for life in lives])
 
@@ -72,7 +74,7 @@ def entries(plan: Plan) -> Iterator[Entered]:
 # -- random draws ----------------------------------------------------------------------------------
 
 
-def facts(plan: Plan, place: Place) -> dict[str, object]:
+def practice_facts(plan: PracticePlan, place: Town) -> dict[str, object]:
     chance = Chance(plan.seed, f"practice {plan.number}", "facts")
     name = f"{chance.random.choice(STANDS_BY)} {chance.random.choice(IS_CALLED)} {plan.number + 1}"
     domain = f"{name.lower().replace(' ', '-')}.example.com"
@@ -116,7 +118,7 @@ def a_habit(office: Office, chance: Chance) -> Habit:
     )
 
 
-def decline(life: Life, chance: Chance) -> None:
+def plan_declines(life: Life, chance: Chance) -> None:
     """Plan occasional declines of the card, and payments still under way."""
     if life.habit.pays_with != PaymentMethodKind.CARD:
         return
@@ -124,16 +126,16 @@ def decline(life: Life, chance: Chance) -> None:
         if day > 1 and chance.happens(0.04):
             stories.is_declined(life, day, day - 1, chance.random.choice(list(DeclineReason)))
     if chance.happens(0.05):
-        life.on(1, PAYING, partial(begin, life))
+        life.on(1, PAYING, partial(start_now, life))
 
 
-def begin(life: Life) -> None:
+def start_now(life: Life) -> None:
     account = life.account
     if sum(bill.due for bill in account.open_bills()) > account.credit:
         account.begin()
 
 
-def look_after(life: Life, chance: Chance) -> None:
+def add_contacts(life: Life, chance: Chance) -> None:
     """Give one client in twenty a contact that may see documents, or pay."""
     if not chance.happens(0.05):
         return

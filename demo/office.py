@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from demo.entries import Chance, Entered, filled
+from demo.entries import Chance, Entered, with_all_columns
 from demo.names import npi
 from models import Clinician, Letterhead, Practice, Row
 
@@ -49,7 +49,9 @@ class Office:
         self.chance = Chance(self.seed, self.key)
         self.founded = self.moment(FOUNDED_DAYS_AGO, 9)
         self.id = self.chance.id(self.founded)
-        self.rows.append(Entered(self.founded, Practice, filled(Practice, id=self.id) | self.facts))
+        self.rows.append(
+            Entered(self.founded, Practice, with_all_columns(Practice, id=self.id) | self.facts)
+        )
         self.tax_id_last4 = self.chance.digits(4)
         self.letterhead_id = self.letterhead(self.facts["name"], npi=npi(self.chance))
 
@@ -59,7 +61,7 @@ class Office:
 
     def moment(self, days_ago: int, hour: int, minute: int = 0) -> dt.datetime:
         """Return a time of that day on the practice's clock, in UTC."""
-        return instant(self.today - dt.timedelta(days_ago), hour, minute, self.zone)
+        return local_instant(self.today - dt.timedelta(days_ago), hour, minute, self.zone)
 
     def day(self, at: dt.datetime) -> dt.date:
         return at.astimezone(self.zone).date()
@@ -90,12 +92,12 @@ class Office:
         """Write a row that exists from the beginning, and return its id."""
         made = self.chance.id(self.founded)
         own = {"practice_id": self.id, "id": made}
-        self.rows.append(Entered(self.founded, row, filled(row, **own) | values))
+        self.rows.append(Entered(self.founded, row, with_all_columns(row, **own) | values))
         return made
 
 
 @cache
-def instant(day: dt.date, hour: int, minute: int, zone: ZoneInfo) -> dt.datetime:
+def local_instant(day: dt.date, hour: int, minute: int, zone: ZoneInfo) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(hour, minute), zone).astimezone(dt.UTC)
 
 

@@ -10,7 +10,7 @@ from demo.practices import DOLLARS
 
 
 @dataclass(frozen=True)
-class Place:
+class Town:
     """A town and its surroundings; `worth` is the value of a US cent in the currency's
     minor units.
     """
@@ -55,45 +55,45 @@ STREETS = ("Alder Court", "Birch Street", "Cobblers Row", "Fore Hill", "Mill Pon
 STRASSEN = ("Ahornweg", "Birkenstraße", "Gerbergasse", "Lindenallee", "Mühlendamm")
 # Currencies with two, no and three decimals, and time zones from UTC-8 to UTC+10.
 PLACES = (
-    Place(
+    Town(
         "America/New_York", "USD", "en-US", 1, "US", "ME", "+1 207 555 01",
         (("Portland", "04101"), ("Portland", "04103"), ("South Portland", "04106")), STREETS,
     ),
-    Place(
+    Town(
         "Asia/Tokyo", "JPY", "en-JP", 1.5, "JP", "Tokyo", "+81 3 0000 01",
         (("Meguro-ku", "153-0061"), ("Setagaya-ku", "154-0004"), ("Bunkyo-ku", "112-0002")),
         ("Kami", "Naka", "Shimo", "Higashi", "Nishi"), takes_cards=False,
     ),
-    Place(
+    Town(
         "Asia/Kuwait", "KWD", "en-KW", 3.1, "KW", None, "+965 0000 01",
         (("Salmiya", "22001"), ("Hawally", "32001"), ("Kuwait City", "13001")),
         ("Palm Street", "Harbour Street", "Pearl Street"),
     ),
-    Place(
+    Town(
         "Europe/London", "GBP", "en-GB", 0.75, "GB", None, "+44 20 7946 01",
         (("London", "N1 0AA"), ("London", "SE1 0AA"), ("Bristol", "BS1 0AA")), STREETS,
     ),
-    Place(
+    Town(
         "Europe/Berlin", "EUR", "de-DE", 0.9, "DE", None, "+49 30 23125 01",
         (("Berlin", "10115"), ("Berlin", "12043"), ("Potsdam", "14467")), STRASSEN,
     ),
-    Place(
+    Town(
         "America/Los_Angeles", "USD", "en-US", 1.2, "US", "OR", "+1 503 555 01",
         (("Portland", "97202"), ("Portland", "97214"), ("Salem", "97301")), STREETS,
     ),
-    Place(
+    Town(
         "America/Toronto", "CAD", "en-CA", 1.3, "CA", "ON", "+1 416 555 01",
         (("Toronto", "M4C 1A1"), ("Hamilton", "L8P 1A1")), STREETS,
     ),
-    Place(
+    Town(
         "Australia/Sydney", "AUD", "en-AU", 1.5, "AU", "NSW", "+61 2 5550 01",
         (("Sydney", "2000"), ("Newcastle", "2300")), STREETS,
     ),
-    Place(
+    Town(
         "Europe/Zurich", "CHF", "de-CH", 1.1, "CH", None, "+41 44 000 01",
         (("Zürich", "8001"), ("Winterthur", "8400")), STRASSEN,
     ),
-    Place(
+    Town(
         "Asia/Kolkata", "INR", "en-IN", 30, "IN", "MH", "+91 22 0000 01",
         (("Mumbai", "400001"), ("Pune", "411001")), STREETS, takes_cards=False,
     ),

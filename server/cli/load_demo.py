@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo import filling, many
-from demo.many import Plan
+from demo.many import PracticePlan
 from models import Client, Practice, bulk_insert, database, migrations
 from models.database import backend_name
 from server.cli import token_admin
@@ -64,7 +64,7 @@ async def refuse_unready(url: str) -> None:
 async def finished(url: str) -> tuple[str, str]:
     """Update the planner's statistics, and return the ids of a practice and of its first client."""
     async with opened(url) as engine:
-        await filling.finish(engine)
+        await filling.update_statistics(engine)
         ids = select(Client.practice_id, Client.id).order_by(Client.practice_id, Client.id)
         async with engine.connect() as conn:
             practice_id, client_id = (await conn.execute(ids.limit(1))).one()
@@ -89,7 +89,7 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
 # -- parallel writing ------------------------------------------------------------------------------
 
 
-def write(url: str, plans: list[Plan]) -> Counter[str]:
+def write(url: str, plans: list[PracticePlan]) -> Counter[str]:
     """Write the practices, and return the numbers of rows by table.
 
     Each practice is one transaction, in one of several processes.
@@ -154,15 +154,15 @@ def begin(written: "Synchronized[int]") -> None:
     gc.disable()
 
 
-def fill(url: str, plan: Plan) -> Counter[str]:
+def fill(url: str, plan: PracticePlan) -> Counter[str]:
     rows = asyncio.run(filled(url, plan))
     gc.collect()
     return rows
 
 
-async def filled(url: str, plan: Plan) -> Counter[str]:
+async def filled(url: str, plan: PracticePlan) -> Counter[str]:
     async with opened(url) as engine:
-        return await filling.fill(engine, plan, tell)
+        return await filling.fill_practice(engine, plan, tell)
 
 
 def tell(clients: int) -> None:

@@ -12,7 +12,7 @@ from tests.support.empty_databases import prepare
 
 TODAY = dt.date(2026, 3, 18)
 # A practice whose rows are all read by any full scan, and another one.
-PLANS = (many.Plan(TODAY, 1, 0, 600), many.Plan(TODAY, 1, 1, 20))
+PLANS = (many.PracticePlan(TODAY, 1, 0, 600), many.PracticePlan(TODAY, 1, 1, 20))
 
 # Most rows belong to one small practice, so its invoices are read once and joined to a client's
 # history. A plan kept for any status goes through payments of all statuses.
@@ -31,8 +31,8 @@ async def measured(postgres_url: str) -> list[rows_read.Measured]:
         await prepare(url)
         engine = database.engine(postgres.as_owner(url))
         for plan in PLANS:
-            await filling.fill(engine, plan, lambda clients: None)
-        await filling.finish(engine)
+            await filling.fill_practice(engine, plan, lambda clients: None)
+        await filling.update_statistics(engine)
         await engine.dispose()
         return await rows_read.measured(url)
 

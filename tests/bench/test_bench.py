@@ -16,7 +16,7 @@ from bench.hand_written import HandWritten
 from bench.operations import NAMES, Asked, Askers
 from bench.peers.idiomatic import server as idiomatic
 from demo import filling
-from demo.many import Plan
+from demo.many import PracticePlan
 from identity.tokens import new_secret
 from models.database import engine
 from server.app import app
@@ -82,7 +82,9 @@ async def sides(postgres_url: str) -> AsyncIterator[Sides]:
         await prepare(url)
         writing = engine(postgres.as_owner(url))
         now = dt.datetime.now(dt.UTC)
-        await filling.fill(writing, Plan(now.date(), 1, 0, CLIENTS), lambda _: None)
+        await filling.fill_practice(
+            writing, PracticePlan(now.date(), 1, 0, CLIENTS), lambda _: None
+        )
         await postgres.execute(url, RARE)
         askers = await practice.askers(writing, KEY, now, CLIENTS)
         await writing.dispose()

@@ -14,7 +14,7 @@ from bench.load import HOST
 from bench.operations import NAMES, Asked, Askers
 from bench.targets import Target
 from demo import filling
-from demo.many import Plan
+from demo.many import PracticePlan
 from identity.tokens import new_secret
 from models.database import engine
 from server.app import app
@@ -76,7 +76,7 @@ async def filled(url: str) -> Askers:
     """Make a practice, and the objects that PostGraphile needs in its database."""
     await prepare(url)
     writing, now = engine(postgres.as_owner(url)), dt.datetime.now(dt.UTC)
-    await filling.fill(writing, Plan(now.date(), 1, 0, CLIENTS), lambda _: None)
+    await filling.fill_practice(writing, PracticePlan(now.date(), 1, 0, CLIENTS), lambda _: None)
     await postgres.execute(url, RARE)
     askers = await practice.askers(writing, KEY, now, CLIENTS)
     await writing.dispose()

@@ -37,7 +37,7 @@ DAYS = ["2024-02-29", "2025-01-01", "2025-03-10", "2025-07-31", "2026-03-18", "2
 @pytest.fixture(scope="module", params=[(day, seed) for day in DAYS for seed in (1, 20)], ids=str)
 def told(request: pytest.FixtureRequest) -> tuple[People, Ledgers]:
     day, seed = request.param
-    people, rows = demo.rows(dt.date.fromisoformat(day), seed)
+    people, rows = demo.demo_rows(dt.date.fromisoformat(day), seed)
     return people, Ledgers(rows, dt.date.fromisoformat(day))
 
 

@@ -46,7 +46,7 @@ from tests.support.demo_ledger import ISSUED, Ledgers, Values, by, milliseconds,
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 TODAY = dt.date(2026, 3, 18)
 DOCUMENTS = {Invoice: "INV", Statement: "STM", Superbill: "SB", Receipt: "RCP"}
-PEOPLE, MADE = demo.rows(TODAY)
+PEOPLE, MADE = demo.demo_rows(TODAY)
 CLIENT, SIBLING, STRANGER = PEOPLE.client_id, PEOPLE.sibling_id, PEOPLE.stranger_id
 
 
@@ -385,9 +385,9 @@ def test_rows_read_back_are_the_generated_ones(world: Ledgers) -> None:
 
 
 def test_rows_depend_on_the_seed_and_the_day_alone() -> None:
-    assert demo.rows(TODAY) == (PEOPLE, MADE)
-    assert demo.rows(TODAY, 1) == (PEOPLE, MADE)
-    for people, rows in (demo.rows(TODAY, 2), demo.rows(TODAY + dt.timedelta(1))):
+    assert demo.demo_rows(TODAY) == (PEOPLE, MADE)
+    assert demo.demo_rows(TODAY, 1) == (PEOPLE, MADE)
+    for people, rows in (demo.demo_rows(TODAY, 2), demo.demo_rows(TODAY + dt.timedelta(1))):
         assert people != PEOPLE
         assert rows[LedgerEntry] != MADE[LedgerEntry]
 
@@ -396,7 +396,7 @@ async def test_loading_is_one_transaction(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches are written with rows that refer to rows of earlier ones."""
-    written = demo.write
+    written = demo.write_batch
 
     async def interrupted(connection: Any, batch: list[Any]) -> None:
         await written(connection, batch)
@@ -406,7 +406,7 @@ async def test_loading_is_one_transaction(
     monkeypatch.setattr(demo, "BATCH", 100)
     async with empty(new_database) as engine:
         with monkeypatch.context() as patch:
-            patch.setattr(demo, "write", interrupted)
+            patch.setattr(demo, "write_batch", interrupted)
             with pytest.raises(ConnectionError):
                 await demo.load(engine, TODAY)
         async with engine.connect() as conn:
@@ -425,7 +425,7 @@ DAYS = ["2024-02-29", "2025-01-01", "2025-03-10", "2025-07-31", "2025-12-31", "2
 def test_all_of_this_holds_on_any_day_and_for_any_seed(day: str, seed: int) -> None:
     """Days with a leap day, an end of a year or month, or a change to or from summer time."""
     today = dt.date.fromisoformat(day)
-    _, rows = demo.rows(today, seed)
+    _, rows = demo.demo_rows(today, seed)
     world = Ledgers(rows, today)
     tests = [one for name, one in globals().items() if name.startswith("test_")]
     of_the_world = [one for one in tests if [*inspect.signature(one).parameters] == ["world"]]

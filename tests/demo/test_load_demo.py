@@ -48,7 +48,9 @@ PROJECT = Path(__file__).parents[2]
 TODAY = dt.date(2026, 3, 18)
 CLIENTS, PRACTICES = 60, 3
 MADE = demo.by_table(
-    entry for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES) for entry in many.entries(plan)
+    entry
+    for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES)
+    for entry in many.practice_entries(plan)
 )
 ALSO_TRUE_HERE = [
     demo_data.test_balance_is_the_amount_due_less_unused_credit,
@@ -78,8 +80,8 @@ async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
     """Load the practices, and yield the rows as read back from the database."""
     async with migrated(new_database) as url, opened(postgres.as_owner(url)) as engine:
         for plan in many.plans(TODAY, 1, CLIENTS, PRACTICES):
-            await filling.fill(engine, plan, lambda clients: None)
-        await filling.finish(engine)
+            await filling.fill_practice(engine, plan, lambda clients: None)
+        await filling.update_statistics(engine)
         yield Ledgers(await read(engine, MADE), TODAY)
 
 
@@ -165,11 +167,11 @@ def test_clients_are_distributed_evenly() -> None:
 
 
 def test_practice_depends_on_its_number_and_the_seed_alone() -> None:
-    third = demo.by_table(many.entries(many.Plan(TODAY, 1, 2, 20)))
+    third = demo.by_table(many.practice_entries(many.PracticePlan(TODAY, 1, 2, 20)))
     assert all(row in MADE[Client] for row in third[Client])
     assert all(row in MADE[LedgerEntry] for row in third[LedgerEntry])
-    for other in (many.Plan(TODAY, 2, 2, 20), many.Plan(TODAY, 1, 3, 20)):
-        made = demo.by_table(many.entries(other))
+    for other in (many.PracticePlan(TODAY, 2, 2, 20), many.PracticePlan(TODAY, 1, 3, 20)):
+        made = demo.by_table(many.practice_entries(other))
         for row in (Practice, Client, LedgerEntry):
             mine = {one["id"] for one in third[row]}
             assert mine.isdisjoint(one["id"] for one in made[row])
@@ -184,7 +186,9 @@ async def test_role_without_superuser_loads_with_foreign_keys_checked(
                 await bulk_insert.trust_foreign_keys(conn)
                 checked = await conn.scalar(text("SHOW session_replication_role"))
             assert checked == "origin"
-            await filling.fill(engine, many.Plan(TODAY, 1, 0, 20), lambda clients: None)
+            await filling.fill_practice(
+                engine, many.PracticePlan(TODAY, 1, 0, 20), lambda clients: None
+            )
         assert await counted(url, Client) == 20
 
 
@@ -228,8 +232,8 @@ async def test_command_loads_the_practices_of_its_seed(
         )
 
 
-def is_made(found: dict[type[Row], list[Values]], plans: list[many.Plan]) -> bool:
-    made = demo.by_table(entry for plan in plans for entry in many.entries(plan))
+def is_made(found: dict[type[Row], list[Values]], plans: list[many.PracticePlan]) -> bool:
+    made = demo.by_table(entry for plan in plans for entry in many.practice_entries(plan))
     return all(in_order(row, found[row]) == in_order(row, made.get(row, [])) for row in found)
 
 
