@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 
 from sandbox.app import app
-from sandbox.deliveries import Webhook, deliver
+from sandbox.deliveries import WebhookTarget, deliver
 from sandbox.faults import CLOSE
 from sandbox.store import Store
 
@@ -28,7 +28,7 @@ def main() -> None:
     # The port is printed next, and may be connected to at once.
     listening.listen()
     print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
-    webhook = Webhook(given.webhook, given.secret) if given.webhook else None
+    webhook = WebhookTarget(given.webhook, given.secret) if given.webhook else None
     asyncio.run(serve(Store(given.file), webhook, listening))
 
 
@@ -44,7 +44,7 @@ def closable(application: Any) -> Any:
     return answered
 
 
-async def serve(store: Store, webhook: Webhook | None, listening: socket.socket) -> None:
+async def serve(store: Store, webhook: WebhookTarget | None, listening: socket.socket) -> None:
     config = uvicorn.Config(closable(app(store, controls=True)), log_level="error")
     async with httpx.AsyncClient() as client:
         sending = asyncio.create_task(deliver(store, webhook, client)) if webhook else None

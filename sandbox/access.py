@@ -70,7 +70,7 @@ def restrict(store: Store, key: str, lacks: list[str]) -> None:
     store.set(LACKS, lacks, key)
 
 
-def revoke(store: Store, key: str, *, revoked: bool = True) -> None:
+def revoke_key(store: Store, key: str, *, revoked: bool = True) -> None:
     store.set(REVOKED, revoked, key)
 
 
@@ -86,6 +86,6 @@ def authorise(store: Store, account: str) -> None:
     store.set(DEAUTHORISED, False, account)
 
 
-def own_account(_: Store, account: str, __: Object) -> Object:
+def get_own_account(_: Store, account: str, __: Object) -> Object:
     """Return the account of the call."""
     return objects.account(f"acct_{account}" if account == OWN else account)

@@ -17,8 +17,8 @@ from sandbox.calls import Call
 from sandbox.errors import StripeError, invalid
 from sandbox.expansion import expanded
 from sandbox.faults import CLOSE, TOO_MANY, Dropped, Fault, drop, next_fault
-from sandbox.forms import read
-from sandbox.store import OWN, Object, Store, shown
+from sandbox.forms import parse_form
+from sandbox.store import OWN, Object, Store, public_view
 from sandbox.version import VERSION
 
 __all__ = ["Api", "Fault"]
@@ -32,7 +32,7 @@ NOTHING: Answer = (0, "")
 
 
 @dataclass
-class Asked:
+class ApiRequest:
     """A parsed request."""
 
     account: str
@@ -66,7 +66,7 @@ class Api:
     locks: Locks = field(default_factory=WeakValueDictionary)
 
     async def __call__(self, request: Request) -> Response:
-        asked = await understood(request)
+        asked = await parse_request(request)
         fault = next_fault(self.faults, asked.called) or NO_FAULT
         try:
             status, text = await self.answered(request, asked, fault)
@@ -84,14 +84,14 @@ class Api:
             headers["Idempotency-Key"] = asked.key
         return Response(text, status, headers, "application/json")
 
-    async def answered(self, request: Request, asked: Asked, fault: Fault) -> Answer:
+    async def answered(self, request: Request, asked: ApiRequest, fault: Fault) -> Answer:
         """Check a request as Stripe does before any work, then do the call with its faults."""
         key = access.check_key(self.store, request.headers.get("authorization", ""))
         access.check_account(self.store, key, asked.account)
         check_version(asked.version)
-        call, ids = calls.find(asked.method, asked.path)
+        call, ids = calls.find_call(asked.method, asked.path)
         access.check_permission(self.store, key, asked.account, call.permission)
-        idempotency.check(asked.key)
+        idempotency.check_key_length(asked.key)
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.only_one(asked))
             if asked.method == "POST" and ids:
@@ -104,7 +104,7 @@ class Api:
     # -- locks -------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def only_one(self, asked: Asked) -> AsyncIterator[None]:
+    async def only_one(self, asked: ApiRequest) -> AsyncIterator[None]:
         """Hold an idempotency key. Raise 409 if another call holds it."""
         own = asked.account, asked.key or ""
         if asked.key and own in self.running:
@@ -134,11 +134,11 @@ class Api:
 
     # -- the work ----------------------------------------------------------------------------------
 
-    def once(self, asked: Asked, call: Call, ids: tuple[str, ...], fault: Fault) -> Answer:
+    def once(self, asked: ApiRequest, call: Call, ids: tuple[str, ...], fault: Fault) -> Answer:
         """Return the response, or the stored one if the key has one."""
         wrong = fault.error()
         with self.store.transaction():
-            fingerprint = idempotency.fingerprint(asked.called, asked.body)
+            fingerprint = idempotency.call_hash(asked.called, asked.body)
             answer = idempotency.saved(self.store, asked.account, asked.key, fingerprint)
             is_new = answer is None
             if answer is None:
@@ -151,24 +151,26 @@ class Api:
             self.write_down(asked, *answer)
         return answer
 
-    def first(self, asked: Asked, call: Call, ids: tuple[str, ...], *, has_begun: bool) -> Answer:
+    def first(
+        self, asked: ApiRequest, call: Call, ids: tuple[str, ...], *, has_begun: bool
+    ) -> Answer:
         """Read the parameters, and do the call if its work begins at all."""
-        given = parameters.read(call.parameters, asked.params)
+        given = parameters.read_parameters(call.parameters, asked.params)
         paths = given.pop("expand", [])
-        expansion.check(call.resource, is_list=call.is_list, paths=paths)
+        expansion.check_paths(call.resource, is_list=call.is_list, paths=paths)
         return self.done(asked, call, ids, given, paths) if has_begun else NOTHING
 
     def done(
-        self, asked: Asked, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
+        self, asked: ApiRequest, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
     ) -> Answer:
         """Do the call. Its changes stay, even if the bank declines."""
         try:
-            answer = shown(call.run(self.store, asked.account, *ids, given))
+            answer = public_view(call.run(self.store, asked.account, *ids, given))
             return 200, json.dumps(expanded(self.store, asked.account, answer, paths))
         except StripeError as error:
             return error.status, json.dumps({"error": error.error})
 
-    def write_down(self, asked: Asked, status: int, text: str) -> None:
+    def write_down(self, asked: ApiRequest, status: int, text: str) -> None:
         """Add a call to the journal, within a transaction."""
         self.store.write_down(
             {
@@ -192,16 +194,16 @@ async def go_wrong(request: Request, fault: Fault, *, after: bool) -> None:
             await drop(request)
 
 
-async def understood(request: Request) -> Asked:
+async def parse_request(request: Request) -> ApiRequest:
     body = (await request.body()).decode()
     form = body if request.method == "POST" else request.url.query
     headers: Any = request.headers
-    return Asked(
+    return ApiRequest(
         account=headers.get("stripe-account", OWN),
         method=request.method,
         path=request.path_params["path"],
         body=body,
-        params=read(form),
+        params=parse_form(form),
         key=headers.get("idempotency-key") if request.method == "POST" else None,
         version=headers.get("stripe-version"),
     )

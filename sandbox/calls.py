@@ -13,22 +13,22 @@ from typing import Any
 
 from sandbox import access, customers, intents, methods, reversals, setups, tokens
 from sandbox.errors import StripeError
-from sandbox.lists import MOST, listed
+from sandbox.lists import MOST, list_page
 from sandbox.parameters import (
     Boolean,
     Choice,
     Group,
     Integer,
-    Kind,
     ListOf,
     Metadata,
+    ParameterKind,
     Parameters,
     Text,
 )
 from sandbox.store import Object, Store
 
-EXPAND: dict[str, Kind] = {"expand": ListOf(of=Text())}
-TYPES: dict[str, Kind] = {
+EXPAND: dict[str, ParameterKind] = {"expand": ListOf(of=Text())}
+TYPES: dict[str, ParameterKind] = {
     "payment_method_types": ListOf(of=Choice(among=("card",))),
     "automatic_payment_methods": Group(
         of={
@@ -37,12 +37,12 @@ TYPES: dict[str, Kind] = {
         }
     ),
 }
-PAGE: dict[str, Kind] = {
+PAGE: dict[str, ParameterKind] = {
     "ending_before": Text(),
     "limit": Integer(least=1, most=MOST),
     "starting_after": Text(),
 }
-CREATED: dict[str, Kind] = {
+CREATED: dict[str, ParameterKind] = {
     "created": Group(
         of={name: Integer(least=0) for name in ("gt", "gte", "lt", "lte")}, or_integer=True
     )
@@ -78,35 +78,35 @@ class Call:
         return found.groups() if found else None
 
 
-def get(kind: str) -> Callable[[Store, str, str, Object], Object]:
+def getter(kind: str) -> Callable[[Store, str, str, Object], Object]:
     return lambda store, account, id_, _: store.find(account, kind, id_)
 
 
 def a_list(kind: str, path: str) -> Callable[[Store, str, Object], Object]:
-    return lambda store, account, params: listed(store, account, kind, params, path)
+    return lambda store, account, params: list_page(store, account, kind, params, path)
 
 
 def cards(store: Store, account: str, params: Object) -> Object:
     """Return the PaymentMethods of the account, or of an existing customer."""
     if "customer" in params:
-        customers.check(store, account, params["customer"])
-    return listed(store, account, "payment_method", params, "/v1/payment_methods")
+        customers.check_customer(store, account, params["customer"])
+    return list_page(store, account, "payment_method", params, "/v1/payment_methods")
 
 
-def cards_of(store: Store, account: str, customer: str, params: Object) -> Object:
+def list_customer_cards(store: Store, account: str, customer: str, params: Object) -> Object:
     """Return the PaymentMethods of a customer."""
-    customers.check(store, account, customer)
+    customers.check_customer(store, account, customer)
     path = f"/v1/customers/{customer}/payment_methods"
-    return listed(store, account, "payment_method", params | {"customer": customer}, path)
+    return list_page(store, account, "payment_method", params | {"customer": customer}, path)
 
 
 def call(
-    method: str, path: str, resource: str, run: Callable[..., Object], **parameters: Kind
+    method: str, path: str, resource: str, run: Callable[..., Object], **parameters: ParameterKind
 ) -> Call:
     return Call(method, path, resource, run, parameters)
 
 
-def listing(path: str, resource: str, kind: str, **parameters: Kind) -> Call:
+def listing(path: str, resource: str, kind: str, **parameters: ParameterKind) -> Call:
     table = PAGE | EXPAND | parameters
     return Call("GET", path, resource, a_list(kind, path), table)
 
@@ -118,7 +118,7 @@ CALLS = (
     post(
         "/v1/payment_intents",
         "payment_intent",
-        intents.create,
+        intents.create_intent,
         amount=Integer(required=True),
         currency=Text(required=True, longest=3),
         customer=Text(),
@@ -130,7 +130,7 @@ CALLS = (
     post(
         "/v1/payment_intents/{intent}/confirm",
         "payment_intent",
-        intents.confirm,
+        intents.confirm_intent,
         confirmation_token=Text(),
         payment_method=Text(),
         return_url=Text(),
@@ -140,19 +140,19 @@ CALLS = (
     post(
         "/v1/payment_intents/{intent}/cancel",
         "payment_intent",
-        intents.cancel,
+        intents.cancel_intent,
         cancellation_reason=Choice(among=(*REASONS, "fraudulent")),
         **EXPAND,
     ),
-    read("/v1/payment_intents/{intent}", "payment_intent", get("payment_intent"), **EXPAND),
+    read("/v1/payment_intents/{intent}", "payment_intent", getter("payment_intent"), **EXPAND),
     listing("/v1/payment_intents", "payment_intent", "payment_intent", customer=Text(), **CREATED),
-    read("/v1/charges/{charge}", "charge", get("charge"), **EXPAND),
+    read("/v1/charges/{charge}", "charge", getter("charge"), **EXPAND),
     listing("/v1/charges", "charge", "charge", customer=Text(), payment_intent=Text(), **CREATED),
     # -- cards --
     post(
         "/v1/setup_intents",
         "setup_intent",
-        setups.create,
+        setups.create_setup,
         customer=Text(),
         metadata=Metadata(),
         usage=Choice(among=USAGES),
@@ -162,11 +162,11 @@ CALLS = (
     post(
         "/v1/setup_intents/{intent}/cancel",
         "setup_intent",
-        setups.cancel,
+        setups.cancel_setup,
         cancellation_reason=Choice(among=REASONS),
         **EXPAND,
     ),
-    read("/v1/setup_intents/{intent}", "setup_intent", get("setup_intent"), **EXPAND),
+    read("/v1/setup_intents/{intent}", "setup_intent", getter("setup_intent"), **EXPAND),
     listing(
         "/v1/setup_intents",
         "setup_intent",
@@ -178,11 +178,16 @@ CALLS = (
     read(
         "/v1/confirmation_tokens/{confirmation_token}",
         "confirmation_token",
-        tokens.get,
+        tokens.get_token,
         **EXPAND,
     ),
-    read("/v1/payment_methods/{payment_method}", "payment_method", methods.get, **EXPAND),
-    post("/v1/payment_methods/{payment_method}/detach", "payment_method", methods.detach, **EXPAND),
+    read("/v1/payment_methods/{payment_method}", "payment_method", methods.get_method, **EXPAND),
+    post(
+        "/v1/payment_methods/{payment_method}/detach",
+        "payment_method",
+        methods.detach_method,
+        **EXPAND,
+    ),
     read(
         "/v1/payment_methods",
         "payment_method",
@@ -193,13 +198,13 @@ CALLS = (
         **EXPAND,
     ),
     # -- customers --
-    post("/v1/customers", "customer", customers.create, metadata=Metadata(), **EXPAND),
-    read("/v1/customers/{customer}", "customer", customers.get, **EXPAND),
+    post("/v1/customers", "customer", customers.create_customer, metadata=Metadata(), **EXPAND),
+    read("/v1/customers/{customer}", "customer", customers.get_customer, **EXPAND),
     call("DELETE", "/v1/customers/{customer}", "customer", customers.delete),
     read(
         "/v1/customers/{customer}/payment_methods",
         "payment_method",
-        cards_of,
+        list_customer_cards,
         type=Text(),
         **PAGE,
         **EXPAND,
@@ -208,7 +213,7 @@ CALLS = (
     post(
         "/v1/refunds",
         "refund",
-        reversals.refund,
+        reversals.create_refund,
         amount=Integer(),
         charge=Text(),
         metadata=Metadata(),
@@ -216,12 +221,12 @@ CALLS = (
         reason=Choice(among=("duplicate", "fraudulent", "requested_by_customer")),
         **EXPAND,
     ),
-    read("/v1/refunds/{refund}", "refund", get("refund"), **EXPAND),
+    read("/v1/refunds/{refund}", "refund", getter("refund"), **EXPAND),
     listing("/v1/refunds", "refund", "refund", charge=Text(), payment_intent=Text(), **CREATED),
-    read("/v1/disputes/{dispute}", "dispute", get("dispute"), **EXPAND),
+    read("/v1/disputes/{dispute}", "dispute", getter("dispute"), **EXPAND),
     listing("/v1/disputes", "dispute", "dispute", charge=Text(), payment_intent=Text(), **CREATED),
     # -- the account --
-    read("/v1/events/{id}", "event", get("event"), **EXPAND),
+    read("/v1/events/{id}", "event", getter("event"), **EXPAND),
     listing(
         "/v1/events",
         "event",
@@ -231,11 +236,11 @@ CALLS = (
         types=ListOf(of=Text(), most=MOST_TYPES),
         **CREATED,
     ),
-    read("/v1/account", "account", access.own_account, **EXPAND),
+    read("/v1/account", "account", access.get_own_account, **EXPAND),
 )
 
 
-def find(method: str, path: str) -> tuple[Call, tuple[Any, ...]]:
+def find_call(method: str, path: str) -> tuple[Call, tuple[Any, ...]]:
     """Return the call of a request and the ids in its address."""
     for known in CALLS:
         ids = known.ids(method, path)

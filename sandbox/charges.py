@@ -4,12 +4,12 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.errors import error
-from sandbox.store import Object, Store, shown
+from sandbox.store import Object, Store, public_view
 
 DECLINED = "Your card was declined."
 
 
-def charge(
+def create_charge(
     store: Store,
     account: str,
     intent: Object,
@@ -44,5 +44,5 @@ def charge(
 
 def declined(made: Object, method: Object, code: str, decline_code: str | None) -> Object:
     """Return the error of a charge that the bank declined."""
-    facts: dict[str, Any] = {"charge": made["id"], "payment_method": shown(method)}
+    facts: dict[str, Any] = {"charge": made["id"], "payment_method": public_view(method)}
     return error("card_error", DECLINED, code, decline_code=decline_code, **facts)

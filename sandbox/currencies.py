@@ -38,10 +38,10 @@ def check_amount(amount: int, currency: str) -> None:
     check_unit(amount, currency)
     least = MINIMA.get(currency, 1)
     if amount < least:
-        message = f"Amount must be at least {shown(least, currency)}"
+        message = f"Amount must be at least {format_amount(least, currency)}"
         raise invalid(message, "amount_too_small", "amount")
     if amount > MAXIMUM:
-        message = f"Amount must be no more than {shown(MAXIMUM, currency)}"
+        message = f"Amount must be no more than {format_amount(MAXIMUM, currency)}"
         raise invalid(message, "amount_too_large", "amount")
 
 
@@ -59,6 +59,6 @@ def fractional(message: str) -> StripeError:
     return invalid(message, "invalid_charge_amount_no_decimal_compatible", "amount")
 
 
-def shown(amount: int, currency: str) -> str:
+def format_amount(amount: int, currency: str) -> str:
     decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     return f"{amount / 10**decimals:,.{decimals}f} {currency}"

@@ -28,7 +28,7 @@ log = logging.getLogger("sandbox")
 
 
 @dataclass(frozen=True)
-class Webhook:
+class WebhookTarget:
     """The destination of events, and the secret for their signatures."""
 
     url: str
@@ -59,18 +59,18 @@ def withhold(store: Store, types: str = "%") -> None:
     store.put_off_all(types, NEVER)
 
 
-async def deliver(store: Store, webhook: Webhook, client: httpx.AsyncClient) -> None:
+async def deliver(store: Store, webhook: WebhookTarget, client: httpx.AsyncClient) -> None:
     """Send the due events, forever. An event that can't be sent doesn't block the others."""
     while True:
         try:
-            for event, body, tries in planned(store):
-                await send(store, webhook, client, event, body, tries)
+            for event, body, tries in due_events(store):
+                await deliver_event(store, webhook, client, event, body, tries)
         except sqlite3.OperationalError:
             log.warning("the sandbox's file is busy")
         await asyncio.sleep(EVERY_S)
 
 
-def planned(store: Store) -> list[tuple[str, str, int]]:
+def due_events(store: Store) -> list[tuple[str, str, int]]:
     """Return the events to send now, after the faults were applied to them."""
     wrong = Mischief(**store.setting(EVENTS, {}))
     now, found = time.time(), []
@@ -88,8 +88,13 @@ def planned(store: Store) -> list[tuple[str, str, int]]:
     return found
 
 
-async def send(
-    store: Store, webhook: Webhook, client: httpx.AsyncClient, event: str, body: str, tries: int
+async def deliver_event(
+    store: Store,
+    webhook: WebhookTarget,
+    client: httpx.AsyncClient,
+    event: str,
+    body: str,
+    tries: int,
 ) -> None:
     if await taken(webhook, client, body) or tries >= TRIES:
         store.sent(event)
@@ -98,7 +103,7 @@ async def send(
         store.put_off(event, time.time() + backoff_s)
 
 
-async def taken(webhook: Webhook, client: httpx.AsyncClient, body: str) -> bool:
+async def taken(webhook: WebhookTarget, client: httpx.AsyncClient, body: str) -> bool:
     headers: dict[str, Any] = {
         "Content-Type": "application/json",
         "Stripe-Signature": signature(webhook.secret, body, int(time.time())),

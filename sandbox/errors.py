@@ -37,7 +37,7 @@ def invalid(
     return StripeError(400, "invalid_request_error", message, code=code, param=param, **more)
 
 
-def missing(kind: str, id_: str, param: str | None = None) -> StripeError:
+def no_such_object(kind: str, id_: str, param: str | None = None) -> StripeError:
     """Return the error for an id that the account doesn't have.
 
     An id in the address gives a 404, an id in a parameter a 400.

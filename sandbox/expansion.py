@@ -1,7 +1,7 @@
 """Expansion: an object in place of its id, if the call requests it."""
 
 from sandbox.errors import StripeError, invalid
-from sandbox.store import Object, Store, shown
+from sandbox.store import Object, Store, public_view
 
 # The fields that can be expanded, by kind of object, and the kind that each refers to.
 EXPANDABLE: dict[str, dict[str, str]] = {
@@ -20,22 +20,22 @@ EXPANDABLE: dict[str, dict[str, str]] = {
 DEEPEST = 4
 
 
-def check(kind: str, *, is_list: bool, paths: list[str]) -> None:
+def check_paths(kind: str, *, is_list: bool, paths: list[str]) -> None:
     """Refuse unknown paths for this kind of object, before any work is done."""
     for path in paths:
         parts = path.split(".")
         if len(parts) > DEEPEST:
             raise invalid(f"You cannot expand more than {DEEPEST} levels of a property.")
         if is_list and parts.pop(0) != "data":
-            raise refused(path)
+            raise unknown_path(path)
         of: str | None = kind
         for name in parts:
             of = EXPANDABLE.get(of or "", {}).get(name)
             if of is None:
-                raise refused(path)
+                raise unknown_path(path)
 
 
-def refused(path: str) -> StripeError:
+def unknown_path(path: str) -> StripeError:
     return invalid(f"This property cannot be expanded ({path}).", None, "expand")
 
 
@@ -57,5 +57,5 @@ def expand(store: Store, account: str, one: Object, parts: list[str]) -> Object:
     name, *rest = parts
     inner = one.get(name)
     if isinstance(inner, str):
-        inner = shown(store.find(account, EXPANDABLE[one["object"]][name], inner))
+        inner = public_view(store.find(account, EXPANDABLE[one["object"]][name], inner))
     return one | {name: expand(store, account, inner, rest)} if inner else one

@@ -7,16 +7,16 @@ from urllib.parse import parse_qsl
 Object = dict[str, Any]
 
 
-def read(form: str) -> Object:
+def parse_form(form: str) -> Object:
     """Read brackets as objects and lists: `metadata[payment]=…`, `expand[0]=…`, `types[]=…`."""
     made: Object = {}
     for name, value in parse_qsl(form, keep_blank_values=True):
         first, *rest = re.findall(r"^[^\[\]]+|\[[^\[\]]*\]", name) or [name]
-        put(made, [first, *(part[1:-1] for part in rest)], value)
+        insert_value(made, [first, *(part[1:-1] for part in rest)], value)
     return {name: lists(value) for name, value in made.items()}
 
 
-def put(inside: Object, parts: list[str], value: str) -> None:
+def insert_value(inside: Object, parts: list[str], value: str) -> None:
     for part in parts[:-1]:
         deeper = inside.setdefault(part or str(len(inside)), {})
         # If a name is a value and an object at once, the later one counts.

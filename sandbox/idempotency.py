@@ -14,12 +14,12 @@ LIFETIME_S = 24 * 60 * 60
 LONGEST = 255
 
 
-def fingerprint(called: str, body: str) -> str:
+def call_hash(called: str, body: str) -> str:
     """Return a hash of a call: a key is only valid for calls with the same hash."""
     return hashlib.sha256(f"{called}?{body}".encode()).hexdigest()
 
 
-def check(key: str | None) -> None:
+def check_key_length(key: str | None) -> None:
     if key is not None and not 0 < len(key) <= LONGEST:
         raise invalid(f"Idempotency keys have 1 to {LONGEST} characters.")
 

@@ -5,8 +5,8 @@ import secrets
 from sandbox import charges, customers, methods, objects, tokens
 from sandbox.currencies import check_amount
 from sandbox.errors import StripeError, error, invalid
-from sandbox.reversals import dispute
-from sandbox.store import Object, Store, shown
+from sandbox.reversals import open_dispute
+from sandbox.store import Object, Store, public_view
 
 # The statuses in which an intent can't be confirmed or cancelled.
 UNCONFIRMABLE = ("succeeded", "canceled", "processing", "requires_capture")
@@ -14,11 +14,11 @@ UNCANCELABLE = ("succeeded", "canceled", "processing")
 USE_SDK = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
 
 
-def create(store: Store, account: str, params: Object) -> Object:
+def create_intent(store: Store, account: str, params: Object) -> Object:
     amount, currency = int(params["amount"]), params["currency"].lower()
     check_amount(amount, currency)
     if customer := params.get("customer"):
-        customers.check(store, account, customer)
+        customers.check_customer(store, account, customer)
     intent = store.new(
         account,
         "payment_intent",
@@ -38,17 +38,17 @@ def create(store: Store, account: str, params: Object) -> Object:
     return intent
 
 
-def find(store: Store, account: str, id_: str) -> Object:
+def find_intent(store: Store, account: str, id_: str) -> Object:
     """Return an intent with all of its fields, even if another program's intent has fewer."""
     return objects.payment_intent() | store.find(account, "payment_intent", id_)
 
 
-def confirm(store: Store, account: str, id_: str, params: Object) -> Object:
-    intent = find(store, account, id_)
+def confirm_intent(store: Store, account: str, id_: str, params: Object) -> Object:
+    intent = find_intent(store, account, id_)
     refuse_if(intent, UNCONFIRMABLE, "confirm")
     check_return_url(intent, params)
     if intent["customer"]:
-        customers.check(store, account, intent["customer"])
+        customers.check_customer(store, account, intent["customer"])
     method = method_of(store, account, intent, params)
     intent["payment_method"] = method["id"]
     if methods.behaviour(method).asks:
@@ -56,7 +56,7 @@ def confirm(store: Store, account: str, id_: str, params: Object) -> Object:
         store.save(account, intent)
         store.tell(account, "payment_intent.requires_action", intent)
         return intent
-    return decided(store, account, intent, method)
+    return decide_intent(store, account, intent, method)
 
 
 def next_action(params: Object) -> Object:
@@ -83,7 +83,7 @@ def refuse_if(intent: Object, statuses: tuple[str, ...], verb: str) -> None:
         raise invalid(
             f"You cannot {verb} this PaymentIntent because it has a status of {intent['status']}.",
             "payment_intent_unexpected_state",
-            payment_intent=shown(intent),
+            payment_intent=public_view(intent),
         )
 
 
@@ -97,11 +97,11 @@ def method_of(store: Store, account: str, intent: Object, params: Object) -> Obj
         raise invalid(
             "You cannot confirm this PaymentIntent because it's missing a payment method.",
             "payment_intent_unexpected_state",
-            payment_intent=shown(intent),
+            payment_intent=public_view(intent),
         )
     if named == ["confirmation_token"]:
         id_ = params["confirmation_token"]
-        return tokens.use(store, account, id_, intent)
+        return tokens.use_token(store, account, id_, intent)
     method = store.find(account, "payment_method", params["payment_method"], "payment_method")
     methods.check_usable(method)
     if method["customer"] is None or method["customer"] != intent["customer"]:
@@ -114,19 +114,19 @@ def method_of(store: Store, account: str, intent: Object, params: Object) -> Obj
     return method
 
 
-def decided(store: Store, account: str, intent: Object, method: Object) -> Object:
+def decide_intent(store: Store, account: str, intent: Object, method: Object) -> Object:
     """Let the bank approve or decline."""
     card = methods.behaviour(method)
     if card.code is not None:
-        made = charges.charge(
+        made = charges.create_charge(
             store, account, intent, method, code=card.code, decline_code=card.decline_code
         )
         failure = charges.declined(made, method, card.code, card.decline_code)
         intent["latest_charge"] = made["id"]
-        fail(store, account, intent, failure)
+        fail_intent(store, account, intent, failure)
         store.tell(account, "charge.failed", made)
-        raise StripeError(402, **type_first(failure), payment_intent=shown(intent))
-    pay(store, account, intent, method)
+        raise StripeError(402, **type_first(failure), payment_intent=public_view(intent))
+    capture(store, account, intent, method)
     return intent
 
 
@@ -136,31 +136,31 @@ def type_first(failure: Object) -> Object:
     return {"type_": failure["type"], **facts}
 
 
-def fail(store: Store, account: str, intent: Object, failure: Object) -> None:
+def fail_intent(store: Store, account: str, intent: Object, failure: Object) -> None:
     intent.update(status="requires_payment_method", payment_method=None, next_action=None)
     intent["last_payment_error"] = failure
     store.save(account, intent)
     store.tell(account, "payment_intent.payment_failed", intent)
 
 
-def pay(store: Store, account: str, intent: Object, method: Object) -> None:
+def capture(store: Store, account: str, intent: Object, method: Object) -> None:
     """Move the money, and keep the card if requested."""
-    made = charges.charge(store, account, intent, method)
+    made = charges.create_charge(store, account, intent, method)
     intent.update(status="succeeded", amount_received=intent["amount"], next_action=None)
     intent.update(latest_charge=made["id"], last_payment_error=None)
     store.save(account, intent)
     if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
         methods.attach(store, account, method, intent["customer"])
     elif method["customer"] is None:
-        methods.forget(store, account, method)
+        methods.remove_from_customer(store, account, method)
     store.tell(account, "charge.succeeded", made)
     store.tell(account, "payment_intent.succeeded", intent)
     if methods.behaviour(method).is_disputed:
-        dispute(store, account, intent["id"])
+        open_dispute(store, account, intent["id"])
 
 
-def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
-    intent = find(store, account, id_)
+def cancel_intent(store: Store, account: str, id_: str, params: Object) -> Object:
+    intent = find_intent(store, account, id_)
     refuse_if(intent, UNCANCELABLE, "cancel")
     intent.update(status="canceled", canceled_at=int(store.now()), next_action=None)
     intent.update(cancellation_reason=params.get("cancellation_reason"), amount_capturable=0)
@@ -169,27 +169,27 @@ def cancel(store: Store, account: str, id_: str, params: Object) -> Object:
     return intent
 
 
-def authenticate(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
+def authenticate_intent(store: Store, account: str, id_: str, *, succeed: bool) -> Object:
     """Pass or fail 3-D Secure, as the cardholder does at the bank."""
-    intent = find(store, account, id_)
+    intent = find_intent(store, account, id_)
     if intent["status"] != "requires_action":
         raise invalid(f"It waits for nobody: its status is {intent['status']}.")
     method = store.find(account, "payment_method", intent["payment_method"])
     if not succeed:
-        fail(store, account, intent, unauthenticated(method))
+        fail_intent(store, account, intent, not_authenticated(method))
         return intent
     try:
-        return decided(store, account, intent, method)
+        return decide_intent(store, account, intent, method)
     except StripeError:
         return intent
 
 
-def unauthenticated(method: Object) -> Object:
+def not_authenticated(method: Object) -> Object:
     return error(
         "invalid_request_error",
         "The provided PaymentMethod has failed authentication. You can provide"
         " payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent"
         " again.",
         "payment_intent_authentication_failure",
-        payment_method=shown(method),
+        payment_method=public_view(method),
     )

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from sandbox.errors import invalid
-from sandbox.store import Object, Store, shown
+from sandbox.store import Object, Store, public_view
 
 PAGE_SIZE, MOST = 10, 100
 # Stripe lists events for thirty days.
@@ -14,7 +14,7 @@ EVENTS_S = 30 * 24 * 60 * 60
 SAME = ("payment_intent", "charge", "customer", "payment_method", "type")
 
 
-def listed(store: Store, account: str, kind: str, params: Object, url: str) -> Object:
+def list_page(store: Store, account: str, kind: str, params: Object, url: str) -> Object:
     """Return a page of the matching objects. Only as many are read as the page needs."""
     size, after, before = (
         params.get("limit", PAGE_SIZE),
@@ -30,13 +30,13 @@ def listed(store: Store, account: str, kind: str, params: Object, url: str) -> O
     objects = (
         store.newest(kind, account, below) if above is None else store.next(kind, account, above)
     )
-    found = list(islice((one for one in objects if matches(store, one, params)), size + 1))
+    found = list(islice((one for one in objects if matches_filters(store, one, params)), size + 1))
     page = found[:size] if above is None else found[:size][::-1]
-    data = [shown(one) for one in page]
+    data = [public_view(one) for one in page]
     return {"object": "list", "data": data, "has_more": len(found) > size, "url": url}
 
 
-def matches(store: Store, one: Object, params: Object) -> bool:
+def matches_filters(store: Store, one: Object, params: Object) -> bool:
     if one.get("deleted") or not in_range(one["created"], params.get("created", {})):
         return False
     if one["object"] == "event":

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.pages import file
+from sandbox.pages import file_route
 from sandbox.store import Store
 
 # The number of mails shown, the newest first.
@@ -13,7 +13,7 @@ SHOWN = 50
 MAILBOX = "mailbox"
 
 
-def keep(store: Store, to: str, subject: str, text: str) -> None:
+def keep_mail(store: Store, to: str, subject: str, text: str) -> None:
     store.new(MAILBOX, "mail", "mail", to=to, subject=subject, text=text)
 
 
@@ -23,7 +23,7 @@ def routes(store: Store) -> list[Route]:
         return JSONResponse(newest, headers={"Cache-Control": "no-store"})
 
     return [
-        Route("/mail", file("mail.html")),
-        Route("/mail.js", file("mail.js")),
+        Route("/mail", file_route("mail.html")),
+        Route("/mail.js", file_route("mail.js")),
         Route("/mails", mails),
     ]

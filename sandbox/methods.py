@@ -5,13 +5,13 @@ from typing import Any
 from sandbox import objects
 from sandbox.cards import CARDS, Behaviour, fingerprint
 from sandbox.errors import StripeError, invalid
-from sandbox.store import PRIVATE, Object, Store, private, shown
+from sandbox.store import PRIVATE, Object, Store, private, public_view
 
 # A setting: false if Stripe gives no fingerprint, as for some wallets.
 FINGERPRINTS = "fingerprints"
 
 
-def card(
+def create_card(
     store: Store,
     account: str,
     number: str,
@@ -40,19 +40,19 @@ def attach(store: Store, account: str, method: Object, customer: str) -> None:
     store.tell(account, "payment_method.attached", method)
 
 
-def detach(store: Store, account: str, id_: str, _: Object) -> Object:
+def detach_method(store: Store, account: str, id_: str, _: Object) -> Object:
     method = store.find(account, "payment_method", id_, None)
     if method["customer"] is None:
         raise invalid(
             "The payment method you provided is not attached to a customer so detachment is"
             " impossible."
         )
-    forget(store, account, method)
+    remove_from_customer(store, account, method)
     store.tell(account, "payment_method.detached", method)
     return method
 
 
-def forget(store: Store, account: str, method: Object) -> None:
+def remove_from_customer(store: Store, account: str, method: Object) -> None:
     """Detach a card from its customer. The card can't be used again."""
     method |= {"customer": None, PRIVATE: private(method) | {"spent": True}}
     store.save(account, method)
@@ -79,8 +79,8 @@ def renew(store: Store, account: str, id_: str, month: int, year: int) -> Object
     method["card"] |= {"exp_month": month, "exp_year": year}
     store.save(account, method)
     store.tell(account, "payment_method.automatically_updated", method)
-    return shown(method)
+    return public_view(method)
 
 
-def get(store: Store, account: str, id_: str, _: Object) -> Object:
+def get_method(store: Store, account: str, id_: str, _: Object) -> Object:
     return store.find(account, "payment_method", id_)

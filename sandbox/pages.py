@@ -17,8 +17,8 @@ from starlette.routing import Route
 from sandbox import currencies, intents, setups, tokens
 from sandbox.cards import CARDS
 from sandbox.errors import StripeError, invalid
-from sandbox.methods import card
-from sandbox.store import PAGE, Object, Store, shown
+from sandbox.methods import create_card
+from sandbox.store import PAGE, Object, Store, public_view
 
 FILES = Path(__file__).parent / "web"
 POLICY = (
@@ -54,12 +54,12 @@ def routes(store: Store) -> list[Route]:
             check_usage(store.find(account, "setup_intent", id_), asked)
             method = new_method(store, account, asked)
             # The changes by a declined card stay, as at Stripe.
-            return outcome(lambda: setups.confirm(store, account, id_, method))
+            return respond(lambda: setups.confirm_setup(store, account, id_, method))
 
     async def retrieve(request: Request) -> Response:
         """Show a SetupIntent, as `stripe.retrieveSetupIntent` does."""
         account, id_ = by_secret(store, await body(request), "setup_intent")
-        return JSONResponse(shown(store.find(account, "setup_intent", id_)))
+        return JSONResponse(public_view(store.find(account, "setup_intent", id_)))
 
     async def next_action(request: Request) -> Response:
         """Pass or fail 3-D Secure, as `stripe.handleNextAction` does."""
@@ -68,32 +68,34 @@ def routes(store: Store) -> list[Route]:
         with store.transaction():
             kind = "setup_intent" if str(asked.get("clientSecret")).startswith("seti_") else PAID
             account, id_ = by_secret(store, asked, kind)
-            authenticated = intents.authenticate if kind == PAID else setups.authenticate
+            authenticated = (
+                intents.authenticate_intent if kind == PAID else setups.authenticate_setup
+            )
             made = authenticated(store, account, id_, succeed=succeed)
-        return JSONResponse(shown(made))
+        return JSONResponse(public_view(made))
 
     async def authenticate(request: Request) -> Response:
         asked = await body(request)
         succeed = is_yes(asked)
         with store.transaction():
-            found = of_payment(store, request.path_params["payment"])
+            found = intent_of_payment(store, request.path_params["payment"])
             if found is None:
                 raise Wrong("no payment with this id has reached the sandbox")
             account, id_ = found
-            intent = intents.authenticate(store, account, id_, succeed=succeed)
+            intent = intents.authenticate_intent(store, account, id_, succeed=succeed)
         return JSONResponse({"status": intent["status"]})
 
     return [
-        Route("/stripe.js", file("stripe.js")),
-        Route("/confirmation_tokens", told(new_token), methods=["POST"]),
-        Route("/setup_intents/confirm", told(keep), methods=["POST"]),
-        Route("/setup_intents/retrieve", told(retrieve), methods=["POST"]),
-        Route("/next_action", told(next_action), methods=["POST"]),
-        Route("/payments/{payment}/authenticate", told(authenticate), methods=["POST"]),
+        Route("/stripe.js", file_route("stripe.js")),
+        Route("/confirmation_tokens", with_json_errors(new_token), methods=["POST"]),
+        Route("/setup_intents/confirm", with_json_errors(keep), methods=["POST"]),
+        Route("/setup_intents/retrieve", with_json_errors(retrieve), methods=["POST"]),
+        Route("/next_action", with_json_errors(next_action), methods=["POST"]),
+        Route("/payments/{payment}/authenticate", with_json_errors(authenticate), methods=["POST"]),
     ]
 
 
-def file(name: str) -> Callable[[Request], Any]:
+def file_route(name: str) -> Callable[[Request], Any]:
     """Return the handler that serves a file for browsers."""
 
     async def answered(_: Request) -> Response:
@@ -102,14 +104,14 @@ def file(name: str) -> Callable[[Request], Any]:
     return answered
 
 
-def told(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+def with_json_errors(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
     """Return a handler that turns errors into JSON."""
 
     async def answered(request: Request) -> Response:
         try:
             response: Response = await answer(request)
         except StripeError as error:
-            response = refused(error)
+            response = error_response(error)
         except Wrong as error:
             response = JSONResponse({"error": {"message": str(error)}}, 400)
         return response
@@ -139,16 +141,16 @@ def is_yes(asked: Object) -> bool:
     return succeed
 
 
-def outcome(do: Callable[[], Object]) -> Response:
+def respond(do: Callable[[], Object]) -> Response:
     """Return the response with the object, or with the bank's refusal."""
     try:
         made = do()
     except StripeError as error:
-        return refused(error)
-    return JSONResponse(shown(made))
+        return error_response(error)
+    return JSONResponse(public_view(made))
 
 
-def refused(error: StripeError) -> Response:
+def error_response(error: StripeError) -> Response:
     return JSONResponse({"error": error.error}, error.status)
 
 
@@ -167,10 +169,10 @@ def check_usage(setup: Object, asked: Object) -> None:
 def token(store: Store, account: str, asked: Object) -> str:
     """Create a confirmation token of a test card, and return its id."""
     method = new_method(store, account, asked)
-    return str(tokens.new(store, account, method, charge_of(asked))["id"])
+    return str(tokens.new(store, account, method, form_charge(asked))["id"])
 
 
-def charge_of(asked: Object) -> Object:
+def form_charge(asked: Object) -> Object:
     """Return the amount and the currency that the form was created for, if given."""
     if "amount" not in asked:
         return {}
@@ -192,10 +194,12 @@ def new_method(store: Store, account: str, asked: Object) -> Object:
     today = dt.datetime.now(dt.UTC)
     if not (today.year, today.month) <= (year, month) <= (today.year + 50, 12):
         raise Wrong("the card has expired, or never will")
-    return card(store, account, number, month, year, text(asked, "name"), text(asked, "zip"))
+    return create_card(
+        store, account, number, month, year, form_text(asked, "name"), form_text(asked, "zip")
+    )
 
 
-def text(asked: Object, name: str) -> str | None:
+def form_text(asked: Object, name: str) -> str | None:
     value = asked.get(name)
     return value if isinstance(value, str) and value else None
 
@@ -205,7 +209,7 @@ def by_secret(store: Store, asked: Object, kind: str) -> tuple[str, str]:
     rows = store.connection.execute(
         "SELECT account, id FROM object WHERE kind = ?"
         " AND json_extract(body, '$.client_secret') = ?",
-        (kind, text(asked, "clientSecret")),
+        (kind, form_text(asked, "clientSecret")),
     )
     found: tuple[str, str] | None = rows.fetchone()
     if found is None:
@@ -213,7 +217,7 @@ def by_secret(store: Store, asked: Object, kind: str) -> tuple[str, str]:
     return found
 
 
-def of_payment(store: Store, payment: str) -> tuple[str, str] | None:
+def intent_of_payment(store: Store, payment: str) -> tuple[str, str] | None:
     """Return the account and id of the intent with this payment in its metadata."""
     rows = store.connection.execute(
         "SELECT account, id FROM object WHERE kind = 'payment_intent'"

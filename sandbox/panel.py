@@ -14,7 +14,7 @@ from starlette.routing import Route
 from sandbox import intents, reversals
 from sandbox.cards import CARDS, does
 from sandbox.errors import invalid
-from sandbox.pages import body, file, is_yes, told
+from sandbox.pages import body, file_route, is_yes, with_json_errors
 from sandbox.store import Object, Store
 
 # The number of objects shown of each kind, the newest first.
@@ -25,33 +25,33 @@ def routes(store: Store) -> list[Route]:
     """Return the routes of the page and its buttons. Objects are found by id in any account."""
 
     async def state(_: Request) -> Response:
-        return JSONResponse(shown(store), headers={"Cache-Control": "no-store"})
+        return JSONResponse(contents(store), headers={"Cache-Control": "no-store"})
 
     def action(kind: str, act: Callable[[str, Object, Object], Any]) -> Callable[..., Any]:
         async def answered(request: Request) -> Response:
             asked = await body(request)
             with store.transaction():
-                account, found = owned(store, kind, str(asked.get("id")))
+                account, found = find_owned(store, kind, str(asked.get("id")))
                 act(account, found, asked)
             return JSONResponse({})
 
-        return told(answered)
+        return with_json_errors(answered)
 
     def authenticate(account: str, intent: Object, asked: Object) -> None:
-        intents.authenticate(store, account, intent["id"], succeed=is_yes(asked))
+        intents.authenticate_intent(store, account, intent["id"], succeed=is_yes(asked))
 
     def refund(account: str, intent: Object, asked: Object) -> None:
         amount = {"amount": asked["amount"]} if "amount" in asked else {}
-        reversals.refund(store, account, {"payment_intent": intent["id"], **amount})
+        reversals.create_refund(store, account, {"payment_intent": intent["id"], **amount})
 
     def dispute(account: str, intent: Object, _: Object) -> None:
-        reversals.dispute(store, account, intent["id"])
+        reversals.open_dispute(store, account, intent["id"])
 
     def close(account: str, found: Object, asked: Object) -> None:
-        reversals.close(store, account, found["id"], won=is_yes(asked))
+        reversals.close_dispute(store, account, found["id"], won=is_yes(asked))
 
     def fail(account: str, found: Object, _: Object) -> None:
-        reversals.fail(store, account, found["id"])
+        reversals.fail_refund(store, account, found["id"])
 
     def again(_: str, event: Object, __: Object) -> None:
         store.tell_again(event)
@@ -65,20 +65,20 @@ def routes(store: Store) -> list[Route]:
         "again": action("event", again),
     }
     return [
-        Route("/", file("panel.html")),
-        *(Route(f"/{name}", file(name)) for name in ("panel.js", "panel.css")),
+        Route("/", file_route("panel.html")),
+        *(Route(f"/{name}", file_route(name)) for name in ("panel.js", "panel.css")),
         Route("/state", state),
         *(Route(f"/actions/{name}", act, methods=["POST"]) for name, act in actions.items()),
     ]
 
 
-def shown(store: Store) -> Object:
+def contents(store: Store) -> Object:
     """Return the contents of the page, the newest first."""
     waiting = store.waiting()
     events = [event | {"tries": waiting.get(event["id"])} for event in newest(store, "event")]
     return {
         "cards": [{"number": grouped(number), "does": does(number)} for number in CARDS],
-        "payments": [payment(store, intent) for intent in newest(store, "payment_intent")],
+        "payments": [panel_payment(store, intent) for intent in newest(store, "payment_intent")],
         "events": [
             {name: event.get(name) for name in ("id", "type", "created", "tries")}
             | {"about": event["data"]["object"]["id"]}
@@ -98,7 +98,7 @@ def newest(store: Store, kind: str) -> list[Object]:
     return store.all(kind)[: -SHOWN - 1 : -1]
 
 
-def payment(store: Store, intent: Object) -> Object:
+def panel_payment(store: Store, intent: Object) -> Object:
     """Return a PaymentIntent with its refunds and disputes."""
     facts = ("id", "amount", "currency", "status", "created")
     backs = {
@@ -117,7 +117,7 @@ def grouped(number: str) -> str:
     return " ".join(number[start : start + 4] for start in range(0, len(number), 4))
 
 
-def owned(store: Store, kind: str, id_: str) -> tuple[str, Object]:
+def find_owned(store: Store, kind: str, id_: str) -> tuple[str, Object]:
     """Return an object and its account."""
     row = store.connection.execute(
         "SELECT account FROM object WHERE kind = ? AND id = ?", (kind, id_)

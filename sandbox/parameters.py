@@ -17,7 +17,7 @@ MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ParameterKind:
     """A kind of parameter. A call without a `required` one is refused."""
 
     required: bool = False
@@ -44,7 +44,7 @@ def not_empty(name: str, value: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text(Kind):
+class Text(ParameterKind):
     longest: int = LONGEST
 
     def read(self, name: str, value: Any) -> str:
@@ -56,7 +56,7 @@ class Text(Kind):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Integer(Kind):
+class Integer(ParameterKind):
     least: int | None = None
     most: int | None = None
 
@@ -75,7 +75,7 @@ class Integer(Kind):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boolean(Kind):
+class Boolean(ParameterKind):
     def read(self, name: str, value: Any) -> bool:
         if value not in ("true", "false"):
             raise invalid(f"Invalid boolean: {value}", None, name)
@@ -83,7 +83,7 @@ class Boolean(Kind):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice(Kind):
+class Choice(ParameterKind):
     among: tuple[str, ...]
 
     def read(self, name: str, value: Any) -> str:
@@ -95,8 +95,8 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOf(Kind):
-    of: Kind
+class ListOf(ParameterKind):
+    of: ParameterKind
     most: int | None = None
 
     def read(self, name: str, value: Any) -> list[Any]:
@@ -108,10 +108,10 @@ class ListOf(Kind):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group(Kind):
+class Group(ParameterKind):
     """An object with its own parameters. With `or_integer` an integer is accepted instead."""
 
-    of: Mapping[str, Kind]
+    of: Mapping[str, ParameterKind]
     or_integer: bool = False
 
     def read(self, name: str, value: Any) -> Any:
@@ -119,11 +119,11 @@ class Group(Kind):
             return Integer().read(name, value)
         if not isinstance(value, dict):
             raise invalid("Invalid object", None, name)
-        return read(self.of, value, inside=name)
+        return read_parameters(self.of, value, inside=name)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metadata(Kind):
+class Metadata(ParameterKind):
     def read(self, name: str, value: Any) -> dict[str, str]:
         if not isinstance(value, dict):
             raise invalid("Invalid object", None, name)
@@ -137,24 +137,28 @@ class Metadata(Kind):
         return {key: text for key, text in value.items() if text}
 
 
-Parameters = Mapping[str, Kind]
+Parameters = Mapping[str, ParameterKind]
 
 
-def read(table: Parameters, sent: Mapping[str, Any], *, inside: str = "") -> dict[str, Any]:
+def read_parameters(
+    table: Parameters, sent: Mapping[str, Any], *, inside: str = ""
+) -> dict[str, Any]:
     """Read all parameters of a call, or raise the error for the first that is refused."""
     for name in sent:
         if name not in table:
-            raise unknown(within(inside, name))
+            raise unknown_parameter(nested_name(inside, name))
     for name, kind in table.items():
         if kind.required and name not in sent:
-            message = f"Missing required param: {within(inside, name)}."
-            raise invalid(message, "parameter_missing", within(inside, name))
-    return {name: table[name].read(within(inside, name), value) for name, value in sent.items()}
+            message = f"Missing required param: {nested_name(inside, name)}."
+            raise invalid(message, "parameter_missing", nested_name(inside, name))
+    return {
+        name: table[name].read(nested_name(inside, name), value) for name, value in sent.items()
+    }
 
 
-def within(inside: str, name: str) -> str:
+def nested_name(inside: str, name: str) -> str:
     return f"{inside}[{name}]" if inside else name
 
 
-def unknown(name: str) -> StripeError:
+def unknown_parameter(name: str) -> StripeError:
     return invalid(f"Received unknown parameter: {name}", "parameter_unknown", name)

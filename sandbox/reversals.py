@@ -26,7 +26,7 @@ ENDED = ("won", "lost", "warning_closed")
 # -- refunds ---------------------------------------------------------------------------------------
 
 
-def refund(store: Store, account: str, params: Object) -> Object:
+def create_refund(store: Store, account: str, params: Object) -> Object:
     """Refund the rest of a charge, or an amount of it."""
     charge = charge_to_refund(store, account, params)
     left = charge["amount"] - charge["amount_refunded"]
@@ -38,7 +38,7 @@ def refund(store: Store, account: str, params: Object) -> Object:
         message = "This value must be greater than or equal to 1."
         raise invalid(message, "parameter_invalid_integer", "amount")
     check_unit(amount, charge["currency"])
-    if disputed(store, account, charge):
+    if is_charge_disputed(store, account, charge):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise invalid(message, "charge_disputed")
     if amount > left:
@@ -78,7 +78,7 @@ def given_back(store: Store, account: str, charge: Object, amount: int) -> None:
     store.save(account, charge)
 
 
-def settle(store: Store, account: str, id_: str) -> Object:
+def settle_refund(store: Store, account: str, id_: str) -> Object:
     """Complete a pending refund successfully, days later."""
     made = store.find(account, "refund", id_)
     if made["status"] not in ("pending", "requires_action"):
@@ -86,7 +86,7 @@ def settle(store: Store, account: str, id_: str) -> Object:
     return changed(store, account, made, "succeeded", "refund.updated")
 
 
-def fail(store: Store, account: str, id_: str) -> Object:
+def fail_refund(store: Store, account: str, id_: str) -> Object:
     """Return a refund, as the cardholder's bank does, even days after it had succeeded."""
     return undo(store, account, id_, "failed", "refund.failed", failure_reason="unknown")
 
@@ -117,7 +117,7 @@ def changed(store: Store, account: str, made: Object, status: str, told: str) ->
 # -- disputes --------------------------------------------------------------------------------------
 
 
-def dispute(
+def open_dispute(
     store: Store,
     account: str,
     intent: str,
@@ -133,7 +133,7 @@ def dispute(
     With an inquiry's `status` the bank only asks. `again` allows another dispute of the same
     charge.
     """
-    charge = charge_of(store, account, intent)
+    charge = find_charge(store, account, intent)
     if not again and any(one["charge"] == charge["id"] for one in store.all("dispute", account)):
         raise invalid("The charge is disputed already.", "charge_disputed")
     network = {"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"}
@@ -197,12 +197,12 @@ def decide(store: Store, account: str, id_: str, status: str) -> Object:
     return made
 
 
-def close(store: Store, account: str, id_: str, *, won: bool) -> Object:
+def close_dispute(store: Store, account: str, id_: str, *, won: bool) -> Object:
     """Let the bank decide, for the practice or for the cardholder."""
     return decide(store, account, id_, "won" if won else "lost")
 
 
-def disputed(store: Store, account: str, charge: Object) -> bool:
+def is_charge_disputed(store: Store, account: str, charge: Object) -> bool:
     """Return whether the bank has the money, so that none can be refunded."""
     found = store.all("dispute", account)
     back = (*WITHOUT_MONEY, "won")
@@ -221,18 +221,18 @@ def charge_to_refund(store: Store, account: str, params: Object) -> Object:
     if len(named) == 2:
         raise invalid("You may only specify one of these parameters: charge, payment_intent.")
     if named == ["payment_intent"]:
-        return charge_of(store, account, params["payment_intent"], "payment_intent")
-    return paid(store.find(account, "charge", params["charge"], "charge"))
+        return find_charge(store, account, params["payment_intent"], "payment_intent")
+    return paid_charge(store.find(account, "charge", params["charge"], "charge"))
 
 
-def charge_of(store: Store, account: str, intent: str, param: str | None = None) -> Object:
+def find_charge(store: Store, account: str, intent: str, param: str | None = None) -> Object:
     found = store.find(account, "payment_intent", intent, param)
     if not found.get("latest_charge"):
         raise unpaid(intent)
-    return paid(store.find(account, "charge", found["latest_charge"]))
+    return paid_charge(store.find(account, "charge", found["latest_charge"]))
 
 
-def paid(charge: Object) -> Object:
+def paid_charge(charge: Object) -> Object:
     if charge["status"] != "succeeded":
         raise unpaid(charge["id"])
     return charge

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.cards import CARDS
-from sandbox.methods import card
+from sandbox.methods import create_card
 from sandbox.store import Store
 
 
@@ -13,12 +13,12 @@ def number_of(brand: str, last4: str) -> str:
     return next(n for n, does in CARDS.items() if does.brand == brand and n.endswith(last4))
 
 
-def customer(store: Store, account: str, id_: str) -> None:
+def seed_customer(store: Store, account: str, id_: str) -> None:
     if not store.has(account, "customer", id_):
         store.new(account, "customer", "cus", **objects.customer(id=id_))
 
 
-def saved_card(
+def seed_saved_card(
     store: Store,
     account: str,
     id_: str,
@@ -30,10 +30,10 @@ def saved_card(
 ) -> None:
     """Create a card on file. `expires` holds the month and the year."""
     if not store.has(account, "payment_method", id_):
-        card(store, account, number, *expires, name, zip_, id=id_, customer=customer_id)
+        create_card(store, account, number, *expires, name, zip_, id=id_, customer=customer_id)
 
 
-def payment(
+def seed_intent(
     store: Store,
     account: str,
     id_: str,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.errors import missing
+from sandbox.errors import no_such_object
 from sandbox.version import VERSION
 
 Object = dict[str, Any]
@@ -92,7 +92,7 @@ class Store:
             (account, id_, kind),
         ).fetchone()
         if row is None:
-            raise missing(kind, id_, param)
+            raise no_such_object(kind, id_, param)
         found: Object = json.loads(row[0])
         return found
 
@@ -166,7 +166,7 @@ class Store:
         """Create an event to be sent, with the current state of `about`."""
         facts: dict[str, Any] = {
             "api_version": VERSION,
-            "data": {"object": shown(about)},
+            "data": {"object": public_view(about)},
             "pending_webhooks": 1,
             "request": {"id": None, "idempotency_key": None},
             "type": type_,
@@ -249,7 +249,7 @@ class Store:
         ]
 
 
-def shown(made: Object) -> Object:
+def public_view(made: Object) -> Object:
     """Return an object as Stripe shows it, without its private facts."""
     return {name: value for name, value in made.items() if name != PRIVATE}
 

@@ -42,14 +42,18 @@ METADATA: tuple[Object, ...] = (
 def settle_in(store: Store, account: str) -> int:
     """Create objects of every kind and status, full and minimal; return their number."""
     made = [
-        *(payment(store, account, status, metadata) for status in INTENTS for metadata in METADATA),
-        *(bare(store, account, "payment_intent", "pi", status=status) for status in INTENTS),
-        *(setup(store, account, status) for status in SETUPS),
+        *(
+            foreign_payment(store, account, status, metadata)
+            for status in INTENTS
+            for metadata in METADATA
+        ),
+        *(bare_object(store, account, "payment_intent", "pi", status=status) for status in INTENTS),
+        *(foreign_setup(store, account, status) for status in SETUPS),
         *(bare_setup(store, account, status) for status in SETUPS),
-        *(refund(store, account, status) for status in REFUNDS),
-        *(dispute(store, account, status) for status in DISPUTES),
-        bare(store, account, "refund", "re", amount=AMOUNT, currency=CURRENCY),
-        bare(store, account, "customer", "cus"),
+        *(foreign_refund(store, account, status) for status in REFUNDS),
+        *(foreign_dispute(store, account, status) for status in DISPUTES),
+        bare_object(store, account, "refund", "re", amount=AMOUNT, currency=CURRENCY),
+        bare_object(store, account, "customer", "cus"),
         store.new(account, "customer", "cus", **objects.customer(name="A Stranger")),
         other_method(store, account),
     ]
@@ -58,13 +62,13 @@ def settle_in(store: Store, account: str) -> int:
     return len(made)
 
 
-def bare(store: Store, account: str, kind: str, prefix: str, **facts: Any) -> Object:
+def bare_object(store: Store, account: str, kind: str, prefix: str, **facts: Any) -> Object:
     """Create an object with only the fields that the specification requires."""
     return store.new(account, kind, prefix, **facts)
 
 
 def bare_setup(store: Store, account: str, status: str) -> Object:
-    return bare(
+    return bare_object(
         store,
         account,
         "setup_intent",
@@ -75,7 +79,7 @@ def bare_setup(store: Store, account: str, status: str) -> Object:
     )
 
 
-def payment(store: Store, account: str, status: str, metadata: Object) -> Object:
+def foreign_payment(store: Store, account: str, status: str, metadata: Object) -> Object:
     """Create a PaymentIntent of another program. A paid one has its charge."""
     is_paid = status in ("succeeded", "requires_capture")
     intent = store.new(
@@ -95,13 +99,15 @@ def payment(store: Store, account: str, status: str, metadata: Object) -> Object
         ),
     )
     if is_paid:
-        made = charge(store, account, intent["id"], captured=status == "succeeded")
+        made = foreign_charge(store, account, intent["id"], captured=status == "succeeded")
         intent["latest_charge"] = made["id"]
         store.save(account, intent)
     return intent
 
 
-def charge(store: Store, account: str, intent: str | None, *, captured: bool = True) -> Object:
+def foreign_charge(
+    store: Store, account: str, intent: str | None, *, captured: bool = True
+) -> Object:
     facts = objects.charge(
         amount=AMOUNT,
         amount_captured=AMOUNT if captured else 0,
@@ -112,20 +118,20 @@ def charge(store: Store, account: str, intent: str | None, *, captured: bool = T
     return store.new(account, "charge", "ch", **facts)
 
 
-def setup(store: Store, account: str, status: str) -> Object:
+def foreign_setup(store: Store, account: str, status: str) -> Object:
     facts = objects.setup_intent(status=status, client_secret="seti_secret_x")  # noqa: S106
     return store.new(account, "setup_intent", "seti", **facts)
 
 
-def refund(store: Store, account: str, status: str | None) -> Object:
+def foreign_refund(store: Store, account: str, status: str | None) -> Object:
     """Create a refund of a charge without a PaymentIntent."""
-    of = charge(store, account, None)
+    of = foreign_charge(store, account, None)
     facts = objects.refund(amount=500, currency=CURRENCY, charge=of["id"], status=status)
     return store.new(account, "refund", "re", **facts)
 
 
-def dispute(store: Store, account: str, status: str) -> Object:
-    of = charge(store, account, None)
+def foreign_dispute(store: Store, account: str, status: str) -> Object:
+    of = foreign_charge(store, account, None)
     facts = objects.dispute(amount=AMOUNT, currency=CURRENCY, charge=of["id"], status=status)
     return store.new(account, "dispute", "du", **facts)
 

@@ -2,7 +2,7 @@
 
 from sandbox import objects
 from sandbox.errors import invalid
-from sandbox.store import PRIVATE, Object, Store, private, shown
+from sandbox.store import PRIVATE, Object, Store, private, public_view
 
 VALID_S = 12 * 60 * 60
 
@@ -21,7 +21,7 @@ def new(store: Store, account: str, method: Object, charge: Object) -> Object:
     return store.new(account, "confirmation_token", "ctoken", **made)
 
 
-def find(store: Store, account: str, id_: str, param: str | None = None) -> Object:
+def find_token(store: Store, account: str, id_: str, param: str | None = None) -> Object:
     """Return a token. It and its card belong to this account from now on."""
     store.adopt(account, "confirmation_token", id_)
     token = store.find(account, "confirmation_token", id_, param)
@@ -29,13 +29,13 @@ def find(store: Store, account: str, id_: str, param: str | None = None) -> Obje
     return token
 
 
-def get(store: Store, account: str, id_: str, _: Object) -> Object:
-    return shown(find(store, account, id_))
+def get_token(store: Store, account: str, id_: str, _: Object) -> Object:
+    return public_view(find_token(store, account, id_))
 
 
-def use(store: Store, account: str, id_: str, intent: Object) -> Object:
+def use_token(store: Store, account: str, id_: str, intent: Object) -> Object:
     """Return the card of a token, and reserve the token for this intent."""
-    token = find(store, account, id_, "confirmation_token")
+    token = find_token(store, account, id_, "confirmation_token")
     if token["payment_intent"] is not None:
         raise invalid(
             "This ConfirmationToken has already been used to confirm an intent.",

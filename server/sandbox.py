@@ -15,7 +15,7 @@ from billing.stripe import Stripe
 from identity.sign_in.smtp import Post
 from sandbox import mail, pages, panel
 from sandbox.app import app
-from sandbox.deliveries import Webhook as Destination
+from sandbox.deliveries import WebhookTarget as Destination
 from sandbox.deliveries import deliver
 from sandbox.own_pages import OwnPages
 from sandbox.store import Store
@@ -59,7 +59,7 @@ class Sandbox:
 
         async def send(message: EmailMessage) -> None:
             with self.store.transaction():
-                mail.keep(self.store, message["To"], message["Subject"], message.get_content())
+                mail.keep_mail(self.store, message["To"], message["Subject"], message.get_content())
 
         return Post("Portal <portal@example.com>", send)
 

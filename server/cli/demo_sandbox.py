@@ -43,7 +43,7 @@ async def seeded(url: str, store: Store) -> None:
         owners = (await conn.execute(customers)).all()
     with store.transaction():
         for account, customer_id in owners:
-            seeds.customer(store, account, customer_id)
+            seeds.seed_customer(store, account, customer_id)
         for card in found[0]:
             seed_card(store, card)
         for payment in found[1]:
@@ -63,7 +63,7 @@ def known_as(card: Any) -> Update:
 
 def seed_card(store: Store, card: Any) -> None:
     number = seeds.number_of(card.brand.lower(), card.last4)
-    seeds.saved_card(
+    seeds.seed_saved_card(
         store,
         card.stripe_account,
         card.stripe_id,
@@ -78,7 +78,7 @@ def seed_card(store: Store, card: Any) -> None:
 def seed_payment(store: Store, payment: Any) -> None:
     has_ended = payment.state is PaymentState.SUCCEEDED
     moved_at = payment.charged_at or payment.created_at
-    seeds.payment(
+    seeds.seed_intent(
         store,
         payment.stripe_account,
         payment.stripe_id,

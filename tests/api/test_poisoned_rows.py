@@ -141,7 +141,7 @@ async def test_payment_is_written_although_its_card_can_not_be_kept(
         "consented_at": portal.clock(),
     }
     await portal.insert(PaymentMethod, other)
-    at_stripe(portal, intents.authenticate, intent["id"], succeed=True)
+    at_stripe(portal, intents.authenticate_intent, intent["id"], succeed=True)
     answer = await portal.refresh(asked["payment"]["id"])
     assert answer["__typename"] == "PaySucceeded"
     assert answer["client"]["balance"]["amount"]["minorUnits"] == 0
@@ -212,7 +212,7 @@ async def test_event_that_can_not_be_processed_is_logged_once_and_retried(
     await portal.invoice(5_000)
     await portal.pay(5_000, portal.card(ASKS))
     (intent,) = portal.store.all("payment_intent")
-    at_stripe(portal, intents.authenticate, intent["id"], succeed=True)
+    at_stripe(portal, intents.authenticate_intent, intent["id"], succeed=True)
     await change(portal, Practice, time_zone="Europe/Berlim")
     for event in portal.store.all("event"):
         assert (await portal.webhook(event)).status_code == 200

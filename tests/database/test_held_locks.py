@@ -83,7 +83,7 @@ def confirmed(portal: Paying, account: str) -> dict[str, Any]:
     """Return Stripe's event of the payment that the cardholder has just confirmed."""
     waiting = portal.store.all("payment_intent", account=account)
     with portal.store.transaction():
-        intents.authenticate(portal.store, account, waiting[-1]["id"], succeed=True)
+        intents.authenticate_intent(portal.store, account, waiting[-1]["id"], succeed=True)
     return portal.store.all("event", account=account)[-1] | {"account": account}
 
 
@@ -111,7 +111,7 @@ def given_back(portal: Paying) -> list[dict[str, Any]]:
     """Refund every charge in the dashboard, and return Stripe's events of that, one per payment."""
     for charge in portal.charges():
         with portal.store.transaction():
-            reversals.refund(portal.store, ACCOUNT, {"charge": charge["id"], "amount": 100})
+            reversals.create_refund(portal.store, ACCOUNT, {"charge": charge["id"], "amount": 100})
     told = portal.store.all("event", account=ACCOUNT)
     return [one | {"account": ACCOUNT} for one in told if one["type"] == "charge.refunded"]
 

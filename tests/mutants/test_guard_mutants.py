@@ -151,7 +151,7 @@ async def failed_while_an_answer_was_late(portal: Paying, hold: Hold) -> RefundS
         payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
     )
     await hold.reached.wait()
-    at_stripe(portal, reversals.fail, done.stripe_id)
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
     await payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
     hold.go_on.set()
     await late
@@ -203,7 +203,7 @@ async def charged_in_the_former_account(portal: Paying) -> PaymentState:
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     (waiting,) = portal.store.all("payment_intent")
     await moved(portal)
-    at_stripe(portal, intents.authenticate, waiting["id"], succeed=True)
+    at_stripe(portal, intents.authenticate_intent, waiting["id"], succeed=True)
     await portal.refresh(payment)
     (row,) = await portal.all(Payment)
     return PaymentState(row.state)

@@ -160,7 +160,7 @@ async def stale_after_success(portal: Paying, pausing: Any) -> PaymentState:
     await reached.wait()
     (waiting,) = portal.store.all("payment_intent")
     with portal.store.transaction():
-        intents.authenticate(portal.store, ACCOUNT, waiting["id"], succeed=True)
+        intents.authenticate_intent(portal.store, ACCOUNT, waiting["id"], succeed=True)
     assert (await portal.refresh(payment))["__typename"] == "PaySucceeded"
     go_on.set()
     await stale

@@ -141,7 +141,7 @@ async def test_wrong_template_is_found(
     monkeypatch.setattr(objects, template, spoilt)
     if template == "payment_method":
         with double.store.transaction():
-            card = methods.card(double.store, ACCOUNT, GOOD, 12, 2031, None, None)
+            card = methods.create_card(double.store, ACCOUNT, GOOD, 12, 2031, None, None)
         await double.ask("GET", f"payment_methods/{card['id']}")
     else:
         await double.paid()

@@ -121,7 +121,7 @@ async def test_card_detached_in_a_former_account_is_removed(portal: Paying) -> N
     (card,) = await kept(portal)
     await switch(portal, OTHER)
     with portal.store.transaction():
-        methods.detach(portal.store, ACCOUNT, card.stripe_id, {})
+        methods.detach_method(portal.store, ACCOUNT, card.stripe_id, {})
     await portal.hears_all()
     assert await kept(portal) == []
 
@@ -207,7 +207,7 @@ async def test_detachment_of_a_detached_card_is_done(portal: Paying) -> None:
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     (waiting,) = await portal.all(Detachment)
     with portal.store.transaction():
-        methods.detach(portal.store, ACCOUNT, waiting.stripe_id, {})
+        methods.detach_method(portal.store, ACCOUNT, waiting.stripe_id, {})
     await detach.detach_cards(portal.till)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None

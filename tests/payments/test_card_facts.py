@@ -64,7 +64,7 @@ def renew(portal: Paying, stripe_id: str, year: int) -> None:
 
 def detach(portal: Paying, stripe_id: str) -> None:
     with portal.store.transaction():
-        methods.detach(portal.store, ACCOUNT, stripe_id, {})
+        methods.detach_method(portal.store, ACCOUNT, stripe_id, {})
 
 
 async def compare(portal: Paying) -> None:
@@ -268,7 +268,7 @@ def attach_strange(portal: Paying, like: str) -> str:
     with portal.store.transaction():
         customer = portal.store.find(ACCOUNT, "payment_method", like)["customer"]
         given = (MASTERCARD, 12, 2031, "Ana Prieto", "04101")
-        method = methods.card(portal.store, ACCOUNT, *given)
+        method = methods.create_card(portal.store, ACCOUNT, *given)
         methods.attach(portal.store, ACCOUNT, method, customer)
     return str(method["id"])
 

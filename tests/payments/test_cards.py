@@ -273,7 +273,7 @@ async def test_card_detached_at_stripe_is_removed(portal: Paying) -> None:
     second = (await keep(portal, MASTERCARD))["paymentMethod"]["id"]
     first = next(card for card in await kept(portal) if card.is_default)
     with portal.store.transaction():
-        methods.detach(portal.store, ACCOUNT, first.stripe_id, {})
+        methods.detach_method(portal.store, ACCOUNT, first.stripe_id, {})
     await portal.hears_all()
     (left,) = await kept(portal)
     # There is always a default.
@@ -295,7 +295,7 @@ async def test_events_of_cards_in_any_order_have_the_same_outcome(portal: Paying
     fill_in(portal, setup_id)
     (method,) = portal.store.all("payment_method")
     with portal.store.transaction():
-        methods.detach(portal.store, ACCOUNT, method["id"], {})
+        methods.detach_method(portal.store, ACCOUNT, method["id"], {})
     told = events(portal, "setup_intent.succeeded", "payment_method.detached")
     for event in reversed(told):
         await portal.hears(event)

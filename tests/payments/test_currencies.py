@@ -70,7 +70,7 @@ async def test_payment_and_refund_are_sent_in_stripes_units(
     assert given.amount_minor == part
     assert [one["amount"] for one in portal.store.all("refund")] == [part_units]
     (intent,) = portal.store.all("payment_intent")
-    at_stripe(portal, reversals.dispute, intent["id"], units - part_units)
+    at_stripe(portal, reversals.open_dispute, intent["id"], units - part_units)
     await reverse(portal.till, portal.practice_id, payment_id)
     query = "{ client { balance { amount { minorUnits } } } }"
     answer = (await portal.ask(query, portal.bearer)).json()

@@ -63,7 +63,7 @@ async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow:
     reached, go_on = slow("refunds")
     late = asyncio.create_task(reverse(portal.till, portal.practice_id, payment_id))
     await reached.wait()
-    at_stripe(portal, reversals.fail, done.stripe_id)
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
     await reverse(portal.till, portal.practice_id, payment_id)
     assert await dues(portal) == [0]
     go_on.set()
@@ -75,11 +75,11 @@ async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow:
 
 async def test_late_response_does_not_reopen_a_won_dispute(portal: Paying, slow: Slow) -> None:
     payment_id, intent = await paid(portal, 10_000)
-    made = at_stripe(portal, reversals.dispute, intent)
+    made = at_stripe(portal, reversals.open_dispute, intent)
     reached, go_on = slow("disputes")
     late = asyncio.create_task(reverse(portal.till, portal.practice_id, payment_id))
     await reached.wait()
-    at_stripe(portal, reversals.close, made["id"], won=True)
+    at_stripe(portal, reversals.close_dispute, made["id"], won=True)
     await reverse(portal.till, portal.practice_id, payment_id)
     go_on.set()
     await late
@@ -132,7 +132,7 @@ async def compared(portal: Paying) -> None:
 
 async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
-    made = at_stripe(portal, reversals.dispute, intent)
+    made = at_stripe(portal, reversals.open_dispute, intent)
     await compared(portal)
     assert await dues(portal) == [10_000]
     for _ in range(70):
@@ -140,7 +140,7 @@ async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
         await compared(portal)
     with portal.store.transaction():
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
-        reversals.close(portal.store, ACCOUNT, made["id"], won=True)
+        reversals.close_dispute(portal.store, ACCOUNT, made["id"], won=True)
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
     await later(portal, days=1, minutes=1)
     await compared(portal)
@@ -152,7 +152,7 @@ async def test_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
     done = await refund_payment(portal.till, payment_id, 4_000)
     await compared(portal)
     await later(portal, days=7)
-    at_stripe(portal, reversals.fail, done.stripe_id)
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
     with portal.store.transaction():
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
     await compared(portal)
@@ -166,7 +166,7 @@ async def test_lost_event_is_listed_and_followed(portal: Paying) -> None:
     await compared(portal)
     await later(portal, days=200)
     await compared(portal)
-    at_stripe(portal, reversals.fail, done.stripe_id)
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
     await later(portal, days=1, minutes=1)
     await compared(portal)
     await portal.hears()
@@ -184,7 +184,7 @@ async def test_payment_that_succeeds_after_weeks_is_found(portal: Paying) -> Non
     await later(portal, days=40)
     with portal.store.transaction():
         portal.store.save(ACCOUNT, waiting | {"status": "requires_action"})
-        intents.authenticate(portal.store, ACCOUNT, waiting["id"], succeed=True)
+        intents.authenticate_intent(portal.store, ACCOUNT, waiting["id"], succeed=True)
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
     await compared(portal)
     assert await dues(portal) == [0]
@@ -211,7 +211,7 @@ async def test_dispute_of_another_amount_takes_the_whole_payment(
     portal: Paying, amount: int, currency: str
 ) -> None:
     payment_id, intent = await paid(portal, 10_000)
-    at_stripe(portal, reversals.dispute, intent, amount, currency=currency)
+    at_stripe(portal, reversals.open_dispute, intent, amount, currency=currency)
     await reverse(portal.till, portal.practice_id, payment_id)
     assert await dues(portal) == [10_000]
     since = portal.clock() - dt.timedelta(days=1)
@@ -220,7 +220,7 @@ async def test_dispute_of_another_amount_takes_the_whole_payment(
 
 async def test_dispute_of_zero_takes_nothing(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
-    at_stripe(portal, reversals.dispute, intent, 0)
+    at_stripe(portal, reversals.open_dispute, intent, 0)
     await reverse(portal.till, portal.practice_id, payment_id)
     assert await dues(portal) == [0]
     assert await portal.count(Dispute) == 0
@@ -233,7 +233,7 @@ async def test_times_are_stripes(portal: Paying) -> None:
     refunded_there(portal, intent, 4_000)
     refunded = portal.clock()
     await later(portal, days=3)
-    at_stripe(portal, reversals.dispute, intent, 6_000)
+    at_stripe(portal, reversals.open_dispute, intent, 6_000)
     disputed = portal.clock()
     await later(portal, days=3)
     await reverse(portal.till, portal.practice_id, payment_id)

@@ -40,7 +40,7 @@ def authenticate(portal: Paying, payment: str, *, succeed: bool) -> None:
     )
     with portal.store.transaction():
         account = "acct_test"
-        intents.authenticate(portal.store, account, intent["id"], succeed=succeed)
+        intents.authenticate_intent(portal.store, account, intent["id"], succeed=succeed)
 
 
 # -- amounts ---------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
         payment_id, _ = await paid(it, 10_000)
         _, intent = await paid(it, 2_000, 4_000)
         await refund_payment(it.till, payment_id, 4_000)
-        disputed = at_stripe(it, reversals.dispute, intent, 1_000)
-        at_stripe(it, reversals.close, disputed["id"], won=False)
+        disputed = at_stripe(it, reversals.open_dispute, intent, 1_000)
+        at_stripe(it, reversals.close_dispute, disputed["id"], won=False)
         await it.hears_all()
         await keep(it)
         yield it
@@ -126,7 +126,7 @@ async def a_dispute_that_is_not_in_the_ledger(portal: Paying) -> None:
 
 async def a_card_that_stripe_has_no_more(portal: Paying) -> None:
     (card,) = await portal.all(PaymentMethod)
-    at_stripe(portal, methods.detach, card.stripe_id, {})
+    at_stripe(portal, methods.detach_method, card.stripe_id, {})
 
 
 PLANTED: dict[Callable[[Paying], Awaitable[None]], str] = {

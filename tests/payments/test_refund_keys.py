@@ -97,10 +97,10 @@ async def test_another_refunds_id_is_refused_as_a_key(portal: Paying, of: str) -
 
 async def test_refund_refused_by_stripe_is_not_resumed_in_full(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
-    made, keys = at_stripe(portal, reversals.dispute, intent, 1_000), []
+    made, keys = at_stripe(portal, reversals.open_dispute, intent, 1_000), []
     with pytest.raises(NotRefunded, match="charge_disputed"):
         await refund_payment(portal.till, payment_id, 500, begun=lambda row: keys.append(row.key))
-    at_stripe(portal, reversals.close, made["id"], won=True)
+    at_stripe(portal, reversals.close_dispute, made["id"], won=True)
     with pytest.raises(NotRefunded, match="nothing was given back"):
         await refund_payment(portal.till, payment_id, key=keys[0])
     assert given_back(portal) == []
@@ -120,7 +120,7 @@ async def test_key_is_printed_before_the_call_of_stripe(portal: Paying) -> None:
 async def test_failed_refund_may_be_repeated_without_a_key(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     done = await refund_payment(portal.till, payment_id, 2_500)
-    at_stripe(portal, reversals.fail, done.stripe_id)
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
     await refund_payment(portal.till, payment_id, 2_500)
     states = sorted(row.state for row in await portal.all(Refund))
     assert states == [RefundState.FAILED, RefundState.SUCCEEDED]

@@ -83,7 +83,7 @@ def at_stripe(portal: Paying, what: Callable[..., Any], *given: Any, **named: An
 
 def refunded_there(portal: Paying, intent: str, amount: int) -> str:
     params = {"payment_intent": intent, "amount": str(amount)}
-    return str(at_stripe(portal, reversals.refund, params)["id"])
+    return str(at_stripe(portal, reversals.create_refund, params)["id"])
 
 
 # -- refunds ---------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ async def test_refund_in_stripes_dashboard_is_found_by_the_daily_comparison(port
 async def test_failed_refund_is_taken_back(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000, 5_000)
     done = await refund_payment(portal.till, payment_id, 6_000)
-    at_stripe(portal, reversals.fail, done.stripe_id)
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
     await portal.hears_all()
     client = await standing(portal)
     assert minor(client, "balance", "amount") == 0
@@ -185,7 +185,7 @@ async def test_invalid_refund_is_refused_with_a_reason(portal: Paying) -> None:
 async def test_disputed_invoice_is_due_and_not_payable(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000, 5_000)
     await portal.invoice(2_000)
-    at_stripe(portal, reversals.dispute, intent, 5_000)
+    at_stripe(portal, reversals.open_dispute, intent, 5_000)
     await portal.hears_all()
     client = await standing(portal)
     assert minor(client, "balance", "amount") == 7_000
@@ -206,10 +206,10 @@ async def test_disputed_invoice_is_due_and_not_payable(portal: Paying) -> None:
 
 async def test_won_dispute_pays_the_invoice_again(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
-    disputed = at_stripe(portal, reversals.dispute, intent)
+    disputed = at_stripe(portal, reversals.open_dispute, intent)
     await portal.hears_all()
     assert await dues(portal) == [10_000]
-    at_stripe(portal, reversals.close, disputed["id"], won=True)
+    at_stripe(portal, reversals.close_dispute, disputed["id"], won=True)
     await portal.hears_all()
     client = await standing(portal)
     assert minor(client, "balance", "amount") == 0
@@ -220,8 +220,8 @@ async def test_won_dispute_pays_the_invoice_again(portal: Paying) -> None:
 
 async def test_lost_dispute_leaves_the_invoice_due_and_payable(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
-    disputed = at_stripe(portal, reversals.dispute, intent)
-    at_stripe(portal, reversals.close, disputed["id"], won=False)
+    disputed = at_stripe(portal, reversals.open_dispute, intent)
+    at_stripe(portal, reversals.close_dispute, disputed["id"], won=False)
     await portal.hears_all()
     client = await standing(portal)
     assert minor(client, "balance", "payable") == 10_000
@@ -347,11 +347,11 @@ def move(played: History, chance: random.Random, intent: str) -> None:
         case "refund" if left and not disputes:
             refunded_there(portal, intent, chance.choice([left, max(1, left // 2)]))
         case "fail" if refunds and refunds[-1]["status"] != "failed":
-            at_stripe(portal, reversals.fail, refunds[-1]["id"])
+            at_stripe(portal, reversals.fail_refund, refunds[-1]["id"])
         case "dispute" if left and not disputes:
-            at_stripe(portal, reversals.dispute, intent, left)
+            at_stripe(portal, reversals.open_dispute, intent, left)
         case "win" | "lose" as end if disputes and disputes[0]["status"] == "needs_response":
-            at_stripe(portal, reversals.close, disputes[0]["id"], won=end == "win")
+            at_stripe(portal, reversals.close_dispute, disputes[0]["id"], won=end == "win")
 
 
 async def test_old_event_changes_nothing(portal: Paying) -> None:

@@ -53,7 +53,7 @@ async def test_payment_ends_in_the_account_in_which_it_began(
 ) -> None:
     payment, intent = await waiting(portal)
     await moved(portal, account)
-    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     if by == "event":
         await portal.hears_all()
     elif by == "refresh":
@@ -78,7 +78,7 @@ async def test_refund_goes_to_the_account_of_its_payment(portal: Paying) -> None
     payment_id, intent = await paid(portal, 10_000)
     await moved(portal, "acct_other")
     await refund_payment(portal.till, payment_id, 4_000)
-    at_stripe(portal, reversals.dispute, intent, 3_000)
+    at_stripe(portal, reversals.open_dispute, intent, 3_000)
     await portal.hears_all()
     assert await dues(portal) == [7_000]
 
@@ -86,7 +86,7 @@ async def test_refund_goes_to_the_account_of_its_payment(portal: Paying) -> None
 async def test_money_in_a_former_account_is_audited(portal: Paying) -> None:
     payment, intent = await waiting(portal)
     await moved(portal, "acct_other")
-    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     since = portal.clock() - dt.timedelta(days=1)
     found = await audit.audit(portal.till, portal.practice_id, ACCOUNT, since)
     assert [(one.what, one.why) for one in found] == [
@@ -104,7 +104,7 @@ async def test_money_in_a_former_account_is_audited(portal: Paying) -> None:
 async def test_payment_under_way_is_audited_at_any_age(portal: Paying, at: str, why: str) -> None:
     payment, intent = await waiting(portal)
     if at == "charged":
-        at_stripe(portal, intents.authenticate, intent, succeed=True)
+        at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     else:
         with portal.store.transaction():
             portal.store.connection.execute("DELETE FROM object WHERE kind = 'payment_intent'")
@@ -144,7 +144,7 @@ async def test_deauthorised_account_does_not_stop_the_comparison_of_others(porta
     await moved(portal, "acct_a")
     with portal.store.transaction():
         access.deauthorise(portal.store, "acct_a")
-    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     with pytest.raises(Forbidden):
         await daily_comparison.compare_payments(portal.till, portal.practice_id, portal.clock())
     assert await state(portal) is PaymentState.SUCCEEDED
@@ -168,7 +168,7 @@ async def test_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying)
     # The account is authorised again, and the charge had succeeded after all.
     with portal.store.transaction():
         access.authorise(portal.store, ACCOUNT)
-    at_stripe(portal, intents.authenticate, intent, succeed=True)
+    at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     with portal.store.transaction():
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
     portal.clock.time += dt.timedelta(days=5)

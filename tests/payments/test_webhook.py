@@ -30,7 +30,7 @@ async def charged_late(portal: Paying) -> dict[str, Any]:
     await portal.pay(10_000, portal.card(ASKS))
     (intent,) = portal.store.all("payment_intent")
     with portal.store.transaction():
-        intents.authenticate(portal.store, ACCOUNT, intent["id"], succeed=True)
+        intents.authenticate_intent(portal.store, ACCOUNT, intent["id"], succeed=True)
     return portal.store.all("event")[-1]
 
 

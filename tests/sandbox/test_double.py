@@ -251,7 +251,7 @@ async def test_401_and_403_are_not_saved(double: Double) -> None:
     double.act("deauthorise", account=ACCOUNT)
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 403
     double.act("authorise", account=ACCOUNT)
-    access.revoke(double.store, "sk_test_double")
+    access.revoke_key(double.store, "sk_test_double")
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 401
-    access.revoke(double.store, "sk_test_double", revoked=False)
+    access.revoke_key(double.store, "sk_test_double", revoked=False)
     assert (await double.keyed("k", "payment_intents", **USD))[0] == 200

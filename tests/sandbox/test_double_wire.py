@@ -12,7 +12,7 @@ from billing.stripe import Unknown
 from billing.stripe.objects import IntentStatus
 from models.ids import new_id
 from sandbox import deliveries
-from sandbox.deliveries import Webhook
+from sandbox.deliveries import WebhookTarget
 from sandbox.faults import Dropped, Fault
 from sandbox.store import Store
 from tests.support.payments import ACCOUNT
@@ -109,11 +109,11 @@ async def delivered(store: Store, times: int = 3) -> list[str]:
         found.append(request.content.decode().partition('"id": "')[2].partition('"')[0])
         return httpx.Response(200)
 
-    webhook = Webhook("http://portal/webhook", "whsec_x")
+    webhook = WebhookTarget("http://portal/webhook", "whsec_x")
     async with httpx.AsyncClient(transport=httpx.MockTransport(take)) as client:
         for _ in range(times):
-            for event, body, tries in deliveries.planned(store):
-                await deliveries.send(store, webhook, client, event, body, tries)
+            for event, body, tries in deliveries.due_events(store):
+                await deliveries.deliver_event(store, webhook, client, event, body, tries)
     return found
 
 

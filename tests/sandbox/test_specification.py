@@ -28,7 +28,7 @@ def test_double_has_the_release_of_the_specification() -> None:
     assert document()["version"] == VERSION == API_VERSION
 
 
-def unlike(kind: parameters.Kind, spec: Schema) -> bool:
+def unlike(kind: parameters.ParameterKind, spec: Schema) -> bool:
     """Return whether a parameter's type in a table is none of the specification's."""
     if "anyOf" in spec:
         return all(unlike(kind, one) for one in spec["anyOf"])
@@ -171,9 +171,9 @@ async def set_up(double: Double, customer: str, number: str) -> None:
     usage = {"usage": "on_session", "payment_method_types[0]": "card"}
     id_ = await double.made("setup_intents", customer=customer, **usage)
     with double.store.transaction():
-        card = methods.card(double.store, ACCOUNT, number, 12, 2031, "Ana Prieto", "04101")
+        card = methods.create_card(double.store, ACCOUNT, number, 12, 2031, "Ana Prieto", "04101")
         try:
-            made = setups.confirm(double.store, ACCOUNT, id_, card)
+            made = setups.confirm_setup(double.store, ACCOUNT, id_, card)
         except StripeError:
             return
     if made["status"] == "requires_action":
@@ -287,13 +287,13 @@ async def test_events_match_the_specification(double: Double) -> None:
 
 async def test_seeds_of_a_demo_match_the_specification(double: Double) -> None:
     with double.store.transaction():
-        seeds.customer(double.store, ACCOUNT, "cus_sandbox_1")
+        seeds.seed_customer(double.store, ACCOUNT, "cus_sandbox_1")
         name = "Ana Prieto", "04101"
         card = "pm_sandbox_1", "cus_sandbox_1", GOOD, (12, 2031), *name
-        seeds.saved_card(double.store, ACCOUNT, *card)
+        seeds.seed_saved_card(double.store, ACCOUNT, *card)
         for status in ("succeeded", "processing"):
             facts = f"pi_sandbox_{status}", "01", 5_000, "USD"
-            seeds.payment(double.store, ACCOUNT, *facts, status=status, created=1_700_000_000)
+            seeds.seed_intent(double.store, ACCOUNT, *facts, status=status, created=1_700_000_000)
     for path in ("payment_intents", "charges", "payment_methods"):
         assert (await double.ask("GET", path))[1]["data"] != []
     assert (await double.ask("GET", "customers/cus_sandbox_1"))[0] == 200

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox import setups
 from sandbox.errors import StripeError
-from sandbox.methods import card
+from sandbox.methods import create_card
 from tests.support.payments import GOOD, Paying
 
 REFUSAL = " ... on UserError { code message path }"
@@ -56,9 +56,9 @@ def fill_in(portal: Paying, setup_id: str, number: str = GOOD, **facts: Any) -> 
     account = account_of(portal, setup_id)
     given: dict[str, Any] = {"month": 12, "year": 2031, "name": "Ana Prieto", "zip_": "04101"}
     with portal.store.transaction():
-        method = card(portal.store, account, number, **given | facts)
+        method = create_card(portal.store, account, number, **given | facts)
         try:
-            setup = setups.confirm(portal.store, account, setup_id, method)
+            setup = setups.confirm_setup(portal.store, account, setup_id, method)
         except StripeError:
             return "declined"
     return str(setup["status"])
@@ -67,7 +67,7 @@ def fill_in(portal: Paying, setup_id: str, number: str = GOOD, **facts: Any) -> 
 def answer_the_bank(portal: Paying, setup_id: str, *, succeed: bool) -> None:
     with portal.store.transaction():
         account = account_of(portal, setup_id)
-        setups.authenticate(portal.store, account, setup_id, succeed=succeed)
+        setups.authenticate_setup(portal.store, account, setup_id, succeed=succeed)
 
 
 def account_of(portal: Paying, stripe_id: str) -> str:

@@ -53,7 +53,7 @@ class Recorder(httpx.AsyncBaseTransport):
 
     def note(self, method: str, path: str, status: int, content: bytes) -> None:
         try:
-            call, _ = calls.find(method, path.removeprefix("/v1/"))
+            call, _ = calls.find_call(method, path.removeprefix("/v1/"))
         except StripeError:
             # A helper of Stripe's test mode, which differs at the double.
             return

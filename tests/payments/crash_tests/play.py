@@ -164,8 +164,8 @@ async def saved(player: Player, scenario: Scenario, client_id: str) -> str:
     practice, card_id, number = player.practice, new_id(), NUMBERS[scenario.card]
     customer, method = f"cus_{uuid.uuid4().hex}", f"pm_{uuid.uuid4().hex}"
     with player.store.transaction():
-        seeds.customer(player.store, ACCOUNT, customer)
-        seeds.saved_card(
+        seeds.seed_customer(player.store, ACCOUNT, customer)
+        seeds.seed_saved_card(
             player.store, ACCOUNT, method, customer, number, (12, 2031), "Cleo Vance", "04101"
         )
     own = {"practice_id": practice.practice_id, "client_id": client_id, "stripe_account": ACCOUNT}
@@ -275,7 +275,7 @@ async def from_another_tab(player: Player, address: str, bill: Bill) -> None:
 async def decide(player: Player, bill: Bill, *, succeed: bool) -> None:
     for intent in await intents_of(player.practice, bill):
         with suppress(StripeError), player.store.transaction():
-            intents.authenticate(player.store, ACCOUNT, intent["id"], succeed=succeed)
+            intents.authenticate_intent(player.store, ACCOUNT, intent["id"], succeed=succeed)
 
 
 async def events(player: Player, bill: Bill) -> list[dict[str, Any]]:

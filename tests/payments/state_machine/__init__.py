@@ -185,7 +185,7 @@ class Machine(RuleBasedStateMachine):
         if waiting:
             id_ = waiting[k % len(waiting)]["id"]
             with suppress(StripeError), self.portal.store.transaction():
-                intents.authenticate(self.portal.store, ACCOUNT, id_, succeed=succeed)
+                intents.authenticate_intent(self.portal.store, ACCOUNT, id_, succeed=succeed)
 
     @rule(amount=st.sampled_from([700, 3_000]), is_credit=st.booleans())
     def owes_more(self, amount: int, is_credit: bool) -> None:

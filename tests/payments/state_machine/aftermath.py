@@ -66,7 +66,7 @@ class Aftermath(Machine):
     def refunds_there(self, k: int, amount: int) -> None:
         if charge := self.charge(k):
             params = {"payment_intent": charge["payment_intent"], "amount": str(amount)}
-            self.there(reversals.refund, params)
+            self.there(reversals.create_refund, params)
 
     @rule(k=st.integers(0, 20), amount=st.sampled_from([500, 4_000]), hears=st.booleans())
     def refund_fails(self, k: int, amount: int, hears: bool) -> None:
@@ -75,13 +75,13 @@ class Aftermath(Machine):
         if hears:
             self.run(self.hear(self.portal.store.all("event")))
         if found := self.portal.store.all("refund"):
-            self.there(reversals.fail, found[-1]["id"])
+            self.there(reversals.fail_refund, found[-1]["id"])
 
     @rule(k=st.integers(0, 20))
     def disputes(self, k: int) -> None:
         charge = self.charge(k)
         if charge and (left := charge["amount"] - charge["amount_refunded"]):
-            self.there(reversals.dispute, charge["payment_intent"], left)
+            self.there(reversals.open_dispute, charge["payment_intent"], left)
 
     @rule(k=st.integers(0, 20), won=st.booleans(), hears=st.booleans())
     def is_decided(self, k: int, won: bool, hears: bool) -> None:
@@ -90,7 +90,7 @@ class Aftermath(Machine):
         if hears:
             self.run(self.hear(self.portal.store.all("event")))
         if found := self.portal.store.all("dispute"):
-            self.there(reversals.close, found[k % len(found)]["id"], won=won)
+            self.there(reversals.close_dispute, found[k % len(found)]["id"], won=won)
 
     # -- cards -------------------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class Aftermath(Machine):
     def detaches_there(self, k: int) -> None:
         found = [one for one in self.portal.store.all("payment_method") if one["customer"]]
         if found:
-            self.there(methods.detach, found[k % len(found)]["id"], {})
+            self.there(methods.detach_method, found[k % len(found)]["id"], {})
 
     @rule(k=st.integers(0, 20))
     def deletes_customer(self, k: int) -> None:

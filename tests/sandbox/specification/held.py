@@ -22,7 +22,7 @@ def hold(journal: Iterable[Entry], events: Iterable[Entry]) -> None:
 def of_calls(journal: Iterable[Entry]) -> Iterable[tuple[str, str]]:
     for entry in journal:
         try:
-            call, _ = calls.find(entry["method"], entry["path"])
+            call, _ = calls.find_call(entry["method"], entry["path"])
         except StripeError:
             yield f"{entry['method']} {entry['path']}", "the double has no such call"
             continue
