@@ -43,7 +43,7 @@ def date_time(value: Any) -> dt.datetime:
     )
 
 
-def decimal(value: Any) -> str:
+def serialize_decimal(value: Any) -> str:
     if isinstance(value, str) and DECIMAL.fullmatch(value):
         return value
     raise unreadable(
@@ -63,7 +63,7 @@ def url(value: Any) -> str:
     raise unreadable("a URL is a string")
 
 
-def code(length: int) -> Callable[[Any], str]:
+def code_scalar(length: int) -> Callable[[Any], str]:
     def parsed(value: Any) -> str:
         if isinstance(value, str) and len(value) == length and value.isascii() and value.isupper():
             return value
@@ -108,7 +108,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     Decimal: scalar(
         "Decimal",
-        decimal,
+        serialize_decimal,
         "An exact decimal number as a string of digits with at most three decimals, for example"
         ' `"125.00"`. NaN, exponents and JSON numbers are not accepted.',
     ),
@@ -117,9 +117,11 @@ SCALARS: dict[object, ScalarDefinition] = {
         long,
         "An integer that may exceed 32 bits, as a JSON number; always between -2^53 and 2^53.",
     ),
-    CurrencyCode: scalar("CurrencyCode", code(3), "An ISO 4217 currency code, for example `USD`."),
+    CurrencyCode: scalar(
+        "CurrencyCode", code_scalar(3), "An ISO 4217 currency code, for example `USD`."
+    ),
     CountryCode: scalar(
-        "CountryCode", code(2), "An ISO 3166-1 alpha-2 country code, for example `US`."
+        "CountryCode", code_scalar(2), "An ISO 3166-1 alpha-2 country code, for example `US`."
     ),
     URL: scalar(
         "URL",

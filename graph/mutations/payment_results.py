@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger
 
 from billing.errors import ErrorCode
 from graph.types.client import Client
-from graph.types.money import Money, money
+from graph.types.money import Money, money_field
 from graph.types.payment import Payment
 from models import DeclineReason
 from planner.sources import Embedded, ToOne, Value, field
@@ -28,8 +28,8 @@ path = field(
 )
 
 
-def amount(name: str, description: str) -> Any:
-    return money(lambda outcome: Amount(outcome.value(name, BigInteger())), description)
+def amount_field(name: str, description: str) -> Any:
+    return money_field(lambda outcome: Amount(outcome.value(name, BigInteger())), description)
 
 
 @strawberry.interface(
@@ -104,8 +104,8 @@ class CardDeclined(PaymentOutcome, UserError):
     " charged."
 )
 class AmountChanged(UserError):
-    expected: Money = amount("expected", "The amount that was sent.")
-    payable: Money = amount(
+    expected: Money = amount_field("expected", "The amount that was sent.")
+    payable: Money = amount_field(
         "payable", "The amount that is payable now. Show it to the user, then send it."
     )
     code: ErrorCode = code
@@ -130,7 +130,9 @@ class AmountTooSmall(UserError):
 
 @strawberry.type(description="The payable amount is more than a card can be charged at once.")
 class AmountTooLarge(UserError):
-    maximum: Money = amount("maximum", "The largest amount that a card can be charged at once.")
+    maximum: Money = amount_field(
+        "maximum", "The largest amount that a card can be charged at once."
+    )
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path

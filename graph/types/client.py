@@ -12,7 +12,7 @@ from graph.node import Node, identity
 from graph.types.access_log import AccessLogEntry
 from graph.types.account_history import AccountHistoryEntry
 from graph.types.invoice import Invoice
-from graph.types.money import Money, money
+from graph.types.money import Money, money_field
 from graph.types.payment import Payment, Receipt
 from graph.types.payment_method import PaymentMethod
 from graph.types.practice import (
@@ -66,16 +66,18 @@ class BalanceTerm:
     kind: BalanceTermKind = field(
         Value(lambda term: term.kind), description="The kind of this part."
     )
-    amount: Money = money(lambda term: term.amount, "The signed amount; a positive amount is owed.")
+    amount: Money = money_field(
+        lambda term: term.amount, "The signed amount; a positive amount is owed."
+    )
 
 
 @strawberry.type(description="The amount that a client owes, and its parts.")
 class Balance:
-    amount: Money = money(
+    amount: Money = money_field(
         lambda client: Amount(client.account.balance),
         "The amount owed; a negative amount is a credit.",
     )
-    payable: Money = money(
+    payable: Money = money_field(
         lambda client: Amount(client.account.payable),
         "The amount that Pay Now charges: everything that is due and not disputed, less unused"
         " credit; never negative. Send it as `expectedAmount`.",
@@ -84,7 +86,7 @@ class Balance:
         EmbeddedList(clients.terms),
         description="One term of each kind, always in the same order; they add up to `amount`.",
     )
-    uninvoiced: Money = money(
+    uninvoiced: Money = money_field(
         lambda client: Amount(client.uninvoiced["total"]),
         "The fees of sessions that are not invoiced yet. They are not part of the balance.",
     )

@@ -34,8 +34,8 @@ class DocumentLink:
     )
 
 
-def document(prefix: str) -> Any:
-    """Return the field `document` of a type with this id prefix."""
+def document_field(prefix: str) -> Any:
+    """Return the field `document_field` of a type with this id prefix."""
     return field(
         Embedded(lambda row: DocumentRow(prefix, row)),
         description="Links to print and download the document as PDF.",

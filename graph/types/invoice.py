@@ -8,8 +8,8 @@ import strawberry
 from billing.ledger.invoices import InvoiceStatus
 from graph.node import Node, identity
 from graph.scalars import Decimal
-from graph.types.document import DocumentLink, document
-from graph.types.money import Money, money
+from graph.types.document import DocumentLink, document_field
+from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, Payment, client
 from graph.types.provider import Clinician, Provider, clinician, provider
 from planner.sources import ToMany, ToOne, Value, column, field
@@ -34,7 +34,7 @@ class Session(Node):
     )
     description: str = column("description", "The practice's description of the session.")
     service_code: str | None = column("service_code", "The service code, usually CPT.")
-    fee: Money = money(
+    fee: Money = money_field(
         "fee_minor", "The amount that the client owes for the session once it is invoiced."
     )
     invoice: LazyInvoice | None = field(
@@ -56,8 +56,8 @@ class InvoiceLine:
         Value(lambda line: exact_decimal(line.c.quantity_hundredths, 2)),
         description="The number of units.",
     )
-    unit_price: Money = money("unit_price_minor", "The price of one unit.")
-    amount: Money = money("amount_minor", "The amount of the line.")
+    unit_price: Money = money_field("unit_price_minor", "The price of one unit.")
+    amount: Money = money_field("amount_minor", "The amount of the line.")
     session: Session | None = session
 
 
@@ -79,16 +79,16 @@ class Invoice(Node):
         description="Whether an amount is still due after the due date. A partially paid invoice"
         " can be past due.",
     )
-    total: Money = money("total_minor", "The sum of the lines, as printed.")
-    amount_paid: Money = money(
+    total: Money = money_field("total_minor", "The sum of the lines, as printed.")
+    amount_paid: Money = money_field(
         lambda invoice: Amount(invoice.standing.paid),
         "The amount allocated to the invoice, less refunds.",
     )
-    amount_due: Money = money(
+    amount_due: Money = money_field(
         lambda invoice: Amount(invoice.standing.due),
         "The amount still owed, after write-offs and adjustments; zero if the invoice is void.",
     )
-    payable: Money = money(
+    payable: Money = money_field(
         lambda invoice: invoice.payable,
         "The amount that Pay Now on this invoice charges: `amountDue` less unused credit, never"
         " negative; zero while the invoice is disputed. Send it as `expectedAmount`.",
@@ -107,7 +107,7 @@ class Invoice(Node):
     )
     notes: str | None = column("notes", "The practice's notes on the invoice.")
     provider: Provider = provider
-    document: DocumentLink = document("inv")
+    document: DocumentLink = document_field("inv")
 
 
 invoice = field(

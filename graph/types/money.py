@@ -23,6 +23,6 @@ class Money:
     currency: CurrencyCode = field(ViewerField(currency), description="The practice's currency.")
 
 
-def money(of: str | Callable[[Any], Any], description: str) -> Any:
+def money_field(of: str | Callable[[Any], Any], description: str) -> Any:
     """Return a field of type Money. `of` is a column's name or a function of the row."""
     return field(Embedded(amount(of) if isinstance(of, str) else of), description=description)

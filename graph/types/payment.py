@@ -7,8 +7,8 @@ import strawberry
 
 from billing.payments.status import PaymentStatus
 from graph.node import Node, identity
-from graph.types.document import DocumentLink, document
-from graph.types.money import Money, money
+from graph.types.document import DocumentLink, document_field
+from graph.types.money import Money, money_field
 from models import CardBrand, DeclineReason, PaymentMethodKind
 from planner.sources import Embedded, ToMany, ToOne, Value, column, field
 from planner.sql_text import rfc3339
@@ -40,7 +40,7 @@ class PaymentCard:
 )
 class PaymentAllocation:
     invoice: LazyInvoice = field(ToOne(invoices.named_by), description="The invoice.")
-    amount: Money = money("amount_minor", "The allocated amount.")
+    amount: Money = money_field("amount_minor", "The allocated amount.")
 
 
 @strawberry.type(description="The reason for the failure of a payment.")
@@ -58,7 +58,7 @@ class PaymentFailure:
 class Payment(Node):
     id: strawberry.ID = identity("pmt")
     client: LazyClient = client
-    amount: Money = money("amount_minor", "The amount that is or would be charged.")
+    amount: Money = money_field("amount_minor", "The amount that is or would be charged.")
     status: PaymentStatus = field(
         Value(lambda payment: payment.status), description="The state of the payment."
     )
@@ -87,7 +87,7 @@ class Payment(Node):
         description="The amount paid on each invoice, oldest invoice first, including the unused"
         " credit that was applied with the payment.",
     )
-    refunded: Money = money(
+    refunded: Money = money_field(
         lambda payment: Amount(payment.refunds["total"]), "The amount refunded."
     )
     receipt: LazyReceipt | None = field(
@@ -107,12 +107,12 @@ class Receipt(Node):
     payment: Payment = field(
         ToOne(payments.named_by), description="The payment that the receipt is for."
     )
-    amount: Money = money("amount_minor", "The amount paid.")
+    amount: Money = money_field("amount_minor", "The amount paid.")
     issued_at: dt.datetime = field(
         Value(lambda receipt: rfc3339(receipt.c.issued_at)),
         description="When the receipt was issued.",
     )
-    document: DocumentLink = document("rct")
+    document: DocumentLink = document_field("rct")
 
 
 payment = field(

@@ -12,7 +12,7 @@ from graph.mutations.inputs import DateRange, InvoiceOrder
 from graph.node import Node, identity
 from graph.scalars import CurrencyCode
 from graph.types.invoice import Invoice
-from graph.types.money import Money, money
+from graph.types.money import Money, money_field
 from graph.types.payment import Payment
 from graph.types.provider import Address, Clinician, address
 from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
@@ -107,7 +107,7 @@ class OnlinePayments:
         Value(lambda online: online.consent_text),
         description="The text that a client agrees to by saving a card. Show it next to Save Card.",
     )
-    minimum: Money = money(
+    minimum: Money = money_field(
         lambda online: online.minimum, "The smallest amount that a card can be charged."
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from graph.mutations.inputs import DateRange
-from graph.types.money import Money, money
+from graph.types.money import Money, money_field
 from planner.sources import Value, field
 from resolvers.money import Amount
 
@@ -22,11 +22,11 @@ class RevenuePeriod:
     end: dt.date = field(
         Value(lambda period: period.end), description="The last day of the period, inclusive."
     )
-    invoiced: Money = money(
+    invoiced: Money = money_field(
         lambda period: Amount(period.flows["invoiced"]),
         "The sum of invoice lines, less the lines of invoices voided in the period.",
     )
-    collected: Money = money(
+    collected: Money = money_field(
         lambda period: Amount(period.flows["collected"]),
         "Money received by payments, on the day of receipt and regardless of its purpose; refunds"
         " are not subtracted. With `clinicianId`: the amounts allocated to the therapist's"
@@ -36,18 +36,18 @@ class RevenuePeriod:
         " without a therapist. It includes credits given by the practice, once they are allocated"
         " to an invoice.",
     )
-    refunded: Money = money(
+    refunded: Money = money_field(
         lambda period: Amount(period.flows["refunded"]),
         "Money paid back by refunds, on the day of the refund. With `clinicianId`: the part taken"
         " back from the therapist's invoices; refunds of unused credit then belong to no"
         " therapist.",
     )
-    written_off: Money = money(
+    written_off: Money = money_field(
         lambda period: Amount(period.flows["written_off"]),
         "The amount of invoices that was written off; negative if more write-offs were reversed"
         " than made.",
     )
-    outstanding_at_end: Money = money(
+    outstanding_at_end: Money = money_field(
         lambda period: Amount(period.due["total"]),
         "The amount due at the end of the period's last day, on all invoices issued by then: their"
         " lines with all write-offs and adjustments up to that day, less the amounts allocated to"
@@ -66,12 +66,14 @@ class RevenuePeriod:
 )
 class Aging:
     as_of: dt.date = field(Value(lambda aging: aging.as_of), description="The day of the report.")
-    current: Money = money("not_due", "Invoices that are not past due, or have no due date.")
-    days_1_to_30: Money = money("days_1_to_30", "Invoices 1 to 30 days past due.")
-    days_31_to_60: Money = money("days_31_to_60", "Invoices 31 to 60 days past due.")
-    days_61_to_90: Money = money("days_61_to_90", "Invoices 61 to 90 days past due.")
-    over_90: Money = money("over_90", "Invoices more than 90 days past due.")
-    total: Money = money("total", "The sum of the other amounts. Unused credit is not subtracted.")
+    current: Money = money_field("not_due", "Invoices that are not past due, or have no due date.")
+    days_1_to_30: Money = money_field("days_1_to_30", "Invoices 1 to 30 days past due.")
+    days_31_to_60: Money = money_field("days_31_to_60", "Invoices 31 to 60 days past due.")
+    days_61_to_90: Money = money_field("days_61_to_90", "Invoices 61 to 90 days past due.")
+    over_90: Money = money_field("over_90", "Invoices more than 90 days past due.")
+    total: Money = money_field(
+        "total", "The sum of the other amounts. Unused credit is not subtracted."
+    )
 
 
 Reported = Annotated[

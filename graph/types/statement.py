@@ -5,8 +5,8 @@ import datetime as dt
 import strawberry
 
 from graph.node import Node, identity
-from graph.types.document import DocumentLink, document
-from graph.types.money import Money, money
+from graph.types.document import DocumentLink, document_field
+from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
 from planner.sources import ToMany, column, field
@@ -21,9 +21,13 @@ class StatementLine:
         "invoice_number",
         "The number of the invoice that the entry belongs to; null if there is none.",
     )
-    invoiced: Money = money("invoiced_minor", "The amount that the entry added to the account.")
-    paid: Money = money("paid_minor", "The amount that the entry subtracted from the account.")
-    balance_after: Money = money("balance_after_minor", "The balance after the entry.")
+    invoiced: Money = money_field(
+        "invoiced_minor", "The amount that the entry added to the account."
+    )
+    paid: Money = money_field(
+        "paid_minor", "The amount that the entry subtracted from the account."
+    )
+    balance_after: Money = money_field("balance_after_minor", "The balance after the entry.")
 
 
 @strawberry.type(
@@ -41,14 +45,14 @@ class Statement(Node):
     issued_on: dt.date = column("issued_on", "The day of issue.")
     period_start: dt.date = column("period_start", "The first day of the period.")
     period_end: dt.date = column("period_end", "The last day of the period.")
-    beginning_balance: Money = money("beginning_minor", "The balance before the period.")
-    total_invoiced: Money = money(
+    beginning_balance: Money = money_field("beginning_minor", "The balance before the period.")
+    total_invoiced: Money = money_field(
         "invoiced_minor", "The amount invoiced, net of voids, write-offs and adjustments."
     )
-    total_paid: Money = money("paid_minor", "The amount paid, net of refunds.")
-    ending_balance: Money = money("ending_minor", "The balance at the end of the period.")
+    total_paid: Money = money_field("paid_minor", "The amount paid, net of refunds.")
+    ending_balance: Money = money_field("ending_minor", "The balance at the end of the period.")
     lines: list[StatementLine] = field(
         ToMany(statements.statement_lines),
         description="The entries of the timeline, in printed order.",
     )
-    document: DocumentLink = document("stm")
+    document: DocumentLink = document_field("stm")

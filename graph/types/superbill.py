@@ -7,9 +7,9 @@ import strawberry
 from billing.superbills import SuperbillGapCode
 from graph.node import Node, identity
 from graph.scalars import Decimal
-from graph.types.document import DocumentLink, document
+from graph.types.document import DocumentLink, document_field
 from graph.types.invoice import Session, session
-from graph.types.money import Money, money
+from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
 from planner.sources import Embedded, ToMany, Value, column, field
@@ -35,8 +35,8 @@ class SuperbillLine:
     diagnosis_pointers: list[int] = column(
         "diagnosis_pointers", "Positions of the diagnoses that the visit was for."
     )
-    fee: Money = money("fee_minor", "The fee of the visit.")
-    paid: Money = money("paid_minor", "The amount paid for the visit at the time of issue.")
+    fee: Money = money_field("fee_minor", "The fee of the visit.")
+    paid: Money = money_field("paid_minor", "The amount paid for the visit at the time of issue.")
     session: Session | None = session
 
 
@@ -93,9 +93,11 @@ class Superbill(Node):
         description="Whether the superbill has all information that an insurer requires, and a"
         " list of the gaps.",
     )
-    total_fee: Money = money(lambda bill: Amount(bill.totals["fee"]), "The fees of all visits.")
-    total_paid: Money = money(
+    total_fee: Money = money_field(
+        lambda bill: Amount(bill.totals["fee"]), "The fees of all visits."
+    )
+    total_paid: Money = money_field(
         lambda bill: Amount(bill.totals["paid"]),
         "The amount paid for the visits at the time of issue.",
     )
-    document: DocumentLink = document("sbl")
+    document: DocumentLink = document_field("sbl")
