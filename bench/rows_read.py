@@ -26,7 +26,7 @@ from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from server.cli import load_demo
-from server.cli.explain import NOBODY, planned, understood
+from server.cli.explain import NOBODY, planned_statement, prepare_operation
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 
@@ -114,8 +114,8 @@ class Asking:
     ) -> tuple[Measured, Any]:
         """Measure a query; return also the page info of its answer, if any."""
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
-        ready = understood(self.graph, query, None)
-        sql, values = await planned(self.graph, ready, dict(variables), viewer, now)
+        ready = prepare_operation(self.graph, query, None)
+        sql, values = await planned_statement(self.graph, ready, dict(variables), viewer, now)
         answer = orjson.loads(await self.reads.value(sql, values, viewer.caller))
         read = await self.rows_read(sql, values)
         return Measured(name, rows_in(answer), read), page_info(answer)
@@ -275,8 +275,8 @@ def loaded(clients: int, practices: int) -> Iterator[str]:
         try:
             runner.run(prepare(url))
             today, owning = dt.datetime.now(dt.UTC).date(), postgres.as_owner(url)
-            load_demo.write(owning, many.plans(today, 1, clients, practices))
-            runner.run(load_demo.finished(owning))
+            load_demo.write_practices(owning, many.plans(today, 1, clients, practices))
+            runner.run(load_demo.finish_load(owning))
             yield url
         finally:
             runner.run(made.__aexit__(None, None, None))

@@ -7,6 +7,6 @@ from server import app
 
 def served() -> Starlette:
     """Return the application of `portal serve`, without audit entries of reads."""
-    application = app.served()
+    application = app.app_of_environment()
     application.state.graph.read_audit = None
     return application

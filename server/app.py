@@ -41,24 +41,24 @@ from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
 from resolvers.document_files import PrintedDocuments
 from server import security_log
-from server.background_writes import flushing
+from server.background_writes import flush_regularly
 from server.clock import utc_now
 from server.http import graphiql, portal_page, probes
-from server.http.deadline import Deadline, Running
+from server.http.deadline import Deadline, RunningRequests
 from server.http.documents import Documents
 from server.http.exports import Exports
-from server.http.fast_path import Express
+from server.http.fast_path import FastPath
 from server.http.graphiql import PageConfig
-from server.http.graphql import Endpoint, TurnedAway, refused
+from server.http.graphql import Endpoint, HTTPError, refusal_response
 from server.http.media_types import asks_for_html
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
 from server.http.serving import end_with_parent
-from server.http.webhook import Webhook
+from server.http.webhook import WebhookEndpoint
 from server.sandbox import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
-from server.stripe_client import at_stripe, online
+from server.stripe_client import online, stripe_client
 
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
@@ -71,7 +71,7 @@ PAGE_METHODS = ("GET", "HEAD")
 log = logging.getLogger("portal")
 
 
-class Address:
+class GraphQLRoute:
     """/graphql: by POST it answers, and a browser that gets it is given GraphiQL.
 
     It speaks ASGI, since a function of a request is wrapped twice by Starlette: a tenth of a small
@@ -90,8 +90,8 @@ class Address:
             return await self.endpoint(request)
         if request.method in PAGE_METHODS and asks_for_html(request.headers.get("accept")):
             return graphiql.page(self.page)
-        away = TurnedAway(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
-        return refused(request, away)
+        away = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
+        return refusal_response(request, away)
 
 
 def app(
@@ -111,14 +111,14 @@ def app(
     url = settings.database_url
     connector = database.connector_of(url)
     reads = database.lanes(url, settings.read_limits, connector)
-    language = checked(lateral=reads.dialect.name == "postgresql")
+    language = checked_schema(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
     # The demo's mail is kept in its file too, wherever payments go.
     sandbox = Sandbox(settings.sandbox_file) if is_sandbox or local else None
     if stripe is None:
-        stripe = sandbox.stripe() if sandbox and is_sandbox else at_stripe(settings)
+        stripe = sandbox.stripe() if sandbox and is_sandbox else stripe_client(settings)
     waits = settings.waits
-    till = PaymentContext(
+    payment_context = PaymentContext(
         database.engine(url, waits, connector, confined=True),
         stripe,
         now,
@@ -128,71 +128,71 @@ def app(
     # the requests starve the other.
     patient = waits.of_background
     behind = replace(
-        till,
+        payment_context,
         engine=database.engine(url, patient, connector),
-        turns=till.turns.within(patient.lock_s),
+        turns=payment_context.turns.within(patient.lock_s),
     )
     key = settings.token_key
     token_usage = TokenUsage(behind.engine)
     authenticator = Authenticator(reads, key, token_usage)
     mailed_to_page = sandbox.post() if sandbox and local else None
     sends = post or settings.post or mailed_to_page
-    door = SignInContext(till.engine, key, now, sends, settings.sign_in_lasts)
+    sign_in_context = SignInContext(payment_context.engine, key, now, sends, settings.sign_in_lasts)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
-    is_sqlite = till.engine.dialect.name == "sqlite"
-    read_audit = ReadAuditLog(till.engine if is_sqlite else behind.engine, waits.lock_s)
+    is_sqlite = payment_context.engine.dialect.name == "sqlite"
+    read_audit = ReadAuditLog(payment_context.engine if is_sqlite else behind.engine, waits.lock_s)
     service = GraphQLService(
         language,
         reads,
         settings.introspection,
         settings.signer,
-        payment_context=till,
+        payment_context=payment_context,
         online=online(settings),
-        sign_in=(door, authenticator.viewer, authenticator.by_token_id),
+        sign_in=(sign_in_context, authenticator.viewer, authenticator.by_token_id),
         read_audit=read_audit,
         authenticator=authenticator,
     )
     endpoint = Endpoint(service, authenticator, now, address_hash(key))
-    press = Printer(till.engine, now, settings.font_paths, settings.field_keys)
+    printer = Printer(payment_context.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer,
         authenticator,
         PrintedDocuments(reads),
-        press,
+        printer,
         read_audit,
         endpoint.address,
         now,
     )
     exports = Exports(endpoint)
-    errands = BackgroundJobs(behind)
-    events = Webhook(till, errands.wake, endpoint.large_bodies)
+    background_jobs = BackgroundJobs(behind)
+    events = WebhookEndpoint(payment_context, background_jobs.wake, endpoint.large_bodies)
     webhook = Route("/stripe/webhook", events.answer, methods=["POST"])
 
-    requests = Running()
+    requests = RunningRequests()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             # Pushed first, so closed last, and each of them whatever the others end in.
-            running.push_async_callback(till.engine.dispose)
+            running.push_async_callback(payment_context.engine.dispose)
             running.push_async_callback(behind.engine.dispose)
             running.push_async_callback(stripe.close)
             running.push_async_callback(reads.close)
-            running.callback(press.close)
+            running.callback(printer.close)
             await running.enter_async_context(database.watch_database(connector))
             if sandbox is not None:
                 running.callback(sandbox.store.close)
-            await running.enter_async_context(flushing(token_usage.flush))
+            await running.enter_async_context(flush_regularly(token_usage.flush))
             await running.enter_async_context(read_audit.running())
-            await running.enter_async_context(errands.running())
-            mailing = signing_in.running(replace(door, engine=behind.engine))
+            await running.enter_async_context(background_jobs.running())
+            mailing = signing_in.running(replace(sign_in_context, engine=behind.engine))
             await running.enter_async_context(mailing)
             if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
             running.push_async_callback(requests.ended)
             yield
 
-    graphql = Address(endpoint, page or PageConfig())
+    graphql = GraphQLRoute(endpoint, page or PageConfig())
     has_page = local or settings.portal_page
     application = Starlette(
         routes=[
@@ -211,9 +211,9 @@ def app(
     # Starlette would redirect to whatever host the request names.
     application.router.redirect_slashes = False
     application.state.reads, application.state.graph = reads, service
-    application.state.till, application.state.sandbox = till, sandbox
+    application.state.till, application.state.sandbox = payment_context, sandbox
     application.state.behind, application.state.endpoint = behind, endpoint
-    application.state.door, application.state.uses = door, token_usage
+    application.state.door, application.state.uses = sign_in_context, token_usage
     application.state.record = read_audit
     return application
 
@@ -228,7 +228,7 @@ def address_hash(key: str) -> Callable[[str], str]:
 
 
 @cache
-def checked(*, lateral: bool) -> strawberry.Schema:
+def checked_schema(*, lateral: bool) -> strawberry.Schema:
     """The schema, each of whose fields was planned once; the same for all apps of a process."""
     language = schema()
     check_schema(language, lateral=lateral)
@@ -236,13 +236,13 @@ def checked(*, lateral: bool) -> strawberry.Schema:
 
 
 def middleware(
-    settings: Settings, endpoint: Endpoint, requests: Running, *, local: bool
+    settings: Settings, endpoint: Endpoint, requests: RunningRequests, *, local: bool
 ) -> list[Middleware]:
     origins = partial(Origins, allowed=settings.allowed_origins, local=local)
     hosts, seconds = settings.allowed_hosts, settings.request_timeout_s
     return [
         Middleware(ForwardedAddress, proxies=settings.proxies),
-        Middleware(Express, endpoint=endpoint, hosts=hosts, origins=origins, seconds=seconds),
+        Middleware(FastPath, endpoint=endpoint, hosts=hosts, origins=origins, seconds=seconds),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(origins),
         Middleware(Deadline, seconds=seconds, running=requests),
@@ -267,7 +267,7 @@ def without_query(record: logging.LogRecord) -> bool:
     return True
 
 
-def in_a_line(record: logging.LogRecord) -> bool:
+def log_in_one_line(record: logging.LogRecord) -> bool:
     """Log an answer that was broken off for a passing reason in one line.
 
     uvicorn logs whatever ends an application, with a traceback.
@@ -280,7 +280,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
     return True
 
 
-def served() -> Starlette:
+def app_of_environment() -> Starlette:
     """Return the application of one process of `portal serve`."""
     end_with_parent()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -289,7 +289,7 @@ def served() -> Starlette:
     security_log.configure(settings.security_log)
     application = app(settings)
     logging.getLogger("uvicorn.access").addFilter(without_query)
-    logging.getLogger("uvicorn.error").addFilter(in_a_line)
+    logging.getLogger("uvicorn.error").addFilter(log_in_one_line)
     # Objects from the start are never garbage, and examining them holds the event loop.
     gc.collect()
     gc.freeze()

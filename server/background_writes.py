@@ -18,7 +18,7 @@ log = logging.getLogger("portal")
 
 
 @asynccontextmanager
-async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[None]:
+async def flush_regularly(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[None]:
     """Write each batch every few seconds, and once more at the end."""
     ended = asyncio.Event()
 
@@ -26,7 +26,7 @@ async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[N
         while not ended.is_set():
             # A batch is never interrupted: rows already in the database would be written again.
             await wait_for_event(ended, every_s)
-            await flushed(batches)
+            await flush_batches(batches)
 
     task = asyncio.create_task(regularly())
     try:
@@ -36,7 +36,7 @@ async def flushing(*batches: Flush, every_s: float = EVERY_S) -> AsyncIterator[N
         await task
 
 
-async def flushed(batches: tuple[Flush, ...]) -> None:
+async def flush_batches(batches: tuple[Flush, ...]) -> None:
     """Write each batch. A failure is logged, and the batch is retried next time."""
     for flush in batches:
         try:

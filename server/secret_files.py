@@ -29,7 +29,11 @@ class SecretFiles(PydanticBaseSettingsSource):
     """The settings that files hold."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return (read(field_name.upper()) if field_name in SECRETS else None), field_name, False
+        return (
+            (read_secret(field_name.upper()) if field_name in SECRETS else None),
+            field_name,
+            False,
+        )
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields.items()
@@ -37,7 +41,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
-def read(name: str) -> str | None:
+def read_secret(name: str) -> str | None:
     """Return the secret in the file that the environment names, or None if it names none."""
     file = name + SUFFIX
     path = os.environ.get(file)
@@ -52,8 +56,8 @@ def read(name: str) -> str | None:
         raise UnreadableSecret(f"{file}: {path} can't be read: {reason}.") from None
 
 
-def from_environment(name: str) -> str:
+def secret(name: str) -> str:
     """Return a secret by its name, from the environment or a file, or an empty text if it isn't
     set.
     """
-    return read(name) or os.environ.get(name, "")
+    return read_secret(name) or os.environ.get(name, "")

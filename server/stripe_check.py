@@ -29,7 +29,7 @@ def refuse_unsaid_sandbox(settings: Settings) -> None:
         raise WrongSettings(NO_KEY)
 
 
-async def check(settings: Settings) -> None:
+async def check_stripe(settings: Settings) -> None:
     """Raise WrongSettings for an unintended sandbox, or an account that can't be charged."""
     refuse_unsaid_sandbox(settings)
     engine = database.engine(settings.database_url)

@@ -6,7 +6,7 @@ from billing.stripe.release import STRIPE_JS
 from server.settings import Settings
 
 
-def at_stripe(settings: Settings) -> Stripe:
+def stripe_client(settings: Settings) -> Stripe:
     """Return Stripe's client, with the settings' keys."""
     key, secrets = settings.stripe_api_key, settings.stripe_webhook_secret
     assert key is not None

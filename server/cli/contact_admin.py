@@ -14,7 +14,7 @@ from models.ids import new_id
 from models.names import folded_email
 from models.upsert import insert_into
 from server.cli.operators import operator
-from server.cli.token_admin import bare, writing
+from server.cli.token_admin import row_id_of, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.settings import Settings
@@ -40,7 +40,7 @@ class Right:
         return " and ".join(may)
 
 
-async def link(settings: Settings, client: str, name: str, email: str, right: Right) -> str:
+async def link_contact(settings: Settings, client: str, name: str, email: str, right: Right) -> str:
     """Link a contact to a client, and return a sentence about the link.
 
     A contact of the practice with the same address is used again, and gets the new rights.
@@ -48,7 +48,7 @@ async def link(settings: Settings, client: str, name: str, email: str, right: Ri
     if not (right.sees_documents or right.can_pay):
         raise NotLinked("A contact needs a right: --documents, --pay, or both.")
     async with writing(settings) as conn:
-        found = await known(conn, client)
+        found = await find_client(conn, client)
         contact = await same(conn, found.practice_id, name, email)
         rights = {"sees_documents": right.sees_documents, "can_pay": right.can_pay}
         await conn.execute(
@@ -69,25 +69,26 @@ async def link(settings: Settings, client: str, name: str, email: str, right: Ri
     return f"{contact}: {right.relation.lower()} of {client}, {right}."
 
 
-async def unlink(settings: Settings, contact: str, client: str) -> str:
+async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
     """Remove a contact's rights to a client, from the contact's next request on."""
     async with writing(settings) as conn:
         mine = and_(
-            ContactRight.contact_id == bare(contact), ContactRight.client_id == bare(client)
+            ContactRight.contact_id == row_id_of(contact),
+            ContactRight.client_id == row_id_of(client),
         )
         gone = delete(ContactRight).where(mine).returning(ContactRight.practice_id)
         practice_id = (await conn.execute(gone)).scalar()
         if practice_id is None:
             raise NotLinked(f"{contact} was not linked to {client}.")
         by = operator(practice_id, "portal contact unlink")
-        await record(conn, by, bare(client), utc_now())
+        await record(conn, by, row_id_of(client), utc_now())
     return f"{contact} has no rights to {client} any more."
 
 
-async def listed(settings: Settings, client: str) -> list[str]:
+async def list_contacts(settings: Settings, client: str) -> list[str]:
     """Return a line for each contact of a client."""
     async with writing(settings) as conn:
-        found = await known(conn, client)
+        found = await find_client(conn, client)
         same_contact = and_(
             Contact.practice_id == ContactRight.practice_id, Contact.id == ContactRight.contact_id
         )
@@ -102,18 +103,18 @@ async def listed(settings: Settings, client: str) -> list[str]:
         )
         by = operator(found.practice_id, "portal contact list")
         await record(conn, by, found.id, utc_now(), AccessAction.READ)
-        return [line(one) for one in linked]
+        return [contact_line(one) for one in linked]
 
 
-def line(one: Row[Any]) -> str:
+def contact_line(one: Row[Any]) -> str:
     right = Right(one.relation, one.sees_documents, one.can_pay)
     return f"{one.contact_id}  {one.relation:9} {one.name} <{one.email or ''}>  {right}"
 
 
-async def known(conn: AsyncConnection, client: str) -> Row[Any]:
+async def find_client(conn: AsyncConnection, client: str) -> Row[Any]:
     try:
         found = (
-            await conn.execute(select(Client.__table__).where(Client.id == bare(client)))
+            await conn.execute(select(Client.__table__).where(Client.id == row_id_of(client)))
         ).first()
     except StatementError as error:
         if is_unmigrated(error.orig):

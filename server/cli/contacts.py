@@ -29,7 +29,9 @@ def link(
     from server.cli import contact_admin
 
     right = contact_admin.Right(Relation(relation), documents, pay)
-    typer.echo(run(contact_admin.link(settings_from_environment(), client, name, email, right)))
+    typer.echo(
+        run(contact_admin.link_contact(settings_from_environment(), client, name, email, right))
+    )
 
 
 @app.command("unlink")
@@ -40,7 +42,7 @@ def unlink(
     """Remove a contact's rights to a client, from their next request on."""
     from server.cli import contact_admin
 
-    typer.echo(run(contact_admin.unlink(settings_from_environment(), contact, client)))
+    typer.echo(run(contact_admin.unlink_contact(settings_from_environment(), contact, client)))
 
 
 @app.command("list")
@@ -50,5 +52,5 @@ def listed(
     """List the contacts of a client: id, relation, name, address, rights."""
     from server.cli import contact_admin
 
-    for line in run(contact_admin.listed(settings_from_environment(), client)):
+    for line in run(contact_admin.list_contacts(settings_from_environment(), client)):
         typer.echo(line)

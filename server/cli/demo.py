@@ -32,7 +32,7 @@ from server.cli.demo_stripe import DemoAccount, move_to_stripe
 from server.cli.single_process import sole_server
 from server.command_errors import CommandError
 from server.http.graphiql import PageConfig, Tab
-from server.http.serving import options
+from server.http.serving import uvicorn_options
 from server.settings import Settings
 from server.web_files import QUERIES
 
@@ -55,26 +55,26 @@ class NotADemo(CommandError):
     """The database has rows that are not the demo's."""
 
 
-def serve(
+def serve_demo(
     port: int, database: str | None, json_file: Path | None, account: DemoAccount | None = None
 ) -> None:
     """Serve until interrupted, after creating the missing parts of the demo.
 
     Payments go to the `account` at Stripe, or without one to the sandbox.
     """
-    if "_live_" in secret_files.from_environment("STRIPE_API_KEY"):
+    if "_live_" in secret_files.secret("STRIPE_API_KEY"):
         raise NotADemo("STRIPE_API_KEY is a live key: the demo doesn't run with one.")
     HOME.mkdir(mode=0o700, exist_ok=True)
     file = "stripe.sqlite" if account else "portal.sqlite"
     url = database or f"sqlite:///{HOME / file}"
     with sole_server(url):
-        kept = new_keys() | remembered(url)
+        kept = new_keys() | stored_tokens(url)
         address = f"http://127.0.0.1:{port}"
-        given, email = run(prepared(url, kept, f"{address}/portal/", account))
+        given, email = run(prepare_database(url, kept, f"{address}/portal/", account))
         write_private(HOME / "tokens.json", kept | {"database": url, "tokens": given})
 
         def started() -> None:
-            announce(address, given, email, account)
+            print_addresses(address, given, email, account)
             if json_file is not None:
                 write_private(json_file, {"graphql": f"{address}/graphql", "tokens": given})
 
@@ -125,7 +125,9 @@ def listen(settings: Settings, port: int, token: str, started: Callable[[], None
         host="127.0.0.1",
         port=port,
         log_level="warning",
-        **options(settings.connection_limits, settings.public_url, settings.shutdown_timeout_s),
+        **uvicorn_options(
+            settings.connection_limits, settings.public_url, settings.shutdown_timeout_s
+        ),
     )
     Server(config, started).run()
 
@@ -141,7 +143,7 @@ def tabs() -> list[Tab]:
 # -- rows and tokens -------------------------------------------------------------------------------
 
 
-async def prepared(
+async def prepare_database(
     url: str, kept: Mapping[str, Any], page: str, account: DemoAccount | None
 ) -> tuple[dict[str, str], str]:
     """Prepare the demo's database. Return a token for each of WHO, and the client's e-mail address.
@@ -155,7 +157,7 @@ async def prepared(
     try:
         subjects = await remaining(engine)
         if subjects is None:
-            subjects = await loaded(engine, now.date())
+            subjects = await load_demo(engine, now.date())
             await dress(engine, FieldKeys([kept["field_key"]]), now.date())
         if account is not None:
             await move_to_stripe(engine)
@@ -164,7 +166,7 @@ async def prepared(
             await conn.execute(update(Practice).values(portal_url=page))
             theirs = select(Client.email).where(Client.id == subjects["client"].client_id)
             given = {
-                who: await working(conn, kept["token_key"], who, subject, known.get(who), now)
+                who: await valid_token(conn, kept["token_key"], who, subject, known.get(who), now)
                 for who, subject in subjects.items()
             }
             return given, str(await conn.scalar(theirs))
@@ -188,7 +190,7 @@ async def remaining(engine: AsyncEngine) -> dict[str, Subject] | None:
     return {who: subjects[who] for who in WHO}
 
 
-async def loaded(engine: AsyncEngine, today: dt.date) -> dict[str, Subject]:
+async def load_demo(engine: AsyncEngine, today: dt.date) -> dict[str, Subject]:
     """Create the demo's rows, and return the owners of its tokens."""
     typer.echo("Making two years of demo data …")
     people = await demo.load(engine, today)
@@ -201,7 +203,7 @@ async def loaded(engine: AsyncEngine, today: dt.date) -> dict[str, Subject]:
     }
 
 
-async def working(
+async def valid_token(
     conn: AsyncConnection,
     key: str,
     who: str,
@@ -228,7 +230,7 @@ async def working(
 # -- files of the demo -----------------------------------------------------------------------------
 
 
-def remembered(url: str) -> dict[str, Any]:
+def stored_tokens(url: str) -> dict[str, Any]:
     """Return the stored keys and tokens of this database, if there are any."""
     try:
         kept = json.loads((HOME / "tokens.json").read_text())
@@ -253,7 +255,7 @@ def write_private(path: Path, content: Any) -> None:
 # -- terminal output -------------------------------------------------------------------------------
 
 
-def announce(
+def print_addresses(
     address: str, given: Mapping[str, str], email: str, account: DemoAccount | None
 ) -> None:
     lines = [f"  {given[who]}  {who}: {what}" for who, what in WHO.items()]

@@ -56,9 +56,9 @@ class DemoAccount:
         return EVENTS_OFF if self.webhook_secret is None else EVENTS_ON
 
 
-def from_environment() -> DemoAccount:
+def test_account() -> DemoAccount:
     """Return the test account of the environment. Raise NoTestAccount if there is none."""
-    api_key = secret_files.from_environment("STRIPE_API_KEY")
+    api_key = secret_files.secret("STRIPE_API_KEY")
     publishable_key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
     if not api_key.startswith(TEST_KEYS):
         raise NoTestAccount(
@@ -69,7 +69,7 @@ def from_environment() -> DemoAccount:
     return DemoAccount(
         api_key,
         publishable_key,
-        secret_files.from_environment("STRIPE_WEBHOOK_SECRET") or None,
+        secret_files.secret("STRIPE_WEBHOOK_SECRET") or None,
         os.environ.get("STRIPE_API_BASE") or None,
     )
 

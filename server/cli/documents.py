@@ -37,7 +37,7 @@ class NoLogo(CommandError):
     """The practice's logo is unchanged. The text gives the reason."""
 
 
-async def write(settings: Settings, id_: str, out: Path) -> str:
+async def write_pdf(settings: Settings, id_: str, out: Path) -> str:
     """Write a document to a file, and return a sentence about it.
 
     The content is the file that was first given out, if there is one.
@@ -50,17 +50,17 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     if kind is None:
         raise NoDocument(f"There is no document {id_}.")
     engine = database.engine(settings.database_url)
-    press = Printer(
+    printer = Printer(
         engine, lambda: dt.datetime.now(dt.UTC), settings.font_paths, settings.field_keys
     )
     try:
         async with engine.connect() as conn:
             practice = await practice_of_document(conn, kind, key)
-        found = await press.print(kind, practice, key) if practice else None
+        found = await printer.print(kind, practice, key) if practice else None
         if practice and found:
-            await record(engine, practice, kind, id_)
+            await record_document_read(engine, practice, kind, id_)
     finally:
-        press.close()
+        printer.close()
         await engine.dispose()
     if found is None:
         raise NoDocument(f"There is no document {id_}.")
@@ -71,7 +71,9 @@ async def write(settings: Settings, id_: str, out: Path) -> str:
     return f"{document.kind.capitalize()} {document.number} is written to {out}.{note}"
 
 
-async def record(engine: AsyncEngine, practice_id: str, kind: DocumentKind, id_: str) -> None:
+async def record_document_read(
+    engine: AsyncEngine, practice_id: str, kind: DocumentKind, id_: str
+) -> None:
     """Record that the operator reads a client's document."""
     fields = (f"{kind.capitalize()}.document",)
     whole = replace(NOBODY, kind=ViewerKind.DASHBOARD, practice_id=practice_id, subject_id=None)

@@ -30,7 +30,7 @@ class NotExplained(CommandError):
     """The document is refused, or has no statement of its own."""
 
 
-async def explain(
+async def explain_operation(
     settings: Settings,
     query: str,
     variables: str,
@@ -45,15 +45,15 @@ async def explain(
         now = dt.datetime.now(dt.UTC)
         viewer = await bearer(Authenticator(reads, settings.token_key), token, now)
         service = GraphQLService(schema(), reads, settings.introspection, settings.signer)
-        read = given(variables)
-        ready = understood(service, query, operation)
-        sql, values = await planned(service, ready, read, viewer, now)
+        read = parse_variables(variables)
+        ready = prepare_operation(service, query, operation)
+        sql, values = await planned_statement(service, ready, read, viewer, now)
     finally:
         await reads.close()
     if token is not None:
-        await record(settings.database_url, viewer, service.reads_of(ready, read), now)
+        await record_read(settings.database_url, viewer, service.reads_of(ready, read), now)
     with database.within_practice(viewer.practice_id):
-        plan = await plan_of(settings.database_url, sql, values, analyze=analyze)
+        plan = await query_plan(settings.database_url, sql, values, analyze=analyze)
     return "\n\n".join([sql, f"Parameters: {values!r}", plan])
 
 
@@ -67,7 +67,7 @@ async def bearer(authenticator: Authenticator, token: str | None, now: dt.dateti
     return viewer
 
 
-def given(variables: str) -> dict[str, Any]:
+def parse_variables(variables: str) -> dict[str, Any]:
     try:
         read = orjson.loads(variables)
     except orjson.JSONDecodeError:
@@ -77,7 +77,9 @@ def given(variables: str) -> dict[str, Any]:
     return read
 
 
-async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.datetime) -> None:
+async def record_read(
+    url: str, viewer: Viewer, reads: RequestReads | None, now: dt.datetime
+) -> None:
     """Record the operator's read with the rights of another person's token."""
     fields = reads.fields if reads else ()
     by = operator(viewer.practice_id, "portal explain", fields)
@@ -87,7 +89,7 @@ async def record(url: str, viewer: Viewer, reads: RequestReads | None, now: dt.d
         await record_at_once(engine, viewer, seen, by, now)
 
 
-def understood(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
+def prepare_operation(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
     """Return the operation of a document."""
     document = parse_document(query)
     node = select_operation(document, name) if isinstance(document, DocumentNode) else document
@@ -99,7 +101,7 @@ def understood(service: GraphQLService, query: str, name: str | None) -> Prepare
     return ready
 
 
-async def planned(
+async def planned_statement(
     service: GraphQLService,
     ready: PreparedOperation,
     variables: dict[str, Any],
@@ -124,7 +126,7 @@ def messages(errors: Any) -> str:
     return "\n".join(error.message for error in errors)
 
 
-async def plan_of(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
+async def query_plan(url: str, sql: str, values: Sequence[Any], *, analyze: bool) -> str:
     """Return the database's plan for the statement."""
     engine = database.engine(url, confined=True)
     is_sqlite, parameters = engine.dialect.name == "sqlite", tuple(values)

@@ -37,7 +37,7 @@ class NotLoaded(CommandError):
     """The database is empty or incomplete. The text gives the reason."""
 
 
-def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
+def load_practices(settings: Settings, clients: int, practices: int, seed: int) -> None:
     """Load with a progress bar on a terminal, then print the numbers of rows and two tokens."""
     if practices > clients:
         raise NotLoaded(f"{practices} practices need at least as many clients, not {clients}.")
@@ -45,14 +45,14 @@ def load(settings: Settings, clients: int, practices: int, seed: int) -> None:
     run(refuse_unready(url))
     began = time.monotonic()
     today = dt.datetime.now(dt.UTC).date()
-    rows = write(url, many.plans(today, seed, clients, practices))
-    practice_id, client_id = run(finished(url))
-    announce(rows, time.monotonic() - began)
+    rows = write_practices(url, many.plans(today, seed, clients, practices))
+    practice_id, client_id = run(finish_load(url))
+    print_counts(rows, time.monotonic() - began)
     run(give_tokens(settings, practice_id, client_id))
 
 
 async def refuse_unready(url: str) -> None:
-    async with opened(url) as engine:
+    async with open_database(url) as engine:
         if not await migrations.is_up_to_date(engine):
             raise NotLoaded(NOT_MIGRATED)
         if await bulk_insert.is_kept_from(engine, Practice):
@@ -61,9 +61,9 @@ async def refuse_unready(url: str) -> None:
             raise NotLoaded("The database has practices already: choose an empty one.")
 
 
-async def finished(url: str) -> tuple[str, str]:
+async def finish_load(url: str) -> tuple[str, str]:
     """Update the planner's statistics, and return the ids of a practice and of its first client."""
-    async with opened(url) as engine:
+    async with open_database(url) as engine:
         await filling.update_statistics(engine)
         ids = select(Client.practice_id, Client.id).order_by(Client.practice_id, Client.id)
         async with engine.connect() as conn:
@@ -78,7 +78,7 @@ async def practices_in(engine: AsyncEngine) -> int:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+async def open_database(url: str) -> AsyncIterator[AsyncEngine]:
     engine = database.engine(url)
     try:
         yield engine
@@ -89,7 +89,7 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
 # -- parallel writing ------------------------------------------------------------------------------
 
 
-def write(url: str, plans: list[PracticePlan]) -> Counter[str]:
+def write_practices(url: str, plans: list[PracticePlan]) -> Counter[str]:
     """Write the practices, and return the numbers of rows by table.
 
     Each practice is one transaction, in one of several processes.
@@ -104,7 +104,7 @@ def write(url: str, plans: list[PracticePlan]) -> Counter[str]:
         ):
             # The first practice comes alone: see filling.fill.
             for batch in (plans[:1], plans[1:]):
-                running = {pool.submit(fill, url, plan) for plan in batch}
+                running = {pool.submit(fill_in_worker, url, plan) for plan in batch}
                 while running:
                     ended, running = wait(running, LOOKS_EVERY_S, FIRST_COMPLETED)
                     bar.update(written.value - bar.pos)
@@ -118,7 +118,7 @@ def write(url: str, plans: list[PracticePlan]) -> Counter[str]:
 
 
 async def whole(url: str) -> int:
-    async with opened(url) as engine:
+    async with open_database(url) as engine:
         return await practices_in(engine)
 
 
@@ -128,7 +128,7 @@ def workers(url: str, written: "Synchronized[int]") -> Iterator[ProcessPoolExecu
     # SQLite has one writer at a time.
     size = 1 if backend_name(url) == "sqlite" else os.cpu_count()
     others = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(size, SPAWN, begin, (written,))
+    pool = ProcessPoolExecutor(size, SPAWN, init_worker, (written,))
     try:
         yield pool
     except BaseException:
@@ -144,7 +144,7 @@ def workers(url: str, written: "Synchronized[int]") -> Iterator[ProcessPoolExecu
 telling: "Synchronized[int]"
 
 
-def begin(written: "Synchronized[int]") -> None:
+def init_worker(written: "Synchronized[int]") -> None:
     """Initialise a worker. Only its parent process handles Ctrl-C."""
     global telling
     telling = written
@@ -154,14 +154,14 @@ def begin(written: "Synchronized[int]") -> None:
     gc.disable()
 
 
-def fill(url: str, plan: PracticePlan) -> Counter[str]:
-    rows = asyncio.run(filled(url, plan))
+def fill_in_worker(url: str, plan: PracticePlan) -> Counter[str]:
+    rows = asyncio.run(fill_one(url, plan))
     gc.collect()
     return rows
 
 
-async def filled(url: str, plan: PracticePlan) -> Counter[str]:
-    async with opened(url) as engine:
+async def fill_one(url: str, plan: PracticePlan) -> Counter[str]:
+    async with open_database(url) as engine:
         return await filling.fill_practice(engine, plan, tell)
 
 
@@ -173,7 +173,7 @@ def tell(clients: int) -> None:
 # -- terminal output -------------------------------------------------------------------------------
 
 
-def announce(rows: Counter[str], seconds: float) -> None:
+def print_counts(rows: Counter[str], seconds: float) -> None:
     for table, count in rows.most_common():
         typer.echo(f"{count:>12,}  {table}")
     typer.echo(f"{rows.total():>12,}  rows in {seconds:.0f} seconds")
@@ -181,7 +181,7 @@ def announce(rows: Counter[str], seconds: float) -> None:
 
 async def give_tokens(settings: Settings, practice_id: str, client_id: str) -> None:
     create = partial(
-        token_admin.create,
+        token_admin.issue_token,
         settings,
         "load-demo",
         practice_id,

@@ -90,9 +90,9 @@ def demo(
     from server.cli import demo as demonstration
     from server.cli import demo_stripe
 
-    account = demo_stripe.from_environment() if at_stripe else None
+    account = demo_stripe.test_account() if at_stripe else None
     try:
-        demonstration.serve(port, database, json, account)
+        demonstration.serve_demo(port, database, json, account)
     except WrongUrl as error:
         stop(f"--database {error}.")
 
@@ -110,7 +110,7 @@ def load_demo(
     """
     from server.cli import load_demo
 
-    load_demo.load(settings_from_environment(), clients, practices, seed)
+    load_demo.load_practices(settings_from_environment(), clients, practices, seed)
 
 
 @app.command("schema")
@@ -148,7 +148,9 @@ def explain(
     from server.cli import explain
 
     settings, query = settings_from_environment(), file.read_text()
-    explained = explain.explain(settings, query, variables, operation, token, analyze=analyze)
+    explained = explain.explain_operation(
+        settings, query, variables, operation, token, analyze=analyze
+    )
     typer.echo(run(explained))
 
 
@@ -163,7 +165,7 @@ def document(
     """Write a document as PDF: the same file as first given out, if it was."""
     from server.cli import documents
 
-    typer.echo(run(documents.write(settings_from_environment(), id, out)))
+    typer.echo(run(documents.write_pdf(settings_from_environment(), id, out)))
 
 
 @app.command()
@@ -206,7 +208,7 @@ def refund(
     from server.cli import payments
 
     settings = settings_from_environment()
-    typer.echo(run(payments.refund(settings, payment, amount, key, typer.echo)))
+    typer.echo(run(payments.refund_by_operator(settings, payment, amount, key, typer.echo)))
 
 
 @payments.command("end")
@@ -220,7 +222,7 @@ def end_payment(
     """
     from server.cli import payments
 
-    typer.echo(run(payments.end(settings_from_environment(), payment, because)))
+    typer.echo(run(payments.end_by_operator(settings_from_environment(), payment, because)))
 
 
 @app.command()

@@ -29,7 +29,7 @@ from server.clock import utc_now
 from server.command_errors import CommandError
 from server.sandbox import Sandbox
 from server.settings import Settings
-from server.stripe_client import at_stripe
+from server.stripe_client import stripe_client
 
 SINCE = dt.timedelta(days=90)
 UNKNOWN = "Stripe doesn't answer. Resume the refund later by its key: it is made only once."
@@ -43,14 +43,14 @@ class NotDone(CommandError):
 
 
 @asynccontextmanager
-async def till_of(settings: Settings) -> AsyncIterator[PaymentContext]:
+async def context_of(settings: Settings) -> AsyncIterator[PaymentContext]:
     """Yield the database and Stripe, or its sandbox, for one command.
 
     Raise WrongSettings if the settings select neither.
     """
-    await stripe_check.check(settings)
+    await stripe_check.check_stripe(settings)
     is_sandbox = settings.mode is PaymentsMode.SANDBOX
-    stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else at_stripe(settings)
+    stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else stripe_client(settings)
     engine = database.engine(settings.database_url)
     try:
         yield PaymentContext(engine, stripe, utc_now)
@@ -59,7 +59,7 @@ async def till_of(settings: Settings) -> AsyncIterator[PaymentContext]:
         await engine.dispose()
 
 
-async def refund(
+async def refund_by_operator(
     settings: Settings,
     payment: str,
     amount: str | None,
@@ -72,8 +72,8 @@ async def refund(
     """
     if key is not None and len(key) not in KEY_LENGTHS:
         raise NotDone("A key has 1 to 255 characters.")
-    async with till_of(settings) as context:
-        practice_id, payment_id, currency = await known(context, payment)
+    async with context_of(settings) as context:
+        practice_id, payment_id, currency = await find_payment_row(context, payment)
         context = replace(context, actor=operator(practice_id, "portal refund"))
         minor = None if amount is None else minor_units(amount, currency)
 
@@ -96,12 +96,12 @@ async def refund(
     return f"{given} {currency} of pmt_{payment_id}: {done.state} ({done.stripe_id})."
 
 
-async def end(settings: Settings, payment: str, because: str) -> str:
+async def end_by_operator(settings: Settings, payment: str, because: str) -> str:
     """End a payment that Stripe gives no answer about, and return a sentence about the result."""
     if not because.strip():
         raise NotDone("Give a reason by --because: it is stored with the payment.")
-    async with till_of(settings) as context:
-        practice_id, payment_id, _ = await known(context, payment)
+    async with context_of(settings) as context:
+        practice_id, payment_id, _ = await find_payment_row(context, payment)
         context = replace(context, actor=operator(practice_id, "portal payment end"))
         try:
             state = await force_end.force_end(context, payment_id, because)
@@ -110,7 +110,7 @@ async def end(settings: Settings, payment: str, because: str) -> str:
     return f"pmt_{payment_id}: {state}."
 
 
-async def known(context: PaymentContext, payment: str) -> tuple[str, str, str]:
+async def find_payment_row(context: PaymentContext, payment: str) -> tuple[str, str, str]:
     """Return the payment's practice, row id and currency."""
     try:
         payment_id = bare(payment) if payment.startswith("pmt_") else ""
@@ -139,7 +139,7 @@ def minor_units(amount: str, currency: str) -> int:
 async def differences(settings: Settings, since: dt.datetime | None) -> list[str]:
     """Return a line for each difference, and for each account that could not be compared."""
     begin = since.replace(tzinfo=dt.UTC) if since else utc_now() - SINCE
-    async with till_of(settings) as context:
+    async with context_of(settings) as context:
         lines: list[str] = []
         for practice_id, account in await all_accounts(context):
             by = operator(practice_id, "portal reconcile")

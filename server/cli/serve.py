@@ -11,9 +11,9 @@ from server import practice_check, sandbox, stripe_check
 from server.cli.console import NOT_MIGRATED, run
 from server.cli.single_process import sole_server
 from server.command_errors import CommandError
-from server.http.serving import allow_files, options
+from server.http.serving import allow_files, uvicorn_options
 from server.settings import Settings
-from server.stripe_client import at_stripe
+from server.stripe_client import stripe_client
 
 UNKNOWN_KEY = "STRIPE_API_KEY: Stripe rejects this key, or it may not take payments."
 NO_ANSWER = "Stripe doesn't answer now; the portal starts anyway."
@@ -35,13 +35,13 @@ def serve(settings: Settings, host: str, port: int, processes: int, *, access_lo
         allow_files(settings.http_connections)
         shutdown_s = settings.shutdown_timeout_s
         uvicorn.run(
-            "server.app:served",
+            "server.app:app_of_environment",
             factory=True,
             host=host,
             port=port,
             workers=processes,
             access_log=access_log,
-            **options(settings.connection_limits, settings.public_url, shutdown_s),
+            **uvicorn_options(settings.connection_limits, settings.public_url, shutdown_s),
         )
 
 
@@ -57,11 +57,11 @@ async def check_payments(settings: Settings) -> None:
     """Warn about the destination of payments. Raise CommandError if it is wrong, or if Stripe
     rejects the key.
     """
-    await stripe_check.check(settings)
+    await stripe_check.check_stripe(settings)
     if settings.mode is PaymentsMode.SANDBOX:
         warn(sandbox.WARNING)
         return
-    stripe = at_stripe(settings)
+    stripe = stripe_client(settings)
     try:
         await stripe.verify()
     except (Forbidden, Rejected):

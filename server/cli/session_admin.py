@@ -12,7 +12,7 @@ from billing import audit_log
 from identity.sign_in import sessions
 from models import AccessAction, Client, Contact
 from server.cli.operators import operator
-from server.cli.token_admin import bare, writing
+from server.cli.token_admin import row_id_of, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.settings import Settings
@@ -23,7 +23,7 @@ class NotMeant(CommandError):
 
 
 @dataclass(frozen=True)
-class Which:
+class SignInFilter:
     """The arguments of a command; at most one is given."""
 
     id: str | None = None
@@ -37,26 +37,26 @@ class Which:
         return sum(value is not None for value in astuple(self))
 
 
-async def listed(settings: Settings, which: Which) -> list[str]:
+async def list_sign_ins(settings: Settings, which: SignInFilter) -> list[str]:
     """Return a line for each valid sign-in, the newest first."""
     async with writing(settings) as conn:
-        found = await sessions.list_sessions(conn, await meant(conn, which), utc_now())
-        await record(conn, found, "portal sessions list", AccessAction.READ)
-    return [line(row) for row in found]
+        found = await sessions.list_sessions(conn, await sign_in_condition(conn, which), utc_now())
+        await record_endings(conn, found, "portal sessions list", AccessAction.READ)
+    return [sign_in_line(row) for row in found]
 
 
-async def ended(settings: Settings, which: Which) -> int:
+async def end_matching(settings: Settings, which: SignInFilter) -> int:
     """End sign-ins, and return their number."""
     if which.count != 1:
         raise NotMeant("Give exactly one of: an id, --practice, --client, --contact or --address.")
     async with writing(settings) as conn:
-        whose = await meant(conn, which)
+        whose = await sign_in_condition(conn, which)
         found = await sessions.end_sessions(conn, settings.token_key, whose, utc_now())
-        await record(conn, found, "portal sessions end", AccessAction.SIGN_OUT)
+        await record_endings(conn, found, "portal sessions end", AccessAction.SIGN_OUT)
     return len(found)
 
 
-async def record(
+async def record_endings(
     conn: AsyncConnection, found: Sequence[Row[Any]], command: str, action: AccessAction
 ) -> None:
     """Record the operator's action on the sign-ins of persons."""
@@ -65,27 +65,27 @@ async def record(
         await audit_log.record_of_person(conn, by, (person[0], person[1]), utc_now(), action)
 
 
-async def meant(conn: AsyncConnection, which: Which) -> sessions.SignInOwner:
+async def sign_in_condition(conn: AsyncConnection, which: SignInFilter) -> sessions.SignInOwner:
     """Return the selection of sign-ins."""
     if which.count > 1:
         raise NotMeant("Give at most one of: --practice, --client, --contact or --address.")
     try:
         if which.client is not None:
-            return await sessions.of_person(conn, Client, bare(which.client))
+            return await sessions.of_person(conn, Client, row_id_of(which.client))
         if which.contact is not None:
-            return await sessions.of_person(conn, Contact, bare(which.contact))
+            return await sessions.of_person(conn, Contact, row_id_of(which.contact))
     except (sessions.NoSuchPerson, StatementError):
         raise NotMeant("The database has no such client or contact.") from None
     if which.id is not None:
-        return sessions.of_sign_in(bare(which.id))
+        return sessions.of_sign_in(row_id_of(which.id))
     if which.practice is not None:
-        return sessions.sessions_of_practice(bare(which.practice))
+        return sessions.sessions_of_practice(row_id_of(which.practice))
     if which.address is not None:
         return sessions.of_address(which.address)
     return sessions.everybodys()
 
 
-def line(row: Row[Any]) -> str:
+def sign_in_line(row: Row[Any]) -> str:
     since, used, until = (
         f"{moment:%Y-%m-%d %H:%M}" for moment in (row.created_at, row.last_used_at, row.expires_at)
     )

@@ -29,8 +29,10 @@ def listed(
     """List the valid sign-ins: id, practice, person, begin, last use, end."""
     from server.cli import session_admin
 
-    which = session_admin.Which(practice=practice, client=client, contact=contact, address=address)
-    for line in run(session_admin.listed(settings_from_environment(), which)):
+    which = session_admin.SignInFilter(
+        practice=practice, client=client, contact=contact, address=address
+    )
+    for line in run(session_admin.list_sign_ins(settings_from_environment(), which)):
         typer.echo(line)
 
 
@@ -48,6 +50,6 @@ def end(
     """
     from server.cli import session_admin
 
-    which = session_admin.Which(id, practice, client, contact, address)
-    count = run(session_admin.ended(settings_from_environment(), which))
+    which = session_admin.SignInFilter(id, practice, client, contact, address)
+    count = run(session_admin.end_matching(settings_from_environment(), which))
     typer.echo(f"{count} sign-ins ended." if count != 1 else "1 sign-in ended.")

@@ -34,7 +34,7 @@ async def writing(settings: Settings) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-async def create(
+async def issue_token(
     settings: Settings,
     name: str,
     practice: str,
@@ -49,8 +49,10 @@ async def create(
     """
     if client and contact:
         raise NotGiven("A token is for a client or for a contact, not for both.")
-    subject = Subject(bare(practice), client and bare(client), contact and bare(contact))
-    granted = PERSONAL_SCOPES if client or contact else [known(scope) for scope in scopes]
+    subject = Subject(
+        row_id_of(practice), client and row_id_of(client), contact and row_id_of(contact)
+    )
+    granted = PERSONAL_SCOPES if client or contact else [parse_scope(scope) for scope in scopes]
     try:
         async with writing(settings) as conn:
             now = utc_now()
@@ -67,19 +69,19 @@ async def create(
     return token
 
 
-def bare(id_: str) -> str:
+def row_id_of(id_: str) -> str:
     """Return the row's id, with or without the API's prefix."""
     return id_.rpartition("_")[2]
 
 
-def known(scope: str) -> Scope:
+def parse_scope(scope: str) -> Scope:
     try:
         return SCOPES[scope]
     except KeyError:
         raise NotGiven(f"There is no scope {scope}. There are: {', '.join(SCOPES)}.") from None
 
 
-async def listed(settings: Settings) -> list[str]:
+async def list_tokens(settings: Settings) -> list[str]:
     """Return a line for each issued token, the newest first, without sign-ins."""
     given = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
     now = utc_now()
@@ -88,10 +90,10 @@ async def listed(settings: Settings) -> list[str]:
         for practice_id in sorted({row.practice_id for row in rows}):
             by = operator(practice_id, "portal token list")
             await audit_log.record(conn, by, None, now, AccessAction.READ)
-    return [line(row, now) for row in rows]
+    return [token_line(row, now) for row in rows]
 
 
-def line(row: object, now: dt.datetime) -> str:
+def token_line(row: object, now: dt.datetime) -> str:
     token = row._mapping  # type: ignore[attr-defined]
     until = token["expires_at"]
     state = "revoked" if token["revoked_at"] else "expired" if until <= now else "works"

@@ -27,7 +27,9 @@ def create(
 
     settings, lasts = settings_from_environment(), dt.timedelta(days=days)
     scopes = scope or ["billing:read"]
-    typer.echo(run(token_admin.create(settings, name, practice, client, contact, scopes, lasts)))
+    typer.echo(
+        run(token_admin.issue_token(settings, name, practice, client, contact, scopes, lasts))
+    )
 
 
 @app.command("list")
@@ -36,7 +38,7 @@ def listed() -> None:
     `portal sessions list`."""
     from server.cli import token_admin
 
-    for line in run(token_admin.listed(settings_from_environment())):
+    for line in run(token_admin.list_tokens(settings_from_environment())):
         typer.echo(line)
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger("portal")
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """Limits of one process, in connections and in seconds.
 
     `head_s` runs from the connection's start, or a request's first byte, to the end of its headers.
@@ -40,7 +40,7 @@ class Limits:
     proxies: Proxies = field(default_factory=Proxies)
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """A client's connection, as used by the limits."""
 
     host: str | None
@@ -55,18 +55,18 @@ class Connection(Protocol):
 class Connections:
     """The open connections of a process. Proxies have no limit by address."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        self.open: dict[Connection, str | None] = {}
+        self.open: dict[ClientConnection, str | None] = {}
         self.of_network: Counter[str] = Counter()
         # Connections that wait for their client, the longest first: for the first request, and for
         # another one.
-        self.unproven: dict[Connection, None] = {}
-        self.idle: dict[Connection, None] = {}
+        self.unproven: dict[ClientConnection, None] = {}
+        self.idle: dict[ClientConnection, None] = {}
         self.looking: asyncio.TimerHandle | None = None
         self.warned_at = -NEVER
 
-    def admit(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> bool:
+    def admit(self, connection: ClientConnection, loop: asyncio.AbstractEventLoop) -> bool:
         """Add a new connection. Return False if there is no place for it."""
         network = self.counted_as(connection.host)
         if network is not None and self.of_network[network] >= self.limits.per_address:
@@ -103,7 +103,7 @@ class Connections:
             log.warning("a connection was refused: %s", why)
         return False
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         network = self.open.pop(connection, None)
         self.unproven.pop(connection, None)
         self.idle.pop(connection, None)
@@ -112,12 +112,12 @@ class Connections:
             if not self.of_network[network]:
                 del self.of_network[network]
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: ClientConnection) -> None:
         """Note that a complete request has arrived and is being answered."""
         self.unproven.pop(connection, None)
         self.idle.pop(connection, None)
 
-    def rests(self, connection: Connection) -> None:
+    def rests(self, connection: ClientConnection) -> None:
         """Note that the connection waits for another request."""
         if connection in self.open:
             self.idle[connection] = None

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.database import TransientError
-from server.http.graphql import RETRY_AFTER_S, failed, refused
+from server.http.graphql import RETRY_AFTER_S, error_for_client, refusal_response
 
 # Addresses with JSON responses.
 JSON_ADDRESSES = ("/graphql", "/export/")
@@ -17,7 +17,7 @@ JSON_ADDRESSES = ("/graphql", "/export/")
 CANCELLED_WITHIN_S = 5.0
 
 
-class Running:
+class RunningRequests:
     """The requests that are in progress."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Deadline:
     ends is answered in the same way.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float, running: Running) -> None:
+    def __init__(self, app: ASGIApp, seconds: float, running: RunningRequests) -> None:
         self.app, self.seconds, self.running = app, seconds, running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +90,6 @@ def unanswered(request: Request, words: str) -> Response:
     """Return the response to a request that got none. `words` is the reason, for the log."""
     error = TransientError(words)
     if request.url.path.startswith(JSON_ADDRESSES):
-        return refused(request, failed(error))
-    failed(error)
+        return refusal_response(request, error_for_client(error))
+    error_for_client(error)
     return PlainTextResponse("send the same again\n", 503, {"Retry-After": RETRY_AFTER_S})

@@ -45,44 +45,49 @@ class Documents:
         signer: Signer,
         authenticator: Authenticator,
         documents: PrintedDocuments,
-        press: Printer,
+        printer: Printer,
         read_audit: ReadAuditLog,
         address: Callable[[Request], str | None],
         now: Callable[[], dt.datetime],
     ) -> None:
-        self.signer, self.bearers, self.address, self.now = signer, authenticator, address, now
-        self.documents, self.press, self.record = documents, press, read_audit
+        self.signer, self.authenticator, self.address, self.now = (
+            signer,
+            authenticator,
+            address,
+            now,
+        )
+        self.documents, self.printer, self.read_audit = documents, printer, read_audit
 
     def addresses(self) -> Route:
         return Route("/documents/{address:path}", self.answer)
 
     async def answer(self, request: Request) -> Response:
         try:
-            return await self.found(request) or missing()
+            return await self.found(request) or not_found_page()
         except Busy:
-            return busy("Many documents are being printed. Try again in a minute.", MANY_S)
+            return busy_page("Many documents are being printed. Try again in a minute.", MANY_S)
         except RateLimited as limited:
             text = "Too many requests within a minute. Try again in a moment."
-            return busy(text, str(limited.retry_after_s), status=429)
+            return busy_page(text, str(limited.retry_after_s), status=429)
         except (TransientError, StatementTimeout, Unwritten) as error:
             log.warning("a document was not sent: %s", error or type(error).__name__)
-            return busy("The server cannot answer now. Try again in a moment.", RETRY_AFTER_S)
+            return busy_page("The server cannot answer now. Try again in a moment.", RETRY_AFTER_S)
         except PracticeMisconfigured as error:
             away = misconfigured(error)
-            return page(away.status, "That didn't work", f"{str(away).capitalize()}.")
+            return html_page(away.status, "That didn't work", f"{str(away).capitalize()}.")
         except Exception:
             id_ = uuid.uuid4().hex
             log.exception("internal error %s", id_)
-            return page(
+            return html_page(
                 500, "That didn't work", f"The server's log has the reason under the id {id_}."
             )
 
     async def found(self, request: Request) -> Response | None:
         now = self.now()
-        link = self.signer.read(asked(request), now)
+        link = self.signer.read(requested_address(request), now)
         if link is None:
             return None
-        viewer = await self.bearers.by_token_id(link.viewer_id, now)
+        viewer = await self.authenticator.by_token_id(link.viewer_id, now)
         if viewer is None:
             return None
         seen = await self.documents.find(viewer, link.kind, link.id, now)
@@ -90,35 +95,35 @@ class Documents:
             return None
         content = seen.content
         if content is None:
-            made = await self.press.print(link.kind, viewer.practice_id, link.id)
+            made = await self.printer.print(link.kind, viewer.practice_id, link.id)
             content = made[1].content if made else None
         if content is None:
             return None
-        await self.record.read(viewer, reads_of(link), b"", self.address(request), now)
-        return opened(link, seen, content)
+        await self.read_audit.read(viewer, document_reads(link), b"", self.address(request), now)
+        return open_document(link, seen, content)
 
 
-def reads_of(link: LinkTarget) -> RequestReads:
+def document_reads(link: LinkTarget) -> RequestReads:
     """Return the reads that opening a link means."""
     way = "Download" if link.is_download else "Print"
     fields = (f"{link.kind.capitalize()}.document",)
     return RequestReads(way, fields, ids=frozenset({link.document}))
 
 
-def asked(request: Request) -> str:
+def requested_address(request: Request) -> str:
     """Return the address as it was sent, from the document's id on."""
     raw: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return f"{raw.decode('latin-1').rpartition('/documents/')[2]}?{query.decode('latin-1')}"
 
 
-def opened(link: LinkTarget, seen: FoundDocument, content: bytes) -> Response:
+def open_document(link: LinkTarget, seen: FoundDocument, content: bytes) -> Response:
     way = "attachment" if link.is_download else "inline"
-    headers = HEADERS | {"Content-Disposition": f"{way}; {named(seen.file_name)}"}
+    headers = HEADERS | {"Content-Disposition": f"{way}; {content_disposition(seen.file_name)}"}
     return Response(content, media_type="application/pdf", headers=headers)
 
 
-def named(file_name: str) -> str:
+def content_disposition(file_name: str) -> str:
     """Return a file name for a header: an ASCII form for all browsers, and the form of RFC 6266."""
     plain = "".join(
         c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in file_name
@@ -129,21 +134,21 @@ def named(file_name: str) -> str:
 # -- error pages -----------------------------------------------------------------------------------
 
 
-def missing() -> Response:
+def not_found_page() -> Response:
     """Return the page for an invalid or expired link, and for a document that isn't visible."""
     text = (
         "Links to documents work for ten minutes, and only for the person they were made for."
         " Open the document from the billing page again."
     )
-    return page(404, "This link does not work", text)
+    return html_page(404, "This link does not work", text)
 
 
-def busy(text: str, retry_after_s: str, status: int = 503) -> Response:
-    response = page(status, "One moment", text)
+def busy_page(text: str, retry_after_s: str, status: int = 503) -> Response:
+    response = html_page(status, "One moment", text)
     response.headers["Retry-After"] = retry_after_s
     return response
 
 
-def page(status: int, title: str, text: str) -> Response:
+def html_page(status: int, title: str, text: str) -> Response:
     policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
     return HTMLResponse(PAGE.format(title=title, text=text), status, HEADERS | policy)

@@ -38,29 +38,29 @@ class Filter:
     read: Callable[[Sequence[str]], Any]
 
 
-def one(texts: Sequence[str]) -> str:
+def single(texts: Sequence[str]) -> str:
     if len(texts) != 1:
         raise BadParameter("must be given once")
     return texts[0]
 
 
 def flag(texts: Sequence[str]) -> bool:
-    if one(texts) not in ("true", "false"):
+    if single(texts) not in ("true", "false"):
         raise BadParameter("must be true or false")
     return texts[0] == "true"
 
 
-def text(argument: str, type_: str = "String") -> Filter:
-    return Filter(argument, type_, one)
+def text_filter(argument: str, type_: str = "String") -> Filter:
+    return Filter(argument, type_, single)
 
 
 # The two parameters of a date range.
 ENDS = {"from": "gte", "to": "lte"}
-DATES = Filter("dateRange", "DateRange", one)
+DATES = Filter("dateRange", "DateRange", single)
 
 
 @dataclass(frozen=True)
-class Part:
+class ListPage:
     """A page of a list. `after` is the cursor of the next page, if there is one."""
 
     nodes: Sequence[Any]
@@ -119,13 +119,13 @@ class Table:
         variables = ", ".join(f"${name}: {type_}" for name, type_ in declared.items())
         return f"query Export{f'({variables})' if variables else ''} {{ {asked} }}"
 
-    def page(self, data: Any) -> Part:
+    def page(self, data: Any) -> ListPage:
         for name in self.at:
             data = data[name]
         if not self.is_list:
-            return Part([data], None)
+            return ListPage([data], None)
         info = data["pageInfo"]
-        return Part(data["nodes"], info["endCursor"] if info["hasNextPage"] else None)
+        return ListPage(data["nodes"], info["endCursor"] if info["hasNextPage"] else None)
 
 
 def selection(paths: Iterable[Sequence[str]]) -> str:
@@ -164,8 +164,8 @@ TABLES = {
                 "to": DATES,
                 "status": Filter("status", "[InvoiceStatus!]", list),
                 "pastDue": Filter("pastDue", "Boolean", flag),
-                "clinicianId": text("clinicianId", "ID"),
-                "changedSince": text("changedSince"),
+                "clinicianId": text_filter("clinicianId", "ID"),
+                "changedSince": text_filter("changedSince"),
             },
         ),
         Table(
@@ -187,7 +187,7 @@ TABLES = {
                 "from": DATES,
                 "to": DATES,
                 "status": Filter("status", "[PaymentStatus!]", list),
-                "changedSince": text("changedSince"),
+                "changedSince": text_filter("changedSince"),
             },
         ),
         Table(
@@ -203,7 +203,7 @@ TABLES = {
                 Column("total", "total.amount"),
                 Column("currency", "total.currency"),
             ),
-            {"asOf": text("asOf", "Date"), "clinicianId": text("clinicianId", "ID")},
+            {"asOf": text_filter("asOf", "Date"), "clinicianId": text_filter("clinicianId", "ID")},
             is_list=False,
         ),
         Table(
@@ -218,7 +218,10 @@ TABLES = {
                 health("email", "email"),
                 health("phone", "phone"),
             ),
-            {"search": text("search"), "withBalance": Filter("withBalance", "Boolean", flag)},
+            {
+                "search": text_filter("search"),
+                "withBalance": Filter("withBalance", "Boolean", flag),
+            },
             fixed="orderBy: {field: CREATED}",
         ),
     )

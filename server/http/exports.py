@@ -26,8 +26,8 @@ from models import Scope
 from models.database import RateLimited
 from planner.fallback_executor import Answer
 from server.http.disconnects import cancelled_on_disconnect
-from server.http.export_tables import TABLES, BadParameter, Part, Table
-from server.http.graphql import HEADERS, Endpoint, TurnedAway, answered, unauthenticated
+from server.http.export_tables import TABLES, BadParameter, ListPage, Table
+from server.http.graphql import HEADERS, Endpoint, HTTPError, answer_or_error, unauthenticated_error
 
 # Text that a spreadsheet would take for a formula, unless it is a number.
 FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -46,7 +46,7 @@ class Exports:
 
     def answering(self, table: Table) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            return await answered(request, partial(self.file, table))
+            return await answer_or_error(request, partial(self.file, table))
 
         return answer
 
@@ -57,20 +57,20 @@ class Exports:
         try:
             variables = table.variables(request.query_params.multi_items())
         except BadParameter as error:
-            raise TurnedAway(400, "BAD_USER_INPUT", str(error)) from None
-        viewer = await self.known(request)
+            raise HTTPError(400, "BAD_USER_INPUT", str(error)) from None
+        viewer = await self.required_table(request)
         columns = table.columns(reads_health=Scope.PHI_READ in viewer.scopes)
         query = table.query(columns)
         reading = partial(cancelled_on_disconnect, request.receive)
         page = table.page(await self.data(request, query, variables, viewer, reading))
 
-        async def chunks(page: Part) -> AsyncIterator[str]:
-            yield written([[column.heading for column in columns]])
-            yield written([column.of(node) for column in columns] for node in page.nodes)
+        async def chunks(page: ListPage) -> AsyncIterator[str]:
+            yield csv_lines([[column.heading for column in columns]])
+            yield csv_lines([column.of(node) for column in columns] for node in page.nodes)
             while page.after is not None:
                 more = {**variables, "after": page.after}
                 page = table.page(await self.later(request, query, more))
-                yield written([column.of(node) for column in columns] for node in page.nodes)
+                yield csv_lines([column.of(node) for column in columns] for node in page.nodes)
 
         disposition = {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
         return StreamingResponse(
@@ -79,17 +79,19 @@ class Exports:
             headers=HEADERS | disposition,
         )
 
-    async def known(self, request: Request) -> Viewer:
+    async def required_table(self, request: Request) -> Viewer:
         viewer = await self.endpoint.viewer(request, self.endpoint.now())
         if viewer is None:
-            raise unauthenticated("a token is needed: Authorization: Bearer cbp_…")
+            raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…")
         return viewer
 
     async def later(self, request: Request, query: str, variables: Mapping[str, Any]) -> Any:
         """Return the API's data, as soon as the token's budget allows the query."""
         while True:
             try:
-                return await self.data(request, query, variables, await self.known(request))
+                return await self.data(
+                    request, query, variables, await self.required_table(request)
+                )
             except RateLimited as limited:
                 await asyncio.sleep(limited.retry_after_s)
 
@@ -104,23 +106,23 @@ class Exports:
         """Return the API's data, as any client gets it."""
         asked = pipeline.Request(query, None, variables, reading=reading)
         endpoint = self.endpoint
-        answer: Answer = await endpoint.graph.answer(
+        answer: Answer = await endpoint.service.answer(
             asked, viewer, endpoint.now(), endpoint.address(request)
         )
         found = orjson.loads(answer.body)
         if errors := found.get("errors"):
-            raise TurnedAway(400, errors[0]["extensions"]["code"], errors[0]["message"])
+            raise HTTPError(400, errors[0]["extensions"]["code"], errors[0]["message"])
         return found["data"]
 
 
-def written(rows: Iterable[Iterable[str]]) -> str:
+def csv_lines(rows: Iterable[Iterable[str]]) -> str:
     """Return lines in the format of RFC 4180."""
     out = io.StringIO()
-    csv.writer(out).writerows([harmless(cell) for cell in row] for row in rows)
+    csv.writer(out).writerows([without_formula(cell) for cell in row] for row in rows)
     return out.getvalue()
 
 
-def harmless(cell: str) -> str:
+def without_formula(cell: str) -> str:
     """Return a cell with a quote before text that a spreadsheet would take for a formula."""
     if FORMULA.match(cell) and not NUMBER.fullmatch(cell):
         return f"'{cell}"

@@ -18,7 +18,7 @@ from execution.authentication import CachedSession
 from server.http.bodies import STRANGERS_BODY
 from server.http.deadline import unanswered
 from server.http.disconnects import Disconnected, cancelled_on_disconnect
-from server.http.graphql import CLIENT_CLOSED, HEADERS, Endpoint, failed, refused
+from server.http.graphql import CLIENT_CLOSED, HEADERS, Endpoint, error_for_client, refusal_response
 from server.http.media_types import GRAPHQL_JSON, JSON, response_type
 
 PATH = "/graphql"
@@ -30,7 +30,7 @@ PIECES = 8
 Headers = list[tuple[bytes, bytes]]
 
 
-class Express:
+class FastPath:
     """The fast path. `hosts` are the allowed host names; `origins` creates the CORS middleware;
     `seconds` is the deadline of a request."""
 
@@ -51,16 +51,18 @@ class Express:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_by_name(scope["headers"]) if is_asked(scope) else {}
-        type_, session = response_type_of(headers), self.bearer(headers)
+        type_, session = response_type_of(headers), self.cached_session(headers)
         if type_ is None or session is None:
             await self.app(scope, receive, send)
             return
-        messages, content = await received(receive)
+        messages, content = await receive_body(receive)
         client = scope.get("client")
         try:
             reading = partial(cancelled_on_disconnect, receive)
             async with asyncio.timeout(self.seconds):
-                body = await self.endpoint.again(content, session, client and client[0], reading)
+                body = await self.endpoint.answer_repeated(
+                    content, session, client and client[0], reading
+                )
         except Disconnected:
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
             return
@@ -71,17 +73,17 @@ class Express:
             await self.origins(response)(scope, receive, send)
             return
         except Exception as error:
-            response = refused(Request(scope), failed(error))
+            response = refusal_response(Request(scope), error_for_client(error))
             await self.origins(response)(scope, receive, send)
             return
         if body is None:
-            await self.app(scope, after(messages, receive), send)
+            await self.app(scope, replay(messages, receive), send)
             return
-        written = [(b"content-length", b"%d" % len(body)), *self.written(type_, headers)]
+        written = [(b"content-length", b"%d" % len(body)), *self.response_headers(type_, headers)]
         await send({"type": "http.response.start", "status": 200, "headers": written})
         await send({"type": "http.response.body", "body": body})
 
-    def bearer(self, headers: Mapping[bytes, bytes]) -> CachedSession | None:
+    def cached_session(self, headers: Mapping[bytes, bytes]) -> CachedSession | None:
         """Return the last known bearer of the token, for a request in the common form, else None.
 
         The body is not read for an unknown sender.
@@ -96,9 +98,13 @@ class Express:
             and (not port or port.isdigit())
             and scheme == b"Bearer"
         )
-        return self.endpoint.bearers.cached_session(token.decode("latin-1")) if is_plain else None
+        return (
+            self.endpoint.authenticator.cached_session(token.decode("latin-1"))
+            if is_plain
+            else None
+        )
 
-    def written(self, type_: str, headers: Mapping[bytes, bytes]) -> Headers:
+    def response_headers(self, type_: str, headers: Mapping[bytes, bytes]) -> Headers:
         """Return the headers of a response, as the normal path sets them."""
         origin = headers.get(b"origin")
         if origin is None:
@@ -145,7 +151,7 @@ def is_small(length: bytes) -> bool:
     return length.isdigit() and len(length) <= LONGEST and int(length) <= STRANGERS_BODY
 
 
-async def received(receive: Receive) -> tuple[list[Message], bytes]:
+async def receive_body(receive: Receive) -> tuple[list[Message], bytes]:
     """Return the messages of a body, and the body, which is empty if it has too many chunks or ends
     early.
     """
@@ -156,7 +162,7 @@ async def received(receive: Receive) -> tuple[list[Message], bytes]:
     return messages, b"".join(message.get("body", b"") for message in messages) if is_whole else b""
 
 
-def after(messages: Sequence[Message], receive: Receive) -> Receive:
+def replay(messages: Sequence[Message], receive: Receive) -> Receive:
     """Return a receive function that repeats the given messages first."""
     waiting = deque(messages)
 

@@ -40,7 +40,7 @@ log = logging.getLogger("portal")
 MISCONFIGURED = LastingErrors()
 
 
-class TurnedAway(Exception):
+class HTTPError(Exception):
     """A request that is refused before GraphQL runs."""
 
     def __init__(
@@ -61,30 +61,30 @@ class Endpoint:
 
     def __init__(
         self,
-        graph: GraphQLService,
+        service: GraphQLService,
         authenticator: Authenticator,
         now: Callable[[], dt.datetime],
         address_hash: Callable[[str], str] = str,
     ) -> None:
-        self.graph, self.bearers, self.now = graph, authenticator, now
+        self.service, self.authenticator, self.now = service, authenticator, now
         self.address_hash = address_hash
         self.large_bodies = LargeBodies()
 
     async def __call__(self, request: Request) -> Response:
-        return await answered(request, self.answer)
+        return await answer_or_error(request, self.answer)
 
     async def answer(self, request: Request) -> Response:
         check_media_types(request)
-        content, viewer = await self.received(request)
+        content, viewer = await self.receive_body(request)
         reading = partial(cancelled_on_disconnect, request.receive)
-        asked, now = replace(read(content), reading=reading), self.now()
+        asked, now = replace(parse_body(content), reading=reading), self.now()
         try:
-            answer = await self.graph.answer(asked, viewer, now, self.address(request))
+            answer = await self.service.answer(asked, viewer, now, self.address(request))
         except Unauthenticated:
-            raise unauthenticated("a token is needed: Authorization: Bearer cbp_…") from None
+            raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)
 
-    async def received(self, request: Request) -> tuple[bytes, Viewer | None]:
+    async def receive_body(self, request: Request) -> tuple[bytes, Viewer | None]:
         """Return the request's body, and the bearer of its token at the time the body was complete.
 
         The token is looked up before more than a small body is read, and once more afterwards: the
@@ -103,16 +103,18 @@ class Endpoint:
                 viewer = await self.viewer(request, self.now())
             return body.decoded(MAX_BODY if viewer else STRANGERS_BODY), viewer
         except BodyRefused as reason:
-            raise not_taken(reason) from None
+            raise body_error(reason) from None
 
-    async def again(
+    async def answer_repeated(
         self, content: bytes, session: CachedSession, host: str | None, reading: Reading
     ) -> bytes | None:
         """Return the body of a repeated request's response, for the token's bearer, or None if the
         request has to take the normal path.
         """
         address_hash = self.address_hash(host) if host is not None else None
-        return await self.graph.answer_repeated(content, session, self.now(), address_hash, reading)
+        return await self.service.answer_repeated(
+            content, session, self.now(), address_hash, reading
+        )
 
     def address(self, request: Request) -> str | None:
         """Return a hash that distinguishes the request's network address."""
@@ -126,50 +128,52 @@ class Endpoint:
         scheme, _, token = header.partition(" ")
         viewer = None
         if scheme.lower() == "bearer":
-            viewer = await self.bearers.viewer(token.strip(), now)
+            viewer = await self.authenticator.viewer(token.strip(), now)
         if viewer is None:
             TOKEN_REFUSED.emit(address=self.address(request))
-            raise unauthenticated("the token is unknown, expired or revoked", invalid=True)
+            raise unauthenticated_error("the token is unknown, expired or revoked", invalid=True)
         return viewer
 
 
-async def answered(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+async def answer_or_error(
+    request: Request, answer: Callable[[Request], Awaitable[Response]]
+) -> Response:
     """Return the response of `answer`, or an error response."""
     try:
         return await answer(request)
-    except TurnedAway as away:
-        return refused(request, away)
+    except HTTPError as away:
+        return refusal_response(request, away)
     except Disconnected:
         return Response(status_code=CLIENT_CLOSED)
     except Exception as error:
-        return refused(request, failed(error))
+        return refusal_response(request, error_for_client(error))
 
 
-def failed(error: Exception) -> TurnedAway:
+def error_for_client(error: Exception) -> HTTPError:
     """Return the error for the client, without internal details."""
     if isinstance(error, RateLimited):
         waits = {"Retry-After": str(error.retry_after_s)}
-        return TurnedAway(429, "RATE_LIMITED", str(error), waits, {"cost": error.cost})
+        return HTTPError(429, "RATE_LIMITED", str(error), waits, {"cost": error.cost})
     if isinstance(error, StatementTimeout):
-        return TurnedAway(503, "TIMEOUT", "the database took too long: request less at a time")
+        return HTTPError(503, "TIMEOUT", "the database took too long: request less at a time")
     if isinstance(error, TransientError | Unwritten):
         log.warning("a request was not answered: %s", error)
         away = "the server cannot answer now: send the same again in a moment"
-        return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
+        return HTTPError(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     if isinstance(error, PracticeMisconfigured):
         return misconfigured(error)
     if isinstance(error, QueueFull):
         away = "too many requests without a known token at the moment: send the same again"
-        return TurnedAway(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
+        return HTTPError(503, "UNAVAILABLE", away, {"Retry-After": RETRY_AFTER_S})
     return internal()
 
 
-def misconfigured(error: PracticeMisconfigured) -> TurnedAway:
+def misconfigured(error: PracticeMisconfigured) -> HTTPError:
     """Log the practice and its value once, and return an error that points to the operator."""
     if MISCONFIGURED.is_new(str(error)):
         log.error("alert: %s", error)
     away = "a setting of this practice is wrong: its operator has to correct it"
-    return TurnedAway(503, "PRACTICE_MISCONFIGURED", away)
+    return HTTPError(503, "PRACTICE_MISCONFIGURED", away)
 
 
 # -- requests --------------------------------------------------------------------------------------
@@ -179,32 +183,32 @@ def check_media_types(request: Request) -> None:
     """Refuse a request if its body is not JSON in UTF-8, or if it accepts no available
     media type.
     """
-    type_, parameters = media_types.parse(request.headers.get("content-type", ""))
+    type_, parameters = media_types.parse_media_type(request.headers.get("content-type", ""))
     if type_ != JSON:
         raise unsupported("send Content-Type: application/json")
     if not media_types.is_utf_8(parameters):
         raise unsupported("JSON is UTF-8")
-    if response_type(request) is None:
-        raise TurnedAway(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL_JSON} or {JSON}")
+    if accepted_type(request) is None:
+        raise HTTPError(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL_JSON} or {JSON}")
 
 
-def not_taken(reason: BodyRefused) -> TurnedAway:
+def body_error(reason: BodyRefused) -> HTTPError:
     """Return the error for a refused body."""
     match reason:
         case bodies.TooLarge():
-            return TurnedAway(413, "TOO_LARGE", str(reason))
+            return HTTPError(413, "TOO_LARGE", str(reason))
         case bodies.NoMemoryLeft():
-            return TurnedAway(503, "UNAVAILABLE", str(reason), {"Retry-After": RETRY_AFTER_S})
+            return HTTPError(503, "UNAVAILABLE", str(reason), {"Retry-After": RETRY_AFTER_S})
         case bodies.UnknownCoding():
             return unsupported(str(reason), {"Accept-Encoding": "gzip"})
     return bad(str(reason))
 
 
-def unsupported(message: str, headers: Mapping[str, str] | None = None) -> TurnedAway:
-    return TurnedAway(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
+def unsupported(message: str, headers: Mapping[str, str] | None = None) -> HTTPError:
+    return HTTPError(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
 
 
-def read(content: bytes) -> pipeline.Request:
+def parse_body(content: bytes) -> pipeline.Request:
     """Return the GraphQL request in a JSON body."""
     try:
         asked = orjson.loads(content)
@@ -222,29 +226,29 @@ def read(content: bytes) -> pipeline.Request:
     return pipeline.Request(query, name or None, variables or {}, content)
 
 
-def bad(message: str) -> TurnedAway:
-    return TurnedAway(400, "BAD_REQUEST", message)
+def bad(message: str) -> HTTPError:
+    return HTTPError(400, "BAD_REQUEST", message)
 
 
-def unauthenticated(message: str, *, invalid: bool = False) -> TurnedAway:
+def unauthenticated_error(message: str, *, invalid: bool = False) -> HTTPError:
     """Return the error for a missing or invalid token. By RFC 6750 only the latter has an error
     code.
     """
     challenge = 'Bearer realm="portal"' + (', error="invalid_token"' if invalid else "")
-    return TurnedAway(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": challenge})
+    return HTTPError(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": challenge})
 
 
-def internal() -> TurnedAway:
+def internal() -> HTTPError:
     """Log an internal error, and return an error with its id only."""
     id_ = uuid.uuid4().hex
     log.exception("internal error %s", id_)
-    return TurnedAway(500, "INTERNAL", f"something went wrong; the log has it under the id {id_}")
+    return HTTPError(500, "INTERNAL", f"something went wrong; the log has it under the id {id_}")
 
 
 # -- responses -------------------------------------------------------------------------------------
 
 
-def response_type(request: Request) -> str | None:
+def accepted_type(request: Request) -> str | None:
     """Return the media type of the response that the client accepts."""
     accepted = request.headers.getlist("accept")
     return media_types.response_type(",".join(accepted) if accepted else None)
@@ -252,16 +256,16 @@ def response_type(request: Request) -> str | None:
 
 def response(request: Request, answer: Answer) -> Response:
     """Return a response in the accepted media type. Only the newer one has an error status."""
-    type_ = response_type(request) or JSON
+    type_ = accepted_type(request) or JSON
     status = 400 if type_ == GRAPHQL_JSON and not answer.has_data else 200
     return Response(answer.body, status, HEADERS, media_type=f"{type_}; charset=utf-8")
 
 
-def refused(request: Request, away: TurnedAway) -> Response:
+def refusal_response(request: Request, away: HTTPError) -> Response:
     error: dict[str, Any] = {"message": str(away), "extensions": away.extensions}
     return Response(
         orjson.dumps({"errors": [error]}),
         away.status,
         HEADERS | dict(away.headers),
-        media_type=f"{response_type(request) or JSON}; charset=utf-8",
+        media_type=f"{accepted_type(request) or JSON}; charset=utf-8",
     )

@@ -18,7 +18,7 @@ QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
-def parse(text: str) -> tuple[str, Mapping[str, str]]:
+def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
     """Return a media type and its parameters, all in lower case."""
     name, semicolon, _ = text.partition(";")
     if not semicolon:
@@ -42,10 +42,10 @@ def response_type(accept: str | None) -> str | None:
     """
     if accept is None:
         return GRAPHQL_JSON
-    return remembered(accept) if len(accept) <= REMEMBERED else chosen(accept)
+    return remembered(accept) if len(accept) <= REMEMBERED else preferred_type(accept)
 
 
-def chosen(accept: str) -> str | None:
+def preferred_type(accept: str) -> str | None:
     ranges = dict(media_ranges(accept))
     if not ranges:
         return GRAPHQL_JSON
@@ -56,7 +56,7 @@ def chosen(accept: str) -> str | None:
     return GRAPHQL_JSON if is_newer else JSON
 
 
-remembered = lru_cache(1_000)(chosen)
+remembered = lru_cache(1_000)(preferred_type)
 
 
 def asks_for_html(accept: str | None) -> bool:
@@ -67,7 +67,7 @@ def asks_for_html(accept: str | None) -> bool:
 def media_ranges(accept: str) -> Iterator[tuple[str, float]]:
     """Yield the ranges of an Accept header, each with its quality."""
     for part in RANGE.findall(accept[:READ]):
-        name, parameters = parse(part)
+        name, parameters = parse_media_type(part)
         if name:
             written = parameters.get("q", "1")
             yield name, float(written) if QUALITY.fullmatch(written) else 1

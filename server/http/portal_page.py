@@ -54,7 +54,7 @@ STRIPE_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def headers(mode: PaymentsMode) -> dict[str, str]:
+def page_headers(mode: PaymentsMode) -> dict[str, str]:
     """Return the page's headers. Stripe's hosts are only allowed if payments go to Stripe."""
     is_at_stripe = mode in (PaymentsMode.TEST, PaymentsMode.LIVE)
     policy = {**POLICY, **(STRIPE_POLICY if is_at_stripe else {})}
@@ -68,7 +68,7 @@ class Files(StaticFiles):
 
     def __init__(self, mode: PaymentsMode) -> None:
         super().__init__(directory=PORTAL_PAGE, html=True)
-        self.headers = headers(mode)
+        self.headers = page_headers(mode)
 
     def file_response(
         self,

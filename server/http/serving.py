@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from server.command_errors import CommandError
-from server.http.connections import Connections, Limits
+from server.http.connections import ConnectionLimits, Connections
 from server.http.protocol import LimitedProtocol
 
 # uvicorn kills a worker that gives no answer for so long. On a slow machine a worker may still be
@@ -25,7 +25,9 @@ class TooFewFiles(CommandError):
     """The system allows a process fewer open files than its connections need."""
 
 
-def options(limits: Limits, public_url: str, shutdown_s: int | None = None) -> dict[str, Any]:
+def uvicorn_options(
+    limits: ConnectionLimits, public_url: str, shutdown_s: int | None = None
+) -> dict[str, Any]:
     """Return the arguments of `uvicorn.run` and `uvicorn.Config`.
 
     `shutdown_s` is the time for running requests when the server ends.
@@ -39,11 +41,11 @@ def options(limits: Limits, public_url: str, shutdown_s: int | None = None) -> d
         # The application reads X-Forwarded-For itself: see server/http/proxies.py.
         "proxy_headers": False,
         "server_header": False,
-        "headers": headers(public_url),
+        "headers": response_headers(public_url),
     }
 
 
-def headers(public_url: str) -> list[tuple[str, str]]:
+def response_headers(public_url: str) -> list[tuple[str, str]]:
     """Return the headers of every response. HSTS requires a public address with TLS."""
     secure = [("Strict-Transport-Security", HSTS)] if public_url.startswith("https://") else []
     return [("X-Content-Type-Options", "nosniff"), *secure]

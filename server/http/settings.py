@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from billing.public_urls import parse_public_url
 from server.http.addresses import parse_host, parse_origin
-from server.http.connections import Limits
+from server.http.connections import ConnectionLimits
 from server.http.proxies import Proxies, parse_proxies
 
 
@@ -117,9 +117,9 @@ class HttpSettings(BaseSettings):
         return parse_proxies(self.forwarded_allow_ips)
 
     @property
-    def connection_limits(self) -> Limits:
+    def connection_limits(self) -> ConnectionLimits:
         """Return the limits of connections and of their waiting times."""
-        return Limits(
+        return ConnectionLimits(
             connections=self.http_connections,
             per_address=self.http_connections_per_address,
             head_s=self.headers_timeout_s,

@@ -27,16 +27,16 @@ SENDER = "webhook"
 log = logging.getLogger("portal.payments")
 
 
-class Webhook:
-    """The endpoint for Stripe's events. `hurry` wakes the inbox's worker."""
+class WebhookEndpoint:
+    """The endpoint for Stripe's events. `wake` wakes the inbox's worker."""
 
     def __init__(
         self,
         context: PaymentContext,
-        hurry: Callable[[], None],
+        wake: Callable[[], None],
         large_bodies: LargeBodies | None = None,
     ) -> None:
-        self.till, self.hurry = context, hurry
+        self.context, self.wake = context, wake
         self.large_bodies = large_bodies or LargeBodies()
 
     async def answer(self, request: Request) -> Response:
@@ -44,22 +44,22 @@ class Webhook:
             # A repeated header counts as another part of the first one, with a second time in it.
             signature = ",".join(request.headers.getlist("stripe-signature"))
             content = await self.content(RequestBody(request))
-            event = self.till.stripe.event(content, signature, self.till.now())
+            event = self.context.stripe.event(content, signature, self.context.now())
         except TooLarge:
-            return refused(413, "the body is too large", "TOO_LARGE")
+            return refuse_event(413, "the body is too large", "TOO_LARGE")
         except NoMemoryLeft:
-            return busy()
+            return busy_response()
         except BodyRefused as reason:
-            return refused(400, str(reason), "BAD_BODY")
+            return refuse_event(400, str(reason), "BAD_BODY")
         except NotAnEvent as reason:
-            return refused(400, str(reason), "NOT_AN_EVENT")
+            return refuse_event(400, str(reason), "NOT_AN_EVENT")
         try:
-            await webhook_inbox.receive(self.till, event)
+            await webhook_inbox.receive(self.context, event)
         except TransientError as error:
             # Stripe retries for three days.
             log.warning("a webhook event was not stored: %s", error)
-            return busy()
-        self.hurry()
+            return busy_response()
+        self.wake()
         return PlainTextResponse("ok\n")
 
     async def content(self, body: RequestBody) -> bytes:
@@ -73,11 +73,11 @@ class Webhook:
         return body.decoded(MAX_BODY)
 
 
-def busy() -> Response:
+def busy_response() -> Response:
     return PlainTextResponse("not now: send it again\n", 503, {"Retry-After": "5"})
 
 
-def refused(status: int, reason: str, code: str) -> Response:
+def refuse_event(status: int, reason: str, code: str) -> Response:
     """Log why an event was refused, without its body, and return the response."""
     WEBHOOK_REFUSED.emit(code=code)
     log.warning("a webhook was refused: %s", reason)

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from models.database import SERVER
-from server.http.deadline import Deadline, Running
+from server.http.deadline import Deadline, RunningRequests
 from tests.support.payments import paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -33,7 +33,8 @@ class Slow:
             Route("/export/x.csv", self.slowly),
         ]
         self.app = Starlette(
-            routes=routes, middleware=[Middleware(Deadline, seconds=SECONDS, running=Running())]
+            routes=routes,
+            middleware=[Middleware(Deadline, seconds=SECONDS, running=RunningRequests())],
         )
 
     async def never(self, request: Request) -> Response:

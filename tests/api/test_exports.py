@@ -14,7 +14,7 @@ from identity import tokens
 from identity.tokens import Subject
 from models import Client, ClientNamePart, Scope, Token
 from server.http import export_tables
-from server.http.exports import Exports, harmless
+from server.http.exports import Exports, without_formula
 from tests.support.factories import Books
 from tests.support.portal import KEY, Portal, served
 
@@ -139,7 +139,7 @@ async def test_no_cell_is_a_formula(portal: Portal) -> None:
 
 
 def test_negative_number_is_not_quoted() -> None:
-    assert [harmless(text) for text in ("-12.50", "-1", "0", "-1e5", "--1", "+1")] == [
+    assert [without_formula(text) for text in ("-12.50", "-1", "0", "-1e5", "--1", "+1")] == [
         *("-12.50", "-1", "0"),
         *("'-1e5", "'--1", "'+1"),
     ]

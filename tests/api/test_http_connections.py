@@ -9,13 +9,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from server.http.connections import Limits
+from server.http.connections import ConnectionLimits
 from server.http.protocol import MAX_HEAD, MAX_HEADERS
 from server.http.proxies import parse_proxies
 from tests.conftest import SEED
 from tests.support.http_server import Client, Listening, listening, status, until
 
-BRIEF = Limits(head_s=0.4, body_s=0.4, send_s=0.4, keep_alive_s=1)
+BRIEF = ConnectionLimits(head_s=0.4, body_s=0.4, send_s=0.4, keep_alive_s=1)
 GET = b"GET /echo HTTP/1.1\r\nhost: a\r\n\r\n"
 LAST = b"GET /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 HALF_HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\nx-half:"
@@ -166,7 +166,7 @@ async def test_stopping_server_does_not_wait_for_half_a_request(
 async def test_new_client_replaces_the_longest_waiting_one(
     application: Application, waiting: bytes
 ) -> None:
-    async with listening(application, Limits(connections=5)) as it:
+    async with listening(application, ConnectionLimits(connections=5)) as it:
         clients = [await it.connect() for _ in range(5)]
         for client in clients:
             await client.send(waiting)
@@ -184,7 +184,7 @@ async def test_new_client_replaces_the_longest_waiting_one(
 async def test_client_with_earlier_requests_keeps_its_place_in_a_flood(
     application: Application,
 ) -> None:
-    async with listening(application, Limits(connections=5)) as it:
+    async with listening(application, ConnectionLimits(connections=5)) as it:
         good = await it.connect()
         await good.send(GET)
         assert (await good.answer())[0] == 200
@@ -199,7 +199,7 @@ async def test_client_with_earlier_requests_keeps_its_place_in_a_flood(
 async def test_new_client_gets_503_while_all_places_are_answering(
     application: Application,
 ) -> None:
-    async with listening(application, Limits(connections=3)) as it:
+    async with listening(application, ConnectionLimits(connections=3)) as it:
         clients = [await it.connect() for _ in range(3)]
         for client in clients:
             await client.send(LAST.replace(b"/echo", b"/wait"))
@@ -216,7 +216,7 @@ async def test_new_client_gets_503_while_all_places_are_answering(
 async def test_connections_per_address_are_limited_except_for_proxies(
     application: Application, proxies: list[str], fourth: int
 ) -> None:
-    limits = Limits(per_address=3, proxies=parse_proxies(proxies))
+    limits = ConnectionLimits(per_address=3, proxies=parse_proxies(proxies))
     async with listening(application, limits) as it:
         clients = [await it.connect() for _ in range(3)]
         for client in clients:

@@ -195,7 +195,7 @@ class Neighbours:
             detach.detach_cards,
             daily_comparison.compare_due,
         ):
-            await work(self.portal.till)
+            await work(self.portal.payment_context)
         rows = {row.id: row for row in await self.portal.all(StripeEvent)}
         assert rows[event["id"]].handled_at is not None
 

@@ -218,13 +218,13 @@ async def test_event_that_can_not_be_processed_is_logged_once_and_retried(
         assert (await portal.webhook(event)).status_code == 200
     for _ in range(3):
         await run_out(portal.engine)
-        await webhook_inbox.handle_waiting(portal.till)
+        await webhook_inbox.handle_waiting(portal.payment_context)
     tried = [one.levelno for one in caplog.records if "tried again" in one.getMessage()]
     assert len(tried) > 1
     assert [level for level in tried if level >= logging.WARNING] == [logging.WARNING]
     await change(portal, Practice, time_zone="Europe/Berlin")
     await run_out(portal.engine)
-    await webhook_inbox.handle_waiting(portal.till)
+    await webhook_inbox.handle_waiting(portal.payment_context)
     (payment,) = await portal.all(Payment)
     assert payment.state is PaymentState.SUCCEEDED
 
@@ -247,14 +247,14 @@ async def test_client_that_can_not_be_compared_does_not_stop_the_others(
 
     monkeypatch.setattr(card_comparison, "compare_client", compare_client)
     with pytest.raises(ValueError, match="can't be read"):
-        await card_comparison.compare_cards(portal.till, portal.practice_id, ACCOUNT)
+        await card_comparison.compare_cards(portal.payment_context, portal.practice_id, ACCOUNT)
     assert sorted(compared) == sorted([portal.client_id, portal.other_id])
 
 
 async def test_refund_without_a_reference_does_not_stop_the_audit(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 5_000)
-    done = await refund_payment(portal.till, payment_id, 1_000)
+    done = await refund_payment(portal.payment_context, payment_id, 1_000)
     await change(portal, LedgerEntry, LedgerEntry.kind == EntryKind.REFUND, reference="")
     since = portal.clock() - dt.timedelta(days=1)
-    found = await audit.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    found = await audit.audit(portal.payment_context, portal.practice_id, ACCOUNT, since)
     assert [one.what for one in found] == [done.stripe_id]

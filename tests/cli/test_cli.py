@@ -132,7 +132,7 @@ def test_key_unknown_to_stripe_stops_the_start(
     store = Store(":memory:")
     transport = httpx.ASGITransport(double(store))
     refused = Stripe("sk_live_unknown", base="http://stripe", transport=transport)
-    monkeypatch.setattr(serve, "at_stripe", lambda _: refused)
+    monkeypatch.setattr(serve, "stripe_client", lambda _: refused)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     result = portal("serve")

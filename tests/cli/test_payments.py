@@ -49,7 +49,7 @@ def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
     async def made() -> str:
         keys = {"token_key": KEY, "field_key": Fernet.generate_key().decode()}
-        await demo.prepared(URL, keys, "http://127.0.0.1/portal/", None)
+        await demo.prepare_database(URL, keys, "http://127.0.0.1/portal/", None)
         await seeded(URL, store)
         engine = database.engine(URL)
         by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED

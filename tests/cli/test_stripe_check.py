@@ -17,7 +17,7 @@ from billing.stripe import Forbidden
 from billing.stripe.release import STRIPE_JS
 from models import Practice
 from models.ids import new_id
-from server.app import served as served_app
+from server.app import app_of_environment as served_app
 from server.cli import main as cli
 from server.sandbox import Sandbox
 from server.settings import WrongSettings
@@ -171,7 +171,7 @@ def test_server_with_consistent_stripe_settings_starts(
     ran: list[str] = []
     monkeypatch.setattr("uvicorn.run", lambda app, **_: ran.append(app))
     result = portal("serve")
-    assert (result.exit_code, ran) == (0, ["server.app:served"]), result.stderr
+    assert (result.exit_code, ran) == (0, ["server.app:app_of_environment"]), result.stderr
 
 
 def test_serving_process_needs_a_stripe_key(

@@ -72,7 +72,7 @@ async def test_background_work_waits_for_a_lock_longer_than_a_request(portal: Pa
     async with holding(portal.url, of_client(portal)):
         waiting = asyncio.create_task(change(portal.behind))
         with pytest.raises(DatabaseBusy):
-            await change(portal.till)
+            await change(portal.payment_context)
     await waiting
 
 
@@ -81,10 +81,10 @@ async def test_background_work_waits_for_a_turn_longer_than_a_request(portal: Pa
         async with till.turns.of(portal.practice_id, portal.client_id):
             pass
 
-    async with portal.till.turns.of(portal.practice_id, portal.client_id):
+    async with portal.payment_context.turns.of(portal.practice_id, portal.client_id):
         waiting = asyncio.create_task(change(portal.behind))
         with pytest.raises(DatabaseBusy):
-            await change(portal.till)
+            await change(portal.payment_context)
     await waiting
 
 
@@ -100,7 +100,7 @@ async def test_background_work_waits_for_a_connection_longer_than_a_request(
     try:
         waiting = asyncio.create_task(take(portal.behind.engine, of_background))
         with pytest.raises(DatabaseBusy):
-            await take(portal.till.engine, of_requests)
+            await take(portal.payment_context.engine, of_requests)
         assert not waiting.done()
     finally:
         waiting.cancel()
@@ -313,7 +313,7 @@ async def test_sent_mail_is_not_repeated_after_a_transient_error(
         await portal.request("ana@example.com")
         async with asyncio.timeout(20):
             while times < 3:
-                await worker.answer_waiting(portal.door)
+                await worker.answer_waiting(portal.sign_in_context)
                 await asyncio.sleep(0.02)
         assert len(await portal.mails()) == 1
 

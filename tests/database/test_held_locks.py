@@ -224,7 +224,7 @@ async def test_reads_of_others_are_entered_while_a_client_is_held(postgres_url: 
             for one in (portal, other):
                 await portal.ask("{ client { name } }", one.bearer)
             # The held client's own entry does not wait for the client's row either.
-            await portal.record.flush()
+            await portal.read_audit.flush()
             assert await recorded() == {other.client_id, portal.client_id}
 
 
@@ -275,7 +275,7 @@ async def test_changes_of_a_client_take_turns(
         await portal.invoice(10_000)
         await portal.pay(10_000, portal.card(ASKS))
         (payment,) = await portal.all(Payment)
-        context = replace(portal.till, turns=Turns(0.2))
+        context = replace(portal.payment_context, turns=Turns(0.2))
         async with context.turns.of(portal.practice_id, portal.client_id):
             with pytest.raises(DatabaseBusy, match="others wait"):
                 await change(context, payment)

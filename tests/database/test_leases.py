@@ -226,7 +226,7 @@ async def test_wrong_clock_takes_no_row_from_another_worker(
         await portal.insert(StripeEvent, event)
         # By both clocks, the payment was untouched for a long time.
         portal.clock.time += 3 * HOUR
-        first = portal.till
+        first = portal.payment_context
         other = replace(first, engine=second, now=lambda: portal.clock() + wrong)
         for one, next_ in ((first, other), (other, first)):
             begun, end = asyncio.Event(), asyncio.Event()

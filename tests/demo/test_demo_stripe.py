@@ -79,7 +79,7 @@ def test_stripe_demo_says_whether_webhooks_arrive(
     monkeypatch: pytest.MonkeyPatch, secret: str | None
 ) -> None:
     given(monkeypatch, STRIPE_WEBHOOK_SECRET=secret)
-    account = demo_stripe.from_environment()
+    account = demo_stripe.test_account()
     assert ("not received" in account.said) is (secret is None)
     # Without Stripe's secret nobody can sign an event.
     first, second = (account.settings()["stripe_webhook_secret"] for _ in range(2))
@@ -95,7 +95,7 @@ def test_stripe_demo_has_no_rows_that_stripe_contradicts(
     kept = demo.new_keys()
 
     async def made() -> tuple[set[str | None], list[int], list[dt.datetime | None]]:
-        await demo.prepared(url, kept, "http://127.0.0.1/portal/", account)
+        await demo.prepare_database(url, kept, "http://127.0.0.1/portal/", account)
         engine = database.engine(url)
         wrong = [
             select(func.count()).where(Payment.state == PaymentState.PROCESSING),

@@ -20,7 +20,7 @@ from models import (
     Superbill,
     Token,
 )
-from server.http.documents import named
+from server.http.documents import content_disposition
 from tests.support.document_links import BASE, MODELS, NAMES, QUERY, WAYS, get, link, made, text
 from tests.support.factories import Books
 from tests.support.portal import KEY, Portal, served
@@ -114,7 +114,7 @@ async def test_any_document_number_makes_a_safe_file_name(portal: Portal, number
     header = response.headers["content-disposition"]
     assert "x-evil" not in response.headers
     assert header.isascii()
-    assert header == f"attachment; {named(found['fileName'])}"
+    assert header == f"attachment; {content_disposition(found['fileName'])}"
     encoded = header.partition("filename*=UTF-8''")[2]
     assert httpx.URL(f"http://x/?q={encoded}").params["q"] == found["fileName"]
 

@@ -71,7 +71,9 @@ async def test_requests_get_503_while_the_database_is_down(
             assert not any(one.exc_info for one in told)
         caplog.clear()
         errand = asyncio.create_task(
-            repeat_until_done(partial(webhook_inbox.handle_waiting, visiting.portal.till))
+            repeat_until_done(
+                partial(webhook_inbox.handle_waiting, visiting.portal.payment_context)
+            )
         )
         while not (told := [one for one in caplog.records if of_errand(one)]):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

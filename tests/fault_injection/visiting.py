@@ -106,7 +106,7 @@ class Visitors:
 
     async def rest(self) -> None:
         """Check the final state: one charge, and an audit entry for each client's read."""
-        await self.portal.record.flush()
+        await self.portal.read_audit.flush()
         # The server may be another one by now.
         async with open_engine(self.portal.url) as engine:
             self.portal.engine = engine

@@ -83,9 +83,9 @@ async def resumed_after_a_lost_answer(portal: Paying) -> int:
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True, after=True))
     with pytest.raises(Unknown):
-        await refund.refund_payment(portal.till, payment_id, 2_500, key="complaint")
-    await payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
-    await refund.refund_payment(portal.till, payment_id, 2_500, key="complaint")
+        await refund.refund_payment(portal.payment_context, payment_id, 2_500, key="complaint")
+    await payments_reversals.reverse(portal.payment_context, portal.practice_id, payment_id)
+    await refund.refund_payment(portal.payment_context, payment_id, 2_500, key="complaint")
     return refunded(portal)
 
 
@@ -116,11 +116,13 @@ async def resumed_in_two_windows(portal: Paying, hold: Hold) -> int:
     payment_id, _ = await paid(portal, 10_000)
     portal.api.faults.append(Fault("POST refunds", drop=True))
     with pytest.raises(Unknown):
-        await refund.refund_payment(portal.till, payment_id, 2_500, key="complaint")
+        await refund.refund_payment(portal.payment_context, payment_id, 2_500, key="complaint")
     hold.on("refund", before=True)
-    first = asyncio.create_task(refund.refund_payment(portal.till, payment_id, key="complaint"))
+    first = asyncio.create_task(
+        refund.refund_payment(portal.payment_context, payment_id, key="complaint")
+    )
     await hold.reached.wait()
-    await refund.refund_payment(portal.till, payment_id, key="complaint")
+    await refund.refund_payment(portal.payment_context, payment_id, key="complaint")
     hold.go_on.set()
     await first
     return refunded(portal)
@@ -145,14 +147,14 @@ async def test_without_idempotency_keys_two_windows_refund_twice(
 async def failed_while_an_answer_was_late(portal: Paying, hold: Hold) -> RefundState:
     """Let a response that a refund succeeded arrive after the refund failed here."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund.refund_payment(portal.till, payment_id, 4_000)
+    done = await refund.refund_payment(portal.payment_context, payment_id, 4_000)
     hold.on("refunds", before=False)
     late = asyncio.create_task(
-        payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
+        payments_reversals.reverse(portal.payment_context, portal.practice_id, payment_id)
     )
     await hold.reached.wait()
     at_stripe(portal, reversals.fail_refund, done.stripe_id)
-    await payments_reversals.reverse(portal.till, portal.practice_id, payment_id)
+    await payments_reversals.reverse(portal.payment_context, portal.practice_id, payment_id)
     hold.go_on.set()
     await late
     (row,) = await portal.all(Refund)
@@ -302,7 +304,7 @@ async def attached_after_a_removal(portal: Paying) -> int:
     portal.api.faults.append(Fault("detach", drop=True, times=9))
     await card_forms.remove(portal, card)
     portal.api.faults.clear()
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     return sum(bool(one["customer"]) for one in portal.store.all("payment_method"))
 
 

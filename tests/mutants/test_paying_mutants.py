@@ -142,7 +142,7 @@ async def given_up_between_create_and_t2(portal: Paying, pausing: Any) -> int:
     slow = asyncio.create_task(portal.pay(10_000, portal.card()))
     await reached.wait()
     portal.clock.time += dt.timedelta(seconds=90)
-    await reconcile.reconcile_untouched(portal.till)
+    await reconcile.reconcile_untouched(portal.payment_context)
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
     go_on.set()
     await slow

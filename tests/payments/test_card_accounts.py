@@ -82,7 +82,7 @@ async def test_same_card_is_kept_once_in_each_account(portal: Paying) -> None:
     rows = await current_customers(portal)
     assert sorted(row.stripe_account for row in rows) == [ACCOUNT, OTHER]
     # Neither copy is detached, as each account has one.
-    assert await detach.detach_cards(portal.till) == 0
+    assert await detach.detach_cards(portal.payment_context) == 0
     assert (len(attached(portal)), len(attached(portal, OTHER))) == (1, 1)
 
 
@@ -101,7 +101,7 @@ async def test_card_is_detached_in_its_own_account(portal: Paying) -> None:
     card = (await keep(portal))["paymentMethod"]["id"]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
     await switch(portal, OTHER)
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     assert attached(portal) == []
 
 
@@ -110,7 +110,7 @@ async def test_card_is_removable_while_online_payments_are_off(portal: Paying) -
     await switch(portal, None)
     assert await shown(portal) == [card]
     assert (await remove(portal, card))["__typename"] == "CardRemoved"
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     assert attached(portal) == []
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
@@ -171,11 +171,11 @@ async def test_cards_of_a_deleted_customer_are_removed(
         assert (await prepare(portal))["__typename"] == "CardPrepared"
     else:
         portal.clock.time += daily_comparison.EVERY
-        await daily_comparison.compare_due(portal.till)
+        await daily_comparison.compare_due(portal.payment_context)
     await portal.hears()
     assert await kept(portal) == []
     assert deleted not in [row.stripe_id for row in await current_customers(portal)]
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     # A deleted customer has no cards, so no detachment stays pending.
     assert all(one.done_at for one in await portal.all(Detachment))
 
@@ -188,7 +188,7 @@ async def test_denied_api_key_does_not_count_as_detached(portal: Paying, status:
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     portal.api.faults[:] = [Fault("payment_methods", status, times=50)]
     for _ in range(3):
-        await detach.detach_cards(portal.till)
+        await detach.detach_cards(portal.payment_context)
         portal.clock.time += dt.timedelta(seconds=60)
         await run_out(portal.engine)
     (waiting,) = await portal.all(Detachment)
@@ -197,7 +197,7 @@ async def test_denied_api_key_does_not_count_as_detached(portal: Paying, status:
     assert len(attached(portal)) == 1
     portal.api.faults.clear()
     portal.clock.time += detach.AFTER_REFUSAL
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     (done,) = await portal.all(Detachment)
     assert (done.done_at is None, done.trouble) == (False, None)
     assert attached(portal) == []
@@ -208,7 +208,7 @@ async def test_detachment_of_a_detached_card_is_done(portal: Paying) -> None:
     (waiting,) = await portal.all(Detachment)
     with portal.store.transaction():
         methods.detach_method(portal.store, ACCOUNT, waiting.stripe_id, {})
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
 
@@ -217,6 +217,6 @@ async def test_detachment_of_a_card_unknown_to_stripe_is_done(portal: Paying) ->
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     async with portal.engine.begin() as conn:
         await conn.execute(update(Detachment).values(stripe_id="pm_never"))
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None

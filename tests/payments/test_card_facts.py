@@ -49,7 +49,7 @@ async def kept(portal: Paying) -> list[Any]:
 
 async def found(portal: Paying, setup_id: str) -> Any:
     """Return the row of a form, as it is before the request to Stripe."""
-    return await setup_finish.find_setup(portal.till, ACCOUNT, setup_id)
+    return await setup_finish.find_setup(portal.payment_context, ACCOUNT, setup_id)
 
 
 def attached(portal: Paying) -> set[str]:
@@ -70,9 +70,9 @@ def detach(portal: Paying, stripe_id: str) -> None:
 async def compare(portal: Paying) -> None:
     """Run the daily comparison a day later, and the detachments that it queued."""
     portal.clock.time += daily_comparison.EVERY
-    await daily_comparison.compare_due(portal.till)
+    await daily_comparison.compare_due(portal.payment_context)
     await portal.hears()
-    await detach_cards.detach_cards(portal.till)
+    await detach_cards.detach_cards(portal.payment_context)
 
 
 async def compare_without_events(portal: Paying) -> None:
@@ -98,7 +98,7 @@ async def test_cards_without_a_fingerprint_are_different_cards(
     assert second["wasAlreadyKept"] is False
     assert len(second["client"]["paymentMethods"]) == 2
     await portal.hears_all()
-    await detach_cards.detach_cards(portal.till)
+    await detach_cards.detach_cards(portal.payment_context)
     assert len(attached(portal)) == 2
     assert first["paymentMethod"]["id"] != second["paymentMethod"]["id"]
     assert {card.fingerprint for card in await kept(portal)} == {None}
@@ -115,7 +115,7 @@ async def test_older_answer_does_not_overwrite_a_newer_one(portal: Paying) -> No
         renew(portal, card.stripe_id, 2036)
         await portal.hears_all()
 
-    await sync.sync_card(late(portal.till, "method", newer), ACCOUNT, card.stripe_id)
+    await sync.sync_card(late(portal.payment_context, "method", newer), ACCOUNT, card.stripe_id)
     (card,) = await kept(portal)
     assert (card.exp_month, card.exp_year) == (7, 2036)
 
@@ -130,7 +130,7 @@ async def test_answer_outdated_on_every_try_is_left_for_later(portal: Paying) ->
         (other,) = (card for card in await kept(portal) if not card.is_default)
         await make_default(portal, f"crd_{other.id}")
 
-    restless = late(portal.till, "method", chosen, times=50)
+    restless = late(portal.payment_context, "method", chosen, times=50)
     with pytest.raises(Unknown):
         await sync.sync_card(restless, ACCOUNT, first.stripe_id)
 
@@ -148,7 +148,7 @@ async def test_card_detached_before_it_was_written_is_not_kept(portal: Paying) -
         detach(portal, stripe_id)
         await portal.hears(*events(portal, "payment_method.detached"))
 
-    await setup_finish.settle_setup(late(portal.till, "setup", detached), setup)
+    await setup_finish.settle_setup(late(portal.payment_context, "setup", detached), setup)
     await portal.hears()
     assert await kept(portal) == []
 
@@ -183,7 +183,7 @@ async def test_removed_card_stays_removed_after_a_second_answer(
         card = (await add(portal, setup_id))["paymentMethod"]["id"]
         assert (await remove(portal, card))["__typename"] == "CardRemoved"
 
-    await setup_finish.settle_setup(late(portal.till, "setup", removed), setup)
+    await setup_finish.settle_setup(late(portal.payment_context, "setup", removed), setup)
     await portal.hears_all()
     assert await kept(portal) == []
 
@@ -198,7 +198,7 @@ async def test_of_two_copies_the_one_with_the_later_consent_is_kept(portal: Payi
     older = await add(portal, first)
     assert (older["paymentMethod"]["id"], older["wasAlreadyKept"]) == (newer["id"], True)
     assert (older["paymentMethod"]["expMonth"], older["paymentMethod"]["expYear"]) == (2, 2032)
-    await detach_cards.detach_cards(portal.till)
+    await detach_cards.detach_cards(portal.payment_context)
     assert await is_settled(portal)
 
 
@@ -207,7 +207,7 @@ async def test_ended_form_is_not_changed_by_a_late_answer(portal: Paying) -> Non
     setup = await found(portal, setup_id)
     fill_in(portal, setup_id, DECLINED)
     assert (await add(portal, setup_id))["__typename"] == "CardRefused"
-    await setup_finish.end_setup(portal.till, setup, SetupState.CANCELED)
+    await setup_finish.end_setup(portal.payment_context, setup, SetupState.CANCELED)
     (row,) = await portal.all(CardSetup)
     assert row.state is SetupState.REFUSED
 
@@ -255,7 +255,7 @@ async def test_card_of_an_unfinished_payment_is_not_detached(portal: Paying) -> 
     # As if the card of that payment were attached, and the payment not written yet.
     strange = attach_strange(portal, card.stripe_id)
     portal.clock.time += daily_comparison.EVERY
-    await daily_comparison.compare_due(portal.till)
+    await daily_comparison.compare_due(portal.payment_context)
     assert await portal.all(Detachment) == []
     portal.bearer = await portal.token()
     await portal.cancel(paid["payment"]["id"])
@@ -281,8 +281,8 @@ async def test_card_renewed_to_a_number_on_file_is_detached(portal: Paying) -> N
         method = portal.store.find(ACCOUNT, "payment_method", first.stripe_id)
         method["card"]["fingerprint"] = second.fingerprint
         portal.store.save(ACCOUNT, method)
-    await sync.sync_card(portal.till, ACCOUNT, first.stripe_id)
-    await detach_cards.detach_cards(portal.till)
+    await sync.sync_card(portal.payment_context, ACCOUNT, first.stripe_id)
+    await detach_cards.detach_cards(portal.payment_context)
     assert len(await kept(portal)) == 1
     assert await is_settled(portal)
 

@@ -90,7 +90,9 @@ async def test_forms_requested_while_others_are_made_are_limited(
         if outcomes.total() + 1 < 2 * rate_limit.FORMS_OF_CLIENT:
             outcomes["asked"] += 1
             with suppress(TooManyAttemptsError):
-                await setup_start.start_setup(late(portal.till, "prepare", another), holder(portal))
+                await setup_start.start_setup(
+                    late(portal.payment_context, "prepare", another), holder(portal)
+                )
 
     await another()
     assert len(portal.store.all("setup_intent")) == rate_limit.FORMS_OF_CLIENT
@@ -107,7 +109,9 @@ async def test_form_closed_before_stripe_made_it_is_refused(
             await prepare(portal)
 
     with pytest.raises(TooManyAttemptsError, match="at once"):
-        await setup_start.start_setup(late(portal.till, "prepare", newer), holder(portal))
+        await setup_start.start_setup(
+            late(portal.payment_context, "prepare", newer), holder(portal)
+        )
     assert len(open_at_stripe(portal)) == OPEN_FORMS
 
 
@@ -117,11 +121,11 @@ async def test_form_closed_while_it_is_made_is_closed_at_stripe_too(
     unnamed: list[Any] = []
 
     async def read() -> None:
-        unnamed.extend(await setup_start.open_forms(portal.till, holder(portal)))
+        unnamed.extend(await setup_start.open_forms(portal.payment_context, holder(portal)))
 
-    await setup_start.start_setup(late(portal.till, "prepare", read), holder(portal))
+    await setup_start.start_setup(late(portal.payment_context, "prepare", read), holder(portal))
     assert [setup.stripe_id for setup in unnamed] == [None]
-    await setup_finish.close_setup(portal.till, unnamed[0])
+    await setup_finish.close_setup(portal.payment_context, unnamed[0])
     assert open_at_stripe(portal) == []
     (setup,) = await portal.all(CardSetup)
     assert setup.state is SetupState.CANCELED

@@ -84,7 +84,7 @@ async def test_same_card_twice_is_updated(portal: Paying) -> None:
     assert (card["expMonth"], card["expYear"], card["billingZip"]) == (3, 2035, "94107")
     assert len(again["client"]["paymentMethods"]) == 1
     # The unused copy is detached at Stripe.
-    assert await detach.detach_cards(portal.till) == 1
+    assert await detach.detach_cards(portal.payment_context) == 1
     attached = [one["id"] for one in portal.store.all("payment_method") if one["customer"]]
     (row,) = await kept(portal)
     assert attached == [row.stripe_id]
@@ -138,11 +138,11 @@ async def test_card_of_a_closed_page_is_kept_by_the_webhook(portal: Paying) -> N
 async def test_card_of_a_closed_page_is_kept_by_the_daily_comparison(portal: Paying) -> None:
     setup_id = (await prepare(portal))["setupIntentId"]
     fill_in(portal, setup_id)
-    assert await daily_comparison.compare_due(portal.till) == 1
+    assert await daily_comparison.compare_due(portal.payment_context) == 1
     assert len(await kept(portal)) == 1
-    assert await daily_comparison.compare_due(portal.till) == 0
+    assert await daily_comparison.compare_due(portal.payment_context) == 0
     portal.clock.time += dt.timedelta(hours=25)
-    assert await daily_comparison.compare_due(portal.till) == 1
+    assert await daily_comparison.compare_due(portal.payment_context) == 1
 
 
 async def test_declines_of_forms_count_as_attempts(portal: Paying) -> None:
@@ -221,7 +221,7 @@ async def test_card_is_removed_only_if_the_practice_allows_it(portal: Paying) ->
     removed = await remove(portal, card)
     assert removed["__typename"] == "CardRemoved"
     assert removed["client"] == {"paymentMethods": [], "defaultPaymentMethod": None}
-    assert await detach.detach_cards(portal.till) == 1
+    assert await detach.detach_cards(portal.payment_context) == 1
     assert [one for one in portal.store.all("payment_method") if one["customer"]] == []
     assert (await remove(portal, card))["__typename"] == "NotFound"
 
@@ -256,11 +256,11 @@ async def test_failed_detachment_is_repeated(portal: Paying) -> None:
     await allow_removal(portal)
     await remove(portal, (await keep(portal))["paymentMethod"]["id"])
     portal.api.faults.append(Fault("detach", 503, times=4))
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     (waiting,) = await portal.all(Detachment)
     assert waiting.done_at is None
     await run_out(portal.engine)
-    await detach.detach_cards(portal.till)
+    await detach.detach_cards(portal.payment_context)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
 

@@ -66,12 +66,12 @@ async def test_payment_and_refund_are_sent_in_stripes_units(
     assert [charge["amount"] for charge in portal.charges()] == [units]
     assert await portal.ledger_of_payments() == minor
     payment_id = done["payment"]["id"].removeprefix("pmt_")
-    given = await refund_payment(portal.till, payment_id, part)
+    given = await refund_payment(portal.payment_context, payment_id, part)
     assert given.amount_minor == part
     assert [one["amount"] for one in portal.store.all("refund")] == [part_units]
     (intent,) = portal.store.all("payment_intent")
     at_stripe(portal, reversals.open_dispute, intent["id"], units - part_units)
-    await reverse(portal.till, portal.practice_id, payment_id)
+    await reverse(portal.payment_context, portal.practice_id, payment_id)
     query = "{ client { balance { amount { minorUnits } } } }"
     answer = (await portal.ask(query, portal.bearer)).json()
     assert answer["data"]["client"]["balance"]["amount"] == {"minorUnits": minor}
@@ -155,10 +155,12 @@ async def test_refund_between_two_steps_is_refused_without_a_row(
     done = await pay(portal, 1_234_500, currency)
     payment_id = done["payment"]["id"].removeprefix("pmt_")
     with pytest.raises(NotRefunded, match="in steps of"):
-        await refund_payment(portal.till, payment_id, part)
+        await refund_payment(portal.payment_context, payment_id, part)
     assert await portal.count(Refund) == 0
-    await refund_payment(portal.till, payment_id, 10 * part)
-    assert (await refund_payment(portal.till, payment_id)).amount_minor == 1_234_500 - 10 * part
+    await refund_payment(portal.payment_context, payment_id, 10 * part)
+    assert (
+        await refund_payment(portal.payment_context, payment_id)
+    ).amount_minor == 1_234_500 - 10 * part
 
 
 # -- the table itself ------------------------------------------------------------------------------

@@ -59,12 +59,12 @@ async def later(portal: Paying, **passes: float) -> None:
 async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow: Slow) -> None:
     """Otherwise the invoice would be payable again after it was paid."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund_payment(portal.till, payment_id, 4_000)
+    done = await refund_payment(portal.payment_context, payment_id, 4_000)
     reached, go_on = slow("refunds")
-    late = asyncio.create_task(reverse(portal.till, portal.practice_id, payment_id))
+    late = asyncio.create_task(reverse(portal.payment_context, portal.practice_id, payment_id))
     await reached.wait()
     at_stripe(portal, reversals.fail_refund, done.stripe_id)
-    await reverse(portal.till, portal.practice_id, payment_id)
+    await reverse(portal.payment_context, portal.practice_id, payment_id)
     assert await dues(portal) == [0]
     go_on.set()
     await late
@@ -77,10 +77,10 @@ async def test_late_response_does_not_reopen_a_won_dispute(portal: Paying, slow:
     payment_id, intent = await paid(portal, 10_000)
     made = at_stripe(portal, reversals.open_dispute, intent)
     reached, go_on = slow("disputes")
-    late = asyncio.create_task(reverse(portal.till, portal.practice_id, payment_id))
+    late = asyncio.create_task(reverse(portal.payment_context, portal.practice_id, payment_id))
     await reached.wait()
     at_stripe(portal, reversals.close_dispute, made["id"], won=True)
-    await reverse(portal.till, portal.practice_id, payment_id)
+    await reverse(portal.payment_context, portal.practice_id, payment_id)
     go_on.set()
     await late
     (row,) = await portal.all(Dispute)
@@ -94,7 +94,7 @@ async def test_late_response_does_not_send_a_payment_back(portal: Paying, slow: 
     payment = (await portal.pay(10_000, portal.card(ASKS)))["payment"]["id"]
     (row,) = await portal.all(Payment)
     reached, go_on = slow("intent")
-    late = asyncio.create_task(refresh(portal.till, portal.practice_id, row.id))
+    late = asyncio.create_task(refresh(portal.payment_context, portal.practice_id, row.id))
     await reached.wait()
     (waiting,) = portal.store.all("payment_intent")
     with portal.store.transaction():
@@ -116,7 +116,7 @@ async def test_final_refund_stays_final(portal: Paying, final: str, earlier: str
         with portal.store.transaction():
             found = portal.store.find(ACCOUNT, "refund", made)
             portal.store.save(ACCOUNT, found | {"status": status})
-        await reverse(portal.till, portal.practice_id, payment_id)
+        await reverse(portal.payment_context, portal.practice_id, payment_id)
     (row,) = await portal.all(Refund)
     assert row.state is RefundState.FAILED
     assert await dues(portal) == [0]
@@ -127,7 +127,7 @@ async def test_final_refund_stays_final(portal: Paying, final: str, earlier: str
 
 async def compared(portal: Paying) -> None:
     """Run the daily comparison of the worker; no events were delivered."""
-    assert await daily_comparison.compare_due(portal.till) == 1
+    assert await daily_comparison.compare_due(portal.payment_context) == 1
 
 
 async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
@@ -149,7 +149,7 @@ async def test_dispute_won_after_seventy_days_is_found(portal: Paying) -> None:
 
 async def test_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund_payment(portal.till, payment_id, 4_000)
+    done = await refund_payment(portal.payment_context, payment_id, 4_000)
     await compared(portal)
     await later(portal, days=7)
     at_stripe(portal, reversals.fail_refund, done.stripe_id)
@@ -162,7 +162,7 @@ async def test_refund_that_fails_after_a_week_is_found(portal: Paying) -> None:
 async def test_lost_event_is_listed_and_followed(portal: Paying) -> None:
     """The refund is too old to be compared by itself."""
     payment_id, _ = await paid(portal, 10_000)
-    done = await refund_payment(portal.till, payment_id, 4_000)
+    done = await refund_payment(portal.payment_context, payment_id, 4_000)
     await compared(portal)
     await later(portal, days=200)
     await compared(portal)
@@ -212,16 +212,16 @@ async def test_dispute_of_another_amount_takes_the_whole_payment(
 ) -> None:
     payment_id, intent = await paid(portal, 10_000)
     at_stripe(portal, reversals.open_dispute, intent, amount, currency=currency)
-    await reverse(portal.till, portal.practice_id, payment_id)
+    await reverse(portal.payment_context, portal.practice_id, payment_id)
     assert await dues(portal) == [10_000]
     since = portal.clock() - dt.timedelta(days=1)
-    assert await audit.audit(portal.till, portal.practice_id, ACCOUNT, since) == []
+    assert await audit.audit(portal.payment_context, portal.practice_id, ACCOUNT, since) == []
 
 
 async def test_dispute_of_zero_takes_nothing(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     at_stripe(portal, reversals.open_dispute, intent, 0)
-    await reverse(portal.till, portal.practice_id, payment_id)
+    await reverse(portal.payment_context, portal.practice_id, payment_id)
     assert await dues(portal) == [0]
     assert await portal.count(Dispute) == 0
 
@@ -236,7 +236,7 @@ async def test_times_are_stripes(portal: Paying) -> None:
     at_stripe(portal, reversals.open_dispute, intent, 6_000)
     disputed = portal.clock()
     await later(portal, days=3)
-    await reverse(portal.till, portal.practice_id, payment_id)
+    await reverse(portal.payment_context, portal.practice_id, payment_id)
     (payment,), (given,), (taken,) = (
         await portal.all(Payment),
         await portal.all(Refund),

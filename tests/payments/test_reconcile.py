@@ -37,7 +37,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
     async with new_database() as url, paying(url) as it:
         payment_id, _ = await paid(it, 10_000)
         _, intent = await paid(it, 2_000, 4_000)
-        await refund_payment(it.till, payment_id, 4_000)
+        await refund_payment(it.payment_context, payment_id, 4_000)
         disputed = at_stripe(it, reversals.open_dispute, intent, 1_000)
         at_stripe(it, reversals.close_dispute, disputed["id"], won=False)
         await it.hears_all()
@@ -48,7 +48,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 async def whys(portal: Paying) -> list[str]:
     since = portal.clock() - dt.timedelta(days=1)
     whose = portal.practice_id, ACCOUNT
-    return [one.why for one in await audit.audit(portal.till, *whose, since)]
+    return [one.why for one in await audit.audit(portal.payment_context, *whose, since)]
 
 
 async def change(portal: Paying, row: type[Row], *where: Any, **values: Any) -> None:

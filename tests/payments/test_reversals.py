@@ -91,7 +91,7 @@ def refunded_there(portal: Paying, intent: str, amount: int) -> str:
 
 async def test_refund_makes_the_last_invoice_due_again_first(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000, 5_000)
-    done = await refund_payment(portal.till, payment_id, 7_000)
+    done = await refund_payment(portal.payment_context, payment_id, 7_000)
     assert (done.state, done.amount_minor) == (RefundState.SUCCEEDED, 7_000)
     client = await standing(portal)
     assert minor(client, "balance", "amount") == 7_000
@@ -101,10 +101,10 @@ async def test_refund_makes_the_last_invoice_due_again_first(portal: Paying) -> 
     terms = client["balance"]["terms"]
     assert sum(minor(term, "amount") for term in terms) == 7_000
     # Refund the rest in a second refund.
-    await refund_payment(portal.till, payment_id)
+    await refund_payment(portal.payment_context, payment_id)
     assert await dues(portal) == [10_000, 5_000]
     with pytest.raises(NotRefunded):
-        await refund_payment(portal.till, payment_id)
+        await refund_payment(portal.payment_context, payment_id)
     # The invoices are due again, and are paid again.
     assert (await portal.pay(15_000, portal.card()))["__typename"] == "PaySucceeded"
     assert await dues(portal) == [0, 0]
@@ -122,13 +122,13 @@ async def test_refund_in_stripes_dashboard_is_followed_by_its_event(portal: Payi
 async def test_refund_in_stripes_dashboard_is_found_by_the_daily_comparison(portal: Paying) -> None:
     _, intent = await paid(portal, 10_000)
     refunded_there(portal, intent, 4_000)
-    assert await daily_comparison.compare_due(portal.till) == 1
+    assert await daily_comparison.compare_due(portal.payment_context) == 1
     assert await dues(portal) == [4_000]
 
 
 async def test_failed_refund_is_taken_back(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000, 5_000)
-    done = await refund_payment(portal.till, payment_id, 6_000)
+    done = await refund_payment(portal.payment_context, payment_id, 6_000)
     at_stripe(portal, reversals.fail_refund, done.stripe_id)
     await portal.hears_all()
     client = await standing(portal)
@@ -136,7 +136,7 @@ async def test_failed_refund_is_taken_back(portal: Paying) -> None:
     assert [one["status"] for one in client["invoices"]["nodes"]] == ["PAID", "PAID"]
     assert minor(client["payments"]["nodes"][0], "refunded") == 0
     # The amount can be refunded again.
-    await refund_payment(portal.till, payment_id)
+    await refund_payment(portal.payment_context, payment_id)
     assert await dues(portal) == [10_000, 5_000]
 
 
@@ -151,15 +151,15 @@ async def test_refund_returns_unused_credit_before_it_reopens_an_invoice(portal:
     async with portal.engine.begin() as conn:
         mine = update(LedgerEntry).where(LedgerEntry.payment_id == payment_id)
         await conn.execute(mine.values(amount_minor=-12_000))
-    await refund_payment(portal.till, payment_id, 2_000)
+    await refund_payment(portal.payment_context, payment_id, 2_000)
     assert await dues(portal) == [0]
-    await refund_payment(portal.till, payment_id, 1_000)
+    await refund_payment(portal.payment_context, payment_id, 1_000)
     assert await dues(portal) == [1_000]
 
 
 async def test_concurrent_refunds_do_not_exceed_the_payment(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
-    tried = [refund_payment(portal.till, payment_id, 7_000) for _ in range(6)]
+    tried = [refund_payment(portal.payment_context, payment_id, 7_000) for _ in range(6)]
     await asyncio.gather(*tried, return_exceptions=True)
     assert [one["amount"] for one in portal.store.all("refund")] == [7_000]
     assert await dues(portal) == [7_000]
@@ -169,14 +169,16 @@ async def test_invalid_refund_is_refused_with_a_reason(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     for amount in (0, -1, 10_001):
         with pytest.raises(NotRefunded):
-            await refund_payment(portal.till, payment_id, amount)
+            await refund_payment(portal.payment_context, payment_id, amount)
     await portal.credit(3_000)
     await portal.invoice(3_000)
     by_credit = await portal.pay(0, {"credit": True})
     with pytest.raises(NotRefunded, match="card"):
-        await refund_payment(portal.till, by_credit["payment"]["id"].removeprefix("pmt_"))
+        await refund_payment(
+            portal.payment_context, by_credit["payment"]["id"].removeprefix("pmt_")
+        )
     with pytest.raises(NotRefunded, match="no such"):
-        await refund_payment(portal.till, portal.client_id)
+        await refund_payment(portal.payment_context, portal.client_id)
 
 
 # -- disputes --------------------------------------------------------------------------------------
@@ -298,7 +300,7 @@ class History:
 
     async def hears(self, events: list[dict[str, Any]]) -> None:
         for event in events:
-            await webhook_inbox.receive(self.portal.till, hint(event))
+            await webhook_inbox.receive(self.portal.payment_context, hint(event))
         await self.portal.hears()
 
     async def end(self) -> dict[str, Any]:
@@ -356,7 +358,7 @@ def move(played: History, chance: random.Random, intent: str) -> None:
 
 async def test_old_event_changes_nothing(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
-    await refund_payment(portal.till, payment_id, 4_000)
+    await refund_payment(portal.payment_context, payment_id, 4_000)
     before = await standing(portal)
     portal.clock.time += dt.timedelta(minutes=1)
     await portal.hears_all()

@@ -60,9 +60,9 @@ async def test_payment_ends_in_the_account_in_which_it_began(
         assert (await portal.refresh(payment))["__typename"] == "PaySucceeded"
     elif by == "reconciler":
         portal.clock.time += dt.timedelta(seconds=90)
-        await reconcile.reconcile_untouched(portal.till)
+        await reconcile.reconcile_untouched(portal.payment_context)
     else:
-        await daily_comparison.compare_due(portal.till)
+        await daily_comparison.compare_due(portal.payment_context)
     assert await state(portal) is PaymentState.SUCCEEDED
     assert await dues(portal) == [0]
 
@@ -77,7 +77,7 @@ async def test_payment_is_canceled_in_the_account_in_which_it_began(portal: Payi
 async def test_refund_goes_to_the_account_of_its_payment(portal: Paying) -> None:
     payment_id, intent = await paid(portal, 10_000)
     await moved(portal, "acct_other")
-    await refund_payment(portal.till, payment_id, 4_000)
+    await refund_payment(portal.payment_context, payment_id, 4_000)
     at_stripe(portal, reversals.open_dispute, intent, 3_000)
     await portal.hears_all()
     assert await dues(portal) == [7_000]
@@ -88,7 +88,7 @@ async def test_money_in_a_former_account_is_audited(portal: Paying) -> None:
     await moved(portal, "acct_other")
     at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     since = portal.clock() - dt.timedelta(days=1)
-    found = await audit.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    found = await audit.audit(portal.payment_context, portal.practice_id, ACCOUNT, since)
     assert [(one.what, one.why) for one in found] == [
         (payment, "REQUIRES_ACTION here, succeeded at Stripe")
     ]
@@ -109,7 +109,7 @@ async def test_payment_under_way_is_audited_at_any_age(portal: Paying, at: str, 
         with portal.store.transaction():
             portal.store.connection.execute("DELETE FROM object WHERE kind = 'payment_intent'")
     since = portal.clock() + dt.timedelta(days=1)
-    found = await audit.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    found = await audit.audit(portal.payment_context, portal.practice_id, ACCOUNT, since)
     assert [(one.what, one.why) for one in found] == [(payment, why)]
 
 
@@ -130,11 +130,11 @@ async def test_payment_in_a_deauthorised_account_keeps_its_state(portal: Paying)
     for _ in range(3):
         portal.clock.time += dt.timedelta(hours=2)
         portal.bearer = await portal.token()
-        await reconcile.reconcile_untouched(portal.till)
+        await reconcile.reconcile_untouched(portal.payment_context)
         assert (await portal.refresh(payment))["__typename"] == "PayProcessing"
     assert await state(portal) is PaymentState.REQUIRES_ACTION
     since = portal.clock() - dt.timedelta(days=1)
-    found = await audit.audit(portal.till, portal.practice_id, ACCOUNT, since)
+    found = await audit.audit(portal.payment_context, portal.practice_id, ACCOUNT, since)
     assert [one.what for one in found] == [ACCOUNT, payment]
 
 
@@ -146,7 +146,9 @@ async def test_deauthorised_account_does_not_stop_the_comparison_of_others(porta
         access.deauthorise(portal.store, "acct_a")
     at_stripe(portal, intents.authenticate_intent, intent, succeed=True)
     with pytest.raises(Forbidden):
-        await daily_comparison.compare_payments(portal.till, portal.practice_id, portal.clock())
+        await daily_comparison.compare_payments(
+            portal.payment_context, portal.practice_id, portal.clock()
+        )
     assert await state(portal) is PaymentState.SUCCEEDED
     assert await dues(portal) == [0]
 
@@ -157,14 +159,14 @@ async def test_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying)
     with portal.store.transaction():
         access.deauthorise(portal.store, ACCOUNT)
     assert (
-        await force_end.force_end(portal.till, payment_id, "account closed")
+        await force_end.force_end(portal.payment_context, payment_id, "account closed")
         is PaymentState.CANCELED
     )
     (row,) = await portal.all(Payment)
     assert (row.state, row.ended_because) == (PaymentState.CANCELED, "account closed")
     assert await portal.count(Claim) == 0
     with pytest.raises(force_end.NotEnded, match="is over"):
-        await force_end.force_end(portal.till, payment_id, "again")
+        await force_end.force_end(portal.payment_context, payment_id, "again")
     # The account is authorised again, and the charge had succeeded after all.
     with portal.store.transaction():
         access.authorise(portal.store, ACCOUNT)
@@ -173,7 +175,7 @@ async def test_operator_ends_a_payment_of_a_deauthorised_account(portal: Paying)
         portal.store.connection.execute("DELETE FROM object WHERE kind = 'event'")
     portal.clock.time += dt.timedelta(days=5)
     portal.bearer = await portal.token()
-    await daily_comparison.compare_due(portal.till)
+    await daily_comparison.compare_due(portal.payment_context)
     assert await state(portal) is PaymentState.SUCCEEDED
     assert await dues(portal) == [0]
 
@@ -185,11 +187,15 @@ async def test_ended_payment_is_canceled_at_stripe_once_access_is_back(
     payment, intent = await waiting(portal)
     with portal.store.transaction():
         access.deauthorise(portal.store, ACCOUNT)
-    await force_end.force_end(portal.till, payment.removeprefix("pmt_"), "account closed")
+    await force_end.force_end(
+        portal.payment_context, payment.removeprefix("pmt_"), "account closed"
+    )
     with portal.store.transaction():
         access.authorise(portal.store, ACCOUNT)
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
-    await daily_comparison.compare_payments(portal.till, portal.practice_id, portal.clock())
+    await daily_comparison.compare_payments(
+        portal.payment_context, portal.practice_id, portal.clock()
+    )
     assert portal.store.find(ACCOUNT, "payment_intent", intent)["status"] == "canceled"
     assert len(portal.charges()) == 1
 
@@ -198,7 +204,9 @@ async def test_operator_ends_a_payment_in_a_working_account_as_its_client_would(
     portal: Paying,
 ) -> None:
     payment, intent = await waiting(portal)
-    ended = await force_end.force_end(portal.till, payment.removeprefix("pmt_"), "no reason")
+    ended = await force_end.force_end(
+        portal.payment_context, payment.removeprefix("pmt_"), "no reason"
+    )
     assert ended is PaymentState.CANCELED
     assert portal.store.find(ACCOUNT, "payment_intent", intent)["status"] == "canceled"
     (row,) = await portal.all(Payment)

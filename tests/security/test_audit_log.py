@@ -33,7 +33,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 async def entries(portal: Paying) -> list[Any]:
     """Write the pending entries, and return all of them, the oldest first."""
-    await portal.record.flush()
+    await portal.read_audit.flush()
     return sorted(await portal.all(AccessEntry), key=lambda entry: str(entry.id))
 
 
@@ -169,7 +169,7 @@ async def test_opened_document_is_entered(portal: Paying) -> None:
     answer = await portal.ask(query, await guardian(portal), id=id_)
     url = answer.json()["data"]["node"]["document"]["printUrl"]
     path = url.partition("8000")[2]
-    await portal.record.flush()
+    await portal.read_audit.flush()
     assert (await portal.http.get(path)).status_code == 200
     asked, opened = await entries(portal)
     assert asked.fields == ["DocumentLink.printUrl", "Invoice.document"]
@@ -244,7 +244,7 @@ async def test_change_and_its_entry_are_one_transaction(
 async def test_client_sees_reads_by_others_in_the_access_log(portal: Paying) -> None:
     await portal.ask(BALANCE, await guardian(portal), id=f"cli_{portal.client_id}")
     await portal.ask(BALANCE, await guardian(portal), id=f"cli_{portal.other_id}")
-    await portal.record.flush()
+    await portal.read_audit.flush()
     found = (await portal.ask(LOG, portal.bearer)).json()["data"]["client"]["accessLog"]
     assert found["totalCount"] == 1
     assert found["nodes"] == [
@@ -257,7 +257,7 @@ async def test_client_sees_reads_by_others_in_the_access_log(portal: Paying) -> 
             "fields": ["Balance.amount", "Client.balance", "Client.name"],
         }
     ]
-    await portal.record.flush()
+    await portal.read_audit.flush()
     again = (await portal.ask(LOG, portal.bearer)).json()["data"]["client"]["accessLog"]
     assert [node["operation"] for node in again["nodes"]] == ["Log", "Balance"]
 
@@ -293,7 +293,7 @@ async def test_entries_that_failed_to_be_written_stay_queued(
     await portal.ask(BALANCE, portal.bearer)
     with monkeypatch.context() as patch, pytest.raises(ConnectionError):
         patch.setattr(audit_log, "write_entries", broken)
-        await portal.record.flush()
+        await portal.read_audit.flush()
     assert len(await entries(portal)) == 1
 
 
@@ -309,9 +309,9 @@ async def test_flush_waits_for_a_write_under_way(
 
     monkeypatch.setattr(audit_log, "write_entries", slow)
     await portal.ask(BALANCE, portal.bearer)
-    first = asyncio.create_task(portal.record.flush())
+    first = asyncio.create_task(portal.read_audit.flush())
     await begun.wait()
-    second = asyncio.create_task(portal.record.flush())
+    second = asyncio.create_task(portal.read_audit.flush())
     done, _ = await asyncio.wait([second], timeout=0.2)
     assert not done
     may_end.set()

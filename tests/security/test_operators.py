@@ -47,7 +47,7 @@ async def run(*arguments: str, name: str = "Ruth at the desk") -> str:
 
 async def by_operator(portal: Paying) -> list[tuple[Any, ...]]:
     """Return the operator's entries, the oldest first."""
-    await portal.record.flush()
+    await portal.read_audit.flush()
     found = sorted(await portal.all(AccessEntry), key=lambda one: str(one.id))
     done = [one for one in found if one.kind == "OPERATOR"]
     assert {(one.name, one.token_id, one.actor_id) for one in done} <= {
@@ -118,14 +118,14 @@ async def test_explain_with_a_token_is_entered(portal: Paying) -> None:
 async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
     async def till_of(_: Settings) -> AsyncIterator[PaymentContext]:
-        yield portal.till
+        yield portal.payment_context
 
-    monkeypatch.setattr(payments, "till_of", till_of)
+    monkeypatch.setattr(payments, "context_of", till_of)
     operator_name.given_name.set("Ruth at the desk")
     settings = Settings(database_url=portal.url, token_key=KEY)
     await portal.invoice(5_000)
     paid = (await portal.pay(5_000, portal.card()))["payment"]["id"]
-    await payments.refund(settings, paid, "12.50", None, lambda _: None)
+    await payments.refund_by_operator(settings, paid, "12.50", None, lambda _: None)
     await payments.differences(settings, None)
     await portal.invoice(3_000)
     await portal.pay(5_000 - 3_750 + 3_000, portal.card(ASKS))
@@ -134,8 +134,8 @@ async def test_money_commands_are_entered(portal: Paying, monkeypatch: pytest.Mo
     async def gone(*_: Any) -> None:
         raise Missing("gone")
 
-    monkeypatch.setattr(type(portal.till.stripe), "intent", gone)
-    await payments.end(settings, f"pmt_{open_one.id}", "The account is closed.")
+    monkeypatch.setattr(type(portal.payment_context.stripe), "intent", gone)
+    await payments.end_by_operator(settings, f"pmt_{open_one.id}", "The account is closed.")
     assert await by_operator(portal) == [
         ("portal refund", "CHANGE", portal.client_id),
         ("portal reconcile", "READ", None),

@@ -57,7 +57,7 @@ async def reads_of(portal: Paying, count: int) -> list[Coroutine[Any, Any, int]]
     tokens = [await dashboard(portal) for _ in range(0, count, AT_ONCE)]
     # The operation is planned before, so that all requests take the same path.
     await portal.ask(NAME, tokens[0], id=f"cli_{new_id()}")
-    await portal.record.flush()
+    await portal.read_audit.flush()
 
     async def read(token: str, id_: str) -> int:
         return (await portal.ask(NAME, token, id=f"cli_{id_}")).status_code
@@ -92,7 +92,7 @@ async def test_reads_beyond_the_limit_of_queued_entries_get_503(
     statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 30
     broken.is_mended = True
-    await portal.record.flush()
+    await portal.read_audit.flush()
     # Refused requests were not read.
     assert await recorded(portal) == 20
 
@@ -104,14 +104,14 @@ async def test_read_waits_until_the_queue_has_room(
     broken = Broken(monkeypatch)
     monkeypatch.setattr(read_audit, "MOST", 2)
     reads = [asyncio.create_task(one) for one in asked]
-    portal.record.patience_s = 60
-    await until(lambda: sum(one.waiting for one in portal.record.pending.values()) == 3)
+    portal.read_audit.patience_s = 60
+    await until(lambda: sum(one.waiting for one in portal.read_audit.pending.values()) == 3)
     await broken.failed.wait()
     done, waiting = await asyncio.wait(reads, timeout=0.1)
     assert (len(done), len(waiting)) == (2, 3)
     broken.is_mended = True
     assert [await one for one in reads] == [200] * 5
-    await portal.record.flush()
+    await portal.read_audit.flush()
     assert await recorded(portal) == 5
 
 
@@ -159,9 +159,9 @@ async def test_entry_that_can_not_be_written_does_not_block_others(
     monkeypatch.setattr(audit_log, "write_entries", picky)
     for name in ("First", "Bad", "Last"):
         await portal.ask(f"query {name} {{ client {{ name }} }}", portal.bearer)
-    await portal.record.flush()
+    await portal.read_audit.flush()
     assert {one.operation for one in await portal.all(AccessEntry)} == {"First", "Last"}
-    assert not portal.record.pending
+    assert not portal.read_audit.pending
 
 
 async def test_queued_entries_are_written_when_the_database_is_back(
@@ -169,15 +169,15 @@ async def test_queued_entries_are_written_when_the_database_is_back(
 ) -> None:
     broken = Broken(monkeypatch)
     assert (await portal.ask("{ client { name } }", portal.bearer)).status_code == 200
-    ((_, waiting),) = portal.record.pending.items()
-    portal.record.is_due.set()
+    ((_, waiting),) = portal.read_audit.pending.items()
+    portal.read_audit.is_due.set()
     async with asyncio.timeout(10):
         await broken.failed.wait()
         broken.is_mended = True
         # The server's own background task writes them, soon.
         await waiting.written.wait()
     assert await portal.count(AccessEntry) == 1
-    assert portal.record.unwritten == 0
+    assert portal.read_audit.unwritten == 0
 
 
 async def test_locked_sqlite_file_loses_no_entry(
@@ -205,7 +205,7 @@ async def loses_nothing(portal: Paying, patch: pytest.MonkeyPatch, lock: str) ->
         await conn.execute(text(lock))
         statuses = await asyncio.gather(*reads)
     assert sorted(statuses) == [200] * 20 + [503] * 5
-    await portal.record.flush()
+    await portal.read_audit.flush()
     assert await recorded(portal) == 20
 
 
@@ -225,18 +225,18 @@ async def test_owners_are_found_by_one_statement_per_kind(
     clients = [f"cli_{portal.client_id}", f"cli_{portal.other_id}"]
     invoices = [f"inv_{await portal.invoice(100, id_[4:])}" for id_ in clients]
     query = "query N($ids: [ID!]!) { nodes(ids: $ids) { id } }"
-    async with portal.record.writing:
+    async with portal.read_audit.writing:
         for token in tokens:
             for ids in (clients, invoices, clients[:1] + invoices[1:]):
                 assert (await portal.ask(query, token, ids=ids)).status_code == 200
     statements: list[str] = []
-    engine = portal.record.engine.sync_engine
+    engine = portal.read_audit.engine.sync_engine
 
     def heard(*given: Any) -> None:
         statements.append(given[2])
 
     event.listen(engine, "before_cursor_execute", heard)
-    await portal.record.flush()
+    await portal.read_audit.flush()
     event.remove(engine, "before_cursor_execute", heard)
     lookups = [one for one in statements if one.startswith("SELECT") and "json_each" in one]
     lookups += [one for one in statements if one.startswith("SELECT") and "unnest" in one]
@@ -322,7 +322,7 @@ async def test_every_personal_field_is_entered(portal: Paying) -> None:
             given = {"input": PAY | amount} if root == "mutation" else {}
             answer = await portal.ask(f"{root} ({declared}) {{ {inner} }}", token, **given)
             assert answer.json()["data"], answer.text
-    await portal.record.flush()
+    await portal.read_audit.flush()
     entries = await portal.all(AccessEntry)
     recorded = set().union(*(entry.fields for entry in entries))
     assert recorded >= asked

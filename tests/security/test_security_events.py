@@ -74,7 +74,7 @@ async def refusals(portal: Paying) -> None:
     await portal.ask("{ client { " + "name " * 600 + "} }", portal.bearer)
     await portal.ask(NAME, portal.bearer[:-1] + "x")
     await portal.http.post("/stripe/webhook", content='{"name": "Ana Prieto"}')
-    await portal.record.flush()
+    await portal.read_audit.flush()
 
 
 async def sign_ins(home: SigningIn) -> None:

@@ -187,7 +187,7 @@ async def test_unknown_nonce_has_no_tries(portal: SigningIn) -> None:
 
 
 async def test_codes_differ_by_request_and_practice(portal: SigningIn) -> None:
-    context, found = portal.door, set()
+    context, found = portal.sign_in_context, set()
     for request in range(100):
         for practice in range(10):
             found.add(codes.mail_code(context, f"{request}", f"{practice}"))

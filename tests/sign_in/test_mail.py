@@ -310,7 +310,7 @@ async def test_code_of_a_strangers_mail_works_only_in_the_strangers_page(portal:
 
 async def test_concurrent_requests_do_not_exceed_the_limit(portal: SigningIn) -> None:
     await asyncio.gather(*(portal.request("ana@example.com") for _ in range(12)))
-    await asyncio.gather(*(worker.answer_waiting(portal.door) for _ in range(6)))
+    await asyncio.gather(*(worker.answer_waiting(portal.sign_in_context) for _ in range(6)))
     assert len(await portal.mails()) == 4
 
 
@@ -410,7 +410,7 @@ async def test_unreachable_mail_server_is_tried_until_the_link_would_expire(
         await portal.request("ana@example.com")
         tried = 0
         while (await portal.all(SignInRequest))[0].done_at is None:
-            tried += await worker.answer_waiting(portal.door)
+            tried += await worker.answer_waiting(portal.sign_in_context)
             portal.clock.time += 5 * SECOND
     assert 5 < tried < 25
     assert "no mail could be sent in time" in caplog.text
@@ -432,9 +432,9 @@ async def test_mail_of_a_killed_process_is_sent_by_another(portal: SigningIn) ->
         nonce = await portal.request("ana@example.com")
         await asyncio.wait_for(holding.wait(), 10)
     async with serving(portal, smtp_url=portal.mailbox.url):
-        assert await worker.answer_waiting(portal.door) == 0
+        assert await worker.answer_waiting(portal.sign_in_context) == 0
         await run_out(portal.engine)
-        assert await worker.answer_waiting(portal.door) == 1
+        assert await worker.answer_waiting(portal.sign_in_context) == 1
         (secret,) = LINK.findall(portal.mailbox.text())
         assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
@@ -442,7 +442,7 @@ async def test_mail_of_a_killed_process_is_sent_by_another(portal: SigningIn) ->
 async def test_without_a_mail_server_requests_wait(portal: SigningIn) -> None:
     async with serving(portal, smtp_url=None):
         await portal.request("ana@example.com")
-        assert await worker.answer_waiting(portal.door) == 0
+        assert await worker.answer_waiting(portal.sign_in_context) == 0
     async with serving(portal, smtp_url=portal.mailbox.url):
         assert len(await portal.mails()) == 1
 
@@ -454,7 +454,7 @@ async def test_failing_mail_does_not_delay_others(portal: SigningIn) -> None:
     await portal.mails()
     assert [mail["To"] for mail in portal.mailbox.letters] == ["ben@example.com"]
     assert refused
-    await worker.answer_waiting(portal.door)
+    await worker.answer_waiting(portal.sign_in_context)
     assert len(portal.mailbox.letters) == 1
 
 
@@ -464,13 +464,13 @@ async def test_requests_older_than_a_day_are_deleted(portal: SigningIn) -> None:
     await portal.request(UNKNOWN)
     await portal.mails()
     portal.clock.time += dt.timedelta(hours=24)
-    await outbox.delete_old(portal.door)
+    await outbox.delete_old(portal.sign_in_context)
     assert len(await portal.all(SignInRequest)) == 2
     assert len(await portal.all(SignInLink)) == 1
     # Counters at zero are deleted at once.
     assert await portal.all(SignInLimit) == []
     portal.clock.time += dt.timedelta(hours=13)
-    await outbox.delete_old(portal.door)
+    await outbox.delete_old(portal.sign_in_context)
     assert await portal.all(SignInRequest) == []
     assert await portal.all(SignInLink) == []
     (row,) = await portal.all(Token)

@@ -14,7 +14,7 @@ from models import AccessEntry, Client, Contact, SignInRequest
 from models.leases import Excluded
 from server.cli import main as cli
 from server.cli import session_admin
-from server.cli.session_admin import NotMeant, Which
+from server.cli.session_admin import NotMeant, SignInFilter
 from server.settings import Settings
 from tests.support.portal import KEY
 from tests.support.sign_in import SigningIn, signing_in
@@ -48,11 +48,11 @@ async def test_commands_are_entered_in_the_audit_log(portal: SigningIn) -> None:
 
 
 async def listed(portal: SigningIn, **which: str) -> list[str]:
-    return await session_admin.listed(settings(portal), Which(**which))
+    return await session_admin.list_sign_ins(settings(portal), SignInFilter(**which))
 
 
 async def end(portal: SigningIn, **which: str) -> int:
-    return await session_admin.ended(settings(portal), Which(**which))
+    return await session_admin.end_matching(settings(portal), SignInFilter(**which))
 
 
 async def test_sign_ins_are_listed_and_one_is_ended(portal: SigningIn) -> None:
@@ -110,12 +110,12 @@ async def test_pending_mail_is_useless_after_sign_ins_were_ended(portal: Signing
     async with portal.engine.begin():
         pass
     nonce = await portal.request("ana@example.com")
-    taken = await outbox.claim_request(portal.door, Excluded())
+    taken = await outbox.claim_request(portal.sign_in_context, Excluded())
     if taken is None:
         pytest.skip("the application's own worker was quicker")
     await end(portal, address="ana@example.com")
-    assert portal.door.post is not None
-    await worker.answer(portal.door, portal.door.post, taken.row)
+    assert portal.sign_in_context.post is not None
+    await worker.answer(portal.sign_in_context, portal.sign_in_context.post, taken.row)
     assert portal.mailbox.letters == []
     (request,) = await portal.all(SignInRequest)
     assert request.email is None

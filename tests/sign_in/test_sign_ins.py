@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from identity.tokens import Subject
 from models import Token
-from server.background_writes import flushing
+from server.background_writes import flush_regularly
 from tests.support.sign_in import (
     REVOKE,
     SIGN_INS,
@@ -165,7 +165,7 @@ async def test_batches_are_retried_and_written_at_the_end(
     async def counts() -> None:
         second[0] += 1
 
-    async with flushing(fails, counts, every_s=0.01):
+    async with flush_regularly(fails, counts, every_s=0.01):
         await until(lambda: second[0] >= 3)
         before = second[0]
     assert (second[0], first[0]) == (before + 1, before + 1)

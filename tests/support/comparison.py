@@ -102,7 +102,7 @@ class CountedPostgres(Counted, PostgresReads):
     pass
 
 
-class WatchedPlans(Executor):
+class WatchedExecutor(Executor):
     """Plans that count the answers of the fallback."""
 
     fallbacks = 0
@@ -128,7 +128,7 @@ class Comparison:
 
     def plan_anew(self) -> None:
         """Keep the documents, and clear the plans."""
-        self.plans = self.graph.executor = WatchedPlans(self.graph.schema, self.reads, SIGNER)
+        self.plans = self.graph.executor = WatchedExecutor(self.graph.schema, self.reads, SIGNER)
         self.statements: list[str] = []
         self.reads.statements = self.statements
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import uvicorn
 from starlette.types import ASGIApp
 
-from server.http.connections import Limits
-from server.http.serving import options
+from server.http.connections import ConnectionLimits
+from server.http.serving import uvicorn_options
 
 # Seconds, far more than any response takes.
 SOON_S = 20
@@ -89,12 +89,14 @@ class Client:
 
 @asynccontextmanager
 async def listening(
-    application: ASGIApp, limits: Limits | None = None, public_url: str = "http://127.0.0.1"
+    application: ASGIApp,
+    limits: ConnectionLimits | None = None,
+    public_url: str = "http://127.0.0.1",
 ) -> AsyncIterator[Listening]:
     """Serve an application, without running its lifespan."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        given = options(limits or Limits(), public_url)
+        given = uvicorn_options(limits or ConnectionLimits(), public_url)
         config = uvicorn.Config(application, lifespan="off", log_config=None, **given)
         server = Server(config)
         running = asyncio.create_task(server.serve([sock]))

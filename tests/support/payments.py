@@ -78,11 +78,11 @@ class Paying(Portal):
     store: Store
     api: Api
     # The contexts of the test itself, of requests and of background work.
-    till: PaymentContext
+    payment_context: PaymentContext
     counter: PaymentContext
     behind: PaymentContext
     reads: Any
-    record: ReadAuditLog
+    read_audit: ReadAuditLog
     bearer: str = ""
 
     # -- invoices ----------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Paying(Portal):
             assert (await self.webhook(event)).status_code == 200
         while any(event.handled_at is None for event in await self.all(StripeEvent)):
             # The application's own worker processes them too.
-            await webhook_inbox.handle_waiting(self.till)
+            await webhook_inbox.handle_waiting(self.payment_context)
             await asyncio.sleep(0.005)
 
 
@@ -279,7 +279,7 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
     application = app(settings, now=portal.clock, stripe=stripe)
     state = application.state
     portal.counter, portal.behind, portal.reads = state.till, state.behind, state.reads
-    portal.record = application.state.record
+    portal.read_audit = application.state.record
     portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
@@ -287,5 +287,5 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
     ):
-        portal.till = replace(portal.counter, engine=engine)
+        portal.payment_context = replace(portal.counter, engine=engine)
         yield

@@ -2,7 +2,7 @@
 
 import os
 
-from server.app import checked
+from server.app import checked_schema
 from server.cli import demo, serve
 from server.cli.main import app
 from tests.support.process_pool import forks
@@ -23,5 +23,5 @@ WARM = (demo, serve)
 
 if __name__ == "__main__":
     for lateral in (False, True):
-        checked(lateral=lateral)
+        checked_schema(lateral=lateral)
     forks(run)

@@ -52,7 +52,7 @@ class SigningIn(Portal):
     """A portal whose clients Ana and Ben and guardian Gail have an address each."""
 
     mailbox: Mailbox
-    door: SignInContext
+    sign_in_context: SignInContext
     application: Starlette
 
     async def fill(self) -> None:
@@ -129,7 +129,7 @@ class SigningIn(Portal):
         """Return all mails, after sending those that are due."""
         while any(is_due(row, self.clock()) for row in await self.all(SignInRequest)):
             # The application's own worker sends mails too.
-            await worker.answer_waiting(self.door)
+            await worker.answer_waiting(self.sign_in_context)
             await asyncio.sleep(0.005)
         return self.mailbox.letters
 
@@ -224,5 +224,7 @@ async def serving(portal: SigningIn, **settings: Any) -> AsyncIterator[Starlette
     ):
         portal.application = application
         # As background work has it.
-        portal.door = replace(application.state.door, engine=application.state.behind.engine)
+        portal.sign_in_context = replace(
+            application.state.door, engine=application.state.behind.engine
+        )
         yield application

@@ -18,7 +18,7 @@ from billing.payment_methods import detach
 from billing.payments import background, daily_comparison, reconcile, webhook_inbox
 from billing.stripe import api
 from models import leases
-from server.app import app, checked
+from server.app import app, checked_schema
 from server.cli import main as cli
 from server.settings import Settings
 from tests.payments.campaign.crashes import Danger, arm
@@ -96,7 +96,7 @@ def to_file(printed: str) -> None:
 def warm() -> None:
     """Import and prepare everything that a server needs, so that no fork has to."""
     for lateral in (False, True):
-        checked(lateral=lateral)
+        checked_schema(lateral=lateral)
     settings = {
         "database_url": "sqlite:////nowhere/portal.sqlite",
         "token_key": KEY,

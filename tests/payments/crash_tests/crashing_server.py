@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from billing.payments import background, reconcile
 from billing.payments.context import PaymentContext
-from server.app import app, checked
+from server.app import app, checked_schema
 from server.settings import Settings
 from tests.support.process_pool import forks
 
@@ -99,5 +99,5 @@ def watch_calls(context: PaymentContext, passing: Any) -> None:
 
 if __name__ == "__main__":
     for lateral in (False, True):
-        checked(lateral=lateral)
+        checked_schema(lateral=lateral)
     forks(serve)

@@ -66,9 +66,9 @@ class Machine(RuleBasedStateMachine):
     async def opened(self) -> None:
         url = await self.stack.enter_async_context(self.new_database())
         self.portal: Paying = await self.stack.enter_async_context(paying(url))
-        for context in (self.portal.counter, self.portal.till):
+        for context in (self.portal.counter, self.portal.payment_context):
             watch_commits(context, self.passing)
-        watch_calls(self.portal.till, self.passing)
+        watch_calls(self.portal.payment_context, self.passing)
         self.invoices = [await self.portal.invoice(amount) for amount in (10_000, 5_000)]
         await self.portal.credit(2_000)
 
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
     async def refreshed(self) -> None:
         await self.pass_time(dt.timedelta(minutes=31))
         self.portal.bearer = await self.portal.token()
-        await reconcile.reconcile_untouched(self.portal.till)
+        await reconcile.reconcile_untouched(self.portal.payment_context)
         self.invoices.append(await self.portal.invoice(4_000))
 
     @rule(k=st.integers(0, 50), die=DIES)
@@ -207,8 +207,8 @@ class Machine(RuleBasedStateMachine):
 
     async def hear(self, events: list[dict[str, Any]]) -> None:
         for event in events:
-            await webhook_inbox.receive(self.portal.till, hint(event))
-        while await webhook_inbox.handle_waiting(self.portal.till):
+            await webhook_inbox.receive(self.portal.payment_context, hint(event))
+        while await webhook_inbox.handle_waiting(self.portal.payment_context):
             pass
 
     @rule(fault=FAULTS, after=st.booleans())
@@ -229,7 +229,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(die=DIES)
     def reconciles(self, die: str | None) -> None:
-        self.run(reconcile.reconcile_untouched(self.portal.till), die)
+        self.run(reconcile.reconcile_untouched(self.portal.payment_context), die)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class Machine(RuleBasedStateMachine):
         for _ in range(MOST_ROUNDS):
             await self.pass_time(dt.timedelta(minutes=31))
             await self.hear(self.portal.store.all("event"))
-            if not await reconcile.reconcile_untouched(self.portal.till):
+            if not await reconcile.reconcile_untouched(self.portal.payment_context):
                 return
         raise AssertionError("a payment never comes to rest")
 

@@ -59,7 +59,7 @@ class Aftermath(Machine):
 
     async def refunded(self, payment_id: str, part: int | None) -> None:
         with suppress(NotRefunded, StripeTrouble):
-            await refund_payment(self.portal.till, payment_id, part)
+            await refund_payment(self.portal.payment_context, payment_id, part)
             self.told["refunds"] += 1
 
     @rule(k=st.integers(0, 20), amount=st.sampled_from([500, 4_000]))
@@ -155,14 +155,14 @@ class Aftermath(Machine):
 
     @rule(die=DIES)
     def compares(self, die: str | None) -> None:
-        self.run(daily_comparison.compare_due(self.portal.till), die)
+        self.run(daily_comparison.compare_due(self.portal.payment_context), die)
 
     async def ended(self) -> None:
         await super().ended()
         self.portal.clock.time += daily_comparison.EVERY
-        await daily_comparison.compare_due(self.portal.till)
+        await daily_comparison.compare_due(self.portal.payment_context)
         await super().ended()
-        while await detach.detach_cards(self.portal.till):
+        while await detach.detach_cards(self.portal.payment_context):
             pass
 
 
