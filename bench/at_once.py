@@ -26,7 +26,7 @@ VALUE = re.compile(r"\$(\d+)")
 def at_once(sql: str) -> str:
     """Return the statement together with the lookup of the token, whose two values come last."""
     last = max(int(number) for number in VALUE.findall(sql))
-    viewer = VALUE.sub(lambda found: f"${int(found[1]) + last}", statements.VIEWER)
+    viewer = VALUE.sub(lambda match: f"${int(match[1]) + last}", statements.VIEWER)
     return f"SELECT viewer.*, ({sql}) FROM ({viewer}) viewer"  # noqa: S608
 
 

@@ -83,12 +83,12 @@ def bodies(side: Side) -> list[bytes]:
     return [exchange.body for exchange in side.exchanges]
 
 
-def differences(told: Mapping[str, Sequence[bytes]], reference: str = "portal") -> dict[str, str]:
+def differences(data: Mapping[str, Sequence[bytes]], reference: str = "portal") -> dict[str, str]:
     """Return the servers that differ from the reference, with the difference."""
-    reference = reference if reference in told else next(iter(told), "")
+    reference = reference if reference in data else next(iter(data), "")
     found = {}
-    for name, own in told.items():
-        pairs = zip(own, told[reference], strict=True)
+    for name, own in data.items():
+        pairs = zip(own, data[reference], strict=True)
         each = (difference(orjson.loads(its), orjson.loads(portal)) for its, portal in pairs)
         if why := next(filter(None, each), None):
             found[name] = f"answers otherwise than {reference}: {why}"

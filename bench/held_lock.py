@@ -187,9 +187,9 @@ class Neighbour:
 
     async def confirmed(self, client_id: str) -> dict[str, Any]:
         """Confirm the payment as the cardholder, and return Stripe's event of that."""
-        found = select(Payment.stripe_id).where(Payment.client_id == client_id)
+        statement = select(Payment.stripe_id).where(Payment.client_id == client_id)
         async with self.portal.engine.connect() as conn:
-            intent = str(await conn.scalar(found))
+            intent = str(await conn.scalar(statement))
         facts = {"account": OTHER_ACCOUNT, "id": intent, "succeed": True}
         return await self.act("authenticate", intent, facts)
 
@@ -235,9 +235,9 @@ class Held:
             await self.portal.invoice(DUE)
             assert (await self.pay(GOOD))["data"]["pay"]["__typename"] == "PaySucceeded"
         await self.portal.invoice(DUE)
-        mine = select(Payment.stripe_id).where(Payment.client_id == self.portal.client_id)
+        statement = select(Payment.stripe_id).where(Payment.client_id == self.portal.client_id)
         async with self.portal.engine.connect() as conn:
-            intents = [str(one) for one in await conn.scalars(mine)]
+            intents = [str(one) for one in await conn.scalars(statement)]
         for intent in intents:
             facts = {"account": ACCOUNT, "intent": intent}
             event = await self.neighbour.act("dispute", intent, facts)

@@ -23,8 +23,8 @@ SAYS = "process.stdout.write(process.versions.node + ' ' + process.execPath)"
 def needed() -> int:
     """Return the major version in the peers' package.json."""
     engines = json.loads((FOLDER / "package.json").read_text()).get("engines", {})
-    found = re.search(r"\d+", engines.get("node", "0"))
-    return int(found[0]) if found else 0
+    match = re.search(r"\d+", engines.get("node", "0"))
+    return int(match[0]) if match else 0
 
 
 @cache

@@ -50,7 +50,7 @@ async def askers(
     engine: AsyncEngine, key: str, now: dt.datetime, most: int, practice_id: str | None = None
 ) -> Askers:
     """Return this many of the practice's clients, spread over it, and a dashboard, with tokens."""
-    own = (
+    statement = (
         select(Client.practice_id, Client.id, func.min(cast(Invoice.id, Text)))
         .join(
             Invoice, (Invoice.practice_id == Client.practice_id) & (Invoice.client_id == Client.id)
@@ -61,9 +61,9 @@ async def askers(
         .order_by(Client.id)
     )
     if practice_id is not None:
-        own = own.where(Client.practice_id == practice_id)
+        statement = statement.where(Client.practice_id == practice_id)
     async with engine.begin() as conn:
-        found = spread((await conn.execute(own)).all(), most)
+        found = spread((await conn.execute(statement)).all(), most)
         practice_id = found[0][0]
         clients = [
             await token(conn, key, Subject(practice_id, client_id=id_), now) for _, id_, _ in found

@@ -114,8 +114,8 @@ class Asking:
     ) -> tuple[Measured, Any]:
         """Measure a query; return also the page info of its answer, if any."""
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
-        ready = prepare_operation(self.graph, query, None)
-        sql, values = await planned_statement(self.graph, ready, dict(variables), viewer, now)
+        prepared = prepare_operation(self.graph, query, None)
+        sql, values = await planned_statement(self.graph, prepared, dict(variables), viewer, now)
         answer = orjson.loads(await self.reads.value(sql, values, viewer.caller))
         read = await self.rows_read(sql, values)
         return Measured(name, rows_in(answer), read), page_info(answer)

@@ -99,8 +99,8 @@ async def record_of_person(
     clients = [client_id]
     if contact_id is not None:
         mine = ContactRight.practice_id == actor.practice_id, ContactRight.contact_id == contact_id
-        found = select(ContactRight.client_id).where(*mine).order_by(ContactRight.client_id)
-        clients = list(await conn.scalars(found)) or [None]
+        statement = select(ContactRight.client_id).where(*mine).order_by(ContactRight.client_id)
+        clients = list(await conn.scalars(statement)) or [None]
     for each in clients:
         await record(conn, actor, each, at, action)
 
@@ -124,13 +124,13 @@ async def names_of(conn: AsyncConnection, entries: Sequence[Entry]) -> dict[str,
     for kind, model in NAMED.items():
         acted = [one for one in entries if one["kind"] is kind and one["name"] is None]
         if acted:
-            found = await conn.execute(
+            result = await conn.execute(
                 select(model.id, model.name).where(
                     model.practice_id.in_(padded(one["practice_id"] for one in acted)),
                     model.id.in_(padded(acting(one)[1] for one in acted)),
                 )
             )
-            names |= {str(row.id): str(row.name) for row in found}
+            names |= {str(row.id): str(row.name) for row in result}
     return names
 
 

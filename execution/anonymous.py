@@ -106,32 +106,32 @@ class AnonymousRequests:
         key = query, name
         if key not in self.operations.items and address_hash is not None:
             self.count(address_hash)
-        found = await self.operations.awaited(
+        prepared = await self.operations.awaited(
             key, lambda: self.executor.run_in_thread(SERVER, self.parse_and_validate, query, name)
         )
-        if found is None:
+        if prepared is None:
             raise Unauthenticated
-        if not isinstance(found, PreparedOperation):
-            return found
+        if not isinstance(prepared, PreparedOperation):
+            return prepared
         return (
-            self.variable_errors(found, variables)
-            or await self.too_large(key, found, variables)
-            or found
+            self.variable_errors(prepared, variables)
+            or await self.too_large(key, prepared, variables)
+            or prepared
         )
 
-    def variable_errors(self, found: PreparedOperation, variables: Mapping[str, Any]) -> Errors:
+    def variable_errors(self, prepared: PreparedOperation, variables: Mapping[str, Any]) -> Errors:
         """Return errors in variables that no operation accepts."""
         try:
             check_texts(variables, MAX_VALUES)
         except GraphQLError as error:
             return [error]
-        return card_number_in_variables(variables, found.operation.document)
+        return card_number_in_variables(variables, prepared.operation.document)
 
     async def too_large(
-        self, key: Key, found: PreparedOperation, variables: Mapping[str, Any]
+        self, key: Key, prepared: PreparedOperation, variables: Mapping[str, Any]
     ) -> Errors:
         """Return an error for each limit that the operation exceeds with these variables."""
-        document, node = found.operation.document, found.operation.node
+        document, node = prepared.operation.document, prepared.operation.node
         return await self.limits.refuse(key, document, node, variables, NOBODY)
 
     def count(self, address_hash: str) -> None:

@@ -175,11 +175,11 @@ def only_client(token: Any) -> Any:
     right = ContactRight.__table__.alias("contact_right")
     client_id = cast(right.c.client_id, Text)
     only = case((func.count() == constant(1), func.min(client_id)))
-    mine = and_(
+    condition = and_(
         right.c.practice_id == token.c.practice_id, right.c.contact_id == token.c.contact_id
     )
-    found: Select[Any] = select(only).select_from(right).where(mine).correlate(token)
-    return found.scalar_subquery()
+    statement: Select[Any] = select(only).select_from(right).where(condition).correlate(token)
+    return statement.scalar_subquery()
 
 
 # Caches the meaning of a row, not its existence.

@@ -45,7 +45,7 @@ Named = tuple[str | None, str]
 def is_card_number(text: str) -> bool:
     """Return whether some part of the text looks like a card number and passes its check digit."""
     rest = KNOWN.sub("x", text)
-    numbers = (re.sub("[ -]", "", found[0]) for found in NUMBER.finditer(rest))
+    numbers = (re.sub("[ -]", "", match[0]) for match in NUMBER.finditer(rest))
     return any(checksum(number) == 0 for number in numbers)
 
 

@@ -61,7 +61,7 @@ def outcome_types(outcomes: Mapping[str, Outcome | FieldError]) -> dict[str, str
 
 
 async def run_mutations(
-    acts: Sequence[MutationCall], mutation: MutationContext
+    calls: Sequence[MutationCall], mutation: MutationContext
 ) -> dict[str, Outcome | FieldError]:
     """Execute the fields of a mutation one after another, and return their results.
 
@@ -70,22 +70,22 @@ async def run_mutations(
     """
     outcomes: dict[str, Outcome | FieldError] = {}
     delays: list[DatabaseBusy] = []
-    for act in acts:
+    for call in calls:
         try:
-            outcomes[act.response_key] = await act.run(mutation)
+            outcomes[call.response_key] = await call.run(mutation)
         except FieldError as refusal:
-            outcomes[act.response_key] = refusal
+            outcomes[call.response_key] = refusal
         except DatabaseBusy as error:
-            outcomes[act.response_key] = database_busy()
+            outcomes[call.response_key] = database_busy()
             delays.append(error)
-    if acts and len(delays) == len(acts):
+    if calls and len(delays) == len(calls):
         raise delays[0]
     return outcomes
 
 
 def result_viewer(outcomes: Mapping[str, Outcome | FieldError]) -> Viewer | None:
     """Return the viewer that the results are read as, if it is not the viewer of the request."""
-    viewers = (one.viewer for one in outcomes.values() if isinstance(one, Outcome))
+    viewers = (outcome.viewer for outcome in outcomes.values() if isinstance(outcome, Outcome))
     return next((viewer for viewer in viewers if viewer is not None), None)
 
 
@@ -160,74 +160,86 @@ class Executor:
 
         For a mutation, `mutation` is its context. All changes are made before the results are read.
         """
-        given = coerce_variables(self.schema._schema, operation, variables)
-        if not isinstance(given, VariableValues):
-            return error_answer(given)
+        variable_values = coerce_variables(self.schema._schema, operation, variables)
+        if not isinstance(variable_values, VariableValues):
+            return error_answer(variable_values)
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if mutation:
-            acts, errors = await self.mutation_calls(operation, given, mutation.viewer)
+            calls, errors = await self.mutation_calls(operation, variable_values, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
             self.reads.budgets.check(viewer.caller)
             with within_practice(mutation.viewer.practice_id):
-                outcomes = await run_mutations(acts, mutation)
-        eyes = result_viewer(outcomes) or viewer
-        context = RequestContext(eyes, now, given.coerced, self.online, self.signer, outcomes)
-        if outcomes and (told := self.results_without_query(operation, given, context)):
-            return Answer(told, True)
+                outcomes = await run_mutations(calls, mutation)
+        reader = result_viewer(outcomes) or viewer
+        context = RequestContext(
+            reader, now, variable_values.coerced, self.online, self.signer, outcomes
+        )
+        if outcomes and (
+            results := self.results_without_query(operation, variable_values, context)
+        ):
+            return Answer(results, True)
         try:
-            found = await self.bind_plan(operation, given, context)
-            text = await self.reads.value(found[0].sql, found[1], context.caller) if found else None
-            if found and text is not None and NULL_VIOLATION not in text:
-                return Answer(text.encode(), True, ExecutedPlan(found[0], given.coerced))
-            return await self.answer_exactly(operation, given, variables, context)
+            bound_plan = await self.bind_plan(operation, variable_values, context)
+            text = (
+                await self.reads.value(bound_plan[0].sql, bound_plan[1], context.caller)
+                if bound_plan
+                else None
+            )
+            if bound_plan and text is not None and NULL_VIOLATION not in text:
+                return Answer(
+                    text.encode(), True, ExecutedPlan(bound_plan[0], variable_values.coerced)
+                )
+            return await self.answer_exactly(operation, variable_values, variables, context)
         except (StatementTooDeep, RecursionError):
             return error_answer(
                 [graphql_error("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
             )
 
     def results_without_query(
-        self, operation: Operation, given: VariableValues, context: RequestContext
+        self, operation: Operation, variable_values: VariableValues, context: RequestContext
     ) -> bytes | None:
         """Return the results of a mutation as JSON if their values suffice, otherwise None."""
-        selection = Selection(self.schema._schema, fragments_of(operation.document), given)
+        selection = Selection(
+            self.schema._schema, fragments_of(operation.document), variable_values
+        )
         return literal_results.write_results(operation.node, selection, context.outcomes, context)
 
     async def mutation_calls(
-        self, operation: Operation, given: VariableValues, viewer: Viewer
+        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        planner = self.planner(operation, given, viewer)
+        planner = self.planner(operation, variable_values, viewer)
         try:
-            acts = list(planner.mutation_calls(operation.node))
+            calls = list(planner.mutation_calls(operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
-        errors = preflight.check_together(acts)
+        errors = preflight.check_together(calls)
         if errors or not preflight.reads_conditionally(operation.document):
-            return acts, errors
-        exactly = partial(self.planner, operation, given, viewer, exact=True)
-        return acts, await self.run_in_thread(
+            return calls, errors
+        exactly = partial(self.planner, operation, variable_values, viewer, exact=True)
+        return calls, await self.run_in_thread(
             viewer.caller,
             preflight.foresee_results,
             operation,
-            acts,
+            calls,
             planner.selection,
             lambda types: exactly(outcomes=types),
         )
 
     async def bind_plan(
-        self, operation: Operation, given: VariableValues, context: RequestContext
+        self, operation: Operation, variable_values: VariableValues, context: RequestContext
     ) -> tuple[Plan, list[Any]] | None:
         """Return the plan and its parameter values, or None if the reference executor is needed."""
-        plan = await self.plan(operation, given, context)
+        plan = await self.plan(operation, variable_values, context)
         try:
             return (plan, plan.values(context)) if plan else None
         except FieldError:
             return None
 
     async def plan(
-        self, operation: Operation, given: VariableValues, context: RequestContext
+        self, operation: Operation, variable_values: VariableValues, context: RequestContext
     ) -> Plan | None:
         """Return the plan for the shapes of these variables.
 
@@ -236,11 +248,19 @@ class Executor:
         viewer, came_to = context.viewer, outcome_types(context.outcomes)
         if any(isinstance(type_, FieldError) for type_ in came_to.values()):
             return None
-        shapes = tuple((n, variable_shape(operation.types[n], v)) for n, v in given.coerced.items())
+        shapes = tuple(
+            (n, variable_shape(operation.types[n], v)) for n, v in variable_values.coerced.items()
+        )
         own = (viewer.kind, has_sole_client(viewer), currency_digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
         make = partial(
-            self.run_in_thread, context.caller, self.compile, operation, given, viewer, came_to
+            self.run_in_thread,
+            context.caller,
+            self.compile,
+            operation,
+            variable_values,
+            viewer,
+            came_to,
         )
         if key not in operation.shapes:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
@@ -251,16 +271,16 @@ class Executor:
     def compile(
         self,
         operation: Operation,
-        given: VariableValues,
+        variable_values: VariableValues,
         viewer: Viewer,
         outcomes: Outcomes | None = None,
     ) -> Plan | None:
         try:
             symbols = {
                 name: placeholder(operation.types[name], value, variable(name))
-                for name, value in given.coerced.items()
+                for name, value in variable_values.coerced.items()
             }
-            values = VariableValues(given.sources, symbols)
+            values = VariableValues(variable_values.sources, symbols)
             planner = self.planner(operation, values, viewer, outcomes=outcomes)
             statement = planner.compile(operation.node)
             return compile_plan(statement, self.reads.dialect, planner.unread)
@@ -270,14 +290,16 @@ class Executor:
     def planner(
         self,
         operation: Operation,
-        given: VariableValues,
+        variable_values: VariableValues,
         viewer: Viewer,
         *,
         exact: bool = False,
         today: Any = TODAY,
         outcomes: Outcomes | None = None,
     ) -> Planner:
-        selection = Selection(self.schema._schema, fragments_of(operation.document), given)
+        selection = Selection(
+            self.schema._schema, fragments_of(operation.document), variable_values
+        )
         lateral = self.reads.dialect.name == "postgresql"
         visible = Visibility(
             viewer.kind,
@@ -291,13 +313,13 @@ class Executor:
     async def answer_exactly(
         self,
         operation: Operation,
-        given: VariableValues,
+        variable_values: VariableValues,
         variables: Mapping[str, Any],
         context: RequestContext,
     ) -> Answer:
         """Return the reference executor's response. One statement reads all rows for it."""
         plan = await self.run_in_thread(
-            context.caller, self.compile_exact, operation, given, context
+            context.caller, self.compile_exact, operation, variable_values, context
         )
         text = (
             await self.reads.value(plan.sql, plan.values(context), context.caller) if plan else None
@@ -307,11 +329,11 @@ class Executor:
         )
 
     def compile_exact(
-        self, operation: Operation, given: VariableValues, context: RequestContext
+        self, operation: Operation, variable_values: VariableValues, context: RequestContext
     ) -> Plan | None:
         came_to, today = outcome_types(context.outcomes), context.today
         planner = self.planner(
-            operation, given, context.viewer, exact=True, today=today, outcomes=came_to
+            operation, variable_values, context.viewer, exact=True, today=today, outcomes=came_to
         )
         try:
             return compile_plan(planner.compile(operation.node), self.reads.dialect)

@@ -115,28 +115,28 @@ class GraphQLService:
     async def answer_to_viewer(
         self, request: Request, viewer: Viewer, now: dt.datetime, address_hash: str | None
     ) -> Answer:
-        ready = await self.preparation.prepare(
+        prepared = await self.preparation.prepare(
             request.query, request.operation_name, request.variables, viewer
         )
-        if not isinstance(ready, PreparedOperation):
-            return error_answer(ready)
-        operation, variables = ready.operation, request.variables
-        if lacking := ready.needed.lacking(
+        if not isinstance(prepared, PreparedOperation):
+            return error_answer(prepared)
+        operation, variables = prepared.operation, request.variables
+        if lacking := prepared.needed.lacking(
             self.schema._schema, operation, variables, viewer.scopes
         ):
             emit_scope_refused(lacking, viewer, address_hash)
             if self.read_audit:
-                in_vain = scopes_lacked(self.reads_of(ready, request.variables), lacking)
-                await self.read_audit.read(viewer, in_vain, b"", address_hash, now)
+                refused_reads = scopes_lacked(self.reads_of(prepared, request.variables), lacking)
+                await self.read_audit.read(viewer, refused_reads, b"", address_hash, now)
             return error_answer(scopes_required(lacking))
-        scans = self.row_costs.scans(ready, request.variables, viewer)
+        scans = self.row_costs.scans(prepared, request.variables, viewer)
         if costly := await self.row_costs.refuse(scans, viewer):
             return error_answer(costly)
-        changes = ready.operation.node.operation is OperationType.MUTATION
-        mutation = self.mutation_context(viewer, ready, now, address_hash) if changes else None
+        changes = prepared.operation.node.operation is OperationType.MUTATION
+        mutation = self.mutation_context(viewer, prepared, now, address_hash) if changes else None
         with nullcontext() if changes else request.reading():
             answer = await self.executor.answer(operation, variables, viewer, now, mutation)
-        reads = self.reads_of(ready, request.variables) if answer.has_data else None
+        reads = self.reads_of(prepared, request.variables) if answer.has_data else None
         if self.read_audit and reads:
             # The audit entry of a change also names the fields that were read.
             changed = (
@@ -146,7 +146,7 @@ class GraphQLService:
             )
             await self.read_audit.read(viewer, reads, answer.body, address_hash, now, changed)
         if self.request_cache and request.body and answer.planned and not changes:
-            answered = CachedRequest(answer.planned, ref(ready), reads, scans)
+            answered = CachedRequest(answer.planned, ref(prepared), reads, scans)
             self.request_cache.keep(request.body, viewer, answered)
         return answer
 
@@ -157,14 +157,18 @@ class GraphQLService:
 
         Raise Unauthenticated if the request needs a token.
         """
-        ready = await self.anonymous.prepare(
+        prepared = await self.anonymous.prepare(
             request.query, request.operation_name, request.variables, address_hash
         )
-        if not isinstance(ready, PreparedOperation):
-            return error_answer(ready)
-        operation, variables, executor = ready.operation, request.variables, self.anonymous.executor
-        if ready.operation.node.operation is OperationType.MUTATION:
-            mutation = self.mutation_context(None, ready, now, address_hash)
+        if not isinstance(prepared, PreparedOperation):
+            return error_answer(prepared)
+        operation, variables, executor = (
+            prepared.operation,
+            request.variables,
+            self.anonymous.executor,
+        )
+        if prepared.operation.node.operation is OperationType.MUTATION:
+            mutation = self.mutation_context(None, prepared, now, address_hash)
             return await executor.answer(operation, variables, NOBODY, now, mutation)
         return await executor.run_in_thread(
             SERVER, fallback_executor.execute, self.schema._schema, operation, variables, None
@@ -191,25 +195,25 @@ class GraphQLService:
         return text
 
     def reads_of(
-        self, ready: PreparedOperation, variables: Mapping[str, Any]
+        self, prepared: PreparedOperation, variables: Mapping[str, Any]
     ) -> RequestReads | None:
         """Return the personal data that a request with these variables reads."""
-        if ready.reads is None:
+        if prepared.reads is None:
             return None
-        return reads_of(self.schema._schema, ready.reads, ready.operation, variables)
+        return reads_of(self.schema._schema, prepared.reads, prepared.operation, variables)
 
     def mutation_context(
         self,
         viewer: Viewer | None,
-        ready: PreparedOperation,
+        prepared: PreparedOperation,
         now: dt.datetime,
         address_hash: str | None,
     ) -> MutationContext | None:
         """Return the context of a mutation; None if this server accepts no mutations."""
         if self.payment_context is None or self.sign_in is None:
             return None
-        name = operation_name(ready.operation)
-        fields = ready.reads.fields if ready.reads else ()
+        name = operation_name(prepared.operation)
+        fields = prepared.reads.fields if prepared.reads else ()
         by = actor(viewer, name, fields, address_hash) if viewer else None
         payment_context = replace(self.payment_context, actor=by)
         context, recognise, holder = self.sign_in

@@ -62,22 +62,22 @@ def reads_of(
     schema: GraphQLSchema, scope: ReadScope, operation: Operation, variables: Mapping[str, Any]
 ) -> RequestReads:
     """Return the reads of a request: its operation's read scope and the ids in its arguments."""
-    given = (
+    variable_values = (
         coerce_variables(schema, operation, variables)
         if scope.by_id or scope.practice_wide
         else None
     )
-    if not isinstance(given, VariableValues):
+    if not isinstance(variable_values, VariableValues):
         return RequestReads(
             scope.name, scope.fields, of_all=scope.lists_own_clients or not scope.by_id
         )
     ids, of_sole = set[str](), False
-    for coordinate, arguments in arguments_of(schema, scope.by_id, given):
+    for coordinate, arguments in arguments_of(schema, scope.by_id, variable_values):
         named = set(ids_among(arguments))
         ids |= named
         of_sole |= not named and means_sole_client(coordinate, arguments)
     wide: dict[str, list[Any]] = {}
-    for coordinate, arguments in arguments_of(schema, scope.practice_wide, given):
+    for coordinate, arguments in arguments_of(schema, scope.practice_wide, variable_values):
         wide.setdefault(coordinate, []).append(shorten(arguments))
     return RequestReads(
         scope.name,
@@ -97,14 +97,16 @@ def means_sole_client(coordinate: str, arguments: Mapping[str, Any]) -> bool:
 
 
 def arguments_of(
-    schema: GraphQLSchema, fields: tuple[tuple[str, FieldNode], ...], given: VariableValues
+    schema: GraphQLSchema,
+    fields: tuple[tuple[str, FieldNode], ...],
+    variable_values: VariableValues,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the arguments of fields, except those that execution will refuse."""
     for coordinate, node in fields:
         type_name, _, name = coordinate.partition(".")
         type_: Any = schema.type_map[type_name]
         try:
-            yield coordinate, get_argument_values(type_.fields[name], node, given)
+            yield coordinate, get_argument_values(type_.fields[name], node, variable_values)
         except GraphQLError:
             continue
 

@@ -31,16 +31,16 @@ class RowCosts:
         self.schema, self.counts = schema, RowCounts(reads)
 
     def scans(
-        self, ready: PreparedOperation, variables: Mapping[str, Any], viewer: Viewer
+        self, prepared: PreparedOperation, variables: Mapping[str, Any], viewer: Viewer
     ) -> Scans:
         """Return how often the operation reads the rows of a practice.
 
         Viewers other than dashboards have access to few rows, which an index finds.
         """
-        is_wide = ready.reads is not None and ready.reads.practice_wide
+        is_wide = prepared.reads is not None and prepared.reads.practice_wide
         if not is_wide or viewer.kind is not ViewerKind.DASHBOARD:
             return NO_SCANS
-        operation = ready.operation
+        operation = prepared.operation
         return Measure(self.schema, operation.document, variables).operation(operation.node).scans
 
     async def refuse(self, scans: Scans, viewer: Viewer) -> Errors:

@@ -59,8 +59,10 @@ def count(dialect: Dialect) -> Plan:
     columns = []
     for name, model in TABLES.items():
         table = model.__table__.alias()
-        found = select(constant(1)).where(table.c.practice_id == practice_id).limit(constant(MOST))
+        statement = (
+            select(constant(1)).where(table.c.practice_id == practice_id).limit(constant(MOST))
+        )
         columns.append(
-            select(func.count()).select_from(found.subquery()).scalar_subquery().label(name)
+            select(func.count()).select_from(statement.subquery()).scalar_subquery().label(name)
         )
     return compile_plan(select(*columns), dialect)

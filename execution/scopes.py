@@ -185,23 +185,25 @@ class RequiredScopes:
     def by_arguments(
         self, schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any]
     ) -> Mapping[str, Scopes]:
-        given = coerce_variables(schema, operation, variables) if self.with_arguments else None
-        if not isinstance(given, VariableValues):
+        variable_values = (
+            coerce_variables(schema, operation, variables) if self.with_arguments else None
+        )
+        if not isinstance(variable_values, VariableValues):
             return {}
         return {
             told: scopes_of_field(schema, told)
             for coordinate, node in self.with_arguments
-            for told in fields_by_arguments(schema, coordinate, node, given)
+            for told in fields_by_arguments(schema, coordinate, node, variable_values)
         }
 
 
 def fields_by_arguments(
-    schema: GraphQLSchema, coordinate: str, node: FieldNode, given: VariableValues
+    schema: GraphQLSchema, coordinate: str, node: FieldNode, variable_values: VariableValues
 ) -> set[str]:
     type_name, _, name = coordinate.partition(".")
     type_: Any = schema.type_map[type_name]
     try:
-        arguments = get_argument_values(type_.fields[name], node, given)
+        arguments = get_argument_values(type_.fields[name], node, variable_values)
     except GraphQLError:
         return set()  # execution refuses the invalid arguments
     return set(ARGUMENTS[coordinate](arguments))

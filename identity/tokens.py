@@ -64,8 +64,8 @@ def checksum(secret: str) -> str:
 
 def is_well_formed(token: str) -> bool:
     """Return whether the text has the form and the checksum of a token."""
-    found = WRITTEN.fullmatch(token)
-    return found is not None and checksum(found[1]) == found[2]
+    match = WRITTEN.fullmatch(token)
+    return match is not None and checksum(match[1]) == match[2]
 
 
 def hashed(token: str, key: str) -> str:
@@ -166,5 +166,5 @@ async def create_token(
 async def revoke_token(conn: AsyncConnection, id_: str, now: dt.datetime) -> bool:
     """Revoke a token from its next request on. Return whether it was valid."""
     working = and_(Token.id == id_, Token.revoked_at.is_(None), Token.expires_at > now)
-    found = await conn.execute(update(Token).where(working).values(revoked_at=now))
-    return bool(found.rowcount)
+    result = await conn.execute(update(Token).where(working).values(revoked_at=now))
+    return bool(result.rowcount)

@@ -29,9 +29,9 @@ async def is_kept_from(engine: AsyncEngine, row: type[Row]) -> bool:
     """Return whether a table's policy holds for the engine's role: PostgreSQL then refuses COPY."""
     if engine.dialect.name != "postgresql":
         return False
-    asked = select(func.row_security_active(row.__tablename__))
+    statement = select(func.row_security_active(row.__tablename__))
     async with engine.connect() as conn:
-        return bool(await conn.scalar(asked))
+        return bool(await conn.scalar(statement))
 
 
 async def copy(conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]) -> None:

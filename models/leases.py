@@ -198,21 +198,23 @@ class Queue:
         if not self.unreturned:
             return
         async with engine.begin() as conn:
-            given = [one for one in self.unreturned if await self.is_given_back(conn, one)]
-        over = [one for one in self.unreturned if one.ends_at < time.monotonic()]
-        self.unreturned[:] = [one for one in self.unreturned if one not in given + over]
+            given = [lease for lease in self.unreturned if await self.is_given_back(conn, lease)]
+        over = [lease for lease in self.unreturned if lease.ends_at < time.monotonic()]
+        self.unreturned[:] = [lease for lease in self.unreturned if lease not in given + over]
 
-    async def is_given_back(self, conn: AsyncConnection, one: Unreturned) -> bool:
+    async def is_given_back(self, conn: AsyncConnection, lease: Unreturned) -> bool:
         """Return a row's lease, unless it is locked or another worker's. Return whether that was
         done.
         """
-        row = one.lease.row
-        columns, mine = self.table.__table__.c, self.has(row.id, row.leased_until)
-        locked = select(columns.id).where(mine).with_for_update(skip_locked=True, key_share=True)
+        row = lease.lease.row
+        columns, condition = self.table.__table__.c, self.has(row.id, row.leased_until)
+        locked = (
+            select(columns.id).where(condition).with_for_update(skip_locked=True, key_share=True)
+        )
         if await conn.scalar(locked) is None:
             return False
-        free = {"leased_until": now(conn, later_s=one.pause_s), **one.lease.before}
-        await conn.execute(update(self.table).where(mine).values(free))
+        free = {"leased_until": now(conn, later_s=lease.pause_s), **lease.lease.before}
+        await conn.execute(update(self.table).where(condition).values(free))
         return True
 
     def has(self, id_: Any, until: Any) -> ColumnElement[bool]:
@@ -225,13 +227,13 @@ class Queue:
 
         A row with an expired lease may belong to another worker by now, which keeps it.
         """
-        mine = self.has(bindparam("row"), bindparam("until"))
+        condition = self.has(bindparam("row"), bindparam("until"))
         if leases:
             async with engine.begin() as conn:
                 # The order is fixed, so that no two processes wait for each other.
                 ordered = sorted(leases, key=lambda lease: str(lease["row"]))
                 await conn.execute(
-                    update(self.table).where(mine).values(leased_until=None), ordered
+                    update(self.table).where(condition).values(leased_until=None), ordered
                 )
 
 

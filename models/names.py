@@ -70,8 +70,8 @@ def plain_letter(letter: str) -> str:
         return ""
     if letter in LETTERS:
         return LETTERS[letter]
-    if found := NAMED_AFTER.fullmatch(unicodedata.name(letter, "")):
-        return found[1].lower()
+    if match := NAMED_AFTER.fullmatch(unicodedata.name(letter, "")):
+        return match[1].lower()
     return letter if letter.isalnum() or category.startswith("M") else " "
 
 

@@ -206,11 +206,11 @@ class Planner:
                 ]
                 return Concatenation(["[", *separated(objects), "]"])
             case ToOne(rows):
-                given = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
-                return self.to_one(type_, sets, given, scope)
+                selected = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
+                return self.to_one(type_, sets, selected, scope)
             case ToMany(rows, _):
-                given = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
-                return self.to_many(object_type(type_), sets, given, scope)
+                selected = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
+                return self.to_many(object_type(type_), sets, selected, scope)
             case ConnectionField():
                 return self.connection(definition, source, nodes[0], sets, scope)
             case ConnectionItems(of):
@@ -223,8 +223,8 @@ class Planner:
             case MutationField():
                 return self.outcome(response_key(nodes[0]), sets, scope)
             case NodesByIds(rows, kinds):
-                given = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
-                return self.nodes_by_ids(kinds, sets, given, scope)
+                selected = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
+                return self.nodes_by_ids(kinds, sets, selected, scope)
 
     def outcome(self, key: str, sets: list[SelectionSetNode], scope: QueryScope) -> Concatenation:
         """Return the result of a mutation field, from its values and from current rows."""
@@ -365,11 +365,11 @@ class Planner:
             child = scope.child(counted)
             return select_rows(self.visible, counted, child, scope, func.count()).scalar_subquery()
 
-        given = source.rows(scope.row, self.visible, **arguments)
-        filters_beside = any(beside.joined is not None for beside in given.subqueries)
+        rows = source.rows(scope.row, self.visible, **arguments)
+        filters_beside = any(beside.joined is not None for beside in rows.subqueries)
         asked = self.selected(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
-        page = Page(given, scope.child(given), count, most=source.most, peek=peek, **bounds)
+        page = Page(rows, scope.child(rows), count, most=source.most, peek=peek, **bounds)
         text = self.object(type_, sets, QueryScope(page, scope.tables, scope.subqueries))
         shown = select_page(self.visible, page, scope, filters_beside=filters_beside)
         if not page.read:

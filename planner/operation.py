@@ -138,12 +138,12 @@ def coerce_variables(
     except GraphQLError as error:
         return [error]
     definitions = operation.node.variable_definitions or ()
-    given = get_variable_values(
+    variable_values = get_variable_values(
         schema, definitions, dict(variables), max_errors=20, hide_suggestions=True
     )
-    if isinstance(given, VariableValues):
-        return given
-    return [with_code(error, "BAD_USER_INPUT") for error in given]
+    if isinstance(variable_values, VariableValues):
+        return variable_values
+    return [with_code(error, "BAD_USER_INPUT") for error in variable_values]
 
 
 def check_texts(value: Any, most: int = MAX_VALUES) -> None:

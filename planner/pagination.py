@@ -120,17 +120,17 @@ class Page:
         down = self.rows.descending is not self.backward
         return [key.desc() if down else key.asc() for key in self.rows.order]
 
-    def cut(self, found: Select[Any]) -> Select[Any]:
+    def cut(self, statement: Select[Any]) -> Select[Any]:
         """Limit a SELECT of all rows to the page's rows, in the order of the response."""
-        return self.turned(self.nearest(found))
+        return self.turned(self.nearest(statement))
 
-    def nearest(self, found: Select[Any]) -> Select[Any]:
+    def nearest(self, statement: Select[Any]) -> Select[Any]:
         """Limit a SELECT of all rows to the page's rows, nearest to the cursor first."""
         for cursor, beyond in ((self.after, True), (self.before, False)):
             if cursor is not None:
-                found = found.where(self.side(cursor, after=beyond))
+                statement = statement.where(self.side(cursor, after=beyond))
         limit = map_deferred(lambda size: size + self.peek, self.size)
-        return found.order_by(*self.ordering()).limit(bind(limit, BigInteger()))
+        return statement.order_by(*self.ordering()).limit(bind(limit, BigInteger()))
 
     def turned(self, nearest: Select[Any]) -> Select[Any]:
         """Sort rows that are nearest to the cursor first in the order of the response."""

@@ -101,17 +101,17 @@ def select_page_before_joins(visible: Visibility, page: Page, scope: QueryScope)
     return page.turned(replace_table(columns, rows.table, cut).correlate(*scope.outer))
 
 
-def used_columns(found: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
+def used_columns(statement: Select[Any], table: FromClause) -> list[ColumnElement[Any]]:
     """Return the columns of the table that a SELECT reads anywhere."""
     read = {
         element.key
-        for element in visitors.iterate(found)
+        for element in visitors.iterate(statement)
         if isinstance(element, ColumnClause) and element.table is table
     }
     return [column for column in table.c if column.key in read]
 
 
-def replace_table(found: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
+def replace_table(statement: Select[Any], table: FromClause, other: FromClause) -> Select[Any]:
     """Return the SELECT with the table replaced by another table with the same columns."""
 
     def swap(element: Any, **_: Any) -> Any:
@@ -123,7 +123,7 @@ def replace_table(found: Select[Any], table: FromClause, other: FromClause) -> S
         own = isinstance(element, BindParameter) or is_of_alias(element)
         return element if own else None
 
-    return cast(Select[Any], visitors.replacement_traverse(found, {}, swap))
+    return cast(Select[Any], visitors.replacement_traverse(statement, {}, swap))
 
 
 def is_of_alias(element: Any) -> bool:

@@ -208,8 +208,8 @@ def balance_change(entry: Any, visible: Visibility, *, later: bool) -> Select[An
     """
     other = visible.for_totals(LedgerEntry)
     its, own = tuple_(other.c.date, other.c.id), tuple_(entry.c.date, entry.c.id)
-    here = its > own if later else its <= own
-    found = select(total(other.c.amount_minor).label("total")).select_from(other)
-    theirs = other.c.client_id == visible.client_id(entry.c.client_id)
-    found = found.where(visible.predicate_for(other), theirs, here)
-    return correlated(found, entry.c.id)  # type: ignore[no-any-return]
+    condition = its > own if later else its <= own
+    statement = select(total(other.c.amount_minor).label("total")).select_from(other)
+    same_client = other.c.client_id == visible.client_id(entry.c.client_id)
+    statement = statement.where(visible.predicate_for(other), same_client, condition)
+    return correlated(statement, entry.c.id)  # type: ignore[no-any-return]

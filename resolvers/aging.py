@@ -40,8 +40,8 @@ def of_practice(_: Any, visible: Visibility, as_of: Any = None, clinician_id: An
         total(case((is_of_age, moved.c.minor))).label(age)
         for age, is_of_age in ages(moved.c.due_on, until, oldest).items()
     ]
-    found = select(*sums, total(moved.c.minor).label("total"))
-    by_age = found.where(moved.c.date <= until).subquery()
+    statement = select(*sums, total(moved.c.minor).label("total"))
+    by_age = statement.where(moved.c.date <= until).subquery()
     return Rows(by_age, row=AgingRow(by_age, until))
 
 

@@ -67,21 +67,21 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
 
     def moved() -> Any:
         entry = visible.for_totals(LedgerEntry)
-        found = movements(entry, practice_id, client_id).where(visible.predicate_for(entry))
-        return correlated(found, column)
+        statement = movements(entry, practice_id, client_id).where(visible.predicate_for(entry))
+        return correlated(statement, column)
 
     def put() -> Any:
         allocation = visible.for_totals(Allocation)
-        found = allocated(allocation, practice_id, client_id).where(
+        statement = allocated(allocation, practice_id, client_id).where(
             visible.predicate_for(allocation)
         )
-        return correlated(found, column)
+        return correlated(statement, column)
 
     def invoices() -> Any:
         entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
-        found = disputed_amounts(entry, dispute, practice_id, client_id)
+        statement = disputed_amounts(entry, dispute, practice_id, client_id)
         return correlated(
-            found.where(visible.predicate_for(entry), visible.predicate_for(dispute)), column
+            statement.where(visible.predicate_for(entry), visible.predicate_for(dispute)), column
         )
 
     def asked_of_disputed() -> Any:
@@ -92,7 +92,7 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
 
     def of_disputed(model: type[LedgerEntry | Allocation]) -> Any:
         table: Any = visible.for_totals(model)
-        found = (
+        statement = (
             select(total(table.c.amount_minor).label("total"))
             .select_from(table)
             .where(
@@ -101,7 +101,7 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
                 table.c.invoice_id.in_(invoices()),
             )
         )
-        return correlated(found, column)
+        return correlated(statement, column)
 
     besides = (moved, put, asked_of_disputed, put_to_disputed)
     # For a client, the sums do not depend on a row, so both databases join them.
@@ -113,15 +113,15 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
 def is_disputed(visible: Visibility, invoice: Any) -> Any:
     """Return whether an open dispute has made the invoice due again."""
     entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
-    found = disputed_amounts(
+    query = disputed_amounts(
         entry, dispute, visible.practice_id, visible.client_id(invoice.c.client_id)
     )
-    mine = found.where(
+    statement = query.where(
         visible.predicate_for(entry),
         visible.predicate_for(dispute),
         entry.c.invoice_id == invoice.c.id,
     )
-    return correlated(mine, invoice.c.id).exists()
+    return correlated(statement, invoice.c.id).exists()
 
 
 def correlated(found: Any, column: Any) -> Any:
@@ -204,12 +204,12 @@ def is_named(client: Any, visible: Visibility, search: Any) -> ColumnElement[boo
     """Return the condition that the name contains the search text at the beginning of a word."""
     part = visible.for_totals(ClientNamePart)
     beginning, end = map_deferred(beginning_of, search), map_deferred(end_of, search)
-    found = select(part.c.client_id).where(
+    statement = select(part.c.client_id).where(
         visible.predicate_for(part),
         part.c.text >= bind(beginning, Text()),
         part.c.text < bind(end, Text()),
     )
-    named: ColumnElement[bool] = client.c.id.in_(found)
+    named: ColumnElement[bool] = client.c.id.in_(statement)
     return named
 
 
@@ -240,10 +240,10 @@ def client_of(row: Any, visible: Visibility) -> Rows:
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the client of the payment that a mutation was about."""
     payment = visible.for_totals(Payment)
-    theirs = select(payment.c.client_id).where(
+    statement = select(payment.c.client_id).where(
         visible.predicate_for(payment), payment.c.id == outcome.id("payment_id")
     )
-    return rows(visible, lambda table: table.c.id == theirs.scalar_subquery())
+    return rows(visible, lambda table: table.c.id == statement.scalar_subquery())
 
 
 def of_result(outcome: OutcomeRow, visible: Visibility) -> Rows:
@@ -253,8 +253,8 @@ def of_result(outcome: OutcomeRow, visible: Visibility) -> Rows:
 
 def of_visible_client(child: Any, client: Any, visible: Visibility) -> ColumnElement[bool]:
     """Return the condition for rows of a visible client."""
-    theirs: ColumnElement[bool] = child.c.client_id == visible.client_id(client.c.id)
-    return theirs
+    condition: ColumnElement[bool] = child.c.client_id == visible.client_id(client.c.id)
+    return condition
 
 
 # -- values computed per client --------------------------------------------------------------------
@@ -290,12 +290,12 @@ def online_payments(client: Any, visible: Visibility) -> Any:
 
 def has_right_to_pay(client: Any, visible: Visibility) -> ColumnElement[bool]:
     right = visible(ContactRight)
-    mine = and_(
+    condition = and_(
         right.c.contact_id == visible.subject_id,
         right.c.client_id == client.c.id,
         right.c.can_pay,
     )
-    return exists().where(visible.predicate_for(right), mine).correlate(client.c.id.table)
+    return exists().where(visible.predicate_for(right), condition).correlate(client.c.id.table)
 
 
 def pays_already(client: Any, visible: Visibility) -> ColumnElement[bool]:

@@ -64,17 +64,17 @@ def totals_subquery(
 
     def asked() -> Any:
         entry = visible.for_totals(LedgerEntry)
-        found = billed_amount(entry, visible.practice_id, invoice_id).where(
+        statement = billed_amount(entry, visible.practice_id, invoice_id).where(
             visible.predicate_for(entry)
         )
-        return correlated(found, invoice_id)
+        return correlated(statement, invoice_id)
 
     def put() -> Any:
         allocation = visible.for_totals(Allocation)
-        found = paid_amount(allocation, visible.practice_id, invoice_id).where(
+        statement = paid_amount(allocation, visible.practice_id, invoice_id).where(
             visible.predicate_for(allocation)
         )
-        return correlated(found, invoice_id)
+        return correlated(statement, invoice_id)
 
     return visible.subquery(asked, rarely_read=rarely_read), visible.subquery(
         put, rarely_read=rarely_read

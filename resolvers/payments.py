@@ -128,12 +128,12 @@ def of_invoice(invoice: Any, visible: Visibility) -> Rows:
 
     def paid_it(table: Any) -> ColumnElement[bool]:
         allocation = visible.for_totals(Allocation)
-        here = and_(
+        condition = and_(
             allocation.c.invoice_id == invoice.c.id,
             allocation.c.payment_id == table.c.id,
         )
         own = invoice.c.id.table
-        return exists().where(visible.predicate_for(allocation), here).correlate(own, table)
+        return exists().where(visible.predicate_for(allocation), condition).correlate(own, table)
 
     return rows(visible, paid_it)
 

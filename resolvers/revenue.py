@@ -64,16 +64,16 @@ def period_texts(first: dt.date, last: dt.date, period: Period) -> list[str]:
 class Periods:
     """The periods as rows, with their first and last days as text."""
 
-    def __init__(self, asked: PeriodsRequest) -> None:
-        listed = ListParameter(asked.spans, asked.visible)
+    def __init__(self, request: PeriodsRequest) -> None:
+        listed = ListParameter(request.spans, request.visible)
         self.table, self.place = listed.table, listed.place
         self.start, self.end = listed.text(1, 10), listed.text(12)
 
 
-def dated_periods(asked: PeriodsRequest) -> Subquery:
+def dated_periods(request: PeriodsRequest) -> Subquery:
     """Return the periods as rows, with their days in the stored form, which is text on SQLite."""
-    periods = Periods(asked)
-    as_day = partial(cast if asked.visible.lateral else type_coerce, type_=Date)
+    periods = Periods(request)
+    as_day = partial(cast if request.visible.lateral else type_coerce, type_=Date)
     return (
         select(
             periods.place.label("place"),
@@ -90,14 +90,14 @@ def dated_periods(asked: PeriodsRequest) -> Subquery:
 class RevenueRow:
     """A period, with values computed for all periods at once if a field needs them."""
 
-    def __init__(self, periods: Periods, asked: PeriodsRequest) -> None:
+    def __init__(self, periods: Periods, request: PeriodsRequest) -> None:
         self.start, self.end = periods.start, periods.end
 
         def same(found: Any) -> Any:
             return found.c.place == periods.place
 
-        self.flows = asked.visible.subquery(lambda: flows(asked), on=same)
-        self.due = asked.visible.subquery(lambda: due(asked), on=same)
+        self.flows = request.visible.subquery(lambda: flows(request), on=same)
+        self.due = request.visible.subquery(lambda: due(request), on=same)
 
 
 def of_practice(
@@ -112,9 +112,9 @@ def of_practice(
     No row depends on a practice's row, since a viewer has access to one practice only.
     """
     therapist = clinician_row_id(clinician_id)
-    asked = PeriodsRequest(date_range, group_by, therapist, visible)
-    periods = Periods(asked)
-    row = RevenueRow(periods, asked)
+    request = PeriodsRequest(date_range, group_by, therapist, visible)
+    periods = Periods(request)
+    row = RevenueRow(periods, request)
     # The id is in every statement, so that it is checked even if no sum is selected.
     where = [] if therapist is None else [therapist.is_not(None)]
     return Rows(periods.table, where, (periods.place,), row=row, subqueries=(row.flows, row.due))
@@ -123,22 +123,22 @@ def of_practice(
 # -- for all periods at once -----------------------------------------------------------------------
 
 
-def flows(asked: PeriodsRequest) -> Select[*tuple[Any, ...]]:
+def flows(request: PeriodsRequest) -> Select[*tuple[Any, ...]]:
     """Return the sums of each period. Rows are summed by day first, so that each is read once."""
-    moved = money_movements(asked.visible, asked.therapist)
-    in_range = moved.c.date.between(asked.first, asked.last)
+    moved = money_movements(request.visible, request.therapist)
+    in_range = moved.c.date.between(request.first, request.last)
     days = by_day(moved.c.date, {name: moved.c[name] for name in FLOWS}, in_range)
-    return by_period(dated_periods(asked), days, {name: total(days.c[name]) for name in FLOWS})
+    return by_period(dated_periods(request), days, {name: total(days.c[name]) for name in FLOWS})
 
 
-def due(asked: PeriodsRequest) -> Select[*tuple[Any, ...]]:
+def due(request: PeriodsRequest) -> Select[*tuple[Any, ...]]:
     """Return the amount due at the end of each period: the sum of all movements up to then.
 
     Movements before the range count on its first day.
     """
-    periods, moved = dated_periods(asked), due_movements(asked.visible, asked.therapist)
-    since = latest(moved.c.date, asked.first)
-    days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= asked.last)
+    periods, moved = dated_periods(request), due_movements(request.visible, request.therapist)
+    since = latest(moved.c.date, request.first)
+    days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= request.last)
     so_far = func.sum(total(days.c.minor)).over(order_by=periods.c.place)
     return by_period(periods, days, {"total": cast(so_far, BigInteger)})
 
@@ -149,8 +149,8 @@ def by_period(
     """Return the sums over the days of each period, including periods without any day."""
     here = days.c.date.between(periods.c.first, periods.c.last)
     columns = [sum_.label(name) for name, sum_ in sums.items()]
-    found = select(periods.c.place, *columns).select_from(periods.outerjoin(days, here))
-    return found.group_by(periods.c.place)
+    statement = select(periods.c.place, *columns).select_from(periods.outerjoin(days, here))
+    return statement.group_by(periods.c.place)
 
 
 def by_day(day: Any, amounts: Mapping[str, Any], where: Any) -> Subquery:
@@ -171,13 +171,13 @@ def money_movements(visible: Visibility, therapist: Any) -> Subquery:
 
 
 def ledger_amounts(entry: Any, invoice: Any) -> Select[Any]:
-    found = row_flows(entry, of_charges(entry))
-    return found.join_from(entry, invoice, is_of_invoice(entry, invoice))
+    statement = row_flows(entry, of_charges(entry))
+    return statement.join_from(entry, invoice, is_of_invoice(entry, invoice))
 
 
 def allocated_amounts_by_day(allocation: Any, invoice: Any) -> Select[Any]:
-    found = row_flows(allocation, of_allocations(allocation, invoice))
-    return found.join_from(allocation, invoice, is_of_invoice(allocation, invoice))
+    statement = row_flows(allocation, of_allocations(allocation, invoice))
+    return statement.join_from(allocation, invoice, is_of_invoice(allocation, invoice))
 
 
 def row_flows(row: Any, flows: Flows) -> Select[Any]:

@@ -78,14 +78,16 @@ def gaps_of(superbill: Any, visible: Visibility) -> Any:
         .correlate(superbill)
     )
     of_head = [
-        found.select_from(letterhead)
+        statement.select_from(letterhead)
         .where(visible.predicate_for(letterhead), printed)
         .correlate(superbill)
-        for found in head_gaps(superbill, letterhead, has_diagnosis)
+        for statement in head_gaps(superbill, letterhead, has_diagnosis)
     ]
     of_lines = [
-        found.where(visible.predicate_for(line), of_superbill(line, superbill)).correlate(superbill)
-        for found in line_gaps(line)
+        statement.where(visible.predicate_for(line), of_superbill(line, superbill)).correlate(
+            superbill
+        )
+        for statement in line_gaps(line)
     ]
     return union_all(*of_head, *of_lines).subquery()
 

@@ -169,12 +169,12 @@ def client_rows(column: str, *, for_documents: bool) -> Predicate:
     """
 
     def seen(visible: Visibility, table: Any) -> ColumnElement[bool]:
-        here = in_practice(visible, table)
+        condition = in_practice(visible, table)
         if visible.kind is ViewerKind.DASHBOARD:
-            return here
+            return condition
         if visible.kind is ViewerKind.CLIENT:
-            return and_(here, table.c[column] == visible.subject_id)
-        return and_(here, table.c[column].in_(clients_of_contact(visible, for_documents)))
+            return and_(condition, table.c[column] == visible.subject_id)
+        return and_(condition, table.c[column].in_(clients_of_contact(visible, for_documents)))
 
     return seen
 
@@ -217,11 +217,11 @@ def same_address(visible: Visibility, table: Any) -> ColumnElement[bool]:
 
 def own_sign_ins_and_tokens(visible: Visibility, table: Any) -> ColumnElement[bool]:
     """Select a person's tokens and the sign-ins with their address, or a dashboard's own token."""
-    here = in_practice(visible, table)
+    condition = in_practice(visible, table)
     if visible.kind is ViewerKind.DASHBOARD:
-        return and_(here, table.c.id == visible.token_id)
+        return and_(condition, table.c.id == visible.token_id)
     whose = table.c.client_id if visible.kind is ViewerKind.CLIENT else table.c.contact_id
-    return and_(here, or_(whose == visible.subject_id, table.c.email == visible.email))
+    return and_(condition, or_(whose == visible.subject_id, table.c.email == visible.email))
 
 
 # Rows that a viewer may read.

@@ -66,55 +66,55 @@ class Api:
     locks: Locks = field(default_factory=WeakValueDictionary)
 
     async def __call__(self, request: Request) -> Response:
-        asked = await parse_request(request)
-        fault = next_fault(self.faults, asked.called) or NO_FAULT
+        api_request = await parse_request(request)
+        fault = next_fault(self.faults, api_request.called) or NO_FAULT
         try:
-            status, text = await self.answered(request, asked, fault)
+            status, text = await self.answered(request, api_request, fault)
             await go_wrong(request, fault, after=True)
         except StripeError as error:
             status, text = error.status, json.dumps({"error": error.error})
             with self.store.transaction():
-                self.write_down(asked, status, text)
+                self.write_down(api_request, status, text)
         except Dropped:
             if CLOSE not in request.scope:
                 raise
             return Response()
         headers = {"Request-Id": f"req_{secrets.token_hex(7)}", "Stripe-Version": VERSION}
-        if asked.key:
-            headers["Idempotency-Key"] = asked.key
+        if api_request.key:
+            headers["Idempotency-Key"] = api_request.key
         return Response(text, status, headers, "application/json")
 
-    async def answered(self, request: Request, asked: ApiRequest, fault: Fault) -> Answer:
+    async def answered(self, request: Request, api_request: ApiRequest, fault: Fault) -> Answer:
         """Check a request as Stripe does before any work, then do the call with its faults."""
         key = access.check_key(self.store, request.headers.get("authorization", ""))
-        access.check_account(self.store, key, asked.account)
-        check_version(asked.version)
-        call, ids = calls.find_call(asked.method, asked.path)
-        access.check_permission(self.store, key, asked.account, call.permission)
-        idempotency.check_key_length(asked.key)
+        access.check_account(self.store, key, api_request.account)
+        check_version(api_request.version)
+        call, ids = calls.find_call(api_request.method, api_request.path)
+        access.check_permission(self.store, key, api_request.account, call.permission)
+        idempotency.check_key_length(api_request.key)
         async with AsyncExitStack() as held:
-            await held.enter_async_context(self.only_one(asked))
-            if asked.method == "POST" and ids:
-                await held.enter_async_context(self.locked(asked.account, ids[0]))
+            await held.enter_async_context(self.only_one(api_request))
+            if api_request.method == "POST" and ids:
+                await held.enter_async_context(self.locked(api_request.account, ids[0]))
             await asyncio.sleep(self.latency_s)
             await go_wrong(request, fault, after=False)
-            answer = self.once(asked, call, ids, fault)
-            return self.once(asked, call, ids, NO_FAULT) if fault.twice else answer
+            answer = self.once(api_request, call, ids, fault)
+            return self.once(api_request, call, ids, NO_FAULT) if fault.twice else answer
 
     # -- locks -------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def only_one(self, asked: ApiRequest) -> AsyncIterator[None]:
+    async def only_one(self, request: ApiRequest) -> AsyncIterator[None]:
         """Hold an idempotency key. Raise 409 if another call holds it."""
-        own = asked.account, asked.key or ""
-        if asked.key and own in self.running:
-            raise idempotency.in_use(asked.key)
-        if asked.key:
+        own = request.account, request.key or ""
+        if request.key and own in self.running:
+            raise idempotency.in_use(request.key)
+        if request.key:
             self.running.add(own)
         try:
             yield
         finally:
-            if asked.key:
+            if request.key:
                 self.running.discard(own)
 
     @asynccontextmanager
@@ -134,52 +134,52 @@ class Api:
 
     # -- the work ----------------------------------------------------------------------------------
 
-    def once(self, asked: ApiRequest, call: Call, ids: tuple[str, ...], fault: Fault) -> Answer:
+    def once(self, request: ApiRequest, call: Call, ids: tuple[str, ...], fault: Fault) -> Answer:
         """Return the response, or the stored one if the key has one."""
         wrong = fault.error()
         with self.store.transaction():
-            fingerprint = idempotency.call_hash(asked.called, asked.body)
-            answer = idempotency.saved(self.store, asked.account, asked.key, fingerprint)
+            fingerprint = idempotency.call_hash(request.called, request.body)
+            answer = idempotency.saved(self.store, request.account, request.key, fingerprint)
             is_new = answer is None
             if answer is None:
-                answer = self.first(asked, call, ids, has_begun=wrong is None or fault.after)
+                answer = self.first(request, call, ids, has_begun=wrong is None or fault.after)
             if wrong is not None:
                 answer = wrong.status, json.dumps({"error": wrong.error})
-            if is_new and asked.key and (wrong is None or fault.is_saved()):
+            if is_new and request.key and (wrong is None or fault.is_saved()):
                 status, text = answer
-                self.store.keep_answer(asked.account, asked.key, fingerprint, status, text)
-            self.write_down(asked, *answer)
+                self.store.keep_answer(request.account, request.key, fingerprint, status, text)
+            self.write_down(request, *answer)
         return answer
 
     def first(
-        self, asked: ApiRequest, call: Call, ids: tuple[str, ...], *, has_begun: bool
+        self, request: ApiRequest, call: Call, ids: tuple[str, ...], *, has_begun: bool
     ) -> Answer:
         """Read the parameters, and do the call if its work begins at all."""
-        given = parameters.read_parameters(call.parameters, asked.params)
+        given = parameters.read_parameters(call.parameters, request.params)
         paths = given.pop("expand", [])
         expansion.check_paths(call.resource, is_list=call.is_list, paths=paths)
-        return self.done(asked, call, ids, given, paths) if has_begun else NOTHING
+        return self.done(request, call, ids, given, paths) if has_begun else NOTHING
 
     def done(
-        self, asked: ApiRequest, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
+        self, request: ApiRequest, call: Call, ids: tuple[str, ...], given: Object, paths: list[str]
     ) -> Answer:
         """Do the call. Its changes stay, even if the bank declines."""
         try:
-            answer = public_view(call.run(self.store, asked.account, *ids, given))
-            return 200, json.dumps(expanded(self.store, asked.account, answer, paths))
+            answer = public_view(call.run(self.store, request.account, *ids, given))
+            return 200, json.dumps(expanded(self.store, request.account, answer, paths))
         except StripeError as error:
             return error.status, json.dumps({"error": error.error})
 
-    def write_down(self, asked: ApiRequest, status: int, text: str) -> None:
+    def write_down(self, request: ApiRequest, status: int, text: str) -> None:
         """Add a call to the journal, within a transaction."""
         self.store.write_down(
             {
-                "account": asked.account,
-                "method": asked.method,
-                "path": asked.path,
-                "key": asked.key,
-                "params": asked.params,
-                "version": asked.version,
+                "account": request.account,
+                "method": request.method,
+                "path": request.path,
+                "key": request.key,
+                "params": request.params,
+                "version": request.version,
                 "status": status,
                 "answer": text if self.keeps_answers else "null",
             }

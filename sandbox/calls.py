@@ -74,8 +74,8 @@ class Call:
     def ids(self, method: str, path: str) -> tuple[str, ...] | None:
         """Return the ids in the address of a request, or None if it belongs to another call."""
         pattern = re.sub(r"\{\w+\}", r"([^/]+)", self.path)
-        found = re.fullmatch(pattern, f"/v1/{path}") if method == self.method else None
-        return found.groups() if found else None
+        match = re.fullmatch(pattern, f"/v1/{path}") if method == self.method else None
+        return match.groups() if match else None
 
 
 def getter(kind: str) -> Callable[[Store, str, str, Object], Object]:

@@ -88,36 +88,36 @@ async def read_document(
     """
     table, facts = KINDS[kind]
     mine = (table.practice_id == practice_id, table.id == id_)
-    found = (await conn.execute(select(table).where(*mine))).first()
-    if found is None:
+    row = (await conn.execute(select(table).where(*mine))).first()
+    if row is None:
         return None
     practice = (await conn.execute(select(Practice).where(Practice.id == practice_id))).one()
     words = Formatter(practice.currency, practice.locale)
-    own = await facts(conn, found, FactsReader(practice, words, keys))
+    own = await facts(conn, row, FactsReader(practice, words, keys))
     sheet = {
-        "title": f"{kind.capitalize()} {found.number}",
+        "title": f"{kind.capitalize()} {row.number}",
         "language": locale_of(practice.locale).language,
         "paper": "us-letter" if practice.address_country in LETTER else "a4",
-        "issued": [found.issued_on.year, found.issued_on.month, found.issued_on.day],
+        "issued": [row.issued_on.year, row.issued_on.month, row.issued_on.day],
         "contact": " · ".join(filter(None, (practice.phone, practice.email))),
     }
     return Document(
-        practice_id=found.practice_id,
+        practice_id=row.practice_id,
         kind=kind,
-        id=found.id,
-        is_void=kind is DocumentKind.INVOICE and found.is_void,
-        number=found.number,
-        issued_on=found.issued_on,
+        id=row.id,
+        is_void=kind is DocumentKind.INVOICE and row.is_void,
+        number=row.number,
+        issued_on=row.issued_on,
         facts=sheet | own,
-        logo=await read_logo(conn, found),
+        logo=await read_logo(conn, row),
     )
 
 
 async def practice_of_document(conn: AsyncConnection, kind: DocumentKind, id_: str) -> str | None:
     """Return the practice of a document, for the operator, who sees all practices."""
     table, _ = KINDS[kind]
-    found = await conn.execute(select(table.practice_id).where(table.id == id_))
-    return found.scalars().first()
+    result = await conn.execute(select(table.practice_id).where(table.id == id_))
+    return result.scalars().first()
 
 
 async def invoice_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
@@ -271,8 +271,8 @@ async def read_letterhead(conn: AsyncConnection, document: Any) -> Any:
 async def read_logo(conn: AsyncConnection, document: Any) -> bytes | None:
     """Return the practice's logo, as it was on the day of issue."""
     mine = (Logo.practice_id == document.practice_id, Logo.since <= document.issued_on)
-    found = select(Logo.content).where(*mine).order_by(Logo.since.desc()).limit(1)
-    return (await conn.execute(found)).scalar_one_or_none()
+    statement = select(Logo.content).where(*mine).order_by(Logo.since.desc()).limit(1)
+    return (await conn.execute(statement)).scalar_one_or_none()
 
 
 def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:

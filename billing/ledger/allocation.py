@@ -61,7 +61,7 @@ async def owed(
     put = select(func.coalesce(func.sum(Allocation.amount_minor), 0)).where(
         Allocation.practice_id == practice_id, Allocation.client_id == client_id
     )
-    unused = [(await conn.execute(one)).scalar_one() for one in (pool, put)]
+    unused = [(await conn.execute(statement)).scalar_one() for statement in (pool, put)]
     return AmountsDue(invoices, -sum(map(int, unused)))
 
 
@@ -73,7 +73,7 @@ async def open_invoices(
     put = sums(Allocation, practice_id, client_id)
     due = asked.c.minor - func.coalesce(put.c.minor, 0)
     held = () if also_disputed else (Invoice.id.not_in(disputed_invoices(practice_id, client_id)),)
-    found = await conn.execute(
+    result = await conn.execute(
         select(Invoice.id, due.label("minor"))
         .join(asked, asked.c.invoice_id == Invoice.id)
         .outerjoin(put, put.c.invoice_id == Invoice.id)
@@ -85,7 +85,7 @@ async def open_invoices(
         )
         .order_by(Invoice.issued_on, Invoice.serial)
     )
-    return [AmountDue(row.id, int(row.minor)) for row in found]
+    return [AmountDue(row.id, int(row.minor)) for row in result]
 
 
 def disputed_invoices(practice_id: str, client_id: str) -> Select[Any]:
@@ -125,15 +125,17 @@ class Share:
     is_credit: bool
 
 
-def allocate(dues: AmountsDue, charged_minor: int) -> list[Share]:
+def allocate(amounts_due: AmountsDue, charged_minor: int) -> list[Share]:
     """Allocate unused credit first, then the charge, each to the oldest invoice first.
 
     A negative invoice is credit and adds to it. The part of the charge that is left stays unused.
     """
-    given = [Share(due.invoice_id, due.minor, True) for due in dues.invoices if due.minor < 0]
-    credit = max(0, dues.credit_minor) - sum(share.minor for share in given)
+    given = [
+        Share(due.invoice_id, due.minor, True) for due in amounts_due.invoices if due.minor < 0
+    ]
+    credit = max(0, amounts_due.credit_minor) - sum(share.minor for share in given)
     shares, charge = list(given), charged_minor
-    for due in dues.invoices:
+    for due in amounts_due.invoices:
         of_credit = min(credit, max(0, due.minor))
         of_charge = min(charge, max(0, due.minor) - of_credit)
         credit, charge = credit - of_credit, charge - of_charge

@@ -91,14 +91,14 @@ async def unfinished_forms(
 ) -> Sequence[Row[Any]]:
     """Return the SetupIntents without a known end, regardless of their age."""
     async with context.engine.connect() as conn:
-        found = await conn.execute(
+        result = await conn.execute(
             select(CardSetup.__table__).where(
                 CardSetup.practice_id == practice_id,
                 CardSetup.stripe_account == account,
                 CardSetup.state == SetupState.PREPARED,
             )
         )
-        return found.all()
+        return result.all()
 
 
 async def finish_form(context: PaymentContext, setup: Row[Any]) -> None:
@@ -141,8 +141,8 @@ async def compare_client(context: PaymentContext, owner: Owner) -> None:
     async with context.engine.connect() as conn:
         cards = await store.stored_cards(conn, owner)
     for card in cards:
-        told = attached.get(card.stripe_id)
-        if told is None or sync.differs_from_row(card, told):
+        stripe_card = attached.get(card.stripe_id)
+        if stripe_card is None or sync.differs_from_row(card, stripe_card):
             await sync.sync_card(context, owner.account, card.stripe_id)
     on_file = {card.stripe_id for card in cards}
     if strange := [stripe_id for stripe_id in attached if stripe_id not in on_file]:
@@ -181,4 +181,4 @@ async def is_underway(conn: AsyncConnection, owner: Owner) -> bool:
     payment = select(Payment.id).where(
         owner.owns(Payment), Payment.state.in_(ACTIVE_STATES), Payment.save_card.is_(True)
     )
-    return any([await conn.scalar(one.limit(1)) for one in (form, payment)])
+    return any([await conn.scalar(statement.limit(1)) for statement in (form, payment)])

@@ -79,9 +79,9 @@ def setup_owner(setup: Row[Any]) -> Owner:
 
 async def find_setup(context: PaymentContext, account: str, stripe_id: str) -> Row[Any] | None:
     """Return the setup of this SetupIntent."""
-    mine = (CardSetup.stripe_account == account) & (CardSetup.stripe_id == stripe_id)
+    condition = (CardSetup.stripe_account == account) & (CardSetup.stripe_id == stripe_id)
     async with context.engine.connect() as conn:
-        return (await conn.execute(select(CardSetup.__table__).where(mine))).first()
+        return (await conn.execute(select(CardSetup.__table__).where(condition))).first()
 
 
 async def find_again(context: PaymentContext, setup: Row[Any]) -> Row[Any]:
@@ -105,15 +105,15 @@ async def settle_setup(context: PaymentContext, setup: Row[Any]) -> Row[Any]:
     if setup.state not in NEXT or setup.stripe_id is None:
         return setup
     try:
-        told = await context.stripe.setup(setup.stripe_account, setup.stripe_id)
-        reason = told.decline
-        if told.status is SetupStatus.REQUIRES_PAYMENT_METHOD and reason:
-            told = await canceled(context, setup)
+        stripe_setup = await context.stripe.setup(setup.stripe_account, setup.stripe_id)
+        reason = stripe_setup.decline
+        if stripe_setup.status is SetupStatus.REQUIRES_PAYMENT_METHOD and reason:
+            stripe_setup = await canceled(context, setup)
     except Missing:
         log.error("alert: Stripe has no SetupIntent of setup %s any more", setup.id)
         await end_setup(context, setup, SetupState.CANCELED)
     else:
-        await write_setup_end(context, setup, told, reason)
+        await write_setup_end(context, setup, stripe_setup, reason)
     return await find_again(context, setup)
 
 
@@ -124,8 +124,8 @@ async def close_setup(context: PaymentContext, setup: Row[Any]) -> None:
         setup = await find_again(context, setup)
     if setup.state not in NEXT:
         return
-    told = await canceled(context, setup)
-    await write_setup_end(context, setup, told, told.decline)
+    stripe_setup = await canceled(context, setup)
+    await write_setup_end(context, setup, stripe_setup, stripe_setup.decline)
 
 
 async def canceled(context: PaymentContext, setup: Row[Any]) -> Setup:
@@ -139,14 +139,14 @@ async def canceled(context: PaymentContext, setup: Row[Any]) -> Setup:
 
 
 async def write_setup_end(
-    context: PaymentContext, setup: Row[Any], told: Setup, reason: DeclineReason | None
+    context: PaymentContext, setup: Row[Any], stripe_setup: Setup, reason: DeclineReason | None
 ) -> None:
     """Write the end of a SetupIntent, if it has ended at Stripe."""
-    if told.client_id != setup.client_id:
+    if stripe_setup.client_id != setup.client_id:
         log.error("alert: the metadata of setup %s names another client", setup.id)
-    elif told.status is SetupStatus.SUCCEEDED:
-        await succeed_setup(context, setup, told.card)
-    elif told.status is SetupStatus.CANCELED:
+    elif stripe_setup.status is SetupStatus.SUCCEEDED:
+        await succeed_setup(context, setup, stripe_setup.card)
+    elif stripe_setup.status is SetupStatus.CANCELED:
         state = SetupState.REFUSED if reason else SetupState.CANCELED
         await end_setup(context, setup, state, reason)
 
@@ -185,9 +185,9 @@ async def move(
 ) -> None:
     """Change a setup's state if `NEXT` allows it and its SetupIntent is still the same."""
     before = [one for one, following in NEXT.items() if state in following]
-    mine = update(CardSetup).where(
+    statement = update(CardSetup).where(
         is_one(setup),
         CardSetup.stripe_id.is_not_distinct_from(setup.stripe_id),
         CardSetup.state.in_(before),
     )
-    await conn.execute(mine.values(state=state, changed_at=now, **values))
+    await conn.execute(statement.values(state=state, changed_at=now, **values))

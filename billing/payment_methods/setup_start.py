@@ -115,9 +115,9 @@ async def open_forms(context: PaymentContext, owner: Owner) -> list[Row[Any]]:
 
 async def open_setups(conn: AsyncConnection, owner: Owner) -> list[Row[Any]]:
     """Return the client's forms without an end, the oldest first."""
-    found = await conn.execute(
+    result = await conn.execute(
         select(CardSetup.__table__)
         .where(owner.owns(CardSetup), CardSetup.state == SetupState.PREPARED)
         .order_by(CardSetup.created_at, CardSetup.id)
     )
-    return list(found)
+    return list(result)

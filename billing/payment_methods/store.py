@@ -163,13 +163,13 @@ async def update_card(conn: AsyncConnection, card: Row[Any], **values: Any) -> N
 async def choose_default(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
     """Make a card the client's only default."""
     raised = {"revision": PaymentMethod.revision + 1}
-    mine = owner.owns(PaymentMethod)
+    condition = owner.owns(PaymentMethod)
     others = update(PaymentMethod).where(
-        mine, PaymentMethod.is_default, PaymentMethod.id != card_id
+        condition, PaymentMethod.is_default, PaymentMethod.id != card_id
     )
     await conn.execute(others.values(is_default=False, **raised))
     chosen = update(PaymentMethod).where(
-        mine, PaymentMethod.id == card_id, ~PaymentMethod.is_default
+        condition, PaymentMethod.id == card_id, ~PaymentMethod.is_default
     )
     await conn.execute(chosen.values(is_default=True, **raised))
 
@@ -200,12 +200,12 @@ def card_owner(card: Row[Any]) -> Owner:
 
 async def stored_cards(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
     """Return the client's cards in this account, the newest first."""
-    found = await conn.execute(
+    result = await conn.execute(
         select(PaymentMethod)
         .where(owner.owns(PaymentMethod), PaymentMethod.removed_at.is_(None))
         .order_by(PaymentMethod.added_at.desc(), PaymentMethod.id.desc())
     )
-    return found.all()
+    return result.all()
 
 
 def best_card(cards: Sequence[Row[Any]], today: dt.date) -> Row[Any]:

@@ -41,13 +41,13 @@ async def sync_customer(context: PaymentContext, account: str, customer_id: str)
 async def read_card(context: PaymentContext, card: Row[Any]) -> Card | None:
     """Return the card as Stripe has it, or None if it is attached to no customer."""
     try:
-        told = await context.stripe.method(card.stripe_account, card.stripe_id)
+        stripe_card = await context.stripe.method(card.stripe_account, card.stripe_id)
     except Missing:
         return None
-    return told if told.customer else None
+    return stripe_card if stripe_card.customer else None
 
 
-async def write_card(context: PaymentContext, card: Row[Any], told: Card | None) -> bool:
+async def write_card(context: PaymentContext, card: Row[Any], stripe_card: Card | None) -> bool:
     """Write Stripe's response. Return False if the card's row has changed since the request."""
     now, owner = context.now(), store.card_owner(card)
     async with client_lock(context, card.practice_id, card.client_id) as conn:
@@ -58,30 +58,32 @@ async def write_card(context: PaymentContext, card: Row[Any], told: Card | None)
         if mine.revision != card.revision:
             return False
         others = [one for one in cards if one.id != card.id]
-        if told is not None and await is_usable(conn, owner, others, told):
-            if differs_from_row(mine, told):
-                await store.update_card(conn, mine, **store.card_columns(told))
+        if stripe_card is not None and await is_usable(conn, owner, others, stripe_card):
+            if differs_from_row(mine, stripe_card):
+                await store.update_card(conn, mine, **store.card_columns(stripe_card))
             return True
-        if told is not None:
+        if stripe_card is not None:
             await record_detachment(conn, owner, card.stripe_id, now)
         await store.remove_from_file(conn, mine, now, local_day(now, card.time_zone))
         return True
 
 
 async def is_usable(
-    conn: AsyncConnection, owner: customers.Owner, others: list[Row[Any]], told: Card
+    conn: AsyncConnection, owner: customers.Owner, others: list[Row[Any]], card: Card
 ) -> bool:
     """Return whether the card still belongs to its client and is on file only once.
 
     After a renewal by the bank its number may be that of another card on file.
     """
-    is_current = told.customer == await customers.recorded(conn, owner)
-    return is_current and not any(store.is_same(one, told) for one in others)
+    is_current = card.customer == await customers.recorded(conn, owner)
+    return is_current and not any(store.is_same(one, card) for one in others)
 
 
-def differs_from_row(card: Row[Any], told: Card) -> bool:
+def differs_from_row(card: Row[Any], stripe_card: Card) -> bool:
     """Return whether Stripe's card differs from the row."""
-    return any(card._mapping[name] != value for name, value in store.card_columns(told).items())
+    return any(
+        card._mapping[name] != value for name, value in store.card_columns(stripe_card).items()
+    )
 
 
 async def find_stored_card(
@@ -90,7 +92,7 @@ async def find_stored_card(
     """Return the card on file with this PaymentMethod, and the time zone of its practice."""
     columns: list[Any] = [*PaymentMethod.__table__.c, Practice.time_zone]
     async with context.engine.connect() as conn:
-        found = await conn.execute(
+        result = await conn.execute(
             select(*columns)
             .join(Practice, Practice.id == PaymentMethod.practice_id)
             .where(
@@ -99,4 +101,4 @@ async def find_stored_card(
                 PaymentMethod.removed_at.is_(None),
             )
         )
-        return found.first()
+        return result.first()

@@ -74,9 +74,12 @@ async def audit(
     ours = await stored_rows(context, practice_id, account)
     try:
         stripes = StripeRecords(
-            {one.id: one for one in await context.stripe.intents(account, since)},
-            {one.id: one for one in await context.stripe.refunds(account, since=since)},
-            {one.id: one for one in await context.stripe.disputes(account, since=since)},
+            {intent.id: intent for intent in await context.stripe.intents(account, since)},
+            {refund.id: refund for refund in await context.stripe.refunds(account, since=since)},
+            {
+                dispute.id: dispute
+                for dispute in await context.stripe.disputes(account, since=since)
+            },
         )
     except Forbidden:
         closed = Difference(account, "Stripe can't be asked in this account any more")
@@ -96,10 +99,10 @@ async def stored_rows(context: PaymentContext, practice_id: str, account: str) -
     async with context.engine.connect() as conn:
 
         async def all_of(table: Any, *where: Any) -> Sequence[Row[Any]]:
-            mine = select(table.__table__).where(table.practice_id == practice_id, *where)
+            statement = select(table.__table__).where(table.practice_id == practice_id, *where)
             if "stripe_account" in table.__table__.c:
-                mine = mine.where(table.stripe_account == account)
-            return (await conn.execute(mine)).all()
+                statement = statement.where(table.stripe_account == account)
+            return (await conn.execute(statement)).all()
 
         by_payment: defaultdict[str, list[Row[Any]]] = defaultdict(list)
         for entry in await all_of(LedgerEntry, LedgerEntry.payment_id.is_not(None)):
@@ -135,12 +138,12 @@ async def add_unfinished(
     for payment in ours.payments:
         if payment.state in ACTIVE_STATES and payment.stripe_id not in stripes.intents:
             try:
-                told = await context.stripe.intent(account, payment.stripe_id)
+                intent = await context.stripe.intent(account, payment.stripe_id)
             except Missing:
                 why = f"{payment.state} here, and Stripe has no such PaymentIntent"
                 yield Difference(f"pmt_{payment.id}", why)
             else:
-                stripes.intents[told.id] = told
+                stripes.intents[intent.id] = intent
 
 
 def of_intents(
@@ -158,8 +161,8 @@ def of_intents(
         elif payment.state is not PaymentState.SUCCEEDED:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, succeeded at Stripe")
     for payment in ours.payments:
-        told = stripes.intents.get(payment.stripe_id)
-        is_over = told is not None and told.status is IntentStatus.CANCELED
+        stripe_intent = stripes.intents.get(payment.stripe_id)
+        is_over = stripe_intent is not None and stripe_intent.status is IntentStatus.CANCELED
         if payment.state in ACTIVE_STATES and is_over:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, canceled at Stripe")
 
@@ -192,18 +195,21 @@ def of_refunds(
     known = {refund.stripe_id: refund for refund in ours.refunds}
     yield from unknown_objects(stripes.refunds.values(), known, ours, "refund")
     for refund in ours.refunds:
-        told, of = stripes.refunds.get(refund.stripe_id), refund.stripe_id or refund.id
+        stripe_refund, of = stripes.refunds.get(refund.stripe_id), refund.stripe_id or refund.id
         if refund.state is RefundState.REQUESTED:
             yield Difference(of, "a refund was begun, and its result is unknown")
-        elif told is None:
+        elif stripe_refund is None:
             if refund.created_at >= since:
                 yield Difference(of, "a refund here, and Stripe has no such refund")
         else:
-            expected = 0 if told.state is RefundState.FAILED else told.amount_minor
+            expected = (
+                0 if stripe_refund.state is RefundState.FAILED else stripe_refund.amount_minor
+            )
             entered = sum(
                 entry.amount_minor
                 for entry in ours.entries[refund.payment_id]
-                if entry.kind is EntryKind.REFUND and entry.reference.partition(" ")[0] == told.id
+                if entry.kind is EntryKind.REFUND
+                and entry.reference.partition(" ")[0] == stripe_refund.id
             )
             if entered != expected:
                 yield Difference(of, f"{entered} refunded in the ledger, {expected} at Stripe")
@@ -213,25 +219,30 @@ def of_disputes(
     stripes: StripeRecords, ours: PracticeRecords, since: dt.datetime
 ) -> Iterator[Difference]:
     known = {dispute.stripe_id: dispute for dispute in ours.disputes}
-    told_of = [one for one in stripes.disputes.values() if one.state is not None]
+    told_of = [dispute for dispute in stripes.disputes.values() if dispute.state is not None]
     yield from unknown_objects(told_of, known, ours, "dispute")
     for dispute in ours.disputes:
-        told = stripes.disputes.get(dispute.stripe_id)
-        if told is None:
+        stripe_dispute = stripes.disputes.get(dispute.stripe_id)
+        if stripe_dispute is None:
             if dispute.created_at >= since:
                 yield Difference(
                     dispute.stripe_id, "a dispute here, and Stripe has no such dispute"
                 )
-        elif told.state is not dispute.state:
-            yield Difference(told.id, f"the dispute is {dispute.state} here, {told.state} there")
+        elif stripe_dispute.state is not dispute.state:
+            yield Difference(
+                stripe_dispute.id,
+                f"the dispute is {dispute.state} here, {stripe_dispute.state} there",
+            )
         else:
             received = -ours.sum(dispute.payment_id, EntryKind.PAYMENT)
-            taken = amount_taken(told, ours.currency, received)
-            expected = 0 if told.state is DisputeState.WON else taken
+            taken = amount_taken(stripe_dispute, ours.currency, received)
+            expected = 0 if stripe_dispute.state is DisputeState.WON else taken
             kind = EntryKind.ADJUSTMENT
             entered = ours.sum(dispute.payment_id, kind, dispute_id=dispute.id)
             if entered != expected:
-                yield Difference(told.id, f"{entered} disputed in the ledger, {expected} at Stripe")
+                yield Difference(
+                    stripe_dispute.id, f"{entered} disputed in the ledger, {expected} at Stripe"
+                )
 
 
 def unknown_objects(
@@ -253,8 +264,8 @@ async def cards_missing_at_stripe(
     """Yield the cards on file that Stripe no longer has."""
     for card in ours.cards:
         try:
-            told = await context.stripe.method(account, card.stripe_id)
+            stripe_card = await context.stripe.method(account, card.stripe_id)
         except Missing:
-            told = None
-        if told is None or told.customer is None:
+            stripe_card = None
+        if stripe_card is None or stripe_card.customer is None:
             yield Difference(f"crd_{card.id}", "on file here, and no longer at Stripe")

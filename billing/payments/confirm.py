@@ -146,13 +146,13 @@ async def refresh_card(context: PaymentContext, account: str, method: str) -> No
 
 async def stripe_method(context: PaymentContext, paying: Row[Any]) -> str:
     async with context.engine.connect() as conn:
-        found = await conn.execute(
+        result = await conn.execute(
             PaymentMethod.__table__.select().where(
                 PaymentMethod.practice_id == paying.practice_id,
                 PaymentMethod.id == paying.payment_method_id,
             )
         )
-        return str(found.one().stripe_id)
+        return str(result.one().stripe_id)
 
 
 # -- reading from Stripe ---------------------------------------------------------------------------

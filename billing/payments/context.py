@@ -45,8 +45,8 @@ def local_day(moment: dt.datetime, time_zone: str) -> dt.date:
 
 async def lock_client(conn: AsyncConnection, practice_id: str, client_id: str) -> None:
     """Lock the client's row: until this transaction ends no other one writes to the account."""
-    mine = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
-    await conn.execute(mine.with_for_update())
+    statement = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
+    await conn.execute(statement.with_for_update())
 
 
 @asynccontextmanager
@@ -65,9 +65,9 @@ async def client_lock(
 async def read_payment(conn: AsyncConnection, practice_id: str, payment_id: str) -> Row[Any]:
     """Return the payment's columns, and the currency and time zone of its practice."""
     columns: list[Any] = [*Payment.__table__.c, Practice.currency, Practice.time_zone]
-    found = await conn.execute(
+    result = await conn.execute(
         select(*columns)
         .join(Practice, Practice.id == Payment.practice_id)
         .where(Payment.practice_id == practice_id, Payment.id == payment_id)
     )
-    return found.one()
+    return result.one()

@@ -146,12 +146,12 @@ async def recorded(conn: AsyncConnection, owner: Owner) -> str | None:
 async def owner_of(context: PaymentContext, account: str, customer_id: str) -> Owner | None:
     """Return the client that currently has this customer."""
     async with context.engine.connect() as conn:
-        found = await conn.execute(
+        result = await conn.execute(
             select(StripeCustomer.practice_id, StripeCustomer.client_id).where(
                 StripeCustomer.stripe_account == account,
                 StripeCustomer.stripe_id == customer_id,
                 StripeCustomer.deleted_at.is_(None),
             )
         )
-        row = found.first()
+        row = result.first()
     return Owner(row.practice_id, row.client_id, account) if row else None

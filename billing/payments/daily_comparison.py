@@ -72,9 +72,9 @@ async def compare_one(context: PaymentContext, practice: Row[Any]) -> None:
     began = context.now()
     since = (practice.compared_at - OVERLAP) if practice.compared_at else began - AT_FIRST
     await compare_payments(context, practice.id, since)
-    mine = update(Practice).where(Practice.id == practice.id)
+    statement = update(Practice).where(Practice.id == practice.id)
     async with context.engine.begin() as conn:
-        await conn.execute(mine.values(compared_at=began, compare_after=began + EVERY))
+        await conn.execute(statement.values(compared_at=began, compare_after=began + EVERY))
 
 
 async def compare_payments(context: PaymentContext, practice_id: str, since: dt.datetime) -> None:
@@ -142,17 +142,21 @@ async def changed_payments(
     context: PaymentContext, practice_id: str, account: str, since: dt.datetime
 ) -> list[str]:
     """Return the practice's payments with new objects at Stripe since a time."""
-    found = {one.id for one in await context.stripe.intents(account, since)}
-    found |= {one.intent_id or "" for one in await context.stripe.refunds(account, since=since)}
-    found |= {one.intent_id or "" for one in await context.stripe.disputes(account, since=since)}
+    found = {intent.id for intent in await context.stripe.intents(account, since)}
+    found |= {
+        refund.intent_id or "" for refund in await context.stripe.refunds(account, since=since)
+    }
+    found |= {
+        dispute.intent_id or "" for dispute in await context.stripe.disputes(account, since=since)
+    }
     paid = [await webhook_inbox.paid_by(context, account, intent_id) for intent_id in sorted(found)]
     return [payment.id for payment in paid if payment and payment.practice_id == practice_id]
 
 
 async def practice_account(context: PaymentContext, practice_id: str) -> str | None:
     async with context.engine.connect() as conn:
-        own = select(Practice.stripe_account).where(Practice.id == practice_id)
-        account: str | None = await conn.scalar(own)
+        statement = select(Practice.stripe_account).where(Practice.id == practice_id)
+        account: str | None = await conn.scalar(statement)
     return account
 
 

@@ -32,14 +32,14 @@ async def force_end(context: PaymentContext, payment_id: str, because: str) -> P
         practice_id = await conn.scalar(select(Payment.practice_id).where(Payment.id == payment_id))
     if practice_id is None:
         raise NotEnded("There is no such payment.")
-    found = await find_payment(context, practice_id, payment_id)
-    if found.state in AT_REST:
-        raise NotEnded(f"The payment is over: it is {found.state}.")
-    if found.stripe_id is not None:
+    row = await find_payment(context, practice_id, payment_id)
+    if row.state in AT_REST:
+        raise NotEnded(f"The payment is over: it is {row.state}.")
+    if row.stripe_id is not None:
         try:
-            await context.stripe.intent(found.stripe_account, found.stripe_id)
+            await context.stripe.intent(row.stripe_account, row.stripe_id)
         except (Forbidden, Missing):
-            return await cancel_unanswered(context, found, because)
+            return await cancel_unanswered(context, row, because)
         except Unknown:
             raise NotEnded("Stripe doesn't answer at the moment: try again later.") from None
     return (await cancel_or_settle(context, practice_id, payment_id)).state
@@ -51,9 +51,9 @@ async def cancel_unanswered(
     """Cancel a payment without a result from Stripe, and store the reason."""
     practice_id, payment_id = paying.practice_id, paying.id
     async with client_lock(context, practice_id, paying.client_id) as conn:
-        found = await read_payment(conn, practice_id, payment_id)
-        if found.state in AT_REST:
-            return PaymentState(found.state)
+        row = await read_payment(conn, practice_id, payment_id)
+        if row.state in AT_REST:
+            return PaymentState(row.state)
         await record(conn, context.actor, paying.client_id, context.now())
         await change_state(conn, practice_id, payment_id, PaymentState.CANCELED, context.now())
         mine = Payment.practice_id == practice_id, Payment.id == payment_id

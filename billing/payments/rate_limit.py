@@ -65,7 +65,7 @@ async def forms(
     too, because Stripe may be creating it.
     """
     columns = CardSetup.__table__.c
-    given = (
+    statement = (
         select(columns.created_at)
         .where(
             columns.practice_id == practice_id,
@@ -76,7 +76,7 @@ async def forms(
         .order_by(columns.created_at.desc())
         .limit(most)
     )
-    return list(await conn.scalars(given))
+    return list(await conn.scalars(statement))
 
 
 def full(declined: list[dt.datetime], most: int) -> dt.datetime | None:

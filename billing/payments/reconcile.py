@@ -49,8 +49,8 @@ async def converge(context: PaymentContext, payment: Row[Any]) -> None:
     if payment.state is PaymentState.CREATED:
         await cancel_or_settle(context, payment.practice_id, payment.id)
         return
-    asked = await read_from_stripe(context, payment.practice_id, payment.id)
-    if await is_abandoned(context, payment, asked.state):
+    snapshot = await read_from_stripe(context, payment.practice_id, payment.id)
+    if await is_abandoned(context, payment, snapshot.state):
         await cancel_or_settle(context, payment.practice_id, payment.id)
 
 

@@ -120,7 +120,9 @@ async def write_result(
         if (await read_payment(conn, paid.practice_id, paid.id)).version != paid.version:
             return False
         book = Book(conn, paid, context.now())
-        await write_reversals(book, refunds, [one for one in disputes if one.state is not None])
+        await write_reversals(
+            book, refunds, [dispute for dispute in disputes if dispute.state is not None]
+        )
         if book.changed:
             await stamp(conn, paid.practice_id, paid.id)
     return True
@@ -129,8 +131,8 @@ async def write_result(
 async def write_reversals(
     book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disputed]
 ) -> None:
-    given = [await write_refund(book, told) for told in refunds]
-    taken = [await write_dispute(book, told) for told in disputes]
+    given = [await write_refund(book, refund) for refund in refunds]
+    taken = [await write_dispute(book, dispute) for dispute in disputes]
     holding = sorted(
         (one.created, one.stripe_id, one.minor) for one in (*given, *taken) if one.holds
     )
@@ -146,51 +148,57 @@ async def write_reversals(
 # -- rows of refunds and disputes ------------------------------------------------------------------
 
 
-async def write_refund(book: Book, told: Refunded) -> Settled:
+async def write_refund(book: Book, refund: Refunded) -> Settled:
     """Write the refund's row: the one that was written when it was requested here, or a new one."""
-    known = Refund.stripe_id == told.id
-    if told.refund_id is not None:
-        known |= (Refund.id == told.refund_id) & Refund.stripe_id.is_(None)
-    facts = {"state": told.state, "amount_minor": told.amount_minor, "refunded_at": told.created}
-    row = await upsert_reversal(book, Refund, known, told.id, facts)
-    holds = row["state"] is not RefundState.FAILED
-    return Settled(row["id"], told.id, row["amount_minor"], told.created, holds)
-
-
-async def write_dispute(book: Book, told: Disputed) -> Settled:
+    known = Refund.stripe_id == refund.id
+    if refund.refund_id is not None:
+        known |= (Refund.id == refund.refund_id) & Refund.stripe_id.is_(None)
     facts = {
-        "state": told.state,
-        "amount_minor": await disputed_amount(book, told),
-        "disputed_at": told.created,
+        "state": refund.state,
+        "amount_minor": refund.amount_minor,
+        "refunded_at": refund.created,
     }
-    row = await upsert_reversal(book, Dispute, Dispute.stripe_id == told.id, told.id, facts)
+    row = await upsert_reversal(book, Refund, known, refund.id, facts)
+    holds = row["state"] is not RefundState.FAILED
+    return Settled(row["id"], refund.id, row["amount_minor"], refund.created, holds)
+
+
+async def write_dispute(book: Book, dispute: Disputed) -> Settled:
+    facts = {
+        "state": dispute.state,
+        "amount_minor": await disputed_amount(book, dispute),
+        "disputed_at": dispute.created,
+    }
+    row = await upsert_reversal(book, Dispute, Dispute.stripe_id == dispute.id, dispute.id, facts)
     holds = row["state"] is not DisputeState.WON
-    return Settled(row["id"], told.id, row["amount_minor"], told.created, holds)
+    return Settled(row["id"], dispute.id, row["amount_minor"], dispute.created, holds)
 
 
-async def disputed_amount(book: Book, told: Disputed) -> int:
+async def disputed_amount(book: Book, dispute: Disputed) -> int:
     """Return the amount that a dispute takes of the payment. Log an alert if it is
     another amount.
     """
     received = -await book.sum(
         LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.PAYMENT
     )
-    if not is_part(told, book.paid.currency, received):
-        log.error("alert: dispute %s is of another amount than payment %s", told.id, book.paid.id)
-    return amount_taken(told, book.paid.currency, received)
+    if not is_part(dispute, book.paid.currency, received):
+        log.error(
+            "alert: dispute %s is of another amount than payment %s", dispute.id, book.paid.id
+        )
+    return amount_taken(dispute, book.paid.currency, received)
 
 
-def amount_taken(told: Disputed, currency: str, received_minor: int) -> int:
+def amount_taken(dispute: Disputed, currency: str, received_minor: int) -> int:
     """Return the amount that a dispute takes of a payment: no more than the payment received.
 
     A bank may dispute an amount in another currency, or more than was charged. Stripe takes it from
     the practice's balance in its own currency, so here the whole payment is disputed.
     """
-    return told.amount_minor if is_part(told, currency, received_minor) else received_minor
+    return dispute.amount_minor if is_part(dispute, currency, received_minor) else received_minor
 
 
-def is_part(told: Disputed, currency: str, received_minor: int) -> bool:
-    return told.currency == currency and told.amount_minor <= received_minor
+def is_part(dispute: Disputed, currency: str, received_minor: int) -> bool:
+    return dispute.currency == currency and dispute.amount_minor <= received_minor
 
 
 async def upsert_reversal(
@@ -204,8 +212,8 @@ async def upsert_reversal(
 
     A state never goes back to an earlier one: the row then stays unchanged.
     """
-    found = await book.conn.execute(select(table.__table__).where(*book.mine(table), known))
-    before = found.first()
+    result = await book.conn.execute(select(table.__table__).where(*book.mine(table), known))
+    before = result.first()
     named = {"stripe_account": book.paid.stripe_account, "stripe_id": stripe_id}
     times = {"created_at": book.now, "changed_at": book.now}
     if before is None:
@@ -217,8 +225,10 @@ async def upsert_reversal(
         facts = {"state": row["state"]}
     changes = {name: value for name, value in (named | facts).items() if row[name] != value}
     if changes:
-        mine = update(table).where(table.practice_id == before.practice_id, table.id == before.id)
-        await book.write(mine.values(changes | {"changed_at": book.now}))
+        statement = update(table).where(
+            table.practice_id == before.practice_id, table.id == before.id
+        )
+        await book.write(statement.values(changes | {"changed_at": book.now}))
     return row | changes
 
 
@@ -232,7 +242,7 @@ def is_final(state: RefundState | DisputeState) -> bool:
 async def payment_allocations(book: Book) -> list[tuple[str, int]]:
     """Return the payment's allocations to valid invoices without refunds, in order."""
     put = func.sum(Allocation.amount_minor)
-    found = await book.conn.execute(
+    result = await book.conn.execute(
         select(Allocation.invoice_id, put)
         .join(
             Invoice,
@@ -248,7 +258,7 @@ async def payment_allocations(book: Book) -> list[tuple[str, int]]:
         .having(put > 0)
         .order_by(Invoice.issued_on, Invoice.serial)
     )
-    return [(invoice_id, int(minor)) for invoice_id, minor in found]
+    return [(invoice_id, int(minor)) for invoice_id, minor in result]
 
 
 async def unused(book: Book) -> int:
@@ -303,15 +313,15 @@ async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
     """Take the refund back from each invoice that the payment paid, or return it to them."""
     refund_id = refund.id
     minor = func.sum(Allocation.amount_minor)
-    found = await book.conn.execute(
+    result = await book.conn.execute(
         select(Allocation.invoice_id, minor)
         .where(*book.mine(Allocation), Allocation.refund_id == refund_id)
         .group_by(Allocation.invoice_id)
     )
-    before = {invoice_id: -int(minor) for invoice_id, minor in found}
-    dues = await all_dues(book)
+    before = {invoice_id: -int(minor) for invoice_id, minor in result}
+    amounts_due = await all_dues(book)
     for invoice_id, more in moves(
-        before, taken.of_invoices, minor_by_invoice(dues), dues.credit_minor
+        before, taken.of_invoices, minor_by_invoice(amounts_due), amounts_due.credit_minor
     ):
         await book.write(
             insert(Allocation).values(
@@ -332,18 +342,18 @@ async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
     """Make each invoice due again by the disputed amount, until the dispute is won."""
     minor = func.sum(LedgerEntry.amount_minor)
     of_dispute = LedgerEntry.dispute_id == dispute.id
-    found = await book.conn.execute(
+    result = await book.conn.execute(
         select(LedgerEntry.invoice_id, minor)
         .where(*book.mine(LedgerEntry), of_dispute)
         .group_by(LedgerEntry.invoice_id)
     )
-    before = {invoice_id: int(minor) for invoice_id, minor in found}
+    before = {invoice_id: int(minor) for invoice_id, minor in result}
     total = sum(taken.of_invoices.values()) + taken.of_credit
     named = {invoice_id: minor for invoice_id, minor in before.items() if invoice_id is not None}
-    dues = await all_dues(book)
-    spare = max(0, dues.credit_minor) + sum(before.values()) - total
+    amounts_due = await all_dues(book)
+    spare = max(0, amounts_due.credit_minor) + sum(before.values()) - total
     after: dict[str | None, int] = dict(named.items())
-    for invoice_id, more in moves(named, taken.of_invoices, minor_by_invoice(dues), spare):
+    for invoice_id, more in moves(named, taken.of_invoices, minor_by_invoice(amounts_due), spare):
         after[invoice_id] = after.get(invoice_id, 0) + more
     after[None] = total - sum(after.values())
     for of, all_ in after.items():
@@ -359,8 +369,8 @@ async def all_dues(book: Book) -> AmountsDue:
     return await owed(book.conn, book.paid.practice_id, book.paid.client_id, also_disputed=True)
 
 
-def minor_by_invoice(dues: AmountsDue) -> dict[str, int]:
-    return {due.invoice_id: due.minor for due in dues.invoices}
+def minor_by_invoice(amounts_due: AmountsDue) -> dict[str, int]:
+    return {due.invoice_id: due.minor for due in amounts_due.invoices}
 
 
 async def enter_correction(

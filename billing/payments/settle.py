@@ -116,12 +116,12 @@ async def record_success(
     """
     paid = await read_payment(conn, practice_id, payment_id)
     received = intent.received_minor if intent else 0
-    dues = await claimed_dues(conn, paid)
+    amounts_due = await claimed_dues(conn, paid)
     today = local_day(now, paid.time_zone)
     own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
     if received:
         await enter_payment(conn, own, paid, intent, received, now, today)
-    shares = allocate(dues, received)
+    shares = allocate(amounts_due, received)
     if shares:
         rest = {"date": today, "created_at": now}
         await conn.execute(
@@ -170,16 +170,16 @@ async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> AmountsDue:
     if mine:
         # Amounts that a refund or a dispute has made due since then were not charged.
         all_dues = await owed(conn, practice_id, client_id, also_disputed=True)
-        dues = all_dues.of(paid.invoice_id)
+        amounts_due = all_dues.of(paid.invoice_id)
         invoices = [
             AmountDue(due.invoice_id, min(due.minor, mine.get(due.invoice_id, 0)))
-            for due in dues.invoices
+            for due in amounts_due.invoices
             if due.minor < 0 or due.invoice_id in mine
         ]
-        return AmountsDue(invoices, min(dues.credit_minor, mine.get(None, 0)))
-    dues = (await owed(conn, practice_id, client_id)).of(paid.invoice_id)
-    free = [due for due in dues.invoices if due.invoice_id not in others]
-    return AmountsDue(free, 0 if others else dues.credit_minor)
+        return AmountsDue(invoices, min(amounts_due.credit_minor, mine.get(None, 0)))
+    amounts_due = (await owed(conn, practice_id, client_id)).of(paid.invoice_id)
+    free = [due for due in amounts_due.invoices if due.invoice_id not in others]
+    return AmountsDue(free, 0 if others else amounts_due.credit_minor)
 
 
 async def enter_payment(

@@ -109,14 +109,14 @@ async def same_key(conn: AsyncConnection, wanted: PaymentRequest) -> str | None:
 
     Raise IdempotencyKeyReused if another request used the key.
     """
-    found = await conn.execute(
+    result = await conn.execute(
         select(Payment).where(
             Payment.practice_id == wanted.practice_id,
             Payment.client_id == wanted.client_id,
             Payment.idempotency_key == wanted.idempotency_key,
         )
     )
-    before = found.first()
+    before = result.first()
     if before is None:
         return None
     if stored_request(before) != request_to_compare(wanted):
@@ -164,9 +164,9 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     practice = await read_practice(conn, wanted.practice_id)
     payment_id = new_id()
     await insert_payment(conn, wanted, payment_id, now, practice)
-    dues = (await owed(conn, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
-    check_amount_due(dues, wanted, practice)
-    await claim_dues(conn, wanted, payment_id, dues)
+    amounts_due = (await owed(conn, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
+    check_amount_due(amounts_due, wanted, practice)
+    await claim_dues(conn, wanted, payment_id, amounts_due)
     if not wanted.expected_minor:
         await record_success(conn, wanted.practice_id, payment_id, now)
     return payment_id
@@ -178,10 +178,10 @@ async def read_practice(conn: AsyncConnection, practice_id: str) -> Row[Any]:
     return (await conn.execute(select(*columns).where(Practice.id == practice_id))).one()
 
 
-def check_amount_due(dues: AmountsDue, wanted: PaymentRequest, practice: Row[Any]) -> None:
+def check_amount_due(amounts_due: AmountsDue, wanted: PaymentRequest, practice: Row[Any]) -> None:
     """Raise the reason why the expected amount is not payable or can't be charged."""
-    payable = dues.payable_minor
-    if dues.due_minor <= 0:
+    payable = amounts_due.payable_minor
+    if amounts_due.due_minor <= 0:
         raise NothingToPayError("Nothing is due.")
     if payable != wanted.expected_minor:
         raise AmountChangedError(wanted.expected_minor, payable)
@@ -247,11 +247,11 @@ async def insert_payment(
 
 
 async def claim_dues(
-    conn: AsyncConnection, wanted: PaymentRequest, payment_id: str, dues: AmountsDue
+    conn: AsyncConnection, wanted: PaymentRequest, payment_id: str, amounts_due: AmountsDue
 ) -> None:
     """Claim the amount due of each invoice, and credit, until the payment has ended."""
-    of_invoices = {due.invoice_id: due.minor for due in dues.invoices if due.minor > 0}
-    credit = min(max(0, dues.credit_minor), sum(of_invoices.values()))
+    of_invoices = {due.invoice_id: due.minor for due in amounts_due.invoices if due.minor > 0}
+    credit = min(max(0, amounts_due.credit_minor), sum(of_invoices.values()))
     claims: list[tuple[str | None, int]] = [*of_invoices.items(), (None, credit)]
     await conn.execute(
         insert(Claim),

@@ -138,40 +138,40 @@ class NotAnEvent(Exception):
 # -- parsing of Stripe's responses -----------------------------------------------------------------
 
 
-def is_ours(told: Mapping[str, Any], name: str) -> bool:
+def is_ours(data: Mapping[str, Any], name: str) -> bool:
     """Return whether an object's metadata has a name of this project."""
-    return bool(metadata(told, name))
+    return bool(metadata(data, name))
 
 
-def parse_intent(told: Mapping[str, Any]) -> Intent:
-    charge, currency = told.get("latest_charge"), told.get("currency") or ""
+def parse_intent(data: Mapping[str, Any]) -> Intent:
+    charge, currency = data.get("latest_charge"), data.get("currency") or ""
     return Intent(
-        told["id"],
-        metadata(told, "payment"),
-        metadata(told, "practice"),
-        known_status(IntentStatus, told),
-        from_stripe(told.get("amount_received") or 0, currency),
-        told.get("client_secret") or "",
-        parse_decline(told.get("last_payment_error")),
-        attached_card(told),
+        data["id"],
+        metadata(data, "payment"),
+        metadata(data, "practice"),
+        known_status(IntentStatus, data),
+        from_stripe(data.get("amount_received") or 0, currency),
+        data.get("client_secret") or "",
+        parse_decline(data.get("last_payment_error")),
+        attached_card(data),
         from_unix(charge["created"]) if isinstance(charge, Mapping) else None,
     )
 
 
-def parse_setup(told: Mapping[str, Any]) -> Setup:
+def parse_setup(data: Mapping[str, Any]) -> Setup:
     return Setup(
-        told["id"],
-        known_status(SetupStatus, told),
-        told.get("client_secret") or "",
-        metadata(told, "client"),
-        parse_decline(told.get("last_setup_error")),
-        attached_card(told),
+        data["id"],
+        known_status(SetupStatus, data),
+        data.get("client_secret") or "",
+        metadata(data, "client"),
+        parse_decline(data.get("last_setup_error")),
+        attached_card(data),
     )
 
 
-def attached_card(told: Mapping[str, Any]) -> Card | None:
+def attached_card(data: Mapping[str, Any]) -> Card | None:
     """Return the card of an intent, if the call requested it."""
-    method = told.get("payment_method")
+    method = data.get("payment_method")
     return parse_card(method) if isinstance(method, Mapping) and method.get("card") else None
 
 
@@ -198,14 +198,14 @@ REFUND_STATES = {
 }
 
 
-def parse_refund(told: Mapping[str, Any]) -> Refunded:
+def parse_refund(data: Mapping[str, Any]) -> Refunded:
     return Refunded(
-        told["id"],
-        reference(told.get("payment_intent")),
-        metadata(told, "refund"),
-        from_stripe(told["amount"], told["currency"]),
-        REFUND_STATES.get(told.get("status") or "", RefundState.PENDING),
-        from_unix(told["created"]),
+        data["id"],
+        reference(data.get("payment_intent")),
+        metadata(data, "refund"),
+        from_stripe(data["amount"], data["currency"]),
+        REFUND_STATES.get(data.get("status") or "", RefundState.PENDING),
+        from_unix(data["created"]),
     )
 
 
@@ -218,14 +218,14 @@ DISPUTE_STATES = {
 }
 
 
-def parse_dispute(told: Mapping[str, Any]) -> Disputed:
+def parse_dispute(data: Mapping[str, Any]) -> Disputed:
     return Disputed(
-        told["id"],
-        reference(told.get("payment_intent")),
-        from_stripe(told["amount"], told["currency"]),
-        str(told["currency"]).upper(),
-        DISPUTE_STATES.get(told["status"]) if told["amount"] else None,
-        from_unix(told["created"]),
+        data["id"],
+        reference(data.get("payment_intent")),
+        from_stripe(data["amount"], data["currency"]),
+        str(data["currency"]).upper(),
+        DISPUTE_STATES.get(data["status"]) if data["amount"] else None,
+        from_unix(data["created"]),
     )
 
 
@@ -234,21 +234,21 @@ def parse_dispute(told: Mapping[str, Any]) -> Disputed:
 S = TypeVar("S", IntentStatus, SetupStatus)
 
 
-def known_status(members: type[S], told: Mapping[str, Any]) -> S:
+def known_status(members: type[S], data: Mapping[str, Any]) -> S:
     with contextlib.suppress(ValueError):
-        return members(str(told.get("status")))
+        return members(str(data.get("status")))
     return members("unknown")
 
 
-def metadata(told: Mapping[str, Any], name: str) -> str | None:
+def metadata(data: Mapping[str, Any], name: str) -> str | None:
     """Return an id of ours from an object's metadata. Text of other programs gives None."""
-    found = (told.get("metadata") or {}).get(name)
+    found = (data.get("metadata") or {}).get(name)
     return found if isinstance(found, str) and UUID.fullmatch(found) else None
 
 
-def reference(told: Any) -> str | None:
+def reference(data: Any) -> str | None:
     """Return the id of another object, which the response may include as a whole."""
-    return told.get("id") if isinstance(told, Mapping) else told
+    return data.get("id") if isinstance(data, Mapping) else data
 
 
 def from_unix(seconds: int) -> dt.datetime:

@@ -40,8 +40,8 @@ def matching(
     context: SignInContext, digits: str, nonce_hash: str, links: Sequence[Row[Any]]
 ) -> Row[Any] | None:
     """Return the link that was sent with this code, in constant time."""
-    found = None
+    row = None
     for link in links:
         if hmac.compare_digest(mail_code(context, nonce_hash, link.practice_id), digits):
-            found = link
-    return found
+            row = link
+    return row

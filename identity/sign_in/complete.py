@@ -71,11 +71,11 @@ async def find_link(
     request for the same address.
     """
     asked = SignInRequest.nonce_hash == page.nonce_hash, SignInRequest.expires_at > now
-    own = select(SignInRequest.nonce_hash).where(*asked)
+    statement = select(SignInRequest.nonce_hash).where(*asked)
     refused = select(SignInRequest.email_hash).where(*asked, ~SignInRequest.is_mailed)
-    mine = or_(SignInLink.nonce_hash.in_(own), SignInLink.email_hash.in_(refused))
+    condition = or_(SignInLink.nonce_hash.in_(statement), SignInLink.email_hash.in_(refused))
     return next(
-        iter(await links(conn, page, now, SignInLink.secret_hash == secret_hash, mine)), None
+        iter(await links(conn, page, now, SignInLink.secret_hash == secret_hash, condition)), None
     )
 
 

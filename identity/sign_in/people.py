@@ -38,7 +38,7 @@ async def people(
 def with_address(table: Any, email: str, practice_id: str | None = None) -> Select[Any]:
     """Select the rows of a table with an address."""
     is_client = table is Client
-    mine = (
+    statement = (
         select(
             Practice.id.label("practice_id"),
             Practice.name.label("practice"),
@@ -52,4 +52,4 @@ def with_address(table: Any, email: str, practice_id: str | None = None) -> Sele
         .join(Practice, Practice.id == table.practice_id)
         .where(table.mailbox == folded_email(email))
     )
-    return mine if practice_id is None else mine.where(table.practice_id == practice_id)
+    return statement if practice_id is None else statement.where(table.practice_id == practice_id)

@@ -63,44 +63,44 @@ async def of_person(
     if person.email is None:
         return SignInOwner(and_(here.sign_ins, column == id_), false())
     same = of_address(person.email)
-    mine = and_(here.sign_ins, or_(column == id_, same.sign_ins))
-    return SignInOwner(mine, and_(here.links, same.links), same.email)
+    condition = and_(here.sign_ins, or_(column == id_, same.sign_ins))
+    return SignInOwner(condition, and_(here.links, same.links), same.email)
 
 
 async def list_sessions(
-    conn: AsyncConnection, whose: SignInOwner, now: dt.datetime
+    conn: AsyncConnection, owner: SignInOwner, now: dt.datetime
 ) -> Sequence[Row[Any]]:
     """Return the valid sign-ins, the newest first, each with its practice and person."""
     of_client = and_(Client.practice_id == TOKEN.practice_id, Client.id == TOKEN.client_id)
     of_contact = and_(Contact.practice_id == TOKEN.practice_id, Contact.id == TOKEN.contact_id)
     name = func.coalesce(Client.name, Contact.name).label("person")
     columns: list[Any] = [*TOKEN, name, Practice.name.label("practice")]
-    found = await conn.execute(
+    result = await conn.execute(
         select(*columns)
         .select_from(Token)
         .join(Practice, Practice.id == TOKEN.practice_id)
         .outerjoin(Client, of_client)
         .outerjoin(Contact, of_contact)
-        .where(*is_valid(now), tokens.has_address(Token.__table__), whose.sign_ins)
+        .where(*is_valid(now), tokens.has_address(Token.__table__), owner.sign_ins)
         .order_by(TOKEN.created_at.desc(), TOKEN.id.desc())
     )
-    return found.all()
+    return result.all()
 
 
 async def end_sessions(
-    conn: AsyncConnection, key: str, whose: SignInOwner, now: dt.datetime
+    conn: AsyncConnection, key: str, owner: SignInOwner, now: dt.datetime
 ) -> Sequence[Row[Any]]:
     """End sign-ins, and the requests and links of the same address; return the sign-ins' rows.
 
     The order of the statements ensures that no concurrent sign-in is missed: a link is created in a
     transaction that locks its request, and a sign-in in one that locks its link.
     """
-    if whose.email is not None:
-        mine = REQUEST.email_hash == tokens.hashed(whose.email, key), REQUEST.expires_at > now
+    if owner.email is not None:
+        mine = REQUEST.email_hash == tokens.hashed(owner.email, key), REQUEST.expires_at > now
         over = {"expires_at": now, "done_at": now, "email": None}
         await conn.execute(update(SignInRequest).where(*mine).values(over))
-    await conn.execute(delete(SignInLink).where(whose.links))
-    ended = update(Token).where(*is_valid(now), whose.sign_ins).values(revoked_at=now)
+    await conn.execute(delete(SignInLink).where(owner.links))
+    ended = update(Token).where(*is_valid(now), owner.sign_ins).values(revoked_at=now)
     return (await conn.execute(ended.returning(*TOKEN))).all()
 
 

@@ -260,11 +260,11 @@ def unsupported_parameter(name: str) -> str:
 def named_hosts(places: str) -> Iterator[Host]:
     """Yield the hosts that stand before the path, each with its port."""
     for place in places.split(","):
-        found = HOST.fullmatch(place)
-        if found is None:
+        match = HOST.fullmatch(place)
+        if match is None:
             raise WrongUrl(f"has a host that is none: {ENCODED}")
-        name = percent_decoded(found[1].strip("[]"))
-        yield name or "localhost", port(found[2] or str(DEFAULT_PORT))
+        name = percent_decoded(match[1].strip("[]"))
+        yield name or "localhost", port(match[2] or str(DEFAULT_PORT))
 
 
 def listed_hosts(names: str, ports: str) -> Iterator[Host]:

@@ -147,5 +147,5 @@ def joined(first: str, second: str, taken: int) -> str:
 
     The other takes `taken` parameters, and is run only where there is a row.
     """
-    moved = PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", first)
+    moved = PARAMETER.sub(lambda match: f"${int(match[1]) + taken}", first)
     return f"SELECT first.*, ({second}) FROM ({moved}) AS first"  # noqa: S608 - both are compiled

@@ -77,9 +77,9 @@ async def card_on_file(mutation: MutationContext, client_id: str, card_id: str) 
     """Return the client's card on file, or None."""
     visible = visibility_of(mutation)
     table: Any = visible(PaymentMethod)
-    mine = and_(table.c.client_id == client_id, table.c.id == card_id, on_file(table, visible))
+    condition = and_(table.c.client_id == client_id, table.c.id == card_id, on_file(table, visible))
     return await first_row(
-        mutation, visible, select(*table.c).where(visible.predicate_for(table), mine)
+        mutation, visible, select(*table.c).where(visible.predicate_for(table), condition)
     )
 
 

@@ -48,15 +48,15 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
     if not (right.sees_documents or right.can_pay):
         raise NotLinked("A contact needs a right: --documents, --pay, or both.")
     async with writing(settings) as conn:
-        found = await find_client(conn, client)
-        contact = await same(conn, found.practice_id, name, email)
+        row = await find_client(conn, client)
+        contact = await same(conn, row.practice_id, name, email)
         rights = {"sees_documents": right.sees_documents, "can_pay": right.can_pay}
         await conn.execute(
             insert_into(conn, ContactRight)
             .values(
-                practice_id=found.practice_id,
+                practice_id=row.practice_id,
                 contact_id=contact,
-                client_id=found.id,
+                client_id=row.id,
                 relation=right.relation,
                 **rights,
             )
@@ -65,18 +65,18 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
                 set_=rights | {"relation": right.relation},
             )
         )
-        await record(conn, operator(found.practice_id, "portal contact link"), found.id, utc_now())
+        await record(conn, operator(row.practice_id, "portal contact link"), row.id, utc_now())
     return f"{contact}: {right.relation.lower()} of {client}, {right}."
 
 
 async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
     """Remove a contact's rights to a client, from the contact's next request on."""
     async with writing(settings) as conn:
-        mine = and_(
+        condition = and_(
             ContactRight.contact_id == row_id_of(contact),
             ContactRight.client_id == row_id_of(client),
         )
-        gone = delete(ContactRight).where(mine).returning(ContactRight.practice_id)
+        gone = delete(ContactRight).where(condition).returning(ContactRight.practice_id)
         practice_id = (await conn.execute(gone)).scalar()
         if practice_id is None:
             raise NotLinked(f"{contact} was not linked to {client}.")
@@ -88,21 +88,21 @@ async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
 async def list_contacts(settings: Settings, client: str) -> list[str]:
     """Return a line for each contact of a client."""
     async with writing(settings) as conn:
-        found = await find_client(conn, client)
+        row = await find_client(conn, client)
         same_contact = and_(
             Contact.practice_id == ContactRight.practice_id, Contact.id == ContactRight.contact_id
         )
-        mine = and_(
-            ContactRight.practice_id == found.practice_id, ContactRight.client_id == found.id
+        condition = and_(
+            ContactRight.practice_id == row.practice_id, ContactRight.client_id == row.id
         )
         linked = await conn.execute(
             select(ContactRight.__table__, Contact.name, Contact.email)
             .join(Contact, same_contact)
-            .where(mine)
+            .where(condition)
             .order_by(Contact.id)
         )
-        by = operator(found.practice_id, "portal contact list")
-        await record(conn, by, found.id, utc_now(), AccessAction.READ)
+        by = operator(row.practice_id, "portal contact list")
+        await record(conn, by, row.id, utc_now(), AccessAction.READ)
         return [contact_line(one) for one in linked]
 
 
@@ -113,23 +113,23 @@ def contact_line(one: Row[Any]) -> str:
 
 async def find_client(conn: AsyncConnection, client: str) -> Row[Any]:
     try:
-        found = (
+        row = (
             await conn.execute(select(Client.__table__).where(Client.id == row_id_of(client)))
         ).first()
     except StatementError as error:
         if is_unmigrated(error.orig):
             raise
         # The text is not a valid id.
-        found = None
-    if found is None:
+        row = None
+    if row is None:
         raise NotLinked(f"There is no client {client}.")
-    return found
+    return row
 
 
 async def same(conn: AsyncConnection, practice_id: str, name: str, email: str) -> str:
     """Return the id of the practice's contact with this address, or of a new contact."""
-    theirs = and_(Contact.practice_id == practice_id, Contact.mailbox == folded_email(email))
-    found = (await conn.execute(select(Contact.id).where(theirs))).scalars().first()
+    condition = and_(Contact.practice_id == practice_id, Contact.mailbox == folded_email(email))
+    found = (await conn.execute(select(Contact.id).where(condition))).scalars().first()
     if found is not None:
         return found
     id_ = new_id()

@@ -164,12 +164,12 @@ async def prepare_database(
         known = kept.get("tokens", {})
         async with engine.begin() as conn:
             await conn.execute(update(Practice).values(portal_url=page))
-            theirs = select(Client.email).where(Client.id == subjects["client"].client_id)
+            statement = select(Client.email).where(Client.id == subjects["client"].client_id)
             given = {
                 who: await valid_token(conn, kept["token_key"], who, subject, known.get(who), now)
                 for who, subject in subjects.items()
             }
-            return given, str(await conn.scalar(theirs))
+            return given, str(await conn.scalar(statement))
     finally:
         await engine.dispose()
 

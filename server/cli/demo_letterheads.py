@@ -27,6 +27,6 @@ async def dress(engine: AsyncEngine, keys: FieldKeys, today: dt.date) -> None:
             since = today - dt.timedelta(FOUNDED_DAYS_AGO)
             await conn.execute(insert(Logo).values(practice_id=practice, since=since, content=LOGO))
         for practice, id_, last4 in (await conn.execute(select(*columns))).all():
-            mine = and_(Letterhead.practice_id == practice, Letterhead.id == id_)
+            condition = and_(Letterhead.practice_id == practice, Letterhead.id == id_)
             whole = keys.encrypted(f"00-000{last4}")
-            await conn.execute(update(Letterhead).where(mine).values(tax_id_encrypted=whole))
+            await conn.execute(update(Letterhead).where(condition).values(tax_id_encrypted=whole))

@@ -96,19 +96,19 @@ async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date
     try:
         async with engine.begin() as conn:
             known = select(Practice).where(Practice.id == practice.rpartition("_")[2])
-            found = (await conn.execute(known)).first()
-            if found is None:
+            row = (await conn.execute(known)).first()
+            if row is None:
                 raise NoLogo(f"There is no practice {practice}.")
-            by = operator(found.id, "portal logo")
+            by = operator(row.id, "portal logo")
             await audit_log.record(conn, by, None, dt.datetime.now(dt.UTC))
-            day = since or context.local_day(dt.datetime.now(dt.UTC), found.time_zone)
+            day = since or context.local_day(dt.datetime.now(dt.UTC), row.time_zone)
             await conn.execute(
                 insert_into(conn, Logo)
-                .values(practice_id=found.id, since=day, content=content)
+                .values(practice_id=row.id, since=day, content=content)
                 .on_conflict_do_update(
                     index_elements=["practice_id", "since"], set_={"content": content}
                 )
             )
     finally:
         await engine.dispose()
-    return f"Documents of {found.name} issued from {day} on are printed with {file}."
+    return f"Documents of {row.name} issued from {day} on are printed with {file}."

@@ -46,12 +46,12 @@ async def explain_operation(
         viewer = await bearer(Authenticator(reads, settings.token_key), token, now)
         service = GraphQLService(schema(), reads, settings.introspection, settings.signer)
         read = parse_variables(variables)
-        ready = prepare_operation(service, query, operation)
-        sql, values = await planned_statement(service, ready, read, viewer, now)
+        prepared = prepare_operation(service, query, operation)
+        sql, values = await planned_statement(service, prepared, read, viewer, now)
     finally:
         await reads.close()
     if token is not None:
-        await record_read(settings.database_url, viewer, service.reads_of(ready, read), now)
+        await record_read(settings.database_url, viewer, service.reads_of(prepared, read), now)
     with database.within_practice(viewer.practice_id):
         plan = await query_plan(settings.database_url, sql, values, analyze=analyze)
     return "\n\n".join([sql, f"Parameters: {values!r}", plan])
@@ -95,25 +95,25 @@ def prepare_operation(service: GraphQLService, query: str, name: str | None) -> 
     node = select_operation(document, name) if isinstance(document, DocumentNode) else document
     if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
         raise NotExplained(messages(node))
-    ready = service.prepare(document, node)
-    if not isinstance(ready, PreparedOperation):
-        raise NotExplained(messages(ready))
-    return ready
+    prepared = service.prepare(document, node)
+    if not isinstance(prepared, PreparedOperation):
+        raise NotExplained(messages(prepared))
+    return prepared
 
 
 async def planned_statement(
     service: GraphQLService,
-    ready: PreparedOperation,
+    prepared: PreparedOperation,
     variables: dict[str, Any],
     viewer: Viewer,
     now: dt.datetime,
 ) -> tuple[str, list[Any]]:
     """Return the statement and its parameters, as in a request with this document."""
-    values = coerce_variables(service.schema._schema, ready.operation, variables)
+    values = coerce_variables(service.schema._schema, prepared.operation, variables)
     if not isinstance(values, VariableValues):
         raise NotExplained(messages(values))
     context = RequestContext(viewer, now, values.coerced, signer=service.executor.signer)
-    found = await service.executor.bind_plan(ready.operation, values, context)
+    found = await service.executor.bind_plan(prepared.operation, values, context)
     if found is None:
         raise NotExplained(
             "This document has no statement: it is refused, or only queries the schema."

@@ -119,11 +119,11 @@ async def find_payment_row(context: PaymentContext, payment: str) -> tuple[str, 
     same = Practice.id == Payment.practice_id
     async with context.engine.connect() as conn:
         columns = select(Practice.id, Practice.currency).join(Payment, same)
-        asked = columns.where(Payment.id == payment_id)
-        found = (await conn.execute(asked)).first() if payment_id else None
-    if found is None:
+        statement = columns.where(Payment.id == payment_id)
+        row = (await conn.execute(statement)).first() if payment_id else None
+    if row is None:
         raise NotDone(f"There is no payment {payment}.")
-    return found.id, payment_id, found.currency
+    return row.id, payment_id, row.currency
 
 
 def minor_units(amount: str, currency: str) -> int:

@@ -50,8 +50,8 @@ async def end_matching(settings: Settings, which: SignInFilter) -> int:
     if which.count != 1:
         raise NotMeant("Give exactly one of: an id, --practice, --client, --contact or --address.")
     async with writing(settings) as conn:
-        whose = await sign_in_condition(conn, which)
-        found = await sessions.end_sessions(conn, settings.token_key, whose, utc_now())
+        owner = await sign_in_condition(conn, which)
+        found = await sessions.end_sessions(conn, settings.token_key, owner, utc_now())
         await record_endings(conn, found, "portal sessions end", AccessAction.SIGN_OUT)
     return len(found)
 

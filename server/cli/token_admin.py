@@ -83,10 +83,10 @@ def parse_scope(scope: str) -> Scope:
 
 async def list_tokens(settings: Settings) -> list[str]:
     """Return a line for each issued token, the newest first, without sign-ins."""
-    given = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
+    statement = select(Token.__table__).where(~Token.is_sign_in).order_by(Token.id.desc())
     now = utc_now()
     async with writing(settings) as conn:
-        rows = (await conn.execute(given)).all()
+        rows = (await conn.execute(statement)).all()
         for practice_id in sorted({row.practice_id for row in rows}):
             by = operator(practice_id, "portal token list")
             await audit_log.record(conn, by, None, now, AccessAction.READ)

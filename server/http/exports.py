@@ -104,10 +104,10 @@ class Exports:
         reading: Reading = nullcontext,
     ) -> Any:
         """Return the API's data, as any client gets it."""
-        asked = pipeline.Request(query, None, variables, reading=reading)
+        graphql_request = pipeline.Request(query, None, variables, reading=reading)
         endpoint = self.endpoint
         answer: Answer = await endpoint.service.answer(
-            asked, viewer, endpoint.now(), endpoint.address(request)
+            graphql_request, viewer, endpoint.now(), endpoint.address(request)
         )
         found = orjson.loads(answer.body)
         if errors := found.get("errors"):

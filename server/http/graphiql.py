@@ -144,7 +144,7 @@ _UNSAFE = re.compile("[<>&\u2028\u2029]")
 def _data_block(value: object) -> str:
     """Return JSON that is safe between `<script type="application/json">` and its end."""
     text = json.dumps(value, ensure_ascii=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 _TYPES = {
@@ -170,12 +170,12 @@ _ASSET_HEADERS = {
 
 def _asset(built: Path, name: str, accepted: str | None) -> Response:
     """Return one built file, in the best available encoding that the client accepts."""
-    found = _HASHED.fullmatch(name)
-    if found is None or not (built / name).is_file():
+    match = _HASHED.fullmatch(name)
+    if match is None or not (built / name).is_file():
         raise HTTPException(404)
     encoding, path = _encoded(built / name, accepted or "")
     headers = _ASSET_HEADERS | ({"Content-Encoding": encoding} if encoding else {})
-    return FileResponse(path, headers=headers, media_type=_TYPES[found["type"]])
+    return FileResponse(path, headers=headers, media_type=_TYPES[match["type"]])
 
 
 def _encoded(path: Path, accepted: str) -> tuple[str | None, Path]:

@@ -77,9 +77,9 @@ class Endpoint:
         check_media_types(request)
         content, viewer = await self.receive_body(request)
         reading = partial(cancelled_on_disconnect, request.receive)
-        asked, now = replace(parse_body(content), reading=reading), self.now()
+        graphql_request, now = replace(parse_body(content), reading=reading), self.now()
         try:
-            answer = await self.service.answer(asked, viewer, now, self.address(request))
+            answer = await self.service.answer(graphql_request, viewer, now, self.address(request))
         except Unauthenticated:
             raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…") from None
         return response(request, answer)

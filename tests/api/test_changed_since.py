@@ -84,8 +84,8 @@ async def followed(portal: Portal, commits: int, *faults: str) -> tuple[dict[str
 
 async def amounts(portal: Portal) -> dict[str, int]:
     async with portal.engine.connect() as conn:
-        found = await conn.execute(select(Payment.id, Payment.amount_minor))
-        return {f"pmt_{id_}": minor for id_, minor in found}
+        result = await conn.execute(select(Payment.id, Payment.amount_minor))
+        return {f"pmt_{id_}": minor for id_, minor in result}
 
 
 @pytest.mark.campaign

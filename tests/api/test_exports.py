@@ -209,8 +209,8 @@ async def test_export_ends_early_when_its_token_is_revoked(
     async def revoking(*given: Any) -> Any:
         found = await right(*given)
         async with portal.engine.begin() as conn:
-            mine = Token.hash == tokens.hashed(token, KEY)
-            await conn.execute(update(Token).where(mine).values(revoked_at=portal.clock()))
+            condition = Token.hash == tokens.hashed(token, KEY)
+            await conn.execute(update(Token).where(condition).values(revoked_at=portal.clock()))
         return found
 
     monkeypatch.setattr(Exports, "data", revoking)

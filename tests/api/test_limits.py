@@ -325,9 +325,9 @@ def test_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) 
     node = next(n for n in document.definitions if isinstance(n, OperationDefinitionNode))
     ready = validate_operation(SCHEMA, document, node)
     assert isinstance(ready, Operation)
-    given = coerce_variables(SCHEMA, ready, variables)
-    assert isinstance(given, VariableValues)
-    plan = Executor(schema(), reads, Signer("", "")).compile(ready, given, CLIENT)
+    variable_values = coerce_variables(SCHEMA, ready, variables)
+    assert isinstance(variable_values, VariableValues)
+    plan = Executor(schema(), reads, Signer("", "")).compile(ready, variable_values, CLIENT)
     counted = Measure(SCHEMA, document, variables).operation(node).selects
     assert plan is None or plan.sql.count("SELECT") <= 1 + 3 * counted
 

@@ -97,8 +97,8 @@ async def test_receipt_with_a_huge_number_does_not_use_up_the_numbers(portal: Pa
 async def test_practice_without_a_counter_continues_after_its_receipts(portal: Paying) -> None:
     await pay_an_invoice(portal)
     async with portal.engine.begin() as conn:
-        mine = DocumentCounter.kind == DocumentKind.RECEIPT
-        await conn.execute(delete(DocumentCounter).where(mine))
+        condition = DocumentCounter.kind == DocumentKind.RECEIPT
+        await conn.execute(delete(DocumentCounter).where(condition))
     assert (await pay_an_invoice(portal))["payment"]["receipt"]["number"] == "RCP-2026-0002"
 
 

@@ -325,9 +325,9 @@ async def test_planning_is_charged_to_the_budget(new_database: NewDatabase) -> N
 
 
 async def token_id(portal: Portal, token: str) -> str:
-    found = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+    statement = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
     async with portal.engine.connect() as conn:
-        return str((await conn.execute(found)).scalar_one())
+        return str((await conn.execute(statement)).scalar_one())
 
 
 async def link(portal: Portal, token: str) -> str:

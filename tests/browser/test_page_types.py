@@ -79,8 +79,8 @@ def checked(tsc: Sequence[str], settings: Path) -> dict[str, list[str]]:
     )
     complaints: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
-        if found := re.match(r"([^(]+)\(\d+,\d+\): error", line):
-            complaints.setdefault(found[1].split("/")[0], []).append(line)
+        if match := re.match(r"([^(]+)\(\d+,\d+\): error", line):
+            complaints.setdefault(match[1].split("/")[0], []).append(line)
     assert bool(complaints) == bool(done.returncode), done.stdout + done.stderr
     return complaints
 

@@ -170,9 +170,9 @@ async def first(*columns: Any, where: Sequence[Any] = ()) -> tuple[Any, ...]:
     """Return the first row of the columns."""
     engine = database.engine(URL)
     async with engine.connect() as conn:
-        found = (await conn.execute(select(*columns).where(*where).limit(1))).one()
+        row = (await conn.execute(select(*columns).where(*where).limit(1))).one()
     await engine.dispose()
-    return tuple(found)
+    return tuple(row)
 
 
 @pytest.mark.parametrize("id_", ["", "inv_", "inv_1", "pmt_00000000-0000-7000-8000-000000000000"])

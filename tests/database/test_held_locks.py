@@ -129,10 +129,10 @@ async def signs_in(portal: Paying, mailbox: Mailbox) -> str:
 
 async def until(portal: Paying, state: PaymentState) -> None:
     """Wait until the practice's payments are in this state."""
-    mine = select(Payment.state).where(Payment.practice_id == portal.practice_id)
+    statement = select(Payment.state).where(Payment.practice_id == portal.practice_id)
     for _ in range(int(SOON_S / 0.05)):
         async with portal.engine.connect() as conn:
-            states = set(await conn.scalars(mine))
+            states = set(await conn.scalars(statement))
         if states == {state}:
             return
         await asyncio.sleep(0.05)

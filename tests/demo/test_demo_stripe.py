@@ -107,7 +107,7 @@ def test_stripe_demo_has_no_rows_that_stripe_contradicts(
         ]
         async with engine.connect() as conn:
             accounts = set(await conn.scalars(select(Practice.stripe_account)))
-            counts = [int(await conn.scalar(one) or 0) for one in wrong]
+            counts = [int(await conn.scalar(statement) or 0) for statement in wrong]
             removals = select(PaymentMethod.removed_at).order_by(PaymentMethod.id)
             removed = list(await conn.scalars(removals))
         await engine.dispose()

@@ -101,8 +101,8 @@ async def test_document_is_pdf_a_and_pdf_ua(conn: AsyncConnection) -> None:
 async def one(conn: AsyncConnection, **practice: Any) -> Document:
     books = await Books.opened(conn)
     if practice:
-        mine = Practice.id == books.practice
-        await conn.execute(update(Practice).where(mine).values(**practice))
+        condition = Practice.id == books.practice
+        await conn.execute(update(Practice).where(condition).values(**practice))
     id_ = await books.invoice(await books.client())
     await books.line(id_, None)
     return await found(conn, DocumentKind.INVOICE, id_)
@@ -257,8 +257,8 @@ async def test_each_word_stands_at_its_stored_position(
     """
     books = await Books.opened(conn)
     contact = {"phone": "+1 207 555 0142", "email": "billing@harborlane.example.com"}
-    mine = update(Practice).where(Practice.id == books.practice)
-    await conn.execute(mine.values(**ADDRESSED, **contact))
+    statement = update(Practice).where(Practice.id == books.practice)
+    await conn.execute(statement.values(**ADDRESSED, **contact))
     await books.add(Logo, since=DAY, content=LOGO)
     name = kind.lower()
     id_ = await Papers(books, KEYS).add(kind)

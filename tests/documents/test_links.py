@@ -206,8 +206,8 @@ async def test_link_expires_with_its_token(portal: Portal) -> None:
     found = await link(portal, id_, token)
     assert (await get(portal, found["printUrl"])).status_code == 200
     async with portal.engine.begin() as conn:
-        mine = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
-        assert await tokens.revoke_token(conn, str(await conn.scalar(mine)), portal.clock())
+        statement = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+        assert await tokens.revoke_token(conn, str(await conn.scalar(statement)), portal.clock())
     assert is_refused(await get(portal, found["printUrl"]))
 
 
@@ -215,16 +215,16 @@ async def test_link_ends_with_the_contacts_right_to_see_documents(portal: Portal
     guardian = Subject(portal.practice_id, contact_id=portal.guardian_id)
     id_ = await made(portal, "inv", portal.other_id)
     found = await link(portal, id_, await portal.token(guardian))
-    mine = ContactRight.client_id == portal.other_id
+    condition = ContactRight.client_id == portal.other_id
     assert (await get(portal, found["printUrl"])).status_code == 200
     async with portal.engine.begin() as conn:
         await conn.execute(
-            update(ContactRight).where(mine).values(sees_documents=False, can_pay=True)
+            update(ContactRight).where(condition).values(sees_documents=False, can_pay=True)
         )
     assert is_refused(await get(portal, found["printUrl"]))
     async with portal.engine.begin() as conn:
         await conn.execute(
-            update(ContactRight).where(mine).values(sees_documents=True, can_pay=False)
+            update(ContactRight).where(condition).values(sees_documents=True, can_pay=False)
         )
 
 
@@ -233,8 +233,8 @@ async def test_link_ends_when_the_document_is_unshared(portal: Portal) -> None:
     found = await link(portal, id_)
     assert (await get(portal, found["printUrl"])).status_code == 200
     async with portal.engine.begin() as conn:
-        mine = Superbill.id == id_[4:]
-        await conn.execute(update(Superbill).where(mine).values(shared_at=None))
+        condition = Superbill.id == id_[4:]
+        await conn.execute(update(Superbill).where(condition).values(shared_at=None))
     assert is_refused(await get(portal, found["printUrl"]))
 
 

@@ -44,9 +44,9 @@ def find() -> str | None:
 
 def version(program: str) -> tuple[int, ...]:
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
-    assert found, said
-    return int(found[1]), int(found[2])
+    match = re.search(r"PgBouncer (\d+)\.(\d+)", said)
+    assert match, said
+    return int(match[1]), int(match[2])
 
 
 @contextmanager

@@ -62,8 +62,8 @@ def a_sign_in_is_switched_to_anybody(patch: pytest.MonkeyPatch) -> None:
         for model, of_kind in ((Client, "client_id"), (Contact, "contact_id")):
             subject = {"client_id": null(), "contact_id": null()} | {of_kind: model.id}
             columns = (column.label(name) for name, column in subject.items())
-            mine = model.__table__.c.practice_id == practice_id
-            found += await conn.execute(select(model.id, *columns).where(mine))
+            condition = model.__table__.c.practice_id == practice_id
+            found += await conn.execute(select(model.id, *columns).where(condition))
         return found
 
     patch.setattr(switch, "people", wrong)
@@ -74,8 +74,10 @@ def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
         columns = PaymentMethod.__table__.c
         mine = columns.practice_id == acting.viewer.practice_id, columns.id == card_id
         kept = columns.removed_at.is_(None)
-        asked = select(columns.id, columns.client_id, literal(True).label("clients_remove_cards"))
-        found = await fetched(acting, asked.where(*mine, kept))
+        statement = select(
+            columns.id, columns.client_id, literal(True).label("clients_remove_cards")
+        )
+        found = await fetched(acting, statement.where(*mine, kept))
         if found is None:
             raise NotFoundError("There is no such card, or you have no access to it.", cards.CARD)
         return found

@@ -180,9 +180,9 @@ async def test_without_compare_and_set_it_is_charged_twice(
     async def announced(context: PaymentContext, paid: Any) -> bool:
         intent = await confirm.create_payment_intent(context, paid)
         async with context.engine.begin() as conn:
-            mine = update(Payment).where(Payment.id == paid.id)
+            statement = update(Payment).where(Payment.id == paid.id)
             confirming = {"stripe_id": intent.id, "state": PaymentState.CONFIRMING}
-            await conn.execute(mine.values(confirming))
+            await conn.execute(statement.values(confirming))
         return True
 
     monkeypatch.setattr(confirm, "mark_confirming", announced)
@@ -206,8 +206,8 @@ async def test_success_that_is_not_final_is_lost(
             if state is PaymentState.SUCCEEDED:
                 await settle.record_success(conn, asked.practice_id, asked.id, now, intent)
                 return True
-            mine = update(Payment).where(Payment.id == asked.id)
-            await conn.execute(mine.values(state=state, paid_at=None))
+            statement = update(Payment).where(Payment.id == asked.id)
+            await conn.execute(statement.values(state=state, paid_at=None))
         return True
 
     monkeypatch.setattr(confirm, "apply_intent", forgetful)

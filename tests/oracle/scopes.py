@@ -95,10 +95,12 @@ def needed(
     }
     fields = list(named(schema, fragments, node.selection_set, schema.query_type))
     found = [of_field(type_.name, field.name.value) for type_, field in fields]
-    given = get_variable_values(schema, node.variable_definitions or (), dict(variables))
-    if not isinstance(given, list):
+    variable_values = get_variable_values(schema, node.variable_definitions or (), dict(variables))
+    if not isinstance(variable_values, list):
         roots = (field for type_, field in fields if type_ is schema.query_type)
-        found += [scopes for field in roots for scopes in of_arguments(schema, field, given)]
+        found += [
+            scopes for field in roots for scopes in of_arguments(schema, field, variable_values)
+        ]
     return frozenset().union(*found)
 
 

@@ -149,8 +149,8 @@ async def test_refund_returns_unused_credit_before_it_reopens_an_invoice(portal:
         charge["amount"] = 12_000
         portal.store.save(ACCOUNT, charge)
     async with portal.engine.begin() as conn:
-        mine = update(LedgerEntry).where(LedgerEntry.payment_id == payment_id)
-        await conn.execute(mine.values(amount_minor=-12_000))
+        statement = update(LedgerEntry).where(LedgerEntry.payment_id == payment_id)
+        await conn.execute(statement.values(amount_minor=-12_000))
     await refund_payment(portal.payment_context, payment_id, 2_000)
     assert await dues(portal) == [0]
     await refund_payment(portal.payment_context, payment_id, 1_000)

@@ -130,8 +130,8 @@ async def test_count_of_clients_is_entered_with_its_search(portal: Paying) -> No
 
 async def test_contact_refused_one_client_is_entered_for_the_own_client_too(portal: Paying) -> None:
     async with portal.engine.begin() as conn:
-        mine = ContactRight.client_id == portal.other_id
-        await conn.execute(delete(ContactRight).where(mine))
+        condition = ContactRight.client_id == portal.other_id
+        await conn.execute(delete(ContactRight).where(condition))
     query = "query ($id: ID!) { client { name } other: client(id: $id) { name } }"
     await portal.ask(query, await guardian(portal), id=f"cli_{portal.other_id}")
     found = [(one.client_id, one.action) for one in await entries(portal)]

@@ -148,14 +148,18 @@ class Comparison:
 
     async def fallback(self, case: Case) -> Answered:
         """Return the fallback's answer to the operation that the server answered last."""
-        ready = self.graph.preparation.operations.items[case.query, case.operation_name]
-        assert isinstance(ready, PreparedOperation)
-        given = coerce_variables(self.graph.schema._schema, ready.operation, case.variables)
-        if not isinstance(given, VariableValues):
-            return Answered.of(json.loads(error_answer(given).body))
-        context = RequestContext(self.viewers[case.who], NOW, given.coerced, signer=SIGNER)
+        prepared = self.graph.preparation.operations.items[case.query, case.operation_name]
+        assert isinstance(prepared, PreparedOperation)
+        variable_values = coerce_variables(
+            self.graph.schema._schema, prepared.operation, case.variables
+        )
+        if not isinstance(variable_values, VariableValues):
+            return Answered.of(json.loads(error_answer(variable_values).body))
+        context = RequestContext(
+            self.viewers[case.who], NOW, variable_values.coerced, signer=SIGNER
+        )
         answer = await Executor.answer_exactly(
-            self.plans, ready.operation, given, case.variables, context
+            self.plans, prepared.operation, variable_values, case.variables, context
         )
         return Answered.of(json.loads(answer.body))
 

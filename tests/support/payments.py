@@ -129,8 +129,8 @@ class Paying(Portal):
 
     async def letterhead(self) -> str:
         async with self.engine.connect() as conn:
-            mine = Letterhead.practice_id == self.practice_id
-            found: str | None = await conn.scalar(select(Letterhead.id).where(mine))
+            condition = Letterhead.practice_id == self.practice_id
+            found: str | None = await conn.scalar(select(Letterhead.id).where(condition))
         if found is None:
             found = new_id()
             await self.insert(

@@ -130,8 +130,8 @@ def grouped(pairs: Iterable[tuple[K, V]], keys: Sequence[K]) -> list[list[V]]:
 
 @cache
 def clients_seen(kind: ViewerKind) -> Select[Any]:
-    found = select(Client).where(Client.practice_id == PRACTICE_ID, Client.id == IDS)
-    return found.where(Client.id == SUBJECT_ID) if kind is ViewerKind.CLIENT else found
+    statement = select(Client).where(Client.practice_id == PRACTICE_ID, Client.id == IDS)
+    return statement.where(Client.id == SUBJECT_ID) if kind is ViewerKind.CLIENT else statement
 
 
 @cache

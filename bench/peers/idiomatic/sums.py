@@ -112,7 +112,7 @@ def accounts() -> Select[*tuple[Any, ...]]:
         smallest=bindparam("smallest", type_=BigInteger()),
     )
     terms = [minor.label(kind.value) for kind, minor in account.terms]
-    found = (
+    statement = (
         select(
             Client.id,
             account.balance.label("balance"),
@@ -124,8 +124,8 @@ def accounts() -> Select[*tuple[Any, ...]]:
         .join(Practice, Practice.id == Client.practice_id)
     )
     for each in sums:
-        found = found.join(each, true())
-    return found.where(Client.practice_id == PRACTICE_ID, Client.id == IDS)
+        statement = statement.join(each, true())
+    return statement.where(Client.practice_id == PRACTICE_ID, Client.id == IDS)
 
 
 ACCOUNTS = accounts()
@@ -164,8 +164,10 @@ def dues() -> Select[*tuple[Any, ...]]:
 
 def of_practice(row: Any, moved: Any) -> Select[*tuple[Any, ...]]:
     invoice = Invoice.__table__.alias()
-    found: Select[*tuple[Any, ...]] = moved(row, invoice)
-    return found.where(and_(row.c.practice_id == PRACTICE_ID, invoice.c.practice_id == PRACTICE_ID))
+    statement: Select[*tuple[Any, ...]] = moved(row, invoice)
+    return statement.where(
+        and_(row.c.practice_id == PRACTICE_ID, invoice.c.practice_id == PRACTICE_ID)
+    )
 
 
 FLOWING, DUES = flows(), dues()

@@ -72,8 +72,8 @@ def watch_commits(crasher: Crasher) -> None:
     rollback: Any = DefaultDialect.do_rollback
 
     def wrote(connection: Any, _: Any, statement: str, *__: Any) -> None:
-        if found := WRITE.match(statement):
-            written.setdefault(id(connection.connection.dbapi_connection), set()).add(found[1])
+        if match := WRITE.match(statement):
+            written.setdefault(id(connection.connection.dbapi_connection), set()).add(match[1])
 
     def committed(self: Any, connection: Any) -> None:
         tables = written.pop(id(connection.dbapi_connection), None)

@@ -68,8 +68,8 @@ async def gathered(
     rows: dict[str, list[Values]] = {}
     async with engine.connect() as conn:
         for table in TABLES:
-            found = await conn.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 (fixed names)
-            rows[table] = [plain(row) for row in found.mappings()]
+            result = await conn.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 (fixed names)
+            rows[table] = [plain(row) for row in result.mappings()]
     objects = {kind: numbered(stripe, kind) for kind in KINDS}
     return Facts(rows, objects, people, journal)
 

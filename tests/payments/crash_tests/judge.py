@@ -64,7 +64,7 @@ async def judge(practice: Paying, bill: Bill) -> None:
 
 async def intents_of(practice: Paying, bill: Bill) -> list[dict[str, Any]]:
     async with practice.engine.connect() as conn:
-        mine = select(Payment.id).where(Payment.client_id == bill.client_id)
-        ids = set(await conn.scalars(mine))
+        statement = select(Payment.id).where(Payment.client_id == bill.client_id)
+        ids = set(await conn.scalars(statement))
     found = practice.store.all("payment_intent")
     return [intent for intent in found if intent["metadata"].get("payment") in ids]

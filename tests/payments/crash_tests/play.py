@@ -305,8 +305,8 @@ async def at_rest(player: Player, bill: Bill, or_in: Set[PaymentState] = frozens
     states: set[PaymentState] = set()
     while asyncio.get_running_loop().time() < until:
         async with player.practice.engine.connect() as conn:
-            mine = select(Payment.state).where(Payment.client_id == bill.client_id)
-            states = set(await conn.scalars(mine))
+            statement = select(Payment.state).where(Payment.client_id == bill.client_id)
+            states = set(await conn.scalars(statement))
         if states <= AT_REST | or_in:
             return
         await asyncio.sleep(0.1)

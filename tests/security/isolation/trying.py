@@ -210,8 +210,8 @@ async def record(inside: Inside) -> Mapping[str, Any]:
     """Return the entries of the audit log, after writing the pending ones."""
     await inside.portal.application.state.record.flush()
     async with inside.portal.engine.connect() as conn:
-        found = await conn.execute(select(AccessEntry.__table__))
-        return {str(row.id): row for row in found}
+        result = await conn.execute(select(AccessEntry.__table__))
+        return {str(row.id): row for row in result}
 
 
 def may_be_recorded(inside: Inside, payer: Payer, entry: Any) -> bool:
