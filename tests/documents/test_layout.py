@@ -43,7 +43,7 @@ TOLERANCE = 2.0
 
 
 @pytest.fixture(scope="module")
-async def rows(
+async def conn(
     new_database: Callable[[], AbstractAsyncContextManager[str]],
 ) -> AsyncIterator[AsyncConnection]:
     async with new_database() as url:

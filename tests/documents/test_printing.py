@@ -56,7 +56,7 @@ EACH = 25
 
 
 @pytest.fixture(scope="module")
-async def rows(
+async def conn(
     new_database: Callable[[], AbstractAsyncContextManager[str]],
 ) -> AsyncIterator[AsyncConnection]:
     async with new_database() as url:
