@@ -7,7 +7,7 @@ its data at the same time. This saves a round trip; if the guess was wrong, the 
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,8 +108,7 @@ class Authenticator:
         return await self.reads.row(plan.sql, self.values(plan, name, now))
 
     def values(self, plan: Plan, name: str, now: dt.datetime) -> list[Any]:
-        presented: Any = PresentedToken(name, now)
-        return plan.values(presented)
+        return plan.values(PresentedToken(name, now))
 
     def viewer_in_row(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
         """Return the viewer in a row, and record the use of the token."""
@@ -124,13 +123,18 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def from_token(read: Callable[[PresentedToken], Any]) -> Deferred:
+    """Return a value of the presented token."""
+    return Deferred(read)
+
+
 def token_statement(
     dialect: Dialect, column: str, type_: TypeEngine[str], kind: ViewerKind | None = None
 ) -> Plan:
     """Return the statement that finds a valid token, for one kind of viewer if given."""
-    name = bind(Deferred(lambda p: p.name), type_)  # type: ignore[attr-defined]
-    now = bind(Deferred(lambda p: p.now), Instant())
-    idle_since = bind(Deferred(lambda p: p.now - IDLE), Instant())
+    name = bind(from_token(lambda presented: presented.name), type_)
+    now = bind(from_token(lambda presented: presented.now), Instant())
+    idle_since = bind(from_token(lambda presented: presented.now - IDLE), Instant())
     token, practice = Token.__table__.alias("token"), Practice.__table__.alias("practice")
     statement = (
         select(

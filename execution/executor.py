@@ -23,7 +23,6 @@ from planner.cache import FairCache
 from planner.compiler import MutationCall, Outcomes, Planner
 from planner.deferred import (
     FieldError,
-    RequestContext,
     Unplannable,
     placeholder,
     variable,
@@ -35,7 +34,10 @@ from planner.operation import Errors, Operation, coerce_variables, graphql_error
 from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
 from resolvers.days import TODAY
+from resolvers.ids import id_prefix
+from resolvers.mutations.field import check_together
 from resolvers.mutations.result import MutationContext, Outcome, database_busy
+from resolvers.request_context import RequestContext
 from resolvers.visibility import Visibility
 
 V = TypeVar("V")
@@ -215,7 +217,7 @@ class Executor:
             calls = list(planner.mutation_calls(operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
-        errors = preflight.check_together(calls)
+        errors = check_together(calls)
         if errors or not preflight.reads_conditionally(operation.document):
             return calls, errors
         exactly = partial(self.planner, operation, variable_values, viewer, exact=True)
@@ -249,7 +251,8 @@ class Executor:
         if any(isinstance(type_, FieldError) for type_ in came_to.values()):
             return None
         shapes = tuple(
-            (n, variable_shape(operation.types[n], v)) for n, v in variable_values.coerced.items()
+            (n, variable_shape(operation.types[n], v, id_prefix))
+            for n, v in variable_values.coerced.items()
         )
         own = (viewer.kind, has_sole_client(viewer), currency_digits(viewer.currency))
         key = (*own, repr(shapes), tuple(came_to.items()))
@@ -277,7 +280,7 @@ class Executor:
     ) -> Plan | None:
         try:
             symbols = {
-                name: placeholder(operation.types[name], value, variable(name))
+                name: placeholder(operation.types[name], value, variable(name), id_prefix)
                 for name, value in variable_values.coerced.items()
             }
             values = VariableValues(variable_values.sources, symbols)

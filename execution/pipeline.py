@@ -41,8 +41,9 @@ from planner.operation import (
     Operation,
     validate_operation,
 )
-from planner.sources import MutationField, source_of
+from planner.sources import source_of
 from planner.validation_rules import RULES, Rules
+from resolvers.mutations.field import PortalMutation
 from resolvers.mutations.result import FindViewer, MutationContext
 
 Reading = Callable[[], AbstractContextManager[None]]
@@ -247,5 +248,5 @@ def public_mutations(schema: GraphQLSchema) -> frozenset[str]:
     return frozenset(
         name
         for name, source in sources.items()
-        if isinstance(source, MutationField) and source.is_public
+        if isinstance(source, PortalMutation) and source.is_public
     )

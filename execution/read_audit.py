@@ -22,9 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing import audit_log
 from billing.audit_log import Actor, Entry
 from billing.background import wait_for_event
-from billing.security_events import OF_VIEWER, SIGHT_REFUSED
+from billing.security_events import SIGHT_REFUSED
 from execution.read_owners import OWN, Question, ReadOwners
 from identity.viewer import Viewer
+from identity.viewer_events import viewer_event_fields
 from models import AccessAction, ActorKind, ViewerKind
 from models.database import TransientError, every_practice
 from planner.pagination import UUID
@@ -164,14 +165,6 @@ async def record_at_once(
     async with engine.begin() as conn:
         owners = await ReadOwners(engine.dialect).find(conn, read.questions())
         await audit_log.write_entries(conn, list(read.entries(owners)))
-
-
-def viewer_event_fields(viewer: Viewer | None, address_hash: str | None) -> dict[str, str | None]:
-    """Return the properties of a viewer for a security event. The viewer may be None."""
-    if viewer is None:
-        return {"address": address_hash}
-    values = viewer.practice_id, viewer.token_id, viewer.kind.value, address_hash
-    return dict(zip(OF_VIEWER, values, strict=True))
 
 
 def emit_sight_refused(read: PendingRead, count: int) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Dialect, Text, cast, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity.viewer import NOBODY, NOWHERE, Viewer
+from identity.viewer import NOWHERE, Viewer
 from models import ContactRight, LedgerEntry, Payment, Session, ViewerKind
 from models.row import ID
-from planner.deferred import Deferred, RequestContext, bind
+from planner.deferred import Deferred, Variables, bind, variable
 from planner.plan import Plan, compile_plan
 from resolvers.filters import Texts
 from resolvers.ids import bare
@@ -65,8 +65,8 @@ class ReadOwners:
                 of_kinds.setdefault(question.kind, []).append(question)
         for kind, asked in of_kinds.items():
             plan = self.plans.setdefault(kind, owner_statement(*kind, self.dialect))
-            items = {"items": [question.item for question in asked]}
-            values = plan.values(RequestContext(NOBODY, NOBODY.expires_at, items))
+            items = Variables({"items": [question.item for question in asked]})
+            values = plan.values(items)
             rows: Any = await conn.exec_driver_sql(plan.sql, tuple(values))
             for place, client_id in rows:
                 found[asked[int(place) - self.first]].add(client_id)
@@ -88,9 +88,7 @@ def is_oneself(question: Question) -> bool:
 def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     """Return the statement that finds the positions of items and the clients that own them."""
     visible = Visibility(viewer, digits=0, lateral=dialect.name == "postgresql")
-    listed = ListParameter(
-        bind(Deferred(lambda context: context.variables["items"]), Texts()), visible
-    )
+    listed = ListParameter(bind(Deferred(variable("items")), Texts()), visible)
     # Each item contains its viewer: the predicates compare with columns instead of parameters.
     practice_id, subject_id, row_id = (
         cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from billing.security_events import LIMIT_REFUSED, SCOPE_REFUSED
-from execution.read_audit import RequestReads, viewer_event_fields
+from execution.read_audit import RequestReads
 from identity.viewer import Viewer
+from identity.viewer_events import viewer_event_fields
 from models import Scope
 from models.database import RateLimited
 from planner.operation import Errors, graphql_error

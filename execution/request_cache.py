@@ -18,9 +18,10 @@ from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
 from models.database import StatementTooDeep
 from planner.cache import FairCache
-from planner.deferred import FieldError, RequestContext
+from planner.deferred import FieldError
 from planner.json_text import NULL_VIOLATION
 from planner.plan import ExecutedPlan
+from resolvers.request_context import RequestContext
 
 # Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.

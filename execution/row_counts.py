@@ -11,10 +11,10 @@ from identity.viewer import Viewer
 from models import Client, Invoice, Payment, Row
 from models.database import Caller, Reads
 from models.literals import constant
-from models.row import ID
 from planner.cache import FairCache
-from planner.deferred import Deferred, RequestContext, bind
 from planner.plan import Plan, compile_plan
+from resolvers.request_context import RequestContext
+from resolvers.visibility import viewer_value
 
 TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
 # The largest number of rows that is counted, so that counting takes a few milliseconds.
@@ -55,7 +55,7 @@ class RowCounts:
 
 def count(dialect: Dialect) -> Plan:
     """Return the statement that counts the rows of the viewer's practice."""
-    practice_id = bind(Deferred(lambda context: context.viewer.practice_id), ID)
+    practice_id = viewer_value("practice_id")
     columns = []
     for name, model in TABLES.items():
         table = model.__table__.alias()

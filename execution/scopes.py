@@ -23,12 +23,12 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from models import Scope
-from planner.deferred import id_prefix
 from planner.operation import Operation, coerce_variables, graphql_error
 from planner.selection import fragments_of
 from resolvers import nodes
 from resolvers.clients import ClientOrderField
 from resolvers.document_files import OPENING
+from resolvers.ids import id_prefix
 
 Scopes = frozenset[Scope]
 NOTHING: Scopes = frozenset()

@@ -38,7 +38,9 @@ from planner.json_text import (
     or_null,
     or_violation,
 )
+from planner.outcome import OutcomeRow
 from planner.pagination import Page
+from planner.policy import RowPolicy
 from planner.query_scope import QueryScope, select_page, select_rows
 from planner.selection import Selected, Selection
 from planner.sources import (
@@ -59,8 +61,6 @@ from planner.sources import (
     source_of,
 )
 from planner.sql_text import comma_separated
-from resolvers.mutations.result import OutcomeRow
-from resolvers.visibility import Visibility
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Planner:
         self,
         schema: Any,
         selection: Selection,
-        visible: Visibility,
+        policy: RowPolicy,
         *,
         exact: bool = False,
         outcomes: Outcomes | None = None,
     ) -> None:
         self.strawberry_schema = schema
-        self.selection, self.visible, self.exact = selection, visible, exact
+        self.selection, self.policy, self.exact = selection, policy, exact
         self.outcomes = outcomes or {}
         # SELECTs omitted from the statement, with arguments that still have to be checked.
         self.unread: list[Select[Any]] = []
@@ -111,7 +111,7 @@ class Planner:
             raise Unplannable("no such operations")
         data = self.object(root, [node.selection_set], QueryScope(None))
         statement = select(Concatenation(['{"data":', data, "}"]))
-        self.visible.check()
+        self.policy.check()
         return statement
 
     def mutation_calls(self, node: OperationDefinitionNode) -> Iterator[MutationCall]:
@@ -172,13 +172,13 @@ class Planner:
         source = definition and source_of(definition)
         if definition is None or source is None:
             raise Unplannable(name)
-        before = self.visible.predicates.copy()
+        before = self.policy.checkpoint()
         try:
             return self.source_text(definition, source, nodes, scope)
         except FieldError as refusal:
             if not self.exact:
                 raise Unplannable(refusal.code) from None
-            self.visible.predicates = before  # the field is not in the statement
+            self.policy.roll_back(before)
             self.refusals.append(located_error(refusal, nodes[0]))
             return literal_text(refusal_json(refusal))
 
@@ -195,7 +195,7 @@ class Planner:
             case Value(of):
                 return self.leaf(type_, of(scope.row))
             case ViewerField(of):
-                return self.leaf(type_, of(scope.row, self.visible))
+                return self.leaf(type_, of(scope.row, self.policy))
             case Embedded(of, when):
                 return self.embedded(
                     type_, sets, scope.with_row(of(scope.row)), when and when(scope.row)
@@ -206,10 +206,10 @@ class Planner:
                 ]
                 return Concatenation(["[", *separated(objects), "]"])
             case ToOne(rows):
-                selected = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
+                selected = rows(scope.row, self.policy, **self.arguments(definition, nodes[0]))
                 return self.to_one(type_, sets, selected, scope)
             case ToMany(rows, _):
-                selected = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
+                selected = rows(scope.row, self.policy, **self.arguments(definition, nodes[0]))
                 return self.to_many(object_type(type_), sets, selected, scope)
             case ConnectionField():
                 return self.connection(definition, source, nodes[0], sets, scope)
@@ -217,13 +217,11 @@ class Planner:
                 return self.connection_items(of, object_type(type_), sets, scope)
             case NodeById(pick):
                 name, rows = pick(**self.arguments(definition, nodes[0]))
-                return self.to_one(
-                    self.type_named(name), sets, rows(scope.row, self.visible), scope
-                )
+                return self.to_one(self.type_named(name), sets, rows(scope.row, self.policy), scope)
             case MutationField():
                 return self.outcome(response_key(nodes[0]), sets, scope)
             case NodesByIds(rows, kinds):
-                selected = rows(scope.row, self.visible, **self.arguments(definition, nodes[0]))
+                selected = rows(scope.row, self.policy, **self.arguments(definition, nodes[0]))
                 return self.nodes_by_ids(kinds, sets, selected, scope)
 
     def outcome(self, key: str, sets: list[SelectionSetNode], scope: QueryScope) -> Concatenation:
@@ -276,10 +274,10 @@ class Planner:
         """Return a row's object, or null. On PostgreSQL, a join is faster than a subquery."""
         child = scope.child(rows)
         text = self.object(object_type(type_), sets, child)
-        matching = select_rows(self.visible, rows, child, scope, text.label("json")).limit(
+        matching = select_rows(self.policy, rows, child, scope, text.label("json")).limit(
             constant(1)
         )
-        if joined and self.visible.lateral and scope.tables:
+        if joined and self.policy.lateral and scope.tables:
             beside = matching.lateral()
             scope.joins.append(beside)
             value: ColumnElement[str] = beside.c.json
@@ -312,7 +310,7 @@ class Planner:
                     self.to_one(
                         self.type_named(kind.name),
                         sets,
-                        kind.rows(row, self.visible),
+                        kind.rows(row, self.policy),
                         child,
                         joined=False,
                     ),
@@ -328,7 +326,7 @@ class Planner:
         """Return the texts of all rows as one list in their order."""
         columns = InnerColumns()
         item = self.fetched(text, rows.table, columns)
-        matching = select_rows(self.visible, rows, child, scope, *columns.written)
+        matching = select_rows(self.policy, rows, child, scope, *columns.written)
         ordered = matching.order_by(*ordering(rows)).subquery()
         return select(json_list(comma_separated(item))).select_from(ordered).scalar_subquery()
 
@@ -337,7 +335,7 @@ class Planner:
     ) -> ColumnElement[str]:
         """Add an item's text to an inner SELECT, and return the outer SELECT's reference to it."""
         return (
-            columns.write(text) if self.visible.lateral else hoist_subqueries(text, table, columns)
+            columns.write(text) if self.policy.lateral else hoist_subqueries(text, table, columns)
         )
 
     def type_named(self, name: str) -> GraphQLObjectType:
@@ -361,17 +359,17 @@ class Planner:
             arguments["from_start"] = bounds["after"] is None and bounds["last"] is None
 
         def count() -> ColumnElement[int]:
-            counted = source.rows(scope.row, self.visible, **arguments)
+            counted = source.rows(scope.row, self.policy, **arguments)
             child = scope.child(counted)
-            return select_rows(self.visible, counted, child, scope, func.count()).scalar_subquery()
+            return select_rows(self.policy, counted, child, scope, func.count()).scalar_subquery()
 
-        rows = source.rows(scope.row, self.visible, **arguments)
+        rows = source.rows(scope.row, self.policy, **arguments)
         filters_beside = any(beside.joined is not None for beside in rows.subqueries)
         asked = self.selected(type_, sets).values()
         peek = any(nodes[0].name.value == "pageInfo" for nodes in asked)
         page = Page(rows, scope.child(rows), count, most=source.most, peek=peek, **bounds)
         text = self.object(type_, sets, QueryScope(page, scope.tables, scope.subqueries))
-        shown = select_page(self.visible, page, scope, filters_beside=filters_beside)
+        shown = select_page(self.policy, page, scope, filters_beside=filters_beside)
         if not page.read:
             self.unread.append(shown)
             return text

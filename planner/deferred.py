@@ -4,11 +4,9 @@ A plan is made by running the same source functions with `Deferred` in place of 
 source is written once, for values, and only needs `map_deferred` and `bind`.
 """
 
-import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from graphql import (
     GraphQLInputObjectType,
@@ -22,43 +20,22 @@ from graphql import (
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
 
-from billing.documents.links import Links, Signer
-from billing.payments.status import SANDBOX, Online
-from identity.viewer import Viewer
-from models.database import Caller
+# Reads a value from a request: from any object that the statement's other values are read from too.
+Reader = Callable[[Any], Any]
+
+
+class HasVariables(Protocol):
+    """A request with variables. The planner itself reads nothing else from a request."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
-class RequestContext:
-    """The parts of a request that a statement's values depend on. `now` is in UTC."""
+class Variables:
+    """The variables of a request, for values that depend on nothing else."""
 
-    viewer: Viewer
-    now: dt.datetime
     variables: Mapping[str, Any]
-    online: Online = SANDBOX
-    signer: Signer | None = None
-    # The result of each field of a mutation, by response key.
-    outcomes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def caller(self) -> Caller:
-        """Return the caller to charge. Results of mutations are read regardless of the budget."""
-        caller = self.viewer.caller
-        return replace(caller, reads_outcome=True) if self.outcomes else caller
-
-    @cached_property
-    def today(self) -> dt.date:
-        """Return the current day in the practice's time zone."""
-        return self.viewer.day(self.now)
-
-    @cached_property
-    def links(self) -> Links:
-        """Return the document links of this viewer, which expire after some minutes."""
-        assert self.signer is not None
-        return self.signer.links(self.viewer.token_id, self.now)
-
-
-Reader = Callable[[RequestContext], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +63,8 @@ class Unplannable(Exception):
     """An operation that the planner does not support. The reference executor answers it."""
 
 
-def evaluate(value: Any, context: RequestContext) -> Any:
-    return value.read(context) if isinstance(value, Deferred) else value
+def evaluate(value: Any, request: object) -> Any:
+    return value.read(request) if isinstance(value, Deferred) else value
 
 
 def map_deferred(compute: Callable[..., Any], *inputs: Any) -> Any:
@@ -97,7 +74,7 @@ def map_deferred(compute: Callable[..., Any], *inputs: Any) -> Any:
     if not any(isinstance(value, Deferred) for value in inputs):
         return compute(*inputs)
     return Deferred(
-        lambda context: compute(*(evaluate(value, context) for value in inputs)),
+        lambda request: compute(*(evaluate(value, request) for value in inputs)),
         of_variables=all(is_settled(value) for value in inputs),
     )
 
@@ -114,55 +91,52 @@ def bind(value: Any, type_: TypeEngine[Any]) -> BindParameter[Any]:
 
 # -- shapes and placeholders of variables ----------------------------------------------------------
 
+# Returns the part of an id that the SQL depends on, such as its prefix.
+IdHint = Callable[[Any], str]
 
-def variable_shape(type_: GraphQLInputType, value: Any) -> Any:
+
+def variable_shape(type_: GraphQLInputType, value: Any, id_hint: IdHint) -> Any:
     """Return the part of a coerced variable that the plan's key includes.
 
-    Booleans and enums change the SQL by their value, an id by its prefix, and an input object by
-    its fields. For other scalars and for lists, only their presence matters.
+    Booleans and enums change the SQL by their value, an id by its hint, and an input object by its
+    fields. For other scalars and for lists, only their presence matters.
     """
     bare = get_nullable_type(type_)
     if value is None:
         return None
     if isinstance(bare, GraphQLInputObjectType):
-        return tuple((k, variable_shape(bare.fields[k].type, v)) for k, v in value.items())
+        fields = bare.fields
+        return tuple((k, variable_shape(fields[k].type, v, id_hint)) for k, v in value.items())
     if isinstance(bare, GraphQLList):
         return "list"
     if isinstance(bare, GraphQLScalarType) and bare.name != "Boolean":
-        return id_prefix(value) if bare.name == "ID" else "value"
+        return id_hint(value) if bare.name == "ID" else "value"
     return value
 
 
-def placeholder(type_: GraphQLInputType, value: Any, reader: Reader) -> Any:
+def placeholder(type_: GraphQLInputType, value: Any, reader: Reader, id_hint: IdHint) -> Any:
     """Return the placeholder of a variable of this shape. `reader` finds the value in a request."""
     bare = get_nullable_type(type_)
     if value is None:
         return None
     if isinstance(bare, GraphQLInputObjectType):
-        fields = bare.fields
-        return {k: placeholder(fields[k].type, v, item(reader, k)) for k, v in value.items()}
+        types = {name: field.type for name, field in bare.fields.items()}
+        return {k: placeholder(types[k], v, item(reader, k), id_hint) for k, v in value.items()}
     if isinstance(bare, GraphQLList):
         if not isinstance(bare.of_type, GraphQLNonNull) or not is_leaf_type(bare.of_type.of_type):
             raise Unplannable("a list variable of nullable or structured items")
         return [Deferred(reader, hint="list", of_variables=True)]
     if isinstance(bare, GraphQLScalarType) and bare.name != "Boolean":
-        return Deferred(reader, id_prefix(value) if bare.name == "ID" else "", of_variables=True)
+        return Deferred(reader, id_hint(value) if bare.name == "ID" else "", of_variables=True)
     return value
 
 
 def variable(name: str) -> Reader:
-    return lambda context: context.variables[name]
+    def read(request: HasVariables) -> Any:
+        return request.variables[name]
+
+    return read
 
 
 def item(reader: Reader, key: str) -> Reader:
-    return lambda context: reader(context)[key]
-
-
-# Prefixes of ids. All other prefixes count as one, which limits the number of plans.
-PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn idn".split())
-
-
-def id_prefix(id_: Any) -> str:
-    """Return the kind of an API id, or "?" if it is not one of this API."""
-    kind = id_.hint if isinstance(id_, Deferred) else str(id_).partition("_")[0]
-    return kind if kind in PREFIXES else "?"
+    return lambda request: reader(request)[key]

@@ -20,10 +20,10 @@ from graphql import (
 )
 from sqlalchemy import BindParameter
 
-from planner.deferred import Deferred, FieldError, RequestContext, Unplannable, evaluate
+from planner.deferred import Deferred, FieldError, Unplannable, evaluate
+from planner.outcome import MutationOutcome, OutcomeRow
 from planner.selection import Selection
 from planner.sources import Value, source_of
-from resolvers.mutations.result import Outcome, OutcomeRow
 
 
 class NeedsDatabase(Exception):
@@ -33,15 +33,15 @@ class NeedsDatabase(Exception):
 def write_results(
     node: OperationDefinitionNode,
     selection: Selection,
-    outcomes: Mapping[str, Outcome | FieldError],
-    context: RequestContext,
+    outcomes: Mapping[str, MutationOutcome | FieldError],
+    request: object,
 ) -> bytes | None:
     """Return the response as JSON, or None if some part is read from the database."""
     root = selection.schema.mutation_type
     assert root is not None
     try:
         data = {
-            key: mutation_result(key, nodes, selection, outcomes.get(key), context)
+            key: mutation_result(key, nodes, selection, outcomes.get(key), request)
             for key, nodes in selection.fields(root, [node.selection_set]).items()
         }
     except (NeedsDatabase, Unplannable, GraphQLError):
@@ -53,11 +53,11 @@ def mutation_result(
     key: str,
     nodes: Sequence[FieldNode],
     selection: Selection,
-    outcome: Outcome | FieldError | None,
-    context: RequestContext,
+    outcome: MutationOutcome | FieldError | None,
+    request: object,
 ) -> Any:
     """Return the object of one of the mutation's fields."""
-    if not isinstance(outcome, Outcome):
+    if outcome is None or isinstance(outcome, FieldError):
         raise NeedsDatabase
     type_ = selection.schema.type_map[outcome.type]
     assert isinstance(type_, GraphQLObjectType)
@@ -65,18 +65,18 @@ def mutation_result(
     return {
         name: type_.name
         if inner[0].name.value == "__typename"
-        else literal_value(type_.fields[inner[0].name.value], OutcomeRow(key), context)
+        else literal_value(type_.fields[inner[0].name.value], OutcomeRow(key), request)
         for name, inner in selection.fields(type_, sets).items()
     }
 
 
-def literal_value(definition: GraphQLField, row: OutcomeRow, context: RequestContext) -> Any:
+def literal_value(definition: GraphQLField, row: OutcomeRow, request: object) -> Any:
     """Return a leaf that is one of the outcome's own values."""
     source = source_of(definition)
     element = source.of(row) if isinstance(source, Value) else None
     if not isinstance(element, BindParameter) or not isinstance(element.value, Deferred):
         raise NeedsDatabase
-    found = evaluate(element.value, context)
+    found = evaluate(element.value, request)
     if found is None and isinstance(definition.type, GraphQLNonNull):
         raise NeedsDatabase
     if found is not None and isinstance(get_nullable_type(definition.type), GraphQLList):

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Dialect, Select
 from sqlalchemy.sql import visitors
 
-from identity.viewer import NOBODY
-from planner.deferred import Deferred, RequestContext, evaluate, is_settled
+from planner.deferred import Deferred, Variables, evaluate, is_settled
 
 
 @dataclass(frozen=True)
@@ -22,19 +21,20 @@ class Plan:
     slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
     checks: tuple[Deferred, ...] = ()
 
-    def values(self, context: RequestContext) -> list[Any]:
+    def values(self, request: object) -> list[Any]:
+        """Return the parameters' values. `request` is the object that the values are read from."""
         for check in self.checks:
-            check.read(context)
+            check.read(request)
         return [
-            process(evaluate(value, context)) if process else evaluate(value, context)
+            process(evaluate(value, request)) if process else evaluate(value, request)
             for value, process in self.slots
         ]
 
     def specialize(self, variables: Mapping[str, Any]) -> "Plan":
         """Return the plan for these variables, with values that depend on them alone evaluated."""
-        context = RequestContext(NOBODY, NOBODY.expires_at, variables)
+        request = Variables(variables)
         slots = tuple(
-            (process(evaluate(value, context)) if process else evaluate(value, context), None)
+            (process(evaluate(value, request)) if process else evaluate(value, request), None)
             if is_settled(value)
             else (value, process)
             for value, process in self.slots

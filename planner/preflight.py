@@ -1,7 +1,7 @@
 """Refusals of a mutation that are found before its first field runs.
 
 A field's effect cannot be undone. So everything that depends only on the document and its variables
-is checked first: arguments, directives, incompatible fields, and the reading of the results.
+is checked first: arguments, directives, and the reading of the results.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,23 +20,8 @@ from graphql import (
 
 from planner.compiler import MutationCall, Outcomes, Planner
 from planner.deferred import Unplannable
-from planner.operation import Errors, Operation, graphql_error, with_code
+from planner.operation import Errors, Operation, with_code
 from planner.selection import Selection
-
-
-def check_together(acts: Sequence[MutationCall]) -> Errors:
-    """Return the errors of fields that cannot be combined in one operation."""
-    if len(acts) > 1 and any(act.source.alone for act in acts):
-        message = "a field that changes the viewer must be the only field of its operation"
-        return [graphql_error("NOT_ALONE", message)]
-    if sum(act.source.moves_money for act in acts) > 1:
-        return [
-            graphql_error(
-                "ONE_PAYMENT",
-                "an operation may move money only once: send each pay in its own operation",
-            )
-        ]
-    return []
 
 
 def reads_conditionally(document: DocumentNode) -> bool:

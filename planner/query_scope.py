@@ -16,8 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.sql import visitors
 
 from planner.pagination import Page
+from planner.policy import RowPolicy
 from planner.sources import LateralSubquery, Rows
-from resolvers.visibility import Visibility
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class QueryScope:
 
 
 def select_rows(
-    visible: Visibility,
+    policy: RowPolicy,
     rows: Rows,
     child: QueryScope,
     scope: QueryScope,
     *columns: ColumnElement[Any],
 ) -> Select[Any]:
     """Select the visible rows, with the joins of their computed columns and to-one objects."""
-    where = [visible.predicate_for(rows.table), *rows.where]
+    where = [policy.predicate_for(rows.table), *rows.where]
     origin = with_joins(rows, child)
     return select(*columns).select_from(origin).where(*where).correlate(*scope.outer)
 
@@ -79,15 +79,15 @@ def joins(rows: Rows, child: QueryScope) -> list[tuple[FromClause, ColumnElement
 
 
 def select_page(
-    visible: Visibility, page: Page, scope: QueryScope, *, filters_beside: bool
+    policy: RowPolicy, page: Page, scope: QueryScope, *, filters_beside: bool
 ) -> Select[Any]:
     """Select the page's rows. If a filter reads a computed column, all rows need the joins."""
     if filters_beside or not joins(page.rows, page.scope):
-        return page.cut(select_rows(visible, page.rows, page.scope, scope, *page.columns()))
-    return select_page_before_joins(visible, page, scope)
+        return page.cut(select_rows(policy, page.rows, page.scope, scope, *page.columns()))
+    return select_page_before_joins(policy, page, scope)
 
 
-def select_page_before_joins(visible: Visibility, page: Page, scope: QueryScope) -> Select[Any]:
+def select_page_before_joins(policy: RowPolicy, page: Page, scope: QueryScope) -> Select[Any]:
     """Select the page's rows before any join.
 
     Otherwise PostgreSQL would compute the joined columns for every row that it has to sort.
@@ -96,7 +96,7 @@ def select_page_before_joins(visible: Visibility, page: Page, scope: QueryScope)
     columns = select(*page.columns()).select_from(with_joins(rows, page.scope))
     columns = columns.order_by(*page.ordering())
     needed = select(*used_columns(columns, rows.table)).select_from(rows.table)
-    seen = needed.where(visible.predicate_for(rows.table), *rows.where).correlate(*scope.outer)
+    seen = needed.where(policy.predicate_for(rows.table), *rows.where).correlate(*scope.outer)
     cut = page.nearest(seen).subquery()
     return page.turned(replace_table(columns, rows.table, cut).correlate(*scope.outer))
 

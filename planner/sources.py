@@ -178,15 +178,9 @@ class MutationField:
 
     `act` makes the change, given the context of the mutation and the arguments. The result is then
     read like any other object, after all changes are committed.
-
-    `is_public`: the field needs no token. `alone`: the result is read as another viewer, so the
-    operation may have no other field. `moves_money`: an operation may have only one such field.
     """
 
     act: Callable[..., Awaitable[Any]]
-    is_public: bool = False
-    alone: bool = False
-    moves_money: bool = False
 
 
 Source = (

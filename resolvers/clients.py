@@ -33,13 +33,14 @@ from models import (
 from models.literals import constant
 from models.names import fold_name
 from models.row import ID
-from planner.deferred import Deferred, FieldError, bind, map_deferred
+from planner.deferred import FieldError, bind, map_deferred
+from planner.outcome import OutcomeRow
 from planner.sources import LateralSubquery, Rows
 from resolvers.ids import row_id
 from resolvers.money import Amount
-from resolvers.mutations.result import OutcomeRow
 from resolvers.online_payments import reached_account
 from resolvers.ordering import OrderDirection
+from resolvers.request_context import from_request
 from resolvers.visibility import Visibility
 
 
@@ -144,7 +145,7 @@ def client(_: Any, visible: Visibility, id: Any = None) -> Rows:
         raise FieldError(
             "CLIENT_REQUIRED", "the client's id is required, unless you have exactly one client"
         )
-    only = Deferred(lambda context: context.viewer.sole_client_id)
+    only = from_request(lambda request: request.viewer.sole_client_id)
     return rows(visible, lambda table: table.c.id == bind(only, ID))
 
 
@@ -320,7 +321,7 @@ class PermissionRow:
 
 
 def can_pay(client: ClientRow) -> PermissionRow:
-    smallest = Deferred(lambda context: smallest_charge(context.viewer.currency))
+    smallest = from_request(lambda request: smallest_charge(request.viewer.currency))
     return PermissionRow(
         client.account.reason_not_to_pay(
             online=client.practice["online"],

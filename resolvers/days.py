@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import BindParameter, Date
 
 from planner.deferred import Deferred, bind
+from resolvers.request_context import from_request
 
-TODAY = Deferred(lambda context: context.today)
+TODAY = from_request(lambda request: request.today)
 
 
 def today() -> BindParameter[Any]:
@@ -15,4 +16,4 @@ def today() -> BindParameter[Any]:
 
 
 def days_ago(days: int) -> Deferred:
-    return Deferred(lambda context: context.today - dt.timedelta(days=days))
+    return from_request(lambda request: request.today - dt.timedelta(days=days))

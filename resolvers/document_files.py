@@ -21,8 +21,9 @@ from models import (
 from models.database import Reads
 from models.literals import constant
 from models.row import ID
-from planner.deferred import Deferred, RequestContext, bind
+from planner.deferred import bind
 from planner.plan import Plan, compile_plan
+from resolvers.request_context import RequestContext, from_request
 from resolvers.visibility import Visibility
 
 TABLES: dict[DocumentKind, type[Row]] = {
@@ -77,7 +78,7 @@ def document_statement(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect)
         printed.c.document_id == table.c.id,
         printed.c.is_void == table.c.is_void if is_invoice else ~printed.c.is_void,
     )
-    wanted = bind(Deferred(lambda context: context.variables["id"]), ID)
+    wanted = bind(from_request(lambda request: request.variables["id"]), ID)
     statement = (
         select(table.c.number, printed.c.content)
         .select_from(table.outerjoin(printed, same))

@@ -6,10 +6,11 @@ from sqlalchemy import Text
 
 from billing.documents.links import PREFIXES, file_name
 from models.row import Instant
-from planner.deferred import Deferred, bind
+from planner.deferred import bind
 from planner.json_text import Concatenation
 from planner.sql_text import rfc3339, sha256
 from resolvers.ids import api_id
+from resolvers.request_context import from_request
 
 
 class DocumentRow:
@@ -23,14 +24,14 @@ class DocumentRow:
         self.print_url = self.address("print")
         self.download_url = self.address("download")
         self.expires_at = rfc3339(
-            bind(Deferred(lambda context: context.links.expires_at), Instant())
+            bind(from_request(lambda request: request.links.expires_at), Instant())
         )
         before, after = file_name(PREFIXES[prefix], "\0").split("\0")
         self.file_name = Concatenation([before, row.c.number, after])
 
     def address(self, way: str) -> Concatenation:
-        stem = bind(Deferred(lambda context: context.links.stem), Text())
-        query = bind(Deferred(lambda context: context.links.query), Text())
-        key = bind(Deferred(lambda context: context.links.key), Text())
+        stem = bind(from_request(lambda request: request.links.stem), Text())
+        query = bind(from_request(lambda request: request.links.query), Text())
+        key = bind(from_request(lambda request: request.links.key), Text())
         signature = sha256(Concatenation([key, self.id, f"/{way}"]))
         return Concatenation([stem, self.id, f"/{way}", query, signature])

@@ -6,9 +6,18 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Text, cast
 
 from models.row import ID
-from planner.deferred import FieldError, bind, id_prefix, map_deferred
+from planner.deferred import Deferred, FieldError, bind, map_deferred
 from planner.json_text import Concatenation
 from planner.pagination import UUID
+
+# Prefixes of ids. All other prefixes count as one, which limits the number of plans.
+PREFIXES = frozenset("pra cln cli ses inv stm sbl pmt rct crd aht sgn idn".split())
+
+
+def id_prefix(id_: Any) -> str:
+    """Return the kind of an API id, or "?" if it is not one of this API."""
+    kind = id_.hint if isinstance(id_, Deferred) else str(id_).partition("_")[0]
+    return kind if kind in PREFIXES else "?"
 
 
 def api_id(kind: str, column: str = "id") -> Callable[[Any], ColumnElement[str]]:

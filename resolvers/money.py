@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text
 
-from planner.deferred import Deferred, bind
+from planner.deferred import bind
 from planner.sql_text import exact_decimal
+from resolvers.request_context import from_request
 from resolvers.visibility import Visibility
 
 
@@ -28,4 +29,4 @@ def major_units(amount: Amount, visible: Visibility) -> ColumnElement[str]:
 
 
 def currency(_: Amount, __: Visibility) -> ColumnElement[str]:
-    return bind(Deferred(lambda context: context.viewer.currency), Text())
+    return bind(from_request(lambda request: request.viewer.currency), Text())

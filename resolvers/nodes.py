@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import cast
 
 from models.row import ID
-from planner.deferred import FieldError, bind, id_prefix, map_deferred
+from planner.deferred import FieldError, bind, map_deferred
 from planner.sources import NodeKind, Rows
 from resolvers import (
     account_history,
@@ -20,7 +20,7 @@ from resolvers import (
     viewer_fields,
 )
 from resolvers.filters import Texts
-from resolvers.ids import bare, row_id
+from resolvers.ids import bare, id_prefix, row_id
 from resolvers.list_parameter import ListParameter
 from resolvers.visibility import Visibility
 

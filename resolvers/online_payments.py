@@ -17,8 +17,9 @@ from sqlalchemy import (
 from billing.payments.status import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from billing.stripe.currencies import SUPPORTED, decimals, smallest_charge
 from models.literals import constant
-from planner.deferred import Deferred, bind
+from planner.deferred import bind
 from resolvers.money import Amount
+from resolvers.request_context import from_request
 
 
 class OnlineRow:
@@ -27,19 +28,19 @@ class OnlineRow:
     def __init__(self, practice: Any) -> None:
         account = reached_account(practice)
         self.is_enabled: ColumnElement[bool] = account.is_not(None)
-        mode = bind(Deferred(lambda context: context.online.mode), Text())
+        mode = bind(from_request(lambda request: request.online.mode), Text())
         self.mode = case((self.is_enabled, mode), else_=constant(PaymentsMode.OFF))
-        key = bind(Deferred(lambda context: context.online.publishable_key), Text())
+        key = bind(from_request(lambda request: request.online.publishable_key), Text())
         self.publishable_key = case((self.is_enabled, key))
-        stripe_js = bind(Deferred(lambda context: context.online.stripe_js), Text())
+        stripe_js = bind(from_request(lambda request: request.online.stripe_js), Text())
         self.stripe_js = case((self.is_enabled, stripe_js))
-        stripe_decimals = Deferred(lambda context: decimals(context.viewer.currency))
+        stripe_decimals = from_request(lambda request: decimals(request.viewer.currency))
         self.stripe_decimals = bind(stripe_decimals, Integer())
         # The key's own account does not have to be named.
         self.stripe_account = case((account != literal_column(f"'{OWN}'", Text), account))
         self.can_remove_cards = practice.c.clients_remove_cards
         self.consent_text = bind(CONSENT_TEXT, Text())
-        smallest = Deferred(lambda context: smallest_charge(context.viewer.currency))
+        smallest = from_request(lambda request: smallest_charge(request.viewer.currency))
         self.minimum = Amount(bind(smallest, BigInteger()))
 
 
@@ -54,12 +55,12 @@ def reached_account(practice: Any) -> ColumnElement[str]:
     begins = func.substr(account, 1, literal_column(str(len(SANDBOX_ACCOUNT))))
     is_sandbox_account = begins == literal_column(f"'{SANDBOX_ACCOUNT}'", Text)
     is_sandbox = bind(
-        Deferred(lambda context: context.online.mode is PaymentsMode.SANDBOX), Boolean()
+        from_request(lambda request: request.online.mode is PaymentsMode.SANDBOX), Boolean()
     )
-    is_charged = bind(Deferred(lambda context: context.viewer.currency in SUPPORTED), Boolean())
+    is_charged = bind(from_request(lambda request: request.viewer.currency in SUPPORTED), Boolean())
     return case((and_(is_sandbox_account == is_sandbox, is_charged), account))
 
 
 def page_key(_: Any) -> ColumnElement[str]:
     """Return the key to initialize Stripe.js with. The sandbox's form has a key as well."""
-    return bind(Deferred(lambda context: context.online.publishable_key or SANDBOX_KEY), Text())
+    return bind(from_request(lambda request: request.online.publishable_key or SANDBOX_KEY), Text())

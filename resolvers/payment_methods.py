@@ -6,10 +6,11 @@ from sqlalchemy import ColumnElement, Integer, and_, func, select
 
 from models import PaymentMethod, Practice
 from models.literals import constant
-from planner.deferred import Deferred, bind
+from planner.deferred import bind
+from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from resolvers.clients import of_visible_client
-from resolvers.mutations.result import OutcomeRow
+from resolvers.request_context import from_request
 from resolvers.visibility import Visibility
 
 # A card expires soon if it expires within this number of months, including the current one.
@@ -66,6 +67,6 @@ def expires_soon(card: Any) -> ColumnElement[bool]:
 
 def months_left(card: Any) -> ColumnElement[int]:
     """Return the number of months from the current one to the last in which the card is valid."""
-    this_month = Deferred(lambda context: context.today.year * 12 + context.today.month)
+    this_month = from_request(lambda request: request.today.year * 12 + request.today.month)
     last: ColumnElement[int] = card.c.exp_year * constant(12) + card.c.exp_month
     return last - bind(this_month, Integer())

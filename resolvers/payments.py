@@ -17,11 +17,11 @@ from models import (
     Receipt,
 )
 from models.literals import constant
+from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from resolvers.changed_since import since
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange, among, within_dates
-from resolvers.mutations.result import OutcomeRow
 from resolvers.visibility import Visibility
 
 

@@ -8,18 +8,19 @@ from identity.tokens import IDLE, has_address, is_valid_token
 from models import Client, Contact, Row, Token, ViewerKind
 from models.literals import constant
 from models.row import Instant
-from planner.deferred import Deferred, bind
+from planner.deferred import bind
 from planner.json_text import NotNull
 from planner.sources import Rows
 from planner.sql_text import rfc3339
+from resolvers.request_context import from_request
 from resolvers.visibility import Visibility
 
 
 def sign_ins(_: Any, visible: Visibility) -> Rows:
     """Return the viewer's active sign-ins, newest first. Other tokens are not sign-ins."""
     table: Any = visible(Token)
-    now = bind(Deferred(lambda context: context.now), Instant())
-    idle_since = bind(Deferred(lambda context: context.now - IDLE), Instant())
+    now = bind(from_request(lambda request: request.now), Instant())
+    idle_since = bind(from_request(lambda request: request.now - IDLE), Instant())
     is_theirs = has_address(table, practice_id=visible.practice_id)
     conditions = [table.c.is_sign_in, is_valid_token(table, now, idle_since), is_theirs]
     return Rows(table, conditions, (table.c.created_at, table.c.id), descending=True)

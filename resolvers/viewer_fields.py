@@ -10,6 +10,7 @@ from models.literals import constant
 from models.row import Instant
 from planner.deferred import Deferred, bind
 from planner.sources import Rows
+from resolvers.request_context import from_request
 from resolvers.visibility import Visibility
 
 WHO = {ViewerKind.CLIENT: Client, ViewerKind.CONTACT: Contact, ViewerKind.DASHBOARD: Token}
@@ -25,7 +26,7 @@ class ViewerRow:
             table.c.email if "email" in table.c else sql_cast(null(), Text)
         )
         self.scopes = bind(Deferred(scopes), Text())
-        self.expires_at = bind(Deferred(lambda context: context.viewer.expires_at), Instant())
+        self.expires_at = bind(from_request(lambda request: request.viewer.expires_at), Instant())
 
 
 def viewer(_: Any, visible: Visibility) -> Rows:

@@ -40,9 +40,10 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
-from planner.deferred import Deferred, bind
+from planner.deferred import bind
 from planner.sources import LateralSubquery
 from resolvers.days import TODAY
+from resolvers.request_context import from_request
 
 Predicate = Callable[["Visibility", Any], ColumnElement[bool]]
 
@@ -69,7 +70,7 @@ class Visibility:
         self.practice_id = viewer_value("practice_id")
         self.subject_id = viewer_value("subject_id")
         self.token_id = viewer_value("token_id")
-        self.email = bind(Deferred(lambda context: context.viewer.email), Text())
+        self.email = bind(from_request(lambda request: request.viewer.email), Text())
         self.taken = Counter[type[Row]]()
         self.predicates: dict[FromClause, Predicate] = {}
         self.applied: set[FromClause] = set()
@@ -134,6 +135,15 @@ class Visibility:
         """Return a subquery computed per row. `rarely_read`: only few rows need its values."""
         return LateralSubquery(find, lateral=self.lateral and not rarely_read, always=always, on=on)
 
+    def checkpoint(self) -> int:
+        """Return the number of tables registered so far."""
+        return len(self.predicates)
+
+    def roll_back(self, checkpoint: int) -> None:
+        """Forget the tables registered after a checkpoint: they are not in the statement."""
+        while len(self.predicates) > checkpoint:
+            self.predicates.popitem()
+
     def check(self) -> None:
         """Raise AssertionError if a table lacks its predicate, a bug in a source."""
         if missing := self.predicates.keys() - self.applied:
@@ -142,7 +152,7 @@ class Visibility:
 
 def viewer_value(name: str) -> ColumnElement[Any]:
     """Return an id of the viewer as a parameter."""
-    return bind(Deferred(lambda context: getattr(context.viewer, name)), ID)
+    return bind(from_request(lambda request: getattr(request.viewer, name)), ID)
 
 
 # Cached, since SQLAlchemy copies all columns for an alias, a third of the time of planning.

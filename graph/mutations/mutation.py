@@ -33,9 +33,10 @@ from graph.mutations.sign_in_results import (
     SignOutPayload,
     SwitchViewerResult,
 )
-from planner.sources import MutationField, field_with_arguments
+from planner.sources import field_with_arguments
 from resolvers.mutations import cards, payments
 from resolvers.mutations import sign_in as sign_in_mutations
+from resolvers.mutations.field import PortalMutation
 
 
 @strawberry.type(
@@ -44,7 +45,7 @@ from resolvers.mutations import sign_in as sign_in_mutations
 )
 class Mutation:
     @field_with_arguments(
-        MutationField(payments.pay, moves_money=True),
+        PortalMutation(payments.pay, moves_money=True),
         description="Pay the balance, or one invoice. Requests with the same key are charged once;"
         " after a decline, generate a new key.",
     )
@@ -57,7 +58,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(payments.refresh_payment),
+        PortalMutation(payments.refresh_payment),
         description="Get the current state of a payment, after the cardholder has confirmed it or"
         " when the response was lost.",
     )
@@ -70,7 +71,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(payments.cancel_payment),
+        PortalMutation(payments.cancel_payment),
         description="Cancel a payment that waits for the cardholder. If the money has already"
         " moved, the payment succeeds.",
     )
@@ -83,7 +84,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.prepare_card),
+        PortalMutation(cards.prepare_card),
         description="Start saving a card on file: returns the values that Stripe.js needs to show"
         " its form.",
     )
@@ -96,7 +97,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.add_card),
+        PortalMutation(cards.add_card),
         description="Save the card that Stripe.js has confirmed. A card that is already on file is"
         " updated instead of saved twice. Sending the same input again gets the same response.",
     )
@@ -106,7 +107,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.make_card_default),
+        PortalMutation(cards.make_card_default),
         description="Make a card on file the Default Card. There is always exactly one.",
     )
     def make_default(
@@ -118,7 +119,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(cards.remove_card),
+        PortalMutation(cards.remove_card),
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
     )
@@ -131,7 +132,7 @@ class Mutation:
     # -- signing in --------------------------------------------------------------------------------
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.request_link, is_public=True),
+        PortalMutation(sign_in_mutations.request_link, is_public=True),
         description="Request a mail to sign in with. Needs no token. The response is the same for"
         " an unknown address. If a practice knows the address, a mail is sent to it, with a link"
         " and a code for each such practice. An address gets up to four mails at once, then one"
@@ -147,7 +148,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.sign_in, is_public=True, alone=True),
+        PortalMutation(sign_in_mutations.sign_in, is_public=True, alone=True),
         description="Sign in with the link of a mail, in the browser that requested it. A link"
         " works once; within a minute, the same secret and nonce get the same response again, in"
         " case it was lost. Needs no token. Must be the only field of its operation.",
@@ -159,7 +160,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.sign_in_with_code, is_public=True, alone=True),
+        PortalMutation(sign_in_mutations.sign_in_with_code, is_public=True, alone=True),
         description="Sign in with the code of a mail, in the page that requested this mail; the"
         " mail may be read on another device. A request allows five attempts, and an address ten,"
         " then one a day. Needs no token. Must be the only field of its operation.",
@@ -173,7 +174,7 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.switch_viewer, alone=True),
+        PortalMutation(sign_in_mutations.switch_viewer, alone=True),
         description="Continue the sign-in as another person with the same e-mail address in this"
         " practice: for example, a mother may be a client herself and the guardian of another"
         " client. The token stays the same. Must be the only field of its operation.",
@@ -187,14 +188,14 @@ class Mutation:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.sign_out),
+        PortalMutation(sign_in_mutations.sign_out),
         description="End the sign-in of this request: its token stops working.",
     )
     def sign_out(self) -> SignOutPayload | None:
         raise AssertionError("its source answers")
 
     @field_with_arguments(
-        MutationField(sign_in_mutations.revoke_sign_in),
+        PortalMutation(sign_in_mutations.revoke_sign_in),
         description="End one of the viewer's own sign-ins: its token stops working everywhere.",
     )
     def revoke_sign_in(

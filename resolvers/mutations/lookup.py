@@ -8,11 +8,12 @@ from sqlalchemy.sql import visitors
 from billing.errors import NotAllowedError, NotFoundError
 from billing.money import currency_digits
 from models import Client, Invoice, Payment, PaymentMethod, Practice
-from planner.deferred import RequestContext, evaluate
+from planner.deferred import evaluate
 from resolvers.clients import ClientRow
 from resolvers.mutations.result import MutationContext
 from resolvers.online_payments import reached_account
 from resolvers.payment_methods import on_file
+from resolvers.request_context import RequestContext
 from resolvers.visibility import Visibility
 
 

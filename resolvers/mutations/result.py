@@ -5,17 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, Integer, Text
-from sqlalchemy.types import TypeEngine
-
 from billing import errors as billing
 from billing.payments.context import PaymentContext
 from billing.payments.status import Online
 from identity.sign_in.context import SignInContext
 from identity.viewer import Viewer
-from models.row import ID
-from planner.deferred import Deferred, FieldError, bind, id_prefix
-from resolvers.ids import bare
+from planner.deferred import FieldError
+from resolvers.ids import bare, id_prefix
 
 # Finds the viewer of a token's text or of its id.
 FindViewer = Callable[[str, dt.datetime], Awaitable[Viewer | None]]
@@ -54,29 +50,6 @@ class Outcome:
     type: str
     values: Mapping[str, Any] = field(default_factory=dict)
     viewer: Viewer | None = None
-
-
-class OutcomeRow:
-    """An outcome in a plan: its values come from the request, under the field's response key."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-
-    def value(self, name: str, type_: TypeEngine[Any]) -> BindParameter[Any]:
-        key = self.key
-        return bind(Deferred(lambda context: context.outcomes[key].values.get(name)), type_)
-
-    def text(self, name: str) -> BindParameter[Any]:
-        return self.value(name, Text())
-
-    def number(self, name: str) -> BindParameter[Any]:
-        return self.value(name, Integer())
-
-    def boolean(self, name: str) -> BindParameter[Any]:
-        return self.value(name, Boolean())
-
-    def id(self, name: str) -> BindParameter[Any]:
-        return self.value(name, ID)
 
 
 # -- refusals --------------------------------------------------------------------------------------

@@ -19,13 +19,13 @@ from billing.security_events import (
     SIGNIN_SWITCHED,
     TOKEN_REVOKED,
 )
-from execution.read_audit import viewer_event_fields
 from identity.sign_in import complete
 from identity.sign_in import request as sign_in_request
 from identity.sign_in import sign_out as sign_in_end
 from identity.sign_in import switch as sign_in_switch
 from identity.tokens import Subject
 from identity.viewer import Viewer
+from identity.viewer_events import viewer_event_fields
 from models import ViewerKind
 from resolvers.mutations.result import MutationContext, Outcome, catch_user_errors, read_id
 

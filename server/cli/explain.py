@@ -17,8 +17,8 @@ from execution.read_audit import RequestReads, record_at_once
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
-from planner.deferred import RequestContext
 from planner.operation import coerce_variables, parse_document, select_operation
+from resolvers.request_context import RequestContext
 from server.cli.operators import operator
 from server.command_errors import CommandError
 from server.settings import Settings

@@ -12,8 +12,9 @@ from execution import executor
 from identity.viewer import Viewer
 from models import Client, Practice, SuperbillLine
 from planner import plan
-from planner.deferred import Deferred, RequestContext
+from planner.deferred import Deferred
 from resolvers import superbills
+from resolvers.request_context import RequestContext
 from tests.support.comparison import Case, Comparison
 from tests.support.example_operations import WRITTEN
 from tests.support.practices.random_values import NOW

@@ -29,9 +29,9 @@ from models.database import (
     engine,
 )
 from models.database.connector import PostgresConnector
-from planner.deferred import RequestContext
 from planner.fallback_executor import Answer, error_answer
 from planner.operation import coerce_variables
+from resolvers.request_context import RequestContext
 from tests.oracle import Oracle
 from tests.oracle.links import ADDRESS, SECRET
 from tests.support.empty_databases import prepare

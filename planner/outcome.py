@@ -1,0 +1,52 @@
+"""The outcome of a mutation field: the name of its result type, and the values of its fields."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sqlalchemy import BindParameter, Boolean, Integer, Text
+from sqlalchemy.types import TypeEngine
+
+from models.row import ID
+from planner.deferred import Deferred, bind
+
+
+class MutationOutcome(Protocol):
+    """The name of a result type, and the values that its fields are read from."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+
+class RequestWithOutcomes(Protocol):
+    """A request whose mutation fields have run. The outcomes are under their response keys."""
+
+    @property
+    def outcomes(self) -> Mapping[str, MutationOutcome]: ...
+
+
+class OutcomeRow:
+    """The row that a result's fields are read from: values of the outcome under a response key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def value(self, name: str, type_: TypeEngine[Any]) -> BindParameter[Any]:
+        def read(request: RequestWithOutcomes) -> Any:
+            return request.outcomes[self.key].values.get(name)
+
+        return bind(Deferred(read), type_)
+
+    def text(self, name: str) -> BindParameter[Any]:
+        return self.value(name, Text())
+
+    def number(self, name: str) -> BindParameter[Any]:
+        return self.value(name, Integer())
+
+    def boolean(self, name: str) -> BindParameter[Any]:
+        return self.value(name, Boolean())
+
+    def id(self, name: str) -> BindParameter[Any]:
+        return self.value(name, ID)
