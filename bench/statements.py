@@ -17,7 +17,7 @@ WHERE t.hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
 # $6 the currency.
 BILLING = """
 WITH ledger AS MATERIALIZED (
-    SELECT kind, amount_minor, invoice_id, payment_id, dispute_id
+    SELECT kind, amount_minor, invoice_id, payment_id
     FROM ledger_entry WHERE practice_id = $1 AND client_id = $2
 ), billed AS MATERIALIZED (
     SELECT invoice_id, sum(amount_minor)::bigint AS minor
@@ -31,25 +31,31 @@ WITH ledger AS MATERIALIZED (
         coalesce(sum(amount_minor) FILTER (WHERE kind IN ('SESSION', 'CHARGE')), 0)::bigint
             AS invoiced,
         coalesce(sum(amount_minor) FILTER (WHERE kind = 'REFUND'), 0)::bigint AS refunded,
-        coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL), 0
-            )::bigint AS written_off,
-        coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT' AND invoice_id IS NOT NULL), 0
-            )::bigint AS adjusted,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'DISPUTE'), 0)::bigint AS taken_back,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF'), 0)::bigint AS written_off,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT'), 0)::bigint AS adjusted,
         (SELECT coalesce(sum(minor), 0)::bigint FROM paid) AS allocated,
         (SELECT coalesce(sum(b.minor - coalesce(a.minor, 0)), 0)::bigint
             FROM billed b LEFT JOIN paid a USING (invoice_id) WHERE invoice_id IN (
-                SELECT l.invoice_id FROM dispute d JOIN ledger l ON l.dispute_id = d.id
+                SELECT t.invoice_id FROM dispute d
+                JOIN allocation t ON t.practice_id = $1 AND t.dispute_id = d.id
                 WHERE d.practice_id = $1 AND d.client_id = $2 AND d.state = 'OPEN'
+                GROUP BY t.invoice_id HAVING sum(t.amount_minor) < 0
             )) AS disputed
     FROM ledger
+), account AS MATERIALIZED (
+    SELECT *, greatest(balance - pool - allocated - disputed - greatest(-pool - allocated, 0), 0)
+        AS payable
+    FROM sums
 )
 SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
     || ',"balance":{"amount":{"amount":"' || balance * 0.01 || '","currency":"' || $6::text
-    || '"},"payable":{"amount":"' || greatest(balance - disputed, 0) * 0.01
+    || '"},"payable":{"amount":"' || payable * 0.01
     || '"},"terms":[{"kind":"INVOICED","amount":{"amount":"' || invoiced * 0.01
-    || '"}},{"kind":"PAID","amount":{"amount":"' || -(allocated + refunded) * 0.01
+    || '"}},{"kind":"PAID","amount":{"amount":"' || -(allocated + refunded + taken_back) * 0.01
     || '"}},{"kind":"UNALLOCATED_CREDIT","amount":{"amount":"' || (pool + allocated) * 0.01
     || '"}},{"kind":"REFUNDED","amount":{"amount":"' || refunded * 0.01
+    || '"}},{"kind":"DISPUTED","amount":{"amount":"' || taken_back * 0.01
     || '"}},{"kind":"WRITTEN_OFF","amount":{"amount":"' || written_off * 0.01
     || '"}},{"kind":"ADJUSTED","amount":{"amount":"' || adjusted * 0.01
     || '"}}]},"canPay":{"isAllowed":' || coalesce('false,"reason":"' || CASE
@@ -58,7 +64,7 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
             AND state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING'))
             THEN 'PAYMENT_IN_PROGRESS'
         WHEN balance - pool - allocated <= disputed THEN 'NOTHING_TO_PAY'
-        WHEN balance - disputed BETWEEN 1 AND 49 THEN 'AMOUNT_TOO_SMALL' END || '"',
+        WHEN payable BETWEEN 1 AND 49 THEN 'AMOUNT_TOO_SMALL' END || '"',
         'true,"reason":null')
     || '},"invoices":{"nodes":[' || (
         SELECT coalesce(string_agg(item, ',') FILTER (WHERE n <= $5), '')
@@ -169,7 +175,7 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
             ORDER BY is_default DESC, added_at DESC, id DESC
         ) cards
     ) || ']}}}'
-FROM client c, practice p, sums
+FROM client c, practice p, account
 WHERE c.practice_id = $1 AND c.id = $2 AND p.id = $1
 """
 
@@ -301,8 +307,7 @@ WITH flows AS MATERIALIZED (
         sum(amount_minor) FILTER (WHERE kind = 'SESSION' OR kind = 'CHARGE') AS invoiced,
         -sum(amount_minor) FILTER (WHERE kind = 'PAYMENT') AS collected,
         sum(amount_minor) FILTER (WHERE kind = 'REFUND') AS refunded,
-        -sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL)
-            AS written_off
+        -sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF') AS written_off
     FROM ledger_entry WHERE practice_id = $1 AND date BETWEEN $4 AND $5 GROUP BY 1
 ), due AS MATERIALIZED (
     SELECT width_bucket(greatest(date, issued_on), $2::date[]) AS place, sum(minor) AS minor

@@ -183,17 +183,15 @@ class ClientAccount(Books):
         self.movements.append(Movement(self.today, "Void invoice", bill, invoiced=-total))
         bill.asked -= total
 
-    def correct(self, kind: EntryKind, amount: int, description: str, bill: Bill | None) -> None:
-        """Write an adjustment or a write-off of an invoice, or of the credit without an invoice."""
-        said = f"{description} {bill.number}" if bill else description
+    def correct(self, kind: EntryKind, amount: int, description: str, bill: Bill) -> None:
+        """Write an adjustment or a write-off of an invoice."""
+        said = f"{description} {bill.number}"
         self.move(kind, amount, said, reference=f"{kind.lower()} {self.at:%Y%m%d}", bill=bill)
         self.movements.append(Movement(self.today, description, bill, invoiced=amount))
-        if bill is None:
-            self.credit -= amount
-        else:
-            bill.asked += amount
+        bill.asked += amount
 
     def give_credit(self, amount: int, description: str) -> None:
+        """Give credit, or reduce it by a negative amount."""
         self.move(EntryKind.CREDIT, -amount, description, reference=f"credit {self.at:%Y%m%d}")
         self.movements.append(Movement(self.today, description, paid=amount))
         self.credit += amount
@@ -315,10 +313,9 @@ class ClientAccount(Books):
             payment_id=payment_id,
         )
         self.movements.append(Movement(self.today, description, paid=-given))
-        if self.credit >= given:
-            self.credit -= given
-        else:
-            self.take_back(payment_id, given)
+        of_credit = min(self.credit, given)
+        self.credit -= of_credit
+        self.take_back(payment_id, given - of_credit)
 
     def take_back(self, payment_id: str, amount: int) -> None:
         """Take an amount from the invoices that the payment paid, the last one first."""

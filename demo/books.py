@@ -69,6 +69,7 @@ class Books:
             description=description,
             invoice_id=bill.id if bill else None,
             created_at=self.at,
+            posted_on=self.today,
             **{"date": self.today} | facts,
         )
 

@@ -256,8 +256,8 @@ def corrections(company: Company, therapist: Therapist) -> None:
     adjusted = company.join("Wanjirũ Kamau", therapist, Habit("90834", began=250, last=1))
     adjusted.invoice()
     adjusted.pay(but={10})
-    stories.credit_is_adjusted(adjusted, 6, -3000)
-    stories.credit_is_adjusted(adjusted, 4, 1000)
+    stories.is_given_credit(adjusted, 6, 3000)
+    stories.is_given_credit(adjusted, 4, -1000)
     adjusted.document()
 
     gone = company.join(

@@ -74,12 +74,6 @@ def is_adjusted(life: Life, invoice: int, day: int, amount_minor: int) -> None:
     )
 
 
-def credit_is_adjusted(life: Life, day: int, amount_minor: int) -> None:
-    """Adjust the credit, without an invoice. A negative amount is more credit."""
-    kind = EntryKind.ADJUSTMENT
-    life.on(day, LATE, lambda: life.account.correct(kind, amount_minor, "Adjustment", None))
-
-
 def fee_is_corrected(life: Life, day: int, amount_minor: int) -> None:
     """Issue a negative invoice for a fee that was too high. It has no due date."""
     correction = Item("Correction of an earlier fee", -amount_minor)

@@ -79,6 +79,7 @@ described(
     PAID="Amounts allocated to invoices, including amounts refunded since; negative.",
     UNALLOCATED_CREDIT="Payments and credits that are not allocated to an invoice yet; negative.",
     REFUNDED="Refunds; positive.",
+    DISPUTED="Money that banks took back because of disputes, less what they returned; positive.",
     WRITTEN_OFF="Amounts of invoices written off by the practice; usually negative.",
     ADJUSTED="Corrections of invoices by the practice; positive or negative.",
 )
@@ -132,6 +133,7 @@ described(
     CREDIT="A credit given by the practice.",
     ADJUSTMENT="A correction by the practice.",
     WRITE_OFF="A write-off by the practice.",
+    DISPUTE="Money that a bank took back because of a dispute, or returned when it was won.",
 )
 described(
     HistoryStatus,

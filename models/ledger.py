@@ -1,4 +1,8 @@
-"""The ledger: each row changes the amount that a client owes. A balance is the sum of its rows."""
+"""The ledger: each row changes the amount that a client owes. A balance is the sum of its rows.
+
+The rows are of two families. Charges name an invoice, and their sum is the amount that it bills.
+Funds name none: they are money and credit, which allocations put toward invoices.
+"""
 
 import datetime as dt
 import enum
@@ -17,18 +21,16 @@ class EntryKind(enum.StrEnum):
     CREDIT = "CREDIT"
     ADJUSTMENT = "ADJUSTMENT"
     WRITE_OFF = "WRITE_OFF"
-
-
-OF_DISPUTE = text("dispute_id IS NOT NULL")
+    DISPUTE = "DISPUTE"
 
 
 class LedgerEntry(Row):
     """A ledger row; a positive amount means that the client owes more. Rows never change: errors
     are reversed.
 
-    A row with an invoice changes the amount due of that invoice. A row without one is credit, which
+    A charge changes the amount due of its invoice. A fund changes the unallocated funds, which
     allocations put toward invoices. So a balance is always the amount due of the invoices less
-    credit.
+    the unallocated funds.
     """
 
     __tablename__ = "ledger_entry"
@@ -39,19 +41,15 @@ class LedgerEntry(Row):
         refers("payment", "payment_id", client=True),
         refers("dispute", "dispute_id", client=True),
         CheckConstraint(
-            "kind NOT IN ('SESSION', 'CHARGE') OR invoice_id IS NOT NULL", name="charge_is_invoiced"
+            "(kind IN ('SESSION', 'CHARGE', 'WRITE_OFF', 'ADJUSTMENT')) = (invoice_id IS NOT NULL)",
+            name="charges_name_an_invoice",
         ),
         CheckConstraint(
-            "kind NOT IN ('PAYMENT', 'REFUND', 'CREDIT') OR invoice_id IS NULL",
-            name="money_is_allocated",
-        ),
-        CheckConstraint(
-            "kind NOT IN ('PAYMENT', 'REFUND') OR payment_id IS NOT NULL", name="money_is_a_payment"
+            "kind NOT IN ('PAYMENT', 'REFUND', 'DISPUTE') OR payment_id IS NOT NULL",
+            name="money_is_a_payment",
         ),
         CheckConstraint("kind <> 'PAYMENT' OR amount_minor < 0", name="payment_lowers"),
-        CheckConstraint(
-            "dispute_id IS NULL OR kind = 'ADJUSTMENT'", name="dispute_is_an_adjustment"
-        ),
+        CheckConstraint("(kind = 'DISPUTE') = (dispute_id IS NOT NULL)", name="dispute_is_named"),
         # The same fact is entered only once, even if it is reported repeatedly.
         Index(
             "uq_ledger_entry_of_invoice",
@@ -77,19 +75,15 @@ class LedgerEntry(Row):
         # The practice's flows of money by date.
         Index(None, "practice_id", "date"),
         Index(None, "practice_id", "payment_id"),
-        Index(
-            "ix_ledger_entry_dispute",
-            "practice_id",
-            "dispute_id",
-            postgresql_where=OF_DISPUTE,
-            sqlite_where=OF_DISPUTE,
-        ),
     )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    # The day of service, or the day on which the money moved.
     date: Mapped[dt.date]
+    # The day on which the row entered the books.
+    posted_on: Mapped[dt.date]
     kind: Mapped[EntryKind] = mapped_column(choice(EntryKind, "kind"))
     description: Mapped[str]
     amount_minor: Mapped[Minor]
@@ -99,5 +93,5 @@ class LedgerEntry(Row):
     # The origin of the row, by its kind: a line's position, "void 1", or a payment's id.
     reference: Mapped[str]
     created_at: Mapped[dt.datetime]
-    # The dispute that caused an adjustment.
+    # The dispute that took the money, or returned it.
     dispute_id: Mapped[Reference | None]

@@ -29,6 +29,7 @@ ACTIVE_STATES = (
     PaymentState.PROCESSING,
 )
 IS_ACTIVE = text("state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')")
+OF_DISPUTE = text("dispute_id IS NOT NULL")
 IS_DECLINED = text("state = 'FAILED' AND address_hash IS NOT NULL")
 
 
@@ -154,7 +155,9 @@ class Payment(Row):
 
 
 class Allocation(Row):
-    """Money put toward an invoice. A negative amount is taken back, by a refund or a void."""
+    """Funds put toward an invoice. A negative amount is taken back: by a refund, a dispute or a
+    void.
+    """
 
     __tablename__ = "allocation"
     __table_args__ = (
@@ -162,13 +165,23 @@ class Allocation(Row):
         refers("invoice", "invoice_id", client=True),
         refers("payment", "payment_id", client=True),
         refers("refund", "refund_id", client=True),
+        refers("dispute", "dispute_id", client=True),
         CheckConstraint("is_credit OR payment_id IS NOT NULL", name="has_a_source"),
         CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
+        CheckConstraint("refund_id IS NULL OR dispute_id IS NULL", name="one_reversal"),
         Index(None, "practice_id", "invoice_id"),
         Index(None, "practice_id", "payment_id"),
         Index(None, "practice_id", "client_id"),
         # For allocations to a therapist's invoices by date.
         Index(None, "practice_id", "date"),
+        # The invoices that a dispute has made due again.
+        Index(
+            "ix_allocation_dispute",
+            "practice_id",
+            "dispute_id",
+            postgresql_where=OF_DISPUTE,
+            sqlite_where=OF_DISPUTE,
+        ),
     )
 
     practice_id: Mapped[Key]
@@ -184,6 +197,8 @@ class Allocation(Row):
     created_at: Mapped[dt.datetime]
     # The refund that took it back, or returned it after failing.
     refund_id: Mapped[Reference | None]
+    # The dispute that took it back, or returned it after being won.
+    dispute_id: Mapped[Reference | None]
 
 
 class Claim(Row):

@@ -1,30 +1,21 @@
 """Clients and their accounts."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
 
-from billing.ledger.balance import (
-    Account,
-    allocated,
-    disputed_amounts,
-    movements,
-    reasons_against_cards,
-)
+from billing.ledger.balance import Account, AccountStatements, reasons_against_cards
 from billing.ledger.invoices import total
 from billing.stripe.currencies import smallest_charge
 from models import (
     ACTIVE_STATES,
-    Allocation,
     Client,
     ClientNamePart,
     ContactRight,
-    Dispute,
     InvoiceLine,
-    LedgerEntry,
     Payment,
     Practice,
     Session,
@@ -62,66 +53,28 @@ class ClientRow:
         return true() if self.visible.kind is ViewerKind.CLIENT else false()
 
 
+def statements_of(visible: Visibility, column: Any) -> AccountStatements:
+    """Return the statements of the account of the client in a column, over visible rows."""
+    return AccountStatements(
+        visible.for_totals, visible.predicate_for, visible.practice_id, visible.client_id(column)
+    )
+
+
 def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[LateralSubquery, ...]]:
     """Return the account of the client in a column, and the sums to compute for each row."""
-    practice_id, client_id = visible.practice_id, visible.client_id(column)
 
-    def moved() -> Any:
-        entry = visible.for_totals(LedgerEntry)
-        statement = movements(entry, practice_id, client_id).where(visible.predicate_for(entry))
-        return correlated(statement, column)
+    def lateral(statement: Callable[[], Any]) -> LateralSubquery:
+        # For a client, the sums do not depend on a row, so both databases join them.
+        on = (lambda _: true()) if visible.kind is ViewerKind.CLIENT else None
+        return visible.subquery(lambda: correlated(statement(), column), on=on)
 
-    def put() -> Any:
-        allocation = visible.for_totals(Allocation)
-        statement = allocated(allocation, practice_id, client_id).where(
-            visible.predicate_for(allocation)
-        )
-        return correlated(statement, column)
-
-    def invoices() -> Any:
-        entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
-        statement = disputed_amounts(entry, dispute, practice_id, client_id)
-        return correlated(
-            statement.where(visible.predicate_for(entry), visible.predicate_for(dispute)), column
-        )
-
-    def asked_of_disputed() -> Any:
-        return of_disputed(LedgerEntry)
-
-    def put_to_disputed() -> Any:
-        return of_disputed(Allocation)
-
-    def of_disputed(model: type[LedgerEntry | Allocation]) -> Any:
-        table: Any = visible.for_totals(model)
-        statement = (
-            select(total(table.c.amount_minor).label("total"))
-            .select_from(table)
-            .where(
-                visible.predicate_for(table),
-                table.c.client_id == client_id,
-                table.c.invoice_id.in_(invoices()),
-            )
-        )
-        return correlated(statement, column)
-
-    besides = (moved, put, asked_of_disputed, put_to_disputed)
-    # For a client, the sums do not depend on a row, so both databases join them.
-    on = (lambda _: true()) if visible.kind is ViewerKind.CLIENT else None
-    sums = tuple(visible.subquery(beside, on=on) for beside in besides)
+    sums = tuple(lateral(statement) for statement in statements_of(visible, column).sums())
     return Account(*sums), sums
 
 
 def is_disputed(visible: Visibility, invoice: Any) -> Any:
     """Return whether an open dispute has made the invoice due again."""
-    entry, dispute = visible.for_totals(LedgerEntry), visible.for_totals(Dispute)
-    query = disputed_amounts(
-        entry, dispute, visible.practice_id, visible.client_id(invoice.c.client_id)
-    )
-    statement = query.where(
-        visible.predicate_for(entry),
-        visible.predicate_for(dispute),
-        entry.c.invoice_id == invoice.c.id,
-    )
+    statement = statements_of(visible, invoice.c.client_id).is_disputed(invoice.c.id)
     return correlated(statement, invoice.c.id).exists()
 
 

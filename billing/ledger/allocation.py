@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, false, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Allocation, Dispute, DisputeState, Invoice, LedgerEntry
+from billing.ledger.balance import Account, AccountStatements
+from billing.ledger.invoices import InvoiceTotals, billed_amount, paid_amount
+from models import Allocation, Invoice, LedgerEntry
 
 
 @dataclass(frozen=True)
 class AmountDue:
-    """The amount due of an invoice, in minor units. A negative invoice has a negative one: a
-    credit.
+    """The amount due of an invoice, in minor units. A negative invoice has a negative one until it
+    is released.
     """
 
     invoice_id: str
@@ -39,9 +40,24 @@ class AmountsDue:
         return sum(due.minor for due in self.invoices)
 
     @property
-    def payable_minor(self) -> int:
-        """Return the charge of Pay Now: the amount due less unused credit."""
-        return max(0, self.due_minor - self.credit_minor)
+    def by_invoice(self) -> dict[str, int]:
+        return {due.invoice_id: due.minor for due in self.invoices}
+
+
+def statements_of(practice_id: str, client_id: str) -> AccountStatements:
+    """Return the statements of a client's account over all rows, for a write."""
+    return AccountStatements(
+        lambda model: model.__table__.alias(), lambda _: true(), practice_id, client_id
+    )
+
+
+def account_of_client(practice_id: str, client_id: str) -> tuple[Account, FromClause]:
+    """Return a client's account, and the row that it is computed from."""
+    sums = [statement().subquery() for statement in statements_of(practice_id, client_id).sums()]
+    row: FromClause = sums[0]
+    for each in sums[1:]:
+        row = row.join(each, true())
+    return Account(*(each.c for each in sums)), row
 
 
 async def owed(
@@ -53,30 +69,46 @@ async def owed(
     Disputed invoices are left out by default, since the bank may still return the money.
     """
     invoices = await open_invoices(conn, practice_id, client_id, also_disputed=also_disputed)
-    pool = select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0)).where(
-        LedgerEntry.practice_id == practice_id,
-        LedgerEntry.client_id == client_id,
-        LedgerEntry.invoice_id.is_(None),
-    )
-    put = select(func.coalesce(func.sum(Allocation.amount_minor), 0)).where(
-        Allocation.practice_id == practice_id, Allocation.client_id == client_id
-    )
-    unused = [(await conn.execute(statement)).scalar_one() for statement in (pool, put)]
-    return AmountsDue(invoices, -sum(map(int, unused)))
+    return AmountsDue(invoices, await unallocated_funds(conn, practice_id, client_id))
+
+
+async def unallocated_funds(conn: AsyncConnection, practice_id: str, client_id: str) -> int:
+    account, row = account_of_client(practice_id, client_id)
+    return int((await conn.execute(select(account.credit).select_from(row))).scalar_one())
+
+
+async def payable_amount(
+    conn: AsyncConnection, practice_id: str, client_id: str, invoice_id: str | None
+) -> int:
+    """Return the charge of Pay Now for one invoice, or for the balance without an id."""
+    account, row = account_of_client(practice_id, client_id)
+    if invoice_id is None:
+        statement = select(account.payable).select_from(row)
+    else:
+        billed = billed_amount(LedgerEntry.__table__, practice_id, invoice_id).subquery()
+        paid = paid_amount(Allocation.__table__, practice_id, invoice_id).subquery()
+        due = InvoiceTotals(false(), billed.c, paid.c).due
+        is_disputed = statements_of(practice_id, client_id).is_disputed(invoice_id).exists()
+        joined = row.join(billed, true()).join(paid, true())
+        statement = select(account.payable_of(due, is_disputed)).select_from(joined)
+    return int((await conn.execute(statement)).scalar_one())
 
 
 async def open_invoices(
     conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
 ) -> list[AmountDue]:
-    """Return the invoices with an amount due, by date of issue and then by number."""
-    asked = sums(LedgerEntry, practice_id, client_id)
-    put = sums(Allocation, practice_id, client_id)
-    due = asked.c.minor - func.coalesce(put.c.minor, 0)
-    held = () if also_disputed else (Invoice.id.not_in(disputed_invoices(practice_id, client_id)),)
+    """Return the invoices with an amount due, in the order of allocation: by date of issue and then
+    by number.
+    """
+    billed = sums_by_invoice(LedgerEntry, practice_id, client_id)
+    paid = sums_by_invoice(Allocation, practice_id, client_id)
+    due = billed.c.minor - func.coalesce(paid.c.minor, 0)
+    disputed = statements_of(practice_id, client_id).disputed_invoices()
+    held = () if also_disputed else (Invoice.id.not_in(disputed),)
     result = await conn.execute(
         select(Invoice.id, due.label("minor"))
-        .join(asked, asked.c.invoice_id == Invoice.id)
-        .outerjoin(put, put.c.invoice_id == Invoice.id)
+        .join(billed, billed.c.invoice_id == Invoice.id)
+        .outerjoin(paid, paid.c.invoice_id == Invoice.id)
         .where(
             Invoice.practice_id == practice_id,
             Invoice.client_id == client_id,
@@ -88,28 +120,18 @@ async def open_invoices(
     return [AmountDue(row.id, int(row.minor)) for row in result]
 
 
-def disputed_invoices(practice_id: str, client_id: str) -> Select[Any]:
-    """Select the invoices that open disputes have made due again."""
-    same = and_(
-        LedgerEntry.practice_id == Dispute.practice_id, LedgerEntry.dispute_id == Dispute.id
+def sums_by_invoice(
+    model: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str
+) -> Subquery:
+    of_invoice: ColumnElement[bool] = and_(
+        model.practice_id == practice_id,
+        model.client_id == client_id,
+        model.invoice_id.is_not(None),
     )
     return (
-        select(LedgerEntry.invoice_id)
-        .join(Dispute, same)
-        .where(
-            Dispute.practice_id == practice_id,
-            Dispute.client_id == client_id,
-            Dispute.state == DisputeState.OPEN,
-            LedgerEntry.invoice_id.is_not(None),
-        )
-    )
-
-
-def sums(of: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str) -> Subquery:
-    return (
-        select(of.invoice_id, func.sum(of.amount_minor).label("minor"))
-        .where(of.practice_id == practice_id, of.client_id == client_id, of.invoice_id.is_not(None))
-        .group_by(of.invoice_id)
+        select(model.invoice_id, func.sum(model.amount_minor).label("minor"))
+        .where(of_invoice)
+        .group_by(model.invoice_id)
         .subquery()
     )
 
@@ -128,13 +150,14 @@ class Share:
 def allocate(amounts_due: AmountsDue, charged_minor: int) -> list[Share]:
     """Allocate unused credit first, then the charge, each to the oldest invoice first.
 
-    A negative invoice is credit and adds to it. The part of the charge that is left stays unused.
+    A negative invoice is released: it becomes credit. The part of the charge that is left stays
+    unused.
     """
-    given = [
+    shares = [
         Share(due.invoice_id, due.minor, True) for due in amounts_due.invoices if due.minor < 0
     ]
-    credit = max(0, amounts_due.credit_minor) - sum(share.minor for share in given)
-    shares, charge = list(given), charged_minor
+    credit = max(0, amounts_due.credit_minor) - sum(share.minor for share in shares)
+    charge = charged_minor
     for due in amounts_due.invoices:
         of_credit = min(credit, max(0, due.minor))
         of_charge = min(charge, max(0, due.minor) - of_credit)

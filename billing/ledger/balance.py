@@ -1,16 +1,21 @@
 """A client's account: its balance, the terms of the balance, and the permission to pay.
 
-Ledger rows that name an invoice are owed. The others (payments, refunds, credits) form a pool, from
-which allocations pay invoices. So the balance is the amount due of all invoices less unused credit.
+Charges are ledger rows that name an invoice. Funds are the others (payments, refunds, disputes and
+credits), which allocations put toward invoices. So the balance is the amount due of all invoices
+less the unallocated funds, which are unused credit.
+
+Reads and writes compute an account by the same statements and expressions.
 """
 
 import enum
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, not_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, not_, select
 
 from billing.ledger.invoices import Sums, total
-from models import DisputeState, EntryKind
+from models import Allocation, Dispute, DisputeState, EntryKind, LedgerEntry
 from models.literals import constant
 
 
@@ -19,6 +24,7 @@ class BalanceTermKind(enum.StrEnum):
     PAID = "PAID"
     UNALLOCATED_CREDIT = "UNALLOCATED_CREDIT"
     REFUNDED = "REFUNDED"
+    DISPUTED = "DISPUTED"
     WRITTEN_OFF = "WRITTEN_OFF"
     ADJUSTED = "ADJUSTED"
 
@@ -31,70 +37,112 @@ class PermissionReason(enum.StrEnum):
     PAYMENT_IN_PROGRESS = "PAYMENT_IN_PROGRESS"
 
 
-def movements(entry: Any, practice_id: Any, client_id: Any) -> Select[*tuple[Any, ...]]:
-    """Select the sums of a client's ledger rows that an `Account` is computed from."""
-    amount, of_invoice = entry.c.amount_minor, entry.c.invoice_id.is_not(None)
+@dataclass(frozen=True)
+class AccountStatements:
+    """The statements of the sums that an `Account` is computed from.
 
-    def kinds(*kinds: EntryKind) -> ColumnElement[bool]:
-        matches: ColumnElement[bool] = entry.c.kind.in_([constant(kind) for kind in kinds])
-        return matches
-
-    def over(name: str, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
-        return total(case((and_(*conditions), amount))).label(name)
-
-    return (
-        select(
-            total(amount).label("balance"),
-            over("pool", not_(of_invoice)),
-            over("invoiced", kinds(EntryKind.SESSION, EntryKind.CHARGE)),
-            over("refunded", kinds(EntryKind.REFUND)),
-            over("written_off", kinds(EntryKind.WRITE_OFF), of_invoice),
-            over("adjusted", kinds(EntryKind.ADJUSTMENT), of_invoice),
-        )
-        .select_from(entry)
-        .where(entry.c.practice_id == practice_id, entry.c.client_id == client_id)
-    )
-
-
-def allocated(allocation: Any, practice_id: Any, client_id: Any) -> Select[Any]:
-    """Select the sum of all allocations to a client's invoices."""
-    return (
-        select(total(allocation.c.amount_minor).label("total"))
-        .select_from(allocation)
-        .where(allocation.c.practice_id == practice_id, allocation.c.client_id == client_id)
-    )
-
-
-def disputed_amounts(entry: Any, dispute: Any, practice_id: Any, client_id: Any) -> Select[Any]:
-    """Select the invoices that open disputes have made due again.
-
-    The bank may still return the money. Some rows of disputes name no invoice: the result then
-    contains NULL, which matches no invoice.
+    `table` returns a model's table, and `predicate_for` the condition for rows to be counted.
     """
-    same = and_(entry.c.practice_id == dispute.c.practice_id, entry.c.dispute_id == dispute.c.id)
-    return (
-        select(entry.c.invoice_id)
-        .join_from(dispute, entry, same)
-        .where(
-            dispute.c.practice_id == practice_id,
-            dispute.c.client_id == client_id,
-            dispute.c.state == constant(DisputeState.OPEN),
+
+    table: Callable[[Any], Any]
+    predicate_for: Callable[[Any], ColumnElement[bool]]
+    practice_id: Any
+    client_id: Any
+
+    def of_client(self, table: Any) -> ColumnElement[bool]:
+        return and_(
+            table.c.practice_id == self.practice_id,
+            table.c.client_id == self.client_id,
+            self.predicate_for(table),
         )
-    )
+
+    def movements(self) -> Select[*tuple[Any, ...]]:
+        """Select the sums of the client's ledger rows."""
+        entry = self.table(LedgerEntry)
+        amount = entry.c.amount_minor
+
+        def over(name: str, *kinds: EntryKind) -> ColumnElement[int]:
+            is_kind = entry.c.kind.in_([constant(kind) for kind in kinds])
+            return total(case((is_kind, amount))).label(name)
+
+        return (
+            select(
+                total(amount).label("balance"),
+                total(case((entry.c.invoice_id.is_(None), amount))).label("funds"),
+                over("invoiced", EntryKind.SESSION, EntryKind.CHARGE),
+                over("refunded", EntryKind.REFUND),
+                over("disputed", EntryKind.DISPUTE),
+                over("written_off", EntryKind.WRITE_OFF),
+                over("adjusted", EntryKind.ADJUSTMENT),
+            )
+            .select_from(entry)
+            .where(self.of_client(entry))
+        )
+
+    def allocated(self) -> Select[Any]:
+        """Select the sum of all allocations to the client's invoices."""
+        return self.amount(Allocation)
+
+    def disputed_billed(self) -> Select[Any]:
+        """Select the amount that the ledger bills for disputed invoices."""
+        return self.amount(LedgerEntry, of_disputed=True)
+
+    def disputed_paid(self) -> Select[Any]:
+        """Select the amount that is allocated to disputed invoices."""
+        return self.amount(Allocation, of_disputed=True)
+
+    def amount(
+        self, model: type[LedgerEntry | Allocation], *, of_disputed: bool = False
+    ) -> Select[Any]:
+        rows = self.table(model)
+        statement = select(total(rows.c.amount_minor).label("total")).select_from(rows)
+        statement = statement.where(self.of_client(rows))
+        return (
+            statement.where(rows.c.invoice_id.in_(self.disputed_invoices()))
+            if of_disputed
+            else statement
+        )
+
+    def disputed_invoices(self, *conditions: Callable[[Any], ColumnElement[bool]]) -> Select[Any]:
+        """Select the invoices from which open disputes have taken allocations back.
+
+        The bank may still return the money.
+        """
+        allocation, dispute = self.table(Allocation), self.table(Dispute)
+        same = and_(
+            allocation.c.practice_id == dispute.c.practice_id,
+            allocation.c.dispute_id == dispute.c.id,
+        )
+        return (
+            select(allocation.c.invoice_id)
+            .join_from(dispute, allocation, same)
+            .where(
+                self.of_client(dispute),
+                self.predicate_for(allocation),
+                dispute.c.state == constant(DisputeState.OPEN),
+                *(condition(allocation) for condition in conditions),
+            )
+            .group_by(allocation.c.invoice_id)
+            .having(func.sum(allocation.c.amount_minor) < constant(0))
+        )
+
+    def is_disputed(self, invoice_id: Any) -> Select[Any]:
+        """Select the invoice if an open dispute has made it due again."""
+        return self.disputed_invoices(lambda allocation: allocation.c.invoice_id == invoice_id)
+
+    def sums(self) -> tuple[Callable[[], Select[Any]], ...]:
+        """Return the statements of an account's sums, in the order of `Account`'s parameters."""
+        return self.movements, self.allocated, self.disputed_billed, self.disputed_paid
 
 
 class Account:
-    """A client's account, computed from the sums of `movements` and `allocated`.
-
-    `disputed_asked` and `disputed_put` are the same sums over disputed invoices alone, which can't
-    be paid.
-    """
+    """A client's account, computed from the sums of `AccountStatements`."""
 
     def __init__(
-        self, movements: Sums, allocated: Sums, disputed_asked: Sums, disputed_put: Sums
+        self, movements: Sums, allocated: Sums, disputed_billed: Sums, disputed_paid: Sums
     ) -> None:
         self.movements, self.allocated = movements, allocated
-        self.disputed_asked, self.disputed_put = disputed_asked, disputed_put
+        self.disputed_billed, self.disputed_paid = disputed_billed, disputed_paid
 
     @property
     def balance(self) -> ColumnElement[int]:
@@ -102,46 +150,49 @@ class Account:
 
     @property
     def credit(self) -> ColumnElement[int]:
-        """Return the credit that is not allocated to an invoice."""
-        return -(self.movements["pool"] + self.allocated["total"])
+        """Return the unallocated funds. The rules keep them at zero or above."""
+        return -(self.movements["funds"] + self.allocated["total"])
 
     @property
     def due(self) -> ColumnElement[int]:
         """Return the amount due of all invoices: their ledger rows less their allocations."""
-        return self.movements["balance"] - self.movements["pool"] - self.allocated["total"]
+        return self.movements["balance"] - self.movements["funds"] - self.allocated["total"]
 
     @property
-    def disputed(self) -> ColumnElement[int]:
-        """Return the amount due of disputed invoices."""
-        return self.disputed_asked["total"] - self.disputed_put["total"]
+    def payable_due(self) -> ColumnElement[int]:
+        """Return the amount due of all invoices that are not disputed."""
+        return self.due - (self.disputed_billed["total"] - self.disputed_paid["total"])
 
     @property
     def payable(self) -> ColumnElement[int]:
-        """Return the charge of Pay Now for the balance: the undisputed amount due, less unused
-        credit.
-        """
-        return at_least_zero(self.balance - self.disputed)
+        """Return the charge of Pay Now for the balance."""
+        return self.charge_for(self.payable_due)
 
     def payable_of(
         self, due: ColumnElement[int], is_disputed: ColumnElement[bool]
     ) -> ColumnElement[int]:
-        """Return the charge of Pay Now for one invoice."""
-        asked = due - self.credit
-        return case((and_(~is_disputed, asked > constant(0)), asked), else_=constant(0))
+        """Return the charge of Pay Now for one invoice. A disputed one can't be paid."""
+        return case((is_disputed, constant(0)), else_=self.charge_for(due))
+
+    def charge_for(self, due: ColumnElement[int]) -> ColumnElement[int]:
+        """Return the charge for an amount due: unused credit is subtracted, and never added."""
+        return at_least_zero(due - at_least_zero(self.credit))
 
     @property
     def terms(self) -> list[tuple[BalanceTermKind, ColumnElement[int]]]:
         """Return the terms of the balance; their sum is the balance.
 
-        PAID counts all allocations to invoices, including money that was refunded later: REFUNDED
-        subtracts that. A write-off or adjustment without an invoice is credit.
+        PAID counts all allocations to invoices, including money that left later: REFUNDED and
+        DISPUTED subtract that.
         """
         sums = self.movements
+        returned = sums["refunded"] + sums["disputed"]
         return [
             (BalanceTermKind.INVOICED, sums["invoiced"]),
-            (BalanceTermKind.PAID, -(self.allocated["total"] + sums["refunded"])),
-            (BalanceTermKind.UNALLOCATED_CREDIT, sums["pool"] + self.allocated["total"]),
+            (BalanceTermKind.PAID, -(self.allocated["total"] + returned)),
+            (BalanceTermKind.UNALLOCATED_CREDIT, -self.credit),
             (BalanceTermKind.REFUNDED, sums["refunded"]),
+            (BalanceTermKind.DISPUTED, sums["disputed"]),
             (BalanceTermKind.WRITTEN_OFF, sums["written_off"]),
             (BalanceTermKind.ADJUSTED, sums["adjusted"]),
         ]
@@ -150,12 +201,11 @@ class Account:
         self, *, online: Any, may_pay: Any, in_progress: Any, smallest: Any
     ) -> ColumnElement[str]:
         """Return the first reason against paying the balance, or NULL if there is none."""
-        left = self.balance - self.disputed
-        too_small = and_(left > constant(0), left < smallest)
+        too_small = and_(self.payable > constant(0), self.payable < smallest)
         return case(
             *reasons_against_cards(online, may_pay),
             (in_progress, constant(PermissionReason.PAYMENT_IN_PROGRESS)),
-            (self.due <= self.disputed, constant(PermissionReason.NOTHING_TO_PAY)),
+            (self.payable_due <= constant(0), constant(PermissionReason.NOTHING_TO_PAY)),
             (too_small, constant(PermissionReason.AMOUNT_TOO_SMALL)),
         )
 

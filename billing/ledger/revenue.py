@@ -25,13 +25,12 @@ def of_ledger(entry: Any) -> Flows:
 def of_charges(entry: Any) -> Flows:
     """Return a ledger row's share of the amounts invoiced and written off.
 
-    A void reverses each row by a row of the same kind. A write-off without an invoice is credit.
+    A void reverses each row by a row of the same kind.
     """
     charge = or_(is_of_kind(entry, EntryKind.SESSION), is_of_kind(entry, EntryKind.CHARGE))
-    given_up = and_(is_of_kind(entry, EntryKind.WRITE_OFF), entry.c.invoice_id.is_not(None))
     return {
         "invoiced": when(charge, amount_minor(entry)),
-        "written_off": when(given_up, -amount_minor(entry)),
+        "written_off": when(is_of_kind(entry, EntryKind.WRITE_OFF), -amount_minor(entry)),
     }
 
 

@@ -4,28 +4,38 @@ A reader that has seen a version has seen every change below it. A time can't gu
 the row that is written first may be committed last.
 """
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, case, func, select, union, update
+from sqlalchemy import ColumnElement, Subquery, case, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Allocation, Invoice, LedgerEntry, Payment, PracticeVersion
+from models import Allocation, Dispute, Invoice, Payment, PracticeVersion, Refund
 from models.upsert import insert_into
 
 
 async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> None:
-    """Set the next version on a changed payment and on the invoices that the payment touches.
+    """Set the next version on a changed payment, and on the invoices and other payments that its
+    allocations and reversals touch.
 
     Call this at the end of a transaction: other transactions of the practice wait for it to finish.
     """
     version = await next_version(conn, practice_id)
-    mine = Payment.practice_id == practice_id, Payment.id == payment_id
-    await conn.execute(update(Payment).where(*mine).values(version=version))
-    theirs = (
-        Invoice.practice_id == practice_id,
-        Invoice.id.in_(affected_invoices(practice_id, payment_id)),
+    of_payment = affected_allocations(practice_id, payment_id)
+    payments = select(of_payment.c.payment_id).where(of_payment.c.payment_id.is_not(None))
+    await conn.execute(
+        update(Payment)
+        .where(
+            Payment.practice_id == practice_id,
+            or_(Payment.id == payment_id, Payment.id.in_(payments)),
+        )
+        .values(version=version)
     )
-    await conn.execute(update(Invoice).where(*theirs).values(version=version))
+    await conn.execute(
+        update(Invoice)
+        .where(
+            Invoice.practice_id == practice_id,
+            Invoice.id.in_(select(of_payment.c.invoice_id)),
+        )
+        .values(version=version)
+    )
 
 
 async def next_version(conn: AsyncConnection, practice_id: str) -> int:
@@ -55,17 +65,20 @@ def highest_of(table: type[Invoice | Payment], practice_id: str) -> ColumnElemen
     return func.coalesce(highest.scalar_subquery(), 0)
 
 
-def affected_invoices(practice_id: str, payment_id: str) -> Any:
-    """Select the invoices that the payment paid, or that one of its refunds or disputes made due
-    again.
-    """
+def affected_allocations(practice_id: str, payment_id: str) -> Subquery:
+    """Select the allocations of the payment, and those that its refunds and disputes took back."""
+    of_payment = Allocation.payment_id == payment_id
+    by_reversals = (
+        named.in_(
+            select(table.id).where(table.practice_id == practice_id, table.payment_id == payment_id)
+        )
+        for named, table in ((Allocation.refund_id, Refund), (Allocation.dispute_id, Dispute))
+    )
     return union(
         *(
-            select(table.invoice_id).where(
-                table.practice_id == practice_id,
-                table.payment_id == payment_id,
-                table.invoice_id.is_not(None),
+            select(Allocation.invoice_id, Allocation.payment_id).where(
+                Allocation.practice_id == practice_id, condition
             )
-            for table in (Allocation, LedgerEntry)
+            for condition in (of_payment, *by_reversals)
         )
-    )
+    ).subquery()

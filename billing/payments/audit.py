@@ -237,8 +237,7 @@ def of_disputes(
             received = -ours.sum(dispute.payment_id, EntryKind.PAYMENT)
             taken = amount_taken(stripe_dispute, ours.currency, received)
             expected = 0 if stripe_dispute.state is DisputeState.WON else taken
-            kind = EntryKind.ADJUSTMENT
-            entered = ours.sum(dispute.payment_id, kind, dispute_id=dispute.id)
+            entered = ours.sum(dispute.payment_id, EntryKind.DISPUTE, dispute_id=dispute.id)
             if entered != expected:
                 yield Difference(
                     stripe_dispute.id, f"{entered} disputed in the ledger, {expected} at Stripe"

@@ -11,14 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.ledger.allocation import AmountsDue, owed
+from billing.ledger.allocation import owed
+from billing.ledger.taking_back import (
+    Reversal,
+    allocated_sums,
+    parts_of,
+    redistribute,
+    taken_parts,
+)
 from billing.ledger.versions import stamp
 from billing.payments.confirm import ROUNDS, find_payment
 from billing.payments.context import PaymentContext, client_lock, local_day, read_payment
-from billing.payments.reversal_shares import Reversal, Taken, moves, share_reversals
 from billing.stripe import Unknown
 from billing.stripe.objects import Disputed, Refunded
 from models import (
@@ -26,7 +32,6 @@ from models import (
     Dispute,
     DisputeState,
     EntryKind,
-    Invoice,
     LedgerEntry,
     PaymentState,
     Refund,
@@ -43,6 +48,12 @@ ORDER: Mapping[str, int] = {
     DisputeState.OPEN: 0,
     DisputeState.WON: 1,
     DisputeState.LOST: 1,
+}
+
+# The descriptions of money that left, and of its return.
+DESCRIPTIONS = {
+    EntryKind.REFUND: ("Refund", "Refund that failed"),
+    EntryKind.DISPUTE: ("Payment disputed", "Dispute won"),
 }
 
 log = logging.getLogger("portal.payments")
@@ -66,7 +77,10 @@ class Book:
 
     @property
     def today(self) -> dt.date:
-        return local_day(self.now, self.paid.time_zone)
+        return self.local_day(self.now)
+
+    def local_day(self, moment: dt.datetime) -> dt.date:
+        return local_day(moment, self.paid.time_zone)
 
     def mine(self, table: Any) -> tuple[Any, ...]:
         return table.practice_id == self.paid.practice_id, table.payment_id == self.paid.id
@@ -84,11 +98,27 @@ class Book:
 class Settled:
     """A refund or a dispute with its current values. It `holds` until the money is back here."""
 
+    kind: EntryKind
     id: str
     stripe_id: str
     minor: int
     created: dt.datetime
     holds: bool
+
+    @property
+    def held_minor(self) -> int:
+        return self.minor if self.holds else 0
+
+    @property
+    def name(self) -> str:
+        """Return the column of allocations that names it."""
+        return "refund_id" if self.kind is EntryKind.REFUND else "dispute_id"
+
+    @property
+    def is_mine(self) -> ColumnElement[bool]:
+        """Return the condition for allocations that it took back, or returned."""
+        column = Allocation.refund_id if self.kind is EntryKind.REFUND else Allocation.dispute_id
+        return column == self.id
 
 
 async def reverse(context: PaymentContext, practice_id: str, payment_id: str) -> None:
@@ -131,18 +161,14 @@ async def write_result(
 async def write_reversals(
     book: Book, refunds: Sequence[Refunded], disputes: Sequence[Disputed]
 ) -> None:
-    given = [await write_refund(book, refund) for refund in refunds]
-    taken = [await write_dispute(book, dispute) for dispute in disputes]
-    holding = sorted(
-        (one.created, one.stripe_id, one.minor) for one in (*given, *taken) if one.holds
-    )
-    reversals = [Reversal(stripe_id, minor) for _, stripe_id, minor in holding]
-    shares = share_reversals(await payment_allocations(book), await unused(book), reversals)
-    for refund in given:
-        await enter_refund(book, refund)
-        await take_back(book, refund, shares.get(refund.stripe_id) or Taken())
-    for dispute in taken:
-        await adjust(book, dispute, shares.get(dispute.stripe_id) or Taken())
+    written = [
+        *[await write_refund(book, refund) for refund in refunds],
+        *[await write_dispute(book, dispute) for dispute in disputes],
+    ]
+    written.sort(key=lambda one: (one.created, one.stripe_id))
+    for one in written:
+        await enter_reversal(book, one)
+    await move_allocations(book, written)
 
 
 # -- rows of refunds and disputes ------------------------------------------------------------------
@@ -160,7 +186,8 @@ async def write_refund(book: Book, refund: Refunded) -> Settled:
     }
     row = await upsert_reversal(book, Refund, known, refund.id, facts)
     holds = row["state"] is not RefundState.FAILED
-    return Settled(row["id"], refund.id, row["amount_minor"], refund.created, holds)
+    minor = row["amount_minor"]
+    return Settled(EntryKind.REFUND, row["id"], refund.id, minor, refund.created, holds)
 
 
 async def write_dispute(book: Book, dispute: Disputed) -> Settled:
@@ -171,7 +198,8 @@ async def write_dispute(book: Book, dispute: Disputed) -> Settled:
     }
     row = await upsert_reversal(book, Dispute, Dispute.stripe_id == dispute.id, dispute.id, facts)
     holds = row["state"] is not DisputeState.WON
-    return Settled(row["id"], dispute.id, row["amount_minor"], dispute.created, holds)
+    minor = row["amount_minor"]
+    return Settled(EntryKind.DISPUTE, row["id"], dispute.id, minor, dispute.created, holds)
 
 
 async def disputed_amount(book: Book, dispute: Disputed) -> int:
@@ -236,172 +264,67 @@ def is_final(state: RefundState | DisputeState) -> bool:
     return state in (RefundState.FAILED, DisputeState.WON, DisputeState.LOST)
 
 
-# -- amounts that can be taken back ----------------------------------------------------------------
-
-
-async def payment_allocations(book: Book) -> list[tuple[str, int]]:
-    """Return the payment's allocations to valid invoices without refunds, in order."""
-    put = func.sum(Allocation.amount_minor)
-    result = await book.conn.execute(
-        select(Allocation.invoice_id, put)
-        .join(
-            Invoice,
-            (Invoice.practice_id == Allocation.practice_id) & (Invoice.id == Allocation.invoice_id),
-        )
-        .where(
-            *book.mine(Allocation),
-            Allocation.refund_id.is_(None),
-            ~Allocation.is_credit,
-            ~Invoice.is_void,
-        )
-        .group_by(Allocation.invoice_id, Invoice.issued_on, Invoice.serial)
-        .having(put > 0)
-        .order_by(Invoice.issued_on, Invoice.serial)
-    )
-    return [(invoice_id, int(minor)) for invoice_id, minor in result]
-
-
-async def unused(book: Book) -> int:
-    """Return the part of the payment that is still unused credit."""
-    received = -await book.sum(
-        LedgerEntry.amount_minor,
-        *book.mine(LedgerEntry),
-        LedgerEntry.kind == EntryKind.PAYMENT,
-    )
-    put = await book.sum(
-        Allocation.amount_minor,
-        *book.mine(Allocation),
-        Allocation.refund_id.is_(None),
-        ~Allocation.is_credit,
-    )
-    credit = (await owed(book.conn, book.paid.practice_id, book.paid.client_id)).credit_minor
-    return min(received - put, credit + await credit_taken_before(book))
-
-
-async def credit_taken_before(book: Book) -> int:
-    """Return the amount that this payment's reversals have taken from unused credit so far."""
-    refunded = await book.sum(
-        LedgerEntry.amount_minor, *book.mine(LedgerEntry), LedgerEntry.kind == EntryKind.REFUND
-    )
-    given = await book.sum(
-        Allocation.amount_minor, *book.mine(Allocation), Allocation.refund_id.is_not(None)
-    )
-    adjusted = await book.sum(
-        LedgerEntry.amount_minor,
-        *book.mine(LedgerEntry),
-        LedgerEntry.dispute_id.is_not(None),
-        LedgerEntry.invoice_id.is_(None),
-    )
-    return refunded + given + adjusted
-
-
 # -- ledger entries and allocations ----------------------------------------------------------------
 
 
-async def enter_refund(book: Book, refund: Settled) -> None:
-    """Enter the refund in the ledger, or reverse the entry if the refund failed."""
-    minor, named = refund.minor if refund.holds else 0, refund.stripe_id
-    entries = (
-        LedgerEntry.kind == EntryKind.REFUND,
-        (LedgerEntry.reference == named) | LedgerEntry.reference.like(f"{named} %"),
-    )
-    said = "Refund" if minor else "Refund that failed"
-    await enter_correction(book, EntryKind.REFUND, named, None, minor, said, entries)
-
-
-async def take_back(book: Book, refund: Settled, taken: Taken) -> None:
-    """Take the refund back from each invoice that the payment paid, or return it to them."""
-    refund_id = refund.id
-    minor = func.sum(Allocation.amount_minor)
-    result = await book.conn.execute(
-        select(Allocation.invoice_id, minor)
-        .where(*book.mine(Allocation), Allocation.refund_id == refund_id)
-        .group_by(Allocation.invoice_id)
-    )
-    before = {invoice_id: -int(minor) for invoice_id, minor in result}
-    amounts_due = await all_dues(book)
-    for invoice_id, more in moves(
-        before, taken.of_invoices, minor_by_invoice(amounts_due), amounts_due.credit_minor
-    ):
-        await book.write(
-            insert(Allocation).values(
-                **book.own,
-                id=new_id(),
-                invoice_id=invoice_id,
-                payment_id=book.paid.id,
-                refund_id=refund_id,
-                is_credit=False,
-                amount_minor=-more,
-                date=book.today,
-                created_at=book.now,
-            )
-        )
-
-
-async def adjust(book: Book, dispute: Settled, taken: Taken) -> None:
-    """Make each invoice due again by the disputed amount, until the dispute is won."""
-    minor = func.sum(LedgerEntry.amount_minor)
-    of_dispute = LedgerEntry.dispute_id == dispute.id
-    result = await book.conn.execute(
-        select(LedgerEntry.invoice_id, minor)
-        .where(*book.mine(LedgerEntry), of_dispute)
-        .group_by(LedgerEntry.invoice_id)
-    )
-    before = {invoice_id: int(minor) for invoice_id, minor in result}
-    total = sum(taken.of_invoices.values()) + taken.of_credit
-    named = {invoice_id: minor for invoice_id, minor in before.items() if invoice_id is not None}
-    amounts_due = await all_dues(book)
-    spare = max(0, amounts_due.credit_minor) + sum(before.values()) - total
-    after: dict[str | None, int] = dict(named.items())
-    for invoice_id, more in moves(named, taken.of_invoices, minor_by_invoice(amounts_due), spare):
-        after[invoice_id] = after.get(invoice_id, 0) + more
-    after[None] = total - sum(after.values())
-    for of, all_ in after.items():
-        said = "Payment disputed" if all_ > before.get(of, 0) else "Dispute won"
-        entries = of_dispute, LedgerEntry.invoice_id.is_not_distinct_from(of)
-        kind = EntryKind.ADJUSTMENT
-        await enter_correction(
-            book, kind, dispute.stripe_id, of, all_, said, entries, dispute_id=dispute.id
-        )
-
-
-async def all_dues(book: Book) -> AmountsDue:
-    return await owed(book.conn, book.paid.practice_id, book.paid.client_id, also_disputed=True)
-
-
-def minor_by_invoice(amounts_due: AmountsDue) -> dict[str, int]:
-    return {due.invoice_id: due.minor for due in amounts_due.invoices}
-
-
-async def enter_correction(
-    book: Book,
-    kind: EntryKind,
-    reference: str,
-    invoice_id: str | None,
-    total_minor: int,
-    description: str,
-    entries: tuple[Any, ...],
-    dispute_id: str | None = None,
-) -> None:
-    """Insert the row that brings these ledger entries to a total, unless they have it already."""
+async def enter_reversal(book: Book, reversal: Settled) -> None:
+    """Enter the money that left in the ledger, or its return if it came back."""
+    named = reversal.stripe_id
     found = await book.conn.scalars(
-        select(LedgerEntry.amount_minor).where(*book.mine(LedgerEntry), *entries)
+        select(LedgerEntry.amount_minor).where(
+            *book.mine(LedgerEntry),
+            LedgerEntry.kind == reversal.kind,
+            (LedgerEntry.reference == named) | LedgerEntry.reference.like(f"{named} %"),
+        )
     )
     before = [int(minor) for minor in found]
-    if sum(before) == total_minor:
+    if sum(before) == reversal.held_minor:
         return
+    left, returned = DESCRIPTIONS[reversal.kind]
     await book.write(
         insert(LedgerEntry).values(
             **book.own,
             id=new_id(),
-            date=book.today,
-            kind=kind,
-            description=description,
-            amount_minor=total_minor - sum(before),
-            invoice_id=invoice_id,
+            date=book.local_day(reversal.created) if reversal.holds else book.today,
+            posted_on=book.today,
+            kind=reversal.kind,
+            description=left if reversal.holds else returned,
+            amount_minor=reversal.held_minor - sum(before),
             payment_id=book.paid.id,
-            dispute_id=dispute_id,
-            reference=f"{reference} {len(before)}" if before else reference,
+            dispute_id=reversal.id if reversal.kind is EntryKind.DISPUTE else None,
+            reference=f"{named} {len(before)}" if before else named,
             created_at=book.now,
         )
     )
+
+
+async def move_allocations(book: Book, reversals: Sequence[Settled]) -> None:
+    """Take allocations back for the money that left, and return those of money that came back."""
+    own = book.paid.practice_id, book.paid.client_id
+    amounts_due = await owed(book.conn, *own, also_disputed=True)
+    before = [
+        Reversal(
+            one.id, one.held_minor, taken_parts(await allocated_sums(book.conn, *own, one.is_mine))
+        )
+        for one in reversals
+    ]
+    moved = redistribute(
+        await allocated_sums(book.conn, *own),
+        amounts_due.by_invoice,
+        amounts_due.credit_minor,
+        before,
+        book.paid.id,
+    )
+    names = {one.id: one.name for one in reversals}
+    for key, source, minor in parts_of(moved):
+        await book.write(
+            insert(Allocation).values(
+                **book.own,
+                **source._asdict(),
+                **{names[key]: key},
+                id=new_id(),
+                amount_minor=minor,
+                date=book.today,
+                created_at=book.now,
+            )
+        )

@@ -119,8 +119,8 @@ async def record_success(
     amounts_due = await claimed_dues(conn, paid)
     today = local_day(now, paid.time_zone)
     own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
-    if received:
-        await enter_payment(conn, own, paid, intent, received, now, today)
+    if intent and received:
+        await enter_payment(conn, own, paid, intent, now)
     shares = allocate(amounts_due, received)
     if shares:
         rest = {"date": today, "created_at": now}
@@ -186,23 +186,22 @@ async def enter_payment(
     conn: AsyncConnection,
     own: dict[str, str],
     paid: Row[Any],
-    intent: Intent | None,
-    received_minor: int,
+    intent: Intent,
     now: dt.datetime,
-    today: dt.date,
 ) -> None:
     """Enter the payment in the ledger. Its unique reference prevents a second entry."""
-    card = intent.card if intent else None
+    card = intent.card
     brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
     said = f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
     await conn.execute(
         insert(LedgerEntry).values(
             **own,
             id=own["payment_id"],
-            date=today,
+            date=local_day(intent.charged_at or now, paid.time_zone),
+            posted_on=local_day(now, paid.time_zone),
             kind=EntryKind.PAYMENT,
             description=said,
-            amount_minor=-received_minor,
+            amount_minor=-intent.received_minor,
             reference=own["payment_id"],
             created_at=now,
         )

@@ -20,7 +20,7 @@ from billing.errors import (
     OnlinePaymentsOffError,
     PaymentInProgressError,
 )
-from billing.ledger.allocation import AmountsDue, owed
+from billing.ledger.allocation import AmountsDue, owed, payable_amount
 from billing.ledger.versions import stamp
 from billing.payments import rate_limit
 from billing.payments.context import PaymentContext, client_lock, local_day
@@ -164,8 +164,11 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     practice = await read_practice(conn, wanted.practice_id)
     payment_id = new_id()
     await insert_payment(conn, wanted, payment_id, now, practice)
-    amounts_due = (await owed(conn, wanted.practice_id, wanted.client_id)).of(wanted.invoice_id)
-    check_amount_due(amounts_due, wanted, practice)
+    of_client = wanted.practice_id, wanted.client_id
+    amounts_due = (await owed(conn, *of_client)).of(wanted.invoice_id)
+    if amounts_due.due_minor <= 0:
+        raise NothingToPayError("Nothing is due.")
+    check_amount(await payable_amount(conn, *of_client, wanted.invoice_id), wanted, practice)
     await claim_dues(conn, wanted, payment_id, amounts_due)
     if not wanted.expected_minor:
         await record_success(conn, wanted.practice_id, payment_id, now)
@@ -178,11 +181,8 @@ async def read_practice(conn: AsyncConnection, practice_id: str) -> Row[Any]:
     return (await conn.execute(select(*columns).where(Practice.id == practice_id))).one()
 
 
-def check_amount_due(amounts_due: AmountsDue, wanted: PaymentRequest, practice: Row[Any]) -> None:
+def check_amount(payable: int, wanted: PaymentRequest, practice: Row[Any]) -> None:
     """Raise the reason why the expected amount is not payable or can't be charged."""
-    payable = amounts_due.payable_minor
-    if amounts_due.due_minor <= 0:
-        raise NothingToPayError("Nothing is due.")
     if payable != wanted.expected_minor:
         raise AmountChangedError(wanted.expected_minor, payable)
     if payable:

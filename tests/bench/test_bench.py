@@ -33,10 +33,10 @@ UPDATE invoice SET shared_at = NULL WHERE serial % 7 = 0;
 UPDATE statement SET shared_at = NULL WHERE serial % 5 = 0;
 UPDATE superbill SET shared_at = NULL WHERE serial % 5 = 0;
 INSERT INTO ledger_entry
-    (practice_id, id, client_id, date, kind, description, amount_minor, payment_id, reference,
-    created_at)
-SELECT practice_id, gen_random_uuid(), client_id, date, 'REFUND', 'Refund', -amount_minor,
-    payment_id, 'refund ' || id, created_at
+    (practice_id, id, client_id, date, posted_on, kind, description, amount_minor, payment_id,
+    reference, created_at)
+SELECT practice_id, gen_random_uuid(), client_id, date, posted_on, 'REFUND', 'Refund',
+    -amount_minor, payment_id, 'refund ' || id, created_at
 FROM ledger_entry WHERE kind = 'PAYMENT' AND ascii(right(id::text, 1)) % 3 = 0;
 INSERT INTO allocation
     (practice_id, id, client_id, invoice_id, payment_id, is_credit, amount_minor, date, created_at)
@@ -57,10 +57,16 @@ SELECT practice_id, id, client_id, id, amount_minor,
     created_at, created_at, created_at
 FROM payment WHERE state = 'SUCCEEDED' AND ascii(right(id::text, 1)) % 5 = 0;
 INSERT INTO ledger_entry
-    (practice_id, id, client_id, date, kind, description, amount_minor, invoice_id, reference,
-    created_at, dispute_id)
-SELECT practice_id, gen_random_uuid(), client_id, date, 'ADJUSTMENT', 'Dispute', amount_minor,
-    invoice_id, 'dispute ' || id, created_at, payment_id
+    (practice_id, id, client_id, date, posted_on, kind, description, amount_minor, payment_id,
+    reference, created_at, dispute_id)
+SELECT practice_id, gen_random_uuid(), client_id, date, date, 'DISPUTE', 'Dispute', amount_minor,
+    payment_id, 'dispute ' || id, created_at, payment_id
+FROM allocation WHERE amount_minor > 0 AND payment_id IN (SELECT id FROM dispute);
+INSERT INTO allocation
+    (practice_id, id, client_id, invoice_id, payment_id, is_credit, amount_minor, date, created_at,
+    dispute_id)
+SELECT practice_id, gen_random_uuid(), client_id, invoice_id, payment_id, false, -amount_minor,
+    date, created_at, payment_id
 FROM allocation WHERE amount_minor > 0 AND payment_id IN (SELECT id FROM dispute);
 """
 

@@ -263,13 +263,14 @@ async def test_stripe_ids_are_unique_per_account(books: Books) -> None:
 async def test_ledger_entry_is_made_once(books: Books) -> None:
     client = await books.client()
     invoice = await books.invoice(client)
-    of_client = {"client_id": client, "kind": EntryKind.ADJUSTMENT, "reference": "line 1"}
+    of_client = {"client_id": client, "kind": EntryKind.CREDIT, "reference": "line 1"}
+    of_invoice = of_client | {"kind": EntryKind.ADJUSTMENT, "invoice_id": invoice}
     await books.add(LedgerEntry, **of_client)
-    await books.add(LedgerEntry, **of_client, invoice_id=invoice)
+    await books.add(LedgerEntry, **of_invoice)
     async with refused(books, "UNIQUE", "uq_ledger_entry_of_client"):
         await books.add(LedgerEntry, **of_client)
     async with refused(books, "UNIQUE", "uq_ledger_entry_of_invoice"):
-        await books.add(LedgerEntry, **of_client, invoice_id=invoice)
+        await books.add(LedgerEntry, **of_invoice)
 
 
 async def test_token_hash_is_unique_over_all_practices(books: Books) -> None:
@@ -324,7 +325,7 @@ CHOICES = [
 # Values that satisfy the other constraints when the enum's value is unknown to them.
 FITTING = {
     "card_setup.state": {"payment_method_id": None},
-    "ledger_entry.kind": {"dispute_id": None},
+    "ledger_entry.kind": {"invoice_id": None},
     "payment.state": {"paid_at": None},
     "token.kind": {"client_id": None, "contact_id": None},
 }
@@ -387,9 +388,10 @@ async def test_largest_exact_amounts_are_accepted(
     assert await every_row.count(row, **{column: amount}) == await every_row.count(row)
 
 
-NO_DISPUTE: dict[str, Any] = {"dispute_id": None}
-OF_MONEY = NO_DISPUTE | {"kind": EntryKind.PAYMENT, "amount_minor": -1, "invoice_id": None}
-OF_REFUND = NO_DISPUTE | {"kind": EntryKind.REFUND, "amount_minor": 1, "invoice_id": None}
+FAMILIES, NOBODY = "charges_name_an_invoice", str(uuid.UUID(int=1))
+CHARGES = (EntryKind.SESSION, EntryKind.CHARGE, EntryKind.WRITE_OFF, EntryKind.ADJUSTMENT)
+OF_MONEY = {"kind": EntryKind.PAYMENT, "amount_minor": -1, "invoice_id": None}
+OF_REFUND = {"kind": EntryKind.REFUND, "amount_minor": 1, "invoice_id": None}
 REFUSED = {"state": "REFUSED", "payment_method_id": None}
 
 
@@ -431,29 +433,18 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
         (SignInLink, {"used_at": None}, "used_has_a_token"),
-        # Allocations put money toward invoices and belong to a payment; a charge belongs to an
-        # invoice.
-        (
-            LedgerEntry,
-            NO_DISPUTE | {"kind": EntryKind.SESSION, "invoice_id": None},
-            "charge_is_invoiced",
-        ),
-        (
-            LedgerEntry,
-            NO_DISPUTE | {"kind": EntryKind.CHARGE, "invoice_id": None},
-            "charge_is_invoiced",
-        ),
-        (LedgerEntry, NO_DISPUTE | {"kind": EntryKind.CREDIT}, "money_is_allocated"),
-        (
-            LedgerEntry,
-            NO_DISPUTE | {"kind": EntryKind.PAYMENT, "amount_minor": -1},
-            "money_is_allocated",
-        ),
-        (LedgerEntry, NO_DISPUTE | {"kind": EntryKind.REFUND}, "money_is_allocated"),
+        # A charge names an invoice. Funds name none: allocations put them toward invoices.
+        *[(LedgerEntry, {"kind": kind, "invoice_id": None}, FAMILIES) for kind in CHARGES],
+        (LedgerEntry, {"kind": EntryKind.CREDIT}, FAMILIES),
+        (LedgerEntry, {"kind": EntryKind.PAYMENT, "amount_minor": -1}, FAMILIES),
+        (LedgerEntry, {"kind": EntryKind.REFUND}, FAMILIES),
+        (LedgerEntry, {"kind": EntryKind.DISPUTE, "dispute_id": NOBODY}, FAMILIES),
         (LedgerEntry, OF_MONEY | {"payment_id": None}, "money_is_a_payment"),
         (LedgerEntry, OF_MONEY | {"amount_minor": 1}, "payment_lowers"),
         (LedgerEntry, OF_REFUND | {"payment_id": None}, "money_is_a_payment"),
-        (LedgerEntry, {"kind": EntryKind.WRITE_OFF}, "dispute_is_an_adjustment"),
+        (LedgerEntry, {"kind": EntryKind.DISPUTE, "invoice_id": None}, "dispute_is_named"),
+        (LedgerEntry, {"dispute_id": NOBODY}, "dispute_is_named"),
+        (Allocation, {"dispute_id": NOBODY}, "one_reversal"),
         (CardSetup, {"payment_method_id": None}, "kept_is_a_card"),
         (CardSetup, {"state": "PREPARED"}, "kept_is_a_card"),
         (CardSetup, REFUSED, "refused_has_a_reason"),

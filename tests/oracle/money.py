@@ -66,10 +66,12 @@ def all_due(world: World, client_id: str) -> int:
 
 
 def is_disputed(world: World, invoice: Any) -> bool:
-    """Return whether a bank has yet to decide a dispute about the invoice's payments."""
-    dispute_ids = {entry.dispute_id for entry in world.where(LedgerEntry, invoice_id=invoice.id)}
-    disputes = [world.by_id(Dispute, id_) for id_ in dispute_ids - {None}]
-    return any(dispute.state == "OPEN" for dispute in disputes)
+    """Return whether a bank that has yet to decide holds money that paid the invoice."""
+    puts = world.where(Allocation, invoice_id=invoice.id)
+    return any(
+        summed(put for put in puts if put.dispute_id == dispute.id) < 0
+        for dispute in world.where(Dispute, client_id=invoice.client_id, state="OPEN")
+    )
 
 
 def may_be_paid(world: World, client_id: str) -> int:
@@ -79,19 +81,25 @@ def may_be_paid(world: World, client_id: str) -> int:
 
 
 def received(world: World, client_id: str) -> int:
-    """Return payments and other credit, before refunds."""
-    entries = world.where(LedgerEntry, client_id=client_id, invoice_id=None)
-    return -summed(entry for entry in entries if entry.kind is not EntryKind.REFUND)
+    """Return payments and other credit, before refunds and disputes."""
+    entries = world.where(LedgerEntry, client_id=client_id)
+    return -summed(row for row in entries if row.kind in (EntryKind.PAYMENT, EntryKind.CREDIT))
 
 
 def refunded(world: World, client_id: str) -> int:
     return summed(world.where(LedgerEntry, client_id=client_id, kind=EntryKind.REFUND))
 
 
+def charged_back(world: World, client_id: str) -> int:
+    """Return the amount that banks hold or have kept."""
+    return summed(world.where(LedgerEntry, client_id=client_id, kind=EntryKind.DISPUTE))
+
+
 def credit(world: World, client_id: str) -> int:
-    """Return the amount received that was neither refunded nor allocated."""
+    """Return the amount received that was neither given back nor allocated."""
     put = summed(world.where(Allocation, client_id=client_id))
-    return received(world, client_id) - refunded(world, client_id) - put
+    gone = refunded(world, client_id) + charged_back(world, client_id)
+    return received(world, client_id) - gone - put
 
 
 def balance(world: World, client_id: str) -> int:
@@ -100,7 +108,7 @@ def balance(world: World, client_id: str) -> int:
 
 def payable(world: World, client_id: str, asked: int) -> int:
     """Return the amount to charge, after unused credit."""
-    return max(0, asked - credit(world, client_id))
+    return max(0, asked - max(0, credit(world, client_id)))
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,7 @@ def terms(world: World, client_id: str) -> list[Term]:
         Term("PAID", unused - received(world, client_id)),
         Term("UNALLOCATED_CREDIT", -unused),
         Term("REFUNDED", refunded(world, client_id)),
+        Term("DISPUTED", charged_back(world, client_id)),
         Term("WRITTEN_OFF", corrections[EntryKind.WRITE_OFF]),
         Term("ADJUSTED", corrections[EntryKind.ADJUSTMENT]),
     ]

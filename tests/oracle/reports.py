@@ -65,8 +65,7 @@ class RevenuePeriod(Whole):
 
     @property
     def written_off(self) -> int:
-        given_up = self.entries(EntryKind.WRITE_OFF)
-        return -summed(row for row in given_up if row.invoice_id is not None)
+        return -summed(self.entries(EntryKind.WRITE_OFF))
 
     @property
     def outstanding_at_end(self) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy import delete, update
 from billing.payments import audit
 from billing.payments.refund import refund_payment
 from models import (
+    Allocation,
     Dispute,
     DisputeState,
     LedgerEntry,
@@ -113,6 +114,7 @@ async def a_refund_without_an_end(portal: Paying) -> None:
 
 async def a_dispute_that_nobody_told_of(portal: Paying) -> None:
     await drop(portal, LedgerEntry, LedgerEntry.dispute_id.is_not(None))
+    await drop(portal, Allocation, Allocation.dispute_id.is_not(None))
     await drop(portal, Dispute)
 
 

@@ -32,7 +32,7 @@ STANDING = """{ client {
     nodes { id status isDisputed amountPaid { minorUnits } amountDue { minorUnits }
       payable { minorUnits } } }
   payments { nodes { refunded { minorUnits } } }
-  accountHistory(kind: [REFUND, ADJUSTMENT]) { nodes { kind description amount { minorUnits } } }
+  accountHistory(kind: [REFUND, DISPUTE]) { nodes { kind description amount { minorUnits } } }
 } }"""
 
 
@@ -199,7 +199,7 @@ async def test_disputed_invoice_is_due_and_not_payable(portal: Paying) -> None:
     refused = await portal.pay(5_000, portal.card(), invoiceId=nodes[1]["id"])
     assert refused["__typename"] == "NothingToPay"
     terms = {term["kind"]: minor(term, "amount") for term in client["balance"]["terms"]}
-    assert (terms["ADJUSTED"], sum(terms.values())) == (5_000, 7_000)
+    assert (terms["DISPUTED"], sum(terms.values())) == (5_000, 7_000)
     # Other invoices can be paid in the meantime.
     assert (await portal.pay(2_000, portal.card()))["__typename"] == "PaySucceeded"
     client = await standing(portal)

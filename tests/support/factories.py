@@ -170,6 +170,15 @@ class Books:
             kind = referred(one) if one is not None else "client"
             links = {"client_id": None, "contact_id": None, f"{kind}_id": links[f"{kind}_id"]}
             links |= {"kind": kind.upper()}
+        if row is LedgerEntry:
+            # A charge names an invoice, and a fund a payment and its dispute.
+            is_charge = one is None or referred(one) != "dispute"
+            links |= {"kind": EntryKind.ADJUSTMENT if is_charge else EntryKind.DISPUTE}
+            links["dispute_id" if is_charge else "invoice_id"] = None
+        if row is Allocation:
+            # Funds are taken back by a refund or by a dispute.
+            is_dispute = one is not None and referred(one) == "dispute"
+            links["refund_id" if is_dispute else "dispute_id"] = None
         if row is SignInLink:
             links |= {"used_at": NOON, "used_nonce_hash": ""}
         if one is not None and whose is not None:
@@ -306,8 +315,9 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     },
     LedgerEntry: {
         "date": DAY,
-        "kind": EntryKind.ADJUSTMENT,
-        "description": "Adjustment",
+        "posted_on": DAY,
+        "kind": EntryKind.CREDIT,
+        "description": "Credit",
         "amount_minor": 100,
         "created_at": NOON,
     },

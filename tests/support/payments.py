@@ -150,6 +150,7 @@ class Paying(Portal):
             "id": new_id(),
             "client_id": client_id,
             "date": self.clock().date(),
+            "posted_on": self.clock().date(),
             "kind": kind,
             "description": kind.value.title(),
             "amount_minor": amount,

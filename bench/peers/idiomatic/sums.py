@@ -9,7 +9,6 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Date,
-    FromClause,
     Select,
     and_,
     any_,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 )
 
 from bench.peers.idiomatic.sight import PRACTICE_ID
-from billing.ledger.balance import Account, allocated, disputed_amounts, movements
+from billing.ledger.balance import Account, AccountStatements
 from billing.ledger.invoices import billed_amount, paid_amount, total
 from billing.ledger.receivables import allocated_amounts, invoiced_amounts
 from billing.ledger.revenue import FLOWS, of_ledger
@@ -30,7 +29,6 @@ from models import (
     ACTIVE_STATES,
     Allocation,
     Client,
-    Dispute,
     EntryKind,
     Invoice,
     LedgerEntry,
@@ -74,31 +72,14 @@ FEES = (
 # -- accounts --------------------------------------------------------------------------------------
 
 
-def of_disputed(table: FromClause) -> Any:
-    """Return the sum of a client's rows of invoices with a disputed payment."""
-    entry, dispute = LEDGER.alias(), Dispute.__table__.alias()
-    invoices = disputed_amounts(entry, dispute, Client.practice_id, Client.id).correlate(Client)
-    return (
-        select(total(table.c.amount_minor).label("total"))
-        .where(
-            table.c.practice_id == Client.practice_id,
-            table.c.client_id == Client.id,
-            table.c.invoice_id.in_(invoices),
-        )
-        .lateral()
-    )
-
-
 def accounts() -> Select[*tuple[Any, ...]]:
     """Return the accounts of some clients: the balance, the payable amount, reasons against paying,
     and the terms.
     """
-    sums = (
-        movements(LEDGER.alias(), Client.practice_id, Client.id).lateral(),
-        allocated(ALLOCATION.alias(), Client.practice_id, Client.id).lateral(),
-        of_disputed(LEDGER.alias()),
-        of_disputed(ALLOCATION.alias()),
+    statements = AccountStatements(
+        lambda model: model.__table__.alias(), lambda _: true(), Client.practice_id, Client.id
     )
+    sums = [statement().correlate(Client).lateral() for statement in statements.sums()]
     account = Account(*(each.c for each in sums))
     in_progress = exists().where(
         Payment.practice_id == Client.practice_id,

@@ -22,16 +22,16 @@ const MOVEMENTS = `
     coalesce(sum(amount_minor) FILTER (WHERE invoice_id IS NULL), 0)::bigint AS pool,
     coalesce(sum(amount_minor) FILTER (WHERE kind IN ('SESSION', 'CHARGE')), 0)::bigint AS invoiced,
     coalesce(sum(amount_minor) FILTER (WHERE kind = 'REFUND'), 0)::bigint AS refunded,
-    coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL), 0
-      )::bigint AS "writtenOff",
-    coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT' AND invoice_id IS NOT NULL), 0
-      )::bigint AS adjusted
+    coalesce(sum(amount_minor) FILTER (WHERE kind = 'DISPUTE'), 0)::bigint AS "takenBack",
+    coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF'), 0)::bigint AS "writtenOff",
+    coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT'), 0)::bigint AS adjusted
   FROM ledger_entry WHERE practice_id = $1 AND client_id = ANY ($2::uuid[]) GROUP BY client_id`;
 const NOTHING_MOVED = {
   balance: 0,
   pool: 0,
   invoiced: 0,
   refunded: 0,
+  takenBack: 0,
   writtenOff: 0,
   adjusted: 0,
 };
@@ -47,10 +47,10 @@ const ACCOUNTS = `
           - (SELECT coalesce(sum(amount_minor), 0) FROM allocation a
             WHERE a.practice_id = $1 AND a.invoice_id = held.invoice_id)), 0)::bigint
       FROM (
-        SELECT DISTINCT e.invoice_id FROM dispute d
-        JOIN ledger_entry e ON e.practice_id = d.practice_id AND e.dispute_id = d.id
+        SELECT t.invoice_id FROM dispute d
+        JOIN allocation t ON t.practice_id = d.practice_id AND t.dispute_id = d.id
         WHERE d.practice_id = $1 AND d.client_id = c.id AND d.state = 'OPEN'
-          AND e.dispute_id IS NOT NULL AND e.invoice_id IS NOT NULL
+        GROUP BY t.invoice_id HAVING sum(t.amount_minor) < 0
       ) held) AS disputed,
     EXISTS (SELECT FROM payment p WHERE p.practice_id = $1 AND p.client_id = c.id
       AND p.state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')) AS "isPaying"

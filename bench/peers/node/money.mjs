@@ -31,13 +31,20 @@ export function invoiceStatus({ isVoid, billed, paid }) {
   return paid > 0 ? "PARTIALLY_PAID" : "UNPAID";
 }
 
+/** The charge of Pay Now: the undisputed amount due, less unused credit, which is never added. */
+export function payable({ balance, pool }, { allocated, disputed }) {
+  const credit = Math.max(-(pool + allocated), 0);
+  return Math.max(balance - pool - allocated - disputed - credit, 0);
+}
+
 /** The terms of a balance, in their order. */
-export function terms({ invoiced, refunded, pool, writtenOff, adjusted }, allocated) {
+export function terms({ invoiced, refunded, takenBack, pool, writtenOff, adjusted }, allocated) {
   return {
     INVOICED: invoiced,
-    PAID: -(allocated + refunded),
+    PAID: -(allocated + refunded + takenBack),
     UNALLOCATED_CREDIT: pool + allocated,
     REFUNDED: refunded,
+    DISPUTED: takenBack,
     WRITTEN_OFF: writtenOff,
     ADJUSTED: adjusted,
   };
@@ -49,6 +56,6 @@ export function whyNotPay(viewer, { balance, pool }, { allocated, disputed, isPa
   if (viewer.kind !== "CLIENT") return "NO_RIGHT_TO_PAY";
   if (isPaying) return "PAYMENT_IN_PROGRESS";
   if (balance - pool - allocated <= disputed) return "NOTHING_TO_PAY";
-  const left = balance - disputed;
+  const left = payable({ balance, pool }, { allocated, disputed });
   return left > 0 && left < smallestCharge(viewer.currency) ? "AMOUNT_TOO_SMALL" : null;
 }

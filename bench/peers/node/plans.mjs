@@ -3,7 +3,7 @@
 import { TYPES } from "postgraphile/@dataplan/pg";
 import { connection, context, get, lambda, SafeError } from "postgraphile/grafast";
 import { extendSchema } from "postgraphile/utils";
-import { decimal, digits, terms, whyNotPay } from "./money.mjs";
+import { decimal, digits, payable, terms, whyNotPay } from "./money.mjs";
 
 const typeDefs = /* GraphQL */ `
   input DateRange {
@@ -181,9 +181,10 @@ export const plans = extendSchema(({ pgResources: resources, sql }) => {
   const Balance = {
     amount: amount("balance_minor"),
     payable: ($client) =>
-      money(lambda([$client.get("balance_minor"), $client.get("disputed")], payable, true)),
+      money(lambda(PAYABLE.map((sum) => $client.get(sum)), payableSum, true)),
     terms($client) {
-      const sums = ["invoiced", "refunded", "pool", "written_off", "adjusted", "allocated"];
+      const sums =
+        ["invoiced", "refunded", "taken_back", "pool", "written_off", "adjusted", "allocated"];
       return lambda([viewer(), ...sums.map((sum) => $client.get(sum))], listed, true);
     },
   };
@@ -339,8 +340,11 @@ function invoiceAsked([id, viewer]) {
   return rowId(id, "inv");
 }
 
-function payable([balance, disputed]) {
-  return Math.max(Number(balance) - Number(disputed), 0);
+const PAYABLE = ["balance_minor", "pool", "allocated", "disputed"];
+
+function payableSum(sums) {
+  const [balance, pool, allocated, disputed] = sums.map(Number);
+  return payable({ balance, pool }, { allocated, disputed });
 }
 
 function permission([viewer, balance, pool, allocated, disputed, isPaying]) {
@@ -353,8 +357,8 @@ function permission([viewer, balance, pool, allocated, disputed, isPaying]) {
 }
 
 function listed([viewer, ...sums]) {
-  const [invoiced, refunded, pool, writtenOff, adjusted, allocated] = sums.map(Number);
-  const kinds = terms({ invoiced, refunded, pool, writtenOff, adjusted }, allocated);
+  const [invoiced, refunded, takenBack, pool, writtenOff, adjusted, allocated] = sums.map(Number);
+  const kinds = terms({ invoiced, refunded, takenBack, pool, writtenOff, adjusted }, allocated);
   return Object.entries(kinds).map(([kind, minor]) => ({ kind, amount: written(minor, viewer) }));
 }
 

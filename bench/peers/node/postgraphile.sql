@@ -23,10 +23,9 @@ LEFT JOIN LATERAL (
         coalesce(sum(amount_minor) FILTER (WHERE kind IN ('SESSION', 'CHARGE')), 0)::bigint
             AS invoiced,
         coalesce(sum(amount_minor) FILTER (WHERE kind = 'REFUND'), 0)::bigint AS refunded,
-        coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL), 0
-            )::bigint AS written_off,
-        coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT' AND invoice_id IS NOT NULL), 0
-            )::bigint AS adjusted
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'DISPUTE'), 0)::bigint AS taken_back,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF'), 0)::bigint AS written_off,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'ADJUSTMENT'), 0)::bigint AS adjusted
     FROM public.ledger_entry e WHERE e.practice_id = c.practice_id AND e.client_id = c.id
 ) moved ON true
 LEFT JOIN LATERAL (
@@ -42,10 +41,10 @@ LEFT JOIN LATERAL (
             WHERE a.practice_id = c.practice_id AND a.invoice_id = of_dispute.invoice_id)
         ), 0)::bigint AS disputed
     FROM (
-        SELECT DISTINCT e.invoice_id FROM public.dispute d
-        JOIN public.ledger_entry e ON e.practice_id = d.practice_id AND e.dispute_id = d.id
+        SELECT t.invoice_id FROM public.dispute d
+        JOIN public.allocation t ON t.practice_id = d.practice_id AND t.dispute_id = d.id
         WHERE d.practice_id = c.practice_id AND d.client_id = c.id AND d.state = 'OPEN'
-            AND e.dispute_id IS NOT NULL AND e.invoice_id IS NOT NULL
+        GROUP BY t.invoice_id HAVING sum(t.amount_minor) < 0
     ) of_dispute
 ) held ON true;
 COMMENT ON VIEW postgraphile.client IS '@primaryKey practice_id,id';
@@ -171,8 +170,7 @@ WITH periods AS (
         sum(amount_minor) FILTER (WHERE kind IN ('SESSION', 'CHARGE')) AS invoiced,
         -sum(amount_minor) FILTER (WHERE kind = 'PAYMENT') AS collected,
         sum(amount_minor) FILTER (WHERE kind = 'REFUND') AS refunded,
-        -sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL)
-            AS written_off
+        -sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF') AS written_off
     FROM public.ledger_entry e
     WHERE e.practice_id = revenue.practice_id AND date BETWEEN first_day AND last_day GROUP BY 1
 ), due AS (

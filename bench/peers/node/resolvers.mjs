@@ -3,7 +3,7 @@
 import { GraphQLScalarType } from "graphql";
 import { documents, history } from "./lists.mjs";
 import { INVOICE, loaders } from "./loaders.mjs";
-import { decimal, digits, invoiceStatus, terms, whyNotPay } from "./money.mjs";
+import { decimal, digits, invoiceStatus, payable, terms, whyNotPay } from "./money.mjs";
 import { periods } from "./revenue.mjs";
 import { needs, refusal } from "./viewers.mjs";
 
@@ -98,8 +98,7 @@ const Balance = {
     return money((await context.loaders.movements.load(id)).balance, context);
   },
   async payable({ id }, _, context) {
-    const [{ balance }, { disputed }] = await account(id, context);
-    return money(Math.max(balance - disputed, 0), context);
+    return money(payable(...(await account(id, context))), context);
   },
   async terms({ id }, _, context) {
     const [moved, { allocated }] = await account(id, context);

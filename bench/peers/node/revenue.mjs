@@ -12,8 +12,7 @@ const FLOWS = `
     coalesce(sum(amount_minor) FILTER (WHERE kind IN ('SESSION', 'CHARGE')), 0)::bigint AS invoiced,
     coalesce(-sum(amount_minor) FILTER (WHERE kind = 'PAYMENT'), 0)::bigint AS collected,
     coalesce(sum(amount_minor) FILTER (WHERE kind = 'REFUND'), 0)::bigint AS refunded,
-    coalesce(-sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF' AND invoice_id IS NOT NULL), 0
-      )::bigint AS "writtenOff"
+    coalesce(-sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF'), 0)::bigint AS "writtenOff"
   FROM ledger_entry WHERE practice_id = $1 AND date BETWEEN $2 AND $3 GROUP BY place`;
 
 // What moved it before the range counts on the range's first day.

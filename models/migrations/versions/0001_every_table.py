@@ -835,13 +835,22 @@ def upgrade() -> None:
         sa.Column("date", sa.Date(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("refund_id", ID, nullable=True),
+        sa.Column("dispute_id", ID, nullable=True),
         sa.CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
         sa.CheckConstraint("is_credit OR payment_id IS NOT NULL", name="has_a_source"),
+        sa.CheckConstraint("refund_id IS NULL OR dispute_id IS NULL", name="one_reversal"),
+        refers("dispute", "dispute_id", client=True),
         refers("invoice", "invoice_id", client=True),
         refers("payment", "payment_id", client=True),
         refers("refund", "refund_id", client=True),
         refers("client", "client_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    partial_index(
+        "ix_allocation_dispute",
+        "allocation",
+        ["practice_id", "dispute_id"],
+        "dispute_id IS NOT NULL",
     )
     op.create_index(
         "ix_allocation_practice_id_client_id", "allocation", ["practice_id", "client_id"]
@@ -858,9 +867,10 @@ def upgrade() -> None:
         *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("date", sa.Date(), nullable=False),
+        sa.Column("posted_on", sa.Date(), nullable=False),
         sa.Column(
             "kind",
-            chosen("kind", "SESSION CHARGE PAYMENT REFUND CREDIT ADJUSTMENT WRITE_OFF"),
+            chosen("kind", "SESSION CHARGE PAYMENT REFUND CREDIT ADJUSTMENT WRITE_OFF DISPUTE"),
             nullable=False,
         ),
         sa.Column("description", sa.Text(), nullable=False),
@@ -872,18 +882,16 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("dispute_id", ID, nullable=True),
         sa.CheckConstraint(
-            "dispute_id IS NULL OR kind = 'ADJUSTMENT'", name="dispute_is_an_adjustment"
+            "(kind = 'DISPUTE') = (dispute_id IS NOT NULL)", name="dispute_is_named"
         ),
         sa.CheckConstraint("kind <> 'PAYMENT' OR amount_minor < 0", name="payment_lowers"),
         sa.CheckConstraint(
-            "kind NOT IN ('PAYMENT', 'REFUND') OR payment_id IS NOT NULL", name="money_is_a_payment"
+            "kind NOT IN ('PAYMENT', 'REFUND', 'DISPUTE') OR payment_id IS NOT NULL",
+            name="money_is_a_payment",
         ),
         sa.CheckConstraint(
-            "kind NOT IN ('PAYMENT', 'REFUND', 'CREDIT') OR invoice_id IS NULL",
-            name="money_is_allocated",
-        ),
-        sa.CheckConstraint(
-            "kind NOT IN ('SESSION', 'CHARGE') OR invoice_id IS NOT NULL", name="charge_is_invoiced"
+            "(kind IN ('SESSION', 'CHARGE', 'WRITE_OFF', 'ADJUSTMENT')) = (invoice_id IS NOT NULL)",
+            name="charges_name_an_invoice",
         ),
         refers("dispute", "dispute_id", client=True),
         refers("invoice", "invoice_id", client=True),
@@ -891,12 +899,6 @@ def upgrade() -> None:
         refers("session", "session_id", client=True),
         refers("client", "client_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
-    )
-    partial_index(
-        "ix_ledger_entry_dispute",
-        "ledger_entry",
-        ["practice_id", "dispute_id"],
-        "dispute_id IS NOT NULL",
     )
     op.create_index(
         "ix_ledger_entry_practice_id_client_id_date_id",

@@ -64,11 +64,11 @@ def what_the_practice_gives_is_collected(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault
-def credit_is_written_off(patch: pytest.MonkeyPatch) -> None:
+def adjustments_are_written_off(patch: pytest.MonkeyPatch) -> None:
     right = billing.ledger.revenue.of_ledger
 
     def wrong(entry: Any) -> Any:
-        given_up = and_(entry.c.kind == literal_column("'WRITE_OFF'"))
+        given_up = entry.c.kind.in_([literal_column("'WRITE_OFF'"), literal_column("'ADJUSTMENT'")])
         return {**right(entry), "written_off": when(given_up, -entry.c.amount_minor)}
 
     patch.setattr(revenue, "of_ledger", wrong)

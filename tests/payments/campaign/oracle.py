@@ -132,7 +132,7 @@ def lost_of(facts: Facts, payment_id: str) -> Iterator[Finding]:
         ),
         (
             "disputed",
-            total(entries, "amount_minor", lambda one: one["dispute_id"] is not None),
+            total(entries, "amount_minor", lambda one: one["kind"] == "DISPUTE"),
             sum(taken(facts, payment_id, one) for one in disputes),
         ),
     ):
@@ -287,9 +287,6 @@ def invoices_overpaid(facts: Facts) -> Iterator[Finding]:
     for row in facts.rows["allocation"]:
         put[row["invoice_id"]] += row["amount_minor"]
     asked = Counter({row["id"]: row["total_minor"] for row in facts.rows["invoice"]})
-    for row in facts.rows["ledger_entry"]:
-        if row["dispute_id"] and row["invoice_id"]:
-            asked[row["invoice_id"]] += row["amount_minor"]
     owners = {row["id"]: row["client_id"] for row in facts.rows["invoice"]}
     for id_, minor in put.items():
         if minor > asked[id_]:

@@ -35,29 +35,27 @@ async def judge(portal: Paying) -> None:
     receipts = [one.payment_id for one in await portal.all(Receipt)]
     assert sorted(receipts) == sorted(succeeded), "a succeeded payment has no receipt, or several"
     back = went_back(portal)
-    of_disputes = sum(one.amount_minor for one in ledger if one.dispute_id is not None)
+    of_disputes = sum(one.amount_minor for one in ledger if one.kind == "DISPUTE")
     refunded = sum(one.amount_minor for one in ledger if one.kind == "REFUND")
     assert refunded == back["refund"], f"Stripe refunded {back['refund']}, the ledger {refunded}"
     assert of_disputes == back["dispute"], "the disputed amount differs from Stripe's"
     put: Counter[str] = Counter()
     for one in allocations:
         put[one.invoice_id] += one.amount_minor
-    asked = Counter({one.id: one.total_minor for one in invoices})
-    for one in ledger:
-        asked[one.invoice_id] += one.amount_minor if one.dispute_id and one.invoice_id else 0
-    assert all(put[id_] <= asked[id_] for id_ in put), "an invoice is over-paid"
+    asked = {one.id: one.total_minor for one in invoices}
+    assert all(0 <= put[id_] <= asked[id_] for id_ in put), "an invoice is over-paid"
     kept = charged - sum(back.values())
     assert kept <= sum(one.total_minor for one in invoices), "charged more than was ever owed"
     charged_for = Counter(dict.fromkeys(by_card, 0))
     for one in allocations:
-        by_refund = one.refund_id is not None
-        charged_for[one.payment_id] += 0 if one.is_credit or by_refund else one.amount_minor
+        is_reversed = one.refund_id is not None or one.dispute_id is not None
+        charged_for[one.payment_id] += 0 if one.is_credit or is_reversed else one.amount_minor
     for one in payments:
         surplus = one.id in by_card and one.amount_minor != charged_for[one.id]
         assert not surplus, "charged for an amount that was not owed"
     given = -sum(one.amount_minor for one in ledger if one.kind == "CREDIT")
-    pooled = sum(one.amount_minor for one in ledger if one.dispute_id and not one.invoice_id)
-    assert sum(put.values()) <= charged - refunded - pooled + given, "credit is spent twice"
+    funds = charged - refunded - of_disputes + given
+    assert sum(put.values()) <= funds, "credit is spent twice"
     await judge_cards(portal)
 
 

@@ -124,7 +124,10 @@ class Books:
         kind = EntryKind.SESSION if session else EntryKind.CHARGE
         of = {"invoice_id": invoice["id"], "session_id": session and session["id"]}
         day = session["date"] if session else invoice["issued_on"]
-        self.move(invoice["client_id"], kind, amount, day, f"line {position}", describe(), **of)
+        posted_on = max(day, invoice["issued_on"])
+        reference = f"line {position}"
+        self.move(invoice["client_id"], kind, amount, day, reference, describe(), **of,
+                  posted_on=posted_on)  # fmt: skip
 
     def move(
         self,
@@ -143,6 +146,7 @@ class Books:
             kind=kind,
             amount_minor=amount,
             date=date,
+            posted_on=columns.pop("posted_on", date),
             reference=reference,
             description=description,
             created_at=noon(date),
@@ -176,12 +180,12 @@ class Books:
 
     # -- payments and refunds ----------------------------------------------------------------------
 
-    def give_credit(self, client_id: str, kind: EntryKind, amount: int, date: dt.date) -> None:
+    def give_credit(self, client_id: str, amount: int, date: dt.date) -> None:
         """Grant credit; a negative amount takes some back."""
         self.credit[client_id] += amount
         assert self.credit[client_id] >= 0
         reference = f"credit {self.serial(LedgerEntry)}"
-        self.move(client_id, kind, -amount, date, reference, "Credit")
+        self.move(client_id, EntryKind.CREDIT, -amount, date, reference, "Credit")
 
     def allocate(
         self,
@@ -189,7 +193,7 @@ class Books:
         amount: int,
         date: dt.date,
         payment_id: str | None = None,
-        refund_id: str | None = None,
+        **reversal: str | None,
     ) -> None:
         """Allocate credit to an invoice; a negative amount takes some back."""
         self.due[invoice["id"]] -= amount
@@ -199,7 +203,7 @@ class Books:
             client_id=invoice["client_id"],
             invoice_id=invoice["id"],
             payment_id=payment_id,
-            refund_id=refund_id,
+            **reversal,
             is_credit=payment_id is None,
             amount_minor=amount,
             date=date,
@@ -295,11 +299,11 @@ class Books:
         made = self.enter(Dispute, **of, **times, **facts, **at_stripe)
         taken = [amount] if state is not DisputeState.WON else [amount, -amount]
         for number, moved in enumerate(taken):
-            self.due[invoice["id"]] += moved
-            named = {"invoice_id": invoice["id"], "dispute_id": made["id"]}
             reference = f"{stripe_id} {number}"
-            self.move(client_id, EntryKind.ADJUSTMENT, moved, date, reference, "Disputed",
-                      payment_id=payment["id"], **named)  # fmt: skip
+            self.credit[client_id] -= moved
+            self.move(client_id, EntryKind.DISPUTE, moved, date, reference, "Disputed",
+                      payment_id=payment["id"], dispute_id=made["id"])  # fmt: skip
+            self.allocate(invoice, -moved, date, payment["id"], dispute_id=made["id"])
 
     @property
     def account(self) -> str:

@@ -39,9 +39,8 @@ class Lives(Draws):
             self.session(client_id)
 
     def credit_only(self, client_id: str) -> None:
-        self.books.give_credit(client_id, EntryKind.CREDIT, 700, self.day())
-        self.books.give_credit(client_id, EntryKind.ADJUSTMENT, -99, self.day())
-        self.books.give_credit(client_id, EntryKind.WRITE_OFF, 55, self.day())
+        for amount in (700, -99, 55):
+            self.books.give_credit(client_id, amount, self.day())
         self.cards(client_id, 1)
 
     def small_sum(self, client_id: str) -> None:
@@ -102,8 +101,7 @@ class Lives(Draws):
             case "pay":
                 self.paid(client_id, invoice, self.amount() + 1)
             case "credit":
-                kind = self.chance.choice([EntryKind.CREDIT, EntryKind.WRITE_OFF])
-                books.give_credit(client_id, kind, self.amount(), day)
+                books.give_credit(client_id, self.amount(), day)
             case "put" if put > 0:
                 books.allocate(invoice, put, day)
             case "correct":
