@@ -268,6 +268,19 @@ async def test_a_read_names_its_practice_before_it_reads(
         assert await reads.row(sql, [], mine) == own
 
 
+async def test_a_read_that_names_no_caller_has_no_rows(reads: PostgresReads) -> None:
+    """Whoever forgets the caller reads nothing, rather than the rows of every practice."""
+    count = "SELECT count(*) FROM client"
+    assert await reads.row(count, []) == (0,)
+    assert await reads.value(count, []) == 0
+    assert await reads.row_and_value((count, []), (count, [])) == (0, 0)
+    assert await reads.value(count, [], database.SERVER) == 15
+    lanes = database.Lanes(reads, reads, database.Budgets())
+    assert await lanes.row(count, []) == (0,)
+    assert await lanes.value(count, []) == 0
+    assert await lanes.row_and_value((count, []), (count, [])) == (0, 0)
+
+
 async def test_nothing_stays_in_the_session_of_a_read(matrix: Matrix, reads: PostgresReads) -> None:
     """Practices take turns on one connection, and between them it has no rows."""
     mine, other = (matrix.facts[name].practice["id"] for name in ("USD", OTHER))

@@ -242,6 +242,7 @@ WITHOUT_WALLS = [
             ("UPDATE", SERVING, MAY_CHANGE),
             ("UPDATE (name)", SERVING, MAY_CHANGE),
             ("TRUNCATE", SERVING, MAY_CHANGE),
+            ("TRIGGER", SERVING, MAY_CHANGE),
             ("DELETE", "PUBLIC", MAY_CHANGE),
         )
     ),
