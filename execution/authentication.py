@@ -22,7 +22,7 @@ from identity.token_usage import TokenUsage
 from identity.tokens import IDLE, has_address, hashed, is_valid_token, is_well_formed
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token, ViewerKind
-from models.database import Reads, Statement
+from models.database import SERVER, Reads, Statement
 from models.literals import constant
 from models.row import ID, Instant
 from planner.cache import FairCache
@@ -105,7 +105,7 @@ class Authenticator:
         return self.viewer_in_row(row, now) if row else None
 
     async def row(self, plan: Plan, name: str, now: dt.datetime) -> Sequence[Any] | None:
-        return await self.reads.row(plan.sql, self.values(plan, name, now))
+        return await self.reads.row(plan.sql, self.values(plan, name, now), SERVER)
 
     def values(self, plan: Plan, name: str, now: dt.datetime) -> list[Any]:
         return plan.values(PresentedToken(name, now))

@@ -64,8 +64,9 @@ def confined(metadata: MetaData) -> list[Table]:
 APPEND_ONLY = "append_only"
 REVISION = "alembic_version"
 ALL, ADD = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}), frozenset({"SELECT", "INSERT"})
-# What nobody but the owner may do to a table that is only read or added to.
-NEVER = "UPDATE, DELETE, TRUNCATE, TRIGGER"
+# Rights to a whole table that nobody but the owner has, if it is only read or added to. The right
+# to UPDATE may be one to a column alone.
+NEVER = "DELETE, TRUNCATE, TRIGGER"
 
 
 def rights(metadata: MetaData) -> dict[str, frozenset[str]]:

@@ -4,7 +4,7 @@ Planned reads are one statement each whose only value is text, so they go to the
 SQLAlchemy compiles them and does not run them.
 """
 
-from models.database.admission import SERVER, Budgets, Caller, Lane, RateLimited
+from models.database.admission import NO_PRACTICE, SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.confinement import EVERY_PRACTICE, every_practice, within_practice
 from models.database.connector import Connector, PostgresConnector, watch_database
 from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
@@ -27,6 +27,7 @@ from models.database.timeouts import PATIENT, PREPARED_A_CONNECTION, Statement, 
 
 __all__ = [
     "EVERY_PRACTICE",
+    "NO_PRACTICE",
     "PATIENT",
     "PREPARED_A_CONNECTION",
     "SERVER",

@@ -45,6 +45,8 @@ class Caller:
         return bool(self.token_id) and not self.reads_outcome
 
 
+# A caller that names no practice, and sees no rows of any.
+NO_PRACTICE = Caller()
 # The server itself, as when it looks a token up and knows no practice yet.
 SERVER = Caller(EVERY_PRACTICE)
 

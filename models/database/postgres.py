@@ -9,7 +9,7 @@ import asyncpg
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
 
-from models.database.admission import SERVER, Budgets, Caller, Lane
+from models.database.admission import NO_PRACTICE, Budgets, Caller, Lane
 from models.database.connector import PostgresConnector
 from models.database.error_redaction import conceal
 from models.database.errors import (
@@ -45,7 +45,7 @@ class PostgresReads:
         return self.lane.budgets
 
     async def row(
-        self, sql: str, values: Sequence[Any], caller: Caller = SERVER
+        self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE
     ) -> Sequence[Any] | None:
         """Return the first row of the statement, if there is one.
 
@@ -85,12 +85,12 @@ class PostgresReads:
             if not connection.connection.is_closed():
                 self.idle.append(connection)
 
-    async def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Any:
+    async def value(self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE) -> Any:
         row = await self.row(sql, values, caller)
         return row[0] if row else None
 
     async def row_and_value(
-        self, first: Statement, second: Statement, caller: Caller = SERVER
+        self, first: Statement, second: Statement, caller: Caller = NO_PRACTICE
     ) -> Sequence[Any] | None:
         """Return the first row of a statement, if there is one, and then the value of another:
         both in one statement."""

@@ -61,7 +61,7 @@ class Signed:
     def of(cls, sql: str, parameters: int) -> "Signed":
         """Return a statement of so many parameters, with one more for the practice.
 
-        The practice is named first: a lateral join has no other order than from left to right, and
+        The practice is named first: an outer join on no equality is a loop from left to right, and
         subqueries that stand by themselves are run when their value is first needed.
         """
         digest = hashlib.sha256(sql.encode()).hexdigest()[:HASH_LENGTH]

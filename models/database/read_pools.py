@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Dialect
 
-from models.database.admission import SERVER, Budgets, Caller
+from models.database.admission import NO_PRACTICE, Budgets, Caller
 from models.database.timeouts import Statement
 
 
@@ -20,17 +20,19 @@ class Reads(Protocol):
     def budgets(self) -> Budgets: ...
 
     def row(
-        self, sql: str, values: Sequence[Any], caller: Caller = SERVER
+        self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE
     ) -> Awaitable[Sequence[Any] | None]:
         """Return the first row of the statement, if there is one."""
         ...
 
-    def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Awaitable[Any]:
+    def value(
+        self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE
+    ) -> Awaitable[Any]:
         """Return the first value of the statement's first row."""
         ...
 
     def row_and_value(
-        self, first: Statement, second: Statement, caller: Caller = SERVER
+        self, first: Statement, second: Statement, caller: Caller = NO_PRACTICE
     ) -> Awaitable[Sequence[Any] | None]:
         """Return the first row of a statement, if there is one, and then the value of another."""
         ...
@@ -66,15 +68,17 @@ class Lanes:
         return self.dashboards if caller.is_dashboard else self.people
 
     def row(
-        self, sql: str, values: Sequence[Any], caller: Caller = SERVER
+        self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE
     ) -> Awaitable[Sequence[Any] | None]:
         return self.of(caller).row(sql, values, caller)
 
-    def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Awaitable[Any]:
+    def value(
+        self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE
+    ) -> Awaitable[Any]:
         return self.of(caller).value(sql, values, caller)
 
     def row_and_value(
-        self, first: Statement, second: Statement, caller: Caller = SERVER
+        self, first: Statement, second: Statement, caller: Caller = NO_PRACTICE
     ) -> Awaitable[Sequence[Any] | None]:
         return self.of(caller).row_and_value(first, second, caller)
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import sqlite
 
-from models.database.admission import SERVER, Budgets, Caller, Lane
+from models.database.admission import NO_PRACTICE, Budgets, Caller, Lane
 from models.database.error_redaction import conceal
 from models.database.errors import StatementTimeout, StatementTooDeep, transient
 from models.database.timeouts import BUSY_TIMEOUT_MS, PREPARED_A_CONNECTION, Statement, run_to_end
@@ -91,16 +91,16 @@ class SqliteReads:
     def budgets(self) -> Budgets:
         return self.lane.budgets
 
-    async def row(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Row:
+    async def row(self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE) -> Row:
         """Return the first row of the statement, if there is one."""
         return await self.run(caller, Reader.fetch, sql, values)
 
-    async def value(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Any:
+    async def value(self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE) -> Any:
         row = await self.row(sql, values, caller)
         return row[0] if row else None
 
     async def row_and_value(
-        self, first: Statement, second: Statement, caller: Caller = SERVER
+        self, first: Statement, second: Statement, caller: Caller = NO_PRACTICE
     ) -> Row:
         """Return the first row of a statement, if there is one, and then the value of another."""
         return await self.run(caller, Reader.fetch_beside, first, second)

@@ -18,7 +18,7 @@ from execution.pipeline import GraphQLService
 from identity import tokens
 from identity.tokens import Subject
 from models import Client, Practice, Scope, Token
-from models.database import SERVER, Caller, Lane, Lanes
+from models.database import NO_PRACTICE, Caller, Lane, Lanes
 from models.ids import new_id
 from tests.support.portal import KEY, Portal, practice, served
 
@@ -56,12 +56,12 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> None:
     value, beside = Lanes.value, Lanes.row_and_value
 
     def slow_value(
-        self: Lanes, sql: str, values: Sequence[Any], caller: Caller = SERVER
+        self: Lanes, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE
     ) -> Awaitable[Any]:
         return value(self, *replaced(self, sql, values), caller)
 
     def slow_beside(
-        self: Lanes, first: Any, second: Any, caller: Caller = SERVER
+        self: Lanes, first: Any, second: Any, caller: Caller = NO_PRACTICE
     ) -> Awaitable[Any]:
         return beside(self, first, replaced(self, *second), caller)
 

@@ -1,7 +1,8 @@
 """Row-level security: a practice's rows are kept from all others, whatever a predicate says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from itertools import groupby
@@ -9,14 +10,16 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Text, cast, func, insert, select, true
+from sqlalchemy import Text, cast, func, insert, select, text, true
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from execution import read_audit
 from models import Client, Clinician, Row, database
 from models.database import PostgresReads, every_practice, within_practice
 from models.database.admission import Caller
 from models.database.confinement import EVERY_PRACTICE, SETTING
+from models.database.prepared import Signed
 from models.ids import new_id
 from models.row_security import confined
 from resolvers import visibility
@@ -205,6 +208,64 @@ async def test_a_change_has_the_rows_of_the_practice_that_its_context_names(
     await engine.dispose()
 
 
+async def driver_of(conn: AsyncConnection) -> Any:
+    """Return the driver's connection, on which no transaction is begun."""
+    return (await conn.get_raw_connection()).driver_connection
+
+
+async def commits(engine: AsyncEngine) -> None:
+    async with engine.begin() as conn:
+        await conn.scalar(COUNT)
+
+
+async def rolls_back(engine: AsyncEngine) -> None:
+    async with engine.connect() as conn:
+        await conn.scalar(COUNT)
+
+
+async def fails(engine: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError, match="division by zero"):
+        async with engine.begin() as conn:
+            await conn.execute(text("SELECT 1 / 0"))
+
+
+async def is_cancelled(engine: AsyncEngine) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), engine.begin() as conn:
+            await conn.execute(text("SELECT pg_sleep(20)"))
+
+
+async def is_begun_anew(engine: AsyncEngine) -> None:
+    """The session loses what was prepared, so the transaction's beginning is repeated."""
+    async with engine.connect() as conn:
+        await (await driver_of(conn)).execute("DEALLOCATE ALL")
+    await commits(engine)
+
+
+async def has_every_practice(engine: AsyncEngine) -> None:
+    async with every_practice(engine) as conn:
+        assert await conn.scalar(COUNT) == 15
+
+
+@pytest.mark.parametrize(
+    "change", [commits, rolls_back, fails, is_cancelled, is_begun_anew, has_every_practice]
+)
+async def test_nothing_stays_in_the_session_of_a_change(
+    matrix: Matrix, change: Callable[[AsyncEngine], Awaitable[None]]
+) -> None:
+    """The connection that the next transaction gets has no rows, however the last one ended."""
+    waits = replace(database.PATIENT, connections=1)
+    engine = database.engine(matrix.url, waits, confined=True)
+    with within_practice(matrix.facts["USD"].practice["id"]):
+        await commits(engine)
+        await change(engine)
+    async with engine.connect() as conn:
+        driver = await driver_of(conn)
+        assert not await driver.fetchval("SELECT current_setting($1, true)", SETTING)
+        assert await driver.fetchval("SELECT count(*) FROM client") == 0
+    await engine.dispose()
+
+
 async def test_a_confined_change_that_names_no_practice_is_never_begun(
     new_database: Callable[[], AbstractAsyncContextManager[str]],
 ) -> None:
@@ -266,6 +327,38 @@ async def test_a_read_names_its_practice_before_it_reads(
         assert own != of_all
         assert await reads.row(sql, [], Caller()) in (None, (0,), (None,))
         assert await reads.row(sql, [], mine) == own
+
+
+@pytest.mark.parametrize("setting", ["enable_nestloop = on", "enable_nestloop = off"])
+async def test_no_plan_reads_before_the_practice_is_named(matrix: Matrix, setting: str) -> None:
+    """Each plan is a loop from the name to what is read: an outer join on no equality has no
+    other plan, whatever the planner would rather have."""
+    conn = await asyncpg.connect(matrix.url)
+    try:
+        await conn.execute(f"SET {setting}; SET plan_cache_mode = force_generic_plan")
+        for number, sql in enumerate(SHAPES.values()):
+            await conn.execute(f"PREPARE p{number}(text) AS {Signed.of(sql, 0).sql}")
+            explained = f"EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE p{number}('{EVERY_PRACTICE}')"
+            plan = json.loads(await conn.fetchval(explained))[0]["Plan"]
+            assert (plan["Node Type"], plan["Join Type"]) == ("Nested Loop", "Left"), sql
+            (first,) = (one for one in plan["Plans"] if one["Parent Relationship"] == "Outer")
+            assert first["Node Type"] == "Result", sql
+            assert [one.partition("(")[0] for one in first["Output"]] == ["set_config"], sql
+    finally:
+        await conn.close()
+
+
+async def test_a_read_that_names_no_caller_has_no_rows(reads: PostgresReads) -> None:
+    """Whoever forgets the caller reads nothing, rather than the rows of every practice."""
+    count = "SELECT count(*) FROM client"
+    assert await reads.row(count, []) == (0,)
+    assert await reads.value(count, []) == 0
+    assert await reads.row_and_value((count, []), (count, [])) == (0, 0)
+    assert await reads.value(count, [], database.SERVER) == 15
+    lanes = database.Lanes(reads, reads, database.Budgets())
+    assert await lanes.row(count, []) == (0,)
+    assert await lanes.value(count, []) == 0
+    assert await lanes.row_and_value((count, []), (count, [])) == (0, 0)
 
 
 async def test_nothing_stays_in_the_session_of_a_read(matrix: Matrix, reads: PostgresReads) -> None:

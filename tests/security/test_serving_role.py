@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -146,6 +147,7 @@ async def test_whoever_may_serve_is_not_refused(url: str, monkeypatch: pytest.Mo
         (OWNER, "owns the table access_entry"),
         ("BYPASSRLS", "has BYPASSRLS"),
         ("CREATEROLE", "has CREATEROLE"),
+        ("REPLICATION", "has REPLICATION"),
         (f"IN ROLE {OWNER}", f"is a member of {OWNER}, which owns the table access_entry"),
         (f"NOINHERIT IN ROLE {OWNER}", f"is a member of {OWNER}, which owns"),
         (f"NOINHERIT IN ROLE {SERVING}", "lacks INSERT, SELECT on the table access_entry"),
@@ -166,6 +168,57 @@ async def test_a_role_that_may_do_more_does_not_serve(
     assert said.startswith("DATABASE_URL names the role ")
     assert "docs/databases.md" in said
     assert "\n" not in said
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("SUPERUSER", "which is a superuser"),
+        ("BYPASSRLS", "which has BYPASSRLS"),
+        ("CREATEROLE", "which has CREATEROLE"),
+        ("REPLICATION", "which has REPLICATION"),
+    ],
+)
+@pytest.mark.parametrize("inherits", ["INHERIT", "NOINHERIT"])
+async def test_a_member_of_a_role_that_may_do_more_does_not_serve(
+    url: str,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    attribute: str,
+    words: str,
+    inherits: str,
+) -> None:
+    """It could become the other role by SET ROLE, directly or through a role between."""
+    roles = f"CREATE ROLE strong {attribute}; CREATE ROLE middle IN ROLE strong"
+    odd = f"CREATE ROLE odd LOGIN {inherits} IN ROLE middle, {SERVING}"
+    await postgres.execute(postgres_url, f"{roles}; {odd}")
+    try:
+        said = await served(postgres.of_role(url, "odd"), monkeypatch)
+    finally:
+        await postgres.execute(postgres_url, "DROP ROLE odd, middle, strong")
+    assert said.startswith(f"DATABASE_URL names the role odd, which is a member of strong, {words}")
+    assert "docs/databases.md" in said
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("thing", ["SCHEMA public", "DATABASE"])
+async def test_owner_of_what_the_tables_are_in_does_not_serve(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, thing: str
+) -> None:
+    """It could drop the schema, and the audit log with it."""
+    async with postgres.database(postgres_url) as url:
+        await prepare(url)
+        named = thing if thing != "DATABASE" else f"DATABASE {urlsplit(url).path[1:]}"
+        await postgres.execute(of_server(postgres_url, url), f"ALTER {named} OWNER TO {SERVING}")
+        said = await served(url, monkeypatch)
+    assert f"names the role {SERVING}, which owns the schema public" in said
+    assert "docs/databases.md" in said
+
+
+def of_server(server_url: str, url: str) -> str:
+    """Return the URL of a database for the role that made it."""
+    return urlsplit(server_url)._replace(path=urlsplit(url).path).geturl()
 
 
 CREATE = " ".join(policy("invoice", Row.metadata.tables["invoice"].columns)[1:])
@@ -189,6 +242,7 @@ WITHOUT_WALLS = [
             ("UPDATE", SERVING, MAY_CHANGE),
             ("UPDATE (name)", SERVING, MAY_CHANGE),
             ("TRUNCATE", SERVING, MAY_CHANGE),
+            ("TRIGGER", SERVING, MAY_CHANGE),
             ("DELETE", "PUBLIC", MAY_CHANGE),
         )
     ),

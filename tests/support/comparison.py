@@ -20,7 +20,7 @@ from graph.schema import schema
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token
 from models.database import (
-    SERVER,
+    NO_PRACTICE,
     Caller,
     Lane,
     PostgresReads,
@@ -89,7 +89,7 @@ class Counted:
 
     statements: list[str]
 
-    async def row(self, sql: str, values: Sequence[Any], caller: Caller = SERVER) -> Any:
+    async def row(self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE) -> Any:
         self.statements.append(sql)
         return await super().row(sql, values, caller)  # type: ignore[misc]
 

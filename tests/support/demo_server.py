@@ -62,7 +62,7 @@ def started(
         yield lambda: process.poll() is None
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 @contextmanager
