@@ -4,6 +4,7 @@ from models.access_entry import AccessAction, AccessEntry, ActorKind
 from models.card_setup import CardSetup, Detachment, SetupState
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
+from models.external_reference import ExternalReference
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
 from models.logo import Logo
@@ -53,6 +54,7 @@ __all__ = [
     "DocumentCounter",
     "DocumentKind",
     "EntryKind",
+    "ExternalReference",
     "Invoice",
     "InvoiceLine",
     "LedgerEntry",

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.address import Addressed, address_is_whole
 from models.checks import address_check, one_of_check
 from models.currencies import CURRENCIES
-from models.row import Key, Row, StripeName, digits, practice_reference
+from models.row import Key, Reference, Row, StripeName, digits, practice_reference, refers
 
 
 class Practice(Addressed, Row):
@@ -55,11 +55,15 @@ class Clinician(Row):
 
 
 class Letterhead(Addressed, Row):
-    """The sender of a document, frozen when it was issued; never changed."""
+    """The sender of a document, frozen when it was issued; never changed.
+
+    The latest letterhead of the practice, or of a clinician, is on the documents to come.
+    """
 
     __tablename__ = "letterhead"
     __table_args__ = (
         practice_reference(),
+        refers("clinician", "clinician_id"),
         address_is_whole(),
         digits("npi", 10),
         digits("tax_id_last4", 4),
@@ -67,6 +71,8 @@ class Letterhead(Addressed, Row):
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
+    # The clinician that sends superbills; None for the practice itself.
+    clinician_id: Mapped[Reference | None]
     name: Mapped[str]
     credentials: Mapped[str | None]
     npi: Mapped[str | None]

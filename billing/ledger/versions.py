@@ -4,6 +4,9 @@ A reader that has seen a version has seen every change below it. A time can't gu
 the row that is written first may be committed last.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from sqlalchemy import ColumnElement, Subquery, case, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,6 +39,20 @@ async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> Non
         )
         .values(version=version)
     )
+
+
+async def stamp_rows(
+    conn: AsyncConnection, practice_id: str, invoice_ids: Iterable[str], payment_ids: Iterable[str]
+) -> None:
+    """Set the next version on changed invoices and payments, at the end of a transaction."""
+    version = await next_version(conn, practice_id)
+    changed: tuple[tuple[Any, Iterable[str]], ...] = (
+        (Invoice, invoice_ids),
+        (Payment, payment_ids),
+    )
+    for table, ids in changed:
+        condition = table.practice_id == practice_id, table.id.in_(sorted(ids))
+        await conn.execute(update(table).where(*condition).values(version=version))
 
 
 async def next_version(conn: AsyncConnection, practice_id: str) -> int:

@@ -1,13 +1,13 @@
-"""Receipts, and the numbers of documents, which are consecutive and never reused."""
+"""Receipts of payments that succeeded."""
 
 import datetime as dt
 import logging
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
-from models import DocumentCounter, DocumentKind, Receipt
+from billing.document_numbers import document_number, next_serial, skip_taken
+from models import DocumentKind, Receipt
 from models.ids import new_id
 from models.upsert import insert_into
 
@@ -19,6 +19,18 @@ log = logging.getLogger("portal.payments")
 
 class NoFreeNumber(Exception):
     """A document got no number, because other transactions take the numbers at the same time."""
+
+
+def receipt_values(
+    payment_id: str, amount_minor: int, now: dt.datetime, paid_on: dt.date
+) -> dict[str, Any]:
+    """Return the columns of a payment's receipt, without its number."""
+    return {
+        "payment_id": payment_id,
+        "amount_minor": amount_minor,
+        "issued_at": now,
+        "issued_on": paid_on,
+    }
 
 
 async def create_receipt(
@@ -41,12 +53,9 @@ async def create_receipt(
             practice_id=practice_id,
             id=new_id(),
             client_id=client_id,
-            payment_id=payment_id,
-            number=f"RCP-{today.year}-{serial:04}",
+            number=document_number(DocumentKind.RECEIPT, today, serial),
             serial=serial,
-            amount_minor=amount_minor,
-            issued_at=now,
-            issued_on=today,
+            **receipt_values(payment_id, amount_minor, now, today),
         )
         free = written.on_conflict_do_nothing(index_elements=["practice_id", "serial"])
         if (await conn.execute(free.returning(Receipt.id))).first() is not None:
@@ -56,41 +65,5 @@ async def create_receipt(
             practice_id,
             serial,
         )
-        await skip_taken(conn, practice_id, serial)
+        await skip_taken(conn, practice_id, Receipt, serial)
     raise NoFreeNumber(f"pra_{practice_id}")
-
-
-async def next_serial(conn: AsyncConnection, practice_id: str, kind: DocumentKind) -> int:
-    """Increment the counter in this transaction. If it is rolled back, the number is used again."""
-    first = insert_into(conn, DocumentCounter)
-    counted_up = (
-        first.values(practice_id=practice_id, kind=kind, last=1)
-        .on_conflict_do_update(
-            index_elements=["practice_id", "kind"], set_={"last": DocumentCounter.last + 1}
-        )
-        .returning(DocumentCounter.last)
-    )
-    return int((await conn.execute(counted_up)).scalar_one())
-
-
-async def skip_taken(conn: AsyncConnection, practice_id: str, serial: int) -> None:
-    """Move the counter of receipts to the last of the consecutive numbers that are taken."""
-    receipt, following = aliased(Receipt), aliased(Receipt)
-    last: ColumnElement[int] = (
-        select(func.min(receipt.serial))
-        .where(
-            receipt.practice_id == practice_id,
-            receipt.serial >= serial,
-            ~select(following.id)
-            .where(
-                following.practice_id == receipt.practice_id,
-                following.serial == receipt.serial + 1,
-            )
-            .exists(),
-        )
-        .scalar_subquery()
-    )
-    counter = update(DocumentCounter).where(
-        DocumentCounter.practice_id == practice_id, DocumentCounter.kind == DocumentKind.RECEIPT
-    )
-    await conn.execute(counter.values(last=last))

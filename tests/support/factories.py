@@ -32,6 +32,7 @@ from models import (
     DocumentCounter,
     DocumentKind,
     EntryKind,
+    ExternalReference,
     Invoice,
     InvoiceLine,
     LedgerEntry,
@@ -215,7 +216,7 @@ def referred(link: ForeignKeyConstraint) -> str:
 
 
 # Tables with one default row per practice.
-ONE_A_PRACTICE = (DocumentCounter, Logo, PracticeVersion, PrintedDocument)
+ONE_A_PRACTICE = (DocumentCounter, ExternalReference, Logo, PracticeVersion, PrintedDocument)
 
 # Columns that a row of each table needs in addition to its references.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
@@ -248,6 +249,14 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "content": b"%PDF-1.7",
         "is_archival": True,
         "printed_at": NOON,
+    },
+    ExternalReference: {
+        "source": "ehr",
+        "kind": "invoice",
+        "external_id": "1",
+        "row_id": str(uuid.UUID(int=1)),
+        "digest": "",
+        "changed_at": NOON,
     },
     DocumentCounter: {"kind": DocumentKind.INVOICE, "last": 0},
     Session: {"date": DAY, "description": "Psychotherapy", "fee_minor": 15000},

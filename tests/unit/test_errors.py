@@ -1,7 +1,9 @@
-"""docs/errors.md lists every error code of the server, and no other."""
+"""docs/errors.md lists every error code of the server and of entries, and no other."""
 
 import re
 from pathlib import Path
+
+from billing.entry.errors import EntryErrorCode
 
 ROOT = Path(__file__).parents[2]
 LISTED = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
@@ -11,8 +13,11 @@ SAID = re.compile(
 )
 
 
+API, _, ENTRIES = (ROOT / "docs" / "errors.md").read_text().partition("\n## Refusals of entries\n")
+
+
 def test_list_of_errors_is_complete() -> None:
-    listed = set(LISTED.findall((ROOT / "docs" / "errors.md").read_text()))
+    listed = set(LISTED.findall(API))
     said = {
         first or second
         for folder in ("server", "graph", "execution", "resolvers", "planner")
@@ -21,3 +26,7 @@ def test_list_of_errors_is_complete() -> None:
     }
     assert listed == said
     assert len(said) > 20
+
+
+def test_list_of_refused_entries_is_complete() -> None:
+    assert LISTED.findall(ENTRIES) == list(EntryErrorCode)

@@ -26,7 +26,7 @@ down_revision = None
 
 TABLES = (
     "practice sign_in_limit sign_in_request stripe_event clinician contact "
-    "document_counter letterhead logo practice_version printed_document client "
+    "document_counter external_reference letterhead logo practice_version printed_document client "
     "client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
@@ -134,8 +134,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("practice_id", "kind"),
     )
     create_table(
+        "external_reference",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("source", ByCode, nullable=False),
+        sa.Column("kind", ByCode, nullable=False),
+        sa.Column("external_id", ByCode, nullable=False),
+        sa.Column("row_id", ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "source", "kind", "external_id"),
+    )
+    op.create_index(
+        "ix_external_reference_practice_id_row_id",
+        "external_reference",
+        ["practice_id", "row_id"],
+    )
+    create_table(
         "letterhead",
         *key(),
+        sa.Column("clinician_id", ID, nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("credentials", sa.Text(), nullable=True),
         sa.Column("npi", sa.Text(), nullable=True),
@@ -148,6 +166,7 @@ def upgrade() -> None:
         digits("tax_id_last4", 4),
         address_is_whole(),
         practice_reference(),
+        refers("clinician", "clinician_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     create_table(

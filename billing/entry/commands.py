@@ -1,0 +1,238 @@
+"""Entries as transactions: the client is locked, and the rows, the versions and the audit log are
+written together or not at all.
+"""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.audit_log import Actor, record, record_of_person
+from billing.entry import external_ids
+from billing.entry import validation as check
+from billing.entry.client_ledger import (
+    ClientLedger,
+    ClientMaker,
+    enter_in_memory,
+    read_client_ledger,
+)
+from billing.entry.errors import EntryError, EntryErrorCode
+from billing.entry.external_ids import Content, ExternalId
+from billing.entry.numbering import number_documents
+from billing.entry.people import Person, PracticeDetails, add_practice
+from billing.entry.practice_facts import PracticeFacts, read_practice_facts
+from billing.entry.rows import Draft, Input, Stamp
+from billing.entry.writing import Touched, write
+from billing.payments.context import TURN_S, local_day, lock_client
+from models import Practice
+from models.ids import IdSequence
+from models.row_turns import Turns
+
+W = TypeVar("W", bound=Input)
+PracticeMaker = Callable[[Draft, PracticeFacts, W], str]
+
+
+@dataclass(frozen=True)
+class EntryContext:
+    """The database, the clock and the actor of entries. Without an actor nothing is audited.
+
+    `ids` returns the ids of a moment's rows.
+    """
+
+    engine: AsyncEngine
+    now: Callable[[], dt.datetime]
+    actor: Actor | None = None
+    turns: Turns = field(default_factory=lambda: Turns(TURN_S))
+    ids: Callable[[dt.datetime], Callable[[], str]] = IdSequence
+
+    def stamp(self, time_zone: str) -> Stamp:
+        now = self.now()
+        return Stamp(now, local_day(now, time_zone), self.ids(now))
+
+
+async def enter_for_client(
+    context: EntryContext,
+    practice_id: str,
+    client_id: str,
+    maker: ClientMaker[W],
+    wanted: W,
+    external: ExternalId | None = None,
+) -> str:
+    """Make one entry for a client, and return the id of its main row."""
+    async with client_entries(context, practice_id, client_id) as entries:
+        return await entries.enter(maker, wanted, external)
+
+
+async def enter_for_practice(
+    context: EntryContext,
+    practice_id: str,
+    maker: PracticeMaker[W],
+    wanted: W,
+    external: ExternalId | None = None,
+) -> str:
+    """Make one entry for a practice, and return the id of its main row."""
+    async with practice_entries(context, practice_id) as entries:
+        return await entries.enter(maker, wanted, external)
+
+
+async def enter_practice(context: EntryContext, details: PracticeDetails) -> str:
+    """Enter a new practice, and return its id."""
+    stamp = context.stamp(details.time_zone)
+    draft = Draft(stamp.new_id(), stamp)
+    add_practice(draft, details)
+    async with context.engine.begin() as conn:
+        await write(conn, draft.operations)
+        await record(conn, context.actor, None, stamp.now)
+    return draft.practice_id
+
+
+# -- several entries in one transaction ------------------------------------------------------------
+
+
+@asynccontextmanager
+async def client_entries(
+    context: EntryContext, practice_id: str, client_id: str
+) -> AsyncIterator["ClientEntries"]:
+    """Open a transaction with exclusive access to a client's account, for any number of entries.
+
+    Other entries and payments of the client wait for their turn.
+    """
+    check.check_form("practice_id", practice_id, check.ID)
+    check.check_form("client_id", client_id, check.ID)
+    async with context.turns.of(practice_id, client_id), context.engine.begin() as conn:
+        await lock_client(conn, practice_id, client_id)
+        facts = await read_practice_facts(conn, practice_id)
+        ledger = await read_client_ledger(conn, facts, client_id)
+        entries = ClientEntries(context, conn, facts, ledger)
+        yield entries
+        await entries.touched.stamp(conn, practice_id)
+        if entries.is_changed:
+            await record(conn, context.actor, client_id, context.now())
+
+
+@asynccontextmanager
+async def practice_entries(
+    context: EntryContext, practice_id: str
+) -> AsyncIterator["PracticeEntries"]:
+    """Open a transaction that has locked a practice's row, for any number of entries."""
+    check.check_form("practice_id", practice_id, check.ID)
+    locked = select(Practice.id).where(Practice.id == practice_id).with_for_update(key_share=True)
+    async with context.turns.of(practice_id), context.engine.begin() as conn:
+        await conn.execute(locked)
+        facts = await read_practice_facts(conn, practice_id)
+        yield PracticeEntries(context, conn, facts)
+
+
+@dataclass
+class Entries:
+    """The entries of a transaction."""
+
+    context: EntryContext
+    conn: AsyncConnection
+    facts: PracticeFacts
+    is_changed: bool = False
+
+    async def known(self, external: ExternalId | None, content: Content) -> str | None:
+        """Return the row that a record was entered as. Refuse a record that has changed since."""
+        if external is None:
+            return None
+        found = await self.find(external, content.kind)
+        if found is None:
+            return None
+        if found.digest != content.digest:
+            raise EntryError(
+                EntryErrorCode.CHANGED_AFTER_ENTRY,
+                "The record was entered before with other values.",
+                "external_id",
+            )
+        return str(found.row_id)
+
+    async def find(self, external: ExternalId, kind: str) -> Row[str, str] | None:
+        return await external_ids.find_reference(self.conn, self.facts.id, external, kind)
+
+
+class ClientEntries(Entries):
+    """The entries of a transaction for one client, whose ledger follows them."""
+
+    def __init__(
+        self,
+        context: EntryContext,
+        conn: AsyncConnection,
+        facts: PracticeFacts,
+        ledger: ClientLedger,
+    ) -> None:
+        super().__init__(context, conn, facts)
+        self.ledger, self.touched = ledger, Touched()
+
+    async def enter(
+        self, maker: ClientMaker[W], wanted: W, external: ExternalId | None = None
+    ) -> str:
+        """Make an entry, and return the id of its main row.
+
+        A record of another system that was entered before is not entered again.
+        """
+        content = external_ids.content_of(wanted.kind, self.ledger.id, wanted)
+        known = await self.known(external, content)
+        if known is not None:
+            return known
+        stamp = self.context.stamp(self.facts.time_zone)
+        row_id, operations = enter_in_memory(self.ledger, stamp, maker, wanted)
+        await number_documents(self.conn, self.facts.id, operations)
+        await write(self.conn, operations)
+        if external is not None:
+            draft = Draft(self.facts.id, stamp)
+            external_ids.insert_reference(draft, external, content, row_id)
+            await write(self.conn, draft.operations)
+        self.touched.add(operations)
+        self.is_changed = True
+        return row_id
+
+
+class PracticeEntries(Entries):
+    """The entries of a transaction for a practice: its own details, clinicians, new clients and
+    contacts.
+    """
+
+    async def enter(
+        self, maker: PracticeMaker[W], wanted: W, external: ExternalId | None = None
+    ) -> str:
+        """Make an entry, record who it concerns, and return the id of its main row."""
+        content = external_ids.content_of(wanted.kind, wanted)
+        known = await self.known(external, content)
+        if known is not None:
+            return known
+        draft = self.draft()
+        row_id = maker(draft, self.facts, wanted)
+        if external is not None:
+            external_ids.insert_reference(draft, external, content, row_id)
+        return await self.complete(draft, wanted.kind, row_id)
+
+    async def upsert(self, person: Person[W], details: W, external: ExternalId) -> str:
+        """Add a person of another system, or change the one that was added before."""
+        found = await self.find(external, details.kind)
+        if found is None:
+            return await self.enter(person.add, details, external)
+        content = external_ids.content_of(details.kind, details)
+        if found.digest == content.digest:
+            return str(found.row_id)
+        draft = self.draft()
+        person.change(draft, self.facts, person.new_details(str(found.row_id), details))
+        external_ids.alter_reference(draft, external, content)
+        return await self.complete(draft, details.kind, str(found.row_id))
+
+    def draft(self) -> Draft:
+        return Draft(self.facts.id, self.context.stamp(self.facts.time_zone))
+
+    async def complete(self, draft: Draft, kind: str, row_id: str) -> str:
+        await write(self.conn, draft.operations)
+        for operation in draft.operations:
+            self.facts.apply(operation)
+        persons: dict[str, Any] = {"client": (row_id, None), "contact": (None, row_id)}
+        if self.context.actor is not None:
+            concerned = persons.get(kind, (None, None))
+            await record_of_person(self.conn, self.context.actor, concerned, draft.now)
+        return row_id

@@ -1,0 +1,88 @@
+"""References to the records of other systems, by which the same record is entered only once."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.entry import validation as check
+from billing.entry.rows import Draft
+from models import ExternalReference
+
+
+@dataclass(frozen=True)
+class ExternalId:
+    """The key of a record in another system."""
+
+    source: str
+    id: str
+
+    def __post_init__(self) -> None:
+        check.check_text("source", self.source, 50)
+        check.check_text("external_id", self.id)
+
+
+class Content(NamedTuple):
+    """What another system says under a key: the kind of record, and a hash of its content."""
+
+    kind: str
+    digest: str
+
+
+def content_of(kind: str, *parts: Any) -> Content:
+    """Return the content of an input, and of the client that it is entered for."""
+    text = json.dumps(plain(parts), sort_keys=True)
+    return Content(kind, hashlib.sha256(text.encode()).hexdigest())
+
+
+def plain(value: Any) -> Any:
+    """Return a value of dataclasses, mappings and lists in the form of JSON."""
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        # A tax id, which is encrypted to other bytes each time; its last digits tell it apart.
+        return None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    return value
+
+
+async def find_reference(
+    conn: AsyncConnection, practice_id: str, external: ExternalId, kind: str
+) -> Row[str, str] | None:
+    """Return the reference of a record that was entered before."""
+    key = reference_key(external, kind)
+    condition = and_(*(getattr(ExternalReference, name) == value for name, value in key.items()))
+    of_practice = ExternalReference.practice_id == practice_id
+    columns = ExternalReference.row_id, ExternalReference.digest
+    return (await conn.execute(select(*columns).where(of_practice, condition))).first()
+
+
+def reference_key(external: ExternalId, kind: str) -> dict[str, str]:
+    return {"source": external.source, "kind": kind, "external_id": external.id}
+
+
+def insert_reference(draft: Draft, external: ExternalId, content: Content, row_id: str) -> None:
+    """Add the reference of a record to the row that was made of it."""
+    draft.insert(
+        ExternalReference,
+        **reference_key(external, content.kind),
+        row_id=row_id,
+        digest=content.digest,
+        changed_at=draft.now,
+    )
+
+
+def alter_reference(draft: Draft, external: ExternalId, content: Content) -> None:
+    """Keep the new content of a record whose row was changed."""
+    key = reference_key(external, content.kind)
+    draft.alter(ExternalReference, key, digest=content.digest, changed_at=draft.now)

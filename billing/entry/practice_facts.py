@@ -1,0 +1,77 @@
+"""A practice as its entries need it: its settings, its clinicians and its letterheads."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.entry.errors import no_such
+from billing.entry.rows import Insertion, Operation, Stamp, Values
+from billing.practices import zone
+from models import Clinician, Letterhead, Practice
+
+
+@dataclass
+class PracticeFacts:
+    """The settings of a practice, its clinicians, and the letterheads of documents to come.
+
+    `letterheads` has the id of the latest letterhead of each clinician, and under None that of the
+    practice itself.
+    """
+
+    values: Values
+    clinicians: dict[str, Values] = field(default_factory=dict)
+    letterheads: dict[str | None, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return str(self.values["id"])
+
+    @property
+    def time_zone(self) -> str:
+        return str(self.values["time_zone"])
+
+    def moment_of(self, day: dt.date, stamp: Stamp) -> dt.datetime:
+        """Return the time to write for a day: now for today, noon there for another day."""
+        if day == stamp.today:
+            return stamp.now
+        return dt.datetime.combine(day, dt.time(12), zone(self.time_zone)).astimezone(dt.UTC)
+
+    def letterhead(self, clinician_id: str | None = None) -> str:
+        """Return the letterhead of a clinician, or of the practice for one who has none."""
+        found = self.letterheads.get(clinician_id) or self.letterheads.get(None)
+        if found is None:
+            raise no_such("letterhead", "practice_id")
+        return found
+
+    def check_clinician(self, clinician_id: str | None) -> None:
+        if clinician_id is not None and clinician_id not in self.clinicians:
+            raise no_such("clinician", "clinician_id")
+
+    def apply(self, operation: Operation) -> None:
+        """Add or change a row. Rows of other tables are ignored."""
+        if operation.table is Practice and not isinstance(operation, Insertion):
+            self.values.update(getattr(operation, "values", {}))
+        elif isinstance(operation, Insertion) and operation.table is Clinician:
+            self.clinicians[operation.values["id"]] = operation.values
+        elif isinstance(operation, Insertion) and operation.table is Letterhead:
+            self.letterheads[operation.values["clinician_id"]] = operation.values["id"]
+
+
+async def read_practice_facts(conn: AsyncConnection, practice_id: str) -> PracticeFacts:
+    """Read a practice's facts."""
+    found = (
+        await conn.execute(select(*Practice.__table__.c).where(Practice.id == practice_id))
+    ).mappings()
+    row = found.first()
+    if row is None:
+        raise no_such("practice", "practice_id")
+    facts = PracticeFacts(dict(row))
+    tables: tuple[Any, ...] = (Clinician, Letterhead)
+    for table in tables:
+        of_practice = select(*table.__table__.c).where(table.practice_id == practice_id)
+        for values in (await conn.execute(of_practice.order_by(table.id))).mappings():
+            facts.apply(Insertion(table, dict(values)))
+    return facts

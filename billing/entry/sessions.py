@@ -1,0 +1,47 @@
+"""Sessions that took place, to be invoiced."""
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from billing.entry import validation as check
+from billing.entry.client_ledger import ClientLedger
+from billing.entry.rows import Draft
+from models import Session
+
+LONGEST_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True)
+class SessionDetails:
+    """A session and its fee. Without a clinician it is the client's own clinician's."""
+
+    kind: ClassVar[str] = "session"
+
+    date: dt.date
+    description: str
+    fee_minor: int
+    clinician_id: str | None = None
+    starts_at: dt.datetime | None = None
+    duration_minutes: int | None = None
+    service_code: str | None = None
+
+    def __post_init__(self) -> None:
+        check.check_day("date", self.date)
+        check.check_text("description", self.description)
+        check.check_amount("fee_minor", self.fee_minor, least=0)
+        check.check_optional_form("clinician_id", self.clinician_id, check.ID)
+        check.check_optional_form("service_code", self.service_code, check.CPT)
+        if self.starts_at is not None:
+            check.check_moment("starts_at", self.starts_at)
+        if self.duration_minutes is not None:
+            check.check_whole("duration_minutes", self.duration_minutes, 1, LONGEST_MINUTES)
+
+
+def record_session(draft: Draft, ledger: ClientLedger, details: SessionDetails) -> str:
+    """Record a session. The client owes nothing for it before it is invoiced."""
+    if details.date > draft.today:
+        raise check.invalid("date", "is in the future")
+    clinician_id = details.clinician_id or ledger.client["clinician_id"]
+    ledger.practice.check_clinician(clinician_id)
+    return str(draft.insert(Session, **asdict(details) | {"clinician_id": clinician_id})["id"])

@@ -1,0 +1,1 @@
+"""Tests of the writers: what they write, what they refuse, and that memory and database agree."""
