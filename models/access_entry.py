@@ -3,10 +3,10 @@
 import datetime as dt
 import enum
 
-from sqlalchemy import DDL, JSON, Index, event
+from sqlalchemy import JSON, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models import row_security
+from models.append_only import APPEND_ONLY
 from models.row import Count, Key, Reference, Row, choice
 
 
@@ -40,7 +40,7 @@ class AccessEntry(Row):
     __tablename__ = "access_entry"
     __table_args__ = (
         Index(None, "practice_id", "client_id", "id"),
-        {"info": {row_security.APPEND_ONLY: True}},
+        APPEND_ONLY,
     )
 
     practice_id: Mapped[Key]
@@ -65,28 +65,3 @@ class AccessEntry(Row):
     count: Mapped[Count | None]
     address_hash: Mapped[str | None]
     at: Mapped[dt.datetime]
-
-
-# INSERT OR REPLACE removes an existing row without firing the trigger for DELETE.
-IS_THERE = (
-    " WHEN EXISTS (SELECT 1 FROM access_entry WHERE practice_id = NEW.practice_id AND id = NEW.id)"
-)
-# Shared by the mapped class and the migration; statements by dialect, in order.
-APPEND_ONLY: dict[str, tuple[str, ...]] = {
-    "sqlite": tuple(
-        f"CREATE TRIGGER access_entry_{change.lower()} BEFORE {change} ON access_entry{when}"
-        " BEGIN SELECT RAISE(ABORT, 'access_entry is append only'); END"
-        for change, when in (("UPDATE", ""), ("DELETE", ""), ("INSERT", IS_THERE))
-    ),
-    "postgresql": (
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'access_entry is append only'; END $$",
-        "CREATE TRIGGER access_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE"
-        " ON access_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
-        "REVOKE UPDATE, DELETE, TRUNCATE ON access_entry FROM CURRENT_USER",
-    ),
-}
-for dialect, statements in APPEND_ONLY.items():
-    for statement in statements:
-        made = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-        event.listen(AccessEntry.__table__, "after_create", made)

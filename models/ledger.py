@@ -10,6 +10,7 @@ import enum
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.append_only import APPEND_ONLY
 from models.row import Key, Minor, Reference, Row, choice, refers
 
 
@@ -75,6 +76,7 @@ class LedgerEntry(Row):
         # The practice's flows of money by date.
         Index(None, "practice_id", "date"),
         Index(None, "practice_id", "payment_id"),
+        APPEND_ONLY,
     )
 
     practice_id: Mapped[Key]

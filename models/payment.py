@@ -6,6 +6,7 @@ import enum
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.append_only import APPEND_ONLY
 from models.payment_method import CardBrand
 from models.row import Key, Minor, Reference, Row, StripeName, choice, digits, refers
 
@@ -182,6 +183,7 @@ class Allocation(Row):
             postgresql_where=OF_DISPUTE,
             sqlite_where=OF_DISPUTE,
         ),
+        APPEND_ONLY,
     )
 
     practice_id: Mapped[Key]
@@ -232,6 +234,7 @@ class Receipt(Row):
         UniqueConstraint("practice_id", "payment_id"),
         UniqueConstraint("practice_id", "serial"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
+        APPEND_ONLY,
     )
 
     practice_id: Mapped[Key]

@@ -5,6 +5,7 @@ import datetime as dt
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.append_only import APPEND_ONLY
 from models.counter import DocumentKind
 from models.row import Key, Row, choice, practice_reference
 
@@ -20,6 +21,7 @@ class PrintedDocument(Row):
     __table_args__ = (
         practice_reference(),
         CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
+        APPEND_ONLY,
     )
 
     practice_id: Mapped[Key]

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     Date,
     DateTime,
     Dialect,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from models import row_security
+from models import append_only, row_security
 from models.checks import Word, column_checks
 
 # Text of 36 characters on SQLite, so that an id reads the same in both databases.
@@ -82,7 +83,8 @@ StripeName = Annotated[str, mapped_column(Word)]
 class Row(DeclarativeBase):
     """A row of a table.
 
-    Each column has the checks of its type, and each table of a practice's rows has its policy.
+    Each column has the checks of its type, and each table of a practice's rows has its policy. An
+    append-only table has its triggers.
     """
 
     metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
@@ -102,6 +104,13 @@ class Row(DeclarativeBase):
         for statement in row_security.policy(table.name, table.columns):
             made = DDL(statement).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", made)
+        if append_only.is_append_only(table):
+            event.listen(table, "after_create", protect)
+
+
+def protect(table: Table, conn: Connection, **_: Any) -> None:
+    """Protect an append-only table that was created."""
+    append_only.protect(conn, table.name)
 
 
 def written(row: type[Row]) -> dict[str, Column[Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
 
+from models.append_only import is_append_only
 from models.database.confinement import EVERY_PRACTICE, SETTING
 
 POLICY = "of_practice"
@@ -60,8 +61,6 @@ def confined(metadata: MetaData) -> list[Table]:
 
 # -- what the server's role may do -----------------------------------------------------------------
 
-# A table whose `info` has this is only ever added to.
-APPEND_ONLY = "append_only"
 REVISION = "alembic_version"
 ALL, ADD = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}), frozenset({"SELECT", "INSERT"})
 # Rights to a whole table that nobody but the owner has, if it is only read or added to. The right
@@ -71,9 +70,7 @@ NEVER = "DELETE, TRUNCATE, TRIGGER"
 
 def rights(metadata: MetaData) -> dict[str, frozenset[str]]:
     """Return the privileges of the serving role on each table, by the table's name."""
-    found = {
-        table.name: ADD if table.info.get(APPEND_ONLY) else ALL for table in metadata.sorted_tables
-    }
+    found = {table.name: ADD if is_append_only(table) else ALL for table in metadata.sorted_tables}
     return {**found, REVISION: frozenset({"SELECT"})}
 
 

@@ -81,13 +81,19 @@ class Printer:
         loop = asyncio.get_running_loop()
         new = await loop.run_in_executor(self.threads, render_pdf, document, self.fonts)
         async with self.engine.begin() as conn:
-            await conn.execute(
-                insert_into(conn, PrintedDocument)
-                .values(**log_fields(document), **vars(new), printed_at=self.now())
-                .on_conflict_do_nothing()
-            )
-            # Another process may have been first.
-            return document, await stored_copy(conn, document) or new
+            return document, await self.store(conn, document, new)
+
+    async def store(self, conn: AsyncConnection, document: Document, new: Printed) -> Printed:
+        """Store a document's bytes, and return them, or those that another process stored first."""
+        if kept := await stored_copy(conn, document):
+            return kept
+        # On PostgreSQL another process may be storing its bytes at this moment.
+        await conn.execute(
+            insert_into(conn, PrintedDocument)
+            .values(**log_fields(document), **vars(new), printed_at=self.now())
+            .on_conflict_do_nothing()
+        )
+        return await stored_copy(conn, document) or new
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)

@@ -12,10 +12,20 @@ from alembic.autogenerate import comparators, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateIndexOp, MigrateOperation, UpgradeOps
 from alembic.util import DispatchPriority
-from sqlalchemy import CheckConstraint, Column, Index, Inspector, Table, inspect, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Index,
+    Inspector,
+    Table,
+    inspect,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
+from models.append_only import is_append_only
 from models.checks import Word
 from models.row import ID, ByCode, Instant, Row
 from models.row_security import policy
@@ -25,6 +35,10 @@ DIALECTS: dict[str, Any] = {"sqlite": sqlite.dialect(), "postgresql": postgresql
 AS_DDL = {"literal_binds": True, "include_table": False}
 OF_SQLITE = re.compile(r"\b(typeof|GLOB|json_type|json_valid|date|datetime)\b")
 INDEX = text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :table")
+# The tables with a trigger for DELETE.
+PROTECTED = text(
+    "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name = tbl_name || '_delete'"
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,26 @@ class DropPolicy(MigrateOperation):
         return SetPolicy(self.table)
 
 
+class SetAppendOnly(MigrateOperation):
+    """The triggers of a table that becomes append-only."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def reverse(self) -> "DropAppendOnly":
+        return DropAppendOnly(self.table)
+
+
+class DropAppendOnly(MigrateOperation):
+    """The triggers of a table that is append-only no more."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def reverse(self) -> SetAppendOnly:
+        return SetAppendOnly(self.table)
+
+
 class Execute(MigrateOperation):
     """A statement, and the one that undoes it."""
 
@@ -104,6 +138,16 @@ def compare_revisions(context: AutogenContext, upgrade: UpgradeOps, _: Any) -> N
             compare_indexes(upgrade, table, context.connection)
         elif policy(table.name, table.columns):
             upgrade.ops.append(SetPolicy(table.name))
+    compare_triggers(context, upgrade, context.connection)
+
+
+def compare_triggers(context: AutogenContext, upgrade: UpgradeOps, connection: Connection) -> None:
+    """Compare which tables are append-only."""
+    before = {name for name in connection.scalars(PROTECTED) if name in Row.metadata.tables}
+    after = {table.name for table in context.sorted_tables if is_append_only(table)}
+    for name in sorted(before - after):
+        upgrade.ops.insert(0, DropAppendOnly(name))
+    upgrade.ops.extend(SetAppendOnly(name) for name in sorted(after - before))
 
 
 def compare_checks(upgrade: UpgradeOps, table: Table, there: Inspector) -> None:
@@ -209,6 +253,18 @@ def write_set_policy(context: AutogenContext, operation: SetPolicy) -> str:
 def write_drop_policy(context: AutogenContext, operation: DropPolicy) -> str:
     context.imports.add("from models.migrations.policies import drop_policy")
     return f"drop_policy({operation.table!r})"
+
+
+@renderers.dispatch_for(SetAppendOnly)
+def write_set_append_only(context: AutogenContext, operation: SetAppendOnly) -> str:
+    context.imports.add("from models.migrations.protection import set_append_only")
+    return f"set_append_only({operation.table!r})"
+
+
+@renderers.dispatch_for(DropAppendOnly)
+def write_drop_append_only(context: AutogenContext, operation: DropAppendOnly) -> str:
+    context.imports.add("from models.migrations.protection import drop_append_only")
+    return f"drop_append_only({operation.table!r})"
 
 
 @renderers.dispatch_for(Execute)

@@ -55,6 +55,7 @@ from models import (
     database,
     migrations,
 )
+from models.append_only import is_append_only, unprotect
 from tests.support.factories import (
     DAY,
     DEFAULTS,
@@ -72,9 +73,13 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 @pytest.fixture(scope="module")
 async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
+    """Yield the engine of a database in which rows of every table can be changed."""
     async with new_database() as url:
         engine = database.engine(url)
         await migrations.upgrade(engine)
+        async with engine.begin() as conn:
+            for table in filter(is_append_only, Row.metadata.sorted_tables):
+                await conn.run_sync(unprotect, table.name)
         yield engine
         await engine.dispose()
 

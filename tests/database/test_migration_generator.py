@@ -39,11 +39,20 @@ CHANGES = (
     ),
     (
         "logo",
+        "from models.row import",
+        "from sqlalchemy import Index, text\n\nfrom models.append_only import APPEND_ONLY\n"
+        "from models.row import",
+    ),
+    (
+        "logo",
         "\n\nclass Logo(Row):",
         "\n\nclass Colour(Row):\n"
         '    """A colour of a practice."""\n\n'
         '    __tablename__ = "colour"\n'
-        "    __table_args__ = (of_practice(),)\n\n"
+        "    __table_args__ = (\n        practice_reference(),\n"
+        '        Index("uq_colour_hue", "practice_id", "hue", unique=True,'
+        ' sqlite_where=text("hue > 0"), postgresql_where=text("hue > 0")),\n'
+        "        APPEND_ONLY,\n    )\n\n"
         "    practice_id: Mapped[Key]\n"
         "    id: Mapped[Key]\n"
         "    since: Mapped[dt.date]\n"

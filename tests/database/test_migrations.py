@@ -189,6 +189,8 @@ POSTGRES_SCHEMA = (
     "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
     """SELECT concat_ws(' ', tablename, policyname, permissive, roles, cmd, qual, with_check)
     FROM pg_policies WHERE schemaname = 'public'""",
+    """SELECT concat_ws(' ', pg_get_triggerdef(oid), tgenabled) FROM pg_trigger
+    WHERE NOT tgisinternal""",
     """SELECT concat_ws(' ', relname, 'has row-level security') FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relrowsecurity""",
 )

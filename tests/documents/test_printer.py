@@ -16,6 +16,7 @@ from models import Invoice, Letterhead, PrintedDocument
 from server.app import without_query
 from tests.support.document_links import BASE, get, link, made, text
 from tests.support.portal import Portal, served
+from tests.support.unprotected import unprotected
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -41,7 +42,7 @@ async def test_document_printed_first_is_returned_again(portal: Portal) -> None:
 
 async def printed_anew(portal: Portal, id_: str) -> str:
     """Delete the stored print and return a new link, so that the next print shows current rows."""
-    async with portal.engine.begin() as conn:
+    async with unprotected(portal.url, "printed_document") as conn:
         await conn.execute(delete(PrintedDocument).where(PrintedDocument.document_id == id_[4:]))
     url: str = (await link(portal, id_))["printUrl"]
     return url

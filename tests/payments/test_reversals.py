@@ -22,6 +22,7 @@ from models.ids import new_id
 from sandbox import reversals
 from tests.conftest import SEED
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.unprotected import unprotected
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -148,7 +149,7 @@ async def test_refund_returns_unused_credit_before_it_reopens_an_invoice(portal:
         charge = portal.store.find(ACCOUNT, "charge", told["latest_charge"])
         charge["amount"] = 12_000
         portal.store.save(ACCOUNT, charge)
-    async with portal.engine.begin() as conn:
+    async with unprotected(portal.url, "ledger_entry") as conn:
         statement = update(LedgerEntry).where(LedgerEntry.payment_id == payment_id)
         await conn.execute(statement.values(amount_minor=-12_000))
     await refund_payment(portal.payment_context, payment_id, 2_000)

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from models.access_entry import APPEND_ONLY
 from models.address import address_is_whole
+from models.append_only import FUNCTION
 from models.checks import (
     Word,
     address_check,
@@ -17,6 +17,7 @@ from models.checks import (
 from models.currencies import CURRENCIES
 from models.invoice import DUE_OR_NEVER
 from models.migrations.policies import set_policy
+from models.migrations.protection import set_append_only
 from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, practice_reference, refers
 from models.row_security import is_practice
@@ -32,6 +33,7 @@ TABLES = (
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
     "dispute receipt refund allocation ledger_entry"
 ).split()
+APPEND_ONLY = "access_entry printed_document receipt allocation ledger_entry".split()
 SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ"
 BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
 REASONS = (
@@ -946,8 +948,8 @@ def upgrade() -> None:
         op.create_index(f"ix_{table}_mailbox", table, ["mailbox"])
     due_on = sa.text(DUE_OR_NEVER)
     op.create_index("ix_invoice_due", "invoice", ["practice_id", due_on, "serial"])
-    for statement in APPEND_ONLY[op.get_context().dialect.name]:
-        op.execute(statement)
+    for table in APPEND_ONLY:
+        set_append_only(table)
 
 
 def create_table(name: str, *items: sa.schema.SchemaItem) -> None:
@@ -995,4 +997,4 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     if op.get_context().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION refuse_change()")
+        op.execute(f"DROP FUNCTION {FUNCTION}")

@@ -7,12 +7,13 @@ from pypdf import PdfReader
 from sqlalchemy import delete
 
 from billing.documents.links import Signer
-from models import PrintedDocument, Scope, database
+from models import PrintedDocument, Scope
 from tests.security.isolation.households import Bearer
 from tests.security.isolation.matrix import Matrix
 from tests.security.isolation.sight import PREFIXES, Eyes
 from tests.support.portal import KEY
 from tests.support.practices.random_values import NOW
+from tests.support.unprotected import unprotected
 
 NEEDED = {Scope.DOCUMENTS_READ, Scope.PHI_READ}
 PAPERS = ("Invoice", "Statement", "Superbill", "Receipt")
@@ -36,10 +37,8 @@ async def documents_of_everybody(matrix: Matrix, client: httpx.AsyncClient, bear
 
 async def forget(matrix: Matrix) -> None:
     """Delete all stored prints."""
-    engine = database.engine(matrix.url)
-    async with engine.begin() as conn:
+    async with unprotected(matrix.url, "printed_document") as conn:
         await conn.execute(delete(PrintedDocument))
-    await engine.dispose()
 
 
 def expected(eyes: Eyes, name: str, id_: str) -> str | None:
