@@ -44,10 +44,18 @@ interface Page {
   go(address: string, message?: string): void;
 }
 
+/** A payment that succeeded. */
+interface PaidPayment {
+  id: string;
+  amount: Money;
+  allocations: { amount: Money; invoice: { number: string } }[];
+  receipt: { number: string };
+}
+
 /** Result of a payment mutation: fields of all the types of its union. */
 interface PayResult {
   __typename: string;
-  payment?: { id: string; amount: Money; receipt: { number: string } };
+  payment?: PaidPayment;
   clientSecret?: string;
   retryAfterSeconds?: number;
   payable?: Payable;

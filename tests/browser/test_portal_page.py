@@ -36,12 +36,17 @@ async def test_signed_in_client_sees_balance_documents_history_and_cards(reader:
     await reader.is_clean()
 
 
-async def test_terms_add_up_to_the_balance(reader: Visit) -> None:
+async def test_two_bills_less_credit_add_up_to_what_pay_now_charges(reader: Visit) -> None:
     await reader.sign_in()
     await reader.page.get_by_text("How it adds up").click()
-    terms = await reader.page.locator("details dd").all_inner_texts()
-    *parts, total, _ = [minor(text) for text in terms]
-    assert sum(parts) == total == 52500
+    amounts = await reader.page.locator("details dd").all_inner_texts()
+    *bills, credit, payable, _ = [minor(text) for text in amounts]
+    assert len(bills) == 2
+    assert credit == -2500
+    assert sum(bills) + credit == payable == 52500
+    await reader.page.goto(f"{reader.demo.url}/portal/#/pay")
+    await reader.title("Pay your balance")
+    assert (await reader.page.locator("form dd").all_inner_texts()) == amounts[:-1]
 
 
 def minor(text: str) -> int:

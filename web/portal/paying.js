@@ -116,7 +116,7 @@ function seconds(count) {
 function outcome({ __typename, payment, message = "", payable }, problem) {
   switch (__typename) {
     case "PaySucceeded":
-      return { isOver: true, message: payment ? `Paid ${money(payment.amount)}. Receipt ${payment.receipt.number}.` : "Paid." };
+      return { isOver: true, message: payment ? paidFor(payment) : "Paid." };
     case "PayCanceled":
       return { isOver: true, message: "The payment was cancelled. Nothing was charged." };
     case "PayRequiresAction":
@@ -130,4 +130,11 @@ function outcome({ __typename, payment, message = "", payable }, problem) {
     default:
       return { isOver: false, message };
   }
+}
+
+/** @param {PaidPayment} payment */
+function paidFor({ amount, allocations, receipt }) {
+  const bills = allocations.map(({ amount, invoice }) => `${invoice.number} ${money(amount)}`);
+  const lines = bills.length ? `, for ${bills.join(", ")}` : "";
+  return `Paid ${money(amount)}. Receipt ${receipt.number}${lines}.`;
 }

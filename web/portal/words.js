@@ -108,24 +108,12 @@ const METHODS = {
   OTHER: "Other",
 };
 
-/** @type {Record<string, string>} */
-const TERMS = {
-  INVOICED: "Invoiced",
-  PAID: "Paid",
-  UNALLOCATED_CREDIT: "Unused credit",
-  REFUNDED: "Refunded",
-  WRITTEN_OFF: "Written off",
-  ADJUSTED: "Adjusted",
-};
-
 /** @param {string} status */
 export const statusWord = (status) => STATUSES[status] ?? status;
 /** @param {string} code */
 export const reasonWord = (code) => REASONS[code] ?? null;
 /** @param {string} method */
 export const methodWord = (method) => METHODS[method] ?? method;
-/** @param {string} kind */
-export const termWord = (kind) => TERMS[kind] ?? kind;
 
 /** @param {{brand: string, last4: string}} card */
 export function cardName({ brand, last4 }) {

@@ -62,11 +62,13 @@ function words(range) {
   return lte ? `until ${day(lte)}` : "all days";
 }
 
-function entry({ date, description, status, amount, invoice, payment }) {
+function entry({ date, description, serviceDate, status, amount, invoice, payment }) {
   const of = invoice ? [" · ", link(`/invoices/${invoice.id}`, invoice.number)] : [];
+  const service = serviceDate && serviceDate !== date ? [` · of ${day(serviceDate)}`] : [];
+  const failure = payment?.failure ? [` · ${payment.failure.message}`] : [];
   return row({
     name: description,
-    remark: el("span", {}, day(date), ...of, ...receiptLink(payment?.receipt)),
+    remark: el("span", {}, day(date), ...service, ...of, ...receiptLink(payment?.receipt), ...failure),
     status,
     amount: signed(amount),
   });

@@ -3,10 +3,11 @@
 import { ask, isServed } from "../api.js";
 import { button, el, facts } from "../elements.js";
 import { cancelled, resumed } from "../paying.js";
-import { money, reasonWord, termWord } from "../words.js";
+import { money, reasonWord } from "../words.js";
 import { cards } from "./cards.js";
 import { documents } from "./documents.js";
 import { accountHistory } from "./history.js";
+import { payableLines } from "./payable.js";
 
 const SANDBOX = "/sandbox/";
 
@@ -46,9 +47,8 @@ function balance({ balance, canPay }, online) {
       "details",
       {},
       el("summary", {}, "How it adds up"),
+      payableLines(balance),
       facts([
-        ...balance.terms.map(({ kind, amount }) => [termWord(kind), money(amount)]),
-        ["Balance", due],
         ["Sessions not invoiced yet, outside the balance", money(balance.uninvoiced)],
       ]),
     ),

@@ -6,6 +6,7 @@ import { CardFields } from "../card-fields.js";
 import { choice, el, isTicked } from "../elements.js";
 import { paid } from "../paying.js";
 import { cardName, expiry, money, reason, reasonWord } from "../words.js";
+import { payableLines } from "./payable.js";
 
 /**
  * @typedef {object} Means How it is paid: by a card, or by credit alone.
@@ -20,7 +21,9 @@ const NEW = "new";
 /** @param {Page} page */
 export async function payBalance(page) {
   const { client } = await ask("pay-form", { client: page.client });
-  return form(page, client, { title: "Pay your balance", payable: client.balance.payable, back: "#/" });
+  const { balance } = client;
+  const lines = payableLines(balance);
+  return form(page, client, { title: "Pay your balance", payable: balance.payable, back: "#/", lines });
 }
 
 /**
@@ -38,9 +41,9 @@ export async function payInvoice(page, id) {
 /**
  * @param {Page} page
  * @param {any} client
- * @param {{title: string, payable: Payable, back: string, invoiceId?: string}} bill
+ * @param {{title: string, payable: Payable, back: string, invoiceId?: string, lines?: HTMLElement}} bill
  */
-function form(page, client, { title, payable, back, invoiceId }) {
+function form(page, client, { title, payable, back, invoiceId, lines }) {
   const heading = el("h1", { tabindex: "-1" }, title);
   if (!client.canPay.isAllowed) {
     const why = reasonWord(client.canPay.reason) ?? "The practice takes no payments online.";
@@ -70,7 +73,10 @@ function form(page, client, { title, payable, back, invoiceId }) {
       if (isOver) return page.go("/", message);
       problem.textContent = message;
       // A new amount is paid by another click, never by this one.
-      if (changed) how.update((payable = changed));
+      if (changed) {
+        how.update((payable = changed));
+        lines?.remove();
+      }
     } catch (error) {
       problem.textContent = reason(error);
     }
@@ -83,6 +89,7 @@ function form(page, client, { title, payable, back, invoiceId }) {
     "form",
     { class: "panel", onsubmit: submitted },
     heading,
+    lines,
     ...how.fields,
     problem,
     el("p", { class: "actions" }, submit, el("a", { href: back }, "Cancel")),
