@@ -57,6 +57,7 @@ def text_filter(argument: str, type_: str = "String") -> Filter:
 # The two parameters of a date range.
 ENDS = {"from": "gte", "to": "lte"}
 DATES = Filter("dateRange", "DateRange", single)
+REPORTED = Filter("dateRange", "DateRange!", single)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class ListPage:
 
 @dataclass(frozen=True)
 class Table:
-    """A file. `at` names the fields that lead to its list, or to its only object."""
+    """A file. `at` names the fields that lead to its connection, or to its list or object."""
 
     name: str
     at: tuple[str, ...]
@@ -123,7 +124,7 @@ class Table:
         for name in self.at:
             data = data[name]
         if not self.is_list:
-            return ListPage([data], None)
+            return ListPage(data if isinstance(data, list) else [data], None)
         info = data["pageInfo"]
         return ListPage(data["nodes"], info["endCursor"] if info["hasNextPage"] else None)
 
@@ -152,6 +153,9 @@ TABLES = {
                 Column("status", "status"),
                 Column("is_past_due", "isPastDue"),
                 Column("total", "total.amount"),
+                Column("voided", "voided.amount"),
+                Column("written_off", "writtenOff.amount"),
+                Column("adjusted", "adjusted.amount"),
                 Column("paid", "amountPaid.amount"),
                 Column("due", "amountDue.amount"),
                 Column("currency", "total.currency"),
@@ -174,6 +178,7 @@ TABLES = {
             (
                 Column("id", "id"),
                 Column("created_on", "createdOn"),
+                Column("paid_on", "receipt.paidOn"),
                 Column("status", "status"),
                 Column("method", "method"),
                 Column("amount", "amount.amount"),
@@ -189,6 +194,51 @@ TABLES = {
                 "status": Filter("status", "[PaymentStatus!]", list),
                 "changedSince": text_filter("changedSince"),
             },
+        ),
+        Table(
+            "ledger",
+            ("practice", "ledger"),
+            (
+                Column("id", "id"),
+                Column("posted_on", "postedOn"),
+                Column("service_date", "serviceDate"),
+                Column("paid_on", "paidOn"),
+                Column("kind", "kind"),
+                Column("amount", "amount.amount"),
+                Column("currency", "amount.currency"),
+                Column("invoice_number", "invoice.number"),
+                Column("payment_id", "payment.id"),
+                Column("client_id", "client.id"),
+                health("client_name", "client.name"),
+                health("description", "description"),
+            ),
+            {
+                "from": DATES,
+                "to": DATES,
+                "kind": Filter("kind", "[AccountHistoryKind!]", list),
+            },
+        ),
+        Table(
+            "revenue",
+            ("practice", "revenue"),
+            (
+                Column("start", "start"),
+                Column("end", "end"),
+                Column("invoiced", "invoiced.amount"),
+                Column("collected", "collected.amount"),
+                Column("refunded", "refunded.amount"),
+                Column("charged_back", "chargedBack.amount"),
+                Column("written_off", "writtenOff.amount"),
+                Column("outstanding_at_end", "outstandingAtEnd.amount"),
+                Column("currency", "invoiced.currency"),
+            ),
+            {
+                "from": REPORTED,
+                "to": REPORTED,
+                "groupBy": text_filter("groupBy", "Period"),
+                "clinicianId": text_filter("clinicianId", "ID"),
+            },
+            is_list=False,
         ),
         Table(
             "aging",

@@ -1,0 +1,89 @@
+"""The files of the books: the columns of each add up, and the files add up to each other."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from sqlalchemy import update
+
+from billing.payments.refund import refund_payment
+from identity.tokens import Subject
+from models import EntryKind, Invoice, Scope
+from tests.payments.test_reversals import paid
+from tests.support.payments import Paying, paying
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+ALL = frozenset(Scope)
+
+
+@pytest.fixture(scope="module")
+async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
+    """Yield a portal with invoices that are paid, refunded, corrected and void."""
+    async with new_database() as url, paying(url) as it:
+        payment_id, _ = await paid(it, 10_000, 5_000)
+        await refund_payment(it.payment_context, payment_id, 7_000)
+        corrected, void = await it.invoice(4_000), await it.invoice(3_000)
+        for kind, amount, invoice in (
+            (EntryKind.WRITE_OFF, -700, corrected),
+            (EntryKind.ADJUSTMENT, 200, corrected),
+            (EntryKind.CHARGE, -3_000, void),
+        ):
+            await it.enter(kind, amount, it.client_id, reference="2", invoice_id=invoice)
+        await it.credit(1_000)
+        async with it.engine.begin() as conn:
+            voided = update(Invoice).where(Invoice.id == void)
+            await conn.execute(voided.values(is_void=True, voided_on=it.clock().date()))
+        yield it
+
+
+async def file(portal: Paying, path: str) -> list[dict[str, str]]:
+    token = await portal.token(Subject(portal.practice_id), scopes=ALL)
+    headers = {"Authorization": f"Bearer {token}"}
+    response = await portal.http.get(f"/export/{path}", headers=headers)
+    assert response.status_code == 200, response.text
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
+
+
+def minor(text: str) -> int:
+    return int(text.replace(".", ""))
+
+
+async def test_columns_of_each_invoice_add_up_to_what_is_due(portal: Paying) -> None:
+    rows = await file(portal, "invoices.csv")
+    columns = ("total", "voided", "written_off", "adjusted", "paid", "due")
+    found = sorted(tuple(minor(row[name]) for name in columns) for row in rows)
+    assert found == [
+        (3_000, 3_000, 0, 0, 0, 0),
+        (4_000, 0, 700, 200, 0, 3_500),
+        (5_000, 0, 0, 0, 0, 5_000),
+        (10_000, 0, 0, 0, 8_000, 2_000),
+    ]
+    for total, voided, written_off, adjusted, paid_, due in found:
+        assert total - voided - written_off + adjusted - paid_ == due
+
+
+async def test_ledger_adds_up_to_the_balances_and_the_revenue(portal: Paying) -> None:
+    ledger = await file(portal, "ledger.csv")
+    for client in await file(portal, "clients.csv"):
+        own = [row for row in ledger if row["client_id"] == client["id"]]
+        assert sum(minor(row["amount"]) for row in own) == minor(client["balance"])
+        assert {row["client_name"] for row in own} <= {client["name"]}
+    day = portal.clock().date()
+    (quarter,) = await file(portal, f"revenue.csv?from={day}&to={day}&groupBy=QUARTER")
+    sums = {"invoiced": 19_000, "collected": 15_000, "refunded": 7_000, "written_off": 700}
+    sums |= {"charged_back": 0, "outstanding_at_end": 10_500}
+    assert {name: minor(quarter[name]) for name in sums} == sums
+    (payment,) = await file(portal, "ledger.csv?kind=PAYMENT")
+    (row,) = await file(portal, "payments.csv")
+    assert row["id"] == payment["payment_id"]
+    assert row["paid_on"] == payment["paid_on"] == payment["posted_on"] == day.isoformat()
+    assert await file(portal, "ledger.csv?to=2000-01-01") == []
+
+
+async def test_revenue_needs_a_range(portal: Paying) -> None:
+    token = await portal.token(Subject(portal.practice_id), scopes=ALL)
+    headers = {"Authorization": f"Bearer {token}"}
+    response = await portal.http.get("/export/revenue.csv", headers=headers)
+    assert response.status_code == 400
