@@ -153,7 +153,11 @@ class Neighbour:
         letterhead = {"practice_id": portal.practice_id, "id": letterhead_id, "name": "Quay"}
         await portal.insert(Letterhead, letterhead)
         serial = 100 + self.count
-        facts = {"letterhead_id": letterhead_id, "serial": serial, "number": f"Q-{serial}"}
+        facts: dict[str, Any] = {
+            "letterhead_id": letterhead_id,
+            "serial": serial,
+            "number": f"Q-{serial}",
+        }
         await portal.invoice(DUE, client_id, **facts)
         return client_id
 

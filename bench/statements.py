@@ -136,24 +136,24 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
                         WHEN (SELECT coalesce(sum(r.amount_minor), 0) FROM ledger r
                             WHERE r.payment_id = h.payment_id AND r.kind = 'REFUND')
                             >= -amount_minor THEN 'REFUNDED' ELSE 'PAID' END END) || '"', 'null')
-                || ',"amount":{"amount":"' || amount_minor * 0.01 || '"},"balanceAfter":{"amount":"'
+                || ',"amount":{"amount":"' || shown_minor * 0.01 || '"},"balanceAfter":{"amount":"'
                 || (balance - newer) * 0.01 || '"}}' AS item
             FROM (
                 SELECT *, row_number() OVER newest AS n,
                     (sum(amount_minor) OVER newest)::bigint - amount_minor AS newer
                 FROM (
-                    (SELECT id, date, kind, description, amount_minor, invoice_id, payment_id,
-                        NULL AS status
-                    FROM ledger_entry WHERE practice_id = $1 AND client_id = $2 AND date >= $4
-                    ORDER BY date DESC, id DESC LIMIT 21)
+                    (SELECT id, posted_on AS date, kind, description, amount_minor,
+                        amount_minor AS shown_minor, invoice_id, payment_id, NULL AS status
+                    FROM ledger_entry WHERE practice_id = $1 AND client_id = $2 AND posted_on >= $4
+                    ORDER BY posted_on DESC, id DESC LIMIT 21)
                     UNION ALL
-                    (SELECT id, date, 'SESSION', description, 0, NULL, NULL, 'UNINVOICED'
+                    (SELECT id, date, 'SESSION', description, 0, fee_minor, NULL, NULL, 'UNINVOICED'
                     FROM session s WHERE practice_id = $1 AND client_id = $2 AND date >= $4
                     AND NOT EXISTS (SELECT FROM invoice_line l WHERE l.practice_id = $1
                         AND l.session_id = s.id AND NOT l.is_void)
                     ORDER BY date DESC, id DESC LIMIT 21)
                     UNION ALL
-                    (SELECT id, created_on, 'PAYMENT', 'Payment', 0, NULL, NULL,
+                    (SELECT id, created_on, 'PAYMENT', 'Payment', 0, -amount_minor, NULL, NULL,
                         CASE state WHEN 'FAILED' THEN 'FAILED' ELSE 'PENDING' END
                     FROM payment WHERE practice_id = $1 AND client_id = $2 AND created_on >= $4
                     AND state NOT IN ('SUCCEEDED', 'CANCELED')
@@ -299,8 +299,7 @@ SELECT '{"data":{"node":' || coalesce((
 """
 
 # $1 the practice, $2 the first days of the periods, $3 their last days, $4 and $5 the first and the
-# last day of all. Periods are numbered from one; zero is before the first. The invoices' days of
-# issue are looked up once for totals and allocations.
+# last day of all. Periods are numbered from one; zero is before the first.
 REVENUE = """
 WITH flows AS MATERIALIZED (
     SELECT width_bucket(date, $2::date[]) AS place,
@@ -310,15 +309,13 @@ WITH flows AS MATERIALIZED (
         -sum(amount_minor) FILTER (WHERE kind = 'WRITE_OFF') AS written_off
     FROM ledger_entry WHERE practice_id = $1 AND date BETWEEN $4 AND $5 GROUP BY 1
 ), due AS MATERIALIZED (
-    SELECT width_bucket(greatest(date, issued_on), $2::date[]) AS place, sum(minor) AS minor
+    SELECT width_bucket(since, $2::date[]) AS place, sum(minor) AS minor
     FROM (
-        SELECT invoice_id, date, amount_minor AS minor FROM ledger_entry
-        WHERE practice_id = $1 AND invoice_id IS NOT NULL AND date <= $5
+        SELECT posted_on AS since, amount_minor AS minor FROM ledger_entry
+        WHERE practice_id = $1 AND invoice_id IS NOT NULL AND posted_on <= $5
         UNION ALL
-        SELECT invoice_id, date, -amount_minor FROM allocation
-        WHERE practice_id = $1 AND date <= $5
+        SELECT date, -amount_minor FROM allocation WHERE practice_id = $1 AND date <= $5
     ) moved
-    JOIN invoice i ON practice_id = $1 AND i.id = invoice_id AND issued_on <= $5
     GROUP BY 1
 )
 SELECT '{"data":{"practice":{"revenue":[' || string_agg('{"start":"' || first

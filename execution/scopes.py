@@ -46,6 +46,7 @@ TYPES: Mapping[str, Scopes] = {
             "AmountChanged",
             "Balance",
             "BalanceTerm",
+            "PayableInvoice",
             "Client",
             "Invoice",
             "InvoiceLine",

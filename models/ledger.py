@@ -72,7 +72,9 @@ class LedgerEntry(Row):
             postgresql_where=text("invoice_id IS NULL"),
             sqlite_where=text("invoice_id IS NULL"),
         ),
-        Index(None, "practice_id", "client_id", "date", "id"),
+        Index(None, "practice_id", "client_id", "posted_on", "id"),
+        # The practice's ledger, the entry posted last first.
+        Index(None, "practice_id", "posted_on", "id"),
         # The practice's flows of money by date.
         Index(None, "practice_id", "date"),
         Index(None, "practice_id", "payment_id"),

@@ -245,4 +245,5 @@ class Receipt(Row):
     serial: Mapped[int]
     amount_minor: Mapped[Minor]
     issued_at: Mapped[dt.datetime]
+    # The day on which the money moved, in the practice's time zone.
     issued_on: Mapped[dt.date]

@@ -197,9 +197,9 @@ class Planner:
             case ViewerField(of):
                 return self.leaf(type_, of(scope.row, self.policy))
             case Embedded(of, when):
-                return self.embedded(
-                    type_, sets, scope.with_row(of(scope.row)), when and when(scope.row)
-                )
+                given = self.arguments(definition, nodes[0]) if definition.args else {}
+                row = of(scope.row, **given)
+                return self.embedded(type_, sets, scope.with_row(row), when and when(scope.row))
             case EmbeddedList(of):
                 objects = [
                     self.object(object_type(type_), sets, scope.with_row(r)) for r in of(scope.row)

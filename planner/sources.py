@@ -95,12 +95,13 @@ class ViewerField:
 
 @dataclass(frozen=True)
 class Embedded:
-    """An object read from the same row, such as Money. `of` returns the row of its fields.
+    """An object read from the same row, such as Money. `of` takes the row and the arguments, and
+    returns the row of the object's fields.
 
     With `when`, the object is null in rows that do not meet the condition.
     """
 
-    of: Callable[[Any], Any]
+    of: Callable[..., Any]
     when: Callable[[Any], ColumnElement[bool]] | None = None
 
 

@@ -1,18 +1,26 @@
-"""The account history: the ledger, uninvoiced sessions, and payments without a ledger entry."""
+"""The account history: the ledger, uninvoiced sessions, and payments without a ledger entry.
 
-from collections.abc import Sequence
+Entries of the ledger are listed by the day on which they were posted, in which order the balance
+runs too.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Date,
     Select,
     Text,
+    and_,
     case,
     cast,
     func,
     literal_column,
     null,
+    or_,
     select,
     tuple_,
     union_all,
@@ -44,6 +52,7 @@ class HistoryRow:
         self, table: Any, visible: Visibility, client: Any = None, *, is_whole: bool = False
     ) -> None:
         self.c, self.is_whole = table.c, is_whole
+        self.service_date, self.paid_on = service_date(table.c), paid_on(table.c)
         # Subtracting from the current balance sums few rows, since mostly the newest are requested.
         self.account = client.account if client and visible.lateral else None
         # The status of each kind of entry depends on at most one of these.
@@ -60,7 +69,7 @@ class HistoryRow:
     @property
     def status(self) -> ColumnElement[str]:
         invoice = InvoiceTotals(self.void["is_void"], self.billed, self.paid)
-        of_ledger = row_status(self.c.kind, self.c.amount_minor, invoice, self.refunded["total"])
+        of_ledger = row_status(self.c.kind, self.c.change_minor, invoice, self.refunded["total"])
         return func.coalesce(self.c.status, of_ledger)
 
     @property
@@ -82,10 +91,10 @@ def of_client(
 ) -> Rows:
     range_ = DateRange(gte=days_ago(DEFAULT_DAYS)) if date_range is None else date_range  # type: ignore[arg-type]
     found = [
-        branch.where(
-            of_visible_client(table, client, visible), within_dates(table.c[date], range_)
-        ).correlate(client.c.id.table)
-        for branch, table, date in branches(visible)
+        branch.where(of_visible_client(table, client, visible), within(table, range_)).correlate(
+            client.c.id.table
+        )
+        for branch, table, within in branches(visible)
     ]
     is_whole = from_start and kind is None and range_.lte is None
     entries = union_all(*found).subquery()
@@ -102,60 +111,131 @@ def by_id(id_: Any, visible: Visibility, *around: Any) -> Rows:
     return rows(entries, HistoryRow(entries, visible))
 
 
+def of_practice(
+    _: Any,
+    visible: Visibility,
+    date_range: DateRange | None = None,
+    kind: list[EntryKind] | None = None,
+) -> Rows:
+    """Return the ledger of all visible clients."""
+    statement, entry = posted_entries(visible)
+    if date_range is not None:
+        statement = statement.where(posted_or_served(entry, date_range))
+    entries = statement.subquery()
+    return rows(entries, HistoryRow(entries, visible), among(entries.c.kind, kind))
+
+
 def rows(entries: Any, row: HistoryRow, *where: ColumnElement[bool]) -> Rows:
     """Return entries, newest first."""
     order = (entries.c.date, entries.c.id)
     return Rows(entries, where, order, True, "history", row, row.subqueries)
 
 
-def branches(visible: Visibility) -> Sequence[tuple[Select[Any], Any, str]]:
-    """Return the parts of the history, each with its table and the name of its date column."""
-    entry, session, payment = visible(LedgerEntry), visible(Session), visible.for_documents(Payment)
-    ledger = entries_of(entry, visible, entry.c.date, cast(entry.c.kind, Text), entry.c.description,
-                entry.c.amount_minor, cast(null(), Text), session=entry.c.session_id,
-                invoice=entry.c.invoice_id, payment=entry.c.payment_id)  # fmt: skip
-    uninvoiced = entries_of(session, visible, session.c.date, constant(EntryKind.SESSION),
-                    session.c.description, constant(0), constant(HistoryStatus.UNINVOICED),
-                    session=session.c.id).where(~is_invoiced(session, visible))  # fmt: skip
-    unsettled = entries_of(payment, visible, payment.c.created_on, constant(EntryKind.PAYMENT),
-                   UNSETTLED_PAYMENT, constant(0), unsettled_status(payment),
-                   payment=payment.c.id).where(unsettled_status(payment).is_not(None))  # fmt: skip
+Within = Callable[[Any, DateRange], ColumnElement[bool]]
+
+
+def branches(visible: Visibility) -> Sequence[tuple[Select[Any], Any, Within]]:
+    """Return the parts of the history, each with its table and its condition for a date range."""
+    session, payment = visible(Session), visible.for_documents(Payment)
+    uninvoiced = entries_of(
+        session,
+        visible,
+        date=session.c.date,
+        day=session.c.date,
+        kind=constant(EntryKind.SESSION),
+        description=session.c.description,
+        amount_minor=session.c.fee_minor,
+        status=constant(HistoryStatus.UNINVOICED),
+        session_id=session.c.id,
+    ).where(~is_invoiced(session, visible))
+    status = unsettled_status(payment)
+    unsettled = entries_of(
+        payment,
+        visible,
+        date=payment.c.created_on,
+        day=payment.c.created_on,
+        kind=constant(EntryKind.PAYMENT),
+        description=UNSETTLED_PAYMENT,
+        amount_minor=-payment.c.amount_minor,
+        status=status,
+        payment_id=payment.c.id,
+    ).where(status.is_not(None))
     return (
-        (ledger, entry, "date"),
-        (uninvoiced, session, "date"),
-        (unsettled, payment, "created_on"),
+        (*posted_entries(visible), posted_or_served),
+        (uninvoiced, session, lambda table, range_: within_dates(table.c.date, range_)),
+        (unsettled, payment, lambda table, range_: within_dates(table.c.created_on, range_)),
     )
 
 
-def entries_of(
-    table: Any,
-    visible: Visibility,
-    date: Any,
-    kind: Any,
-    description: Any,
-    amount: Any,
-    status: Any,
-    *,
-    session: Any = None,
-    invoice: Any = None,
-    payment: Any = None,
-) -> Select[Any]:
-    """Select the rows of one table, with the columns common to all parts."""
-    ids = {"session_id": session, "invoice_id": invoice, "payment_id": payment}
+def posted_entries(visible: Visibility) -> tuple[Select[Any], Any]:
+    """Return the entries of the ledger, and its table."""
+    entry = visible(LedgerEntry)
+    statement = entries_of(
+        entry,
+        visible,
+        date=entry.c.posted_on,
+        day=entry.c.date,
+        posted_on=entry.c.posted_on,
+        kind=cast(entry.c.kind, Text),
+        description=entry.c.description,
+        amount_minor=entry.c.amount_minor,
+        change_minor=entry.c.amount_minor,
+        session_id=entry.c.session_id,
+        invoice_id=entry.c.invoice_id,
+        payment_id=entry.c.payment_id,
+    )
+    return statement, entry
+
+
+# The columns that not every part has.
+NONE = {
+    "posted_on": cast(null(), Date),
+    "status": cast(null(), Text),
+    "change_minor": constant(0),
+    "session_id": cast(null(), ID),
+    "invoice_id": cast(null(), ID),
+    "payment_id": cast(null(), ID),
+}
+
+
+def entries_of(table: Any, visible: Visibility, **columns: Any) -> Select[Any]:
+    """Select the rows of one table, with the columns common to all parts in the same order."""
+    named = {name: columns.get(name, NONE.get(name)) for name in COLUMNS}
     return select(
         table.c.practice_id,
         table.c.client_id,
         table.c.id,
-        date.label("date"),
-        kind.label("kind"),
-        description.label("description"),
-        amount.label("amount_minor"),
-        status.label("status"),
-        *(
-            (cast(null(), ID) if column is None else column).label(name)
-            for name, column in ids.items()
-        ),
+        *(column.label(name) for name, column in named.items()),
     ).where(visible.predicate_for(table))
+
+
+COLUMNS = (
+    *("date", "day", "kind", "description", "amount_minor"),
+    *NONE,
+)
+
+
+def posted_or_served(entry: Any, range_: DateRange) -> ColumnElement[bool]:
+    """Return the condition for ledger rows posted in a range, or dated in it and posted later."""
+    posted = within_dates(entry.c.posted_on, range_)
+    if range_.lte is None:
+        # A row dated in the range was then posted in it too.
+        return posted
+    is_earlier = entry.c.date < entry.c.posted_on
+    return or_(posted, and_(is_earlier, within_dates(entry.c.date, range_)))
+
+
+def service_date(entry: Any) -> ColumnElement[dt.date]:
+    """Return the day of service of a session or another charge."""
+    charge = entry.kind.in_([constant(EntryKind.SESSION), constant(EntryKind.CHARGE)])
+    return case((charge, entry.day))
+
+
+def paid_on(entry: Any) -> ColumnElement[dt.date]:
+    """Return the day on which the money of an entry moved."""
+    kinds = (EntryKind.PAYMENT, EntryKind.REFUND, EntryKind.DISPUTE)
+    moved = and_(entry.kind.in_([constant(kind) for kind in kinds]), entry.posted_on.is_not(None))
+    return case((moved, entry.day))
 
 
 def unsettled_status(payment: Any) -> ColumnElement[str]:
@@ -197,8 +277,8 @@ def refunded_amount(entry: Any, visible: Visibility) -> Select[Any]:
 
 def newer(entry: Any) -> ColumnElement[int]:
     """Return the sum of the entries before this one, newest first, over the page's own window."""
-    so_far = func.sum(entry.amount_minor).over(order_by=(entry.date.desc(), entry.id.desc()))
-    return NotNull(cast(so_far, BigInteger) - entry.amount_minor)
+    so_far = func.sum(entry.change_minor).over(order_by=(entry.date.desc(), entry.id.desc()))
+    return NotNull(cast(so_far, BigInteger) - entry.change_minor)
 
 
 def balance_change(entry: Any, visible: Visibility, *, later: bool) -> Select[Any]:
@@ -207,7 +287,7 @@ def balance_change(entry: Any, visible: Visibility, *, later: bool) -> Select[An
     The sum does not depend on the page or the date range.
     """
     other = visible.for_totals(LedgerEntry)
-    its, own = tuple_(other.c.date, other.c.id), tuple_(entry.c.date, entry.c.id)
+    its, own = tuple_(other.c.posted_on, other.c.id), tuple_(entry.c.date, entry.c.id)
     condition = its > own if later else its <= own
     statement = select(total(other.c.amount_minor).label("total")).select_from(other)
     same_client = other.c.client_id == visible.client_id(entry.c.client_id)

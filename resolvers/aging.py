@@ -1,6 +1,5 @@
 """The amounts due on the practice's invoices as of a day, by the number of days past due."""
 
-import datetime as dt
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,8 +9,9 @@ from sqlalchemy import BindParameter, Date, Select, Subquery, case, select, unio
 from billing.ledger.invoices import total
 from billing.ledger.receivables import AGES, ages, allocated_amounts, days_before, invoiced_amounts
 from models import Allocation, Invoice, LedgerEntry
-from planner.deferred import FieldError, bind, map_deferred
+from planner.deferred import bind, map_deferred
 from planner.sources import Rows
+from resolvers.days import until_today
 from resolvers.ids import row_id
 from resolvers.visibility import Visibility
 
@@ -43,14 +43,6 @@ def of_practice(_: Any, visible: Visibility, as_of: Any = None, clinician_id: An
     statement = select(*sums, total(moved.c.minor).label("total"))
     by_age = statement.where(moved.c.date <= until).subquery()
     return Rows(by_age, row=AgingRow(by_age, until))
-
-
-def until_today(day: dt.date, today: dt.date) -> dt.date:
-    if day > today:
-        raise FieldError(
-            "BAD_INPUT", f"{day} is in the future: use today, {today}, or an earlier day"
-        )
-    return day
 
 
 def clinician_row_id(clinician_id: Any) -> BindParameter[Any] | None:

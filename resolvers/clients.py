@@ -28,7 +28,6 @@ from planner.deferred import FieldError, bind, map_deferred
 from planner.outcome import OutcomeRow
 from planner.sources import LateralSubquery, Rows
 from resolvers.ids import row_id
-from resolvers.money import Amount
 from resolvers.online_payments import reached_account
 from resolvers.ordering import OrderDirection
 from resolvers.request_context import from_request
@@ -43,7 +42,8 @@ class ClientRow:
         self.account, sums = account_of(visible, table.c.id)
         self.uninvoiced = visible.subquery(lambda: uninvoiced(table, visible))
         self.practice = visible.subquery(lambda: online_payments(table, visible))
-        self.subqueries = (*sums, self.uninvoiced, self.practice)
+        # A field with arguments adds its own, which are joined after the fields are read.
+        self.subqueries = [*sums, self.uninvoiced, self.practice]
 
     @property
     def may_pay(self) -> ColumnElement[bool]:
@@ -53,14 +53,17 @@ class ClientRow:
         return true() if self.visible.kind is ViewerKind.CLIENT else false()
 
 
-def statements_of(visible: Visibility, column: Any) -> AccountStatements:
+def statements_of(visible: Visibility, column: Any, as_of: Any = None) -> AccountStatements:
     """Return the statements of the account of the client in a column, over visible rows."""
+    client_id = visible.client_id(column)
     return AccountStatements(
-        visible.for_totals, visible.predicate_for, visible.practice_id, visible.client_id(column)
+        visible.for_totals, visible.predicate_for, visible.practice_id, client_id, as_of
     )
 
 
-def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[LateralSubquery, ...]]:
+def account_of(
+    visible: Visibility, column: Any, as_of: Any = None
+) -> tuple[Account, tuple[LateralSubquery, ...]]:
     """Return the account of the client in a column, and the sums to compute for each row."""
 
     def lateral(statement: Callable[[], Any]) -> LateralSubquery:
@@ -68,7 +71,8 @@ def account_of(visible: Visibility, column: Any) -> tuple[Account, tuple[Lateral
         on = (lambda _: true()) if visible.kind is ViewerKind.CLIENT else None
         return visible.subquery(lambda: correlated(statement(), column), on=on)
 
-    sums = tuple(lateral(statement) for statement in statements_of(visible, column).sums())
+    statements = statements_of(visible, column, as_of)
+    sums = tuple(lateral(statement) for statement in statements.sums())
     return Account(*sums), sums
 
 
@@ -262,7 +266,7 @@ def pays_already(client: Any, visible: Visibility) -> ColumnElement[bool]:
     )
 
 
-# -- permissions and terms -------------------------------------------------------------------------
+# -- permissions -----------------------------------------------------------------------------------
 
 
 class PermissionRow:
@@ -287,14 +291,3 @@ def can_pay(client: ClientRow) -> PermissionRow:
 
 def can_add_card(client: ClientRow) -> PermissionRow:
     return PermissionRow(case(*reasons_against_cards(client.practice["online"], client.may_pay)))
-
-
-class TermRow:
-    """One of the sums that make up a balance."""
-
-    def __init__(self, kind: Any, minor: ColumnElement[int]) -> None:
-        self.kind, self.amount = constant(kind), Amount(minor)
-
-
-def terms(client: ClientRow) -> list[TermRow]:
-    return [TermRow(kind, minor) for kind, minor in client.account.terms]

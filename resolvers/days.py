@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Date
 
-from planner.deferred import Deferred, bind
+from planner.deferred import Deferred, FieldError, bind
 from resolvers.request_context import from_request
 
 TODAY = from_request(lambda request: request.today)
@@ -13,6 +13,15 @@ TODAY = from_request(lambda request: request.today)
 
 def today() -> BindParameter[Any]:
     return bind(TODAY, Date())
+
+
+def until_today(day: dt.date, today: dt.date) -> dt.date:
+    """Return the day. Refuse one in the future."""
+    if day > today:
+        raise FieldError(
+            "BAD_INPUT", f"{day} is in the future: use today, {today}, or an earlier day"
+        )
+    return day
 
 
 def days_ago(days: int) -> Deferred:

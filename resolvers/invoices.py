@@ -8,8 +8,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Date, and_, case, literal_column
 
-from billing.ledger.invoices import InvoiceStatus, InvoiceTotals, billed_amount, paid_amount
+from billing.ledger.invoices import (
+    InvoiceStatus,
+    InvoiceTotals,
+    billed_amount,
+    corrections,
+    paid_amount,
+)
 from models import Allocation, Invoice, InvoiceLine, LedgerEntry
+from models.literals import constant
 from planner.sources import LateralSubquery, Rows
 from resolvers.changed_since import since
 from resolvers.clients import account_of, correlated, is_disputed, of_visible_client
@@ -41,7 +48,12 @@ class InvoiceRow:
         self.billed, self.paid = totals_subquery(visible, table.c.id)
         self.standing = InvoiceTotals(table.c.is_void, self.billed, self.paid)
         self.account, sums = account_of(visible, table.c.client_id)
-        self.subqueries = (self.billed, self.paid, *sums)
+        self.corrections = corrections_subquery(visible, table.c.id)
+        self.subqueries = (self.billed, self.paid, self.corrections, *sums)
+
+    @property
+    def voided(self) -> Amount:
+        return Amount(case((self.c.is_void, self.c.total_minor), else_=constant(0)))
 
     @property
     def is_past_due(self) -> ColumnElement[bool]:
@@ -79,6 +91,15 @@ def totals_subquery(
     return visible.subquery(asked, rarely_read=rarely_read), visible.subquery(
         put, rarely_read=rarely_read
     )
+
+
+def corrections_subquery(visible: Visibility, invoice_id: Any) -> LateralSubquery:
+    def corrected() -> Any:
+        entry = visible.for_totals(LedgerEntry)
+        statement = corrections(entry, visible.practice_id, invoice_id)
+        return correlated(statement.where(visible.predicate_for(entry)), invoice_id)
+
+    return visible.subquery(corrected)
 
 
 def of_client(

@@ -19,9 +19,10 @@ from sqlalchemy import (
     union_all,
 )
 
+from billing.ledger.greatest import greatest
 from billing.ledger.invoices import total
 from billing.ledger.periods import Period, split_into_periods
-from billing.ledger.receivables import is_of_invoice, latest
+from billing.ledger.receivables import is_of_invoice
 from billing.ledger.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
 from models import Allocation, LedgerEntry
 from models.literals import constant
@@ -136,11 +137,26 @@ def due(request: PeriodsRequest) -> Select[*tuple[Any, ...]]:
 
     Movements before the range count on its first day.
     """
-    periods, moved = dated_periods(request), due_movements(request.visible, request.therapist)
-    since = latest(moved.c.date, request.first)
+    periods, moved = dated_periods(request), amounts_due_by_day(request.visible, request.therapist)
+    since = greatest(moved.c.date, request.first)
     days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= request.last)
     so_far = func.sum(total(days.c.minor)).over(order_by=periods.c.place)
     return by_period(periods, days, {"total": cast(so_far, BigInteger)})
+
+
+def amounts_due_by_day(visible: Visibility, therapist: Any) -> Subquery:
+    """Return the movements of the amounts due. All invoices together need not be looked up."""
+    if therapist is not None:
+        return due_movements(visible, therapist)
+    entry: Any = visible.for_totals(LedgerEntry)
+    allocation: Any = visible.for_totals(Allocation)
+    billed = select(entry.c.posted_on.label("date"), entry.c.amount_minor.label("minor")).where(
+        visible.predicate_for(entry), entry.c.invoice_id.is_not(None)
+    )
+    paid = select(allocation.c.date, -allocation.c.amount_minor).where(
+        visible.predicate_for(allocation)
+    )
+    return union_all(billed, paid).subquery()
 
 
 def by_period(

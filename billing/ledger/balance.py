@@ -7,13 +7,15 @@ less the unallocated funds, which are unused credit.
 Reads and writes compute an account by the same statements and expressions.
 """
 
+import datetime as dt
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, not_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, not_, select, true
 
+from billing.ledger.greatest import at_least_zero
 from billing.ledger.invoices import Sums, total
 from models import Allocation, Dispute, DisputeState, EntryKind, LedgerEntry
 from models.literals import constant
@@ -41,13 +43,15 @@ class PermissionReason(enum.StrEnum):
 class AccountStatements:
     """The statements of the sums that an `Account` is computed from.
 
-    `table` returns a model's table, and `predicate_for` the condition for rows to be counted.
+    `table` returns a model's table, and `predicate_for` the condition for rows to be counted. With
+    `as_of` only rows up to that day count.
     """
 
     table: Callable[[Any], Any]
     predicate_for: Callable[[Any], ColumnElement[bool]]
     practice_id: Any
     client_id: Any
+    as_of: Any = None
 
     def of_client(self, table: Any) -> ColumnElement[bool]:
         return and_(
@@ -55,6 +59,9 @@ class AccountStatements:
             table.c.client_id == self.client_id,
             self.predicate_for(table),
         )
+
+    def until(self, day: ColumnElement[dt.date]) -> ColumnElement[bool]:
+        return true() if self.as_of is None else day <= self.as_of
 
     def movements(self) -> Select[*tuple[Any, ...]]:
         """Select the sums of the client's ledger rows."""
@@ -76,32 +83,29 @@ class AccountStatements:
                 over("adjusted", EntryKind.ADJUSTMENT),
             )
             .select_from(entry)
-            .where(self.of_client(entry))
+            .where(self.of_client(entry), self.until(entry.c.posted_on))
         )
 
     def allocated(self) -> Select[Any]:
         """Select the sum of all allocations to the client's invoices."""
-        return self.amount(Allocation)
+        allocation = self.table(Allocation)
+        return self.amount_of(allocation).where(self.until(allocation.c.date))
 
     def disputed_billed(self) -> Select[Any]:
         """Select the amount that the ledger bills for disputed invoices."""
-        return self.amount(LedgerEntry, of_disputed=True)
+        return self.of_disputed(LedgerEntry)
 
     def disputed_paid(self) -> Select[Any]:
         """Select the amount that is allocated to disputed invoices."""
-        return self.amount(Allocation, of_disputed=True)
+        return self.of_disputed(Allocation)
 
-    def amount(
-        self, model: type[LedgerEntry | Allocation], *, of_disputed: bool = False
-    ) -> Select[Any]:
+    def of_disputed(self, model: type[LedgerEntry | Allocation]) -> Select[Any]:
         rows = self.table(model)
+        return self.amount_of(rows).where(rows.c.invoice_id.in_(self.disputed_invoices()))
+
+    def amount_of(self, rows: Any) -> Select[Any]:
         statement = select(total(rows.c.amount_minor).label("total")).select_from(rows)
-        statement = statement.where(self.of_client(rows))
-        return (
-            statement.where(rows.c.invoice_id.in_(self.disputed_invoices()))
-            if of_disputed
-            else statement
-        )
+        return statement.where(self.of_client(rows))
 
     def disputed_invoices(self, *conditions: Callable[[Any], ColumnElement[bool]]) -> Select[Any]:
         """Select the invoices from which open disputes have taken allocations back.
@@ -168,6 +172,11 @@ class Account:
         """Return the charge of Pay Now for the balance."""
         return self.charge_for(self.payable_due)
 
+    @property
+    def credit_applied(self) -> ColumnElement[int]:
+        """Return the unused credit that is subtracted from the undisputed amount due."""
+        return self.payable_due - self.payable
+
     def payable_of(
         self, due: ColumnElement[int], is_disputed: ColumnElement[bool]
     ) -> ColumnElement[int]:
@@ -216,7 +225,3 @@ def reasons_against_cards(online: Any, may_pay: Any) -> list[tuple[Any, Any]]:
         (not_(online), constant(PermissionReason.ONLINE_PAYMENTS_OFF)),
         (not_(may_pay), constant(PermissionReason.NO_RIGHT_TO_PAY)),
     ]
-
-
-def at_least_zero(amount: ColumnElement[int]) -> ColumnElement[int]:
-    return case((amount > constant(0), amount), else_=constant(0))

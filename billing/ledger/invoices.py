@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, false, func, select
 
+from models import EntryKind
 from models.literals import constant
 
 
@@ -34,6 +35,20 @@ def billed_amount(entry: Any, practice_id: Any, invoice_id: Any) -> Select[Any]:
     """Select the amount that the ledger bills for an invoice."""
     return (
         select(total(entry.c.amount_minor).label("total"))
+        .select_from(entry)
+        .where(entry.c.practice_id == practice_id, entry.c.invoice_id == invoice_id)
+    )
+
+
+def corrections(entry: Any, practice_id: Any, invoice_id: Any) -> Select[*tuple[Any, ...]]:
+    """Select the sums of an invoice's write-offs and adjustments."""
+    kinds = {"written_off": EntryKind.WRITE_OFF, "adjusted": EntryKind.ADJUSTMENT}
+    sums = [
+        total(case((entry.c.kind == constant(kind), entry.c.amount_minor))).label(name)
+        for name, kind in kinds.items()
+    ]
+    return (
+        select(*sums)
         .select_from(entry)
         .where(entry.c.practice_id == practice_id, entry.c.invoice_id == invoice_id)
     )

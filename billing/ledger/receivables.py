@@ -1,37 +1,16 @@
 """Receivables: the amounts due of all invoices as of any day, by age.
 
-A ledger row of an invoice counts from its own date on, but not before the invoice is issued: a
-session is entered on the day it took place. Allocations count likewise. So as of today the total is
-the sum of the amounts due of all invoices.
+A ledger row counts from the day on which it was posted, and an allocation from its date on. So as
+of today the total is the sum of the amounts due of all invoices.
 """
 
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Select, and_, or_, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 # The number of days past due at which each age ends.
 AGES = {"days_1_to_30": 30, "days_31_to_60": 60, "days_61_to_90": 90}
-
-
-class latest(FunctionElement[dt.date]):
-    """The latest of some dates."""
-
-    type = Date()
-    inherit_cache = True
-
-
-@compiles(latest, "postgresql")
-def latest_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"greatest({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(latest, "sqlite")
-def latest_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"max({compiler.process(element.clauses, **kw)})"
 
 
 def is_of_invoice(row: Any, invoice: Any) -> ColumnElement[bool]:
@@ -40,16 +19,17 @@ def is_of_invoice(row: Any, invoice: Any) -> ColumnElement[bool]:
 
 def invoiced_amounts(entry: Any, invoice: Any) -> Select[Any]:
     """Select the amounts of ledger rows of invoices, with their start and due dates."""
-    return movement(entry, invoice, entry.c.amount_minor)
+    return movement(entry, invoice, entry.c.posted_on, entry.c.amount_minor)
 
 
 def allocated_amounts(allocation: Any, invoice: Any) -> Select[Any]:
     """Select the amounts of allocations to invoices, as negative numbers."""
-    return movement(allocation, invoice, -allocation.c.amount_minor)
+    return movement(allocation, invoice, allocation.c.date, -allocation.c.amount_minor)
 
 
-def movement(row: Any, invoice: Any, minor: ColumnElement[int]) -> Select[Any]:
-    since = latest(row.c.date, invoice.c.issued_on)
+def movement(
+    row: Any, invoice: Any, since: ColumnElement[dt.date], minor: ColumnElement[int]
+) -> Select[Any]:
     return select(
         since.label("date"), invoice.c.due_on.label("due_on"), minor.label("minor")
     ).join_from(row, invoice, is_of_invoice(row, invoice))

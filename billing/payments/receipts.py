@@ -41,9 +41,11 @@ async def create_receipt(
     payment_id: str,
     amount_minor: int,
     now: dt.datetime,
-    today: dt.date,
+    paid_on: dt.date,
 ) -> None:
     """Create the receipt of a successful payment. The database refuses a second one.
+
+    The receipt is of the day on which the money moved, which may be in an earlier year.
 
     The money has moved, so a taken number must not stop the payment: the receipt gets the next free
     number, and a log record alerts the operator.
@@ -54,9 +56,9 @@ async def create_receipt(
             "practice_id": practice_id,
             "id": new_id(),
             "client_id": client_id,
-            "number": document_number(DocumentKind.RECEIPT, today, serial),
+            "number": document_number(DocumentKind.RECEIPT, paid_on, serial),
             "serial": serial,
-            **receipt_values(payment_id, amount_minor, now, today),
+            **receipt_values(payment_id, amount_minor, now, paid_on),
         }
         if await insert_unless_taken(conn, receipt):
             return

@@ -118,9 +118,12 @@ async def record_success(
     received = intent.received_minor if intent else 0
     amounts_due = await claimed_dues(conn, paid)
     today = local_day(now, paid.time_zone)
+    # Stripe may report it days later.
+    paid_at = intent.charged_at or now if intent else now
+    paid_on = local_day(paid_at, paid.time_zone)
     own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
     if intent and received:
-        await enter_payment(conn, own, paid, intent, now)
+        await enter_payment(conn, own, paid, intent, now, paid_on)
     shares = allocate(amounts_due, received)
     if shares:
         rest = {"date": today, "created_at": now}
@@ -139,15 +142,15 @@ async def record_success(
             ],
         )
     await receipts.create_receipt(
-        conn, practice_id, paid.client_id, payment_id, received, now, today
+        conn, practice_id, paid.client_id, payment_id, received, now, paid_on
     )
-    if intent:
-        mine = Payment.practice_id == practice_id, Payment.id == payment_id
-        await conn.execute(update(Payment).where(*mine).values(charged_at=intent.charged_at))
     if intent and intent.card:
         await remember(conn, paid, intent, now)
     warn(paid, received, shares)
     await change_state(conn, practice_id, payment_id, PaymentState.SUCCEEDED, now)
+    mine = Payment.practice_id == practice_id, Payment.id == payment_id
+    times = {"paid_at": paid_at, "charged_at": intent.charged_at if intent else None}
+    await conn.execute(update(Payment).where(*mine).values(times))
 
 
 async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> AmountsDue:
@@ -188,6 +191,7 @@ async def enter_payment(
     paid: Row[Any],
     intent: Intent,
     now: dt.datetime,
+    paid_on: dt.date,
 ) -> None:
     """Enter the payment in the ledger. Its unique reference prevents a second entry."""
     card = intent.card
@@ -197,7 +201,7 @@ async def enter_payment(
         insert(LedgerEntry).values(
             **own,
             id=own["payment_id"],
-            date=local_day(intent.charged_at or now, paid.time_zone),
+            date=paid_on,
             posted_on=local_day(now, paid.time_zone),
             kind=EntryKind.PAYMENT,
             description=said,

@@ -5,10 +5,11 @@ import datetime as dt
 import strawberry
 
 from billing.ledger.history import HistoryStatus
+from graph.connections import PAGE, Connection
 from graph.node import Node, identity
 from graph.types.invoice import Invoice, Session, invoice, session
 from graph.types.money import Money, money_field
-from graph.types.payment import Payment, payment
+from graph.types.payment import LazyClient, Payment, client, payment
 from models import EntryKind
 from planner.sources import Value, column, field
 
@@ -16,13 +17,36 @@ from planner.sources import Value, column, field
 @strawberry.type(description="A movement of the account, or a session that is not invoiced yet.")
 class AccountHistoryEntry(Node):
     id: strawberry.ID = identity("aht")
-    date: dt.date = column("date", "The day, in the practice's time zone.")
+    date: dt.date = column(
+        "date",
+        "The day that the entry is listed under, in the practice's time zone: the day on which it"
+        " was posted, or the day of a session that is not invoiced yet.",
+    )
+    service_date: dt.date | None = field(
+        Value(lambda entry: entry.service_date),
+        description="The day of a session or another charge; null for other entries.",
+    )
+    paid_on: dt.date | None = field(
+        Value(lambda entry: entry.paid_on),
+        description="The day on which the money of a payment, refund or dispute moved; null for"
+        " other entries, and for payments that are pending or failed.",
+    )
+    posted_on: dt.date | None = column(
+        "posted_on",
+        "The day on which the entry was posted, so that it changed the balance; null if it has not"
+        " changed it.",
+    )
     kind: EntryKind = column("kind", "The kind of entry.")
     description: str = column("description", "A description of the entry.")
     amount: Money = money_field(
         "amount_minor",
-        "The change of the balance; zero for a session that is not invoiced yet and for a payment"
-        " that is pending or failed.",
+        "The amount; negative for money received. A session that is not invoiced yet has its fee,"
+        " and a payment that is pending or failed the amount to be paid.",
+    )
+    balance_change: Money = money_field(
+        "change_minor",
+        "The change of the balance: `amount`, or zero for a session that is not invoiced yet and"
+        " for a payment that is pending or failed.",
     )
     status: HistoryStatus | None = field(
         Value(lambda entry: entry.status),
@@ -35,3 +59,9 @@ class AccountHistoryEntry(Node):
     session: Session | None = session
     invoice: Invoice | None = invoice
     payment: Payment | None = payment
+    client: LazyClient = client
+
+
+@strawberry.type(description=PAGE)
+class AccountHistoryConnection(Connection[AccountHistoryEntry]):
+    """The only connection that is not named after its node type."""

@@ -6,11 +6,11 @@ from typing import Annotated
 import strawberry
 
 from billing.ledger.balance import BalanceTermKind, PermissionReason
-from graph.connections import PAGE, After, Before, Connection, First, Last
+from graph.connections import After, Before, Connection, First, Last
 from graph.mutations.inputs import DateRange
 from graph.node import Node, identity
 from graph.types.access_log import AccessLogEntry
-from graph.types.account_history import AccountHistoryEntry
+from graph.types.account_history import AccountHistoryConnection
 from graph.types.invoice import Invoice
 from graph.types.money import Money, money_field
 from graph.types.payment import Payment, Receipt
@@ -42,7 +42,7 @@ from planner.sources import (
 )
 from resolvers import access_log as access_log_rows
 from resolvers import account_history as account_history_rows
-from resolvers import clients, invoices, payments, superbills
+from resolvers import balances, clients, invoices, payments, superbills
 from resolvers import payment_methods as payment_method_rows
 from resolvers import statements as statement_rows
 from resolvers.money import Amount
@@ -71,30 +71,46 @@ class BalanceTerm:
     )
 
 
+@strawberry.type(description="An invoice that is part of what Pay Now charges.")
+class PayableInvoice:
+    amount_due: Money = money_field(
+        lambda payable: Amount(payable.due), "The amount due, before unused credit is subtracted."
+    )
+    invoice: Invoice | None = field(
+        ToOne(balances.shared_invoice),
+        description="The invoice; null if the practice has not shared it yet.",
+    )
+
+
 @strawberry.type(description="The amount that a client owes, and its parts.")
 class Balance:
     amount: Money = money_field(
-        lambda client: Amount(client.account.balance),
+        lambda balance: Amount(balance.account.balance),
         "The amount owed; a negative amount is a credit.",
     )
-    payable: Money = money_field(
-        lambda client: Amount(client.account.payable),
-        "The amount that Pay Now charges: everything that is due and not disputed, less unused"
-        " credit; never negative. Send it as `expectedAmount`.",
-    )
     terms: list[BalanceTerm] = field(
-        EmbeddedList(clients.terms),
+        EmbeddedList(balances.terms),
         description="One term of each kind, always in the same order; they add up to `amount`.",
     )
-    uninvoiced: Money = money_field(
-        lambda client: Amount(client.uninvoiced["total"]),
-        "The fees of sessions that are not invoiced yet. They are not part of the balance.",
+    payable: Money = money_field(
+        lambda balance: Amount(balance.client.account.payable),
+        "The amount that Pay Now charges, as of now: everything that is due and not disputed, less"
+        " unused credit; never negative. Send it as `expectedAmount`.",
     )
-
-
-@strawberry.type(description=PAGE)
-class AccountHistoryConnection(Connection[AccountHistoryEntry]):
-    """The only connection that is not named after its node type."""
+    invoices: list[PayableInvoice] = field(
+        ToMany(balances.payable_invoices),
+        description="The invoices that are due and not disputed, as of now, in the order in which"
+        " Pay Now pays them. Their amounts less `creditApplied` add up to `payable`.",
+    )
+    credit_applied: Money = money_field(
+        lambda balance: Amount(balance.client.account.credit_applied),
+        "The unused credit that Pay Now subtracts, as of now.",
+    )
+    uninvoiced: Money = money_field(
+        lambda balance: Amount(balance.client.uninvoiced["total"]),
+        "The fees of sessions that are not invoiced yet, as of now. They are not part of the"
+        " balance.",
+    )
 
 
 Period = Annotated[
@@ -120,9 +136,22 @@ class Client(Node):
     address: Address | None = address
     practice: Practice = practice
     clinician: Clinician | None = clinician
-    balance: Balance = field(
-        Embedded(lambda client: client), description="The amount that the client owes."
+
+    @field_with_arguments(
+        Embedded(balances.balance), description="The amount that the client owes."
     )
+    def balance(
+        self,
+        as_of: Annotated[
+            dt.date | None,
+            strawberry.argument(
+                description="The day, at the end of which `amount` and `terms` are reported; by the"
+                " days on which entries were posted. The default is now; a later day is an error."
+            ),
+        ] = None,
+    ) -> Balance:
+        raise AssertionError("its source answers")
+
     can_pay: Permission = field(
         Embedded(clients.can_pay), description="Whether this viewer may pay the balance now."
     )
@@ -242,8 +271,9 @@ class Client(Node):
         date_range: Annotated[
             DateRange | None,
             strawberry.argument(
-                description="Only entries on these days. If omitted or null: entries since 30 days"
-                " ago. `{}` selects all entries."
+                description="Only entries listed under these days, and charges and payments of"
+                " these days that were posted later. If omitted or null: entries since 30 days ago."
+                " `{}` selects all entries."
             ),
         ] = None,
         kind: Annotated[

@@ -82,11 +82,23 @@ class Invoice(Node):
     total: Money = money_field("total_minor", "The sum of the lines, as printed.")
     amount_paid: Money = money_field(
         lambda invoice: Amount(invoice.standing.paid),
-        "The amount allocated to the invoice, less refunds.",
+        "The amount allocated to the invoice, less the amounts taken back by refunds and disputes.",
+    )
+    voided: Money = money_field(
+        lambda invoice: invoice.voided, "The total if the invoice is void, and zero otherwise."
+    )
+    written_off: Money = money_field(
+        lambda invoice: Amount(-invoice.corrections["written_off"]),
+        "The amount that the practice wrote off.",
+    )
+    adjusted: Money = money_field(
+        lambda invoice: Amount(invoice.corrections["adjusted"]),
+        "The sum of the practice's adjustments; negative if they lowered the amount due.",
     )
     amount_due: Money = money_field(
         lambda invoice: Amount(invoice.standing.due),
-        "The amount still owed, after write-offs and adjustments; zero if the invoice is void.",
+        "The amount still owed, zero if the invoice is void: `total` less `voided`, `writtenOff`"
+        " and `amountPaid`, plus `adjusted`.",
     )
     payable: Money = money_field(
         lambda invoice: invoice.payable,

@@ -108,6 +108,9 @@ class Receipt(Node):
         ToOne(payments.named_by), description="The payment that the receipt is for."
     )
     amount: Money = money_field("amount_minor", "The amount paid.")
+    paid_on: dt.date = column(
+        "issued_on", "The day on which the money moved, in the practice's time zone."
+    )
     issued_at: dt.datetime = field(
         Value(lambda receipt: rfc3339(receipt.c.issued_at)),
         description="When the receipt was issued.",

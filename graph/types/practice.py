@@ -11,11 +11,13 @@ from graph.connections import After, Before, Connection, First, Last
 from graph.mutations.inputs import DateRange, InvoiceOrder
 from graph.node import Node, identity
 from graph.scalars import CurrencyCode
+from graph.types.account_history import AccountHistoryConnection
 from graph.types.invoice import Invoice
 from graph.types.money import Money, money_field
 from graph.types.payment import Payment
 from graph.types.provider import Address, Clinician, address
 from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
+from models import EntryKind
 from planner.sources import (
     ConnectionField,
     Embedded,
@@ -27,7 +29,15 @@ from planner.sources import (
     field,
     field_with_arguments,
 )
-from resolvers import aging, changed_since, invoices, payments, revenue, viewer_fields
+from resolvers import (
+    account_history,
+    aging,
+    changed_since,
+    invoices,
+    payments,
+    revenue,
+    viewer_fields,
+)
 from resolvers import online_payments as online_payment_rows
 
 WHOLE_PRACTICE = 500
@@ -170,6 +180,30 @@ class Practice(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Payment]:
+        raise AssertionError("its source answers")
+
+    @field_with_arguments(
+        ConnectionField(account_history.of_practice, most=WHOLE_PRACTICE),
+        description="The ledger of all clients that the viewer has access to, the entry posted last"
+        " first; at most 500 per page.",
+    )
+    def ledger(
+        self,
+        date_range: Annotated[
+            DateRange | None,
+            strawberry.argument(
+                description="Only entries posted on these days, and charges and payments of these"
+                " days that were posted later."
+            ),
+        ] = None,
+        kind: Annotated[
+            list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> AccountHistoryConnection:
         raise AssertionError("its source answers")
 
     @field_with_arguments(

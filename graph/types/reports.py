@@ -28,8 +28,8 @@ class RevenuePeriod:
     )
     collected: Money = money_field(
         lambda period: Amount(period.flows["collected"]),
-        "Money received by payments, on the day of receipt and regardless of its purpose; refunds"
-        " are not subtracted. With `clinicianId`: the amounts allocated to the therapist's"
+        "Money received by payments, on the day that it moved and regardless of its purpose;"
+        " refunds are not subtracted. With `clinicianId`: the amounts allocated to the therapist's"
         " invoices, on the day of allocation, from payments and from unused credit, less the"
         " amounts that voids returned to unused credit. The sum over all therapists therefore"
         " excludes money that is not allocated to an invoice yet and money allocated to invoices"
@@ -41,6 +41,11 @@ class RevenuePeriod:
         "Money paid back by refunds, on the day of the refund. With `clinicianId`: the part taken"
         " back from the therapist's invoices; refunds of unused credit then belong to no"
         " therapist.",
+    )
+    charged_back: Money = money_field(
+        lambda period: Amount(period.flows["charged_back"]),
+        "Money that banks took back because of disputes, less the money that they returned when a"
+        " dispute was won. With `clinicianId`: the part taken back from the therapist's invoices.",
     )
     written_off: Money = money_field(
         lambda period: Amount(period.flows["written_off"]),

@@ -24,7 +24,8 @@ from sqlalchemy import (
 import billing.ledger.receivables
 import billing.ledger.revenue
 import billing.superbills
-from billing.ledger.balance import Account, at_least_zero
+from billing.ledger.balance import Account, AccountStatements
+from billing.ledger.greatest import at_least_zero
 from billing.ledger.invoices import InvoiceTotals
 from execution import executor
 from models import (
@@ -43,6 +44,7 @@ from planner.pagination import Page
 from planner.selection import Selection
 from resolvers import (
     account_history,
+    balances,
     clients,
     filters,
     invoices,
@@ -311,6 +313,26 @@ def the_balance_has_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
 @fault
 def unused_credit_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Account, "payable_of", lambda self, due, _: at_least_zero(due))
+
+
+@fault
+def a_past_balance_counts_what_came_later(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AccountStatements, "until", lambda *_: true())
+
+
+@fault
+def a_disputed_invoice_is_payable(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(balances, "is_disputed", lambda *_: false())
+
+
+@fault
+def the_history_is_listed_by_the_days_of_service(patch: pytest.MonkeyPatch) -> None:
+    right = account_history.entries_of
+
+    def wrong(table: Any, visible: Any, **columns: Any) -> Any:
+        return right(table, visible, **columns | {"date": columns["day"]})
+
+    patch.setattr(account_history, "entries_of", wrong)
 
 
 @fault

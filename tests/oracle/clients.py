@@ -17,7 +17,7 @@ from tests.oracle import (
 )
 from tests.oracle.names import folded, is_named
 from tests.oracle.pages import Connection, Order, Unnamed, bare_id, day, identifier
-from tests.oracle.shown import Shown
+from tests.oracle.shown import Balance, Shown
 from tests.oracle.world import World, by_id, refusal
 
 NEVER = dt.date(9999, 12, 31)
@@ -116,6 +116,21 @@ class Practice(Shown):
         seen = changed(seen, changed_since)
         return listed_payments(world, seen, most=WHOLE_PRACTICE, **given)
 
+    def ledger(self, date_range: Any, kind: Any, **page: Any) -> Connection:
+        within = overlapping(date_range)
+        found = [
+            history.of_ledger(self.world, row)
+            for row in self.world.where(models.LedgerEntry)
+            if self.world.opens(row.client_id)
+        ]
+        chosen = [
+            entry
+            for entry in found
+            if any(within(day, day) for day in entry.days)
+            and (kind is None or entry.kind.value in kind)
+        ]
+        return Connection(self.world, chosen, HISTORY, **page, most=WHOLE_PRACTICE)
+
     def revenue(self, date_range: Any, group_by: str, clinician_id: str | None) -> list[Any]:
         therapist = reports.therapist(clinician_id)
         return reports.revenue(self.world, date_range, group_by, therapist)
@@ -127,9 +142,10 @@ class Practice(Shown):
 class Client(Shown):
     prefix = "cli"
 
-    @property
-    def balance(self) -> Any:
-        return self.row
+    def balance(self, as_of: Any) -> Balance:
+        if as_of is not None and as_of > self.world.today:
+            raise refusal("BAD_INPUT")
+        return Balance(self.world, self.row, as_of)
 
     @property
     def can_pay(self) -> list[str]:
@@ -195,7 +211,8 @@ class Client(Shown):
         chosen = [
             entry
             for entry in history.entries(self.world, self.row.id)
-            if within(entry.date, entry.date) and (kind is None or entry.kind.value in kind)
+            if any(within(day, day) for day in entry.days)
+            and (kind is None or entry.kind.value in kind)
         ]
         return Connection(self.world, chosen, HISTORY, **page)
 

@@ -68,6 +68,22 @@ class Invoice(Shown):
         return money.payable(self.world, self.row.client_id, asked)
 
     @property
+    def voided(self) -> int:
+        return int(self.row.total_minor) if self.row.is_void else 0
+
+    @property
+    def written_off(self) -> int:
+        return -self.corrected(models.EntryKind.WRITE_OFF)
+
+    @property
+    def adjusted(self) -> int:
+        return self.corrected(models.EntryKind.ADJUSTMENT)
+
+    def corrected(self, kind: models.EntryKind) -> int:
+        rows = self.world.where(models.LedgerEntry, invoice_id=self.row.id, kind=kind)
+        return money.summed(rows)
+
+    @property
     def is_disputed(self) -> bool:
         return money.is_disputed(self.world, self.row)
 
@@ -97,6 +113,19 @@ class AccountHistoryEntry(Shown):
     @property
     def balance_after(self) -> int:
         return history.balance_after(self.world, self.row)
+
+    @property
+    def balance_change(self) -> int:
+        return int(self.row.change)
+
+    @property
+    def service_date(self) -> Any:
+        return self.row.day if self.row.kind in ("SESSION", "CHARGE") else None
+
+    @property
+    def paid_on(self) -> Any:
+        is_money = self.row.kind in ("PAYMENT", "REFUND", "DISPUTE")
+        return self.row.day if is_money and self.row.posted_on else None
 
     @property
     def invoice(self) -> Any:

@@ -24,13 +24,24 @@ class Entry:
     id: str
     client_id: str
     date: dt.date
+    day: dt.date
     kind: EntryKind
     description: str
     amount_minor: int
     status: str | None
+    posted_on: dt.date | None = None
     session_id: str | None = None
     invoice_id: str | None = None
     payment_id: str | None = None
+
+    @property
+    def change(self) -> int:
+        return 0 if self.posted_on is None else self.amount_minor
+
+    @property
+    def days(self) -> set[dt.date]:
+        """Return the days by which the entry is found: its own only if it was posted later."""
+        return {self.date, min(self.day, self.date)}
 
 
 def entries(world: World, client_id: str) -> list[Entry]:
@@ -44,22 +55,23 @@ def entries(world: World, client_id: str) -> list[Entry]:
 
 def of_ledger(world: World, row: Any) -> Entry:
     return Entry(
-        row.id, row.client_id, row.date, row.kind, row.description, row.amount_minor,
-        status(world, row), row.session_id, row.invoice_id, row.payment_id,
+        row.id, row.client_id, row.posted_on, row.date, row.kind, row.description,
+        row.amount_minor, status(world, row), row.posted_on, row.session_id, row.invoice_id,
+        row.payment_id,
     )  # fmt: skip
 
 
 def of_session(session: Any) -> Entry:
     return Entry(
-        session.id, session.client_id, session.date, EntryKind.SESSION, session.description, 0,
-        "UNINVOICED", session.id,
+        session.id, session.client_id, session.date, session.date, EntryKind.SESSION,
+        session.description, session.fee_minor, "UNINVOICED", session_id=session.id,
     )  # fmt: skip
 
 
 def of_payment(payment: Any) -> Entry:
     return Entry(
-        payment.id, payment.client_id, payment.created_on, EntryKind.PAYMENT, "Payment", 0,
-        STATUSES[payment.state], payment_id=payment.id,
+        payment.id, payment.client_id, payment.created_on, payment.created_on, EntryKind.PAYMENT,
+        "Payment", -payment.amount_minor, STATUSES[payment.state], payment_id=payment.id,
     )  # fmt: skip
 
 
@@ -77,6 +89,6 @@ def status(world: World, row: Any) -> str | None:
 
 
 def balance_after(world: World, entry: Entry) -> int:
-    """Return the sum of the ledger up to the entry, in the order of days and ids."""
+    """Return the sum of the ledger up to the entry, in the order of posting days and ids."""
     ledger = world.where(LedgerEntry, client_id=entry.client_id)
-    return money.summed(row for row in ledger if (row.date, row.id) <= (entry.date, entry.id))
+    return money.summed(row for row in ledger if (row.posted_on, row.id) <= (entry.date, entry.id))

@@ -1,5 +1,6 @@
 """Amounts paid, due and owed, by the definitions of the practice's bookkeeping."""
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -74,32 +75,49 @@ def is_disputed(world: World, invoice: Any) -> bool:
     )
 
 
+def payable_invoices(world: World, client_id: str) -> list[Any]:
+    """Return the invoices that are due and not disputed, the oldest first."""
+    found = [
+        one
+        for one in world.where(Invoice, client_id=client_id)
+        if due(world, one) and not is_disputed(world, one)
+    ]
+    return sorted(found, key=lambda one: (one.issued_on, one.serial))
+
+
 def may_be_paid(world: World, client_id: str) -> int:
     """Return the amount due, without disputed invoices."""
-    invoices = world.where(Invoice, client_id=client_id)
-    return sum(due(world, invoice) for invoice in invoices if not is_disputed(world, invoice))
+    return sum(due(world, invoice) for invoice in payable_invoices(world, client_id))
 
 
-def received(world: World, client_id: str) -> int:
+LAST_DAY = dt.date.max
+
+
+def entered(world: World, client_id: str, day: dt.date, *kinds: EntryKind) -> int:
+    """Return the sum of a client's ledger rows of some kinds, posted up to a day."""
+    rows = world.where(LedgerEntry, client_id=client_id)
+    return summed(row for row in rows if row.kind in kinds and row.posted_on <= day)
+
+
+def received(world: World, client_id: str, day: dt.date = LAST_DAY) -> int:
     """Return payments and other credit, before refunds and disputes."""
-    entries = world.where(LedgerEntry, client_id=client_id)
-    return -summed(row for row in entries if row.kind in (EntryKind.PAYMENT, EntryKind.CREDIT))
+    return -entered(world, client_id, day, EntryKind.PAYMENT, EntryKind.CREDIT)
 
 
-def refunded(world: World, client_id: str) -> int:
-    return summed(world.where(LedgerEntry, client_id=client_id, kind=EntryKind.REFUND))
+def refunded(world: World, client_id: str, day: dt.date = LAST_DAY) -> int:
+    return entered(world, client_id, day, EntryKind.REFUND)
 
 
-def charged_back(world: World, client_id: str) -> int:
+def charged_back(world: World, client_id: str, day: dt.date = LAST_DAY) -> int:
     """Return the amount that banks hold or have kept."""
-    return summed(world.where(LedgerEntry, client_id=client_id, kind=EntryKind.DISPUTE))
+    return entered(world, client_id, day, EntryKind.DISPUTE)
 
 
-def credit(world: World, client_id: str) -> int:
+def credit(world: World, client_id: str, day: dt.date = LAST_DAY) -> int:
     """Return the amount received that was neither given back nor allocated."""
-    put = summed(world.where(Allocation, client_id=client_id))
-    gone = refunded(world, client_id) + charged_back(world, client_id)
-    return received(world, client_id) - gone - put
+    put = summed(row for row in world.where(Allocation, client_id=client_id) if row.date <= day)
+    gone = refunded(world, client_id, day) + charged_back(world, client_id, day)
+    return received(world, client_id, day) - gone - put
 
 
 def balance(world: World, client_id: str) -> int:
@@ -117,26 +135,19 @@ class Term:
     amount: int
 
 
-def terms(world: World, client_id: str) -> list[Term]:
-    """Return the terms of the balance."""
-    valid = world.where(Invoice, client_id=client_id, is_void=False)
-    corrections = {
-        kind: summed(
-            entry
-            for invoice in world.where(Invoice, client_id=client_id)
-            for entry in world.where(LedgerEntry, invoice_id=invoice.id, kind=kind)
-        )
-        for kind in CORRECTIONS
-    }
-    unused = credit(world, client_id)
+def terms(world: World, client_id: str, day: dt.date = LAST_DAY) -> list[Term]:
+    """Return the terms of the balance at the end of a day."""
+    issued = [one for one in world.where(Invoice, client_id=client_id) if one.issued_on <= day]
+    valid = [one for one in issued if not (one.is_void and one.voided_on <= day)]
+    unused = credit(world, client_id, day)
     return [
         Term("INVOICED", sum(invoice.total_minor for invoice in valid)),
-        Term("PAID", unused - received(world, client_id)),
+        Term("PAID", unused - received(world, client_id, day)),
         Term("UNALLOCATED_CREDIT", -unused),
-        Term("REFUNDED", refunded(world, client_id)),
-        Term("DISPUTED", charged_back(world, client_id)),
-        Term("WRITTEN_OFF", corrections[EntryKind.WRITE_OFF]),
-        Term("ADJUSTED", corrections[EntryKind.ADJUSTMENT]),
+        Term("REFUNDED", refunded(world, client_id, day)),
+        Term("DISPUTED", charged_back(world, client_id, day)),
+        Term("WRITTEN_OFF", entered(world, client_id, day, EntryKind.WRITE_OFF)),
+        Term("ADJUSTED", entered(world, client_id, day, EntryKind.ADJUSTMENT)),
     ]
 
 

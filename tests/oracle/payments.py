@@ -101,6 +101,10 @@ class Receipt(Shown):
     prefix = "rct"
 
     @property
+    def paid_on(self) -> Any:
+        return self.row.issued_on
+
+    @property
     def document(self) -> Any:
         return paper(self, "Receipt")
 

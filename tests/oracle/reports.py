@@ -34,9 +34,9 @@ class RevenuePeriod(Whole):
         found = [row for row in self.world.where(LedgerEntry) if row.kind in kinds]
         return [row for row in self.on_its_days(found) if self.is_of(row)]
 
-    def shares(self, *, of_refunds: bool) -> list[Any]:
+    def shares(self, reason: str) -> list[Any]:
         rows = [row for row in self.on_its_days(self.world.where(Allocation)) if self.is_of(row)]
-        return [row for row in rows if is_refunds_share(self.world, row) is of_refunds]
+        return [row for row in rows if reason_of(self.world, row) == reason]
 
     def on_its_days(self, rows: list[Any]) -> list[Any]:
         return [row for row in rows if self.start <= row.date <= self.end]
@@ -55,13 +55,19 @@ class RevenuePeriod(Whole):
     def collected(self) -> int:
         if self.of is None:
             return -summed(self.entries(EntryKind.PAYMENT))
-        return summed(self.shares(of_refunds=False))
+        return summed(self.shares("paid"))
 
     @property
     def refunded(self) -> int:
         if self.of is None:
             return summed(self.entries(EntryKind.REFUND))
-        return -summed(self.shares(of_refunds=True))
+        return -summed(self.shares("refunded"))
+
+    @property
+    def charged_back(self) -> int:
+        if self.of is None:
+            return summed(self.entries(EntryKind.DISPUTE))
+        return -summed(self.shares("disputed"))
 
     @property
     def written_off(self) -> int:
@@ -72,28 +78,30 @@ class RevenuePeriod(Whole):
         return sum(due for _, due in dues(self.world, self.end, self.of))
 
 
-def is_refunds_share(world: World, row: Any) -> bool:
-    """Return whether a refund took the amount back or restored it.
+def reason_of(world: World, row: Any) -> str:
+    """Return the reason for an allocation.
 
-    It did if the row names a refund. Otherwise a payment's amount is taken back from an invoice
-    only because the invoice is voided.
+    A refund or a dispute took the amount back or restored it if the row names one. Otherwise a
+    payment's amount is taken back from an invoice by a refund, unless the invoice is voided.
     """
+    if row.dispute_id is not None:
+        return "disputed"
     if row.refund_id is not None:
-        return True
+        return "refunded"
     invoice = world.by_id(Invoice, row.invoice_id)
     for_a_void = invoice.is_void and invoice.voided_on <= row.date
-    return row.amount_minor < 0 and not row.is_credit and not for_a_void
+    is_refund = row.amount_minor < 0 and not row.is_credit and not for_a_void
+    return "refunded" if is_refund else "paid"
 
 
 def dues(world: World, day: dt.date, of: str | None) -> Iterator[tuple[Any, int]]:
     """Yield the amount due of each invoice at the end of a day, from the rows up to that day."""
     for invoice in world.where(Invoice):
-        if invoice.issued_on <= day and of in (None, invoice.clinician_id):
-            asked, put = (
-                summed(row for row in world.where(model, invoice_id=invoice.id) if row.date <= day)
-                for model in (LedgerEntry, Allocation)
-            )
-            yield invoice, asked - put
+        if of in (None, invoice.clinician_id):
+            entries = world.where(LedgerEntry, invoice_id=invoice.id)
+            puts = world.where(Allocation, invoice_id=invoice.id)
+            asked = summed(row for row in entries if row.posted_on <= day)
+            yield invoice, asked - summed(row for row in puts if row.date <= day)
 
 
 def revenue(world: World, date_range: Any, group_by: str, of: str | None) -> list[RevenuePeriod]:

@@ -224,20 +224,45 @@ class Permission(Shown):
 
 
 class Balance(Shown):
-    """The balance of a client's row."""
+    """The balance of a client's row, at the end of a day or now."""
+
+    def __init__(self, world: World, row: Any, day: dt.date | None = None) -> None:
+        super().__init__(world, row)
+        self.day = dt.date.max if day is None else day
 
     @property
     def amount(self) -> int:
-        return money.balance(self.world, self.row.id)
+        return sum(term.amount for term in self.terms)
 
     @property
     def payable(self) -> int:
         return money.payable(self.world, self.row.id, money.may_be_paid(self.world, self.row.id))
 
     @property
+    def credit_applied(self) -> int:
+        return money.may_be_paid(self.world, self.row.id) - self.payable
+
+    @property
+    def invoices(self) -> list["PayableInvoice"]:
+        found = money.payable_invoices(self.world, self.row.id)
+        return [PayableInvoice(self.world, invoice) for invoice in found]
+
+    @property
     def terms(self) -> list[money.Term]:
-        return money.terms(self.world, self.row.id)
+        return money.terms(self.world, self.row.id, self.day)
 
     @property
     def uninvoiced(self) -> int:
         return sum(session.fee_minor for session in money.uninvoiced(self.world, self.row.id))
+
+
+class PayableInvoice(Shown):
+    """A due invoice, which the viewer may not see."""
+
+    @property
+    def amount_due(self) -> int:
+        return money.due(self.world, self.row)
+
+    @property
+    def invoice(self) -> Any:
+        return self.row if self.world.reads(self.row) else None

@@ -36,6 +36,37 @@ WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
         " canAddCard { isAllowed reason } } }",
         {},
     ),
+    "the invoices that make up what is payable": (
+        f"{{ client {{ balance {{ payable {MONEY} creditApplied {MONEY} invoices {{ amountDue"
+        f" {MONEY} invoice {{ id number }} }} }} }} }}",
+        {},
+    ),
+    "the practice's ledger": (
+        "query ($range: DateRange, $kind: [AccountHistoryKind!]) { practice { ledger(first: 9,"
+        " dateRange: $range, kind: $kind) { totalCount nodes { id date paidOn client { id }"
+        f" amount {MONEY} balanceAfter {MONEY} status }} {PAGE} }} }} }}",
+        {"range": {"gte": "2025-12-31", "lte": "2026-02-20"}, "kind": None},
+    ),
+    "amounts that make up what is due of invoices": (
+        f"{{ client {{ invoices {{ nodes {{ total {MONEY} voided {MONEY} writtenOff {MONEY}"
+        f" adjusted {MONEY} amountPaid {MONEY} amountDue {MONEY} }} }} }} }}",
+        {},
+    ),
+    "balances as of days": (
+        "query ($day: Date, $none: Date) { client { now: balance(asOf: $none) { amount"
+        f" {MONEY} }} then: balance(asOf: $day) {{ amount {MONEY} payable {MONEY} terms {{ kind"
+        f' amount {MONEY} }} }} earlier: balance(asOf: "2025-12-31") {{ amount {MONEY} }} }} }}',
+        {"day": "2026-02-20", "none": None},
+    ),
+    "balances of a viewer's clients as of a day": (
+        f'{{ viewer {{ clients {{ id balance(asOf: "2026-01-14") {{ amount {MONEY} terms'
+        f" {{ amount {MONEY} }} }} }} }} }}",
+        {},
+    ),
+    "a balance as of a day in the future": (
+        '{ client { balance(asOf: "2026-03-16") { amount { amount } } } }',
+        {},
+    ),
     "cards, the default first": (
         "{ client { paymentMethods { id brand last4 expMonth expYear cardholderName billingZip"
         " isDefault isExpired expiresSoon addedAt client { id } } defaultPaymentMethod { id } } }",
@@ -156,7 +187,7 @@ WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "the account history of the last thirty days": (
         f"{{ client {{ accountHistory {{ nodes {{ id date kind description amount {MONEY} status"
-        f" balanceAfter {MONEY} }} }} }} }}",
+        f" balanceAfter {MONEY} balanceChange {MONEY} serviceDate paidOn postedOn }} }} }} }}",
         {},
     ),
     "the whole account history": (

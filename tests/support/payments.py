@@ -1,6 +1,7 @@
 """A portal whose practice takes cards, with a double of Stripe in the same process."""
 
 import asyncio
+import datetime as dt
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -87,7 +88,14 @@ class Paying(Portal):
 
     # -- invoices ----------------------------------------------------------------------------------
 
-    async def invoice(self, amount: int, client_id: str | None = None, **facts: Any) -> str:
+    async def invoice(
+        self,
+        amount: int,
+        client_id: str | None = None,
+        *,
+        served_on: dt.date | None = None,
+        **facts: Any,
+    ) -> str:
         """Insert a shared invoice of one line, and return its id."""
         id_, client_id = new_id(), client_id or self.client_id
         own = {"practice_id": self.practice_id}
@@ -124,7 +132,8 @@ class Paying(Portal):
                 "is_void": False,
             },
         )
-        await self.enter(EntryKind.CHARGE, amount, client_id, invoice_id=id_, reference="line 1")
+        of = {"invoice_id": id_, "reference": "line 1", "date": served_on or day}
+        await self.enter(EntryKind.CHARGE, amount, client_id, **of)
         return id_
 
     async def letterhead(self) -> str:

@@ -106,7 +106,7 @@ def cards(kind: ViewerKind) -> Select[Any]:
 
 def branch(model: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Return one kind of entry, in the common columns."""
-    names = "id date kind description status amount_minor invoice_id payment_id".split()
+    names = "id date kind description status amount_minor change invoice_id payment_id".split()
     named = [column.label(name) for name, column in zip(names, columns, strict=True)]
     return select(*named).where(model.practice_id == PRACTICE_ID, model.client_id == CLIENT_ID)
 
@@ -115,10 +115,11 @@ def movements() -> Select[*tuple[Any, ...]]:
     return branch(
         LedgerEntry,
         LedgerEntry.id,
-        LedgerEntry.date,
+        LedgerEntry.posted_on,
         cast(LedgerEntry.kind, Text),
         LedgerEntry.description,
         cast(null(), Text),
+        LedgerEntry.amount_minor,
         LedgerEntry.amount_minor,
         LedgerEntry.invoice_id,
         LedgerEntry.payment_id,
@@ -139,6 +140,7 @@ def uninvoiced() -> Select[*tuple[Any, ...]]:
         literal(EntryKind.SESSION.value),
         Session.description,
         literal(HistoryStatus.UNINVOICED.value),
+        Session.fee_minor,
         literal(0, BigInteger),
         cast(null(), ID),
         cast(null(), ID),
@@ -158,6 +160,7 @@ def unsettled() -> Select[*tuple[Any, ...]]:
         literal(EntryKind.PAYMENT.value),
         literal("Payment"),
         status,
+        -Payment.amount_minor,
         literal(0, BigInteger),
         cast(null(), ID),
         Payment.id,
@@ -169,7 +172,7 @@ def history() -> Listed:
     unsettled payments.
     """
     entries = union_all(movements(), uninvoiced(), unsettled()).subquery()
-    so_far = func.sum(entries.c.amount_minor).over(order_by=(entries.c.date, entries.c.id))
+    so_far = func.sum(entries.c.change).over(order_by=(entries.c.date, entries.c.id))
     after = select(entries, cast(so_far, BigInteger).label("balance_after_minor")).subquery()
     rows = select(after).where(after.c.date.between(FIRST_DAY, LAST_DAY))
     return listed(rows, after.c, "history", "date", "id")

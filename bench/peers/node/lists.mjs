@@ -52,18 +52,19 @@ export function history(viewer, clientId, { dateRange, after, first }) {
   const text = `
     SELECT * FROM (${[
       branch(
-        `date, kind, description, amount_minor AS "amountMinor", NULL AS status,
+        `posted_on AS date, kind, description, amount_minor AS "amountMinor",
+          amount_minor AS "changeMinor", NULL AS status,
           invoice_id AS "invoiceId", payment_id AS "paymentId"`,
         "ledger_entry",
       ),
       branch(
-        "date, 'SESSION', description, 0, 'UNINVOICED', NULL::uuid, NULL::uuid",
+        "date, 'SESSION', description, fee_minor, 0, 'UNINVOICED', NULL::uuid, NULL::uuid",
         "session s",
         `NOT EXISTS (SELECT FROM invoice_line l
           WHERE l.practice_id = $1 AND l.session_id = s.id AND NOT l.is_void)`,
       ),
       branch(
-        `created_on AS date, 'PAYMENT', 'Payment', 0,
+        `created_on AS date, 'PAYMENT', 'Payment', -amount_minor, 0,
           CASE state WHEN 'FAILED' THEN 'FAILED' ELSE 'PENDING' END, NULL::uuid, NULL::uuid`,
         "payment",
         "state NOT IN ('SUCCEEDED', 'CANCELED')",
@@ -86,7 +87,7 @@ function withNewer(list, page) {
   let newer = 0;
   for (const entry of page.nodes) {
     Object.assign(entry, { list, newer });
-    newer += entry.amountMinor;
+    newer += entry.changeMinor;
   }
   return page;
 }
@@ -94,7 +95,7 @@ function withNewer(list, page) {
 async function newerThan(viewer, clientId, { date, id }) {
   const text = `
     SELECT coalesce(sum(amount_minor), 0)::bigint AS minor FROM ledger_entry
-    WHERE practice_id = $1 AND client_id = $2 AND (date, id) > ($3::date, $4::uuid)`;
+    WHERE practice_id = $1 AND client_id = $2 AND (posted_on, id) > ($3::date, $4::uuid)`;
   const [{ minor }] = await rows(text, viewer.practiceId, clientId, date, id);
   return minor;
 }

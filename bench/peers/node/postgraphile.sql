@@ -117,21 +117,22 @@ SELECT h.practice_id, h.client_id, h.id, h.date, h.kind, h.description, h.amount
     (
         SELECT coalesce(sum(amount_minor), 0)::bigint FROM public.ledger_entry e
         WHERE e.practice_id = h.practice_id AND e.client_id = h.client_id
-            AND (e.date, e.id) <= (h.date, h.id)
+            AND (e.posted_on, e.id) <= (h.date, h.id)
     ) AS balance_after_minor
 FROM (
-    SELECT practice_id, client_id, id, date, kind::text, description, amount_minor,
+    SELECT practice_id, client_id, id, posted_on AS date, kind::text, description, amount_minor,
         NULL::text AS status, invoice_id, payment_id
     FROM public.ledger_entry
     UNION ALL
-    SELECT practice_id, client_id, id, date, 'SESSION', description, 0, 'UNINVOICED', NULL, NULL
+    SELECT practice_id, client_id, id, date, 'SESSION', description, fee_minor, 'UNINVOICED', NULL,
+        NULL
     FROM public.session s
     WHERE NOT EXISTS (
         SELECT FROM public.invoice_line l
         WHERE l.practice_id = s.practice_id AND l.session_id = s.id AND NOT l.is_void
     )
     UNION ALL
-    SELECT practice_id, client_id, id, created_on, 'PAYMENT', 'Payment', 0,
+    SELECT practice_id, client_id, id, created_on, 'PAYMENT', 'Payment', -amount_minor,
         CASE state WHEN 'FAILED' THEN 'FAILED' ELSE 'PENDING' END, NULL, NULL
     FROM public.payment WHERE state NOT IN ('SUCCEEDED', 'CANCELED')
 ) h
@@ -177,14 +178,10 @@ WITH periods AS (
     SELECT width_bucket(greatest(since, first_day), (SELECT days FROM starts)) AS place,
         sum(minor) AS minor
     FROM (
-        SELECT greatest(e.date, i.issued_on) AS since, e.amount_minor AS minor
-        FROM public.ledger_entry e
-        JOIN public.invoice i ON i.practice_id = e.practice_id AND i.id = e.invoice_id
-        WHERE e.practice_id = revenue.practice_id
+        SELECT e.posted_on AS since, e.amount_minor AS minor FROM public.ledger_entry e
+        WHERE e.practice_id = revenue.practice_id AND e.invoice_id IS NOT NULL
         UNION ALL
-        SELECT greatest(a.date, i.issued_on), -a.amount_minor
-        FROM public.allocation a
-        JOIN public.invoice i ON i.practice_id = a.practice_id AND i.id = a.invoice_id
+        SELECT a.date, -a.amount_minor FROM public.allocation a
         WHERE a.practice_id = revenue.practice_id
     ) moved WHERE since <= last_day GROUP BY 1
 )

@@ -19,13 +19,10 @@ const FLOWS = `
 const DUE = `
   SELECT width_bucket(greatest(since, $2), $4::date[]) AS place, sum(minor)::bigint AS minor
   FROM (
-    SELECT greatest(e.date, i.issued_on) AS since, e.amount_minor AS minor
-    FROM ledger_entry e JOIN invoice i ON i.practice_id = $1 AND i.id = e.invoice_id
-    WHERE e.practice_id = $1
+    SELECT posted_on AS since, amount_minor AS minor
+    FROM ledger_entry WHERE practice_id = $1 AND invoice_id IS NOT NULL
     UNION ALL
-    SELECT greatest(a.date, i.issued_on), -a.amount_minor
-    FROM allocation a JOIN invoice i ON i.practice_id = $1 AND i.id = a.invoice_id
-    WHERE a.practice_id = $1
+    SELECT date, -amount_minor FROM allocation WHERE practice_id = $1
   ) moved WHERE since <= $3::date GROUP BY place`;
 
 const NOTHING = { invoiced: 0, collected: 0, refunded: 0, writtenOff: 0 };

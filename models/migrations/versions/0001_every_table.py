@@ -922,9 +922,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("practice_id", "id"),
     )
     op.create_index(
-        "ix_ledger_entry_practice_id_client_id_date_id",
+        "ix_ledger_entry_practice_id_client_id_posted_on_id",
         "ledger_entry",
-        ["practice_id", "client_id", "date", "id"],
+        ["practice_id", "client_id", "posted_on", "id"],
+    )
+    op.create_index(
+        "ix_ledger_entry_practice_id_posted_on_id",
+        "ledger_entry",
+        ["practice_id", "posted_on", "id"],
     )
     op.create_index("ix_ledger_entry_practice_id_date", "ledger_entry", ["practice_id", "date"])
     op.create_index(

@@ -10,6 +10,7 @@ import billing.ledger.receivables
 import billing.ledger.revenue
 from billing.ledger import periods
 from billing.ledger.periods import Period
+from billing.ledger.receivables import movement
 from billing.ledger.revenue import when
 from execution import scopes
 from models import EntryKind
@@ -95,17 +96,34 @@ def a_therapists_money_is_everybodys(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def an_invoice_is_due_before_it_is_issued(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(billing.ledger.receivables, "latest", lambda day, _: day)
+    def wrong(entry: Any, invoice: Any) -> Any:
+        return movement(entry, invoice, entry.c.date, entry.c.amount_minor)
+
+    patch.setattr(aging, "invoiced_amounts", wrong)
 
 
 @fault
 def what_came_later_counts_as_of_a_past_day(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(billing.ledger.receivables, "latest", lambda _, issued_on: issued_on)
+    def wrong(entry: Any, invoice: Any) -> Any:
+        return movement(entry, invoice, invoice.c.issued_on, entry.c.amount_minor)
+
+    patch.setattr(aging, "invoiced_amounts", wrong)
 
 
 @fault
 def what_was_due_before_the_range_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(revenue, "latest", lambda day, _: day)
+    patch.setattr(revenue, "greatest", lambda day, _: day)
+
+
+@fault
+def what_banks_took_back_counts_as_refunded(patch: pytest.MonkeyPatch) -> None:
+    right = billing.ledger.revenue.of_allocations
+
+    def wrong(allocation: Any, invoice: Any) -> Any:
+        flows = right(allocation, invoice)
+        return {**flows, "refunded": flows["refunded"] + flows["charged_back"]}
+
+    patch.setattr(revenue, "of_allocations", wrong)
 
 
 @fault

@@ -124,8 +124,7 @@ class Books:
         kind = EntryKind.SESSION if session else EntryKind.CHARGE
         of = {"invoice_id": invoice["id"], "session_id": session and session["id"]}
         day = session["date"] if session else invoice["issued_on"]
-        posted_on = max(day, invoice["issued_on"])
-        reference = f"line {position}"
+        reference, posted_on = f"line {position}", invoice["issued_on"]
         self.move(invoice["client_id"], kind, amount, day, reference, describe(), **of,
                   posted_on=posted_on)  # fmt: skip
 
@@ -165,6 +164,7 @@ class Books:
 
     def void(self, invoice: Entered, date: dt.date) -> None:
         """Void an invoice: reverse its entries, and return its allocations to credit."""
+        date = max(date, invoice["issued_on"])
         for number, row in enumerate(self.of(LedgerEntry, invoice_id=invoice["id"]), 1):
             of = {name: row[name] for name in ("invoice_id", "session_id")}
             reversed_ = -row["amount_minor"]

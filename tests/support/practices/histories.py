@@ -64,7 +64,7 @@ class Lives(Draws):
         books.correct(written, EntryKind.WRITE_OFF, -400, TODAY)
         books.correct(part, EntryKind.ADJUSTMENT, 25, TODAY)
         books.refund(payment, 100, TODAY)
-        books.dispute(payment, part, 60, TODAY, DisputeState.LOST)
+        books.dispute(payment, part, 40, TODAY, DisputeState.LOST)
         books.dispute(payment, paid, 200, TODAY, DisputeState.OPEN)
         whole = books.pay(client_id, 70, TODAY)
         books.refund(whole, 70, TODAY)
