@@ -5,13 +5,13 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.support import chromium as chromium_program
 from tests.support import demo_server as demonstration
-from tests.support import postgres
+from tests.support import postgres, shares
 from tests.support.comparison import Comparison, compared
 from tests.support.demo_server import Demo
 from tests.support.practices import made
@@ -23,6 +23,19 @@ SEED = int(os.environ.get("PRACTICES_SEED", "1"))
 MISSING = pytest.StashKey[dict[str, str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run the part of `make test`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    shares.set_quick(config.option.quick)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> shares.ByFileAndDatabase:
+    return shares.ByFileAndDatabase(config, log)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark every test on PostgreSQL as one that needs a server."""
     callspec = getattr(item, "callspec", None)
@@ -31,8 +44,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.server)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run campaigns first, so that no process is left with the longest module at the end."""
+# After `-k` and `-m`: a quick run takes its share of what they select.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a quick run does not take, and run campaigns first, so that no process is left
+    with the longest module at the end.
+    """
+    if config.option.quick:
+        items[:], left = shares.divided(items)
+        config.hook.pytest_deselected(items=left)
     items.sort(key=lambda item: item.get_closest_marker("campaign") is None)
 
 
