@@ -14,6 +14,7 @@ from tests.support import demo_server as demonstration
 from tests.support import postgres, shares
 from tests.support.comparison import Comparison, compared
 from tests.support.demo_server import Demo
+from tests.support.patience import patient
 from tests.support.practices import made
 from tests.support.process_pool import Nursery
 from tests.support.stripe_double import Double
@@ -66,6 +67,13 @@ def _background_work_by_hand() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("billing.payments.background.INBOX_EVERY_S", 1e6)
         patch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Let the tests' servers wait as long as a busy machine takes."""
+    with patient():
         yield
 
 

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ async def read(engine: AsyncEngine, rows: Iterable[type[Row]]) -> dict[type[Row]
         }
 
 
-def sorted_rows(rows: Mapping[type[Row], list[Values]]) -> dict[str, list[Values]]:
+def sorted_rows(rows: Mapping[type[Row], Sequence[Values]]) -> dict[str, list[Values]]:
     return {row.__tablename__: in_order(row, values) for row, values in rows.items()}
 
 

@@ -1,7 +1,7 @@
 """The made rows that the tests of the demo's data read, by name."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import product
 
@@ -30,7 +30,7 @@ def loaded_plans() -> list[many.PracticePlan]:
 
 
 @cache
-def loaded_rows() -> Mapping[type[Row], list[Values]]:
+def loaded_rows() -> Mapping[type[Row], Sequence[Values]]:
     """Return the rows of `portal load-demo`."""
     return demo.by_table(entry for plan in loaded_plans() for entry in many.practice_entries(plan))
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 LEFT_OUT = ("slow", "faults")
 _is_quick = False

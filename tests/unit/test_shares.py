@@ -1,12 +1,15 @@
 """The part of the suite that a quick run takes."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import shares
+from tests.support.demo_server import PROJECT
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,24 @@ def test_slow_tests_and_broken_networks_are_left_out_and_others_taken() -> None:
 def test_processes_take_a_file_on_one_database_at_a_time() -> None:
     files = {shares.file_and_database(case.nodeid) for case in [*cases("a.py"), *cases("b.py")]}
     assert len(files) == 4
+
+
+# -- the documented table --------------------------------------------------------------------------
+
+REDUCES = re.compile(r"mark\.(share|slow|faults)\b|shares\.number\(")
+
+
+def test_every_reduced_module_is_documented() -> None:
+    written = (PROJECT / "docs" / "testing.md").read_text()
+    listed = {path.rstrip("/") for path in re.findall(r"`(tests/[\w/.]+)`", section(written))}
+    reduced = {
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "tests").rglob("test_*.py")
+        if REDUCES.search(path.read_text()) and path != Path(__file__)
+    }
+    folded = {path if path in listed else path.rpartition("/")[0] for path in reduced}
+    assert folded | {"tests/support/shares.py"} == listed
+
+
+def section(text: str) -> str:
+    return text.partition("## What `make test` leaves out")[2].partition("\n## ")[0]
