@@ -179,7 +179,6 @@ def test_every_kind_of_ledger_entry_exists(world: Ledgers) -> None:
         (EntryKind.SESSION, True),
         (EntryKind.CHARGE, True),
         (EntryKind.ADJUSTMENT, True),
-        (EntryKind.ADJUSTMENT, False),
         (EntryKind.WRITE_OFF, True),
         (EntryKind.PAYMENT, False),
         (EntryKind.REFUND, False),
