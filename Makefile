@@ -8,7 +8,7 @@ MINUTES ?= 60
 ARGS ?=
 
 # Two processes of tests, each with a PostgreSQL of its own; AT_ONCE= for one.
-AT_ONCE ?= -n 2 --dist loadfile --no-loadscope-reorder
+AT_ONCE ?= -n 2 --dist loadscope --no-loadscope-reorder
 
 BIN := .venv/bin
 PAGE := web/dist/graphiql/manifest.json
@@ -30,7 +30,7 @@ run: .venv/.portal $(PAGE) ## Serve the demo on 127.0.0.1 (PORT=8000, DEMO_JSON=
 test: .venv/.test .venv/.portal $(PAGE) ## Run the tests, on SQLite and PostgreSQL (ARGS='-k name').
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@echo 'Running the tests …'
-	@$(BIN)/python -m pytest $(AT_ONCE) -m 'not faults' $(ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) --quick $(ARGS)
 
 test-all: .venv/.test .venv/.portal $(PAGE) ## Run every test, also those that break servers and networks (some minutes more).
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

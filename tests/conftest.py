@@ -5,15 +5,16 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.support import chromium as chromium_program
 from tests.support import demo_server as demonstration
-from tests.support import postgres
+from tests.support import postgres, shares
 from tests.support.comparison import Comparison, compared
 from tests.support.demo_server import Demo
+from tests.support.patience import patient
 from tests.support.practices import made
 from tests.support.process_pool import Nursery
 from tests.support.stripe_double import Double
@@ -21,6 +22,19 @@ from tests.support.stripe_double import Double
 # The seed of random practices and operations; a soak sets another.
 SEED = int(os.environ.get("PRACTICES_SEED", "1"))
 MISSING = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run the part of `make test`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    shares.set_quick(config.option.quick)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> shares.ByFileAndDatabase:
+    return shares.ByFileAndDatabase(config, log)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -31,8 +45,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.server)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run campaigns first, so that no process is left with the longest module at the end."""
+# After `-k` and `-m`: a quick run takes its share of what they select.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a quick run does not take, and run campaigns first, so that no process is left
+    with the longest module at the end.
+    """
+    if config.option.quick:
+        items[:], left = shares.divided(items)
+        config.hook.pytest_deselected(items=left)
     items.sort(key=lambda item: item.get_closest_marker("campaign") is None)
 
 
@@ -46,6 +67,13 @@ def _background_work_by_hand() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("billing.payments.background.INBOX_EVERY_S", 1e6)
         patch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Let the tests' servers wait as long as a busy machine takes."""
+    with patient():
         yield
 
 

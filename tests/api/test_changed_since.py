@@ -11,6 +11,7 @@ from sqlalchemy import select
 from identity.tokens import Subject
 from models import Payment, Scope
 from tests.payments.test_reversals import refunded_there
+from tests.support import shares
 from tests.support.demo_server import PROJECT
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
@@ -20,7 +21,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 CHANGED = """query Changed($since: String) { practice { version
     payments(changedSince: $since, first: 500) { nodes { id amount { minorUnits } } }
     invoices(changedSince: $since, first: 500) { nodes { id amountDue { minorUnits } } } } }"""
-PAYMENTS, WRITERS, COMMITS = 12, 2, 500
+PAYMENTS, WRITERS, COMMITS = 12, 2, shares.number(500, quick=100)
 # With the fault, this many tries have to be enough for a missed change.
 TRIES = 5
 
@@ -96,6 +97,7 @@ async def test_reader_of_changes_misses_none(portal: Portal) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.slow
 @pytest.mark.parametrize("new_database", ["postgresql"], indirect=True, scope="session")
 async def test_versions_assigned_early_miss_changes(portal: Portal) -> None:
     """Shows that the test above can fail: a version counted before the commit, as a

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SEED
+from tests.support import shares
 from tests.support.comparison import Comparison
 from tests.support.operations import operations
 from tests.support.operations.pools import Pool, pools
 
 pytestmark = pytest.mark.campaign
 
-OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", "400"))
+OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", shares.number(400, quick=80)))
 # The least percentage of operations that a plan has to answer. The others are refused.
 PLANNED = 80
 

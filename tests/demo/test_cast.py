@@ -5,7 +5,6 @@ import unicodedata
 
 import pytest
 
-import demo
 from demo import People
 from models import (
     Allocation,
@@ -28,17 +27,17 @@ from models import (
     Statement,
     Superbill,
     SuperbillDiagnosis,
+    SuperbillLine,
 )
+from tests.demo.worlds import DEMOS
 from tests.support.demo_ledger import Ledgers, Values, by, total
 
-DAYS = ["2024-02-29", "2025-01-01", "2025-03-10", "2025-07-31", "2026-03-18", "2026-10-26"]
+pytestmark = pytest.mark.share(4)
 
 
-@pytest.fixture(scope="module", params=[(day, seed) for day in DAYS for seed in (1, 20)], ids=str)
+@pytest.fixture(scope="module", params=DEMOS)
 def told(request: pytest.FixtureRequest) -> tuple[People, Ledgers]:
-    day, seed = request.param
-    people, rows = demo.demo_rows(dt.date.fromisoformat(day), seed)
-    return people, Ledgers(rows, dt.date.fromisoformat(day))
+    return DEMOS[request.param]()
 
 
 @pytest.fixture
@@ -274,6 +273,29 @@ def test_some_superbills_miss_an_npi_or_diagnoses(world: Ledgers) -> None:
         for one in world.all(Superbill)
     }
     assert missing == {(False, False), (True, False), (False, True)}
+
+
+def test_superbills_have_place_of_service_modifiers_and_diagnosis_pointers(world: Ledgers) -> None:
+    for line in world.all(SuperbillLine):
+        by_video = line["place_of_service"] in ("02", "10")
+        assert by_video or line["place_of_service"] == "11"
+        assert line["modifiers"] == (["95"] if by_video else [])
+        diagnoses = world.all(SuperbillDiagnosis, superbill_id=line["superbill_id"])
+        positions = sorted(one["position"] for one in diagnoses)
+        assert line["diagnosis_pointers"] == positions == list(range(1, len(positions) + 1))
+    assert {line["place_of_service"] for line in world.all(SuperbillLine)} == {"02", "10", "11"}
+    codes = {line["cpt_code"] for line in world.all(SuperbillLine)}
+    assert {"90791", "90834", "90837"} <= codes
+
+
+def test_every_npi_has_its_check_digit(world: Ledgers) -> None:
+    numbers = {one["npi"] for row in (Clinician, Letterhead) for one in world.all(row)} - {None}
+    assert len(numbers) >= 3
+    for number in numbers:
+        digits = [int(digit) for digit in "80840" + number]
+        doubled = [digit * 2 for digit in digits[-2::-2]]
+        checked = sum(digits[-1::-2]) + sum(digit // 10 + digit % 10 for digit in doubled)
+        assert checked % 10 == 0
 
 
 def test_contacts_have_one_or_both_rights(world: Ledgers) -> None:

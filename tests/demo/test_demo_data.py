@@ -1,79 +1,41 @@
-"""The demo's data: balances and documents are consistent, on any day."""
+"""The rows of `portal demo`, on any day, and of `portal load-demo`: all sums are right."""
 
 import datetime as dt
-import inspect
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from sqlalchemy import func, select
-from sqlalchemy import inspect as mapped
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-import demo
 from models import (
     Allocation,
     Client,
-    Clinician,
     DocumentCounter,
     EntryKind,
     Invoice,
     InvoiceLine,
     LedgerEntry,
-    Letterhead,
     Payment,
     PaymentMethod,
     PaymentMethodKind,
     PaymentState,
     Practice,
     Receipt,
-    Row,
     Session,
     Statement,
     StatementLine,
     Superbill,
-    SuperbillDiagnosis,
     SuperbillLine,
-    database,
-    migrations,
 )
-from models.row import written
+from tests.demo.worlds import WORLDS
 from tests.support.demo_ledger import ISSUED, Ledgers, Values, by, milliseconds, sums, total
 
-NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-TODAY = dt.date(2026, 3, 18)
+pytestmark = pytest.mark.share(4)
 DOCUMENTS = {Invoice: "INV", Statement: "STM", Superbill: "SB", Receipt: "RCP"}
-PEOPLE, MADE = demo.demo_rows(TODAY)
-CLIENT, SIBLING, STRANGER = PEOPLE.client_id, PEOPLE.sibling_id, PEOPLE.stranger_id
 
 
-@pytest.fixture(scope="module")
-async def world(new_database: NewDatabase) -> AsyncIterator[Ledgers]:
-    """Yield the demo as read back from a database."""
-    async with empty(new_database) as engine:
-        assert await demo.load(engine, TODAY) == PEOPLE
-        yield Ledgers(await read(engine, MADE), TODAY)
-
-
-@asynccontextmanager
-async def empty(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
-    async with new_database() as url:
-        engine = database.engine(url)
-        await migrations.upgrade(engine)
-        yield engine
-        await engine.dispose()
-
-
-async def read(engine: AsyncEngine, rows: Iterable[type[Row]]) -> dict[type[Row], list[Values]]:
-    """Return the rows of some tables, without the columns that the database computes."""
-    async with engine.connect() as conn:
-        return {
-            row: [dict(one) for one in (await conn.execute(everything)).mappings()]
-            for row, everything in ((row, select(*written(row).values())) for row in rows)
-        }
+@pytest.fixture(scope="module", params=WORLDS)
+def world(request: pytest.FixtureRequest) -> Ledgers:
+    return WORLDS[request.param]()
 
 
 # -- the sums --------------------------------------------------------------------------------------
@@ -297,29 +259,6 @@ def paid_of_session(world: Ledgers, session: Values, day: dt.date) -> int:
     return 0
 
 
-def test_superbills_have_place_of_service_modifiers_and_diagnosis_pointers(world: Ledgers) -> None:
-    for line in world.all(SuperbillLine):
-        by_video = line["place_of_service"] in ("02", "10")
-        assert by_video or line["place_of_service"] == "11"
-        assert line["modifiers"] == (["95"] if by_video else [])
-        diagnoses = world.all(SuperbillDiagnosis, superbill_id=line["superbill_id"])
-        positions = sorted(one["position"] for one in diagnoses)
-        assert line["diagnosis_pointers"] == positions == list(range(1, len(positions) + 1))
-    assert {line["place_of_service"] for line in world.all(SuperbillLine)} == {"02", "10", "11"}
-    codes = {line["cpt_code"] for line in world.all(SuperbillLine)}
-    assert {"90791", "90834", "90837"} <= codes
-
-
-def test_every_npi_has_its_check_digit(world: Ledgers) -> None:
-    numbers = {one["npi"] for row in (Clinician, Letterhead) for one in world.all(row)} - {None}
-    assert len(numbers) >= 3
-    for number in numbers:
-        digits = [int(digit) for digit in "80840" + number]
-        doubled = [digit * 2 for digit in digits[-2::-2]]
-        checked = sum(digits[-1::-2]) + sum(digit // 10 + digit % 10 for digit in doubled)
-        assert checked % 10 == 0
-
-
 # -- references between rows -----------------------------------------------------------------------
 
 
@@ -357,7 +296,7 @@ def test_cards_belong_to_practices_with_online_payments(world: Ledgers) -> None:
 
 
 def test_ids_are_in_the_order_of_time(world: Ledgers) -> None:
-    ids = [one["id"] for row in MADE for one in world.all(row) if "id" in one]
+    ids = [one["id"] for row in world.rows for one in world.all(row) if "id" in one]
     ledger_of_payments = len(world.all(LedgerEntry, kind=EntryKind.PAYMENT))
     assert len(ids) - len(set(ids)) == ledger_of_payments
     assert {uuid.UUID(one).version for one in ids} == {7}
@@ -365,67 +304,3 @@ def test_ids_are_in_the_order_of_time(world: Ledgers) -> None:
         for one in world.all(row):
             when = round(one["created_at"].timestamp() * 1000)
             assert abs(milliseconds(one["id"]) - when) < 1000
-
-
-# -- reproducibility -------------------------------------------------------------------------------
-
-
-def test_rows_read_back_are_the_generated_ones(world: Ledgers) -> None:
-    rest = {"card_setup", "detachment", "dispute", "refund", "stripe_event", "token"}
-    rest |= {"access_entry", "external_reference", "practice_version"}
-    rest |= {"logo", "printed_document", "sign_in_limit", "sign_in_link", "sign_in_request"}
-    assert {row.__tablename__ for row in MADE} == set(Row.metadata.tables) - rest
-    for row, made in MADE.items():
-        key = [str(column.name) for column in mapped(row).primary_key]
-        assert by(world.all(row), *key) == by(made, *key)
-
-
-def test_rows_depend_on_the_seed_and_the_day_alone() -> None:
-    assert demo.demo_rows(TODAY) == (PEOPLE, MADE)
-    assert demo.demo_rows(TODAY, 1) == (PEOPLE, MADE)
-    for people, rows in (demo.demo_rows(TODAY, 2), demo.demo_rows(TODAY + dt.timedelta(1))):
-        assert people != PEOPLE
-        assert rows[LedgerEntry] != MADE[LedgerEntry]
-
-
-async def test_loading_is_one_transaction(
-    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Batches are written with rows that refer to rows of earlier ones."""
-    written = demo.write_batch
-
-    async def interrupted(connection: Any, batch: list[Any]) -> None:
-        await written(connection, batch)
-        if batch[-1].row is DocumentCounter:
-            raise ConnectionError
-
-    monkeypatch.setattr(demo, "BATCH", 100)
-    async with empty(new_database) as engine:
-        with monkeypatch.context() as patch:
-            patch.setattr(demo, "write_batch", interrupted)
-            with pytest.raises(ConnectionError):
-                await demo.load(engine, TODAY)
-        async with engine.connect() as conn:
-            assert await conn.scalar(select(func.count()).select_from(Practice)) == 0
-        await demo.load(engine, TODAY)
-        async with engine.connect() as conn:
-            counted = await conn.scalar(select(func.count()).select_from(LedgerEntry))
-        assert counted == len(MADE[LedgerEntry])
-
-
-DAYS = ["2024-02-29", "2025-01-01", "2025-03-10", "2025-07-31", "2025-12-31", "2026-10-26"]
-
-
-@pytest.mark.parametrize("seed", [1, 20])
-@pytest.mark.parametrize("day", DAYS)
-def test_all_of_this_holds_on_any_day_and_for_any_seed(day: str, seed: int) -> None:
-    """Days with a leap day, an end of a year or month, or a change to or from summer time."""
-    today = dt.date.fromisoformat(day)
-    _, rows = demo.demo_rows(today, seed)
-    world = Ledgers(rows, today)
-    tests = [one for name, one in globals().items() if name.startswith("test_")]
-    of_the_world = [one for one in tests if [*inspect.signature(one).parameters] == ["world"]]
-    assert len(of_the_world) > 20
-    for test in of_the_world:
-        if test is not test_rows_read_back_are_the_generated_ones:
-            test(world)

@@ -21,13 +21,14 @@ from models import (
     Token,
 )
 from server.http.documents import content_disposition
+from tests.support import shares
 from tests.support.document_links import BASE, MODELS, NAMES, QUERY, WAYS, get, link, made, text
 from tests.support.factories import Books
 from tests.support.portal import KEY, Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # Links tried on each database with a letter, part or digit changed.
-FUZZED = 5_000
+FUZZED = shares.number(5_000, quick=500)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ from models import (
 )
 from models.database import engine
 from models.migrations import upgrade
+from tests.support import shares
 from tests.support.factories import Books
 
 KEYS = FieldKeys([Fernet.generate_key().decode()])
@@ -51,8 +52,8 @@ NAMES = [
 ]
 CURRENCIES = {"USD": 2, "JPY": 0, "KWD": 3}
 LENGTHS = (1, 1, 2, 2, 3, 3, 8, 40, 40, 500)
-# Documents of each kind on each database: 200 in all.
-EACH = 25
+# Documents of each kind on each database.
+EACH = shares.number(25, quick=3)
 
 
 @pytest.fixture(scope="module")

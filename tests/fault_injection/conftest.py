@@ -10,6 +10,13 @@ from tests.fault_injection import network as networks
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.support import postgres
+from tests.support.patience import as_in_production
+
+
+@pytest.fixture(autouse=True)
+def _limits_of_production() -> Iterator[None]:
+    with as_in_production():
+        yield
 
 
 @pytest.fixture

@@ -431,6 +431,7 @@ def told() -> dict[str, str]:
     return {}
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_planted_fault_is_found(
     comparison: Comparison,

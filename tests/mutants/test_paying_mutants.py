@@ -53,6 +53,7 @@ def goes_red(new: Callable[[], AbstractAsyncContextManager[str]]) -> None:
 # -- found by the state machine --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_the_unique_claim_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +89,7 @@ def test_without_the_fence_the_machine_fails(
     goes_red(lambda: sqlite_file(tmp_path / f"{new_id()}.sqlite"))
 
 
+@pytest.mark.slow
 def test_with_create_and_confirm_in_one_step_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

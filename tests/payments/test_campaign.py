@@ -16,8 +16,9 @@ from tests.payments.campaign.report import upper_bound
 from tests.payments.campaign.run import Wanted, campaign
 from tests.payments.campaign.servers import Pool
 from tests.payments.campaign.world import Debt, House, Somebody
+from tests.support import shares
 
-CLIENTS = 12
+CLIENTS = shares.number(12, quick=6)
 
 
 @pytest.mark.server

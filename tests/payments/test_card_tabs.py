@@ -20,7 +20,7 @@ from models import CardSetup, Client, Detachment, PaymentMethod, SetupState
 from models.ids import new_id
 from tests.conftest import SEED
 from tests.payments.test_tabs import data, opened
-from tests.support import postgres, stripe_allowlist
+from tests.support import postgres, shares, stripe_allowlist
 from tests.support.card_forms import ADD, MAKE_DEFAULT, PREPARE
 from tests.support.demo_server import Run
 from tests.support.payments import Paying
@@ -28,7 +28,7 @@ from tests.support.processes import double, portals
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
-PROCESSES, ROUNDS, CLIENTS, TABS = 3, 4, 10, 5
+PROCESSES, ROUNDS, CLIENTS, TABS = 3, shares.number(4, quick=1), 10, 5
 NUMBERS = ("4242424242424242", "5555555555554444", "378282246310005", "6011111111111117")
 # Newer forms of the same client close older ones.
 LOSERS = {"TooManyAttempts", "InvalidInput"}

@@ -21,6 +21,7 @@ from models import Client, Dispute, LedgerEntry, RefundState, StripeEvent
 from models.ids import new_id
 from sandbox import reversals
 from tests.conftest import SEED
+from tests.support import shares
 from tests.support.payments import ACCOUNT, Paying, paying
 from tests.support.unprotected import unprotected
 
@@ -243,8 +244,8 @@ async def test_card_for_disputes_is_disputed(portal: Paying) -> None:
 
 # -- histories -------------------------------------------------------------------------------------
 
-# On each database in `make test`; set HISTORIES=1000 for more.
-HISTORIES = int(os.environ.get("HISTORIES", "12"))
+# On each database; set HISTORIES=1000 for more.
+HISTORIES = int(os.environ.get("HISTORIES", shares.number(12, quick=2)))
 MOVES = ("refund", "refund", "fail", "dispute", "win", "lose")
 
 

@@ -16,7 +16,7 @@ from models import Allocation, Claim, LedgerEntry, Payment, PaymentState, Practi
 from models.database import engine
 from tests.conftest import SEED
 from tests.sandbox.specification import held
-from tests.support import postgres, stripe_allowlist
+from tests.support import postgres, shares, stripe_allowlist
 from tests.support.demo_server import Run
 from tests.support.empty_databases import prepare
 from tests.support.payments import ACCOUNT, PAY, Paying
@@ -24,7 +24,7 @@ from tests.support.processes import double, portals
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
-PROCESSES, ROUNDS, TABS = 3, 20, 50
+PROCESSES, ROUNDS, TABS = 3, shares.number(20, quick=3), 50
 # The number of times that a tab sends a request that was not begun: a slow machine may refuse many.
 TRIES = 30
 LOSERS = {"PaymentInProgress", "AmountChanged", "NothingToPay", "PayProcessing"}

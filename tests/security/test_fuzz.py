@@ -19,18 +19,20 @@ from tests.security.fuzz import Hostile, document
 from tests.security.fuzz.allowed import ALLOWED
 from tests.security.fuzz.corpus import corpus
 from tests.security.fuzz.generated import generated
+from tests.support import shares
 from tests.support.portal import Portal, served
 
 pytestmark = pytest.mark.campaign
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-# Requests on each database, two thousand in all.
-GENERATED = 1_000
+# Requests on each database.
+GENERATED = shares.number(1_000, quick=150)
 # Seconds of the event loop's thread, which serves all requests.
 MOST_S = 0.25
 # Most errors and bytes of a refusal.
 MOST_ERRORS, MOST_BYTES = 101, 64 * 1024
-# Most bytes kept of a thousand requests that do not come again.
+# Requests that do not come again, and the most bytes that are kept of them.
+PASSING = shares.number(1_000, quick=250)
 MOST_KEPT = 32 * 2**20
 
 CODES = frozenset(
@@ -135,6 +137,7 @@ def forget(portal: Portal) -> None:
         service.request_cache.answered.clear()
 
 
+@pytest.mark.share(8)
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
 async def test_hostile_request_is_answered_soon_and_plainly(
     portal: Portal, headers: dict[str, str], hostile: Hostile
@@ -153,13 +156,13 @@ async def test_random_hostile_requests_are_answered_soon_and_plainly(portal: Por
 
 
 async def test_hostile_requests_leave_nothing_in_memory(portal: Portal) -> None:
-    """A thousand different requests, after some that filled the caches."""
+    """Different requests, after some that filled the caches."""
     client = bearer(await portal.token())
-    for hostile in generated(500, seed=3):
+    for hostile in generated(PASSING // 2, seed=3):
         await ask(portal, hostile, client)
     gc.collect()
     before = resident()
-    for hostile in generated(1_000, seed=4):
+    for hostile in generated(PASSING, seed=4):
         await ask(portal, hostile, client)
     gc.collect()
     kept = resident() - before
@@ -176,6 +179,7 @@ def resident() -> int:
 # -- the largest allowed requests ------------------------------------------------------------------
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", ALLOWED)
 @pytest.mark.parametrize("kind", ["client", "contact", "dashboard"])
 async def test_largest_allowed_operation_is_answered(portal: Portal, name: str, kind: str) -> None:

@@ -62,6 +62,7 @@ async def matrix(
 
 
 # The same documents follow each other, so that each is planned and prepared once.
+@pytest.mark.share(5)
 @pytest.mark.parametrize(("probe", "sort"), CELLS)
 async def test_viewer_sees_exactly_own_rows(matrix: Matrix, probe: str, sort: str) -> None:
     with matrix.report.fresh():

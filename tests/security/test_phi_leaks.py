@@ -149,6 +149,7 @@ def markers(worlds: Worlds, response: httpx.Response) -> set[str]:
     return told_by(head, worlds.hashes) | told_by(response.text, worlds.hashes)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("held", HELD, ids=lambda held: " ".join(sorted(held)) or "none")
 async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Scope]) -> None:
     found, answers = await leaks(worlds, held)
@@ -287,6 +288,7 @@ FAULTS: dict[Plant, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session")
+@pytest.mark.share(5)
 @pytest.mark.parametrize("plant", FAULTS)
 async def test_planted_leak_is_reported(
     worlds: Worlds, monkeypatch: pytest.MonkeyPatch, plant: Plant

@@ -1,0 +1,88 @@
+"""The part of the suite that a quick run takes."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import shares
+from tests.support.demo_server import PROJECT
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test, as far as a share depends on it."""
+
+    nodeid: str
+    markers: dict[str, pytest.Mark] = field(default_factory=dict, hash=False)
+
+    @property
+    def name(self) -> str:
+        return self.nodeid.partition("::")[2]
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        return self.markers.get(name)
+
+
+def cases(file: str, *markers: pytest.MarkDecorator, count: int = 20) -> list[Any]:
+    marks = {one.name: one.mark for one in markers}
+    return [
+        Case(f"{file}::test_pay[{database}-{number}]", marks)
+        for database in ("sqlite", "postgresql")
+        for number in range(count)
+    ]
+
+
+def by_database(taken: list[Any]) -> Counter[bool]:
+    return Counter(shares.is_on_postgresql(case.nodeid) for case in taken)
+
+
+def test_share_is_a_part_of_each_function_on_each_database() -> None:
+    taken, left = shares.divided(cases("a.py", pytest.mark.share(6)))
+    assert by_database(taken) == {False: 4, True: 4}
+    assert by_database(left) == {False: 16, True: 16}
+    few, _ = shares.divided(cases("a.py", pytest.mark.share(100)))
+    assert by_database(few) == {False: 1, True: 1}
+
+
+def test_share_is_the_same_in_any_order_and_in_another_folder() -> None:
+    everything = cases("a.py", pytest.mark.share(6))
+    taken, _ = shares.divided(everything)
+    assert [*shares.divided(everything[::-1])[0]] == taken[::-1]
+    moved, _ = shares.divided(cases("folder/a.py", pytest.mark.share(6)))
+    assert [case.name for case in moved] == [case.name for case in taken]
+
+
+def test_slow_tests_and_broken_networks_are_left_out_and_others_taken() -> None:
+    plain = cases("a.py")
+    for marker in (pytest.mark.slow, pytest.mark.faults):
+        assert shares.divided([*plain, *cases("b.py", marker)])[0] == plain
+
+
+def test_processes_take_a_file_on_one_database_at_a_time() -> None:
+    files = {shares.file_and_database(case.nodeid) for case in [*cases("a.py"), *cases("b.py")]}
+    assert len(files) == 4
+
+
+# -- the documented table --------------------------------------------------------------------------
+
+REDUCES = re.compile(r"mark\.(share|slow|faults)\b|shares\.number\(")
+
+
+def test_every_reduced_module_is_documented() -> None:
+    written = (PROJECT / "docs" / "testing.md").read_text()
+    listed = {path.rstrip("/") for path in re.findall(r"`(tests/[\w/.]+)`", section(written))}
+    reduced = {
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "tests").rglob("test_*.py")
+        if REDUCES.search(path.read_text()) and path != Path(__file__)
+    }
+    folded = {path if path in listed else path.rpartition("/")[0] for path in reduced}
+    assert folded | {"tests/support/shares.py"} == listed
+
+
+def section(text: str) -> str:
+    return text.partition("## What `make test` leaves out")[2].partition("\n## ")[0]
