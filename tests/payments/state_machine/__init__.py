@@ -239,9 +239,12 @@ class Machine(RuleBasedStateMachine):
                 self.late = None
                 self.portal.api.faults.clear()
                 self.loop.run_until_complete(self.ended())
-                self.loop.run_until_complete(judge(self.portal))
+                self.loop.run_until_complete(self.judge())
         finally:
             self.close()
+
+    async def judge(self) -> None:
+        await judge(self.portal)
 
     def close(self) -> None:
         """Close all resources, so that nothing is left to the garbage collector."""

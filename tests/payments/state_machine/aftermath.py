@@ -27,13 +27,8 @@ ACCOUNTS = st.sampled_from([ACCOUNT, ACCOUNT, ACCOUNT, f"{ACCOUNT}other", None])
 PARTS = st.sampled_from([None, 700, 5_000])
 
 
-class Aftermath(Machine):
-    """The payments and cards of one client, with their later changes."""
-
-    async def opened(self) -> None:
-        await super().opened()
-        async with self.portal.engine.begin() as conn:
-            await conn.execute(update(Practice).values(clients_remove_cards=True))
+class Reversals(Machine):
+    """The payments of one client, with their refunds and disputes."""
 
     def there(self, what: Any, *given: Any, **named: Any) -> None:
         """Do something at Stripe, if Stripe allows it."""
@@ -48,8 +43,6 @@ class Aftermath(Machine):
             self.run(self.pay(GOOD, None, False))
         found = self.portal.charges()
         return found[k % len(found)] if found else None
-
-    # -- refunds and disputes ----------------------------------------------------------------------
 
     @rule(k=st.integers(0, 20), part=PARTS, die=DIES)
     def refunds(self, k: int, part: int | None, die: str | None) -> None:
@@ -92,7 +85,14 @@ class Aftermath(Machine):
         if found := self.portal.store.all("dispute"):
             self.there(reversals.close_dispute, found[k % len(found)]["id"], won=won)
 
-    # -- cards -------------------------------------------------------------------------------------
+
+class Aftermath(Reversals):
+    """The payments and cards of one client, with their later changes."""
+
+    async def opened(self) -> None:
+        await super().opened()
+        async with self.portal.engine.begin() as conn:
+            await conn.execute(update(Practice).values(clients_remove_cards=True))
 
     @rule(number=NUMBERS, default=st.booleans(), page_dies=st.booleans(), die=DIES)
     def keeps(self, number: str, default: bool, page_dies: bool, die: str | None) -> None:
