@@ -37,7 +37,8 @@ OPEN = 68
 ONE, LIST, PART, MONEY, LEAF = 10, 13, 0, 12, 6
 TAKES = {
     "accountHistory": 28, "address": 12, "balance": 32, "canPay": 24, "canAddCard": 12,
-    "payable": 38, "amountDue": 26, "amountPaid": 24, "totalFee": 22, "totalPaid": 22,
+    "payable": 38, "creditApplied": 38, "writtenOff": 24, "adjusted": 24, "ledger": 28,
+    "amountDue": 26, "amountPaid": 24, "totalFee": 22, "totalPaid": 22,
     "status": 20, "isPastDue": 17, "pageInfo": 12, "invoices": 26, "edges": 0, "nodes": 0,
     "node": 0, "terms": 0, "revenue": 30, "aging": 20,
 }  # fmt: skip

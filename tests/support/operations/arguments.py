@@ -34,6 +34,7 @@ ORDERS = {
     "statements": "statement",
     "superbills": "superbill",
     "accountHistory": "history",
+    "ledger": "history",
     "payments": "payment",
     "receipts": "receipt",
     "accessLog": "access",
@@ -100,6 +101,8 @@ class Arguments(Choices):
                 values = self.of_revenue()
             case "aging":
                 values = self.of_aging()
+            case "balance":
+                values = {"asOf": self.past_day() if self.chance(50) else None}
             case _:
                 values = self.of_list(field, nested=nested, most=most)
         written = [
@@ -149,12 +152,14 @@ class Arguments(Choices):
         return values | ({"groupBy": period} if period else {})
 
     def of_aging(self) -> dict[str, Any]:
-        past = [day for day in EDGES if day <= TODAY]
-        as_of = TO_COME if self.junk() else self.one([*past, None, None])
         return {
-            "asOf": as_of and str(as_of),
+            "asOf": self.past_day() if self.chance(80) else None,
             "clinicianId": self.clinician_id() if self.chance(35) else None,
         }
+
+    def past_day(self) -> str:
+        past = [day for day in EDGES if day <= TODAY]
+        return str(TO_COME if self.junk() else self.one(past))
 
     def of_clients(self) -> dict[str, Any]:
         """Choose arguments of the list of clients; few search or order by name without
@@ -272,7 +277,16 @@ PAYMENT_STATUSES = (
     "PENDING", "REQUIRES_ACTION", "PROCESSING", "SUCCEEDED", "FAILED", "CANCELED",
 )  # fmt: skip
 CLIENT_ORDERS = {"NAME": "client-name", "CREATED": "client-created"}
-HISTORY_KINDS = ("SESSION", "CHARGE", "PAYMENT", "REFUND", "CREDIT", "ADJUSTMENT", "WRITE_OFF")
+HISTORY_KINDS = (
+    "SESSION",
+    "CHARGE",
+    "PAYMENT",
+    "REFUND",
+    "CREDIT",
+    "ADJUSTMENT",
+    "WRITE_OFF",
+    "DISPUTE",
+)
 
 
 def literal(type_: Any, value: Any) -> str:
