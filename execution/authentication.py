@@ -123,7 +123,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def from_token(read: Callable[[PresentedToken], Any]) -> Deferred:
+def from_token(read: Callable[[PresentedToken], Any]) -> Deferred[Any]:
     """Return a value of the presented token."""
     return Deferred(read)
 

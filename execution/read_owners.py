@@ -3,11 +3,11 @@
 The ids of many reads are looked up together, by one statement for each kind of id and of viewer.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, Text, cast, select, union_all
+from sqlalchemy import ColumnElement, Dialect, SQLColumnExpression, Text, cast, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.viewer import NOWHERE, Viewer
@@ -103,7 +103,7 @@ def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     return compile_plan(statement, dialect)
 
 
-Owner = tuple[ColumnElement[Any], list[ColumnElement[bool]]]
+Owner = tuple[SQLColumnExpression[str], Sequence[SQLColumnExpression[bool]]]
 
 
 def owners(kind: str, row_id: ColumnElement[str], visible: Visibility) -> list[Owner]:

@@ -4,6 +4,7 @@ from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
+from planner.pagination import EdgeRow, Page
 from planner.sources import ConnectionItems, Embedded, Value, field
 
 T = TypeVar("T")
@@ -12,19 +13,19 @@ T = TypeVar("T")
 @strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     has_next_page: bool = field(
-        Value(lambda page: page.has_next),
+        Value[Page](lambda page: page.has_next),
         description="Whether there are more items after this page.",
     )
     has_previous_page: bool = field(
-        Value(lambda page: page.has_previous),
+        Value[Page](lambda page: page.has_previous),
         description="Whether there are more items before this page.",
     )
     start_cursor: str | None = field(
-        Value(lambda page: page.start),
+        Value[Page](lambda page: page.start),
         description="The cursor of the first item; null if the page is empty.",
     )
     end_cursor: str | None = field(
-        Value(lambda page: page.end),
+        Value[Page](lambda page: page.end),
         description="The cursor of the last item; null if the page is empty.",
     )
 
@@ -32,10 +33,10 @@ class PageInfo:
 @strawberry.type(description="An item of a list, with its cursor.")
 class Edge(Generic[T]):
     cursor: str = field(
-        Value(lambda edge: edge.cursor),
+        Value[EdgeRow](lambda edge: edge.cursor),
         description="A value for `after` and `before`; valid for this list in this order.",
     )
-    node: T = field(Embedded(lambda edge: edge.row), description="The item.")
+    node: T = field(Embedded[EdgeRow](lambda edge: edge.row), description="The item.")
 
 
 PAGE = (
@@ -49,14 +50,14 @@ PAGE = (
 @strawberry.type(description=PAGE)
 class Connection(Generic[T]):
     edges: list[Edge[T]] = field(
-        ConnectionItems(lambda page: page.edge), description="The items with their cursors."
+        ConnectionItems[Page](lambda page: page.edge), description="The items with their cursors."
     )
-    nodes: list[T] = field(ConnectionItems(lambda page: page.node), description="The items.")
+    nodes: list[T] = field(ConnectionItems[Page](lambda page: page.node), description="The items.")
     page_info: PageInfo = field(
-        Embedded(lambda page: page), description="The position of this page in the list."
+        Embedded[Page](lambda page: page), description="The position of this page in the list."
     )
     total_count: int = field(
-        Value(lambda page: page.total),
+        Value[Page](lambda page: page.total),
         description="The number of items in the whole list, regardless of the page.",
     )
 

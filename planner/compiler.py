@@ -61,6 +61,7 @@ from planner.sources import (
     source_of,
 )
 from planner.sql_text import comma_separated
+from planner.tables import as_column, as_columns
 
 
 @dataclass(frozen=True)
@@ -193,9 +194,9 @@ class Planner:
         type_, sets = definition.type, [n.selection_set for n in nodes if n.selection_set]
         match source:
             case Value(of):
-                return self.leaf(type_, of(scope.row))
+                return self.leaf(type_, as_column(of(scope.row)))
             case ViewerField(of):
-                return self.leaf(type_, of(scope.row, self.policy))
+                return self.leaf(type_, as_column(of(scope.row, self.policy)))
             case Embedded(of, when):
                 given = self.arguments(definition, nodes[0]) if definition.args else {}
                 row = of(scope.row, **given)
@@ -346,7 +347,7 @@ class Planner:
     def connection(
         self,
         definition: GraphQLField,
-        source: ConnectionField,
+        source: ConnectionField[Any],
         node: FieldNode,
         sets: list[SelectionSetNode],
         scope: QueryScope,
@@ -404,7 +405,7 @@ def object_type(type_: GraphQLOutputType) -> GraphQLObjectType:
 
 
 def ordering(rows: Rows) -> list[ColumnElement[Any]]:
-    return [key.desc() if rows.descending else key.asc() for key in rows.order]
+    return [key.desc() if rows.descending else key.asc() for key in as_columns(rows.order)]
 
 
 def separated(objects: Sequence[Concatenation]) -> list[Piece]:

@@ -4,9 +4,9 @@ A plan is made by running the same source functions with `Deferred` in place of 
 source is written once, for values, and only needs `map_deferred` and `bind`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
 from graphql import (
     GraphQLInputObjectType,
@@ -19,6 +19,11 @@ from graphql import (
 )
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+A = TypeVar("A")
+B = TypeVar("B")
 
 # Reads a value from a request: from any object that the statement's other values are read from too.
 Reader = Callable[[Any], Any]
@@ -39,16 +44,20 @@ class Variables:
 
 
 @dataclass(frozen=True, eq=False)
-class Deferred:
+class Deferred(Generic[T_co]):
     """A value that each request provides.
 
     `hint` is the part of the value that the plan's key includes. `of_variables` says that the value
     depends on the request's variables only.
     """
 
-    read: Reader
+    read: Callable[[Any], T_co]
     hint: str = ""
     of_variables: bool = False
+
+
+# An argument of a source: a value, or a placeholder of it while planning.
+MaybeDeferred: TypeAlias = Deferred[T] | T
 
 
 class FieldError(Exception):
@@ -67,7 +76,13 @@ def evaluate(value: Any, request: object) -> Any:
     return value.read(request) if isinstance(value, Deferred) else value
 
 
-def map_deferred(compute: Callable[..., Any], *inputs: Any) -> Any:
+@overload
+def map_deferred(compute: Callable[[A], T], value: MaybeDeferred[A], /) -> MaybeDeferred[T]: ...
+@overload
+def map_deferred(
+    compute: Callable[[A, B], T], first: MaybeDeferred[A], second: MaybeDeferred[B], /
+) -> MaybeDeferred[T]: ...
+def map_deferred(compute: Callable[..., T], *inputs: Any) -> MaybeDeferred[T]:
     """Return compute(*inputs): at once for plain values, or per request if an input is
     `Deferred`.
     """
@@ -79,12 +94,23 @@ def map_deferred(compute: Callable[..., Any], *inputs: Any) -> Any:
     )
 
 
+def gather(values: Sequence[MaybeDeferred[A]]) -> MaybeDeferred[Sequence[A]]:
+    """Return a list of values and placeholders as one value."""
+
+    def read(request: object) -> list[A]:
+        return [evaluate(value, request) for value in values]
+
+    if not any(isinstance(value, Deferred) for value in values):
+        return read(None)
+    return Deferred(read, of_variables=all(is_settled(value) for value in values))
+
+
 def is_settled(value: Any) -> bool:
     """Return whether the value depends on variables only."""
     return not isinstance(value, Deferred) or value.of_variables
 
 
-def bind(value: Any, type_: TypeEngine[Any]) -> BindParameter[Any]:
+def bind(value: object, type_: TypeEngine[T]) -> BindParameter[T]:
     """Return the value as a parameter of the statement. A `Deferred` is read in each request."""
     return bindparam(None, value, type_, unique=True)
 

@@ -32,6 +32,7 @@ from planner.deferred import FieldError, bind, map_deferred
 from planner.json_text import Concatenation, InnerColumns
 from planner.sources import MAX_SIZE, Rows
 from planner.sql_text import hexadecimal
+from planner.tables import as_columns
 
 DEFAULT_SIZE = 25
 # Added to a row's number so that numbers sort as text: all have four digits.
@@ -94,7 +95,8 @@ class Page:
     @property
     def keys(self) -> Sequence[ColumnElement[Any]]:
         """Return the parts of a cursor: the order's keys, or the id that determines them."""
-        return self.rows.order if self.rows.keys_by_id is None else self.rows.order[-1:]
+        order = as_columns(self.rows.order)
+        return order if self.rows.keys_by_id is None else order[-1:]
 
     @property
     def node(self) -> Any:
@@ -118,7 +120,7 @@ class Page:
 
     def ordering(self) -> list[ColumnElement[Any]]:
         down = self.rows.descending is not self.backward
-        return [key.desc() if down else key.asc() for key in self.rows.order]
+        return [key.desc() if down else key.asc() for key in as_columns(self.rows.order)]
 
     def cut(self, statement: Select[Any]) -> Select[Any]:
         """Limit a SELECT of all rows to the page's rows, in the order of the response."""
@@ -148,7 +150,7 @@ class Page:
             for i, type_ in enumerate(types)
         ]
         if self.rows.keys_by_id is not None:
-            at = self.rows.keys_by_id(at[0])
+            at = as_columns(self.rows.keys_by_id(at[0]))
         here = tuple_(*self.rows.order)
         return here > tuple_(*at) if after is not self.rows.descending else here < tuple_(*at)
 

@@ -19,7 +19,7 @@ class Plan:
 
     sql: str
     slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
-    checks: tuple[Deferred, ...] = ()
+    checks: tuple[Deferred[Any], ...] = ()
 
     def values(self, request: object) -> list[Any]:
         """Return the parameters' values. `request` is the object that the values are read from."""
@@ -54,7 +54,7 @@ def compile_plan(
     )
 
 
-def deferred_values(select: Select[Any]) -> Iterator[Deferred]:
+def deferred_values(select: Select[Any]) -> Iterator[Deferred[Any]]:
     for element in visitors.iterate(select):
         if isinstance(element, BindParameter) and isinstance(element.value, Deferred):
             yield element.value

@@ -1,8 +1,8 @@
 """The interface of the rules that say which rows a viewer may read."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, FromClause
 
 
 class RowPolicy(Protocol):
@@ -15,7 +15,7 @@ class RowPolicy(Protocol):
     @property
     def lateral(self) -> bool: ...
 
-    def predicate_for(self, table: Any) -> ColumnElement[bool]:
+    def predicate_for(self, table: FromClause) -> ColumnElement[bool]:
         """Return the condition for the rows of a table that the viewer may read."""
 
     def checkpoint(self) -> int:

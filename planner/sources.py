@@ -1,22 +1,30 @@
 """Sources of fields: metadata on Strawberry fields that the planner reads.
 
 A *row* is the object that fields of a type are read from: the alias of a table, or a Python object
-with the table's columns as `c`.
+with the table's columns as `c`. Each source is generic over the class of this row, so that mypy
+finds a wrong column: `Value[RowOf[Invoice]](lambda invoice: invoice.c.due_on)`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Concatenate, Generic, TypeVar
 
 import strawberry
 from graphql import GraphQLField
-from sqlalchemy import ColumnElement, FromClause, Select
+from sqlalchemy import ColumnElement, FromClause, Select, SQLColumnExpression
+from sqlalchemy.orm import InstrumentedAttribute
 
+from models.row import Instant
 from planner.json_text import NotNull
+from planner.sql_text import rfc3339
 
 KEY = "source"
 MAX_SIZE = 100
+
+T = TypeVar("T")
+# The class of the row that a field is read from.
+R = TypeVar("R", contravariant=True)
 
 
 class LateralSubquery:
@@ -70,81 +78,85 @@ class Rows:
     """
 
     table: FromClause
-    where: Sequence[ColumnElement[bool]] = ()
-    order: Sequence[ColumnElement[Any]] = ()
+    where: Sequence[SQLColumnExpression[bool]] = ()
+    order: Sequence[SQLColumnExpression[Any]] = ()
     descending: bool = False
     name: str = ""
     row: Any = None
     subqueries: Sequence[LateralSubquery] = ()
-    keys_by_id: Callable[[ColumnElement[Any]], Sequence[ColumnElement[Any]]] | None = None
+    keys_by_id: Callable[[ColumnElement[Any]], Sequence[SQLColumnExpression[Any]]] | None = None
+
+
+# A function that finds rows, given the row of the field, the visibility and the arguments.
+RowsOf = Callable[Concatenate[R, Any, ...], Rows]
 
 
 @dataclass(frozen=True)
-class Value:
+class Value(Generic[R]):
     """A leaf with an SQL expression over the row."""
 
-    of: Callable[[Any], ColumnElement[Any]]
+    of: Callable[[R], SQLColumnExpression[Any]]
 
 
 @dataclass(frozen=True)
-class ViewerField:
+class ViewerField(Generic[R]):
     """A leaf with an SQL expression over the row and the viewer's visibility."""
 
-    of: Callable[[Any, Any], ColumnElement[Any]]
+    of: Callable[[R, Any], SQLColumnExpression[Any]]
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """An object read from the same row, such as Money. `of` takes the row and the arguments, and
-    returns the row of the object's fields.
+class Embedded(Generic[R]):
+    """An object read from the same row, such as Money. `of` takes the row and the arguments, which
+    are optional, and returns the row of the object's fields.
 
     With `when`, the object is null in rows that do not meet the condition.
     """
 
-    of: Callable[..., Any]
-    when: Callable[[Any], ColumnElement[bool]] | None = None
+    of: Callable[[R], Any]
+    when: Callable[[R], ColumnElement[bool]] | None = None
 
 
 @dataclass(frozen=True)
-class EmbeddedList:
+class EmbeddedList(Generic[R]):
     """A list of objects read from the same row. Its length is the same for every row."""
 
-    of: Callable[[Any], Sequence[Any]]
+    of: Callable[[R], Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class ToOne:
+class ToOne(Generic[R]):
     """An object of another row, or null. `rows` takes the row, the visibility and the arguments."""
 
-    rows: Callable[..., Rows]
+    rows: RowsOf[R]
 
 
 @dataclass(frozen=True)
-class ToMany:
+class ToMany(Generic[R]):
     """A list of all rows. `most` is the maximum number, if known."""
 
-    rows: Callable[..., Rows]
+    rows: RowsOf[R]
     most: int | None = None
 
 
 @dataclass(frozen=True)
-class ConnectionField:
+class ConnectionField(Generic[R]):
     """A connection over the rows, with at most `most` rows per page.
 
     With `tells_start`, `rows` also gets the argument `from_start`: whether the page begins with the
     first row.
     """
 
-    rows: Callable[..., Rows]
+    rows: RowsOf[R]
     most: int = MAX_SIZE
     tells_start: bool = False
 
 
 @dataclass(frozen=True)
-class ConnectionItems:
+class ConnectionItems(Generic[R]):
     """A list with an object for each row of the page. `of` returns its row from the page."""
 
-    of: Callable[[Any], Any]
+    of: Callable[[R], Any]
 
 
 @dataclass(frozen=True)
@@ -185,14 +197,14 @@ class MutationField:
 
 
 Source = (
-    Value
-    | ViewerField
-    | Embedded
-    | EmbeddedList
-    | ToOne
-    | ToMany
-    | ConnectionField
-    | ConnectionItems
+    Value[Any]
+    | ViewerField[Any]
+    | Embedded[Any]
+    | EmbeddedList[Any]
+    | ToOne[Any]
+    | ToMany[Any]
+    | ConnectionField[Any]
+    | ConnectionItems[Any]
     | NodeById
     | NodesByIds
     | MutationField
@@ -204,9 +216,20 @@ def field(source: Source, *, description: str | None = None) -> Any:
     return strawberry.field(metadata={KEY: source}, description=description)
 
 
-def column(name: str, description: str) -> Any:
-    """Return a Strawberry field that reads a column of the row."""
-    return field(Value(lambda row: row.c[name]), description=description)
+def column(attribute: InstrumentedAttribute[T], description: str) -> T:
+    """Return a Strawberry field that reads a column of the row.
+
+    The column is given as the attribute of the row's class. For mypy the field has the column's
+    type, so that the annotation of a field has to agree with it.
+    """
+    name, is_time = attribute.key, isinstance(attribute.type, Instant)
+
+    def read(row: Any) -> ColumnElement[Any]:
+        value: ColumnElement[Any] = row.c[name]
+        return rfc3339(value) if is_time else value
+
+    found: T = field(Value(read), description=description)
+    return found
 
 
 def field_with_arguments(

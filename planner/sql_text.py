@@ -6,7 +6,7 @@ escapes.
 
 from typing import Any
 
-from sqlalchemy import ColumnClause, ColumnElement, Text
+from sqlalchemy import ColumnClause, SQLColumnExpression, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -55,7 +55,7 @@ class exact_decimal(FunctionElement[str]):
     type = Text()
     inherit_cache = False
 
-    def __init__(self, scaled: ColumnElement[int], digits: int) -> None:
+    def __init__(self, scaled: SQLColumnExpression[int], digits: int) -> None:
         self.digits = digits
         super().__init__(scaled)
 

@@ -1,15 +1,16 @@
 """Balances of clients, their terms, and the invoices that make up the payable amount."""
 
-from typing import Any
+import datetime as dt
 
 from sqlalchemy import ColumnElement, Date
 
-from billing.ledger.balance import Account
+from billing.ledger.balance import Account, BalanceTermKind
 from billing.ledger.invoices import InvoiceTotals
 from models import Invoice
 from models.literals import constant
-from planner.deferred import bind, map_deferred
+from planner.deferred import MaybeDeferred, bind, map_deferred
 from planner.sources import Rows
+from planner.tables import TableAlias
 from resolvers.clients import ClientRow, account_of, is_disputed, of_visible_client
 from resolvers.days import until_today
 from resolvers.invoices import rows as invoice_rows
@@ -27,12 +28,12 @@ class BalanceRow:
         self.client, self.account = client, account
 
 
-def balance(client: ClientRow, as_of: Any = None) -> BalanceRow:
+def balance(client: ClientRow, as_of: MaybeDeferred[dt.date] | None = None) -> BalanceRow:
     """Return the balance now, or at the end of a day."""
     if as_of is None:
         return BalanceRow(client, client.account)
     day = bind(map_deferred(until_today, as_of, client.visible.today), Date())
-    account, sums = account_of(client.visible, client.c.id, day)
+    account, sums = account_of(client.visible, client.c.id, client.table, day)
     client.subqueries.extend(sums)
     return BalanceRow(client, account)
 
@@ -40,7 +41,7 @@ def balance(client: ClientRow, as_of: Any = None) -> BalanceRow:
 class TermRow:
     """One of the sums that make up a balance."""
 
-    def __init__(self, kind: Any, minor: ColumnElement[int]) -> None:
+    def __init__(self, kind: BalanceTermKind, minor: ColumnElement[int]) -> None:
         self.kind, self.amount = constant(kind), Amount(minor)
 
 
@@ -51,7 +52,7 @@ def terms(balance: BalanceRow) -> list[TermRow]:
 class PayableInvoiceRow:
     """An invoice that makes up the payable amount."""
 
-    def __init__(self, table: Any, due: ColumnElement[int]) -> None:
+    def __init__(self, table: TableAlias[Invoice], due: ColumnElement[int]) -> None:
         self.c, self.due = table.c, due
 
 
@@ -60,11 +61,11 @@ def payable_invoices(balance: BalanceRow, visible: Visibility) -> Rows:
 
     Invoices that the practice has not shared yet are due too.
     """
-    table: Any = visible.for_totals(Invoice)
-    billed, paid = totals_subquery(visible, table.c.id)
+    table = visible.for_totals(Invoice)
+    billed, paid = totals_subquery(visible, table.c.id, table)
     due = InvoiceTotals(table.c.is_void, billed, paid).due
     where = [
-        of_visible_client(table, balance.client, visible),
+        of_visible_client(table.c.client_id, balance.client, visible),
         due != constant(0),
         ~is_disputed(visible, table),
     ]

@@ -1,19 +1,29 @@
 """Changes since a version of the practice's data."""
 
 import re
-from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, null, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    SQLColumnExpression,
+    Text,
+    cast,
+    func,
+    null,
+    select,
+    true,
+)
 
-from models import PracticeVersion, ViewerKind
-from planner.deferred import FieldError, bind, map_deferred
+from models import Practice, PracticeVersion, ViewerKind
+from planner.deferred import FieldError, MaybeDeferred, bind, map_deferred
 from planner.json_text import literal_text
+from planner.tables import RowOf
 from resolvers.visibility import Visibility
 
 WRITTEN = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 
 
-def of_practice(practice: Any, visible: Visibility) -> ColumnElement[Any]:
+def of_practice(_: RowOf[Practice], visible: Visibility) -> ColumnElement[str]:
     """Return the practice's current version for a dashboard, and null for other viewers."""
     if visible.kind is not ViewerKind.DASHBOARD:
         return cast(null(), Text)
@@ -23,14 +33,13 @@ def of_practice(practice: Any, visible: Visibility) -> ColumnElement[Any]:
     return func.coalesce(last.scalar_subquery(), literal_text("0"))
 
 
-def since(table: Any, version: Any) -> ColumnElement[bool]:
+def since(
+    column: SQLColumnExpression[int | None], version: MaybeDeferred[str] | None
+) -> ColumnElement[bool]:
     """Select rows that changed after a version; all rows without a version."""
     if version is None:
         return true()
-    changed: ColumnElement[bool] = table.c.version > bind(
-        map_deferred(number, version), BigInteger()
-    )
-    return changed
+    return column > bind(map_deferred(number, version), BigInteger())
 
 
 def number(version: str) -> int:

@@ -1,13 +1,31 @@
 """Clients and their accounts."""
 
+import datetime as dt
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, exists, false, select, true
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    SQLColumnExpression,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    select,
+    true,
+)
 
-from billing.ledger.balance import Account, AccountStatements, reasons_against_cards
+from billing.ledger.balance import (
+    Account,
+    AccountStatements,
+    reasons_against_cards,
+)
 from billing.ledger.invoices import total
 from billing.stripe.currencies import smallest_charge
 from models import (
@@ -15,31 +33,40 @@ from models import (
     Client,
     ClientNamePart,
     ContactRight,
+    Invoice,
     InvoiceLine,
     Payment,
+    PaymentMethod,
     Practice,
+    Receipt,
     Session,
+    Statement,
+    Superbill,
     ViewerKind,
 )
 from models.literals import constant
 from models.names import fold_name
 from models.row import ID
-from planner.deferred import FieldError, bind, map_deferred
+from planner.deferred import FieldError, MaybeDeferred, bind, map_deferred
 from planner.outcome import OutcomeRow
 from planner.sources import LateralSubquery, Rows
+from planner.tables import Condition, RowOf, TableAlias
 from resolvers.ids import row_id
 from resolvers.online_payments import reached_account
 from resolvers.ordering import OrderDirection
 from resolvers.request_context import from_request
-from resolvers.visibility import Visibility
+from resolvers.visibility import AnySelect, Visibility
+
+# Rows that belong to a client.
+OfClient = Session | Invoice | Statement | Superbill | Payment | Receipt | PaymentMethod
 
 
 class ClientRow:
     """A client, with values computed per row if a field needs them."""
 
-    def __init__(self, table: Any, visible: Visibility) -> None:
-        self.c, self.visible = table.c, visible
-        self.account, sums = account_of(visible, table.c.id)
+    def __init__(self, table: TableAlias[Client], visible: Visibility) -> None:
+        self.c, self.table, self.visible = table.c, table, visible
+        self.account, sums = account_of(visible, table.c.id, table)
         self.uninvoiced = visible.subquery(lambda: uninvoiced(table, visible))
         self.practice = visible.subquery(lambda: online_payments(table, visible))
         # A field with arguments adds its own, which are joined after the fields are read.
@@ -49,11 +76,15 @@ class ClientRow:
     def may_pay(self) -> ColumnElement[bool]:
         """Return whether the viewer may pay: clients always, contacts if they have the right."""
         if self.visible.kind is ViewerKind.CONTACT:
-            return has_right_to_pay(self, self.visible)
+            return has_right_to_pay(self.table, self.visible)
         return true() if self.visible.kind is ViewerKind.CLIENT else false()
 
 
-def statements_of(visible: Visibility, column: Any, as_of: Any = None) -> AccountStatements:
+def statements_of(
+    visible: Visibility,
+    column: SQLColumnExpression[str],
+    as_of: BindParameter[dt.date] | None = None,
+) -> AccountStatements:
     """Return the statements of the account of the client in a column, over visible rows."""
     client_id = visible.client_id(column)
     return AccountStatements(
@@ -62,31 +93,32 @@ def statements_of(visible: Visibility, column: Any, as_of: Any = None) -> Accoun
 
 
 def account_of(
-    visible: Visibility, column: Any, as_of: Any = None
+    visible: Visibility,
+    column: SQLColumnExpression[str],
+    table: FromClause,
+    as_of: BindParameter[dt.date] | None = None,
 ) -> tuple[Account, tuple[LateralSubquery, ...]]:
-    """Return the account of the client in a column, and the sums to compute for each row."""
+    """Return the account of the client in a table's column, and the sums to compute for each
+    row.
+    """
 
-    def lateral(statement: Callable[[], Any]) -> LateralSubquery:
+    def lateral(statement: Callable[[], AnySelect]) -> LateralSubquery:
         # For a client, the sums do not depend on a row, so both databases join them.
         on = (lambda _: true()) if visible.kind is ViewerKind.CLIENT else None
-        return visible.subquery(lambda: correlated(statement(), column), on=on)
+        return visible.subquery(lambda: statement().correlate(table), on=on)
 
     statements = statements_of(visible, column, as_of)
     sums = tuple(lateral(statement) for statement in statements.sums())
     return Account(*sums), sums
 
 
-def is_disputed(visible: Visibility, invoice: Any) -> Any:
+def is_disputed(visible: Visibility, invoice: TableAlias[Invoice]) -> ColumnElement[bool]:
     """Return whether an open dispute has made the invoice due again."""
     statement = statements_of(visible, invoice.c.client_id).is_disputed(invoice.c.id)
-    return correlated(statement, invoice.c.id).exists()
+    return statement.correlate(invoice).exists()
 
 
-def correlated(found: Any, column: Any) -> Any:
-    return found.correlate(column.table)
-
-
-def rows(visible: Visibility, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Condition[Client]) -> Rows:
     """Return visible clients, sorted by id."""
     table = visible(Client)
     row = ClientRow(table, visible)
@@ -94,10 +126,11 @@ def rows(visible: Visibility, *where: Any) -> Rows:
     return Rows(table, conditions, (table.c.id,), row=row, subqueries=row.subqueries)
 
 
-def client(_: Any, visible: Visibility, id: Any = None) -> Rows:
+def client(_: object, visible: Visibility, id: MaybeDeferred[str] | None = None) -> Rows:
     """Return the client with this id; without an id, the viewer's only client."""
     if id is not None:
-        return rows(visible, lambda table: table.c.id == row_id(id, "cli"))
+        own = row_id(id, "cli")
+        return rows(visible, lambda table: table.c.id == own)
     if not visible.has_sole_client:
         raise FieldError(
             "CLIENT_REQUIRED", "the client's id is required, unless you have exactly one client"
@@ -121,16 +154,16 @@ class ClientOrder:
 
 
 def clients(
-    _: Any,
+    _: object,
     visible: Visibility,
-    search: Any = None,
+    search: MaybeDeferred[str] | None = None,
     with_balance: bool | None = None,
     order_by: ClientOrder | None = None,
 ) -> Rows:
     """Return the visible clients, by name by default."""
     table = visible(Client)
     row = ClientRow(table, visible)
-    where = []
+    where: list[ColumnElement[bool]] = []
     if search is not None:
         where.append(is_named(table, visible, search))
     if with_balance is not None:
@@ -140,25 +173,28 @@ def clients(
     name, key = ORDERS[order_by.field]
     descending = order_by.direction is OrderDirection.DESC
 
-    def place(id_: Any) -> Sequence[ColumnElement[Any]]:
+    def place(id_: ColumnElement[str]) -> Sequence[ColumnElement[Any]]:
         """Return the sort keys of a cursor's client. The cursor itself must not contain a name."""
         other = visible(Client)
-        stands = select(other.c[key]).where(visible.predicate_for(other), other.c.id == id_)
+        stands = select(key(other)).where(visible.predicate_for(other), other.c.id == id_)
         return stands.scalar_subquery(), id_
 
-    order = (table.c[key], table.c.id)
+    order = (key(table), table.c.id)
     return Rows(table, where, order, descending, name, row, row.subqueries, place)
 
 
-ORDERS = {
-    ClientOrderField.NAME: ("client-name", "folded_name"),
-    ClientOrderField.CREATED: ("client-created", "created_at"),
+SortKey = Callable[[TableAlias[Client]], SQLColumnExpression[Any]]
+ORDERS: dict[ClientOrderField, tuple[str, SortKey]] = {
+    ClientOrderField.NAME: ("client-name", lambda client: client.c.folded_name),
+    ClientOrderField.CREATED: ("client-created", lambda client: client.c.created_at),
 }
 # Sorts after every character of a folded name.
 LAST_CHARACTER = "\U0010ffff"
 
 
-def is_named(client: Any, visible: Visibility, search: Any) -> ColumnElement[bool]:
+def is_named(
+    client: TableAlias[Client], visible: Visibility, search: MaybeDeferred[str]
+) -> ColumnElement[bool]:
     """Return the condition that the name contains the search text at the beginning of a word."""
     part = visible.for_totals(ClientNamePart)
     beginning, end = map_deferred(beginning_of, search), map_deferred(end_of, search)
@@ -167,8 +203,7 @@ def is_named(client: Any, visible: Visibility, search: Any) -> ColumnElement[boo
         part.c.text >= bind(beginning, Text()),
         part.c.text < bind(end, Text()),
     )
-    named: ColumnElement[bool] = client.c.id.in_(statement)
-    return named
+    return client.c.id.in_(statement)
 
 
 def beginning_of(search: str) -> str:
@@ -184,14 +219,15 @@ def end_of(search: str) -> str:
     return fold_name(search) + LAST_CHARACTER
 
 
-def viewers_clients(_: Any, visible: Visibility) -> Rows:
+def viewers_clients(_: object, visible: Visibility) -> Rows:
     """Return the clients of a client or contact; none for a dashboard."""
     if visible.kind is ViewerKind.DASHBOARD:
         return rows(visible, lambda _: false())
     return rows(visible)
 
 
-def client_of(row: Any, visible: Visibility) -> Rows:
+def client_of(row: RowOf[OfClient], visible: Visibility) -> Rows:
+    """Return the client that the row belongs to."""
     return rows(visible, lambda table: table.c.id == visible.client_id(row.c.client_id))
 
 
@@ -209,16 +245,17 @@ def of_result(outcome: OutcomeRow, visible: Visibility) -> Rows:
     return rows(visible, lambda table: table.c.id == outcome.id("client_id"))
 
 
-def of_visible_client(child: Any, client: Any, visible: Visibility) -> ColumnElement[bool]:
+def of_visible_client(
+    client_id: SQLColumnExpression[str | None], client: RowOf[Client], visible: Visibility
+) -> ColumnElement[bool]:
     """Return the condition for rows of a visible client."""
-    condition: ColumnElement[bool] = child.c.client_id == visible.client_id(client.c.id)
-    return condition
+    return client_id == visible.client_id(client.c.id)
 
 
 # -- values computed per client --------------------------------------------------------------------
 
 
-def uninvoiced(client: Any, visible: Visibility) -> Any:
+def uninvoiced(client: TableAlias[Client], visible: Visibility) -> AnySelect:
     """Return the fees of sessions without an invoice."""
     session = visible.for_totals(Session)
     return (
@@ -226,44 +263,41 @@ def uninvoiced(client: Any, visible: Visibility) -> Any:
         .select_from(session)
         .where(
             visible.predicate_for(session),
-            of_visible_client(session, client, visible),
+            of_visible_client(session.c.client_id, client, visible),
             ~is_invoiced(session, visible),
         )
         .correlate(client)
     )
 
 
-def is_invoiced(session: Any, visible: Visibility) -> ColumnElement[bool]:
+def is_invoiced(session: TableAlias[Session], visible: Visibility) -> ColumnElement[bool]:
     """Return the condition that a line of a valid invoice refers to the session."""
     line = visible.for_totals(InvoiceLine)
     named = and_(line.c.session_id == session.c.id, ~line.c.is_void)
     return exists().where(visible.predicate_for(line), named).correlate(session)
 
 
-def online_payments(client: Any, visible: Visibility) -> Any:
+def online_payments(client: TableAlias[Client], visible: Visibility) -> AnySelect:
     practice = visible(Practice)
     is_on = reached_account(practice).is_not(None)
     return select(is_on.label("online")).where(visible.predicate_for(practice)).correlate(client)
 
 
-def has_right_to_pay(client: Any, visible: Visibility) -> ColumnElement[bool]:
+def has_right_to_pay(client: TableAlias[Client], visible: Visibility) -> ColumnElement[bool]:
     right = visible(ContactRight)
     condition = and_(
         right.c.contact_id == visible.subject_id,
         right.c.client_id == client.c.id,
         right.c.can_pay,
     )
-    return exists().where(visible.predicate_for(right), condition).correlate(client.c.id.table)
+    return exists().where(visible.predicate_for(right), condition).correlate(client)
 
 
-def pays_already(client: Any, visible: Visibility) -> ColumnElement[bool]:
+def pays_already(client: TableAlias[Client], visible: Visibility) -> ColumnElement[bool]:
     payment = visible.for_totals(Payment)
+    theirs = of_visible_client(payment.c.client_id, client, visible)
     active = payment.c.state.in_([constant(state) for state in ACTIVE_STATES])
-    return (
-        exists()
-        .where(visible.predicate_for(payment), of_visible_client(payment, client, visible), active)
-        .correlate(client.c.id.table)
-    )
+    return exists().where(visible.predicate_for(payment), theirs, active).correlate(client)
 
 
 # -- permissions -----------------------------------------------------------------------------------
@@ -283,7 +317,7 @@ def can_pay(client: ClientRow) -> PermissionRow:
         client.account.reason_not_to_pay(
             online=client.practice["online"],
             may_pay=client.may_pay,
-            in_progress=pays_already(client, client.visible),
+            in_progress=pays_already(client.table, client.visible),
             smallest=bind(smallest, BigInteger()),
         )
     )

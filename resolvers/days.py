@@ -1,7 +1,6 @@
 """Days in the practice's time zone, from the request: SQL would use the server's time zone."""
 
 import datetime as dt
-from typing import Any
 
 from sqlalchemy import BindParameter, Date
 
@@ -11,7 +10,7 @@ from resolvers.request_context import from_request
 TODAY = from_request(lambda request: request.today)
 
 
-def today() -> BindParameter[Any]:
+def today() -> BindParameter[dt.date]:
     return bind(TODAY, Date())
 
 
@@ -24,5 +23,5 @@ def until_today(day: dt.date, today: dt.date) -> dt.date:
     return day
 
 
-def days_ago(days: int) -> Deferred:
+def days_ago(days: int) -> Deferred[dt.date]:
     return from_request(lambda request: request.today - dt.timedelta(days=days))

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import Dialect, and_, select
+from sqlalchemy import ColumnElement, Dialect, FromClause, and_, false, select
 
 from billing.documents.links import file_name
 from identity.viewer import Viewer
@@ -12,7 +12,6 @@ from models import (
     Invoice,
     PrintedDocument,
     Receipt,
-    Row,
     Scope,
     Statement,
     Superbill,
@@ -26,7 +25,7 @@ from planner.plan import Plan, compile_plan
 from resolvers.request_context import RequestContext, from_request
 from resolvers.visibility import Visibility
 
-TABLES: dict[DocumentKind, type[Row]] = {
+TABLES: dict[DocumentKind, type[Invoice | Receipt | Statement | Superbill]] = {
     DocumentKind.INVOICE: Invoice,
     DocumentKind.STATEMENT: Statement,
     DocumentKind.SUPERBILL: Superbill,
@@ -71,12 +70,11 @@ class PrintedDocuments:
 def document_statement(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:
     visible = Visibility(viewer, digits=0, lateral=False)
     table, printed = visible(TABLES[kind]), PrintedDocument.__table__.alias()
-    is_invoice = kind is DocumentKind.INVOICE
     same = and_(
         printed.c.practice_id == table.c.practice_id,
         printed.c.kind == constant(kind),
         printed.c.document_id == table.c.id,
-        printed.c.is_void == table.c.is_void if is_invoice else ~printed.c.is_void,
+        printed.c.is_void == void_flag(kind, table),
     )
     wanted = bind(from_request(lambda request: request.variables["id"]), ID)
     statement = (
@@ -86,3 +84,8 @@ def document_statement(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect)
     )
     visible.check()
     return compile_plan(statement, dialect)
+
+
+def void_flag(kind: DocumentKind, table: FromClause) -> ColumnElement[bool]:
+    """Return whether the document is void. Only invoices can be."""
+    return table.c.is_void if kind is DocumentKind.INVOICE else false()

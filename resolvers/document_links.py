@@ -1,16 +1,18 @@
 """Links to documents, which the statement signs itself."""
 
-from typing import Any
-
 from sqlalchemy import Text
 
 from billing.documents.links import PREFIXES, file_name
+from models import Invoice, Receipt, Statement, Superbill
 from models.row import Instant
 from planner.deferred import bind
 from planner.json_text import Concatenation
 from planner.sql_text import rfc3339, sha256
+from planner.tables import RowOf, as_column
 from resolvers.ids import api_id
 from resolvers.request_context import from_request
+
+Printed = Invoice | Statement | Superbill | Receipt
 
 
 class DocumentRow:
@@ -19,7 +21,7 @@ class DocumentRow:
     `billing/documents/links.py` verifies the same signature.
     """
 
-    def __init__(self, prefix: str, row: Any) -> None:
+    def __init__(self, prefix: str, row: RowOf[Printed]) -> None:
         self.id = api_id(prefix)(row)
         self.print_url = self.address("print")
         self.download_url = self.address("download")
@@ -27,7 +29,7 @@ class DocumentRow:
             bind(from_request(lambda request: request.links.expires_at), Instant())
         )
         before, after = file_name(PREFIXES[prefix], "\0").split("\0")
-        self.file_name = Concatenation([before, row.c.number, after])
+        self.file_name = Concatenation([before, as_column(row.c.number), after])
 
     def address(self, way: str) -> Concatenation:
         stem = bind(from_request(lambda request: request.links.stem), Text())

@@ -2,11 +2,19 @@
 
 import datetime as dt
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Date, and_, case, literal_column
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    FromClause,
+    SQLColumnExpression,
+    and_,
+    case,
+    literal_column,
+)
 
 from billing.ledger.invoices import (
     InvoiceStatus,
@@ -15,17 +23,25 @@ from billing.ledger.invoices import (
     corrections,
     paid_amount,
 )
-from models import Allocation, Invoice, InvoiceLine, LedgerEntry
+from models import Allocation, Client, Invoice, InvoiceLine, LedgerEntry
 from models.literals import constant
+from planner.deferred import MaybeDeferred
 from planner.sources import LateralSubquery, Rows
+from planner.tables import Condition, RowOf, TableAlias
 from resolvers.changed_since import since
-from resolvers.clients import account_of, correlated, is_disputed, of_visible_client
+from resolvers.clients import account_of, is_disputed, of_visible_client
 from resolvers.days import today
 from resolvers.filters import DateRange, among, within_dates
 from resolvers.ids import row_id
 from resolvers.money import Amount
 from resolvers.ordering import OrderDirection
-from resolvers.visibility import Visibility
+from resolvers.visibility import AnySelect, Visibility
+
+
+class NamesInvoice(Protocol):
+    """The columns of a row that refers to an invoice."""
+
+    invoice_id: SQLColumnExpression[Any]
 
 
 class InvoiceOrderField(enum.StrEnum):
@@ -43,12 +59,12 @@ class InvoiceOrder:
 class InvoiceRow:
     """An invoice, with values computed per row if a field needs them."""
 
-    def __init__(self, table: Any, visible: Visibility) -> None:
-        self.c, self.visible = table.c, visible
-        self.billed, self.paid = totals_subquery(visible, table.c.id)
+    def __init__(self, table: TableAlias[Invoice], visible: Visibility) -> None:
+        self.c, self.table, self.visible = table.c, table, visible
+        self.billed, self.paid = totals_subquery(visible, table.c.id, table)
         self.standing = InvoiceTotals(table.c.is_void, self.billed, self.paid)
-        self.account, sums = account_of(visible, table.c.client_id)
-        self.corrections = corrections_subquery(visible, table.c.id)
+        self.account, sums = account_of(visible, table.c.client_id, table)
+        self.corrections = corrections_subquery(visible, table)
         self.subqueries = (self.billed, self.paid, self.corrections, *sums)
 
     @property
@@ -65,45 +81,49 @@ class InvoiceRow:
 
     @property
     def is_disputed(self) -> ColumnElement[bool]:
-        disputed: ColumnElement[bool] = is_disputed(self.visible, self)
-        return disputed
+        return is_disputed(self.visible, self.table)
 
 
 def totals_subquery(
-    visible: Visibility, invoice_id: Any, *, rarely_read: bool = False
+    visible: Visibility,
+    invoice_id: SQLColumnExpression[str | None],
+    table: FromClause,
+    *,
+    rarely_read: bool = False,
 ) -> tuple[LateralSubquery, LateralSubquery]:
-    """Return the billed and the paid sum of the invoice that a row refers to."""
+    """Return the billed and the paid sum of the invoice that a table's column refers to."""
 
-    def asked() -> Any:
+    def billed() -> AnySelect:
         entry = visible.for_totals(LedgerEntry)
         statement = billed_amount(entry, visible.practice_id, invoice_id).where(
             visible.predicate_for(entry)
         )
-        return correlated(statement, invoice_id)
+        return statement.correlate(table)
 
-    def put() -> Any:
+    def paid() -> AnySelect:
         allocation = visible.for_totals(Allocation)
         statement = paid_amount(allocation, visible.practice_id, invoice_id).where(
             visible.predicate_for(allocation)
         )
-        return correlated(statement, invoice_id)
+        return statement.correlate(table)
 
-    return visible.subquery(asked, rarely_read=rarely_read), visible.subquery(
-        put, rarely_read=rarely_read
+    return (
+        visible.subquery(billed, rarely_read=rarely_read),
+        visible.subquery(paid, rarely_read=rarely_read),
     )
 
 
-def corrections_subquery(visible: Visibility, invoice_id: Any) -> LateralSubquery:
-    def corrected() -> Any:
+def corrections_subquery(visible: Visibility, invoice: TableAlias[Invoice]) -> LateralSubquery:
+    def corrected() -> AnySelect:
         entry = visible.for_totals(LedgerEntry)
-        statement = corrections(entry, visible.practice_id, invoice_id)
-        return correlated(statement.where(visible.predicate_for(entry)), invoice_id)
+        statement = corrections(entry, visible.practice_id, invoice.c.id)
+        return statement.where(visible.predicate_for(entry)).correlate(invoice)
 
     return visible.subquery(corrected)
 
 
 def of_client(
-    client: Any,
+    client: RowOf[Client],
     visible: Visibility,
     date_range: DateRange | None = None,
     status: list[InvoiceStatus] | None = None,
@@ -112,7 +132,7 @@ def of_client(
 ) -> Rows:
     return filter_invoices(
         visible,
-        lambda t: of_visible_client(t, client, visible),
+        lambda table: of_visible_client(table.c.client_id, client, visible),
         date_range,
         status,
         past_due,
@@ -121,17 +141,17 @@ def of_client(
 
 
 def of_practice(
-    _: Any,
+    _: object,
     visible: Visibility,
     date_range: DateRange | None = None,
     status: list[InvoiceStatus] | None = None,
     past_due: bool | None = None,
-    clinician_id: Any = None,
+    clinician_id: MaybeDeferred[str] | None = None,
     order_by: InvoiceOrder | None = None,
-    changed_since: Any = None,
+    changed_since: MaybeDeferred[str] | None = None,
 ) -> Rows:
-    def here(table: Any) -> ColumnElement[bool]:
-        changed = since(table, changed_since)
+    def here(table: TableAlias[Invoice]) -> ColumnElement[bool]:
+        changed = since(table.c.version, changed_since)
         if clinician_id is None:
             return changed
         return and_(changed, table.c.clinician_id == row_id(clinician_id, "cln"))
@@ -141,7 +161,7 @@ def of_practice(
 
 def filter_invoices(
     visible: Visibility,
-    of: Callable[[Any], ColumnElement[bool]],
+    of: Condition[Invoice],
     date_range: DateRange | None,
     status: list[InvoiceStatus] | None,
     past_due: bool | None,
@@ -149,7 +169,10 @@ def filter_invoices(
 ) -> Rows:
     table = visible(Invoice)
     row = InvoiceRow(table, visible)
-    where = [of(table), within_dates(table.c.issued_on, date_range)]
+    where: list[SQLColumnExpression[bool]] = [
+        of(table),
+        within_dates(table.c.issued_on, date_range),
+    ]
     if status is not None:
         where.append(among(row.standing.status, status))
     if past_due is not None:
@@ -164,12 +187,14 @@ def filter_invoices(
 NEVER: ColumnElement[dt.date] = literal_column("'9999-12-31'", Date)
 
 
-def due_or_never(invoice: Any) -> ColumnElement[Any]:
+def due_or_never(invoice: TableAlias[Invoice]) -> ColumnElement[dt.date]:
     """Return what invoices are ordered by, as their index has it."""
     return case((invoice.c.due_on.is_(None), NEVER), else_=invoice.c.due_on)
 
 
-ORDERS: dict[InvoiceOrderField, Any] = {
+# The name of an order and its keys.
+SortOrder = Callable[[TableAlias[Invoice]], tuple[str, Sequence[SQLColumnExpression[Any]]]]
+ORDERS: dict[InvoiceOrderField, SortOrder] = {
     InvoiceOrderField.ISSUED_ON: lambda t: ("invoice-issued", (t.c.issued_on, t.c.serial)),
     InvoiceOrderField.DUE_ON: lambda t: (
         "invoice-due",
@@ -179,7 +204,7 @@ ORDERS: dict[InvoiceOrderField, Any] = {
 }
 
 
-def rows(visible: Visibility, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Condition[Invoice]) -> Rows:
     """Return visible invoices."""
     table = visible(Invoice)
     row = InvoiceRow(table, visible)
@@ -188,11 +213,11 @@ def rows(visible: Visibility, *where: Any) -> Rows:
     )
 
 
-def named_by(row: Any, visible: Visibility) -> Rows:
+def named_by(row: RowOf[NamesInvoice], visible: Visibility) -> Rows:
     """Return the invoice that the row refers to, if there is one and it is visible."""
     return rows(visible, lambda table: table.c.id == row.c.invoice_id)
 
 
-def lines(invoice: Any, visible: Visibility) -> Rows:
+def lines(invoice: RowOf[Invoice], visible: Visibility) -> Rows:
     table = visible(InvoiceLine)
     return Rows(table, [table.c.invoice_id == invoice.c.id], (table.c.position,))

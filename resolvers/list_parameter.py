@@ -11,7 +11,7 @@ from resolvers.visibility import Visibility
 class ListParameter:
     """The items of a list as rows with their positions. A list of any length is one parameter."""
 
-    def __init__(self, items: BindParameter[Any], visible: Visibility) -> None:
+    def __init__(self, items: BindParameter[list[str]], visible: Visibility) -> None:
         if visible.lateral:
             rows = func.unnest(items).table_valued("value", with_ordinality="place")
             self.table: Any = rows.render_derived()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text
+from sqlalchemy import ColumnElement, SQLColumnExpression, Text
 
 from planner.deferred import bind
 from planner.sql_text import exact_decimal
@@ -16,7 +16,7 @@ from resolvers.visibility import Visibility
 class Amount:
     """An amount in minor units of the practice's currency."""
 
-    minor: Any
+    minor: SQLColumnExpression[int]
 
 
 def amount(column: str) -> Callable[[Any], Amount]:

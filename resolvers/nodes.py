@@ -1,12 +1,11 @@
 """Look-up of objects of any type by their ids."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import cast
 
 from models.row import ID
-from planner.deferred import FieldError, bind, map_deferred
+from planner.deferred import FieldError, MaybeDeferred, bind, map_deferred
 from planner.sources import NodeKind, Rows
 from resolvers import (
     account_history,
@@ -19,7 +18,7 @@ from resolvers import (
     superbills,
     viewer_fields,
 )
-from resolvers.filters import Texts
+from resolvers.filters import Texts, as_one
 from resolvers.ids import bare, id_prefix, row_id
 from resolvers.list_parameter import ListParameter
 from resolvers.visibility import Visibility
@@ -47,7 +46,7 @@ FOUND: dict[str, tuple[str, Callable[..., Rows]]] = {
 }
 
 
-def pick(id: Any) -> tuple[str, Callable[..., Rows]]:
+def pick(id: MaybeDeferred[str]) -> tuple[str, Callable[..., Rows]]:
     """Return the type of an id, and the look-up of its rows."""
     kind = id_prefix(id)
     if kind not in FOUND:
@@ -68,20 +67,13 @@ class RequestedId:
         self.id = cast(listed.text(5), ID)
 
 
-def requested_ids(_: Any, visible: Visibility, ids: Any) -> Rows:
+def requested_ids(_: object, visible: Visibility, ids: Sequence[MaybeDeferred[str]]) -> Rows:
     """Return the ids as rows, in the requested order."""
-    listed = ListParameter(bind(map_deferred(checked_ids, derived_list(ids)), Texts()), visible)
+    listed = ListParameter(bind(map_deferred(checked_ids, as_one(ids)), Texts()), visible)
     return Rows(listed.table, [], (listed.place,), row=RequestedId(listed))
 
 
-def derived_list(ids: list[Any]) -> Any:
-    """Return the ids as one value. A variable is a list; a literal may contain variables."""
-    if len(ids) == 1 and getattr(ids[0], "hint", "") == "list":
-        return ids[0]
-    return map_deferred(lambda *each: list(each), *ids) if ids else ids
-
-
-def checked_ids(ids: list[str]) -> list[str]:
+def checked_ids(ids: Sequence[str]) -> Sequence[str]:
     if len(ids) > MOST:
         raise FieldError("BAD_INPUT", f"at most {MOST} ids at a time, not {len(ids)}")
     for id_ in ids:

@@ -1,7 +1,5 @@
 """The practice's settings for online payments."""
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -16,8 +14,10 @@ from sqlalchemy import (
 
 from billing.payments.status import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
 from billing.stripe.currencies import SUPPORTED, decimals, smallest_charge
+from models import Practice
 from models.literals import constant
 from planner.deferred import bind
+from planner.tables import RowOf
 from resolvers.money import Amount
 from resolvers.request_context import from_request
 
@@ -25,7 +25,7 @@ from resolvers.request_context import from_request
 class OnlineRow:
     """The settings for online payments, from the practice's row and the server's settings."""
 
-    def __init__(self, practice: Any) -> None:
+    def __init__(self, practice: RowOf[Practice]) -> None:
         account = reached_account(practice)
         self.is_enabled: ColumnElement[bool] = account.is_not(None)
         mode = bind(from_request(lambda request: request.online.mode), Text())
@@ -44,7 +44,7 @@ class OnlineRow:
         self.minimum = Amount(bind(smallest, BigInteger()))
 
 
-def reached_account(practice: Any) -> ColumnElement[str]:
+def reached_account(practice: RowOf[Practice]) -> ColumnElement[str]:
     """Return the practice's Stripe account, or null if this server may not charge in it.
 
     The sandbox only charges in sandbox accounts, and a server with a Stripe key never does. A
@@ -61,6 +61,6 @@ def reached_account(practice: Any) -> ColumnElement[str]:
     return case((and_(is_sandbox_account == is_sandbox, is_charged), account))
 
 
-def page_key(_: Any) -> ColumnElement[str]:
+def page_key(_: object) -> ColumnElement[str]:
     """Return the key to initialize Stripe.js with. The sandbox's form has a key as well."""
     return bind(from_request(lambda request: request.online.publishable_key or SANDBOX_KEY), Text())

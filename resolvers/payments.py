@@ -1,14 +1,24 @@
 """Payments, their allocations to invoices, and their receipts."""
 
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    Text,
+    and_,
+    exists,
+    func,
+    select,
+    type_coerce,
+)
 
 from billing.ledger.invoices import total
-from billing.payments.status import decline_message, payment_status, states
+from billing.payments.status import PaymentStatus, decline_message, payment_status, states
 from models import (
     ACTIVE_STATES,
     Allocation,
+    Client,
     EntryKind,
     Invoice,
     LedgerEntry,
@@ -17,19 +27,28 @@ from models import (
     Receipt,
 )
 from models.literals import constant
+from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
+from planner.tables import Condition, RowOf, TableAlias
 from resolvers.changed_since import since
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange, among, within_dates
-from resolvers.visibility import Visibility
+from resolvers.invoices import InvoiceRow
+from resolvers.visibility import AnySelect, Visibility
+
+
+class NamesPayment(Protocol):
+    """The columns of a row that refers to a payment."""
+
+    payment_id: SQLColumnExpression[Any]
 
 
 class PaymentRow:
     """A payment, with values computed per row if a field needs them."""
 
-    def __init__(self, table: Any, visible: Visibility) -> None:
-        self.c = table.c
+    def __init__(self, table: TableAlias[Payment], visible: Visibility) -> None:
+        self.c, self.table = table.c, table
         self.refunds = visible.subquery(lambda: refunds(table, visible))
         self.subqueries = (self.refunds,)
 
@@ -62,7 +81,7 @@ def has_failed(payment: PaymentRow) -> ColumnElement[bool]:
     return and_(payment.c.state == constant(PaymentState.FAILED))
 
 
-def rows(visible: Visibility, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Condition[Payment]) -> Rows:
     """Return visible payments, newest first."""
     table = visible(Payment)
     row = PaymentRow(table, visible)
@@ -72,28 +91,36 @@ def rows(visible: Visibility, *where: Any) -> Rows:
 
 
 def of_client(
-    client: Any,
+    client: RowOf[Client],
     visible: Visibility,
     date_range: DateRange | None = None,
-    status: list[Any] | None = None,
+    status: list[PaymentStatus] | None = None,
 ) -> Rows:
     return filter_payments(
-        visible, date_range, status, lambda table: of_visible_client(table, client, visible)
+        visible,
+        date_range,
+        status,
+        lambda table: of_visible_client(table.c.client_id, client, visible),
     )
 
 
 def of_practice(
-    _: Any,
+    _: object,
     visible: Visibility,
     date_range: DateRange | None = None,
-    status: list[Any] | None = None,
-    changed_since: Any = None,
+    status: list[PaymentStatus] | None = None,
+    changed_since: MaybeDeferred[str] | None = None,
 ) -> Rows:
-    return filter_payments(visible, date_range, status, lambda table: since(table, changed_since))
+    return filter_payments(
+        visible, date_range, status, lambda table: since(table.c.version, changed_since)
+    )
 
 
 def filter_payments(
-    visible: Visibility, date_range: DateRange | None, statuses: Any, of: Any
+    visible: Visibility,
+    date_range: DateRange | None,
+    statuses: list[PaymentStatus] | None,
+    of: Condition[Payment],
 ) -> Rows:
     return rows(
         visible,
@@ -103,17 +130,17 @@ def filter_payments(
     )
 
 
-def active(client: Any, visible: Visibility) -> Rows:
+def active(client: RowOf[Client], visible: Visibility) -> Rows:
     """Return the payment in progress. A constraint of the database allows at most one."""
     states = [constant(state) for state in ACTIVE_STATES]
     return rows(
         visible,
-        lambda table: of_visible_client(table, client, visible),
+        lambda table: of_visible_client(table.c.client_id, client, visible),
         lambda table: table.c.state.in_(states),
     )
 
 
-def named_by(row: Any, visible: Visibility) -> Rows:
+def named_by(row: RowOf[NamesPayment], visible: Visibility) -> Rows:
     """Return the payment that the row refers to."""
     return rows(visible, lambda table: table.c.id == row.c.payment_id)
 
@@ -123,22 +150,25 @@ def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     return rows(visible, lambda table: table.c.id == outcome.id("payment_id"))
 
 
-def of_invoice(invoice: Any, visible: Visibility) -> Rows:
+def of_invoice(invoice: InvoiceRow, visible: Visibility) -> Rows:
     """Return payments with an allocation to the invoice."""
 
-    def paid_it(table: Any) -> ColumnElement[bool]:
+    def paid_it(table: TableAlias[Payment]) -> ColumnElement[bool]:
         allocation = visible.for_totals(Allocation)
         condition = and_(
             allocation.c.invoice_id == invoice.c.id,
             allocation.c.payment_id == table.c.id,
         )
-        own = invoice.c.id.table
-        return exists().where(visible.predicate_for(allocation), condition).correlate(own, table)
+        return (
+            exists()
+            .where(visible.predicate_for(allocation), condition)
+            .correlate(invoice.table, table)
+        )
 
     return rows(visible, paid_it)
 
 
-def refunds(payment: Any, visible: Visibility) -> Select[*tuple[Any, ...]]:
+def refunds(payment: TableAlias[Payment], visible: Visibility) -> AnySelect:
     entry = visible.for_totals(LedgerEntry)
     return (
         select(total(entry.c.amount_minor).label("total"))
@@ -150,6 +180,14 @@ def refunds(payment: Any, visible: Visibility) -> Select[*tuple[Any, ...]]:
         )
         .correlate(payment)
     )
+
+
+class AllocatedAmount:
+    """The columns of the amounts that a payment has allocated to each invoice."""
+
+    invoice_id: SQLColumnExpression[str]
+    serial: SQLColumnExpression[int]
+    amount_minor: SQLColumnExpression[int]
 
 
 def allocations(payment: PaymentRow, visible: Visibility) -> Rows:
@@ -170,7 +208,7 @@ def allocations(payment: PaymentRow, visible: Visibility) -> Rows:
         )
         .group_by(invoice.c.id, invoice.c.serial)
         .having(func.sum(allocation.c.amount_minor) != constant(0))
-        .correlate(payment.c.id.table)
+        .correlate(payment.table)
         .subquery()
     )
     return Rows(sums, [], (sums.c.serial,))
@@ -179,19 +217,21 @@ def allocations(payment: PaymentRow, visible: Visibility) -> Rows:
 # -- receipts --------------------------------------------------------------------------------------
 
 
-def receipt_rows(visible: Visibility, *where: Any) -> Rows:
+def receipt_rows(visible: Visibility, *where: Condition[Receipt]) -> Rows:
     table = visible(Receipt)
     conditions = [condition(table) for condition in where]
     return Rows(table, conditions, (table.c.issued_on, table.c.serial), True, "receipt")
 
 
-def receipts(client: Any, visible: Visibility, date_range: DateRange | None = None) -> Rows:
+def receipts(
+    client: RowOf[Client], visible: Visibility, date_range: DateRange | None = None
+) -> Rows:
     return receipt_rows(
         visible,
-        lambda table: of_visible_client(table, client, visible),
+        lambda table: of_visible_client(table.c.client_id, client, visible),
         lambda table: within_dates(table.c.issued_on, date_range),
     )
 
 
-def receipt_of(payment: Any, visible: Visibility) -> Rows:
+def receipt_of(payment: RowOf[Payment], visible: Visibility) -> Rows:
     return receipt_rows(visible, lambda table: table.c.payment_id == payment.c.id)

@@ -4,13 +4,15 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from billing.documents.links import Links, Signer
 from billing.payments.status import SANDBOX, Online
 from identity.viewer import Viewer
 from models.database import Caller
 from planner.deferred import Deferred
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,6 @@ class RequestContext:
         return self.signer.links(self.viewer.token_id, self.now)
 
 
-def from_request(read: Callable[[RequestContext], Any]) -> Deferred:
+def from_request(read: Callable[[RequestContext], T]) -> Deferred[T]:
     """Return a value that each request provides."""
     return Deferred(read)

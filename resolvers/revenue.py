@@ -4,34 +4,37 @@ import datetime as dt
 from collections.abc import Mapping
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import cast
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Date,
-    Select,
+    FromClause,
+    SQLColumnExpression,
     Subquery,
-    cast,
     func,
     select,
     type_coerce,
     union_all,
 )
+from sqlalchemy import cast as sql_cast
 
 from billing.ledger.greatest import greatest
 from billing.ledger.invoices import total
 from billing.ledger.periods import Period, split_into_periods
 from billing.ledger.receivables import is_of_invoice
 from billing.ledger.revenue import FLOWS, Flows, of_allocations, of_charges, of_ledger
-from models import Allocation, LedgerEntry
+from models import Allocation, Invoice, LedgerEntry
 from models.literals import constant
-from planner.deferred import FieldError, bind, map_deferred
+from planner.deferred import FieldError, MaybeDeferred, bind, map_deferred
 from planner.sources import Rows
-from resolvers.aging import clinician_row_id, due_movements, of_invoices
+from planner.tables import TableAlias, as_column
+from resolvers.aging import DueMovement, clinician_row_id, due_movements, of_invoices
 from resolvers.filters import DateRange, Texts, ordered
 from resolvers.list_parameter import ListParameter
-from resolvers.visibility import Visibility
+from resolvers.visibility import AnySelect, Visibility
 
 MOST = 400
 
@@ -40,7 +43,11 @@ class PeriodsRequest:
     """The requested periods, the first and last day of the range, and the therapist."""
 
     def __init__(
-        self, range_: DateRange, period: Period, therapist: Any, visible: Visibility
+        self,
+        range_: DateRange,
+        period: Period,
+        therapist: BindParameter[str] | None,
+        visible: Visibility,
     ) -> None:
         if range_.gte is None or range_.lte is None:
             raise FieldError("BAD_RANGE", "both ends of the range are required, gte and lte")
@@ -71,11 +78,19 @@ class Periods:
         self.start, self.end = listed.text(1, 10), listed.text(12)
 
 
-def dated_periods(request: PeriodsRequest) -> Subquery:
+class DatedPeriod:
+    """The columns of a period with its days in the stored form."""
+
+    place: SQLColumnExpression[int]
+    first: SQLColumnExpression[dt.date]
+    last: SQLColumnExpression[dt.date]
+
+
+def dated_periods(request: PeriodsRequest) -> TableAlias[DatedPeriod]:
     """Return the periods as rows, with their days in the stored form, which is text on SQLite."""
     periods = Periods(request)
-    as_day = partial(cast if request.visible.lateral else type_coerce, type_=Date)
-    return (
+    as_day = partial(sql_cast if request.visible.lateral else type_coerce, type_=Date)
+    dated = (
         select(
             periods.place.label("place"),
             as_day(periods.start).label("first"),
@@ -84,8 +99,8 @@ def dated_periods(request: PeriodsRequest) -> Subquery:
         .select_from(periods.table)
         # Prevents parsing the text again for each pair of a period and a day.
         .offset(constant(0))
-        .subquery()
     )
+    return cast("TableAlias[DatedPeriod]", dated.subquery())
 
 
 class RevenueRow:
@@ -94,19 +109,19 @@ class RevenueRow:
     def __init__(self, periods: Periods, request: PeriodsRequest) -> None:
         self.start, self.end = periods.start, periods.end
 
-        def same(found: Any) -> Any:
-            return found.c.place == periods.place
+        def same(sums: FromClause) -> ColumnElement[bool]:
+            return sums.c.place == periods.place
 
         self.flows = request.visible.subquery(lambda: flows(request), on=same)
         self.due = request.visible.subquery(lambda: due(request), on=same)
 
 
 def of_practice(
-    _: Any,
+    _: object,
     visible: Visibility,
     date_range: DateRange,
     group_by: Period = Period.MONTH,
-    clinician_id: Any = None,
+    clinician_id: MaybeDeferred[str] | None = None,
 ) -> Rows:
     """Return the periods of a range, earliest first.
 
@@ -124,7 +139,7 @@ def of_practice(
 # -- for all periods at once -----------------------------------------------------------------------
 
 
-def flows(request: PeriodsRequest) -> Select[*tuple[Any, ...]]:
+def flows(request: PeriodsRequest) -> AnySelect:
     """Return the sums of each period. Rows are summed by day first, so that each is read once."""
     moved = money_movements(request.visible, request.therapist)
     in_range = moved.c.date.between(request.first, request.last)
@@ -132,36 +147,37 @@ def flows(request: PeriodsRequest) -> Select[*tuple[Any, ...]]:
     return by_period(dated_periods(request), days, {name: total(days.c[name]) for name in FLOWS})
 
 
-def due(request: PeriodsRequest) -> Select[*tuple[Any, ...]]:
+def due(request: PeriodsRequest) -> AnySelect:
     """Return the amount due at the end of each period: the sum of all movements up to then.
 
     Movements before the range count on its first day.
     """
     periods, moved = dated_periods(request), amounts_due_by_day(request.visible, request.therapist)
-    since = greatest(moved.c.date, request.first)
+    since = greatest(as_column(moved.c.date), request.first)
     days = by_day(since, {"minor": moved.c.minor}, moved.c.date <= request.last)
     so_far = func.sum(total(days.c.minor)).over(order_by=periods.c.place)
-    return by_period(periods, days, {"total": cast(so_far, BigInteger)})
+    return by_period(periods, days, {"total": sql_cast(so_far, BigInteger)})
 
 
-def amounts_due_by_day(visible: Visibility, therapist: Any) -> Subquery:
+def amounts_due_by_day(
+    visible: Visibility, therapist: BindParameter[str] | None
+) -> TableAlias[DueMovement]:
     """Return the movements of the amounts due. All invoices together need not be looked up."""
     if therapist is not None:
         return due_movements(visible, therapist)
-    entry: Any = visible.for_totals(LedgerEntry)
-    allocation: Any = visible.for_totals(Allocation)
+    entry, allocation = visible.for_totals(LedgerEntry), visible.for_totals(Allocation)
     billed = select(entry.c.posted_on.label("date"), entry.c.amount_minor.label("minor")).where(
         visible.predicate_for(entry), entry.c.invoice_id.is_not(None)
     )
     paid = select(allocation.c.date, -allocation.c.amount_minor).where(
         visible.predicate_for(allocation)
     )
-    return union_all(billed, paid).subquery()
+    return cast("TableAlias[DueMovement]", union_all(billed, paid).subquery())
 
 
 def by_period(
-    periods: Any, days: Any, sums: Mapping[str, ColumnElement[int]]
-) -> Select[*tuple[Any, ...]]:
+    periods: TableAlias[DatedPeriod], days: Subquery, sums: Mapping[str, ColumnElement[int]]
+) -> AnySelect:
     """Return the sums over the days of each period, including periods without any day."""
     here = days.c.date.between(periods.c.first, periods.c.last)
     columns = [sum_.label(name) for name, sum_ in sums.items()]
@@ -169,14 +185,19 @@ def by_period(
     return statement.group_by(periods.c.place)
 
 
-def by_day(day: Any, amounts: Mapping[str, Any], where: Any) -> Subquery:
+def by_day(
+    day: SQLColumnExpression[dt.date],
+    amounts: Mapping[str, SQLColumnExpression[int]],
+    where: ColumnElement[bool],
+) -> Subquery:
+    """Return the sums of each day."""
     sums = [total(amount).label(name) for name, amount in amounts.items()]
     return select(day.label("date"), *sums).where(where).group_by(day).subquery()
 
 
-def money_movements(visible: Visibility, therapist: Any) -> Subquery:
+def money_movements(visible: Visibility, therapist: BindParameter[str] | None) -> Subquery:
     """Return the movements of money with their amounts per flow, for one therapist if given."""
-    entry: Any = visible.for_totals(LedgerEntry)
+    entry = visible.for_totals(LedgerEntry)
     if therapist is None:
         return row_flows(entry, of_ledger(entry)).where(visible.predicate_for(entry)).subquery()
     allocation = visible.for_totals(Allocation)
@@ -186,15 +207,17 @@ def money_movements(visible: Visibility, therapist: Any) -> Subquery:
     ).subquery()
 
 
-def ledger_amounts(entry: Any, invoice: Any) -> Select[Any]:
+def ledger_amounts(entry: TableAlias[LedgerEntry], invoice: TableAlias[Invoice]) -> AnySelect:
     statement = row_flows(entry, of_charges(entry))
     return statement.join_from(entry, invoice, is_of_invoice(entry, invoice))
 
 
-def allocated_amounts_by_day(allocation: Any, invoice: Any) -> Select[Any]:
+def allocated_amounts_by_day(
+    allocation: TableAlias[Allocation], invoice: TableAlias[Invoice]
+) -> AnySelect:
     statement = row_flows(allocation, of_allocations(allocation, invoice))
     return statement.join_from(allocation, invoice, is_of_invoice(allocation, invoice))
 
 
-def row_flows(row: Any, flows: Flows) -> Select[Any]:
+def row_flows(row: TableAlias[LedgerEntry | Allocation], flows: Flows) -> AnySelect:
     return select(row.c.date, *(flows.get(name, constant(0)).label(name) for name in FLOWS))

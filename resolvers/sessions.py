@@ -1,26 +1,33 @@
 """Therapy sessions."""
 
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import SQLColumnExpression, select
 
 from models import InvoiceLine, Session
 from planner.sources import Rows
+from planner.tables import Condition, RowOf, TableAlias
 from resolvers import invoices
 from resolvers.visibility import Visibility
 
 
-def rows(visible: Visibility, *where: Any) -> Rows:
+class NamesSession(Protocol):
+    """The columns of a row that refers to a session."""
+
+    session_id: SQLColumnExpression[Any]
+
+
+def rows(visible: Visibility, *where: Condition[Session]) -> Rows:
     table = visible(Session)
     return Rows(table, [condition(table) for condition in where], (table.c.date, table.c.id))
 
 
-def named_by(row: Any, visible: Visibility) -> Rows:
+def named_by(row: RowOf[NamesSession], visible: Visibility) -> Rows:
     """Return the session that the row refers to."""
     return rows(visible, lambda table: table.c.id == row.c.session_id)
 
 
-def invoice_of(session: Any, visible: Visibility) -> Rows:
+def invoice_of(session: TableAlias[Session], visible: Visibility) -> Rows:
     """Return the valid invoice with the session, if it is visible."""
     line = visible.for_totals(InvoiceLine)
     named = (

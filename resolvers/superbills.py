@@ -1,23 +1,24 @@
 """Superbills, their lines, their totals, and the information that they lack."""
 
-from typing import Any
+from typing import cast
 
-from sqlalchemy import ColumnElement, Select, exists, select, union_all
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select, union_all
 
 from billing.ledger.invoices import total
 from billing.superbills import head_gaps, line_gaps
-from models import Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
+from models import Client, Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
 from planner.sources import Rows
+from planner.tables import Condition, RowOf, TableAlias
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange
-from resolvers.statements import in_period, part_of
-from resolvers.visibility import Visibility
+from resolvers.statements import in_period
+from resolvers.visibility import AnySelect, Visibility
 
 
 class SuperbillRow:
     """A superbill, with its totals if a field needs them."""
 
-    def __init__(self, table: Any, visible: Visibility) -> None:
+    def __init__(self, table: TableAlias[Superbill], visible: Visibility) -> None:
         self.c, self.table, self.visible = table.c, table, visible
         self.totals = visible.subquery(lambda: totals(table, visible))
         self.subqueries = (self.totals,)
@@ -27,7 +28,7 @@ class SuperbillRow:
         return ~exists(select(gaps_of(self.table, self.visible).c.rank).correlate(self.table))
 
 
-def rows(visible: Visibility, *where: Any) -> Rows:
+def rows(visible: Visibility, *where: Condition[Superbill]) -> Rows:
     """Return visible superbills, newest first."""
     table = visible(Superbill)
     row = SuperbillRow(table, visible)
@@ -36,23 +37,28 @@ def rows(visible: Visibility, *where: Any) -> Rows:
     return Rows(table, conditions, order, True, "superbill", row, row.subqueries)
 
 
-def of_client(client: Any, visible: Visibility, date_range: DateRange | None = None) -> Rows:
+def of_client(
+    client: RowOf[Client], visible: Visibility, date_range: DateRange | None = None
+) -> Rows:
     return rows(
         visible,
-        lambda table: of_visible_client(table, client, visible),
+        lambda table: of_visible_client(table.c.client_id, client, visible),
         lambda table: in_period(table, date_range),
     )
 
 
-def superbill_lines(superbill: Any, visible: Visibility) -> Rows:
-    return part_of(SuperbillLine, "superbill_id", superbill, visible)
+def superbill_lines(superbill: SuperbillRow, visible: Visibility) -> Rows:
+    """Return the lines of a superbill, in printed order."""
+    line = visible(SuperbillLine)
+    return Rows(line, [of_superbill(line, superbill)], (line.c.position,))
 
 
-def diagnoses(superbill: Any, visible: Visibility) -> Rows:
-    return part_of(SuperbillDiagnosis, "superbill_id", superbill, visible)
+def diagnoses(superbill: SuperbillRow, visible: Visibility) -> Rows:
+    diagnosis = visible(SuperbillDiagnosis)
+    return Rows(diagnosis, [of_superbill(diagnosis, superbill)], (diagnosis.c.position,))
 
 
-def totals(superbill: Any, visible: Visibility) -> Select[*tuple[Any, ...]]:
+def totals(superbill: TableAlias[Superbill], visible: Visibility) -> AnySelect:
     line = visible(SuperbillLine)
     return (
         select(total(line.c.fee_minor).label("fee"), total(line.c.paid_minor).label("paid"))
@@ -68,7 +74,16 @@ def gaps(superbill: SuperbillRow, visible: Visibility) -> Rows:
     return Rows(found, [], (found.c.rank, found.c.line))
 
 
-def gaps_of(superbill: Any, visible: Visibility) -> Any:
+class Gap:
+    """The columns of missing information."""
+
+    rank: SQLColumnExpression[int]
+    line: SQLColumnExpression[int | None]
+    code: SQLColumnExpression[str]
+    message: SQLColumnExpression[str]
+
+
+def gaps_of(superbill: TableAlias[Superbill], visible: Visibility) -> TableAlias[Gap]:
     letterhead, line = visible(Letterhead), visible(SuperbillLine)
     diagnosis = visible(SuperbillDiagnosis)
     printed = letterhead.c.id == superbill.c.letterhead_id
@@ -89,9 +104,10 @@ def gaps_of(superbill: Any, visible: Visibility) -> Any:
         )
         for statement in line_gaps(line)
     ]
-    return union_all(*of_head, *of_lines).subquery()
+    return cast("TableAlias[Gap]", union_all(*of_head, *of_lines).subquery())
 
 
-def of_superbill(part: Any, superbill: Any) -> ColumnElement[bool]:
-    same: ColumnElement[bool] = part.c.superbill_id == superbill.c.id
-    return same
+def of_superbill(
+    part: RowOf[SuperbillLine | SuperbillDiagnosis], superbill: RowOf[Superbill]
+) -> ColumnElement[bool]:
+    return part.c.superbill_id == superbill.c.id

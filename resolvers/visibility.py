@@ -4,12 +4,23 @@ Each predicate compares the practice with the viewer's. So all visible rows belo
 and joins between them compare ids only: comparing practices again would cost a step for each row.
 """
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from sqlalchemy import ColumnElement, FromClause, Select, Text, and_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    SQLColumnExpression,
+    Text,
+    and_,
+    or_,
+    select,
+    true,
+)
 
 from models import (
     AccessEntry,
@@ -40,12 +51,31 @@ from models import (
     ViewerKind,
 )
 from models.row import ID
-from planner.deferred import bind
+from planner.deferred import MaybeDeferred, bind
 from planner.sources import LateralSubquery
+from planner.tables import TableAlias
 from resolvers.days import TODAY
 from resolvers.request_context import from_request
 
-Predicate = Callable[["Visibility", Any], ColumnElement[bool]]
+M = TypeVar("M", bound=Row)
+# A SELECT of any columns.
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+
+
+class PolicyColumns:
+    """The columns that predicates read. A table has those that its own predicate names."""
+
+    id: SQLColumnExpression[str]
+    practice_id: SQLColumnExpression[str]
+    client_id: SQLColumnExpression[str]
+    contact_id: SQLColumnExpression[str]
+    email: SQLColumnExpression[str]
+    mailbox: SQLColumnExpression[str]
+    shared_at: SQLColumnExpression[dt.datetime]
+
+
+Restricted = TableAlias[PolicyColumns]
+Predicate = Callable[["Visibility", Restricted], ColumnElement[bool]]
 
 
 class Visibility:
@@ -63,7 +93,7 @@ class Visibility:
         digits: int,
         lateral: bool,
         has_sole_client: bool = False,
-        today: Any = TODAY,
+        today: MaybeDeferred[dt.date] = TODAY,
     ) -> None:
         self.kind, self.digits, self.lateral = kind, digits, lateral
         self.has_sole_client, self.today = has_sole_client, today
@@ -75,7 +105,7 @@ class Visibility:
         self.predicates: dict[FromClause, Predicate] = {}
         self.applied: set[FromClause] = set()
 
-    def __call__(self, model: type[Row]) -> FromClause:
+    def __call__(self, model: type[M]) -> TableAlias[M]:
         """Return a new alias of the model's table, for rows that the viewer may read.
 
         The planner applies `predicate_for` to a table that it selects from. A subquery has to apply
@@ -83,11 +113,11 @@ class Visibility:
         """
         return self.register(model, VISIBLE[model])
 
-    def for_documents(self, model: type[Row]) -> FromClause:
+    def for_documents(self, model: type[M]) -> TableAlias[M]:
         """Return the model's table, for viewers that may read the client's documents."""
         return self.register(model, client_rows("client_id", for_documents=True))
 
-    def for_totals(self, model: type[Row]) -> FromClause:
+    def for_totals(self, model: type[M]) -> TableAlias[M]:
         """Return the model's table for sums over a visible client.
 
         The rows need not be readable: a viewer that may pay a client's bills but not read them
@@ -95,21 +125,21 @@ class Visibility:
         """
         return self.register(model, IN_TOTALS[model])
 
-    def of_same_address(self, model: type[Row]) -> FromClause:
+    def of_same_address(self, model: type[M]) -> TableAlias[M]:
         """Return the model's table, for people with the address that the viewer signed in with."""
         return self.register(model, same_address)
 
-    def register(self, model: type[Row], predicate: Predicate) -> FromClause:
+    def register(self, model: type[M], predicate: Predicate) -> TableAlias[M]:
         table = self.alias(model)
         self.predicates[table] = predicate
         return table
 
-    def alias(self, model: type[Row]) -> FromClause:
+    def alias(self, model: type[M]) -> TableAlias[M]:
         """Return the model's table under an alias that is unique in the statement."""
         self.taken[model] += 1
-        return alias(model, self.taken[model])
+        return cast("TableAlias[M]", alias(model, self.taken[model]))
 
-    def client_id(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    def client_id(self, column: SQLColumnExpression[str]) -> SQLColumnExpression[str]:
         """Return the client id to compare rows with.
 
         For a client it is the viewer's own id, a parameter, which is faster to compare with than
@@ -117,16 +147,16 @@ class Visibility:
         """
         return self.subject_id if self.kind is ViewerKind.CLIENT else column
 
-    def predicate_for(self, table: Any) -> ColumnElement[bool]:
+    def predicate_for(self, table: FromClause) -> ColumnElement[bool]:
         """Return this viewer's predicate for a table, or true for a subquery of such tables."""
         if table not in self.predicates:
             return true()
         self.applied.add(table)
-        return self.predicates[table](self, table)
+        return self.predicates[table](self, cast("Restricted", table))
 
     def subquery(
         self,
-        find: Callable[[], Select[*tuple[Any, ...]]],
+        find: Callable[[], AnySelect],
         *,
         always: bool = True,
         rarely_read: bool = False,
@@ -150,7 +180,7 @@ class Visibility:
             raise AssertionError(f"read without its predicate: {[str(table) for table in missing]}")
 
 
-def viewer_value(name: str) -> ColumnElement[Any]:
+def viewer_value(name: str) -> ColumnElement[str]:
     """Return an id of the viewer as a parameter."""
     return bind(from_request(lambda request: getattr(request.viewer, name)), ID)
 
@@ -161,16 +191,16 @@ def alias(model: type[Row], _: int) -> FromClause:
     return model.__table__.alias()
 
 
-def in_practice(visible: Visibility, table: Any) -> ColumnElement[bool]:
+def in_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select rows visible to the whole practice, or reached only from a visible row."""
     return and_(table.c.practice_id == visible.practice_id)
 
 
-def own_practice(visible: Visibility, table: Any) -> ColumnElement[bool]:
+def own_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     return and_(table.c.id == visible.practice_id)
 
 
-def client_rows(column: str, *, for_documents: bool) -> Predicate:
+def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Predicate:
     """Return the predicate for rows of a client.
 
     A client sees their own rows, a contact those of their clients, and a dashboard those of the
@@ -178,13 +208,14 @@ def client_rows(column: str, *, for_documents: bool) -> Predicate:
     documents.
     """
 
-    def seen(visible: Visibility, table: Any) -> ColumnElement[bool]:
+    def seen(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
         condition = in_practice(visible, table)
+        client_id = table.c.id if name == "id" else table.c.client_id
         if visible.kind is ViewerKind.DASHBOARD:
             return condition
         if visible.kind is ViewerKind.CLIENT:
-            return and_(condition, table.c[column] == visible.subject_id)
-        return and_(condition, table.c[column].in_(clients_of_contact(visible, for_documents)))
+            return and_(condition, client_id == visible.subject_id)
+        return and_(condition, client_id.in_(clients_of_contact(visible, for_documents)))
 
     return seen
 
@@ -199,7 +230,7 @@ def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
     )
 
 
-def shared_documents(visible: Visibility, table: Any) -> ColumnElement[bool]:
+def shared_documents(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select documents. Clients and contacts only see documents that the practice has shared."""
     seen = client_rows("client_id", for_documents=True)(visible, table)
     if visible.kind is ViewerKind.DASHBOARD:
@@ -210,14 +241,14 @@ def shared_documents(visible: Visibility, table: Any) -> ColumnElement[bool]:
 def own_row(kind: ViewerKind) -> Predicate:
     """Return the predicate for the viewer's own row, for one kind of viewer."""
 
-    def seen(visible: Visibility, table: Any) -> ColumnElement[bool]:
+    def seen(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
         assert visible.kind is kind
         return and_(in_practice(visible, table), table.c.id == visible.subject_id)
 
     return seen
 
 
-def same_address(visible: Visibility, table: Any) -> ColumnElement[bool]:
+def same_address(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select clients and contacts with the address that the viewer signed in with.
 
     For a viewer without a sign-in there are none.
@@ -225,7 +256,7 @@ def same_address(visible: Visibility, table: Any) -> ColumnElement[bool]:
     return and_(in_practice(visible, table), table.c.mailbox == visible.email)
 
 
-def own_sign_ins_and_tokens(visible: Visibility, table: Any) -> ColumnElement[bool]:
+def own_sign_ins_and_tokens(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select a person's tokens and the sign-ins with their address, or a dashboard's own token."""
     condition = in_practice(visible, table)
     if visible.kind is ViewerKind.DASHBOARD:

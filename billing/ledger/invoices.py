@@ -7,7 +7,18 @@ amount; its allocations are its paid amount.
 import enum
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, false, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    select,
+)
 
 from models import EntryKind
 from models.literals import constant
@@ -26,7 +37,7 @@ class Sums(Protocol):
     def __getitem__(self, name: str) -> ColumnElement[Any]: ...
 
 
-def total(amount: ColumnElement[Any]) -> ColumnElement[int]:
+def total(amount: SQLColumnExpression[Any]) -> ColumnElement[int]:
     """Return a sum as an integer, 0 without rows. On PostgreSQL sum(bigint) is numeric."""
     return cast(func.coalesce(func.sum(amount), constant(0)), BigInteger)
 

@@ -20,6 +20,7 @@ from graph.mutations.payment_results import (
 from graph.types.client import Client
 from graph.types.payment_method import PaymentMethod
 from models import DeclineReason
+from planner.outcome import OutcomeRow
 from planner.sources import ToOne, Value, field
 from resolvers import clients, online_payments, payment_methods
 
@@ -34,11 +35,11 @@ client = field(ToOne(clients.of_result), description="The client, with the curre
 )
 class CardPrepared:
     setup_intent_id: str = field(
-        Value(lambda outcome: outcome.text("setup_intent_id")),
+        Value[OutcomeRow](lambda outcome: outcome.text("setup_intent_id")),
         description="The value to pass to `addCard`.",
     )
     client_secret: str = field(
-        Value(lambda outcome: outcome.text("client_secret")),
+        Value[OutcomeRow](lambda outcome: outcome.text("client_secret")),
         description="The secret for Stripe.js: `stripe.confirmSetup({elements, clientSecret})`.",
     )
     publishable_key: str = field(
@@ -50,7 +51,7 @@ class CardPrepared:
 class CardAdded:
     payment_method: PaymentMethod = card
     was_already_kept: bool = field(
-        Value(lambda outcome: outcome.boolean("was_on_file")),
+        Value[OutcomeRow](lambda outcome: outcome.boolean("was_on_file")),
         description="Whether the card was already on file, and was updated.",
     )
     client: Client = client
@@ -59,7 +60,7 @@ class CardAdded:
 @strawberry.type(description="The bank refused the card. Start again with `prepareCard`.")
 class CardRefused(UserError):
     reason: DeclineReason = field(
-        Value(lambda outcome: outcome.text("reason")),
+        Value[OutcomeRow](lambda outcome: outcome.text("reason")),
         description="The reason, as far as it may be disclosed.",
     )
     code: ErrorCode = code

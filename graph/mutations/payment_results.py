@@ -8,28 +8,35 @@ from sqlalchemy import BigInteger
 
 from billing.errors import ErrorCode
 from graph.types.client import Client
-from graph.types.money import Money, money_field
+from graph.types.money import Money
 from graph.types.payment import Payment
 from models import DeclineReason
+from planner.outcome import OutcomeRow
 from planner.sources import Embedded, ToOne, Value, field
 from resolvers import clients, payments
 from resolvers.money import Amount
 
 payment = field(ToOne(payments.of_outcome), description="The current state of the payment.")
 client = field(ToOne(clients.of_outcome), description="The current state of the client.")
-code = field(Value(lambda outcome: outcome.text("code")), description="The code of this refusal.")
+code = field(
+    Value[OutcomeRow](lambda outcome: outcome.text("code")), description="The code of this refusal."
+)
 message = field(
-    Value(lambda outcome: outcome.text("message")), description="The reason in words, for a person."
+    Value[OutcomeRow](lambda outcome: outcome.text("message")),
+    description="The reason in words, for a person.",
 )
 path = field(
-    Value(lambda outcome: outcome.text("path")),
+    Value[OutcomeRow](lambda outcome: outcome.text("path")),
     description="The path to the invalid input field, beginning with `input`; null if the refusal"
     " is not about a field.",
 )
 
 
 def amount_field(name: str, description: str) -> Any:
-    return money_field(lambda outcome: Amount(outcome.value(name, BigInteger())), description)
+    return field(
+        Embedded[OutcomeRow](lambda outcome: Amount(outcome.value(name, BigInteger()))),
+        description=description,
+    )
 
 
 @strawberry.interface(
@@ -58,7 +65,7 @@ class PaySucceeded(PaymentOutcome):
 class PayRequiresAction(PaymentOutcome):
     payment: Payment = payment
     client_secret: str = field(
-        Value(lambda outcome: outcome.text("client_secret")),
+        Value[OutcomeRow](lambda outcome: outcome.text("client_secret")),
         description="The secret for Stripe.js: `stripe.handleNextAction({clientSecret})`.",
     )
 
@@ -70,7 +77,7 @@ class PayRequiresAction(PaymentOutcome):
 class PayProcessing(PaymentOutcome):
     payment: Payment = payment
     retry_after_seconds: int = field(
-        Value(lambda outcome: outcome.number("retry_after_s")),
+        Value[OutcomeRow](lambda outcome: outcome.number("retry_after_s")),
         description="The number of seconds to wait before the next request.",
     )
 
@@ -87,11 +94,11 @@ class PayCanceled(PaymentOutcome):
 class CardDeclined(PaymentOutcome, UserError):
     payment: Payment = payment
     reason: DeclineReason = field(
-        Value(lambda outcome: outcome.text("reason")),
+        Value[OutcomeRow](lambda outcome: outcome.text("reason")),
         description="The reason, as far as it may be disclosed.",
     )
     is_retryable: bool = field(
-        Value(lambda outcome: outcome.boolean("is_retryable")),
+        Value[OutcomeRow](lambda outcome: outcome.boolean("is_retryable")),
         description="Whether the same card may work once the problem is corrected.",
     )
     code: ErrorCode = code
@@ -116,7 +123,7 @@ class AmountChanged(UserError):
 @strawberry.type(description="The payable amount is less than a card can be charged.")
 class AmountTooSmall(UserError):
     minimum: Money | None = field(
-        Embedded(
+        Embedded[OutcomeRow](
             lambda outcome: Amount(outcome.value("minimum", BigInteger())),
             when=lambda outcome: outcome.value("minimum", BigInteger()).is_not(None),
         ),
@@ -162,7 +169,7 @@ class PaymentInProgress(UserError):
 )
 class TooManyAttempts(UserError):
     retry_at: dt.datetime = field(
-        Value(lambda outcome: outcome.text("retry_at")),
+        Value[OutcomeRow](lambda outcome: outcome.text("retry_at")),
         description="The time of the next possible attempt.",
     )
     code: ErrorCode = code

@@ -16,6 +16,7 @@ from graph.mutations.payment_results import (
     path,
 )
 from graph.types.query import Viewer
+from planner.outcome import OutcomeRow
 from planner.sources import ToOne, Value, field
 from resolvers import viewer_fields
 
@@ -27,16 +28,16 @@ viewer = field(ToOne(viewer_fields.viewer), description="The authenticated viewe
 )
 class RequestSignInLinkPayload:
     nonce: str = field(
-        Value(lambda outcome: outcome.text("nonce")),
+        Value[OutcomeRow](lambda outcome: outcome.text("nonce")),
         description="A value to keep in this browser. The link and the code of the mail only work"
         " together with it.",
     )
     expires_at: dt.datetime = field(
-        Value(lambda outcome: outcome.text("expires_at")),
+        Value[OutcomeRow](lambda outcome: outcome.text("expires_at")),
         description="The time until which this browser can sign in with the mail, if one was sent.",
     )
     next_mail_at: dt.datetime | None = field(
-        Value(lambda outcome: outcome.text("next_mail_at")),
+        Value[OutcomeRow](lambda outcome: outcome.text("next_mail_at")),
         description="If not null, no mail was sent this time, for a known or an unknown address,"
         " because several were requested recently. The link of the newest mail works with this"
         " nonce too. Another mail can be requested from this time on.",
@@ -46,12 +47,12 @@ class RequestSignInLinkPayload:
 @strawberry.type(description="The sign-in succeeded.")
 class SignedIn:
     token: str = field(
-        Value(lambda outcome: outcome.text("token")),
+        Value[OutcomeRow](lambda outcome: outcome.text("token")),
         description="The token to send as `Authorization: Bearer …`. It expires after 15 minutes"
         " without a request, and after 12 hours at the latest.",
     )
     expires_at: dt.datetime = field(
-        Value(lambda outcome: outcome.text("expires_at")),
+        Value[OutcomeRow](lambda outcome: outcome.text("expires_at")),
         description="The latest time at which the token expires.",
     )
     viewer: Viewer = viewer
@@ -73,7 +74,7 @@ class SignInLinkInvalid(UserError):
 )
 class SignInCodeInvalid(UserError):
     tries_left: int = field(
-        Value(lambda outcome: outcome.number("tries_left")),
+        Value[OutcomeRow](lambda outcome: outcome.number("tries_left")),
         description="The number of codes that may still be tried with this nonce. If 0, request"
         " another mail or use the link.",
     )
@@ -85,7 +86,7 @@ class SignInCodeInvalid(UserError):
 @strawberry.type(description="The result of `signOut`.")
 class SignOutPayload:
     signed_out: bool = field(
-        Value(lambda outcome: outcome.boolean("signed_out")),
+        Value[OutcomeRow](lambda outcome: outcome.boolean("signed_out")),
         description="Whether a sign-in was ended. False for a token that does not come from a"
         " sign-in; such a token keeps working.",
     )

@@ -4,9 +4,9 @@ import datetime as dt
 
 import strawberry
 
+import models
 from models import AccessAction, ActorKind
-from planner.sources import Value, column, field
-from planner.sql_text import rfc3339
+from planner.sources import column
 
 
 @strawberry.type(
@@ -14,15 +14,17 @@ from planner.sql_text import rfc3339
     " a read, a change, a refusal or a sign-in. Entries cannot be changed."
 )
 class AccessLogEntry:
-    at: dt.datetime = field(
-        Value(lambda entry: rfc3339(entry.c.at)), description="The time of the access."
+    at: dt.datetime = column(models.AccessEntry.at, "The time of the access.")
+    kind: ActorKind = column(models.AccessEntry.kind, "The kind of viewer, or the operator.")
+    name: str = column(
+        models.AccessEntry.name, "The name of the person, dashboard or operator at that time."
     )
-    kind: ActorKind = column("kind", "The kind of viewer, or the operator.")
-    name: str = column("name", "The name of the person, dashboard or operator at that time.")
-    action: AccessAction = column("action", "The kind of access.")
+    action: AccessAction = column(models.AccessEntry.action, "The kind of access.")
     operation: str | None = column(
-        "operation", "The name of the operation, or the command; null if the operation had no name."
+        models.AccessEntry.operation,
+        "The name of the operation, or the command; null if the operation had no name.",
     )
     fields: list[str] = column(
-        "fields", "All personal fields that the operation selected, for example `Client.balance`."
+        models.AccessEntry.fields,
+        "All personal fields that the operation selected, for example `Client.balance`.",
     )

@@ -8,53 +8,61 @@ from billing.ledger.history import HistoryStatus
 from graph.connections import PAGE, Connection
 from graph.node import Node, identity
 from graph.types.invoice import Invoice, Session, invoice, session
-from graph.types.money import Money, money_field
+from graph.types.money import Money
 from graph.types.payment import LazyClient, Payment, client, payment
 from models import EntryKind
-from planner.sources import Value, column, field
+from planner.sources import Embedded, Value, field
+from resolvers.account_history import HistoryRow
+from resolvers.money import Amount
 
 
 @strawberry.type(description="A movement of the account, or a session that is not invoiced yet.")
 class AccountHistoryEntry(Node):
     id: strawberry.ID = identity("aht")
-    date: dt.date = column(
-        "date",
-        "The day that the entry is listed under, in the practice's time zone: the day on which it"
-        " was posted, or the day of a session that is not invoiced yet.",
+    date: dt.date = field(
+        Value[HistoryRow](lambda entry: entry.c.date),
+        description="The day that the entry is listed under, in the practice's time zone: the day"
+        " on which it was posted, or the day of a session that is not invoiced yet.",
     )
     service_date: dt.date | None = field(
-        Value(lambda entry: entry.service_date),
+        Value[HistoryRow](lambda entry: entry.service_date),
         description="The day of a session or another charge; null for other entries.",
     )
     paid_on: dt.date | None = field(
-        Value(lambda entry: entry.paid_on),
+        Value[HistoryRow](lambda entry: entry.paid_on),
         description="The day on which the money of a payment, refund or dispute moved; null for"
         " other entries, and for payments that are pending or failed.",
     )
-    posted_on: dt.date | None = column(
-        "posted_on",
-        "The day on which the entry was posted, so that it changed the balance; null if it has not"
-        " changed it.",
+    posted_on: dt.date | None = field(
+        Value[HistoryRow](lambda entry: entry.c.posted_on),
+        description="The day on which the entry was posted, so that it changed the balance; null"
+        " if it has not changed it.",
     )
-    kind: EntryKind = column("kind", "The kind of entry.")
-    description: str = column("description", "A description of the entry.")
-    amount: Money = money_field(
-        "amount_minor",
-        "The amount; negative for money received. A session that is not invoiced yet has its fee,"
-        " and a payment that is pending or failed the amount to be paid.",
+    kind: EntryKind = field(
+        Value[HistoryRow](lambda entry: entry.c.kind), description="The kind of entry."
     )
-    balance_change: Money = money_field(
-        "change_minor",
-        "The change of the balance: `amount`, or zero for a session that is not invoiced yet and"
-        " for a payment that is pending or failed.",
+    description: str = field(
+        Value[HistoryRow](lambda entry: entry.c.description),
+        description="A description of the entry.",
+    )
+    amount: Money = field(
+        Embedded[HistoryRow](lambda entry: Amount(entry.c.amount_minor)),
+        description="The amount; negative for money received. A session that is not invoiced yet"
+        " has its fee, and a payment that is pending or failed the amount to be paid.",
+    )
+    balance_change: Money = field(
+        Embedded[HistoryRow](lambda entry: Amount(entry.c.change_minor)),
+        description="The change of the balance: `amount`, or zero for a session that is not"
+        " invoiced yet and for a payment that is pending or failed.",
     )
     status: HistoryStatus | None = field(
-        Value(lambda entry: entry.status),
+        Value[HistoryRow](lambda entry: entry.status),
         description="The status; null if there is none. A session or charge has the status of its"
         " invoice.",
     )
-    balance_after: Money = money_field(
-        lambda entry: entry.balance_after, "The balance after the entry."
+    balance_after: Money = field(
+        Embedded[HistoryRow](lambda entry: entry.balance_after),
+        description="The balance after the entry.",
     )
     session: Session | None = session
     invoice: Invoice | None = invoice

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+import models
 from billing.ledger.balance import BalanceTermKind, PermissionReason
 from graph.connections import After, Before, Connection, First, Last
 from graph.mutations.inputs import DateRange
@@ -12,7 +13,7 @@ from graph.node import Node, identity
 from graph.types.access_log import AccessLogEntry
 from graph.types.account_history import AccountHistoryConnection
 from graph.types.invoice import Invoice
-from graph.types.money import Money, money_field
+from graph.types.money import Money
 from graph.types.payment import Payment, Receipt
 from graph.types.payment_method import PaymentMethod
 from graph.types.practice import (
@@ -52,11 +53,11 @@ from resolvers.payments import receipts as receipts_of_client
 @strawberry.type(description="Whether the viewer may perform an action for this client now.")
 class Permission:
     is_allowed: bool = field(
-        Value(lambda permission: permission.is_allowed),
+        Value[clients.PermissionRow](lambda permission: permission.is_allowed),
         description="Whether the action is allowed.",
     )
     reason: PermissionReason | None = field(
-        Value(lambda permission: permission.reason),
+        Value[clients.PermissionRow](lambda permission: permission.reason),
         description="Why the action is not allowed; null if it is.",
     )
 
@@ -64,17 +65,19 @@ class Permission:
 @strawberry.type(description="A part of the balance.")
 class BalanceTerm:
     kind: BalanceTermKind = field(
-        Value(lambda term: term.kind), description="The kind of this part."
+        Value[balances.TermRow](lambda term: term.kind), description="The kind of this part."
     )
-    amount: Money = money_field(
-        lambda term: term.amount, "The signed amount; a positive amount is owed."
+    amount: Money = field(
+        Embedded[balances.TermRow](lambda term: term.amount),
+        description="The signed amount; a positive amount is owed.",
     )
 
 
 @strawberry.type(description="An invoice that is part of what Pay Now charges.")
 class PayableInvoice:
-    amount_due: Money = money_field(
-        lambda payable: Amount(payable.due), "The amount due, before unused credit is subtracted."
+    amount_due: Money = field(
+        Embedded[balances.PayableInvoiceRow](lambda payable: Amount(payable.due)),
+        description="The amount due, before unused credit is subtracted.",
     )
     invoice: Invoice | None = field(
         ToOne(balances.shared_invoice),
@@ -84,32 +87,34 @@ class PayableInvoice:
 
 @strawberry.type(description="The amount that a client owes, and its parts.")
 class Balance:
-    amount: Money = money_field(
-        lambda balance: Amount(balance.account.balance),
-        "The amount owed; a negative amount is a credit.",
+    amount: Money = field(
+        Embedded[balances.BalanceRow](lambda balance: Amount(balance.account.balance)),
+        description="The amount owed; a negative amount is a credit.",
     )
     terms: list[BalanceTerm] = field(
         EmbeddedList(balances.terms),
         description="One term of each kind, always in the same order; they add up to `amount`.",
     )
-    payable: Money = money_field(
-        lambda balance: Amount(balance.client.account.payable),
-        "The amount that Pay Now charges, as of now: everything that is due and not disputed, less"
-        " unused credit; never negative. Send it as `expectedAmount`.",
+    payable: Money = field(
+        Embedded[balances.BalanceRow](lambda balance: Amount(balance.client.account.payable)),
+        description="The amount that Pay Now charges, as of now: everything that is due and not"
+        " disputed, less unused credit; never negative. Send it as `expectedAmount`.",
     )
     invoices: list[PayableInvoice] = field(
         ToMany(balances.payable_invoices),
         description="The invoices that are due and not disputed, as of now, in the order in which"
         " Pay Now pays them. Their amounts less `creditApplied` add up to `payable`.",
     )
-    credit_applied: Money = money_field(
-        lambda balance: Amount(balance.client.account.credit_applied),
-        "The unused credit that Pay Now subtracts, as of now.",
+    credit_applied: Money = field(
+        Embedded[balances.BalanceRow](
+            lambda balance: Amount(balance.client.account.credit_applied)
+        ),
+        description="The unused credit that Pay Now subtracts, as of now.",
     )
-    uninvoiced: Money = money_field(
-        lambda balance: Amount(balance.client.uninvoiced["total"]),
-        "The fees of sessions that are not invoiced yet, as of now. They are not part of the"
-        " balance.",
+    uninvoiced: Money = field(
+        Embedded[balances.BalanceRow](lambda balance: Amount(balance.client.uninvoiced["total"])),
+        description="The fees of sessions that are not invoiced yet, as of now. They are not part"
+        " of the balance.",
     )
 
 
@@ -127,11 +132,15 @@ Period = Annotated[
 )
 class Client(Node):
     id: strawberry.ID = identity("cli")
-    name: str = column("name", "The client's name. Needs `phi:read`.")
-    email: str | None = column("email", "The client's e-mail address. Needs `phi:read`.")
-    phone: str | None = column("phone", "The client's telephone number. Needs `phi:read`.")
+    name: str = column(models.Client.name, "The client's name. Needs `phi:read`.")
+    email: str | None = column(
+        models.Client.email, "The client's e-mail address. Needs `phi:read`."
+    )
+    phone: str | None = column(
+        models.Client.phone, "The client's telephone number. Needs `phi:read`."
+    )
     date_of_birth: dt.date | None = column(
-        "date_of_birth", "The client's date of birth. Needs `phi:read`."
+        models.Client.date_of_birth, "The client's date of birth. Needs `phi:read`."
     )
     address: Address | None = address
     practice: Practice = practice

@@ -1,6 +1,7 @@
 """Links to printable documents."""
 
 import datetime as dt
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -17,19 +18,19 @@ from resolvers.document_links import DocumentRow
 )
 class DocumentLink:
     print_url: URL = field(
-        Value(lambda link: link.print_url),
+        Value[DocumentRow](lambda link: link.print_url),
         description="The URL that opens the document in the browser, to be printed.",
     )
     download_url: URL = field(
-        Value(lambda link: link.download_url),
+        Value[DocumentRow](lambda link: link.download_url),
         description="The URL that saves the document as a file.",
     )
     expires_at: dt.datetime = field(
-        Value(lambda link: link.expires_at),
+        Value[DocumentRow](lambda link: link.expires_at),
         description="When both URLs expire: ten minutes after this response.",
     )
     file_name: str = field(
-        Value(lambda link: link.file_name),
+        Value[DocumentRow](lambda link: link.file_name),
         description="The name of the saved file: `Invoice INV-2026-0042.pdf`.",
     )
 
@@ -37,6 +38,6 @@ class DocumentLink:
 def document_field(prefix: str) -> Any:
     """Return the field `document_field` of a type with this id prefix."""
     return field(
-        Embedded(lambda row: DocumentRow(prefix, row)),
+        Embedded(partial(DocumentRow, prefix)),
         description="Links to print and download the document as PDF.",
     )

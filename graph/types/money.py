@@ -1,13 +1,13 @@
 """The type of every amount of money."""
 
-from collections.abc import Callable
 from typing import Any
 
 import strawberry
+from sqlalchemy.orm import InstrumentedAttribute
 
 from graph.scalars import CurrencyCode, Decimal, Long
 from planner.sources import Embedded, Value, ViewerField, field
-from resolvers.money import amount, currency, major_units
+from resolvers.money import Amount, amount, currency, major_units
 
 
 @strawberry.type(description="An amount in the practice's currency; a negative amount is a credit.")
@@ -17,12 +17,12 @@ class Money:
         description='The amount in major units, with the decimals of the currency: `"125.00"`.',
     )
     minor_units: Long = field(
-        Value(lambda amount: amount.minor),
+        Value[Amount](lambda amount: amount.minor),
         description="The amount in the smallest unit of the currency: 12500 cents.",
     )
     currency: CurrencyCode = field(ViewerField(currency), description="The practice's currency.")
 
 
-def money_field(of: str | Callable[[Any], Any], description: str) -> Any:
-    """Return a field of type Money. `of` is a column's name or a function of the row."""
-    return field(Embedded(amount(of) if isinstance(of, str) else of), description=description)
+def money_field(attribute: InstrumentedAttribute[int], description: str) -> Any:
+    """Return a field of type Money that reads a column of the row."""
+    return field(Embedded(amount(attribute.key)), description=description)

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+import models
 from billing.payments.status import PaymentStatus
 from graph.node import Node, identity
 from graph.types.document import DocumentLink, document_field
 from graph.types.money import Money, money_field
 from models import CardBrand, DeclineReason, PaymentMethodKind
 from planner.sources import Embedded, ToMany, ToOne, Value, column, field
-from planner.sql_text import rfc3339
+from planner.tables import RowOf
 from resolvers import clients, invoices, payments
 from resolvers.money import Amount
 
@@ -29,9 +30,12 @@ client = field(ToOne(clients.client_of), description="The client that this belon
     description="The card that a payment was made with, as of the time of the payment."
 )
 class PaymentCard:
-    brand: CardBrand = field(Value(lambda card: card.brand), description="The card network.")
+    brand: CardBrand = field(
+        Value[payments.CardRow](lambda card: card.brand), description="The card network."
+    )
     last4: str = field(
-        Value(lambda card: card.last4), description="The last four digits of the card number."
+        Value[payments.CardRow](lambda card: card.last4),
+        description="The last four digits of the card number.",
     )
 
 
@@ -40,16 +44,20 @@ class PaymentCard:
 )
 class PaymentAllocation:
     invoice: LazyInvoice = field(ToOne(invoices.named_by), description="The invoice.")
-    amount: Money = money_field("amount_minor", "The allocated amount.")
+    amount: Money = field(
+        Embedded[RowOf[payments.AllocatedAmount]](lambda row: Amount(row.c.amount_minor)),
+        description="The allocated amount.",
+    )
 
 
 @strawberry.type(description="The reason for the failure of a payment.")
 class PaymentFailure:
     reason: DeclineReason = field(
-        Value(lambda failure: failure.reason), description="The reason as a code."
+        Value[payments.FailureRow](lambda failure: failure.reason),
+        description="The reason as a code.",
     )
     message: str = field(
-        Value(lambda failure: failure.message),
+        Value[payments.FailureRow](lambda failure: failure.message),
         description="The reason in words for the cardholder.",
     )
 
@@ -58,25 +66,29 @@ class PaymentFailure:
 class Payment(Node):
     id: strawberry.ID = identity("pmt")
     client: LazyClient = client
-    amount: Money = money_field("amount_minor", "The amount that is or would be charged.")
-    status: PaymentStatus = field(
-        Value(lambda payment: payment.status), description="The state of the payment."
+    amount: Money = money_field(
+        models.Payment.amount_minor, "The amount that is or would be charged."
     )
-    method: PaymentMethodKind = column("method", "The method of payment.")
+    status: PaymentStatus = field(
+        Value[payments.PaymentRow](lambda payment: payment.status),
+        description="The state of the payment.",
+    )
+    method: PaymentMethodKind = column(models.Payment.method, "The method of payment.")
     card: PaymentCard | None = field(
         Embedded(payments.CardRow, when=payments.has_card),
         description="The card; null if the payment was made in another way.",
     )
-    created_at: dt.datetime = field(
-        Value(lambda payment: rfc3339(payment.c.created_at)),
-        description="When the payment was started.",
+    created_at: dt.datetime = column(
+        models.Payment.created_at,
+        "When the payment was started.",
     )
     created_on: dt.date = column(
-        "created_on", "The day on which the payment was started, in the practice's time zone."
+        models.Payment.created_on,
+        "The day on which the payment was started, in the practice's time zone.",
     )
-    paid_at: dt.datetime | None = field(
-        Value(lambda payment: rfc3339(payment.c.paid_at)),
-        description="When the money moved; null if it has not moved.",
+    paid_at: dt.datetime | None = column(
+        models.Payment.paid_at,
+        "When the money moved; null if it has not moved.",
     )
     failure: PaymentFailure | None = field(
         Embedded(payments.FailureRow, when=payments.has_failed),
@@ -87,8 +99,9 @@ class Payment(Node):
         description="The amount paid on each invoice, oldest invoice first, including the unused"
         " credit that was applied with the payment.",
     )
-    refunded: Money = money_field(
-        lambda payment: Amount(payment.refunds["total"]), "The amount refunded."
+    refunded: Money = field(
+        Embedded[payments.PaymentRow](lambda payment: Amount(payment.refunds["total"])),
+        description="The amount refunded.",
     )
     receipt: LazyReceipt | None = field(
         ToOne(payments.receipt_of), description="The receipt; null if the payment did not succeed."
@@ -101,20 +114,17 @@ class Payment(Node):
 class Receipt(Node):
     id: strawberry.ID = identity("rct")
     number: str = column(
-        "number", "The number as printed, unique in the practice: `RCP-2026-0042`."
+        models.Receipt.number, "The number as printed, unique in the practice: `RCP-2026-0042`."
     )
     client: LazyClient = client
     payment: Payment = field(
         ToOne(payments.named_by), description="The payment that the receipt is for."
     )
-    amount: Money = money_field("amount_minor", "The amount paid.")
+    amount: Money = money_field(models.Receipt.amount_minor, "The amount paid.")
     paid_on: dt.date = column(
-        "issued_on", "The day on which the money moved, in the practice's time zone."
+        models.Receipt.issued_on, "The day on which the money moved, in the practice's time zone."
     )
-    issued_at: dt.datetime = field(
-        Value(lambda receipt: rfc3339(receipt.c.issued_at)),
-        description="When the receipt was issued.",
-    )
+    issued_at: dt.datetime = column(models.Receipt.issued_at, "When the receipt was issued.")
     document: DocumentLink = document_field("rct")
 
 

@@ -4,11 +4,11 @@ import datetime as dt
 
 import strawberry
 
+import models
 from graph.node import Node, identity
 from graph.types.payment import LazyClient, client
 from models import CardBrand
 from planner.sources import Value, column, field
-from planner.sql_text import rfc3339
 from resolvers import payment_methods
 
 
@@ -16,13 +16,21 @@ from resolvers import payment_methods
 class PaymentMethod(Node):
     id: strawberry.ID = identity("crd")
     client: LazyClient = client
-    brand: CardBrand = column("brand", "The card network.")
-    last4: str = column("last4", "The last four digits of the card number.")
-    exp_month: int = column("exp_month", "The last month in which the card is valid, 1 to 12.")
-    exp_year: int = column("exp_year", "The four-digit year of that month.")
-    cardholder_name: str | None = column("cardholder_name", "The name on the card.")
-    billing_zip: str | None = column("billing_zip", "The postal code known to the bank.")
-    is_default: bool = column("is_default", "Whether this is the client's Default Card.")
+    brand: CardBrand = column(models.PaymentMethod.brand, "The card network.")
+    last4: str = column(models.PaymentMethod.last4, "The last four digits of the card number.")
+    exp_month: int = column(
+        models.PaymentMethod.exp_month, "The last month in which the card is valid, 1 to 12."
+    )
+    exp_year: int = column(models.PaymentMethod.exp_year, "The four-digit year of that month.")
+    cardholder_name: str | None = column(
+        models.PaymentMethod.cardholder_name, "The name on the card."
+    )
+    billing_zip: str | None = column(
+        models.PaymentMethod.billing_zip, "The postal code known to the bank."
+    )
+    is_default: bool = column(
+        models.PaymentMethod.is_default, "Whether this is the client's Default Card."
+    )
     is_expired: bool = field(
         Value(payment_methods.is_expired),
         description="Whether the card has expired and cannot be charged.",
@@ -31,6 +39,4 @@ class PaymentMethod(Node):
         Value(payment_methods.expires_soon),
         description="Whether the card expires at the end of this month or the next.",
     )
-    added_at: dt.datetime = field(
-        Value(lambda card: rfc3339(card.c.added_at)), description="When the card was saved."
-    )
+    added_at: dt.datetime = column(models.PaymentMethod.added_at, "When the card was saved.")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+import models
 from billing.ledger.invoices import InvoiceStatus
 from billing.ledger.periods import Period
 from billing.payments.status import PaymentsMode, PaymentStatus
@@ -13,7 +14,7 @@ from graph.node import Node, identity
 from graph.scalars import CurrencyCode
 from graph.types.account_history import AccountHistoryConnection
 from graph.types.invoice import Invoice
-from graph.types.money import Money, money_field
+from graph.types.money import Money
 from graph.types.payment import Payment
 from graph.types.provider import Address, Clinician, address
 from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
@@ -29,6 +30,7 @@ from planner.sources import (
     field,
     field_with_arguments,
 )
+from planner.tables import RowOf
 from resolvers import (
     account_history,
     aging,
@@ -85,52 +87,64 @@ ChangedSince = Annotated[
 @strawberry.type(description="The practice's settings for online payments.")
 class OnlinePayments:
     is_enabled: bool = field(
-        Value(lambda online: online.is_enabled), description="Whether Pay Now is available at all."
+        Value[online_payment_rows.OnlineRow](lambda online: online.is_enabled),
+        description="Whether Pay Now is available at all.",
     )
     mode: PaymentsMode = field(
-        Value(lambda online: online.mode), description="The destination of card payments."
+        Value[online_payment_rows.OnlineRow](lambda online: online.mode),
+        description="The destination of card payments.",
     )
     publishable_key: str | None = field(
-        Value(lambda online: online.publishable_key),
+        Value[online_payment_rows.OnlineRow](lambda online: online.publishable_key),
         description="The key to initialize Stripe.js with; null if Stripe.js is not needed.",
     )
     stripe_account: str | None = field(
-        Value(lambda online: online.stripe_account),
+        Value[online_payment_rows.OnlineRow](lambda online: online.stripe_account),
         description="The option `stripeAccount` to initialize Stripe.js with, in addition to the"
         " key; null if the key is the practice's own.",
     )
     stripe_js: str | None = field(
-        Value(lambda online: online.stripe_js),
+        Value[online_payment_rows.OnlineRow](lambda online: online.stripe_js),
         description="The URL of the Stripe.js release that matches this server; null if the mode"
         " is OFF or SANDBOX.",
     )
     stripe_decimals: int = field(
-        Value(lambda online: online.stripe_decimals),
+        Value[online_payment_rows.OnlineRow](lambda online: online.stripe_decimals),
         description="The number of decimals of the practice's currency at Stripe: 0, 2 or 3."
         " Stripe.js takes amounts as integers in units of the last decimal.",
     )
     can_remove_cards: bool = field(
-        Value(lambda online: online.can_remove_cards),
+        Value[online_payment_rows.OnlineRow](lambda online: online.can_remove_cards),
         description="Whether clients may remove cards on file.",
     )
     consent_text: str = field(
-        Value(lambda online: online.consent_text),
+        Value[online_payment_rows.OnlineRow](lambda online: online.consent_text),
         description="The text that a client agrees to by saving a card. Show it next to Save Card.",
     )
-    minimum: Money = money_field(
-        lambda online: online.minimum, "The smallest amount that a card can be charged."
+    minimum: Money = field(
+        Embedded[online_payment_rows.OnlineRow](lambda online: online.minimum),
+        description="The smallest amount that a card can be charged.",
     )
 
 
 @strawberry.type(description="The practice that issues the bills.")
 class Practice(Node):
     id: strawberry.ID = identity("pra")
-    name: str = column("name", "The practice's name.")
-    time_zone: str = column("time_zone", "The IANA time zone of all of the practice's dates.")
-    currency: CurrencyCode = column("currency", "The currency of all of the practice's amounts.")
+    name: str = column(models.Practice.name, "The practice's name.")
+    time_zone: str = column(
+        models.Practice.time_zone, "The IANA time zone of all of the practice's dates."
+    )
+    currency: CurrencyCode = field(
+        Value[RowOf[models.Practice]](lambda practice: practice.c.currency),
+        description="The currency of all of the practice's amounts.",
+    )
     address: Address | None = address
-    phone: str | None = column("phone", "The phone number for questions about a bill.")
-    email: str | None = column("email", "The e-mail address for questions about a bill.")
+    phone: str | None = column(
+        models.Practice.phone, "The phone number for questions about a bill."
+    )
+    email: str | None = column(
+        models.Practice.email, "The e-mail address for questions about a bill."
+    )
     online_payments: OnlinePayments = field(
         Embedded(online_payment_rows.OnlineRow), description="The settings for online payments."
     )

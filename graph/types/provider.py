@@ -2,21 +2,35 @@
 
 import strawberry
 
+import models
 from graph.node import Node, identity
 from graph.scalars import CountryCode
-from planner.sources import Embedded, ToOne, column, field
+from planner.sources import Embedded, ToOne, Value, column, field
 from resolvers import statements, viewer_fields
 from resolvers.addresses import AddressRow, is_address_present
 
 
 @strawberry.type(description="A postal address.")
 class Address:
-    line1: str = column("address_line1", "The street and number.")
-    line2: str | None = column("address_line2", "The second address line, printed above the city.")
-    city: str = column("address_city", "The city.")
-    region: str | None = column("address_region", "The state, province or region.")
-    postal_code: str = column("address_postal_code", "The ZIP or postal code.")
-    country: CountryCode = column("address_country", "The country.")
+    line1: str = field(
+        Value[AddressRow](lambda address: address.line1), description="The street and number."
+    )
+    line2: str | None = field(
+        Value[AddressRow](lambda address: address.line2),
+        description="The second address line, printed above the city.",
+    )
+    city: str = field(Value[AddressRow](lambda address: address.city), description="The city.")
+    region: str | None = field(
+        Value[AddressRow](lambda address: address.region),
+        description="The state, province or region.",
+    )
+    postal_code: str = field(
+        Value[AddressRow](lambda address: address.postal_code),
+        description="The ZIP or postal code.",
+    )
+    country: CountryCode = field(
+        Value[AddressRow](lambda address: address.country), description="The country."
+    )
 
 
 address = field(
@@ -28,9 +42,9 @@ address = field(
 @strawberry.type(description="A therapist of the practice.")
 class Clinician(Node):
     id: strawberry.ID = identity("cln")
-    name: str = column("name", "The therapist's name.")
+    name: str = column(models.Clinician.name, "The therapist's name.")
     credentials: str | None = column(
-        "credentials", "Professional credentials, for example LCSW or PhD."
+        models.Clinician.credentials, "Professional credentials, for example LCSW or PhD."
     )
 
 
@@ -38,18 +52,20 @@ class Clinician(Node):
     description="The issuer of a document, as printed: frozen when the document was issued."
 )
 class Provider:
-    name: str = column("name", "The name of the practice or the therapist.")
+    name: str = column(models.Letterhead.name, "The name of the practice or the therapist.")
     credentials: str | None = column(
-        "credentials", "Professional credentials, for example LCSW or PhD."
+        models.Letterhead.credentials, "Professional credentials, for example LCSW or PhD."
     )
-    npi: str | None = column("npi", "The National Provider Identifier, ten digits.")
-    licence_number: str | None = column("licence_number", "The number of the licence to practise.")
+    npi: str | None = column(models.Letterhead.npi, "The National Provider Identifier, ten digits.")
+    licence_number: str | None = column(
+        models.Letterhead.licence_number, "The number of the licence to practise."
+    )
     tax_id_last4: str | None = column(
-        "tax_id_last4",
+        models.Letterhead.tax_id_last4,
         "The last four digits of the tax id. The full tax id is on the document only.",
     )
     address: Address | None = address
-    phone: str | None = column("phone", "The phone number, as printed.")
+    phone: str | None = column(models.Letterhead.phone, "The phone number, as printed.")
 
 
 provider = field(ToOne(statements.issuer), description="The issuer, as printed.")

@@ -31,19 +31,24 @@ from resolvers import clients, nodes, sign_ins, viewer_fields
     " to."
 )
 class Viewer:
-    kind: ViewerKind = field(Value(lambda viewer: viewer.kind), description="The kind of viewer.")
+    kind: ViewerKind = field(
+        Value[viewer_fields.ViewerRow](lambda viewer: viewer.kind),
+        description="The kind of viewer.",
+    )
     name: str = field(
-        Value(lambda viewer: viewer.name), description="The name of the person or dashboard."
+        Value[viewer_fields.ViewerRow](lambda viewer: viewer.name),
+        description="The name of the person or dashboard.",
     )
     email: str | None = field(
-        Value(lambda viewer: viewer.email),
+        Value[viewer_fields.ViewerRow](lambda viewer: viewer.email),
         description="The person's e-mail address; null if none is known.",
     )
     scopes: list[Scope] = field(
-        Value(lambda viewer: viewer.scopes), description="The scopes of the token."
+        Value[viewer_fields.ViewerRow](lambda viewer: viewer.scopes),
+        description="The scopes of the token.",
     )
     expires_at: dt.datetime | None = field(
-        Value(lambda viewer: rfc3339(viewer.expires_at)),
+        Value[viewer_fields.ViewerRow](lambda viewer: rfc3339(viewer.expires_at)),
         description="When the token expires.",
     )
     clients: list[Client] = field(

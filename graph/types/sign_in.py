@@ -4,10 +4,11 @@ import datetime as dt
 
 import strawberry
 
+import models
 from graph.node import identity
 from models import ViewerKind
-from planner.sources import Value, ViewerField, field
-from planner.sql_text import rfc3339
+from planner.sources import Value, ViewerField, column, field
+from planner.tables import RowOf
 from resolvers import sign_ins
 
 
@@ -17,9 +18,7 @@ from resolvers import sign_ins
 )
 class SignIn:
     id: strawberry.ID = identity("sgn")
-    started_at: dt.datetime = field(
-        Value(lambda token: rfc3339(token.c.created_at)), description="When the sign-in began."
-    )
+    started_at: dt.datetime = column(models.Token.created_at, "When the sign-in began.")
     last_used_at: dt.datetime = field(
         Value(sign_ins.last_used_at),
         description="The time of the last request, accurate to some seconds.",
@@ -36,10 +35,13 @@ class SignIn:
 class Identity:
     id: strawberry.ID = identity("idn")
     kind: ViewerKind = field(
-        Value(lambda person: person.c.kind),
+        Value[RowOf[sign_ins.Person]](lambda person: person.c.kind),
         description="Whether the person is a client or a contact.",
     )
-    name: str = field(Value(lambda person: person.c.name), description="The person's name.")
+    name: str = field(
+        Value[RowOf[sign_ins.Person]](lambda person: person.c.name),
+        description="The person's name.",
+    )
     is_current: bool = field(
         ViewerField(sign_ins.is_viewer), description="Whether the person is the current viewer."
     )

@@ -4,6 +4,7 @@ import datetime as dt
 
 import strawberry
 
+import models
 from billing.superbills import SuperbillGapCode
 from graph.node import Node, identity
 from graph.scalars import Decimal
@@ -14,58 +15,69 @@ from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
 from planner.sources import Embedded, ToMany, Value, column, field
 from planner.sql_text import exact_decimal
+from planner.tables import RowOf
 from resolvers import superbills
 from resolvers.money import Amount
 
 
 @strawberry.type(description="A visit, with the details that an insurer requires.")
 class SuperbillLine:
-    date: dt.date = column("date", "The day of the visit.")
+    date: dt.date = column(models.SuperbillLine.date, "The day of the visit.")
     place_of_service: str | None = column(
-        "place_of_service",
+        models.SuperbillLine.place_of_service,
         "The two-digit CMS place of service code: 11 for an office, 10 for video in the client's"
         " home.",
     )
-    cpt_code: str | None = column("cpt_code", "The CPT code of the procedure.")
-    modifiers: list[str] = column("modifiers", "Two-character CPT modifiers.")
+    cpt_code: str | None = column(models.SuperbillLine.cpt_code, "The CPT code of the procedure.")
+    modifiers: list[str] = column(models.SuperbillLine.modifiers, "Two-character CPT modifiers.")
     units: Decimal = field(
-        Value(lambda line: exact_decimal(line.c.units_hundredths, 2)),
+        Value[RowOf[models.SuperbillLine]](lambda line: exact_decimal(line.c.units_hundredths, 2)),
         description="The number of units.",
     )
     diagnosis_pointers: list[int] = column(
-        "diagnosis_pointers", "Positions of the diagnoses that the visit was for."
+        models.SuperbillLine.diagnosis_pointers,
+        "Positions of the diagnoses that the visit was for.",
     )
-    fee: Money = money_field("fee_minor", "The fee of the visit.")
-    paid: Money = money_field("paid_minor", "The amount paid for the visit at the time of issue.")
+    fee: Money = money_field(models.SuperbillLine.fee_minor, "The fee of the visit.")
+    paid: Money = money_field(
+        models.SuperbillLine.paid_minor, "The amount paid for the visit at the time of issue."
+    )
     session: Session | None = session
 
 
 @strawberry.type(description="A diagnosis that lines refer to.")
 class Diagnosis:
-    position: int = column("position", "The position on the superbill, starting at 1.")
-    code: str = column("code", "The ICD-10-CM code.")
-    description: str | None = column("description", "The diagnosis in words.")
+    position: int = column(
+        models.SuperbillDiagnosis.position, "The position on the superbill, starting at 1."
+    )
+    code: str = column(models.SuperbillDiagnosis.code, "The ICD-10-CM code.")
+    description: str | None = column(
+        models.SuperbillDiagnosis.description, "The diagnosis in words."
+    )
 
 
 @strawberry.type(description="Information that an insurer requires and the superbill lacks.")
 class SuperbillGap:
     code: SuperbillGapCode = field(
-        Value(lambda gap: gap.c.code), description="The kind of missing information."
+        Value[RowOf[superbills.Gap]](lambda gap: gap.c.code),
+        description="The kind of missing information.",
     )
     line: int | None = field(
-        Value(lambda gap: gap.c.line),
+        Value[RowOf[superbills.Gap]](lambda gap: gap.c.line),
         description="The number of the line, starting at 1; null if the information does not"
         " belong to a line.",
     )
     message: str = field(
-        Value(lambda gap: gap.c.message), description="A description of the missing information."
+        Value[RowOf[superbills.Gap]](lambda gap: gap.c.message),
+        description="A description of the missing information.",
     )
 
 
 @strawberry.type(description="Whether a superbill has all information that an insurer requires.")
 class Completeness:
     is_complete: bool = field(
-        Value(lambda superbill: superbill.is_complete), description="Whether nothing is missing."
+        Value[superbills.SuperbillRow](lambda superbill: superbill.is_complete),
+        description="Whether nothing is missing.",
     )
     missing: list[SuperbillGap] = field(
         ToMany(superbills.gaps),
@@ -76,12 +88,14 @@ class Completeness:
 @strawberry.type(description="A statement for insurance reimbursement, frozen when issued.")
 class Superbill(Node):
     id: strawberry.ID = identity("sbl")
-    number: str = column("number", "The number as printed, unique in the practice: `SB-2026-0042`.")
+    number: str = column(
+        models.Superbill.number, "The number as printed, unique in the practice: `SB-2026-0042`."
+    )
     client: LazyClient = client
     provider: Provider = provider
-    issued_on: dt.date = column("issued_on", "The day of issue.")
-    period_start: dt.date = column("period_start", "The first day of the period.")
-    period_end: dt.date = column("period_end", "The last day of the period.")
+    issued_on: dt.date = column(models.Superbill.issued_on, "The day of issue.")
+    period_start: dt.date = column(models.Superbill.period_start, "The first day of the period.")
+    period_end: dt.date = column(models.Superbill.period_end, "The last day of the period.")
     lines: list[SuperbillLine] = field(
         ToMany(superbills.superbill_lines), description="The visits, in printed order."
     )
@@ -89,15 +103,16 @@ class Superbill(Node):
         ToMany(superbills.diagnoses), description="The diagnoses, by position."
     )
     completeness: Completeness = field(
-        Embedded(lambda superbill: superbill),
+        Embedded[superbills.SuperbillRow](lambda superbill: superbill),
         description="Whether the superbill has all information that an insurer requires, and a"
         " list of the gaps.",
     )
-    total_fee: Money = money_field(
-        lambda bill: Amount(bill.totals["fee"]), "The fees of all visits."
+    total_fee: Money = field(
+        Embedded[superbills.SuperbillRow](lambda bill: Amount(bill.totals["fee"])),
+        description="The fees of all visits.",
     )
-    total_paid: Money = money_field(
-        lambda bill: Amount(bill.totals["paid"]),
-        "The amount paid for the visits at the time of issue.",
+    total_paid: Money = field(
+        Embedded[superbills.SuperbillRow](lambda bill: Amount(bill.totals["paid"])),
+        description="The amount paid for the visits at the time of issue.",
     )
     document: DocumentLink = document_field("sbl")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Select, and_, select
+from sqlalchemy import BindParameter, Row, and_, select
 from sqlalchemy.sql import visitors
 
 from billing.errors import NotAllowedError, NotFoundError
@@ -14,7 +14,7 @@ from resolvers.mutations.result import MutationContext
 from resolvers.online_payments import reached_account
 from resolvers.payment_methods import on_file
 from resolvers.request_context import RequestContext
-from resolvers.visibility import Visibility
+from resolvers.visibility import AnySelect, Visibility
 
 
 def visibility_of(mutation: MutationContext) -> Visibility:
@@ -23,7 +23,7 @@ def visibility_of(mutation: MutationContext) -> Visibility:
 
 
 async def first_row(
-    mutation: MutationContext, visible: Visibility, statement: Select[Any]
+    mutation: MutationContext, visible: Visibility, statement: AnySelect
 ) -> Row[Any] | None:
     """Return the statement's first row, with the viewer's values filled in."""
     visible.check()
@@ -77,10 +77,10 @@ async def paying_client(
 async def card_on_file(mutation: MutationContext, client_id: str, card_id: str) -> Row[Any] | None:
     """Return the client's card on file, or None."""
     visible = visibility_of(mutation)
-    table: Any = visible(PaymentMethod)
+    table = visible(PaymentMethod)
     condition = and_(table.c.client_id == client_id, table.c.id == card_id, on_file(table, visible))
     return await first_row(
-        mutation, visible, select(*table.c).where(visible.predicate_for(table), condition)
+        mutation, visible, select(table).where(visible.predicate_for(table), condition)
     )
 
 

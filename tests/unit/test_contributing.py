@@ -26,7 +26,9 @@ EDITS = {
     ),
     "graph/types/invoice.py": (
         "class Invoice(Node):\n",
-        '    purchase_order: str | None = column("purchase_order", "The payer\'s order number.")\n',
+        "    purchase_order: str | None = column(\n"
+        '        models.Invoice.purchase_order, "The payer\'s order number."\n'
+        "    )\n",
     ),
     "tests/security/test_scopes.py": (
         "PLAIN = {\n",
