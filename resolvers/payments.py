@@ -1,14 +1,22 @@
 """Payments, their allocations to invoices, and their receipts."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, and_, exists, func, select, type_coerce
 
 from billing.ledger.invoices import total
-from billing.payments.status import decline_message, payment_status, states
+from billing.payments.status import (
+    decline_message,
+    disputed_amount,
+    payment_status,
+    states,
+    status_of_disputes,
+)
 from models import (
     ACTIVE_STATES,
     Allocation,
+    Dispute,
     EntryKind,
     Invoice,
     LedgerEntry,
@@ -31,11 +39,12 @@ class PaymentRow:
     def __init__(self, table: Any, visible: Visibility) -> None:
         self.c = table.c
         self.refunds = visible.subquery(lambda: refunds(table, visible))
-        self.subqueries = (self.refunds,)
+        self.disputes = visible.subquery(lambda: disputes(table, visible))
+        self.subqueries = (self.refunds, self.disputes)
 
     @property
     def status(self) -> ColumnElement[str]:
-        return payment_status(self.c.state)
+        return payment_status(self.c.state, self.disputes["status"])
 
 
 class CardRow:
@@ -95,12 +104,13 @@ def of_practice(
 def filter_payments(
     visible: Visibility, date_range: DateRange | None, statuses: Any, of: Any
 ) -> Rows:
-    return rows(
-        visible,
-        of,
-        lambda table: within_dates(table.c.created_on, date_range),
-        lambda table: among(table.c.state, statuses, states),
-    )
+    found = rows(visible, of, lambda table: within_dates(table.c.created_on, date_range))
+    if statuses is None:
+        return found
+    # The first condition has an index. The second one is only computed for what it finds.
+    payment = found.row
+    status = [among(payment.c.state, statuses, states), among(payment.status, statuses)]
+    return replace(found, where=[*found.where, *status])
 
 
 def active(client: Any, visible: Visibility) -> Rows:
@@ -148,6 +158,16 @@ def refunds(payment: Any, visible: Visibility) -> Select[*tuple[Any, ...]]:
             entry.c.payment_id == payment.c.id,
             entry.c.kind == constant(EntryKind.REFUND),
         )
+        .correlate(payment)
+    )
+
+
+def disputes(payment: Any, visible: Visibility) -> Select[*tuple[Any, ...]]:
+    dispute = visible.for_totals(Dispute)
+    return (
+        select(status_of_disputes(dispute).label("status"), disputed_amount(dispute).label("total"))
+        .select_from(dispute)
+        .where(visible.predicate_for(dispute), dispute.c.payment_id == payment.c.id)
         .correlate(payment)
     )
 
