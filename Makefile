@@ -19,7 +19,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-all test-fast test-stripe pictures soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile rows-read check lock clean
+.PHONY: help run test test-all test-fast test-stripe pictures diagrams soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ test-stripe: .venv/.test .venv/.portal ## Try what the double promises against S
 
 pictures: .venv/.test .venv/.portal $(PAGE) ## Take the documentation's pictures again, in chromium.
 	@PICTURES=docs/pictures $(BIN)/python -m pytest -q -k 'readmes_picture' tests/browser
+
+diagrams: .venv/.test .venv/.portal ## Generate the diagrams of states in docs/architecture.md again.
+	@$(BIN)/python -m tests.support.state_diagrams
 
 soak: .venv/.test .venv/.portal ## Try generated operations and killed servers for MINUTES=60, others each time.
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

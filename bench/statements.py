@@ -229,12 +229,17 @@ WITH own AS MATERIALIZED (
         || '"},"invoice":{"id":"inv_' || id || '","number":' || to_json(number) || '}}', ','
         ORDER BY serial) AS items
     FROM put JOIN own ON id = invoice_id WHERE minor <> 0 GROUP BY payment_id
+), held AS MATERIALIZED (
+    SELECT payment_id, CASE WHEN bool_or(state = 'OPEN') THEN 'DISPUTED' ELSE 'CHARGED_BACK' END
+        AS status
+    FROM dispute WHERE practice_id = $1 AND client_id = $2 AND state <> 'WON' GROUP BY payment_id
 ), payments AS MATERIALIZED (
-    SELECT id, created_on, '{"id":"pmt_' || id || '","status":"' || CASE
-            WHEN state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE state END
+    SELECT id, created_on, '{"id":"pmt_' || id || '","status":"' || coalesce(held.status, CASE
+            WHEN state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE state END)
         || '","amount":{"amount":"' || amount_minor * 0.01 || '"},"allocations":['
         || coalesce(items, '') || ']}' AS item
-    FROM payment LEFT JOIN shares ON payment_id = id WHERE practice_id = $1 AND client_id = $2
+    FROM payment LEFT JOIN shares ON shares.payment_id = id LEFT JOIN held ON held.payment_id = id
+    WHERE practice_id = $1 AND client_id = $2
 ), paying AS MATERIALIZED (
     SELECT invoice_id, string_agg(item, ',') AS items FROM (
         SELECT invoice_id, item FROM put JOIN payments ON id = payment_id

@@ -43,7 +43,9 @@ SELECTS: Mapping[str, int] = {
     "PageInfo.hasNextPage": 3,
     "PageInfo.startCursor": 3,
     "Payment.allocations": 5,
+    "Payment.disputedAmount": 4,
     "Payment.refunded": 4,
+    "Payment.status": 4,
     "Permission.isAllowed": 14,
     "Permission.reason": 14,
     "Practice.aging": 20,
@@ -109,7 +111,7 @@ class Scan:
 SCANS: Mapping[str, Scan] = {
     "Query.clients": Scan("client", 0.2, frozenset({"withBalance"})),
     "Practice.invoices": Scan("invoice", 0.07, frozenset({"status", "pastDue"})),
-    "Practice.payments": Scan("payment"),
+    "Practice.payments": Scan("payment", 0.01, frozenset({"status"})),
     "Practice.revenue": Scan("invoice", 0.04),
     "Practice.aging": Scan("invoice", 0.02),
 }

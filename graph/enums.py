@@ -172,6 +172,9 @@ described(
     REQUIRES_ACTION="The payment waits until the cardholder confirms it to the bank.",
     PROCESSING="The payment waits for the bank.",
     SUCCEEDED="The money moved.",
+    DISPUTED="The cardholder disputes the payment, or a part of it; the bank holds the amount"
+    " until it decides.",
+    CHARGED_BACK="The bank has given the disputed amount back to the cardholder.",
     FAILED="The payment was declined; nothing was charged.",
     CANCELED="The payment was canceled; nothing was charged.",
 )

@@ -1,7 +1,7 @@
 """The rows: mapped classes, one noun a module, and the connections to the databases."""
 
 from models.access_entry import AccessAction, AccessEntry, ActorKind
-from models.card_setup import CardSetup, Detachment, SetupState
+from models.card_setup import CardSetup, Detachment
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
 from models.external_reference import ExternalReference
@@ -9,25 +9,35 @@ from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
 from models.logo import Logo
 from models.payment import (
-    ACTIVE_STATES,
     Allocation,
     Claim,
     DeclineReason,
     Payment,
     PaymentMethodKind,
     PaymentRefusal,
-    PaymentState,
     Receipt,
 )
 from models.payment_method import CardBrand, PaymentMethod
 from models.practice import Clinician, Letterhead, Practice
 from models.practice_version import PracticeVersion
 from models.printed_document import PrintedDocument
-from models.reversal import Dispute, DisputeState, Refund, RefundState
+from models.reversal import Dispute, Refund
 from models.row import Row
 from models.session import Session
 from models.sign_in import SignInLimit, SignInLink, SignInRequest
 from models.statement import Statement, StatementLine
+from models.states import (
+    ACTIVE_STATES,
+    ENDED_STATES,
+    PAYMENT_TRANSITIONS,
+    TRANSITIONS,
+    DisputeState,
+    PaymentState,
+    RefundState,
+    SetupState,
+    State,
+    Transitions,
+)
 from models.stripe_customer import StripeCustomer
 from models.stripe_event import StripeEvent
 from models.superbill import Superbill, SuperbillDiagnosis, SuperbillLine
@@ -35,6 +45,9 @@ from models.token import Scope, Token, ViewerKind
 
 __all__ = [
     "ACTIVE_STATES",
+    "ENDED_STATES",
+    "PAYMENT_TRANSITIONS",
+    "TRANSITIONS",
     "AccessAction",
     "AccessEntry",
     "ActorKind",
@@ -79,6 +92,7 @@ __all__ = [
     "SignInLimit",
     "SignInLink",
     "SignInRequest",
+    "State",
     "Statement",
     "StatementLine",
     "StripeCustomer",
@@ -87,5 +101,6 @@ __all__ = [
     "SuperbillDiagnosis",
     "SuperbillLine",
     "Token",
+    "Transitions",
     "ViewerKind",
 ]

@@ -1,24 +1,13 @@
 """Cards to be kept, and cards that Stripe has to detach."""
 
 import datetime as dt
-import enum
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.payment import DeclineReason
 from models.row import Key, Reference, Row, StripeName, choice, refers
-
-
-class SetupState(enum.StrEnum):
-    PREPARED = "PREPARED"
-    KEPT = "KEPT"
-    REFUSED = "REFUSED"
-    # Given up: no card was refused, and none was kept.
-    CANCELED = "CANCELED"
-    # Stripe has probably not created it.
-    UNMADE = "UNMADE"
-
+from models.states import SetupState, guard_states
 
 IS_REFUSED = text("state = 'REFUSED'")
 IS_WAITING = text("done_at IS NULL")
@@ -73,6 +62,9 @@ class CardSetup(Row):
     address_hash: Mapped[str | None]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
+
+
+guard_states(CardSetup.__table__)
 
 
 class Detachment(Row):

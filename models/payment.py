@@ -9,27 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.append_only import APPEND_ONLY
 from models.payment_method import CardBrand
 from models.row import Key, Minor, Reference, Row, StripeName, choice, digits, refers
+from models.states import ACTIVE_STATES, PaymentState, guard_states
 
-
-class PaymentState(enum.StrEnum):
-    """The state of a payment in the protocol. The API shows the first two as one status."""
-
-    CREATED = "CREATED"
-    CONFIRMING = "CONFIRMING"
-    REQUIRES_ACTION = "REQUIRES_ACTION"
-    PROCESSING = "PROCESSING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELED = "CANCELED"
-
-
-ACTIVE_STATES = (
-    PaymentState.CREATED,
-    PaymentState.CONFIRMING,
-    PaymentState.REQUIRES_ACTION,
-    PaymentState.PROCESSING,
-)
-IS_ACTIVE = text("state IN ('CREATED', 'CONFIRMING', 'REQUIRES_ACTION', 'PROCESSING')")
+IS_ACTIVE = text("state IN (" + ", ".join(f"'{state}'" for state in ACTIVE_STATES) + ")")
 OF_DISPUTE = text("dispute_id IS NOT NULL")
 IS_DECLINED = text("state = 'FAILED' AND address_hash IS NOT NULL")
 
@@ -153,6 +135,9 @@ class Payment(Row):
     leased_until: Mapped[dt.datetime | None]
     # The practice's version at the last change; None if unchanged since its entry.
     version: Mapped[int | None]
+
+
+guard_states(Payment.__table__)
 
 
 class Allocation(Row):

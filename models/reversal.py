@@ -1,28 +1,12 @@
 """Reversed money: refunds by the practice, and disputes at a cardholder's bank."""
 
 import datetime as dt
-import enum
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.row import Key, Minor, Reference, Row, StripeName, choice, refers
-
-
-class RefundState(enum.StrEnum):
-    """The state of a refund. REQUESTED: written here, and it is unknown whether Stripe has it."""
-
-    REQUESTED = "REQUESTED"
-    PENDING = "PENDING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-
-class DisputeState(enum.StrEnum):
-    OPEN = "OPEN"
-    WON = "WON"
-    LOST = "LOST"
-
+from models.states import DisputeState, RefundState, guard_states
 
 IS_REQUESTED = text("state = 'REQUESTED'")
 IS_OPEN = text("state = 'OPEN'")
@@ -103,3 +87,7 @@ class Dispute(Row):
     disputed_at: Mapped[dt.datetime]
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
+
+
+for row in (Refund, Dispute):
+    guard_states(row.__table__)

@@ -1,5 +1,6 @@
 """Payments, their allocations to invoices, and their receipts."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -14,11 +15,19 @@ from sqlalchemy import (
 )
 
 from billing.ledger.invoices import total
-from billing.payments.status import PaymentStatus, decline_message, payment_status, states
+from billing.payments.status import (
+    PaymentStatus,
+    decline_message,
+    disputed_amount,
+    payment_status,
+    states,
+    status_of_disputes,
+)
 from models import (
     ACTIVE_STATES,
     Allocation,
     Client,
+    Dispute,
     EntryKind,
     Invoice,
     LedgerEntry,
@@ -50,11 +59,12 @@ class PaymentRow:
     def __init__(self, table: TableAlias[Payment], visible: Visibility) -> None:
         self.c, self.table = table.c, table
         self.refunds = visible.subquery(lambda: refunds(table, visible))
-        self.subqueries = (self.refunds,)
+        self.disputes = visible.subquery(lambda: disputes(table, visible))
+        self.subqueries = (self.refunds, self.disputes)
 
     @property
     def status(self) -> ColumnElement[str]:
-        return payment_status(self.c.state)
+        return payment_status(self.c.state, self.disputes["status"])
 
 
 class CardRow:
@@ -122,12 +132,13 @@ def filter_payments(
     statuses: list[PaymentStatus] | None,
     of: Condition[Payment],
 ) -> Rows:
-    return rows(
-        visible,
-        of,
-        lambda table: within_dates(table.c.created_on, date_range),
-        lambda table: among(table.c.state, statuses, states),
-    )
+    found = rows(visible, of, lambda table: within_dates(table.c.created_on, date_range))
+    if statuses is None:
+        return found
+    # The first condition has an index. The second one is only computed for what it finds.
+    payment = found.row
+    status = [among(payment.c.state, statuses, states), among(payment.status, statuses)]
+    return replace(found, where=[*found.where, *status])
 
 
 def active(client: RowOf[Client], visible: Visibility) -> Rows:
@@ -178,6 +189,16 @@ def refunds(payment: TableAlias[Payment], visible: Visibility) -> AnySelect:
             entry.c.payment_id == payment.c.id,
             entry.c.kind == constant(EntryKind.REFUND),
         )
+        .correlate(payment)
+    )
+
+
+def disputes(payment: TableAlias[Payment], visible: Visibility) -> AnySelect:
+    dispute = visible.for_totals(Dispute)
+    return (
+        select(status_of_disputes(dispute).label("status"), disputed_amount(dispute).label("total"))
+        .select_from(dispute)
+        .where(visible.predicate_for(dispute), dispute.c.payment_id == payment.c.id)
         .correlate(payment)
     )
 

@@ -12,6 +12,7 @@ from billing.entry.ledger_rows import allocate_shares, cover_withdrawal, enter
 from billing.entry.rows import Draft, Values
 from billing.ledger.allocation import Share, allocate
 from billing.payments.receipts import receipt_values
+from billing.payments.states import first
 from models import EntryKind, Payment, PaymentMethodKind, PaymentState, Receipt
 
 DESCRIPTIONS = {
@@ -68,7 +69,7 @@ def record_payment(draft: Draft, ledger: ClientLedger, wanted: OutsidePayment) -
         Payment,
         invoice_id=wanted.invoice_id,
         method=wanted.method,
-        state=PaymentState.SUCCEEDED,
+        **first(PaymentState.SUCCEEDED),
         amount_minor=wanted.amount_minor,
         created_at=draft.now,
         created_on=paid_on,

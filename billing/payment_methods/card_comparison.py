@@ -16,6 +16,7 @@ from billing.payment_methods.detach import record_detachment
 from billing.payments import customers
 from billing.payments.context import PaymentContext, client_lock
 from billing.payments.customers import Owner
+from billing.payments.states import is_final
 from billing.stripe import Missing, StripeTrouble
 from billing.stripe.objects import Card
 from models import (
@@ -104,7 +105,7 @@ async def unfinished_forms(
 async def finish_form(context: PaymentContext, setup: Row[Any]) -> None:
     """Read a SetupIntent from Stripe, and close it if it is old and still open."""
     setup = await setup_finish.settle_setup(context, setup)
-    if setup.state in setup_finish.NEXT and setup.created_at < context.now() - FORM_LIFETIME:
+    if not is_final(setup.state) and setup.created_at < context.now() - FORM_LIFETIME:
         await setup_finish.close_setup(context, setup)
 
 

@@ -9,21 +9,21 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
 from billing.errors import CardRefusedError, InvalidInputError, NotFoundError
 from billing.payment_methods.store import Consent, StoredCard, choose_default, store_card
+from billing.payments import states
 from billing.payments.context import PaymentContext, client_lock
 from billing.payments.customers import Owner
+from billing.payments.states import is_final
 from billing.stripe import Missing, Rejected
 from billing.stripe.objects import Card, Setup, SetupStatus
 from models import CardSetup, DeclineReason, PaymentMethod, SetupState
 
 PATH = ("input", "setupIntentId")
-# The states that may follow each state. All other states are end states.
-NEXT = {SetupState.PREPARED: (SetupState.KEPT, SetupState.REFUSED, SetupState.CANCELED)}
 
 log = logging.getLogger("portal.payments")
 
@@ -102,7 +102,7 @@ async def settle_setup(context: PaymentContext, setup: Row[Any]) -> Row[Any]:
 
     A SetupIntent with a refused card is cancelled first, so that it accepts no other card.
     """
-    if setup.state not in NEXT or setup.stripe_id is None:
+    if is_final(setup.state) or setup.stripe_id is None:
         return setup
     try:
         stripe_setup = await context.stripe.setup(setup.stripe_account, setup.stripe_id)
@@ -122,7 +122,7 @@ async def close_setup(context: PaymentContext, setup: Row[Any]) -> None:
     if setup.stripe_id is None:
         await end_setup(context, setup, SetupState.CANCELED)
         setup = await find_again(context, setup)
-    if setup.state not in NEXT:
+    if is_final(setup.state):
         return
     stripe_setup = await canceled(context, setup)
     await write_setup_end(context, setup, stripe_setup, stripe_setup.decline)
@@ -155,7 +155,7 @@ async def succeed_setup(context: PaymentContext, setup: Row[Any], card: Card | N
     """Put the card on file, or record it as refused if it was detached in the meantime."""
     now, owner = context.now(), setup_owner(setup)
     async with client_lock(context, setup.practice_id, setup.client_id) as conn:
-        if not await is_form_open(conn, setup):
+        if await has_ended(conn, setup):
             return
         consent = Consent(setup.consent_version, setup.created_at)
         filed = (
@@ -176,18 +176,14 @@ async def end_setup(
         await move(conn, setup, state, context.now(), reason=reason)
 
 
-async def is_form_open(conn: AsyncConnection, setup: Row[Any]) -> bool:
-    return await conn.scalar(select(CardSetup.state).where(is_one(setup))) in NEXT
+async def has_ended(conn: AsyncConnection, setup: Row[Any]) -> bool:
+    state = await conn.scalar(select(CardSetup.state).where(is_one(setup)))
+    return state is None or is_final(state)
 
 
 async def move(
     conn: AsyncConnection, setup: Row[Any], state: SetupState, now: dt.datetime, **values: Any
 ) -> None:
-    """Change a setup's state if `NEXT` allows it and its SetupIntent is still the same."""
-    before = [one for one, following in NEXT.items() if state in following]
-    statement = update(CardSetup).where(
-        is_one(setup),
-        CardSetup.stripe_id.is_not_distinct_from(setup.stripe_id),
-        CardSetup.state.in_(before),
-    )
-    await conn.execute(statement.values(state=state, changed_at=now, **values))
+    """Change a setup's state, if its state and its SetupIntent are still the same."""
+    same = is_one(setup), CardSetup.stripe_id.is_not_distinct_from(setup.stripe_id)
+    await states.change(conn, same, setup.state, state, now, **values)

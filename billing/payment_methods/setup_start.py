@@ -15,9 +15,10 @@ from billing.audit_log import record
 from billing.errors import TooManyAttemptsError
 from billing.payment_methods import setup_finish
 from billing.payment_methods.setup_finish import Holder
-from billing.payments import customers, rate_limit
+from billing.payments import customers, rate_limit, states
 from billing.payments.context import PaymentContext, client_lock
 from billing.payments.customers import Owner
+from billing.payments.states import first
 from billing.payments.status import CONSENT_VERSION
 from billing.stripe import StripeTrouble
 from billing.stripe.objects import Setup
@@ -77,7 +78,7 @@ async def reserve(context: PaymentContext, holder: Holder) -> tuple[str, list[Ro
                 id=setup_id,
                 client_id=holder.client_id,
                 stripe_account=holder.account,
-                state=SetupState.PREPARED,
+                **first(SetupState.PREPARED),
                 consent_version=CONSENT_VERSION,
                 address_hash=holder.address_hash,
                 created_at=now,
@@ -92,20 +93,23 @@ async def record_stripe_id(
 ) -> bool:
     """Record the id of the SetupIntent. Return False if the form was closed in the meantime."""
     async with context.engine.begin() as conn:
-        unnamed = waiting(owner, setup_id).where(CardSetup.stripe_id.is_(None))
+        unnamed = update(CardSetup).where(
+            *is_form(owner, setup_id),
+            CardSetup.state == SetupState.PREPARED,
+            CardSetup.stripe_id.is_(None),
+        )
         return bool((await conn.execute(unnamed.values(stripe_id=stripe_id))).rowcount)
 
 
 async def abandon_form(context: PaymentContext, owner: Owner, setup_id: str) -> None:
     """Close a form that Stripe has probably not created. Its secret was given to no one."""
-    unmade = {"state": SetupState.UNMADE, "changed_at": context.now()}
+    before, after = SetupState.PREPARED, SetupState.UNMADE
     async with context.engine.begin() as conn:
-        await conn.execute(waiting(owner, setup_id).values(unmade))
+        await states.change(conn, is_form(owner, setup_id), before, after, context.now())
 
 
-def waiting(owner: Owner, setup_id: str) -> Any:
-    is_open = CardSetup.state == SetupState.PREPARED
-    return update(CardSetup).where(owner.owns(CardSetup), CardSetup.id == setup_id, is_open)
+def is_form(owner: Owner, setup_id: str) -> tuple[Any, ...]:
+    return owner.owns(CardSetup), CardSetup.id == setup_id
 
 
 async def open_forms(context: PaymentContext, owner: Owner) -> list[Row[Any]]:

@@ -9,18 +9,26 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row
 
 from billing.audit_log import record
 from billing.ledger.versions import stamp
 from billing.payment_methods import sync
-from billing.payments import customers
-from billing.payments.context import AT_REST, PaymentContext, client_lock, read_payment
+from billing.payments import customers, states
+from billing.payments.context import PaymentContext, client_lock, read_payment
 from billing.payments.customers import Owner
 from billing.payments.settle import apply_intent, change_state
+from billing.payments.states import StateChanged
 from billing.stripe import Declined, Order, Rejected, StripeTrouble, Unknown
 from billing.stripe.objects import Intent, IntentStatus
-from models import DeclineReason, Payment, PaymentMethod, PaymentRefusal, PaymentState
+from models import (
+    ENDED_STATES,
+    DeclineReason,
+    Payment,
+    PaymentMethod,
+    PaymentRefusal,
+    PaymentState,
+)
 
 # How often Stripe is asked again if a newer result was written in the meantime.
 ROUNDS = 5
@@ -75,22 +83,19 @@ async def mark_confirming(context: PaymentContext, paying: Row[Any]) -> bool:
         return False
     async with context.engine.begin() as conn:
         # If the payment was given up in the meantime, nothing will ever confirm the intent.
-        unannounced = (
-            update(Payment)
-            .where(
+        return await states.change(
+            conn,
+            (
                 Payment.practice_id == paying.practice_id,
                 Payment.id == paying.id,
                 Payment.stripe_id.is_(None),
-                Payment.state == PaymentState.CREATED,
-            )
-            .values(
-                stripe_id=intent.id,
-                state=PaymentState.CONFIRMING,
-                changed_at=context.now(),
-                checked_at=context.now(),
-            )
+            ),
+            PaymentState.CREATED,
+            PaymentState.CONFIRMING,
+            context.now(),
+            stripe_id=intent.id,
+            checked_at=context.now(),
         )
-        return bool((await conn.execute(unannounced)).rowcount)
 
 
 async def create_payment_intent(context: PaymentContext, paying: Row[Any]) -> Intent:
@@ -182,7 +187,7 @@ async def refresh(
         intent = await context.stripe.intent(asked.stripe_account, asked.stripe_id)
         if is_unconfirmed(intent) and (rejected or intent.decline is not None):
             return await fence(context, asked, intent.decline or DeclineReason.GENERIC)
-        if asked.state in AT_REST and may_still_move(intent):
+        if asked.state in ENDED_STATES and may_still_move(intent):
             # The payment was ended here while Stripe was unreachable, and may still be charged.
             return await fence(context, asked, None)
         if await apply_intent(context, asked, intent):
@@ -229,7 +234,7 @@ async def cancel_or_settle(
     if paying.state is PaymentState.CREATED:
         await give_up_unannounced(context, paying)
         paying = await find_payment(context, practice_id, payment_id)
-    if paying.stripe_id is None or paying.state in AT_REST:
+    if paying.stripe_id is None or paying.state in ENDED_STATES:
         return known_snapshot(paying)
     return await fence(context, paying, None)
 
@@ -237,19 +242,16 @@ async def cancel_or_settle(
 async def give_up_unannounced(
     context: PaymentContext, paying: Row[Any], refusal: PaymentRefusal | None = None
 ) -> None:
-    """End a payment without a known PaymentIntent. T2's condition ensures that none follows."""
-    async with client_lock(context, paying.practice_id, paying.client_id) as conn:
-        now = await read_payment(conn, paying.practice_id, paying.id)
-        if now.state is PaymentState.CREATED:
-            await change_state(
-                conn,
-                paying.practice_id,
-                paying.id,
-                PaymentState.CANCELED,
-                context.now(),
-                refusal=refusal,
-            )
-            await stamp(conn, paying.practice_id, paying.id)
+    """End a payment without a known PaymentIntent. T2's condition ensures that none follows.
+
+    T2 doesn't lock the client, so it may commit an id meanwhile: the payment then stays as it is.
+    """
+    with contextlib.suppress(StateChanged):
+        async with client_lock(context, paying.practice_id, paying.client_id) as conn:
+            now = await read_payment(conn, paying.practice_id, paying.id)
+            if now.state is PaymentState.CREATED:
+                await change_state(conn, now, PaymentState.CANCELED, context.now(), refusal=refusal)
+                await stamp(conn, paying.practice_id, paying.id)
 
 
 async def fence(

@@ -12,12 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from billing.audit_log import Actor
 from billing.practices import PracticeMisconfigured, zone
 from billing.stripe import Stripe
-from models import Client, Payment, PaymentState, Practice
+from models import Client, Payment, Practice
 from models.row_turns import Turns
 
 # How long a request waits for other requests for the same client.
 TURN_S = 5.0
-AT_REST = (PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED)
 
 
 @dataclass(frozen=True)

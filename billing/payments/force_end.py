@@ -8,10 +8,10 @@ from sqlalchemy import Row, select, update
 from billing.audit_log import record
 from billing.ledger.versions import stamp
 from billing.payments.confirm import cancel_or_settle, find_payment
-from billing.payments.context import AT_REST, PaymentContext, client_lock, read_payment
+from billing.payments.context import PaymentContext, client_lock, read_payment
 from billing.payments.settle import change_state
 from billing.stripe import Forbidden, Missing, Unknown
-from models import Payment, PaymentState
+from models import ENDED_STATES, Payment, PaymentState
 
 log = logging.getLogger("portal.payments")
 
@@ -33,7 +33,7 @@ async def force_end(context: PaymentContext, payment_id: str, because: str) -> P
     if practice_id is None:
         raise NotEnded("There is no such payment.")
     row = await find_payment(context, practice_id, payment_id)
-    if row.state in AT_REST:
+    if row.state in ENDED_STATES:
         raise NotEnded(f"The payment is over: it is {row.state}.")
     if row.stripe_id is not None:
         try:
@@ -52,10 +52,10 @@ async def cancel_unanswered(
     practice_id, payment_id = paying.practice_id, paying.id
     async with client_lock(context, practice_id, paying.client_id) as conn:
         row = await read_payment(conn, practice_id, payment_id)
-        if row.state in AT_REST:
+        if row.state in ENDED_STATES:
             return PaymentState(row.state)
         await record(conn, context.actor, paying.client_id, context.now())
-        await change_state(conn, practice_id, payment_id, PaymentState.CANCELED, context.now())
+        await change_state(conn, row, PaymentState.CANCELED, context.now())
         mine = Payment.practice_id == practice_id, Payment.id == payment_id
         await conn.execute(update(Payment).where(*mine).values(ended_because=because))
         await stamp(conn, practice_id, payment_id)

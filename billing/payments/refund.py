@@ -15,6 +15,7 @@ from billing.audit_log import record
 from billing.payments.confirm import find_payment
 from billing.payments.context import PaymentContext, client_lock
 from billing.payments.reversals import reverse
+from billing.payments.states import first
 from billing.stripe import Rejected
 from billing.stripe.currencies import increment
 from models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
@@ -163,7 +164,7 @@ async def insert_refund(
         client_id=paid.client_id,
         payment_id=paid.id,
         amount_minor=minor,
-        state=RefundState.REQUESTED,
+        **first(RefundState.REQUESTED),
         key=key or f"{PREFIX}{refund_id}",
         stripe_account=paid.stripe_account,
         created_at=now,

@@ -7,7 +7,7 @@ the rows is not written: Stripe is asked again.
 
 import datetime as dt
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,10 @@ from billing.ledger.taking_back import (
     taken_parts,
 )
 from billing.ledger.versions import stamp
+from billing.payments import states
 from billing.payments.confirm import ROUNDS, find_payment
 from billing.payments.context import PaymentContext, client_lock, local_day, read_payment
+from billing.payments.states import StateChanged, allowed, first, is_final
 from billing.stripe import Unknown
 from billing.stripe.objects import Disputed, Refunded
 from models import (
@@ -38,17 +40,6 @@ from models import (
     RefundState,
 )
 from models.ids import new_id
-
-# The order of the states of a refund and a dispute. A final state stays.
-ORDER: Mapping[str, int] = {
-    RefundState.REQUESTED: 0,
-    RefundState.PENDING: 1,
-    RefundState.SUCCEEDED: 2,
-    RefundState.FAILED: 3,
-    DisputeState.OPEN: 0,
-    DisputeState.WON: 1,
-    DisputeState.LOST: 1,
-}
 
 # The descriptions of money that left, and of its return.
 DESCRIPTIONS = {
@@ -179,25 +170,22 @@ async def write_refund(book: Book, refund: Refunded) -> Settled:
     known = Refund.stripe_id == refund.id
     if refund.refund_id is not None:
         known |= (Refund.id == refund.refund_id) & Refund.stripe_id.is_(None)
-    facts = {
-        "state": refund.state,
-        "amount_minor": refund.amount_minor,
-        "refunded_at": refund.created,
-    }
-    row = await upsert_reversal(book, Refund, known, refund.id, facts)
-    holds = row["state"] is not RefundState.FAILED
+    facts = {"amount_minor": refund.amount_minor, "refunded_at": refund.created}
+    row, state = await upsert_reversal(book, Refund, known, refund.id, refund.state, facts)
+    holds = state is not RefundState.FAILED
     minor = row["amount_minor"]
     return Settled(EntryKind.REFUND, row["id"], refund.id, minor, refund.created, holds)
 
 
 async def write_dispute(book: Book, dispute: Disputed) -> Settled:
+    assert dispute.state is not None
     facts = {
-        "state": dispute.state,
         "amount_minor": await disputed_amount(book, dispute),
         "disputed_at": dispute.created,
     }
-    row = await upsert_reversal(book, Dispute, Dispute.stripe_id == dispute.id, dispute.id, facts)
-    holds = row["state"] is not DisputeState.WON
+    known = Dispute.stripe_id == dispute.id
+    row, state = await upsert_reversal(book, Dispute, known, dispute.id, dispute.state, facts)
+    holds = state is not DisputeState.WON
     minor = row["amount_minor"]
     return Settled(EntryKind.DISPUTE, row["id"], dispute.id, minor, dispute.created, holds)
 
@@ -234,34 +222,44 @@ async def upsert_reversal(
     table: type[Refund] | type[Dispute],
     known: Any,
     stripe_id: str,
+    state: RefundState | DisputeState,
     facts: dict[str, Any],
-) -> dict[str, Any]:
-    """Update a row from Stripe's result and return its columns.
+) -> tuple[dict[str, Any], RefundState | DisputeState]:
+    """Update a row from Stripe's result and return its columns, and its state.
 
-    A state never goes back to an earlier one: the row then stays unchanged.
+    A final state stays, and no state goes back to an earlier one: the row then stays unchanged.
     """
     result = await book.conn.execute(select(table.__table__).where(*book.mine(table), known))
     before = result.first()
     named = {"stripe_account": book.paid.stripe_account, "stripe_id": stripe_id}
     times = {"created_at": book.now, "changed_at": book.now}
     if before is None:
-        row = book.own | named | facts | times | {"id": new_id(), "payment_id": book.paid.id}
+        row = book.own | named | first(state) | facts | times
+        row |= {"id": new_id(), "payment_id": book.paid.id}
         await book.write(insert(table).values(row))
-        return row
+        return row, state
     row = dict(before._mapping)
-    if ORDER[facts["state"]] < ORDER[row["state"]] or is_final(row["state"]):
-        facts = {"state": row["state"]}
+    if is_final(before.state) or (state is not before.state and not allowed(before.state, state)):
+        state, facts = before.state, {}
     changes = {name: value for name, value in (named | facts).items() if row[name] != value}
-    if changes:
-        statement = update(table).where(
-            table.practice_id == before.practice_id, table.id == before.id
-        )
-        await book.write(statement.values(changes | {"changed_at": book.now}))
-    return row | changes
+    await write_changes(book, table, before, state, changes)
+    return row | changes, state
 
 
-def is_final(state: RefundState | DisputeState) -> bool:
-    return state in (RefundState.FAILED, DisputeState.WON, DisputeState.LOST)
+async def write_changes(
+    book: Book,
+    table: type[Refund] | type[Dispute],
+    before: Row[Any],
+    state: RefundState | DisputeState,
+    changes: dict[str, Any],
+) -> None:
+    where = table.practice_id == before.practice_id, table.id == before.id
+    if state is not before.state:
+        if not await states.change(book.conn, where, before.state, state, book.now, **changes):
+            raise StateChanged(f"{table.__tablename__} {before.id} is no longer {before.state}")
+        book.changed = True
+    elif changes:
+        await book.write(update(table).where(*where).values(changes | {"changed_at": book.now}))
 
 
 # -- ledger entries and allocations ----------------------------------------------------------------

@@ -16,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.ledger.allocation import AmountDue, AmountsDue, Share, allocate, owed
 from billing.ledger.versions import stamp
 from billing.payment_methods.store import Consent, store_card
-from billing.payments import receipts
-from billing.payments.context import AT_REST, PaymentContext, client_lock, local_day, read_payment
+from billing.payments import receipts, states
+from billing.payments.context import PaymentContext, client_lock, local_day, read_payment
 from billing.payments.customers import Owner
+from billing.payments.states import StateChanged
 from billing.stripe.objects import Intent, IntentStatus
 from models import (
+    ENDED_STATES,
     Allocation,
     Claim,
     DeclineReason,
@@ -56,18 +58,16 @@ async def apply_intent(
     async with client_lock(context, asked.practice_id, asked.client_id) as conn:
         before = await read_payment(conn, asked.practice_id, asked.id)
         state = state_of(intent, why) or before.state
-        if before.state is PaymentState.SUCCEEDED or (
-            before.state in AT_REST and state is not PaymentState.SUCCEEDED
-        ):
+        if state is not before.state and not states.allowed(before.state, state):
             return True
-        if state not in AT_REST and before.version != asked.version:
+        if state not in ENDED_STATES and before.version != asked.version:
             return False
+        if state is before.state:
+            return True
         if state is PaymentState.SUCCEEDED:
             await record_success(conn, asked.practice_id, asked.id, now, intent)
-        elif state is not before.state:
-            await change_state(conn, asked.practice_id, asked.id, state, now, why)
         else:
-            return True
+            await change_state(conn, before, state, now, why)
         await stamp(conn, asked.practice_id, asked.id)
         return True
 
@@ -81,23 +81,25 @@ def state_of(intent: Intent, reason: DeclineReason | None) -> PaymentState | Non
 
 async def change_state(
     conn: AsyncConnection,
-    practice_id: str,
-    payment_id: str,
+    before: Row[Any],
     state: PaymentState,
     now: dt.datetime,
     reason: DeclineReason | None = None,
     refusal: PaymentRefusal | None = None,
+    **times: dt.datetime | None,
 ) -> None:
-    """Write another state. An end state also releases the payment's claims."""
-    values = {"state": state, "changed_at": now, "checked_at": now, "refusal": refusal}
-    if state is PaymentState.SUCCEEDED:
-        values["paid_at"] = now
-    values["failure_reason"] = reason if state is PaymentState.FAILED else None
-    mine = Payment.practice_id == practice_id, Payment.id == payment_id
-    await conn.execute(update(Payment).where(*mine).values(values))
-    if state in AT_REST:
-        mine = Claim.practice_id == practice_id, Claim.payment_id == payment_id
-        await conn.execute(delete(Claim).where(*mine))
+    """Write another state of a payment. An end state also releases the payment's claims.
+
+    Raise StateChanged if the state of the payment's row is no longer that of `before`.
+    """
+    failure = reason if state is PaymentState.FAILED else None
+    values = {"checked_at": now, "refusal": refusal, "failure_reason": failure, **times}
+    mine = Payment.practice_id == before.practice_id, Payment.id == before.id
+    if not await states.change(conn, mine, before.state, state, now, **values):
+        raise StateChanged(f"payment {before.id} is no longer {before.state}")
+    if state in ENDED_STATES:
+        claims = Claim.practice_id == before.practice_id, Claim.payment_id == before.id
+        await conn.execute(delete(Claim).where(*claims))
 
 
 # -- the money moved -------------------------------------------------------------------------------
@@ -147,10 +149,9 @@ async def record_success(
     if intent and intent.card:
         await remember(conn, paid, intent, now)
     warn(paid, received, shares)
-    await change_state(conn, practice_id, payment_id, PaymentState.SUCCEEDED, now)
-    mine = Payment.practice_id == practice_id, Payment.id == payment_id
-    times = {"paid_at": paid_at, "charged_at": intent.charged_at if intent else None}
-    await conn.execute(update(Payment).where(*mine).values(times))
+    charged_at = intent.charged_at if intent else None
+    end = PaymentState.SUCCEEDED
+    await change_state(conn, paid, end, now, paid_at=paid_at, charged_at=charged_at)
 
 
 async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> AmountsDue:
@@ -238,7 +239,7 @@ def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
     """Log alerts for the practice, for instance about money that came after the payment was given
     up.
     """
-    if paid.state in AT_REST:
+    if paid.state in ENDED_STATES:
         log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)
     if paid.method is PaymentMethodKind.CARD and received_minor != paid.amount_minor:
         log.error("alert: payment %s received another amount than it asked for", paid.id)

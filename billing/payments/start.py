@@ -25,6 +25,7 @@ from billing.ledger.versions import stamp
 from billing.payments import rate_limit
 from billing.payments.context import PaymentContext, client_lock, local_day
 from billing.payments.settle import record_success
+from billing.payments.states import first
 from billing.payments.status import CONSENT_VERSION
 from billing.stripe import currencies
 from billing.stripe.objects import Card
@@ -227,7 +228,7 @@ async def insert_payment(
             client_id=wanted.client_id,
             invoice_id=wanted.invoice_id,
             method=method(wanted),
-            state=PaymentState.CREATED,
+            **first(PaymentState.CREATED),
             amount_minor=wanted.expected_minor,
             payment_method_id=saved.id if saved is not None else None,
             card_brand=card.brand if card is not None else None,

@@ -1,13 +1,14 @@
 """Payments as clients see them: the modes of online payments, statuses, and decline messages."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, literal_column
+from sqlalchemy import ColumnElement, Text, case, func, literal_column
 
-from models import DeclineReason, PaymentState
+from billing.ledger.invoices import total
+from models import DeclineReason, DisputeState, PaymentState
 from models.literals import constant
 
 
@@ -16,6 +17,8 @@ class PaymentStatus(enum.StrEnum):
     REQUIRES_ACTION = "REQUIRES_ACTION"
     PROCESSING = "PROCESSING"
     SUCCEEDED = "SUCCEEDED"
+    DISPUTED = "DISPUTED"
+    CHARGED_BACK = "CHARGED_BACK"
     FAILED = "FAILED"
     CANCELED = "CANCELED"
 
@@ -99,18 +102,47 @@ RETRYABLE = frozenset(
 PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
 
 
-def payment_status(state: Any) -> ColumnElement[str]:
-    """Return the status for a payment's state; only PENDING has another name than the state."""
+# The states of payments with a status, if they have another name.
+STATES_OF: Mapping[PaymentStatus, Sequence[str]] = {
+    PaymentStatus.PENDING: PENDING,
+    PaymentStatus.DISPUTED: (PaymentState.SUCCEEDED,),
+    PaymentStatus.CHARGED_BACK: (PaymentState.SUCCEEDED,),
+}
+
+
+def payment_status(state: Any, of_disputes: Any) -> ColumnElement[str]:
+    """Return the status for a payment's state. If it succeeded, its disputes decide."""
     return case(
-        (state.in_([constant(s) for s in PENDING]), constant(PaymentStatus.PENDING)), else_=state
+        (state == constant(PaymentState.SUCCEEDED), of_disputes),
+        (state.in_([constant(s) for s in PENDING]), constant(PaymentStatus.PENDING)),
+        else_=state,
     )
+
+
+def status_of_disputes(dispute: Any) -> ColumnElement[str]:
+    """Return the status of a payment that succeeded, an aggregate over its disputes."""
+
+    def any_is(state: DisputeState) -> ColumnElement[bool]:
+        return func.count(case((dispute.c.state == constant(state), constant(1)))) > constant(0)
+
+    return case(
+        (any_is(DisputeState.OPEN), constant(PaymentStatus.DISPUTED)),
+        (any_is(DisputeState.LOST), constant(PaymentStatus.CHARGED_BACK)),
+        else_=constant(PaymentStatus.SUCCEEDED),
+    )
+
+
+def disputed_amount(dispute: Any) -> ColumnElement[int]:
+    """Return the amount that banks hold or have kept, an aggregate over a payment's disputes."""
+    is_lost_or_open = dispute.c.state != constant(DisputeState.WON)
+    return total(case((is_lost_or_open, dispute.c.amount_minor)))
 
 
 def states(statuses: Iterable[PaymentStatus]) -> list[str]:
     """Return the states of payments with these statuses."""
     found: list[str] = []
     for status in statuses:
-        found += PENDING if status is PaymentStatus.PENDING else [status.value]
+        found += STATES_OF.get(status, [status.value])
     return found
 
 

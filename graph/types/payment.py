@@ -103,6 +103,11 @@ class Payment(Node):
         Embedded[payments.PaymentRow](lambda payment: Amount(payment.refunds["total"])),
         description="The amount refunded.",
     )
+    disputed_amount: Money = field(
+        Embedded[payments.PaymentRow](lambda payment: Amount(payment.disputes["total"])),
+        description="The amount that the cardholder disputes at the bank, or that the bank"
+        " has given back to the cardholder; 0 again once the practice has won the dispute.",
+    )
     receipt: LazyReceipt | None = field(
         ToOne(payments.receipt_of), description="The receipt; null if the payment did not succeed."
     )

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.payments import states
 from billing.payments.status import OWN, SANDBOX_ACCOUNT
 from models import Claim, Payment, PaymentMethod, PaymentState, Practice, StripeCustomer
 from server import secret_files
@@ -77,12 +78,12 @@ def test_account() -> DemoAccount:
 async def move_to_stripe(engine: AsyncEngine) -> None:
     """Remove all claims about Stripe from the demo's rows, once."""
     is_sandboxed = Practice.stripe_account.startswith(SANDBOX_ACCOUNT, autoescape=True)
-    under_way = Payment.state == PaymentState.PROCESSING
     async with engine.begin() as conn:
         if await conn.scalar(select(Practice.id).where(is_sandboxed).limit(1)) is None:
             return
         await conn.execute(delete(Claim))
-        await conn.execute(update(Payment).where(under_way).values(state=PaymentState.CANCELED))
+        under_way, given_up = PaymentState.PROCESSING, PaymentState.CANCELED
+        await states.change(conn, (), under_way, given_up, utc_now())
         await conn.execute(update(Payment).values(stripe_id=None, stripe_account=None))
         await conn.execute(update(PaymentMethod).values(is_default=False, removed_at=utc_now()))
         await conn.execute(delete(StripeCustomer))

@@ -190,9 +190,8 @@ def test_ids_are_counted_in_literals_defaults_and_variables() -> None:
 
 
 def test_lists_of_the_whole_practice_read_its_rows() -> None:
-    clients, invoices, aging = (
-        SCANS[name].worked_out for name in ("Query.clients", "Practice.invoices", "Practice.aging")
-    )
+    names = ("Query.clients", "Practice.invoices", "Practice.payments", "Practice.aging")
+    clients, invoices, payments, aging = (SCANS[name].worked_out for name in names)
     counted = "clients(withBalance: false, first: 1) { totalCount }"
     for query, scans in (
         ("{ clients { nodes { id } } }", {"client": LOOKED_AT}),
@@ -201,7 +200,8 @@ def test_lists_of_the_whole_practice_read_its_rows() -> None:
         (f"{{ ...A ...A }} fragment A on Query {{ {counted} }}", {"client": 2 * clients}),
         ("{ clients(withBalance: null) { totalCount } }", {"client": LOOKED_AT}),
         ("{ practice { invoices(status: PAID) { totalCount } } }", {"invoice": invoices}),
-        ("{ practice { payments(status: [PAID]) { totalCount } } }", {"payment": LOOKED_AT}),
+        ("{ practice { payments { totalCount } } }", {"payment": LOOKED_AT}),
+        ("{ practice { payments(status: [FAILED]) { totalCount } } }", {"payment": payments}),
         ("{ practice { aging { total { amount } } } }", {"invoice": aging}),
         (
             "{ clients(first: 7) { nodes { practice { aging { total { amount } } } } } }",

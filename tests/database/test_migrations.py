@@ -156,7 +156,7 @@ def differences(conn: Connection) -> list[object]:
 
 
 async def schema(engine: AsyncEngine) -> set[str]:
-    """Return a line for each column, constraint and index, without Alembic's own table."""
+    """Return a line for each column, constraint, index and trigger, without Alembic's own table."""
     read = sqlite_schema if engine.dialect.name == "sqlite" else postgres_schema
     async with engine.connect() as conn:
         return {line for line in await conn.run_sync(read) if "alembic_version" not in line}

@@ -32,6 +32,7 @@ from sandbox import intents
 from tests.conftest import SEED, sqlite_file
 from tests.payments.state_machine import made, sized
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
+from tests.support.triggers import remove_triggers
 
 pytestmark = pytest.mark.campaign
 
@@ -189,6 +190,7 @@ async def test_without_compare_and_set_it_is_charged_twice(
 
     monkeypatch.setattr(confirm, "mark_confirming", announced)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
+        await remove_triggers(portal.engine, "payment")
         assert await given_up_between_create_and_t2(portal, pausing) == 2
 
 
@@ -214,4 +216,5 @@ async def test_success_that_is_not_final_is_lost(
 
     monkeypatch.setattr(confirm, "apply_intent", forgetful)
     async with paying(f"sqlite:///{tmp_path / 'portal.sqlite'}") as portal:
+        await remove_triggers(portal.engine, "payment")
         assert await stale_after_success(portal, pausing) is PaymentState.REQUIRES_ACTION

@@ -259,7 +259,7 @@ def listed_payments(
         payment
         for payment in found
         if within(payment.created_on, payment.created_on)
-        and (status is None or payments.status(payment) in status)
+        and (status is None or payments.status(world, payment) in status)
     ]
     return Connection(world, chosen, PAYMENTS, **page)
 

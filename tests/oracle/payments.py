@@ -24,8 +24,20 @@ MESSAGES = {
 }
 
 
-def status(payment: Any) -> str:
+def status(world: Any, payment: Any) -> str:
+    """Return the status: an open dispute comes before one that was lost."""
+    if payment.state is PaymentState.SUCCEEDED:
+        decisions = {dispute.state for dispute in held_disputes(world, payment)}
+        if "OPEN" in decisions:
+            return "DISPUTED"
+        return "CHARGED_BACK" if decisions else "SUCCEEDED"
     return "PENDING" if payment.state in PENDING else str(payment.state)
+
+
+def held_disputes(world: Any, payment: Any) -> list[Any]:
+    """Return the disputes whose money is not back at the practice."""
+    disputes = world.where(models.Dispute, payment_id=payment.id)
+    return [dispute for dispute in disputes if dispute.state in ("OPEN", "LOST")]
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Payment(Shown):
 
     @property
     def status(self) -> str:
-        return status(self.row)
+        return status(self.world, self.row)
 
     @property
     def card(self) -> Any:
@@ -66,6 +78,10 @@ class Payment(Shown):
     def refunded(self) -> int:
         kind = EntryKind.REFUND
         return money.summed(self.world.where(models.LedgerEntry, payment_id=self.row.id, kind=kind))
+
+    @property
+    def disputed_amount(self) -> int:
+        return money.summed(held_disputes(self.world, self.row))
 
     @property
     def receipt(self) -> Any:

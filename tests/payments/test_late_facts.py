@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from billing.payments import audit, daily_comparison
+from billing.payments import audit, confirm, daily_comparison, reconcile, settle
 from billing.payments.confirm import refresh
 from billing.payments.refund import refund_payment
 from billing.payments.reversals import reverse
@@ -16,6 +16,7 @@ from billing.stripe import Stripe
 from models import Dispute, DisputeState, Payment, PaymentState, Refund, RefundState
 from sandbox import intents, reversals, strangers
 from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
+from tests.support import postgres
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -244,3 +245,43 @@ async def test_times_are_stripes(portal: Paying) -> None:
     )
     found = payment.charged_at, given.refunded_at, taken.disputed_at
     assert found == tuple(one.replace(microsecond=0) for one in (charged, refunded, disputed))
+
+
+async def test_id_committed_while_its_payment_is_given_up_is_not_charged(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step T2 doesn't lock the client, so on PostgreSQL it may commit in the middle of giving up.
+
+    Otherwise the slow tab would charge a payment whose invoice another one has paid.
+    """
+    announce, change = confirm.mark_confirming, settle.change_state
+    begun, deciding, announced, paid_again = (asyncio.Event() for _ in range(4))
+
+    async def slowly(context: Any, paying_: Any) -> bool:
+        if announced.is_set():
+            return await announce(context, paying_)
+        begun.set()
+        await deciding.wait()
+        is_announced = await announce(context, paying_)
+        announced.set()
+        await paid_again.wait()
+        return is_announced
+
+    async def after_t2(*given: Any, **named: Any) -> None:
+        deciding.set()
+        await announced.wait()
+        await change(*given, **named)
+
+    monkeypatch.setattr(confirm, "mark_confirming", slowly)
+    monkeypatch.setattr("billing.payments.confirm.change_state", after_t2)
+    async with postgres.database(postgres_url) as url, paying(url) as portal:
+        await portal.invoice(10_000)
+        slow = asyncio.create_task(portal.pay(10_000, portal.card()))
+        await begun.wait()
+        await later(portal, seconds=90)
+        await reconcile.reconcile_untouched(portal.payment_context)
+        assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
+        paid_again.set()
+        await slow
+        assert len(portal.charges()) == 1
+        assert await dues(portal) == [0]

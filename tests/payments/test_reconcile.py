@@ -26,6 +26,7 @@ from sandbox import methods, reversals
 from tests.payments.test_reversals import at_stripe, paid, refunded_there
 from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.triggers import remove_triggers
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -73,6 +74,7 @@ async def a_charge_that_no_payment_has(portal: Paying) -> None:
 
 
 async def a_payment_that_failed_here(portal: Paying) -> None:
+    await remove_triggers(portal.engine, "payment")
     failed = {"state": PaymentState.FAILED, "paid_at": None, "failure_reason": "GENERIC"}
     await change(portal, Payment, Payment.amount_minor == 6_000, **failed)
 
@@ -109,6 +111,7 @@ async def a_refund_that_is_not_in_the_ledger(portal: Paying) -> None:
 
 
 async def a_refund_without_an_end(portal: Paying) -> None:
+    await remove_triggers(portal.engine, "refund")
     await change(portal, Refund, state="REQUESTED", stripe_id=None)
 
 
@@ -119,6 +122,7 @@ async def a_dispute_that_nobody_told_of(portal: Paying) -> None:
 
 
 async def a_dispute_that_was_decided(portal: Paying) -> None:
+    await remove_triggers(portal.engine, "dispute")
     await change(portal, Dispute, state=DisputeState.OPEN)
 
 

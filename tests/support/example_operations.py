@@ -252,8 +252,8 @@ WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
 }
 PAYMENT = (
-    f"id status method amount {MONEY} refunded {MONEY} createdAt createdOn paidAt card {{ brand"
-    " last4 } failure { reason message }"
+    f"id status method amount {MONEY} refunded {MONEY} disputedAmount {MONEY} createdAt createdOn"
+    f" paidAt card {{ brand last4 }} failure {{ reason message }}"
 )
 WIDEST = " ".join(f"w{number}: balance {{ amount {MONEY} }}" for number in range(99))
 
@@ -267,7 +267,8 @@ WRITTEN |= {
         "query ($status: [PaymentStatus!], $range: DateRange) { client {"
         " payments(status: $status, dateRange: $range) { totalCount nodes { status createdOn } }"
         " none: payments(status: []) { totalCount }"
-        " pending: payments(status: [PENDING]) { nodes { id } } } }",
+        " pending: payments(status: [PENDING]) { nodes { id } }"
+        " disputed: payments(status: [DISPUTED, CHARGED_BACK]) { nodes { id status } } } }",
         {"status": ["SUCCEEDED", "PENDING"], "range": {"gte": "2026-02-14"}},
     ),
     "payments from the end": (

@@ -73,6 +73,8 @@ const STATUSES = {
   PENDING: "Pending",
   FAILED: "Failed",
   REFUNDED: "Refunded",
+  DISPUTED: "Disputed",
+  CHARGED_BACK: "Charged back",
   UNINVOICED: "Not invoiced",
   PROCESSING: "Processing",
   REQUIRES_ACTION: "Waiting for you",

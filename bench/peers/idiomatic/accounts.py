@@ -21,7 +21,7 @@ from billing.ledger.invoices import InvoiceStatus
 from billing.payments.status import PENDING, PaymentStatus
 from models import Invoice as InvoiceRow
 from models import Payment as PaymentRow
-from models import Scope
+from models import PaymentState, Scope
 
 HISTORY_DAYS = 30
 
@@ -75,19 +75,25 @@ class PaymentAllocation:
 
 @strawberry.type
 class Payment(Node):
-    status: PaymentStatus
     amount: Money
     row_id: strawberry.Private[str]
+    state: strawberry.Private[PaymentState]
 
     @classmethod
     def of(cls, row: PaymentRow, context: Context) -> "Payment":
-        is_pending = row.state in PENDING
         return cls(
             id=strawberry.ID(f"pmt_{row.id}"),
-            status=PaymentStatus.PENDING if is_pending else PaymentStatus(row.state.value),
             amount=context.money(row.amount_minor),
             row_id=row.id,
+            state=row.state,
         )
+
+    @strawberry.field
+    async def status(self, info: Info) -> PaymentStatus:
+        if self.state in PENDING:
+            return PaymentStatus.PENDING
+        disputed = await info.context.loaders.disputed.load(self.row_id)
+        return disputed or PaymentStatus(self.state.value)
 
     @strawberry.field
     async def allocations(self, info: Info) -> list[PaymentAllocation]:

@@ -12,8 +12,17 @@ from sqlalchemy import Select, func, select
 from strawberry.dataloader import DataLoader
 
 from bench.peers.idiomatic.sight import PRACTICE_ID, SUBJECT_ID, Sight, seen
-from bench.peers.idiomatic.sums import ACCOUNTS, DUES, FEES, IDS, REFUNDED, STANDINGS
+from bench.peers.idiomatic.sums import (
+    ACCOUNTS,
+    DISPUTED,
+    DUES,
+    FEES,
+    IDS,
+    REFUNDED,
+    STANDINGS,
+)
 from billing.ledger.invoices import InvoiceStatus
+from billing.payments.status import PaymentStatus
 from billing.stripe.currencies import smallest_charge
 from models import Allocation, Client, Invoice, Payment, ViewerKind
 
@@ -57,6 +66,7 @@ class Loaders:
         self.payments_of_invoice = DataLoader(self.load_payments_of_invoices)
         self.allocations_of_payment = DataLoader(self.load_allocations_of_payments)
         self.refunded = DataLoader(self.load_refunded)
+        self.disputed = DataLoader(self.load_disputed)
         self.fees = DataLoader(self.load_fees)
         self.due_after = DataLoader(self.load_due_after)
 
@@ -95,6 +105,12 @@ class Loaders:
 
     async def load_refunded(self, payment_ids: list[str]) -> list[int]:
         return await self.sums(REFUNDED, payment_ids)
+
+    async def load_disputed(self, payment_ids: list[str]) -> list[PaymentStatus | None]:
+        """Return the status of each payment under an open or lost dispute."""
+        open_: dict[str, bool] = dict(map(tuple, await self.sight.rows(DISPUTED, ids=payment_ids)))
+        statuses = {True: PaymentStatus.DISPUTED, False: PaymentStatus.CHARGED_BACK}
+        return [statuses[open_[id_]] if id_ in open_ else None for id_ in payment_ids]
 
     async def load_fees(self, superbill_ids: list[str]) -> list[int]:
         return await self.sums(FEES, superbill_ids)

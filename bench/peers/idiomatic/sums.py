@@ -29,6 +29,8 @@ from models import (
     ACTIVE_STATES,
     Allocation,
     Client,
+    Dispute,
+    DisputeState,
     EntryKind,
     Invoice,
     LedgerEntry,
@@ -60,6 +62,17 @@ REFUNDED = (
         LedgerEntry.kind == EntryKind.REFUND,
     )
     .group_by(LedgerEntry.payment_id)
+)
+
+# Whether a dispute of a payment is open; without a row each one was won, or there is none.
+DISPUTED = (
+    select(Dispute.payment_id, func.bool_or(Dispute.state == DisputeState.OPEN))
+    .where(
+        Dispute.practice_id == PRACTICE_ID,
+        Dispute.payment_id == IDS,
+        Dispute.state != DisputeState.WON,
+    )
+    .group_by(Dispute.payment_id)
 )
 
 FEES = (

@@ -67,7 +67,10 @@ const FEES = `
 
 const PAYMENTS = `
   SELECT a.invoice_id AS key, p.id, p.amount_minor AS "amountMinor",
-    CASE WHEN p.state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE p.state END AS status
+    coalesce((SELECT CASE WHEN bool_or(state = 'OPEN') THEN 'DISPUTED' ELSE 'CHARGED_BACK' END
+        FROM dispute WHERE practice_id = $1 AND payment_id = p.id AND state <> 'WON'
+        GROUP BY payment_id),
+      CASE WHEN p.state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE p.state END) AS status
   FROM (SELECT DISTINCT invoice_id, payment_id FROM allocation
     WHERE practice_id = $1 AND invoice_id = ANY ($2::uuid[])) a
   JOIN payment p ON p.practice_id = $1 AND p.id = a.payment_id

@@ -91,7 +91,10 @@ COMMENT ON VIEW postgraphile.payment_method IS '@primaryKey practice_id,id';
 
 CREATE VIEW postgraphile.invoice_payment AS
 SELECT DISTINCT a.practice_id, a.invoice_id, p.id, p.amount_minor, p.created_on,
-    CASE WHEN p.state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE p.state END AS status
+    coalesce((SELECT CASE WHEN bool_or(d.state = 'OPEN') THEN 'DISPUTED' ELSE 'CHARGED_BACK' END
+        FROM public.dispute d WHERE d.practice_id = p.practice_id AND d.payment_id = p.id
+            AND d.state <> 'WON' GROUP BY d.payment_id),
+        CASE WHEN p.state IN ('CREATED', 'CONFIRMING') THEN 'PENDING' ELSE p.state END) AS status
 FROM public.allocation a
 JOIN public.payment p ON p.practice_id = a.practice_id AND p.id = a.payment_id;
 COMMENT ON VIEW postgraphile.invoice_payment IS '@primaryKey practice_id,invoice_id,id';

@@ -21,6 +21,7 @@ from models.migrations.protection import set_append_only
 from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, practice_reference, refers
 from models.row_security import is_practice
+from models.states import TRIGGERS
 
 revision = "0001"
 down_revision = None
@@ -955,6 +956,8 @@ def upgrade() -> None:
     op.create_index("ix_invoice_due", "invoice", ["practice_id", due_on, "serial"])
     for table in APPEND_ONLY:
         set_append_only(table)
+    for statement in TRIGGERS[op.get_context().dialect.name]:
+        op.execute(statement)
 
 
 def create_table(name: str, *items: sa.schema.SchemaItem) -> None:
@@ -1002,4 +1005,5 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     if op.get_context().dialect.name == "postgresql":
-        op.execute(f"DROP FUNCTION {FUNCTION}")
+        for function in (FUNCTION, "refuse_transition()"):
+            op.execute(f"DROP FUNCTION {function}")
