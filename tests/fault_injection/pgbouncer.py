@@ -50,10 +50,12 @@ def version(program: str) -> tuple[int, ...]:
 
 
 @contextmanager
-def pgbouncer(program: str, server_url: str, **settings: object) -> Iterator[str]:
+def pgbouncer(
+    program: str, server_url: str, *, port: int | None = None, **settings: object
+) -> Iterator[str]:
     """Start PgBouncer in front of the server of this URL; yield the pooler's URL."""
     parts = urlsplit(server_url)
-    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="portal-pooler-"))
+    port, folder = port or free_port(), Path(tempfile.mkdtemp(prefix="portal-pooler-"))
     log, ini = folder / "log", folder / "pgbouncer.ini"
     more = "\n".join(f"{name} = {value}" for name, value in settings.items())
     (behind,) = parse_qs(parts.query)["host"]

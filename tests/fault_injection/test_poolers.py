@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,7 +21,11 @@ from models.database.dsn import Dsn
 from server.cli import main as cli
 from tests.conftest import do_without
 from tests.fault_injection import pgbouncer as poolers
+from tests.fault_injection.cluster import Cluster
+from tests.fault_injection.test_darkness import ask_for
+from tests.fault_injection.visiting import visitors
 from tests.support import postgres
+from tests.support.demo_server import free_port
 from tests.support.payments import Paying, serving, unserved
 from tests.support.portal import KEY
 
@@ -40,6 +46,8 @@ QUERIES = (
     "{ client { invoices(first: 3) { nodes { total { minorUnits } number } } } }",
 )
 ROUNDS, AT_ONCE = 15, 24
+# Seconds for which visitors send requests, while something restarts.
+ASKED_S = 5.0
 # Without the portal's own limits, since the pooler is under test.
 UNLIMITED = {"token_statements": 200, "token_seconds": 1e6, "queue_timeout_s": 60}
 
@@ -66,13 +74,18 @@ async def url(postgres_url: str) -> AsyncIterator[str]:
 @pytest.fixture(params=["session", "transaction"])
 def pooled(request: pytest.FixtureRequest, program: str, prepares: bool, url: str) -> Iterator[str]:
     """Return the URL of a pooler that the portal can use."""
-    if request.param == "transaction" and not prepares:
+    with poolers.pgbouncer(program, url, **usable(request.param, prepares)) as pooled:
+        yield pooled
+
+
+def usable(mode: str, prepares: bool) -> dict[str, Any]:
+    """Return settings of a pooler that the portal can use, or skip the test."""
+    if mode == "transaction" and not prepares:
         pytest.skip("PgBouncer prepares statements from 1.21 on")
     more = {"max_prepared_statements": 100} if prepares else {}
-    size = 60 if request.param == "session" else 4
-    settings = {"pool_mode": request.param, "default_pool_size": size, **more}
-    with poolers.pgbouncer(program, url, **settings) as pooled:
-        yield pooled
+    # PgBouncer tries a server again 15 seconds after a failed login, unless told otherwise.
+    size = {"default_pool_size": 60 if mode == "session" else 4, "server_login_retry": 1}
+    return {"pool_mode": mode, **size, **more}
 
 
 @asynccontextmanager
@@ -127,6 +140,32 @@ async def test_every_response_is_right(url: str, pooled: str) -> None:
         assert answer.json() in (before[case], after[case]), case
 
 
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("restarted", ["pooler", "server"])
+async def test_pooled_portal_survives_a_restart_of(
+    program: str, prepares: bool, cluster: Cluster, mode: str, restarted: str
+) -> None:
+    """Visitors send requests throughout. The pooler is killed, the server restarts behind it."""
+    settings = usable(mode, prepares)
+    url = await postgres.create(cluster.url, f"portal_{secrets.token_hex(6)}")
+    start = partial(poolers.pgbouncer, program, url, port=free_port(), **settings)
+    async with unserved(url) as portal:
+        with ExitStack() as pooler:
+            portal.url = pooler.enter_context(start())
+            async with serving(portal, lock_timeout_s=1):
+                visiting = await visitors(portal)
+                asking = asyncio.create_task(ask_for(visiting, ASKED_S))
+                await asyncio.sleep(1)
+                if restarted == "server":
+                    await asyncio.to_thread(cluster.restart)
+                else:
+                    pooler.close()
+                    await asyncio.to_thread(pooler.enter_context, start())
+                await asking
+                await visiting.recover()
+                await visiting.rest()
+
+
 async def test_session_settings_hold(pooled: str) -> None:
     """Reads and changes have different settings, and use the same pool."""
     names = ("statement_timeout", "lock_timeout", "transaction_read_only", "jit", "TimeZone")
@@ -165,7 +204,7 @@ async def test_no_setting_is_left_in_the_pools_sessions(url: str, pooled: str) -
     assert found == {"0off"}
 
 
-UNFIT: dict[str, tuple[dict[str, object], str]] = {
+UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "transactions are pooled": ({"pool_mode": "transaction"}, "loses prepared statements"),
     "statements are pooled": ({"pool_mode": "statement"}, "no transactions"),
 }
@@ -174,7 +213,7 @@ UNFIT: dict[str, tuple[dict[str, object], str]] = {
 @pytest.mark.parametrize("case", UNFIT)
 async def test_server_does_not_start_if(program: str, prepares: bool, url: str, case: str) -> None:
     settings, _ = UNFIT[case]
-    more = {"max_prepared_statements": 0} if prepares else {}
+    more: dict[str, Any] = {"max_prepared_statements": 0} if prepares else {}
     with poolers.pgbouncer(program, url, **settings, **more) as pooled:
         with pytest.raises(UnfitDatabase, match=r"PgBouncer does with pool_mode = session"):
             await database.refuse_unfit(pooled, WAITS, 9)
@@ -186,7 +225,7 @@ async def test_server_does_not_start_if(program: str, prepares: bool, url: str, 
 
 
 async def test_pool_of_one_session_is_reported_in_time(program: str, url: str) -> None:
-    settings = {"pool_mode": "session", "default_pool_size": 1}
+    settings: dict[str, Any] = {"pool_mode": "session", "default_pool_size": 1}
     with poolers.pgbouncer(program, url, **settings) as pooled:
         async with asyncio.timeout(12):
             with pytest.raises(DatabaseUnavailable, match="lends no two sessions in time"):
@@ -202,7 +241,7 @@ async def test_responses_are_right_or_refused_behind_an_undetected_pooler(
         return False
 
     monkeypatch.setattr(PostgresConnector, "find_pooler", find_no_pooler)
-    more = {"max_prepared_statements": 0} if prepares else {}
+    more: dict[str, Any] = {"max_prepared_statements": 0} if prepares else {}
     async with unserved(url) as portal, viewers(portal) as tokens:
         await portal.invoice(52_500)
         async with serving(portal):
@@ -222,7 +261,7 @@ async def test_responses_are_right_or_refused_behind_an_undetected_pooler(
 def test_command_explains_the_pooler_in_a_sentence(
     program: str, prepares: bool, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = {"max_prepared_statements": 0} if prepares else {}
+    more: dict[str, Any] = {"max_prepared_statements": 0} if prepares else {}
     with poolers.pgbouncer(program, postgres_url, pool_mode="transaction", **more) as pooled:
         environment = {"DATABASE_URL": pooled, "TOKEN_KEY": KEY, "SANDBOX": "true"}
         for name, value in environment.items():
