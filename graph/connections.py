@@ -1,13 +1,23 @@
 """Relay connections for any node type, and the arguments that all connections share."""
 
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
 from planner.pagination import EdgeRow, Page
-from planner.sources import ConnectionItems, Embedded, Value, field
+from planner.sources import (
+    MAX_SIZE,
+    ConnectionField,
+    ConnectionItems,
+    Embedded,
+    RowsOf,
+    Value,
+    field,
+)
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @strawberry.type(description="The position of a page in its list.")
@@ -78,3 +88,18 @@ Last = Annotated[
     ),
 ]
 Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]
+PAGE_ARGUMENTS = {"first": First, "after": After, "last": Last, "before": Before}
+
+
+def connection(
+    rows: RowsOf[R],
+    *,
+    description: str,
+    filters: Mapping[str, Any] | None = None,
+    most: int = MAX_SIZE,
+    tells_start: bool = False,
+) -> Any:
+    """Return a field with the pages of a list. `filters` are the types of its other arguments."""
+    source = ConnectionField(rows, most=most, tells_start=tells_start)
+    arguments = {**(filters or {}), **PAGE_ARGUMENTS}
+    return field(source, description=description, arguments=arguments)

@@ -8,7 +8,8 @@ finds a wrong column: `Value[RowOf[Invoice]](lambda invoice: invoice.c.due_on)`.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Concatenate, Generic, TypeVar
+from inspect import Parameter, Signature
+from typing import Any, Concatenate, Generic, NoReturn, TypeVar, get_args
 
 import strawberry
 from graphql import GraphQLField
@@ -211,9 +212,41 @@ Source = (
 )
 
 
-def field(source: Source, *, description: str | None = None) -> Any:
-    """Return a Strawberry field that the planner reads from the source."""
-    return strawberry.field(metadata={KEY: source}, description=description)
+def field(
+    source: Source,
+    *,
+    description: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return a Strawberry field that the planner reads from the source.
+
+    `arguments` are the types of the field's arguments. An argument may be omitted if it has a
+    default, or if its type has null.
+    """
+    resolver: Any = declare(arguments, defaults or {}) if arguments else None
+    return strawberry.field(resolver=resolver, metadata={KEY: source}, description=description)
+
+
+def declare(arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a function with these arguments for Strawberry, which reads its signature alone."""
+
+    def resolver(self: object, **_: object) -> NoReturn:
+        raise NotImplementedError
+
+    parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
+    for name, type_ in arguments.items():
+        default = defaults.get(name, None if has_null(type_) else Parameter.empty)
+        parameters.append(
+            Parameter(name, Parameter.KEYWORD_ONLY, annotation=type_, default=default)
+        )
+    resolver.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return resolver
+
+
+def has_null(type_: Any) -> bool:
+    """Return whether an annotated type has null."""
+    return type(None) in get_args(get_args(type_)[0])
 
 
 def column(attribute: InstrumentedAttribute[T], description: str) -> T:
@@ -230,17 +263,6 @@ def column(attribute: InstrumentedAttribute[T], description: str) -> T:
 
     found: T = field(Value(read), description=description)
     return found
-
-
-def field_with_arguments(
-    source: Source, *, description: str
-) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator for a field with arguments. The function only declares the arguments."""
-
-    def declared(function: Callable[..., Any]) -> Any:
-        return strawberry.field(function, metadata={KEY: source}, description=description)
-
-    return declared
 
 
 def source_of(definition: GraphQLField) -> Source | None:

@@ -7,7 +7,7 @@ import strawberry
 
 import models
 from billing.ledger.balance import BalanceTermKind, PermissionReason
-from graph.connections import After, Before, Connection, First, Last
+from graph.connections import Connection, connection
 from graph.mutations.inputs import DateRange
 from graph.node import Node, identity
 from graph.types.access_log import AccessLogEntry
@@ -31,7 +31,6 @@ from graph.types.statement import Statement
 from graph.types.superbill import Superbill
 from models import EntryKind
 from planner.sources import (
-    ConnectionField,
     Embedded,
     EmbeddedList,
     ToMany,
@@ -39,7 +38,6 @@ from planner.sources import (
     Value,
     column,
     field,
-    field_with_arguments,
 )
 from resolvers import access_log as access_log_rows
 from resolvers import account_history as account_history_rows
@@ -146,20 +144,20 @@ class Client(Node):
     practice: Practice = practice
     clinician: Clinician | None = clinician
 
-    @field_with_arguments(
-        Embedded(balances.balance), description="The amount that the client owes."
+    balance: Balance = field(
+        Embedded(balances.balance),
+        arguments={
+            "as_of": Annotated[
+                dt.date | None,
+                strawberry.argument(
+                    description="The day, at the end of which `amount` and `terms` are reported;"
+                    " by the days on which entries were posted. The default is now; a later day is"
+                    " an error."
+                ),
+            ]
+        },
+        description="The amount that the client owes.",
     )
-    def balance(
-        self,
-        as_of: Annotated[
-            dt.date | None,
-            strawberry.argument(
-                description="The day, at the end of which `amount` and `terms` are reported; by the"
-                " days on which entries were posted. The default is now; a later day is an error."
-            ),
-        ] = None,
-    ) -> Balance:
-        raise AssertionError("its source answers")
 
     can_pay: Permission = field(
         Embedded(clients.can_pay), description="Whether this viewer may pay the balance now."
@@ -178,47 +176,28 @@ class Client(Node):
         description="The Default Card; null if there is no card on file.",
     )
 
-    @field_with_arguments(
-        ConnectionField(invoices.of_client), description="Invoices, newest first by default."
+    invoices: Connection[Invoice] = connection(
+        invoices.of_client,
+        filters={
+            "date_range": Issued,
+            "status": Statuses,
+            "past_due": PastDue,
+            "order_by": InvoicesOrder,
+        },
+        description="Invoices, newest first by default.",
     )
-    def invoices(
-        self,
-        date_range: Issued = None,
-        status: Statuses = None,
-        past_due: PastDue = None,
-        order_by: InvoicesOrder = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Invoice]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(statement_rows.statements), description="Statements, newest first."
+    statements: Connection[Statement] = connection(
+        statement_rows.statements,
+        filters={"date_range": Period},
+        description="Statements, newest first.",
     )
-    def statements(
-        self,
-        date_range: Period = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Statement]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(superbills.of_client), description="Superbills, newest first."
+    superbills: Connection[Superbill] = connection(
+        superbills.of_client,
+        filters={"date_range": Period},
+        description="Superbills, newest first.",
     )
-    def superbills(
-        self,
-        date_range: Period = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Superbill]:
-        raise AssertionError("its source answers")
 
     active_payment: Payment | None = field(
         ToOne(payments.active),
@@ -226,71 +205,47 @@ class Client(Node):
         " if there is none.",
     )
 
-    @field_with_arguments(
-        ConnectionField(payments.of_client), description="Payments, newest first."
+    payments: Connection[Payment] = connection(
+        payments.of_client,
+        filters={"date_range": Begun, "status": PaymentStatuses},
+        description="Payments, newest first.",
     )
-    def payments(
-        self,
-        date_range: Begun = None,
-        status: PaymentStatuses = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Payment]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(receipts_of_client), description="Receipts, newest first."
+    receipts: Connection[Receipt] = connection(
+        receipts_of_client,
+        filters={
+            "date_range": Annotated[
+                DateRange | None,
+                strawberry.argument(description="Only receipts issued on these days."),
+            ]
+        },
+        description="Receipts, newest first.",
     )
-    def receipts(
-        self,
-        date_range: Annotated[
-            DateRange | None, strawberry.argument(description="Only receipts issued on these days.")
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Receipt]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(access_log_rows.of_client),
+    access_log: Connection[AccessLogEntry] = connection(
+        access_log_rows.of_client,
         description="The audit log of access to this client's data, newest first. A read appears"
         " within a second or two. Reads of a dashboard over the whole practice are recorded"
         " without naming clients and do not appear here.",
     )
-    def access_log(
-        self,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[AccessLogEntry]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(account_history_rows.of_client, tells_start=True),
+    account_history: AccountHistoryConnection = connection(
+        account_history_rows.of_client,
+        tells_start=True,
+        filters={
+            "date_range": Annotated[
+                DateRange | None,
+                strawberry.argument(
+                    description="Only entries listed under these days, and charges and payments of"
+                    " these days that were posted later. If omitted or null: entries since 30 days"
+                    " ago. `{}` selects all entries."
+                ),
+            ],
+            "kind": Annotated[
+                list[EntryKind] | None,
+                strawberry.argument(description="Only entries of these kinds."),
+            ],
+        },
         description="The account history, newest first: everything that changed the balance,"
         " sessions that are not invoiced yet, and payments that are pending or failed.",
     )
-    def account_history(
-        self,
-        date_range: Annotated[
-            DateRange | None,
-            strawberry.argument(
-                description="Only entries listed under these days, and charges and payments of"
-                " these days that were posted later. If omitted or null: entries since 30 days ago."
-                " `{}` selects all entries."
-            ),
-        ] = None,
-        kind: Annotated[
-            list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds.")
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> AccountHistoryConnection:
-        raise AssertionError("its source answers")

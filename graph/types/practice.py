@@ -8,7 +8,7 @@ import models
 from billing.ledger.invoices import InvoiceStatus
 from billing.ledger.periods import Period
 from billing.payments.status import PaymentsMode, PaymentStatus
-from graph.connections import After, Before, Connection, First, Last
+from graph.connections import Connection, connection
 from graph.mutations.inputs import DateRange, InvoiceOrder
 from graph.node import Node, identity
 from graph.scalars import CurrencyCode
@@ -20,7 +20,6 @@ from graph.types.provider import Address, Clinician, address
 from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
 from models import EntryKind
 from planner.sources import (
-    ConnectionField,
     Embedded,
     ToMany,
     ToOne,
@@ -28,7 +27,6 @@ from planner.sources import (
     ViewerField,
     column,
     field,
-    field_with_arguments,
 )
 from planner.tables import RowOf
 from resolvers import (
@@ -162,91 +160,71 @@ class Practice(Node):
         " viewers.",
     )
 
-    @field_with_arguments(
-        ConnectionField(invoices.of_practice, most=WHOLE_PRACTICE),
+    invoices: Connection[Invoice] = connection(
+        invoices.of_practice,
+        most=WHOLE_PRACTICE,
+        filters={
+            "date_range": Issued,
+            "status": Statuses,
+            "past_due": PastDue,
+            "clinician_id": Therapist,
+            "order_by": InvoicesOrder,
+            "changed_since": ChangedSince,
+        },
         description="All invoices that the viewer has access to, newest first by default; at most"
         " 500 per page.",
     )
-    def invoices(
-        self,
-        date_range: Issued = None,
-        status: Statuses = None,
-        past_due: PastDue = None,
-        clinician_id: Therapist = None,
-        order_by: InvoicesOrder = None,
-        changed_since: ChangedSince = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Invoice]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(payments.of_practice, most=WHOLE_PRACTICE),
+    payments: Connection[Payment] = connection(
+        payments.of_practice,
+        most=WHOLE_PRACTICE,
+        filters={"date_range": Begun, "status": PaymentStatuses, "changed_since": ChangedSince},
         description="All payments that the viewer has access to, newest first; at most 500 per"
         " page.",
     )
-    def payments(
-        self,
-        date_range: Begun = None,
-        status: PaymentStatuses = None,
-        changed_since: ChangedSince = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Payment]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(account_history.of_practice, most=WHOLE_PRACTICE),
+    ledger: AccountHistoryConnection = connection(
+        account_history.of_practice,
+        most=WHOLE_PRACTICE,
+        filters={
+            "date_range": Annotated[
+                DateRange | None,
+                strawberry.argument(
+                    description="Only entries posted on these days, and charges and payments of"
+                    " these days that were posted later."
+                ),
+            ],
+            "kind": Annotated[
+                list[EntryKind] | None,
+                strawberry.argument(description="Only entries of these kinds."),
+            ],
+        },
         description="The ledger of all clients that the viewer has access to, the entry posted last"
         " first; at most 500 per page.",
     )
-    def ledger(
-        self,
-        date_range: Annotated[
-            DateRange | None,
-            strawberry.argument(
-                description="Only entries posted on these days, and charges and payments of these"
-                " days that were posted later."
-            ),
-        ] = None,
-        kind: Annotated[
-            list[EntryKind] | None, strawberry.argument(description="Only entries of these kinds.")
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> AccountHistoryConnection:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
+    revenue: list[RevenuePeriod] = field(
         ToMany(revenue.of_practice, most=revenue.MOST),
+        arguments={
+            "date_range": Reported,
+            "group_by": Annotated[
+                Period, strawberry.argument(description="The length of a period.")
+            ],
+            "clinician_id": Therapist,
+        },
+        defaults={"group_by": Period.MONTH},
         description="The practice's money by period, earliest first. Every period of the range is"
         " listed, including periods without any movement; at most 400. The first and the last"
         " period are cut off at the ends of the range. Needs `aggregates:read`. Costs 0.04 for"
         " each invoice of the practice.",
     )
-    def revenue(
-        self,
-        date_range: Reported,
-        group_by: Annotated[
-            Period, strawberry.argument(description="The length of a period.")
-        ] = Period.MONTH,
-        clinician_id: Therapist = None,
-    ) -> list[RevenuePeriod]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
+    aging: Aging = field(
         ToOne(aging.of_practice),
+        arguments={"as_of": AsOf, "clinician_id": Therapist},
         description="The amounts due on all invoices, by the number of days past due. Needs"
         " `aggregates:read`. Costs 0.02 for each invoice of the practice.",
     )
-    def aging(self, as_of: AsOf = None, clinician_id: Therapist = None) -> Aging:
-        raise AssertionError("its source answers")
 
 
 practice = field(ToOne(viewer_fields.practice), description="The practice.")

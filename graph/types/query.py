@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from graph.connections import After, Before, Connection, First, Last
+from graph.connections import Connection, connection
 from graph.mutations.inputs import ClientOrder
 from graph.node import Node
 from graph.types.client import Client
@@ -13,14 +13,12 @@ from graph.types.practice import WHOLE_PRACTICE, Practice, practice
 from graph.types.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
 from planner.sources import (
-    ConnectionField,
     NodeById,
     NodesByIds,
     ToMany,
     ToOne,
     Value,
     field,
-    field_with_arguments,
 )
 from planner.sql_text import rfc3339
 from resolvers import clients, nodes, sign_ins, viewer_fields
@@ -77,77 +75,68 @@ class Query:
     viewer: Viewer = field(ToOne(viewer_fields.viewer), description="The authenticated caller.")
     practice: Practice = practice
 
-    @field_with_arguments(
+    client: Client | None = field(
         ToOne(clients.client),
+        arguments={
+            "id": Annotated[
+                strawberry.ID | None, strawberry.argument(description="The client's id: `cli_…`.")
+            ]
+        },
         description="A client by id; null if the viewer has no access to it. A viewer with exactly"
         " one client may omit the id; for any other viewer, an omitted id is an error"
         " (CLIENT_REQUIRED).",
     )
-    def client(
-        self,
-        id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="The client's id: `cli_…`.")
-        ] = None,
-    ) -> Client | None:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
-        ConnectionField(clients.clients, most=WHOLE_PRACTICE),
+    clients: Connection[Client] = connection(
+        clients.clients,
+        most=WHOLE_PRACTICE,
+        filters={
+            "search": Annotated[
+                str | None,
+                strawberry.argument(
+                    description="Only clients with this text in their name, at the beginning of a"
+                    " word. Case, accents and apostrophes are ignored; `soren` finds Søren. Blanks"
+                    " alone match every client; other text without a letter or a digit matches"
+                    " none. Needs `phi:read`."
+                ),
+            ],
+            "with_balance": Annotated[
+                bool | None,
+                strawberry.argument(
+                    description="Only clients with a balance other than zero (`true`), or with a"
+                    " balance of zero (`false`). For a dashboard, this filter costs 0.2 for each"
+                    " client of the practice."
+                ),
+            ],
+            "order_by": Annotated[
+                ClientOrder | None,
+                strawberry.argument(
+                    description="The sort order; sorting by NAME needs `phi:read`."
+                ),
+            ],
+        },
         description="All clients that the viewer has access to, sorted by name by default; at most"
         " 500 per page.",
     )
-    def clients(
-        self,
-        search: Annotated[
-            str | None,
-            strawberry.argument(
-                description="Only clients with this text in their name, at the beginning of a"
-                " word. Case, accents and apostrophes are ignored; `soren` finds Søren. Blanks"
-                " alone match every client; other text without a letter or a digit matches none."
-                " Needs `phi:read`."
-            ),
-        ] = None,
-        with_balance: Annotated[
-            bool | None,
-            strawberry.argument(
-                description="Only clients with a balance other than zero (`true`), or with a"
-                " balance of zero (`false`). For a dashboard, this filter costs 0.2 for each"
-                " client of the practice."
-            ),
-        ] = None,
-        order_by: Annotated[
-            ClientOrder | None,
-            strawberry.argument(description="The sort order; sorting by NAME needs `phi:read`."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Client]:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
+    node: Node | None = field(
         NodeById(nodes.pick),
+        arguments={
+            "id": Annotated[
+                strawberry.ID, strawberry.argument(description="The id of an object of any type.")
+            ]
+        },
         description="Any object by id; null if the viewer has no access to it. An id of an unknown"
         " kind is an error (BAD_ID). Needs the scopes that the type of the object needs.",
     )
-    def node(
-        self,
-        id: Annotated[
-            strawberry.ID, strawberry.argument(description="The id of an object of any type.")
-        ],
-    ) -> Node | None:
-        raise AssertionError("its source answers")
 
-    @field_with_arguments(
+    nodes: list[Node | None] = field(
         NodesByIds(nodes.requested_ids, nodes.KINDS),
+        arguments={
+            "ids": Annotated[
+                list[strawberry.ID], strawberry.argument(description="Ids of objects of any types.")
+            ]
+        },
         description="Objects by their ids, in the order of the ids; at most 50. Null for each"
         " object that the viewer has no access to.",
     )
-    def nodes(
-        self,
-        ids: Annotated[
-            list[strawberry.ID], strawberry.argument(description="Ids of objects of any types.")
-        ],
-    ) -> list[Node | None]:
-        raise AssertionError("its source answers")

@@ -16,6 +16,7 @@ from billing.payment_methods.setup_finish import Holder
 from billing.payments.customers import Owner
 from billing.stripe import Rejected, Unknown
 from resolvers.mutations import lookup
+from resolvers.mutations.inputs import CardChoice, CardToRemove, ClientChoice, SetupChoice
 from resolvers.mutations.result import (
     MutationContext,
     Outcome,
@@ -28,27 +29,27 @@ SETUP = re.compile(r"seti_[0-9A-Za-z]{8,100}")
 CARD, REPLACEMENT = ("input", "paymentMethodId"), ("input", "replacementId")
 
 
-async def prepare_card(mutation: MutationContext, input: Any) -> Outcome:
+async def prepare_card(mutation: MutationContext, input: ClientChoice) -> Outcome:
     """Return the values that a page needs to save a card."""
     return await catch_user_errors(lambda: prepare_outcome(mutation, input))
 
 
-async def add_card(mutation: MutationContext, input: Any) -> Outcome:
+async def add_card(mutation: MutationContext, input: SetupChoice) -> Outcome:
     """Save the card that a page's form has confirmed."""
     return await catch_user_errors(lambda: add_outcome(mutation, input))
 
 
-async def make_card_default(mutation: MutationContext, input: Any) -> Outcome:
+async def make_card_default(mutation: MutationContext, input: CardChoice) -> Outcome:
     """Make a card the Default Card."""
     return await catch_user_errors(lambda: default_outcome(mutation, input))
 
 
-async def remove_card(mutation: MutationContext, input: Any) -> Outcome:
+async def remove_card(mutation: MutationContext, input: CardToRemove) -> Outcome:
     """Remove a card from file."""
     return await catch_user_errors(lambda: remove_outcome(mutation, input))
 
 
-async def prepare_outcome(mutation: MutationContext, input: Any) -> Outcome:
+async def prepare_outcome(mutation: MutationContext, input: ClientChoice) -> Outcome:
     try:
         setup = await setup_start.start_setup(
             mutation.payment_context, await holder(mutation, input)
@@ -59,7 +60,7 @@ async def prepare_outcome(mutation: MutationContext, input: Any) -> Outcome:
     return Outcome("CardPrepared", values)
 
 
-async def add_outcome(mutation: MutationContext, input: Any) -> Outcome:
+async def add_outcome(mutation: MutationContext, input: SetupChoice) -> Outcome:
     owner = await holder(mutation, input)
     if not SETUP.fullmatch(input.setup_intent_id):
         raise InvalidInputError("This is not the id of a SetupIntent (seti_…).", setup_finish.PATH)
@@ -74,7 +75,7 @@ async def add_outcome(mutation: MutationContext, input: Any) -> Outcome:
     return Outcome("CardAdded", values | {"client_id": owner.client_id})
 
 
-async def default_outcome(mutation: MutationContext, input: Any) -> Outcome:
+async def default_outcome(mutation: MutationContext, input: CardChoice) -> Outcome:
     card = await card_of(mutation, input)
     await commands.make_default(
         mutation.payment_context, owner(mutation, card), card.id, mutation.today
@@ -82,7 +83,7 @@ async def default_outcome(mutation: MutationContext, input: Any) -> Outcome:
     return Outcome("DefaultMade", {"card_id": card.id, "client_id": card.client_id})
 
 
-async def remove_outcome(mutation: MutationContext, input: Any) -> Outcome:
+async def remove_outcome(mutation: MutationContext, input: CardToRemove) -> Outcome:
     card = await card_of(mutation, input)
     if not card.clients_remove_cards:
         raise CardRemovalOffError("Ask the practice to remove the card.")
@@ -94,7 +95,7 @@ async def remove_outcome(mutation: MutationContext, input: Any) -> Outcome:
     return Outcome("CardRemoved", {"client_id": card.client_id})
 
 
-async def holder(mutation: MutationContext, input: Any) -> Holder:
+async def holder(mutation: MutationContext, input: ClientChoice) -> Holder:
     """Return the client that the card is for."""
     if input.client_id is not None:
         client_id = read_id(input.client_id, "cli", ("input", "clientId"))
@@ -117,11 +118,11 @@ def owner(mutation: MutationContext, card: Row[Any]) -> Owner:
     return Owner(mutation.viewer.practice_id, card.client_id, card.stripe_account)
 
 
-async def card_of(mutation: MutationContext, input: Any) -> Row[Any]:
+async def card_of(mutation: MutationContext, input: CardChoice) -> Row[Any]:
     return await lookup.manageable_card(mutation, read_card_id(input))
 
 
-def read_card_id(input: Any) -> str:
+def read_card_id(input: CardChoice) -> str:
     """Return the card's row id.
 
     An id of another type names no card: these results have no InvalidInput.

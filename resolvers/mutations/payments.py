@@ -29,6 +29,13 @@ from billing.stripe import Rejected, Unknown, currencies
 from billing.stripe.objects import Card
 from models import PaymentRefusal, PaymentState
 from resolvers.mutations import lookup
+from resolvers.mutations.inputs import (
+    CardToCharge,
+    ExpectedAmount,
+    PaymentChoice,
+    PayOrder,
+    SourceChoice,
+)
 from resolvers.mutations.result import (
     MutationContext,
     Outcome,
@@ -44,24 +51,23 @@ RETRY_AFTER_S = 3
 NEW_CARD = (*SOURCE, "newCard")
 
 
-async def pay(mutation: MutationContext, input: Any) -> Outcome:
+async def pay(mutation: MutationContext, input: PayOrder) -> Outcome:
     """Pay the balance, or one invoice."""
     return await catch_user_errors(lambda: pay_outcome(mutation, input))
 
 
-async def refresh_payment(mutation: MutationContext, input: Any) -> Outcome:
+async def refresh_payment(mutation: MutationContext, input: PaymentChoice) -> Outcome:
     """Get the state of a payment from Stripe."""
     return await catch_user_errors(lambda: with_payment(mutation, input, confirm.read_from_stripe))
 
 
-async def cancel_payment(mutation: MutationContext, input: Any) -> Outcome:
+async def cancel_payment(mutation: MutationContext, input: PaymentChoice) -> Outcome:
     """Cancel a payment. If the money has already moved, the payment succeeds."""
     return await catch_user_errors(lambda: with_payment(mutation, input, confirm.cancel_or_settle))
 
 
-async def pay_outcome(mutation: MutationContext, input: Any) -> Outcome:
-    wanted, account = await payment_request(mutation, input)
-    token = input.source.new_card.value.confirmation_token if wanted.has_new_card else None
+async def pay_outcome(mutation: MutationContext, input: PayOrder) -> Outcome:
+    wanted, account, token = await payment_request(mutation, input)
     if token is not None and not await start.is_repeated(mutation.payment_context, wanted):
         wanted = wanted.with_card(await new_card(mutation, account, token))
     payment_id = await start.start_payment(mutation.payment_context, wanted)
@@ -72,7 +78,7 @@ async def pay_outcome(mutation: MutationContext, input: Any) -> Outcome:
 
 
 async def with_payment(
-    mutation: MutationContext, input: Any, do: Callable[..., Awaitable[PaymentSnapshot]]
+    mutation: MutationContext, input: PaymentChoice, do: Callable[..., Awaitable[PaymentSnapshot]]
 ) -> Outcome:
     id_ = read_id(input.payment_id, "pmt", ("input", "paymentId"))
     payment_id = await lookup.manageable_payment(mutation, id_)
@@ -84,8 +90,13 @@ async def with_payment(
 # -- input -----------------------------------------------------------------------------------------
 
 
-async def payment_request(mutation: MutationContext, input: Any) -> tuple[PaymentRequest, str]:
-    """Return the requested payment and the practice's Stripe account. Nothing is written yet."""
+async def payment_request(
+    mutation: MutationContext, input: PayOrder
+) -> tuple[PaymentRequest, str, str | None]:
+    """Return the requested payment, the practice's Stripe account, and a new card's token.
+
+    Nothing is written yet.
+    """
     if len(input.idempotency_key) not in KEY_LENGTHS:
         raise InvalidInputError("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
     expected = to_minor(input.expected_amount, mutation.viewer.currency)
@@ -103,10 +114,10 @@ async def payment_request(mutation: MutationContext, input: Any) -> tuple[Paymen
         make_default=new is not None and new.make_default,
         address_hash=mutation.address_hash,
     )
-    return wanted, owner.stripe_account
+    return wanted, owner.stripe_account, new.confirmation_token if new is not None else None
 
 
-def to_minor(amount: Any, currency: str) -> int:
+def to_minor(amount: ExpectedAmount, currency: str) -> int:
     """Return minor units of the practice's currency. Refuse another currency."""
     path = ("input", "expectedAmount")
     if amount.currency != currency:
@@ -121,7 +132,7 @@ def to_minor(amount: Any, currency: str) -> int:
     return int(units)
 
 
-async def payer(mutation: MutationContext, input: Any) -> tuple[Row[Any], str | None]:
+async def payer(mutation: MutationContext, input: PayOrder) -> tuple[Row[Any], str | None]:
     """Return the client, and the invoice's id if the payment is for an invoice."""
     viewer, client_id, invoice_id = mutation.viewer, None, None
     if input.invoice_id is not None:
@@ -138,7 +149,7 @@ async def payer(mutation: MutationContext, input: Any) -> tuple[Row[Any], str | 
     return owner, invoice_id
 
 
-def chosen_source(source: Any) -> tuple[Any, str | None]:
+def chosen_source(source: SourceChoice) -> tuple[CardToCharge | None, str | None]:
     """Return the new card or the id of the saved one; neither if credit covers the amount."""
     if source.new_card is not None and source.new_card.value is not None:
         new = source.new_card.value

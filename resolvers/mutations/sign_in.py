@@ -1,7 +1,6 @@
 """The mutations of signing in and out: each reads its input and makes one call."""
 
 import datetime as dt
-from typing import Any
 
 from billing.audit_log import Actor
 from billing.errors import (
@@ -27,12 +26,13 @@ from identity.tokens import Subject
 from identity.viewer import Viewer
 from identity.viewer_events import viewer_event_fields
 from models import ViewerKind
+from resolvers.mutations.inputs import AddressChoice, CodeProof, IdChoice, LinkProof
 from resolvers.mutations.result import MutationContext, Outcome, catch_user_errors, read_id
 
 ID = ("input", "id")
 
 
-async def request_link(mutation: MutationContext, input: Any) -> Outcome:
+async def request_link(mutation: MutationContext, input: AddressChoice) -> Outcome:
     """Request a mail with links."""
     made = await sign_in_request.request_mail(
         mutation.sign_in_context, input.email, mutation.address_hash, mutation.now
@@ -44,7 +44,7 @@ async def request_link(mutation: MutationContext, input: Any) -> Outcome:
     return Outcome("RequestSignInLinkPayload", values)
 
 
-async def sign_in(mutation: MutationContext, input: Any) -> Outcome:
+async def sign_in(mutation: MutationContext, input: LinkProof) -> Outcome:
     """Sign in with a link."""
 
     async def done() -> Outcome:
@@ -58,7 +58,7 @@ async def sign_in(mutation: MutationContext, input: Any) -> Outcome:
     return log_result(mutation, await catch_user_errors(done))
 
 
-async def sign_in_with_code(mutation: MutationContext, input: Any) -> Outcome:
+async def sign_in_with_code(mutation: MutationContext, input: CodeProof) -> Outcome:
     """Sign in with a code."""
 
     async def done() -> Outcome:
@@ -80,7 +80,7 @@ async def sign_out(mutation: MutationContext) -> Outcome:
     return Outcome("SignOutPayload", {"signed_out": is_over})
 
 
-async def revoke_sign_in(mutation: MutationContext, input: Any) -> Outcome:
+async def revoke_sign_in(mutation: MutationContext, input: IdChoice) -> Outcome:
     """End one of the viewer's sign-ins."""
 
     async def done() -> Outcome:
@@ -96,7 +96,7 @@ async def revoke_sign_in(mutation: MutationContext, input: Any) -> Outcome:
     return await catch_user_errors(done)
 
 
-async def switch_viewer(mutation: MutationContext, input: Any) -> Outcome:
+async def switch_viewer(mutation: MutationContext, input: IdChoice) -> Outcome:
     """Switch the sign-in to another person with the same address."""
 
     async def done() -> Outcome:
@@ -139,7 +139,7 @@ def session_actor(mutation: MutationContext) -> Actor:
     return mutation.payment_context.actor
 
 
-def own_id(input: Any, kind: str) -> str:
+def own_id(input: IdChoice, kind: str) -> str:
     """Return the row id in an API id. An id of another type names no object of the viewer."""
     try:
         return read_id(input.id, kind, ID)

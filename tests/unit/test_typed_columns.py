@@ -13,12 +13,15 @@ SOURCES = """
 import datetime as dt
 
 import models
+from graph.mutations.inputs import PayInput, RefreshPaymentInput
+from graph.mutations.mutation import mutation
 from graph.types.money import Money, money_field
 from planner.sources import Embedded, ToMany, Value, column, field
 from planner.tables import RowOf
 from resolvers import clients, invoices, statements
 from resolvers.account_history import HistoryRow
 from resolvers.changed_since import since
+from resolvers.mutations import payments
 from resolvers.money import Amount
 from resolvers.visibility import Visibility
 
@@ -39,6 +42,8 @@ class Bill:
     entry: str = field(Value[HistoryRow](lambda entry: entry.c.descripton))  # attr-defined
     lines: list[str] = field(ToMany[RowOf[models.Invoice]](invoices.lines))
     others: list[str] = field(ToMany[RowOf[models.Payment]](invoices.lines))  # arg-type
+    pay: str | None = mutation(payments.pay, PayInput, "", description="")
+    renew: str | None = mutation(payments.pay, RefreshPaymentInput, "", description="")  # arg-type
 
 
 def of_source(visible: Visibility, line: RowOf[models.InvoiceLine]) -> None:
