@@ -5,13 +5,15 @@ telephone numbers belong to no one, and mail to example.com is not delivered.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from billing.entry.bulk import row_batch
+from billing.entry.writing import write
 from demo.cast import People, harbor_lane, kiso_street
 from demo.entries import Entered
 from models import Row
@@ -53,16 +55,13 @@ async def load(engine: AsyncEngine, today: dt.date, seed: int = 1) -> People:
     return people
 
 
-async def write_batch(conn: AsyncConnection, entered: Iterable[Entered]) -> None:
-    for row, values in by_table(entered).items():
+async def write_batch(conn: AsyncConnection, entered: Sequence[Entered]) -> None:
+    batch = row_batch(each.operation for each in entered)
+    await write(conn, batch.changes)
+    for row, values in batch.rows.items():
         await conn.execute(insert(row), values)
 
 
 def by_table(entered: Iterable[Entered]) -> dict[type[Row], list[dict[str, Any]]]:
-    mapped = {mapper.local_table: mapper.class_ for mapper in Row.registry.mappers}
-    found: dict[type[Row], list[dict[str, Any]]] = {
-        mapped[table]: [] for table in Row.metadata.sorted_tables
-    }
-    for entry in entered:
-        found[entry.row].append(entry.values)
-    return {row: values for row, values in found.items() if values}
+    """Return the rows of a whole practice, with all changes applied."""
+    return row_batch(each.operation for each in entered).rows

@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.entry.people import ContactLink, link_contact
 from demo import stories
-from demo.crowd import a_card, crowd, open_account
-from demo.documents import Insurance
+from demo.card_payments import Card
+from demo.crowd import a_card, crowd, open_books
 from demo.entries import Chance, Entered, numbered
-from demo.lives import Habit, Life
+from demo.lives import Habit, Insurance, Life
 from demo.names import american_address, japanese_address
-from demo.office import Office, Therapist
+from demo.office import Office
 from demo.practices import DOLLARS, HARBOR_LANE, KISO_STREET, YEN
 from models import (
     CardBrand,
-    Contact,
-    ContactRight,
     DeclineReason,
     PaymentMethodKind,
     Relation,
@@ -48,30 +47,28 @@ class Company:
     lives: list[Life] = field(default_factory=list)
     cast: dict[str, str] = field(default_factory=dict)
 
-    def join(
-        self, name: str, therapist: Therapist, habit: Habit, *cards: dict[str, Any], **facts: Any
-    ) -> Life:
+    def join(self, name: str, therapist: str, habit: Habit, *cards: Card, **facts: Any) -> Life:
         """Add a client with the usual sessions. The caller adds the rest of the story."""
         office = self.office
         chance = Chance(office.seed, office.key, name)
-        account = open_account(office, therapist, chance, name, habit.began, **facts)
+        books = open_books(office, therapist, chance, name, habit.began, **facts)
         for card in cards or self.usual_card(chance, name, habit):
-            account.keep(card)
-        life = Life(account, habit, therapist)
+            books.keep(card)
+        life = Life(books, habit, therapist)
         life.attend()
         self.lives.append(life)
         return life
 
-    def usual_card(self, chance: Chance, name: str, habit: Habit) -> list[dict[str, Any]]:
+    def usual_card(self, chance: Chance, name: str, habit: Habit) -> list[Card]:
         needed = habit.pays_with == PaymentMethodKind.CARD
         return [a_card(self.office, chance, name, expires_in=20)] if needed else []
 
-    def card(self, holder: str, brand: CardBrand, expires_in: int) -> dict[str, Any]:
+    def card(self, holder: str, brand: CardBrand, expires_in: int) -> Card:
         return a_card(self.office, self.office.chance, holder, brand, expires_in=expires_in)
 
     def entries(self) -> Iterator[Entered]:
         office = self.office
-        yield from office.rows
+        yield from office.entered
         lives = [life.entries() for life in self.lives]
         yield from numbered(office.id, office.moment(0, 0), lives)
 
@@ -103,7 +100,7 @@ def kiso_street(today: dt.date, seed: int, size: int = 6) -> Company:
     office.employ("Alan Fitzgerald", "PsyD", "CP-29950", has_npi=False)
     habit = Habit(pays_with=PaymentMethodKind.BANK_TRANSFER, last=3, last_invoiced=8)
     stranger = company.join("Haruka Tanaka-Weiss", mori, habit)
-    company.cast["stranger"] = stranger.account.client["id"]
+    company.cast["stranger"] = stranger.books.id
     stranger.invoice()
     stranger.pay(but={8, 36})
     stranger.settle(36, 5, PaymentMethodKind.CASH, 20000)
@@ -115,7 +112,7 @@ def kiso_street(today: dt.date, seed: int, size: int = 6) -> Company:
 # -- the clients of Harbor Lane --------------------------------------------------------------------
 
 
-def owes_something(company: Company, therapist: Therapist) -> None:
+def owes_something(company: Company, therapist: str) -> None:
     """Add the client of the printed token: an unpaid invoice, and a part-paid one that
     is past due.
     """
@@ -134,7 +131,7 @@ def owes_something(company: Company, therapist: Therapist) -> None:
         company.card(name, CardBrand.MASTERCARD, 1),
         company.card(name, CardBrand.AMEX, -4),
     )
-    company.cast["client"] = life.account.client["id"]
+    company.cast["client"] = life.books.id
     life.invoice()
     life.pay(but={10, 24, 150, 164, 206, 304})
     stories.pays_all(life, 148)
@@ -152,19 +149,20 @@ def owes_something(company: Company, therapist: Therapist) -> None:
     life.document(incomplete=3)
 
 
-def comes_every_other_week(company: Company, therapist: Therapist) -> None:
+def comes_every_other_week(company: Company, therapist: str) -> None:
     """Add a client with a last invoice and a last statement that are not shared yet."""
     habit = Habit("90834", 14, last=4, fee_minor=12500, last_invoiced=12, pays_after=5)
     life = company.join("Trần Thị Ngọc", therapist, habit)
-    company.cast["sibling"] = life.account.client["id"]
+    company.cast["sibling"] = life.books.id
     life.invoice(but={12})
     life.issue(12, is_shared=False)
     life.pay(but={12, 40})
     life.document(unshared=1)
 
 
-def minors_and_their_guardian(company: Company, therapist: Therapist) -> None:
-    guardian, name = company.office.write(Contact, **LUCIA), LUCIA["name"]
+def minors_and_their_guardian(company: Company, therapist: str) -> None:
+    name = "Lucía Castañeda Ruiz"
+    guardian = company.office.add_contact(name, "lucia.castaneda@example.com")
     company.cast["guardian"] = guardian
     sofia = company.join(
         "Sofía Marín Castañeda",
@@ -198,25 +196,23 @@ def minors_and_their_guardian(company: Company, therapist: Therapist) -> None:
     mateo.pay()
     mateo.document()
     for child in (sofia, mateo):
-        add_contact_right(child, guardian, Relation.GUARDIAN, sees_documents=True, can_pay=True)
+        link(child, guardian, Relation.GUARDIAN, sees_documents=True, can_pay=True)
 
 
-def a_couple(company: Company, therapist: Therapist) -> None:
+def a_couple(company: Company, therapist: str) -> None:
     """Add a client with a partner who sees the documents and doesn't pay."""
-    partner = company.office.write(
-        Contact, name="Priya Raghunathan", email="priya.raghunathan@example.com"
-    )
+    partner = company.office.add_contact("Priya Raghunathan", "priya.raghunathan@example.com")
     life = company.join("Daniel Whitfield-Osei", therapist, Habit("90847", 14, last=5))
     usual(life)
-    add_contact_right(life, partner, Relation.PARTNER, sees_documents=True, can_pay=False)
+    link(life, partner, Relation.PARTNER, sees_documents=True, can_pay=False)
     # A payer need not see the documents.
-    employer = company.office.write(Contact, name="Ulrike Brandt", email=None)
+    employer = company.office.add_contact("Ulrike Brandt")
     other = company.join("Matthias Brandt", therapist, Habit("90834", 14, began=300, last=8))
     usual(other)
-    add_contact_right(other, employer, Relation.PARENT, sees_documents=False, can_pay=True)
+    link(other, employer, Relation.PARENT, sees_documents=False, can_pay=True)
 
 
-def credits_and_refunds(company: Company, therapist: Therapist) -> None:
+def credits_and_refunds(company: Company, therapist: str) -> None:
     courtesy = company.join("Zoë Müller", therapist, Habit(began=365, hour=11))
     courtesy.invoice()
     courtesy.pay(but={10})
@@ -230,7 +226,8 @@ def credits_and_refunds(company: Company, therapist: Therapist) -> None:
     stories.overpays(ahead, 10, 5, 5000)
     ahead.document()
 
-    refunded = company.join("Fionnuala O'Neill", therapist, Habit(began=420, hour=13))
+    habit = Habit(began=420, hour=13, pays_with=PaymentMethodKind.CHECK)
+    refunded = company.join("Fionnuala O'Neill", therapist, habit)
     refunded.invoice()
     refunded.pay(but={10, 38, 66})
     stories.pays_all(refunded, 35)
@@ -238,7 +235,7 @@ def credits_and_refunds(company: Company, therapist: Therapist) -> None:
     refunded.document()
 
 
-def corrections(company: Company, therapist: Therapist) -> None:
+def corrections(company: Company, therapist: str) -> None:
     overcharged = company.join("Li Mingyue 李明月", therapist, Habit(began=500, hour=9))
     overcharged.invoice()
     overcharged.pay(but={38, 10})
@@ -269,7 +266,7 @@ def corrections(company: Company, therapist: Therapist) -> None:
     gone.document()
 
 
-def payments_that_failed_or_wait(company: Company, therapist: Therapist) -> None:
+def payments_that_failed_or_wait(company: Company, therapist: str) -> None:
     life = company.join("Aarav D'Souza", therapist, Habit("90834", began=330, last=5, hour=14))
     life.invoice()
     life.pay(but={10})
@@ -279,7 +276,7 @@ def payments_that_failed_or_wait(company: Company, therapist: Therapist) -> None
     life.document()
 
 
-def those_who_come_and_go(company: Company, therapist: Therapist) -> None:
+def those_who_come_and_go(company: Company, therapist: str) -> None:
     """Add a client with a clinician without an NPI, so that superbills lack it, and a
     new client.
     """
@@ -298,16 +295,8 @@ def usual(life: Life) -> None:
     life.document()
 
 
-def add_contact_right(
+def link(
     life: Life, contact_id: str, relation: Relation, *, sees_documents: bool, can_pay: bool
 ) -> None:
-    life.account.write(
-        ContactRight,
-        contact_id=contact_id,
-        relation=relation,
-        sees_documents=sees_documents,
-        can_pay=can_pay,
-    )
-
-
-LUCIA = {"name": "Lucía Castañeda Ruiz", "email": "lucia.castaneda@example.com"}
+    rights = ContactLink(contact_id, relation, sees_documents, can_pay)
+    life.books.enter(link_contact, rights)

@@ -4,13 +4,14 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from billing.entry.people import ClientDetails
 from demo import stories
-from demo.account import ClientAccount
-from demo.documents import Insurance
+from demo.card_payments import Card
+from demo.client_books import ClientBooks
 from demo.entries import Chance
-from demo.lives import TWO_YEARS, Habit, Life
+from demo.lives import TWO_YEARS, Habit, Insurance, Life
 from demo.names import email, strangers
-from demo.office import Office, Therapist
+from demo.office import Office
 from models import CardBrand, PaymentMethodKind
 
 DIAGNOSES = {
@@ -47,10 +48,10 @@ def crowd(
 
 def drawn(office: Office, chance: Chance, name: str, habit: Habit) -> Life:
     therapist = chance.random.choice(office.therapists)
-    account = open_account(office, therapist, chance, name, habit.began)
+    books = open_books(office, therapist, chance, name, habit.began)
     if habit.pays_with == PaymentMethodKind.CARD:
-        account.keep(a_card(office, chance, name))
-    life = Life(account, habit, therapist)
+        books.keep(a_card(office, chance, name))
+    life = Life(books, habit, therapist)
     life.attend()
     for day in habit.away:
         if chance.happens(0.2):
@@ -111,27 +112,28 @@ def weekly_habit(office: Office, chance: Chance) -> Habit:
     )
 
 
-def open_account(
+def open_books(
     office: Office,
-    therapist: Therapist,
+    therapist: str,
     chance: Chance,
     name: str,
     began: int,
     *,
     age: int | None = None,
     **facts: Any,
-) -> ClientAccount:
-    """Open the account of a new client, some days before the first session."""
+) -> ClientBooks:
+    """Open the books of a new client, some days before the first session."""
     draw = chance.random
     years = draw.randint(19, 78) if age is None else age
-    client = office.address(chance) | {
-        "name": name,
+    details: dict[str, Any] = {
+        "address": office.address(chance),
         "email": email(name),
         "phone": f"+1 207 555 01{draw.randint(0, 99):02}" if chance.happens(0.8) else None,
         "date_of_birth": office.today - dt.timedelta(years * 365.25 + draw.randint(30, 330)),
-        "clinician_id": therapist.id,
+        "clinician_id": therapist,
     }
-    return ClientAccount(office, chance, office.moment(began + 3, 16), **client | facts)
+    client = ClientDetails(name, **details | facts)
+    return ClientBooks(office, chance, office.moment(began + 3, 16), client)
 
 
 def a_card(
@@ -141,16 +143,10 @@ def a_card(
     brand: CardBrand | None = None,
     *,
     expires_in: int | None = None,
-) -> dict[str, Any]:
+) -> Card:
     """Return a card that expires in a number of months; with a negative number it has expired."""
     months = expires_in if expires_in is not None else chance.random.randint(2, 40)
     network = brand or chance.random.choice(BRANDS)
     year, month = divmod(office.today.year * 12 + office.today.month - 1 + months, 12)
-    return {
-        "brand": network,
-        "last4": TEST_CARDS[network],
-        "exp_year": year,
-        "exp_month": month + 1,
-        "cardholder_name": holder,
-        "billing_zip": chance.random.choice(("04101", "04103", "04106")),
-    }
+    billing_zip = chance.random.choice(("04101", "04103", "04106"))
+    return Card(network, TEST_CARDS[network], year, month + 1, holder, billing_zip)

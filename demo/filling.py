@@ -7,7 +7,8 @@ from itertools import islice
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from demo import by_table
+from billing.entry.bulk import row_batch
+from billing.entry.writing import write
 from demo.many import PracticePlan, practice_entries
 from models import Client, bulk_insert
 
@@ -29,14 +30,15 @@ async def fill_practice(
     async with engine.begin() as conn:
         await bulk_insert.trust_foreign_keys(conn)
         while batch := list(islice(entered, BATCH)):
-            tables = by_table(batch)
-            for row, values in tables.items():
+            rows = row_batch(each.operation for each in batch)
+            await write(conn, rows.changes)
+            for row, values in rows.rows.items():
                 await bulk_insert.copy(conn, row, values)
                 counted[row.__tablename__] += len(values)
             if needs_statistics:
                 await conn.execute(text("ANALYZE"))
                 needs_statistics = False
-            told(len(tables.get(Client, ())))
+            told(len(rows.rows.get(Client, ())))
     return counted
 
 

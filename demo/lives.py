@@ -4,23 +4,42 @@ A life is a plan of actions, each some days ago at some hour. `stories` adds the
 """
 
 import datetime as dt
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from demo.account import ClientAccount
-from demo.bills import Bill
-from demo.documents import Insurance, Period, write_statement, write_superbill
+from billing.entry.statements import (
+    StatementPeriod,
+    balance_before,
+    issue_statement,
+    movements,
+)
+from billing.entry.superbills import SuperbillRequest, issue_superbill, sessions_of
+from demo.client_books import ClientBooks
 from demo.entries import Entered
-from demo.office import Therapist, months, next_month
+from demo.office import months, next_month
 from models import PaymentMethodKind
 
 TWO_YEARS = 728
 # All actions end before seven in the evening: hours before the day ends, in any time zone.
 MORNING, AFTERNOON, CLOSING = (7, 0), (17, 10), (18, 0)
-PAYING, LATE = (18, 20), (18, 40)
+PAYING, LATE, LAST = (18, 20), (18, 35), (18, 50)
 SUPERBILLS_ON = 20
+Period = tuple[dt.date, dt.date]
+
+
+@dataclass(frozen=True)
+class Insurance:
+    """Details for the insurer, in addition to the sessions."""
+
+    diagnoses: Mapping[str, str | None]
+    # Two digits: 11 the office, 10 the client's home by video, 02 elsewhere by video.
+    place_of_service: str = "11"
+
+    @property
+    def modifiers(self) -> Sequence[str]:
+        return ("95",) if self.place_of_service in ("02", "10") else ()
 
 
 @dataclass(frozen=True)
@@ -52,26 +71,26 @@ class Habit:
 
 
 class Life:
-    """An account and its planned actions."""
+    """A client's books and the planned actions."""
 
-    def __init__(self, account: ClientAccount, habit: Habit, therapist: Therapist) -> None:
-        self.account, self.habit, self.therapist = account, habit, therapist
-        self.office = account.office
+    def __init__(self, books: ClientBooks, habit: Habit, therapist: str) -> None:
+        self.books, self.habit, self.therapist = books, habit, therapist
+        self.office = books.office
         # The offset keeps clients from acting in the same second.
-        self.slack = dt.timedelta(seconds=account.chance.random.randrange(600))
+        self.slack = dt.timedelta(seconds=books.chance.random.randrange(600))
         self.plan: list[tuple[dt.datetime, Callable[[], object]]] = []
-        self.issued: dict[int, Bill] = {}
+        self.issued: dict[int, str] = {}
 
     def on(self, days_ago: int, time: tuple[int, int], deed: Callable[[], object]) -> None:
         self.plan.append((self.office.moment(days_ago, *time) + self.slack, deed))
 
     def entries(self) -> Iterator[Entered]:
         """Yield the rows of all actions. Each is only run once the rows before it are consumed."""
-        yield from self.account.written()
+        yield from self.books.take_entered()
         for moment, deed in sorted(self.plan, key=lambda planned: planned[0]):
-            self.account.at = moment
+            self.books.at = max(moment, self.books.at)
             deed()
-            yield from self.account.written()
+            yield from self.books.take_entered()
 
     # -- usual actions -----------------------------------------------------------------------------
 
@@ -84,7 +103,7 @@ class Life:
                 service = replace(service, fee_minor=self.habit.fee_minor)
             time = (self.habit.hour, 0)
             starts_at = self.office.moment(day, *time)
-            self.on(day, time, partial(self.account.attend, service, starts_at))
+            self.on(day, time, partial(self.books.attend, service, starts_at))
 
     def invoice(self, *, but: Container[int] = ()) -> None:
         for day in self.habit.invoices():
@@ -93,18 +112,17 @@ class Life:
 
     def issue(self, day: int, **facts: Any) -> None:
         """Plan an invoice of all items that have none yet. Stories find it by its day."""
-        account = self.account
+        books = self.books
 
         def deed() -> None:
-            items, account.unbilled = account.unbilled, []
-            due_on = account.today + dt.timedelta(self.habit.due_in)
-            if items:
-                self.issued[day] = account.issue(items, due_on, **facts)
+            lines, books.unbilled = books.unbilled, []
+            if lines:
+                self.issued[day] = books.issue(lines, self.habit.due_in, **facts)
 
         self.on(day, CLOSING, deed)
 
     def about(
-        self, invoice: int, day: int, time: tuple[int, int], deed: Callable[[Bill], object]
+        self, invoice: int, day: int, time: tuple[int, int], deed: Callable[[str], object]
     ) -> None:
         """Plan an action about the invoice of another day, if one was issued then."""
         self.on(day, time, lambda: invoice in self.issued and deed(self.issued[invoice]))
@@ -125,9 +143,9 @@ class Life:
         """Plan to pay the invoice of another day, or a part of it."""
         how = method or self.habit.pays_with
 
-        def deed(bill: Bill) -> None:
-            if bill.due > 0:
-                self.account.pay(how, bill, amount)
+        def deed(invoice_id: str) -> None:
+            if self.books.due(invoice_id):
+                self.books.pay(how, invoice_id, amount)
 
         self.about(invoice, day, PAYING, deed)
 
@@ -142,7 +160,7 @@ class Life:
         periods = list(months(first, today - dt.timedelta(1)))
         for nth, period in enumerate(periods if self.habit.gets_statements else ()):
             is_shared = nth < len(periods) - unshared
-            deed = partial(write_statement, self.account, period, is_shared=is_shared)
+            deed = partial(self.issue_statement, period, is_shared)
             self.on((today - next_month(period[0])).days, MORNING, deed)
         if self.habit.insurance is not None:
             self.claim(periods, self.habit.insurance, incomplete)
@@ -153,5 +171,18 @@ class Life:
         made = [period for period in periods if days[period] > 0]
         for left, period in zip(range(len(made), 0, -1), made, strict=True):
             told = replace(insurance, diagnoses={}) if left == incomplete else insurance
-            deed = partial(write_superbill, self.account, period, self.therapist, told)
-            self.on(days[period], MORNING, deed)
+            self.on(days[period], MORNING, partial(self.issue_superbill, period, told))
+
+    def issue_statement(self, period: Period, is_shared: bool) -> None:
+        """Issue a statement, unless nothing happened and nothing is owed."""
+        ledger, first = self.books.ledger, period[0]
+        if balance_before(ledger, first) or any(movements(ledger, *period)):
+            self.books.enter(issue_statement, StatementPeriod(*period, is_shared))
+
+    def issue_superbill(self, period: Period, told: Insurance) -> None:
+        """Issue a superbill, unless the period has no session."""
+        if sessions_of(self.books.ledger, *period):
+            request = SuperbillRequest(
+                *period, self.therapist, told.diagnoses, told.place_of_service, told.modifiers
+            )
+            self.books.enter(issue_superbill, request)

@@ -7,17 +7,16 @@ in parallel and in any order.
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
+from billing.entry.people import ContactLink, PracticeDetails, link_contact
 from demo import stories
 from demo.crowd import DIAGNOSES, PAID_WITHOUT_A_CARD, crowd
-from demo.documents import Insurance
 from demo.entries import Chance, Entered, numbered
-from demo.lives import PAYING, TWO_YEARS, Habit, Life
+from demo.lives import TWO_YEARS, Habit, Insurance, Life
 from demo.names import FAMILY, GIVEN
 from demo.office import Office
 from demo.places import PLACES, Town
-from models import Contact, ContactRight, DeclineReason, PaymentMethodKind, Relation
+from models import DeclineReason, PaymentMethodKind, Relation
 
 # Stripe knows none of these cards and payments, so the daily comparison would remove them.
 NEVER = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
@@ -49,9 +48,9 @@ def office(plan: PracticePlan) -> Office:
     place = PLACES[plan.number % len(PLACES)]
     key = f"practice {plan.number}"
     chance = Chance(plan.seed, key, "staff")
-    made = Office(
-        plan.today, plan.seed, key, practice_facts(plan, place), place.services, place.address
-    )
+    details = practice_details(plan, place)
+    made = Office(plan.today, plan.seed, key, details, place.services, place.address)
+    made.practice.values["compare_after"] = NEVER
     for _ in range(max(2, plan.clients // CLIENTS_A_CLINICIAN)):
         name = f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
         licence = f"L{chance.digits(5)}"
@@ -67,29 +66,29 @@ def practice_entries(plan: PracticePlan) -> Iterator[Entered]:
     for number, life in enumerate(lives):
         add_contacts(life, Chance(plan.seed, made.key, number, "contact"))
         plan_declines(life, Chance(plan.seed, made.key, number, "declines"))
-    yield from made.rows
+    yield from made.entered
     yield from numbered(made.id, made.moment(0, 0), [life.entries() for life in lives])
 
 
 # -- random draws ----------------------------------------------------------------------------------
 
 
-def practice_facts(plan: PracticePlan, place: Town) -> dict[str, object]:
+def practice_details(plan: PracticePlan, place: Town) -> PracticeDetails:
     chance = Chance(plan.seed, f"practice {plan.number}", "facts")
     name = f"{chance.random.choice(STANDS_BY)} {chance.random.choice(IS_CALLED)} {plan.number + 1}"
     domain = f"{name.lower().replace(' ', '-')}.example.com"
-    return place.address(chance) | {
-        "name": name,
-        "time_zone": place.time_zone,
-        "currency": place.currency,
-        "locale": place.locale,
-        "phone": f"{place.phone}{chance.digits(2)}",
-        "email": f"billing@{domain}",
-        "portal_url": f"https://portal.{domain}",
-        "stripe_account": f"acct_sandbox_{plan.number}" if place.takes_cards else None,
-        "clients_remove_cards": chance.happens(0.5),
-        "compare_after": NEVER,
-    }
+    return PracticeDetails(
+        name,
+        place.time_zone,
+        place.currency,
+        place.locale,
+        phone=f"{place.phone}{chance.digits(2)}",
+        email=f"billing@{domain}",
+        portal_url=f"https://portal.{domain}",
+        stripe_account=f"acct_sandbox_{plan.number}" if place.takes_cards else None,
+        clients_remove_cards=chance.happens(0.5),
+        address=place.address(chance),
+    )
 
 
 def a_habit(office: Office, chance: Chance) -> Habit:
@@ -126,26 +125,16 @@ def plan_declines(life: Life, chance: Chance) -> None:
         if day > 1 and chance.happens(0.04):
             stories.is_declined(life, day, day - 1, chance.random.choice(list(DeclineReason)))
     if chance.happens(0.05):
-        life.on(1, PAYING, partial(start_now, life))
-
-
-def start_now(life: Life) -> None:
-    account = life.account
-    if sum(bill.due for bill in account.open_bills()) > account.credit:
-        account.begin()
+        stories.is_paying(life, 1)
 
 
 def add_contacts(life: Life, chance: Chance) -> None:
     """Give one client in twenty a contact that may see documents, or pay."""
     if not chance.happens(0.05):
         return
-    account, name = life.account, f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
-    contact = account.write(Contact, name=name, email=None)
+    name = f"{chance.random.choice(GIVEN)} {chance.random.choice(FAMILY)}"
+    contact_id = life.office.add_contact(name)
     sees_documents = chance.happens(0.7)
-    account.write(
-        ContactRight,
-        contact_id=contact["id"],
-        relation=chance.random.choice(list(Relation)),
-        sees_documents=sees_documents,
-        can_pay=not sees_documents or chance.happens(0.5),
-    )
+    relation = chance.random.choice(list(Relation))
+    can_pay = not sees_documents or chance.happens(0.5)
+    life.books.enter(link_contact, ContactLink(contact_id, relation, sees_documents, can_pay))

@@ -2,8 +2,8 @@
 
 import unicodedata
 from collections.abc import Iterator
-from typing import Any
 
+from billing.entry.people import PostalAddress
 from billing.luhn import with_check_digit
 from demo.entries import Chance
 
@@ -50,30 +50,17 @@ def email(name: str) -> str:
     return ".".join(plain.split()) + "@example.com"
 
 
-def american_address(chance: Chance) -> dict[str, Any]:
+def american_address(chance: Chance) -> PostalAddress:
     town, postal_code = chance.random.choice(TOWNS)
     flat = f"Apt {chance.random.randint(1, 12)}" if chance.happens(0.3) else None
-    return {
-        "address_line1": f"{chance.random.randint(2, 340)} {chance.random.choice(STREETS)}",
-        "address_line2": flat,
-        "address_city": town,
-        "address_region": "ME",
-        "address_postal_code": postal_code,
-        "address_country": "US",
-    }
+    line = f"{chance.random.randint(2, 340)} {chance.random.choice(STREETS)}"
+    return PostalAddress(line, town, postal_code, "US", flat, "ME")
 
 
-def japanese_address(chance: Chance) -> dict[str, Any]:
+def japanese_address(chance: Chance) -> PostalAddress:
     ward, postal_code = chance.random.choice(WARDS)
     numbers = "-".join(str(chance.random.randint(1, 20)) for _ in range(3))
-    return {
-        "address_line1": numbers,
-        "address_line2": None,
-        "address_city": ward,
-        "address_region": "Tokyo",
-        "address_postal_code": postal_code,
-        "address_country": "JP",
-    }
+    return PostalAddress(numbers, ward, postal_code, "JP", region="Tokyo")
 
 
 def npi(chance: Chance) -> str:

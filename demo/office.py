@@ -2,14 +2,25 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from demo.entries import Chance, Entered, with_all_columns
+from billing.entry.people import (
+    ClinicianDetails,
+    ContactDetails,
+    PostalAddress,
+    PracticeDetails,
+    TaxId,
+    add_clinician,
+    add_contact,
+    add_practice,
+)
+from billing.entry.practice_facts import PracticeFacts
+from billing.entry.rows import Draft, Insertion
+from demo.entries import Chance, Entered
 from demo.names import npi
-from models import Clinician, Letterhead, Practice, Row
 
 # Practices were founded before all other events of the demo.
 FOUNDED_DAYS_AGO = 900
@@ -25,39 +36,38 @@ class Service:
     fee_minor: int
 
 
-@dataclass(frozen=True)
-class Therapist:
-    id: str
-    letterhead_id: str
-
-
-@dataclass
 class Office:
     """A practice, as the lives of its clients use it."""
 
-    today: dt.date
-    seed: int
-    key: str
-    facts: dict[str, Any]
-    services: dict[str, Service]
-    address: Callable[[Chance], dict[str, Any]]
-    therapists: list[Therapist] = field(default_factory=list)
-    rows: list[Entered] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.zone = ZoneInfo(self.facts["time_zone"])
-        self.chance = Chance(self.seed, self.key)
+    def __init__(
+        self,
+        today: dt.date,
+        seed: int,
+        key: str,
+        details: PracticeDetails,
+        services: dict[str, Service],
+        address: Callable[[Chance], PostalAddress],
+    ) -> None:
+        self.today, self.seed, self.key = today, seed, key
+        self.details, self.services, self.address = details, services, address
+        self.zone = ZoneInfo(details.time_zone)
+        self.chance = Chance(seed, key)
         self.founded = self.moment(FOUNDED_DAYS_AGO, 9)
-        self.id = self.chance.id(self.founded)
-        self.rows.append(
-            Entered(self.founded, Practice, with_all_columns(Practice, id=self.id) | self.facts)
-        )
-        self.tax_id_last4 = self.chance.digits(4)
-        self.letterhead_id = self.letterhead(self.facts["name"], npi=npi(self.chance))
+        self.tax_id = TaxId(self.chance.digits(4))
+        self.stamp = self.chance.stamp(self.founded, self.day(self.founded))
+        self.id = self.stamp.new_id()
+        self.therapists: list[str] = []
+        self.entered: list[Entered] = []
+        draft = Draft(self.id, self.stamp)
+        add_practice(draft, replace(details, npi=npi(self.chance), tax_id=self.tax_id))
+        practice, *_ = draft.operations
+        assert isinstance(practice, Insertion)
+        self.practice = PracticeFacts(practice.values)
+        self.apply(draft)
 
     @property
     def takes_cards(self) -> bool:
-        return self.facts["stripe_account"] is not None
+        return self.details.stripe_account is not None
 
     def moment(self, days_ago: int, hour: int, minute: int = 0) -> dt.datetime:
         """Return a time of that day on the practice's clock, in UTC."""
@@ -66,34 +76,28 @@ class Office:
     def day(self, at: dt.datetime) -> dt.date:
         return at.astimezone(self.zone).date()
 
-    def employ(
-        self, name: str, credentials: str, licence: str, *, has_npi: bool = True
-    ) -> Therapist:
-        """Add a clinician, and the letterhead of their superbills."""
+    def employ(self, name: str, credentials: str, licence: str, *, has_npi: bool = True) -> str:
+        """Add a clinician, and return the id."""
         number = npi(self.chance) if has_npi else None
-        facts = {"credentials": credentials, "npi": number, "licence_number": licence}
-        clinician = self.write(Clinician, name=name, **facts)
-        therapist = Therapist(clinician, self.letterhead(name, **facts))
-        self.therapists.append(therapist)
-        return therapist
+        own, sender = self.details, (name, credentials, number, licence)
+        details = ClinicianDetails(*sender, own.phone, own.address, self.tax_id)
+        self.therapists.append(self.enter(add_clinician, details))
+        return self.therapists[-1]
 
-    def letterhead(self, name: str, **facts: Any) -> str:
-        address = {key: value for key, value in self.facts.items() if key.startswith("address_")}
-        return self.write(
-            Letterhead,
-            name=name,
-            phone=self.facts["phone"],
-            tax_id_last4=self.tax_id_last4,
-            **address,
-            **facts,
-        )
+    def add_contact(self, name: str, email: str | None = None) -> str:
+        return self.enter(add_contact, ContactDetails(name, email))
 
-    def write(self, row: type[Row], **values: Any) -> str:
-        """Write a row that exists from the beginning, and return its id."""
-        made = self.chance.id(self.founded)
-        own = {"practice_id": self.id, "id": made}
-        self.rows.append(Entered(self.founded, row, with_all_columns(row, **own) | values))
-        return made
+    def enter(self, maker: Callable[[Draft, PracticeFacts, Any], str], wanted: Any) -> str:
+        """Make an entry of the time when the practice was founded."""
+        draft = Draft(self.id, self.stamp)
+        row_id = maker(draft, self.practice, wanted)
+        self.apply(draft)
+        return row_id
+
+    def apply(self, draft: Draft) -> None:
+        for operation in draft.operations:
+            self.practice.apply(operation)
+            self.entered.append(Entered(self.founded, operation))
 
 
 @cache

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
+from billing.entry.people import PostalAddress
 from demo.entries import Chance
 from demo.office import Service
 from demo.practices import DOLLARS
@@ -37,18 +37,13 @@ class Town:
         step = max(1, 5 * int(10 ** (len(str(amount)) - 3)))
         return round(amount / step) * step
 
-    def address(self, chance: Chance) -> dict[str, Any]:
+    def address(self, chance: Chance) -> PostalAddress:
         town, postal_code = chance.random.choice(self.towns)
         flat = f"Flat {chance.random.randint(1, 30)}" if chance.happens(0.3) else None
         number, street = chance.random.randint(2, 340), chance.random.choice(self.streets)
-        return {
-            "address_line1": f"{number} {street}",
-            "address_line2": flat,
-            "address_city": town,
-            "address_region": self.region,
-            "address_postal_code": postal_code,
-            "address_country": self.country,
-        }
+        return PostalAddress(
+            f"{number} {street}", town, postal_code, self.country, flat, self.region
+        )
 
 
 STREETS = ("Alder Court", "Birch Street", "Cobblers Row", "Fore Hill", "Mill Pond Road", "Tern Way")

@@ -1,41 +1,30 @@
 """Facts and prices of the demo's two practices."""
 
+from billing.entry.people import PostalAddress, PracticeDetails
 from demo.office import Service
 
-HARBOR_LANE = {
-    "name": "Harbor Lane Therapy",
-    "time_zone": "America/New_York",
-    "currency": "USD",
-    "locale": "en-US",
-    "phone": "+1 207 555 0142",
-    "email": "billing@harborlane.example.com",
-    "portal_url": "https://portal.harborlane.example.com",
-    "stripe_account": "acct_sandbox",
-    "clients_remove_cards": True,
-    "address_line1": "17 Harbor Lane",
-    "address_line2": "Suite 3",
-    "address_city": "Portland",
-    "address_region": "ME",
-    "address_postal_code": "04101",
-    "address_country": "US",
-}
-KISO_STREET = {
-    "name": "Kiso Street Counselling",
-    "time_zone": "Asia/Tokyo",
-    "currency": "JPY",
-    "locale": "en-JP",
-    "phone": "+81 3 0000 0142",
-    "email": "hello@kisostreet.example.com",
-    "portal_url": "https://portal.kisostreet.example.com",
-    "stripe_account": None,
-    "clients_remove_cards": False,
-    "address_line1": "2-14-6 Kami",
-    "address_line2": None,
-    "address_city": "Meguro-ku",
-    "address_region": "Tokyo",
-    "address_postal_code": "153-0061",
-    "address_country": "JP",
-}
+HARBOR_LANE = PracticeDetails(
+    name="Harbor Lane Therapy",
+    time_zone="America/New_York",
+    currency="USD",
+    locale="en-US",
+    phone="+1 207 555 0142",
+    email="billing@harborlane.example.com",
+    portal_url="https://portal.harborlane.example.com",
+    stripe_account="acct_sandbox",
+    clients_remove_cards=True,
+    address=PostalAddress("17 Harbor Lane", "Portland", "04101", "US", "Suite 3", "ME"),
+)
+KISO_STREET = PracticeDetails(
+    name="Kiso Street Counselling",
+    time_zone="Asia/Tokyo",
+    currency="JPY",
+    locale="en-JP",
+    phone="+81 3 0000 0142",
+    email="hello@kisostreet.example.com",
+    portal_url="https://portal.kisostreet.example.com",
+    address=PostalAddress("2-14-6 Kami", "Meguro-ku", "153-0061", "JP", region="Tokyo"),
+)
 
 DOLLARS = {
     "90791": Service("90791", "Intake evaluation", 60, 22500),

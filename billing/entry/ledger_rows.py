@@ -8,6 +8,7 @@ from billing.entry.client_ledger import ClientLedger
 from billing.entry.rows import Draft, Values
 from billing.ledger.allocation import Share
 from billing.ledger.taking_back import Source, take_back
+from billing.payments.rows import allocation_columns
 from models import Allocation, EntryKind, LedgerEntry
 
 
@@ -46,9 +47,8 @@ def enter(
 
 def allocate_shares(draft: Draft, shares: Iterable[Share], payment_id: str | None = None) -> None:
     """Add an allocation for each share."""
-    for share in shares:
-        source = Source(share.invoice_id, payment_id, share.is_credit)
-        move_allocation(draft, source, share.minor)
+    for columns in allocation_columns(payment_id, shares, draft.today, draft.now):
+        draft.insert(Allocation, **columns)
 
 
 def move_allocation(draft: Draft, source: Source, minor: int, **facts: Any) -> None:

@@ -11,9 +11,9 @@ from billing.entry.errors import EntryError, EntryErrorCode, no_such
 from billing.entry.ledger_rows import allocate_shares, cover_withdrawal, enter
 from billing.entry.rows import Draft, Values
 from billing.ledger.allocation import Share, allocate
-from billing.payments.receipts import receipt_values
+from billing.payments.rows import entry_columns, receipt_columns
 from billing.payments.states import first
-from models import EntryKind, Payment, PaymentMethodKind, PaymentState, Receipt
+from models import EntryKind, LedgerEntry, Payment, PaymentMethodKind, PaymentState, Receipt
 
 DESCRIPTIONS = {
     PaymentMethodKind.CASH: "Payment by cash",
@@ -111,10 +111,12 @@ def enter_success(
 ) -> None:
     """Add the ledger row, the allocations and the receipt of a payment that succeeded."""
     minor, payment_id = payment["amount_minor"], payment["id"]
-    own = {"id": payment_id, "payment_id": payment_id, "reference": payment_id}
-    enter(draft, EntryKind.PAYMENT, -minor, description, date=paid_on, **own)
+    entry = entry_columns(
+        payment_id, minor, description, paid_on=paid_on, posted_on=draft.today, now=draft.now
+    )
+    draft.insert(LedgerEntry, **entry)
     allocate_shares(draft, shares, payment_id)
-    draft.insert(Receipt, **receipt_values(payment_id, minor, draft.now, paid_on))
+    draft.insert(Receipt, **receipt_columns(payment_id, minor, draft.now, paid_on))
 
 
 # -- refunds ---------------------------------------------------------------------------------------

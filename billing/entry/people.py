@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from billing.entry import validation as check
@@ -46,7 +46,7 @@ class PostalAddress:
 
 def address_columns(address: PostalAddress | None) -> Values:
     """Return the columns of an address, which are all None without one."""
-    parts = asdict(address) if address else dict.fromkeys(PostalAddress.__annotations__)
+    parts = vars(address) if address else dict.fromkeys(PostalAddress.__annotations__)
     return {f"address_{name}": value for name, value in parts.items()}
 
 
@@ -282,7 +282,7 @@ class ContactDetails:
 
 def add_contact(draft: Draft, facts: PracticeFacts, details: ContactDetails) -> str:
     """Add a contact, who sees nothing until a client is linked."""
-    return str(draft.insert(Contact, **asdict(details))["id"])
+    return str(draft.insert(Contact, **vars(details))["id"])
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class ContactChange:
 
 def change_contact(draft: Draft, facts: PracticeFacts, change: ContactChange) -> str:
     """Change what is known of a contact."""
-    draft.alter(Contact, {"id": change.row_id}, **asdict(change.details))
+    draft.alter(Contact, {"id": change.row_id}, **vars(change.details))
     return change.row_id
 
 
@@ -324,7 +324,7 @@ class ContactLink:
 def link_contact(draft: Draft, ledger: ClientLedger, link: ContactLink) -> str:
     """Give a contact these rights to a client, in place of those that the contact had."""
     draft.delete(ContactRight, client_id=ledger.id, contact_id=link.contact_id)
-    draft.insert(ContactRight, **asdict(link))
+    draft.insert(ContactRight, **vars(link))
     return link.contact_id
 
 

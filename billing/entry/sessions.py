@@ -1,7 +1,7 @@
 """Sessions that took place, to be invoiced."""
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from billing.entry import validation as check
@@ -44,4 +44,4 @@ def record_session(draft: Draft, ledger: ClientLedger, details: SessionDetails) 
         raise check.invalid("date", "is in the future")
     clinician_id = details.clinician_id or ledger.client["clinician_id"]
     ledger.practice.check_clinician(clinician_id)
-    return str(draft.insert(Session, **asdict(details) | {"clinician_id": clinician_id})["id"])
+    return str(draft.insert(Session, **vars(details) | {"clinician_id": clinician_id})["id"])

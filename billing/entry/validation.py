@@ -89,8 +89,12 @@ def check_text(field: str, text: object, longest: int = SHORT) -> None:
         raise invalid(field, "is empty")
     if len(text) > longest:
         raise invalid(field, f"has more than {longest} characters")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter != "\n" for letter in text):
+    if not text.isprintable() and any(map(is_control, text)):
         raise invalid(field, "has control characters")
+
+
+def is_control(letter: str) -> bool:
+    return letter != "\n" and unicodedata.category(letter) in ("Cc", "Cs")
 
 
 def check_optional_text(field: str, text: object, longest: int = SHORT) -> None:

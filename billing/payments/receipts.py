@@ -8,6 +8,7 @@ from sqlalchemy import exists, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.document_numbers import document_number, next_serial, skip_taken
+from billing.payments.rows import receipt_columns
 from models import DocumentKind, Receipt
 from models.ids import new_id
 from models.upsert import insert_into
@@ -20,18 +21,6 @@ log = logging.getLogger("portal.payments")
 
 class NoFreeNumber(Exception):
     """A document got no number, because other transactions take the numbers at the same time."""
-
-
-def receipt_values(
-    payment_id: str, amount_minor: int, now: dt.datetime, paid_on: dt.date
-) -> dict[str, Any]:
-    """Return the columns of a payment's receipt, without its number."""
-    return {
-        "payment_id": payment_id,
-        "amount_minor": amount_minor,
-        "issued_at": now,
-        "issued_on": paid_on,
-    }
 
 
 async def create_receipt(
@@ -58,7 +47,7 @@ async def create_receipt(
             "client_id": client_id,
             "number": document_number(DocumentKind.RECEIPT, paid_on, serial),
             "serial": serial,
-            **receipt_values(payment_id, amount_minor, now, paid_on),
+            **receipt_columns(payment_id, amount_minor, now, paid_on),
         }
         if await insert_unless_taken(conn, receipt):
             return

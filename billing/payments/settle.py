@@ -19,6 +19,7 @@ from billing.payment_methods.store import Consent, store_card
 from billing.payments import receipts, states
 from billing.payments.context import PaymentContext, client_lock, local_day, read_payment
 from billing.payments.customers import Owner
+from billing.payments.rows import allocation_columns, card_description, entry_columns
 from billing.payments.states import StateChanged
 from billing.stripe.objects import Intent, IntentStatus
 from models import (
@@ -26,7 +27,6 @@ from models import (
     Allocation,
     Claim,
     DeclineReason,
-    EntryKind,
     LedgerEntry,
     Payment,
     PaymentMethodKind,
@@ -123,26 +123,13 @@ async def record_success(
     # Stripe may report it days later.
     paid_at = intent.charged_at or now if intent else now
     paid_on = local_day(paid_at, paid.time_zone)
-    own = {"practice_id": practice_id, "client_id": paid.client_id, "payment_id": payment_id}
+    own = {"practice_id": practice_id, "client_id": paid.client_id}
     if intent and received:
         await enter_payment(conn, own, paid, intent, now, paid_on)
     shares = allocate(amounts_due, received)
     if shares:
-        rest = {"date": today, "created_at": now}
-        await conn.execute(
-            insert(Allocation),
-            [
-                own
-                | rest
-                | {
-                    "id": new_id(),
-                    "invoice_id": share.invoice_id,
-                    "amount_minor": share.minor,
-                    "is_credit": share.is_credit,
-                }
-                for share in shares
-            ],
-        )
+        rows = allocation_columns(payment_id, shares, today, now)
+        await conn.execute(insert(Allocation), [own | {"id": new_id()} | row for row in rows])
     await receipts.create_receipt(
         conn, practice_id, paid.client_id, payment_id, received, now, paid_on
     )
@@ -194,23 +181,18 @@ async def enter_payment(
     now: dt.datetime,
     paid_on: dt.date,
 ) -> None:
-    """Enter the payment in the ledger. Its unique reference prevents a second entry."""
+    """Enter the payment in the ledger."""
     card = intent.card
     brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
-    said = f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
-    await conn.execute(
-        insert(LedgerEntry).values(
-            **own,
-            id=own["payment_id"],
-            date=paid_on,
-            posted_on=local_day(now, paid.time_zone),
-            kind=EntryKind.PAYMENT,
-            description=said,
-            amount_minor=-intent.received_minor,
-            reference=own["payment_id"],
-            created_at=now,
-        )
+    entry = entry_columns(
+        paid.id,
+        intent.received_minor,
+        card_description(brand, last4),
+        paid_on=paid_on,
+        posted_on=local_day(now, paid.time_zone),
+        now=now,
     )
+    await conn.execute(insert(LedgerEntry).values(own | entry))
 
 
 async def remember(conn: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:

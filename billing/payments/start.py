@@ -24,6 +24,7 @@ from billing.ledger.allocation import AmountsDue, owed, payable_amount
 from billing.ledger.versions import stamp
 from billing.payments import rate_limit
 from billing.payments.context import PaymentContext, client_lock, local_day
+from billing.payments.rows import claim_columns
 from billing.payments.settle import record_success
 from billing.payments.states import first
 from billing.payments.status import CONSENT_VERSION
@@ -251,24 +252,9 @@ async def claim_dues(
     conn: AsyncConnection, wanted: PaymentRequest, payment_id: str, amounts_due: AmountsDue
 ) -> None:
     """Claim the amount due of each invoice, and credit, until the payment has ended."""
-    of_invoices = {due.invoice_id: due.minor for due in amounts_due.invoices if due.minor > 0}
-    credit = min(max(0, amounts_due.credit_minor), sum(of_invoices.values()))
-    claims: list[tuple[str | None, int]] = [*of_invoices.items(), (None, credit)]
-    await conn.execute(
-        insert(Claim),
-        [
-            {
-                "practice_id": wanted.practice_id,
-                "id": new_id(),
-                "client_id": wanted.client_id,
-                "payment_id": payment_id,
-                "invoice_id": invoice_id,
-                "amount_minor": minor,
-            }
-            for invoice_id, minor in claims
-            if minor
-        ],
-    )
+    own = {"practice_id": wanted.practice_id, "client_id": wanted.client_id}
+    claims = claim_columns(payment_id, amounts_due)
+    await conn.execute(insert(Claim), [own | {"id": new_id()} | claim for claim in claims])
 
 
 async def active_payment(context: PaymentContext, wanted: PaymentRequest) -> str | None:

@@ -225,7 +225,7 @@ def test_statements_payments_are_those_of_its_period(world: Ledgers) -> None:
         assert statement["paid_minor"] == -total(
             entry
             for entry in entries
-            if entry["kind"] in of_money and start <= entry["date"] <= end
+            if entry["kind"] in of_money and start <= entry["posted_on"] <= end
         )
 
 

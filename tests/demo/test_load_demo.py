@@ -129,7 +129,7 @@ async def test_demo_is_loaded_in_one_transaction(
 
     async def interrupted(connection: Any, batch: list[Any]) -> None:
         await written(connection, batch)
-        if batch[-1].row is DocumentCounter:
+        if batch[-1].operation.table is DocumentCounter:
             raise ConnectionError
 
     monkeypatch.setattr(demo, "BATCH", 100)

@@ -229,6 +229,10 @@ async def compare(desk: EntryDesk, memory: MemoryBooks) -> None:
         ours = [keyed(row) for row in made.rows.get(table, [])]
         assert sorted(ours) == sorted(keyed(row) for row in stored)
     assert not made.changes
+    entries = await desk.rows(LedgerEntry)
+    for statement in await desk.rows(Statement):
+        posted = [one for one in entries if one["posted_on"] <= statement["period_end"]]
+        assert statement["ending_minor"] == sum(one["amount_minor"] for one in posted)
 
 
 def keyed(row: dict[str, Any]) -> str:
@@ -245,14 +249,13 @@ async def test_history_in_memory_has_the_rows_of_its_transactions(
     assert sum(told.values()) == 60
 
 
-@pytest.mark.campaign
-@pytest.mark.faults
+@pytest.mark.slow
 async def test_long_histories_use_every_writer_and_refusal(shared_desk: EntryDesk) -> None:
     told = Counter[str]()
     for seed in range(100, 110):
         desk = await EntryDesk(shared_desk.engine, 1000 + seed).open()
         told += await play(desk, seed, 200)
     makers = {one.partition(" ")[0] for one in told}
-    assert len(makers) == 13
+    assert len(makers) == 12
     assert makers <= {one for one in told if " " not in one}
     assert len({one.partition(" ")[2] for one in told}) >= 7, told

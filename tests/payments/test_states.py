@@ -176,7 +176,7 @@ def test_new_row_has_a_first_state() -> None:
 
 def test_no_other_code_assigns_a_state() -> None:
     """The demo invents a past, with payments that were declined or are under way."""
-    assert writes_of_states() == {WRITER, "demo/account.py"}
+    assert writes_of_states() == {WRITER, "demo/card_payments.py"}
 
 
 @pytest.mark.parametrize(
