@@ -51,6 +51,10 @@ def active_payment(eyes: Eyes, client: Thing) -> list[Thing]:
     return [one for one in owned("Payment")(eyes, client) if one["state"] in ACTIVE]
 
 
+def posted(eyes: Eyes, _: Thing) -> list[Thing]:
+    return [one for one in eyes.seen["AccountHistoryEntry"] if one["posted_on"] is not None]
+
+
 def payers(eyes: Eyes, invoice: Thing) -> list[Thing]:
     """Return the payments with an allocation to the invoice, taken back or not."""
     put = eyes.facts.puts.get(invoice["id"], set())
@@ -85,11 +89,13 @@ LINKS: Mapping[str, Mapping[str, Link]] = {
         "clinicians": Link("Clinician", every("Clinician")),
         "invoices": Link("Invoice", every("Invoice"), WHOLE),
         "payments": Link("Payment", every("Payment"), WHOLE),
+        "ledger": Link("AccountHistoryEntry", posted, WHOLE),
     },
     "Clinician": {},
     "Client": {
         "practice": PRACTICE,
         "clinician": THERAPIST,
+        "balance": Link("Balance", lambda _, client: [client]),
         "paymentMethods": Link("PaymentMethod", owned("PaymentMethod")),
         "defaultPaymentMethod": Link("PaymentMethod", default_card),
         "invoices": Link("Invoice", owned("Invoice"), PAGE),
@@ -126,9 +132,16 @@ LINKS: Mapping[str, Mapping[str, Link]] = {
         "receipt": Link("Receipt", naming("Receipt", "payment_id")),
     },
     "PaymentAllocation": {"invoice": INVOICE},
+    "Balance": {"invoices": Link("PayableInvoice", owned("PayableInvoice"))},
+    "PayableInvoice": {"invoice": INVOICE},
     "Receipt": {"client": CLIENT, "payment": PAYMENT},
     "PaymentMethod": {"client": CLIENT},
-    "AccountHistoryEntry": {"session": SESSION, "invoice": INVOICE, "payment": PAYMENT},
+    "AccountHistoryEntry": {
+        "client": CLIENT,
+        "session": SESSION,
+        "invoice": INVOICE,
+        "payment": PAYMENT,
+    },
 }
 # Sessions and superbill lines are health information as a whole; the types below need no scope.
 HEALTH = frozenset({"Session", "SuperbillLine"})
@@ -199,10 +212,11 @@ WITNESSES: Mapping[str, tuple[Witness, ...]] = {
     "Payment": (amount("amount", "amount_minor"), summed("refunded", Facts.refunded)),
     "PaymentAllocation": (amount("amount", "amount_minor"),),
     "Receipt": (column("number", "number"),),
+    "Balance": (summed("amount", Facts.balance), summed("uninvoiced", Facts.uninvoiced)),
+    "PayableInvoice": (amount("amountDue", "due"),),
     "PaymentMethod": (column("last4", "last4"),),
     "AccountHistoryEntry": (day("date", "date"), amount("amount", "amount_minor")),
 }
-BALANCE = "balance { amount { minorUnits } uninvoiced { minorUnits } }"
 
 
 def witnesses(eyes: Eyes, type_: str) -> Iterator[Witness]:
@@ -218,8 +232,6 @@ def selection(schema: GraphQLSchema, eyes: Eyes, type_: str, depth: int) -> str:
     """Return a selection of a row's id and witnesses, and of its links down to a depth."""
     asked = ["id"] if type_ in PREFIXES else ["__typename"]
     asked += [witness.selection for witness in witnesses(eyes, type_)]
-    if type_ == "Client":
-        asked.append(BALANCE)
     if depth or type_ not in PREFIXES:
         # Parts of a document do not count as a level.
         deeper = depth - 1 if type_ in PREFIXES else depth
@@ -265,9 +277,6 @@ def worked_out(schema: GraphQLSchema, eyes: Eyes, type_: str, thing: Thing, dept
     if has_id:
         answer["id"] = f"{PREFIXES[type_]}_{thing['id']}"
     answer |= {one.field: one.of(facts, thing) for one in witnesses(eyes, type_)}
-    if type_ == "Client":
-        sums = {"amount": facts.balance(thing), "uninvoiced": facts.uninvoiced(thing)}
-        answer["balance"] = {name: {"minorUnits": sum_} for name, sum_ in sums.items()}
     if depth or not has_id:
         deeper = depth - 1 if has_id else depth
         for name, _ in links(eyes, type_):

@@ -40,6 +40,7 @@ class Facts:
         found["Practice"] = [self.practice]
         found["PaymentAllocation"] = self.allocations()
         found["AccountHistoryEntry"] = self.history()
+        found["PayableInvoice"] = self.payable_invoices()
         return found
 
     def where(self, model: type[models.Row], column: str, value: Any) -> list[Thing]:
@@ -77,19 +78,45 @@ class Facts:
         """Return the ledger, sessions that are on no valid invoice, and payments that moved nothing
         yet.
         """
-        nothing = {"amount_minor": 0, "session_id": None, "invoice_id": None, "payment_id": None}
-        entries: list[Thing] = list(self.rows[models.LedgerEntry])
+        nothing = {"session_id": None, "invoice_id": None, "payment_id": None, "posted_on": None}
+        entries: list[Thing] = [
+            {**row, "date": row["posted_on"]} for row in self.rows[models.LedgerEntry]
+        ]
         entries += [
-            {**nothing, **row, "session_id": row["id"], "amount_minor": 0}
+            {**nothing, **row, "session_id": row["id"], "amount_minor": row["fee_minor"]}
             for row in self.rows[models.Session]
             if not self.is_invoiced(row)
         ]
         entries += [
-            {**row, **nothing, "payment_id": row["id"], "date": row["created_on"]}
+            {**row, **nothing, "payment_id": row["id"], "date": row["created_on"],
+             "amount_minor": -row["amount_minor"]}
             for row in self.rows[models.Payment]
             if row["state"] in (*ACTIVE, PaymentState.FAILED)
-        ]
+        ]  # fmt: skip
         return entries
+
+    def payable_invoices(self) -> list[Thing]:
+        """Return the invoices with an amount due, without those that an open dispute made due."""
+        return [
+            {"invoice_id": row["id"], "client_id": row["client_id"], "due": due}
+            for row in sorted(
+                self.rows[models.Invoice], key=lambda row: (row["issued_on"], row["serial"])
+            )
+            if (due := self.due_of(row)) and not self.is_disputed(row)
+        ]
+
+    def due_of(self, invoice: Thing) -> int:
+        billed = total(self.where(models.LedgerEntry, "invoice_id", invoice["id"]))
+        return billed - self.paid(invoice)
+
+    def is_disputed(self, invoice: Thing) -> bool:
+        puts = self.where(models.Allocation, "invoice_id", invoice["id"])
+        disputes = self.where(models.Dispute, "client_id", invoice["client_id"])
+        return any(
+            total([put for put in puts if put["dispute_id"] == dispute["id"]]) < 0
+            for dispute in disputes
+            if dispute["state"] == "OPEN"
+        )
 
     def is_invoiced(self, session: Thing) -> bool:
         return self.invoice_of(session) is not None
@@ -129,17 +156,11 @@ class Facts:
 
     def due(self, therapist: str, day: dt.date) -> int:
         """Return the amount due of invoices issued by a day, from the rows up to that day."""
-        asked, put = (
-            total(
-                [
-                    row
-                    for row, invoice in self.of_therapist(therapist, model)
-                    if row["date"] <= day and invoice["issued_on"] <= day
-                ]
-            )
-            for model in (models.LedgerEntry, models.Allocation)
+        billed, paid = (
+            total([row for row, _ in self.of_therapist(therapist, model) if row[column] <= day])
+            for model, column in ((models.LedgerEntry, "posted_on"), (models.Allocation, "date"))
         )
-        return asked - put
+        return billed - paid
 
 
 def total(rows: list[Thing]) -> int:
@@ -235,6 +256,8 @@ RULES: dict[str, Callable[[Eyes, Thing], bool]] = {
     "SuperbillLine": everybody,
     # Shows only the amount allocated to an invoice.
     "PaymentAllocation": lambda eyes, put: eyes.sees("Invoice", put["invoice_id"]),
+    # Shows only the amount due, since the client owes an unshared invoice too.
+    "PayableInvoice": known,
 }
 
 

@@ -230,6 +230,8 @@ PARAMETERS = {
     "pastDue": ("true", "false"),
     "withBalance": ("true", "false"),
     "changedSince": ("0",),
+    "kind": ("PAYMENT", "SESSION"),
+    "groupBy": ("MONTH",),
     "asOf": ("2026-02-01",),
 }
 

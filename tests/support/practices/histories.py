@@ -9,6 +9,7 @@ from models import (
     EntryKind,
     Invoice,
     InvoiceLine,
+    PaymentMethodKind,
     PaymentState,
     Row,
     Session,
@@ -53,7 +54,7 @@ class Lives(Draws):
         payment under way.
         """
         books, shared = self.books, {"shared_at": MOMENT, "due_on": TODAY - dt.timedelta(days=1)}
-        paid, part, void, written, _ = (
+        paid, part, void, written, by_cash = (
             self.invoice(client_id, [(self.session(client_id, 300), 300), (None, 100)], **shared)
             for _ in range(5)
         )
@@ -66,6 +67,12 @@ class Lives(Draws):
         books.refund(payment, 100, TODAY)
         books.dispute(payment, part, 40, TODAY, DisputeState.LOST)
         books.dispute(payment, paid, 200, TODAY, DisputeState.OPEN)
+        # A refund by other means than a card has no row of its own.
+        by_cash["clinician_id"] = self.clinicians[-1]
+        cash = books.pay(client_id, 90, TODAY)
+        cash.update(method=PaymentMethodKind.CASH, card_brand=None, card_last4=None)
+        books.allocate(by_cash, 90, TODAY, cash["id"])
+        books.refund(cash, 40, TODAY)
         whole = books.pay(client_id, 70, TODAY)
         books.refund(whole, 70, TODAY)
         self.invoice(client_id, [(None, -80)], **shared)
