@@ -50,13 +50,13 @@ class Portal:
         own = {"practice_id": self.practice_id}
         client = own | {"created_at": self.clock()}
         clients = {self.client_id: "Ana Prieto", self.other_id: "Ben Osei"}
-        right = own | {"contact_id": self.guardian_id, "relation": Relation.GUARDIAN}
-        right |= {"sees_documents": True, "can_pay": False}
+        right = {**own, "contact_id": self.guardian_id, "relation": Relation.GUARDIAN}
+        rights = {**right, "sees_documents": True, "can_pay": False}
         rows: list[tuple[type[Row], list[dict[str, Any]]]] = [
             (Practice, [practice(self.practice_id)]),
             (Client, [client | {"id": id_, "name": name} for id_, name in clients.items()]),
             (Contact, [own | {"id": self.guardian_id, "name": "Gail Ahn"}]),
-            (ContactRight, [right | {"client_id": id_} for id_ in clients]),
+            (ContactRight, [{**rights, "client_id": id_} for id_ in clients]),
         ]
         async with self.engine.begin() as conn:
             for model, values in rows:
