@@ -7,10 +7,10 @@ its data at the same time. This saves a round trip; if the guess was wrong, the 
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, select
@@ -56,11 +56,7 @@ class Authenticator:
 
     def __init__(self, reads: Reads, key: str, token_usage: TokenUsage | None = None) -> None:
         self.reads, self.key, self.uses = reads, key, token_usage
-        self.by_hash = token_statement(reads.dialect, "hash", Text())
-        self.by_id = token_statement(reads.dialect, "id", ID)
-        self.again = {
-            kind: token_statement(reads.dialect, "hash", Text(), kind) for kind in ViewerKind
-        }
+        self.by_hash, self.by_id, self.again = token_statements(reads.dialect)
         self.last: FairCache[bytes, CachedSession] = FairCache(REMEMBERED)
         # Limits look-ups of invalid tokens, which anybody can send.
         self.unknown = BoundedQueue(
@@ -126,6 +122,15 @@ def digest(token: str) -> bytes:
 def from_token(read: Callable[[PresentedToken], Any]) -> Deferred[Any]:
     """Return a value of the presented token."""
     return Deferred(read)
+
+
+@cache
+def token_statements(dialect: Dialect) -> tuple[Plan, Plan, Mapping[ViewerKind, Plan]]:
+    """Return the statements that find a token: by its hash, by its id, and by its hash for one kind
+    of viewer. They are compiled once in a process.
+    """
+    again = {kind: token_statement(dialect, "hash", Text(), kind) for kind in ViewerKind}
+    return token_statement(dialect, "hash", Text()), token_statement(dialect, "id", ID), again
 
 
 def token_statement(

@@ -1,7 +1,9 @@
 """Printable documents, looked up for viewers that open a link."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import ColumnElement, Dialect, FromClause, and_, false, select
 
@@ -49,11 +51,7 @@ class PrintedDocuments:
 
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
-        self.plans = {
-            (kind, viewer): document_statement(kind, viewer, reads.dialect)
-            for kind in DocumentKind
-            for viewer in ViewerKind
-        }
+        self.plans = document_statements(reads.dialect)
 
     async def find(
         self, viewer: Viewer, kind: DocumentKind, id_: str, now: dt.datetime
@@ -65,6 +63,16 @@ class PrintedDocuments:
         values = plan.values(RequestContext(viewer, now, {"id": id_}))
         row = await self.reads.row(plan.sql, values, viewer.caller)
         return FoundDocument(file_name(kind, row[0]), row[1]) if row else None
+
+
+@cache
+def document_statements(dialect: Dialect) -> Mapping[tuple[DocumentKind, ViewerKind], Plan]:
+    """Return the statement of each kind of document and viewer, compiled once in a process."""
+    return {
+        (kind, viewer): document_statement(kind, viewer, dialect)
+        for kind in DocumentKind
+        for viewer in ViewerKind
+    }
 
 
 def document_statement(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect) -> Plan:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +103,12 @@ class Stripe:
         webhook_secrets: Sequence[str] = (),
     ) -> None:
         self.webhook_secrets = webhook_secrets
-        self.http = stripe.HTTPXClient(timeout=TIMEOUT_S)
+        # Certificates are read for each HTTP client, and a transport of its own needs none.
+        self.http = stripe.HTTPXClient(timeout=TIMEOUT_S, verify_ssl_certs=transport is None)
         if transport is not None:
             self.http._client_async = httpx.AsyncClient(transport=transport)
-        self.slow_http = stripe.HTTPXClient(timeout=CONFIRM_TIMEOUT_S)
-        self.slow_http._client_async = self.http._client_async
+        self.slow_http = copy(self.http)
+        self.slow_http._timeout = CONFIRM_TIMEOUT_S
         self.api = sdk_services(api_key, base, self.http)
         self.slow_api = sdk_services(api_key, base, self.slow_http)
 

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from identity.tokens import Subject
 from models import Payment, Scope
 from tests.payments.test_reversals import refunded_there
-from tests.support import shares
 from tests.support.demo_server import PROJECT
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
@@ -21,7 +20,7 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 CHANGED = """query Changed($since: String) { practice { version
     payments(changedSince: $since, first: 500) { nodes { id amount { minorUnits } } }
     invoices(changedSince: $since, first: 500) { nodes { id amountDue { minorUnits } } } } }"""
-PAYMENTS, WRITERS, COMMITS = 12, 2, shares.number(500, quick=100)
+PAYMENTS, WRITERS, COMMITS = 12, 2, 500
 # With the fault, this many tries have to be enough for a missed change.
 TRIES = 5
 
@@ -90,6 +89,7 @@ async def amounts(portal: Portal) -> dict[str, int]:
 
 
 @pytest.mark.campaign
+@pytest.mark.slow
 async def test_reader_of_changes_misses_none(portal: Portal) -> None:
     known, asked = await followed(portal, COMMITS)
     assert asked > 10

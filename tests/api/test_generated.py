@@ -18,7 +18,7 @@ from tests.support.operations.pools import Pool, pools
 
 pytestmark = pytest.mark.campaign
 
-OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", shares.number(400, quick=80)))
+OPERATIONS = int(os.environ.get("GENERATED_OPERATIONS", shares.number(400, quick=25)))
 # The least percentage of operations that a plan has to answer. The others are refused.
 PLANNED = 80
 

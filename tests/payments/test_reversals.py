@@ -297,7 +297,7 @@ async def test_card_for_disputes_is_disputed(portal: Paying) -> None:
 # -- histories -------------------------------------------------------------------------------------
 
 # On each database; set HISTORIES=1000 for more.
-HISTORIES = int(os.environ.get("HISTORIES", shares.number(12, quick=2)))
+HISTORIES = int(os.environ.get("HISTORIES", shares.number(12, quick=1)))
 MOVES = ("refund", "refund", "fail", "dispute", "win", "lose")
 
 

@@ -20,7 +20,7 @@ REVERSALS = (
 
 # Examples of each test, and the steps of each, most of which are done.
 PAYMENTS = shares.number(8, quick=1)
-ON_SQLITE = shares.number(28, quick=4)
+ON_SQLITE = shares.number(28, quick=2)
 ON_POSTGRESQL = shares.number(8, quick=1)
 STEPS, LEAST = 45, 36
 

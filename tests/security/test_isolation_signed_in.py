@@ -52,7 +52,7 @@ def test_each_viewer_is_signed_in_everywhere_by_one_mail(inside: Inside) -> None
     assert len(inside.portal.mailbox.letters) == len(PEOPLE) + 2 * len(OUT)
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(15)
 @pytest.mark.parametrize(("probe", "sort"), CELLS)
 async def test_signed_in_viewer_sees_exactly_own_rows(
     inside: Inside, probe: str, sort: str
@@ -63,7 +63,7 @@ async def test_signed_in_viewer_sees_exactly_own_rows(
     inside.matrix.made.add((sort, probe))
 
 
-@pytest.mark.share(5)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("sort", SORTS)
 async def test_signed_in_viewer_changes_only_own_rows(inside: Inside, sort: str) -> None:
     with inside.matrix.report.fresh():
@@ -72,6 +72,7 @@ async def test_signed_in_viewer_changes_only_own_rows(inside: Inside, sort: str)
     inside.matrix.made.add((sort, "changes"))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("sort", OUT)
 async def test_ended_sign_in_reaches_nothing(inside: Inside, sort: str) -> None:
     with inside.matrix.report.fresh():

@@ -149,7 +149,7 @@ def markers(worlds: Worlds, response: httpx.Response) -> set[str]:
     return told_by(head, worlds.hashes) | told_by(response.text, worlds.hashes)
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("held", HELD, ids=lambda held: " ".join(sorted(held)) or "none")
 async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Scope]) -> None:
     found, answers = await leaks(worlds, held)

@@ -47,21 +47,20 @@ class Portal:
             await conn.execute(insert(model), [dict(row) for row in rows])
 
     async def fill(self) -> None:
-        await self.insert(Practice, practice(self.practice_id))
-        own = {"practice_id": self.practice_id, "created_at": self.clock()}
-        await self.insert(
-            Client,
-            {**own, "id": self.client_id, "name": "Ana Prieto"},
-            {**own, "id": self.other_id, "name": "Ben Osei"},
-        )
         own = {"practice_id": self.practice_id}
-        await self.insert(Contact, {**own, "id": self.guardian_id, "name": "Gail Ahn"})
+        client = own | {"created_at": self.clock()}
+        clients = {self.client_id: "Ana Prieto", self.other_id: "Ben Osei"}
         right = {**own, "contact_id": self.guardian_id, "relation": Relation.GUARDIAN}
-        rights = {"sees_documents": True, "can_pay": False}
-        await self.insert(
-            ContactRight,
-            *({**right, **rights, "client_id": id_} for id_ in (self.client_id, self.other_id)),
-        )
+        rights = {**right, "sees_documents": True, "can_pay": False}
+        rows: list[tuple[type[Row], list[dict[str, Any]]]] = [
+            (Practice, [practice(self.practice_id)]),
+            (Client, [client | {"id": id_, "name": name} for id_, name in clients.items()]),
+            (Contact, [own | {"id": self.guardian_id, "name": "Gail Ahn"}]),
+            (ContactRight, [{**rights, "client_id": id_} for id_ in clients]),
+        ]
+        async with self.engine.begin() as conn:
+            for model, values in rows:
+                await conn.execute(insert(model), values)
 
     async def token(
         self, subject: Subject | None = None, *, scopes: frozenset[Scope] | None = None
