@@ -112,6 +112,7 @@ SCANS: Mapping[str, Scan] = {
     "Query.clients": Scan("client", 0.2, frozenset({"withBalance"})),
     "Practice.invoices": Scan("invoice", 0.07, frozenset({"status", "pastDue"})),
     "Practice.payments": Scan("payment", 0.01, frozenset({"status"})),
+    "Practice.ledger": Scan("invoice", 0.02, frozenset({"kind"})),
     "Practice.revenue": Scan("invoice", 0.04),
     "Practice.aging": Scan("invoice", 0.02),
 }

@@ -17,7 +17,7 @@ PERSONAL = frozenset(scopes.TYPES)
 # Lists and sums over all clients that the viewer has access to.
 WIDE = frozenset(
     {
-        *("Query.clients", "Practice.invoices", "Practice.payments"),
+        *("Query.clients", "Practice.invoices", "Practice.payments", "Practice.ledger"),
         *("Practice.revenue", "Practice.aging"),
     }
 )

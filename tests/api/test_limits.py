@@ -228,6 +228,7 @@ LOOKED_FOR = {
     "Query.clients": {"search"},
     "Practice.invoices": {"dateRange", "clinicianId", "changedSince"},
     "Practice.payments": {"dateRange", "status", "changedSince"},
+    "Practice.ledger": {"dateRange", "kind"},
     "Practice.revenue": {"dateRange", "groupBy", "clinicianId"},
     "Practice.aging": {"asOf", "clinicianId"},
 }
