@@ -262,7 +262,9 @@ def skip_is_include(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def names_are_ordered_as_they_are_written(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(clients.ORDERS, ClientOrderField.NAME, ("client-name", "name"))
+    patch.setitem(
+        clients.ORDERS, ClientOrderField.NAME, ("client-name", lambda client: client.c.name)
+    )
 
 
 @fault
