@@ -1,5 +1,6 @@
 """Invalid rows affect nothing but themselves: counters, settings of a practice, cards."""
 
+import asyncio
 import datetime as dt
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -7,16 +8,18 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 from billing.payment_methods import card_comparison
 from billing.payments import audit, webhook_inbox
 from billing.payments.context import PaymentContext
 from billing.payments.customers import Owner
+from billing.payments.receipts import insert_unless_taken
 from billing.payments.refund import refund_payment
 from billing.practices import faults
 from identity.tokens import Subject
 from models import (
+    Client,
     DocumentCounter,
     DocumentKind,
     EntryKind,
@@ -29,12 +32,16 @@ from models import (
     PracticeVersion,
     Receipt,
 )
+from models.database import open_engine
 from models.ids import new_id
 from sandbox import intents
 from server import practice_check
 from server.settings import Settings
 from tests.payments.test_reversals import at_stripe, paid
+from tests.support import postgres
 from tests.support.card_forms import keep
+from tests.support.empty_databases import prepare
+from tests.support.factories import Books
 from tests.support.leases import run_out
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 from tests.support.portal import KEY
@@ -89,6 +96,44 @@ async def test_receipt_with_a_taken_number_gets_the_next_free_one(
     caplog.clear()
     assert (await pay_an_invoice(portal))["payment"]["receipt"]["number"] == "RCP-2026-0005"
     assert alerts(caplog) == []
+
+
+@pytest.mark.server
+async def test_receipt_number_that_another_transaction_takes_is_left_to_it(
+    postgres_url: str,
+) -> None:
+    """As while receipts are imported. SQLite has one writer at a time."""
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with postgres.database(postgres_url) as url:
+        await prepare(url)
+        async with open_engine(url) as engine:
+            async with engine.begin() as conn:
+                books = await Books.opened(conn)
+                client = await books.add(Client)
+                receipts = [receipt_of(books, client, await books.payment(client)) for _ in "ab"]
+            async with engine.connect() as importing, engine.connect() as paying_:
+                assert await insert_unless_taken(importing, receipts[0])
+                second = asyncio.create_task(insert_unless_taken(paying_, receipts[1]))
+                async with engine.connect() as conn:
+                    while not await conn.scalar(waits):  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+                await importing.commit()
+                assert not await second
+
+
+def receipt_of(books: Books, client: str, payment: str) -> dict[str, Any]:
+    """Return the values of a receipt, always with the same number."""
+    return {
+        "practice_id": books.practice,
+        "id": new_id(),
+        "client_id": client,
+        "payment_id": payment,
+        "number": "RCP-2026-0007",
+        "serial": 7,
+        "amount_minor": 5_000,
+        "issued_at": dt.datetime(2026, 3, 15, tzinfo=dt.UTC),
+        "issued_on": dt.date(2026, 3, 15),
+    }
 
 
 async def test_receipt_with_a_huge_number_does_not_use_up_the_numbers(portal: Paying) -> None:

@@ -1,13 +1,19 @@
 """A PostgreSQL server that is stopped, started, demoted and followed by a standby."""
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlencode, urlsplit
+
+import asyncpg
 
 from tests.support import postgres
 from tests.support.postgres import DURABLE, Server
 
 STANDBY_PORT = 5433
+STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+STREAMS_WITHIN_S = 60
 
 
 class Cluster:
@@ -40,13 +46,19 @@ class Cluster:
     # -- a standby ---------------------------------------------------------------------------------
 
     def follow(self) -> str:
-        """Start a standby that streams from the primary; return its server's URL."""
+        """Start a standby that streams from the primary; return its server's URL.
+
+        What is committed from now on is on the standby too when the primary was stopped.
+        """
         self.stop()
         self.server.run('cp -R "$2/data" "$2/standby" && touch "$2/standby/standby.signal"')
         self.start()
         conninfo = f"primary_conninfo = 'host={self.server.folder} user=postgres'"
         self.server.run(f'echo "{conninfo}" >>"$2/standby/postgresql.auto.conf"')
         self.server.control("start " + options(STANDBY_PORT), "standby")
+        # In a thread, since a test's event loop may be running.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, streams(self.url)).result()
         return at_port(self.url, STANDBY_PORT)
 
     def demote(self) -> None:
@@ -58,6 +70,17 @@ class Cluster:
     def promote(self) -> None:
         """Make the standby the primary."""
         self.server.control("promote", "standby")
+
+
+async def streams(url: str) -> None:
+    """Wait until the standby of a primary has caught up."""
+    conn = await asyncpg.connect(url)
+    try:
+        async with asyncio.timeout(STREAMS_WITHIN_S):
+            while not await conn.fetchval(STREAMING):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    finally:
+        await conn.close()
 
 
 def options(port: int = 5432) -> str:

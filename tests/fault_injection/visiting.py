@@ -1,6 +1,7 @@
 """Visitors of a portal, who send every kind of request, and check each response."""
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -39,6 +40,12 @@ class Answer:
     @property
     def status(self) -> int:
         return self.response.status_code
+
+    @property
+    def operation(self) -> str:
+        """Return the name of the operation that was sent. Responses come in any order."""
+        query: str = json.loads(self.response.request.content)["query"]
+        return query.split()[1]
 
     def __str__(self) -> str:
         return f"{self.way}: {self.status} in {self.seconds:.1f} s: {self.response.text[:300]}"
@@ -118,11 +125,7 @@ class Visitors:
         assert await portal.ledger_of_payments() == OWED
         noted = {entry.operation for entry in await portal.all(AccessEntry)}
         read = {
-            f"N{number}"
-            for number, answer in enumerate(
-                (one for one in self.answers if one.way == "new read"), start=1
-            )
-            if answer.status == 200
+            one.operation for one in self.answers if one.way == "new read" and one.status == 200
         }
         assert read <= noted
 
