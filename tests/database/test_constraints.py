@@ -67,6 +67,7 @@ from tests.support.factories import (
     referred,
     table,
 )
+from tests.support.triggers import STATEFUL, drop_triggers
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -80,6 +81,7 @@ async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
         async with engine.begin() as conn:
             for table in filter(is_append_only, Row.metadata.sorted_tables):
                 await conn.run_sync(unprotect, table.name)
+            await drop_triggers(conn, *STATEFUL)
         yield engine
         await engine.dispose()
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import open_engine
 from tests.support import postgres
@@ -16,9 +16,13 @@ async def remove_triggers(database: AsyncEngine, *tables: str) -> None:
     """Remove the triggers that guard the states of tables, as only the tables' owner can."""
     url = postgres.as_owner(database.url.render_as_string(hide_password=False))
     async with open_engine(url) as owner, owner.begin() as conn:
-        for table in tables:
-            of_table = f" ON {table}" if owner.dialect.name == "postgresql" else ""
-            await conn.execute(text(f"DROP TRIGGER {table}_transitions{of_table}"))
+        await drop_triggers(conn, *tables)
+
+
+async def drop_triggers(conn: AsyncConnection, *tables: str) -> None:
+    for table in tables:
+        of_table = f" ON {table}" if conn.dialect.name == "postgresql" else ""
+        await conn.execute(text(f"DROP TRIGGER {table}_transitions{of_table}"))
 
 
 async def watch_transitions(engine: AsyncEngine) -> None:
