@@ -27,7 +27,7 @@ BILLING, PHI = Scope.BILLING_READ, Scope.PHI_READ
 OPEN: Mapping[str, frozenset[str]] = {
     "Query": frozenset({"client", "clients"}),
     "Viewer": frozenset({"clients"}),
-    "Practice": frozenset({"invoices", "payments", "revenue", "aging"}),
+    "Practice": frozenset({"invoices", "payments", "ledger", "revenue", "aging"}),
     # The fields that return these types may need scopes.
     **dict.fromkeys(
         (
