@@ -6,13 +6,15 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from identity.sign_in import email_message, outbox, people, worker
-from identity.sign_in.links import Letter, Link
+from identity.sign_in.links import Letter, Link, letter
 from identity.sign_in.networks import network
 from identity.sign_in.smtp import is_sender
 from models import Client, Contact, Practice, SignInLimit, SignInLink, SignInRequest, Token
@@ -168,17 +170,17 @@ async def test_similar_letter_is_another_mailbox(portal: SigningIn) -> None:
     assert [mail["To"] for mail in await portal.mails()] == ["KELVIN@example.com"]
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        "ana@example.com, evil@example.com",
-        "ana@example.com,evil@example.com",
-        "ana@example.com; evil@example.com",
-        "ana@example.com evil@example.com",
-        "Ana <ana@example.com>",
-        "ana@example.com\r\nBcc: evil@example.com",
-    ],
-)
+ODD = [
+    "ana@example.com, evil@example.com",
+    "ana@example.com,evil@example.com",
+    "ana@example.com; evil@example.com",
+    "ana@example.com evil@example.com",
+    "Ana <ana@example.com>",
+    "ana@example.com\r\nBcc: evil@example.com",
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
 async def test_text_that_is_not_one_address_is_neither_stored_nor_mailed(
     portal: SigningIn, odd: str
 ) -> None:
@@ -188,6 +190,14 @@ async def test_text_that_is_not_one_address_is_neither_stored_nor_mailed(
     assert await portal.mails() == []
     with pytest.raises(ValueError, match=r"addr|CR"):
         email_message.mail(SENDER, Letter(odd, [LINKED]), NOON, HALF_AN_HOUR)
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_text_that_is_not_one_address_is_not_looked_up(odd: str) -> None:
+    """Nothing of the context is used, so nobody can be found by such a text."""
+    nothing: Any = None
+    request: Any = SimpleNamespace(email=odd)
+    assert await letter(nothing, request) is None
 
 
 # -- contents --------------------------------------------------------------------------------------
