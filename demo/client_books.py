@@ -6,14 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from billing.entry.client_ledger import ClientLedger, ClientMaker, enter_in_memory
-from billing.entry.credits import Credit, CreditUse, give_credit, use_credit
+from billing.entry.credits import CreditUse, use_credit
 from billing.entry.invoices import (
-    Adjustment,
     InvoiceVoid,
     NewInvoice,
     NewLine,
     WriteOff,
-    adjust_invoice,
     issue_invoice,
     void_invoice,
     write_off_invoice,
@@ -128,12 +126,6 @@ class ClientBooks:
         """Write off the amount due of an invoice, if there is one."""
         if self.due(invoice_id):
             self.enter(write_off_invoice, WriteOff(invoice_id))
-
-    def adjust(self, invoice_id: str, amount: int) -> None:
-        self.enter(adjust_invoice, Adjustment(invoice_id, amount, "Sliding scale on invoice"))
-
-    def give_credit(self, amount: int, description: str) -> None:
-        self.enter(give_credit, Credit(amount, description))
 
     # -- payments ----------------------------------------------------------------------------------
 

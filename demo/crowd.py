@@ -90,26 +90,37 @@ def an_invoice(life: Life, chance: Chance, day: int) -> None:
 
 
 def weekly_habit(office: Office, chance: Chance) -> Habit:
+    """Return the habit of a client who still comes, since some day of the last two years."""
+    every = chance.random.choice((7, 7, 14))
+    last, began = chance.random.randint(1, every), chance.random.randint(60, TWO_YEARS)
+    return drawn_habit(office, chance, every, last, began, insured=0.3)
+
+
+def drawn_habit(
+    office: Office,
+    chance: Chance,
+    every: int,
+    last: int,
+    began: int,
+    *,
+    insured: float,
+    **facts: Any,
+) -> Habit:
+    """Return a habit with these days of sessions, and the rest at random."""
     draw = chance.random
-    every = draw.choice((7, 7, 14))
-    last = draw.randint(1, every)
-    began = draw.randint(60, TWO_YEARS)
-    days = range(last, began, every)
     with_card = office.takes_cards and chance.happens(0.8)
     code = draw.choice(list(DIAGNOSES))
-    return Habit(
-        service=draw.choice(("90834", "90837", "90837", "90847")),
-        every=every,
-        began=began,
-        last=last,
-        hour=draw.randint(8, 15),
-        last_invoiced=draw.randint(3, 20),
-        due_in=draw.choice((7, 14, 30)),
-        pays_with=PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
-        pays_after=draw.randint(1, 12),
-        insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.3) else None,
-        away=frozenset(day for day in days if chance.happens(0.07)),
-    )
+    drawn: dict[str, Any] = {
+        "service": draw.choice(("90834", "90837", "90837", "90847")),
+        "hour": draw.randint(8, 15),
+        "last_invoiced": draw.randint(3, 20),
+        "due_in": draw.choice((7, 14, 30)),
+        "pays_with": PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
+        "pays_after": draw.randint(1, 12),
+        "insurance": Insurance({code: DIAGNOSES[code]}) if chance.happens(insured) else None,
+        "away": frozenset(day for day in range(last, began, every) if chance.happens(0.07)),
+    }
+    return Habit(every=every, last=last, began=began, **drawn | facts)
 
 
 def open_books(

@@ -7,12 +7,13 @@ in parallel and in any order.
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from billing.entry.people import ContactLink, PracticeDetails, link_contact
 from demo import stories
-from demo.crowd import DIAGNOSES, PAID_WITHOUT_A_CARD, crowd
+from demo.crowd import crowd, drawn_habit
 from demo.entries import Chance, Entered, numbered
-from demo.lives import TWO_YEARS, Habit, Insurance, Life
+from demo.lives import TWO_YEARS, Habit, Life
 from demo.names import FAMILY, GIVEN
 from demo.office import Office
 from demo.places import PLACES, Town
@@ -96,25 +97,12 @@ def a_habit(office: Office, chance: Chance) -> Habit:
     draw = chance.random
     every = draw.choice((7, 7, 7, 14))
     lasts = draw.randint(4, 33) * every
-    is_over = chance.happens(0.65)
-    last = draw.randint(30, TWO_YEARS - lasts) if is_over else draw.randint(1, every)
-    began = last + lasts
-    with_card = office.takes_cards and chance.happens(0.8)
-    code = draw.choice(list(DIAGNOSES))
-    return Habit(
-        service=draw.choice(("90834", "90837", "90837", "90847")),
-        every=every,
-        began=began,
-        last=last,
-        hour=draw.randint(8, 15),
-        last_invoiced=last - draw.randint(0, 20) if is_over else draw.randint(3, 20),
-        due_in=draw.choice((7, 14, 30)),
-        pays_with=PaymentMethodKind.CARD if with_card else draw.choice(PAID_WITHOUT_A_CARD),
-        pays_after=draw.randint(1, 12),
-        insurance=Insurance({code: DIAGNOSES[code]}) if chance.happens(0.2) else None,
-        gets_statements=chance.happens(0.5),
-        away=frozenset(day for day in range(last, began, every) if chance.happens(0.07)),
-    )
+    facts: dict[str, Any] = {"gets_statements": chance.happens(0.5)}
+    last = draw.randint(1, every)
+    if chance.happens(0.65):
+        last = draw.randint(30, TWO_YEARS - lasts)
+        facts["last_invoiced"] = last - draw.randint(0, 20)
+    return drawn_habit(office, chance, every, last, last + lasts, insured=0.2, **facts)
 
 
 def plan_declines(life: Life, chance: Chance) -> None:

@@ -3,7 +3,8 @@
 `day` is a number of days ago. An invoice is identified by the number of days since its issue.
 """
 
-from billing.entry.invoices import NewLine
+from billing.entry.credits import Credit, give_credit
+from billing.entry.invoices import Adjustment, NewLine, adjust_invoice
 from demo.lives import AFTERNOON, CLOSING, LAST, LATE, PAYING, Life
 from models import DeclineReason, PaymentMethodKind
 
@@ -34,7 +35,8 @@ def is_refunded(life: Life, day: int, amount_minor: int) -> None:
 
 
 def is_given_credit(life: Life, day: int, amount_minor: int) -> None:
-    life.on(day, AFTERNOON, lambda: life.books.give_credit(amount_minor, "Courtesy credit"))
+    credit = Credit(amount_minor, "Courtesy credit")
+    life.on(day, AFTERNOON, lambda: life.books.enter(give_credit, credit))
 
 
 def credit_is_put_toward(life: Life, invoice: int, day: int, amount_minor: int) -> None:
@@ -48,7 +50,11 @@ def is_written_off(life: Life, invoice: int, day: int) -> None:
 
 
 def is_adjusted(life: Life, invoice: int, day: int, amount_minor: int) -> None:
-    life.about(invoice, day, LATE, lambda invoice_id: life.books.adjust(invoice_id, amount_minor))
+    def deed(invoice_id: str) -> None:
+        adjustment = Adjustment(invoice_id, amount_minor, "Sliding scale on invoice")
+        life.books.enter(adjust_invoice, adjustment)
+
+    life.about(invoice, day, LATE, deed)
 
 
 def fee_is_corrected(life: Life, day: int, amount_minor: int) -> None:

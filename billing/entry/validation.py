@@ -84,17 +84,23 @@ def check_moment(field: str, moment: object) -> None:
 
 
 def check_text(field: str, text: object, longest: int = SHORT) -> None:
-    """Refuse a text that is empty, too long, or has control characters or lone surrogates."""
+    """Refuse a text that is empty, too long, or has control characters or lone surrogates.
+
+    Only a long text may have several lines.
+    """
     if not isinstance(text, str) or not text.strip():
         raise invalid(field, "is empty")
     if len(text) > longest:
         raise invalid(field, f"has more than {longest} characters")
-    if not text.isprintable() and any(map(is_control, text)):
+    allowed = "\n" if longest == LONG else ""
+    if not text.isprintable() and any(
+        is_control(letter) for letter in text if letter not in allowed
+    ):
         raise invalid(field, "has control characters")
 
 
 def is_control(letter: str) -> bool:
-    return letter != "\n" and unicodedata.category(letter) in ("Cc", "Cs")
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def check_optional_text(field: str, text: object, longest: int = SHORT) -> None:

@@ -44,7 +44,7 @@ VALID: dict[Callable[..., Any], dict[str, Any]] = {
     TaxId: {"last4": "1234"},
     SessionDetails: {"date": DAY, "description": "Session", "fee_minor": 0, "duration_minutes": 50},
     NewLine: {"description": "Letter", "unit_price_minor": 100, "session_id": None},
-    NewInvoice: {"lines": [LINE], "due_on": DAY, "number": "5512"},
+    NewInvoice: {"lines": [LINE], "due_on": DAY, "number": "5512", "notes": "One\nTwo"},
     InvoiceVoid: {"invoice_id": ID},
     WriteOff: {"invoice_id": ID, "amount_minor": 1},
     Adjustment: {"invoice_id": ID, "amount_minor": -1, "description": "Sliding scale"},
@@ -61,7 +61,10 @@ VALID: dict[Callable[..., Any], dict[str, Any]] = {
     ExternalId: {"source": "ehr", "id": "5512"},
 }  # fmt: skip
 WRONG: list[tuple[Callable[..., Any], str, Any]] = [
-    *[(PracticeDetails, "name", name) for name in ("", " ", "x" * 201, "a\0b", "\ud800", 1, None)],
+    *[
+        (PracticeDetails, "name", name)
+        for name in ("", " ", "x" * 201, "a\0b", "a\nb", "\ud800", 1, None)
+    ],
     *[(PracticeDetails, "time_zone", name) for name in ("Mars/Olympus", "", None, "../etc/passwd")],
     *[(PracticeDetails, "currency", code) for code in ("zzz", "usd", "", None)],
     *[(PracticeDetails, "locale", tag) for tag in ("xx-unknown", "", None)],
