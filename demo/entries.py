@@ -10,7 +10,8 @@ from typing import NamedTuple
 from billing.document_numbers import KINDS
 from billing.entry.numbering import give_number
 from billing.entry.rows import Insertion, Operation, Stamp
-from models import DocumentCounter
+from billing.ledger.hash_chain import CHAINED, Chain
+from models import ChainLink, DocumentCounter
 from models.ids import IdSequence
 
 
@@ -42,12 +43,13 @@ def numbered(
     practice_id: str, at: dt.datetime, lives: Iterable[Iterator[Entered]]
 ) -> Iterator[Entered]:
     """Yield the operations of all clients in chronological order, with documents numbered in that
-    order.
+    order, and with the links of each client's hash chain.
 
     A client's next entry is only made after the previous one has its number, so it can quote the
     number.
     """
     last = dict.fromkeys(KINDS.values(), 0)
+    chains: dict[str, Chain] = {}
     for entered in heapq.merge(*lives, key=attrgetter("at")):
         operation = entered.operation
         if isinstance(operation, Insertion) and operation.table in KINDS:
@@ -55,6 +57,11 @@ def numbered(
             last[kind] += 1
             give_number(operation, last[kind])
         yield entered
+        if isinstance(operation, Insertion) and operation.table in CHAINED:
+            client_id = operation.values["client_id"]
+            chain = chains.setdefault(client_id, Chain(practice_id, client_id))
+            link = chain.link((operation.table, operation.values), entered.at)
+            yield Entered(entered.at, Insertion(ChainLink, link))
     for kind, number in last.items():
         values = {"practice_id": practice_id, "kind": kind, "last": number}
         yield Entered(at, Insertion(DocumentCounter, values))

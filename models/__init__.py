@@ -2,6 +2,7 @@
 
 from models.access_entry import AccessAction, AccessEntry, ActorKind
 from models.card_setup import CardSetup, Detachment
+from models.chain import ChainedTable, ChainLink, ChainRoot
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
 from models.external_reference import ExternalReference
@@ -54,6 +55,9 @@ __all__ = [
     "Allocation",
     "CardBrand",
     "CardSetup",
+    "ChainLink",
+    "ChainRoot",
+    "ChainedTable",
     "Claim",
     "Client",
     "ClientNamePart",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, Table, inspect
+from sqlalchemy import Connection, Inspector, Table, inspect, text
 
 MARK = "append_only"
 # For the arguments of a table whose rows are only added.
@@ -47,12 +47,33 @@ def trigger_name(table: str, change: str = "append_only") -> str:
     return f"{table}_{change.lower()}"
 
 
+def weak_protections(conn: Connection, tables: Sequence[str]) -> list[str]:
+    """Return those of the tables whose triggers are not as `protect` creates them."""
+    if conn.dialect.name == "postgresql":
+        given = {"names": [*tables], "body": BODY}
+        whole = set(conn.scalars(WHOLE_TRIGGERS, given))
+        return [table for table in tables if table not in whole]
+    there = set(conn.scalars(text("SELECT sql FROM sqlite_master WHERE type = 'trigger'")))
+    return [table for table in tables if not there.issuperset(on_sqlite(conn, table))]
+
+
+# -- PostgreSQL ------------------------------------------------------------------------------------
+
+BODY = " BEGIN RAISE EXCEPTION '% is append only', TG_TABLE_NAME; END "
+# A trigger's type is a sum: 2 for BEFORE, 8 for DELETE, 16 for UPDATE, 32 for TRUNCATE.
+WHOLE_TRIGGERS = text(
+    """
+    SELECT wanted FROM unnest(CAST(:names AS text[])) AS wanted
+    JOIN pg_trigger ON tgrelid = to_regclass(wanted) AND tgname = wanted || '_append_only'
+    JOIN pg_proc ON pg_proc.oid = tgfoid AND prosrc = :body
+    WHERE tgenabled = 'A' AND tgtype = 58 AND tgqual IS NULL
+    """
+)
+
+
 def on_postgresql(table: str) -> Iterator[str]:
     name = trigger_name(table)
-    yield (
-        f"CREATE OR REPLACE FUNCTION {FUNCTION} RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION '% is append only', TG_TABLE_NAME; END $$"
-    )
+    yield f"CREATE OR REPLACE FUNCTION {FUNCTION} RETURNS trigger LANGUAGE plpgsql AS $${BODY}$$"
     yield (
         f"CREATE TRIGGER {name} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
         f" FOR EACH STATEMENT EXECUTE FUNCTION {FUNCTION}"

@@ -2,12 +2,12 @@
 
 import datetime as dt
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.append_only import APPEND_ONLY
 from models.counter import DocumentKind
-from models.row import Key, Row, choice, practice_reference
+from models.row import Key, Reference, Row, choice, refers
 
 
 class PrintedDocument(Row):
@@ -19,8 +19,9 @@ class PrintedDocument(Row):
 
     __tablename__ = "printed_document"
     __table_args__ = (
-        practice_reference(),
+        refers("client", "client_id"),
         CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
+        Index(None, "practice_id", "client_id"),
         APPEND_ONLY,
     )
 
@@ -28,6 +29,7 @@ class PrintedDocument(Row):
     kind: Mapped[DocumentKind] = mapped_column(choice(DocumentKind, "kind"), primary_key=True)
     document_id: Mapped[Key]
     is_void: Mapped[bool] = mapped_column(primary_key=True)
+    client_id: Mapped[Reference]
     content: Mapped[bytes]
     # Whether it conforms to PDF/A-2a and PDF/UA-1.
     is_archival: Mapped[bool]

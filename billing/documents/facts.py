@@ -57,6 +57,7 @@ class Document:
     """
 
     practice_id: str
+    client_id: str
     kind: DocumentKind
     id: str
     is_void: bool
@@ -103,6 +104,7 @@ async def read_document(
     }
     return Document(
         practice_id=row.practice_id,
+        client_id=row.client_id,
         kind=kind,
         id=row.id,
         is_void=kind is DocumentKind.INVOICE and row.is_void,

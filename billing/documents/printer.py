@@ -19,9 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from billing.documents.facts import Document, read_document
 from billing.documents.typesetting import Printed, render_pdf
 from billing.encryption import FieldKeys
+from billing.ledger.hash_chain import append
+from billing.ledger.locks import lock_client
 from models import DocumentKind, PrintedDocument
 from models.database import within_practice
-from models.upsert import insert_into
 
 AT_ONCE = 2
 # The number of documents that may wait for their turn: some seconds of work.
@@ -85,15 +86,13 @@ class Printer:
 
     async def store(self, conn: AsyncConnection, document: Document, new: Printed) -> Printed:
         """Store a document's bytes, and return them, or those that another process stored first."""
+        await lock_client(conn, document.practice_id, document.client_id)
         if kept := await stored_copy(conn, document):
             return kept
-        # On PostgreSQL another process may be storing its bytes at this moment.
-        await conn.execute(
-            insert_into(conn, PrintedDocument)
-            .values(**log_fields(document), **vars(new), printed_at=self.now())
-            .on_conflict_do_nothing()
-        )
-        return await stored_copy(conn, document) or new
+        now = self.now()
+        row = document_key(document) | {"client_id": document.client_id, "printed_at": now}
+        await append(conn, [(PrintedDocument, row | vars(new))], now)
+        return new
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -102,11 +101,12 @@ class Printer:
 async def stored_copy(conn: AsyncConnection, document: Document) -> Printed | None:
     """Return the stored bytes, if the document was given out before."""
     columns = PrintedDocument.content, PrintedDocument.is_archival
-    kept = (await conn.execute(select(*columns).filter_by(**log_fields(document)))).first()
+    kept = (await conn.execute(select(*columns).filter_by(**document_key(document)))).first()
     return Printed(*kept) if kept else None
 
 
-def log_fields(document: Document) -> dict[str, Any]:
+def document_key(document: Document) -> dict[str, Any]:
+    """Return the primary key of a document's stored bytes."""
     return {
         "practice_id": document.practice_id,
         "kind": document.kind,

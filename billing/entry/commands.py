@@ -26,8 +26,10 @@ from billing.entry.numbering import number_documents
 from billing.entry.people import Person, PracticeDetails, add_practice
 from billing.entry.practice_facts import PracticeFacts, read_practice_facts
 from billing.entry.rows import Draft, Input, Stamp
-from billing.entry.writing import Touched, write
-from billing.payments.context import TURN_S, local_day, lock_client
+from billing.entry.writing import Touched, chained_rows, write
+from billing.ledger.hash_chain import add_links
+from billing.ledger.locks import lock_client
+from billing.payments.context import TURN_S, local_day
 from models import Practice
 from models.ids import IdSequence
 from models.row_turns import Turns
@@ -183,6 +185,7 @@ class ClientEntries(Entries):
         row_id, operations = enter_in_memory(self.ledger, stamp, maker, wanted)
         await number_documents(self.conn, self.facts.id, operations)
         await write(self.conn, operations)
+        await add_links(self.conn, chained_rows(operations), stamp.now)
         if external is not None:
             draft = Draft(self.facts.id, stamp)
             external_ids.insert_reference(draft, external, content, row_id)

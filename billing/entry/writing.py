@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.rows import Alteration, Deletion, Insertion, Operation
+from billing.ledger.hash_chain import CHAINED, NewRow
 from billing.ledger.versions import stamp_rows
 from models import Allocation, Invoice, LedgerEntry, Payment
 
@@ -26,6 +27,15 @@ async def write(conn: AsyncConnection, operations: Sequence[Operation]) -> None:
                 raise EntryError(EntryErrorCode.NO_SUCH_ROW, "There is no such row here.")
         else:
             await conn.execute(delete(first.table).where(condition(first)))
+
+
+def chained_rows(operations: Iterable[Operation]) -> list[NewRow]:
+    """Return the inserted rows that need a link of their client's hash chain."""
+    return [
+        (one.table, one.values)
+        for one in operations
+        if isinstance(one, Insertion) and one.table in CHAINED
+    ]
 
 
 def batches(operations: Sequence[Operation]) -> Iterator[list[Operation]]:

@@ -1,4 +1,4 @@
-"""Background tasks of a serving process: inbox, reconciler, detachments, daily comparison.
+"""Background tasks of a serving process: inbox, reconciler, detachments, comparison and roots.
 
 Each one is a task of its own, so that none waits for another.
 """
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from billing.background import repeat_until_done, wait_for_event
+from billing.ledger import chain_roots
 from billing.payment_methods import detach
 from billing.payments import daily_comparison, reconcile, webhook_inbox
 from billing.payments.context import PaymentContext
@@ -27,7 +28,12 @@ class BackgroundJobs:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        regular = (reconcile.reconcile_untouched, detach.detach_cards, daily_comparison.compare_due)
+        regular = (
+            reconcile.reconcile_untouched,
+            detach.detach_cards,
+            daily_comparison.compare_due,
+            chain_roots.make_due_roots,
+        )
         works = [self.inbox(), *(self.regularly(work) for work in regular)]
         tasks = [asyncio.create_task(work) for work in works]
         try:

@@ -10,9 +10,10 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.audit_log import Actor
+from billing.ledger.locks import lock_client
 from billing.practices import PracticeMisconfigured, zone
 from billing.stripe import Stripe
-from models import Client, Payment, Practice
+from models import Payment, Practice
 from models.row_turns import Turns
 
 # How long a request waits for other requests for the same client.
@@ -40,12 +41,6 @@ def local_day(moment: dt.datetime, time_zone: str) -> dt.date:
     if found is None:
         raise PracticeMisconfigured(f"there is no time zone {time_zone!r}")
     return moment.astimezone(found).date()
-
-
-async def lock_client(conn: AsyncConnection, practice_id: str, client_id: str) -> None:
-    """Lock the client's row: until this transaction ends no other one writes to the account."""
-    statement = select(Client.id).where(Client.practice_id == practice_id, Client.id == client_id)
-    await conn.execute(statement.with_for_update())
 
 
 @asynccontextmanager

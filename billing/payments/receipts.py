@@ -31,8 +31,8 @@ async def create_receipt(
     amount_minor: int,
     now: dt.datetime,
     paid_on: dt.date,
-) -> None:
-    """Create the receipt of a successful payment. The database refuses a second one.
+) -> dict[str, Any]:
+    """Create the receipt of a successful payment, and return it. The database refuses a second one.
 
     The receipt is of the day on which the money moved, which may be in an earlier year.
 
@@ -50,7 +50,7 @@ async def create_receipt(
             **receipt_columns(payment_id, amount_minor, now, paid_on),
         }
         if await insert_unless_taken(conn, receipt):
-            return
+            return receipt
         log.error(
             "alert: practice pra_%s has a receipt %s already: its counter is moved on",
             practice_id,

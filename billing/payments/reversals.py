@@ -8,13 +8,14 @@ the rows is not written: Stripe is asked again.
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger.allocation import owed
+from billing.ledger.hash_chain import NewRow, add_links
 from billing.ledger.taking_back import (
     Reversal,
     allocated_sums,
@@ -54,13 +55,14 @@ log = logging.getLogger("portal.payments")
 class Book:
     """A payment's account, in a transaction that has locked its client.
 
-    `changed` is set once anything was written.
+    `changed` is set once anything was written. `rows` are those that need a link.
     """
 
     conn: AsyncConnection
     paid: Row[Any]
     now: dt.datetime
     changed: bool = False
+    rows: list[NewRow] = field(default_factory=list)
 
     @property
     def own(self) -> dict[str, str]:
@@ -83,6 +85,11 @@ class Book:
     async def write(self, statement: Any) -> None:
         await self.conn.execute(statement)
         self.changed = True
+
+    async def append(self, table: type[LedgerEntry | Allocation], **values: Any) -> None:
+        row = {**self.own, "id": new_id(), **values}
+        await self.write(insert(table).values(row))
+        self.rows.append((table, row))
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,7 @@ async def write_result(
         await write_reversals(
             book, refunds, [dispute for dispute in disputes if dispute.state is not None]
         )
+        await add_links(conn, book.rows, book.now)
         if book.changed:
             await stamp(conn, paid.practice_id, paid.id)
     return True
@@ -279,20 +287,17 @@ async def enter_reversal(book: Book, reversal: Settled) -> None:
     if sum(before) == reversal.held_minor:
         return
     left, returned = DESCRIPTIONS[reversal.kind]
-    await book.write(
-        insert(LedgerEntry).values(
-            **book.own,
-            id=new_id(),
-            date=book.local_day(reversal.created) if reversal.holds else book.today,
-            posted_on=book.today,
-            kind=reversal.kind,
-            description=left if reversal.holds else returned,
-            amount_minor=reversal.held_minor - sum(before),
-            payment_id=book.paid.id,
-            dispute_id=reversal.id if reversal.kind is EntryKind.DISPUTE else None,
-            reference=f"{named} {len(before)}" if before else named,
-            created_at=book.now,
-        )
+    await book.append(
+        LedgerEntry,
+        date=book.local_day(reversal.created) if reversal.holds else book.today,
+        posted_on=book.today,
+        kind=reversal.kind,
+        description=left if reversal.holds else returned,
+        amount_minor=reversal.held_minor - sum(before),
+        payment_id=book.paid.id,
+        dispute_id=reversal.id if reversal.kind is EntryKind.DISPUTE else None,
+        reference=f"{named} {len(before)}" if before else named,
+        created_at=book.now,
     )
 
 
@@ -315,14 +320,11 @@ async def move_allocations(book: Book, reversals: Sequence[Settled]) -> None:
     )
     names = {one.id: one.name for one in reversals}
     for key, source, minor in parts_of(moved):
-        await book.write(
-            insert(Allocation).values(
-                **book.own,
-                **source._asdict(),
-                **{names[key]: key},
-                id=new_id(),
-                amount_minor=minor,
-                date=book.today,
-                created_at=book.now,
-            )
+        await book.append(
+            Allocation,
+            **source._asdict(),
+            **{names[key]: key},
+            amount_minor=minor,
+            date=book.today,
+            created_at=book.now,
         )

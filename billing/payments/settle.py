@@ -9,11 +9,12 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger.allocation import AmountDue, AmountsDue, Share, allocate, owed
+from billing.ledger.hash_chain import NewRow, append
 from billing.ledger.versions import stamp
 from billing.payment_methods.store import Consent, store_card
 from billing.payments import receipts, states
@@ -32,6 +33,7 @@ from models import (
     PaymentMethodKind,
     PaymentRefusal,
     PaymentState,
+    Receipt,
 )
 from models.ids import new_id
 
@@ -124,15 +126,16 @@ async def record_success(
     paid_at = intent.charged_at or now if intent else now
     paid_on = local_day(paid_at, paid.time_zone)
     own = {"practice_id": practice_id, "client_id": paid.client_id}
+    rows: list[NewRow] = []
     if intent and received:
-        await enter_payment(conn, own, paid, intent, now, paid_on)
+        rows.append((LedgerEntry, own | payment_entry(paid, intent, now, paid_on)))
     shares = allocate(amounts_due, received)
-    if shares:
-        rows = allocation_columns(payment_id, shares, today, now)
-        await conn.execute(insert(Allocation), [own | {"id": new_id()} | row for row in rows])
-    await receipts.create_receipt(
+    for row in allocation_columns(payment_id, shares, today, now):
+        rows.append((Allocation, own | {"id": new_id()} | row))
+    receipt = await receipts.create_receipt(
         conn, practice_id, paid.client_id, payment_id, received, now, paid_on
     )
+    await append(conn, rows, now, inserted=[(Receipt, receipt)])
     if intent and intent.card:
         await remember(conn, paid, intent, now)
     warn(paid, received, shares)
@@ -173,18 +176,13 @@ async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> AmountsDue:
     return AmountsDue(free, 0 if others else amounts_due.credit_minor)
 
 
-async def enter_payment(
-    conn: AsyncConnection,
-    own: dict[str, str],
-    paid: Row[Any],
-    intent: Intent,
-    now: dt.datetime,
-    paid_on: dt.date,
-) -> None:
-    """Enter the payment in the ledger."""
+def payment_entry(
+    paid: Row[Any], intent: Intent, now: dt.datetime, paid_on: dt.date
+) -> dict[str, Any]:
+    """Return the payment's ledger row."""
     card = intent.card
     brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
-    entry = entry_columns(
+    return entry_columns(
         paid.id,
         intent.received_minor,
         card_description(brand, last4),
@@ -192,7 +190,6 @@ async def enter_payment(
         posted_on=local_day(now, paid.time_zone),
         now=now,
     )
-    await conn.execute(insert(LedgerEntry).values(own | entry))
 
 
 async def remember(conn: AsyncConnection, paid: Row[Any], intent: Intent, now: dt.datetime) -> None:

@@ -226,6 +226,29 @@ def end_payment(
 
 
 @app.command()
+def verify(
+    practice: Annotated[
+        str | None, typer.Option(help="The only practice to verify, as pra_….")
+    ] = None,
+    roots: Annotated[
+        bool, typer.Option("--roots", help="Only print the daily roots, to be kept elsewhere.")
+    ] = False,
+    known_roots: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Roots that were printed before."),
+    ] = None,
+) -> None:
+    """Verify that the books are as they were written, without changes. Exit with 1 if not."""
+    from server.cli import verify
+
+    settings = settings_from_environment()
+    if roots:
+        run(verify.print_roots(settings, practice, typer.echo))
+    elif run(verify.verify(settings, practice, known_roots, typer.echo)):
+        raise typer.Exit(1)
+
+
+@app.command()
 def reconcile(
     since: Annotated[
         dt.datetime | None,

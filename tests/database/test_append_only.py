@@ -37,7 +37,10 @@ async def url(new_database: NewDatabase) -> AsyncIterator[str]:
 
 
 def test_the_books_are_append_only_and_the_serving_role_may_only_add_to_them() -> None:
-    names = {"access_entry", "allocation", "ledger_entry", "printed_document", "receipt"}
+    names = {
+        *("access_entry", "allocation", "ledger_entry", "printed_document", "receipt"),
+        *("chain_link", "chain_root"),
+    }
     assert {table.name for table in PROTECTED} == names
     may = rights(Row.metadata)
     assert {name for name, granted in may.items() if granted == {"SELECT", "INSERT"}} == names

@@ -79,7 +79,8 @@ async def test_print_of_another_process_is_used_if_it_was_first(
     async def elsewhere(document: Any) -> None:
         async with portal.engine.begin() as conn:
             kept = {"content": b"%PDF first", "is_archival": True, "printed_at": portal.clock()}
-            await conn.execute(insert(PrintedDocument).values(printer.log_fields(document) | kept))
+            row = printer.document_key(document) | {"client_id": document.client_id} | kept
+            await conn.execute(insert(PrintedDocument).values(row))
 
     monkeypatch.setattr(printer, "render_pdf", beaten)
     response = await get(portal, (await link(portal, id_))["printUrl"])

@@ -20,6 +20,9 @@ from models import (
     AccessEntry,
     Allocation,
     CardSetup,
+    ChainedTable,
+    ChainLink,
+    ChainRoot,
     Claim,
     Client,
     ClientNamePart,
@@ -216,7 +219,7 @@ def referred(link: ForeignKeyConstraint) -> str:
 
 
 # Tables with one default row per practice.
-ONE_A_PRACTICE = (DocumentCounter, ExternalReference, Logo, PracticeVersion, PrintedDocument)
+ONE_A_PRACTICE = (ChainRoot, DocumentCounter, ExternalReference, Logo, PracticeVersion)
 
 # Columns that a row of each table needs in addition to its references.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
@@ -242,9 +245,15 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "at": NOON,
     },
     Logo: {"since": DAY, "content": b"<svg/>"},
+    ChainLink: {
+        "table_name": ChainedTable.LEDGER_ENTRY,
+        "row_key": str(uuid.UUID(int=1)),
+        "added_at": NOON,
+        "hash": bytes(32),
+    },
+    ChainRoot: {"day": DAY, "hash": bytes(32), "made_at": NOON},
     PrintedDocument: {
         "kind": DocumentKind.INVOICE,
-        "document_id": str(uuid.UUID(int=1)),
         "is_void": False,
         "content": b"%PDF-1.7",
         "is_archival": True,
@@ -390,6 +399,9 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
 SERIALS = ("serial", "stripe_id", "fingerprint", "reference", "hash")
 
 
-NUMBERED = ("serial", "stripe_id", "fingerprint", "reference", "hash", "secret_hash", "nonce_hash")
+NUMBERED = (
+    *("serial", "position", "document_id", "stripe_id", "fingerprint", "reference"),
+    *("hash", "secret_hash", "nonce_hash"),
+)
 
 NUMBERS = itertools.count(1)

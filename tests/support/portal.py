@@ -9,6 +9,8 @@ import httpx
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing.ledger.hash_chain import CHAINED, append
+from billing.ledger.locks import lock_client
 from execution.introspection import Introspection
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
@@ -44,7 +46,12 @@ class Portal:
 
     async def insert(self, model: type[Row], *rows: Mapping[str, Any]) -> None:
         async with self.engine.begin() as conn:
-            await conn.execute(insert(model), [dict(row) for row in rows])
+            if model not in CHAINED:
+                await conn.execute(insert(model), [dict(row) for row in rows])
+                return
+            for row in rows:
+                await lock_client(conn, row["practice_id"], row["client_id"])
+                await append(conn, [(model, row)], self.clock())
 
     async def fill(self) -> None:
         own = {"practice_id": self.practice_id}

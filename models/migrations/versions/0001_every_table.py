@@ -28,13 +28,15 @@ down_revision = None
 
 TABLES = (
     "practice sign_in_limit sign_in_request stripe_event clinician contact "
-    "document_counter external_reference letterhead logo practice_version printed_document client "
-    "client_name_part contact_right detachment invoice payment_method session "
+    "document_counter external_reference letterhead logo practice_version client "
+    "printed_document chain_link chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
     "dispute receipt refund allocation ledger_entry"
 ).split()
-APPEND_ONLY = "access_entry printed_document receipt allocation ledger_entry".split()
+APPEND_ONLY = (
+    "access_entry printed_document receipt allocation ledger_entry chain_link chain_root"
+).split()
 SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ"
 BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
 REASONS = (
@@ -188,19 +190,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("practice_id"),
     )
     create_table(
-        "printed_document",
-        sa.Column("practice_id", ID, nullable=False),
-        sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
-        sa.Column("document_id", ID, nullable=False),
-        sa.Column("is_void", sa.Boolean(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.Column("is_archival", sa.Boolean(), nullable=False),
-        sa.Column("printed_at", Instant(), nullable=False),
-        sa.CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
-        practice_reference(),
-        sa.PrimaryKeyConstraint("practice_id", "kind", "document_id", "is_void"),
-    )
-    create_table(
         "client",
         *key(),
         sa.Column("name", sa.Text(), nullable=False),
@@ -224,6 +213,53 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_client_practice_id_folded_name_id", "client", ["practice_id", "folded_name", "id"]
+    )
+    create_table(
+        "printed_document",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
+        sa.Column("document_id", ID, nullable=False),
+        sa.Column("is_void", sa.Boolean(), nullable=False),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("is_archival", sa.Boolean(), nullable=False),
+        sa.Column("printed_at", Instant(), nullable=False),
+        sa.CheckConstraint("kind = 'INVOICE' OR NOT is_void", name="void_is_an_invoice"),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "kind", "document_id", "is_void"),
+    )
+    op.create_index(
+        "ix_printed_document_practice_id_client_id",
+        "printed_document",
+        ["practice_id", "client_id"],
+    )
+    create_table(
+        "chain_link",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "table_name",
+            chosen("table_name", "LEDGER_ENTRY ALLOCATION RECEIPT PRINTED_DOCUMENT"),
+            nullable=False,
+        ),
+        sa.Column("row_key", sa.Text(), nullable=False),
+        sa.Column("added_at", Instant(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("position > 0", name="position_positive"),
+        sa.CheckConstraint("length(hash) = 32", name="hash_sha256"),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "client_id", "position"),
+    )
+    create_table(
+        "chain_root",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", Instant(), nullable=False),
+        sa.CheckConstraint("length(hash) = 32", name="hash_sha256"),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "day"),
     )
     create_table(
         "client_name_part",
