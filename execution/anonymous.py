@@ -45,6 +45,9 @@ MAX_LENGTH, MAX_TOKENS, MAX_INTROSPECTION_TOKENS = 4_096, 100, 400
 MAX_VALUES = 100
 # Characters of documents and of plans in the caches.
 DOCUMENTS, PLANS = 2**17, 2**20
+# The share of the time in which new documents may be parsed and validated. The texts for signing in
+# are few, and cached.
+SHARE = 0.1
 # Requests processed at the same time, requests in the queue in total and for one network address,
 # and the longest wait.
 AT_ONCE, MOST, MOST_OF_ONE_ADDRESS, WAIT_S = 4, 64, 16, 5

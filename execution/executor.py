@@ -1,10 +1,7 @@
 """A cache of plans, and the choice between a plan and the reference executor for each request."""
 
-import asyncio
 import datetime as dt
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -15,9 +12,9 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
-from execution.garbage_collection import pause
+from execution.planning_thread import SHARE, PlanningThread
 from identity.viewer import Viewer
-from models.database import Caller, DatabaseBusy, Lane, Reads, StatementTooDeep, within_practice
+from models.database import Caller, DatabaseBusy, Reads, StatementTooDeep, within_practice
 from planner import fallback_executor, literal_results, preflight
 from planner.cache import FairCache
 from planner.compiler import MutationCall, Outcomes, Planner
@@ -44,8 +41,6 @@ V = TypeVar("V")
 
 # Characters of SQL: about a thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
-# A second of planning counts as this many of the database, since requests share one interpreter.
-PLANNING_COUNTS = 8
 # Shapes of one document: each Boolean, enum or optional variable doubles their number.
 SHAPES_A_DOCUMENT = 64
 
@@ -96,7 +91,8 @@ def has_sole_client(viewer: Viewer) -> bool:
 
 
 class Executor:
-    """The plans for one schema and one database."""
+    """The plans for one schema and one database. New ones are made in a thread for a `share` of the
+    time."""
 
     def __init__(
         self,
@@ -105,50 +101,19 @@ class Executor:
         signer: Signer,
         online: Online = SANDBOX,
         most: int = PLANS,
+        share: float = SHARE,
     ) -> None:
         self.schema, self.reads, self.signer, self.online = schema, reads, signer, online
         self.plans: FairCache[Any, Plan | None] = FairCache(most, lambda _, plan: plan_weight(plan))
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="plans")
+        self.share = share
 
     @cached_property
-    def lane(self) -> Lane:
-        """The single slot of the thread, for which callers wait."""
-        return Lane(1, budgets=self.reads.budgets, is_charged=False)
+    def planning(self) -> PlanningThread:
+        return PlanningThread(self.reads.budgets, self.share)
 
     async def run_in_thread(self, caller: Caller, work: Callable[..., V], *given: Any) -> V:
-        """Run work that would block the event loop in a thread, with fair turns for all callers.
-
-        The processor time counts toward the budget of the caller's token.
-        """
-        loop = asyncio.get_running_loop()
-        async with self.lane.place(caller):
-            doing = loop.run_in_executor(self.thread, self.timed, loop, caller, work, *given)
-            try:
-                return await asyncio.shield(doing)
-            except asyncio.CancelledError:
-                # The thread keeps running, so its slot is held until the work is done.
-                await asyncio.wait([doing])
-                raise
-
-    def timed(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        caller: Caller,
-        work: Callable[..., V],
-        *given: Any,
-    ) -> V:
-        """Run work in the thread, charge its processor time, and pause for the same time.
-
-        While the thread works, the event loop repeatedly waits for the interpreter lock.
-        """
-        began = time.thread_time()
-        try:
-            with pause.held():
-                return work(*given)
-        finally:
-            took = time.thread_time() - began
-            self.thread.submit(time.sleep, took)
-            loop.call_soon_threadsafe(self.reads.budgets.spend, caller, PLANNING_COUNTS * took)
+        """Run work that would block the event loop."""
+        return await self.planning.run(caller, work, *given)
 
     async def answer(
         self,

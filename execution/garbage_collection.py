@@ -12,36 +12,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 YOUNGEST = 0
-# Collections of the middle generation between two of the oldest. Python's default is 10.
-MIDDLE_FOR_OLDEST = 100
+# Objects for a collection of the youngest generation, and collections of one generation for one of
+# the next. Python's defaults are 700, 10 and 10.
+THRESHOLDS = 5_000, 50, 100
 
 
 class Pause:
-    """A pause of automatic collections while any thread does such work."""
+    """A pause of automatic collections while a thread does such work, one thread at a time.
+
+    A collection at the end of one thread's work would find the objects of another's in use. Threads
+    that work by turns lose nothing: they share one interpreter.
+    """
 
     def __init__(self) -> None:
-        self.lock, self.working = threading.Lock(), 0
+        self.lock = threading.Lock()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Pause collections within the context, then collect the youngest generation."""
         with self.lock:
-            self.working += 1
             gc.disable()
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.working -= 1
-                if not self.working:
-                    gc.enable()
-            gc.collect(YOUNGEST)
+            try:
+                yield
+            finally:
+                gc.enable()
+                gc.collect(YOUNGEST)
 
 
 pause = Pause()
 
 
-def collect_oldest_rarely() -> None:
-    """Have the oldest generation collected rarely, in a process whose caches are large."""
-    youngest, middle, _ = gc.get_threshold()
-    gc.set_threshold(youngest, middle, MIDDLE_FOR_OLDEST)
+def collect_rarely() -> None:
+    """Have older generations collected rarely, in a process with many connections and documents.
+
+    Most of the garbage has no cycles and needs no collection, so one mostly examines what is in
+    use.
+    """
+    gc.set_threshold(*THRESHOLDS)

@@ -14,6 +14,7 @@ from billing.documents.links import Signer
 from billing.payments.context import PaymentContext
 from billing.payments.status import SANDBOX, Online
 from execution.anonymous import PLANS as STRANGERS_PLANS
+from execution.anonymous import SHARE as STRANGERS_SHARE
 from execution.anonymous import AnonymousRequests
 from execution.authentication import Authenticator, CachedSession
 from execution.executor import Executor
@@ -87,7 +88,9 @@ class GraphQLService:
         self.executor = Executor(schema, reads, signer, online)
         core, ready = schema._schema, self.prepare
         self.preparation = Preparation(core, self.executor.run_in_thread, ready, introspection)
-        anonymous_executor = Executor(schema, reads, signer, online, STRANGERS_PLANS)
+        anonymous_executor = Executor(
+            schema, reads, signer, online, STRANGERS_PLANS, STRANGERS_SHARE
+        )
         self.anonymous = AnonymousRequests(
             core, anonymous_executor, ready, public_mutations(core), introspection
         )

@@ -25,7 +25,7 @@ from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
 from billing.stripe import Stripe
 from execution.authentication import Authenticator
-from execution.garbage_collection import collect_oldest_rarely
+from execution.garbage_collection import collect_rarely
 from execution.pipeline import GraphQLService
 from execution.read_audit import ReadAuditLog
 from execution.startup_check import check_schema
@@ -293,5 +293,5 @@ def app_of_environment() -> Starlette:
     # Objects from the start are never garbage, and examining them holds the event loop.
     gc.collect()
     gc.freeze()
-    collect_oldest_rarely()
+    collect_rarely()
     return application

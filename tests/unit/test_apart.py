@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from execution.executor import PLANNING_COUNTS, Executor
+from execution.executor import Executor
+from execution.planning_thread import BURST_S, PLANNING_COUNTS, SHARE
 from graph.schema import schema
 from models.database import Budgets, Caller, RateLimited
 
@@ -57,7 +59,7 @@ async def test_canceled_work_keeps_its_place_until_it_ends() -> None:
     next_ = asyncio.create_task(planning.run_in_thread(OTHER, work, "next"))
     for _ in range(5):
         await asyncio.sleep(0)
-    assert planning.thread._work_queue.empty()
+    assert planning.planning.thread._work_queue.empty()
     assert not given_up.done()
     free.set()
     await next_
@@ -74,12 +76,35 @@ async def test_planning_is_charged_to_the_tokens_budget(monkeypatch: pytest.Monk
     await planning.run_in_thread(OTHER, clock.work)
 
 
-async def test_thread_pauses_for_as_long_as_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_thread_works_for_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It rests after a burst, and no more than it has to; later it may work at once again."""
     clock = Processor(monkeypatch)
     planning = plans(Budgets())
-    await planning.run_in_thread(OTHER, clock.work)
-    await planning.run_in_thread(OTHER, lambda: None)
-    assert clock.slept[0] == pytest.approx(clock.STEP_S)
+    began = clock.now
+    while clock.now < began + 10:
+        await planning.run_in_thread(OTHER, clock.work)
+    assert clock.worked <= SHARE * (clock.now - began) + BURST_S + clock.STEP_S
+    assert clock.worked >= SHARE * 10
+    clock.now, clock.slept = clock.now + BURST_S / SHARE, []
+    for _ in range(int(BURST_S / clock.STEP_S) - 1):
+        await planning.run_in_thread(OTHER, clock.work)
+    assert clock.slept == []
+
+
+async def test_two_planning_threads_never_work_at_once() -> None:
+    """One thread's collection would otherwise examine what the other has in use."""
+    busy, most = 0, 0
+
+    def work() -> None:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        time.sleep(0.01)
+        busy -= 1
+
+    threads = plans(), plans()
+    await asyncio.gather(*(thread.run_in_thread(OTHER, work) for thread in threads * 4))
+    assert most == 1
 
 
 async def test_reference_cycles_of_planning_are_freed_right_after_it() -> None:
@@ -113,15 +138,22 @@ class Node:
 
 
 class Processor:
-    """Processor time of a thread. Each work takes one step of it, and pauses are recorded."""
+    """A clock, and the processor time of a thread. Each work takes one step of both."""
 
     STEP_S = 0.01
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds = 0.0
+        self.now = self.worked = 0.0
         self.slept: list[float] = []
-        monkeypatch.setattr("execution.executor.time.thread_time", lambda: self.seconds)
-        monkeypatch.setattr("execution.executor.time.sleep", self.slept.append)
+        clock = SimpleNamespace(
+            thread_time=lambda: self.worked, monotonic=lambda: self.now, sleep=self.sleep
+        )
+        monkeypatch.setattr("execution.planning_thread.time", clock)
 
     def work(self) -> None:
-        self.seconds += self.STEP_S
+        self.worked += self.STEP_S
+        self.now += self.STEP_S
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds

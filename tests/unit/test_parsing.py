@@ -1,0 +1,40 @@
+"""Documents as they are parsed: what they keep in memory, and where their errors are."""
+
+import gc
+
+import pytest
+from graphql import DocumentNode, Token
+
+from planner.operation import parse_document
+
+VALID, NOT_CLOSED = "query Q { client { id name } }", "{ client {"
+
+
+@pytest.mark.parametrize("query", [VALID, NOT_CLOSED, "{ a " * 3_000, "{ a }" * 2_000])
+def test_document_is_freed_without_a_collection(query: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        parse_document(query)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_document_keeps_no_tokens() -> None:
+    before = tokens()
+    document = parse_document(VALID)
+    assert tokens() == before
+    assert isinstance(document, DocumentNode)
+    assert str(document.loc) == "0:30"
+
+
+def test_error_has_its_location() -> None:
+    errors = parse_document("{\n  client {")
+    assert not isinstance(errors, DocumentNode)
+    (error,) = errors
+    assert [tuple(place) for place in error.locations or ()] == [(2, 11)]
+
+
+def tokens() -> int:
+    return sum(isinstance(each, Token) for each in gc.get_objects())
