@@ -42,6 +42,7 @@ from resolvers.days import days_ago
 from resolvers.filters import DateRange, among, within_dates
 from resolvers.invoices import totals_subquery
 from resolvers.money import Amount
+from resolvers.payments import refunded_amount
 from resolvers.visibility import AnySelect, Visibility
 
 DEFAULT_DAYS = 30
@@ -93,7 +94,9 @@ class HistoryRow:
         self.billed, self.paid = totals_subquery(
             visible, table.c.invoice_id, table, rarely_read=True
         )
-        self.refunded = visible.subquery(lambda: refunded_amount(table, visible), rarely_read=True)
+        self.refunded = visible.subquery(
+            lambda: refunded_amount(visible, table.c.payment_id, table), rarely_read=True
+        )
         self.moved = visible.subquery(
             lambda: balance_change(table, visible, later=self.account is not None)
         )
@@ -332,21 +335,6 @@ def is_void(entry: History, visible: Visibility) -> AnySelect:
         .where(
             visible.predicate_for(invoice),
             invoice.c.id == entry.c.invoice_id,
-        )
-        .correlate(entry)
-    )
-
-
-def refunded_amount(entry: History, visible: Visibility) -> AnySelect:
-    """Return the amount refunded of the entry's payment."""
-    other = visible.for_totals(LedgerEntry)
-    return (
-        select(total(other.c.amount_minor).label("total"))
-        .select_from(other)
-        .where(
-            visible.predicate_for(other),
-            other.c.payment_id == entry.c.payment_id,
-            other.c.kind == constant(EntryKind.REFUND),
         )
         .correlate(entry)
     )

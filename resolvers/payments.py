@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     SQLColumnExpression,
     Text,
     and_,
@@ -58,7 +59,7 @@ class PaymentRow:
 
     def __init__(self, table: TableAlias[Payment], visible: Visibility) -> None:
         self.c, self.table = table.c, table
-        self.refunds = visible.subquery(lambda: refunds(table, visible))
+        self.refunds = visible.subquery(lambda: refunded_amount(visible, table.c.id, table))
         self.disputes = visible.subquery(lambda: disputes(table, visible))
         self.subqueries = (self.refunds, self.disputes)
 
@@ -179,17 +180,20 @@ def of_invoice(invoice: InvoiceRow, visible: Visibility) -> Rows:
     return rows(visible, paid_it)
 
 
-def refunds(payment: TableAlias[Payment], visible: Visibility) -> AnySelect:
+def refunded_amount(
+    visible: Visibility, payment_id: SQLColumnExpression[str | None], table: FromClause
+) -> AnySelect:
+    """Select the amount refunded of the payment that a table's column refers to."""
     entry = visible.for_totals(LedgerEntry)
     return (
         select(total(entry.c.amount_minor).label("total"))
         .select_from(entry)
         .where(
             visible.predicate_for(entry),
-            entry.c.payment_id == payment.c.id,
+            entry.c.payment_id == payment_id,
             entry.c.kind == constant(EntryKind.REFUND),
         )
-        .correlate(payment)
+        .correlate(table)
     )
 
 

@@ -65,13 +65,14 @@ async def paying_client(
         statement = statement.join(invoice, same).where(
             visible.predicate_for(invoice), invoice.c.id == invoice_id
         )
-    owner = await first_row(mutation, visible, statement)
-    if owner is None:
-        path = ("input", "invoiceId" if invoice_id is not None else "clientId")
-        raise NotFoundError("There is no such object, or you have no access to it.", path)
-    if not owner.may_pay:
-        raise NotAllowedError("You may not pay for this client.")
-    return owner
+    path = ("input", "invoiceId" if invoice_id is not None else "clientId")
+    return await manageable_row(
+        mutation,
+        visible,
+        statement,
+        NotFoundError("There is no such object, or you have no access to it.", path),
+        NotAllowedError("You may not pay for this client."),
+    )
 
 
 async def card_on_file(mutation: MutationContext, client_id: str, card_id: str) -> Row[Any] | None:
@@ -110,14 +111,15 @@ async def manageable_card(mutation: MutationContext, card_id: str) -> Row[Any]:
         )
         .where(card.c.id == card_id, on_file(card, visible))
     )
-    seen = await first_row(mutation, visible, statement)
-    if seen is None:
-        raise NotFoundError(
+    return await manageable_row(
+        mutation,
+        visible,
+        statement,
+        NotFoundError(
             "There is no such card, or you have no access to it.", ("input", "paymentMethodId")
-        )
-    if not seen.may_pay:
-        raise NotAllowedError("You may not change this client's cards.")
-    return seen
+        ),
+        NotAllowedError("You may not change this client's cards."),
+    )
 
 
 async def manageable_payment(mutation: MutationContext, payment_id: str) -> str:
@@ -136,11 +138,31 @@ async def manageable_payment(mutation: MutationContext, payment_id: str) -> str:
             visible.predicate_for(table), visible.predicate_for(client), table.c.id == payment_id
         )
     )
-    seen = await first_row(mutation, visible, statement)
-    if seen is None:
-        raise NotFoundError(
+    payment = await manageable_row(
+        mutation,
+        visible,
+        statement,
+        NotFoundError(
             "There is no such payment, or you have no access to it.", ("input", "paymentId")
-        )
-    if not seen.may_pay:
-        raise NotAllowedError("You may not pay for this client.")
-    return str(seen.id)
+        ),
+        NotAllowedError("You may not pay for this client."),
+    )
+    return str(payment.id)
+
+
+async def manageable_row(
+    mutation: MutationContext,
+    visible: Visibility,
+    statement: AnySelect,
+    missing: NotFoundError,
+    refusal: NotAllowedError,
+) -> Row[Any]:
+    """Return the statement's row. Raise `missing` without one, and `refusal` without the right to
+    pay for its client.
+    """
+    row = await first_row(mutation, visible, statement)
+    if row is None:
+        raise missing
+    if not row.may_pay:
+        raise refusal
+    return row

@@ -13,7 +13,7 @@ const SANDBOX = "/sandbox/";
 
 export async function overview(page) {
   const { client } = await ask("overview", { client: page.client, range: page.range });
-  if (!client) throw new Error("This client's billing is out of sight.");
+  if (!client) throw new Error("You have no access to this client's billing.");
   const online = client.practice.onlinePayments;
   return el(
     "div",

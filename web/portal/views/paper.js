@@ -5,7 +5,7 @@ import { printing } from "./printing.js";
 
 const KINDS = { invoice: "Invoice", statement: "Statement", superbill: "Superbill", receipt: "Receipt" };
 
-/** A document with its number for a title; what is out of sight is said not to be there. */
+/** A document with its number for a title. Throws an error if the viewer has no access to it. */
 export function paper(page, id, node, kind, content) {
   if (!node) throw new Error(`There is no such ${kind}.`);
   const back = el("p", {}, el("a", { href: "#/" }, "← Billing & Payments"));
