@@ -18,11 +18,11 @@ REVERSALS = (
     *("keeps", "detach_method", "delete"),
 )
 
-# Examples of each test, and the steps of each, most of which are done.
-PAYMENTS = shares.number(8, quick=1)
-ON_SQLITE = shares.number(28, quick=2)
-ON_POSTGRESQL = shares.number(8, quick=1)
-STEPS, LEAST = 45, 36
+# Examples of each test, and the steps of each. The first examples are the simplest ones.
+PAYMENTS = shares.number(8, quick=4)
+ON_SQLITE = shares.number(28, quick=4)
+ON_POSTGRESQL = shares.number(8, quick=2)
+STEPS = 45
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +37,8 @@ def test_random_payments_on_sqlite(tmp_path: Path) -> None:
 
     machine = made(new)
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(PAYMENTS, STEPS))
-    assert machine.told["steps"] >= PAYMENTS * LEAST
-    assert machine.told["PaySucceeded"] >= PAYMENTS, machine.told
+    assert machine.told["steps"] >= shares.number(300, quick=60)
+    assert machine.told["PaySucceeded"] >= shares.number(8, quick=1), machine.told
 
 
 def test_random_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_random_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) ->
 
     machine = aftermath.made(new)
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(ON_SQLITE, STEPS))
-    assert machine.told["steps"] >= ON_SQLITE * LEAST
+    assert machine.told["steps"] >= shares.number(1_000, quick=60)
     for done in REVERSALS:
         assert machine.told[done] >= ON_SQLITE // 14, (done, machine.told)
 
@@ -56,4 +56,4 @@ def test_random_payments_cards_refunds_and_disputes_on_sqlite(tmp_path: Path) ->
 def test_random_payments_cards_refunds_and_disputes_on_postgresql(postgres_url: str) -> None:
     machine = aftermath.made(lambda: postgres.database(postgres_url))
     run_state_machine_as_test(seed(SEED)(machine), settings=sized(ON_POSTGRESQL, STEPS))
-    assert machine.told["steps"] >= ON_POSTGRESQL * LEAST
+    assert machine.told["steps"] >= shares.number(300, quick=45)

@@ -213,6 +213,7 @@ def entry(somebody: Somebody, kind: EntryKind, amount: int, **facts: Any) -> dic
         "id": new_id(),
         "client_id": somebody.client_id,
         "date": now().date(),
+        "posted_on": now().date(),
         "kind": kind,
         "description": kind.value.title(),
         "amount_minor": amount,
