@@ -20,6 +20,8 @@ from tests.support.card_forms import PREPARE, add, fill_in, keep, prepare
 from tests.support.late_answers import late
 from tests.support.payments import ACCOUNT, DECLINED, Paying, paying
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ENDS = {"succeeded", "canceled"}
 

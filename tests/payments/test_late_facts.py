@@ -19,6 +19,8 @@ from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
 from tests.support import postgres
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 Slow = Callable[[str], tuple[asyncio.Event, asyncio.Event]]
 

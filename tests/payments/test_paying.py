@@ -21,6 +21,8 @@ from sandbox import intents
 from sandbox.api import Fault
 from tests.support.payments import ASKS, DECLINED, Paying, paying
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MONEY = "minorUnits"
 

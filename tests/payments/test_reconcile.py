@@ -28,6 +28,8 @@ from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
 from tests.support.triggers import remove_triggers
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

@@ -25,6 +25,8 @@ from tests.support import shares
 from tests.support.payments import ACCOUNT, Paying, paying
 from tests.support.unprotected import unprotected
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 STANDING = """{ client {

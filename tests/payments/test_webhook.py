@@ -15,6 +15,8 @@ from sandbox.deliveries import signature
 from server.sandbox import SECRET
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

@@ -1,7 +1,9 @@
 """The part of the suite that `make test` runs; `make test-all` runs it whole.
 
 `pytest --quick` runs no test marked `slow` or `faults`. Of a function marked `share(n)` it runs one
-in n of the cases on each database, at least one, and the same cases each time.
+in n of the cases on each database, at least one, and the same cases each time. Of a module marked
+`twins(n)`, whose tests are about rules and not about a database, it runs one in n of the cases on
+PostgreSQL.
 """
 
 import hashlib
@@ -34,11 +36,13 @@ def divided(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytes
 
 
 def groups(items: Iterable[pytest.Item]) -> Iterable[list[pytest.Item]]:
-    """Return the cases of each function on each database."""
+    """Return the cases of each function on each database, and the twins of each module."""
     found = defaultdict(list)
     for item in items:
-        function = item.nodeid.partition("[")[0]
-        found[function, is_on_postgresql(item.nodeid)].append(item)
+        is_twin = is_on_postgresql(item.nodeid) and item.get_closest_marker("twins") is not None
+        found[
+            item.nodeid.partition("::" if is_twin else "[")[0], is_on_postgresql(item.nodeid)
+        ].append(item)
     return found.values()
 
 
@@ -47,6 +51,8 @@ def share_of(group: list[pytest.Item]) -> list[pytest.Item]:
     if any(first.get_closest_marker(name) for name in LEFT_OUT):
         return []
     marker = first.get_closest_marker("share")
+    if is_on_postgresql(first.nodeid):
+        marker = first.get_closest_marker("twins") or marker
     wanted = -(-len(group) // marker.args[0]) if marker else len(group)
     return sorted(group, key=place)[:wanted]
 

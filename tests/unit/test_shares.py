@@ -48,6 +48,11 @@ def test_share_is_a_part_of_each_function_on_each_database() -> None:
     assert by_database(few) == {False: 1, True: 1}
 
 
+def test_twins_are_a_part_of_the_module_on_postgresql() -> None:
+    taken, _ = shares.divided(cases("a.py", pytest.mark.twins(4)))
+    assert by_database(taken) == {False: 20, True: 5}
+
+
 def test_share_is_the_same_in_any_order_and_in_another_folder() -> None:
     everything = cases("a.py", pytest.mark.share(6))
     taken, _ = shares.divided(everything)
@@ -69,7 +74,7 @@ def test_processes_take_a_file_on_one_database_at_a_time() -> None:
 
 # -- the documented table --------------------------------------------------------------------------
 
-REDUCES = re.compile(r"mark\.(share|slow|faults)\b|shares\.number\(")
+REDUCES = re.compile(r"mark\.(share|twins|slow|faults)\b|shares\.number\(")
 
 
 def test_every_reduced_module_is_documented() -> None:
@@ -80,8 +85,9 @@ def test_every_reduced_module_is_documented() -> None:
         for path in (PROJECT / "tests").rglob("test_*.py")
         if REDUCES.search(path.read_text()) and path != Path(__file__)
     }
-    folded = {path if path in listed else path.rpartition("/")[0] for path in reduced}
-    assert folded | {"tests/support/shares.py"} == listed
+    folder = "tests/fault_injection"
+    single = {folder if path.startswith(folder) else path for path in reduced}
+    assert single | {"tests/support/shares.py"} == listed
 
 
 def section(text: str) -> str:
