@@ -19,6 +19,7 @@ class Refund(Row):
     __table_args__ = (
         refers("client", "client_id"),
         refers("payment", "payment_id", client=True),
+        refers("invoice", "invoice_id", client=True),
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         # The operator's key: the same key means the same refund.
@@ -45,6 +46,8 @@ class Refund(Row):
     state: Mapped[RefundState] = mapped_column(choice(RefundState, "state"))
     # The operator's key, or the refund's id; None for a refund from Stripe's dashboard.
     key: Mapped[str | None]
+    # The invoice that the operator chose to be due again; None: the usual order of taking back.
+    invoice_id: Mapped[Reference | None]
     stripe_account: Mapped[StripeName]
     stripe_id: Mapped[StripeName | None]
     # The time of creation, by Stripe's clock.

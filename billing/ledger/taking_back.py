@@ -55,11 +55,14 @@ def take_back(
 class Reversal:
     """A refund or a dispute: the amount that left because of it, and the parts of allocations that
     were taken back for it so far. Once it has failed or is won, the amount is zero.
+
+    With an `invoice_id`, the payment's part of this invoice is taken back before all other funds.
     """
 
     key: str
     minor: int
     taken: Allocated
+    invoice_id: str | None = None
 
 
 def redistribute(
@@ -87,11 +90,21 @@ def redistribute(
             moved[reversal.key][source] += part
     for reversal in reversals:
         unallocated -= reversal.minor
-        for source, part in list(take_back(now, -unallocated, payment_id)):
+        chosen = chosen_part(now, reversal, payment_id)
+        others = take_back(now - chosen, -unallocated - chosen.total(), payment_id)
+        for source, part in [*chosen.items(), *others]:
             now[source] -= part
             unallocated += part
             moved[reversal.key][source] -= part
     return moved
+
+
+def chosen_part(allocated: Allocated, reversal: Reversal, payment_id: str) -> Counter[Source]:
+    """Return the part that a reversal takes back of its chosen invoice."""
+    if reversal.invoice_id is None:
+        return Counter()
+    source = Source(reversal.invoice_id, payment_id, is_credit=False)
+    return Counter({source: min(reversal.minor, allocated.get(source, 0))})
 
 
 async def allocated_sums(

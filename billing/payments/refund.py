@@ -18,7 +18,15 @@ from billing.payments.reversals import reverse
 from billing.payments.states import first
 from billing.stripe import Rejected
 from billing.stripe.currencies import increment
-from models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
+from models import (
+    Allocation,
+    EntryKind,
+    LedgerEntry,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundState,
+)
 from models.ids import new_id
 
 # The prefix of a refund's id, which is the key if the operator gives none.
@@ -38,19 +46,21 @@ async def refund_payment(
     payment_id: str,
     amount_minor: int | None = None,
     *,
+    invoice_id: str | None = None,
     key: str | None = None,
     begun: Callable[[Row[Any]], None] = ignore_begun,
 ) -> Row[Any]:
     """Give back an amount of a payment, or the whole rest; return the refund's row.
 
-    `key` is the operator's; without one the refund's own id is its key. `begun` is called with the
-    row before the request to Stripe. Raise NotRefunded, or Unknown if the result is unknown: the
-    key then resumes the refund.
+    With `invoice_id`, no more is given back than the payment paid on this invoice, which is then
+    due again. `key` is the operator's; without one the refund's own id is its key. `begun` is
+    called with the row before the request to Stripe. Raise NotRefunded, or Unknown if the result is
+    unknown: the key then resumes the refund.
     """
     paid = await refundable(context, payment_id)
     # Stripe's reversals are read first, so that money missing in the ledger isn't given back again.
     await reverse(context, paid.practice_id, paid.id)
-    asked = await begin_refund(context, paid, amount_minor, key)
+    asked = await begin_refund(context, paid, amount_minor, key, invoice_id)
     if asked.state is not RefundState.REQUESTED:
         return asked
     begun(asked)
@@ -85,7 +95,11 @@ async def refundable(context: PaymentContext, payment_id: str) -> Row[Any]:
 
 
 async def begin_refund(
-    context: PaymentContext, paid: Row[Any], amount_minor: int | None, key: str | None
+    context: PaymentContext,
+    paid: Row[Any],
+    amount_minor: int | None,
+    key: str | None,
+    invoice_id: str | None = None,
 ) -> Row[Any]:
     """Return the refund that this key began before, or write a new one."""
     async with client_lock(context, paid.practice_id, paid.client_id) as conn:
@@ -95,18 +109,23 @@ async def begin_refund(
         if before is not None:
             if amount_minor not in (None, before.amount_minor):
                 raise NotRefunded("This key has begun a refund of another amount before.")
+            if invoice_id not in (None, before.invoice_id):
+                raise NotRefunded("This key has begun a refund of another invoice before.")
             return before
         left = await refundable_amount(conn, paid)
+        if invoice_id is not None:
+            left = min(left, await paid_on_invoice(conn, paid, invoice_id))
         minor = left if amount_minor is None else amount_minor
         refuse_repeated(refunds, minor, key)
         if not 0 < minor <= left:
             raise NotRefunded(
-                "The amount must be more than 0, and no more than is left of the payment."
+                "The amount must be more than 0, and no more than is left of the payment"
+                f"{' on the invoice' if invoice_id else ''}."
             )
         step = increment(paid.currency)
         if minor % step:
             raise NotRefunded(f"{paid.currency} is given back in steps of {step} minor units.")
-        return await insert_refund(conn, paid, minor, key, context)
+        return await insert_refund(conn, paid, minor, key, invoice_id, context)
 
 
 def find_refund(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
@@ -154,8 +173,24 @@ async def refundable_amount(conn: AsyncConnection, paid: Row[Any]) -> int:
     return -int((await conn.execute(sums)).scalar_one())
 
 
+async def paid_on_invoice(conn: AsyncConnection, paid: Row[Any], invoice_id: str) -> int:
+    """Return the part of the charge that is allocated to an invoice."""
+    part = select(func.coalesce(func.sum(Allocation.amount_minor), 0)).where(
+        Allocation.practice_id == paid.practice_id,
+        Allocation.payment_id == paid.id,
+        Allocation.invoice_id == invoice_id,
+        ~Allocation.is_credit,
+    )
+    return int((await conn.execute(part)).scalar_one())
+
+
 async def insert_refund(
-    conn: AsyncConnection, paid: Row[Any], minor: int, key: str | None, context: PaymentContext
+    conn: AsyncConnection,
+    paid: Row[Any],
+    minor: int,
+    key: str | None,
+    invoice_id: str | None,
+    context: PaymentContext,
 ) -> Row[Any]:
     refund_id, now = new_id(), context.now()
     new = insert(Refund).values(
@@ -166,6 +201,7 @@ async def insert_refund(
         amount_minor=minor,
         **first(RefundState.REQUESTED),
         key=key or f"{PREFIX}{refund_id}",
+        invoice_id=invoice_id,
         stripe_account=paid.stripe_account,
         created_at=now,
         changed_at=now,

@@ -102,6 +102,7 @@ class Settled:
     minor: int
     created: dt.datetime
     holds: bool
+    invoice_id: str | None = None
 
     @property
     def held_minor(self) -> int:
@@ -182,7 +183,8 @@ async def write_refund(book: Book, refund: Refunded) -> Settled:
     row, state = await upsert_reversal(book, Refund, known, refund.id, refund.state, facts)
     holds = state is not RefundState.FAILED
     minor = row["amount_minor"]
-    return Settled(EntryKind.REFUND, row["id"], refund.id, minor, refund.created, holds)
+    chosen = row.get("invoice_id")
+    return Settled(EntryKind.REFUND, row["id"], refund.id, minor, refund.created, holds, chosen)
 
 
 async def write_dispute(book: Book, dispute: Disputed) -> Settled:
@@ -307,7 +309,10 @@ async def move_allocations(book: Book, reversals: Sequence[Settled]) -> None:
     amounts_due = await owed(book.conn, *own, also_disputed=True)
     before = [
         Reversal(
-            one.id, one.held_minor, taken_parts(await allocated_sums(book.conn, *own, one.is_mine))
+            one.id,
+            one.held_minor,
+            taken_parts(await allocated_sums(book.conn, *own, one.is_mine)),
+            one.invoice_id,
         )
         for one in reversals
     ]

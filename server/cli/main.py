@@ -195,6 +195,13 @@ def refund(
     amount: Annotated[
         str | None, typer.Option(help="The amount, as 12.50 (default: all that is left).")
     ] = None,
+    invoice: Annotated[
+        str | None,
+        typer.Option(
+            help="The invoice that becomes due again: its number, or inv_…. The default amount is"
+            " the part of the payment that was paid on it."
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(help="The refund's own key. The same key means the same refund, made once."),
@@ -208,7 +215,10 @@ def refund(
     from server.cli import payments
 
     settings = settings_from_environment()
-    typer.echo(run(payments.refund_by_operator(settings, payment, amount, key, typer.echo)))
+    refund_ = payments.refund_by_operator(
+        settings, payment, amount, key, typer.echo, invoice=invoice
+    )
+    typer.echo(run(refund_))
 
 
 @payments.command("end")

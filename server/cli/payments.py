@@ -20,7 +20,7 @@ from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
 from billing.payments.stripe_accounts import accounts
 from billing.stripe import Rejected, StripeTrouble, Unknown
-from models import AccessAction, Payment, Practice, database
+from models import AccessAction, Invoice, Payment, Practice, database
 from planner.deferred import FieldError
 from resolvers.ids import bare
 from server import stripe_check
@@ -65,8 +65,10 @@ async def refund_by_operator(
     amount: str | None,
     key: str | None,
     say: Callable[[str], None],
+    *,
+    invoice: str | None = None,
 ) -> str:
-    """Refund a payment and return a sentence about the result.
+    """Refund a payment and return a sentence about the result. `invoice` is its id or number.
 
     `say` is called with the command to resume it, before the request to Stripe.
     """
@@ -76,15 +78,18 @@ async def refund_by_operator(
         practice_id, payment_id, currency = await find_payment_row(context, payment)
         context = replace(context, actor=operator(practice_id, "portal refund"))
         minor = None if amount is None else minor_units(amount, currency)
+        invoice_id = await find_invoice(context, practice_id, invoice) if invoice else None
+        of_invoice = f" --invoice {shlex.quote(invoice)}" if invoice else ""
 
         def begun(row: Row[Any]) -> None:
             given = Decimal(row.amount_minor).scaleb(-currency_digits(currency))
             say(f"Refunding {given} {currency}. If this is interrupted, resume it by")
-            say(f"  portal refund {payment} --amount {given} --key {shlex.quote(row.key)}")
+            own = f" --amount {given} --key {shlex.quote(row.key)}"
+            say(f"  portal refund {payment}{of_invoice}{own}")
 
         try:
             done = await payments_refund.refund_payment(
-                context, payment_id, minor, key=key, begun=begun
+                context, payment_id, minor, invoice_id=invoice_id, key=key, begun=begun
             )
         except payments_refund.NotRefunded as error:
             raise NotDone(str(error)) from None
@@ -124,6 +129,21 @@ async def find_payment_row(context: PaymentContext, payment: str) -> tuple[str, 
     if row is None:
         raise NotDone(f"There is no payment {payment}.")
     return row.id, payment_id, row.currency
+
+
+async def find_invoice(context: PaymentContext, practice_id: str, invoice: str) -> str:
+    """Return the row id of an invoice, given by its id or number."""
+    try:
+        same = Invoice.id == bare(invoice) if invoice.startswith("inv_") else None
+    except FieldError:
+        same = None
+    same = Invoice.number == invoice if same is None else same
+    statement = select(Invoice.id).where(Invoice.practice_id == practice_id, same)
+    async with context.engine.connect() as conn:
+        found: str | None = await conn.scalar(statement)
+    if found is None:
+        raise NotDone(f"There is no invoice {invoice}.")
+    return found
 
 
 def minor_units(amount: str, currency: str) -> int:

@@ -16,6 +16,7 @@ from billing.payments import audit as payments_audit
 from billing.payments.audit import Difference
 from billing.stripe import Unknown
 from models import (
+    Allocation,
     Invoice,
     LedgerEntry,
     Logo,
@@ -113,6 +114,24 @@ def test_refund_is_made_once_and_the_ledger_matches_stripe(payment: str) -> None
     assert "more than is left" in again.stderr
 
 
+def test_refund_of_an_invoice_is_resumed_with_it(payment: str) -> None:
+    async def numbers() -> list[str]:
+        engine = database.engine(URL)
+        of_payment = Allocation.payment_id == payment.removeprefix("pmt_")
+        paid = select(Invoice.number).join(Allocation, Allocation.invoice_id == Invoice.id)
+        async with engine.connect() as conn:
+            found = list(await conn.scalars(paid.where(of_payment, ~Allocation.is_credit)))
+        await engine.dispose()
+        return found
+
+    number, *_ = asyncio.run(numbers())
+    _, resume, done = portal("refund", payment, "--invoice", number).stdout.splitlines()
+    assert f"--invoice {number}" in resume
+    assert portal(*resume.split()[1:]).stdout.splitlines() == [done]
+    assert portal("reconcile").exit_code == 0
+    assert len(there("refund")) == 1
+
+
 def there_charge(charge: str) -> int:
     return int(next(one["amount"] for one in there("charge") if one["id"] == charge))
 
@@ -127,6 +146,8 @@ def there_charge(charge: str) -> int:
         (["PAYMENT", "--amount", "1e999999999"], "1e999999999 is not an amount in USD."),
         (["PAYMENT", "--amount", "-1"], "must be more than 0"),
         (["PAYMENT", "--amount", "99999"], "no more than is left"),
+        (["PAYMENT", "--invoice", "INV-0"], "There is no invoice INV-0."),
+        (["PAYMENT", "--invoice", "inv_0"], "There is no invoice inv_0."),
     ],
 )
 def test_invalid_refund_is_refused_with_a_reason(

@@ -17,7 +17,7 @@ from sqlalchemy import delete, update
 from billing.payments import daily_comparison, webhook_inbox
 from billing.payments.refund import NotRefunded, refund_payment
 from billing.stripe.objects import hint
-from models import Client, Dispute, LedgerEntry, RefundState, StripeEvent
+from models import Client, Dispute, LedgerEntry, Refund, RefundState, StripeEvent
 from models.ids import new_id
 from sandbox import reversals
 from tests.conftest import SEED
@@ -183,6 +183,45 @@ async def test_invalid_refund_is_refused_with_a_reason(portal: Paying) -> None:
         )
     with pytest.raises(NotRefunded, match="no such"):
         await refund_payment(portal.payment_context, portal.client_id)
+
+
+async def test_refund_of_a_chosen_invoice_makes_it_due_again(portal: Paying) -> None:
+    """Otherwise credit would be given back first, and then the part of the last invoice."""
+    payment_id, _ = await paid(portal, 10_000, 5_000, 2_000)
+    await portal.credit(9_000)
+    first, *_ = (await standing(portal))["invoices"]["nodes"]
+    invoice = {"invoice_id": first["id"].removeprefix("inv_")}
+    done = await refund_payment(portal.payment_context, payment_id, 4_000, **invoice)
+    assert await dues(portal) == [4_000, 0, 0]
+    rest = await refund_payment(portal.payment_context, payment_id, **invoice)
+    assert rest.amount_minor == 6_000
+    assert await dues(portal) == [10_000, 0, 0]
+    at_stripe(portal, reversals.fail_refund, done.stripe_id)
+    await portal.hears_all()
+    assert await dues(portal) == [6_000, 0, 0]
+    # Credit was not touched.
+    terms = (await standing(portal))["balance"]["terms"]
+    assert sum(minor(term, "amount") for term in terms) == 6_000 - 9_000
+
+
+async def test_refund_gives_back_no_more_than_was_paid_on_the_invoice(portal: Paying) -> None:
+    payment_id, _ = await paid(portal, 10_000, 5_000)
+    other = await portal.invoice(3_000)
+    first, second, _ = (await standing(portal))["invoices"]["nodes"]
+    chosen = {"invoice_id": second["id"].removeprefix("inv_")}
+    context = portal.payment_context
+    for asked, of in ((5_001, chosen), (None, {"invoice_id": other})):
+        with pytest.raises(NotRefunded, match="left of the payment on the invoice"):
+            await refund_payment(context, payment_id, asked, **of)
+    assert not await portal.all(Refund)
+    await refund_payment(context, payment_id, key="first", **chosen)
+    again = {"invoice_id": first["id"].removeprefix("inv_")}
+    with pytest.raises(NotRefunded, match="another invoice"):
+        await refund_payment(context, payment_id, key="first", **again)
+    resumed = await refund_payment(context, payment_id, key="first", **chosen)
+    assert resumed.invoice_id == chosen["invoice_id"]
+    assert await dues(portal) == [0, 5_000, 3_000]
+    assert len(portal.store.all("refund")) == 1
 
 
 # -- disputes --------------------------------------------------------------------------------------

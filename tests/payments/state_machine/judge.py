@@ -56,7 +56,51 @@ async def judge(portal: Paying) -> None:
     given = -sum(one.amount_minor for one in ledger if one.kind == "CREDIT")
     funds = charged - refunded - of_disputes + given
     assert sum(put.values()) <= funds, "credit is spent twice"
+    await judge_ledger(portal)
     await judge_cards(portal)
+
+
+async def judge_ledger(portal: Paying) -> None:
+    """Check each payment's rows with Stripe, and the balance with its parts."""
+    ledger, allocations = await portal.all(LedgerEntry), await portal.all(Allocation)
+    intents = {one["id"]: one["metadata"]["payment"] for one in portal.store.all("payment_intent")}
+    moved: Counter[tuple[str, str]] = Counter()
+    for one in portal.charges():
+        moved["PAYMENT", intents[one["payment_intent"]]] -= one["amount"]
+    for kind, end in (("refund", "failed"), ("dispute", "won")):
+        for one in portal.store.all(kind):
+            left = one["amount"] if one["status"] != end else 0
+            moved[kind.upper(), intents[one["payment_intent"]]] += left
+    entered: Counter[tuple[str, str]] = Counter()
+    for row in ledger:
+        if row.payment_id is not None:
+            entered[row.kind, row.payment_id] += row.amount_minor
+    assert nonzero(entered) == nonzero(moved), "a payment's ledger differs from Stripe"
+    billed, paid = Counter[str | None](), Counter[str | None]()
+    for row in ledger:
+        billed[row.invoice_id] += row.amount_minor
+    for row in allocations:
+        paid[row.invoice_id] += row.amount_minor
+    funds = -billed.pop(None, 0)
+    assert all(0 <= paid[id_] <= billed[id_] for id_ in billed), "an invoice is over-paid"
+    unallocated = funds - paid.total()
+    assert unallocated >= 0, "unallocated funds are below zero"
+    balance, payable = await shown_balance(portal)
+    assert balance == sum(row.amount_minor for row in ledger), "the balance differs"
+    assert balance == billed.total() - paid.total() - unallocated, "the balance has other parts"
+    assert payable <= max(0, balance), "more is payable than is owed"
+
+
+def nonzero(sums: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    return {key: minor for key, minor in sums.items() if minor}
+
+
+async def shown_balance(portal: Paying) -> tuple[int, int]:
+    """Return the balance and the payable amount that a client reads."""
+    query = "{ client { balance { amount { minorUnits } payable { minorUnits } } } }"
+    answer = (await portal.ask(query, await portal.token())).json()
+    balance = answer["data"]["client"]["balance"]
+    return int(balance["amount"]["minorUnits"]), int(balance["payable"]["minorUnits"])
 
 
 def went_back(portal: Paying) -> Counter[str]:
