@@ -7,11 +7,14 @@ import { money } from "../words.js";
  * @param {{payable: Money, creditApplied: Payable, invoices: {amountDue: Money, invoice: {number: string} | null}[]}} balance
  */
 export function payableLines({ payable, creditApplied, invoices }) {
-  const bills = invoices.map(({ amountDue, invoice }) => [
+  /** @type {[string, string][]} */
+  const lines = invoices.map(({ amountDue, invoice }) => [
     invoice ? `Invoice ${invoice.number}` : "An invoice that is not shared yet",
     money(amountDue),
   ]);
-  const credit = { amount: `-${creditApplied.amount}`, currency: creditApplied.currency };
-  const less = creditApplied.minorUnits === 0 ? [] : [["Less unused credit", money(credit)]];
-  return facts([...bills, ...less, ["To pay now", money(payable)]]);
+  if (creditApplied.minorUnits !== 0) {
+    const credit = { amount: `-${creditApplied.amount}`, currency: creditApplied.currency };
+    lines.push(["Less unused credit", money(credit)]);
+  }
+  return facts([...lines, ["Due now", money(payable)]]);
 }
