@@ -21,19 +21,25 @@ class MutationOutcome(Protocol):
 
 
 class RequestWithOutcomes(Protocol):
-    """A request whose mutation fields have run. The outcomes are under their response keys."""
+    """A request after its mutation fields have run, with their outcomes by response key."""
 
     @property
     def outcomes(self) -> Mapping[str, MutationOutcome]: ...
 
 
 class OutcomeRow:
-    """The row that a result's fields are read from: values of the outcome under a response key."""
+    """A stand-in for a table's row, for the fields of a mutation's result.
+
+    Its columns are parameters of the statement. Each request binds them to the values of the
+    outcome under the response key.
+    """
 
     def __init__(self, key: str) -> None:
         self.key = key
 
     def value(self, name: str, type_: TypeEngine[Any]) -> BindParameter[Any]:
+        """Return a parameter with the outcome's value of this name, or NULL without one."""
+
         def read(request: RequestWithOutcomes) -> Any:
             return request.outcomes[self.key].values.get(name)
 

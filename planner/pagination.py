@@ -158,6 +158,7 @@ class Page:
 
     @property
     def total(self) -> ColumnElement[int]:
+        """Return the count of all rows, `totalCount`. `Planner.connection` makes its SELECT."""
         return self.count()
 
     @cached_property
@@ -227,13 +228,13 @@ def decode_cursor(cursor: str, name: str, types: Sequence[Any]) -> list[Any]:
         order, *keys = bytes.fromhex(cursor).decode("ascii").split("~")
         if order != name:
             raise ValueError(order)
-        return [encode_key(text, type_) for text, type_ in zip(keys, types, strict=True)]
+        return [parse_key(text, type_) for text, type_ in zip(keys, types, strict=True)]
     except ValueError:
         raise FieldError("BAD_CURSOR", "not a cursor of this list in this order") from None
 
 
-def encode_key(text: str, type_: Any) -> Any:
-    """Parse one key of the column's type, in exactly the form that the database writes."""
+def parse_key(text: str, type_: Any) -> Any:
+    """Return the value of a cursor's key. Refuse any form that the database does not write."""
     if isinstance(type_, Date):
         if dt.date.fromisoformat(text).isoformat() != text:
             raise ValueError(text)

@@ -1,4 +1,4 @@
-"""A practice as its entries need it: its settings, its clinicians and its letterheads."""
+"""The facts of a practice that writers read: its settings, its clinicians and its letterheads."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from models import Clinician, Letterhead, Practice
 class PracticeFacts:
     """The settings of a practice, its clinicians, and the letterheads of documents to come.
 
-    `letterheads` has the id of the latest letterhead of each clinician, and under None that of the
-    practice itself.
+    `letterheads` maps a clinician's id to the id of the clinician's latest letterhead. The key None
+    has the practice's own letterhead.
     """
 
     values: Values
@@ -34,13 +34,15 @@ class PracticeFacts:
         return str(self.values["time_zone"])
 
     def moment_of(self, day: dt.date, stamp: Stamp) -> dt.datetime:
-        """Return the time to write for a day: now for today, noon there for another day."""
+        """Return the time to write for a day: the current time for today, and noon in the
+        practice's time zone for any other day.
+        """
         if day == stamp.today:
             return stamp.now
         return dt.datetime.combine(day, dt.time(12), zone(self.time_zone)).astimezone(dt.UTC)
 
     def letterhead(self, clinician_id: str | None = None) -> str:
-        """Return the letterhead of a clinician, or of the practice for one who has none."""
+        """Return the id of the clinician's letterhead, or of the practice's if there is none."""
         found = self.letterheads.get(clinician_id) or self.letterheads.get(None)
         if found is None:
             raise no_such("letterhead", "practice_id")
@@ -51,7 +53,10 @@ class PracticeFacts:
             raise no_such("clinician", "clinician_id")
 
     def apply(self, operation: Operation) -> None:
-        """Add or change a row. Rows of other tables are ignored."""
+        """Follow an operation on the practice, a clinician or a letterhead. Ignore any other.
+
+        A practice is read, never inserted, once its facts exist.
+        """
         if operation.table is Practice and not isinstance(operation, Insertion):
             self.values.update(getattr(operation, "values", {}))
         elif isinstance(operation, Insertion) and operation.table is Clinician:
@@ -61,7 +66,7 @@ class PracticeFacts:
 
 
 async def read_practice_facts(conn: AsyncConnection, practice_id: str) -> PracticeFacts:
-    """Read a practice's facts."""
+    """Read the facts of a practice. Raise NO_SUCH_ROW if it does not exist."""
     found = (
         await conn.execute(select(*Practice.__table__.c).where(Practice.id == practice_id))
     ).mappings()

@@ -1,4 +1,7 @@
-"""Cards on file, by client and Stripe account. The caller holds the lock of the client's row.
+"""Cards on file and the Default Card, by client and Stripe account.
+
+The first card is the default. If the default is removed, the chosen replacement or else the newest
+card that works becomes the default. The caller holds the lock of the client's row.
 
 Each write to a row raises its revision. So a response of Stripe to an earlier request is recognised
 as stale.
@@ -72,7 +75,7 @@ async def store_card(
 
 
 async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.datetime) -> bool:
-    """Return whether a card may be put on file. A card that is attached and may not is detached.
+    """Return whether a card may be put on file. If not, have an attached card detached.
 
     A card is refused if it has no customer at Stripe or a deleted one, and if it was on file and
     has been removed: a detached card can't be used again.
