@@ -100,9 +100,9 @@ async def test_without_the_operators_key_it_is_refunded_twice(
     begin = refund.begin_refund
 
     async def forgetful(
-        context: PaymentContext, paid: Any, minor: int | None, _: str | None
+        context: PaymentContext, paid: Any, minor: int | None, _: str | None, invoice: str | None
     ) -> Any:
-        return await begin(context, paid, minor, None)
+        return await begin(context, paid, minor, None, invoice)
 
     monkeypatch.setattr(refund, "begin_refund", forgetful)
     monkeypatch.setattr(refund, "refuse_repeated", lambda *_: None)
