@@ -288,13 +288,14 @@ async def test_token_hash_is_unique_over_all_practices(books: Books) -> None:
 
 
 async def test_document_has_one_printed_form(books: Books) -> None:
-    await books.add(PrintedDocument)
-    await books.add(PrintedDocument, is_void=True)
-    await books.add(PrintedDocument, kind=DocumentKind.RECEIPT)
+    of = {"client_id": await books.client(), "document_id": str(uuid.uuid4())}
+    await books.add(PrintedDocument, **of)
+    await books.add(PrintedDocument, **of, is_void=True)
+    await books.add(PrintedDocument, **of, kind=DocumentKind.RECEIPT)
     async with refused(books, "UNIQUE", "pk_printed_document"):
-        await books.add(PrintedDocument, content=b"another")
+        await books.add(PrintedDocument, **of, content=b"another")
     async with refused(books, "CHECK", "ck_printed_document_void_is_an_invoice"):
-        await books.add(PrintedDocument, kind=DocumentKind.STATEMENT, is_void=True)
+        await books.add(PrintedDocument, **of, kind=DocumentKind.STATEMENT, is_void=True)
 
 
 # -- values ----------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return called
 
-    monkeypatch.setattr(operation, "parse", watched("parse", parse))
+    parser = operation.DocumentParser
+    monkeypatch.setattr(parser, "parse_document", watched("parse", parser.parse_document))
     monkeypatch.setattr(validation_rules, "validate", watched("validate", validate))
     return done
 
