@@ -128,6 +128,8 @@ class AccountStatements:
             )
             .group_by(allocation.c.invoice_id)
             .having(func.sum(allocation.c.amount_minor) < constant(0))
+            # The client may be a row of a statement that stands two levels further out.
+            .correlate_except(dispute, allocation)
         )
 
     def is_disputed(self, invoice_id: Any) -> Select[Any]:

@@ -32,6 +32,7 @@ class RevenuePeriod:
     invoiced: Money
     collected: Money
     refunded: Money
+    charged_back: Money
     written_off: Money
 
     @classmethod
