@@ -143,6 +143,7 @@ CHANGES = {
         " ALTER TABLE client ALTER COLUMN name TYPE varchar(300);"
         " ALTER TABLE practice ALTER COLUMN currency TYPE varchar(9)"
     ),
+    "a state has another type": everywhere("ALTER TABLE payment ALTER COLUMN state TYPE text"),
     "columns come": everywhere(
         "ALTER TABLE payment ADD COLUMN note text; ALTER TABLE token ADD COLUMN note text;"
         " ALTER TABLE client ADD COLUMN note text"
