@@ -125,6 +125,7 @@ def scan(type_: GraphQLNamedType | None, name: str) -> Scan | None:
 # Fields computed from so many rows that they count as a level of their own.
 LEVELS = frozenset(
     {
+        "Balance.creditApplied",
         "Balance.payable",
         "Balance.terms",
         "Client.canPay",

@@ -215,7 +215,7 @@ def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Pre
             return condition
         if visible.kind is ViewerKind.CLIENT:
             return and_(condition, client_id == visible.subject_id)
-        return and_(condition, client_id.in_(clients_of_contact(visible, for_documents)))
+        return and_(client_id.in_(clients_of_contact(visible, for_documents)), condition)
 
     return seen
 
@@ -226,7 +226,7 @@ def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
         right.c.sees_documents if for_documents else or_(right.c.sees_documents, right.c.can_pay)
     )
     return select(right.c.client_id).where(
-        right.c.practice_id == visible.practice_id, right.c.contact_id == visible.subject_id, enough
+        enough, right.c.practice_id == visible.practice_id, right.c.contact_id == visible.subject_id
     )
 
 

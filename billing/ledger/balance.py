@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, not_, select, true
 
-from billing.ledger.greatest import at_least_zero
+from billing.ledger.greatest import at_least_zero, least
 from billing.ledger.invoices import Sums, total
 from models import Allocation, Dispute, DisputeState, EntryKind, LedgerEntry
 from models.literals import constant
@@ -45,6 +45,9 @@ class AccountStatements:
 
     `table` returns a model's table, and `predicate_for` the condition for rows to be counted. With
     `as_of` only rows up to that day count.
+
+    Conditions with subqueries come first in AND and sums: the parser of SQLite before 3.46 keeps
+    all that precedes them, and its stack is small.
     """
 
     table: Callable[[Any], Any]
@@ -55,9 +58,9 @@ class AccountStatements:
 
     def of_client(self, table: Any) -> ColumnElement[bool]:
         return and_(
+            self.predicate_for(table),
             table.c.practice_id == self.practice_id,
             table.c.client_id == self.client_id,
-            self.predicate_for(table),
         )
 
     def until(self, day: ColumnElement[dt.date]) -> ColumnElement[bool]:
@@ -101,11 +104,11 @@ class AccountStatements:
 
     def of_disputed(self, model: type[LedgerEntry | Allocation]) -> Select[Any]:
         rows = self.table(model)
-        return self.amount_of(rows).where(rows.c.invoice_id.in_(self.disputed_invoices()))
+        return self.amount_of(rows, rows.c.invoice_id.in_(self.disputed_invoices()))
 
-    def amount_of(self, rows: Any) -> Select[Any]:
+    def amount_of(self, rows: Any, *where: ColumnElement[bool]) -> Select[Any]:
         statement = select(total(rows.c.amount_minor).label("total")).select_from(rows)
-        return statement.where(self.of_client(rows))
+        return statement.where(*where, self.of_client(rows))
 
     def disputed_invoices(self, *conditions: Callable[[Any], ColumnElement[bool]]) -> Select[Any]:
         """Select the invoices from which open disputes have taken allocations back.
@@ -167,7 +170,7 @@ class Account:
     @property
     def payable_due(self) -> ColumnElement[int]:
         """Return the amount due of all invoices that are not disputed."""
-        return self.due - (self.disputed_billed["total"] - self.disputed_paid["total"])
+        return self.disputed_paid["total"] - self.disputed_billed["total"] + self.due
 
     @property
     def payable(self) -> ColumnElement[int]:
@@ -177,7 +180,7 @@ class Account:
     @property
     def credit_applied(self) -> ColumnElement[int]:
         """Return the unused credit that is subtracted from the undisputed amount due."""
-        return self.payable_due - self.payable
+        return least(self.payable_due, at_least_zero(self.credit))
 
     def payable_of(
         self, due: ColumnElement[int], is_disputed: ColumnElement[bool]

@@ -26,7 +26,7 @@ from sandbox import methods, reversals
 from tests.payments.test_reversals import at_stripe, paid, refunded_there
 from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
-from tests.support.triggers import remove_triggers
+from tests.support.unprotected import unprotected
 
 pytestmark = pytest.mark.twins(4)
 
@@ -56,12 +56,12 @@ async def whys(portal: Paying) -> list[str]:
 
 
 async def change(portal: Paying, row: type[Row], *where: Any, **values: Any) -> None:
-    async with portal.engine.begin() as conn:
+    async with unprotected(portal.url, row.__tablename__) as conn:
         await conn.execute(update(row).where(*where).values(values))
 
 
 async def drop(portal: Paying, row: type[Row], *where: Any) -> None:
-    async with portal.engine.begin() as conn:
+    async with unprotected(portal.url, row.__tablename__) as conn:
         await conn.execute(delete(row).where(*where))
 
 
@@ -76,7 +76,6 @@ async def a_charge_that_no_payment_has(portal: Paying) -> None:
 
 
 async def a_payment_that_failed_here(portal: Paying) -> None:
-    await remove_triggers(portal.engine, "payment")
     failed = {"state": PaymentState.FAILED, "paid_at": None, "failure_reason": "GENERIC"}
     await change(portal, Payment, Payment.amount_minor == 6_000, **failed)
 
@@ -113,7 +112,6 @@ async def a_refund_that_is_not_in_the_ledger(portal: Paying) -> None:
 
 
 async def a_refund_without_an_end(portal: Paying) -> None:
-    await remove_triggers(portal.engine, "refund")
     await change(portal, Refund, state="REQUESTED", stripe_id=None)
 
 
@@ -124,7 +122,6 @@ async def a_dispute_that_nobody_told_of(portal: Paying) -> None:
 
 
 async def a_dispute_that_was_decided(portal: Paying) -> None:
-    await remove_triggers(portal.engine, "dispute")
     await change(portal, Dispute, state=DisputeState.OPEN)
 
 

@@ -7,7 +7,10 @@ from tests.security.fuzz.corpus import client, many
 
 MONEY = "{ amount minorUnits currency }"
 # Fields that are computed from the most other rows.
-PAYABLE = f"balance {{ payable {MONEY} terms {{ amount {MONEY} }} }} canPay {{ isAllowed reason }}"
+PAYABLE = (
+    f"balance {{ payable {MONEY} creditApplied {MONEY} terms {{ amount {MONEY} }} }}"
+    " canPay { isAllowed reason }"
+)
 FILTERED = 'invoices(status: [PAID], pastDue: true, dateRange: {gte: "2026-01-01"}, first: 1)'
 EVERY_KIND = (
     "... on Practice { clinicians { name } } ... on Clinician { name }"
