@@ -93,8 +93,9 @@ async def test_changes_get_503_while_another_process_has_locked_the_file(tmp_pat
     path = tmp_path / "portal.sqlite"
     async with paying(f"sqlite:///{path}") as portal:
         visiting = await visitors(portal, PATIENCE)
-        other = sqlite3.connect(path, isolation_level=None, timeout=60)
-        other.execute("BEGIN IMMEDIATE")
+        other = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+        # In a thread, so that the server can end a write that it has begun.
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         try:
             answers = await visiting.ask_all()
         finally:
