@@ -1,7 +1,7 @@
-"""How the rows are reached: an engine for what writes, and connections for planned reads.
+"""Access to the database: an engine for writes, and connections for planned reads.
 
-Planned reads are one statement each whose only value is text, so they go to the driver itself:
-SQLAlchemy compiles them and does not run them.
+A planned read is one statement that returns one text. SQLAlchemy compiles the statement, and the
+driver runs it without SQLAlchemy.
 """
 
 from models.database.admission import NO_PRACTICE, SERVER, Budgets, Caller, Lane, RateLimited

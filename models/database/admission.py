@@ -117,7 +117,7 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A statement that waits for a place, and what it is told by that it has one."""
+    """A statement that waits for a place, with the future that is set once it has one."""
 
     caller: Caller
     turn: asyncio.Future[None]

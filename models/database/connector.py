@@ -25,10 +25,10 @@ CONNECT_S = 3.0
 SET_UP_S = 8.0
 # How often the database is asked whether it answers: while it does, and while it does not.
 PROBE_EVERY_S, PROBE_AGAIN_S = 1.0, 0.3
-# How long it may take to answer that.
+# The time limit of such a question.
 PROBE_S = 2.0
-# After so many seconds of silence the other side is asked for a sign of life, every so many
-# seconds, and given up after so many times; and how long it may leave what was sent unconfirmed.
+# Seconds of silence before the first keepalive, seconds between two, their number before the
+# connection is closed, and milliseconds that sent data may stay unconfirmed.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 
 # Of the driver, while a connection is opened.
@@ -56,11 +56,11 @@ class Connector(Protocol):
 
 
 class PostgresConnector:
-    """Opens the connections to a PostgreSQL server, and knows all that are open.
+    """Factory of connections to a PostgreSQL server, with a list of the open ones.
 
-    While it is watched, a probe asks the server every second on a connection of its own. When no
-    answer comes, all connections are ended, so that whoever waits on one is told at once. Where the
-    server is silent, none is opened until the probe has an answer: nobody waits in vain.
+    While the server is watched, a probe asks it every second on a connection of its own. Without an
+    answer all connections are closed, so that their statements fail at once. No connection is
+    opened until the probe has an answer again.
     """
 
     def __init__(self, dsn: Dsn) -> None:

@@ -1,9 +1,8 @@
 """Errors of the database without the values that they quote.
 
-PostgreSQL tells a refused row whole ("Failing row contains (…)") and quotes what it cannot read; so
-do the drivers. Names and addresses are among that, and an error goes to logs, to terminals and into
-other errors as their cause. So the text is shortened where an error arises, and that of all errors
-that led to it.
+PostgreSQL and the drivers quote refused rows whole ("Failing row contains (…)") and values that
+they cannot parse. These contain names and addresses, and errors go to logs and terminals. So the
+texts of an error and of all its causes are shortened where the error arises.
 """
 
 import re

@@ -1,10 +1,10 @@
 """Statements prepared on one PostgreSQL connection, each under a name made of its text.
 
-Every answer carries the hash of its statement. A pooler, or anybody else who can reach the session,
-may have put another statement under a name: its answer is refused here, never passed on.
+Every answer carries the hash of its statement. A pooler may have put another statement under a name
+of the session. The answer of such a statement is refused, never passed on.
 
-Every statement names itself the practice whose rows it sees, by its last parameter
-(`models/row_security.py`). So that takes no round trip, and nothing of it stays in the session.
+Every statement names its practice by its last parameter, and reads only rows of that practice
+(`models/row_security.py`). This takes no round trip and leaves nothing in the session.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""The schema's revisions: Alembic's, the same for both databases, driven from here.
+"""Alembic's revisions of the database schema, the same for both databases.
 
-`python -m models.migrations "what changes"` writes a new one from what the rows now say.
+`python -m models.migrations "subject"` writes a new one from the mapped classes.
 """
 
 from collections.abc import AsyncIterator
@@ -23,10 +23,10 @@ LOCK = 7_026_061_907
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head", role: str | None = None) -> None:
-    """Upgrade to the revision, in one transaction; nothing happens where it is there already.
+    """Upgrade to a revision in one transaction. Do nothing if the database is there already.
 
-    `role`: whom the tables of the last revision are then granted to, as whoever serves needs them.
-    UnknownRevision, where another release has made the tables.
+    `role` is the role of the server, which is then granted its rights on the tables. Raise
+    UnknownRevision if another release has made the tables.
     """
     async with single_migration(engine) as conn:
         await conn.run_sync(refuse_unknown)

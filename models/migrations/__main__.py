@@ -1,6 +1,7 @@
-"""Write a new revision: what the mapped classes say and the revisions so far don't.
+"""Command that writes a new revision: the differences between the mapped classes and the revisions.
 
-It is formatted and passes the linters. Read it: what becomes of rows, no comparison knows.
+The file is formatted and passes the linters. Read it before use: no comparison knows how existing
+rows have to change.
 """
 
 import asyncio

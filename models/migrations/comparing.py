@@ -1,6 +1,7 @@
-"""What Alembic doesn't compare for a new revision: checks, and indexes over expressions.
+"""Comparisons for a new revision that Alembic lacks: checks, and indexes over expressions.
 
-The database compared with is SQLite's, at the last revision. What is written holds for both.
+The mapped classes are compared with a SQLite database at the last revision. The written operations
+hold for PostgreSQL too.
 """
 
 import re

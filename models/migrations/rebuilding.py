@@ -1,7 +1,8 @@
-"""SQLite's tables made anew: what Alembic does not copy stays.
+"""Rebuilt tables of SQLite, with the indexes and triggers that Alembic does not copy.
 
-Alembic alters a table of SQLite by copying it into a new one. It copies columns, constraints and
-plain indexes as SQLAlchemy reads them, which does not read indexes over expressions and triggers.
+Alembic alters a table of SQLite by copying it into a new one. It copies the columns, constraints
+and plain indexes that SQLAlchemy reads. SQLAlchemy does not read triggers and indexes over
+expressions.
 """
 
 from typing import Any
