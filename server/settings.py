@@ -273,7 +273,7 @@ class Settings(HttpSettings):
 
     @model_validator(mode="after")
     def keys_fit(self) -> "Settings":
-        """A key without its webhooks would lose what Stripe tells later."""
+        """Refuse settings of Stripe that contradict or lack one another."""
         if self.stripe_api_key is None:
             return self
         if self.sandbox:
@@ -302,14 +302,14 @@ class Settings(HttpSettings):
 
     @property
     def post(self) -> Post | None:
-        """How sign-in links go out."""
+        """Return the service that sends mails with sign-in links, or None without settings."""
         if self.smtp_url is None or self.mail_from is None:
             return None
         return smtp_service(self.smtp_url.get_secret_value(), self.mail_from)
 
     @property
     def signer(self) -> Signer:
-        """Of links to documents."""
+        """Return the signer of links to documents."""
         return Signer(self.public_url, self.token_key)
 
     @property
@@ -341,13 +341,13 @@ class Settings(HttpSettings):
 
     @property
     def mode(self) -> PaymentsMode:
-        """Where payments go."""
+        """Return where payments are made: the sandbox, Stripe's test mode or its live mode."""
         key = self.stripe_api_key
         return mode_of_key(key.get_secret_value() if key else None)
 
 
 class WrongSettings(CommandError):
-    """The environment is not right; the text says what is, a line for each."""
+    """Invalid settings in the environment. The text has a line for each."""
 
 
 def from_environment() -> Settings:

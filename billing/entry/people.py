@@ -1,4 +1,4 @@
-"""Practices, clinicians, clients and contacts: what is known of them, and how it is changed."""
+"""Practices, clinicians, clients and contacts: their details, and changes of them."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class TaxId:
 
 @dataclass(frozen=True)
 class PracticeDetails:
-    """What is known of a practice. Its currency and its time zone never change."""
+    """The details of a practice. Its currency and its time zone never change."""
 
     kind: ClassVar[str] = "practice"
 
@@ -141,7 +141,7 @@ def change_practice(draft: Draft, facts: PracticeFacts, details: PracticeDetails
 
 @dataclass(frozen=True)
 class ClinicianDetails:
-    """What is known of a clinician. The address and the tax id are for superbills."""
+    """The details of a clinician. The address and the tax id are for superbills."""
 
     kind: ClassVar[str] = "clinician"
 
@@ -199,7 +199,7 @@ def change_clinician(draft: Draft, facts: PracticeFacts, change: ClinicianChange
 
 @dataclass(frozen=True)
 class ClientDetails:
-    """What is known of a client."""
+    """The details of a client."""
 
     kind: ClassVar[str] = "client"
 
@@ -249,7 +249,7 @@ class ClientChange:
 
 
 def change_client(draft: Draft, facts: PracticeFacts, change: ClientChange) -> str:
-    """Change what is known of a client. Documents keep the name that they were issued with."""
+    """Change the details of a client. Documents keep the name that they were issued with."""
     facts.check_clinician(change.details.clinician_id)
     draft.alter(Client, {"id": change.row_id}, **change.details.columns)
     draft.delete(ClientNamePart, client_id=change.row_id)
@@ -268,7 +268,7 @@ def insert_name_parts(draft: Draft, client: Values) -> None:
 
 @dataclass(frozen=True)
 class ContactDetails:
-    """What is known of a contact: a parent, guardian or partner of clients."""
+    """The details of a contact: a parent, guardian or partner of clients."""
 
     kind: ClassVar[str] = "contact"
 
@@ -299,7 +299,7 @@ class ContactChange:
 
 
 def change_contact(draft: Draft, facts: PracticeFacts, change: ContactChange) -> str:
-    """Change what is known of a contact."""
+    """Change the details of a contact."""
     draft.alter(Contact, {"id": change.row_id}, **vars(change.details))
     return change.row_id
 

@@ -1,6 +1,7 @@
 """The greatest and the least of some values, which SQLite and PostgreSQL name differently."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
@@ -10,9 +11,11 @@ from sqlalchemy.sql.functions import FunctionElement
 from models.literals import constant
 
 
-class greatest(FunctionElement[Any]):
-    """The greatest of some values of one type. Each of them is computed once."""
+class Extreme(FunctionElement[Any]):
+    """A function of some values of one type that returns one of them. Each is computed once."""
 
+    # The function's name on each database.
+    names: ClassVar[Mapping[str, str]]
     inherit_cache = True
 
     def __init__(self, *values: ColumnElement[Any]) -> None:
@@ -20,34 +23,23 @@ class greatest(FunctionElement[Any]):
         self.type = values[0].type
 
 
-@compiles(greatest, "postgresql")
-def greatest_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"greatest({compiler.process(element.clauses, **kw)})"
+class greatest(Extreme):
+    """The greatest of some values."""
 
-
-@compiles(greatest, "sqlite")
-def greatest_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"max({compiler.process(element.clauses, **kw)})"
-
-
-class least(FunctionElement[Any]):
-    """The least of some values of one type. Each of them is computed once."""
-
+    names: ClassVar = {"postgresql": "greatest", "sqlite": "max"}
     inherit_cache = True
 
-    def __init__(self, *values: ColumnElement[Any]) -> None:
-        super().__init__(*values)
-        self.type = values[0].type
+
+class least(Extreme):
+    """The least of some values."""
+
+    names: ClassVar = {"postgresql": "least", "sqlite": "min"}
+    inherit_cache = True
 
 
-@compiles(least, "postgresql")
-def least_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"least({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(least, "sqlite")
-def least_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"min({compiler.process(element.clauses, **kw)})"
+@compiles(Extreme)
+def compile_extreme(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{element.names[compiler.dialect.name]}({compiler.process(element.clauses, **kw)})"
 
 
 def at_least_zero(amount: ColumnElement[int]) -> ColumnElement[int]:
