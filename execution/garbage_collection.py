@@ -14,7 +14,7 @@ from contextlib import contextmanager
 YOUNGEST = 0
 # Objects for a collection of the youngest generation, and collections of one generation for one of
 # the next. Python's defaults are 700, 10 and 10.
-THRESHOLDS = 5_000, 50, 100
+THRESHOLDS = 10_000, 500, 10
 
 
 class Pause:

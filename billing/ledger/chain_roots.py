@@ -105,7 +105,7 @@ async def heads(
             ChainLink.practice_id == practice_id, *period
         )
         if found is not None:
-            page = page.where(key > tuple_(found.client_id, found.position))
+            page = page.where(key > (found.client_id, found.position))
         async with engine.connect() as conn:
             order = ChainLink.client_id, ChainLink.position
             rows = (await conn.execute(page.order_by(*order).limit(PAGE))).all()
