@@ -11,6 +11,7 @@ shows that.
 
 import datetime as dt
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -20,12 +21,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.ledger.hash_chain import CANONICAL, FIRST
 from billing.payments.context import PaymentContext
 from models import ChainLink, ChainRoot, Practice
+from models.database import DatabaseUnavailable, TransientError
+from models.lasting_errors import LastingErrors
+from models.leases import first_to_raise
 from models.upsert import insert_into
 
 # A root is made so long after its day. By then every transaction of that day has ended.
 MARGIN = dt.timedelta(hours=1)
 # The number of links that are read at a time.
 PAGE = 5_000
+
+log = logging.getLogger("portal.payments")
+# The practices whose root failed and was not made since.
+FAILING = LastingErrors()
 
 
 class Head(NamedTuple):
@@ -51,15 +59,42 @@ class RootHash:
 
 
 async def make_due_roots(context: PaymentContext) -> int:
-    """Make the root of the last day for each practice that has none. Return their number."""
+    """Make the root of the last day for each practice that has none. Return their number.
+
+    A failure of one practice doesn't stop the others. Only an unreachable database does.
+    """
     now = context.now()
     day = (now - MARGIN).astimezone(dt.UTC).date() - dt.timedelta(days=1)
     made = select(ChainRoot.day).where(ChainRoot.practice_id == Practice.id, ChainRoot.day >= day)
     async with context.engine.connect() as conn:
         practices = (await conn.scalars(select(Practice.id).where(~made.exists()))).all()
+    failed = list[Exception]()
     for practice_id in practices:
-        await make_root(context.engine, practice_id, day, now)
-    return len(practices)
+        try:
+            await make_root(context.engine, practice_id, day, now)
+            FAILING.end(practice_id)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            log_failure(practice_id, day, error)
+            failed.append(error)
+    # The task is repeated soon after a transient error; the others are left to its next run.
+    if failed and isinstance(first := first_to_raise(failed), TransientError):
+        raise first
+    return len(practices) - len(failed)
+
+
+def log_failure(practice_id: str, day: dt.date, error: Exception) -> None:
+    """Log the failure of a practice's root once, until a root of the practice is made."""
+    is_new = FAILING.is_new(practice_id)
+    log.log(
+        logging.WARNING if is_new else logging.DEBUG,
+        "practice %s has no root of %s: %s; it is tried again",
+        practice_id,
+        day,
+        type(error).__name__,
+        exc_info=error if is_new and not isinstance(error, TransientError) else None,
+    )
 
 
 async def make_root(engine: AsyncEngine, practice_id: str, day: dt.date, now: dt.datetime) -> None:

@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.testing import CliRunner
 
 import demo
 from billing.entry.commands import EntryContext, enter_for_client
 from billing.entry.credits import Credit, give_credit
-from billing.ledger.chain_roots import make_due_roots, make_root
-from billing.ledger.hash_chain import Chain, row_key
+from billing.ledger import verification
 from billing.ledger.verification import Finding, Verification, unprotected_tables
 from billing.payments.refund import refund_payment
 from identity.tokens import Subject
 from models import (
     Allocation,
     ChainLink,
-    ChainRoot,
     EntryKind,
     LedgerEntry,
     Payment,
@@ -39,7 +37,9 @@ from models.database import open_engine
 from models.ids import new_id
 from server.cli import main as cli
 from tests.conftest import SEED
+from tests.payments.test_chain_roots import rewrite, roots_of_two_days
 from tests.payments.test_reversals import paid, refunded_there
+from tests.support import books as stored_books
 from tests.support import postgres
 from tests.support.document_links import BASE, get, link, made
 from tests.support.empty_databases import prepare
@@ -113,7 +113,7 @@ async def keep_books(portal: Paying) -> None:
 
 
 async def findings(portal: Paying) -> list[Finding]:
-    return [one async for one in Verification(portal.engine, portal.practice_id).findings()]
+    return await stored_books.findings(portal.engine, portal.practice_id)
 
 
 async def subjects(portal: Paying) -> list[str]:
@@ -124,12 +124,23 @@ async def subjects(portal: Paying) -> list[str]:
 
 
 async def test_books_kept_by_the_portal_are_as_they_were_written(books: Paying) -> None:
-    verification = Verification(books.engine, books.practice_id)
-    assert [one async for one in verification.findings()] == []
+    verified = Verification(books.engine, books.practice_id)
+    assert [one async for one in verified.findings()] == []
     rows = sum([await books.count(table) for table in CHAINED])
-    assert (verification.counts.clients, verification.counts.rows) == (2, rows)
+    assert (verified.counts.clients, verified.counts.rows) == (2, rows)
     assert await books.count(ChainLink) == rows
     assert await unprotected_tables(books.engine) == []
+
+
+async def test_books_are_verified_page_by_page(
+    books: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "AT_ONCE", 1)
+    monkeypatch.setattr(verification, "ROWS_HELD", 1)
+    await test_books_kept_by_the_portal_are_as_they_were_written(books)
+    async with unprotected(books.url, "ledger_entry") as conn:
+        await conn.execute(update(LedgerEntry).values(description="Rewritten"))
+    assert {one.client_id for one in await findings(books)} == {books.client_id, books.other_id}
 
 
 async def test_books_of_the_demo_are_whole_and_keep_the_rules(new_database: NewDatabase) -> None:
@@ -138,9 +149,9 @@ async def test_books_of_the_demo_are_whole_and_keep_the_rules(new_database: NewD
         async with open_engine(postgres.as_owner(url)) as engine:
             people = await demo.load(engine, dt.date(2026, 3, 15))
             for practice_id in (people.practice_id, people.other_practice_id):
-                verification = Verification(engine, practice_id)
-                assert [one async for one in verification.findings()] == []
-                assert verification.counts.rows > 500
+                verified = Verification(engine, practice_id)
+                assert [one async for one in verified.findings()] == []
+                assert verified.counts.rows > 500
 
 
 async def test_hashes_are_those_of_the_documented_bytes(books: Paying) -> None:
@@ -228,77 +239,6 @@ async def test_each_table_that_lost_its_triggers_is_named(books: Paying) -> None
                     name = f"{table}_append_only"
                     await conn.exec_driver_sql(f"ALTER TABLE {table} ENABLE TRIGGER {name}")
             assert await unprotected_tables(books.engine) == tables[:number]
-
-
-# -- daily roots -----------------------------------------------------------------------------------
-
-
-async def roots_of_two_days(portal: Paying) -> None:
-    """Have the portal make a root, write more rows, and make another one a day later."""
-    portal.clock.time += dt.timedelta(days=1)
-    assert await make_due_roots(portal.payment_context) == 1
-    portal.bearer = await portal.token()
-    await paid(portal, 2_500)
-    portal.clock.time += dt.timedelta(days=1)
-    assert await make_due_roots(portal.payment_context) == 1
-
-
-async def rewrite(portal: Paying, *, also_roots: bool) -> None:
-    """Change the first ledger row, and rewrite the client's chain, and the roots, to fit."""
-    tables = ("ledger_entry", "chain_link", "chain_root")
-    async with unprotected(portal.url, *tables) as conn:
-        mine = LedgerEntry.client_id == portal.client_id
-        await conn.execute(update(LedgerEntry).where(mine).values(description="Rewritten"))
-        stored = {
-            (table.__tablename__.upper(), row_key(table, values := dict(row._mapping))): (
-                table,
-                values,
-            )
-            for table in CHAINED
-            for row in await conn.execute(select(table.__table__))
-        }
-        order = ChainLink.client_id, ChainLink.position
-        links = (await conn.execute(select(ChainLink.__table__).order_by(*order))).all()
-        await conn.execute(delete(ChainLink))
-        chains: dict[str, Chain] = {}
-        for each in links:
-            chain = chains.setdefault(each.client_id, Chain(portal.practice_id, each.client_id))
-            link = chain.link(stored[each.table_name, each.row_key], each.added_at)
-            await conn.execute(insert(ChainLink).values(link))
-        roots = (await conn.execute(select(ChainRoot.__table__).order_by(ChainRoot.day))).all()
-        if also_roots:
-            await conn.execute(delete(ChainRoot))
-    for root in roots if also_roots else ():
-        await make_root(portal.engine, portal.practice_id, root.day, root.made_at)
-
-
-async def test_a_chain_rewritten_as_a_whole_differs_from_its_root(portal: Paying) -> None:
-    await roots_of_two_days(portal)
-    assert await findings(portal) == []
-    await rewrite(portal, also_roots=False)
-    assert await subjects(portal) == ["root of 2026-03-15", "root of 2026-03-16"]
-
-
-async def test_each_practice_gets_one_root_a_day(portal: Paying) -> None:
-    assert await make_due_roots(portal.payment_context) == 1
-    made = await asyncio.gather(*(make_due_roots(portal.payment_context) for _ in range(3)))
-    assert made == [0, 0, 0]
-    portal.clock.time = dt.datetime(2026, 3, 16, 0, 59, tzinfo=dt.UTC)
-    # A transaction of the last day may still be under way.
-    assert await make_due_roots(portal.payment_context) == 0
-    portal.clock.time += dt.timedelta(minutes=1)
-    made = await asyncio.gather(*(make_due_roots(portal.payment_context) for _ in range(3)))
-    assert max(made) == 1
-    days = [root.day for root in await portal.all(ChainRoot)]
-    assert sorted(days) == [dt.date(2026, 3, 14), dt.date(2026, 3, 15)]
-    assert await findings(portal) == []
-
-
-async def test_removed_root_is_missed_by_the_next_one(portal: Paying) -> None:
-    await roots_of_two_days(portal)
-    async with unprotected(portal.url, "chain_root") as conn:
-        await conn.execute(delete(ChainRoot).where(ChainRoot.day == dt.date(2026, 3, 15)))
-    assert await subjects(portal) == ["root of 2026-03-16"]
 
 
 # -- the command -----------------------------------------------------------------------------------
