@@ -1,18 +1,21 @@
 """Contacts on the command line, and their rights to clients' bills."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select
+from sqlalchemy import Row, and_, select
 from sqlalchemy.exc import StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.audit_log import record
-from models import AccessAction, Client, Contact, ContactRight, Relation
+from billing.entry import people
+from billing.entry.commands import EntryContext, client_entries, enter_for_client, practice_entries
+from billing.entry.errors import EntryError
+from models import AccessAction, Client, Contact, ContactRight, Relation, database
 from models.database import is_unmigrated
-from models.ids import new_id
 from models.names import folded_email
-from models.upsert import insert_into
 from server.cli.operators import operator
 from server.cli.token_admin import row_id_of, writing
 from server.clock import utc_now
@@ -47,42 +50,49 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
     """
     if not (right.sees_documents or right.can_pay):
         raise NotLinked("A contact needs a right: --documents, --pay, or both.")
-    async with writing(settings) as conn:
-        row = await find_client(conn, client)
-        contact = await same(conn, row.practice_id, name, email)
-        rights = {"sees_documents": right.sees_documents, "can_pay": right.can_pay}
-        await conn.execute(
-            insert_into(conn, ContactRight)
-            .values(
-                practice_id=row.practice_id,
-                contact_id=contact,
-                client_id=row.id,
-                relation=right.relation,
-                **rights,
-            )
-            .on_conflict_do_update(
-                index_elements=["practice_id", "contact_id", "client_id"],
-                set_=rights | {"relation": right.relation},
-            )
-        )
-        await record(conn, operator(row.practice_id, "portal contact link"), row.id, utc_now())
+    async with entering(settings, client, "portal contact link") as (context, account):
+        details = people.ContactDetails(name, email.strip())
+        async with practice_entries(context, account.practice_id) as practice:
+            # No other process adds the same contact meanwhile, since the practice is locked.
+            contact = await contact_of(practice.conn, account.practice_id, details)
+            if contact is None:
+                contact = await practice.enter(people.CONTACT.add, details)
+        link = people.ContactLink(contact, **vars(right))
+        own = account.practice_id, account.id
+        await enter_for_client(context, *own, people.link_contact, link)
     return f"{contact}: {right.relation.lower()} of {client}, {right}."
 
 
 async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
     """Remove a contact's rights to a client, from the contact's next request on."""
-    async with writing(settings) as conn:
-        condition = and_(
-            ContactRight.contact_id == row_id_of(contact),
-            ContactRight.client_id == row_id_of(client),
-        )
-        gone = delete(ContactRight).where(condition).returning(ContactRight.practice_id)
-        practice_id = (await conn.execute(gone)).scalar()
-        if practice_id is None:
-            raise NotLinked(f"{contact} was not linked to {client}.")
-        by = operator(practice_id, "portal contact unlink")
-        await record(conn, by, row_id_of(client), utc_now())
+    async with entering(settings, client, "portal contact unlink") as (context, account):
+        try:
+            wanted = people.ContactUnlink(row_id_of(contact))
+        except EntryError:
+            raise NotLinked(f"{contact} was not linked to {client}.") from None
+        async with client_entries(context, account.practice_id, account.id) as entries:
+            if not await is_linked(entries.conn, account, wanted.contact_id):
+                raise NotLinked(f"{contact} was not linked to {client}.")
+            await entries.enter(people.unlink_contact, wanted)
     return f"{contact} has no rights to {client} any more."
+
+
+@asynccontextmanager
+async def entering(
+    settings: Settings, client: str, command: str
+) -> AsyncIterator[tuple[EntryContext, Row[Any]]]:
+    """Yield the context of a command's entries, and the client's row. An entry that is refused
+    ends the command with its reason.
+    """
+    engine: AsyncEngine = database.engine(settings.database_url)
+    try:
+        async with engine.connect() as conn:
+            row = await find_client(conn, client)
+        yield EntryContext(engine, utc_now, operator(row.practice_id, command)), row
+    except EntryError as error:
+        raise NotLinked(str(error)) from None
+    finally:
+        await engine.dispose()
 
 
 async def list_contacts(settings: Settings, client: str) -> list[str]:
@@ -126,13 +136,20 @@ async def find_client(conn: AsyncConnection, client: str) -> Row[Any]:
     return row
 
 
-async def same(conn: AsyncConnection, practice_id: str, name: str, email: str) -> str:
-    """Return the id of the practice's contact with this address, or of a new contact."""
-    condition = and_(Contact.practice_id == practice_id, Contact.mailbox == folded_email(email))
-    found = (await conn.execute(select(Contact.id).where(condition))).scalars().first()
-    if found is not None:
-        return found
-    id_ = new_id()
-    own = {"practice_id": practice_id, "id": id_, "name": name, "email": email}
-    await conn.execute(insert(Contact).values(own))
-    return id_
+async def contact_of(
+    conn: AsyncConnection, practice_id: str, details: people.ContactDetails
+) -> str | None:
+    """Return the id of the practice's contact with this address, if there is one."""
+    mailbox = folded_email(details.email or "")
+    condition = and_(Contact.practice_id == practice_id, Contact.mailbox == mailbox)
+    found = await conn.scalars(select(Contact.id).where(condition))
+    return found.first()
+
+
+async def is_linked(conn: AsyncConnection, client: Row[Any], contact_id: str) -> bool:
+    statement = select(ContactRight.contact_id).where(
+        ContactRight.practice_id == client.practice_id,
+        ContactRight.client_id == client.id,
+        ContactRight.contact_id == contact_id,
+    )
+    return await conn.scalar(statement) is not None
