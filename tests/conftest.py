@@ -17,6 +17,7 @@ from tests.support.demo_server import Demo
 from tests.support.patience import patient
 from tests.support.practices import made
 from tests.support.process_pool import Nursery
+from tests.support.shared_work import shared_work
 from tests.support.stripe_double import Double
 
 # The seed of random practices and operations; a soak sets another.
@@ -74,6 +75,13 @@ def _background_work_by_hand() -> Iterator[None]:
 def _patience() -> Iterator[None]:
     """Let the tests' servers wait as long as a busy machine takes."""
     with patient():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_work() -> Iterator[None]:
+    """Let the tests' databases share work."""
+    with shared_work():
         yield
 
 

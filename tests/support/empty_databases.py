@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 from sqlalchemy import make_url
 
 from models.database import open_engine
@@ -15,7 +14,8 @@ from models.migrations import upgrade
 from tests.support import postgres
 
 TEMPLATE = "portal_test_migrated"
-EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+# The URLs of servers that have the template.
+_migrated = set[str]()
 
 
 async def prepare(url: str) -> None:
@@ -45,18 +45,11 @@ def folder() -> tempfile.TemporaryDirectory[str]:
 
 async def copy_database(url: str) -> None:
     """Put a copy of the migrated database in the place of this one, on a server of our own."""
-    name = urlsplit(url).path.removeprefix("/")
-    server_url = postgres.of_role(urlsplit(url)._replace(path="/postgres").geturl(), "postgres")
-    server = await asyncpg.connect(server_url)
-    try:
-        if not await server.fetchval(EXISTS, TEMPLATE):
-            await migrated(await postgres.create(server_url, TEMPLATE))
-        await server.execute(f'DROP DATABASE "{name}"')
-        await server.execute(
-            f'CREATE DATABASE "{name}" OWNER {postgres.OWNER} TEMPLATE "{TEMPLATE}"'
-        )
-    finally:
-        await server.close()
+    server_url = postgres.of_role(postgres.of_database(url, "postgres"), "postgres")
+    if server_url not in _migrated:
+        await migrated(await postgres.create(server_url, TEMPLATE))
+        _migrated.add(server_url)
+    await postgres.replace(server_url, urlsplit(url).path.removeprefix("/"), TEMPLATE)
 
 
 async def migrated(url: str) -> None:

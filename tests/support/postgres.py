@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -95,16 +96,51 @@ def server() -> Iterator[str | None]:
             yield running.url
 
 
+# The names of empty databases for the next tests, by their server.
+_spares: defaultdict[str, list[str]] = defaultdict(list)
+
+
 @asynccontextmanager
 async def database(server_url: str) -> AsyncIterator[str]:
     """The URL of a new, empty database, for the role that serves."""
-    name = f"portal_test_{secrets.token_hex(6)}"
-    url = await create(server_url, name)
+    name = new_name()
+    if spares := _spares[place_of(server_url)]:
+        await execute(server_url, f'alter database "{spares.pop()}" rename to "{name}"')
+        url = of_role(of_database(server_url, name), SERVING)
+    else:
+        url = await create(server_url, name)
     try:
         yield url
     finally:
         await execute(server_url, f'drop database if exists "{name}" with (force)')
         await drop_roles(server_url)
+
+
+async def replace(server_url: str, name: str, template: str) -> None:
+    """Put a copy of a template in the place of an empty database, which another test gets."""
+    spare = new_name()
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f'alter database "{name}" rename to "{spare}"')
+        await connection.execute(f'create database "{name}" owner {OWNER} template "{template}"')
+    finally:
+        await connection.close()
+    _spares[place_of(server_url)].append(spare)
+
+
+def new_name() -> str:
+    return f"portal_test_{secrets.token_hex(6)}"
+
+
+def place_of(url: str) -> str:
+    """Return the place of a URL's server, whatever the role and the database."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}?{parts.query}"
+
+
+def of_database(server_url: str, name: str) -> str:
+    """Return the URL of another database of a server."""
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
 
 async def create(server_url: str, name: str) -> str:
@@ -116,8 +152,8 @@ async def create(server_url: str, name: str) -> str:
         await execute(server_url, MAKE_ROLE.format(role=role, password=password()))
     locale = "encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"
     await execute(server_url, f'create database "{name}" owner {OWNER} template template0 {locale}')
-    await execute(urlsplit(server_url)._replace(path=f"/{name}").geturl(), OPEN)
-    return of_role(urlsplit(server_url)._replace(path=f"/{name}").geturl(), SERVING)
+    await execute(of_database(server_url, name), OPEN)
+    return of_role(of_database(server_url, name), SERVING)
 
 
 def of_role(url: str, role: str) -> str:
