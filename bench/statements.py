@@ -132,10 +132,15 @@ SELECT '{"data":{"client":{"id":"cli_' || c.id || '","name":' || to_json(c.name)
                                 WHERE a.invoice_id = h.invoice_id), 0) THEN 'PAID'
                         WHEN (SELECT minor FROM paid a WHERE a.invoice_id = h.invoice_id) > 0
                             THEN 'PARTIALLY_PAID' ELSE 'UNPAID' END
-                    WHEN kind = 'PAYMENT' THEN CASE
+                    WHEN kind = 'PAYMENT' THEN coalesce((
+                        SELECT CASE WHEN bool_or(state = 'OPEN') THEN 'DISPUTED'
+                            ELSE 'CHARGED_BACK' END
+                        FROM dispute d WHERE d.practice_id = $1 AND d.payment_id = h.payment_id
+                            AND state <> 'WON' GROUP BY d.payment_id
+                    ), CASE
                         WHEN (SELECT coalesce(sum(r.amount_minor), 0) FROM ledger r
                             WHERE r.payment_id = h.payment_id AND r.kind = 'REFUND')
-                            >= -amount_minor THEN 'REFUNDED' ELSE 'PAID' END END) || '"', 'null')
+                            >= -amount_minor THEN 'REFUNDED' ELSE 'PAID' END) END) || '"', 'null')
                 || ',"amount":{"amount":"' || shown_minor * 0.01 || '"},"balanceAfter":{"amount":"'
                 || (balance - newer) * 0.01 || '"}}' AS item
             FROM (

@@ -142,10 +142,13 @@ described(
     UNINVOICED="The session is not invoiced yet.",
     UNPAID="No part of the entry's invoice is paid.",
     PARTIALLY_PAID="A part of the entry's invoice is paid.",
-    PAID="The entry's invoice is paid, or the payment succeeded.",
+    PAID="The entry's invoice is paid, or the payment succeeded and is not disputed.",
     PENDING="The payment is in progress.",
     FAILED="The payment failed; nothing was charged.",
     REFUNDED="The payment was refunded in full.",
+    DISPUTED="The cardholder disputes the payment, or a part of it; the bank holds the amount"
+    " until it decides.",
+    CHARGED_BACK="The bank has given the disputed amount back to the cardholder.",
 )
 described(
     CardBrand,

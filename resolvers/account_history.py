@@ -42,7 +42,7 @@ from resolvers.days import days_ago
 from resolvers.filters import DateRange, among, within_dates
 from resolvers.invoices import totals_subquery
 from resolvers.money import Amount
-from resolvers.payments import refunded_amount
+from resolvers.payments import disputes, refunded_amount
 from resolvers.visibility import AnySelect, Visibility
 
 DEFAULT_DAYS = 30
@@ -97,15 +97,31 @@ class HistoryRow:
         self.refunded = visible.subquery(
             lambda: refunded_amount(visible, table.c.payment_id, table), rarely_read=True
         )
+        self.disputes = visible.subquery(
+            lambda: disputes(visible, table.c.payment_id, table), rarely_read=True
+        )
         self.moved = visible.subquery(
             lambda: balance_change(table, visible, later=self.account is not None)
         )
-        self.subqueries = (self.void, self.billed, self.paid, self.refunded, self.moved)
+        self.subqueries = (
+            self.void,
+            self.billed,
+            self.paid,
+            self.refunded,
+            self.disputes,
+            self.moved,
+        )
 
     @property
     def status(self) -> ColumnElement[str]:
         invoice = InvoiceTotals(self.void["is_void"], self.billed, self.paid)
-        of_ledger = row_status(self.c.kind, self.c.change_minor, invoice, self.refunded["total"])
+        of_ledger = row_status(
+            self.c.kind,
+            self.c.change_minor,
+            invoice,
+            self.refunded["total"],
+            self.disputes["status"],
+        )
         return func.coalesce(self.c.status, of_ledger)
 
     @property

@@ -61,7 +61,7 @@ class PaymentRow:
     def __init__(self, table: TableAlias[Payment], visible: Visibility) -> None:
         self.c, self.table = table.c, table
         self.refunds = visible.subquery(lambda: refunded_amount(visible, table.c.id, table))
-        self.disputes = visible.subquery(lambda: disputes(table, visible))
+        self.disputes = visible.subquery(lambda: disputes(visible, table.c.id, table))
         self.subqueries = (self.refunds, self.disputes)
 
     @property
@@ -200,13 +200,18 @@ def refunded_amount(
     )
 
 
-def disputes(payment: TableAlias[Payment], visible: Visibility) -> AnySelect:
+def disputes(
+    visible: Visibility, payment_id: SQLColumnExpression[str | None], table: FromClause
+) -> AnySelect:
+    """Select the status and the amount by the disputes of the payment that a table's column
+    refers to.
+    """
     dispute = visible.for_totals(Dispute)
     return (
         select(status_of_disputes(dispute).label("status"), disputed_amount(dispute).label("total"))
         .select_from(dispute)
-        .where(visible.predicate_for(dispute), dispute.c.payment_id == payment.c.id)
-        .correlate(payment)
+        .where(visible.predicate_for(dispute), dispute.c.payment_id == payment_id)
+        .correlate(table)
     )
 
 

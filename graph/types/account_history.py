@@ -58,7 +58,8 @@ class AccountHistoryEntry(Node):
     status: HistoryStatus | None = field(
         Value[HistoryRow](lambda entry: entry.status),
         description="The status; null if there is none. A session or charge has the status of its"
-        " invoice.",
+        " invoice, and a payment that of its disputes, if there are any that the practice has not"
+        " won.",
     )
     balance_after: Money = field(
         Embedded[HistoryRow](lambda entry: entry.balance_after),

@@ -183,6 +183,7 @@ TABLES = {
                 Column("method", "method"),
                 Column("amount", "amount.amount"),
                 Column("refunded", "refunded.amount"),
+                Column("disputed", "disputedAmount.amount"),
                 Column("currency", "amount.currency"),
                 Column("receipt_number", "receipt.number"),
                 Column("client_id", "client.id"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import EntryKind, Invoice, LedgerEntry, Payment, PaymentState
-from tests.oracle import money
+from tests.oracle import money, payments
 from tests.oracle.world import World
 
 STATUSES = {
@@ -76,14 +76,18 @@ def of_payment(payment: Any) -> Entry:
 
 
 def status(world: World, row: Any) -> str | None:
-    """Return a charge's status from its invoice, and a payment's from its refunds; None for a void
-    invoice.
+    """Return a charge's status from its invoice, and a payment's from its disputes and refunds.
+
+    Rows of a void invoice have none.
     """
     if row.kind in (EntryKind.SESSION, EntryKind.CHARGE):
         invoice = world.by_id(Invoice, row.invoice_id)
         return None if invoice.is_void else money.status(world, invoice)
     if row.kind is not EntryKind.PAYMENT:
         return None
+    decided = payments.status(world, world.by_id(Payment, row.payment_id))
+    if decided in ("DISPUTED", "CHARGED_BACK"):
+        return decided
     refunds = world.where(LedgerEntry, payment_id=row.payment_id, kind=EntryKind.REFUND)
     return "REFUNDED" if money.summed(refunds) == -row.amount_minor else "PAID"
 

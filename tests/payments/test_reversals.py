@@ -274,58 +274,6 @@ async def test_lost_dispute_leaves_the_invoice_due_and_payable(portal: Paying) -
     assert await dues(portal) == [0]
 
 
-STATUSES = """{ client {
-  payments { nodes { status disputedAmount { minorUnits } } }
-  disputed: payments(status: [DISPUTED]) { totalCount nodes { status } }
-  chargedBack: payments(status: [CHARGED_BACK]) { totalCount nodes { status } }
-  succeeded: payments(status: [SUCCEEDED]) { totalCount nodes { status } }
-  any: payments(status: [SUCCEEDED, DISPUTED, CHARGED_BACK]) { totalCount }
-} }"""
-
-
-async def statuses(portal: Paying) -> list[tuple[str, int]]:
-    """Return the status and the disputed amount of each payment, newest first.
-
-    The list filtered by each status has the payments with this status.
-    """
-    portal.bearer = await portal.token()
-    found = (await portal.ask(STATUSES, portal.bearer)).json()["data"]["client"]
-    shown = [(one["status"], minor(one, "disputedAmount")) for one in found["payments"]["nodes"]]
-    kinds = {"disputed": "DISPUTED", "chargedBack": "CHARGED_BACK", "succeeded": "SUCCEEDED"}
-    for name, status in kinds.items():
-        same = [{"status": one} for one, _ in shown if one == status]
-        assert found[name] == {"totalCount": len(same), "nodes": same}
-    assert found["any"]["totalCount"] == len(shown)
-    return shown
-
-
-async def test_status_follows_the_dispute(portal: Paying) -> None:
-    _, first = await paid(portal, 10_000)
-    _, second = await paid(portal, 6_000)
-    assert await statuses(portal) == [("SUCCEEDED", 0), ("SUCCEEDED", 0)]
-    disputed = at_stripe(portal, reversals.open_dispute, first, 4_000)
-    await portal.hears_all()
-    assert await statuses(portal) == [("SUCCEEDED", 0), ("DISPUTED", 4_000)]
-    at_stripe(portal, reversals.close_dispute, disputed["id"], won=True)
-    lost = at_stripe(portal, reversals.open_dispute, second)
-    await portal.hears_all()
-    assert await statuses(portal) == [("DISPUTED", 6_000), ("SUCCEEDED", 0)]
-    at_stripe(portal, reversals.close_dispute, lost["id"], won=False)
-    await portal.hears_all()
-    assert await statuses(portal) == [("CHARGED_BACK", 6_000), ("SUCCEEDED", 0)]
-
-
-async def test_open_dispute_comes_before_a_lost_one(portal: Paying) -> None:
-    payment_id, _ = await paid(portal, 10_000)
-    own = {"practice_id": portal.practice_id, "client_id": portal.client_id}
-    at = {"disputed_at": portal.clock(), "created_at": portal.clock(), "changed_at": portal.clock()}
-    for state, amount in (("WON", 1), ("LOST", 3_000), ("OPEN", 500)):
-        facts = {"id": new_id(), "stripe_id": f"du_{state}", "stripe_account": ACCOUNT}
-        row = own | at | facts | {"payment_id": payment_id, "state": state}
-        await portal.insert(Dispute, row | {"amount_minor": amount})
-    assert await statuses(portal) == [("DISPUTED", 3_500)]
-
-
 async def test_card_for_disputes_is_disputed(portal: Paying) -> None:
     await portal.invoice(10_000)
     paid_ = await portal.pay(10_000, portal.card("4000000000000259"))

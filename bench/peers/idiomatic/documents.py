@@ -105,7 +105,9 @@ class AccountHistoryEntry(Node):
 
     @strawberry.field
     async def status(self, info: Info) -> HistoryStatus | None:
-        """Return a charge's status from its invoice, and a payment's from its refunds."""
+        """Return a charge's status from its invoice, and a payment's from its disputes
+        and refunds.
+        """
         if self.row.status is not None:
             return HistoryStatus(self.row.status)
         if self.kind in CHARGES:
@@ -113,6 +115,9 @@ class AccountHistoryEntry(Node):
             is_void = standing.status is InvoiceStatus.VOID
             return None if is_void else HistoryStatus(standing.status.value)
         if self.kind is EntryKind.PAYMENT:
+            disputed = await info.context.loaders.disputed.load(self.row.payment_id)
+            if disputed is not None:
+                return HistoryStatus(disputed.value)
             refunded = await info.context.loaders.refunded.load(self.row.payment_id)
             is_refunded = refunded >= -self.row.amount_minor
             return HistoryStatus.REFUNDED if is_refunded else HistoryStatus.PAID

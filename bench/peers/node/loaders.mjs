@@ -61,6 +61,13 @@ const REFUNDS = `
   WHERE practice_id = $1 AND payment_id = ANY ($2::uuid[]) AND kind = 'REFUND'
   GROUP BY payment_id`;
 
+// The status of payments with disputes that were not won.
+const DISPUTES = `
+  SELECT payment_id AS key,
+    CASE WHEN bool_or(state = 'OPEN') THEN 'DISPUTED' ELSE 'CHARGED_BACK' END AS status
+  FROM dispute WHERE practice_id = $1 AND payment_id = ANY ($2::uuid[]) AND state <> 'WON'
+  GROUP BY payment_id`;
+
 const FEES = `
   SELECT superbill_id AS key, sum(fee_minor)::bigint AS minor FROM superbill_line
   WHERE practice_id = $1 AND superbill_id = ANY ($2::uuid[]) GROUP BY superbill_id`;
@@ -106,6 +113,7 @@ export function loaders(viewer) {
     movements: one(MOVEMENTS, [practiceId], NOTHING_MOVED),
     accounts: one(ACCOUNTS, [practiceId]),
     refunds: one(REFUNDS, [practiceId], { minor: 0 }),
+    disputes: one(DISPUTES, [practiceId], { status: null }),
     fees: one(FEES, [practiceId], { minor: 0 }),
     payments: many(PAYMENTS, [practiceId]),
     cards: many(CARDS, [practiceId]),

@@ -114,6 +114,7 @@ CREATE VIEW postgraphile.account_history_entry AS
 SELECT h.practice_id, h.client_id, h.id, h.date, h.kind, h.description, h.amount_minor,
     coalesce(h.status, CASE
         WHEN h.kind IN ('SESSION', 'CHARGE') THEN i.status
+        WHEN h.kind = 'PAYMENT' AND d.status IS NOT NULL THEN d.status
         WHEN h.kind = 'PAYMENT' AND r.refunded >= -h.amount_minor THEN 'REFUNDED'
         WHEN h.kind = 'PAYMENT' THEN 'PAID'
     END) AS status,
@@ -146,7 +147,12 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT coalesce(sum(amount_minor), 0)::bigint AS refunded FROM public.ledger_entry e
     WHERE e.practice_id = h.practice_id AND e.payment_id = h.payment_id AND e.kind = 'REFUND'
-) r ON true;
+) r ON true
+LEFT JOIN LATERAL (
+    SELECT CASE WHEN bool_or(d.state = 'OPEN') THEN 'DISPUTED' ELSE 'CHARGED_BACK' END AS status
+    FROM public.dispute d WHERE d.practice_id = h.practice_id AND d.payment_id = h.payment_id
+        AND d.state <> 'WON' GROUP BY d.payment_id
+) d ON true;
 COMMENT ON VIEW postgraphile.account_history_entry IS '@primaryKey practice_id,id';
 
 CREATE TYPE postgraphile.revenue_period AS (

@@ -171,6 +171,8 @@ const AccountHistoryEntry = {
       return standing.isVoid ? null : invoiceStatus(standing);
     }
     if (kind !== "PAYMENT") return null;
+    const disputed = (await loaders.disputes.load(paymentId)).status;
+    if (disputed) return disputed;
     return (await loaders.refunds.load(paymentId)).minor >= -amountMinor ? "REFUNDED" : "PAID";
   },
   async balanceAfter({ list, newer }, _, context) {
