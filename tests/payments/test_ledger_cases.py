@@ -6,8 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from billing.entry.commands import EntryContext, enter_for_client
+from billing.entry.invoices import NewInvoice, NewLine, issue_invoice
 from billing.payments.refund import refund_payment
 from models import Allocation, EntryKind, LedgerEntry, Receipt
 from models.ids import new_id
@@ -155,6 +158,35 @@ async def test_two_bills_less_credit_are_what_pay_now_charges(portal: Paying) ->
     assert minor(client["balance"], "payable") == 52_500
     assert (await portal.pay(52_500, portal.card()))["__typename"] == "PaySucceeded"
     assert invoices(await standing(portal), "amountDue") == [0, 0]
+
+
+async def test_negative_invoice_is_credit_that_another_invoice_uses(portal: Paying) -> None:
+    context = EntryContext(portal.engine, portal.clock)
+    own = portal.practice_id, portal.client_id
+    await portal.letterhead()
+    for amount in (-4_000, 10_000):
+        invoice = NewInvoice([NewLine("Session", amount)])
+        await enter_for_client(context, *own, issue_invoice, invoice)
+    client = await standing(portal)
+    assert invoices(client, "amountDue") == [0, 10_000]
+    assert minor(client["balance"], "creditApplied") == 4_000
+    assert minor(client["balance"], "payable") == invoices(client, "payable")[1] == 6_000
+    assert (await portal.pay(6_000, portal.card()))["__typename"] == "PaySucceeded"
+    client = await standing(portal)
+    assert invoices(client, "amountDue") == [0, 0]
+    assert invoices(client, "amountPaid")[1] == 10_000
+    assert minor(client["balance"], "amount") == 0
+
+
+async def test_rows_of_the_books_are_neither_changed_nor_removed(portal: Paying) -> None:
+    await paid(portal, 10_000)
+    before = await standing(portal)
+    for table in (LedgerEntry, Allocation, Receipt):
+        for change in (update(table).values(amount_minor=1), delete(table)):
+            with pytest.raises(DBAPIError, match=r"append only|permission denied"):
+                async with portal.engine.begin() as conn:
+                    await conn.execute(change)
+    assert await standing(portal) == before
 
 
 async def test_payment_is_dated_by_the_day_on_which_the_money_moved(portal: Paying) -> None:

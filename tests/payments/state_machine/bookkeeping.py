@@ -72,10 +72,12 @@ class Bookkeeping(Reversals):
         return None
 
     async def issued(self, amount: int, *_: Any) -> str:
-        lines = [NewLine("Session", amount)]
-        id_ = await self.enter(issue_invoice, NewInvoice(lines, number=f"B-{len(self.invoices)}"))
+        id_ = await self.enter(issue_invoice, self.new_invoice(amount))
         assert id_ is not None
         return id_
+
+    def new_invoice(self, amount: int) -> NewInvoice:
+        return NewInvoice([NewLine("Session", amount)], number=f"B-{len(self.invoices)}")
 
     # -- the writers -------------------------------------------------------------------------------
 
