@@ -1,21 +1,25 @@
 """Delay of a client's page by hostile callers of another practice: `python -m bench.hostile`.
 
-The client's billing page is requested several times a second: first without other load, then beside
-one dashboard at its worst, then beside twenty hostile callers of each kind, and last beside all of
-them. Budgets and limits are those of `portal serve`. Everything is measured in one run on one
-machine, so ratios are more reliable than milliseconds. The exit code is 1 if the page was not
-answered, or a caller got an internal error; slowness never decides it.
+A client's billing page is requested several times a second: first without other load, then beside
+two processes that only use the processor, beside one dashboard at its worst, beside twenty hostile
+callers of each kind, and last beside all of them. The busy processes show the part of the delay
+that comes from sharing this machine's cores, as with two statements of the database.
+
+Budgets and limits are those of `portal serve`. Everything is measured in one run on one machine, so
+ratios are more reliable than milliseconds. The exit code is 1 if a caller got an internal error;
+slowness never decides it.
 """
 
 import asyncio
 import datetime as dt
 import json
 import secrets
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +46,7 @@ INTERNAL = "500"
 # the growth of memory.
 MOST_MORE_S, MOST_TIMES, MOST_MB = 0.020, 3.0, 50.0
 DASHBOARDS, CLIENTS = 3, 12
+BUSY = "two busy processes"
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,22 @@ async def measure(
     found = []
     async with attacked(server_url, clients) as (server, target, page):
         await phase("warm", server, target, page, (), seconds / 4)
+        with busy_processes(2):
+            busy = await phase(BUSY, server, target, page, (), seconds / 2)
         for name, groups in {**phases, "all at once": kinds}.items():
             found.append(await phase(name, server, target, page, groups, seconds))
             await phase("rest", server, target, page, (), seconds / 4)
-    return found
+    return [found[0], busy, *found[1:]]
+
+
+@contextmanager
+def busy_processes(number: int) -> Iterator[None]:
+    """Keep processes running that use as much of the processor as they get."""
+    with ExitStack() as stack:
+        for _ in range(number):
+            one = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(one.kill)
+        yield
 
 
 @asynccontextmanager
@@ -151,7 +168,7 @@ async def times(port: int, sent: bytes, seconds: float) -> list[float]:
 
 def described(found: Sequence[Measured]) -> str:
     """Return a table of the phases, and which limits were kept."""
-    quiet, one, *twenty, _ = found
+    quiet, _, one, *twenty, _ = found
     rows = [
         [
             each.name,
