@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from models import Client, EntryKind, Invoice, LedgerEntry
-from tests.oracle import Oracle, money
+from models import Client, EntryKind, Invoice, LedgerEntry, Payment
+from tests.oracle import Oracle, money, payments
 from tests.oracle.world import World
 from tests.support.comparison import Comparison
 from tests.support.practices.random_values import NOW
@@ -60,10 +60,13 @@ async def test_invoices_ledger_entries_are_its_lines_and_corrections(
 
 
 async def test_practices_have_all_hard_cases(comparison: Comparison) -> None:
+    decided = set[str]()
     for world in worlds(comparison.oracle, comparison.practices.tokens):
         statuses = {money.status(world, invoice) for invoice in world.where(Invoice)}
         assert statuses == {"PAID", "PARTIALLY_PAID", "UNPAID", "VOID"}
         assert {row.kind for row in world.where(LedgerEntry)} == set(EntryKind)
+        decided |= {payments.status(world, payment) for payment in world.where(Payment)}
         assert any(money.is_past_due(world, invoice) for invoice in world.where(Invoice))
         assert any(invoice.total_minor < 0 for invoice in world.where(Invoice))
         assert {True, False} == {one.shared_at is None for one in world.where(Invoice)}
+    assert decided >= {"SUCCEEDED", "DISPUTED"}

@@ -59,6 +59,7 @@ from models import (
     SuperbillLine,
 )
 from models.ids import IdSequence
+from tests.support import books
 from tests.support.entries import EntryDesk, entry_desk
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -202,6 +203,7 @@ async def play(desk: EntryDesk, seed: int, length: int) -> Counter[str]:
         told[f"{entry[0].__name__} {'' if len(in_memory) == 36 else in_memory}".strip()] += 1
         check_sums(ledger)
     await compare(desk, memory)
+    assert await books.findings(desk.engine, desk.practice_id) == []
     return told
 
 

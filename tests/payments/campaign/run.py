@@ -19,7 +19,7 @@ from tests.payments.campaign.answers import Journal
 from tests.payments.campaign.at_stripe import AtStripe
 from tests.payments.campaign.banks import Banks
 from tests.payments.campaign.events import Deliveries
-from tests.payments.campaign.facts import gathered
+from tests.payments.campaign.facts import Facts, gathered
 from tests.payments.campaign.oracle import Finding, judged, tried
 from tests.payments.campaign.page import Page
 from tests.payments.campaign.proxy import Proxy, faulty_proxy
@@ -27,7 +27,7 @@ from tests.payments.campaign.refunding import Operator
 from tests.payments.campaign.servers import Pool, Servers
 from tests.payments.campaign.visit import Visit
 from tests.payments.campaign.world import Somebody, World
-from tests.support import postgres, stripe_allowlist
+from tests.support import books, postgres, stripe_allowlist
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
 from tests.support.processes import SECRET, double
@@ -41,6 +41,7 @@ COMES_EVERY_S = 0.4
 # The number of findings shown of each kind.
 SHOWN = 10
 RESTARTED_EVERY_S = (10.0, 22.0)
+BOOKS = "books unlike their hashes"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,16 @@ class Campaign:
         stripe_allowlist.hold(stripe.store.journal())
         counts = self.counts + self.journal.counts + deliveries.counts
         counts += self.pool.crashes() + banks.counts
-        return Result(self.left, judged(facts), tried(facts), counts, self.pool.places())
+        findings = judged(facts) | {BOOKS: await self.verify(facts)}
+        trials = tried(facts) | {BOOKS: len(facts.people)}
+        return Result(self.left, findings, trials, counts, self.pool.places())
+
+    async def verify(self, facts: Facts) -> list[Finding]:
+        """Return the differences in the books, as `portal verify` finds them."""
+        return [
+            Finding(facts.clients.get(one.client_id or ""), str(one.difference))
+            for one in await books.differences(self.engine)
+        ]
 
     async def waves(self, visits: list[Visit]) -> None:
         """Keep this many clients at once: as one leaves, the next comes."""

@@ -10,8 +10,10 @@ from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from billing.ledger.hash_chain import CHAINED, append
+from billing.ledger.locks import lock_client
 from identity.tokens import PERSONAL_SCOPES, Subject, hashed, new_secret
 from models import (
     Client,
@@ -155,7 +157,10 @@ class World:
             try:
                 async with self.engine.begin() as conn:
                     for (model, _), values in rows.alike():
-                        await conn.execute(insert(model), values)
+                        if model in CHAINED:
+                            await self.append(conn, model, values)
+                        else:
+                            await conn.execute(insert(model), values)
             except IntegrityError:
                 if pause_s:
                     return  # It was committed, and only the response was lost.
@@ -164,6 +169,14 @@ class World:
                 continue
             return
         raise AssertionError("the database stays unavailable")
+
+    async def append(
+        self, conn: AsyncConnection, model: type[Row], rows: Sequence[dict[str, Any]]
+    ) -> None:
+        """Insert rows with their links in their clients' chains."""
+        for row in rows:
+            await lock_client(conn, row["practice_id"], row["client_id"])
+            await append(conn, [(model, row)], now())
 
 
 class Rows(dict[type[Row], list[dict[str, Any]]]):

@@ -36,7 +36,7 @@ from sandbox.store import Store
 from tests.payments.crash_tests.judge import AT_REST, Bill, intents_of, judge
 from tests.payments.crash_tests.scenarios import AFTERS, Scenario
 from tests.sandbox.specification import held
-from tests.support import stripe_allowlist
+from tests.support import books, stripe_allowlist
 from tests.support.demo_server import free_port
 from tests.support.empty_databases import prepare
 from tests.support.leases import run_out
@@ -114,6 +114,7 @@ async def player(url: str, stripe: str, file: Path, nursery: Nursery) -> AsyncIt
         with closing(Store(str(file))) as store:
             practice.store = store
             yield Player(practice, store, stripe, nursery)
+            await books.assert_verified(writing)
             sent, told = store.journal(), store.all("event")
             stripe_allowlist.hold(sent)
             held.hold(sent, told)

@@ -36,6 +36,7 @@ from models import Allocation, Invoice, LedgerEntry, Payment, PaymentMethodKind
 from tests.payments.state_machine import NewDatabase
 from tests.payments.state_machine.aftermath import Reversals
 from tests.payments.state_machine.judge import went_back
+from tests.support import books
 
 AMOUNTS = st.sampled_from([100, 700, 2_500, 9_000])
 SIGNS = st.sampled_from([1, 1, 1, -1])
@@ -191,6 +192,7 @@ class Bookkeeping(Reversals):
         assert charged == -sum(one.amount_minor for one in entered if one.kind == "PAYMENT")
         assert back["refund"] == sum(one.amount_minor for one in entered if one.kind == "REFUND")
         assert back["dispute"] == sum(one.amount_minor for one in entered if one.kind == "DISPUTE")
+        await books.assert_verified(self.portal.engine)
 
 
 def minor(money: dict[str, Any]) -> int:

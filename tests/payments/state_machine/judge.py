@@ -14,6 +14,7 @@ from models import (
     PaymentState,
     Receipt,
 )
+from tests.support import books
 from tests.support.payments import Paying
 
 AT_REST = {PaymentState.SUCCEEDED, PaymentState.FAILED, PaymentState.CANCELED}
@@ -58,6 +59,7 @@ async def judge(portal: Paying) -> None:
     assert sum(put.values()) <= funds, "credit is spent twice"
     await judge_ledger(portal)
     await judge_cards(portal)
+    await books.assert_verified(portal.engine)
 
 
 async def judge_ledger(portal: Paying) -> None:
