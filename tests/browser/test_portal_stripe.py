@@ -209,6 +209,7 @@ async def test_changed_amount_updates_the_form(payer: Visit) -> None:
     assert await payer.charges() == [52500]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("currency", "units"), [("ISK", 5_250_000), ("UGX", 5_250_000), ("MGA", 525), ("KWD", 52_500)]
 )

@@ -11,6 +11,8 @@ from identity.sign_in import codes
 from models import Client, Token
 from tests.support.sign_in import SIGN_OUT, WITH_CODE, SigningIn, signing_in, statements
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 UNKNOWN = "nobody@example.com"

@@ -24,6 +24,8 @@ from tests.support.sign_in import (
     statements,
 )
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 NOON = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)

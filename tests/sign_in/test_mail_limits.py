@@ -13,6 +13,8 @@ from tests.support.sign_in import (
     signing_in,
 )
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE = dt.timedelta(minutes=1)
 

@@ -19,6 +19,8 @@ from server.settings import Settings
 from tests.support.portal import KEY
 from tests.support.sign_in import SigningIn, signing_in
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

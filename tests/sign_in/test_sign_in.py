@@ -12,6 +12,8 @@ from models import Client, Contact, SignInLink, SignInRequest, Token
 from models.ids import new_id
 from tests.support.sign_in import NAME, PAGE, SIGN_IN, SIGN_OUT, SigningIn, signing_in
 
+pytestmark = pytest.mark.twins(4)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE = dt.timedelta(minutes=1)
 
