@@ -168,7 +168,9 @@ async def write_reversals(
     written.sort(key=lambda one: (one.created, one.stripe_id))
     for one in written:
         await enter_reversal(book, one)
-    await move_allocations(book, written)
+    # A repeated report moves nothing, although there may be credit since the first one.
+    if book.changed:
+        await move_allocations(book, written)
 
 
 # -- rows of refunds and disputes ------------------------------------------------------------------

@@ -407,3 +407,14 @@ async def test_old_event_changes_nothing(portal: Paying) -> None:
     await portal.hears_all()
     after = await standing(portal)
     assert after == before
+
+
+async def test_repeated_event_leaves_later_credit_unallocated(portal: Paying) -> None:
+    payment_id, _ = await paid(portal, 10_000)
+    await refund_payment(portal.payment_context, payment_id, 4_000)
+    await portal.credit(1_000)
+    before = await standing(portal)
+    assert await dues(portal) == [4_000]
+    portal.clock.time += dt.timedelta(minutes=1)
+    await portal.hears_all()
+    assert await standing(portal) == before
