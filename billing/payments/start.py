@@ -170,7 +170,7 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     amounts_due = (await owed(conn, *of_client)).of(wanted.invoice_id)
     if amounts_due.due_minor <= 0:
         raise NothingToPayError("Nothing is due.")
-    check_amount(await payable_amount(conn, *of_client, wanted.invoice_id), wanted, practice)
+    check_expected_amount(await payable_amount(conn, *of_client, wanted.invoice_id), wanted, practice)
     await claim_dues(conn, wanted, payment_id, amounts_due)
     if not wanted.expected_minor:
         await record_success(conn, wanted.practice_id, payment_id, now)
@@ -183,7 +183,7 @@ async def read_practice(conn: AsyncConnection, practice_id: str) -> Row[Any]:
     return (await conn.execute(select(*columns).where(Practice.id == practice_id))).one()
 
 
-def check_amount(payable: int, wanted: PaymentRequest, practice: Row[Any]) -> None:
+def check_expected_amount(payable: int, wanted: PaymentRequest, practice: Row[Any]) -> None:
     """Raise the reason why the expected amount is not payable or can't be charged."""
     if payable != wanted.expected_minor:
         raise AmountChangedError(wanted.expected_minor, payable)

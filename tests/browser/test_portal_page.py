@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.browser.accessible import is_accessible
-from tests.browser.visiting import Visit
+from tests.browser.visiting import Visit, minor
 
 pytestmark = pytest.mark.browser
 
@@ -47,12 +47,6 @@ async def test_two_bills_less_credit_add_up_to_what_pay_now_charges(reader: Visi
     await reader.page.goto(f"{reader.demo.url}/portal/#/pay")
     await reader.title("Pay your balance")
     assert (await reader.page.locator("form dd").all_inner_texts()) == amounts[:-1]
-
-
-def minor(text: str) -> int:
-    """Return an amount on the page in cents."""
-    sign = -1 if text.endswith("CR") else 1
-    return sign * int("".join(filter(str.isdigit, text)))
 
 
 async def test_wrong_token_is_reported_and_not_stored(reader: Visit) -> None:

@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from tests.browser import pictures
 from tests.browser.accessible import is_accessible
-from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit
+from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit, minor
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +60,10 @@ async def test_one_invoice_is_paid_by_a_card_on_file(payer: Visit) -> None:
     amount = (await pay.inner_text()).removeprefix("Pay Now: ")
     await pay.click()
     await payer.title(f"Pay invoice {number}")
+    names = await payer.page.locator("form dt").all_inner_texts()
+    due, charged = await payer.page.locator("form dd").all_inner_texts()
+    assert names == [f"Invoice {number}", "Due now, less unused credit"]
+    assert (minor(due) - minor(charged), charged) == (2_500, amount)
     await payer.page.get_by_label("Mastercard ending in 4444").check()
     await payer.click(f"Pay {amount}")
     await payer.told(f"Paid {amount}")

@@ -146,3 +146,9 @@ async def visit(context: BrowserContext, demo: Demo) -> AsyncIterator[Visit]:
     watched.page.set_default_timeout(PATIENCE_MS)
     yield Visit(demo, watched)
     await watched.page.close()
+
+
+def minor(text: str) -> int:
+    """Return an amount on the page in cents."""
+    sign = -1 if text.endswith("CR") else 1
+    return sign * int("".join(filter(str.isdigit, text)))

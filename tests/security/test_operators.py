@@ -83,6 +83,8 @@ async def test_contact_commands_are_entered(portal: Paying) -> None:
     await run("contact", "list", client)
     await run("contact", "unlink", contact, client)
     assert await by_operator(portal) == [
+        # The contact is new in the practice.
+        ("portal contact link", "CHANGE", None),
         ("portal contact link", "CHANGE", portal.client_id),
         ("portal contact list", "READ", portal.client_id),
         ("portal contact unlink", "CHANGE", portal.client_id),

@@ -6,7 +6,7 @@ import { CardFields } from "../card-fields.js";
 import { choice, el, isTicked } from "../elements.js";
 import { paid } from "../paying.js";
 import { cardName, expiry, money, reason, reasonWord } from "../words.js";
-import { payableLines } from "./payable.js";
+import { invoiceLines, payableLines } from "./payable.js";
 
 /**
  * @typedef {object} Means How it is paid: by a card, or by credit alone.
@@ -35,13 +35,14 @@ export async function payInvoice(page, id) {
   if (!node) throw new Error("There is no such invoice.");
   const title = `Pay invoice ${node.number}`;
   const back = `#/invoices/${id}`;
-  return form(page, node.client, { title, payable: node.payable, back, invoiceId: id });
+  const lines = invoiceLines(node);
+  return form(page, node.client, { title, payable: node.payable, back, invoiceId: id, lines });
 }
 
 /**
  * @param {Page} page
  * @param {any} client
- * @param {{title: string, payable: Payable, back: string, invoiceId?: string, lines?: HTMLElement}} bill
+ * @param {{title: string, payable: Payable, back: string, invoiceId?: string, lines: HTMLElement}} bill
  */
 function form(page, client, { title, payable, back, invoiceId, lines }) {
   const heading = el("h1", { tabindex: "-1" }, title);
@@ -75,7 +76,7 @@ function form(page, client, { title, payable, back, invoiceId, lines }) {
       // A new amount is paid by another click, never by this one.
       if (changed) {
         how.update((payable = changed));
-        lines?.remove();
+        lines.remove();
       }
     } catch (error) {
       problem.textContent = reason(error);

@@ -18,3 +18,16 @@ export function payableLines({ payable, creditApplied, invoices }) {
   }
   return facts([...lines, ["Due now", money(payable)]]);
 }
+
+/**
+ * The amount due of an invoice, and the part of it that Pay Now charges.
+ *
+ * @param {{number: string, amountDue: Money, payable: Money}} invoice
+ */
+export function invoiceLines({ number, amountDue, payable }) {
+  const hasCredit = amountDue.amount !== payable.amount;
+  return facts([
+    [`Invoice ${number}`, money(amountDue)],
+    [hasCredit ? "Due now, less unused credit" : "Due now", money(payable)],
+  ]);
+}
