@@ -170,7 +170,9 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     amounts_due = (await owed(conn, *of_client)).of(wanted.invoice_id)
     if amounts_due.due_minor <= 0:
         raise NothingToPayError("Nothing is due.")
-    check_expected_amount(await payable_amount(conn, *of_client, wanted.invoice_id), wanted, practice)
+    check_expected_amount(
+        await payable_amount(conn, *of_client, wanted.invoice_id), wanted, practice
+    )
     await claim_dues(conn, wanted, payment_id, amounts_due)
     if not wanted.expected_minor:
         await record_success(conn, wanted.practice_id, payment_id, now)
