@@ -3,9 +3,10 @@
 import enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func
+from sqlalchemy import ColumnElement, case, func
 
 from billing.ledger.invoices import InvoiceStatus, InvoiceTotals
+from billing.payments.status import PaymentStatus
 from models import EntryKind
 from models.literals import constant
 
@@ -22,10 +23,6 @@ class HistoryStatus(enum.StrEnum):
     CHARGED_BACK = "CHARGED_BACK"
 
 
-# The statuses of payments whose money a bank holds or has given back.
-OF_DISPUTES = (HistoryStatus.DISPUTED, HistoryStatus.CHARGED_BACK)
-
-
 def row_status(
     kind: Any, amount: Any, invoice: InvoiceTotals, refunded: Any, of_disputes: Any
 ) -> ColumnElement[str]:
@@ -38,12 +35,12 @@ def row_status(
     charge = kind.in_([constant(EntryKind.SESSION), constant(EntryKind.CHARGE)])
     payment = kind == constant(EntryKind.PAYMENT)
     standing = func.nullif(invoice.status, constant(InvoiceStatus.VOID))
+    of_refunds = case(
+        (refunded >= -amount, constant(HistoryStatus.REFUNDED)), else_=constant(HistoryStatus.PAID)
+    )
+    # Written once: the database computes each mention of a subquery anew.
+    disputed = func.nullif(of_disputes, constant(PaymentStatus.SUCCEEDED))
     return case(
         (charge, standing),
-        (
-            and_(payment, of_disputes.in_([constant(status) for status in OF_DISPUTES])),
-            of_disputes,
-        ),
-        (and_(payment, refunded >= -amount), constant(HistoryStatus.REFUNDED)),
-        (payment, constant(HistoryStatus.PAID)),
+        (payment, func.coalesce(disputed, of_refunds)),
     )
