@@ -8,5 +8,5 @@ from server import app
 def served() -> Starlette:
     """Return the application of `portal serve`, without audit entries of reads."""
     application = app.app_of_environment()
-    application.state.graph.read_audit = None
+    application.state.service.read_audit = None
     return application

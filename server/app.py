@@ -90,8 +90,8 @@ class GraphQLRoute:
             return await self.endpoint(request)
         if request.method in PAGE_METHODS and asks_for_html(request.headers.get("accept")):
             return graphiql.page(self.page)
-        away = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
-        return refusal_response(request, away)
+        refused = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
+        return refusal_response(request, refused)
 
 
 def app(
@@ -103,15 +103,15 @@ def app(
     stripe: Stripe | None = None,
     post: Post | None = None,
 ) -> Starlette:
-    """The portal's server. `local`: the portal page is there and the sandbox's own, where mail
-    goes too, and pages of this machine may ask, on any port.
+    """Return the application of the portal's server.
 
-    `stripe`, `post`: others than the settings name.
+    With `local`, it serves the portal page and the sandbox's page, to which mail is delivered, and
+    answers pages of this machine on any port. `stripe` and `post` replace those of the settings.
     """
     url = settings.database_url
     connector = database.connector_of(url)
     reads = database.lanes(url, settings.read_limits, connector)
-    language = checked_schema(lateral=reads.dialect.name == "postgresql")
+    graphql_schema = checked_schema(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
     # The demo's mail is kept in its file too, wherever payments go.
     sandbox = Sandbox(settings.sandbox_file) if is_sandbox or local else None
@@ -126,23 +126,25 @@ def app(
     )
     # Background work is of every practice. It has connections of its own, so that neither it nor
     # the requests starve the other.
-    patient = waits.of_background
-    behind = replace(
+    background_waits = waits.of_background
+    background_context = replace(
         payment_context,
-        engine=database.engine(url, patient, connector),
-        turns=payment_context.turns.within(patient.lock_s),
+        engine=database.engine(url, background_waits, connector),
+        turns=payment_context.turns.within(background_waits.lock_s),
     )
     key = settings.token_key
-    token_usage = TokenUsage(behind.engine)
+    token_usage = TokenUsage(background_context.engine)
     authenticator = Authenticator(reads, key, token_usage)
     mailed_to_page = sandbox.post() if sandbox and local else None
-    sends = post or settings.post or mailed_to_page
-    sign_in_context = SignInContext(payment_context.engine, key, now, sends, settings.sign_in_lasts)
+    mail = post or settings.post or mailed_to_page
+    sign_in_context = SignInContext(payment_context.engine, key, now, mail, settings.sign_in_lasts)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = payment_context.engine.dialect.name == "sqlite"
-    read_audit = ReadAuditLog(payment_context.engine if is_sqlite else behind.engine, waits.lock_s)
+    read_audit = ReadAuditLog(
+        payment_context.engine if is_sqlite else background_context.engine, waits.lock_s
+    )
     service = GraphQLService(
-        language,
+        graphql_schema,
         reads,
         settings.introspection,
         settings.signer,
@@ -164,9 +166,9 @@ def app(
         now,
     )
     exports = Exports(endpoint)
-    background_jobs = BackgroundJobs(behind)
-    events = WebhookEndpoint(payment_context, background_jobs.wake, endpoint.large_bodies)
-    webhook = Route("/stripe/webhook", events.answer, methods=["POST"])
+    background_jobs = BackgroundJobs(background_context)
+    webhook_endpoint = WebhookEndpoint(payment_context, background_jobs.wake, endpoint.large_bodies)
+    webhook = Route("/stripe/webhook", webhook_endpoint.answer, methods=["POST"])
 
     requests = RunningRequests()
 
@@ -175,7 +177,7 @@ def app(
         async with AsyncExitStack() as running:
             # Pushed first, so closed last, and each of them whatever the others end in.
             running.push_async_callback(payment_context.engine.dispose)
-            running.push_async_callback(behind.engine.dispose)
+            running.push_async_callback(background_context.engine.dispose)
             running.push_async_callback(stripe.close)
             running.push_async_callback(reads.close)
             running.callback(printer.close)
@@ -185,8 +187,10 @@ def app(
             await running.enter_async_context(flush_regularly(token_usage.flush))
             await running.enter_async_context(read_audit.running())
             await running.enter_async_context(background_jobs.running())
-            mailing = signing_in.running(replace(sign_in_context, engine=behind.engine))
-            await running.enter_async_context(mailing)
+            mail_delivery = signing_in.running(
+                replace(sign_in_context, engine=background_context.engine)
+            )
+            await running.enter_async_context(mail_delivery)
             if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
             running.push_async_callback(requests.ended)
@@ -210,11 +214,11 @@ def app(
     )
     # Starlette would redirect to whatever host the request names.
     application.router.redirect_slashes = False
-    application.state.reads, application.state.graph = reads, service
-    application.state.till, application.state.sandbox = payment_context, sandbox
-    application.state.behind, application.state.endpoint = behind, endpoint
-    application.state.door, application.state.uses = sign_in_context, token_usage
-    application.state.record = read_audit
+    state = application.state
+    state.reads, state.service, state.endpoint = reads, service, endpoint
+    state.payment_context, state.background_context = payment_context, background_context
+    state.sign_in_context, state.sandbox = sign_in_context, sandbox
+    state.token_usage, state.read_audit = token_usage, read_audit
     return application
 
 
@@ -229,10 +233,12 @@ def address_hash(key: str) -> Callable[[str], str]:
 
 @cache
 def checked_schema(*, lateral: bool) -> strawberry.Schema:
-    """The schema, each of whose fields was planned once; the same for all apps of a process."""
-    language = schema()
-    check_schema(language, lateral=lateral)
-    return language
+    """Return the schema after each of its fields was planned once. The applications of a process
+    share it.
+    """
+    graphql_schema = schema()
+    check_schema(graphql_schema, lateral=lateral)
+    return graphql_schema
 
 
 def middleware(

@@ -199,7 +199,7 @@ async def test_cache_of_bodies_is_limited_by_their_size_in_memory(portal: Portal
         headers = {"authorization": f"Bearer {token}", "content-type": JSON, "host": "portal"}
         response = await portal.http.post("/graphql", content=body, headers=headers)
         assert response.status_code == 200
-    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    graph = portal.http._transport.app.state.service  # type: ignore[attr-defined]
     assert len(graph.request_cache.answered.items) < 50
 
 
@@ -369,7 +369,7 @@ async def test_evicted_operation_takes_the_full_path_again(
 ) -> None:
     token = await portal.token()
     await asked_before(portal, token)
-    graph = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    graph = portal.http._transport.app.state.service  # type: ignore[attr-defined]
     graph.preparation.operations.clear()
     gc.collect()
     for _ in range(3):

@@ -64,7 +64,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def graph_of(portal: Portal) -> GraphQLService:
-    service: GraphQLService = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    service: GraphQLService = portal.http._transport.app.state.service  # type: ignore[attr-defined]
     return service
 
 

@@ -57,7 +57,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 
 def graph_of(portal: Portal) -> GraphQLService:
-    service: GraphQLService = portal.http._transport.app.state.graph  # type: ignore[attr-defined]
+    service: GraphQLService = portal.http._transport.app.state.service  # type: ignore[attr-defined]
     return service
 
 

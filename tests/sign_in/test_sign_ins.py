@@ -37,7 +37,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
 
 async def written(portal: SigningIn) -> None:
     """Write the last uses, as the server does every few seconds."""
-    await portal.application.state.uses.flush()
+    await portal.application.state.token_usage.flush()
 
 
 async def sign_ins(portal: SigningIn, token: str) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ async def test_stopping_server_writes_the_last_uses(portal: SigningIn) -> None:
 
 async def test_late_write_does_not_undo_a_later_use(portal: SigningIn) -> None:
     token = await portal.sign_in()
-    first = portal.application.state.uses
+    first = portal.application.state.token_usage
     portal.clock.time += MINUTE
     assert await portal.works(token)
     async with serving(portal):
@@ -129,7 +129,7 @@ async def test_late_write_does_not_undo_a_later_use(portal: SigningIn) -> None:
 
 async def test_uses_that_failed_to_be_written_stay_queued(portal: SigningIn) -> None:
     token = await portal.sign_in()
-    uses = portal.application.state.uses
+    uses = portal.application.state.token_usage
     assert await portal.works(token)
     uses.latest["not an id", "nor this"] = "not a time"
     with pytest.raises(Exception, match="UPDATE token"):
@@ -139,7 +139,7 @@ async def test_uses_that_failed_to_be_written_stay_queued(portal: SigningIn) -> 
 
 async def test_flush_waits_for_a_write_under_way(portal: SigningIn) -> None:
     token = await portal.sign_in()
-    uses = portal.application.state.uses
+    uses = portal.application.state.token_usage
     portal.clock.time += MINUTE
     assert await portal.works(token)
     async with portal.engine.begin() as conn:

@@ -289,7 +289,7 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
     application = app(settings, now=portal.clock, stripe=stripe)
     state = application.state
     portal.counter, portal.behind, portal.reads = state.till, state.behind, state.reads
-    portal.read_audit = application.state.record
+    portal.read_audit = application.state.read_audit
     portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (

@@ -225,6 +225,6 @@ async def serving(portal: SigningIn, **settings: Any) -> AsyncIterator[Starlette
         portal.application = application
         # As background work has it.
         portal.sign_in_context = replace(
-            application.state.door, engine=application.state.behind.engine
+            application.state.sign_in_context, engine=application.state.background_context.engine
         )
         yield application

@@ -27,7 +27,7 @@ def serve(port: int, settings: dict[str, Any], later_s: float, die: str | None, 
     reconcile.EVERY_S = background.INBOX_EVERY_S = SELDOM_S if by == signal.SIGSTOP else OFTEN_S
     application = app(Settings(**settings), now=lambda: dt.datetime.now(dt.UTC) + ahead)
     if die is not None:
-        arm(application.state.till, application.state.behind, die, by)
+        arm(application.state.payment_context, application.state.background_context, die, by)
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical")
 
 

@@ -208,7 +208,7 @@ def is_of(payer: Payer, difference: Difference) -> bool:
 
 async def record(inside: Inside) -> Mapping[str, Any]:
     """Return the entries of the audit log, after writing the pending ones."""
-    await inside.portal.application.state.record.flush()
+    await inside.portal.application.state.read_audit.flush()
     async with inside.portal.engine.connect() as conn:
         result = await conn.execute(select(AccessEntry.__table__))
         return {str(row.id): row for row in result}
