@@ -43,5 +43,5 @@ async def switch_person(
             raise NotFoundError("The sign-in is over.", PATH)
         other_id = person.client_id or person.contact_id
         other = replace(by, kind=ActorKind(subject.kind), actor_id=other_id)
-        whose = person.client_id, person.contact_id
-        await audit_log.record_of_person(conn, other, whose, now, AccessAction.SIGN_IN)
+        person_ids = person.client_id, person.contact_id
+        await audit_log.record_of_person(conn, other, person_ids, now, AccessAction.SIGN_IN)
